@@ -1,0 +1,57 @@
+# Every target sets up what it needs: a Python >= 3.11 and make are enough.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+
+.PHONY: help run reset test test-slow lint format bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## Say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.run: requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@echo "==> Making .venv with $$($(PYTHON) --version)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "==> Installing $$(grep -c == requirements.txt) pinned packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.run
+	@echo "==> Installing the test and lint tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: .venv/.run ## Start the whole platform with demo data (PORT, WEB_WORKERS, DEMO_TRAFFIC, REDIS_URL, DATABASE_URL)
+	@$(BIN)/python -m quota_platform.demo
+
+reset: ## Forget the demo's data
+	rm -rf var
+
+test: .venv/.dev ## Run the tests (embedded Valkey, SQLite and PostgreSQL; no service needed)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: .venv/.dev ## Run the slow chaos and load tests
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.dev ## ruff, mypy --strict, layers, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	DJANGO_SETTINGS_MODULE=tests.static_settings $(BIN)/python manage.py makemigrations --check --dry-run
+
+format: .venv/.dev ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev ## Measure beside other gateways and write docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+lock: .venv/.dev ## Pin the newest releases that fit pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,144 @@
+"""The values a decision is made from and the one value it is answered with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+MICROS = 1_000_000
+PPM = 1_000_000
+"""Multipliers travel as whole millionths, so that Lua and Python agree on every effective limit."""
+
+MAX_QUOTA = 10**9
+"""Units per window at most: ``quota x PPM`` has to stay exact in Lua's 53-bit numbers."""
+MAX_LOG_QUOTA = 1_000_000
+MAX_WINDOW_SECONDS = 31 * 86_400
+MAX_BURST_SECONDS = 9 * 10**9
+"""Token bucket: ``burst x window`` in unit-seconds at most, so that unit-microseconds fit 53 bits."""
+MAX_COST = 1_000
+COUNTER_SLICES = 60
+"""A sliding counter's window is cut into this many sub-windows."""
+
+
+class Algorithm(StrEnum):
+    """How a limit counts. See docs/policies.md for exactness, memory and use of each."""
+
+    SLIDING_LOG = "sliding_log"
+    SLIDING_COUNTER = "sliding_counter"
+    TOKEN_BUCKET = "token_bucket"
+    CONCURRENCY = "concurrency"
+
+    @property
+    def label(self) -> str:
+        return {
+            "sliding_log": "sliding log: exact",
+            "sliding_counter": "sliding counter: for very large limits",
+            "token_bucket": "token bucket: a rate with a burst",
+            "concurrency": "concurrency: calls in flight",
+        }[self.value]
+
+
+class CountedPer(StrEnum):
+    """Whose calls share one count."""
+
+    ACTION = "action"
+    TENANT = "tenant"
+    KEY = "key"
+    CONNECTION = "connection"
+
+    @property
+    def label(self) -> str:
+        return {
+            "action": "tenant and action",
+            "tenant": "tenant, all actions together",
+            "key": "API key",
+            "connection": "connection, all its tenants together",
+        }[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One compiled limit, ready to be decided.
+
+    ``quota``: units per ``window_us`` microseconds (in flight, for concurrency). ``burst``: units at once, token bucket
+    only. ``lease_us``: how long a concurrency slot lives unless released. ``shadow``: record, never refuse.
+    ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)).
+    """
+
+    name: str
+    algorithm: Algorithm
+    quota: int
+    window_us: int = 0
+    burst: int = 0
+    lease_us: int = 0
+    counted_per: CountedPer = CountedPer.ACTION
+    shadow: bool = False
+    adaptive: bool = True
+    policy_name: str = ""
+    policy_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is calling what: the names that a limit's count is kept under.
+
+    ``connection`` is the row id whose ``{c<id>}`` is the hash tag of every key.
+    """
+
+    connection: int
+    tenant: str
+    action: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """What one limit looks like after a decision.
+
+    ``used``: units counted in the window (after the call, if it was admitted). ``effective``: the limit in force after
+    the multiplier. ``wait_us``: 0 if the limit lets this call pass; the exact wait in microseconds if not; -1 if it
+    never can (cost above the effective limit). ``reset_us``: until then no more than ``remaining`` is to be had.
+    """
+
+    limit: Limit
+    used: int
+    effective: int
+    wait_us: int
+    reset_us: int
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.effective - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The one value that answers a call; headers, event, metrics and dashboard all read it.
+
+    ``at_us``: the store's clock, microseconds since the epoch. ``retry_after_us``: the latest of the waits of the
+    limits that refused; 0 when allowed; None when no wait can help. ``degraded``: decided without the store.
+    """
+
+    allowed: bool
+    decision_id: str
+    at_us: int
+    cost: int
+    multiplier_ppm: int
+    states: tuple[LimitState, ...]
+    retry_after_us: int | None = 0
+    degraded: bool = False
+    leases: tuple[str, ...] = field(default=())
+
+    @property
+    def multiplier(self) -> float:
+        return self.multiplier_ppm / PPM
+
+    @property
+    def violated(self) -> tuple[LimitState, ...]:
+        """The enforced limits that refused the call."""
+        return tuple(s for s in self.states if s.wait_us != 0 and not s.limit.shadow)
+
+    @property
+    def shadow_violated(self) -> tuple[LimitState, ...]:
+        """The shadow limits that would have refused it."""
+        return tuple(s for s in self.states if s.wait_us != 0 and s.limit.shadow)

@@ -1,0 +1,73 @@
+"""Every setting that comes from outside, typed, with its default, checked in one go at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+Names = Annotated[list[str], NoDecode]
+
+
+class MissingSettings(SystemExit):
+    """The start is refused; the message names every setting that is missing or wrong, at once."""
+
+
+class Env(BaseSettings):
+    """Environment variables, or files of the same name in ``/run/secrets``. No prefix."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", secrets_dir=None)
+
+    # Required: there is no safe default for these.
+    SECRET_KEY: SecretStr = Field(min_length=32)
+    SECRETS_KEYS: SecretStr = Field(description="Fernet keys, comma separated, newest first; seal upstream secrets")
+    DATABASE_URL: str
+    REDIS_URL: str = Field(description="second level cache, change bell, Celery, Channels and the limiter's store")
+
+    DEBUG: bool = False
+    ALLOWED_HOSTS: Names = ["localhost", "127.0.0.1", "[::1]"]
+    CSRF_TRUSTED_ORIGINS: Names = []
+    BEHIND_TLS: bool = Field(False, description="cookies are Secure, HTTP is redirected, HSTS is sent")
+    VAR_DIR: Path = BASE_DIR / "var"
+    LOG_LEVEL: str = "INFO"
+
+    # The limiter's store. Its own URL when the windows live apart from cache and broker.
+    LIMITER_REDIS_URL: str = ""
+    LIMITER_REDIS_CLUSTER: bool = False
+    LIMITER_POOL_SIZE: int = Field(4, ge=1, le=256, description="connections per worker; each is pipelined")
+    LIMITER_CONNECT_TIMEOUT_MS: int = Field(200, ge=1, le=10_000)
+    LIMITER_SOCKET_TIMEOUT_MS: int = Field(250, ge=1, le=10_000)
+    LIMITER_MAX_IN_FLIGHT: int = Field(4096, ge=1, description="commands waiting for the store, per worker")
+    LIMITER_PROBE_MS: int = Field(500, ge=10, description="how long a worker decides alone before it asks again")
+
+    # The gateway.
+    WEB_WORKERS: int = Field(2, ge=1, le=128, description="processes that share a limit when the store is away")
+    MAX_BODY_BYTES: int = Field(262_144, ge=0)
+    BODY_TIMEOUT_MS: int = Field(10_000, ge=1)
+    UPSTREAM_POOL_SIZE: int = Field(4096, ge=1, description="open connections to upstreams, per worker")
+    LEGACY_RATELIMIT_HEADERS: bool = False
+    SNAPSHOT_TENANTS: int = Field(10_000, ge=1, description="tenants a worker keeps compiled")
+    METRICS_TOKEN: SecretStr = SecretStr("")
+    METRICS_NETWORKS: Names = []
+
+    SANDBOX_HOSTS: Names = Field([], description="host:port pairs a sandbox connection may reach")
+
+    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "METRICS_NETWORKS", "SANDBOX_HOSTS", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def load() -> Env:
+    """Read the environment, or stop with one message that names all that is missing or wrong."""
+    try:
+        return Env()
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise MissingSettings(
+            "Settings are missing or wrong; set them in the environment or in .env"
+            " (docs/settings.md; `make run` makes its own):\n" + "\n".join(lines)
+        ) from None

@@ -1,0 +1,8 @@
+"""The URLs that stock Django serves; the gateway's own are in :mod:`limiter.urls`."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path
+
+urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]

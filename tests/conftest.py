@@ -1,0 +1,69 @@
+"""The cast every test shares: Acme, who calls; Globex, the stranger who must see nothing; and the people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from tenants.models import Action, ApiKey, Connection, Tenant
+from tests.environment import VALKEY
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """An empty store."""
+    with redis.Redis.from_url(VALKEY.url) as client:
+        client.flushall()
+    yield VALKEY.url
+
+
+@pytest.fixture
+def connection(db: None) -> Connection:
+    row = Connection(name="sandbox", is_sandbox=True, base_url="http://127.0.0.1:8801", client_id="demo-client")
+    row.set_client_secret("canary-client-secret")
+    row.save()
+    return row
+
+
+@pytest.fixture
+def acme(connection: Connection) -> Tenant:
+    tenant = Tenant.objects.create(tenant_id="acme", name="Acme", connection=connection)
+    Action.objects.create(tenant=tenant, action_id="lookupOrder")
+    return tenant
+
+
+@pytest.fixture
+def acme_key(acme: Tenant) -> str:
+    """A live key of Acme's, as the caller holds it."""
+    return ApiKey.objects.issue(name="Acme IVR", tenant=acme)[1]
+
+
+@pytest.fixture
+def globex(connection: Connection) -> Tenant:
+    """The stranger."""
+    tenant = Tenant.objects.create(tenant_id="globex", name="Globex", connection=connection)
+    Action.objects.create(tenant=tenant, action_id="createCase")
+    return tenant
+
+
+@pytest.fixture
+def globex_key(globex: Tenant) -> str:
+    return ApiKey.objects.issue(name="Globex IVR", tenant=globex)[1]
+
+
+@pytest.fixture
+def base_policy(db: None) -> QuotaPolicy:
+    """The seed's base quota for everyone: 100 per 60 s and action."""
+    policy = QuotaPolicy.objects.create(name="Base")
+    QuotaLimit.objects.create(policy=policy, name="minute", quota=100, window_seconds=60)
+    Assignment.objects.create(policy=policy, target=Assignment.Target.DEFAULT)
+    return policy
+
+
+@pytest.fixture
+def admin_user(db: None) -> User:
+    return User.objects.create_superuser("root", "root@example.com", "a-long-test-password")
