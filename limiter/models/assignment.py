@@ -1,0 +1,143 @@
+"""Whom a policy applies to, and what changes for them for a while."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from limiter.core.types import MAX_QUOTA
+from limiter.models.policy import LIMIT_NAME, QuotaPolicy
+from tenants.models import Action, Tenant
+
+
+class Assignment(models.Model):
+    """Policy → everyone (the default), a tenant, or an action."""
+
+    class Target(models.TextChoices):
+        DEFAULT = "default", "everyone"
+        TENANT = "tenant", "a tenant"
+        ACTION = "action", "an action"
+
+    policy = models.ForeignKey(QuotaPolicy, on_delete=models.PROTECT, related_name="assignments")
+    target = models.CharField(max_length=8, choices=Target.choices)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="assignments")
+    action = models.ForeignKey(Action, on_delete=models.CASCADE, null=True, blank=True, related_name="assignments")
+
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["target", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(target="default", tenant__isnull=True, action__isnull=True)
+                | Q(target="tenant", tenant__isnull=False, action__isnull=True)
+                | Q(target="action", tenant__isnull=True, action__isnull=False),
+                name="assignment_names_its_target",
+                violation_error_message="Choose exactly the tenant or the action that the target calls for.",
+            ),
+            models.UniqueConstraint(
+                fields=["target"],
+                condition=Q(target="default"),
+                name="assignment_one_default",
+                violation_error_message="Everyone has a policy already; change that assignment instead.",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant"],
+                condition=Q(target="tenant"),
+                name="assignment_one_per_tenant",
+                violation_error_message="This tenant has a policy already; change that assignment instead.",
+            ),
+            models.UniqueConstraint(
+                fields=["action"],
+                condition=Q(target="action"),
+                name="assignment_one_per_action",
+                violation_error_message="This action has a policy already; change that assignment instead.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} → {self.action or self.tenant or 'everyone'}"
+
+    def clean(self) -> None:
+        wanted = {"tenant": self.Target.TENANT, "action": self.Target.ACTION}
+        errors: dict[str, str] = {}
+        for field, target in wanted.items():
+            chosen = getattr(self, f"{field}_id") is not None
+            if chosen and self.target != target:
+                errors[field] = f"Leave this empty: the policy is for {self.get_target_display()}."
+            elif not chosen and self.target == target:
+                errors[field] = f"Choose the {field}."
+        if errors:
+            raise ValidationError(errors)
+
+
+class Override(models.Model):
+    """A temporary change for a tenant or one of its actions, with a reason and an end."""
+
+    class Effect(models.TextChoices):
+        FACTOR = "factor", "multiply the limit"
+        QUOTA = "quota", "set the limit"
+        SHADOW = "shadow", "record but do not refuse"
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="overrides")
+    action = models.ForeignKey(
+        Action,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="overrides",
+        help_text="Blank: all actions.",
+    )
+    limit_name = models.CharField(max_length=32, blank=True, validators=[LIMIT_NAME], help_text="Blank: every limit.")
+    effect = models.CharField(max_length=8, choices=Effect.choices)
+    factor = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.01), MaxValueValidator(100)])
+    quota = models.PositiveBigIntegerField(
+        "limit", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MAX_QUOTA)]
+    )
+    starts_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField()
+    reason = models.CharField(max_length=255)
+    created_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["-starts_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")),
+                name="override_ends_after_start",
+                violation_error_message="The end must come after the start.",
+            ),
+            models.CheckConstraint(
+                condition=Q(effect="factor", factor__gt=0, quota__isnull=True)
+                | Q(effect="quota", quota__gte=1, factor__isnull=True)
+                | Q(effect="shadow", factor__isnull=True, quota__isnull=True),
+                name="override_value_fits_effect",
+                violation_error_message="Give the factor or the limit that the effect calls for, and nothing else.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_effect_display()} for {self.action or self.tenant} until {self.ends_at:%Y-%m-%d %H:%M}"
+
+    def clean(self) -> None:
+        errors: dict[str, str] = {}
+        for field in ("factor", "quota"):
+            given = getattr(self, field) is not None
+            if given and self.effect != field:
+                errors[field] = "Leave this empty for the chosen effect."
+            elif not given and self.effect == field:
+                errors[field] = "This effect needs a value here."
+        if self.effect == self.Effect.QUOTA and not self.limit_name:
+            errors["limit_name"] = "Name the limit whose value is set."
+        if self.action is not None and self.action.tenant_id != self.tenant_id:
+            errors["action"] = "This action belongs to another tenant."
+        if self.ends_at and self.starts_at and self.ends_at <= self.starts_at:
+            errors["ends_at"] = "The end must come after the start."
+        if errors:
+            raise ValidationError(errors)

@@ -1,0 +1,8 @@
+"""The rows that say who may call what: connections, tenants, their actions and API keys."""
+
+from tenants.models.api_key import ApiKey
+from tenants.models.change import Change
+from tenants.models.connection import Connection
+from tenants.models.tenant import Action, Tenant
+
+__all__ = ["Action", "ApiKey", "Change", "Connection", "Tenant"]
