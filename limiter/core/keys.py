@@ -1,0 +1,76 @@
+"""Every key name in the limiter's store, spelt in one place.
+
+All keys of one decision carry the hash tag of the tenant's connection, ``{c<id>}``, so that one script may touch them
+on Redis Cluster. Names and ids that stand in a key are of the alphabet ``A-Za-z0-9._-`` (checked where they are
+edited, and by the gateway for an unlisted action), so ``:`` separates them without escaping.
+"""
+
+from __future__ import annotations
+
+from limiter.core.types import Algorithm, CountedPer, Limit, Subject
+
+PREFIX = "q"
+CONNECTIONS = "q:connections"
+"""Set of the connection ids seen in calls: where a reader finds every per-connection key."""
+WORKERS = "q:workers"
+"""Hash of worker name -> its last heartbeat, as JSON."""
+
+_LETTER = {
+    Algorithm.SLIDING_LOG: "l",
+    Algorithm.SLIDING_COUNTER: "s",
+    Algorithm.TOKEN_BUCKET: "b",
+    Algorithm.CONCURRENCY: "c",
+}
+
+
+def tag(connection: int) -> str:
+    """The start of every key of one connection."""
+    return f"{PREFIX}:{{c{connection}}}"
+
+
+def window(limit: Limit, subject: Subject) -> str:
+    """Where a limit keeps its count for this subject.
+
+    A sliding counter's slices depend on the window, so the window is part of its key; the other algorithms carry
+    their count over when the window is edited.
+    """
+    scope = {
+        CountedPer.ACTION: f"a:{subject.tenant}:{subject.action}",
+        CountedPer.TENANT: f"t:{subject.tenant}",
+        CountedPer.KEY: f"k:{subject.key}",
+        CountedPer.CONNECTION: "c",
+    }[limit.counted_per]
+    kind = _LETTER[limit.algorithm]
+    if limit.algorithm is Algorithm.SLIDING_COUNTER:
+        kind += str(limit.window_us // 1_000_000)
+    return f"{tag(subject.connection)}:w:{limit.name}:{kind}:{scope}"
+
+
+def multiplier(connection: int, tenant: str, action: str | None) -> str:
+    """The adaptive multiplier in millionths; ``action`` is None when the scope is the tenant."""
+    return f"{tag(connection)}:m:{tenant}" + ("" if action is None else f":{action}")
+
+
+def samples(connection: int, tenant: str, action: str | None) -> str:
+    """List of ``<at_us>:<latency_us>``, newest last: what the multiplier is computed from."""
+    return f"{tag(connection)}:lat:{tenant}" + ("" if action is None else f":{action}")
+
+
+def events(connection: int) -> str:
+    """Stream of throttle events that are not in the database yet."""
+    return f"{tag(connection)}:events"
+
+
+def usage(connection: int) -> str:
+    """Hash of ``<minute>|<tenant>|<action>|<counter>`` -> count, until Celery moves it to the database."""
+    return f"{tag(connection)}:usage"
+
+
+def totals(connection: int) -> str:
+    """Hash of ``<tenant>|<counter>`` -> count since the store was empty: what Prometheus reads."""
+    return f"{tag(connection)}:totals"
+
+
+def token(uid: str) -> str:
+    """An upstream access token, sealed, shared by all workers."""
+    return f"{PREFIX}:token:{uid}"

@@ -1,0 +1,53 @@
+"""One call to an upstream and its answer: the values that cross the seam between the gateway and the client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tenants.directory import ActionSpec, ConnectionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCall:
+    """What to invoke. ``headers``: the caller's, names in lower case; the client forwards only those allowed.
+
+    ``body``: the caller's JSON, already checked to be JSON (or empty). ``idempotency_key``: the caller's, or None.
+    """
+
+    connection: ConnectionSpec
+    action: ActionSpec
+    tenant_id: str
+    request_id: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+
+@dataclass(slots=True)
+class UpstreamAnswer:
+    """What came back. ``headers`` passed the allow-list. ``latency_us``: request sent → answer's head received.
+
+    Exactly one of ``body`` (a short answer, read whole) and ``chunks`` (a long one, to be streamed; raises
+    :class:`~limiter.upstream.errors.OutcomeUnknown` when it breaks off or grows past the cap) is set.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    latency_us: int
+    body: bytes | None = None
+    chunks: AsyncIterator[bytes] | None = None
+    attempts: int = 1
+    pushback: bool = False
+    """Some attempt of this call was answered 429 or another overload status."""
+
+
+class Upstream(Protocol):
+    """What the gateway needs of a client; tests hand in a fake."""
+
+    async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
+        """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`."""
+        ...
+
+    async def close(self) -> None: ...
