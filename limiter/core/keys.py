@@ -74,3 +74,18 @@ def totals(connection: int) -> str:
 def token(uid: str) -> str:
     """An upstream access token, sealed, shared by all workers."""
     return f"{PREFIX}:token:{uid}"
+
+
+def due(connection: int, tenant: str, action: str | None) -> str:
+    """Present while the multiplier was computed recently enough."""
+    return f"{tag(connection)}:due:{tenant}" + ("" if action is None else f":{action}")
+
+
+def evidence(connection: int, tenant: str, action: str | None) -> str:
+    """Hash of what the present multiplier was computed from."""
+    return f"{tag(connection)}:ev:{tenant}" + ("" if action is None else f":{action}")
+
+
+def multiplier_changes(connection: int) -> str:
+    """Stream of changes of multipliers that are not in the database yet."""
+    return f"{tag(connection)}:changes"

@@ -1,0 +1,97 @@
+"""Limits that follow the upstream: from the newest latencies to one multiplier for all workers.
+
+The rule: over the last ``sample_size`` latencies that are not too old, once there are ``min_samples`` of them, p95 at
+or under the threshold gives ``max_multiplier``; above it m = max - ((p95 - threshold) / threshold) x sensitivity, kept
+within [min_multiplier, max_multiplier]. p95 is numpy's linear interpolation.
+
+With ``cut_on_pushback``, answers of 429 or 503 cut too: m is at most max x (1 - their share of the samples), so a
+tenant whose every third call is turned away upstream is allowed two thirds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from limiter.core.types import PPM
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveSettings:
+    """How a policy adapts. Milliseconds and seconds as named; multipliers are factors of the limit."""
+
+    latency_threshold_ms: int = 800
+    sensitivity: float = 0.5
+    min_multiplier: float = 0.2
+    max_multiplier: float = 1.0
+    sample_size: int = 100
+    min_samples: int = 5
+    sample_max_age_seconds: int = 120
+    cut_on_pushback: bool = False
+    per_action: bool = False
+
+    @property
+    def default_ppm(self) -> int:
+        """The multiplier when nothing is cut, in millionths."""
+        return round(self.max_multiplier * PPM)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer of the upstream: when (us since the epoch), how long it took (us), whether it was a refusal."""
+
+    at_us: int
+    latency_us: int
+    pushback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A multiplier and what it was computed from.
+
+    ``p95_us``: 0 when there are too few samples. ``fresh_for_us``: when so many samples will have aged that this
+    multiplier no longer holds and calls are not cut, counted from the instant of the computation.
+    """
+
+    multiplier_ppm: int
+    p95_us: int
+    samples: int
+    pushback_ppm: int
+    fresh_for_us: int
+
+
+def parse(raw: Sequence[bytes]) -> list[Sample]:
+    """The store's samples, oldest first; see ``record.lua``."""
+    parts = (item.split(b":") for item in raw)
+    return [Sample(int(at), int(latency), pushed == b"1") for at, latency, pushed in parts]
+
+
+def multiplier(p95_ms: float, settings: AdaptiveSettings) -> float:
+    """The rule for a p95 in milliseconds."""
+    threshold = settings.latency_threshold_ms
+    if p95_ms <= threshold:
+        return settings.max_multiplier
+    cut = settings.max_multiplier - (p95_ms - threshold) / threshold * settings.sensitivity
+    return min(settings.max_multiplier, max(settings.min_multiplier, cut))
+
+
+def assess(samples: Sequence[Sample], settings: AdaptiveSettings, *, now_us: int) -> Evidence:
+    """Compute the multiplier that holds from ``now_us`` on."""
+    max_age_us = settings.sample_max_age_seconds * 1_000_000
+    fresh = [s for s in samples if s.at_us > now_us - max_age_us][-settings.sample_size :]
+    if len(fresh) < settings.min_samples:
+        return Evidence(settings.default_ppm, p95_us=0, samples=len(fresh), pushback_ppm=0, fresh_for_us=0)
+    p95_us = float(np.percentile([s.latency_us for s in fresh], 95))
+    share = sum(s.pushback for s in fresh) / len(fresh)
+    factor = multiplier(p95_us / 1000, settings)
+    if settings.cut_on_pushback:
+        factor = min(factor, max(settings.min_multiplier, settings.max_multiplier * (1 - share)))
+    return Evidence(
+        multiplier_ppm=round(factor * PPM),
+        p95_us=round(p95_us),
+        samples=len(fresh),
+        pushback_ppm=round(share * PPM),
+        fresh_for_us=fresh[-settings.min_samples].at_us + max_age_us - now_us,
+    )

@@ -1,0 +1,80 @@
+"""The RateLimit fields of an answer, written in one place.
+
+Source: draft-ietf-httpapi-ratelimit-headers-11 (RateLimit-Policy, RateLimit; RFC 9651 structured fields) and RFC 9110
+section 10.2.3 (Retry-After in whole seconds). A limit's name is a structured-field String; names are of the alphabet
+``a-z0-9_-`` and need no escaping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from limiter.core.types import MICROS, Algorithm, Decision, Limit, LimitState
+
+
+def seconds(us: int) -> int:
+    """Microseconds as whole seconds, rounded up: never earlier than the instant it names."""
+    return -(-us // MICROS)
+
+
+def policy(limits: Iterable[Limit]) -> str:
+    """``RateLimit-Policy``: what is allocated to the caller by every limit that is enforced.
+
+    A token bucket is announced as its burst over the time that refills it, so that ``q / w`` is its rate and no answer
+    says ``r`` above ``q``.
+    """
+    return ", ".join(_policy_item(limit) for limit in limits if not limit.shadow)
+
+
+def _policy_item(limit: Limit) -> str:
+    if limit.algorithm is Algorithm.CONCURRENCY:
+        return f'"{limit.name}";q={limit.quota};qu="concurrent-requests"'
+    if limit.algorithm is Algorithm.TOKEN_BUCKET:
+        return f'"{limit.name}";q={limit.burst};w={max(1, seconds(-(-limit.burst * limit.window_us // limit.quota)))}'
+    return f'"{limit.name}";q={limit.quota};w={limit.window_us // MICROS}'
+
+
+def tightest(states: Iterable[LimitState]) -> LimitState | None:
+    """The enforced limit a caller meets first: one that refuses, the longest wait first; else the least share left."""
+    found, rank = None, (3.0, 0.0)
+    for state in states:
+        if state.limit.shadow:
+            continue
+        if state.wait_us != 0:
+            new = (0.0, 0.0) if state.wait_us < 0 else (1.0, -float(state.wait_us))
+        else:
+            new = (2.0, state.remaining / state.effective)
+        if found is None or new < rank:
+            found, rank = state, new
+    return found
+
+
+def rate_limit(decision: Decision) -> str:
+    """``RateLimit``: what the tightest limit has left, and until when no more is to be had.
+
+    "" when nothing is enforced. A refusal leaves nothing for a call of this cost, so a window that has room for a
+    cheaper call still says how much.
+    """
+    state = tightest(decision.states)
+    if state is None:
+        return ""
+    if state.reset_us > 0:
+        return f'"{state.limit.name}";r={state.remaining};t={max(1, seconds(state.reset_us))}'
+    return f'"{state.limit.name}";r={state.remaining}'
+
+
+def retry_after(us: int) -> str:
+    """``Retry-After``: whole seconds, rounded up, at least 1."""
+    return str(max(1, seconds(us)))
+
+
+def legacy(decision: Decision) -> list[tuple[str, str]]:
+    """The old ``X-RateLimit-*`` triple of the tightest limit, for clients that know nothing else."""
+    state = tightest(decision.states)
+    if state is None:
+        return []
+    return [
+        ("X-RateLimit-Limit", str(state.effective)),
+        ("X-RateLimit-Remaining", str(state.remaining)),
+        ("X-RateLimit-Reset", str(seconds(max(0, state.reset_us)))),
+    ]

@@ -1,0 +1,121 @@
+"""Decisions without the store: each worker spends its own share of every limit, until the store is back.
+
+A share is floor(limit / workers), at least 1, so all workers together stay within the limit as far as it divides. The
+count is kept in sixtieths of a window, the oldest in full: a share is never exceeded. Nothing is carried over from the
+store or back to it, so an outage admits at most one more limit in one window; docs/limiter.md states the bound.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from limiter.core import keys
+from limiter.core.types import COUNTER_SLICES, MICROS, PPM, Algorithm, Decision, Limit, LimitState
+from limiter.core.window import Call, Stack, retry_after
+
+_KEPT = 50_000
+"""Counts held at most; the least recently used one is forgotten first."""
+
+
+@dataclass(slots=True)
+class _Count:
+    """Units by slice, oldest first; or running calls by their lease."""
+
+    slices: deque[list[int]] = field(default_factory=deque)
+    used: int = 0
+    leases: dict[str, int] = field(default_factory=dict)
+
+
+class LocalShare:
+    """One worker's own counts. ``clock`` gives microseconds since the epoch."""
+
+    def __init__(self, *, workers: int, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._workers = workers
+        self._clock = clock
+        self._counts: OrderedDict[str, _Count] = OrderedDict()
+
+    def decide(self, stack: Stack, call: Call) -> Decision:
+        """Decide one call from this worker's share, all or nothing. The multiplier is not known and not applied."""
+        now = self._clock()
+        counts = [self._count(keys.window(limit, stack.subject)) for limit in stack.limits]
+        states = [self._look(li, c, call.cost, now) for li, c in zip(stack.limits, counts, strict=True)]
+        admitted = all(state.wait_us == 0 or state.limit.shadow for state in states)
+        if admitted and call.charge:
+            for state, count in zip(states, counts, strict=True):
+                _charge(state.limit, count, call, now)
+        return Decision(
+            allowed=admitted,
+            decision_id=call.decision_id,
+            at_us=now,
+            cost=call.cost,
+            multiplier_ppm=PPM,
+            states=tuple(states),
+            retry_after_us=0 if admitted else retry_after(states),
+            degraded=True,
+        )
+
+    def release(self, stack: Stack, lease: str) -> None:
+        """Free the slots of a call that was admitted here; any other lease is ignored."""
+        for name in stack.slots:
+            if count := self._counts.get(name):
+                count.leases.pop(lease, None)
+
+    def forget(self) -> None:
+        """Drop all counts: the store decides again."""
+        self._counts.clear()
+
+    def _count(self, name: str) -> _Count:
+        count = self._counts.setdefault(name, _Count())
+        self._counts.move_to_end(name)
+        if len(self._counts) > _KEPT:
+            self._counts.popitem(last=False)
+        return count
+
+    def _look(self, limit: Limit, count: _Count, cost: int, now: int) -> LimitState:
+        if limit.algorithm is Algorithm.CONCURRENCY:
+            return self._look_at_slots(limit, count, now)
+        quota = limit.burst if limit.algorithm is Algorithm.TOKEN_BUCKET else limit.quota
+        window_us = _window_us(limit)
+        share = max(1, quota // self._workers)
+        slice_us = -(-window_us // COUNTER_SLICES)
+        while count.slices and (count.slices[0][0] + 1) * slice_us + window_us <= now:
+            count.used -= count.slices.popleft()[1]
+        wait = -1 if cost > share else 0
+        if wait == 0 and count.used + cost > share:
+            freed = 0
+            for at, units in count.slices:
+                freed += units
+                if count.used + cost - freed <= share:
+                    wait = (at + 1) * slice_us + window_us - now
+                    break
+        reset = (count.slices[0][0] + 1) * slice_us + window_us - now if count.slices else window_us
+        return LimitState(limit, count.used, share, wait, reset)
+
+    def _look_at_slots(self, limit: Limit, count: _Count, now: int) -> LimitState:
+        for lease in [lease for lease, ends in count.leases.items() if ends <= now]:
+            del count.leases[lease]
+        share = max(1, limit.quota // self._workers)
+        used = len(count.leases)
+        return LimitState(limit, used, share, MICROS if used >= share else 0, 0)
+
+
+def _window_us(limit: Limit) -> int:
+    """A bucket is counted as its burst per the time that refills it, which never admits more than the bucket."""
+    if limit.algorithm is Algorithm.TOKEN_BUCKET:
+        return -(-limit.burst * limit.window_us // limit.quota)
+    return limit.window_us
+
+
+def _charge(limit: Limit, count: _Count, call: Call, now: int) -> None:
+    if limit.algorithm is Algorithm.CONCURRENCY:
+        count.leases[call.decision_id] = now + limit.lease_us
+        return
+    at = now // -(-_window_us(limit) // COUNTER_SLICES)
+    if count.slices and count.slices[-1][0] >= at:
+        count.slices[-1][1] += call.cost
+    else:
+        count.slices.append([at, call.cost])
+    count.used += call.cost

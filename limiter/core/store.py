@@ -1,0 +1,180 @@
+"""The limiter's store: one script decides, one records, one sets the multiplier. Nothing here is sent twice.
+
+The only repetition is after NOSCRIPT, which says that the script did not run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import hiredis
+
+from limiter.core import adaptive, keys, latency, window
+from limiter.core.adaptive import AdaptiveSettings, Evidence
+from limiter.core.errors import ScriptFailed, StoreUnavailable
+from limiter.core.pipeline import Reply, pack
+from limiter.core.pool import Link, PoolStatus
+from limiter.core.types import Decision
+from limiter.core.window import Call, Stack
+
+_LUA = Path(__file__).parent / "lua"
+_AWAY = (
+    "LOADING",
+    "READONLY",
+    "OOM",
+    "MISCONF",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+    "NOREPLICAS",
+    "NOAUTH",
+)
+"""Answers that say the store cannot work now. A script of ours that fails is another matter."""
+
+log = logging.getLogger(__name__)
+
+
+class Script:
+    """A Lua file: its source and digest."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.source = (_LUA / f"{name}.lua").read_bytes()
+        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
+
+
+DECIDE, RECORD, ADAPT = Script("decide"), Script("record"), Script("adapt")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an admitted call ended. ``outcome``: ``ok``, ``upstream_error``, ``upstream_busy``, ``unreachable`` or
+    ``unknown``. ``latency_us``: None when the upstream was not heard, which is no latency sample.
+    """
+
+    lease: str
+    outcome: str
+    latency_us: int | None = None
+    pushback: bool = False
+    now_us: int | None = None
+
+
+@dataclass(slots=True)
+class RoundTrips:
+    """Round-trip times to the store as a cumulative histogram, in seconds, as Prometheus counts."""
+
+    bounds: tuple[float, ...] = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+    counts: list[int] = field(default_factory=lambda: [0] * 10)
+    total_s: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.total_s += seconds
+        for at, bound in enumerate(self.bounds):
+            if seconds <= bound:
+                self.counts[at] += 1
+                return
+        self.counts[-1] += 1
+
+
+class Store:
+    """Decisions over a :class:`~limiter.core.pool.Link`. One per worker and event loop."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.round_trips = RoundTrips()
+
+    async def open(self) -> None:
+        await self._link.open()
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    def status(self) -> PoolStatus:
+        return self._link.status()
+
+    async def decide(self, stack: Stack, call: Call) -> Decision:
+        """Decide one call in one round trip. Raises :class:`~limiter.core.errors.StoreError`; after
+        :class:`~limiter.core.errors.OutcomeUnknown` the call may have been charged.
+        """
+        started = time.perf_counter()
+        packed = window.pack(stack, call, verb=b"EVALSHA", script=DECIDE.digest)
+        reply = await self._link.send(packed, key=stack.slot_key)
+        if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):
+            packed = window.pack(stack, call, verb=b"EVAL", script=DECIDE.source)
+            reply = await self._link.send(packed, key=stack.slot_key)
+        self.round_trips.observe(time.perf_counter() - started)
+        return window.read(stack, call, _checked(reply, DECIDE))
+
+    async def record(
+        self, stack: Stack, ended: Ended, *, settings: AdaptiveSettings | None, every_ms: int = 500
+    ) -> Evidence | None:
+        """Free the call's slots, count its outcome and keep its latency, in one round trip.
+
+        When the multiplier is due, at most once in ``every_ms`` for all workers, this computes and stores it and
+        returns what it was computed from. Safe to repeat but for the counts.
+        """
+        subject = stack.subject
+        c, tenant, per = subject.connection, subject.tenant, stack.adapts_per
+        names = (keys.samples(c, tenant, per), keys.usage(c), keys.totals(c), keys.due(c, tenant, per), *stack.slots)
+        latency_us = "" if ended.latency_us is None else str(ended.latency_us)
+        bucket = "" if ended.latency_us is None else str(latency.bucket(ended.latency_us))
+        shape = settings or AdaptiveSettings()
+        samples = await self.run(
+            RECORD,
+            names,
+            *("" if ended.now_us is None else ended.now_us, tenant, subject.action, ended.lease, ended.outcome),
+            *(latency_us, bucket, "1" if ended.pushback else "0", shape.sample_size),
+            *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
+        )
+        if samples is None or settings is None:
+            return None
+        parsed = adaptive.parse(samples)
+        evidence = adaptive.assess(parsed, settings, now_us=parsed[-1].at_us)
+        await self.adapt(stack, evidence, settings=settings)
+        return evidence
+
+    async def adapt(self, stack: Stack, evidence: Evidence, *, settings: AdaptiveSettings) -> None:
+        """Make a multiplier the one that every worker's next decision uses."""
+        c, tenant, per = stack.subject.connection, stack.subject.tenant, stack.adapts_per
+        names = (keys.multiplier(c, tenant, per), keys.evidence(c, tenant, per), keys.multiplier_changes(c))
+        await self.run(
+            ADAPT,
+            names,
+            *(evidence.multiplier_ppm, settings.default_ppm, max(1, evidence.fresh_for_us // 1000), tenant, per or ""),
+            *(evidence.p95_us, evidence.samples, settings.latency_threshold_ms * 1000, evidence.pushback_ppm),
+        )
+
+    async def run(self, script: Script, names: Iterable[str], *arguments: str | int) -> Reply:
+        """Run a script on keys of one slot; raises :class:`~limiter.core.errors.StoreError`."""
+        names = tuple(names)
+        rest = (str(len(names)), *names, *(str(a) for a in arguments))
+        slot = names[0].encode()
+        reply = await self._link.send(pack("EVALSHA", script.digest, *rest), key=slot)
+        if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):
+            reply = await self._link.send(pack("EVAL", script.source, *rest), key=slot)
+        return _checked(reply, script)
+
+    async def command(self, *parts: str | int | bytes, key: str) -> Reply:
+        """One plain command on ``key``; raises :class:`~limiter.core.errors.StoreError`."""
+        return _checked(await self._link.send(pack(*parts), key=key.encode()), None)
+
+
+def _is_noscript(reply: Reply) -> bool:
+    return str(reply).startswith("NOSCRIPT")
+
+
+def _checked(reply: Reply, script: Script | None) -> Reply:
+    """The reply, or the error it stands for."""
+    if not isinstance(reply, hiredis.ReplyError):
+        return reply
+    text = str(reply)
+    if text.startswith(_AWAY):
+        raise StoreUnavailable(f"the store cannot decide now: {text}")
+    log.error("the store refused %s: %s", script.name if script else "a command", text)
+    raise ScriptFailed(text)

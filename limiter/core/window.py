@@ -1,0 +1,133 @@
+"""A stack of limits bound to a subject: what the deciding script is told, and how its answer is read.
+
+Everything here is pure. Keys and arguments of a stack are made once and packed once; a call adds five short arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from limiter.core import keys
+from limiter.core.pipeline import pack as pack_command
+from limiter.core.types import Algorithm, Decision, Limit, LimitState, Subject
+
+_CODE = {
+    Algorithm.SLIDING_LOG: "l",
+    Algorithm.SLIDING_COUNTER: "s",
+    Algorithm.TOKEN_BUCKET: "b",
+    Algorithm.CONCURRENCY: "c",
+}
+_SHADOW, _ADAPTIVE = 1, 2
+_DYNAMIC = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """All limits of one kind of call. Build it with :func:`bind`.
+
+    ``slots``: keys of the concurrency limits, to be released when the call has ended. ``default_ppm``: the multiplier
+    in millionths when nothing is cut, None when the policy does not adapt. ``adapts_per``: the action whose latency
+    counts, or None for the whole tenant.
+    """
+
+    subject: Subject
+    limits: tuple[Limit, ...]
+    default_ppm: int | None
+    adapts_per: str | None
+    keys: tuple[str, ...]
+    arguments: tuple[str, ...]
+    slots: tuple[str, ...]
+    packed: bytes
+    slot_key: bytes
+
+    @property
+    def holds_slots(self) -> bool:
+        return bool(self.slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What changes from call to call. ``cost`` in units; ``context`` goes into the event as it is.
+
+    ``now_us`` replaces the store's clock; only tests hand it in.
+    """
+
+    decision_id: str
+    cost: int = 1
+    charge: bool = True
+    context: str = ""
+    now_us: int | None = None
+
+
+def bind(
+    limits: Sequence[Limit], *, subject: Subject, default_ppm: int | None = None, adapts_per: str | None = None
+) -> Stack:
+    """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name."""
+    if len({limit.name for limit in limits}) != len(limits):
+        raise ValueError("two limits of a stack have the same name")
+    c = subject.connection
+    windows = tuple(keys.window(limit, subject) for limit in limits)
+    names = (keys.multiplier(c, subject.tenant, adapts_per), keys.events(c), keys.usage(c), keys.totals(c), *windows)
+    described = ";".join(f"{limit.name}|{limit.policy_name}|{limit.policy_version}" for limit in limits)
+    arguments = ["" if default_ppm is None else str(default_ppm), subject.tenant, subject.action, described]
+    for limit in limits:
+        flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive
+        arguments += [_CODE[limit.algorithm], str(limit.quota), str(limit.window_us), str(limit.burst)]
+        arguments += [str(limit.lease_us), str(flags)]
+    return Stack(
+        subject=subject,
+        limits=tuple(limits),
+        default_ppm=default_ppm,
+        adapts_per=adapts_per,
+        keys=names,
+        arguments=tuple(arguments),
+        slots=tuple(w for w, limit in zip(windows, limits, strict=True) if limit.algorithm is Algorithm.CONCURRENCY),
+        packed=_pack_static(names, arguments),
+        slot_key=names[0].encode(),
+    )
+
+
+def _pack_static(names: Sequence[str], arguments: Sequence[str]) -> bytes:
+    """The part of the command after the script that is the same for every call, without the array's header."""
+    packed = pack_command(len(names), *names, *arguments)
+    return packed[packed.index(b"\r\n") + 2 :]
+
+
+def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes) -> bytes:
+    """The whole command: ``verb`` EVALSHA with a digest, or EVAL with the source. The store's own wire format."""
+    count = 3 + len(stack.keys) + len(stack.arguments) + _DYNAMIC
+    now = b"" if call.now_us is None else b"%d" % call.now_us
+    cost = b"%d" % call.cost
+    decision, context = call.decision_id.encode(), call.context.encode()
+    return b"*%d\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$1\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+        *(count, len(verb), verb, len(script), script, stack.packed),
+        *(len(now), now, len(cost), cost, b"1" if call.charge else b"0"),
+        *(len(decision), decision, len(context), context),
+    )
+
+
+def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
+    """The script's answer as a :class:`Decision`."""
+    now, ppm, admitted = reply[0], reply[1], reply[2]
+    states = tuple(
+        LimitState(limit, reply[at], reply[at + 1], reply[at + 2], reply[at + 3])
+        for limit, at in zip(stack.limits, range(3, len(reply), 4), strict=True)
+    )
+    return Decision(
+        allowed=admitted == 1,
+        decision_id=call.decision_id,
+        at_us=now,
+        cost=call.cost,
+        multiplier_ppm=ppm,
+        states=states,
+        retry_after_us=0 if admitted else retry_after(states),
+        leases=stack.slots if admitted and call.charge else (),
+    )
+
+
+def retry_after(states: Sequence[LimitState]) -> int | None:
+    """The latest of the waits of the enforced limits that refuse, in microseconds; None when no wait can help."""
+    waits = [state.wait_us for state in states if state.wait_us != 0 and not state.limit.shadow]
+    return None if any(wait < 0 for wait in waits) else max(waits, default=0)
