@@ -9,13 +9,17 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from tenants import secrets
+from tenants import presets, secrets
 from tenants.models import Action, ApiKey, Connection, Tenant
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSpec:
-    """One upstream account. The client secret stays sealed; :meth:`client_secret` opens it when a token is needed."""
+    """One upstream account, with what its preset fills in. Secrets stay sealed until a token is needed.
+
+    Values are compared whole but hashed by ``id`` alone, so that a spec is a cheap key of a dict. ``base_url``,
+    ``token_url`` are blank when they have to be discovered (``discovers``).
+    """
 
     id: int
     uid: str
@@ -34,21 +38,58 @@ class ConnectionSpec:
     total_deadline_s: float
     max_response_bytes: int
     allowed_host_suffixes: tuple[str, ...]
+    grant_type: str = "client_credentials"
+    basic_urlencode: bool = False
+    token_body: str = "form"
+    token_extra_params: tuple[tuple[str, str], ...] = ()
+    access_key_id: str = ""
+    access_key_secret_sealed: str = dataclasses.field(default="", repr=False)
+    issuer_url: str = ""
+    area: str = ""
+    cxone_tenant_id: str = ""
+    api_version: str = presets.DEFAULT_API_VERSION
+    max_retries: int = 3
+    breaker_failure_percent: int = 20
+    breaker_min_calls: int = 20
+    breaker_window_s: float = 10.0
+    breaker_cooldown_s: float = 10.0
+    dedupe: bool = False
+    dedupe_ttl_s: int = 120
+    probe_path: str = ""
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def client_secret(self) -> str:
         """The plain client secret; raises :class:`tenants.secrets.SecretUnreadable`."""
-        if not self.client_secret_sealed:
-            return ""
-        return secrets.unseal(self.client_secret_sealed, purpose=f"connection:{self.uid}:client_secret")
+        return self._unsealed(self.client_secret_sealed, "client_secret")
+
+    def access_key_secret(self) -> str:
+        """The plain access key secret; raises :class:`tenants.secrets.SecretUnreadable`."""
+        return self._unsealed(self.access_key_secret_sealed, "access_key_secret")
+
+    def _unsealed(self, sealed: str, name: str) -> str:
+        return secrets.unseal(sealed, purpose=f"connection:{self.uid}:{name}") if sealed else ""
+
+    @property
+    def discovers(self) -> bool:
+        """True for a CXone business unit: it is asked where its token endpoint and API host are."""
+        return bool(self.issuer_url)
 
     @property
     def resolved_token_url(self) -> str:
-        return self.token_url or f"{self.base_url.rstrip('/')}/oauth/token"
+        """The token endpoint; for a connection that discovers it, the one to fall back to."""
+        return self.token_url or presets.token_url(
+            self.preset, base_url=self.base_url, issuer_url=self.issuer_url, area=self.area
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
-    """One registered action. ``id`` is None for an unlisted one that its tenant accepts."""
+    """One registered action; blank values are the kind's. ``id`` is None for an unlisted one that its tenant accepts.
+
+    Hashed by ``id`` and ``action_id`` alone.
+    """
 
     id: int | None
     action_id: str
@@ -57,6 +98,23 @@ class ActionSpec:
     cost: int = 1
     timeout_ms: int = 30_000
     idempotent: bool = False
+    method: str = ""
+    path_template: str = ""
+    query_template: tuple[tuple[str, str], ...] = ()
+    param_map: tuple[str, ...] = ()
+    success_statuses: tuple[int, ...] = presets.SUCCESS
+    skill_id: str = ""
+    script_path: str = ""
+    script_id: str = ""
+    point_of_contact: str = ""
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.action_id))
+
+
+def unlisted_action(connection: ConnectionSpec, action_id: str) -> ActionSpec:
+    """The action a tenant that accepts unlisted ones invokes by a name not registered here."""
+    return ActionSpec(id=None, action_id=action_id, kind=presets.PRESETS[connection.preset].default_kind or "webaction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +145,13 @@ class KeySpec:
 
 
 def connection_spec(row: Connection) -> ConnectionSpec:
+    """The row with its preset's values in its blank fields; a field that does not apply counts as blank."""
+    preset = presets.PRESETS[row.preset]
+
+    def own(field: str, otherwise: Any = "") -> Any:
+        return (getattr(row, field) if field in preset.fields else "") or otherwise
+
+    scope = own("scope", preset.scope)
     return ConnectionSpec(
         id=row.pk,
         uid=str(row.uid),
@@ -94,17 +159,37 @@ def connection_spec(row: Connection) -> ConnectionSpec:
         preset=row.preset,
         enabled=row.enabled,
         is_sandbox=row.is_sandbox,
-        base_url=row.base_url,
+        base_url=row.base_url.rstrip("/"),
         token_url=row.token_url,
-        client_auth=row.client_auth,
-        client_id=row.client_id,
-        client_secret_sealed=row.client_secret_sealed,
-        scope=row.scope,
-        token_refresh_skew_s=row.token_refresh_skew_s,
+        client_auth=own("client_auth", preset.client_auth),
+        client_id=own("client_id"),
+        client_secret_sealed=row.client_secret_sealed if "client_secret" in preset.fields else "",
+        scope="" if scope == presets.NO_SCOPE else scope,
+        token_refresh_skew_s=(
+            preset.token_refresh_skew_s if row.token_refresh_skew_s is None else row.token_refresh_skew_s
+        ),
         connect_timeout_s=row.connect_timeout_s,
         total_deadline_s=row.total_deadline_s,
         max_response_bytes=row.max_response_bytes,
         allowed_host_suffixes=tuple(row.suffixes()),
+        grant_type=own("grant_type", preset.grant_type),
+        basic_urlencode=bool(own("basic_urlencode", False)),
+        token_body=own("token_body", "form"),
+        token_extra_params=tuple(sorted(own("token_extra_params", {}).items())),
+        access_key_id=own("access_key_id"),
+        access_key_secret_sealed=row.access_key_secret_sealed if "access_key_secret" in preset.fields else "",
+        issuer_url=own("issuer_url", row.base_url if preset.issuer_url and row.is_sandbox else preset.issuer_url),
+        area=own("area", presets.DEFAULT_AREA if preset.grant_type == "access_key" and not row.is_sandbox else ""),
+        cxone_tenant_id=str(own("cxone_tenant_id")),
+        api_version=own("api_version", presets.DEFAULT_API_VERSION),
+        max_retries=row.max_retries,
+        breaker_failure_percent=row.breaker_failure_percent,
+        breaker_min_calls=row.breaker_min_calls,
+        breaker_window_s=row.breaker_window_s,
+        breaker_cooldown_s=row.breaker_cooldown_s,
+        dedupe=row.dedupe,
+        dedupe_ttl_s=row.dedupe_ttl_s,
+        probe_path=row.probe_path or preset.probe_path,
     )
 
 
@@ -117,6 +202,15 @@ def action_spec(row: Action) -> ActionSpec:
         cost=row.cost,
         timeout_ms=row.timeout_ms,
         idempotent=row.idempotent,
+        method=row.method,
+        path_template=row.path_template,
+        query_template=tuple(row.query_template.items()),
+        param_map=tuple(row.param_map),
+        success_statuses=tuple(row.success_statuses) or presets.SUCCESS,
+        skill_id=row.skill_id,
+        script_path=row.script_path,
+        script_id=row.script_id,
+        point_of_contact=row.point_of_contact,
     )
 
 
@@ -169,8 +263,20 @@ def as_dict(spec: TenantSpec | KeySpec) -> dict[str, Any]:
 def tenant_from_dict(data: dict[str, Any]) -> TenantSpec:
     connection = dict(data["connection"])
     connection["allowed_host_suffixes"] = tuple(connection["allowed_host_suffixes"])
-    actions = {key: ActionSpec(**value) for key, value in data["actions"].items()}
+    connection["token_extra_params"] = tuple(map(tuple, connection["token_extra_params"]))
+    actions = {key: _action_from_dict(value) for key, value in data["actions"].items()}
     return TenantSpec(**{**data, "connection": ConnectionSpec(**connection), "actions": actions})
+
+
+def _action_from_dict(data: dict[str, Any]) -> ActionSpec:
+    return ActionSpec(
+        **{
+            **data,
+            "query_template": tuple(map(tuple, data["query_template"])),
+            "param_map": tuple(data["param_map"]),
+            "success_statuses": tuple(data["success_statuses"]),
+        }
+    )
 
 
 def key_from_dict(data: dict[str, Any]) -> KeySpec:

@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from tenants import hosts, secrets
+from tenants import hosts, presets, secrets, templates
 from tenants.models.names import NAME
 
-CXONE_SUFFIXES = "niceincontact.com, nice-incontact.com, nicecxone.com, nicecxone-gov.com, incontact.com"
+_AREA = RegexValidator(r"\A[a-z]{2}[0-9]{1,2}\Z", "Write an area such as na1, eu1 or au1.")
+_VERSION = RegexValidator(r"\Av[0-9]{1,3}\.[0-9]{1,2}\Z", "Write a version such as v30.0.")
+_RESERVED_PARAMS = frozenset({"grant_type", "client_id", "client_secret", "username", "password", "scope"})
 
 
 class Connection(models.Model):
-    """One upstream account: its hosts, its credentials, its token. Several tenants may share one."""
+    """One upstream account: its hosts, its credentials, its token. Several tenants may share one.
 
-    class Preset(models.TextChoices):
-        CXONE_WEBACTION = "cxone_webaction", "CXone web actions (client credentials)"
+    A blank field takes what the preset says (:mod:`tenants.presets`); fields that do not apply to the preset are kept
+    but not used.
+    """
 
     class ClientAuth(models.TextChoices):
         BODY = "body", "in the form body"
         BASIC = "basic", "HTTP Basic"
+        NONE = "none", "none"
+
+    class GrantType(models.TextChoices):
+        CLIENT_CREDENTIALS = "client_credentials", "client credentials"
+        PASSWORD = "password", "password (an access key)"
+        ACCESS_KEY = "access_key", "access key as JSON"
+
+    class TokenBody(models.TextChoices):
+        FORM = "form", "form"
+        JSON = "json", "JSON"
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=64, unique=True, validators=[NAME])
-    preset = models.CharField(max_length=32, choices=Preset.choices, default=Preset.CXONE_WEBACTION)
+    preset = models.CharField(
+        max_length=32,
+        choices=[(key, preset.label) for key, preset in presets.PRESETS.items()],
+        default=presets.DEFAULT_PRESET,
+    )
     enabled = models.BooleanField(default=True, help_text="When off, calls are answered 503 and nothing is sent.")
     is_sandbox = models.BooleanField(
         "sandbox",
@@ -39,42 +58,140 @@ class Connection(models.Model):
     base_url = models.URLField(
         "base URL",
         max_length=255,
-        help_text="Where actions are invoked, e.g. https://api-na1.niceincontact.com",
+        blank=True,
+        help_text="Where actions are invoked, e.g. https://api-na1.niceincontact.com."
+        " For a CXone business unit blank asks CXone where it is.",
     )
     token_url = models.URLField(
-        "token URL", max_length=255, blank=True, help_text="Blank: /oauth/token under the base URL."
+        "token URL",
+        max_length=255,
+        blank=True,
+        help_text="Blank: the preset's; a CXone business unit is asked for its own.",
+    )
+    issuer_url = models.URLField(
+        "issuer URL",
+        max_length=255,
+        blank=True,
+        help_text="Where CXone describes itself. Blank: https://cxone.niceincontact.com",
+    )
+    area = models.CharField(
+        max_length=8, blank=True, validators=[_AREA], help_text="CXone area, e.g. na1. Blank: as CXone says."
+    )
+    cxone_tenant_id = models.UUIDField(
+        "CXone tenant ID", null=True, blank=True, help_text="Blank: the one named in the token."
+    )
+    api_version = models.CharField(
+        "API version",
+        max_length=8,
+        blank=True,
+        validators=[_VERSION],
+        help_text=f"Blank: {presets.DEFAULT_API_VERSION}",
+    )
+    grant_type = models.CharField(
+        max_length=32, choices=GrantType.choices, blank=True, help_text="Blank: the preset's."
     )
     client_auth = models.CharField(
-        "client authentication", max_length=8, choices=ClientAuth.choices, default=ClientAuth.BODY
+        "client authentication", max_length=8, choices=ClientAuth.choices, blank=True, help_text="Blank: the preset's."
     )
-    client_id = models.CharField("client ID", max_length=255)
+    basic_urlencode = models.BooleanField(
+        "percent-encode Basic credentials",
+        default=False,
+        help_text="As RFC 6749 2.3.1 asks; CXone's clients send them raw.",
+    )
+    token_body = models.CharField(
+        "token request body", max_length=8, choices=TokenBody.choices, blank=True, help_text="Blank: form."
+    )
+    client_id = models.CharField("client ID", max_length=255, blank=True)
     client_secret_sealed = models.TextField(blank=True, editable=False)
-    scope = models.CharField(max_length=255, blank=True, default="webaction:execute", help_text="Blank: none is sent.")
+    access_key_id = models.CharField("access key ID", max_length=255, blank=True)
+    access_key_secret_sealed = models.TextField(blank=True, editable=False)
+    scope = models.CharField(
+        max_length=255, blank=True, help_text="Blank: the preset's (webaction:execute for web actions). - sends none."
+    )
+    token_extra_params = models.JSONField(
+        "more token parameters",
+        default=dict,
+        blank=True,
+        help_text='Sent with the token request, e.g. {"audience": "https://api.example.com"}. No secrets here.',
+    )
     token_refresh_skew_s = models.PositiveIntegerField(
-        "refresh token early (s)", default=30, validators=[MaxValueValidator(3600)]
+        "refresh token early (s)",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(3600)],
+        help_text="Blank: 30 for web actions, 300 otherwise; never more than 20 % of the token's life.",
     )
     connect_timeout_s = models.FloatField(
         "connect timeout (s)", default=3, validators=[MinValueValidator(0.1), MaxValueValidator(30)]
     )
     total_deadline_s = models.FloatField(
-        "deadline of one call (s)", default=80, validators=[MinValueValidator(0.1), MaxValueValidator(300)]
+        "deadline of one call (s)",
+        default=80,
+        validators=[MinValueValidator(0.1), MaxValueValidator(300)],
+        help_text="Repeats included. Studio gives up after 90.",
     )
     max_response_bytes = models.PositiveIntegerField(
         "largest answer (bytes)",
         default=1_048_576,
         validators=[MinValueValidator(1), MaxValueValidator(2**30)],
     )
+    max_retries = models.PositiveSmallIntegerField(
+        "repeats at most",
+        default=3,
+        validators=[MaxValueValidator(10)],
+        help_text="Of a call that the upstream refused for load, or that surely did not run.",
+    )
+    breaker_failure_percent = models.PositiveSmallIntegerField(
+        "breaker opens at (% failed)", default=20, validators=[MaxValueValidator(100)], help_text="0: no breaker."
+    )
+    breaker_min_calls = models.PositiveIntegerField(
+        "breaker needs (calls)", default=20, validators=[MinValueValidator(1), MaxValueValidator(100_000)]
+    )
+    breaker_window_s = models.FloatField(
+        "breaker looks back (s)", default=10, validators=[MinValueValidator(1), MaxValueValidator(600)]
+    )
+    breaker_cooldown_s = models.FloatField(
+        "breaker stays open (s)", default=10, validators=[MinValueValidator(0.1), MaxValueValidator(600)]
+    )
+    dedupe = models.BooleanField(
+        "de-duplicate",
+        default=False,
+        help_text="The same tenant, action and body again is answered with the first answer, also without an"
+        " Idempotency-Key. For callers that repeat by themselves, as Studio does.",
+    )
+    dedupe_ttl_s = models.PositiveIntegerField(
+        "remember answers (s)", default=120, validators=[MinValueValidator(1), MaxValueValidator(86_400)]
+    )
+    probe_path = models.CharField(
+        "test path",
+        max_length=255,
+        blank=True,
+        help_text="A GET that changes nothing, for the connection test. Blank: the preset's.",
+    )
     allowed_host_suffixes = models.CharField(
         max_length=500,
-        default=CXONE_SUFFIXES,
-        help_text="Comma separated. Hosts outside are never contacted.",
+        blank=True,
+        help_text="Comma separated. Hosts outside are never contacted. Blank: the preset's.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    history = HistoricalRecords(excluded_fields=["client_secret_sealed"])
+    history = HistoricalRecords(excluded_fields=["client_secret_sealed", "access_key_secret_sealed"])
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(preset__in=list(presets.PRESETS)), name="connection_preset_known"),
+            models.CheckConstraint(
+                condition=Q(preset__in=["cxone", "cxone_access_key"]) | ~Q(base_url=""),
+                name="connection_base_url_given",
+                violation_error_message="Enter the base URL; only a CXone business unit can be asked for it.",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_retries__lte=10, breaker_failure_percent__lte=100, dedupe_ttl_s__gte=1),
+                name="connection_numbers_in_range",
+                violation_error_message="At most 10 repeats, at most 100 %, answers remembered for at least 1 s.",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -88,24 +205,67 @@ class Connection(models.Model):
         """Seal and remember a new client secret; save() stores it."""
         self.client_secret_sealed = secrets.seal(plain, purpose=self.secret_purpose)
 
+    def set_access_key_secret(self, plain: str) -> None:
+        """Seal and remember a new access key secret; save() stores it."""
+        self.access_key_secret_sealed = secrets.seal(plain, purpose=f"connection:{self.uid}:access_key_secret")
+
     def suffixes(self) -> list[str]:
         """The allowed host suffixes as a list of lower-case names without leading dots."""
-        return [s.strip().lstrip(".").lower() for s in self.allowed_host_suffixes.split(",") if s.strip(" .")]
+        named = [s.strip().lstrip(".").lower() for s in self.allowed_host_suffixes.split(",") if s.strip(" .")]
+        return named or list(presets.PRESETS[self.preset].suffixes)
 
     def clean(self) -> None:
-        errors: dict[str, str] = {}
-        for field in ("base_url", "token_url"):
-            url = getattr(self, field)
-            if not url:
-                continue
-            try:
-                hosts.check_url(url, suffixes=self.suffixes(), sandbox_hosts=self._sandbox_hosts())
-            except hosts.HostRefused as error:
-                errors[field] = str(error)
-        if not self.suffixes():
-            errors["allowed_host_suffixes"] = "Name at least one host suffix."
+        if self.preset not in presets.PRESETS:
+            return  # the field's own error says so
+        errors = dict(self._missing()) | dict(self._refused_urls()) | dict(self._wrong_templates())
+        if self.pk and (unfit := self._unfit_action()):
+            errors["preset"] = f"This preset cannot invoke {unfit}; change or delete that action first."
         if errors:
             raise ValidationError(errors)
+
+    def _unfit_action(self) -> str:
+        unfit = set(presets.KINDS) - set(presets.PRESETS[self.preset].kinds)
+        names = self.tenants.filter(actions__kind__in=unfit).values_list(
+            "tenant_id", "actions__action_id", "actions__kind"
+        )
+        first = names.first()
+        return f"{first[0]}/{first[1]} (kind {first[2]})" if first else ""
+
+    def _missing(self) -> Iterator[tuple[str, str]]:
+        required = presets.PRESETS[self.preset].required
+        for field in required:
+            if not getattr(self, field) and not (field == "allowed_host_suffixes" and self.is_sandbox):
+                yield field, f"The preset {self.preset} needs this field."
+        if self.is_sandbox and not self.base_url:
+            yield "base_url", "Enter the sandbox's address, one of SANDBOX_HOSTS."
+        if self.preset == "generic_oauth2":
+            grant = self.grant_type or presets.PRESETS[self.preset].grant_type
+            if grant == self.GrantType.CLIENT_CREDENTIALS and not self.client_id:
+                yield "client_id", "Client credentials need a client ID."
+            if grant != self.GrantType.CLIENT_CREDENTIALS and not self.access_key_id:
+                yield "access_key_id", "This grant needs the access key (or user name) to send."
+
+    def _refused_urls(self) -> Iterator[tuple[str, str]]:
+        for field in ("base_url", "token_url", "issuer_url"):
+            if url := getattr(self, field):
+                try:
+                    hosts.check_url(url, suffixes=self.suffixes(), sandbox_hosts=self._sandbox_hosts())
+                except hosts.HostRefused as error:
+                    yield field, str(error)
+
+    def _wrong_templates(self) -> Iterator[tuple[str, str]]:
+        if self.probe_path:
+            try:
+                templates.check_path(self.probe_path)
+                if set(templates.split(self.probe_path)[1::2]) - {"services"}:
+                    raise templates.TemplateWrong("Only {services} can be filled in a test path.")
+            except templates.TemplateWrong as error:
+                yield "probe_path", str(error)
+        extra = self.token_extra_params
+        if not isinstance(extra, dict) or not all(isinstance(value, str) for value in extra.values()):
+            yield "token_extra_params", 'Write an object of texts, such as {"audience": "https://api.example.com"}.'
+        elif taken := _RESERVED_PARAMS & set(extra):
+            yield "token_extra_params", f"{', '.join(sorted(taken))}: use the field of its own."
 
     def _sandbox_hosts(self) -> list[str]:
         return (settings.ENV.SANDBOX_HOSTS or ["(none: SANDBOX_HOSTS is empty)"]) if self.is_sandbox else []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from tenants import presets, templates
 from tenants.models.connection import Connection
 from tenants.models.names import NAME
 
@@ -45,16 +49,33 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.tenant_id
 
+    def clean(self) -> None:
+        if self.pk is None or self.connection_id is None:
+            return
+        preset = self.connection.preset
+        if unfit := self.actions.exclude(kind__in=presets.PRESETS[preset].kinds).first():
+            message = f"{unfit} is of kind {unfit.kind}, which a connection of preset {preset} cannot invoke."
+            raise ValidationError({"connection": message})
+
 
 class Action(models.Model):
-    """A named thing a tenant may invoke; maps ``action_id`` to a real upstream call."""
+    """A named thing a tenant may invoke; maps ``action_id`` to a real upstream call.
 
-    class Kind(models.TextChoices):
-        WEBACTION = "webaction", "web action: POST /webactions/{action_id}/invoke"
+    A blank field takes what the kind says (:mod:`tenants.presets`).
+    """
+
+    class Method(models.TextChoices):
+        GET = "GET"
+        POST = "POST"
+        PUT = "PUT"
+        PATCH = "PATCH"
+        DELETE = "DELETE"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="actions")
     action_id = models.CharField("action ID", max_length=128, validators=[NAME])
-    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.WEBACTION)
+    kind = models.CharField(
+        max_length=16, choices=[(key, kind.label) for key, kind in presets.KINDS.items()], default="webaction"
+    )
     enabled = models.BooleanField(default=True)
     cost = models.PositiveIntegerField(
         default=1,
@@ -62,9 +83,40 @@ class Action(models.Model):
         help_text="Units one call takes.",
     )
     timeout_ms = models.PositiveIntegerField(
-        "timeout (ms)", default=30_000, validators=[MinValueValidator(10), MaxValueValidator(300_000)]
+        "timeout (ms)",
+        default=30_000,
+        validators=[MinValueValidator(10), MaxValueValidator(300_000)],
+        help_text="Repeats included; the connection's deadline holds as well.",
     )
     idempotent = models.BooleanField(default=False, help_text="A call whose outcome is unknown may be repeated.")
+    method = models.CharField(max_length=8, choices=Method.choices, blank=True, help_text="Blank: POST.")
+    path_template = models.CharField(
+        "path",
+        max_length=500,
+        blank=True,
+        help_text="Under the base URL, e.g. /orders/{orderId}; {name} takes that key of the payload.",
+    )
+    query_template = models.JSONField(
+        "query",
+        default=dict,
+        blank=True,
+        help_text='Parameters of the URL, e.g. {"expand": "{expand}"}; a key that the payload lacks is left out.',
+    )
+    param_map = models.JSONField(
+        "parameters",
+        default=list,
+        blank=True,
+        help_text='Payload keys in the order the script expects them, e.g. ["customerId", "language"].',
+    )
+    success_statuses = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Statuses that count as success. Blank: 200, 201, 202 and 204.",
+    )
+    skill_id = models.CharField("skill ID", max_length=32, blank=True)
+    script_path = models.CharField(max_length=255, blank=True, help_text=r"As Studio shows it, e.g. Folder\Script.")
+    script_id = models.CharField("script ID", max_length=32, blank=True)
+    point_of_contact = models.CharField(max_length=255, blank=True, help_text="Its friendly name, not its GUID.")
     description = models.CharField(max_length=255, blank=True)
 
     history = HistoricalRecords()
@@ -78,7 +130,56 @@ class Action(models.Model):
                 violation_error_message="This tenant has an action with this ID already.",
             ),
             models.CheckConstraint(condition=Q(cost__gte=1, cost__lte=1000), name="action_cost_in_range"),
+            models.CheckConstraint(condition=Q(kind__in=list(presets.KINDS)), name="action_kind_known"),
+            models.CheckConstraint(
+                condition=~Q(kind="rest") | ~Q(path_template=""),
+                name="action_rest_has_path",
+                violation_error_message="A REST call needs a path.",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.tenant.tenant_id}/{self.action_id}"
+
+    def clean(self) -> None:
+        if self.kind not in presets.KINDS:
+            return  # the field's own error says so
+        errors = dict(self._missing()) | dict(self._wrong_templates())
+        if self.tenant_id is not None and (wrong := self._unfit(self.tenant.connection.preset)):
+            errors["kind"] = wrong
+        if not _are_statuses(self.success_statuses):
+            errors["success_statuses"] = "Write a list of distinct HTTP statuses, e.g. [200, 202]."
+        if errors:
+            raise ValidationError(errors)
+
+    def _unfit(self, preset: str) -> str:
+        kinds = presets.PRESETS[preset].kinds
+        return "" if self.kind in kinds else f"The connection's preset {preset} invokes only {', '.join(kinds)}."
+
+    def _missing(self) -> Iterator[tuple[str, str]]:
+        for field in presets.KINDS[self.kind].required:
+            if not getattr(self, field):
+                yield field, f"An action of kind {self.kind} needs this field."
+        if self.kind == "script_start" and not (self.script_path or self.script_id):
+            yield "script_path", "Enter the script's path or its ID."
+        if self.kind == "signal" and self.path_template:
+            yield "path_template", "Leave the path blank: a signal goes to the contactId of the payload."
+
+    def _wrong_templates(self) -> Iterator[tuple[str, str]]:
+        most = 9 if self.kind == "signal" else 32
+        checks: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("path_template", lambda: templates.check_path(self.path_template or "/")),
+            ("query_template", lambda: templates.check_query(self.query_template)),
+            ("param_map", lambda: templates.check_keys(self.param_map, most=most)),
+        )
+        for field, check in checks:
+            try:
+                check()
+            except templates.TemplateWrong as error:
+                yield field, str(error)
+
+
+def _are_statuses(value: object) -> bool:
+    if not isinstance(value, list) or len(set(map(str, value))) != len(value):
+        return False
+    return all(type(status) is int and 200 <= status <= 599 for status in value)

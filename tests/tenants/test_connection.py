@@ -1,0 +1,222 @@
+"""A connection takes from its preset what it does not say, and refuses what cannot work."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from tenants import directory, presets
+from tenants.models import Action, Connection, Tenant
+
+pytestmark = pytest.mark.django_db
+
+CXONE = {"preset": "cxone", "client_id": "app@vendor", "access_key_id": "KEYID===="}
+
+
+def errors_of(**fields: Any) -> dict[str, list[str]]:
+    row = Connection(name="unit", **fields)
+    with pytest.raises(ValidationError) as caught:
+        row.full_clean()
+    return caught.value.message_dict
+
+
+@pytest.mark.parametrize(
+    ("fields", "token_url", "grant", "auth", "scope", "skew"),
+    [
+        (
+            {"base_url": "https://api-na1.niceincontact.com", "client_id": "c"},
+            "https://api-na1.niceincontact.com/oauth/token",
+            "client_credentials",
+            "body",
+            "webaction:execute",
+            30,
+        ),
+        (CXONE, "https://cxone.niceincontact.com/auth/token", "password", "basic", "", 300),
+        (
+            {"preset": "cxone_access_key", "access_key_id": "KEYID===="},
+            "https://na1.nice-incontact.com/authentication/v1/token/access-key",
+            "access_key",
+            "none",
+            "",
+            300,
+        ),
+        (
+            {"preset": "genesys", "base_url": "https://api.mypurecloud.ie", "client_id": "c"},
+            "https://login.mypurecloud.ie/oauth/token",
+            "client_credentials",
+            "basic",
+            "",
+            300,
+        ),
+        (
+            {
+                "preset": "generic_oauth2",
+                "base_url": "https://api.example.com",
+                "client_id": "c",
+                "allowed_host_suffixes": "example.com",
+            },
+            "https://api.example.com/oauth/token",
+            "client_credentials",
+            "basic",
+            "",
+            300,
+        ),
+    ],
+)
+def test_a_preset_fills_the_rest(
+    fields: dict[str, Any], token_url: str, grant: str, auth: str, scope: str, skew: int
+) -> None:
+    row = Connection(name="unit", **fields)
+    row.full_clean()
+    row.save()
+
+    spec = directory.connection_spec(row)
+
+    assert (spec.resolved_token_url, spec.grant_type, spec.client_auth) == (token_url, grant, auth)
+    assert (spec.scope, spec.token_refresh_skew_s) == (scope, skew)
+
+
+def test_what_a_connection_says_itself_wins_over_its_preset() -> None:
+    row = Connection(
+        name="unit",
+        **CXONE,
+        client_auth="body",
+        scope="openid",
+        token_url="https://cxone-gov.niceincontact.com/auth/token",
+        token_refresh_skew_s=0,
+    )
+
+    spec = directory.connection_spec(row)
+
+    assert (spec.client_auth, spec.scope, spec.token_refresh_skew_s) == ("body", "openid", 0)
+    assert spec.resolved_token_url == "https://cxone-gov.niceincontact.com/auth/token"
+
+
+def test_a_dash_as_the_scope_sends_none() -> None:
+    assert directory.connection_spec(Connection(name="unit", scope="-")).scope == ""
+
+
+def test_a_field_that_does_not_apply_to_the_preset_is_not_used() -> None:
+    row = Connection(name="unit", base_url="https://a.niceincontact.com", access_key_id="left", grant_type="password")
+
+    spec = directory.connection_spec(row)
+
+    assert (spec.access_key_id, spec.grant_type) == ("", "client_credentials")
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+def test_every_field_of_a_preset_is_a_field_of_the_form(preset: str) -> None:
+    names = {field.name for field in Connection._meta.get_fields()} | {"client_secret", "access_key_secret"}
+    assert presets.PRESETS[preset].fields <= names
+    assert set(presets.PRESETS[preset].required) <= presets.PRESETS[preset].fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ({"base_url": "https://a.niceincontact.com"}, "client_id", "needs this field"),
+        ({"client_id": "c"}, "base_url", "needs this field"),
+        ({"preset": "cxone", "client_id": "c"}, "access_key_id", "needs this field"),
+        (
+            {"preset": "generic_oauth2", "base_url": "https://a.example.com"},
+            "allowed_host_suffixes",
+            "needs this field",
+        ),
+        ({"preset": "generic_oauth2", "grant_type": "password"}, "access_key_id", "user name"),
+        ({"preset": "generic_oauth2"}, "client_id", "Client credentials"),
+        ({**CXONE, "is_sandbox": True}, "base_url", "SANDBOX_HOSTS"),
+        ({**CXONE, "token_url": "http://cxone.niceincontact.com/auth/token"}, "token_url", "Use https"),
+        ({**CXONE, "issuer_url": "https://cxone.example.com"}, "issuer_url", "allowed host suffixes"),
+        ({**CXONE, "area": "../x"}, "area", "na1"),
+        ({**CXONE, "api_version": "30"}, "api_version", "v30.0"),
+        ({**CXONE, "probe_path": "/a/../b"}, "probe_path", ".."),
+        ({**CXONE, "probe_path": "/a/{contactId}"}, "probe_path", "{services}"),
+        ({**CXONE, "max_retries": 11}, "max_retries", "10"),
+        ({**CXONE, "breaker_failure_percent": 101}, "breaker_failure_percent", "100"),
+        ({**CXONE, "dedupe_ttl_s": 0}, "dedupe_ttl_s", "1"),
+        ({**CXONE, "token_extra_params": ["audience"]}, "token_extra_params", "object"),
+        ({**CXONE, "token_extra_params": {"client_secret": "x"}}, "token_extra_params", "client_secret"),
+        ({**CXONE, "preset": "unheard-of"}, "preset", "not a valid choice"),
+    ],
+)
+def test_a_field_that_cannot_work_is_named_with_its_remedy(fields: dict[str, Any], field: str, says: str) -> None:
+    assert says in " ".join(errors_of(**fields)[field])
+
+
+def test_a_preset_cannot_change_under_actions_it_could_not_invoke(acme: Tenant) -> None:
+    row = acme.connection
+    row.preset = "cxone"
+    row.client_id, row.access_key_id = "app", "key"
+
+    with pytest.raises(ValidationError) as caught:
+        row.full_clean()
+
+    assert "acme/lookupOrder" in caught.value.message_dict["preset"][0]
+
+
+def test_a_tenant_cannot_move_to_a_connection_that_cannot_invoke_its_actions(acme: Tenant) -> None:
+    other = Connection.objects.create(name="unit", **CXONE)
+    acme.connection = other
+
+    with pytest.raises(ValidationError) as caught:
+        acme.full_clean()
+
+    assert "lookupOrder" in caught.value.message_dict["connection"][0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"preset": "unheard-of", "base_url": "https://a.niceincontact.com"},
+        {"preset": "cxone_webaction", "base_url": ""},
+        {"base_url": "https://a.niceincontact.com", "max_retries": 11},
+    ],
+)
+def test_the_database_refuses_what_the_form_would(fields: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Connection.objects.create(name="unit", **fields)
+
+
+def test_no_secret_reaches_history_or_repr(connection: Connection) -> None:
+    connection.set_access_key_secret("canary-access-key-secret")
+    connection.save()
+
+    written = json.dumps(list(connection.history.values()), default=str)
+
+    assert "secret_sealed" not in written
+    assert "sealed='v1:" not in repr(directory.connection_spec(connection))
+
+
+def test_specs_survive_the_shared_cache(acme: Tenant) -> None:
+    Action.objects.create(
+        tenant=acme,
+        action_id="order",
+        kind="rest",
+        method="GET",
+        path_template="/orders/{id}",
+        query_template={"expand": "{expand}"},
+        param_map=["a"],
+        success_statuses=[200, 404],
+    )
+    acme.connection.token_extra_params = {"audience": "x"}
+    acme.connection.save()
+    spec = directory.load_tenant("acme")
+    assert spec is not None
+
+    again = directory.tenant_from_dict(json.loads(json.dumps(directory.as_dict(spec))))
+
+    assert again == spec
+    assert hash(again.connection) == hash(spec.connection)
+    assert hash(again.actions["order"]) == hash(spec.actions["order"])
+
+
+def test_an_unlisted_action_is_of_the_kind_its_connection_invokes() -> None:
+    genesys = Connection(name="org", preset="genesys", base_url="https://api.mypurecloud.de", client_id="c")
+
+    action = directory.unlisted_action(directory.connection_spec(genesys), "abc")
+
+    assert (action.id, action.action_id, action.kind) == (None, "abc", "genesys_execute")
