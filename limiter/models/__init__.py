@@ -2,6 +2,7 @@
 
 from limiter.models.assignment import Assignment, Override
 from limiter.models.event import ThrottleEvent
-from limiter.models.policy import QuotaLimit, QuotaPolicy
+from limiter.models.limit import QuotaLimit
+from limiter.models.policy import QuotaPolicy
 
 __all__ = ["Assignment", "Override", "QuotaLimit", "QuotaPolicy", "ThrottleEvent"]

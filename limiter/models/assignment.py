@@ -10,7 +10,8 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from limiter.core.types import MAX_QUOTA
-from limiter.models.policy import LIMIT_NAME, QuotaPolicy
+from limiter.models.limit import LIMIT_NAME
+from limiter.models.policy import QuotaPolicy
 from tenants.models import Action, Tenant
 
 

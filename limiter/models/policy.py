@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models
-from django.db.models import F, Q
-from simple_history.models import HistoricalRecords
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+from django.db.models import F, Max, Q
 
-from limiter.core.types import (
-    MAX_BURST_SECONDS,
-    MAX_LOG_QUOTA,
-    MAX_QUOTA,
-    MAX_WINDOW_SECONDS,
-    Algorithm,
-    CountedPer,
-)
+from limiter.models.version import EditRecords, give, is_given
 
-LIMIT_NAME = RegexValidator(
-    r"\A[a-z][a-z0-9_-]{0,31}\Z",
-    "Use up to 32 lower-case letters, digits, dash and underscore, starting with a letter.",
-)
+
+class QuotaPolicyQuerySet(models.QuerySet["QuotaPolicy"]):
+    """Policies, and the one way to raise a version without editing the policy's own fields."""
+
+    def raise_version(self, policy_id: int) -> int:
+        """Raise the policy's version for a change of its limits, at most once per edit; return the version.
+
+        Call it inside the transaction that changes the limit: it locks the policy's row.
+        """
+        policy = self.select_for_update().get(pk=policy_id)
+        if not is_given(policy.pk, policy.version):
+            policy.save()
+        return policy.version
 
 
 class QuotaPolicy(models.Model):
-    """A named, reusable set of limits plus adaptive and failure settings."""
+    """A named, reusable set of limits plus adaptive and failure settings.
+
+    ``version`` rises with every edit of the policy or of its limits; :func:`limiter.models.version.one_version` makes
+    several saves one edit.
+    """
 
     class Mode(models.TextChoices):
         ENFORCE = "enforce", "enforce: refuse calls over a limit"
@@ -80,7 +84,8 @@ class QuotaPolicy(models.Model):
         "oldest sample (s)", default=120, validators=[MinValueValidator(1), MaxValueValidator(86_400)]
     )
 
-    history = HistoricalRecords()
+    history = EditRecords()
+    objects = QuotaPolicyQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -101,101 +106,23 @@ class QuotaPolicy(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None and not self._state.adding:
-            self.version += 1
-        super().save(*args, **kwargs)
+    def save(self, **kwargs: Any) -> None:
+        with transaction.atomic():
+            if not self._state.adding:
+                self.version = self._next_version()
+                if kwargs.get("update_fields") is not None:
+                    kwargs["update_fields"] = {*kwargs["update_fields"], "version"}
+            super().save(**kwargs)
+            give(self.pk, self.version)
 
-
-class QuotaLimit(models.Model):
-    """One line of a policy: how many, per what window, counted per what, by which algorithm."""
-
-    policy = models.ForeignKey(QuotaPolicy, on_delete=models.CASCADE, related_name="limits")
-    name = models.CharField(
-        max_length=32,
-        validators=[LIMIT_NAME],
-        help_text="Same name replaces a broader policy's limit; others add up.",
-    )
-    algorithm = models.CharField(
-        max_length=16, choices=[(a.value, a.label) for a in Algorithm], default=Algorithm.SLIDING_LOG.value
-    )
-    quota = models.PositiveBigIntegerField(
-        "limit",
-        validators=[MinValueValidator(1), MaxValueValidator(MAX_QUOTA)],
-        help_text="Units per window, or in flight.",
-    )
-    window_seconds = models.PositiveIntegerField(
-        "window (s)",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1), MaxValueValidator(MAX_WINDOW_SECONDS)],
-        help_text="Not for concurrency.",
-    )
-    burst = models.PositiveBigIntegerField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1), MaxValueValidator(MAX_QUOTA)],
-        help_text="Token bucket only: units that may come at once.",
-    )
-    lease_seconds = models.PositiveIntegerField(
-        "lease (s)",
-        default=90,
-        validators=[MinValueValidator(1), MaxValueValidator(3600)],
-        help_text="Concurrency only: after this a slot frees itself. Keep it above the upstream deadline.",
-    )
-    counted_per = models.CharField(
-        max_length=12, choices=[(c.value, c.label) for c in CountedPer], default=CountedPer.ACTION.value
-    )
-    adaptive = models.BooleanField(default=True, help_text="Shrinks with the policy's multiplier.")
-
-    history = HistoricalRecords()
-
-    class Meta:
-        ordering = ["policy_id", "id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["policy", "name"],
-                name="limit_name_unique_per_policy",
-                violation_error_message="Two limits of one policy cannot have the same name.",
-            ),
-            models.CheckConstraint(condition=Q(quota__gte=1, quota__lte=MAX_QUOTA), name="limit_quota_in_range"),
-            models.CheckConstraint(
-                condition=Q(algorithm="concurrency", window_seconds__isnull=True)
-                | Q(window_seconds__gte=1, window_seconds__lte=MAX_WINDOW_SECONDS) & ~Q(algorithm="concurrency"),
-                name="limit_window_fits_algorithm",
-                violation_error_message="Give a window in seconds, except for concurrency, which has none.",
-            ),
-            models.CheckConstraint(
-                condition=Q(algorithm="token_bucket", burst__gte=1)
-                | ~Q(algorithm="token_bucket") & Q(burst__isnull=True),
-                name="limit_burst_fits_algorithm",
-                violation_error_message="A token bucket needs a burst; the other algorithms have none.",
-            ),
-            models.CheckConstraint(
-                condition=~Q(algorithm="sliding_log") | Q(quota__lte=MAX_LOG_QUOTA),
-                name="limit_log_not_too_long",
-                violation_error_message=f"A sliding log holds at most {MAX_LOG_QUOTA:,} units; use a sliding counter.",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.policy.name}: {self.name}"
-
-    def clean(self) -> None:
-        errors: dict[str, str] = {}
-        if self.algorithm == Algorithm.CONCURRENCY:
-            if self.window_seconds is not None:
-                errors["window_seconds"] = "Concurrency counts calls in flight and has no window; leave it empty."
-        elif self.window_seconds is None:
-            errors["window_seconds"] = "Give the window in seconds."
-        if self.algorithm == Algorithm.TOKEN_BUCKET:
-            if self.burst is None:
-                errors["burst"] = "Say how many units may come at once."
-            elif self.window_seconds and self.burst * self.window_seconds > MAX_BURST_SECONDS:
-                errors["burst"] = f"Burst times window must not exceed {MAX_BURST_SECONDS:,}; shorten the window."
-        elif self.burst is not None:
-            errors["burst"] = "Only a token bucket has a burst; leave it empty."
-        if self.algorithm == Algorithm.SLIDING_LOG and self.quota is not None and self.quota > MAX_LOG_QUOTA:
-            errors["quota"] = f"A sliding log holds at most {MAX_LOG_QUOTA:,} units; use a sliding counter."
-        if errors:
-            raise ValidationError(errors)
+    def _next_version(self) -> int:
+        """One above the stored version, whatever this object was loaded with: two editors never share a version."""
+        rows = type(self).objects.select_for_update().filter(pk=self.pk)
+        stored = rows.values_list("version", flat=True).first()
+        if stored is not None:
+            return stored if is_given(self.pk, stored) else stored + 1
+        # A deleted policy comes back: above everything its history knows.
+        recorded = type(self).history.filter(id=self.pk).aggregate(n=Max("version"))["n"] or 0
+        limits = self.limits.model.history.filter(policy_id=self.pk)
+        recorded_limits = limits.aggregate(n=Max("policy_version"))["n"] or 0
+        return int(max(recorded, recorded_limits)) + 1

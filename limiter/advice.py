@@ -1,0 +1,59 @@
+"""What a policy may say but hardly means: limits that another limit makes idle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from limiter.core.types import Algorithm, CountedPer
+from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.sentences import duration
+
+_NARROWER = {
+    CountedPer.ACTION: {CountedPer.ACTION},
+    CountedPer.TENANT: {CountedPer.ACTION, CountedPer.TENANT},
+    CountedPer.KEY: {CountedPer.KEY},
+    CountedPer.CONNECTION: {CountedPer.ACTION, CountedPer.TENANT, CountedPer.CONNECTION},
+}
+"""What a limit counted per the first also bounds: no action is called more often than its tenant calls."""
+
+
+def advice(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
+    """Sentences about limits of this policy that can never refuse a call, because another one refuses first."""
+    windowed = [line for line in limits if line.algorithm != Algorithm.CONCURRENCY and line.window_seconds]
+    return [
+        f"{idle.name} is never reached: {binding.name} lets at most {most:,} units pass per "
+        f"{duration(idle.window_seconds)}."
+        for idle, binding, most in _idle(policy, windowed)
+    ]
+
+
+def _idle(policy: QuotaPolicy, limits: list[QuotaLimit]) -> Iterator[tuple[QuotaLimit, QuotaLimit, int]]:
+    """Each limit that another makes idle, with that other and the most it lets pass in the idle one's window."""
+    for idle in limits:
+        if idle.algorithm == Algorithm.TOKEN_BUCKET or idle.quota is None:
+            continue
+        for binding in limits:
+            if binding is idle or binding.quota is None or not _bounds(policy, binding, idle):
+                continue
+            most = _most(binding, idle.window_seconds or 0)
+            # Of two equal limits name one only.
+            if most < idle.quota or (most == idle.quota and limits.index(binding) < limits.index(idle)):
+                yield idle, binding, most
+                break
+
+
+def _bounds(policy: QuotaPolicy, binding: QuotaLimit, idle: QuotaLimit) -> bool:
+    """Whether the binding limit's count is at least the idle one's, and stays so when the multiplier changes."""
+    if CountedPer(idle.counted_per) not in _NARROWER[CountedPer(binding.counted_per)]:
+        return False
+    if not policy.adaptive or binding.adaptive == idle.adaptive:
+        return True
+    return binding.adaptive and policy.max_multiplier <= 1
+
+
+def _most(line: QuotaLimit, window_seconds: int) -> int:
+    """The most units this limit admits in any window of the given length."""
+    own = line.window_seconds or 1
+    if line.algorithm == Algorithm.TOKEN_BUCKET:
+        return (line.burst or 0) + line.quota * window_seconds // own
+    return line.quota * -(-window_seconds // own)

@@ -1,0 +1,165 @@
+"""Policies, limits, assignments and overrides said in plain words: the same words in previews, lists and history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from limiter.core.types import COUNTER_SLICES, Algorithm, CountedPer
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+
+MISSING = "…"
+"""Stands for a value that has not been typed yet."""
+
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+_SHARED_BY = {
+    CountedPer.ACTION: "for each action of each tenant",
+    CountedPer.TENANT: "for each tenant, all its actions together",
+    CountedPer.KEY: "for each API key",
+    CountedPer.CONNECTION: "for each connection, all its tenants together",
+}
+_BRIEFLY_SHARED_BY = {
+    CountedPer.ACTION: "",
+    CountedPer.TENANT: " per tenant",
+    CountedPer.KEY: " per key",
+    CountedPer.CONNECTION: " per connection",
+}
+_STORE_AWAY = {
+    QuotaPolicy.StoreFailure.LOCAL: "While the store is away, each worker spends its own share of the limits.",
+    QuotaPolicy.StoreFailure.OPEN: "While the store is away, every call passes.",
+    QuotaPolicy.StoreFailure.CLOSED: "While the store is away, every call is answered 503.",
+}
+
+
+def duration(seconds: int | None) -> str:
+    """A length of time in the largest unit that fits exactly: ``minute``, ``90 seconds``, ``2 hours``."""
+    if not seconds:
+        return MISSING
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    count = seconds // size
+    return unit if count == 1 else f"{count:,} {unit}s"
+
+
+def _counted(amount: int | None, unit: str) -> str:
+    return f"{_number(amount)} {unit}" if amount == 1 else f"{_number(amount)} {unit}s"
+
+
+def _long(seconds: int | None) -> str:
+    """As :func:`duration`, with the number in front even when it is one."""
+    text = duration(seconds)
+    return f"1 {text}" if text in {unit for _, unit in _UNITS} else text
+
+
+def _number(value: int | None) -> str:
+    return MISSING if value is None else f"{value:,}"
+
+
+def _percent(factor: float) -> str:
+    return f"{round(factor * 100, 2):g} %"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def limit(line: QuotaLimit) -> str:
+    """One limit as a sentence without its name: ``at most 100 units in any minute for each action of each tenant``."""
+    shared_by = _SHARED_BY[CountedPer(line.counted_per)]
+    amount = _counted(line.quota, "unit")
+    match Algorithm(line.algorithm):
+        case Algorithm.CONCURRENCY:
+            return (
+                f"at most {amount} in flight at once {shared_by}; a slot frees itself after {_long(line.lease_seconds)}"
+            )
+        case Algorithm.TOKEN_BUCKET:
+            refill = f"refilled by {_number(line.quota)} per {duration(line.window_seconds)}"
+            return f"at most {_counted(line.burst, 'unit')} at once, {refill}, {shared_by}"
+        case Algorithm.SLIDING_COUNTER:
+            early = _early(line.window_seconds)
+            return (
+                f"at most {amount} in any {duration(line.window_seconds)} {shared_by}; may refuse up to {early} early"
+            )
+    return f"at most {amount} in any {duration(line.window_seconds)} {shared_by}"
+
+
+def _early(window_seconds: int | None) -> str:
+    """How long a sliding counter may keep a unit too long: one sub-window."""
+    if not window_seconds:
+        return MISSING
+    if window_seconds % COUNTER_SLICES == 0:
+        return _long(window_seconds // COUNTER_SLICES)
+    return f"{window_seconds / COUNTER_SLICES:.2g} seconds"
+
+
+def brief(line: QuotaLimit) -> str:
+    """One limit as a few words for lists: ``minute 100 per minute``, ``inflight 10 in flight per tenant``."""
+    shared_by = _BRIEFLY_SHARED_BY[CountedPer(line.counted_per)]
+    match Algorithm(line.algorithm):
+        case Algorithm.CONCURRENCY:
+            amount = f"{_number(line.quota)} in flight"
+        case Algorithm.TOKEN_BUCKET:
+            amount = f"{_number(line.quota)} per {duration(line.window_seconds)}, {_number(line.burst)} at once"
+        case _:
+            amount = f"{_number(line.quota)} per {duration(line.window_seconds)}"
+    return f"{line.name or MISSING} {amount}{shared_by}"
+
+
+def briefly(lines: Iterable[QuotaLimit]) -> str:
+    """All limits of a policy on one line of a list."""
+    return " · ".join(brief(line) for line in lines) or "no limits"
+
+
+def policy(row: QuotaPolicy, lines: Iterable[QuotaLimit]) -> list[str]:
+    """A policy as sentences: one for each limit, then what happens to a call over them."""
+    lines = list(lines)
+    said = [_limit_of(row, line) for line in lines]
+    if not lines:
+        said.append("No limits: this policy by itself refuses nothing.")
+    if row.mode == QuotaPolicy.Mode.SHADOW:
+        said.append("Shadow: a call over a limit is recorded and let through.")
+    elif lines:
+        said.append("A call over any limit is refused, charged to none, and told when to come back.")
+    if lines:
+        said.append(_adaptive(row) if any(line.adaptive for line in lines) else "No limit follows the latency.")
+        said.append(_STORE_AWAY[QuotaPolicy.StoreFailure(row.store_failure)])
+    return said
+
+
+def _limit_of(row: QuotaPolicy, line: QuotaLimit) -> str:
+    fixed = " It never shrinks." if row.adaptive and not line.adaptive else ""
+    return f"{line.name or MISSING}: {limit(line)}.{fixed}"
+
+
+def _adaptive(row: QuotaPolicy) -> str:
+    if not row.adaptive:
+        return "The limits do not follow the upstream's latency."
+    whose = "tenant's" if row.adaptive_scope == QuotaPolicy.AdaptiveScope.TENANT else "action's"
+    slow = 2 * row.latency_threshold_ms
+    at_twice = min(max(row.max_multiplier - row.sensitivity, row.min_multiplier), row.max_multiplier)
+    grown = f"; up to it they stand at {_percent(row.max_multiplier)}" if row.max_multiplier != 1 else ""
+    return (
+        f"While the p95 of the {whose} latest {row.sample_size:,} latencies is above {row.latency_threshold_ms:,} ms, "
+        f"the limits shrink: at {slow:,} ms to {_percent(at_twice)}, "
+        f"never below {_percent(row.min_multiplier)}{grown}."
+    )
+
+
+def assignment(row: Assignment) -> str:
+    """Whom an assignment reaches: ``everyone``, ``tenant acme``, ``action acme/lookupOrder``."""
+    if row.action is not None:
+        return f"action {row.action}"
+    return f"tenant {row.tenant}" if row.tenant is not None else "everyone"
+
+
+def override(row: Override) -> str:
+    """What an override does to whom, and for how long."""
+    whom = str(row.action) if row.action is not None else f"{row.tenant}, all actions"
+    which = f"limit {row.limit_name}" if row.limit_name else "every limit"
+    match Override.Effect(row.effect):
+        case Override.Effect.FACTOR:
+            what = f"{which} multiplied by {row.factor:g}"
+        case Override.Effect.QUOTA:
+            what = f"{which} set to {_number(row.quota)}"
+        case Override.Effect.SHADOW:
+            what = f"{which} records and does not refuse"
+    return f"{whom}: {what}, from {_moment(row.starts_at)} to {_moment(row.ends_at)}"

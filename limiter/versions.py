@@ -1,0 +1,155 @@
+"""Earlier versions of a policy: what each said, how two differ, and how one is put back in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from limiter import sentences
+from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.models.version import one_version
+
+_COMPARED = (
+    "name",
+    "algorithm",
+    "quota",
+    "window_seconds",
+    "burst",
+    "lease_seconds",
+    "counted_per",
+    "adaptive",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One version as it was: the policy and its limits as unsaved rows, who made it, when and why."""
+
+    version: int
+    policy: QuotaPolicy
+    limits: tuple[QuotaLimit, ...]
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that two versions say differently. An empty side means that it was not there."""
+
+    field: str
+    old: str
+    new: str
+
+
+def version_of(policy_id: int, version: int) -> PolicyVersion | None:
+    """A policy as of one version, or None when its history knows no such version."""
+    record = (
+        QuotaPolicy.history.filter(id=policy_id, version=version)
+        .exclude(history_type="-")
+        .select_related("history_user")
+        .order_by("-history_id")
+        .first()
+    )
+    if record is None:
+        return None
+    return PolicyVersion(
+        version=version,
+        policy=record.instance,
+        limits=tuple(limits_by_version(policy_id, [version])[version]),
+        at=record.history_date,
+        by=record.history_user.get_username() if record.history_user else "",
+        reason=record.history_change_reason or "",
+    )
+
+
+def limits_by_version(policy_id: int, versions: Iterable[int]) -> dict[int, list[QuotaLimit]]:
+    """The limits that each of the versions had, oldest limit first; one query however many versions."""
+    wanted = sorted(set(versions))
+    changes: list[Any] = list(
+        QuotaLimit.history.filter(policy_id=policy_id, policy_version__lte=max(wanted, default=0)).order_by(
+            "policy_version", "history_id"
+        )
+    )
+    found: dict[int, list[QuotaLimit]] = {}
+    present: dict[int, Any] = {}
+    taken = 0
+    for version in wanted:
+        while taken < len(changes) and changes[taken].policy_version <= version:
+            change = changes[taken]
+            present.pop(change.id, None) if change.history_type == "-" else present.update({change.id: change})
+            taken += 1
+        found[version] = [present[limit_id].instance for limit_id in sorted(present)]
+    return found
+
+
+def limit_differences(old: Iterable[QuotaLimit], new: Iterable[QuotaLimit]) -> list[Difference]:
+    """What two versions' limits say differently, one entry for each field that changed."""
+    before = {line.pk: line for line in old}
+    after = {line.pk: line for line in new}
+    differences = []
+    for pk in sorted(before.keys() | after.keys()):
+        if pk not in after:
+            differences.append(Difference(f"Limit {before[pk].name}", sentences.brief(before[pk]), ""))
+        elif pk not in before:
+            differences.append(Difference(f"Limit {after[pk].name}", "", sentences.brief(after[pk])))
+        else:
+            differences += _changed_fields(before[pk], after[pk])
+    return differences
+
+
+def _changed_fields(old: QuotaLimit, new: QuotaLimit) -> list[Difference]:
+    return [
+        Difference(f"Limit {old.name}: {_label(field)}", _shown(old, field), _shown(new, field))
+        for field in _COMPARED
+        if getattr(old, field) != getattr(new, field)
+    ]
+
+
+def _label(field: str) -> str:
+    return str(QuotaLimit._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
+
+
+def _shown(line: QuotaLimit, field: str) -> str:
+    display = getattr(line, f"get_{field}_display", None)
+    value = display() if display else getattr(line, field)
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+@transaction.atomic
+def restore(policy_id: int, *, version: int, reason: str = "") -> QuotaPolicy:
+    """Make a policy and its limits what they were at ``version``, as a new version; all or nothing.
+
+    Raises ``LookupError`` when there is no such version, and ``ValidationError`` when it breaks a rule of today
+    (for instance because another policy has taken its name). A deleted policy comes back.
+    """
+    then = version_of(policy_id, version)
+    if then is None:
+        raise LookupError(f"policy {policy_id} has no version {version}")
+    with one_version(reason or f"Restored version {version}"):
+        policy = then.policy
+        policy._state.adding = False
+        policy.full_clean()
+        policy.save()
+        _put_limits(policy, then.limits)
+    return policy
+
+
+def _put_limits(policy: QuotaPolicy, wanted: Iterable[QuotaLimit]) -> None:
+    """Let the policy have exactly these limits, under the row ids they had."""
+    names = {line.pk: line.name for line in wanted}
+    present = dict(policy.limits.values_list("pk", "name"))
+    # A limit that goes or changes its name goes first: the name may be wanted by another one.
+    going = [pk for pk, name in present.items() if names.get(pk) != name]
+    policy.limits.filter(pk__in=going).delete()
+    for line in wanted:
+        line.policy = policy
+        line._state.adding = line.pk not in present or line.pk in going
+        line.full_clean()
+        line.save()
