@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class LimiterConfig(AppConfig):
     name = "limiter"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from limiter import receivers
+
+        receivers.connect()

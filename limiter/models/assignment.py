@@ -13,9 +13,10 @@ from limiter.core.types import MAX_QUOTA
 from limiter.models.limit import LIMIT_NAME
 from limiter.models.policy import QuotaPolicy
 from tenants.models import Action, Tenant
+from tenants.models.published import Published
 
 
-class Assignment(models.Model):
+class Assignment(Published):
     """Policy → everyone (the default), a tenant, or an action."""
 
     class Target(models.TextChoices):
@@ -76,7 +77,7 @@ class Assignment(models.Model):
             raise ValidationError(errors)
 
 
-class Override(models.Model):
+class Override(Published):
     """A temporary change for a tenant or one of its actions, with a reason and an end."""
 
     class Effect(models.TextChoices):

@@ -22,6 +22,7 @@ from limiter.core.types import (
 )
 from limiter.models.policy import QuotaPolicy
 from limiter.models.version import EditRecords, LimitHistory, one_version
+from tenants.models.published import Published
 
 LIMIT_NAME = RegexValidator(
     r"\A[a-z][a-z0-9_-]{0,31}\Z",
@@ -41,7 +42,7 @@ class QuotaLimitQuerySet(models.QuerySet["QuotaLimit"]):
     delete.alters_data = True  # type: ignore[attr-defined]
 
 
-class QuotaLimit(models.Model):
+class QuotaLimit(Published):
     """One line of a policy: how many, per what window, counted per what, by which algorithm."""
 
     policy = models.ForeignKey(QuotaPolicy, on_delete=models.CASCADE, related_name="limits")

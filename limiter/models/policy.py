@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.db.models import F, Max, Q
 
 from limiter.models.version import EditRecords, give, is_given
+from tenants.models.published import Published
 
 
 class QuotaPolicyQuerySet(models.QuerySet["QuotaPolicy"]):
@@ -25,7 +26,7 @@ class QuotaPolicyQuerySet(models.QuerySet["QuotaPolicy"]):
         return policy.version
 
 
-class QuotaPolicy(models.Model):
+class QuotaPolicy(Published):
     """A named, reusable set of limits plus adaptive and failure settings.
 
     ``version`` rises with every edit of the policy or of its limits; :func:`limiter.models.version.one_version` makes

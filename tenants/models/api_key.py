@@ -9,6 +9,7 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from tenants import credentials
+from tenants.models.published import Published
 from tenants.models.tenant import Tenant
 
 
@@ -26,7 +27,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return key, made.token
 
 
-class ApiKey(models.Model):
+class ApiKey(Published):
     """What a caller presents. Belongs to a tenant; a platform key belongs to none and acts for those listed."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_keys", null=True, blank=True)

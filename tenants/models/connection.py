@@ -15,13 +15,14 @@ from simple_history.models import HistoricalRecords
 
 from tenants import hosts, presets, secrets, templates
 from tenants.models.names import NAME
+from tenants.models.published import Published
 
 _AREA = RegexValidator(r"\A[a-z]{2}[0-9]{1,2}\Z", "Write an area such as na1, eu1 or au1.")
 _VERSION = RegexValidator(r"\Av[0-9]{1,3}\.[0-9]{1,2}\Z", "Write a version such as v30.0.")
 _RESERVED_PARAMS = frozenset({"grant_type", "client_id", "client_secret", "username", "password", "scope"})
 
 
-class Connection(models.Model):
+class Connection(Published):
     """One upstream account: its hosts, its credentials, its token. Several tenants may share one.
 
     A blank field takes what the preset says (:mod:`tenants.presets`); fields that do not apply to the preset are kept

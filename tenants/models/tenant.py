@@ -14,9 +14,10 @@ from simple_history.models import HistoricalRecords
 from tenants import presets, templates
 from tenants.models.connection import Connection
 from tenants.models.names import NAME
+from tenants.models.published import Published
 
 
-class Tenant(models.Model):
+class Tenant(Published):
     """A customer of the platform; what the X-Tenant-Id header names."""
 
     class Status(models.TextChoices):
@@ -58,7 +59,7 @@ class Tenant(models.Model):
             raise ValidationError({"connection": message})
 
 
-class Action(models.Model):
+class Action(Published):
     """A named thing a tenant may invoke; maps ``action_id`` to a real upstream call.
 
     A blank field takes what the kind says (:mod:`tenants.presets`).

@@ -1,0 +1,141 @@
+"""The plan of a call: the limits in force after default, tenant and action policies and the overrides of the hour."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.types import MAX_BURST_SECONDS, MAX_LOG_QUOTA, MAX_QUOTA, MICROS, Algorithm, Limit
+from limiter.policies import PolicySpec
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideSpec:
+    """A temporary change. ``action_id`` None: all actions; ``limit_name`` empty: every limit. Times: epoch seconds."""
+
+    id: int
+    action_id: str | None
+    limit_name: str
+    effect: str
+    factor: float | None
+    quota: int | None
+    starts_at: float
+    ends_at: float
+    reason: str
+
+    def active(self, now: float) -> bool:
+        """From its start on and until just before its end."""
+        return self.starts_at <= now < self.ends_at
+
+    def concerns(self, action_id: str | None) -> bool:
+        """Whether it can change a call of this action; None is an action that is not registered."""
+        return self.action_id is None or self.action_id == action_id
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A limit that is not in force because a narrower policy has one of the same name."""
+
+    limit: Limit
+    by_policy: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Everything one action's calls are decided by, until ``valid_until`` (epoch seconds, inf when nothing is due).
+
+    Compared and hashed by identity: tenants under the same policies share one plan, and it makes a cheap key.
+
+    ``adaptive``, ``store_failure`` and ``reduced_status`` come from the most specific policy present; each limit
+    carries the name and version of the policy it came from. ``overrides`` are those active now.
+    """
+
+    limits: tuple[Limit, ...] = ()
+    cost: int = 1
+    adaptive: AdaptiveSettings | None = None
+    store_failure: str = "local"
+    reduced_status: int = 429
+    valid_until: float = math.inf
+    replaced: tuple[Replaced, ...] = ()
+    overrides: tuple[OverrideSpec, ...] = ()
+
+
+def build_plan(
+    stack: Sequence[PolicySpec],
+    *,
+    cost: int = 1,
+    action_id: str | None = None,
+    overrides: Iterable[OverrideSpec] = (),
+    now: float = 0.0,
+) -> Plan:
+    """The plan under these policies, broadest first. Same name replaces, different names add up.
+
+    An empty stack gives a plan without limits: nobody has said how much, so nothing is refused.
+    """
+    in_force, replaced = _pile(stack)
+    mine = [override for override in overrides if override.concerns(action_id)]
+    active = tuple(sorted((o for o in mine if o.active(now)), key=_narrowest_and_latest_last))
+    due = [at for o in mine for at in (o.starts_at, o.ends_at) if at > now]
+    top = stack[-1] if stack else None
+    return Plan(
+        limits=tuple(_overridden(limit, active) for limit in in_force),
+        cost=cost,
+        adaptive=top.adaptive if top else None,
+        store_failure=top.store_failure if top else "local",
+        reduced_status=top.reduced_status if top else 429,
+        valid_until=min(due, default=math.inf),
+        replaced=replaced,
+        overrides=active,
+    )
+
+
+def _pile(stack: Sequence[PolicySpec]) -> tuple[list[Limit], tuple[Replaced, ...]]:
+    in_force: dict[str, Limit] = {}
+    replaced = []
+    for policy in stack:
+        for limit in policy.limits:
+            if limit.name in in_force:
+                replaced.append(Replaced(limit=in_force[limit.name], by_policy=policy.name))
+            in_force[limit.name] = limit
+    return list(in_force.values()), tuple(replaced)
+
+
+def _narrowest_and_latest_last(override: OverrideSpec) -> tuple[bool, float, int]:
+    return override.action_id is not None, override.starts_at, override.id
+
+
+def _overridden(limit: Limit, active: Sequence[OverrideSpec]) -> Limit:
+    """Values first (an action's over its tenant's, a later over an earlier one), then every factor on top of them.
+
+    A set value leaves a token bucket's burst alone, a factor changes both. What comes out is kept within what the
+    algorithm can hold, so that an override never makes a limit that could not have been saved.
+    """
+    mine = [o for o in active if o.limit_name in ("", limit.name)]
+    if not mine:
+        return limit
+    quota = limit.quota
+    factor = Decimal(1)
+    for override in mine:
+        if override.effect == "quota" and override.quota is not None:
+            quota = override.quota
+        elif override.effect == "factor" and override.factor is not None:
+            # By way of its digits: 100 x 0.29 is 29, and not the 28.999… of binary fractions.
+            factor *= Decimal(str(override.factor))
+    return dataclasses.replace(
+        limit,
+        quota=_within(quota * factor, most=MAX_LOG_QUOTA if limit.algorithm is Algorithm.SLIDING_LOG else MAX_QUOTA),
+        burst=_within(limit.burst * factor, most=_most_burst(limit)) if limit.burst else 0,
+        shadow=limit.shadow or any(o.effect == "shadow" for o in mine),
+    )
+
+
+def _most_burst(limit: Limit) -> int:
+    return min(MAX_QUOTA, MAX_BURST_SECONDS * MICROS // limit.window_us)
+
+
+def _within(units: Decimal, *, most: int) -> int:
+    return min(most, max(1, int(units)))

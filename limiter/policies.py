@@ -1,0 +1,198 @@
+"""Policies as frozen values: one function compiles rows, and forms, API, check command and workers all call it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.types import (
+    MAX_BURST_SECONDS,
+    MAX_LOG_QUOTA,
+    MAX_QUOTA,
+    MAX_WINDOW_SECONDS,
+    MICROS,
+    Algorithm,
+    CountedPer,
+    Limit,
+)
+from limiter.models import QuotaLimit, QuotaPolicy
+
+_LIMIT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+MAX_LEASE_SECONDS = 3600
+
+
+class PolicyInvalid(Exception):
+    """A policy that cannot compile. The message names policy, limit and field and says what to do about it."""
+
+    def __init__(self, policy: str, *, limit: str | None = None, field: str, remedy: str) -> None:
+        self.policy, self.limit, self.field, self.remedy = policy, limit, field, remedy
+        where = f"policy {policy!r}" + ("" if limit is None else f", limit {limit!r}")
+        super().__init__(f"{where}, {field}: {remedy}")
+
+
+class PolicyUnavailable(Exception):
+    """A policy that a call stands under cannot compile and no earlier good version of it is left: answer 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """One compiled policy. ``adaptive`` is None when the policy does not follow latency.
+
+    ``store_failure``: ``local``, ``open`` or ``closed``. ``reduced_status``: 429 or 503.
+    """
+
+    id: int | None
+    name: str
+    version: int
+    mode: str
+    store_failure: str
+    reduced_status: int
+    adaptive: AdaptiveSettings | None
+    limits: tuple[Limit, ...]
+
+
+def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec:
+    """The policy with these limits, ready to decide from; raises :class:`PolicyInvalid`.
+
+    Takes saved rows and unsaved ones alike, so that a form can ask before it saves. Nothing is assumed to have been
+    validated: rows written by SQL go through here too.
+    """
+    _check_choices(row)
+    compiled: dict[str, Limit] = {}
+    for line in limits:
+        limit = _compile_limit(row, line)
+        if limit.name in compiled:
+            raise PolicyInvalid(row.name, limit=limit.name, field="name", remedy="Give each limit a name of its own.")
+        compiled[limit.name] = limit
+    return PolicySpec(
+        id=row.pk,
+        name=row.name,
+        version=row.version,
+        mode=row.mode,
+        store_failure=row.store_failure,
+        reduced_status=row.reduced_status,
+        adaptive=_compile_adaptive(row) if row.adaptive else None,
+        limits=tuple(compiled.values()),
+    )
+
+
+def _check_choices(row: QuotaPolicy) -> None:
+    choices: dict[str, list[Any]] = {
+        "mode": QuotaPolicy.Mode.values,
+        "store_failure": QuotaPolicy.StoreFailure.values,
+        "reduced_status": QuotaPolicy.ReducedStatus.values,
+        "adaptive_scope": QuotaPolicy.AdaptiveScope.values,
+    }
+    for field, known in choices.items():
+        if getattr(row, field) not in known:
+            raise PolicyInvalid(row.name, field=field, remedy=f"Choose one of {', '.join(map(str, known))}.")
+
+
+def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
+    checks = (
+        ("latency_threshold_ms", _whole(row.latency_threshold_ms, high=600_000), "Give 1 to 600,000 ms."),
+        ("sensitivity", _positive(row.sensitivity), "Give a number above 0."),
+        ("min_multiplier", _positive(row.min_multiplier), "Give a number above 0."),
+        (
+            "max_multiplier",
+            _positive(row.max_multiplier)
+            and _positive(row.min_multiplier)
+            and row.max_multiplier >= row.min_multiplier,
+            "Give a number not below the smallest multiplier.",
+        ),
+        ("min_samples", _whole(row.min_samples, high=1000), "Give 1 to 1,000."),
+        (
+            "sample_size",
+            _whole(row.sample_size, high=1000) and _whole(row.min_samples) and row.sample_size >= row.min_samples,
+            "Give at most 1,000 and at least the number of samples needed.",
+        ),
+        ("sample_max_age_seconds", _whole(row.sample_max_age_seconds, high=86_400), "Give 1 to 86,400 seconds."),
+    )
+    for field, sound, remedy in checks:
+        if not sound:
+            raise PolicyInvalid(row.name, field=field, remedy=remedy)
+    return AdaptiveSettings(
+        latency_threshold_ms=row.latency_threshold_ms,
+        sensitivity=row.sensitivity,
+        min_multiplier=row.min_multiplier,
+        max_multiplier=row.max_multiplier,
+        sample_size=row.sample_size,
+        min_samples=row.min_samples,
+        sample_max_age_seconds=row.sample_max_age_seconds,
+        per_action=row.adaptive_scope == QuotaPolicy.AdaptiveScope.ACTION,
+    )
+
+
+def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
+    for field, sound, remedy in _limit_checks(line):
+        if not sound:
+            raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=remedy)
+    return Limit(
+        name=line.name,
+        algorithm=Algorithm(line.algorithm),
+        quota=line.quota,
+        window_us=(line.window_seconds or 0) * MICROS,
+        burst=line.burst or 0,
+        lease_us=line.lease_seconds * MICROS if line.algorithm == Algorithm.CONCURRENCY else 0,
+        counted_per=CountedPer(line.counted_per),
+        shadow=policy.mode == QuotaPolicy.Mode.SHADOW,
+        adaptive=line.adaptive and policy.adaptive,
+        policy_name=policy.name,
+        policy_version=policy.version,
+    )
+
+
+def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str]]:
+    yield (
+        "name",
+        _LIMIT_NAME.fullmatch(line.name or "") is not None,
+        "Use lower-case letters, digits, dash, underscore.",
+    )
+    yield "algorithm", line.algorithm in list(Algorithm), f"Choose one of {', '.join(Algorithm)}."
+    yield "counted_per", line.counted_per in list(CountedPer), f"Choose one of {', '.join(CountedPer)}."
+    log = line.algorithm == Algorithm.SLIDING_LOG
+    most = MAX_LOG_QUOTA if log else MAX_QUOTA
+    other = "; use a sliding counter for more" if log else ""
+    yield "quota", _whole(line.quota, high=most), f"Give 1 to {most:,} units{other}."
+    if line.algorithm == Algorithm.CONCURRENCY:
+        yield "window_seconds", line.window_seconds is None, "Leave it empty: concurrency has no window."
+        yield "lease_seconds", _whole(line.lease_seconds, high=MAX_LEASE_SECONDS), "Give 1 to 3,600 seconds."
+    else:
+        yield "window_seconds", _whole(line.window_seconds, high=MAX_WINDOW_SECONDS), "Give the window in seconds."
+    if line.algorithm != Algorithm.TOKEN_BUCKET:
+        yield "burst", line.burst is None, "Leave it empty: only a token bucket has a burst."
+        return
+    yield "burst", _whole(line.burst, high=MAX_QUOTA), "Say how many units may come at once."
+    unit_seconds = (line.burst or 0) * (line.window_seconds or 0)
+    yield "burst", unit_seconds <= MAX_BURST_SECONDS, f"Keep burst times window within {MAX_BURST_SECONDS:,}."
+
+
+def _whole(value: object, *, high: int = MAX_QUOTA) -> bool:
+    return isinstance(value, int) and 1 <= value <= high
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+
+
+def to_dict(spec: PolicySpec) -> dict[str, Any]:
+    """A spec as plain JSON-able data, for the shared second level."""
+    data = dataclasses.asdict(spec)
+    for limit in data["limits"]:
+        limit["algorithm"], limit["counted_per"] = str(limit["algorithm"]), str(limit["counted_per"])
+    return data
+
+
+def from_dict(data: dict[str, Any]) -> PolicySpec:
+    """The spec that :func:`to_dict` wrote down."""
+    limits = tuple(
+        Limit(**{**line, "algorithm": Algorithm(line["algorithm"]), "counted_per": CountedPer(line["counted_per"])})
+        for line in data["limits"]
+    )
+    adaptive = data["adaptive"]
+    return PolicySpec(**{**data, "limits": limits, "adaptive": AdaptiveSettings(**adaptive) if adaptive else None})

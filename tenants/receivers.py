@@ -1,0 +1,53 @@
+"""Which edits of tenants, actions, connections and keys are noted in the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+from django.db.models.signals import m2m_changed, pre_delete, pre_save
+from django.dispatch import receiver
+
+from tenants import changes
+from tenants.changes import Topic, Touch
+from tenants.models import Action, ApiKey, Connection, Tenant
+
+
+def connect() -> None:
+    """Called once, when the app is ready; importing this module has connected the receivers below."""
+    changes.publish(Tenant, lambda row: [Touch(Topic.TENANT, row.pk)])
+    changes.publish(Action, lambda row: [Touch(Topic.TENANT, row.tenant_id)])
+    changes.publish(Connection, lambda row: [Touch(Topic.CONNECTION, row.pk)])
+    changes.publish(ApiKey, lambda row: [Touch(Topic.KEY, row.pk)])
+
+
+@receiver(pre_save, sender=Tenant, dispatch_uid="keys of a renamed tenant")
+def _before_rename(instance: Tenant, using: str, **_: object) -> None:
+    """Keys are held with the public names of their tenants: a new name must reach them before anyone takes the old."""
+    stored = Tenant.objects.using(using).filter(pk=instance.pk) if instance.pk else Tenant.objects.none()
+    if stored.exclude(tenant_id=instance.tenant_id).exists():
+        _record_keys(ApiKey.objects.using(using).filter(Q(tenant=instance) | Q(acts_for=instance)), using=using)
+
+
+@receiver(pre_delete, sender=Tenant, dispatch_uid="platform keys of a deleted tenant")
+def _before_delete(instance: Tenant, using: str, **_: object) -> None:
+    """Its own keys go with it and say so; a platform key stays and must forget it."""
+    _record_keys(instance.platform_keys.using(using), using=using)
+
+
+@receiver(m2m_changed, sender=ApiKey.acts_for.through, dispatch_uid="tenants of a platform key")
+def _acts_for_changed(instance: ApiKey | Tenant, action: str, pk_set: set[int] | None, using: str, **_: object) -> None:
+    """From the key's side the key is touched; from the tenant's side all keys added, removed or cleared."""
+    if isinstance(instance, ApiKey):
+        if action in ("post_add", "post_remove", "post_clear"):
+            changes.record(Topic.KEY, instance.pk, using=using)
+    elif action == "pre_clear":
+        _record_keys(instance.platform_keys.using(using), using=using)
+    elif action in ("post_add", "post_remove"):
+        for key_id in pk_set or ():
+            changes.record(Topic.KEY, key_id, using=using)
+
+
+def _record_keys(keys: Iterable[ApiKey], *, using: str) -> None:
+    for key in keys:
+        changes.record(Topic.KEY, key.pk, using=using)
