@@ -89,3 +89,23 @@ def evidence(connection: int, tenant: str, action: str | None) -> str:
 def multiplier_changes(connection: int) -> str:
     """Stream of changes of multipliers that are not in the database yet."""
     return f"{tag(connection)}:changes"
+
+
+def token_lock(uid: str) -> str:
+    """Held by the one worker that asks an upstream for a new token."""
+    return f"{PREFIX}:token-lock:{uid}"
+
+
+def endpoints(uid: str) -> str:
+    """Where a connection's token endpoint and API host were last found, as JSON."""
+    return f"{PREFIX}:endpoints:{uid}"
+
+
+def health(uid: str) -> str:
+    """Why a connection cannot be used, as JSON; absent while it can."""
+    return f"{PREFIX}:health:{uid}"
+
+
+def answer(connection: int, digest: str) -> str:
+    """The first answer to a call that may be repeated, sealed; or the claim of the worker that is making it."""
+    return f"{tag(connection)}:answer:{digest}"
