@@ -1,0 +1,121 @@
+"""`make run`: prepare, set up, start everything, and stop everything."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from types import FrameType
+
+import redis
+
+from quota_platform import embedded
+from quota_platform.demo import environment, facts, lock, service, settings
+from quota_platform.demo.supervisor import Supervisor
+
+
+class SetupFailed(SystemExit):
+    """A step before the start went wrong; the message says which and what to do."""
+
+
+def main() -> int:
+    """The whole story; the exit code is 0 when a person stopped it."""
+    chosen = settings.load()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with lock.held(chosen.VAR_DIR, say=say):
+            _check_port(chosen.PORT)
+            facts.forget(chosen.VAR_DIR)
+            say(f"Preparing {chosen.VAR_DIR} (generated secrets, kept for the next start)")
+            variables = environment.prepare(chosen)
+            set_up(variables)
+            try:
+                return run(variables)
+            finally:
+                facts.forget(chosen.VAR_DIR)
+    except KeyboardInterrupt:
+        say("Stopped during setup; `make run` takes it up again")
+        return 0
+
+
+def set_up(variables: Mapping[str, str]) -> None:
+    """Bring the database up to date and seed it, beside a running store: saving a row rings the workers' bell."""
+    told = {**environment.for_platform(variables), **variables}
+    with _store(variables):
+        say(f"Migrating the database at {_without_password(variables['DATABASE_URL'])}")
+        _manage(told, "migrate", "--no-input", "--verbosity", "0")
+        say("Seeding tenants, policies, keys and people")
+        _manage(told, "seed_demo")
+
+
+def run(variables: Mapping[str, str]) -> int:
+    """Start every process and stay until a signal comes or one of them ends."""
+    services = service.all_of(variables)
+    say(f"Starting {', '.join(s.name for s in services)}")
+    supervisor = Supervisor(services)
+    supervisor.loop()
+    if supervisor.ended_first is None:
+        say("Stopped; the data is kept")
+        return 0
+    name, code = supervisor.ended_first
+    say(f"{name} ended by itself with exit code {code}, so everything was stopped; its last lines above say why")
+    return 1
+
+
+@contextlib.contextmanager
+def _store(variables: Mapping[str, str]) -> Iterator[None]:
+    if "VALKEY_PORT" not in variables:
+        _check_store(variables["REDIS_URL"])
+        yield
+        return
+    say("Starting the embedded Valkey for the setup")
+    store = embedded.start_valkey(
+        directory=service.store_directory(variables), port=int(variables["VALKEY_PORT"]), durable=True
+    )
+    try:
+        yield
+    finally:
+        store.stop()
+
+
+def _check_store(url: str) -> None:
+    say(f"Using the store at {_without_password(url)}")
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise SetupFailed(
+            f"REDIS_URL does not answer ({type(error).__name__}). Start that server,"
+            " or leave REDIS_URL out to use the embedded one"
+        ) from None
+
+
+def _manage(told: dict[str, str], *arguments: str) -> None:
+    if code := subprocess.run(service.manage(*arguments), env=told).returncode:
+        raise SetupFailed(f"`manage.py {arguments[0]}` failed with exit code {code}; its message stands above")
+
+
+def _check_port(port: int) -> None:
+    if not environment.is_free(port):
+        raise SetupFailed(
+            f"Port {port} is in use on this machine. Choose another one: PORT={min(port + 1, 65_535)} make run"
+        )
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def say(line: str) -> None:
+    print(f"==> {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Who plays in the demo: the tenants, their actions, and the names the others sign in with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ADMIN = "admin"
+SUPERVISOR = "supervisor"
+PLATFORM = "platform"
+"""Under this name the platform key stands among the kept tokens; no tenant may be called so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One demo tenant. ``served``: the platform key may act for it."""
+
+    tenant_id: str
+    name: str
+    actions: tuple[str, ...]
+    suspended: bool = False
+    served: bool = True
+
+
+ACME = Member("acme", "Acme Retail", ("lookupOrder", "createCase", "scheduleCallback"))
+GLOBEX = Member("globex", "Globex Travel", ("lookupOrder", "createCase", "changeBooking", "sendSurvey"))
+INITECH = Member("initech", "Initech Billing", ("lookupInvoice",), suspended=True, served=False)
+MEMBERS = (ACME, GLOBEX, INITECH)

@@ -1,0 +1,89 @@
+"""The variables the demo's processes run with: secrets made once and kept, addresses kept while they are free."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from quota_platform.demo.private_file import write_private
+from quota_platform.demo.settings import DemoSettings
+from quota_platform.embedded import free_port
+
+FILE = "demo.env"
+
+_SECRETS: dict[str, Callable[[], str]] = {
+    "SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "SECRETS_KEYS": lambda: Fernet.generate_key().decode(),
+    "METRICS_TOKEN": lambda: secrets.token_urlsafe(24),
+    "DEMO_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "DEMO_SUPERVISOR_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "SANDBOX_CLIENT_SECRET": lambda: secrets.token_urlsafe(24),
+}
+SETUP_ONLY = frozenset({"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SANDBOX_CLIENT_SECRET"})
+"""What the platform's own processes never need to know."""
+
+
+def prepare(settings: DemoSettings) -> dict[str, str]:
+    """The demo's variables, also written to ``VAR_DIR/demo.env`` so that the next start finds the same."""
+    kept = read(settings.VAR_DIR)
+    variables = {name: kept.get(name) or make() for name, make in _SECRETS.items()}
+    sandbox_port = _port(kept.get("SANDBOX_PORT", ""))
+    variables |= {
+        "DJANGO_SETTINGS_MODULE": "quota_platform.settings",
+        "VAR_DIR": str(settings.VAR_DIR),
+        "PORT": str(settings.PORT),
+        "WEB_WORKERS": str(settings.WEB_WORKERS),
+        "DEMO_TRAFFIC": "1" if settings.DEMO_TRAFFIC else "0",
+        "DATABASE_URL": settings.DATABASE_URL or f"sqlite:///{settings.VAR_DIR}/demo.sqlite3",
+        "SANDBOX_PORT": str(sandbox_port),
+        "SANDBOX_HOSTS": f"127.0.0.1:{sandbox_port}",
+        "SANDBOX_CLIENT_ID": "demo-client",
+        # Said outright, so that a .env made for a real deployment cannot slip in under the demo.
+        "LIMITER_REDIS_URL": os.environ.get("LIMITER_REDIS_URL", ""),
+        "LIMITER_REDIS_CLUSTER": os.environ.get("LIMITER_REDIS_CLUSTER", "false"),
+        "BEHIND_TLS": "false",
+    }
+    variables |= _store(settings, kept)
+    write_private(settings.VAR_DIR / FILE, "".join(f"{name}={value}\n" for name, value in variables.items()))
+    return variables
+
+
+def read(var: Path) -> dict[str, str]:
+    """The variables of the last start; empty when there was none."""
+    try:
+        lines = (var / FILE).read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def for_platform(variables: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment with the demo's variables on top, less what only the setup needs."""
+    return {**os.environ, **{name: value for name, value in variables.items() if name not in SETUP_ONLY}}
+
+
+def is_free(port: int) -> bool:
+    """True when a server could listen on this loopback port now."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _store(settings: DemoSettings, kept: Mapping[str, str]) -> dict[str, str]:
+    if settings.REDIS_URL:
+        return {"REDIS_URL": settings.REDIS_URL}
+    port = _port(kept.get("VALKEY_PORT", ""))
+    return {"REDIS_URL": f"redis://127.0.0.1:{port}/0", "VALKEY_PORT": str(port)}
+
+
+def _port(kept: str) -> int:
+    return int(kept) if kept.isdigit() and is_free(int(kept)) else free_port()

@@ -1,0 +1,183 @@
+"""The demo's rows. Seeding twice changes nothing, and what a person edited in between is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+from django.utils import timezone
+
+from limiter.core.types import Algorithm, CountedPer
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from quota_platform.demo import cast, tokens
+from tenants import credentials, secrets
+from tenants.models import Action, ApiKey, Connection, Tenant
+
+BASE_LIMITS: tuple[dict[str, object], ...] = ({"name": "minute", "quota": 100, "window_seconds": 60},)
+GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
+    {
+        "name": "burst",
+        "algorithm": Algorithm.TOKEN_BUCKET,
+        "quota": 20,
+        "window_seconds": 1,
+        "burst": 40,
+        "counted_per": CountedPer.TENANT,
+    },
+    {"name": "minute", "quota": 600, "window_seconds": 60},
+    {
+        "name": "day",
+        "algorithm": Algorithm.SLIDING_COUNTER,
+        "quota": 100_000,
+        "window_seconds": 86_400,
+        "counted_per": CountedPer.TENANT,
+        "adaptive": False,
+    },
+    {
+        "name": "inflight",
+        "algorithm": Algorithm.CONCURRENCY,
+        "quota": 25,
+        "counted_per": CountedPer.TENANT,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What was found or made, in one line for the console."""
+
+    tenants: int
+    new_keys: int
+
+    def __str__(self) -> str:
+        return f"{self.tenants} tenants, {self.new_keys} new API keys"
+
+
+def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
+    """Make what is missing. ``variables`` are those of :mod:`quota_platform.demo.environment`.
+
+    The tokens of new keys go to ``var``, where :mod:`quota_platform.demo.tokens` keeps them.
+    """
+    kept = tokens.read(var)
+    with transaction.atomic():
+        connection = _connection(variables)
+        tenants = {member.tenant_id: _tenant(member, connection) for member in cast.MEMBERS}
+        _policies(tenants[cast.GLOBEX.tenant_id])
+        live = _keys(tenants, kept)
+        _people(variables)
+    tokens.write(var, live)
+    return Seeded(tenants=len(tenants), new_keys=len(set(live.items()) - set(kept.items())))
+
+
+def _connection(variables: Mapping[str, str]) -> Connection:
+    base_url = f"http://{variables['SANDBOX_HOSTS']}"
+    row = Connection.objects.filter(name="sandbox").first() or Connection(
+        name="sandbox",
+        preset="cxone_webaction",
+        is_sandbox=True,
+        client_id=variables["SANDBOX_CLIENT_ID"],
+    )
+    if row.pk and row.base_url == base_url and _opens_to(row, variables["SANDBOX_CLIENT_SECRET"]):
+        return row
+    row.base_url = base_url
+    row.set_client_secret(variables["SANDBOX_CLIENT_SECRET"])
+    row.full_clean()
+    row.save()
+    return row
+
+
+def _opens_to(row: Connection, plain: str) -> bool:
+    try:
+        return secrets.unseal(row.client_secret_sealed, purpose=row.secret_purpose) == plain
+    except secrets.SecretUnreadable:
+        return False
+
+
+def _tenant(member: cast.Member, connection: Connection) -> Tenant:
+    tenant = Tenant.objects.filter(tenant_id=member.tenant_id).first()
+    if tenant is None:
+        tenant = Tenant(tenant_id=member.tenant_id, name=member.name, connection=connection)
+        tenant.status = Tenant.Status.SUSPENDED if member.suspended else Tenant.Status.ACTIVE
+        tenant.full_clean()
+        tenant.save()
+    for action_id in set(member.actions) - set(tenant.actions.values_list("action_id", flat=True)):
+        action = Action(tenant=tenant, action_id=action_id)
+        action.full_clean()
+        action.save()
+    return tenant
+
+
+def _policies(globex: Tenant) -> None:
+    base = _policy("Base", "Everyone's: 100 calls of each action in any 60 seconds.", BASE_LIMITS)
+    plan = _policy("Globex plan", "A rate with bursts, a bigger minute, a daily volume, 25 at once.", GLOBEX_LIMITS)
+    _assign(base, target=Assignment.Target.DEFAULT)
+    _assign(plan, target=Assignment.Target.TENANT, tenant=globex)
+
+
+def _policy(name: str, description: str, limits: tuple[dict[str, object], ...]) -> QuotaPolicy:
+    policy = QuotaPolicy.objects.filter(name=name).first()
+    if policy is not None:
+        return policy
+    policy = QuotaPolicy(name=name, description=description)
+    policy.full_clean()
+    policy.save()
+    for fields in limits:
+        limit = QuotaLimit(policy=policy, **fields)
+        limit.full_clean()
+        limit.save()
+    return policy
+
+
+def _assign(policy: QuotaPolicy, *, target: Assignment.Target, tenant: Tenant | None = None) -> None:
+    if not Assignment.objects.filter(target=target, tenant=tenant).exists():
+        assignment = Assignment(policy=policy, target=target, tenant=tenant)
+        assignment.full_clean()
+        assignment.save()
+
+
+def _keys(tenants: Mapping[str, Tenant], kept: Mapping[str, str]) -> dict[str, str]:
+    live = {
+        tenant_id: _token(kept.get(tenant_id, ""), name=f"{tenant.name} demo", tenant=tenant)
+        for tenant_id, tenant in tenants.items()
+    }
+    served = [tenants[member.tenant_id] for member in cast.MEMBERS if member.served]
+    live[cast.PLATFORM] = _token(kept.get(cast.PLATFORM, ""), name="Demo platform", acts_for=served)
+    return live
+
+
+def _token(kept: str, *, name: str, tenant: Tenant | None = None, acts_for: list[Tenant] | None = None) -> str:
+    """The kept token while its key still works, or a new one."""
+    if kept and _works(kept, tenant):
+        return kept
+    key, token = ApiKey.objects.issue(name=name, tenant=tenant, created_by="seed_demo")
+    key.acts_for.set(acts_for or [])
+    return token
+
+
+def _works(token: str, tenant: Tenant | None) -> bool:
+    key = ApiKey.objects.filter(prefix=credentials.prefix_of(token), tenant=tenant, revoked_at=None).first()
+    if key is None or key.digest != credentials.digest(token):
+        return False
+    return key.expires_at is None or key.expires_at > timezone.now()
+
+
+def _people(variables: Mapping[str, str]) -> None:
+    group, _ = Group.objects.get_or_create(name="Supervisor")
+    group.permissions.add(
+        *Permission.objects.filter(content_type__app_label__in=["tenants", "limiter"], codename__startswith="view_")
+    )
+    _person(cast.ADMIN, variables["DEMO_ADMIN_PASSWORD"], superuser=True)
+    _person(cast.SUPERVISOR, variables["DEMO_SUPERVISOR_PASSWORD"], superuser=False).groups.add(group)
+
+
+def _person(username: str, password: str, *, superuser: bool) -> User:
+    """The account; its password is put back to the printed one, or the printed sign-in would be a lie."""
+    user, made = User.objects.get_or_create(
+        username=username, defaults={"is_staff": True, "is_superuser": superuser, "email": f"{username}@example.com"}
+    )
+    if made or not user.check_password(password):
+        user.set_password(password)
+        user.save()
+    return user

@@ -1,0 +1,33 @@
+"""What a person may say to `make run`, checked before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from quota_platform.env import BASE_DIR, MissingSettings
+
+
+class DemoSettings(BaseSettings):
+    """Environment variables only: a ``.env`` made for a real deployment must not move the demo to its servers."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    PORT: int = Field(8000, ge=1, le=65_535)
+    WEB_WORKERS: int = Field(2, ge=1, le=128)
+    DEMO_TRAFFIC: bool = True
+    REDIS_URL: str = Field("", description="empty: an embedded Valkey with its data in VAR_DIR")
+    DATABASE_URL: str = Field("", description="empty: SQLite in VAR_DIR")
+    VAR_DIR: Path = BASE_DIR / "var"
+
+
+def load() -> DemoSettings:
+    """Read them, or stop with one message that names every wrong one."""
+    try:
+        settings = DemoSettings()
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise MissingSettings("The demo cannot start with these settings:\n" + "\n".join(lines)) from None
+    return settings.model_copy(update={"VAR_DIR": settings.VAR_DIR.resolve()})

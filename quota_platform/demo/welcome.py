@@ -1,0 +1,56 @@
+"""The process that waits until the platform is ready, says so, writes ``demo.json`` and then stays out of the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from quota_platform.demo import facts, tokens
+
+PATIENCE_SECONDS = 60.0
+
+
+class NotReady(SystemExit):
+    """The platform did not become ready; the message holds what ``/readyz`` answered last."""
+
+
+def wait_until_ready(url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    """Return once ``url`` answers 200; raise :class:`NotReady` when it does not in time."""
+    deadline = time.monotonic() + patience_seconds
+    answer = "nothing"
+    while time.monotonic() < deadline:
+        ready, answer = _ask(url)
+        if ready:
+            return
+        time.sleep(0.1)
+    raise NotReady(f"The platform was not ready after {patience_seconds:.0f} s; {url} last answered: {answer}")
+
+
+def _ask(url: str) -> tuple[bool, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200, f"{answer.status}"
+    except urllib.error.HTTPError as error:
+        with error:
+            return False, f"{error.code} {error.read(2000).decode('utf-8', 'replace')}"
+    except OSError as error:
+        return False, f"no connection ({error})"
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    var = Path(os.environ["VAR_DIR"])
+    wait_until_ready(f"http://127.0.0.1:{os.environ['PORT']}/readyz")
+    known = facts.facts(os.environ, tokens=tokens.read(var))
+    facts.write(var, known)
+    print(facts.greeting(known, var=var), flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()

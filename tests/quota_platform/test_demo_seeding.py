@@ -1,0 +1,156 @@
+"""The demo's rows: made once, never twice, and edits are left alone."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+
+from limiter.models import Assignment, QuotaPolicy
+from quota_platform.demo import seeding, tokens
+from tenants import credentials, secrets
+from tenants.models import Action, ApiKey, Connection, Tenant
+
+pytestmark = pytest.mark.django_db
+
+VARIABLES = {
+    "SANDBOX_HOSTS": "127.0.0.1:8801",
+    "SANDBOX_CLIENT_ID": "demo-client",
+    "SANDBOX_CLIENT_SECRET": "canary-sandbox-secret",
+    "DEMO_ADMIN_PASSWORD": "canary-admin-password",
+    "DEMO_SUPERVISOR_PASSWORD": "canary-supervisor-password",
+}
+
+
+def seed(var: Path) -> dict[str, str]:
+    seeding.seed(VARIABLES, var=var)
+    return tokens.read(var)
+
+
+def counts() -> list[int]:
+    models = (Connection, Tenant, Action, ApiKey, QuotaPolicy, Assignment, User)
+    histories = (Connection.history, Tenant.history, QuotaPolicy.history)
+    return [model._default_manager.count() for model in models] + [history.count() for history in histories]
+
+
+def test_seeding_twice_changes_nothing(tmp_path: Path) -> None:
+    first = seed(tmp_path)
+    before = counts()
+    assert seed(tmp_path) == first
+    assert counts() == before
+
+
+def test_acme_has_the_default_policy_and_nothing_else(tmp_path: Path) -> None:
+    seed(tmp_path)
+    default = Assignment.objects.get(target=Assignment.Target.DEFAULT).policy
+    assert default.name == "Base"
+    assert list(default.limits.values_list("name", "quota", "window_seconds", "algorithm", "counted_per")) == [
+        ("minute", 100, 60, "sliding_log", "action")
+    ]
+    assert not Assignment.objects.filter(tenant__tenant_id="acme").exists()
+    assert not Assignment.objects.filter(action__tenant__tenant_id="acme").exists()
+
+
+def test_globex_has_a_plan_with_one_limit_of_each_kind(tmp_path: Path) -> None:
+    seed(tmp_path)
+    plan = Assignment.objects.get(tenant__tenant_id="globex").policy
+    assert dict(plan.limits.values_list("name", "algorithm")) == {
+        "burst": "token_bucket",
+        "minute": "sliding_log",
+        "day": "sliding_counter",
+        "inflight": "concurrency",
+    }
+
+
+def test_initech_is_suspended_and_out_of_the_platform_keys_reach(tmp_path: Path) -> None:
+    kept = seed(tmp_path)
+    assert Tenant.objects.get(tenant_id="initech").status == Tenant.Status.SUSPENDED
+    key = ApiKey.objects.get(prefix=credentials.prefix_of(kept["platform"]))
+    assert key.tenant is None
+    assert sorted(key.acts_for.values_list("tenant_id", flat=True)) == ["acme", "globex"]
+
+
+def test_every_kept_token_is_the_key_of_its_tenant(tmp_path: Path) -> None:
+    for name, token in seed(tmp_path).items():
+        key = ApiKey.objects.get(prefix=credentials.prefix_of(token))
+        assert key.digest == credentials.digest(token)
+        assert (key.tenant.tenant_id if key.tenant else "platform") == name
+
+
+def test_kept_tokens_are_closed_to_others(tmp_path: Path) -> None:
+    seed(tmp_path)
+    assert stat.S_IMODE((tmp_path / tokens.FILE).stat().st_mode) == 0o600
+
+
+def test_a_revoked_key_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
+    first = seed(tmp_path)
+    ApiKey.objects.get(prefix=credentials.prefix_of(first["acme"])).revoke()
+    second = seed(tmp_path)
+    assert second["acme"] != first["acme"]
+    assert {**second, "acme": ""} == {**first, "acme": ""}
+
+
+def test_lost_tokens_are_issued_again(tmp_path: Path) -> None:
+    first = seed(tmp_path)
+    (tmp_path / tokens.FILE).unlink()
+    assert not set(first.values()) & set(seed(tmp_path).values())
+
+
+def test_a_token_of_another_tenant_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    first = seed(tmp_path)
+    (tmp_path / tokens.FILE).write_text(json.dumps({**first, "acme": first["globex"]}))
+    assert seed(tmp_path)["acme"] not in first.values()
+
+
+def test_an_edited_policy_is_left_as_it_was_edited(tmp_path: Path) -> None:
+    seed(tmp_path)
+    limit = QuotaPolicy.objects.get(name="Base").limits.get()
+    limit.quota = 50
+    limit.save()
+    seed(tmp_path)
+    assert QuotaPolicy.objects.get(name="Base").limits.get().quota == 50
+
+
+def test_a_tenant_made_active_by_hand_stays_active(tmp_path: Path) -> None:
+    seed(tmp_path)
+    initech = Tenant.objects.get(tenant_id="initech")
+    initech.status = Tenant.Status.ACTIVE
+    initech.save()
+    seed(tmp_path)
+    initech.refresh_from_db()
+    assert initech.status == Tenant.Status.ACTIVE
+
+
+def test_the_connection_holds_the_sandboxs_secret_also_when_its_key_was_lost(tmp_path: Path) -> None:
+    seed(tmp_path)
+    row = Connection.objects.get(name="sandbox")
+    row.client_secret_sealed = "v1:unreadable"
+    row.save()
+    seed(tmp_path)
+    row.refresh_from_db()
+    assert secrets.unseal(row.client_secret_sealed, purpose=row.secret_purpose) == "canary-sandbox-secret"
+    assert row.is_sandbox
+
+
+def test_both_people_can_sign_in_and_the_supervisor_may_only_look(tmp_path: Path) -> None:
+    seed(tmp_path)
+    admin, supervisor = User.objects.get(username="admin"), User.objects.get(username="supervisor")
+    assert admin.check_password("canary-admin-password")
+    assert supervisor.check_password("canary-supervisor-password")
+    assert admin.is_superuser
+    assert supervisor.is_staff
+    assert not supervisor.is_superuser
+    assert supervisor.has_perm("limiter.view_quotapolicy")
+    assert supervisor.has_perm("tenants.view_tenant")
+    assert not any(
+        name.split(".")[1].startswith(("add_", "change_", "delete_")) for name in supervisor.get_all_permissions()
+    )
+
+
+def test_the_command_needs_a_prepared_directory() -> None:
+    with pytest.raises(Exception, match=r"demo\.env is not there"):
+        call_command("seed_demo")

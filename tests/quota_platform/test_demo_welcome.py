@@ -1,0 +1,54 @@
+"""The welcome waits for the platform, and says what it heard when it waited in vain."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from quota_platform.demo.welcome import NotReady, wait_until_ready
+from quota_platform.embedded import free_port
+
+
+@contextmanager
+def answering(*answers: tuple[int, bytes]) -> Iterator[str]:
+    """A server that gives these answers in turn and repeats the last."""
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/readyz"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_it_goes_on_once_the_platform_is_ready() -> None:
+    with answering((503, b'{"policies": "loading"}'), (200, b"{}")) as url:
+        wait_until_ready(url, patience_seconds=10)
+
+
+def test_it_gives_up_with_the_last_answer() -> None:
+    with answering((503, b'{"store": "away"}')) as url, pytest.raises(NotReady, match=r'503 ."store": "away"'):
+        wait_until_ready(url, patience_seconds=0.3)
+
+
+def test_it_gives_up_when_nobody_listens() -> None:
+    with pytest.raises(NotReady, match="no connection"):
+        wait_until_ready(f"http://127.0.0.1:{free_port()}/readyz", patience_seconds=0.3)

@@ -1,0 +1,59 @@
+"""Settings from outside: the start is refused with every missing name at once, and every one is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quota_platform.demo.settings import DemoSettings
+from quota_platform.env import BASE_DIR, Env
+
+REQUIRED = [name for name, field in Env.model_fields.items() if field.is_required()]
+
+
+def check(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py check` in an empty directory, with these variables only."""
+    return subprocess.run(
+        [sys.executable, str(BASE_DIR / "manage.py"), "check"],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_start_is_refused_with_every_missing_name_at_once(tmp_path: Path) -> None:
+    refused = check(tmp_path)
+    assert refused.returncode != 0
+    assert {"SECRET_KEY", "SECRETS_KEYS", "DATABASE_URL", "REDIS_URL"} == set(REQUIRED)
+    assert all(f"  {name}: " in refused.stderr for name in REQUIRED)
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_wrong_value_is_named_but_not_shown(tmp_path: Path) -> None:
+    refused = check(tmp_path, SECRET_KEY="canary-short", WEB_WORKERS="many")
+    assert "  SECRET_KEY: " in refused.stderr
+    assert "  WEB_WORKERS: " in refused.stderr
+    assert "canary-short" not in refused.stderr
+
+
+@pytest.mark.parametrize("name", sorted({*Env.model_fields, *DemoSettings.model_fields}))
+def test_every_setting_is_documented(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \|", (BASE_DIR / "docs" / "settings.md").read_text(), re.MULTILINE)
+
+
+def test_no_setting_is_documented_that_is_not_there() -> None:
+    documented = re.findall(r"^\| `([A-Z_]+)` \|", (BASE_DIR / "docs" / "settings.md").read_text(), re.MULTILINE)
+    assert set(documented) <= {*Env.model_fields, *DemoSettings.model_fields}
+
+
+def test_the_example_names_all_that_is_required_and_nothing_unknown() -> None:
+    named = re.findall(r"^#? ?([A-Z_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE)
+    assert set(REQUIRED) <= set(named)
+    assert set(named) <= {*Env.model_fields, "POSTGRES_PASSWORD"}
