@@ -9,18 +9,30 @@ from django.db import models, transaction
 from django.db.models import F, Max, Q
 
 from limiter.models.version import EditRecords, give, is_given
+from tenants.models import Change
 from tenants.models.published import Published
 
 
 class QuotaPolicyQuerySet(models.QuerySet["QuotaPolicy"]):
     """Policies, and the one way to raise a version without editing the policy's own fields."""
 
+    def locked(self, policy_id: int) -> QuotaPolicy | None:
+        """The policy as it is stored, kept from other editors until the transaction ends.
+
+        The turn is taken before the row, as in :class:`~tenants.models.published.Published`: two edits wait for each
+        other where neither holds anything yet.
+        """
+        Change.objects.using(self.db).take_turn()
+        return self.select_for_update().filter(pk=policy_id).first()
+
     def raise_version(self, policy_id: int) -> int:
         """Raise the policy's version for a change of its limits, at most once per edit; return the version.
 
-        Call it inside the transaction that changes the limit: it locks the policy's row.
+        Call it inside the transaction that changes the limit.
         """
-        policy = self.select_for_update().get(pk=policy_id)
+        policy = self.locked(policy_id)
+        if policy is None:
+            raise self.model.DoesNotExist(f"There is no policy {policy_id}.")
         if not is_given(policy.pk, policy.version):
             policy.save()
         return policy.version
@@ -118,10 +130,9 @@ class QuotaPolicy(Published):
 
     def _next_version(self) -> int:
         """One above the stored version, whatever this object was loaded with: two editors never share a version."""
-        rows = type(self).objects.select_for_update().filter(pk=self.pk)
-        stored = rows.values_list("version", flat=True).first()
+        stored = type(self).objects.locked(self.pk)
         if stored is not None:
-            return stored if is_given(self.pk, stored) else stored + 1
+            return stored.version if is_given(self.pk, stored.version) else stored.version + 1
         # A deleted policy comes back: above everything its history knows.
         recorded = type(self).history.filter(id=self.pk).aggregate(n=Max("version"))["n"] or 0
         limits = self.limits.model.history.filter(policy_id=self.pk)
