@@ -11,7 +11,7 @@ from types import FrameType
 
 import redis
 
-from quota_platform import embedded
+from quota_platform import embedded, roles
 from quota_platform.demo import environment, facts, lock, service, settings
 from quota_platform.demo.supervisor import Supervisor
 
@@ -45,9 +45,9 @@ def set_up(variables: Mapping[str, str]) -> None:
     told = {**environment.for_platform(variables), **variables}
     with _store(variables):
         say(f"Migrating the database at {_without_password(variables['DATABASE_URL'])}")
-        _manage(told, "migrate", "--no-input", "--verbosity", "0")
+        _step(roles.migrate(), told)
         say("Seeding tenants, policies, keys and people")
-        _manage(told, "seed_demo")
+        _step([*roles.MANAGE, "seed_demo", "--skip-checks"], told)
 
 
 def run(variables: Mapping[str, str]) -> int:
@@ -92,9 +92,9 @@ def _check_store(url: str) -> None:
         ) from None
 
 
-def _manage(told: dict[str, str], *arguments: str) -> None:
-    if code := subprocess.run(service.manage(*arguments), env=told).returncode:
-        raise SetupFailed(f"`manage.py {arguments[0]}` failed with exit code {code}; its message stands above")
+def _step(line: list[str], told: dict[str, str]) -> None:
+    if code := subprocess.run([*line, "--verbosity", "0"], env=told).returncode:
+        raise SetupFailed(f"`manage.py {line[2]}` failed with exit code {code}; its message stands above")
 
 
 def _check_port(port: int) -> None:

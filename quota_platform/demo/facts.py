@@ -34,7 +34,7 @@ def facts(variables: Mapping[str, str], *, tokens: Mapping[str, str]) -> dict[st
             for member in cast.MEMBERS
         ],
         "platform_key": tokens[cast.PLATFORM],
-        "sandbox": {"url": sandbox_url, "control_url": f"{sandbox_url}/control"},
+        "sandbox": {"url": sandbox_url, "control_url": f"{sandbox_url}/__sim__"},
         "redis_url": variables["REDIS_URL"],
         "database_url": variables["DATABASE_URL"],
     }

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quota_platform import roles
 from quota_platform.demo import environment
 from quota_platform.embedded import valkey_command
-from quota_platform.env import BASE_DIR
-from quota_platform.management.commands import serve
 
 STORE = "valkey"
 
@@ -30,19 +29,21 @@ def all_of(variables: Mapping[str, str]) -> list[Service]:
     told_all = {**platform, **variables}
     var = Path(variables["VAR_DIR"])
     services = [
-        Service("sandbox", manage("cxone_sandbox", "--port", variables["SANDBOX_PORT"]), told_all),
-        Service(
-            "web",
-            serve.command(host="127.0.0.1", port=int(variables["PORT"]), workers=int(variables["WEB_WORKERS"])),
-            platform,
-        ),
-        Service("worker", _celery("worker", "--concurrency", "2", "--without-gossip", "--without-mingle"), platform),
-        Service("beat", _celery("beat", "--schedule", str(var / "celerybeat-schedule")), platform),
+        _sandbox(variables, platform),
+        Service("web", [*roles.web(workers=int(variables["WEB_WORKERS"])), "--port", variables["PORT"]], platform),
+        Service("worker", [*roles.worker(), "--concurrency", "2"], platform),
+        Service("beat", [*roles.beat(), "--schedule", str(var / "celerybeat-schedule")], platform),
         Service("welcome", _module("quota_platform.demo.welcome"), told_all),
     ]
     if variables["DEMO_TRAFFIC"] == "1":
         services.append(Service("traffic", _module("quota_platform.demo.traffic"), platform))
     return [*store_of(variables), *services]
+
+
+def _sandbox(variables: Mapping[str, str], platform: dict[str, str]) -> Service:
+    client = f"{variables['SANDBOX_CLIENT_ID']}:{variables['SANDBOX_CLIENT_SECRET']}"
+    command = [*roles.sandbox(), "--port", variables["SANDBOX_PORT"]]
+    return Service("sandbox", command, {**platform, "SANDBOX_CLIENTS": client})
 
 
 def store_of(variables: Mapping[str, str]) -> list[Service]:
@@ -55,15 +56,6 @@ def store_of(variables: Mapping[str, str]) -> list[Service]:
 
 def store_directory(variables: Mapping[str, str]) -> Path:
     return Path(variables["VAR_DIR"]) / "valkey"
-
-
-def manage(*arguments: str) -> list[str]:
-    """A command line of Django's."""
-    return [sys.executable, str(BASE_DIR / "manage.py"), *arguments]
-
-
-def _celery(role: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "quota_platform", role, "--loglevel", "WARNING", *arguments]
 
 
 def _module(name: str) -> list[str]:

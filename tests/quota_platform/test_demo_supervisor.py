@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil
 import pytest
 
 from quota_platform.demo.service import all_of
@@ -92,6 +92,7 @@ def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
         "SECRETS_KEYS": "canary-secrets-keys",
         "METRICS_TOKEN": "canary-metrics-token",
         "DEMO_ADMIN_PASSWORD": "canary-admin",
+        "SANDBOX_CLIENT_ID": "demo-client",
         "SANDBOX_CLIENT_SECRET": "canary-client-secret",
     }
     services = all_of(variables)
@@ -107,5 +108,7 @@ def test_traffic_can_be_switched_off_and_the_store_be_ones_own(tmp_path: Path) -
         "WEB_WORKERS": "2",
         "DEMO_TRAFFIC": "0",
         "SANDBOX_PORT": "8801",
+        "SANDBOX_CLIENT_ID": "demo-client",
+        "SANDBOX_CLIENT_SECRET": "canary-client-secret",
     }
     assert [s.name for s in all_of(variables)] == ["sandbox", "web", "worker", "beat", "welcome"]

@@ -1,0 +1,20 @@
+"""``python -m quota_platform ROLE [ARGUMENTS]`` becomes that process: web, worker, beat, migrate, sandbox, …"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from quota_platform import env, roles
+
+
+def main(arguments: list[str]) -> None:
+    """Check the settings, then replace this process; a missing one is named before anything starts."""
+    if not arguments:
+        raise SystemExit(f"usage: python -m quota_platform {{web,{','.join(roles.PLAIN)},<manage.py command>}} …")
+    line = roles.command(arguments[0], arguments[1:], workers=env.load().WEB_WORKERS)
+    os.execv(line[0], line)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,71 @@
+"""The processes a deployment is made of, as command lines: the same for the demo, the image and a service manager."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from quota_platform.env import BASE_DIR
+
+MANAGE = [sys.executable, str(BASE_DIR / "manage.py")]
+
+
+def web(*, workers: int) -> list[str]:
+    """The web server.
+
+    The backlog and the back-pressure are set wide open: the gateway bounds what it holds itself, and a call that
+    waits for a slow upstream must not keep the next one from being refused. A worker that dies is started again.
+    """
+    return [
+        sys.executable,
+        *("-m", "granian"),
+        *("--interface", "asgi"),
+        *("--loop", "uvloop"),
+        *("--workers", str(workers)),
+        *("--backlog", "4096"),
+        *("--backpressure", "4096"),
+        *("--http1-header-read-timeout", "10000"),
+        "--respawn-failed-workers",
+        *("--workers-kill-timeout", "5"),
+        *("--log-level", "warning"),
+        "quota_platform.asgi:application",
+    ]
+
+
+def worker() -> list[str]:
+    """Celery's worker: stores refusals and usage, builds reports. Start as many as there is work for."""
+    return _celery("worker", "--without-gossip", "--without-mingle")
+
+
+def beat() -> list[str]:
+    """Celery's clock. Exactly one per deployment."""
+    return _celery("beat")
+
+
+def migrate() -> list[str]:
+    """Brings the database up to date; before the others, at every release.
+
+    Without Django's checks: some of them ask tables that this is about to make.
+    """
+    return [*MANAGE, "migrate", "--no-input", "--skip-checks"]
+
+
+def sandbox() -> list[str]:
+    """The stand-in for CXone. Never in production."""
+    return [*MANAGE, "cxone_sandbox"]
+
+
+PLAIN: dict[str, Callable[[], list[str]]] = {"worker": worker, "beat": beat, "migrate": migrate, "sandbox": sandbox}
+
+
+def command(role: str, arguments: list[str], *, workers: int) -> list[str]:
+    """The command line of a role; ``arguments`` are added to it. Any other name is one of ``manage.py``'s commands."""
+    if role == "web":
+        return [*web(workers=workers), *arguments]
+    if role in PLAIN:
+        return [*PLAIN[role](), *arguments]
+    return [*MANAGE, role, *arguments]
+
+
+def _celery(kind: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "quota_platform", kind, "--loglevel", "WARNING", *arguments]
