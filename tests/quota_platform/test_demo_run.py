@@ -1,0 +1,121 @@
+"""`make run` as a newcomer lives it: start, 101 calls, Ctrl-C, start again. Real processes, real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from quota_platform.embedded import free_port
+from quota_platform.env import BASE_DIR
+
+READY_SECONDS = 90
+
+
+def start(var: Path, port: int) -> subprocess.Popen[bytes]:
+    """The demo as `make run` starts it, told nothing of the test run's own servers."""
+    with (var.parent / "log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "quota_platform.demo"],
+            cwd=BASE_DIR,
+            env={"PATH": os.environ["PATH"], "VAR_DIR": str(var), "PORT": str(port)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def facts_once_ready(process: subprocess.Popen[bytes], var: Path) -> dict[str, Any]:
+    """The contents of demo.json, as soon as it is there."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if (var / "demo.json").exists():
+            known: dict[str, Any] = json.loads((var / "demo.json").read_text())
+            return known
+        try:
+            process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise AssertionError("the demo did not become ready:\n" + (var.parent / "log").read_text()[-5000:])
+
+
+@contextmanager
+def running(var: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+    process = start(var, port)
+    try:
+        yield process, facts_once_ready(process, var)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(15)
+
+
+def post(known: dict[str, Any], *, tenant: int = 0) -> requests.Response:
+    caller = known["tenants"][tenant]
+    return requests.post(
+        f"{known['base_url']}/invoke/{caller['actions'][0]}",
+        headers={"Authorization": f"Bearer {caller['api_key']}"},
+        json={"order": 4711},
+        timeout=30,
+    )
+
+
+def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path) -> None:
+    var, port = tmp_path / "var", free_port()
+    with running(var, port) as (process, first):
+        assert first["base_url"] == f"http://127.0.0.1:{port}"
+        with ThreadPoolExecutor(10) as callers:
+            answers = list(callers.map(lambda _: post(first), range(101)))
+        assert Counter(answer.status_code for answer in answers) == {200: 100, 429: 1}
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60
+        assert post(first, tenant=2).status_code == 403, "Initech is suspended"
+
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+        assert not [child for child in children if child.is_running()]
+        assert not (var / "demo.json").exists()
+
+    with running(var, port) as (_, second):
+        assert second == first
+        assert post(second).status_code == 429, "the window outlived the restart"
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert start(tmp_path / "var", port).wait(30) == 1
+    assert f"Port {port} is in use on this machine. Choose another one: PORT=" in (tmp_path / "log").read_text()
+
+
+def test_a_store_that_does_not_answer_is_named_with_what_to_do(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "quota_platform.demo"],
+        cwd=BASE_DIR,
+        env={
+            "PATH": os.environ["PATH"],
+            "VAR_DIR": str(tmp_path),
+            "PORT": str(free_port()),
+            "REDIS_URL": f"redis://:canary-password@127.0.0.1:{free_port()}/0",
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert refused.returncode == 1
+    assert "REDIS_URL does not answer" in refused.stderr
+    assert "canary-password" not in refused.stdout + refused.stderr
