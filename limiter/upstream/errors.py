@@ -6,6 +6,7 @@ UpstreamError
 ├── Overloaded             the upstream itself refused for load, also after retries  429 + its Retry-After
 ├── BreakerOpen            not sent: too many recent calls failed                    503 + Retry-After
 ├── NotConfigured          credentials refused, secret unreadable, host not allowed  502
+├── PayloadRefused         not sent: the caller's values do not fit the action       422
 └── Disabled               the connection is switched off                            503
 
 Errors of aiohttp and requests are mapped to these at the edge, in ``client`` and ``tokens``, and nowhere else.
@@ -25,6 +26,10 @@ class UpstreamError(Exception):
         self.retry_after_us = retry_after_us
         self.latency_us = latency_us
         """How long the upstream took, when it is a real latency sample (a timeout counts as the timeout)."""
+        self.attempts = 0
+        """How many times the call was sent."""
+        self.pushback = False
+        """Some attempt of this call was answered 429 or another overload status."""
 
 
 class Unreachable(UpstreamError):
@@ -54,6 +59,12 @@ class BreakerOpen(UpstreamError):
 
 class NotConfigured(UpstreamError):
     """The connection cannot work as it is set up: somebody has to change it in the admin."""
+
+
+class PayloadRefused(UpstreamError):
+    """The caller's values do not fit the action's templates; nothing was sent."""
+
+    status = 422
 
 
 class Disabled(UpstreamError):

@@ -1,0 +1,282 @@
+"""The way to upstreams: token, request, repeats, deadline and breaker around one call. One client per worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import redis.asyncio
+from yarl import URL
+
+from limiter.upstream import fields, retry
+from limiter.upstream.breaker import BreakerState
+from limiter.upstream.call import UpstreamAnswer, UpstreamCall
+from limiter.upstream.clock import Clock
+from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
+from limiter.upstream.exchange import Exchange, Request
+from limiter.upstream.health import Fault
+from limiter.upstream.lanes import Lane, Lanes, Prepared
+from limiter.upstream.pins import Lookup, Pins, system_lookup
+from limiter.upstream.retry import Verdict
+from limiter.upstream.tokens import ThreadedMint, Token, Tokens
+from limiter.upstream.vault import Vault
+
+SOUR_S = 10.0
+"""After a brand-new token was answered 401 too, no other is asked for this long."""
+_NOT_MODIFIED = 304
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStatus:
+    """What this worker has seen of one connection since it started."""
+
+    name: str
+    calls: int
+    failures: int
+    repeats: int
+    pushbacks: int
+    breaker: BreakerState
+
+
+@dataclass(slots=True, eq=False)
+class _Attempts:
+    """One call on its way. ``target``: path and query. ``began``: monotonic seconds."""
+
+    call: UpstreamCall
+    lane: Lane
+    prepared: Prepared
+    target: str
+    probe: bool
+    began: float
+    sent: int = 0
+    repeats: int = 0
+    renewed: bool = False
+    pushback: bool = False
+    verdict: Verdict = Verdict.DONE
+
+
+class Client:
+    """Implements :class:`~limiter.upstream.call.Upstream`. Make it in the running loop; close it there.
+
+    ``redis`` None: tokens live in this process alone. ``sandbox_hosts``: the SANDBOX_HOSTS setting.
+    """
+
+    def __init__(
+        self,
+        *,
+        redis: redis.asyncio.Redis | None,
+        pool_size: int,
+        sandbox_hosts: Iterable[str] = (),
+        clock: Clock | None = None,
+        lookup: Lookup = system_lookup,
+    ) -> None:
+        self._clock = clock or Clock()
+        pinned = Pins(sandbox_hosts=sandbox_hosts, lookup=lookup)
+        self._exchange = Exchange(pinned=pinned, pool_size=pool_size)
+        self._mint = ThreadedMint(pinned=pinned, clock=self._clock)
+        self._tokens = Tokens(vault=Vault(redis), mint=self._mint, clock=self._clock)
+        self._lanes = Lanes(sandbox_hosts=pinned.sandbox_hosts, monotonic=self._clock.monotonic)
+
+    async def close(self) -> None:
+        await self._tokens.close()
+        self._mint.close()
+        await self._exchange.close()
+
+    def status(self) -> dict[str, UnitStatus]:
+        """Per connection uid, for metrics."""
+        return {
+            uid: UnitStatus(u.name, u.calls, u.failures, u.repeats, u.pushbacks, u.breaker.state)
+            for uid, u in self._lanes.units.items()
+        }
+
+    async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
+        """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`."""
+        if not call.connection.enabled:
+            raise Disabled("The connection to the upstream is switched off.")
+        lane = self._lanes.get(call.connection)
+        prepared = lane.actions.get(call.action) or lane.prepare(call.action)
+        target = prepared.plan.target(call.body, tenant_id=call.tenant_id)
+        breaker = lane.unit.breaker
+        probe = breaker.admit()
+        attempts = _Attempts(call, lane, prepared, target, probe, self._clock.monotonic())
+        try:
+            return await self._attempt_until_done(attempts)
+        finally:
+            if attempts.probe:
+                breaker.abandon()
+
+    async def _attempt_until_done(self, attempts: _Attempts) -> UpstreamAnswer:
+        lane = attempts.lane
+        lane.unit.calls += 1
+        while True:
+            outcome: UpstreamAnswer | UpstreamError
+            try:
+                outcome = await self._attempt(attempts)
+                if outcome.status < 300 and not attempts.pushback and not lane.unit.sour_until:
+                    outcome.ok = outcome.status in attempts.prepared.spec.success_statuses
+                    outcome.attempts = attempts.sent
+                    return outcome
+            except UpstreamError as error:
+                outcome = error
+            if not await self._may_go_on(attempts, outcome):
+                return await self._conclude(attempts, outcome)
+            if isinstance(outcome, UpstreamAnswer) and outcome.chunks is not None:
+                await outcome.chunks.aclose()
+
+    async def _attempt(self, attempts: _Attempts) -> UpstreamAnswer:
+        """Send the call once and tell the breaker how it went."""
+        lane, prepared, call = attempts.lane, attempts.prepared, attempts.call
+        token = self._tokens.peek(lane.mark)
+        first = token is not None and not attempts.sent
+        if token is None:
+            token = await self._token(attempts)
+        attempts.sent += 1
+        request = Request(
+            prepared.plan.method,
+            self._url(lane, prepared, attempts.target, token),
+            fields.to_upstream(
+                call.headers,
+                authorization=token.header,
+                request_id=call.request_id,
+                sends_body=prepared.plan.sends_body,
+            ),
+            call.body if prepared.plan.sends_body else None,
+            prepared.timeout if first else lane.timeout(self._left_s(attempts)),
+            lane.connection.max_response_bytes,
+        )
+        try:
+            answer = await self._exchange.send(request)
+        except UpstreamError as error:
+            self._record(attempts, failed=isinstance(error, Unreachable | OutcomeUnknown))
+            raise
+        self._record(attempts, failed=answer.status >= 500)
+        if answer.status == 401:
+            await self._tokens.refuse(lane.connection, lane.mark, token)
+        return answer
+
+    def _url(self, lane: Lane, prepared: Prepared, target: str, token: Token) -> URL:
+        if token.api_base != lane.base:
+            lane.use_base(token.api_base)
+        if prepared.url is not None:
+            return prepared.url
+        url = URL(lane.base + target, encoded=True)
+        if prepared.plan.fixed is not None:
+            prepared.url = url
+        return url
+
+    async def _token(self, attempts: _Attempts) -> Token:
+        try:
+            async with asyncio.timeout(self._left_s(attempts)):
+                return await self._tokens.get(attempts.lane.connection, attempts.lane.mark)
+        except TimeoutError:
+            raise Unreachable("No access token was to be had from the upstream in time.") from None
+
+    def _left_s(self, attempts: _Attempts) -> float:
+        return max(0.001, attempts.prepared.budget_s - (self._clock.monotonic() - attempts.began))
+
+    def _record(self, attempts: _Attempts, *, failed: bool) -> None:
+        if failed:
+            attempts.lane.unit.failures += 1
+        attempts.lane.unit.breaker.record(failed=failed, probe=attempts.probe)
+        attempts.probe = False
+
+    async def _may_go_on(self, attempts: _Attempts, outcome: UpstreamAnswer | UpstreamError) -> bool:
+        """Decide about another attempt, and wait for its time."""
+        waits = self._judge(attempts, outcome)
+        if attempts.verdict is Verdict.RENEW_TOKEN:
+            if attempts.renewed or self._clock.monotonic() < attempts.lane.unit.sour_until:
+                return False
+            attempts.renewed = True
+            return True
+        if attempts.verdict is Verdict.DONE or attempts.repeats >= attempts.lane.connection.max_retries:
+            return False
+        pause = max(waits or 0.0, self._backoff_s(attempts))
+        if pause >= self._left_s(attempts) or attempts.lane.unit.breaker.state is not BreakerState.CLOSED:
+            return False
+        attempts.repeats += 1
+        attempts.lane.unit.repeats += 1
+        await self._clock.sleep(pause)
+        return True
+
+    def _judge(self, attempts: _Attempts, outcome: UpstreamAnswer | UpstreamError) -> float | None:
+        """Set the verdict; the answer's Retry-After in seconds, if it has one."""
+        idempotent = attempts.prepared.spec.idempotent
+        if isinstance(outcome, UpstreamError):
+            # Without an attempt it was the token that was not to be had; its renewal has its own repeats.
+            attempts.verdict = retry.verdict_on_error(outcome, idempotent=idempotent) if attempts.sent else Verdict.DONE
+            return None
+        overload = attempts.lane.preset.overload
+        waits = retry.retry_after_s(_field(outcome, "retry-after"), wall=self._clock.wall())
+        attempts.verdict = retry.verdict(
+            outcome.status, says_when=waits is not None, idempotent=idempotent, overload=overload
+        )
+        if outcome.status in overload:
+            attempts.pushback = True
+            attempts.lane.unit.pushbacks += 1
+        return waits
+
+    def _backoff_s(self, attempts: _Attempts) -> float:
+        preset = attempts.lane.preset
+        return retry.backoff_s(
+            attempts.repeats + 1,
+            base_s=preset.backoff_base_s,
+            factor=preset.backoff_factor,
+            chance=self._clock.chance(),
+        )
+
+    async def _conclude(self, attempts: _Attempts, outcome: UpstreamAnswer | UpstreamError) -> UpstreamAnswer:
+        """The last outcome as the caller gets it."""
+        if isinstance(outcome, UpstreamAnswer):
+            error = await self._as_error(attempts, outcome)
+            if error is None:
+                outcome.attempts = attempts.sent
+                outcome.pushback = attempts.pushback
+                outcome.ok = outcome.status in attempts.prepared.spec.success_statuses
+                return outcome
+            if outcome.chunks is not None:
+                await outcome.chunks.aclose()
+        else:
+            error = outcome
+        error.attempts = attempts.sent
+        error.pushback = attempts.pushback
+        raise error
+
+    async def _as_error(self, attempts: _Attempts, answer: UpstreamAnswer) -> UpstreamError | None:
+        """What an answer amounts to that is not the caller's to see; None when it is."""
+        if answer.status == 401:
+            await self._sour(attempts.lane, seen=attempts.renewed)
+            return NotConfigured("The upstream does not accept this platform's access token.")
+        if 300 <= answer.status < 400 and answer.status != _NOT_MODIFIED:
+            return NotConfigured("The upstream answered with a redirect, which is not followed.")
+        if attempts.verdict is Verdict.REPEAT and answer.status in attempts.lane.preset.overload:
+            waits = retry.retry_after_s(_field(answer, "retry-after"), wall=self._clock.wall())
+            return Overloaded(
+                "The upstream itself refused the call for load; this is not your quota.",
+                retry_after_us=None if waits is None else int(waits * 1_000_000),
+            )
+        if attempts.lane.unit.sour_until and answer.status < 400:
+            attempts.lane.unit.sour_until = 0.0
+            await self._tokens.note(attempts.lane.connection, None)
+        return None
+
+    async def _sour(self, lane: Lane, *, seen: bool) -> None:
+        """A brand-new token was refused: say so, and leave the token endpoint alone for a while."""
+        if not seen:
+            return
+        lane.unit.sour_until = self._clock.monotonic() + SOUR_S
+        wall = self._clock.wall()
+        fault = Fault(
+            reason="The upstream answers 401 to a token that it has just issued. Check the account's rights and the"
+            " base URL.",
+            since=wall,
+            retry_at=wall,
+            failures=1,
+            lasting=True,
+            fingerprint=lane.mark,
+        )
+        await self._tokens.note(lane.connection, fault)
+
+
+def _field(answer: UpstreamAnswer, name: str) -> str | None:
+    return next((value for field, value in answer.headers if field.lower() == name), None)

@@ -1,0 +1,218 @@
+"""One token request: what is sent for each kind of grant, and how any answer to it is read.
+
+GrantError
+├── GrantRefused   the credentials or the set-up are wrong; asking again soon cannot help
+└── GrantFailed    the token endpoint was not reached or did not make sense; asking again may help
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus
+
+import requests
+
+from limiter.upstream.retry import retry_after_s
+from tenants.directory import ConnectionSpec
+from tenants.hosts import HostRefused
+from tenants.secrets import SecretUnreadable
+
+DEFAULT_LIFETIME_S = 1800.0
+LONGEST_LIFETIME_S = 86_400.0
+TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 262_144
+_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}", re.ASCII)
+_TRANSIENT_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
+_CONFIGURATION_STATUSES = frozenset({400, 401, 403, 404, 405, 410, 415})
+
+
+class GrantError(Exception):
+    """Base of both. ``reason`` is safe to show to an administrator: it holds no secret."""
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class GrantRefused(GrantError):
+    """Somebody has to change the connection, or the account it names."""
+
+
+class GrantFailed(GrantError):
+    """A fault of the moment: network, overload, a broken answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A token just issued. ``claims`` come from its JWT, unverified: good for finding hosts, for nothing else."""
+
+    value: str = field(repr=False)
+    lifetime_s: float
+    claims: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What goes over the wire. ``secrets``: values that no message may repeat."""
+
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    form: dict[str, str] | None = field(default=None, repr=False)
+    json: dict[str, str] | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def request_for(connection: ConnectionSpec, *, url: str) -> TokenRequest:
+    """The token request of a connection; raises :class:`GrantRefused` when its secrets cannot be read."""
+    try:
+        client_secret, key_secret = connection.client_secret(), connection.access_key_secret()
+    except SecretUnreadable as error:
+        raise GrantRefused(f"A stored secret cannot be read: {error}. Enter it again.") from None
+    secrets = tuple(secret for secret in (client_secret, key_secret) if secret)
+    if connection.grant_type == "access_key":
+        body = {"accessKeyId": connection.access_key_id, "accessKeySecret": key_secret}
+        return TokenRequest(url=url, headers={}, json=body, secrets=secrets)
+    body = {"grant_type": connection.grant_type}
+    if connection.grant_type == "password":
+        body |= {"username": connection.access_key_id, "password": key_secret}
+    if connection.scope:
+        body["scope"] = connection.scope
+    headers = {}
+    if connection.client_auth == "body":
+        body |= {"client_id": connection.client_id, "client_secret": client_secret}
+    elif connection.client_auth == "basic" and connection.client_id:
+        headers["Authorization"] = _basic(connection.client_id, client_secret, encode=connection.basic_urlencode)
+    body |= dict(connection.token_extra_params)
+    kind = "json" if connection.token_body == "json" else "form"
+    return TokenRequest(url=url, headers=headers, secrets=secrets, **{kind: body})
+
+
+def _basic(name: str, secret: str, *, encode: bool) -> str:
+    if encode:
+        name, secret = quote_plus(name), quote_plus(secret)
+    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
+
+
+def send(request: TokenRequest, *, http: requests.Session, connect_timeout_s: float, wall: float) -> Grant:
+    """Make the request and read the answer; blocks up to :data:`TIMEOUT_S`. Raises :class:`GrantError`.
+
+    ``wall``: the time now, epoch seconds.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    try:
+        answer = http.post(
+            request.url,
+            headers=request.headers,
+            data=request.form,
+            json=request.json,
+            timeout=(connect_timeout_s, TIMEOUT_S),
+            allow_redirects=False,
+            stream=True,
+        )
+        with answer:
+            body = read_bounded(answer, deadline=deadline)
+    except HostRefused as error:
+        raise GrantRefused(f"The token endpoint may not be used: {error}") from None
+    except requests.RequestException as error:
+        # The exception's text may name the URL, never the body; still only its kind is kept.
+        raise GrantFailed(f"The token endpoint was not reached ({type(error).__name__}).") from None
+    return read(answer.status_code, answer.headers.get("Retry-After"), body, secrets=request.secrets, wall=wall)
+
+
+def read_bounded(answer: requests.Response, *, deadline: float) -> bytes:
+    """The body, as long as it is short and comes before ``deadline`` (monotonic); raises :class:`GrantFailed`."""
+    body = bytearray()
+    for chunk in answer.iter_content(16_384):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise GrantFailed("The answer was too long.")
+        if time.monotonic() > deadline:
+            raise GrantFailed("The answer came too slowly.")
+    return bytes(body)
+
+
+def read(status: int, retry_after: str | None, body: bytes, *, secrets: tuple[str, ...], wall: float) -> Grant:
+    """The grant in an answer of the token endpoint; raises :class:`GrantError`."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        data = None
+    if not 200 <= status < 300:
+        raise _error(status, retry_after, data if isinstance(data, dict) else {}, secrets=secrets, wall=wall)
+    if not isinstance(data, dict):
+        raise GrantFailed(f"The token endpoint answered {status} with something that is not a JSON object.")
+    value = data.get("access_token") or data.get("accessToken")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise GrantFailed(f"The token endpoint answered {status} without a usable access token.")
+    kind = data.get("token_type") or data.get("tokenType") or "Bearer"
+    if str(kind).lower() != "bearer":
+        raise GrantRefused("The token endpoint issued a token that is not a Bearer token.")
+    id_token = data.get("id_token") or data.get("idToken")
+    access = claims(value)
+    return Grant(
+        value=value,
+        lifetime_s=_lifetime(data, access, wall=wall),
+        claims=access | (claims(id_token) if isinstance(id_token, str) else {}),
+    )
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What a JWT says about itself, unverified; empty when it is no JWT."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, binascii.Error):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _lifetime(data: dict[str, Any], access: dict[str, Any], *, wall: float) -> float:
+    """Seconds a token is good for. A lifetime that makes no sense counts as none: a 401 will tell."""
+    said = _positive(data.get("expires_in", data.get("expiresIn")))
+    if said is None and (expires := _positive(access.get("exp"))) is not None:
+        # Measured from its own issue, so that the two clocks need not agree.
+        said = _positive(expires - (_positive(access.get("iat")) or wall))
+    return min(said or DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S)
+
+
+def _positive(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def _error(
+    status: int, retry_after: str | None, data: dict[str, Any], *, secrets: tuple[str, ...], wall: float
+) -> GrantError:
+    code = str(data.get("error") or "")
+    for key in ("error_description", "errorDescription", "error_Description", "message"):
+        if said := data.get(key):
+            code += f": {said}" if code else str(said)
+            break
+    reason = f"The token endpoint answered {status}" + (f" ({masked(code, secrets)})." if code else ".")
+    if 300 <= status < 400:
+        return GrantRefused(f"{reason} Redirects are not followed; enter the token URL it leads to.")
+    if status in _CONFIGURATION_STATUSES and data.get("error") not in _TRANSIENT_ERRORS:
+        return GrantRefused(f"{reason} Check the credentials and the token URL.")
+    return GrantFailed(reason, retry_after_s=retry_after_s(retry_after, wall=wall))
+
+
+def masked(text: str, secrets: tuple[str, ...]) -> str:
+    """``text`` without any of ``secrets``, without control characters, 200 characters at most."""
+    for secret in secrets:
+        text = text.replace(secret, "•••")
+    return "".join(c if c.isprintable() else " " for c in text)[:200]

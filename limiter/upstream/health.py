@@ -1,0 +1,77 @@
+"""Whether a connection can be used, and if not, why: a record in Redis that every worker writes and people read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import redis
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from limiter.core import keys
+
+KEEP_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a connection cannot be used. Times are epoch seconds.
+
+    ``lasting``: somebody has to change something; else a fault of the moment. ``retry_at``: nothing is tried before.
+    ``fingerprint``: of the settings that failed; others are tried at once.
+    """
+
+    reason: str
+    since: float
+    retry_at: float
+    failures: int
+    lasting: bool
+    fingerprint: str
+
+
+def parse(raw: bytes | str | None) -> Fault | None:
+    """A stored record; None when there is none or it cannot be read."""
+    if not raw:
+        return None
+    try:
+        return Fault(**json.loads(raw))
+    except (ValueError, TypeError):
+        return None
+
+
+def dump(fault: Fault) -> str:
+    return json.dumps(asdict(fault))
+
+
+def read(client: redis.Redis, uids: Iterable[str]) -> dict[str, Fault]:
+    """The connections, by uid, that cannot be used now. One round trip; raises RedisError."""
+    wanted = list(uids)
+    with client.pipeline(transaction=False) as pipe:
+        for uid in wanted:
+            pipe.get(keys.health(uid))
+        found = zip(wanted, pipe.execute(), strict=True)
+        return {uid: fault for uid, raw in found if (fault := parse(raw))}
+
+
+async def read_async(client: redis.asyncio.Redis, uids: Iterable[str]) -> dict[str, Fault]:
+    """The same from an event loop."""
+    wanted = list(uids)
+    async with client.pipeline(transaction=False) as pipe:
+        for uid in wanted:
+            pipe.get(keys.health(uid))
+        found = zip(wanted, await pipe.execute(), strict=True)
+        return {uid: fault for uid, raw in found if (fault := parse(raw))}
+
+
+async def record(client: redis.asyncio.Redis | None, uid: str, fault: Fault | None) -> None:
+    """Remember a fault, or with None that there is none any more. Never raises: it is advice, not state."""
+    if client is None:
+        return
+    with contextlib.suppress(RedisError, OSError):
+        if fault is None:
+            await client.delete(keys.health(uid))
+        else:
+            await client.set(keys.health(uid), dump(fault), ex=KEEP_S)

@@ -1,0 +1,68 @@
+"""When a call may be repeated, and how long to wait first."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+
+from limiter.upstream.errors import OutcomeUnknown, Unreachable, UpstreamError
+
+LONGEST_BACKOFF_S = 60.0
+
+
+def retry_after_s(value: str | None, *, wall: float) -> float | None:
+    """Seconds that a Retry-After asks to wait, from now (``wall``, epoch seconds); None when it says nothing usable.
+
+    RFC 9110 10.2.3: whole seconds, or an HTTP date. A date that has passed means no wait.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        at = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(0.0, at.timestamp() - wall)
+
+
+def backoff_s(repeat: int, *, base_s: float, factor: float, chance: float) -> float:
+    """Full jitter: a random wait, ``chance`` in [0, 1) of one that grows with each ``repeat`` (1, 2, …)."""
+    longest: float = min(LONGEST_BACKOFF_S, base_s * factor ** (repeat - 1))
+    return chance * longest
+
+
+class Verdict(Enum):
+    """What to do about one attempt's outcome."""
+
+    DONE = auto()
+    RENEW_TOKEN = auto()
+    REPEAT = auto()
+
+
+_FAILED = frozenset({500, 502, 503, 504})
+
+
+def verdict(status: int, *, says_when: bool, idempotent: bool, overload: frozenset[int]) -> Verdict:
+    """For an answer. ``says_when``: it has a usable Retry-After, so an overload status means "not done, come back".
+
+    A call that may have run is repeated only if it is idempotent; a 429 did not run.
+    """
+    if status < 400:
+        return Verdict.DONE
+    if status == 401:
+        return Verdict.RENEW_TOKEN
+    if status == 429 or (status in overload and says_when):
+        return Verdict.REPEAT
+    return Verdict.REPEAT if idempotent and (status in _FAILED or status in overload) else Verdict.DONE
+
+
+def verdict_on_error(error: UpstreamError, *, idempotent: bool) -> Verdict:
+    """For an attempt that brought no answer."""
+    if isinstance(error, Unreachable) or (isinstance(error, OutcomeUnknown) and idempotent):
+        return Verdict.REPEAT
+    return Verdict.DONE

@@ -1,0 +1,164 @@
+"""The token of a connection as all workers share it: sealed in Redis, with the lock of the one who renews it.
+
+Redis may be away: then nothing is found and nothing is kept, the lock counts as taken, and each process renews for
+itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets as random_secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from limiter.core import keys
+from limiter.upstream import discovery, health
+from limiter.upstream.discovery import Endpoints
+from limiter.upstream.health import Fault
+from tenants import secrets
+from tenants.directory import ConnectionSpec
+
+_DELETE_IF_STARTS_WITH = (Path(__file__).parent / "lua" / "delete_if_starts_with.lua").read_text()
+LOCK_MS = 30_000
+_log = logging.getLogger(__name__)
+
+
+def fingerprint(connection: ConnectionSpec) -> str:
+    """Tells the settings a token was issued for: an edit of any of them makes the token someone else's."""
+    spoken = (
+        connection.uid,
+        connection.token_url,
+        connection.issuer_url,
+        connection.base_url,
+        connection.area,
+        connection.grant_type,
+        connection.client_auth,
+        connection.basic_urlencode,
+        connection.token_body,
+        connection.token_extra_params,
+        connection.client_id,
+        connection.client_secret_sealed,
+        connection.access_key_id,
+        connection.access_key_secret_sealed,
+        connection.scope,
+        connection.cxone_tenant_id,
+    )
+    return hashlib.sha256(json.dumps(spoken).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A token as it lies in Redis. ``left_s``: how much of ``lifetime_s`` is left by the store's clock."""
+
+    value: str = field(repr=False)
+    api_base: str
+    lifetime_s: float
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """All that the store knows of one connection, read in one round trip. ``away``: the store did not answer."""
+
+    token: Stored | None = None
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    fault: Fault | None = None
+    away: bool = False
+
+
+def _mark(value: str) -> str:
+    """Names a token without telling it: what it is compared by in the store."""
+    return hashlib.sha256(value.encode()).hexdigest()[:32] + "."
+
+
+class Vault:
+    """Reads and writes one connection's keys; every command touches one key, so it works on a cluster too."""
+
+    def __init__(self, client: redis.asyncio.Redis | None) -> None:
+        self._client = client
+
+    async def read(self, connection: ConnectionSpec, *, mark: str) -> Shelf:
+        """What is stored for the settings that ``mark`` (a fingerprint) names."""
+        if self._client is None:
+            return Shelf(away=True, endpoints=Endpoints(fingerprint=mark))
+        uid = connection.uid
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.get(keys.token(uid))
+                pipe.pttl(keys.token(uid))
+                pipe.get(keys.endpoints(uid))
+                pipe.get(keys.health(uid))
+                raw, left_ms, endpoints, fault = await pipe.execute()
+        except (RedisError, OSError):
+            return Shelf(away=True, endpoints=Endpoints(fingerprint=mark))
+        return Shelf(
+            token=_open(raw, left_ms, uid=uid, mark=mark),
+            endpoints=discovery.parse(endpoints, fingerprint=mark),
+            fault=health.parse(fault),
+        )
+
+    async def put(
+        self, connection: ConnectionSpec, *, mark: str, value: str, lifetime_s: float, endpoints: Endpoints
+    ) -> None:
+        """Share a new token, and that the connection works."""
+        if self._client is None:
+            return
+        uid = connection.uid
+        plain = json.dumps({"value": value, "api_base": endpoints.api_base, "lifetime_s": lifetime_s, "mark": mark})
+        sealed = _mark(value) + secrets.seal(plain, purpose=f"token:{uid}")
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.set(keys.token(uid), sealed, px=max(1, int(lifetime_s * 1000)))
+                pipe.set(keys.endpoints(uid), endpoints.dump(), ex=discovery.KEEP_S)
+                pipe.delete(keys.health(uid))
+                await pipe.execute()
+        except (RedisError, OSError):
+            _log.warning("connection %s: the new token could not be shared; the store is away", connection.name)
+
+    async def drop(self, connection: ConnectionSpec, value: str) -> None:
+        """Take this very token away; one that replaced it meanwhile stays."""
+        await self._delete_if(keys.token(connection.uid), _mark(value))
+
+    async def lock(self, connection: ConnectionSpec) -> str | None:
+        """Become the one who renews: the receipt to unlock with, or None when somebody else is."""
+        receipt = random_secrets.token_hex(16)
+        if self._client is None:
+            return receipt
+        try:
+            taken = await self._client.set(keys.token_lock(connection.uid), receipt, nx=True, px=LOCK_MS)
+        except (RedisError, OSError):
+            return receipt
+        return receipt if taken else None
+
+    async def unlock(self, connection: ConnectionSpec, receipt: str) -> None:
+        await self._delete_if(keys.token_lock(connection.uid), receipt)
+
+    async def note(self, connection: ConnectionSpec, fault: Fault | None) -> None:
+        """Record a fault for everybody, or with None that it is over."""
+        await health.record(self._client, connection.uid, fault)
+
+    async def _delete_if(self, key: str, start: str) -> None:
+        if self._client is None:
+            return
+        try:
+            await self._client.eval(_DELETE_IF_STARTS_WITH, 1, key, start)
+        except (RedisError, OSError):
+            _log.warning("the store is away; %s was not deleted", key)
+
+
+def _open(raw: bytes | str | None, left_ms: int, *, uid: str, mark: str) -> Stored | None:
+    if not raw or left_ms <= 0:
+        return None
+    text = raw.decode() if isinstance(raw, bytes) else raw
+    try:
+        data = json.loads(secrets.unseal(text.partition(".")[2], purpose=f"token:{uid}"))
+        if data["mark"] != mark:
+            return None
+        return Stored(data["value"], data["api_base"], float(data["lifetime_s"]), left_ms / 1000)
+    except (secrets.SecretUnreadable, ValueError, KeyError, TypeError):
+        return None
