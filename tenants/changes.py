@@ -49,10 +49,15 @@ class Topic(StrEnum):
 
 
 class Touch(NamedTuple):
-    """One entity that an edit touched."""
+    """One entity that an edit touched. A topic that only a newer version of this program knows matches nothing."""
 
-    topic: Topic
+    topic: str
     entity_id: int
+
+
+def touch_of(change: Change) -> Touch:
+    """What a row of the outbox says was touched."""
+    return Touch(change.topic, change.entity_id)
 
 
 DEFAULT = Touch(Topic.DEFAULT, 0)
@@ -69,7 +74,7 @@ class _Noted(set[Touch]):
         ring()
 
 
-def record(topic: Topic, entity_id: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
+def record(topic: str, entity_id: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
     """Note that an entity was touched, in the transaction that is open, once per transaction."""
     touch = Touch(topic, entity_id)
     with transaction.atomic(using=using, savepoint=False):
@@ -165,7 +170,7 @@ def recent(age: timedelta, *, using: str = DEFAULT_DB_ALIAS) -> dict[Touch, int]
     """What was touched within the last ``age``, each with the id of its newest change."""
     rows = Change.objects.using(using).filter(at__gte=timezone.now() - age)
     newest = rows.values_list("topic", "entity_id").annotate(newest=Max("id")).order_by()
-    return {Touch(Topic(topic), entity_id): change_id for topic, entity_id, change_id in newest}
+    return {Touch(topic, entity_id): change_id for topic, entity_id, change_id in newest}
 
 
 def prune(older_than: timedelta = RETENTION, *, using: str = DEFAULT_DB_ALIAS) -> int:

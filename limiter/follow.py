@@ -1,0 +1,147 @@
+"""Follows the outbox of edits: looks when the bell rings, and every second in case it did not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import redis.asyncio
+from django.db import Error as DatabaseFault
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from limiter.aside import Aside
+from limiter.loader import DirectoryUnavailable
+from limiter.second_level import TTL_SECONDS
+from tenants import changes
+from tenants.changes import BELL, ChangesLost, Touch
+
+EVERY_SECONDS = 1.0
+NOTHING = -1
+
+log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Hands every change to ``apply(touched, floor)`` and remembers how far it got.
+
+    After a start ``touched`` is what was touched while cached entries lived; when changes were lost ``floor`` is the
+    newest change there is, and :data:`NOTHING` otherwise. What ``apply`` could not take in is handed to it again.
+    """
+
+    def __init__(
+        self,
+        apply: Callable[[Mapping[Touch, int], int], Awaitable[None]],
+        *,
+        start_over: Callable[[int], None],
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._apply = apply
+        self._start_over = start_over
+        self._url = url
+        self._clock = clock
+        self._aside = Aside(1, name="follow")
+        self._rung = asyncio.Event()
+        self._progress = asyncio.Condition()
+        self._started = False
+        self._looked_at: float | None = None
+        self._trouble = ""
+        self.seq = 0
+
+    def looked_seconds_ago(self) -> float | None:
+        """The age of the last look that succeeded, None before the first."""
+        return None if self._looked_at is None else self._clock() - self._looked_at
+
+    async def look(self) -> None:
+        """Take in what is new; raises a database fault or :class:`DirectoryUnavailable`, having lost nothing."""
+        floor = NOTHING
+        if not self._started:
+            newest, touched = await self._aside.run(_beginning)
+        else:
+            try:
+                newest, touched = await self._aside.run(_after, self.seq)
+            except ChangesLost as error:
+                log.warning("Everything held is loaded again: %s", error)
+                newest, touched = await self._aside.run(changes.latest_id), {}
+                floor = newest
+                self._start_over(floor)
+        await self._apply(touched, floor)
+        self._started = True
+        self._looked_at = self._clock()
+        if newest != self.seq:
+            async with self._progress:
+                self.seq = newest
+                self._progress.notify_all()
+
+    async def reached(self, seq: int) -> None:
+        """Wait until change ``seq`` was taken in."""
+        async with self._progress:
+            await self._progress.wait_for(lambda: self.seq >= seq)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look and look again until ``stop`` is set."""
+        waits = [asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._wake_to(stop))]
+        try:
+            while not stop.is_set():
+                self._rung.clear()
+                await self._look_safely()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._rung.wait(), EVERY_SECONDS)
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self._aside.close()
+
+    async def _look_safely(self) -> None:
+        """A look that fails is said once and made again: what is held serves on meanwhile."""
+        try:
+            await self.look()
+        except (DatabaseFault, DirectoryUnavailable) as error:
+            self._say(f"Edits cannot be read at the moment, what is held serves on: {type(error).__name__}")
+        except Exception:
+            log.exception("A change could not be taken in; it is tried again")
+        else:
+            self._say("")
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning(trouble or "Edits can be read again")
+
+    async def _wake_to(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._rung.set()
+
+    async def _listen(self) -> None:
+        """Hear the bell. The answer to the subscription counts as a ring: edits may have been made before it."""
+        while True:
+            with contextlib.suppress(redis.RedisError, OSError):
+                async with self._client() as client, client.pubsub() as bell:
+                    await bell.subscribe(BELL)
+                    async for _ in bell.listen():
+                        self._rung.set()
+            await asyncio.sleep(EVERY_SECONDS)
+
+    def _client(self) -> Any:
+        return redis.asyncio.Redis.from_url(
+            self._url, socket_connect_timeout=1, socket_keepalive=True, retry=Retry(NoBackoff(), 0)
+        )
+
+
+def _beginning() -> tuple[int, dict[Touch, int]]:
+    # The number first: what is noted while the rest is read is read again after it.
+    return changes.latest_id(), changes.recent(timedelta(seconds=2 * TTL_SECONDS))
+
+
+def _after(seq: int) -> tuple[int, dict[Touch, int]]:
+    rows = changes.since(seq)
+    return rows[-1].pk if rows else seq, {changes.touch_of(row): row.pk for row in rows}

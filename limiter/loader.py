@@ -1,0 +1,158 @@
+"""Loads tenants, keys and policies off the event loop: from the shared cache if it is new enough, else the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db import Error as DatabaseFault
+
+from limiter import policies, rows
+from limiter.entries import TenantRules, rules_from_dict
+from limiter.policies import PolicySpec
+from limiter.second_level import SecondLevel, Stored, Touched
+from tenants import changes, directory
+from tenants.changes import DEFAULT, Topic, Touch
+from tenants.directory import ConnectionSpec, KeySpec
+
+K = TypeVar("K", int, str)
+T = TypeVar("T")
+
+
+class DirectoryUnavailable(Exception):
+    """Neither this worker nor the cache nor the database can say who is calling or what applies: answer 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched(Generic[T]):
+    """A value as it stood after change ``seq``; None: there is none.
+
+    ``stale``: out of the cache because the database is away, and older than a change this worker knows of.
+    ``problem``: the stored rows make no sense, says this sentence; the value is the last that did, if one is left.
+    """
+
+    value: T | None
+    seq: int
+    stale: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[K, T]):
+    """How one kind of thing is written to the cache, judged and read from the database.
+
+    ``touches``: the changes of which entities make a stored one too old. ``keeps_good``: the last value that made
+    sense is kept for good, for the day when the rows do not.
+    """
+
+    name: str
+    encode: Callable[[T], Any]
+    decode: Callable[[Any], T]
+    touches: Callable[[T], Collection[Touch]]
+    read: Callable[[Collection[K]], Mapping[K, T | rows.Unusable]]
+    keeps_good: bool = False
+
+
+TENANT: Kind[str, TenantRules] = Kind(
+    name="tenant",
+    encode=TenantRules.to_dict,
+    decode=rules_from_dict,
+    touches=lambda rules: [
+        Touch(Topic.TENANT, rules.tenant.id),
+        Touch(Topic.CONNECTION, rules.tenant.connection.id),
+    ],
+    read=rows.read_tenants,
+)
+KEY: Kind[str, KeySpec] = Kind(
+    name="key",
+    encode=directory.as_dict,
+    decode=directory.key_from_dict,
+    touches=lambda spec: [Touch(Topic.KEY, spec.id)],
+    read=rows.read_keys,
+)
+POLICY: Kind[int, PolicySpec] = Kind(
+    name="policy",
+    encode=policies.to_dict,
+    decode=policies.from_dict,
+    touches=lambda spec: [Touch(Topic.POLICY, spec.id or 0)],
+    read=rows.read_policies,
+    keeps_good=True,
+)
+# The id of the default policy, under the one name 0; an id of 0 says that nobody has chosen one.
+DEFAULT_ID: Kind[int, int] = Kind(
+    name="default", encode=int, decode=int, touches=lambda _: [DEFAULT], read=rows.read_default
+)
+
+
+class Loader:
+    """Everything here waits for cache and database, so it runs in threads; it holds nothing but what it is handed."""
+
+    def __init__(self, *, second: SecondLevel, touched: Touched) -> None:
+        self._second = second
+        self._touched = touched
+
+    def tenants(self, names: Collection[str]) -> dict[str, Fetched[TenantRules]]:
+        """Tenants by public id. A name is missing from the answer when nobody could say anything about it."""
+        return self._fetch(TENANT, names)
+
+    def keys(self, prefixes: Collection[str]) -> dict[str, Fetched[KeySpec]]:
+        return self._fetch(KEY, prefixes)
+
+    def policies(self, ids: Collection[int]) -> dict[int, Fetched[PolicySpec]]:
+        return self._fetch(POLICY, ids)
+
+    def default(self) -> Fetched[int]:
+        """The default policy's id; raises :class:`DirectoryUnavailable`."""
+        found = self._fetch(DEFAULT_ID, [0]).get(0)
+        if found is None:
+            raise DirectoryUnavailable("the default policy could not be loaded")
+        return Fetched(found.value or None, found.seq, stale=found.stale)
+
+    def connections(self, ids: Collection[int]) -> dict[int, Fetched[ConnectionSpec]]:
+        """Straight from the database: asked for after an edit only."""
+        try:
+            seq = changes.latest_id()
+            found = rows.read_connections(ids)
+        except DatabaseFault:
+            return {}
+        return {connection_id: Fetched(found.get(connection_id), seq) for connection_id in ids}
+
+    def _fetch(self, kind: Kind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
+        stored = self._stored(kind, names)
+        new_enough = {name: found for name, found in stored.items() if not found.stale}
+        wanted = [name for name in names if name not in new_enough]
+        if not wanted:
+            return new_enough
+        try:
+            # The number first: what is read after it includes at least that change.
+            seq = changes.latest_id()
+            read = kind.read(wanted)
+        except DatabaseFault:
+            return stored
+        sound = {name: value for name, value in read.items() if not isinstance(value, rows.Unusable)}
+        self._second.put({f"{kind.name}:{name}": Stored(seq, kind.encode(value)) for name, value in sound.items()})
+        if kind.keeps_good:
+            for name, value in sound.items():
+                self._second.keep(f"good:{kind.name}:{name}", kind.encode(value))
+        unusable = {
+            name: Fetched(self._last_good(kind, name), seq, problem=str(value))
+            for name, value in read.items()
+            if isinstance(value, rows.Unusable)
+        }
+        return new_enough | {name: Fetched(sound.get(name), seq) for name in wanted} | unusable
+
+    def _stored(self, kind: Kind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
+        keys = {f"{kind.name}:{name}": name for name in names}
+        found = {}
+        for key, (seq, data) in self._second.get(keys).items():
+            try:
+                value = kind.decode(data)
+            except (KeyError, TypeError, ValueError):
+                continue  # written by another version of this program
+            found[keys[key]] = Fetched(value, seq, stale=seq < self._touched.newest(kind.touches(value)))
+        return found
+
+    def _last_good(self, kind: Kind[K, T], name: K) -> T | None:
+        data = self._second.kept(f"good:{kind.name}:{name}") if kind.keeps_good else None
+        return None if data is None else kind.decode(data)

@@ -1,0 +1,102 @@
+"""Reads rows of the database into the values that workers hold; a fixed number of queries for any number of names."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from django.db.models import Q
+from django.utils import timezone
+
+from limiter.entries import TenantRules
+from limiter.models import Assignment, Override, QuotaPolicy
+from limiter.plan import OverrideSpec
+from limiter.policies import PolicyInvalid, PolicySpec, compile_policy
+from tenants import directory
+from tenants.directory import ConnectionSpec, KeySpec
+from tenants.models import ApiKey, Connection, Tenant
+
+
+class Unusable(Exception):
+    """Rows that make no sense, written past every form and check; the message says which and why."""
+
+
+def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]:
+    """Tenants by public id, with their connections, actions, assignments and the overrides that have not ended."""
+    tenants = list(Tenant.objects.select_related("connection").prefetch_related("actions").filter(tenant_id__in=names))
+    ids = [row.pk for row in tenants]
+    assigned: dict[int, list[Assignment]] = defaultdict(list)
+    for row in Assignment.objects.select_related("action").filter(Q(tenant__in=ids) | Q(action__tenant__in=ids)):
+        assigned[row.action.tenant_id if row.action else row.tenant_id or 0].append(row)
+    overrides: dict[int, list[Override]] = defaultdict(list)
+    for override in Override.objects.select_related("action").filter(tenant__in=ids, ends_at__gt=timezone.now()):
+        overrides[override.tenant_id].append(override)
+    return {row.tenant_id: _rules(row, assigned[row.pk], overrides[row.pk]) for row in tenants}
+
+
+def _rules(row: Tenant, assigned: Iterable[Assignment], overrides: Iterable[Override]) -> TenantRules | Unusable:
+    try:
+        spec = directory.tenant_spec(row)
+    except (KeyError, TypeError, ValueError) as error:
+        return Unusable(f"tenant {row.tenant_id!r} or its connection {row.connection.name!r}: {error!r}")
+    own = [line for line in assigned if line.action is None]
+    return TenantRules(
+        tenant=spec,
+        policy_id=own[0].policy_id if own else None,
+        action_policy_ids={line.action.action_id: line.policy_id for line in assigned if line.action},
+        overrides=tuple(override_spec(override) for override in overrides if _usable(override)),
+    )
+
+
+def _usable(override: Override) -> bool:
+    """A factor that is no finite number changes nothing; forms refuse it, SQL may write it."""
+    return override.factor is None or math.isfinite(override.factor)
+
+
+def override_spec(row: Override) -> OverrideSpec:
+    return OverrideSpec(
+        id=row.pk,
+        action_id=row.action.action_id if row.action else None,
+        limit_name=row.limit_name,
+        effect=row.effect,
+        factor=row.factor,
+        quota=row.quota,
+        starts_at=row.starts_at.timestamp(),
+        ends_at=row.ends_at.timestamp(),
+        reason=row.reason,
+    )
+
+
+def read_connections(ids: Collection[int]) -> Mapping[int, ConnectionSpec]:
+    """Connections by id. One that cannot be used is left out: its tenants say why when they are loaded."""
+    found = {}
+    for row in Connection.objects.filter(pk__in=ids):
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            found[row.pk] = directory.connection_spec(row)
+    return found
+
+
+def read_keys(prefixes: Collection[str]) -> Mapping[str, KeySpec | Unusable]:
+    """API keys by prefix."""
+    rows = ApiKey.objects.select_related("tenant").filter(prefix__in=prefixes)
+    return {row.prefix: directory.key_spec(row) for row in rows}
+
+
+def read_policies(ids: Collection[int]) -> Mapping[int, PolicySpec | Unusable]:
+    """Policies by id, compiled."""
+    return {row.pk: _compiled(row) for row in QuotaPolicy.objects.prefetch_related("limits").filter(pk__in=ids)}
+
+
+def _compiled(row: QuotaPolicy) -> PolicySpec | Unusable:
+    try:
+        return compile_policy(row, row.limits.all())
+    except PolicyInvalid as error:
+        return Unusable(str(error))
+
+
+def read_default(names: Collection[int]) -> Mapping[int, int | Unusable]:
+    """The id of everyone's policy, 0 when nobody has chosen one, under each of the names (there is one)."""
+    chosen = Assignment.objects.filter(target=Assignment.Target.DEFAULT).values_list("policy_id", flat=True).first()
+    return dict.fromkeys(names, chosen or 0)
