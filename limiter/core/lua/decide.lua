@@ -43,6 +43,15 @@ end
 
 local function int(x) return string.format('%.0f', x) end
 
+-- Keys outlive what they count by a second. A charge sees to it; a call that charges nothing only has to when the
+-- window was made longer, or the refill slower, since the last charge.
+local MARGIN_MS = 1000
+
+local function keep(key, limit)
+  local ms = ceil(limit.counted_for / 1000)
+  if call('PTTL', key) < ms then call('PEXPIRE', key, ms + MARGIN_MS) end
+end
+
 -- Sliding log -------------------------------------------------------------------------------------------------------
 -- A list of admission times, oldest first. Never earlier than the last one, should the server's clock step back.
 
@@ -50,7 +59,8 @@ local function log_look(key, limit)
   local used = call('LLEN', key)
   limit.at = now
   if used > 0 then
-    limit.at = max(now, num(call('LINDEX', key, -1)))
+    local last = num(call('LINDEX', key, -1))
+    limit.at, limit.counted_for = max(now, last), last + limit.window - now
     local edge = limit.at - limit.window
     if num(call('LINDEX', key, 0)) <= edge then
       local lo, hi = 1, used -- the first live entry is in [lo, hi]; hi == used: none is
@@ -83,7 +93,7 @@ local function log_charge(key, limit)
     for i = 1, cost do copies[i] = at end
     call('RPUSH', key, unpack(copies))
   end
-  call('PEXPIRE', key, ceil((limit.at - now + limit.window) / 1000) + 1000)
+  call('PEXPIRE', key, ceil((limit.at - now + limit.window) / 1000) + MARGIN_MS)
 end
 
 -- Sliding counter ---------------------------------------------------------------------------------------------------
@@ -134,22 +144,24 @@ local function counter_charge(key, limit)
   local slice = int(limit.slice)
   call('HINCRBY', key, slice, cost)
   call('HSET', key, 'n', int(limit.used + cost), 'o', int(limit.oldest), 'l', slice)
-  call('PEXPIRE', key, ceil(((limit.slice + 2) * limit.slice_us + limit.window - now) / 1000) + 1000)
+  call('PEXPIRE', key, ceil(((limit.slice + 2) * limit.slice_us + limit.window - now) / 1000) + MARGIN_MS)
 end
 
 -- Token bucket (GCRA) -----------------------------------------------------------------------------------------------
--- "<debt> <at> <window>": units taken and not yet given back, times the window, so that whole numbers are exact.
+-- "<debt> <at> <window>": units taken and not yet given back, times the window, so that whole numbers are exact. When
+-- the window is edited the units are carried over, a part of one as one: a product of two windows may not fit 53 bits.
 
 local function bucket_look(key, limit)
   local debt, at, state = 0, now, call('GET', key)
   if state then
     local d, t, w = string.match(state, '(%d+) (%d+) (%d+)')
     debt, w = num(d), num(w)
-    if w ~= limit.window then debt = ceil(debt / w * limit.window) end
+    if w ~= limit.window then debt = ceil(debt / w) * limit.window end
     at = max(now, num(t))
     debt = max(0, debt - (at - num(t)) * limit.effective_quota)
+    limit.counted_for = at - now + ceil(debt / limit.effective_quota)
   end
-  local over = debt + cost * limit.window - limit.effective * limit.window
+  local over = debt - (limit.effective - cost) * limit.window
   limit.debt, limit.at, limit.used = debt, at, ceil(debt / limit.window)
   limit.wait = 0
   if cost > limit.effective then
@@ -166,7 +178,7 @@ end
 
 local function bucket_charge(key, limit)
   limit.debt = limit.debt + cost * limit.window
-  local ttl = ceil((limit.at - now + limit.debt / limit.effective_quota) / 1000) + 1000
+  local ttl = ceil((limit.at - now + limit.debt / limit.effective_quota) / 1000) + MARGIN_MS
   call('SET', key, int(limit.debt) .. ' ' .. int(limit.at) .. ' ' .. int(limit.window), 'PX', int(ttl))
 end
 
@@ -187,7 +199,7 @@ end
 
 local function slots_charge(key, limit)
   call('ZADD', key, int(now + limit.lease), decision_id)
-  local ttl = ceil(limit.lease / 1000) + 1000
+  local ttl = ceil(limit.lease / 1000) + MARGIN_MS
   if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
 end
 
@@ -220,13 +232,13 @@ for i = 1, n do
 end
 
 -- A shadow limit counts what it would count if it were enforced: nothing of a call that it would refuse.
-if charging and admitted then
-  for i = 1, n do
-    local limit = limits[i]
-    if not limit.shadow or shadow_admitted then
-      charge[limit.kind](KEYS[4 + i], limit)
-      limit.used = limit.used + (limit.kind == 'c' and 1 or cost)
-    end
+for i = 1, n do
+  local limit = limits[i]
+  if charging and admitted and (not limit.shadow or shadow_admitted) then
+    charge[limit.kind](KEYS[4 + i], limit)
+    limit.used = limit.used + (limit.kind == 'c' and 1 or cost)
+  elseif limit.counted_for then
+    keep(KEYS[4 + i], limit)
   end
 end
 

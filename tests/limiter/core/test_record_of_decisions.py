@@ -1,0 +1,142 @@
+"""What a decision leaves behind: an event for a refusal, usage by the minute, totals, and a TTL on every key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import redis
+
+from limiter.core import keys
+from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.store import Ended, Store
+from limiter.core.types import Limit
+from limiter.core.window import Call
+from tests.limiter.core.given import T0, S, bucket, call, counter, fill, log, slots, stack
+
+GOLD: dict[str, Any] = {"policy_name": "Gold", "policy_version": 7}
+MINUTE = T0 // (60 * S)
+
+
+def events(raw: redis.Redis) -> list[dict[str, str]]:
+    entries = cast(list[tuple[bytes, dict[bytes, bytes]]], raw.xrange(keys.events(1)))
+    return [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in entries]
+
+
+def counts(raw: redis.Redis, key: str) -> dict[str, int]:
+    return {name.decode(): int(value) for name, value in cast(dict[bytes, bytes], raw.hgetall(key)).items()}
+
+
+async def test_a_refusal_leaves_an_event_that_says_why(store: Store, raw: redis.Redis) -> None:
+    bound = stack(log(1, **GOLD), counter(9, **GOLD), default_ppm=1_000_000)
+    await fill(store, bound, [0])
+    await store.decide(bound, Call("01J-decision", cost=1, context="k1prefix|req-7", now_us=T0 + 4 * S))
+    assert events(raw) == [
+        {
+            "at": str(T0 + 4 * S),
+            "tenant": "acme",
+            "action": "lookupOrder",
+            "limits": "minute|Gold|7;hour|Gold|7",
+            "states": f"1,1,{6 * S},{6 * S},1,9,0,{57 * S}",
+            "shadow": "0",
+            "multiplier": "1000000",
+            "cost": "1",
+            "decision": "01J-decision",
+            "context": "k1prefix|req-7",
+        }
+    ]
+
+
+async def test_a_shadow_refusal_leaves_an_event_marked_as_such(store: Store, raw: redis.Redis) -> None:
+    bound = stack(log(1, shadow=True, **GOLD))
+    await fill(store, bound, [0, 1 * S])
+    (event,) = events(raw)
+    assert (event["shadow"], event["states"]) == ("1", f"1,1,{9 * S},{9 * S}")
+
+
+async def test_a_call_that_enforced_and_shadow_limits_refuse_is_one_event_of_a_refusal(
+    store: Store, raw: redis.Redis
+) -> None:
+    bound = stack(log(1), log(1, name="trial", shadow=True))
+    await fill(store, bound, [0])
+    await call(store, bound, 0)
+    assert [event["shadow"] for event in events(raw)] == ["0"]
+
+
+async def test_an_event_carries_the_cut_and_the_cost_that_can_never_pass(store: Store, raw: redis.Redis) -> None:
+    raw.set(keys.multiplier(1, "acme", None), 250_000, ex=60)
+    await call(store, stack(log(8), default_ppm=1_000_000), 0, cost=3)
+    (event,) = events(raw)
+    assert (event["multiplier"], event["cost"], event["states"]) == ("250000", "3", f"0,2,-1,{10 * S}")
+
+
+async def test_admitted_calls_and_peeks_leave_no_event(store: Store, raw: redis.Redis) -> None:
+    bound = stack(log(1))
+    await fill(store, bound, [0])
+    assert not (await call(store, bound, 0, peek=True)).allowed
+    assert events(raw) == []
+
+
+async def test_every_refusal_has_an_event_of_its_own(store: Store, raw: redis.Redis) -> None:
+    bound = stack(log(1))
+    await fill(store, bound, [0])
+    for number in range(50):
+        await call(store, bound, 1, lease=f"d{number}")
+    assert [event["decision"] for event in events(raw)] == [f"d{number}" for number in range(50)]
+
+
+async def test_usage_is_counted_by_minute_and_totals_for_good(store: Store, raw: redis.Redis) -> None:
+    bound = stack(log(5), log(2, name="trial", shadow=True))
+    await fill(store, bound, [0, 0], cost=2)
+    await call(store, bound, 0, cost=2)
+    await call(store, bound, 60 * S, cost=1)
+    await call(store, bound, 60 * S, peek=True)
+    assert counts(raw, keys.usage(1)) == {
+        f"{MINUTE}|acme|lookupOrder|allowed": 2,
+        f"{MINUTE}|acme|lookupOrder|extra_cost": 2,
+        f"{MINUTE}|acme|lookupOrder|shadow_refused": 1,
+        f"{MINUTE}|acme|lookupOrder|refused": 1,
+        f"{MINUTE + 1}|acme|lookupOrder|allowed": 1,
+    }
+    assert counts(raw, keys.totals(1)) == {
+        "acme|allowed": 3,
+        "acme|extra_cost": 2,
+        "acme|shadow_refused": 1,
+        "acme|refused": 1,
+    }
+
+
+async def test_actions_have_usage_of_their_own_and_their_tenant_s_total(store: Store, raw: redis.Redis) -> None:
+    bound = stack(log(5))
+    other = stack(log(5), subject=replace(bound.subject, action="createCase"))
+    await fill(store, bound, [0])
+    await fill(store, other, [0])
+    assert set(counts(raw, keys.usage(1))) == {
+        f"{MINUTE}|acme|lookupOrder|allowed",
+        f"{MINUTE}|acme|createCase|allowed",
+    }
+    assert counts(raw, keys.totals(1)) == {"acme|allowed": 2}
+
+
+async def test_an_ended_call_counts_its_outcome_and_its_latency(store: Store, raw: redis.Redis) -> None:
+    bound = stack(log(5))
+    await store.record(bound, Ended("d", "ok", latency_us=250_000, now_us=T0), settings=None)
+    await store.record(bound, Ended("e", "unreachable", now_us=T0), settings=None)
+    line = f"{MINUTE}|acme|lookupOrder|"
+    usage = counts(raw, keys.usage(1))
+    assert (usage[line + "ok"], usage[line + "unreachable"], usage[line + "ms32"]) == (1, 1, 1)
+    totals = counts(raw, keys.totals(1))
+    assert (totals["acme|ok"], totals["acme|unreachable"], totals["acme|ms32"]) == (1, 1, 1)
+
+
+async def test_every_key_has_a_time_to_live(store: Store, raw: redis.Redis) -> None:
+    settings = AdaptiveSettings(min_samples=1)
+    trial: Limit = counter(1, name="trial", shadow=True)
+    bound = stack(log(3), counter(3), bucket(3, burst=3), slots(3), trial, default_ppm=1_000_000)
+    for number in range(4):
+        await call(store, bound, number, lease=f"d{number}", cost=1)
+    await store.record(bound, Ended("d1", "ok", latency_us=5_000_000, now_us=T0), settings=settings)
+    lives = {key: raw.ttl(key) for key in raw.scan_iter()}
+    kinds = {key.decode().split(":")[2] for key in lives}
+    assert {"w", "events", "usage", "totals", "m", "lat", "due", "changes"} <= kinds
+    assert [key for key, ttl in lives.items() if ttl < 0] == []
