@@ -25,28 +25,20 @@ class UpstreamCall:
     idempotency_key: str | None = None
 
 
-class Chunks(Protocol):
-    """A long answer on its way; ``aclose`` gives up the rest of it."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-    async def aclose(self) -> None: ...
-
-
 @dataclass(slots=True)
 class UpstreamAnswer:
     """What came back. ``headers`` passed the allow-list. ``latency_us``: request sent → answer's head received.
 
     Exactly one of ``body`` (a short answer, read whole) and ``chunks`` (a long one, to be streamed; raises
-    :class:`~limiter.upstream.errors.OutcomeUnknown` when it breaks off or grows past the cap) is set. Whoever does
-    not read ``chunks`` to their end calls ``chunks.aclose()``.
+    :class:`~limiter.upstream.errors.OutcomeUnknown` when it breaks off or grows past the cap) is set. Those of
+    the real client have ``aclose()``, which gives up the rest and frees the connection.
     """
 
     status: int
     headers: list[tuple[str, str]]
     latency_us: int
     body: bytes | None = None
-    chunks: Chunks | None = None
+    chunks: AsyncIterator[bytes] | None = None
     attempts: int = 1
     pushback: bool = False
     """Some attempt of this call was answered 429 or another overload status."""

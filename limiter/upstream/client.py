@@ -14,7 +14,7 @@ from limiter.upstream.breaker import BreakerState
 from limiter.upstream.call import UpstreamAnswer, UpstreamCall
 from limiter.upstream.clock import Clock
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
-from limiter.upstream.exchange import Exchange, Request
+from limiter.upstream.exchange import Exchange, Request, give_up
 from limiter.upstream.health import Fault
 from limiter.upstream.lanes import Lane, Lanes, Prepared
 from limiter.upstream.pins import Lookup, Pins, system_lookup
@@ -121,8 +121,8 @@ class Client:
                 outcome = error
             if not await self._may_go_on(attempts, outcome):
                 return await self._conclude(attempts, outcome)
-            if isinstance(outcome, UpstreamAnswer) and outcome.chunks is not None:
-                await outcome.chunks.aclose()
+            if isinstance(outcome, UpstreamAnswer):
+                await give_up(outcome)
 
     async def _attempt(self, attempts: _Attempts) -> UpstreamAnswer:
         """Send the call once and tell the breaker how it went."""
@@ -234,8 +234,7 @@ class Client:
                 outcome.pushback = attempts.pushback
                 outcome.ok = outcome.status in attempts.prepared.spec.success_statuses
                 return outcome
-            if outcome.chunks is not None:
-                await outcome.chunks.aclose()
+            await give_up(outcome)
         else:
             error = outcome
         error.attempts = attempts.sent

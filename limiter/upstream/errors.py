@@ -39,8 +39,15 @@ class Unreachable(UpstreamError):
 class OutcomeUnknown(UpstreamError):
     """The request was sent and no whole answer came back; it may or may not have run."""
 
-    def __init__(self, detail: str, *, timed_out: bool, latency_us: int | None = None) -> None:
-        super().__init__(detail, latency_us=latency_us)
+    def __init__(
+        self,
+        detail: str,
+        *,
+        timed_out: bool = False,
+        retry_after_us: int | None = None,
+        latency_us: int | None = None,
+    ) -> None:
+        super().__init__(detail, retry_after_us=retry_after_us, latency_us=latency_us)
         self.timed_out = timed_out
         self.status = 504 if timed_out else 502
 

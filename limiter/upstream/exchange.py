@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
@@ -101,7 +102,7 @@ async def _receive(response: aiohttp.ClientResponse, answer: UpstreamAnswer, cap
         answer.chunks = Stream(response, cap_bytes=cap_bytes)
 
 
-class Stream:
+class Stream(AsyncIterator[bytes]):
     """The rest of a long answer, chunk by chunk as it comes."""
 
     def __init__(self, response: aiohttp.ClientResponse, *, cap_bytes: int, first: bytes = b"") -> None:
@@ -109,9 +110,6 @@ class Stream:
         self._cap_bytes = cap_bytes
         self._first = first
         self._passed = 0
-
-    def __aiter__(self) -> Stream:
-        return self
 
     async def __anext__(self) -> bytes:
         chunk, self._first = self._first, b""
@@ -132,9 +130,22 @@ class Stream:
         except (aiohttp.ClientError, OSError) as error:
             self._response.close()
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
+        except BaseException:
+            self._response.close()
+            raise
 
     async def aclose(self) -> None:
         self._response.close()
+
+    def __del__(self) -> None:
+        # A reader that was itself given up cannot call aclose; the connection must not stay taken for that.
+        self._response.close()
+
+
+async def give_up(answer: UpstreamAnswer) -> None:
+    """Do without the rest of an answer that is not passed on."""
+    if isinstance(answer.chunks, Stream):
+        await answer.chunks.aclose()
 
 
 def _too_long(cap_bytes: int) -> OutcomeUnknown:
