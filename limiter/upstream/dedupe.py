@@ -1,0 +1,178 @@
+"""De-duplication: a call that is repeated while its answer is remembered gets that answer, and is not charged again.
+
+A call takes part when its caller sends an Idempotency-Key, or when its connection de-duplicates by tenant, action and
+body. The gateway asks :meth:`Dedupe.recall` before it decides, and tells :meth:`Dedupe.remember` how the call ended.
+What is remembered is customer data: it is sealed, at most 64 KiB long and gone after the connection's ``dedupe_ttl_s``.
+With the store away nothing is remembered and calls go on.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import secrets as random_secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from limiter.core import keys
+from limiter.upstream.call import UpstreamAnswer, UpstreamCall
+from limiter.upstream.clock import Clock
+from limiter.upstream.errors import OutcomeUnknown, UpstreamError
+from tenants import secrets
+
+_LUA = Path(__file__).parent / "lua"
+_CLAIM = (_LUA / "claim_answer.lua").read_text()
+_REPLACE = (_LUA / "replace_claim.lua").read_text()
+_DELETE = (_LUA / "delete_if_starts_with.lua").read_text()
+LONGEST_BODY_BYTES = 65_536
+LONGEST_KEY_CHARS = 255
+GRACE_S = 5.0
+"""A claim outlives its call's deadline by this much; one of a worker that was killed ends then."""
+REPLAYED = ("Idempotency-Replayed", "true")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """This call is the first: make it, then hand the claim to :meth:`Dedupe.remember`."""
+
+    key: str
+    value: str
+    ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """This call is a repeat that cannot be answered with the first answer; answer it with this problem."""
+
+    status: int
+    kind: str
+    detail: str
+
+
+_MISMATCH = Held(422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another action or body.")
+_PENDING = Held(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet.")
+_TOO_LONG = Held(409, "idempotency-too-long", "The first call was answered, but its answer is too long to be repeated.")
+_BAD_KEY = Held(
+    400, "idempotency-key-invalid", f"An Idempotency-Key is 1 to {LONGEST_KEY_CHARS} printable ASCII characters."
+)
+
+
+class Dedupe:
+    """One per worker. ``client`` None: nothing is de-duplicated."""
+
+    def __init__(self, client: redis.asyncio.Redis | None, *, clock: Clock | None = None) -> None:
+        self._client = client
+        self._clock = clock or Clock()
+
+    @staticmethod
+    def wants(call: UpstreamCall) -> bool:
+        """Whether the call takes part at all; costs nothing, so that other calls need not await :meth:`recall`."""
+        return call.idempotency_key is not None or call.connection.dedupe
+
+    async def recall(self, call: UpstreamCall) -> UpstreamAnswer | Held | Claim | None:
+        """The first answer to this call, a claim to make it, or why neither; None: go on without.
+
+        A repeat that comes while the first is under way waits for it, as long as the call's own deadline.
+        """
+        if self._client is None or not self.wants(call):
+            return None
+        given = call.idempotency_key
+        if given is not None and not (0 < len(given) <= LONGEST_KEY_CHARS and given.isascii() and given.isprintable()):
+            return _BAD_KEY
+        key, print_ = _names(call)
+        budget_s = min(call.action.timeout_ms / 1000, call.connection.total_deadline_s)
+        claim = Claim(key, f"p{print_}{random_secrets.token_hex(12)}", call.connection.dedupe_ttl_s)
+        ends = self._clock.monotonic() + budget_s
+        pause = 0.02
+        try:
+            while True:
+                raw = await self._client.eval(_CLAIM, 1, key, claim.value, str(int((budget_s + GRACE_S) * 1000)))
+                if not raw:
+                    return claim
+                found = raw.decode() if isinstance(raw, bytes) else str(raw)
+                if not found.startswith("p" + print_):
+                    return _read(found, print_, key=key)
+                if self._clock.monotonic() >= ends:
+                    return _PENDING
+                await self._clock.sleep(pause)
+                pause = min(0.25, pause * 1.5)
+        except (RedisError, OSError):
+            _log.warning("the store is away; a repeated call would not be noticed")
+            return None
+
+    async def remember(self, claim: Claim, outcome: UpstreamAnswer | UpstreamError | None) -> None:
+        """How the claimed call ended: its answer, its error, or None when it was not made (refused by a quota).
+
+        A call that did not run is forgotten, so that its repeat is made; one that may have run is not.
+        """
+        record = _record(claim, outcome)
+        if self._client is None:
+            return
+        try:
+            if record is None:
+                await self._client.eval(_DELETE, 1, claim.key, claim.value)
+            else:
+                await self._client.eval(_REPLACE, 1, claim.key, claim.value, record, str(claim.ttl_s * 1000))
+        except (RedisError, OSError):
+            _log.warning("the store is away; an answer was not remembered")
+
+
+def _names(call: UpstreamCall) -> tuple[str, str]:
+    """The key of the call and the fingerprint of what it asks for."""
+    print_ = hashlib.sha256(b"\0".join([call.action.action_id.encode(), call.body])).hexdigest()[:32]
+    said = print_ if call.idempotency_key is None else "key\0" + call.idempotency_key
+    digest = hashlib.sha256(f"{call.tenant_id}\0{said}".encode()).hexdigest()
+    return keys.answer(call.connection.id, digest), print_
+
+
+def _record(claim: Claim, outcome: UpstreamAnswer | UpstreamError | None) -> str | None:
+    """What is stored in the claim's place: a letter for its sort, the fingerprint, the content."""
+    print_ = claim.value[1:33]
+    if isinstance(outcome, OutcomeUnknown):
+        return f"u{print_}{outcome.status}"
+    if not isinstance(outcome, UpstreamAnswer):
+        return None
+    if outcome.body is None or len(outcome.body) > LONGEST_BODY_BYTES:
+        return f"l{print_}"
+    plain = json.dumps(
+        {
+            "status": outcome.status,
+            "headers": outcome.headers,
+            "latency_us": outcome.latency_us,
+            "body": base64.b64encode(outcome.body).decode(),
+            "ok": outcome.ok,
+        }
+    )
+    return f"a{print_}" + secrets.seal(plain, purpose=claim.key)
+
+
+def _read(found: str, print_: str, *, key: str) -> UpstreamAnswer | Held | None:
+    """A stored record as an answer to the repeat."""
+    sort, stored_print, content = found[0], found[1:33], found[33:]
+    if stored_print != print_:
+        return _MISMATCH
+    if sort == "u":
+        detail = "The outcome of the first call is unknown: it may have run, and is not made again for now."
+        return Held(int(content), "upstream-outcome-unknown", detail)
+    if sort == "l":
+        return _TOO_LONG
+    try:
+        data: dict[str, Any] = json.loads(secrets.unseal(content, purpose=key))
+    except secrets.SecretUnreadable:
+        # Its key was rotated away meanwhile. The call was made: it must not be made again.
+        return _TOO_LONG
+    return UpstreamAnswer(
+        status=data["status"],
+        headers=[(name, value) for name, value in data["headers"]] + [REPLAYED],
+        latency_us=data["latency_us"],
+        body=base64.b64decode(data["body"]),
+        attempts=0,
+        ok=data["ok"],
+    )

@@ -1,0 +1,155 @@
+"""The connection test: each step towards a first answer, and what came of it, in words for an administrator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+
+from limiter.upstream import grants, pins
+from limiter.upstream.discovery import Discovery, Endpoints
+from limiter.upstream.grants import GrantError, masked
+from limiter.upstream.pins import Pins
+from tenants import hosts, presets
+from tenants.directory import ConnectionSpec, connection_spec
+from tenants.models import Connection
+
+_TIMEOUT_S = 10.0
+_SHOWN_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the test. ``detail`` says what worked, or what to change; it holds no secret."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def test_connection(connection: Connection, *, pinned: Pins | None = None) -> list[Step]:
+    """Resolve, authenticate, call once; stops at the first step that fails. Blocks for half a minute at most.
+
+    The row need not be saved. Nothing is cached, and no shared token is touched.
+    """
+    spec = connection_spec(connection)
+    pinned = pinned or Pins(sandbox_hosts=settings.ENV.SANDBOX_HOSTS)
+    steps = []
+    for step in _steps(spec, pinned):
+        steps.append(step)
+        if not step.ok:
+            break
+    return steps
+
+
+test_connection.__test__ = False  # type: ignore[attr-defined]  # pytest would take its name for a test's
+
+
+def _steps(spec: ConnectionSpec, pinned: Pins) -> Iterator[Step]:
+    with pins.session(pinned) as http:
+        find = Discovery(http, wall=time.time(), sandbox_hosts=pinned.sandbox_hosts)
+        try:
+            known = find.token_endpoint(spec, Endpoints())
+        except GrantError as error:
+            yield Step("Find the token endpoint", False, error.reason)
+            return
+        yield Step("Find the token endpoint", True, _found(known.token_url, guessed=known.token_at == 0))
+        yield _resolve(pinned, known.token_url)
+        token = ""
+        try:
+            grant = _token(spec, http, known)
+            token = grant.value
+            yield Step("Get an access token", True, f"Issued for {grant.lifetime_s:g} s.{_about(grant)}")
+            known = find.api_host(spec, known, claims=grant.claims)
+        except GrantError as error:
+            yield Step("Find the API host" if token else "Get an access token", False, error.reason)
+            return
+        yield Step("Find the API host", True, _found(known.api_base, guessed=known.api_at == 0))
+        yield _resolve(pinned, known.api_base)
+        yield _call(spec, http, known.api_base, token)
+
+
+def _found(url: str, *, guessed: bool) -> str:
+    return f"{url} (CXone did not say; this is its usual address)" if guessed else url
+
+
+def _resolve(pinned: Pins, url: str) -> Step:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    name = f"Resolve {host}"
+    try:
+        addresses = pinned.resolve(host, parts.port or (443 if parts.scheme == "https" else 80))
+    except hosts.HostRefused as error:
+        return Step(name, False, str(error))
+    except OSError:
+        return Step(name, False, "The name does not resolve. Check its spelling, and this server's DNS.")
+    return Step(name, True, ", ".join(addresses))
+
+
+def _token(spec: ConnectionSpec, http: requests.Session, known: Endpoints) -> grants.Grant:
+    missing = _missing_secret(spec)
+    if missing:
+        raise grants.GrantRefused(f"No {missing} is stored. Enter it and save.")
+    request = grants.request_for(spec, url=known.token_url)
+    return grants.send(request, http=http, connect_timeout_s=spec.connect_timeout_s, wall=time.time())
+
+
+def _missing_secret(spec: ConnectionSpec) -> str:
+    if spec.grant_type in ("password", "access_key") and not spec.access_key_secret_sealed:
+        return "access key secret"
+    if spec.client_id and spec.client_auth != "none" and not spec.client_secret_sealed:
+        return "client secret"
+    return ""
+
+
+def _about(grant: grants.Grant) -> str:
+    """What the token says about the account, where it says it."""
+    named = {"business unit": "icBUId", "area": "area", "tenant": "tenantId"}
+    said = [f"{word} {grant.claims[claim]}" for word, claim in named.items() if grant.claims.get(claim)]
+    return masked(f" It names {', '.join(said)}.", ()) if said else ""
+
+
+def _call(spec: ConnectionSpec, http: requests.Session, base: str, token: str) -> Step:
+    path = spec.probe_path.replace("{services}", presets.services_prefix(spec.api_version))
+    name = f"GET {path}"
+    deadline = time.monotonic() + _TIMEOUT_S
+    try:
+        with http.get(
+            base + path,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=(spec.connect_timeout_s, _TIMEOUT_S),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            body = grants.read_bounded(answer, deadline=deadline)
+            status = answer.status_code
+    except grants.GrantFailed as error:
+        return Step(name, False, error.reason)
+    except requests.RequestException as error:
+        return Step(name, False, f"The API host was not reached ({type(error).__name__}).")
+    said = masked(body[:4096].decode("utf-8", "replace"), (token,))[:_SHOWN_CHARS]
+    return Step(name, *_judge(status, said, harmless=spec.probe_path != "/"))
+
+
+def _judge(status: int, said: str, *, harmless: bool) -> tuple[bool, str]:
+    answered = f"Answered {status}" + (f": {said}" if said else ".")
+    if status == 401:
+        return (
+            False,
+            f"{answered} The API does not accept the token; check that base URL and token URL belong together.",
+        )
+    if status == 403:
+        return False, f"{answered} The account lacks a right; give its role access to the API."
+    if 300 <= status < 400:
+        return False, f"{answered} Redirects are not followed; enter the base URL it leads to."
+    if status >= 500:
+        return False, f"{answered} The API is there but fails; try again later."
+    if status >= 400 and harmless:
+        return False, f"{answered} Check the base URL, the API version and the test path."
+    if status >= 400:
+        return True, f"{answered} The API host answers; enter a test path to try more than that."
+    return True, answered
