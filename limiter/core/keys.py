@@ -81,9 +81,9 @@ def due(connection: int, tenant: str, action: str | None) -> str:
     return f"{tag(connection)}:due:{tenant}" + ("" if action is None else f":{action}")
 
 
-def evidence(connection: int, tenant: str, action: str | None) -> str:
-    """Hash of what the present multiplier was computed from."""
-    return f"{tag(connection)}:ev:{tenant}" + ("" if action is None else f":{action}")
+def evidence(connection: int) -> str:
+    """Hash of ``<tenant>|<action>`` -> what its multiplier was last computed from; see ``adapt.lua``."""
+    return f"{tag(connection)}:evidence"
 
 
 def multiplier_changes(connection: int) -> str:

@@ -18,6 +18,8 @@ from redis.connection import parse_url
 
 from limiter.core.errors import OutcomeUnknown, StoreUnavailable
 
+_GRACE_S = 0.01
+
 Reply = Any
 """int, bytes, None, a list of replies, or a hiredis.ReplyError (returned, not raised)."""
 
@@ -75,6 +77,7 @@ class Pipeline(asyncio.Protocol):
         self._out: list[bytes] = []
         self._waiting: deque[tuple[asyncio.Future[Reply], float]] = deque()
         self._watch: asyncio.TimerHandle | None = None
+        self._graced: asyncio.Future[Reply] | None = None
 
     @classmethod
     async def connect(cls, address: Address, *, connect_timeout_s: float, timeout_s: float) -> Pipeline:
@@ -132,16 +135,22 @@ class Pipeline(asyncio.Protocol):
             self._transport.write(b"".join(out))
 
     def _check(self) -> None:
-        """End the connection if its oldest command has waited too long, or look again when it would have."""
+        """End the connection if its oldest command has waited too long, or look again when it would have.
+
+        A loop that was busy for that long may have the reply in its socket and not have read it, so a late command
+        gets one more turn of the loop.
+        """
         self._watch = None
         if not self._waiting:
             return
         left = self._waiting[0][1] + self._timeout_s - self._loop.time()
-        if left <= 0.001:
+        if left <= 0.001 and self._graced is self._waiting[0][0]:
             self._fail("the store did not answer in time")
             self.close()
-        else:
-            self._watch = self._loop.call_later(left, self._check)
+            return
+        if left <= 0.001:
+            self._graced = self._waiting[0][0]
+        self._watch = self._loop.call_later(max(left, _GRACE_S), self._check)
 
     def _fail(self, why: str) -> None:
         waiting, self._waiting = self._waiting, deque()

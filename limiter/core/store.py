@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,20 +49,33 @@ class Script:
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
 
 
+OUTCOMES = ("answered", "upstream_error", "upstream_busy", "unreachable", "unknown", "not_sent", "checked")
+"""How an admitted call can end: answered below 500, answered above, refused upstream for load, no connection, no whole
+answer, not sent (breaker, configuration), and decided only (``/check``).
+"""
+MOST_ENDS = 1_000
+"""Calls in one :meth:`Store.record`: Lua's unpack holds a few thousand values."""
+
 DECIDE, RECORD, ADAPT = Script("decide"), Script("record"), Script("adapt")
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an admitted call ended. ``outcome``: ``ok``, ``upstream_error``, ``upstream_busy``, ``unreachable`` or
-    ``unknown``. ``latency_us``: None when the upstream was not heard, which is no latency sample.
+    """How an admitted call ended. ``outcome``: the name it is counted under, see :data:`OUTCOMES`.
+
+    ``latency_us``: None when the upstream was not heard, which is no latency sample.
     """
 
     lease: str
     outcome: str
     latency_us: int | None = None
     pushback: bool = False
-    now_us: int | None = None
+
+    def parts(self) -> tuple[str, str, str, str, str]:
+        """The script's five arguments for one call."""
+        latency_us = "" if self.latency_us is None else str(self.latency_us)
+        bucket = "" if self.latency_us is None else str(latency.bucket(self.latency_us))
+        return self.lease, self.outcome, latency_us, bucket, "1" if self.pushback else "0"
 
 
 @dataclass(slots=True)
@@ -112,42 +125,49 @@ class Store:
         return window.read(stack, call, _checked(reply, DECIDE))
 
     async def record(
-        self, stack: Stack, ended: Ended, *, settings: AdaptiveSettings | None, every_ms: int = 500
+        self,
+        stack: Stack,
+        ends: Sequence[Ended],
+        *,
+        settings: AdaptiveSettings | None,
+        every_ms: int = 500,
+        now_us: int | None = None,
     ) -> Evidence | None:
-        """Free the call's slots, count its outcome and keep its latency, in one round trip.
+        """Free the slots of calls that have ended, count their outcomes and keep their latencies, in one round trip.
 
         When the multiplier is due, at most once in ``every_ms`` for all workers, this computes and stores it and
-        returns what it was computed from. Safe to repeat but for the counts.
+        returns what it was computed from. At most :data:`MOST_ENDS` calls at once.
         """
         subject = stack.subject
         c, tenant, per = subject.connection, subject.tenant, stack.adapts_per
         names = (keys.samples(c, tenant, per), keys.usage(c), keys.totals(c), keys.due(c, tenant, per), *stack.slots)
-        latency_us = "" if ended.latency_us is None else str(ended.latency_us)
-        bucket = "" if ended.latency_us is None else str(latency.bucket(ended.latency_us))
         shape = settings or AdaptiveSettings()
         samples = await self.run(
             RECORD,
             names,
-            *("" if ended.now_us is None else ended.now_us, tenant, subject.action, ended.lease, ended.outcome),
-            *(latency_us, bucket, "1" if ended.pushback else "0", shape.sample_size),
+            *("" if now_us is None else now_us, tenant, subject.action, shape.sample_size),
             *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
+            *(part for ended in ends for part in ended.parts()),
         )
         if samples is None or settings is None:
             return None
         parsed = adaptive.parse(samples)
         evidence = adaptive.assess(parsed, settings, now_us=parsed[-1].at_us)
-        await self.adapt(stack, evidence, settings=settings)
+        await self.adapt(stack, evidence, settings=settings, now_us=now_us)
         return evidence
 
-    async def adapt(self, stack: Stack, evidence: Evidence, *, settings: AdaptiveSettings) -> None:
+    async def adapt(
+        self, stack: Stack, evidence: Evidence, *, settings: AdaptiveSettings, now_us: int | None = None
+    ) -> None:
         """Make a multiplier the one that every worker's next decision uses."""
         c, tenant, per = stack.subject.connection, stack.subject.tenant, stack.adapts_per
-        names = (keys.multiplier(c, tenant, per), keys.evidence(c, tenant, per), keys.multiplier_changes(c))
+        names = (keys.multiplier(c, tenant, per), keys.evidence(c), keys.multiplier_changes(c))
         await self.run(
             ADAPT,
             names,
-            *(evidence.multiplier_ppm, settings.default_ppm, max(1, evidence.fresh_for_us // 1000), tenant, per or ""),
+            *(tenant, per or "", evidence.multiplier_ppm, settings.default_ppm, evidence.fresh_for_us),
             *(evidence.p95_us, evidence.samples, settings.latency_threshold_ms * 1000, evidence.pushback_ppm),
+            "" if now_us is None else now_us,
         )
 
     async def run(self, script: Script, names: Iterable[str], *arguments: str | int) -> Reply:

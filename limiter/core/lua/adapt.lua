@@ -1,31 +1,43 @@
--- Store a multiplier for all workers, and write down the change if it is one.
+-- Store a multiplier for all workers with its evidence, and write down the change if it is one.
 --
 -- KEYS[1]  string  multiplier in millionths; it ends with the samples it was computed from
--- KEYS[2]  hash    the evidence of the present multiplier
+-- KEYS[2]  hash    evidence: "<tenant>|<action>" -> "<multiplier>|<default>|<p95 us>|<samples>|<threshold us>|
+--                  <pushed back, millionths>|<at us>|<until us>"; action is "" when the tenant's calls share it
 -- KEYS[3]  stream  changes of multipliers that are not in the database yet
 --
--- ARGV[1] multiplier (millionths) · [2] the multiplier when nothing is cut (millionths) · [3] ms until it ends ·
--- [4] tenant · [5] action, "" when the tenant's calls share it · [6] p95 (us) · [7] samples · [8] threshold (us) ·
--- [9] share of samples that were pushed back (millionths)
+-- ARGV[1] tenant · [2] action or "" · [3] multiplier (millionths) · [4] multiplier when nothing is cut (millionths) ·
+-- [5] how long it holds (us) · [6] p95 (us) · [7] samples · [8] threshold (us) · [9] pushed back (millionths) ·
+-- [10] now (us; "" for the server's clock)
 --
 -- Returns  the multiplier before, in millionths
 
-local call = redis.call
+local call, num = redis.call, tonumber
 local KEEP_SECONDS, CHANGES_KEPT = 604800, 100000
 
-local before = call('GET', KEYS[1]) or ARGV[2]
-if ARGV[1] == ARGV[2] then
+local now = num(ARGV[10])
+if not now then
+  local t = call('TIME')
+  now = t[1] * 1000000 + t[2]
+end
+local until_us = now + num(ARGV[5])
+local function int(x) return string.format('%.0f', x) end
+
+if ARGV[3] == ARGV[4] then
   call('DEL', KEYS[1])
 else
-  call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+  call('SET', KEYS[1], ARGV[3], 'PX', math.max(1, math.floor(num(ARGV[5]) / 1000)))
 end
-local noted = call('HGET', KEYS[2], 'multiplier') or ARGV[2]
-if noted ~= ARGV[1] then
-  call('XADD', KEYS[3], 'MAXLEN', '~', CHANGES_KEPT, '*', 'tenant', ARGV[4], 'action', ARGV[5], 'before', noted,
-    'after', ARGV[1], 'p95_us', ARGV[6], 'samples', ARGV[7], 'threshold_us', ARGV[8], 'pushback', ARGV[9])
+
+local field = ARGV[1] .. '|' .. ARGV[2]
+local noted = call('HGET', KEYS[2], field)
+local before = noted and string.match(noted, '^%d+') or ARGV[4]
+if before ~= ARGV[3] then
+  call('XADD', KEYS[3], 'MAXLEN', '~', CHANGES_KEPT, '*', 'at', int(now), 'tenant', ARGV[1], 'action', ARGV[2],
+    'before', before, 'after', ARGV[3], 'p95_us', ARGV[6], 'samples', ARGV[7], 'threshold_us', ARGV[8],
+    'pushback', ARGV[9])
   call('EXPIRE', KEYS[3], KEEP_SECONDS)
 end
-call('HSET', KEYS[2], 'multiplier', ARGV[1], 'p95_us', ARGV[6], 'samples', ARGV[7], 'threshold_us', ARGV[8],
-  'pushback', ARGV[9])
+local shown = { ARGV[3], ARGV[4], ARGV[6], ARGV[7], ARGV[8], ARGV[9], int(now), int(until_us) }
+call('HSET', KEYS[2], field, table.concat(shown, '|'))
 call('EXPIRE', KEYS[2], KEEP_SECONDS)
-return before
+return num(before)

@@ -1,4 +1,4 @@
--- Record how an admitted call ended: free its concurrency slots, count the outcome, keep the latency sample.
+-- Record how admitted calls of one action ended: free their concurrency slots, count outcomes, keep latency samples.
 --
 -- KEYS[1]    list    samples: "<at us>:<latency us>:<1 if pushed back>", newest last
 -- KEYS[2]    hash    usage:  "<minute>|<tenant>|<action>|<counter>" -> count
@@ -6,9 +6,10 @@
 -- KEYS[4]    string  present while the multiplier is fresh enough
 -- KEYS[4+i]  sorted set  leases of a concurrency limit
 --
--- ARGV[1] now (us; "" for the server's clock) · [2] tenant · [3] action · [4] lease · [5] outcome (a counter's name) ·
--- [6] latency (us; "" when the upstream was not reached) · [7] latency bucket · [8] "1" if the upstream pushed back ·
--- [9] samples kept · [10] oldest sample that counts (us) · [11] ms between two computations of the multiplier; 0: never
+-- ARGV[1] now (us; "" for the server's clock) · [2] tenant · [3] action · [4] samples kept ·
+-- [5] oldest sample that counts (us) · [6] ms between two computations of the multiplier; 0: keep no samples
+-- then five per call: lease · outcome (a counter's name) · latency (us; "" when the upstream was not heard) ·
+--            latency bucket · "1" if the upstream pushed back
 --
 -- Returns    the samples, when it is time to compute the multiplier from them and this caller is to do it; else nil
 
@@ -20,24 +21,35 @@ if not now then
   local t = call('TIME')
   now = t[1] * 1000000 + t[2]
 end
-for i = 5, #KEYS do call('ZREM', KEYS[i], ARGV[4]) end
 
-local tenant = ARGV[2]
-local line = string.format('%.0f|', floor(now / 60000000)) .. tenant .. '|' .. ARGV[3] .. '|'
-local function count(counter)
-  call('HINCRBY', KEYS[3], tenant .. '|' .. counter, 1)
-  if call('HINCRBY', KEYS[2], line .. counter, 1) == 1 then
-    call('EXPIRE', KEYS[2], KEEP_SECONDS)
-    call('EXPIRE', KEYS[3], KEEP_SECONDS)
+local counts, samples, leases = {}, {}, {}
+local function count(counter, by) counts[counter] = (counts[counter] or 0) + by end
+local stamp = string.format('%.0f:', now)
+for i = 7, #ARGV, 5 do
+  local latency = ARGV[i + 2]
+  leases[#leases + 1] = ARGV[i]
+  count(ARGV[i + 1], 1)
+  if latency ~= '' then
+    count('ms' .. ARGV[i + 3], 1)
+    count('latency_us', num(latency))
+    samples[#samples + 1] = stamp .. latency .. ':' .. ARGV[i + 4]
   end
 end
-count(ARGV[5])
-if ARGV[6] == '' then return nil end
-count('ms' .. ARGV[7])
 
-if ARGV[11] == '0' then return nil end
-call('RPUSH', KEYS[1], string.format('%.0f:', now) .. ARGV[6] .. ':' .. ARGV[8])
-call('LTRIM', KEYS[1], -num(ARGV[9]), -1)
-call('PEXPIRE', KEYS[1], math.ceil(num(ARGV[10]) / 1000) + 1000)
-if call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[11]) then return call('LRANGE', KEYS[1], 0, -1) end
+for i = 5, #KEYS do call('ZREM', KEYS[i], unpack(leases)) end
+
+local line = string.format('%.0f|', floor(now / 60000000)) .. ARGV[2] .. '|' .. ARGV[3] .. '|'
+for counter, by in pairs(counts) do
+  local units = string.format('%.0f', by)
+  call('HINCRBY', KEYS[2], line .. counter, units)
+  call('HINCRBY', KEYS[3], ARGV[2] .. '|' .. counter, units)
+end
+call('EXPIRE', KEYS[2], KEEP_SECONDS)
+call('EXPIRE', KEYS[3], KEEP_SECONDS)
+
+if #samples == 0 or ARGV[6] == '0' then return nil end
+call('RPUSH', KEYS[1], unpack(samples))
+call('LTRIM', KEYS[1], -num(ARGV[4]), -1)
+call('PEXPIRE', KEYS[1], math.ceil(num(ARGV[5]) / 1000) + 1000)
+if call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[6]) then return call('LRANGE', KEYS[1], 0, -1) end
 return nil

@@ -1,0 +1,73 @@
+"""A caller's body, read with a cap and a deadline, and checked to be JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from limiter.gateway.problems import Problem
+
+
+class CallerGone(Exception):
+    """The caller hung up while it was sending its body."""
+
+
+async def read(
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], *, declared: str, cap: int, timeout_s: float
+) -> bytes:
+    """The whole body; raises Problem 413 above ``cap`` bytes and 408 after ``timeout_s``.
+
+    ``declared`` is the Content-Length: a body that says it is too large is not read at all.
+    """
+    if declared.isdigit() and int(declared) > cap:
+        raise _too_large(cap)
+    try:
+        async with asyncio.timeout(timeout_s):
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if not message.get("more_body"):
+                return _whole(message, body, cap)
+            parts, size = [body], len(body)
+            while message.get("more_body"):
+                message = await receive()
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > cap:
+                    raise _too_large(cap)
+            return _whole(message, b"".join(parts), cap)
+    except TimeoutError:
+        raise Problem(
+            408, "body-too-slow", f"The body did not arrive within {timeout_s:g} s.", fields=(("Connection", "close"),)
+        ) from None
+
+
+def _whole(message: MutableMapping[str, Any], body: bytes, cap: int) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise CallerGone
+    if len(body) > cap:
+        raise _too_large(cap)
+    return body
+
+
+def _too_large(cap: int) -> Problem:
+    return Problem(413, "body-too-large", f"A body may hold at most {cap} bytes.", fields=(("Connection", "close"),))
+
+
+def check_json(body: bytes) -> None:
+    """Raise Problem 400 unless ``body`` is empty or one JSON text (RFC 8259: UTF-8, no NaN) that can be nested."""
+    if not body:
+        return
+    try:
+        json.loads(body.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise Problem(400, "body-not-json", "The body is not valid UTF-8.") from None
+    except RecursionError:
+        raise Problem(400, "body-not-json", "The body nests too deeply.") from None
+    except ValueError as error:
+        raise Problem(400, "body-not-json", f"The body is not JSON: {error}") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")

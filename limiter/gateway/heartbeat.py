@@ -1,0 +1,71 @@
+"""What a worker tells about itself, so that any worker can answer for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import socket
+import time
+from typing import Any
+
+from limiter.core import keys
+from limiter.core.errors import StoreError
+from limiter.gateway.gate import Gateway
+
+EVERY_S = 1.0
+GONE_AFTER_S = 15.0
+_KEEP_S = 604_800
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Writes this worker's state into the store every second, under a name of its own."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._gateway = gateway
+
+    def state(self) -> dict[str, Any]:
+        """What is told: what is held, how the store answers, what waits."""
+        gateway = self._gateway
+        pool = gateway.store.status()
+        trips = gateway.store.round_trips
+        return {
+            "at": time.time(),
+            "pid": os.getpid(),
+            "snapshot": gateway.snapshot.status(),
+            "store": {
+                "available": pool.available,
+                "connections": pool.open,
+                "pool_size": pool.size,
+                "in_flight": pool.in_flight,
+                "failures": pool.failures,
+            },
+            "round_trips": {"bounds": trips.bounds, "counts": trips.counts, "total_s": trips.total_s},
+            "degraded_since": gateway.degraded_since,
+            "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
+        }
+
+    async def tell(self) -> None:
+        """Write the state once; raises :class:`~limiter.core.errors.StoreError`."""
+        store = self._gateway.store
+        await store.command("HSET", keys.WORKERS, self.name, json.dumps(self.state()), key=keys.WORKERS)
+        await store.command("EXPIRE", keys.WORKERS, _KEEP_S, key=keys.WORKERS)
+        if seen := self._gateway.connections_seen:
+            await store.command("SADD", keys.CONNECTIONS, *seen, key=keys.CONNECTIONS)
+            await store.command("EXPIRE", keys.CONNECTIONS, _KEEP_S, key=keys.CONNECTIONS)
+
+    async def beat(self, stop: asyncio.Event) -> None:
+        """Tell until ``stop`` is set, then take the name away. An absent store is tried again at the next beat."""
+        while not stop.is_set():
+            with contextlib.suppress(StoreError):
+                await self.tell()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), EVERY_S)
+        with contextlib.suppress(StoreError):
+            await self._gateway.store.command("HDEL", keys.WORKERS, self.name, key=keys.WORKERS)

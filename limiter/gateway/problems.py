@@ -1,0 +1,138 @@
+"""Errors of the gateway as RFC 9457 problem documents, with the bytes built once and the wording in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from limiter.core import headers
+from limiter.core.types import PPM, Decision, LimitState
+
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+CONTENT_TYPE = "application/problem+json"
+_OWN = "urn:quota-platform:problem:"
+"""Our own types; docs/errors.md explains each under the same word."""
+
+_TITLES = {
+    "unauthorized": "Unauthorized",
+    "forbidden": "Forbidden",
+    "tenant-suspended": "Tenant suspended",
+    "tenant-required": "Tenant required",
+    "not-found": "Not found",
+    "action-unknown": "Action not registered",
+    "action-disabled": "Action switched off",
+    "method-not-allowed": "Method not allowed",
+    "body-too-large": "Body too large",
+    "body-too-slow": "Body too slow",
+    "body-not-json": "Body is not JSON",
+    "duplicate-in-progress": "The same call is in progress",
+    "policy-unavailable": "Policy unavailable",
+    "directory-unavailable": "Directory unavailable",
+    "limiter-unavailable": "Limiter unavailable",
+    "upstream-unreachable": "Upstream unreachable",
+    "upstream-outcome-unknown": "Upstream outcome unknown",
+    "upstream-overloaded": "Upstream overloaded",
+    "upstream-breaker-open": "Upstream failing",
+    "upstream-not-configured": "Upstream not configured",
+    "upstream-disabled": "Upstream switched off",
+    "internal": "Internal error",
+}
+
+
+class Problem(Exception):
+    """An answer that is an error. ``kind`` is one of our own types, or a full type URI with a ``title``."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        title: str = "",
+        retry_after_us: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        fields: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.type = kind if ":" in kind else _OWN + kind
+        self.title = title or _TITLES[kind]
+        self.detail = detail
+        self.extra = dict(extra or {})
+        self.fields = list(fields)
+        if retry_after_us is not None:
+            self.fields.append(("Retry-After", headers.retry_after(retry_after_us)))
+
+    def body(self, *, instance: str, request_id: str) -> bytes:
+        """The document, as it goes out."""
+        document = {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "request_id": request_id,
+            **self.extra,
+        }
+        return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def unauthorized() -> Problem:
+    """The same for a missing, malformed, unknown, expired and revoked key: an answer tells nothing about a key."""
+    return Problem(
+        401,
+        "unauthorized",
+        "Send a valid API key as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'.",
+        fields=(("WWW-Authenticate", 'Bearer realm="quota-platform"'),),
+    )
+
+
+def binding(decision: Decision) -> LimitState:
+    """The limit that a refusal names: the one whose wait ends last; one that can never pass comes first."""
+    return max(decision.violated, key=lambda state: float("inf") if state.wait_us < 0 else float(state.wait_us))
+
+
+def reduced(decision: Decision) -> bool:
+    """True when only the adaptive cut refuses: with the limits as they stand in the policies the call would pass."""
+    return decision.multiplier_ppm < PPM and all(
+        state.used + decision.cost <= (state.limit.burst or state.limit.quota) for state in decision.violated
+    )
+
+
+def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_status: int) -> Problem:
+    """Why a call was refused, and from when on it would pass."""
+    state = binding(decision)
+    cut = reduced(decision)
+    extra: dict[str, Any] = {
+        "error": "Rate limit exceeded",
+        "tenant_id": tenant_id,
+        "action_id": action_id,
+        "violated-policies": [violated.limit.name for violated in decision.violated],
+        "limit": state.limit.burst or state.limit.quota,
+        "used": state.used,
+        "effective_limit": state.effective,
+        "multiplier": decision.multiplier,
+        "decision_id": decision.decision_id,
+    }
+    if decision.retry_after_us is not None:
+        extra["retry_after_ms"] = decision.retry_after_us / 1000
+    return Problem(
+        reduced_status if cut else 429,
+        REDUCED_CAPACITY if cut else QUOTA_EXCEEDED,
+        _explain(state, decision, cut=cut),
+        title="Temporary reduced capacity" if cut else "Quota exceeded",
+        retry_after_us=decision.retry_after_us,
+        extra=extra,
+    )
+
+
+def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
+    limit = state.limit
+    counts = f"Limit '{limit.name}' has {state.used} of {state.effective} in use"
+    if cut:
+        counts += f" (cut from {limit.burst or limit.quota} while the upstream is slow)"
+    if decision.retry_after_us is None:
+        return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
+    return f"{counts}; a call of cost {decision.cost} passes in {decision.retry_after_us / 1_000_000:.3f} s."

@@ -1,0 +1,173 @@
+"""The Prometheus page: numbers that all workers share, read from the store once for each scrape.
+
+prometheus_client's multiprocess files forbid custom collectors and count a restarted worker twice; here every worker
+answers the same, since the counts live in the store and each worker's own state in its heartbeat.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from limiter.core import keys, latency
+from limiter.core.store import OUTCOMES, Store
+from limiter.core.types import PPM
+from limiter.gateway.heartbeat import GONE_AFTER_S
+
+_DECISIONS = ("allowed", "refused", "shadow_refused")
+_LATENCY_STEPS = range(0, 72, 4)
+"""Every fourth bucket is a power of two milliseconds: 1 ms … 131 s."""
+
+
+@dataclass
+class Gathered:
+    """What one scrape read. ``totals``: tenant -> counter -> count."""
+
+    workers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    evidence: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    events_waiting: int = 0
+    connected_clients: int = 0
+    now: float = 0.0
+
+
+async def gather(store: Store) -> Gathered:
+    """Read everything; raises :class:`~limiter.core.errors.StoreError`."""
+    found = Gathered(now=time.time())
+    for name, told in _pairs(await store.command("HGETALL", keys.WORKERS, key=keys.WORKERS)):
+        state = json.loads(told)
+        if state["at"] > found.now - GONE_AFTER_S:
+            found.workers[name] = state
+        elif state["at"] < found.now - 60:
+            await store.command("HDEL", keys.WORKERS, name, key=keys.WORKERS)
+    for raw in sorted(await store.command("SMEMBERS", keys.CONNECTIONS, key=keys.CONNECTIONS)):
+        await _gather_connection(store, int(raw), found)
+    clients = (await store.command("INFO", "clients", key=keys.WORKERS)).decode()
+    found.connected_clients = int(clients.partition("connected_clients:")[2].split()[0])
+    return found
+
+
+async def _gather_connection(store: Store, connection: int, found: Gathered) -> None:
+    name = keys.totals(connection)
+    for label, count in _pairs(await store.command("HGETALL", name, key=name)):
+        tenant, _, counter = label.partition("|")
+        found.totals[tenant][counter] = found.totals[tenant].get(counter, 0) + int(count)
+    name = keys.evidence(connection)
+    for label, value in _pairs(await store.command("HGETALL", name, key=name)):
+        tenant, _, action = label.partition("|")
+        found.evidence[tenant, action] = [int(part) for part in value.split("|")]
+    name = keys.events(connection)
+    found.events_waiting += await store.command("XLEN", name, key=name)
+
+
+def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:
+    for at in range(0, len(flat), 2):
+        yield flat[at].decode(), flat[at + 1].decode()
+
+
+def page(found: Gathered) -> bytes:
+    """The text that Prometheus reads."""
+    registry = CollectorRegistry()
+    registry.register(_Collected(found))
+    text: bytes = generate_latest(registry)
+    return text
+
+
+class _Collected(Collector):
+    """What was gathered, as metric families."""
+
+    def __init__(self, found: Gathered) -> None:
+        self._found = found
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._calls()
+        yield self._latency()
+        yield from self._adaptive()
+        yield from self._workers()
+        yield self._round_trips()
+
+    def _calls(self) -> Iterator[Metric]:
+        decisions = CounterMetricFamily("quota_decisions", "Calls decided.", labels=["tenant", "decision"])
+        outcomes = CounterMetricFamily(
+            "quota_outcomes", "Admitted calls by how they ended.", labels=["tenant", "outcome"]
+        )
+        for tenant, counts in sorted(self._found.totals.items()):
+            for name in _DECISIONS:
+                decisions.add_metric([tenant, name], counts.get(name, 0))
+            for name in OUTCOMES:
+                if name in counts:
+                    outcomes.add_metric([tenant, name], counts[name])
+        yield decisions
+        yield outcomes
+        yield GaugeMetricFamily(
+            "quota_throttle_events_waiting", "Events not in the database yet.", value=self._found.events_waiting
+        )
+
+    def _latency(self) -> Metric:
+        family = HistogramMetricFamily("quota_upstream_latency_seconds", "Upstream latency.", labels=["tenant"])
+        for tenant, counts in sorted(self._found.totals.items()):
+            by_bucket = {int(name[2:]): count for name, count in counts.items() if name.startswith("ms")}
+            if not by_bucket:
+                continue
+            buckets = [
+                (f"{latency.upper_ms(step) / 1000:g}", float(sum(c for i, c in by_bucket.items() if i <= step)))
+                for step in _LATENCY_STEPS
+            ]
+            buckets.append(("+Inf", float(sum(by_bucket.values()))))
+            family.add_metric([tenant], buckets, sum_value=counts.get("latency_us", 0) / 1_000_000)
+        return family
+
+    def _adaptive(self) -> Iterator[Metric]:
+        factor = GaugeMetricFamily("quota_adaptive_multiplier", "Factor of the limits.", labels=["tenant", "action"])
+        p95 = GaugeMetricFamily("quota_upstream_p95_seconds", "p95 the factor follows.", labels=["tenant", "action"])
+        for (tenant, action), shown in sorted(self._found.evidence.items()):
+            ppm, default, p95_us, until_us = shown[0], shown[1], shown[2], shown[7]
+            holds = until_us > self._found.now * 1_000_000
+            factor.add_metric([tenant, action], (ppm if holds else default) / PPM)
+            p95.add_metric([tenant, action], p95_us / 1_000_000)
+        yield factor
+        yield p95
+
+    def _workers(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("quota_workers", "Workers heard lately.", value=len(self._found.workers))
+        yield GaugeMetricFamily(
+            "quota_store_connected_clients", "Clients of the store.", value=self._found.connected_clients
+        )
+        gauges: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
+            "quota_snapshot_seq": ("Last edit a worker applied.", lambda s: s["snapshot"]["seq"]),
+            "quota_policy_problems": ("Policies that cannot compile.", lambda s: len(s["snapshot"]["problems"])),
+            "quota_store_available": ("1 when the store answers.", lambda s: float(s["store"]["available"])),
+            "quota_store_connections": ("Open connections to the store.", lambda s: s["store"]["connections"]),
+            "quota_store_pool_size": ("Most connections to the store.", lambda s: s["store"]["pool_size"]),
+            "quota_store_in_flight": ("Commands without a reply.", lambda s: s["store"]["in_flight"]),
+            "quota_store_failures": ("Failed commands since start.", lambda s: s["store"]["failures"]),
+            "quota_degraded": ("1 while deciding without the store.", lambda s: float(s["degraded_since"] is not None)),
+            "quota_records_waiting": ("Ends of calls not recorded yet.", lambda s: s["records"]["waiting"]),
+            "quota_records_lost": ("Ends of calls that may be lost.", lambda s: s["records"]["lost"]),
+        }
+        for name, (text, read) in gauges.items():
+            family = GaugeMetricFamily(name, text, labels=["worker"])
+            for worker, state in sorted(self._found.workers.items()):
+                family.add_metric([worker], read(state))
+            yield family
+
+    def _round_trips(self) -> Metric:
+        family = HistogramMetricFamily("quota_store_round_trip_seconds", "Decisions' round trips.", labels=["worker"])
+        for worker, state in sorted(self._found.workers.items()):
+            trips, seen, buckets = state["round_trips"], 0, []
+            for bound, count in zip([*map(str, trips["bounds"]), "+Inf"], trips["counts"], strict=True):
+                seen += count
+                buckets.append((bound, float(seen)))
+            family.add_metric([worker], buckets, sum_value=trips["total_s"])
+        return family

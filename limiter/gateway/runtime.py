@@ -1,0 +1,109 @@
+"""A worker's parts, opened when its server starts and closed when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+
+import redis.asyncio
+from django.conf import settings
+
+from limiter import wiring
+from limiter.core.local import LocalShare
+from limiter.core.store import Store
+from limiter.gateway.gate import Gateway
+from limiter.gateway.heartbeat import Heartbeat
+from limiter.gateway.recorder import Recorder
+from limiter.snapshot import Snapshot
+from limiter.upstream.call import Upstream
+from limiter.upstream.client import Client
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """What the gateway's views need to know."""
+
+    max_body_bytes: int = 262_144
+    body_timeout_s: float = 10.0
+    legacy_headers: bool = False
+
+    @classmethod
+    def from_env(cls) -> GatewaySettings:
+        env = settings.ENV
+        return cls(
+            max_body_bytes=env.MAX_BODY_BYTES,
+            body_timeout_s=env.BODY_TIMEOUT_MS / 1000,
+            legacy_headers=env.LEGACY_RATELIMIT_HEADERS,
+        )
+
+
+class Runtime:
+    """Everything one worker serves calls with. Build it inside the running event loop."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        snapshot: Snapshot,
+        upstream: Upstream,
+        gateway_settings: GatewaySettings,
+        workers: int,
+        side: redis.asyncio.Redis | None = None,
+    ) -> None:
+        self.store = store
+        self.snapshot = snapshot
+        self.upstream = upstream
+        self.settings = gateway_settings
+        self.gateway = Gateway(
+            store=store,
+            snapshot=snapshot,
+            upstream=upstream,
+            local=LocalShare(workers=workers),
+            recorder=Recorder(store),
+        )
+        self.heartbeat = Heartbeat(self.gateway)
+        self._side = side
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    def from_settings(cls) -> Runtime:
+        """The parts that the settings ask for."""
+        env = settings.ENV
+        side = wiring.async_client()
+        return cls(
+            store=wiring.store(),
+            snapshot=Snapshot(capacity=env.SNAPSHOT_TENANTS),
+            upstream=Client(redis=side, pool_size=env.UPSTREAM_POOL_SIZE, sandbox_hosts=env.SANDBOX_HOSTS),
+            gateway_settings=GatewaySettings.from_env(),
+            workers=env.WEB_WORKERS,
+            side=side,
+        )
+
+    async def open(self) -> None:
+        """Connect, and start to follow edits. A store or database that is away does not stop the start."""
+        await self.store.open()
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self.snapshot.follow(self._stop)),
+            loop.create_task(self.heartbeat.beat(self._stop)),
+        ]
+
+    async def close(self) -> None:
+        """Let what is under way end, then close every connection."""
+        self._stop.set()
+        _, late = await asyncio.wait(self._tasks, timeout=5) if self._tasks else (set(), set())
+        for task in late:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.gateway.close()
+        await self.snapshot.close()
+        await self.upstream.close()
+        await self.store.close()
+        if self._side is not None:
+            await self._side.aclose()

@@ -1,0 +1,61 @@
+"""A worker's limits bound to subjects, kept so that a call binds nothing."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from limiter.core import headers, window
+from limiter.core.types import CountedPer, Subject
+from limiter.plan import Plan
+from tenants.directory import TenantSpec
+
+_KEPT = 20_000
+
+
+class Bound(NamedTuple):
+    """A plan bound to a subject, with the header that announces it."""
+
+    plan: Plan
+    stack: window.Stack
+    policy_header: str
+
+
+class Stacks:
+    """The most recently used stacks. One that was bound from an older plan is bound anew."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, str, str, str], Bound] = OrderedDict()
+        self.connections: set[int] = set()
+
+    def bound(self, plan: Plan, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
+        """The stack for calls of this action with this key under ``plan``."""
+        # Tenants share plans: all that a subject is made of has to be in the name.
+        name = (tenant.connection.id, tenant.tenant_id, action_id, key_prefix)
+        found = self._kept.get(name)
+        if found is not None and found.plan is plan:
+            self._kept.move_to_end(name)
+            return found
+        self.connections.add(tenant.connection.id)
+        made = _bind(plan, tenant, action_id, key_prefix)
+        self._kept[name] = made
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return made
+
+
+def _bind(plan: Plan, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
+    per_key = any(limit.counted_per is CountedPer.KEY for limit in plan.limits)
+    subject = Subject(
+        connection=tenant.connection.id,
+        tenant=tenant.tenant_id,
+        action=action_id,
+        key=key_prefix if per_key else "",
+    )
+    stack = window.bind(
+        plan.limits,
+        subject=subject,
+        default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
+        adapts_per=action_id if plan.adaptive and plan.adaptive.per_action else None,
+    )
+    return Bound(plan, stack, headers.policy(plan.limits))

@@ -1,0 +1,52 @@
+"""The limiter's clients, built from settings: for a worker's event loop, and for commands and tasks."""
+
+from __future__ import annotations
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from limiter.core.pipeline import Address
+from limiter.core.pool import ClusterPool, Link, Pool, PoolSettings
+from limiter.core.store import Store
+
+
+def store_url() -> str:
+    """Where the limiter's windows live; REDIS_URL unless they live apart."""
+    return str(settings.ENV.LIMITER_REDIS_URL or settings.ENV.REDIS_URL)
+
+
+def store() -> Store:
+    """A store for the running event loop, not yet opened."""
+    env = settings.ENV
+    bounds = PoolSettings(
+        size=env.LIMITER_POOL_SIZE,
+        connect_timeout_ms=env.LIMITER_CONNECT_TIMEOUT_MS,
+        timeout_ms=env.LIMITER_SOCKET_TIMEOUT_MS,
+        probe_ms=env.LIMITER_PROBE_MS,
+        max_in_flight=env.LIMITER_MAX_IN_FLIGHT,
+    )
+    address = Address.from_url(store_url())
+    link: Link = ClusterPool(address, bounds) if env.LIMITER_REDIS_CLUSTER else Pool(address, bounds)
+    return Store(link)
+
+
+def async_client() -> redis.asyncio.Redis:
+    """redis-py for what is not on the hot path: tokens, remembered answers, the change bell. It never retries."""
+    return redis.asyncio.Redis.from_url(
+        settings.ENV.REDIS_URL,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=AsyncRetry(NoBackoff(), 0),
+        max_connections=64,
+    )
+
+
+def client() -> redis.Redis | redis.RedisCluster:
+    """redis-py on the limiter's store, for commands and Celery tasks."""
+    if settings.ENV.LIMITER_REDIS_CLUSTER:
+        return redis.RedisCluster.from_url(store_url(), socket_timeout=5, socket_connect_timeout=1)
+    return redis.Redis.from_url(store_url(), socket_timeout=5, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))

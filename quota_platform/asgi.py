@@ -1,0 +1,47 @@
+"""The ASGI application: the gateway's routes to the lean handler, other HTTP to Django, websockets to Channels.
+
+The lifespan opens and closes this worker's clients; they travel in the ASGI state.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quota_platform.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application: Any = get_asgi_application()
+
+from channels.routing import URLRouter  # noqa: E402  Django's apps have to be loaded first
+
+from limiter.gateway.runtime import Runtime  # noqa: E402
+from quota_platform.handler import LeanHandler, Receive, Scope, Send  # noqa: E402
+from quota_platform.lean_urls import PREFIXES  # noqa: E402
+
+lean = LeanHandler("quota_platform.lean_urls")
+websocket = URLRouter([])
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send each connection to the part that serves it."""
+    if scope["type"] == "lifespan":
+        await _lifespan(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await websocket(scope, receive, send)
+    elif scope["path"].startswith(PREFIXES):
+        await lean(scope, receive, send)
+    else:
+        await django_application(scope, receive, send)
+
+
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    runtime = Runtime.from_settings()
+    await runtime.open()
+    scope["state"]["runtime"] = runtime
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await runtime.close()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,48 @@
+"""Alive and ready: what a load balancer and an operator ask a worker."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from limiter.gateway.answers import json_answer
+from limiter.gateway.views import GatewayView
+
+POLL_TOO_OLD_S = 10.0
+
+
+class HealthView(GatewayView):
+    """``GET /healthz``: this worker's event loop turns."""
+
+    async def get(self, request: HttpRequest) -> HttpResponseBase:
+        return json_answer({"status": "alive"}, request)
+
+
+class ReadyView(GatewayView):
+    """``GET /readyz``: this worker can serve calls as its policies say; 503 names what it lacks."""
+
+    async def get(self, request: HttpRequest) -> HttpResponseBase:
+        checks = self._checks()
+        ready = all(check["ok"] for check in checks.values())
+        data = {"status": "ready" if ready else "not ready", "checks": checks}
+        return json_answer(data, request, status=200 if ready else 503)
+
+    def _checks(self) -> dict[str, dict[str, Any]]:
+        gateway = self.runtime.gateway
+        snapshot = gateway.snapshot.status()
+        pool = gateway.store.status()
+        age = snapshot["looked_seconds_ago"]
+        reached = age is not None and age < POLL_TOO_OLD_S
+        since = gateway.degraded_since
+        return {
+            "policies": {"ok": not snapshot["problems"], "seq": snapshot["seq"], "problems": snapshot["problems"]},
+            "database": {"ok": reached, "last_read_s": None if age is None else round(age, 1)},
+            "store": {
+                "ok": pool.available and since is None,
+                "connections": pool.open,
+                "degraded_for_s": None if since is None else round(time.time() - since, 1),
+            },
+        }

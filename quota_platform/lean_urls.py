@@ -1,0 +1,15 @@
+"""The URLs that the lean handler serves: the gateway's, and the health of the worker itself."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from quota_platform.health import HealthView, ReadyView
+
+urlpatterns = [
+    path("", include("limiter.gateway.urls")),
+    path("healthz", HealthView.as_view()),
+    path("readyz", ReadyView.as_view()),
+]
+PREFIXES = ("/invoke/", "/check/", "/metrics", "/healthz", "/readyz")
+"""How those paths begin; the rest goes to stock Django."""

@@ -1,0 +1,98 @@
+"""A gateway with a real store and a real snapshot, in front of an upstream that does what a test tells it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from limiter.core.pipeline import Address
+from limiter.core.pool import Pool, PoolSettings
+from limiter.core.store import Store
+from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.snapshot import Snapshot
+from limiter.upstream.call import UpstreamAnswer, UpstreamCall
+from quota_platform.handler import LeanHandler
+from tests.asgi import Answered, Caller
+
+
+@dataclass
+class FakeUpstream:
+    """Answers as told and remembers what it was asked."""
+
+    status: int = 200
+    body: bytes = b'{"ok": true}'
+    headers: list[tuple[str, str]] = field(default_factory=lambda: [("Content-Type", "application/json")])
+    latency_us: int = 12_345
+    error: Exception | None = None
+    parts: list[bytes] | None = None
+    broken: Exception | None = None
+    calls: list[UpstreamCall] = field(default_factory=list)
+
+    async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
+        self.calls.append(call)
+        if self.error is not None:
+            raise self.error
+        chunks = None if self.parts is None else self._stream(self.parts)
+        body = self.body if self.parts is None else None
+        return UpstreamAnswer(self.status, list(self.headers), self.latency_us, body=body, chunks=chunks)
+
+    async def _stream(self, parts: list[bytes]) -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+        if self.broken is not None:
+            raise self.broken
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class Gateway:
+    """The gateway under test, and how a test calls it."""
+
+    runtime: Runtime
+    upstream: FakeUpstream
+    caller: Caller
+
+    async def invoke(
+        self,
+        action_id: str,
+        *,
+        key: str = "",
+        body: bytes | list[bytes] = b"{}",
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Answered:
+        given = {"Authorization": f"Bearer {key}"} if key else {}
+        return await self.caller.call(
+            "POST", f"/invoke/{action_id}", body=body, headers=(given | (headers or {})).items(), **more
+        )
+
+    async def recorded(self) -> None:
+        """Wait until the ends of all calls have reached the store."""
+        await self.runtime.gateway.recorder.drain()
+
+
+@pytest.fixture
+def gateway_settings() -> GatewaySettings:
+    return GatewaySettings(max_body_bytes=10_000, body_timeout_s=0.05)
+
+
+@pytest_asyncio.fixture
+async def gateway(redis_url: str, transactional_db: None, gateway_settings: GatewaySettings) -> AsyncIterator[Gateway]:
+    upstream = FakeUpstream()
+    runtime = Runtime(
+        store=Store(Pool(Address.from_url(redis_url), PoolSettings())),
+        snapshot=Snapshot(capacity=100),
+        upstream=upstream,
+        gateway_settings=gateway_settings,
+        workers=2,
+    )
+    await runtime.open()
+    app = LeanHandler("quota_platform.lean_urls")
+    yield Gateway(runtime, upstream, Caller(app, {"runtime": runtime}))
+    await runtime.close()

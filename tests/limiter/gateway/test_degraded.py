@@ -1,0 +1,82 @@
+"""The store is away: each policy's failure mode decides, and nobody is told numbers we cannot stand behind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from limiter.core.pipeline import Address
+from limiter.core.pool import Pool, PoolSettings
+from limiter.core.store import Store
+from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.snapshot import Snapshot
+from quota_platform.embedded import free_port
+from quota_platform.handler import LeanHandler
+from tenants.models import Tenant
+from tests.asgi import Caller
+from tests.limiter.gateway.conftest import FakeUpstream, Gateway
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest_asyncio.fixture
+async def storeless(redis_url: str, transactional_db: None) -> AsyncIterator[Gateway]:
+    """A gateway whose store refuses connections; the rest is as ever."""
+    upstream = FakeUpstream()
+    nowhere = Address(host="127.0.0.1", port=free_port())
+    runtime = Runtime(
+        store=Store(Pool(nowhere, PoolSettings(probe_ms=60_000))),
+        snapshot=Snapshot(capacity=100),
+        upstream=upstream,
+        gateway_settings=GatewaySettings(),
+        workers=2,
+    )
+    await runtime.open()
+    yield Gateway(runtime, upstream, Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime}))
+    await runtime.close()
+
+
+@pytest.fixture
+def ten_per_minute(acme: Tenant, request: pytest.FixtureRequest) -> QuotaPolicy:
+    policy = QuotaPolicy.objects.create(name="Ten", store_failure=request.param)
+    QuotaLimit.objects.create(policy=policy, name="minute", quota=10, window_seconds=60)
+    Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
+    return policy
+
+
+@pytest.mark.parametrize("ten_per_minute", ["local"], indirect=True)
+async def test_local_lets_this_worker_spend_its_share(
+    storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str
+) -> None:
+    answers = [await storeless.invoke("lookupOrder", key=acme_key) for _ in range(7)]
+    assert [a.status for a in answers] == [200] * 5 + [429] * 2
+    assert not any("ratelimit" in a.headers for a in answers)
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("ten_per_minute", ["open"], indirect=True)
+async def test_open_lets_every_call_pass(storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str) -> None:
+    answers = [await storeless.invoke("lookupOrder", key=acme_key) for _ in range(12)]
+    assert {a.status for a in answers} == {200}
+    assert "ratelimit" not in answers[0].headers
+
+
+@pytest.mark.parametrize("ten_per_minute", ["closed"], indirect=True)
+async def test_closed_answers_503_with_a_wait(storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str) -> None:
+    answered = await storeless.invoke("lookupOrder", key=acme_key)
+    assert (answered.status, answered.headers["retry-after"]) == (503, "1")
+    assert answered.json["type"] == "urn:quota-platform:problem:limiter-unavailable"
+    assert storeless.upstream.calls == []
+
+
+@pytest.mark.parametrize("ten_per_minute", ["local"], indirect=True)
+async def test_readiness_says_that_the_store_is_away(
+    storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str
+) -> None:
+    await storeless.invoke("lookupOrder", key=acme_key)
+    answered = await storeless.caller.call("GET", "/readyz")
+    assert (answered.status, answered.json["checks"]["store"]["ok"]) == (503, False)
+    assert (await storeless.caller.call("GET", "/healthz")).status == 200

@@ -1,0 +1,99 @@
+"""GET /metrics/<tenant>/<action> and GET /metrics: who may read, and what is read."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from limiter.models import QuotaPolicy
+from tenants.models import Tenant
+from tests.asgi import Answered
+from tests.limiter.gateway.conftest import Gateway
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def read(gateway: Gateway, **headers: str) -> Answered:
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return await gateway.caller.call("GET", "/metrics/acme/lookupOrder", headers=named)
+
+
+async def test_a_tenant_reads_its_own_consumption_under_the_promised_names(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    await gateway.invoke("lookupOrder", key=acme_key)
+    answered = await read(gateway, X_API_Key=acme_key)
+    told = answered.json
+    limits = told.pop("limits")
+    assert told == {
+        "tenant_id": "acme",
+        "action_id": "lookupOrder",
+        "current_usage": 1,
+        "base_quota": 100,
+        "adaptive_multiplier": 1.0,
+        "effective_quota": 100,
+        "window_seconds": 60,
+        "degraded": False,
+    }
+    assert (limits[0]["name"], limits[0]["used"], limits[0]["policy"]) == ("minute", 1, "Base")
+
+
+async def test_the_strangers_key_reads_nothing(gateway: Gateway, acme: Tenant, globex_key: str) -> None:
+    assert (await read(gateway, X_API_Key=globex_key)).status == 403
+    assert (await read(gateway)).status == 401
+
+
+@pytest.fixture
+def people() -> dict[str, str]:
+    """Session cookies of one who may see tenants and one who may not."""
+    cookies = {}
+    for name in ("ana", "bob"):
+        user = User.objects.create_user(name, password="a-long-test-password", is_staff=True)
+        if name == "ana":
+            user.user_permissions.add(Permission.objects.get(codename="view_tenant"))
+        client = Client()
+        client.force_login(user)
+        cookies[name] = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+    return cookies
+
+
+async def test_a_signed_in_person_reads_with_the_right_and_not_without(
+    gateway: Gateway, acme: Tenant, base_policy: QuotaPolicy, people: dict[str, str]
+) -> None:
+    assert (await read(gateway, Cookie=people["ana"])).json["base_quota"] == 100
+    assert (await read(gateway, Cookie=people["bob"])).status == 403
+    assert (await read(gateway, Cookie=f"{settings.SESSION_COOKIE_NAME}=forged")).status == 401
+    unknown = await gateway.caller.call("GET", "/metrics/nobody/x", headers=[("Cookie", people["ana"])])
+    assert unknown.status == 404
+
+
+async def test_prometheus_needs_the_token(gateway: Gateway, acme_key: str) -> None:
+    for headers in ([], [("Authorization", "Bearer wrong")], [("Authorization", f"Bearer {acme_key}")]):
+        assert (await gateway.caller.call("GET", "/metrics", headers=headers)).status == 401
+
+
+async def test_prometheus_counts_what_callers_saw(
+    gateway: Gateway, acme_key: str, globex_key: str, base_policy: QuotaPolicy
+) -> None:
+    for _ in range(102):
+        await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.invoke("createCase", key=globex_key)
+    await gateway.recorded()
+    await gateway.runtime.heartbeat.tell()
+    token = settings.ENV.METRICS_TOKEN.get_secret_value()
+    answered = await gateway.caller.call("GET", "/metrics", headers=[("Authorization", f"Bearer {token}")])
+    text = answered.body.decode()
+    for line in (
+        'quota_decisions_total{decision="allowed",tenant="acme"} 100.0',
+        'quota_decisions_total{decision="refused",tenant="acme"} 2.0',
+        'quota_decisions_total{decision="allowed",tenant="globex"} 1.0',
+        'quota_outcomes_total{outcome="answered",tenant="acme"} 100.0',
+        'quota_upstream_latency_seconds_count{tenant="acme"} 100.0',
+        "quota_throttle_events_waiting 2.0",
+        "quota_workers 1.0",
+    ):
+        assert line in text
+    assert 'quota_store_round_trip_seconds_bucket{le="+Inf",worker="' in text
+    assert acme_key not in text
