@@ -1,0 +1,80 @@
+"""The command line: sets the stage, takes the measurements one after the other, writes the report."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from quota_platform.env import BASE_DIR
+from tests.bench import decisions, in_flight, low_load, machine, report, round_trips, side_by_side, store_memory
+from tests.bench.contenders import nginx
+from tests.bench.effort import FULL, QUICK, Effort
+from tests.bench.findings import Findings
+from tests.bench.stage import START, Stage, running
+
+DOCUMENT = BASE_DIR / "docs" / "benchmarks.md"
+Measurement = Callable[[Stage, Effort], Findings]
+
+OF_ALL: dict[str, Measurement] = {"side_by_side": side_by_side.measure}
+OF_THE_GATEWAY: dict[str, Measurement] = {
+    "low_load": low_load.measure,
+    "round_trips": round_trips.measure,
+    "in_flight": in_flight.measure,
+}
+OF_THE_CORE: dict[str, Measurement] = {"decisions": decisions.measure, "store_memory": store_memory.measure}
+EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE
+
+
+def main() -> None:
+    arguments = _arguments()
+    effort = QUICK if arguments.quick else FULL
+    _allow_many_sockets()
+    names, missing = _contenders(arguments.contenders)
+    facts = machine.facts()
+    with running(names) as stage:
+        findings = [Findings(notes=missing)]
+        for name in arguments.measure:
+            if name in OF_THE_GATEWAY and "gateway" not in names:
+                continue
+            started = time.monotonic()
+            print(f"==> {name}", end=" ", flush=True, file=sys.stderr)
+            findings.append(EVERYTHING[name](stage, effort))
+            print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
+    generated = report.render(facts, findings, command=" ".join(["python -m tests.bench", *sys.argv[1:]]))
+    print(generated)
+    if not arguments.dry:
+        report.write(arguments.out, generated)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute and a half instead of ten; noisier")
+    parser.add_argument("--dry", action="store_true", help="print the report, write nothing")
+    parser.add_argument("--out", type=Path, default=DOCUMENT, help="the document to write into")
+    parser.add_argument("--contenders", nargs="+", choices=list(START), default=list(START))
+    parser.add_argument("--measure", nargs="+", choices=list(EVERYTHING), default=list(EVERYTHING))
+    return parser.parse_args()
+
+
+def _contenders(wanted: list[str]) -> tuple[list[str], list[str]]:
+    """Those that can run here, and a note on each that cannot."""
+    if "nginx" in wanted and not nginx.available():
+        left = [name for name in wanted if name != "nginx"]
+        return left, ["nginx + Lua: nginx or its Lua module is not installed (Debian: nginx, libnginx-mod-http-lua)."]
+    return wanted, []
+
+
+def _allow_many_sockets() -> None:
+    """Thousands of calls in flight need a socket each, here and twice in the gateway, which inherits this."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+if __name__ == "__main__":
+    main()

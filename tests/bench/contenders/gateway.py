@@ -1,0 +1,70 @@
+"""Our gateway as it ships: key, stack of three limits, adaptive multiplier, usage, events, headers, token.
+
+Its data is made through the models, in a SQLite database of the run's own.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+
+from cryptography.fernet import Fernet
+
+from quota_platform.embedded import free_port
+from quota_platform.env import BASE_DIR
+from tests.bench.contenders.contender import ALLOWED, REFUSED, Contender, Rig, granian
+from tests.bench.load import Target
+from tests.bench.processes import Server
+
+APPLICATION = "quota_platform.asgi:application"
+_MAKE_ROWS = "import sys, django; django.setup();from tests.bench.contenders import rows; rows.main(int(sys.argv[1]))"
+
+
+def start(rig: Rig) -> Contender:
+    """Make the data and start one worker; raises RuntimeError with what the making of the data said."""
+    port, env = free_port(), environment(rig)
+    made = subprocess.run(
+        [sys.executable, "-c", _MAKE_ROWS, str(rig.upstream_port)],
+        env={**rig.environment(), **env},
+        cwd=BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if made.returncode:
+        raise RuntimeError(f"the gateway's data could not be made:\n{made.stderr[-2000:]}")
+    tokens: dict[str, str] = json.loads(made.stdout.splitlines()[-1])
+    log = rig.directory / "gateway.log"
+    server = Server("gateway", granian(APPLICATION, port=port), port=port, log=log, env=env)
+    return Contender("gateway", "this gateway, everything on", server, _targets(port, tokens))
+
+
+def environment(rig: Rig) -> dict[str, str]:
+    """The settings of one worker of the platform on this rig."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "quota_platform.settings",
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "SECRETS_KEYS": Fernet.generate_key().decode(),
+        "DATABASE_URL": f"sqlite:///{rig.directory}/bench.sqlite3",
+        "REDIS_URL": rig.redis_url,
+        "LIMITER_REDIS_URL": "",
+        "LIMITER_REDIS_CLUSTER": "false",
+        "VAR_DIR": str(rig.directory),
+        "SANDBOX_HOSTS": f"127.0.0.1:{rig.upstream_port}",
+        "WEB_WORKERS": "1",
+        "BEHIND_TLS": "false",
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def _targets(port: int, tokens: dict[str, str]) -> dict[str, Target]:
+    ample, strict = ({"X-API-Key": tokens[tenant]} for tenant in ("ample", "strict"))
+    return {
+        ALLOWED: Target(port, "/invoke/instant", ample),
+        REFUSED: Target(port, "/invoke/instant", strict),
+        "200 ms": Target(port, "/invoke/delay-200", ample),
+        "1 s": Target(port, "/invoke/delay-1000", ample),
+    }

@@ -1,0 +1,47 @@
+"""The rows of the gateway under measurement, made in a process of their own: prints its tenants' API keys as JSON.
+
+Two tenants on one connection, each with a stack of a token bucket, a sliding log and a sliding counter: ``ample``, whom
+nothing refuses, and ``strict``, whose second call within the hour is refused.
+"""
+
+from __future__ import annotations
+
+import json
+
+from django.core.management import call_command
+
+from limiter.core.types import Algorithm, CountedPer
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from tenants.models import Action, ApiKey, Connection, Tenant
+
+ACTIONS = ("instant", "delay-200", "delay-1000")
+BURST = {"name": "burst", "algorithm": Algorithm.TOKEN_BUCKET, "quota": 10**6, "window_seconds": 1, "burst": 10**6}
+DAY = {"name": "day", "algorithm": Algorithm.SLIDING_COUNTER, "quota": 10**9, "window_seconds": 86_400}
+LOGS = {
+    "ample": {"name": "minute", "quota": 10**6, "window_seconds": 60},
+    "strict": {"name": "hour", "quota": 1, "window_seconds": 3600},
+}
+
+
+def main(upstream_port: int) -> None:
+    call_command("migrate", verbosity=0)
+    base_url = f"http://127.0.0.1:{upstream_port}"
+    connection = Connection(name="bench", is_sandbox=True, base_url=base_url, client_id="bench")
+    connection.set_client_secret("bench")
+    connection.full_clean()
+    connection.save()
+    print(json.dumps({tenant_id: _key_of(tenant_id, connection) for tenant_id in LOGS}))
+
+
+def _key_of(tenant_id: str, connection: Connection) -> str:
+    tenant = Tenant.objects.create(tenant_id=tenant_id, name=tenant_id, connection=connection)
+    for action_id in ACTIONS:
+        Action.objects.create(tenant=tenant, action_id=action_id)
+    policy = QuotaPolicy.objects.create(name=tenant_id, adaptive=True)
+    per_tenant = {"counted_per": CountedPer.TENANT}
+    for fields in (BURST | per_tenant, LOGS[tenant_id], DAY | per_tenant):
+        limit = QuotaLimit(policy=policy, **fields)
+        limit.full_clean()
+        limit.save()
+    Assignment.objects.create(policy=policy, target=Assignment.Target.TENANT, tenant=tenant)
+    return ApiKey.objects.issue(name="bench", tenant=tenant)[1]

@@ -1,0 +1,64 @@
+"""The facts without which a figure means nothing: when, which commit, which machine, which versions."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from quota_platform.embedded import valkey_binary
+from quota_platform.env import BASE_DIR
+from tests.bench.contenders.contender import which
+
+PACKAGES = (
+    "django",
+    "djangorestframework",
+    "granian",
+    "uvloop",
+    "aiohttp",
+    "redis",
+    "hiredis",
+    "throttled-py",
+    "limits",
+)
+
+
+def facts() -> dict[str, str]:
+    """Name → fact, in the order they are read."""
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    return {
+        "Date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "Commit": _commit(),
+        "Machine": f"{os.cpu_count()} cores, {_cpu_model()}, {platform.system()} {platform.release()}",
+        "Load before the run (1, 5, 15 min)": load,
+        "Python": platform.python_version(),
+        "Store": _first_line(valkey_binary(), "--version") or "unknown",
+        "nginx": (_first_line(nginx, "-v") if (nginx := which("nginx")) else "") or "not installed",
+        "Packages": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
+    }
+
+
+def _commit() -> str:
+    commit = _first_line("git", "-C", str(BASE_DIR), "rev-parse", "--short", "HEAD") or "unknown"
+    changed = _first_line("git", "-C", str(BASE_DIR), "status", "--porcelain", "--untracked-files=no")
+    return f"{commit} and uncommitted changes" if changed else commit
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _first_line(*command: str) -> str:
+    """The first line a command prints, or nothing when it cannot be run."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        return (done.stdout or done.stderr).strip().partition("\n")[0]
+    return ""
