@@ -68,4 +68,4 @@ def command(role: str, arguments: list[str], *, workers: int) -> list[str]:
 
 
 def _celery(kind: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "quota_platform", kind, "--loglevel", "WARNING", *arguments]
+    return [sys.executable, "-m", "celery", "-q", "-A", "quota_platform", kind, "--loglevel", "WARNING", *arguments]

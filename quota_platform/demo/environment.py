@@ -24,6 +24,11 @@ _SECRETS: dict[str, Callable[[], str]] = {
     "DEMO_SUPERVISOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "SANDBOX_CLIENT_SECRET": lambda: secrets.token_urlsafe(24),
 }
+_KNOWN_WARNINGS = (
+    "ignore:You're running the worker with superuser privileges",  # true in many a container, and harmless here
+    "ignore:StreamingHttpResponse must consume",  # the same small files, read inline
+    "ignore:No directory at",  # static files are served from the packages; nothing was collected
+)
 SETUP_ONLY = frozenset({"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SANDBOX_CLIENT_SECRET"})
 """What the platform's own processes never need to know."""
 
@@ -47,6 +52,7 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
         "LIMITER_REDIS_URL": os.environ.get("LIMITER_REDIS_URL", ""),
         "LIMITER_REDIS_CLUSTER": os.environ.get("LIMITER_REDIS_CLUSTER", "false"),
         "BEHIND_TLS": "false",
+        "PYTHONWARNINGS": ",".join(_KNOWN_WARNINGS),
     }
     variables |= _store(settings, kept)
     write_private(settings.VAR_DIR / FILE, "".join(f"{name}={value}\n" for name, value in variables.items()))

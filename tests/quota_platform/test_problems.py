@@ -1,0 +1,95 @@
+"""Errors of the stock side become problem documents that say enough and not too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404
+from django.test import Client, RequestFactory
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from quota_platform import problems
+
+
+def answer(error: Exception, **headers: str) -> Response | None:
+    return problems.answer(error, {"request": Request(RequestFactory().get("/api/tenants/", headers=headers))})
+
+
+def document(error: Exception, **headers: str) -> dict[str, Any]:
+    response = answer(error, **headers)
+    assert response is not None
+    assert response.content_type == "application/problem+json"
+    assert response["X-Request-Id"] == response.data["request_id"]
+    assert response.status_code == response.data["status"]
+    found: dict[str, Any] = response.data
+    return found
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (exceptions.ParseError(), 400),
+        (exceptions.NotAuthenticated(), 401),
+        (PermissionDenied(), 403),
+        (Http404(), 404),
+        (exceptions.MethodNotAllowed("PUT"), 405),
+        (RequestDataTooBig(), 413),
+        (SuspiciousOperation(), 400),
+        (DataError("value of canary"), 400),
+        (OperationalError("canary is locked"), 503),
+        (InterfaceError("canary is closed"), 503),
+    ],
+)
+def test_each_known_error_has_its_status(error: Exception, status: int) -> None:
+    found = document(error)
+    assert found["status"] == status
+    assert found["instance"] == "/api/tenants/"
+    assert "canary" not in str(found)
+
+
+def test_a_fault_of_ours_is_left_to_the_server(db: None) -> None:
+    assert answer(RuntimeError("canary")) is None
+
+
+def test_a_database_that_is_away_says_when_to_try_again() -> None:
+    response = answer(OperationalError())
+    assert response is not None and response["Retry-After"] == "5"
+
+
+def test_fields_are_named_by_their_path() -> None:
+    detail = {"name": ["a"], "limits": {"1": {"quota": ["b", "c"]}, "2": {"non_field_errors": ["d"]}}, "x": {}}
+    found = document(exceptions.ValidationError(detail))
+    assert found["errors"] == {"name": ["a"], "limits[1].quota": ["b", "c"], "limits[2]": ["d"]}
+    assert document(exceptions.ValidationError([{}, {"quota": ["b"]}]))["errors"] == {"[1].quota": ["b"]}
+    assert document(exceptions.ValidationError("whole"))["errors"] == {"non_field_errors": ["whole"]}
+
+
+def test_a_usable_request_id_is_kept_and_an_unusable_one_replaced() -> None:
+    assert document(Http404(), **{"X-Request-Id": "abc-1"})["request_id"] == "abc-1"
+    assert document(Http404(), **{"X-Request-Id": "a b\n"})["request_id"].isalnum()
+
+
+def test_pages_of_people_stay_pages(db: None) -> None:
+    response = Client().get("/nothing/")
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+    assert Client().get("/api/nothing").json()["status"] == 404
+
+
+def test_a_request_for_an_unknown_host_is_a_problem_under_api() -> None:
+    response = Client().get("/api/tenants/", headers={"Host": "evil.example.com"})
+    assert response.status_code == 400
+    assert response.json()["title"] == "Bad Request"
+
+
+def test_a_server_error_names_the_request_that_the_log_names(caplog: pytest.LogCaptureFixture) -> None:
+    response = problems.server_error(RequestFactory().get("/api/tenants/"))
+    assert response.status_code == 500
+    assert response["X-Request-Id"] in caplog.text
+    page = problems.server_error(RequestFactory().get("/admin/"))
+    assert page["Content-Type"].startswith("text/html")
