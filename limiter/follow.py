@@ -49,6 +49,7 @@ class Follower:
         self._aside = Aside(1, name="follow")
         self._rung = asyncio.Event()
         self._progress = asyncio.Condition()
+        self._looking = asyncio.Lock()
         self._started = False
         self._looked_at: float | None = None
         self._trouble = ""
@@ -60,6 +61,10 @@ class Follower:
 
     async def look(self) -> None:
         """Take in what is new; raises a database fault or :class:`DirectoryUnavailable`, having lost nothing."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         floor = NOTHING
         if not self._started:
             newest, touched = await self._aside.run(_beginning)
@@ -132,9 +137,7 @@ class Follower:
             await asyncio.sleep(EVERY_SECONDS)
 
     def _client(self) -> Any:
-        return redis.asyncio.Redis.from_url(
-            self._url, socket_connect_timeout=1, socket_keepalive=True, retry=Retry(NoBackoff(), 0)
-        )
+        return redis.asyncio.Redis.from_url(self._url, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
 def _beginning() -> tuple[int, dict[Touch, int]]:

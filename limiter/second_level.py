@@ -59,9 +59,6 @@ class SecondLevel:
         """What was shared for good under this name, or None."""
         return self._ask(lambda: self._store.get(_key(name)))
 
-    def forget(self, name: str) -> None:
-        self._ask(lambda: self._store.delete(_key(name)))
-
     def _ask(self, call: Callable[[], Any]) -> Any:
         if self._clock() < self._resting_until:
             return None

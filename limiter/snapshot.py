@@ -140,7 +140,7 @@ class Snapshot:
 
         async def hold_policy(found: Collection[Fetched[int]]) -> None:
             for fetched in found:
-                if fetched.value is not None and fetched.value not in self._held.shelf.held:
+                while fetched.value is not None and fetched.value not in self._held.shelf.held:
                     await self._join(self._policies, fetched.value, self._bring_policy)
 
         await self._bring([0], load, lambda _, fetched: self._held.adopt_default(fetched), first=hold_policy)

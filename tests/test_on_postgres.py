@@ -1,0 +1,17 @@
+"""What must hold on PostgreSQL too: test files run again there, and those that only make sense there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+pytest_plugins = ["tests.postgres"]
+
+FILES = (
+    "tests/tenants/test_changes.py",
+    "tests/tenants/commit_order.py",
+    "tests/limiter/test_snapshot.py",
+)
+
+
+def test_they_hold_on_postgres(on_postgres: Callable[..., None]) -> None:
+    on_postgres(*FILES)
