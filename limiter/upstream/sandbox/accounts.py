@@ -70,6 +70,10 @@ class Accounts:
         numbers = {FIRST_UNIT} | {account.unit for account in self._all()}
         return {unit.tenant_id: unit for unit in map(Unit, sorted(numbers))}
 
+    def unit_of(self, account_id: str) -> int | None:
+        account = self.access_keys.get(account_id) or self.clients.get(account_id)
+        return account.unit if account else None
+
     def secrets(self) -> list[str]:
         return [account.secret for account in self._all()]
 

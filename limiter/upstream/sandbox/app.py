@@ -79,6 +79,7 @@ class App:
             raw_path=raw_path,
             body=body,
             authorization=request.headers.get("Authorization", ""),
+            connection=request.protocol,
         )
         answer = await control.answer(self.state, order)
         return await wire.send(request, answer, trace_id="control")

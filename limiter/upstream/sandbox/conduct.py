@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from typing import Any
+from urllib.parse import unquote_plus
 
 from limiter.upstream.sandbox.answers import Answer
 from limiter.upstream.sandbox.endpoints import CXONE_STYLE, INVOKE
@@ -44,13 +45,17 @@ class Conduct:
         found = []
         if entry.endpoint in CXONE_STYLE and "Accept" not in entry.headers:
             found.append(self.breach("accept_absent"))
-        if any(secret in entry.path or secret in entry.query for secret in secrets_known):
+        if secrets_known and _holds_secret(entry, secrets_known):
             found.append(self.breach("secret_in_url"))
-            entry.query = entry.query and HIDDEN
-            entry.path = HIDDEN if any(secret in entry.path for secret in secrets_known) else entry.path
-        if entry.endpoint in INVOKE and (self._told or self._unknown):
-            found += self._repeats(entry)
+            entry.path = entry.query = HIDDEN
+            entry.action = entry.action and HIDDEN
         return [name for name in found if name in self.refuse]
+
+    def check_repeat(self, entry: Entry) -> list[str]:
+        """Look at an invocation once its unit is known; returns the breaches that shall be refused."""
+        if not self._told and not self._unknown:
+            return []
+        return [name for name in self._repeats(entry) if name in self.refuse]
 
     def answered(self, entry: Entry, answer: Answer, *, now: float) -> None:
         """Remember what the client was told to wait, by the call and by its unit."""
@@ -104,6 +109,12 @@ class Conduct:
         table.move_to_end(key)
         if len(table) > KEEP:
             table.popitem(last=False)
+
+
+def _holds_secret(entry: Entry, secrets_known: list[str]) -> bool:
+    url = f"{entry.path}?{entry.query}"
+    plain = unquote_plus(url)
+    return any(secret in url or secret in plain for secret in secrets_known)
 
 
 def fingerprint(entry: Entry) -> object:

@@ -29,6 +29,7 @@ class Order:
     query: dict[str, str]
     body: bytes
     bearer: bool
+    connection: object = None
 
     def values(self) -> Any:
         """The body's JSON; nothing at all is an empty object."""
@@ -198,6 +199,18 @@ async def _clock(state: State, order: Order) -> Answer:
     return reply({"clock": state.now()})
 
 
+async def _outage(state: State, order: Order) -> Answer:
+    """Connections are refused for a while; the connection this order came on stays."""
+    fields = order.fields()
+    seconds = fields.number("for_seconds", low=0.05, high=3600)
+    fields.done()
+    if state.listener is None:
+        return reply({"error": "This sandbox has no listener of its own."}, status=409)
+    await state.listener.close(spare=order.connection)
+    state.listener.open_after(seconds)
+    return reply({"refusing_for_seconds": seconds})
+
+
 async def _let_go(state: State, order: Order) -> Answer:
     state.let_go()
     return empty(204)
@@ -231,14 +244,15 @@ ORDERS: dict[str, dict[str, Action]] = {
     "contacts": {"PUT": _contacts},
     "conduct": {"GET": _conduct, "PUT": _put_conduct},
     "clock": {"POST": _clock},
+    "outage": {"POST": _outage},
     "release": {"POST": _let_go},
     "reset": {"POST": _reset},
     "trap": {"GET": _trap, "POST": _trap, "PUT": _trap},
 }
 
 
-def read_order(*, method: str, raw_path: str, body: bytes, authorization: str) -> Order:
+def read_order(*, method: str, raw_path: str, body: bytes, authorization: str, connection: object) -> Order:
     """A control request as it came in."""
     path, _, query = raw_path.partition("?")
     values = {name: texts[-1] for name, texts in parse_qs(query).items()}
-    return Order(method, path, values, body, bool(authorization))
+    return Order(method, path, values, body, bool(authorization), connection)

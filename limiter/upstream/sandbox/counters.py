@@ -62,6 +62,7 @@ class Counters:
 
 def count(table: Counter[str], name: str) -> None:
     """Add one, without letting a caller who makes up names fill the memory."""
-    if name not in table and len(table) >= KEEP:
-        name = OTHERS
-    table[name] += 1
+    if name in table or len(table) < KEEP:
+        table[name] += 1
+    else:
+        table[OTHERS] += 1

@@ -20,13 +20,19 @@ SCOPE = "webaction:execute"
 
 def decide(state: State, entry: Entry) -> tuple[Answer, Pass | None]:
     """The answer, and the call's place under the unit limit, to be given back when the call is over."""
+    answer, admitted = _decide(state, entry)
+    if entry.endpoint == endpoints.GENESYS_EXECUTE:
+        answer.headers.setdefault("ININ-Correlation-Id", state.trace_id(entry))
+    return answer, admitted
+
+
+def _decide(state: State, entry: Entry) -> tuple[Answer, Pass | None]:
     found = routes.find(entry.path)
     if found is not None:
-        entry.endpoint, entry.action = found.route.endpoint, found.action
+        entry.endpoint, entry.action, entry.contact = found.route.endpoint, found.action, found.contact
     count(state.counters.endpoints, entry.endpoint)
-    refused = state.conduct.check(entry, secrets_known=_secrets(state, entry))
-    if refused:
-        return api_error(400, error="conduct", description=f"Refused by the sandbox: {', '.join(refused)}."), None
+    if refused := state.conduct.check(entry, secrets_known=_secrets(state, entry)):
+        return _misconduct(refused), None
     if found is None:
         return api_error(404, error="not_found", description="No such resource."), None
     if entry.method not in found.route.methods:
@@ -37,6 +43,7 @@ def decide(state: State, entry: Entry) -> tuple[Answer, Pass | None]:
         return _guarded(state, entry, found)
     if entry.endpoint == endpoints.TOKEN:
         entry.client_id = _account(entry)
+        entry.unit = state.accounts.unit_of(entry.client_id)
         count(state.counters.token_requests, entry.client_id)
     return _run(state, entry, found.route), None
 
@@ -47,9 +54,12 @@ def _guarded(state: State, entry: Entry, found: routes.Found) -> tuple[Answer, P
     invoking = entry.endpoint in endpoints.INVOKE
     if invoking:
         count(state.counters.called, entry.action or entry.endpoint)
+        if refused := state.conduct.check_repeat(entry):
+            return _misconduct(refused), None
     admitted = None
     if invoking and state.unit_limits:
-        admitted = state.unit_limits.enter(entry.unit or 0, action=entry.action or "", now=entry.at)
+        what = entry.contact or entry.action or entry.endpoint
+        admitted = state.unit_limits.enter(entry.unit or 0, what=what, now=entry.at)
         if admitted.wait_s:
             state.counters.refused_by_unit_limit += 1
             return pushback(admitted.flavour, wait_s=admitted.wait_s, now=entry.at, limit=admitted.limit), None
@@ -57,6 +67,10 @@ def _guarded(state: State, entry: Entry, found: routes.Found) -> tuple[Answer, P
     if entry.endpoint in endpoints.CXONE_STYLE and "Accept" not in entry.headers and answer.status < 300:
         answer = no_accept()
     return answer, admitted
+
+
+def _misconduct(breaches: list[str]) -> Answer:
+    return api_error(400, error="conduct", description=f"Refused by the sandbox: {', '.join(breaches)}.")
 
 
 def _check_token(state: State, entry: Entry, found: routes.Found) -> Answer | None:

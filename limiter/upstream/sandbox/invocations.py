@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -39,7 +38,6 @@ def genesys_execute(state: State, entry: Entry) -> Answer:
         "inin-ratelimit-allowed": "300",
         "inin-ratelimit-count": str(state.rate_in_minute(entry.client_id or "", minute=minute)),
         "inin-ratelimit-reset": str(60 - second),
-        "ININ-Correlation-Id": str(uuid.UUID(int=state.rng.getrandbits(128), version=4)),
     }
     return answer
 
@@ -59,7 +57,7 @@ def script_start(state: State, entry: Entry) -> Answer:
 
 def signal(state: State, entry: Entry) -> Answer:
     """``POST …/interactions/{contactId}/signal``: 202 without a body; a contact of another unit is not found."""
-    if state.contacts.unit_of(entry.action or "") != entry.unit:
+    if state.contacts.unit_of(entry.contact or "") != entry.unit:
         return api_error(404, error="not_found", description="No such contact.")
     return _scripted(state, entry) or empty(202)
 
@@ -96,7 +94,7 @@ def _scripted(state: State, entry: Entry) -> Answer | None:
 
 def _is_json(body: bytes) -> bool:
     try:
-        json.loads(body or b"null")
+        json.loads(body.decode() or "null")
     except ValueError:
         return False
     return True

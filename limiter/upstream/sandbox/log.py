@@ -34,6 +34,7 @@ class Entry:
     at: float
     endpoint: str = "unknown"
     action: str | None = None
+    contact: str | None = None
     unit: int | None = None
     client_id: str | None = None
     status: int | None = None
@@ -42,7 +43,8 @@ class Entry:
     ran: bool = False
     done_at: float | None = None
     key: str | None = None
-    token: str | None = field(default=None, repr=False)
+    minted: str | None = field(default=None, repr=False)
+    """The token this call was given."""
 
     def public(self) -> dict[str, Any]:
         """The entry as the control API shows it."""
@@ -55,6 +57,7 @@ class Entry:
             "headers": {name.lower(): mask_header(name, value) for name, value in self.headers.items()},
             "body": self.public_body(),
             "action": self.action,
+            "contact": self.contact,
             "unit": self.unit,
             "client_id": self.client_id,
             "status": self.status,
@@ -105,13 +108,14 @@ class RequestLog:
 
     def __init__(self, *, size: int = 5000) -> None:
         self._entries: deque[Entry] = deque(maxlen=size)
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._arrivals: list[tuple[int, asyncio.Future[None]]] = []
+        self._ends: dict[int, asyncio.Future[None]] = {}
         self.last_seq = 0
 
     def add(self, entry: Entry) -> None:
         self.last_seq = entry.seq
         self._entries.append(entry)
-        if self._waiters:
+        if self._arrivals:
             self._wake()
 
     def clear(self) -> None:
@@ -132,11 +136,23 @@ class RequestLog:
         """Return once the call numbered ``seq`` has arrived."""
         if self.last_seq < seq:
             waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append((seq, waiter))
+            self._arrivals.append((seq, waiter))
             await waiter
 
+    async def ended(self, seq: int) -> Entry:
+        """Return the entry of that number once its call is over; it must have arrived and still be kept."""
+        entry = next(entry for entry in self._entries if entry.seq == seq)
+        if entry.done_at is None:
+            await self._ends.setdefault(seq, asyncio.get_running_loop().create_future())
+        return entry
+
+    def end(self, entry: Entry) -> None:
+        """The call is over; wake who waits for it."""
+        if self._ends and (waiter := self._ends.pop(entry.seq, None)) is not None and not waiter.done():
+            waiter.set_result(None)
+
     def _wake(self) -> None:
-        for seq, waiter in self._waiters:
+        for seq, waiter in self._arrivals:
             if seq <= self.last_seq and not waiter.done():
                 waiter.set_result(None)
-        self._waiters = [(seq, waiter) for seq, waiter in self._waiters if not waiter.done()]
+        self._arrivals = [(seq, waiter) for seq, waiter in self._arrivals if not waiter.done()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from limiter.upstream.sandbox import credentials
-from limiter.upstream.sandbox.accounts import AccessKey, Unit, same
+from limiter.upstream.sandbox.accounts import Unit, same
 from limiter.upstream.sandbox.answers import Answer, reply
 from limiter.upstream.sandbox.counters import count
 from limiter.upstream.sandbox.credentials import Credentials
@@ -15,6 +15,7 @@ from limiter.upstream.sandbox.tokens import Owner, camel
 if TYPE_CHECKING:
     from limiter.upstream.sandbox.state import State
 
+PLAIN = "/oauth/token"
 GRANTS = {"client_credentials", "password", "refresh_token"}
 
 
@@ -22,7 +23,7 @@ def global_token(state: State, entry: Entry) -> Answer:
     """``POST /auth/token``: password and refresh; client credentials only when the rules allow them."""
     given = credentials.read(entry)
     if given.get("grant_type") == "client_credentials" and not state.tokens.rules.allow_client_credentials:
-        return _error(state, 400, "unsupported_grant_type", "This grant is not supported here.")
+        return _unsupported(state, entry)
     return _grant(state, entry, given)
 
 
@@ -34,10 +35,7 @@ def plain_token(state: State, entry: Entry) -> Answer:
 def access_key_token(state: State, entry: Entry) -> Answer:
     """``POST /authentication/v1/token/access-key``: an access key and no client."""
     given = credentials.read(entry)
-    key = _access_key(state, given.get("accessKeyId"), given.get("accessKeySecret"))
-    if key is None:
-        return _error(state, state.tokens.rules.error_status, "invalid_grant", "The access key is wrong or revoked.")
-    return _mint(state, entry, Owner("", key.key_id, Unit(key.unit)), refreshable=True)
+    return _by_access_key(state, entry, given.get("accessKeyId"), given.get("accessKeySecret"), client_id="")
 
 
 def user_refresh(state: State, entry: Entry) -> Answer:
@@ -49,40 +47,42 @@ def _grant(state: State, entry: Entry, given: Credentials) -> Answer:
     grant = given.get("grant_type")
     if given.style == "both":
         state.conduct.breach("both_client_auths")
-        return _error(state, 400, "invalid_request", "Send the client's credentials once: in Basic or in the body.")
+        return _invalid_request(state, entry, "Send the client's credentials once: in Basic or in the body.")
     if not grant:
-        return _error(state, 400, "invalid_request", "grant_type is missing.")
+        return _invalid_request(state, entry, "grant_type is missing.")
     if grant not in GRANTS:
-        return _error(state, 400, "unsupported_grant_type", "This grant is not supported here.")
+        return _unsupported(state, entry)
     client = credentials.client_of(state.accounts, given)
-    if client is None and (state.tokens.rules.require_client or given.style != "none" or grant == "client_credentials"):
-        return _error(state, state.tokens.rules.error_status, "invalid_client", "authentication failed")
+    if client is None and not _may_go_without(state, given):
+        return _error(
+            state, entry, state.tokens.rules.error_status, error="invalid_client", description="authentication failed"
+        )
     client_id = client.client_id if client else ""
     if grant == "refresh_token":
         return _refresh(state, entry, given.get("refresh_token"))
-    if grant == "password":
-        key = _access_key(state, given.get("username"), given.get("password"))
-        if key is None:
-            return _error(
-                state, state.tokens.rules.error_status, "invalid_grant", "The access key is wrong or revoked."
-            )
-        return _mint(state, entry, Owner(client_id, key.key_id, Unit(key.unit)), refreshable=True)
-    assert client is not None
+    if client is None or grant == "password":
+        return _by_access_key(state, entry, given.get("username"), given.get("password"), client_id=client_id)
     scopes = frozenset(given.get("scope").split())
     return _mint(state, entry, Owner(client_id, client_id, Unit(client.unit), scopes), refreshable=False)
 
 
-def _access_key(state: State, key_id: str, secret: str) -> AccessKey | None:
+def _may_go_without(state: State, given: Credentials) -> bool:
+    """True when this grant needs no client, because the rules say so and none was named."""
+    asked = state.tokens.rules.require_client or given.get("grant_type") == "client_credentials"
+    return not asked and given.style == "none"
+
+
+def _by_access_key(state: State, entry: Entry, key_id: str, secret: str, *, client_id: str) -> Answer:
     key = state.accounts.access_keys.get(key_id)
-    return key if key is not None and same(key.secret, secret) else None
+    if key is None or not same(key.secret, secret):
+        return _invalid_grant(state, entry, "The access key is wrong or revoked.")
+    return _mint(state, entry, Owner(client_id, key.key_id, Unit(key.unit)), refreshable=True)
 
 
 def _refresh(state: State, entry: Entry, value: str) -> Answer:
     token = state.tokens.find_refresh(value)
     if token is None or not token.live(state.now()):
-        return _error(
-            state, state.tokens.rules.error_status, "invalid_grant", "The refresh token is not good any more."
-        )
+        return _invalid_grant(state, entry, "The refresh token is not good any more.")
     token.revoked = True
     return _mint(state, entry, token.owner, refreshable=True)
 
@@ -91,13 +91,28 @@ def _mint(state: State, entry: Entry, owner: Owner, *, refreshable: bool) -> Ans
     if state.tokens.is_early(owner, now=entry.at):
         state.conduct.breach("early_token")
     fields = state.tokens.mint(owner, now=state.now(), refreshable=refreshable)
-    entry.unit, entry.ran = owner.unit.number, True
+    entry.unit, entry.ran, entry.minted = owner.unit.number, True, fields["access_token"]
     count(state.counters.minted, owner.account)
     if state.tokens.rules.camel_case:
         fields = camel(fields)
     return reply(fields, headers={"Cache-Control": "no-store"})
 
 
-def _error(state: State, status: int, error: str, description: str) -> Answer:
-    body = {"error": error, state.tokens.rules.error_key: description}
+def _invalid_grant(state: State, entry: Entry, description: str) -> Answer:
+    return _error(state, entry, state.tokens.rules.error_status, error="invalid_grant", description=description)
+
+
+def _invalid_request(state: State, entry: Entry, description: str) -> Answer:
+    return _error(state, entry, 400, error="invalid_request", description=description)
+
+
+def _unsupported(state: State, entry: Entry) -> Answer:
+    return _error(state, entry, 400, error="unsupported_grant_type", description="This grant is not supported here.")
+
+
+def _error(state: State, entry: Entry, status: int, *, error: str, description: str) -> Answer:
+    if entry.path.lower().endswith(PLAIN):
+        body = {"error": error, "description": description, "error_description": description}
+    else:
+        body = {"error": error, state.tokens.rules.error_key: description}
     return reply(body, status=status, headers={"Cache-Control": "no-store"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from limiter.upstream.sandbox import discovery, endpoints, invocations, oauth, records
@@ -59,12 +59,12 @@ _GENESYS = re.compile(r"/api/v2/integrations/actions/([^/]+)/execute")
 _UNIT = re.compile(r"/bu/(\d{7})(/.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A route, the action (or contact) its path names, and the unit whose address was used."""
+class Found(NamedTuple):
+    """A route, what its path names, and the unit whose address was used."""
 
     route: Route
     action: str | None = None
+    contact: str | None = None
     unit: int | None = None
 
 
@@ -74,7 +74,7 @@ def find(path: str) -> Found | None:
         return Found(WEB_ACTION, unquote(match[1]))
     if match := _UNIT.fullmatch(path):
         inner = find(match[2])
-        return Found(inner.route, inner.action, int(match[1])) if inner else None
+        return inner._replace(unit=int(match[1])) if inner else None
     if route := EXACT.get(path.lower()):
         return Found(route)
     if match := _SERVICE.fullmatch(path):
@@ -86,7 +86,7 @@ def find(path: str) -> Found | None:
 
 def _service(rest: str) -> Found | None:
     if route := SERVICES.get(rest.lower()):
-        return Found(route, rest.lower())
+        return Found(route)
     if match := _SIGNAL.fullmatch(rest):
-        return Found(SIGNAL, unquote(match[1]))
+        return Found(SIGNAL, contact=unquote(match[1]))
     return None

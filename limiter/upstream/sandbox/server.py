@@ -13,6 +13,7 @@ from aiohttp import web
 
 from limiter.upstream.sandbox.app import App
 from limiter.upstream.sandbox.control import PREFIX
+from limiter.upstream.sandbox.listener import Listener
 from limiter.upstream.sandbox.state import State
 
 LARGEST_HEAD = 128 * 1024
@@ -24,6 +25,7 @@ class Running:
 
     base_url: str
     state: State
+    listener: Listener
 
     @property
     def control_url(self) -> str:
@@ -61,16 +63,14 @@ async def serving(state: State, *, host: str, port: int) -> AsyncIterator[Runnin
         max_line_size=LARGEST_HEAD,
         max_field_size=LARGEST_HEAD,
     )
-    runner = web.ServerRunner(server, shutdown_timeout=0.5)
-    await runner.setup()
+    listener = state.listener = Listener(server, host=host, port=port)
     try:
-        site = web.TCPSite(runner, host, port, backlog=4096)
-        await site.start()
-        state.base_url = state.tokens.issuer = f"http://{host}:{runner.addresses[0][1]}"
-        yield Running(state.base_url, state)
+        await listener.open()
+        state.base_url = state.tokens.issuer = f"http://{host}:{listener.port}"
+        yield Running(state.base_url, state, listener)
     finally:
         state.let_go()
-        await runner.cleanup()
+        await listener.end()
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from limiter.upstream.sandbox.contacts import Contacts
 from limiter.upstream.sandbox.counters import Counters
 from limiter.upstream.sandbox.faults import Faults
 from limiter.upstream.sandbox.fields import Fields
+from limiter.upstream.sandbox.listener import Listener
 from limiter.upstream.sandbox.log import Entry, RequestLog
 from limiter.upstream.sandbox.tokens import TokenBook
 from limiter.upstream.sandbox.unit_limits import UnitLimits
@@ -67,6 +68,7 @@ class State:
         self.invoke_latency = latency.named(profile, now=self.now())
         self.token_latency = latency.named(token_profile, now=self.now())
         self.action_latency: dict[str, latency.Setting] = {}
+        self.listener: Listener | None = None
         self._minute = 0
         self._in_minute: Counter[str] = Counter()
 
@@ -118,7 +120,10 @@ class State:
         self._seq += 1
         now = self.now()
         entry = Entry(self._seq, method, path, query, headers, body, now)
-        entry.key = next((headers[name] for name in KEY_HEADERS if name in headers), None)
+        for name in KEY_HEADERS:
+            if name in headers:
+                entry.key = headers[name]
+                break
         self.counters.arrived(at=now)
         self.log.add(entry)
         return entry
@@ -129,8 +134,11 @@ class State:
         entry.outcome = outcome
         self.counters.in_flight -= 1
         self.counters.statuses[str(entry.status) if outcome == "answered" else outcome] += 1
+        if entry.minted is not None and (outcome != "answered" or entry.fault is not None):
+            self.tokens.undelivered(entry.minted)
         if outcome != "answered" or (entry.status or 0) >= 500:
             self.conduct.outcome_unknown(entry)
+        self.log.end(entry)
 
     def reset(self, *, tokens: bool = False) -> None:
         """As at the start: no faults, limits, scripts, log or counts. Accounts stay; tokens go only if told."""

@@ -135,6 +135,12 @@ class TokenBook:
                 answer["id_token"] = signing.sign(claims | {"token_use": "id"})
         return answer
 
+    def undelivered(self, value: str) -> None:
+        """Nobody was given this token: asking again is no breach."""
+        token = self._access.get(value)
+        if token is not None and self._newest.get(token.owner) is token:
+            del self._newest[token.owner]
+
     def revoke(self, *, client_id: str | None = None, unit: int | None = None, refresh: bool = False) -> int:
         """Make live tokens worthless although they have not expired; returns how many it hit."""
         hit = 0
@@ -176,6 +182,8 @@ class TokenBook:
                 gone = [v for v, token in book.items() if not token.live(now)] or list(book)[: KEEP // 2]
                 for value in gone:
                     del book[value]
+        if len(self._newest) >= KEEP:
+            self._newest.clear()
 
 
 def camel(answer: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from limiter.upstream.sandbox.fields import ControlError, Fields
 from limiter.upstream.sandbox.pushback import FLAVOURS
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "digital": {"per_minute": 17.0, "burst": 250, "per_action": True},
+    "digital": {"per_minute": 17.0, "burst": 250, "per_contact": True},
     "data_extraction": {"per_minute": 2.0, "burst": 1},
     "studio": {"concurrency": 100, "queue": True},
     "genesys": {"per_minute": 300.0, "burst": 300, "flavour": "genesys"},
@@ -28,7 +28,7 @@ class UnitLimit:
     burst: int = 1
     concurrency: int | None = None
     queue: bool = False
-    per_action: bool = False
+    per_contact: bool = False
     flavour: str = "bare"
 
 
@@ -95,12 +95,12 @@ class UnitLimits:
         self._units.clear()
         self._buckets.clear()
 
-    def enter(self, unit: int, *, action: str, now: float) -> Pass:
-        """Let one call in, have it wait for its turn, or refuse it."""
+    def enter(self, unit: int, *, what: str, now: float) -> Pass:
+        """Let one call in, have it wait for its turn, or refuse it. ``what``: the contact or action it is about."""
         limit = self._units.get(unit, self._everyone)
         if limit is None:
             return Pass()
-        bucket = self._bucket(limit, unit, action=action if limit.per_action else "", now=now)
+        bucket = self._bucket(limit, unit, what=what if limit.per_contact else "", now=now)
         full = limit.concurrency is not None and bucket.in_flight >= limit.concurrency
         if full and not limit.queue:
             return Pass(wait_s=1.0, flavour=limit.flavour, limit=limit.concurrency or 0)
@@ -133,12 +133,12 @@ class UnitLimits:
         everyone = None if self._everyone is None else asdict(self._everyone)
         return {"everyone": everyone, "units": {str(unit): asdict(limit) for unit, limit in self._units.items()}}
 
-    def _bucket(self, limit: UnitLimit, unit: int, *, action: str, now: float) -> Bucket:
-        bucket = self._buckets.get((unit, action))
+    def _bucket(self, limit: UnitLimit, unit: int, *, what: str, now: float) -> Bucket:
+        bucket = self._buckets.get((unit, what))
         if bucket is None:
             if len(self._buckets) >= KEEP:
                 self._buckets.pop(next(iter(self._buckets)))
-            bucket = self._buckets[unit, action] = Bucket(limit, float(limit.burst), now)
+            bucket = self._buckets[unit, what] = Bucket(limit, float(limit.burst), now)
         return bucket
 
 
@@ -153,7 +153,7 @@ def _read(fields: Fields) -> UnitLimit:
     if concurrency := fields.maybe_whole("concurrency", low=1, high=1_000_000):
         given["concurrency"] = concurrency
     given["queue"] = fields.flag("queue", default=given.get("queue", False))
-    given["per_action"] = fields.flag("per_action", default=given.get("per_action", False))
+    given["per_contact"] = fields.flag("per_contact", default=given.get("per_contact", False))
     given["flavour"] = fields.text("flavour", default=given.get("flavour", "bare"), choices=FLAVOURS)
     if given.get("per_minute") is None and given.get("concurrency") is None:
         raise ControlError(

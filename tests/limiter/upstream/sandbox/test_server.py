@@ -1,0 +1,133 @@
+"""Starting and stopping: in the event loop, in a thread, as a process; and being away for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+import requests
+
+from limiter.upstream.sandbox import Running, running, running_in_thread
+from quota_platform.embedded import free_port
+from tests.limiter.upstream.sandbox.conftest import CLIENT, SECRET, Caller
+
+ROOT = Path(__file__).resolve().parents[4]
+FORM = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}
+
+
+async def test_it_listens_where_it_says(sandbox: Running) -> None:
+    assert sandbox.base_url == f"http://{sandbox.address}"
+    assert sandbox.control_url == sandbox.base_url + "/__sim__"
+
+
+async def test_a_given_port_is_taken() -> None:
+    port = free_port()
+    async with running(port=port) as sandbox:
+        assert sandbox.base_url.endswith(f":{port}")
+
+
+async def test_held_calls_do_not_delay_the_end() -> None:
+    async with aiohttp.ClientSession() as session:
+        async with running(clients={CLIENT: SECRET}, profile="stall") as sandbox:
+            caller = Caller(sandbox.base_url, session)
+            await caller.sign_in()
+            call = asyncio.create_task(caller.invoke())
+            await sandbox.state.log.reached(2)
+        assert (await call).status == 200
+
+
+def test_blocking_code_has_it_in_a_thread() -> None:
+    with running_in_thread(clients={CLIENT: SECRET}) as sandbox:
+        with requests.Session() as session:
+            assert session.post(f"{sandbox.base_url}/oauth/token", data=FORM, timeout=10).status_code == 200
+            counters = session.get(f"{sandbox.control_url}/counters", timeout=10).json()
+    assert counters["tokens_minted"] == {CLIENT: 1}
+
+
+async def test_a_closed_listener_refuses_and_an_open_one_answers_at_the_same_port(
+    signed_in: Caller, sandbox: Running
+) -> None:
+    await sandbox.listener.close()
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await Caller(sandbox.base_url, session, signed_in.token).invoke()
+    with pytest.raises(aiohttp.ClientError):
+        await signed_in.invoke()
+    await sandbox.listener.open()
+    assert (await signed_in.invoke()).status == 200
+
+
+async def test_an_outage_ordered_over_http_is_answered_and_ends_when_told(signed_in: Caller, sandbox: Running) -> None:
+    await signed_in.control("POST", "outage", {"for_seconds": 3000})
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await Caller(sandbox.base_url, session, signed_in.token).invoke()
+    sandbox.listener.open_after(0)
+    await sandbox.listener.opened()
+    async with aiohttp.ClientSession() as session:
+        assert (await Caller(sandbox.base_url, session, signed_in.token).invoke()).status == 200
+
+
+def command(*options: str, clients: str = "", access_keys: str = "") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "cxone_sandbox", "--port", "0", *options],
+        cwd=ROOT,
+        env=os.environ | {"SANDBOX_CLIENTS": clients, "SANDBOX_ACCESS_KEYS": access_keys},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(process: subprocess.Popen[str], start: str) -> str:
+    """The rest of the first line that begins with ``start``."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(start):
+            return line.removeprefix(start).strip()
+    raise AssertionError(process.communicate()[1])
+
+
+def test_the_command_serves_until_sigterm() -> None:
+    process = command("--profile", "instant", "--seed", "1", clients=f"4600002/{CLIENT}:{SECRET}", access_keys="k:s")
+    try:
+        base_url = until(process, "Sandbox: ")
+        control_url = until(process, "Control: ")
+        assert requests.post(f"{base_url}/oauth/token", data=FORM, timeout=10).status_code == 200
+        accounts = requests.get(f"{control_url}clients", timeout=10).json()
+        assert accounts["clients"] == [{"client_id": CLIENT, "unit": 4_600_002, "auth": "any"}]
+        assert accounts["access_keys"] == [{"access_key_id": "k", "unit": 4_600_001}]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_without_accounts_the_command_invents_a_client() -> None:
+    process = command()
+    try:
+        match = re.search(r"client id (\S+), secret (\S+)", until(process, "No client was given."))
+        assert match is not None
+        form = FORM | {"client_id": match[1], "client_secret": match[2]}
+        assert requests.post(f"{until(process, 'Sandbox: ')}/oauth/token", data=form, timeout=10).status_code == 200
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_account_that_cannot_be_read_stops_the_command_without_repeating_it() -> None:
+    process = command(clients="canary")
+    output, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "[UNIT/]ID:SECRET" in errors
+    assert "canary" not in output + errors
