@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,7 +35,10 @@ SETUP_ONLY = frozenset({"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SAND
 
 
 def prepare(settings: DemoSettings) -> dict[str, str]:
-    """The demo's variables, also written to ``VAR_DIR/demo.env`` so that the next start finds the same."""
+    """The demo's variables, also written to ``VAR_DIR/demo.env`` so that the next start finds the same.
+
+    The file is quoted for a shell: a person may read it in and use ``manage.py`` on the demo's data.
+    """
     kept = read(settings.VAR_DIR)
     variables = {name: kept.get(name) or make() for name, make in _SECRETS.items()}
     sandbox_port = _port(kept.get("SANDBOX_PORT", ""))
@@ -52,10 +56,10 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
         "LIMITER_REDIS_URL": os.environ.get("LIMITER_REDIS_URL", ""),
         "LIMITER_REDIS_CLUSTER": os.environ.get("LIMITER_REDIS_CLUSTER", "false"),
         "BEHIND_TLS": "false",
-        "PYTHONWARNINGS": ",".join(_KNOWN_WARNINGS),
     }
     variables |= _store(settings, kept)
-    write_private(settings.VAR_DIR / FILE, "".join(f"{name}={value}\n" for name, value in variables.items()))
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    write_private(settings.VAR_DIR / FILE, "".join(lines))
     return variables
 
 
@@ -65,12 +69,14 @@ def read(var: Path) -> dict[str, str]:
         lines = (var / FILE).read_text().splitlines()
     except FileNotFoundError:
         return {}
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    pairs = (line.split("=", 1) for line in lines if "=" in line)
+    return {name: "".join(shlex.split(value)) for name, value in pairs}
 
 
 def for_platform(variables: Mapping[str, str]) -> dict[str, str]:
     """The caller's environment with the demo's variables on top, less what only the setup needs."""
-    return {**os.environ, **{name: value for name, value in variables.items() if name not in SETUP_ONLY}}
+    told = {name: value for name, value in variables.items() if name not in SETUP_ONLY}
+    return {"PYTHONWARNINGS": ",".join(_KNOWN_WARNINGS), **os.environ, **told}
 
 
 def is_free(port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,18 @@ def test_a_store_and_a_database_of_ones_own_are_respected(tmp_path: Path) -> Non
     assert variables["REDIS_URL"] == "redis://cache.test:6379/3"
     assert variables["DATABASE_URL"] == "postgresql://db.test/quota"
     assert "VALKEY_PORT" not in variables
+
+
+def test_a_shell_and_the_next_start_read_the_same_from_the_file(tmp_path: Path) -> None:
+    url = "postgresql://quota:it's a $ecret@db.test/quota?sslmode=require&application_name=demo"
+    variables = environment.prepare(chosen(tmp_path, DATABASE_URL=url))
+    shell = subprocess.run(
+        ["sh", "-c", '. "$1"; printf %s "$DATABASE_URL"', "sh", str(tmp_path / environment.FILE)],
+        capture_output=True,
+        text=True,
+    )
+    assert shell.stdout == environment.read(tmp_path)["DATABASE_URL"] == url
+    assert environment.read(tmp_path) == variables
 
 
 def test_the_platform_is_not_told_the_passwords(tmp_path: Path) -> None:
