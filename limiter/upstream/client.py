@@ -151,7 +151,7 @@ class Client:
             self._record(attempts, failed=isinstance(error, Unreachable | OutcomeUnknown))
             raise
         self._record(attempts, failed=answer.status >= 500)
-        if answer.status == 401:
+        if answer.status == 401 and not attempts.renewed and self._clock.monotonic() >= lane.unit.sour_until:
             await self._tokens.refuse(lane.connection, lane.mark, token)
         return answer
 

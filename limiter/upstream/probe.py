@@ -129,6 +129,8 @@ def _call(spec: ConnectionSpec, http: requests.Session, base: str, token: str) -
             status = answer.status_code
     except grants.GrantFailed as error:
         return Step(name, False, error.reason)
+    except hosts.HostRefused as error:
+        return Step(name, False, str(error))
     except requests.RequestException as error:
         return Step(name, False, f"The API host was not reached ({type(error).__name__}).")
     said = masked(body[:4096].decode("utf-8", "replace"), (token,))[:_SHOWN_CHARS]

@@ -1,0 +1,316 @@
+"""One call on a bad day: what is repeated, what is not, what the caller learns, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from email.utils import formatdate
+from typing import Any
+
+import aiohttp
+import pytest
+
+from limiter.upstream import exchange
+from limiter.upstream.client import Client
+from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
+from limiter.upstream.sandbox import Running
+from tenants.directory import ActionSpec
+from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to
+
+IDEMPOTENT = replace(LOOKUP, idempotent=True)
+PUT = ActionSpec(9, "put", kind="rest", method="PUT", path_template="/rest/thing")
+
+
+def invocations(sandbox: Running, endpoint: str = "webaction") -> int:
+    return len(sandbox.state.log.entries(endpoint=endpoint))
+
+
+async def test_an_upstreams_own_error_passes_through_unchanged(
+    sandbox: Running, client: Client, connect: Connect
+) -> None:
+    sandbox.state.faults.add({"fault": "404", "body": {"error": "no such order"}})
+
+    answer = await client.invoke(call_to(connect()))
+
+    assert (answer.status, answer.ok, answer.attempts) == (404, False, 1)
+    assert answer.body is not None and b"no such order" in answer.body
+
+
+async def test_success_is_what_the_action_says(sandbox: Running, client: Client, connect: Connect) -> None:
+    sandbox.state.faults.add({"fault": "404"})
+
+    answer = await client.invoke(call_to(connect(), replace(LOOKUP, success_statuses=(200, 404))))
+
+    assert answer.ok
+
+
+@pytest.mark.parametrize(
+    ("fault", "action", "sent"),
+    [
+        ({"fault": "500"}, LOOKUP, 1),
+        ({"fault": "502"}, LOOKUP, 1),
+        ({"fault": "504"}, LOOKUP, 1),
+        ({"fault": "503"}, LOOKUP, 1),
+        ({"fault": "503", "headers": {"Retry-After": "1"}}, LOOKUP, 2),
+        ({"fault": "429"}, LOOKUP, 2),
+        ({"fault": "500"}, IDEMPOTENT, 2),
+        ({"fault": "502"}, IDEMPOTENT, 2),
+        ({"fault": "503"}, IDEMPOTENT, 2),
+        ({"fault": "504"}, IDEMPOTENT, 2),
+        ({"fault": "404"}, IDEMPOTENT, 1),
+    ],
+)
+async def test_only_a_call_that_did_not_run_or_may_run_twice_is_repeated(
+    sandbox: Running, client: Client, connect: Connect, fault: dict[str, Any], action: ActionSpec, sent: int
+) -> None:
+    sandbox.state.faults.add(fault | {"count": 1})
+
+    answer = await client.invoke(call_to(connect(), action))
+
+    assert invocations(sandbox) == answer.attempts == sent
+    assert (answer.status == 200) == (sent == 2)
+    assert answer.pushback == (fault["fault"] in ("429", "503"))
+
+
+@pytest.mark.parametrize("fault", ["reset_before_headers", "close_before_headers", "reset_mid_body"])
+@pytest.mark.parametrize(("action", "sent"), [(LOOKUP, 1), (PUT, 1), (IDEMPOTENT, 2)])
+async def test_an_answer_that_breaks_off_is_repeated_only_if_idempotent(
+    sandbox: Running, client: Client, connect: Connect, fault: str, action: ActionSpec, sent: int
+) -> None:
+    connection = connect()
+    # A kept connection, so that HTTP clients that quietly repeat PUT on a stale one would be seen to.
+    await client.invoke(call_to(connection))
+    sandbox.state.faults.add({"fault": fault, "count": 1})
+    before = sandbox.state.log.last_seq
+
+    if sent == 2:
+        assert (await client.invoke(call_to(connection, action))).status == 200
+    else:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.invoke(call_to(connection, action))
+        assert (caught.value.status, caught.value.timed_out, caught.value.attempts) == (502, False, 1)
+
+    assert len(sandbox.state.log.entries(since=before)) == sent
+
+
+@pytest.mark.parametrize("action", [LOOKUP, PUT, IDEMPOTENT])
+async def test_a_timeout_is_reported_as_unknown_and_not_repeated(
+    sandbox: Running, client: Client, connect: Connect, action: ActionSpec
+) -> None:
+    sandbox.state.faults.add({"fault": "stall"})
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.invoke(call_to(connect(), replace(action, timeout_ms=80)))
+
+    assert caught.value.timed_out and caught.value.status == 504
+    assert caught.value.latency_us is not None and caught.value.latency_us >= 70_000
+    assert len(sandbox.state.log.entries()) - 1 == 1
+    assert sandbox.state.conduct.public()["breaches"]["repeated_after_unknown"] == 0
+
+
+async def test_a_connection_that_was_refused_is_tried_again(
+    client: Client, make_client: MakeClient, sandbox: Running, connect: Connect, clock: HandClock
+) -> None:
+    connection = connect()
+    await client.invoke(call_to(connection))
+    assert sandbox.listener is not None
+    await sandbox.listener.close()
+
+    with pytest.raises(Unreachable) as caught:
+        await make_client().invoke(call_to(connection))
+
+    assert (caught.value.status, caught.value.attempts) == (502, 4)
+    assert len(clock.slept) == 3
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "waits"),
+    [
+        ("7", 7.0),
+        (formatdate(START + 9, usegmt=True), 9.0),
+        (formatdate(START - 60, usegmt=True), 0.25),
+        ("0", 0.25),
+        ("-5", 0.25),
+        ("soon", 0.25),
+        (None, 0.25),
+    ],
+)
+async def test_retry_after_is_honoured_and_nonsense_is_backed_off_from(
+    sandbox: Running, client: Client, connect: Connect, clock: HandClock, retry_after: str | None, waits: float
+) -> None:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    sandbox.state.faults.add({"fault": "429", "count": 1, "headers": headers})
+
+    answer = await client.invoke(call_to(connect()))
+
+    # Full jitter on half a second, with a luck of one half, where the upstream does not say.
+    assert answer.status == 200
+    assert clock.slept == pytest.approx([waits])
+    assert sandbox.state.conduct.public()["ok"]
+
+
+async def test_a_wait_longer_than_the_deadline_is_not_begun(
+    sandbox: Running, client: Client, connect: Connect, clock: HandClock
+) -> None:
+    sandbox.state.faults.add({"fault": "429", "headers": {"Retry-After": "3600"}})
+
+    with pytest.raises(Overloaded) as caught:
+        await client.invoke(call_to(connect()))
+
+    assert (caught.value.status, caught.value.retry_after_us) == (429, 3_600_000_000)
+    assert (caught.value.attempts, caught.value.pushback, clock.slept) == (1, True, [])
+
+
+async def test_an_upstream_that_keeps_refusing_is_asked_four_times_at_growing_intervals(
+    sandbox: Running, client: Client, connect: Connect, clock: HandClock
+) -> None:
+    sandbox.state.faults.add({"fault": "429"})
+    clock.luck = 0.999
+
+    with pytest.raises(Overloaded) as caught:
+        await client.invoke(call_to(connect()))
+
+    assert caught.value.retry_after_us is None
+    assert invocations(sandbox) == 4
+    assert clock.slept == pytest.approx([0.5, 1.0, 2.0], rel=0.01)
+    assert client.status()[connect().uid].pushbacks == 4
+
+
+async def test_the_connection_says_how_often_a_call_is_repeated(
+    sandbox: Running, client: Client, connect: Connect
+) -> None:
+    sandbox.state.faults.add({"fault": "429"})
+
+    with pytest.raises(Overloaded):
+        await client.invoke(call_to(connect(max_retries=1)))
+
+    assert invocations(sandbox) == 2
+
+
+async def test_repeats_end_with_the_shorter_of_the_two_deadlines(
+    sandbox: Running, client: Client, connect: Connect, clock: HandClock
+) -> None:
+    sandbox.state.faults.add({"fault": "429", "headers": {"Retry-After": "2"}})
+
+    with pytest.raises(Overloaded):
+        await client.invoke(call_to(connect(total_deadline_s=5)))
+
+    assert clock.slept == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(sandbox: Running, client: Client, connect: Connect, status: int) -> None:
+    sandbox.state.faults.add({"fault": "redirect", "status": status})
+
+    with pytest.raises(NotConfigured, match="redirect"):
+        await client.invoke(call_to(connect()))
+
+    breaches = sandbox.state.conduct.public()["breaches"]
+    assert breaches["redirect_followed"] == breaches["token_followed_redirect"] == 0
+
+
+async def test_a_connection_that_is_switched_off_sends_nothing(
+    sandbox: Running, client: Client, connect: Connect
+) -> None:
+    with pytest.raises(Disabled):
+        await client.invoke(call_to(connect(enabled=False)))
+
+    assert sandbox.state.log.entries() == []
+
+
+async def test_a_compressed_answer_is_passed_on_as_it_came(sandbox: Running, client: Client, connect: Connect) -> None:
+    sandbox.state.faults.add({"fault": "gzip"})
+
+    answer = await client.invoke(call_to(connect()))
+
+    assert answer.body is not None and answer.body.startswith(b"\x1f\x8b")
+    assert ("content-encoding", "gzip") in [(name.lower(), value) for name, value in answer.headers]
+
+
+async def test_a_long_answer_is_streamed_whole(sandbox: Running, client: Client, connect: Connect) -> None:
+    sandbox.state.faults.add({"fault": "big_body", "bytes": 300_000})
+
+    answer = await client.invoke(call_to(connect()))
+
+    assert answer.body is None and answer.chunks is not None
+    assert len(b"".join([chunk async for chunk in answer.chunks])) >= 300_000
+
+
+@pytest.mark.parametrize("cap", [100, 70_000])
+async def test_an_answer_above_the_cap_is_broken_off(
+    sandbox: Running, client: Client, connect: Connect, cap: int
+) -> None:
+    sandbox.state.faults.add({"fault": "big_body", "bytes": 300_000})
+
+    with pytest.raises(OutcomeUnknown, match=f"longer than the {cap} bytes") as caught:
+        answer = await client.invoke(call_to(connect(max_response_bytes=cap)))
+        assert answer.chunks is not None
+        async for _ in answer.chunks:
+            pass
+
+    assert caught.value.status == 502
+
+
+async def test_a_reader_can_give_up_a_long_answer(sandbox: Running, client: Client, connect: Connect) -> None:
+    sandbox.state.faults.add({"fault": "big_body", "bytes": 900_000})
+    answer = await client.invoke(call_to(connect()))
+    assert isinstance(answer.chunks, exchange.Stream)
+
+    await anext(answer.chunks)
+    await answer.chunks.aclose()
+
+    with pytest.raises((StopAsyncIteration, UpstreamError)):
+        while True:
+            await anext(answer.chunks)
+
+
+async def test_a_caller_that_leaves_ends_its_call(sandbox: Running, client: Client, connect: Connect) -> None:
+    sandbox.state.faults.add({"fault": "stall", "where": "invoke"})
+    under_way = asyncio.ensure_future(client.invoke(call_to(connect())))
+    await sandbox.state.log.reached(2)
+
+    under_way.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await under_way
+    while sandbox.state.counters.in_flight:
+        await asyncio.sleep(0)
+
+    assert sandbox.state.log.entries()[-1].outcome != "answered"
+
+
+async def test_an_edit_of_the_connection_counts_from_the_next_call(
+    sandbox: Running, client: Client, connect: Connect
+) -> None:
+    await client.invoke(call_to(connect()))
+
+    answer = await client.invoke(call_to(connect("generic_oauth2"), replace(PUT, path_template="/rest/new")))
+
+    assert answer.status == 200
+    assert sandbox.state.log.entries()[-1].path == "/rest/new"
+
+
+async def test_what_happened_is_counted_per_connection(sandbox: Running, client: Client, connect: Connect) -> None:
+    sandbox.state.faults.add({"fault": "500", "count": 1})
+    for _ in range(3):
+        await client.invoke(call_to(connect()))
+
+    status = client.status()[connect().uid]
+
+    assert (status.name, status.calls, status.failures, status.breaker.value) == ("cxone_webaction", 3, 1, "closed")
+
+
+ERRORS = [
+    error
+    for error in vars(aiohttp.client_exceptions).values()
+    if isinstance(error, type) and issubclass(error, aiohttp.ClientError)
+]
+
+
+@pytest.mark.parametrize("error", [*ERRORS, TimeoutError, OSError, ConnectionResetError, ValueError])
+def test_every_failure_of_the_http_client_becomes_one_of_ours(error: type[Exception]) -> None:
+    made = error.__new__(error)
+
+    mapped = exchange.as_upstream_error(made, elapsed_us=5)
+
+    assert isinstance(mapped, Unreachable | OutcomeUnknown | NotConfigured)
+    assert mapped.detail and "://" not in mapped.detail
