@@ -14,8 +14,10 @@ RUN pip install --only-binary :all: -r requirements.txt
 
 COPY . .
 
-# Python is compiled and static files are gathered once, here. Settings must be complete for that; these serve no one.
-RUN python -m compileall -q manage.py quota_platform tenants limiter dashboard \
+# Static files are gathered into a directory that has to be there first (see settings.py). Settings must be complete for
+# that; these serve no one.
+RUN mkdir staticfiles \
+    && python -m compileall -q manage.py quota_platform tenants limiter dashboard \
     && SECRET_KEY=only-for-collecting-static-files-at-build \
        SECRETS_KEYS=MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA= \
        DATABASE_URL=sqlite:///:memory: \

@@ -28,7 +28,6 @@ _SECRETS: dict[str, Callable[[], str]] = {
 _KNOWN_WARNINGS = (
     "ignore:You're running the worker with superuser privileges",  # true in many a container, and harmless here
     "ignore:StreamingHttpResponse must consume",  # the same small files, read inline
-    "ignore:No directory at",  # static files are served from the packages; nothing was collected
 )
 SETUP_ONLY = frozenset({"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SANDBOX_CLIENT_SECRET"})
 """What the platform's own processes never need to know."""
