@@ -8,21 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 
 from limiter import sentences
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
 
-_COMPARED = (
-    "name",
-    "algorithm",
-    "quota",
-    "window_seconds",
-    "burst",
-    "lease_seconds",
-    "counted_per",
-    "adaptive",
-)
+_UNCOMPARED = {"id", "policy", "version"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +79,11 @@ def limits_by_version(policy_id: int, versions: Iterable[int]) -> dict[int, list
     return found
 
 
+def policy_differences(old: QuotaPolicy, new: QuotaPolicy) -> list[Difference]:
+    """What the policies' own fields say differently."""
+    return _changed_fields(old, new)
+
+
 def limit_differences(old: Iterable[QuotaLimit], new: Iterable[QuotaLimit]) -> list[Difference]:
     """What two versions' limits say differently, one entry for each field that changed."""
     before = {line.pk: line for line in old}
@@ -98,28 +95,27 @@ def limit_differences(old: Iterable[QuotaLimit], new: Iterable[QuotaLimit]) -> l
         elif pk not in before:
             differences.append(Difference(f"Limit {after[pk].name}", "", sentences.brief(after[pk])))
         else:
-            differences += _changed_fields(before[pk], after[pk])
+            differences += _changed_fields(before[pk], after[pk], of=f"Limit {before[pk].name}: ")
     return differences
 
 
-def _changed_fields(old: QuotaLimit, new: QuotaLimit) -> list[Difference]:
+def _changed_fields(old: Model, new: Model, *, of: str = "") -> list[Difference]:
+    fields = [field for field in old._meta.concrete_fields if field.name not in _UNCOMPARED]
     return [
-        Difference(f"Limit {old.name}: {_label(field)}", _shown(old, field), _shown(new, field))
-        for field in _COMPARED
-        if getattr(old, field) != getattr(new, field)
+        Difference(f"{of}{field.verbose_name}", _shown(old, field.name), _shown(new, field.name))
+        for field in fields
+        if getattr(old, field.name) != getattr(new, field.name)
     ]
 
 
-def _label(field: str) -> str:
-    return str(QuotaLimit._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
-
-
-def _shown(line: QuotaLimit, field: str) -> str:
-    display = getattr(line, f"get_{field}_display", None)
-    value = display() if display else getattr(line, field)
+def _shown(row: Model, field: str) -> str:
+    display = getattr(row, f"get_{field}_display", None)
+    value = display() if display else getattr(row, field)
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @transaction.atomic

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -77,8 +79,26 @@ class Assignment(Published):
             raise ValidationError(errors)
 
 
+class OverrideQuerySet(models.QuerySet["Override"]):
+    """Overrides, by where they stand in time."""
+
+    def in_state(self, state: str, *, now: datetime) -> OverrideQuerySet:
+        """Those that are planned, active or ended at ``now``; an override is active until just before its end."""
+        match state:
+            case Override.State.PLANNED:
+                return self.filter(starts_at__gt=now)
+            case Override.State.ENDED:
+                return self.filter(starts_at__lte=now, ends_at__lte=now)
+        return self.filter(starts_at__lte=now, ends_at__gt=now)
+
+
 class Override(Published):
     """A temporary change for a tenant or one of its actions, with a reason and an end."""
+
+    class State(models.TextChoices):
+        PLANNED = "planned", "planned"
+        ACTIVE = "active", "active"
+        ENDED = "ended", "ended"
 
     class Effect(models.TextChoices):
         FACTOR = "factor", "multiply the limit"
@@ -106,6 +126,7 @@ class Override(Published):
     created_by = models.CharField(max_length=150, blank=True, editable=False)
 
     history = HistoricalRecords()
+    objects = OverrideQuerySet.as_manager()
 
     class Meta:
         ordering = ["-starts_at"]
@@ -126,6 +147,12 @@ class Override(Published):
 
     def __str__(self) -> str:
         return f"{self.get_effect_display()} for {self.action or self.tenant} until {self.ends_at:%Y-%m-%d %H:%M}"
+
+    def state_at(self, now: datetime) -> Override.State:
+        """Planned, active or ended."""
+        if self.starts_at > now:
+            return self.State.PLANNED
+        return self.State.ACTIVE if self.ends_at > now else self.State.ENDED
 
     def clean(self) -> None:
         errors: dict[str, str] = {}

@@ -1,0 +1,8 @@
+"""The admin's pages for policies, assignments, overrides and the record of refusals."""
+
+from limiter.admin.assignment import AssignmentAdmin
+from limiter.admin.event import ThrottleEventAdmin
+from limiter.admin.override import OverrideAdmin
+from limiter.admin.policy import QuotaPolicyAdmin
+
+__all__ = ["AssignmentAdmin", "OverrideAdmin", "QuotaPolicyAdmin", "ThrottleEventAdmin"]

@@ -1,0 +1,58 @@
+"""Assignments: which policy everyone, a tenant or an action has, and who wins."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.forms import Script
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from limiter import sentences
+from limiter.models import Assignment
+from tenants.admin.recorded import RecordedAdmin
+
+WHO_WINS = (
+    "A call takes the limits of the default policy, then those of its tenant's policy, then those of its action's. "
+    "A limit with the name of an earlier one takes its place; a limit with a new name is added. All that remain must "
+    "pass. The narrowest policy also says how limits follow latency and what happens when something fails. "
+    "Everyone, a tenant and an action each have one policy at most."
+)
+
+
+class AssignmentForm(forms.ModelForm):
+    """The target says which of tenant and action to choose."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "target" in self.fields:
+            applies = {"default": [], "tenant": ["tenant"], "action": ["action"]}
+            self.fields["target"].widget.attrs["data-applies"] = json.dumps(applies)
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(RecordedAdmin):
+    """One line for each policy that somebody has."""
+
+    form = AssignmentForm
+    list_display = ("__str__", "policy", "for_whom")
+    list_select_related = ("policy", "tenant", "action__tenant")
+    list_filter = (
+        "target",
+        ("policy", AutocompleteSelectFilter),
+        ("tenant", AutocompleteSelectFilter),
+    )
+    search_fields = ("policy__name", "tenant__tenant_id", "action__action_id", "action__tenant__tenant_id")
+    search_help_text = "Policy, tenant ID or action ID"
+    autocomplete_fields = ("policy", "tenant", "action")
+    fieldsets = ((None, {"fields": ("policy", "target", "tenant", "action"), "description": WHO_WINS}),)
+
+    class Media:
+        js = (Script("tenants/applies.js", type="module"),)
+
+    @display(description="for")
+    def for_whom(self, obj: Assignment) -> str:
+        return sentences.assignment(obj)

@@ -1,0 +1,107 @@
+"""The lines of a policy as part of its form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest
+from unfold.admin import StackedInline
+
+from limiter.core.types import Algorithm
+from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.policies import PolicyInvalid, compile_policy
+
+_WINDOWED = ["window_seconds"]
+APPLIES = {
+    Algorithm.SLIDING_LOG: _WINDOWED,
+    Algorithm.SLIDING_COUNTER: _WINDOWED,
+    Algorithm.TOKEN_BUCKET: [*_WINDOWED, "burst"],
+    Algorithm.CONCURRENCY: ["lease_seconds"],
+}
+"""Which of the fields that depend on the algorithm it uses."""
+
+
+class LimitForm(forms.ModelForm):
+    """One limit; the algorithm says which of the numbers apply."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "algorithm" in self.fields:
+            self.fields["algorithm"].widget.attrs["data-applies"] = json.dumps(APPLIES)
+        if "lease_seconds" in self.fields:
+            # It has to have a value, also where it is not used.
+            self.fields["lease_seconds"].widget.attrs["data-keep"] = ""
+        if "window_seconds" in self.fields:
+            self.fields["window_seconds"].help_text = "60 is a minute, 3600 an hour, 86400 a day."
+
+
+class LimitFormSet(BaseInlineFormSet):
+    """All limits of one policy: their names differ, and together they compile."""
+
+    def validate_unique(self) -> None:
+        """Say at the name itself that it is taken; Django would say it above the form, naming no field."""
+        taken: set[str] = set()
+        for form in self._kept():
+            name = form.cleaned_data.get("name", "")
+            if name and name in taken:
+                form.add_error("name", "Another limit of this policy has this name; give each a name of its own.")
+            taken.add(name)
+
+    def clean(self) -> None:
+        super().clean()
+        forms_kept = self._kept()
+        if any(form.errors for form in self.forms):
+            return
+        try:
+            compile_policy(self.instance, [form.instance for form in forms_kept])
+        except PolicyInvalid as error:
+            self._place(error, forms_kept)
+
+    def _kept(self) -> list[forms.ModelForm]:
+        """The forms whose limits will be there after saving, as far as they could be read."""
+        return [
+            form
+            for form in self.forms
+            if hasattr(form, "cleaned_data")
+            and (form.instance.pk or form.has_changed())
+            and not form.cleaned_data.get("DELETE")
+        ]
+
+    @staticmethod
+    def _place(error: PolicyInvalid, kept: list[forms.ModelForm]) -> None:
+        """Show what the compiler refuses at the field it names, or above the limits when it names none of theirs."""
+        for form in kept:
+            if error.limit is not None and form.instance.name == error.limit and error.field in form.fields:
+                form.add_error(error.field, error.remedy)
+                return
+        raise ValidationError(str(error))
+
+
+class LimitInline(StackedInline):
+    """Limits below the policy's own fields."""
+
+    model = QuotaLimit
+    form = LimitForm
+    formset = LimitFormSet
+    extra = 0
+    verbose_name = "limit"
+    verbose_name_plural = "Limits"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("name", "algorithm", "counted_per", "adaptive"),
+                    ("quota", "window_seconds", "burst", "lease_seconds"),
+                )
+            },
+        ),
+    )
+
+    def get_extra(self, request: HttpRequest, obj: QuotaPolicy | None = None, **kwargs: Any) -> int:
+        """A new policy starts with one empty limit."""
+        return 1 if obj is None else 0

@@ -1,0 +1,176 @@
+"""Policies: what they say above the fields that say it, whom they reach, and what they said before."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.forms import Script
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from limiter import sentences
+from limiter.admin.limit import LimitInline
+from limiter.admin.policy_history import PolicyHistoryPages
+from limiter.admin.policy_preview import preview
+from limiter.advice import advice
+from limiter.models import QuotaPolicy
+from limiter.models.version import one_version
+from limiter.reach import FIRST, reach
+from tenants.admin.recorded import RecordedAdmin
+
+_ADAPTIVE = (
+    "adaptive_scope",
+    "latency_threshold_ms",
+    "sensitivity",
+    "min_multiplier",
+    "max_multiplier",
+    "sample_size",
+    "min_samples",
+    "sample_max_age_seconds",
+)
+
+
+class PolicyForm(forms.ModelForm):
+    """The policy's own fields, why they change, and the version they were read at."""
+
+    change_reason = forms.CharField(
+        label="Reason for this change",
+        required=False,
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Kept in the history, e.g. a ticket number.",
+    )
+    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["seen_version"].initial = self.instance.version if self.instance.pk else None
+        if "adaptive" in self.fields:
+            self.fields["adaptive"].widget.attrs["data-applies"] = json.dumps({"true": _ADAPTIVE})
+        for field in _ADAPTIVE:
+            if field in self.fields:
+                self.fields[field].widget.attrs["data-keep"] = ""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        seen = cleaned.get("seen_version")
+        if self.instance.pk and seen is not None and seen != self.instance.version:
+            latest = QuotaPolicy.history.filter(id=self.instance.pk).select_related("history_user").latest("history_id")
+            self.add_error(
+                None,
+                f"Meanwhile {latest.history_user or 'somebody'} saved version {self.instance.version} of this policy. "
+                "Nothing was saved: open the policy again in another tab, compare, and repeat your change there.",
+            )
+        return cleaned
+
+    def says_something(self) -> bool:
+        """Whether the policy's own fields were changed."""
+        return bool(set(self.changed_data) - {"change_reason", "seen_version"})
+
+
+@admin.register(QuotaPolicy)
+class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
+    """A save of the form is one edit: one transaction, one version, one reason."""
+
+    form = PolicyForm
+    change_form_template = "limiter/policy_form.html"
+    list_display = ("name", "says", "state", "assigned", "version")
+    list_filter = ("mode", "adaptive", "store_failure")
+    search_fields = ("name", "description", "limits__name")
+    search_help_text = "Name, description or the name of a limit"
+    inlines = (LimitInline,)
+    readonly_fields = ("version",)
+    compressed_fields = False
+    fieldsets = (
+        (None, {"fields": (("name", "mode"), "description")}),
+        (
+            "Adaptive throttling",
+            {
+                "fields": (
+                    "adaptive",
+                    ("adaptive_scope", "latency_threshold_ms", "sensitivity", "sample_max_age_seconds"),
+                    ("min_multiplier", "max_multiplier", "sample_size", "min_samples"),
+                ),
+                "description": "The limit in force is the limit times the multiplier, rounded down, at least 1. Up to "
+                "the threshold the multiplier is the largest one; above it, it falls by the sensitivity for each "
+                "threshold that the p95 lies higher, and never below the smallest one.",
+            },
+        ),
+        ("When something fails", {"fields": (("store_failure", "reduced_status"),)}),
+        ("This change", {"fields": ("change_reason", "seen_version", "version")}),
+    )
+
+    class Media:
+        js = (Script("tenants/applies.js", type="module"), Script("limiter/policy_preview.js", type="module"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[QuotaPolicy]:
+        rows: QuerySet[QuotaPolicy] = super().get_queryset(request)
+        if request.resolver_match and request.resolver_match.url_name == "limiter_quotapolicy_changelist":
+            rows = rows.prefetch_related("limits").annotate(assigned_to=Count("assignments"))
+        return rows
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> QuotaPolicy | None:
+        """Whoever saves has the policy to themselves until they are done, so that no edit is lost."""
+        row: QuotaPolicy | None = super().get_object(request, object_id, from_field)
+        if row is not None and request.method == "POST":
+            return QuotaPolicy.objects.locked(row.pk)
+        return row
+
+    @display(description="says")
+    def says(self, obj: QuotaPolicy) -> str:
+        return sentences.briefly(obj.limits.all())
+
+    @display(description="mode", ordering="mode", label={"enforcing": "success", "shadow": "info"})
+    def state(self, obj: QuotaPolicy) -> str:
+        return "shadow" if obj.mode == QuotaPolicy.Mode.SHADOW else "enforcing"
+
+    @display(description="assigned to", ordering="assigned_to")
+    def assigned(self, obj: QuotaPolicy) -> int:
+        return obj.assigned_to  # type: ignore[attr-defined, no-any-return]
+
+    # The form.
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.preview_view)
+        return [path("preview/", view, name="limiter_quotapolicy_preview"), *super().get_urls()]
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """What the form, as typed so far, says; nothing is saved."""
+        return preview(self, request)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        with one_version(request.POST.get("change_reason", "").strip()[:100]):
+            response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
+        return response
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        policy = kwargs.get("obj")
+        lines = list(policy.limits.all()) if policy else []
+        shown = policy or QuotaPolicy()
+        context.update(
+            sentences=sentences.policy(shown, lines),
+            advice=advice(shown, lines),
+            reach=reach(policy) if policy else None,
+            first=FIRST,
+            preview_url=reverse("admin:limiter_quotapolicy_preview"),
+        )
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
+    def save_model(self, request: HttpRequest, obj: QuotaPolicy, form: PolicyForm, change: bool) -> None:
+        """An edit of limits alone raises the version by itself; one of nothing leaves it."""
+        if not change or form.says_something():
+            super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        for said in advice(form.instance, form.instance.limits.all()):
+            self.message_user(request, said, messages.WARNING)

@@ -1,0 +1,68 @@
+"""Actions: what a tenant may invoke, and only the fields that their kind uses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.forms import Script
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from tenants import presets
+from tenants.admin.json_field import JSON_FIELDS, EmptyMeansDefault
+from tenants.admin.recorded import RecordedAdmin
+from tenants.models import Action
+
+APPLIES = {key: sorted(kind.fields) for key, kind in presets.KINDS.items()}
+"""The fields that only some kinds use, by kind."""
+
+
+class ActionForm(EmptyMeansDefault):
+    """The kind says which fields say what to call."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            self.fields["kind"].widget.attrs["data-applies"] = json.dumps(APPLIES)
+
+
+@admin.register(Action)
+class ActionAdmin(RecordedAdmin):
+    """A named call of one tenant."""
+
+    form = ActionForm
+    formfield_overrides: ClassVar = JSON_FIELDS
+    list_display = ("action_id", "tenant", "kind", "state", "cost", "timeout_ms", "idempotent", "description")
+    list_select_related = ("tenant",)
+    list_filter = (("tenant", AutocompleteSelectFilter), "kind", "enabled", "idempotent")
+    search_fields = ("action_id", "tenant__tenant_id", "description")
+    search_help_text = "Action ID, tenant ID or description"
+    autocomplete_fields = ("tenant",)
+    fieldsets = (
+        (None, {"fields": (("tenant", "action_id"), ("kind", "enabled"), "description")}),
+        (
+            "What it calls",
+            {
+                "fields": (
+                    "method",
+                    "path_template",
+                    ("skill_id", "script_id"),
+                    "script_path",
+                    "point_of_contact",
+                    "param_map",
+                    "query_template",
+                    "success_statuses",
+                )
+            },
+        ),
+        ("What it takes", {"fields": (("cost", "timeout_ms"), "idempotent")}),
+    )
+
+    class Media:
+        js = (Script("tenants/applies.js", type="module"),)
+
+    @display(description="state", ordering="enabled", label={"on": "success", "off": "danger"})
+    def state(self, obj: Action) -> str:
+        return "on" if obj.enabled else "off"

@@ -1,0 +1,205 @@
+"""API keys: made and shown once, listed by prefix, revoked after a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import action, display
+
+from tenants.admin.recorded import RecordedAdmin
+from tenants.models import ApiKey
+
+
+class ApiKeyForm(forms.ModelForm):
+    """A key belongs to one tenant, or is a platform key that acts for those it lists."""
+
+    def clean_expires_at(self) -> Any:
+        expires_at = self.cleaned_data["expires_at"]
+        if expires_at and "expires_at" in self.changed_data and expires_at <= timezone.now():
+            raise forms.ValidationError("This moment has passed; revoke the key instead.")
+        return expires_at
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        tenant = cleaned.get("tenant") or self.instance.tenant
+        if "acts_for" not in self.fields or self.errors.keys() & {"acts_for", "tenant"}:
+            return cleaned
+        if tenant and cleaned.get("acts_for"):
+            self.add_error("acts_for", "A tenant's key acts for that tenant only; leave this empty.")
+        if not tenant and not cleaned.get("acts_for"):
+            self.add_error("acts_for", "Choose a tenant above, or the tenants that this platform key may act for.")
+        return cleaned
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Which keys still open the door."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("active", "active"), ("expired", "expired"), ("revoked", "revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        expired = Q(expires_at__isnull=False, expires_at__lte=timezone.now())
+        match self.value():
+            case "active":
+                return queryset.filter(revoked_at=None).exclude(expired)
+            case "expired":
+                return queryset.filter(expired, revoked_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+        return queryset
+
+
+class ScopeFilter(admin.SimpleListFilter):
+    """Tenants' own keys or platform keys."""
+
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("tenant", "a tenant's key"), ("platform", "platform key")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        if self.value() in ("tenant", "platform"):
+            return queryset.filter(tenant__isnull=self.value() == "platform")
+        return queryset
+
+
+def state_of(key: ApiKey) -> str:
+    """``active``, ``expired`` or ``revoked``: one word for lists."""
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else "active"
+
+
+STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(RecordedAdmin):
+    """Keys are made by :meth:`ApiKeyQuerySet.issue` only; their token is in the one answer that made them."""
+
+    form = ApiKeyForm
+    list_display = ("name", "shown_prefix", "owner", "state", "expires_at", "created_at", "created_by")
+    list_select_related = ("tenant",)
+    list_filter = (StateFilter, ScopeFilter, ("tenant", AutocompleteSelectFilter))
+    search_fields = ("name", "prefix", "tenant__tenant_id")
+    search_help_text = "Name, prefix (the part between qk_ and the second underscore) or tenant ID"
+    autocomplete_fields = ("tenant", "acts_for")
+    actions = ("revoke_selected",)
+    actions_detail = ("revoke",)
+    actions_row = ("revoke",)
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("tenant", "acts_for", "name", "expires_at")
+        whose = ("acts_for",) if obj.is_platform else ("tenant",)
+        return (*whose, "name", "shown_prefix", "state", "expires_at", "created_at", "created_by", "revoked_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return ()
+        ended = ("name", "acts_for", "expires_at") if obj.revoked_at else ()
+        return ("tenant", "shown_prefix", "state", "created_at", "created_by", "revoked_at", *ended)
+
+    @display(description="prefix", ordering="prefix")
+    def shown_prefix(self, obj: ApiKey) -> str:
+        return f"qk_{obj.prefix}_…"
+
+    @display(description="belongs to", ordering="tenant__tenant_id")
+    def owner(self, obj: ApiKey) -> str:
+        return str(obj.tenant) if obj.tenant else "the platform"
+
+    @display(description="state", label=STATE_COLOURS)
+    def state(self, obj: ApiKey) -> str:
+        return state_of(obj)
+
+    # Making one.
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        one_button = {"title": "New API key", "show_save_and_continue": False, "show_save_and_add_another": False}
+        response: HttpResponse = super().add_view(request, form_url, {**one_button, **(extra_context or {})})
+        return response
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made, token = ApiKey.objects.issue(
+            name=obj.name,
+            tenant=obj.tenant,
+            expires_at=obj.expires_at,
+            created_by=request.user.get_username(),
+        )
+        obj.__dict__.update(made.__dict__)
+        # Lives as long as this request: shown in its response and kept nowhere.
+        request.issued_token = token  # type: ignore[attr-defined]
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """Show the token in this answer. A redirect would have to keep it somewhere in between."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Copy the new key now",
+            "opts": self.opts,
+            "key": obj,
+            "token": request.issued_token,  # type: ignore[attr-defined]
+            "next_url": self._page_of(obj),
+        }
+        response = TemplateResponse(request, "tenants/key_issued.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @staticmethod
+    def _page_of(key: ApiKey) -> str:
+        if key.tenant_id is not None:
+            return reverse("admin:tenants_tenant_change", args=[key.tenant_id])
+        return reverse("admin:tenants_apikey_changelist")
+
+    # Revoking some.
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revoke_view)
+        return [path("revoke/", view, name="tenants_apikey_revoke"), *super().get_urls()]
+
+    @action(description="Revoke…", permissions=["change"], icon="block", url_path="ask-revoke")
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:tenants_apikey_revoke')}?key={object_id}")
+
+    @admin.action(description="Revoke the selected keys…", permissions=["change"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
+        chosen = "&".join(f"key={key.pk}" for key in queryset)
+        return HttpResponseRedirect(f"{reverse('admin:tenants_apikey_revoke')}?{chosen}")
+
+    def revoke_view(self, request: HttpRequest) -> HttpResponse:
+        """GET asks, naming the keys; POST revokes them."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        chosen = [pk for pk in (request.POST or request.GET).getlist("key") if pk.isdecimal() and len(pk) < 19]
+        keys = list(self.get_queryset(request).select_related("tenant").filter(pk__in=chosen, revoked_at=None))
+        next_url = self._page_of(keys[0]) if len(keys) == 1 else reverse("admin:tenants_apikey_changelist")
+        if not keys:
+            self.message_user(request, "No key that is still in use was chosen.", messages.WARNING)
+            return HttpResponseRedirect(next_url)
+        if request.method != "POST":
+            context = {**self.admin_site.each_context(request), "title": "Revoke", "opts": self.opts, "keys": keys}
+            return TemplateResponse(request, "tenants/key_revoke.html", {**context, "next_url": next_url})
+        for key in keys:
+            key.revoke()
+            self.log_change(request, key, "Revoked.")
+        self.message_user(request, f"Revoked: {', '.join(map(str, keys))}.", messages.SUCCESS)
+        return HttpResponseRedirect(next_url)
+
+    def revert_disabled(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """Never: going back to an earlier record would open a revoked key again."""
+        return True

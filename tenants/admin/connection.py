@@ -1,0 +1,148 @@
+"""Connections: only the fields their preset uses, and secrets that go in and never come out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.db.models import Count, QuerySet
+from django.forms import Script
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from tenants import presets
+from tenants.admin.json_field import JSON_FIELDS, EmptyMeansDefault
+from tenants.admin.recorded import RecordedAdmin
+from tenants.models import Connection
+
+_SECRETS = ("client_secret", "access_key_secret")
+_IN_EVERY_PRESET = frozenset.intersection(*(preset.fields for preset in presets.PRESETS.values()))
+APPLIES = {key: sorted(preset.fields - _IN_EVERY_PRESET) for key, preset in presets.PRESETS.items()}
+"""The fields that only some presets use, by preset."""
+
+
+class SecretField(forms.CharField):
+    """A secret that can be typed and is never shown again, not even in a form that failed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = UnfoldAdminPasswordWidget({"autocomplete": "new-password", "data-keep": ""}, render_value=False)
+        super().__init__(required=False, strip=False, max_length=4096, widget=widget, **kwargs)
+
+
+class ConnectionForm(EmptyMeansDefault):
+    """A connection with its secrets write-only: blank leaves them as they are."""
+
+    client_secret = SecretField(label="New client secret")
+    access_key_secret = SecretField(label="New access key secret")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "preset" in self.fields:
+            self.fields["preset"].widget.attrs["data-applies"] = json.dumps(APPLIES)
+        for name in _SECRETS:
+            is_set = bool(getattr(self.instance, f"{name}_sealed"))
+            self.fields[name].help_text = (
+                "A secret is set. Type a new one to replace it; blank keeps it." if is_set else "No secret is set."
+            )
+
+    def save(self, commit: bool = True) -> Any:
+        given = [name for name in _SECRETS if self.cleaned_data.get(name)]
+        for name in given:
+            getattr(self.instance, f"set_{name}")(self.cleaned_data[name])
+        if given:
+            self.instance._change_reason = f"New {' and '.join(given).replace('_', ' ')}"
+        return super().save(commit)
+
+
+@admin.register(Connection)
+class ConnectionAdmin(RecordedAdmin):
+    """One upstream account and how it is reached."""
+
+    form = ConnectionForm
+    formfield_overrides: ClassVar = {**JSON_FIELDS, models.URLField: {"assume_scheme": "https"}}
+    list_display = ("name", "state", "preset", "base_url", "shown_secrets", "tenant_count")
+    list_filter = ("preset", "enabled", "is_sandbox")
+    search_fields = ("name", "base_url", "client_id", "access_key_id")
+    search_help_text = "Name, base URL, client ID or access key ID"
+    fieldsets = (
+        (None, {"fields": (("name", "preset"), ("enabled", "is_sandbox"))}),
+        (
+            "Where",
+            {
+                "fields": (
+                    "base_url",
+                    "token_url",
+                    "issuer_url",
+                    ("area", "api_version"),
+                    "cxone_tenant_id",
+                    "allowed_host_suffixes",
+                )
+            },
+        ),
+        (
+            "Credentials",
+            {
+                "fields": (
+                    ("grant_type", "token_body"),
+                    ("client_auth", "basic_urlencode"),
+                    ("client_id", "client_secret"),
+                    ("access_key_id", "access_key_secret"),
+                    ("scope", "token_refresh_skew_s"),
+                    "token_extra_params",
+                )
+            },
+        ),
+        (
+            "Patience",
+            {
+                "fields": (
+                    ("connect_timeout_s", "total_deadline_s"),
+                    ("max_retries", "max_response_bytes"),
+                    ("breaker_failure_percent", "breaker_min_calls"),
+                    ("breaker_window_s", "breaker_cooldown_s"),
+                )
+            },
+        ),
+        ("Repeated calls and the connection test", {"fields": (("dedupe", "dedupe_ttl_s"), "probe_path")}),
+    )
+
+    class Media:
+        js = (Script("tenants/applies.js", type="module"),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        rows: QuerySet[Connection] = super().get_queryset(request)
+        if request.resolver_match and request.resolver_match.url_name == "tenants_connection_changelist":
+            rows = rows.annotate(shared_by=Count("tenants"))
+        return rows
+
+    @method_decorator(sensitive_post_parameters(*_SECRETS))
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        return response
+
+    @method_decorator(sensitive_post_parameters(*_SECRETS))
+    def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().history_form_view(request, *args, **kwargs)
+
+    @display(description="state", ordering="enabled", label={"on": "success", "off": "danger", "sandbox": "info"})
+    def state(self, obj: Connection) -> str:
+        if not obj.enabled:
+            return "off"
+        return "sandbox" if obj.is_sandbox else "on"
+
+    @display(description="secrets")
+    def shown_secrets(self, obj: Connection) -> str:
+        """Whether the secrets that the preset uses are there, never what they are."""
+        used = [name for name in _SECRETS if name in presets.PRESETS[obj.preset].fields]
+        missing = [name.replace("_", " ") for name in used if not getattr(obj, f"{name}_sealed")]
+        return f"no {', no '.join(missing)}" if missing else "set"
+
+    @display(description="tenants", ordering="shared_by")
+    def tenant_count(self, obj: Connection) -> int:
+        return obj.shared_by  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,64 @@
+"""Panels and pages that the apps above put on this app's admin pages, without this app knowing them.
+
+``tenants`` may not import ``limiter``; what only the limiter knows (the limits in force, whether a connection answers)
+it registers here, as ``limiter.admin`` is imported after ``tenants.admin``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+
+Context = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A template shown below a form. ``fill`` gives its context, or None to leave the panel out."""
+
+    template: str
+    fill: Callable[[HttpRequest, Any], Context | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A view at ``<object>/<path>/``, named ``admin:<app>_<model>_<name>``.
+
+    ``answer`` is called with the request and the object, after the permission to ``view`` or ``change`` it was checked.
+    """
+
+    path: str
+    name: str
+    permission: str
+    answer: Callable[[HttpRequest, Any], HttpResponse]
+
+
+_panels: dict[type[Model], list[Panel]] = {}
+_pages: dict[type[Model], list[Page]] = {}
+
+
+def add_panel(model: type[Model], panel: Panel) -> None:
+    """Show this panel on the model's change form from now on; later ones stand below earlier ones."""
+    _panels.setdefault(model, []).append(panel)
+
+
+def add_page(model: type[Model], page: Page) -> None:
+    """Serve this page for the model's objects. Call it while the admin modules are imported: URLs are made once."""
+    _pages.setdefault(model, []).append(page)
+
+
+def panels_of(model: type[Model], request: HttpRequest, row: Model) -> list[Context]:
+    """The panels to show for one object, each with its template under ``template``."""
+    filled = ((panel, panel.fill(request, row)) for panel in _panels.get(model, []))
+    return [
+        {**context, "template": panel.template, "original": row} for panel, context in filled if context is not None
+    ]
+
+
+def pages_of(model: type[Model]) -> list[Page]:
+    """The pages that were added for the model."""
+    return list(_pages.get(model, []))

@@ -1,0 +1,252 @@
+"""Every admin page opens, costs a constant number of queries, and opens only for those who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection as database
+from django.db.models import Model
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy, ThrottleEvent
+from limiter.models.version import one_version
+from tenants.models import Action, ApiKey, Connection, Tenant
+
+pytestmark = pytest.mark.django_db
+PAGES = ("changelist", "add", "change", "history", "delete")
+
+
+def make_connection(i: int) -> Connection:
+    row = Connection(name=f"unit-{i}", is_sandbox=True, base_url="http://127.0.0.1:8801", client_id="demo")
+    row.set_client_secret("canary-client-secret")
+    row.save()
+    return row
+
+
+def make_tenant(i: int) -> Tenant:
+    return Tenant.objects.create(tenant_id=f"tenant-{i}", name=f"Tenant {i}", connection=make_connection(i))
+
+
+def make_action(i: int) -> Action:
+    return Action.objects.create(tenant=make_tenant(i), action_id=f"action-{i}")
+
+
+def make_key(i: int) -> ApiKey:
+    return ApiKey.objects.issue(name=f"Key {i}", tenant=make_tenant(i))[0]
+
+
+def make_policy(i: int) -> QuotaPolicy:
+    with one_version("first"):
+        policy = QuotaPolicy.objects.create(name=f"Policy {i}")
+        for name in ("minute", "day"):
+            QuotaLimit.objects.create(policy=policy, name=name, quota=100, window_seconds=60)
+    return policy
+
+
+def make_assignment(i: int) -> Assignment:
+    return Assignment.objects.create(policy=make_policy(i), target="action", action=make_action(i))
+
+
+def make_override(i: int) -> Override:
+    action, now = make_action(i), timezone.now()
+    return Override.objects.create(
+        tenant=action.tenant, action=action, effect="shadow", ends_at=now + timedelta(hours=i + 1), reason="test"
+    )
+
+
+def make_event(i: int) -> ThrottleEvent:
+    return ThrottleEvent.objects.create(
+        stream_id=f"1-{i}",
+        at=timezone.now(),
+        tenant_id="acme",
+        action_id="lookupOrder",
+        key_prefix="abc",
+        request_id=f"request-{i}",
+        decision_id=f"decision-{i}",
+        policy_name="Base",
+        policy_version=1,
+        limit_name="minute",
+        used=100,
+        quota=100,
+        effective_limit=62,
+        multiplier=0.62,
+        cost=1,
+        retry_after_ms=1200.0,
+    )
+
+
+def make_user(i: int) -> User:
+    return User.objects.create_user(f"user-{i}")
+
+
+def make_group(i: int) -> Group:
+    return Group.objects.create(name=f"group-{i}")
+
+
+MAKERS: dict[type[Model], Callable[[int], Model]] = {
+    Connection: make_connection,
+    Tenant: make_tenant,
+    Action: make_action,
+    ApiKey: make_key,
+    QuotaPolicy: make_policy,
+    Assignment: make_assignment,
+    Override: make_override,
+    ThrottleEvent: make_event,
+    User: make_user,
+    Group: make_group,
+}
+"""One way to make a row of every model that has admin pages; a model that is added to the admin is added here."""
+
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+named = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+
+
+def url_of(model: type[Model], page: str, row: Model | None = None) -> str:
+    args = [row.pk] if row is not None and page not in ("changelist", "add") else []
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def staff(*permissions: str) -> Client:
+    """Somebody who may sign in to the admin and has these permissions only."""
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def root(db: None) -> Client:
+    """Somebody who may do everything."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password=None))
+    return client
+
+
+@pytest.mark.parametrize("page", PAGES)
+@named
+def test_every_page_opens(model: type[Model], page: str, root: Client) -> None:
+    row = MAKERS[model](0)
+    answer = root.get(url_of(model, page, row))
+    if model is ThrottleEvent and page in ("add", "delete"):
+        assert answer.status_code == 403
+    else:
+        assert answer.status_code == 200
+        assert b"canary" not in answer.content
+
+
+@named
+def test_the_queries_of_a_list_do_not_grow_with_its_rows(model: type[Model], root: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(
+            database,
+        ) as captured:
+            assert root.get(url_of(model, "changelist")).status_code == 200
+        return len(captured)
+
+    for i in range(3):
+        MAKERS[model](i)
+    queries()  # content types and permissions are cached on first use
+    few = queries()
+    for i in range(3, 30):
+        MAKERS[model](i)
+    assert queries() == few
+
+
+@named
+def test_whoever_is_not_signed_in_is_sent_to_sign_in(model: type[Model]) -> None:
+    row = MAKERS[model](0)
+    for page in PAGES:
+        answer = Client().get(url_of(model, page, row))
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(reverse("admin:login"))
+
+
+@named
+def test_staff_without_permission_see_nothing(model: type[Model]) -> None:
+    row, client = MAKERS[model](0), staff()
+    assert {client.get(url_of(model, page, row)).status_code for page in PAGES} == {403}
+
+
+def test_the_first_page_offers_a_stranger_no_list() -> None:
+    page = staff().get(reverse("admin:index"))
+    assert page.status_code == 200
+    offered = [model._meta.label for model in MODELS if url_of(model, "changelist").encode() in page.content]
+    assert offered == []
+
+
+def test_the_first_page_offers_each_person_what_they_may_see() -> None:
+    page = staff("view_override").get(reverse("admin:index"))
+    assert url_of(Override, "changelist").encode() in page.content
+    assert url_of(QuotaPolicy, "changelist").encode() not in page.content
+
+
+@named
+def test_whoever_may_only_look_cannot_change_delete_or_go_back(model: type[Model]) -> None:
+    row = MAKERS[model](0)
+    client = staff(f"view_{model._meta.model_name}")
+    assert client.get(url_of(model, "change", row)).status_code == 200
+    assert client.post(url_of(model, "change", row), {}).status_code == 403
+    assert client.post(url_of(model, "delete", row), {"post": "yes"}).status_code == 403
+    if hasattr(model, "history"):
+        moment = model.history.latest()
+        info = f"admin:{model._meta.app_label}_{model._meta.model_name}_simple_history"
+        assert client.get(reverse(info, args=[row.pk, moment.pk])).status_code == 200
+        assert client.post(reverse(info, args=[row.pk, moment.pk]), {}).status_code == 403
+    assert model._default_manager.filter(pk=row.pk).exists()
+
+
+BAD_IDS = ("abc", "0x1", "9" * 40, "-1", "%00", "1%2F2")
+BAD_QUERIES = (
+    "?q=%00",
+    "?o=99.99",
+    "?p=99999999999999999999",
+    "?nonsense=1",
+    "?state=nonsense",
+    "?tenant__id__exact=x",
+)
+
+
+@named
+def test_an_id_that_is_no_id_is_not_an_error(model: type[Model], root: Client) -> None:
+    changelist = url_of(model, "changelist")
+    tails = ("{}/change/", "{}/history/", "{}/delete/", "1/history/{}/", "{}/history/1/")
+    answers = {root.get(changelist + tail.format(bad)).status_code for tail in tails for bad in BAD_IDS}
+    assert answers <= {302, 403, 404}
+
+
+@named
+def test_a_query_that_makes_no_sense_is_not_an_error(model: type[Model], root: Client) -> None:
+    changelist = url_of(model, "changelist")
+    assert {root.get(changelist + query).status_code for query in BAD_QUERIES} <= {200, 302}
+
+
+def searched(model: type[Model], text: str, client: Client) -> Any:
+    return client.get(url_of(model, "changelist"), {"q": text}).context["cl"].result_count
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (Connection, "unit-1"),
+        (Tenant, "tenant-1"),
+        (Action, "action-1"),
+        (ApiKey, "tenant-1"),
+        (QuotaPolicy, "Policy 1"),
+        (Assignment, "action-1"),
+        (Override, "action-1"),
+        (ThrottleEvent, "decision-1"),
+    ],
+)
+def test_search_finds_the_one_meant(model: type[Model], text: str, root: Client) -> None:
+    for i in range(3):
+        MAKERS[model](i)
+    assert searched(model, text, root) == 1
