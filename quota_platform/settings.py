@@ -9,6 +9,7 @@ import dj_database_url
 import django_stubs_ext
 
 from quota_platform import env as _env
+from quota_platform import unfold as _unfold
 
 django_stubs_ext.monkeypatch()
 
@@ -132,9 +133,11 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 LOGIN_URL = "admin:login"
+UNFOLD = _unfold.UNFOLD
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "quota_platform.formats"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
