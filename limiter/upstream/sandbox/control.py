@@ -13,7 +13,7 @@ from limiter.upstream.sandbox import dispatch
 from limiter.upstream.sandbox.answers import Answer, empty, reply
 from limiter.upstream.sandbox.endpoints import ENDPOINTS, GROUPS
 from limiter.upstream.sandbox.fields import ControlError, Fields
-from limiter.upstream.sandbox.scripts import script_answer
+from limiter.upstream.sandbox.scripted import script_answer
 from limiter.upstream.sandbox.state import State
 
 PREFIX = "/__sim__"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def openid_configuration(state: State, entry: Entry) -> Answer:
     """``GET /.well-known/openid-configuration``."""
-    base = state.base_url
+    base = state.address_used(entry)
     return reply(
         {
             "issuer": base,
@@ -42,7 +42,7 @@ def cxone_configuration(state: State, entry: Entry) -> Answer:
     unit = state.accounts.units().get(wanted)
     if unit is None:
         return api_error(404, error="not_found", description="No such tenantId.")
-    base = state.base_url
+    base = state.address_used(entry)
     return reply(
         {
             "private": False,

@@ -50,7 +50,7 @@ def skills(state: State, entry: Entry) -> Answer:
         return api_error(400, error="invalid_parameter", description="top is 1 to 100, skip is 0 or more.")
     start, size = int(skip), int(top)
     rows = [{"skillId": 1000 + n, "skillName": f"Skill {n}"} for n in range(start, min(start + size, SKILLS))]
-    here = f"{state.base_url}{entry.path}"
+    here = f"{state.address_used(entry)}{entry.path}"
     links = {"self": f"{here}?skip={start}&top={size}", "next": None, "previous": None}
     if start + size < SKILLS:
         links["next"] = f"{here}?skip={start + size}&top={size}"

@@ -66,7 +66,8 @@ async def serving(state: State, *, host: str, port: int) -> AsyncIterator[Runnin
     listener = state.listener = Listener(server, host=host, port=port)
     try:
         await listener.open()
-        state.base_url = state.tokens.issuer = f"http://{host}:{listener.port}"
+        name = f"[{host}]" if ":" in host else host
+        state.base_url = state.tokens.issuer = f"http://{name}:{listener.port}"
         yield Running(state.base_url, state, listener)
     finally:
         state.let_go()

@@ -107,9 +107,14 @@ class State:
         self._in_minute[client_id] += 1
         return self._in_minute[client_id]
 
+    def address_used(self, entry: Entry) -> str:
+        """The sandbox's address as this caller knows it, which behind 0.0.0.0 or a container is not our own."""
+        host = entry.headers.get("Host")
+        return f"http://{host}" if host else self.base_url
+
     def trap_url(self) -> str:
         """Where redirects lead: this server under another name, where a client that follows is seen."""
-        return self.base_url.replace("//127.0.0.1:", "//localhost:") + "/__sim__/trap"
+        return "http://localhost:" + self.base_url.rpartition(":")[2] + "/__sim__/trap"
 
     def trace_id(self, entry: Entry) -> str:
         """A UUID's shape without a UUID's price: this run's prefix and the call's number."""

@@ -156,6 +156,11 @@ async def test_discovery_leads_to_the_api(caller: Caller, sandbox: Running) -> N
     assert (unknown.status, unknown.json["error"]) == (404, "not_found")
 
 
+async def test_discovery_answers_with_the_address_it_was_asked_at(caller: Caller) -> None:
+    reply = await caller.send("GET", "/.well-known/openid-configuration", headers={"Host": "sandbox:8801"})
+    assert reply.json["token_endpoint"] == "http://sandbox:8801/auth/token"
+
+
 async def test_a_second_unit_has_an_address_where_only_its_own_tokens_are_good(
     signed_in: Caller, sandbox: Running
 ) -> None:
