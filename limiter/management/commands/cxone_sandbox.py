@@ -30,7 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="makes latencies and rates repeatable")
         parser.add_argument("--profile", choices=sorted(PROFILES), default="fast", help="latency of invocations")
         parser.add_argument("--token-profile", choices=sorted(PROFILES), default="token", help="latency of tokens")
-        parser.add_argument("--log-size", type=int, default=5000, help="entries the request log keeps")
+        parser.add_argument(
+            "--log-size", type=int, default=1000, help="entries the request log keeps; 0 for benchmarks"
+        )
         parser.add_argument("--client", action="append", default=[], metavar="[UNIT/]ID:SECRET")
         parser.add_argument("--access-key", action="append", default=[], metavar="[UNIT/]ID:SECRET")
 
