@@ -10,6 +10,8 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+_EMBEDDING = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+
 
 class HostRefused(ValueError):
     """The URL may not be used as an upstream; the message says why and what to do."""
@@ -18,13 +20,18 @@ class HostRefused(ValueError):
 def is_public(address: str) -> bool:
     """True for an address on the public internet. Private, loopback, link-local, shared, mapped: False."""
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        # ::ffff:10.0.0.1 and 64:ff9b::10.0.0.1 are IPv4 in disguise.
-        if ip.ipv4_mapped is not None:
-            return is_public(str(ip.ipv4_mapped))
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+    if isinstance(ip, ipaddress.IPv6Address) and (disguised := _ipv4_within(ip)) is not None:
+        return is_public(str(disguised))
     return ip.is_global and not ip.is_multicast
+
+
+def _ipv4_within(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a mapped (::ffff:), compatible (::), NAT64 (64:ff9b::) or 6to4 (2002:) one leads to."""
+    if ip.ipv4_mapped is not None or ip.sixtofour is not None:
+        return ip.ipv4_mapped or ip.sixtofour
+    if any(ip in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return None
 
 
 def is_literal(host: str) -> bool:

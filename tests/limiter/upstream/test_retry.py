@@ -1,0 +1,90 @@
+"""Retry-After in every spelling, full jitter, and the table of what may be repeated."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+
+from limiter.upstream.errors import BreakerOpen, NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
+from limiter.upstream.retry import Verdict, backoff_s, retry_after_s, verdict, verdict_on_error
+
+NOW = 1_700_000_000.0
+OVERLOAD = frozenset({429, 503})
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        (" 17 ", 17.0),
+        ("3600", 3600.0),
+        ("9" * 400, 999_999_999.0),
+        ("-1", None),
+        ("1.5", None),
+        ("+3", None),
+        ("٣", None),
+        ("soon", None),
+        (formatdate(NOW + 90, usegmt=True), 90.0),
+        (formatdate(NOW + 90), 90.0),
+        (formatdate(NOW - 90, usegmt=True), 0.0),
+        ("Tue, 31 Feb 2026 25:61:61 GMT", None),
+        ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_read_or_ignored(value: str | None, seconds: float | None) -> None:
+    assert retry_after_s(value, wall=NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("repeat", "chance", "wait"),
+    [(1, 1.0, 2.0), (2, 1.0, 6.0), (3, 1.0, 18.0), (9, 1.0, 60.0), (3, 0.5, 9.0), (3, 0, 0)],
+)
+def test_the_wait_is_a_part_of_one_that_grows_to_a_minute(repeat: int, chance: float, wait: float) -> None:
+    assert backoff_s(repeat, base_s=2, factor=3, chance=chance) == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "says_when", "idempotent", "expected"),
+    [
+        (200, False, True, Verdict.DONE),
+        (304, False, True, Verdict.DONE),
+        (400, True, True, Verdict.DONE),
+        (401, False, False, Verdict.RENEW_TOKEN),
+        (403, False, True, Verdict.DONE),
+        (429, False, False, Verdict.REPEAT),
+        (429, True, True, Verdict.REPEAT),
+        (503, False, False, Verdict.DONE),
+        (503, True, False, Verdict.REPEAT),
+        (503, False, True, Verdict.REPEAT),
+        (500, True, False, Verdict.DONE),
+        (500, False, True, Verdict.REPEAT),
+        (502, False, False, Verdict.DONE),
+        (504, False, True, Verdict.REPEAT),
+        (501, False, True, Verdict.DONE),
+    ],
+)
+def test_an_answer_is_judged_by_whether_the_call_may_have_run(
+    status: int, says_when: bool, idempotent: bool, expected: Verdict
+) -> None:
+    assert verdict(status, says_when=says_when, idempotent=idempotent, overload=OVERLOAD) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "once", "idempotent"),
+    [
+        (Unreachable("x"), Verdict.REPEAT, Verdict.REPEAT),
+        (OutcomeUnknown("x", timed_out=True), Verdict.DONE, Verdict.REPEAT),
+        (OutcomeUnknown("x"), Verdict.DONE, Verdict.REPEAT),
+        (NotConfigured("x"), Verdict.DONE, Verdict.DONE),
+        (BreakerOpen("x"), Verdict.DONE, Verdict.DONE),
+    ],
+)
+def test_an_error_is_judged_by_whether_the_call_may_have_run(
+    error: UpstreamError, once: Verdict, idempotent: Verdict
+) -> None:
+    assert verdict_on_error(error, idempotent=False) is once
+    assert verdict_on_error(error, idempotent=True) is idempotent
