@@ -59,7 +59,9 @@ class LimitFormSet(BaseInlineFormSet):
         try:
             compile_policy(self.instance, [form.instance for form in forms_kept])
         except PolicyInvalid as error:
-            self._place(error, forms_kept)
+            # What is wrong with the policy itself its own form says.
+            if error.limit is not None:
+                self._place(error, forms_kept)
 
     def _kept(self) -> list[forms.ModelForm]:
         """The forms whose limits will be there after saving, as far as they could be read."""
@@ -73,9 +75,9 @@ class LimitFormSet(BaseInlineFormSet):
 
     @staticmethod
     def _place(error: PolicyInvalid, kept: list[forms.ModelForm]) -> None:
-        """Show what the compiler refuses at the field it names, or above the limits when it names none of theirs."""
+        """Show what the compiler refuses at the field it names, or above the limits when they have no such field."""
         for form in kept:
-            if error.limit is not None and form.instance.name == error.limit and error.field in form.fields:
+            if form.instance.name == error.limit and error.field in form.fields:
                 form.add_error(error.field, error.remedy)
                 return
         raise ValidationError(str(error))

@@ -21,6 +21,7 @@ from limiter.admin.policy_preview import preview
 from limiter.advice import advice
 from limiter.models import QuotaPolicy
 from limiter.models.version import one_version
+from limiter.policies import PolicyInvalid, compile_policy
 from limiter.reach import FIRST, reach
 from tenants.admin.recorded import RecordedAdmin
 
@@ -68,6 +69,16 @@ class PolicyForm(forms.ModelForm):
                 "Nothing was saved: open the policy again in another tab, compare, and repeat your change there.",
             )
         return cleaned
+
+    def full_clean(self) -> None:
+        """Ask the compiler too: what it would refuse is refused here. The limits are asked with their own form set."""
+        super().full_clean()
+        if self.errors or not self.is_bound:
+            return
+        try:
+            compile_policy(self.instance, [])
+        except PolicyInvalid as error:
+            self.add_error(error.field if error.field in self.fields else None, error.remedy)
 
     def says_something(self) -> bool:
         """Whether the policy's own fields were changed."""

@@ -75,8 +75,19 @@ class Assignment(Published):
                 errors[field] = f"Leave this empty: the policy is for {self.get_target_display()}."
             elif not chosen and self.target == target:
                 errors[field] = f"Choose the {field}."
+        if not errors and (held := self._held_already()):
+            errors["target" if self.target == self.Target.DEFAULT else self.target] = held
         if errors:
             raise ValidationError(errors)
+
+    def _held_already(self) -> str:
+        """As the unique constraints say, but at the field to be changed, and which policy it is."""
+        rows = Assignment.objects.filter(target=self.target, tenant=self.tenant_id, action=self.action_id)
+        other = rows.exclude(pk=self.pk).select_related("policy").first()
+        if other is None:
+            return ""
+        whom = "Everyone" if self.target == self.Target.DEFAULT else f"This {self.target}"
+        return f"{whom} has a policy already ({other.policy}); change that assignment instead."
 
 
 class OverrideQuerySet(models.QuerySet["Override"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Max, Q
@@ -119,6 +120,16 @@ class QuotaPolicy(Published):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        # As the constraints say, but at the field that is to be changed.
+        errors: dict[str, str] = {}
+        if _both(self.min_multiplier, self.max_multiplier) and self.min_multiplier > self.max_multiplier:
+            errors["min_multiplier"] = "The smallest multiplier must not be above the largest."
+        if _both(self.min_samples, self.sample_size) and self.min_samples > self.sample_size:
+            errors["min_samples"] = "Ask for at most as many samples as are kept."
+        if errors:
+            raise ValidationError(errors)
+
     def save(self, **kwargs: Any) -> None:
         with transaction.atomic():
             if not self._state.adding:
@@ -138,3 +149,8 @@ class QuotaPolicy(Published):
         limits = self.limits.model.history.filter(policy_id=self.pk)
         recorded_limits = limits.aggregate(n=Max("policy_version"))["n"] or 0
         return int(max(recorded, recorded_limits)) + 1
+
+
+def _both(one: object, other: object) -> bool:
+    """Whether both were read; a field that could not be has an error of its own."""
+    return one is not None and other is not None

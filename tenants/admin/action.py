@@ -6,7 +6,9 @@ import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.forms import Script
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
@@ -35,7 +37,6 @@ class ActionAdmin(RecordedAdmin):
     form = ActionForm
     formfield_overrides: ClassVar = JSON_FIELDS
     list_display = ("action_id", "tenant", "kind", "state", "cost", "timeout_ms", "idempotent", "description")
-    list_select_related = ("tenant",)
     list_filter = (("tenant", AutocompleteSelectFilter), "kind", "enabled", "idempotent")
     search_fields = ("action_id", "tenant__tenant_id", "description")
     search_help_text = "Action ID, tenant ID or description"
@@ -62,6 +63,11 @@ class ActionAdmin(RecordedAdmin):
 
     class Media:
         js = (Script("tenants/applies.js", type="module"),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Action]:
+        """An action is shown with its tenant's ID everywhere, also in the choices of other forms."""
+        rows: QuerySet[Action] = super().get_queryset(request)
+        return rows.select_related("tenant")
 
     @display(description="state", ordering="enabled", label={"on": "success", "off": "danger"})
     def state(self, obj: Action) -> str:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
+from tenants.admin.autocomplete import is_row_id
 from tenants.admin.recorded import RecordedAdmin
 from tenants.models import ApiKey
 
@@ -185,7 +186,7 @@ class ApiKeyAdmin(RecordedAdmin):
         """GET asks, naming the keys; POST revokes them."""
         if not self.has_change_permission(request):
             raise PermissionDenied
-        chosen = [pk for pk in (request.POST or request.GET).getlist("key") if pk.isdecimal() and len(pk) < 19]
+        chosen = [pk for pk in (request.POST or request.GET).getlist("key") if is_row_id(pk)]
         keys = list(self.get_queryset(request).select_related("tenant").filter(pk__in=chosen, revoked_at=None))
         next_url = self._page_of(keys[0]) if len(keys) == 1 else reverse("admin:tenants_apikey_changelist")
         if not keys:

@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenants.admin import panels
+from tenants.admin.autocomplete import RowSelect, RowSelectMultiple, is_row_id
 
 
 class RecordedAdmin(SimpleHistoryAdmin, ModelAdmin):
@@ -79,5 +80,15 @@ class RecordedAdmin(SimpleHistoryAdmin, ModelAdmin):
     @staticmethod
     def _refuse_bad_id(value: str) -> None:
         """Answer 404 to an id that is no number, instead of failing on it."""
-        if not (value.isascii() and value.isdigit() and len(value) < 19):
+        if not is_row_id(value):
             raise Http404("No such record.")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", RowSelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", RowSelectMultiple(db_field, self.admin_site))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)

@@ -223,6 +223,15 @@ def test_an_id_that_is_no_id_is_not_an_error(model: type[Model], root: Client) -
     assert answers <= {302, 403, 404}
 
 
+BAD_CHOICES = ("?tenant=x", "?policy=%00", "?acts_for=1,x", f"?connection={'9' * 40}", "?tenant=-1", "?tenant=999")
+
+
+@named
+def test_a_choice_in_the_address_that_is_no_row_is_not_an_error(model: type[Model], root: Client) -> None:
+    add = url_of(model, "add")
+    assert {root.get(add + choice).status_code for choice in BAD_CHOICES} <= {200, 403}
+
+
 @named
 def test_a_query_that_makes_no_sense_is_not_an_error(model: type[Model], root: Client) -> None:
     changelist = url_of(model, "changelist")
