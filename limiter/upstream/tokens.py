@@ -86,7 +86,7 @@ class Tokens:
         self._clock = clock
         self._held: dict[str, Token] = {}
         self._faults: dict[str, Fault] = {}
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, Token] = {}
         self._renewals: dict[str, asyncio.Task[Token]] = {}
 
     def peek(self, mark: str) -> Token | None:
@@ -119,7 +119,7 @@ class Tokens:
         if held is not None and held.value == token.value:
             del self._held[mark]
             # Remembered, because another call may read the store before the token is gone from there.
-            self._refused[mark] = token.value
+            self._refused[mark] = token
             await self._vault.drop(connection, token.value)
 
     async def renew_if_due(self, connection: ConnectionSpec, mark: str, *, ahead_s: float) -> bool:
@@ -187,12 +187,10 @@ class Tokens:
 
     def _take(self, connection: ConnectionSpec, mark: str, shelf: Shelf) -> Token | None:
         """The shared token if it needs no renewal; raises when the store says that there is none to be had now."""
-        stored, fault = shelf.token, shelf.fault
-        if (
-            stored is not None
-            and stored.left_s > skew_s(connection, stored.lifetime_s)
-            and stored.value != self._refused.get(mark)
-        ):
+        stored, fault, refused = shelf.token, shelf.fault, self._refused.get(mark)
+        if stored is not None and refused is not None and stored.value == refused.value:
+            stored = None
+        if stored is not None and stored.left_s > skew_s(connection, stored.lifetime_s):
             return self._hold(connection, mark, stored)
         if fault is not None and fault.fingerprint == mark and self._clock.wall() < fault.retry_at:
             self._faults[mark] = fault

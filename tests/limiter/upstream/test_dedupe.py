@@ -86,9 +86,7 @@ async def test_what_is_remembered_is_sealed_and_ends(dedupe: Dedupe, store: redi
 
 @pytest.mark.parametrize("changed", [{"body": b"{}"}, {"action": replace(LOOKUP, action_id="another")}])
 @pytest.mark.parametrize("ended", [True, False])
-async def test_the_same_key_for_another_call_is_a_mistake(
-    dedupe: Dedupe, changed: dict[str, Any], ended: bool
-) -> None:
+async def test_the_same_key_for_another_call_is_a_mistake(dedupe: Dedupe, changed: dict[str, Any], ended: bool) -> None:
     claim = await claimed(dedupe, keyed())
     if ended:
         await dedupe.remember(claim, ANSWER)
