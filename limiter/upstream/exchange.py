@@ -22,7 +22,7 @@ DNS_TTL_S = 10
 _perf = time.perf_counter_ns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Request:
     """One attempt. ``body`` None: none is sent. ``cap_bytes``: longest answer that is accepted."""
 
