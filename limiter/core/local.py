@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from limiter.core import keys
 from limiter.core.types import COUNTER_SLICES, MICROS, PPM, Algorithm, Decision, Limit, LimitState
@@ -22,7 +22,7 @@ _KEPT = 50_000
 
 @dataclass(slots=True)
 class _Count:
-    """Units by slice, oldest first; or running calls by their lease."""
+    """Units by the end of their slice (us), oldest first; or running calls by the end of their lease (us)."""
 
     slices: deque[list[int]] = field(default_factory=deque)
     used: int = 0
@@ -43,9 +43,12 @@ class LocalShare:
         counts = [self._count(keys.window(limit, stack.subject)) for limit in stack.limits]
         states = [self._look(li, c, call.cost, now) for li, c in zip(stack.limits, counts, strict=True)]
         admitted = all(state.wait_us == 0 or state.limit.shadow for state in states)
+        shadow_admitted = all(state.wait_us == 0 for state in states)
         if admitted and call.charge:
-            for state, count in zip(states, counts, strict=True):
-                _charge(state.limit, count, call, now)
+            states = [
+                _charge(state, c, call, now) if shadow_admitted or not state.limit.shadow else state
+                for state, c in zip(states, counts, strict=True)
+            ]
         return Decision(
             allowed=admitted,
             decision_id=call.decision_id,
@@ -80,18 +83,17 @@ class LocalShare:
         quota = limit.burst if limit.algorithm is Algorithm.TOKEN_BUCKET else limit.quota
         window_us = _window_us(limit)
         share = max(1, quota // self._workers)
-        slice_us = -(-window_us // COUNTER_SLICES)
-        while count.slices and (count.slices[0][0] + 1) * slice_us + window_us <= now:
+        while count.slices and count.slices[0][0] + window_us <= now:
             count.used -= count.slices.popleft()[1]
         wait = -1 if cost > share else 0
         if wait == 0 and count.used + cost > share:
             freed = 0
-            for at, units in count.slices:
+            for end, units in count.slices:
                 freed += units
                 if count.used + cost - freed <= share:
-                    wait = (at + 1) * slice_us + window_us - now
+                    wait = end + window_us - now
                     break
-        reset = (count.slices[0][0] + 1) * slice_us + window_us - now if count.slices else window_us
+        reset = count.slices[0][0] + window_us - now if count.slices else window_us
         return LimitState(limit, count.used, share, wait, reset)
 
     def _look_at_slots(self, limit: Limit, count: _Count, now: int) -> LimitState:
@@ -109,13 +111,17 @@ def _window_us(limit: Limit) -> int:
     return limit.window_us
 
 
-def _charge(limit: Limit, count: _Count, call: Call, now: int) -> None:
+def _charge(state: LimitState, count: _Count, call: Call, now: int) -> LimitState:
+    """Charge one limit; the state after it."""
+    limit = state.limit
     if limit.algorithm is Algorithm.CONCURRENCY:
         count.leases[call.decision_id] = now + limit.lease_us
-        return
-    at = now // -(-_window_us(limit) // COUNTER_SLICES)
-    if count.slices and count.slices[-1][0] >= at:
+        return replace(state, used=len(count.leases))
+    slice_us = -(-_window_us(limit) // COUNTER_SLICES)
+    end = (now // slice_us + 1) * slice_us
+    if count.slices and count.slices[-1][0] >= end:
         count.slices[-1][1] += call.cost
     else:
-        count.slices.append([at, call.cost])
+        count.slices.append([end, call.cost])
     count.used += call.cost
+    return replace(state, used=count.used)
