@@ -25,6 +25,8 @@ SKEW_SHARE = 0.2
 REFUSED_BACKOFF_S = 60.0
 FAILED_BACKOFF_S = 30.0
 ATTEMPTS = 3
+LONGEST_PAUSE_S = 2.0
+"""A token endpoint that asks for a longer wait is not waited for by the calls at hand."""
 BUDGET_S = 25.0
 """How long a renewal may take in all; shorter than the lock's life (``vault.LOCK_MS``)."""
 _log = logging.getLogger(__name__)
@@ -217,14 +219,14 @@ class Tokens:
         return token
 
     async def _ask(self, connection: ConnectionSpec, known: Endpoints) -> Minted:
+        began = self._clock.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._mint(connection, known)
             except grants.GrantFailed as error:
-                if attempt == ATTEMPTS:
-                    raise
                 pause = error.retry_after_s or 0.0
-                if pause > 2.0:
+                late = self._clock.monotonic() - began > BUDGET_S / 3
+                if attempt == ATTEMPTS or pause > LONGEST_PAUSE_S or late:
                     raise
                 await self._clock.sleep(max(pause, self._clock.chance() * 0.5 * attempt))
         raise AssertionError("unreachable")

@@ -1,0 +1,158 @@
+"""Answers that are not HTTP, or could be read in two ways, are failures; and every byte of a good one arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from limiter.upstream.call import UpstreamAnswer
+from limiter.upstream.errors import OutcomeUnknown, Unreachable
+from limiter.upstream.exchange import Exchange, Request
+from limiter.upstream.pins import Pins
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+
+@asynccontextmanager
+async def server(script: Script) -> AsyncIterator[URL]:
+    """A server that does with each connection what the test says."""
+    listening = await asyncio.start_server(script, "127.0.0.1", 0)
+    host, port = listening.sockets[0].getsockname()
+    async with listening:
+        yield URL(f"http://{host}:{port}/x")
+
+
+def says(raw: bytes) -> Script:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(raw)
+        await writer.drain()
+        writer.close()
+
+    return script
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[Exchange]:
+    made = Exchange(pinned=Pins(), pool_size=10)
+    yield made
+    await made.close()
+
+
+def request(url: URL, *, body: bytes | None = b"{}", cap: int = 1_000_000) -> Request:
+    return Request("POST", url, {}, body, TIMEOUT, cap)
+
+
+async def read(answer: UpstreamAnswer) -> bytes:
+    if answer.chunks is None:
+        return answer.body or b""
+    return b"".join([chunk async for chunk in answer.chunks])
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n", b"ok"),
+        (b"HTTP/1.1 200 OK\r\n\r\nok", b"ok"),
+        (b"HTTP/1.0 200 OK\r\n\r\nok", b"ok"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok"),
+    ],
+)
+async def test_an_answer_arrives_whole_however_its_length_is_told(exchange: Exchange, raw: bytes, body: bytes) -> None:
+    async with server(says(raw)) as url:
+        assert await read(await exchange.send(request(url))) == body
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok",
+        b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 999999 No\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nNo colon here\r\n\r\n",
+    ],
+    ids=lambda raw: repr(raw[16:60]),
+)
+async def test_an_answer_that_is_broken_or_ambiguous_is_an_unknown_outcome(exchange: Exchange, raw: bytes) -> None:
+    async with server(says(raw)) as url:
+        with pytest.raises(OutcomeUnknown):
+            await read(await exchange.send(request(url)))
+
+
+async def test_the_length_of_an_answer_is_capped_also_when_it_is_not_told(exchange: Exchange) -> None:
+    async with server(says(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 50_000)) as url:
+        with pytest.raises(OutcomeUnknown, match="longer than the 1000 bytes"):
+            await read(await exchange.send(request(url, cap=1000)))
+
+
+async def test_an_answer_of_unknown_length_is_passed_on_as_it_comes(exchange: Exchange) -> None:
+    more = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        await more.wait()
+        writer.write(b"4\r\nlast\r\n0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with server(script) as url:
+        answer = await exchange.send(request(url))
+        assert answer.chunks is not None
+        assert await anext(answer.chunks) == b"first"
+        more.set()
+        assert await anext(answer.chunks) == b"last"
+
+
+async def test_an_empty_body_is_sent_as_one(exchange: Exchange) -> None:
+    seen: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with server(script) as url:
+        for body in (None, b""):
+            await exchange.send(request(url, body=body))
+
+    assert all(b"content-length: 0\r\n" in head.lower() for head in seen)
+    assert not any(b"transfer-encoding" in head.lower() for head in seen)
+
+
+async def test_a_full_pool_means_that_nothing_was_sent() -> None:
+    exchange = Exchange(pinned=Pins(), pool_size=1)
+    held, entered = asyncio.Event(), asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        entered.set()
+        await held.wait()
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with server(script) as url:
+        first = asyncio.ensure_future(exchange.send(request(url)))
+        await entered.wait()
+        impatient = Request("POST", url, {}, b"{}", aiohttp.ClientTimeout(total=5, connect=0.01), 1000)
+        with pytest.raises(Unreachable):
+            await exchange.send(impatient)
+        held.set()
+        assert (await first).status == 204
+    await exchange.close()
