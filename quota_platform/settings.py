@@ -133,6 +133,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = _unfold.UNFOLD
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
