@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from limiter.core.types import COUNTER_SLICES, Algorithm, CountedPer
+from limiter.core.types import COUNTER_SLICES, MICROS, Algorithm, CountedPer, Limit
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 
 MISSING = "…"
@@ -89,6 +89,20 @@ def _early(window_seconds: int | None) -> str:
     if window_seconds % COUNTER_SLICES == 0:
         return _long(window_seconds // COUNTER_SLICES)
     return f"{window_seconds / COUNTER_SLICES:.2g} seconds"
+
+
+def compiled(line: Limit) -> str:
+    """As :func:`limit`, for a limit that is in force."""
+    return limit(
+        QuotaLimit(
+            algorithm=line.algorithm.value,
+            quota=line.quota,
+            window_seconds=line.window_us // MICROS or None,
+            burst=line.burst or None,
+            lease_seconds=line.lease_us // MICROS,
+            counted_per=line.counted_per.value,
+        )
+    )
 
 
 def brief(line: QuotaLimit) -> str:

@@ -45,6 +45,13 @@ def async_client() -> redis.asyncio.Redis:
     )
 
 
+def shared_client() -> redis.Redis:
+    """As :func:`async_client`, for pages: what workers tell each other, read within a second or not at all."""
+    return redis.Redis.from_url(
+        settings.ENV.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+    )
+
+
 def client() -> redis.Redis | redis.RedisCluster:
     """redis-py on the limiter's store, for commands and Celery tasks."""
     if settings.ENV.LIMITER_REDIS_CLUSTER:

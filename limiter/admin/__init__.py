@@ -1,8 +1,12 @@
 """The admin's pages for policies, assignments, overrides and the record of refusals."""
 
+from limiter.admin import action_preview, connection_state, tenant_limits
 from limiter.admin.assignment import AssignmentAdmin
 from limiter.admin.event import ThrottleEventAdmin
 from limiter.admin.override import OverrideAdmin
 from limiter.admin.policy import QuotaPolicyAdmin
+
+for panels in (action_preview, connection_state, tenant_limits):
+    panels.register()
 
 __all__ = ["AssignmentAdmin", "OverrideAdmin", "QuotaPolicyAdmin", "ThrottleEventAdmin"]

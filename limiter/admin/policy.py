@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from limiter import sentences
 from limiter.admin.limit import LimitInline
 from limiter.admin.policy_history import PolicyHistoryPages
-from limiter.admin.policy_preview import preview
+from limiter.admin.policy_preview import in_words, preview, typed
 from limiter.advice import advice
 from limiter.models import QuotaPolicy
 from limiter.models.version import one_version
@@ -164,11 +164,10 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         policy = kwargs.get("obj")
-        lines = list(policy.limits.all()) if policy else []
-        shown = policy or QuotaPolicy()
+        saved = (policy, list(policy.limits.all())) if policy else (QuotaPolicy(), [])
+        shown = typed(self, request) if request.method == "POST" else saved
         context.update(
-            sentences=sentences.policy(shown, lines),
-            advice=advice(shown, lines),
+            in_words(*shown),
             reach=reach(policy) if policy else None,
             first=FIRST,
             preview_url=reverse("admin:limiter_quotapolicy_preview"),

@@ -24,15 +24,21 @@ def preview(model_admin: Any, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    policy = _typed_policy(model_admin, request)
-    lines = _typed_limits(model_admin, request)
-    return JsonResponse(
-        {
-            "sentences": sentences.policy(policy, lines),
-            "advice": advice(policy, lines),
-            "shadow": policy.mode == QuotaPolicy.Mode.SHADOW,
-        }
-    )
+    return JsonResponse(in_words(*typed(model_admin, request)))
+
+
+def in_words(policy: QuotaPolicy, lines: list[QuotaLimit]) -> dict[str, Any]:
+    """What the panel above the form shows."""
+    return {
+        "sentences": sentences.policy(policy, lines),
+        "advice": advice(policy, lines),
+        "shadow": policy.mode == QuotaPolicy.Mode.SHADOW,
+    }
+
+
+def typed(model_admin: Any, request: HttpRequest) -> tuple[QuotaPolicy, list[QuotaLimit]]:
+    """The policy and limits of a posted form, as far as they can be read."""
+    return _typed_policy(model_admin, request), _typed_limits(model_admin, request)
 
 
 def _typed_policy(model_admin: Any, request: HttpRequest) -> QuotaPolicy:

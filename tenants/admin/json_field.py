@@ -8,11 +8,26 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.forms.fields import InvalidJSONInput
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _parse(text: str) -> Any:
+    """The value, None for an empty box; raises ``ValueError`` with what to do."""
+    if not text.strip():
+        return None
+    try:
+        parsed = json.loads(text, parse_constant=_refuse)
+        written = json.dumps(parsed)
+    except (ValueError, RecursionError):
+        raise ValueError("Write valid JSON.") from None
+    if "\\u0000" in written:
+        raise ValueError("Leave NUL characters out.")
+    return parsed
 
 
 class JsonField(forms.JSONField):
@@ -23,15 +38,30 @@ class JsonField(forms.JSONField):
         super().__init__(**{**kwargs, "decoder": None})
 
     def to_python(self, value: Any) -> Any:
-        if self.disabled or not isinstance(value, str) or not value.strip():
+        if self.disabled or not isinstance(value, str):
             return super().to_python(value)
         try:
-            parsed = json.loads(value, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            raise ValidationError("Write valid JSON.", code="invalid") from None
-        if "\\u0000" in json.dumps(parsed):
-            raise ValidationError("Leave NUL characters out.", code="invalid")
-        return super().to_python(value)
+            parsed = _parse(value)
+        except ValueError as error:
+            raise ValidationError(str(error), code="invalid") from None
+        return super().to_python(value if parsed is not None else "")
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What is shown again in a form that failed; Django would parse it once more and fail."""
+        return super().bound_data(data, initial) if self._is_sound(data) else InvalidJSONInput(data)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(initial, data) if self._is_sound(data) else True
+
+    @staticmethod
+    def _is_sound(data: Any) -> bool:
+        if not isinstance(data, str):
+            return True
+        try:
+            _parse(data)
+        except ValueError:
+            return False
+        return True
 
 
 JSON_FIELDS: dict[type[models.Field], dict[str, Any]] = {

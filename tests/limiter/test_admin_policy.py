@@ -237,6 +237,12 @@ def test_the_preview_says_what_the_same_policy_would_say_when_saved(root: Client
     assert shown == {"sentences": sentences_of(saved, saved.limits.all()), "advice": [], "shadow": True}
 
 
+def test_a_form_that_comes_back_says_what_was_typed(root: Client) -> None:
+    page = root.post(ADD, new_policy(root, mode="shadow", limit_quota="7", sensitivity="0"))
+    assert page.context["sentences"][0] == "minute: at most 7 units in any minute for each action of each tenant."
+    assert page.context["shadow"]
+
+
 def test_the_preview_of_an_edit_leaves_out_what_is_marked_for_deletion(root: Client, gold: QuotaPolicy) -> None:
     data = form_of(root, change_url(gold)) | {"limits-0-quota": "50", "limits-1-DELETE": "on"}
     shown = root.post(PREVIEW, data).json()["sentences"]

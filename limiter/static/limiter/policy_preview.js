@@ -40,8 +40,4 @@ function soon() {
 if (form && list) {
   for (const event of ["input", "change"]) form.addEventListener(event, soon);
   for (const event of ["formset:added", "formset:removed"]) document.addEventListener(event, soon);
-  // unfold marks a saved limit for deletion by a click on its hidden box.
-  form.addEventListener("click", (event) => {
-    if (event.target.closest(".delete, .inline-deletelink, [name$='-DELETE'], .form-delete")) soon();
-  });
 }

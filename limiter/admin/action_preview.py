@@ -1,0 +1,50 @@
+"""On an action's page: the request that it makes, for a payload that can be tried out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.http import HttpRequest
+
+from limiter.upstream.errors import NotConfigured, PayloadRefused
+from limiter.upstream.outbound import preview
+from tenants import presets, templates
+from tenants.admin.panels import Panel, add_panel
+from tenants.directory import action_spec, connection_spec
+from tenants.models import Action
+
+MOST_CHARS = 10_000
+
+
+def register() -> None:
+    """Called once, when the admin's modules are imported."""
+    add_panel(Action, Panel(template="limiter/action_preview.html", fill=_fill))
+
+
+def _fill(request: HttpRequest, action: Action) -> dict[str, Any]:
+    payload = request.GET.get("payload", "")[:MOST_CHARS]
+    try:
+        payload = payload or json.dumps(_example(action), indent=2)
+        return {"payload": payload, "request": _request(action, payload)}
+    except (NotConfigured, PayloadRefused, ValueError) as error:
+        return {"payload": payload, "problem": str(error)}
+
+
+def _request(action: Action, text: str) -> Any:
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("The payload is not JSON.") from None
+    if not isinstance(payload, dict):
+        raise ValueError('A payload is a JSON object, such as {"orderId": "42"}.')
+    connection = connection_spec(action.tenant.connection)
+    return preview(connection, action_spec(action), payload, tenant_id=action.tenant.tenant_id)
+
+
+def _example(action: Action) -> dict[str, str]:
+    """A payload with every key that the action's templates take."""
+    kind = presets.KINDS[action.kind]
+    texts = [action.path_template or kind.path, *action.query_template.values()]
+    named = [name for text in texts for name in templates.split(text)[1::2]]
+    return {key: f"example-{key}" for key in [*named, *action.param_map] if key not in templates.BUILT_IN}

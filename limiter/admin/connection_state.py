@@ -1,0 +1,52 @@
+"""On a connection's page: whether it can be used, why not, and a test that tries it step by step."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from redis.exceptions import RedisError
+
+from limiter import wiring
+from limiter.upstream import health
+from limiter.upstream.probe import test_connection
+from tenants.admin.panels import Page, Panel, add_page, add_panel
+from tenants.models import Connection
+
+
+def register() -> None:
+    """Called once, when the admin's modules are imported."""
+    add_panel(Connection, Panel(template="limiter/connection_state.html", fill=_fill))
+    add_page(Connection, Page(path="test", name="test", permission="change", answer=_test))
+
+
+def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
+    uid = str(connection.uid)
+    try:
+        with wiring.shared_client() as client:
+            fault = health.read(client, [uid]).get(uid)
+    except RedisError:
+        return {"state": "unknown"}
+    if fault is None:
+        return {"state": "usable"}
+    return {"state": "faulty", "fault": fault, "since": datetime.fromtimestamp(fault.since, UTC)}
+
+
+def _test(request: HttpRequest, connection: Connection) -> HttpResponse:
+    """Try the saved connection and show every step. Only on POST: a test asks the upstream for a token."""
+    if request.method != "POST":
+        return HttpResponseRedirect(reverse("admin:tenants_connection_change", args=[connection.pk]))
+    steps = test_connection(connection)
+    context = {
+        **admin.site.each_context(request),
+        "title": f"Test of {connection}",
+        "opts": Connection._meta,
+        "original": connection,
+        "steps": steps,
+        "works": all(step.ok for step in steps),
+    }
+    return TemplateResponse(request, "limiter/connection_test.html", context)

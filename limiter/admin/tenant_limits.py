@@ -1,0 +1,37 @@
+"""On a tenant's page: the limits its calls stand under now, and which policy each comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from limiter import sentences
+from limiter.in_force import InForce, in_force
+from limiter.rows import Unusable
+from tenants.admin.panels import Panel, add_panel
+from tenants.models import Tenant
+
+
+def register() -> None:
+    """Called once, when the admin's modules are imported."""
+    add_panel(Tenant, Panel(template="limiter/tenant_limits.html", fill=_fill))
+
+
+def _fill(request: HttpRequest, tenant: Tenant) -> dict[str, Any] | None:
+    if not request.user.has_perm("limiter.view_quotapolicy"):
+        return None
+    try:
+        return {"groups": [_shown(found) for found in in_force(tenant)]}
+    except Unusable as error:
+        return {"problem": str(error)}
+
+
+def _shown(found: InForce) -> dict[str, Any]:
+    plan = found.plan
+    return {
+        "action_id": found.action_id,
+        "limits": [(limit, sentences.compiled(limit)) for limit in plan.limits],
+        "replaced": plan.replaced,
+        "overrides": plan.overrides,
+    }

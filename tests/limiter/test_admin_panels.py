@@ -1,0 +1,193 @@
+"""What the limiter shows on the pages of tenants, actions and connections: limits in force, requests, a test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from limiter.core import keys
+from limiter.in_force import in_force
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.rows import Unusable
+from limiter.upstream import health
+from limiter.upstream.sandbox import Running, running_in_thread
+from tenants.models import Action, Connection, Tenant
+
+pytestmark = pytest.mark.django_db
+CLIENT_SECRET = "canary-client-secret"
+
+
+@pytest.fixture
+def root(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password=None))
+    return client
+
+
+def staff(*permissions: str) -> Client:
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page_of(row: Connection | Action | Tenant) -> str:
+    return f"/admin/tenants/{row._meta.model_name}/{row.pk}/change/"
+
+
+def panel(client: Client, row: Connection | Action | Tenant, query: dict[str, str] | None = None) -> Any:
+    """The one panel of the page."""
+    (shown,) = client.get(page_of(row), query).context["panels"]
+    return shown
+
+
+def policy(name: str, **limits: int) -> QuotaPolicy:
+    row = QuotaPolicy.objects.create(name=name)
+    for limit, quota in limits.items():
+        QuotaLimit.objects.create(policy=row, name=limit, quota=quota, window_seconds=60)
+    return row
+
+
+# Limits in force.
+
+
+def test_a_tenant_s_page_shows_which_limits_hold_and_where_they_come_from(
+    root: Client, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    Assignment.objects.create(policy=policy("Gold", minute=600, day=9), target="tenant", tenant=acme)
+    (group,) = panel(root, acme)["groups"]
+    assert [(limit.name, limit.quota, limit.policy_name) for limit, _ in group["limits"]] == [
+        ("minute", 600, "Gold"),
+        ("day", 9, "Gold"),
+    ]
+    assert group["limits"][0][1] == "at most 600 units in any minute for each action of each tenant"
+    assert [(gone.limit.quota, gone.by_policy) for gone in group["replaced"]] == [(100, "Gold")]
+    assert "(Gold, version 3)" in root.get(page_of(acme)).content.decode()
+
+
+def test_actions_with_something_of_their_own_are_shown_apart(acme: Tenant, base_policy: QuotaPolicy) -> None:
+    action = Action.objects.get(tenant=acme)
+    Assignment.objects.create(policy=policy("Strict", minute=5), target="action", action=action)
+    plans = {found.action_id: [limit.quota for limit in found.plan.limits] for found in in_force(acme)}
+    assert plans == {None: [100], "lookupOrder": [5]}
+
+
+def test_an_override_counts_while_it_is_active(acme: Tenant, base_policy: QuotaPolicy) -> None:
+    now = timezone.now()
+    Override.objects.create(
+        tenant=acme, effect="factor", factor=2, starts_at=now, ends_at=now + timedelta(hours=1), reason="campaign"
+    )
+    (found,) = in_force(acme, now=(now + timedelta(minutes=1)).timestamp())
+    assert [limit.quota for limit in found.plan.limits] == [200]
+    (found,) = in_force(acme, now=(now + timedelta(hours=2)).timestamp())
+    assert [limit.quota for limit in found.plan.limits] == [100]
+
+
+def test_a_tenant_without_any_policy_is_pointed_out(root: Client, acme: Tenant) -> None:
+    assert b"No policy gives any limit: nothing is refused." in root.get(page_of(acme)).content
+
+
+def test_a_policy_that_cannot_compile_is_named(root: Client, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    QuotaPolicy.objects.filter(pk=base_policy.pk).update(sensitivity=-1)  # past every form and check
+    with pytest.raises(Unusable):
+        in_force(acme)
+    assert "sensitivity" in panel(root, acme)["problem"]
+
+
+def test_limits_are_shown_to_those_who_may_see_policies(acme: Tenant) -> None:
+    assert staff("view_tenant").get(page_of(acme)).context["panels"] == []
+
+
+# The request of an action.
+
+
+def test_an_action_s_page_shows_the_request_it_makes(root: Client, acme: Tenant) -> None:
+    request = panel(root, Action.objects.get(tenant=acme))["request"]
+    assert (request.method, request.url) == ("POST", "http://127.0.0.1:8801/webactions/lookupOrder/invoke")
+    assert ("Authorization", "Bearer •••") in request.headers
+
+
+def test_a_payload_can_be_tried_out(root: Client, acme: Tenant) -> None:
+    action = Action.objects.create(tenant=acme, action_id="order", kind="rest", path_template="/orders/{orderId}")
+    assert panel(root, action)["request"].url == "http://127.0.0.1:8801/orders/example-orderId"
+    assert panel(root, action, {"payload": '{"orderId": "4/2"}'})["request"].url.endswith("/orders/4%2F2")
+
+
+@pytest.mark.parametrize("payload", ["{", "[]", "1", '{"orderId": ".."}', '{"orderId": {}}', "{}", "[" * 9000, "NaN"])
+def test_a_payload_that_cannot_be_sent_is_explained(root: Client, acme: Tenant, payload: str) -> None:
+    action = Action.objects.create(tenant=acme, action_id="order", kind="rest", path_template="/orders/{orderId}")
+    assert panel(root, action, {"payload": payload})["problem"]
+
+
+# The state and the test of a connection.
+
+
+@pytest.fixture
+def unit(settings: Any) -> Iterator[Running]:
+    """A business unit to talk to, over a real socket."""
+    with running_in_thread(clients={"demo-client": CLIENT_SECRET}) as sandbox:
+        settings.ENV = settings.ENV.model_copy(update={"SANDBOX_HOSTS": [sandbox.address]})
+        yield sandbox
+
+
+def test_the_test_says_step_by_step_that_the_connection_works(
+    root: Client, connection: Connection, unit: Running
+) -> None:
+    connection.base_url = unit.base_url
+    connection.save()
+    answer = root.post(f"/admin/tenants/connection/{connection.pk}/test/")
+    assert answer.context["works"], answer.context["steps"]
+    assert len(answer.context["steps"]) == 6
+    assert b"canary" not in answer.content
+
+
+def test_the_test_says_what_went_wrong(root: Client, connection: Connection, unit: Running) -> None:
+    connection.base_url = unit.base_url
+    connection.set_client_secret("canary-wrong-secret")
+    connection.save()
+    answer = root.post(f"/admin/tenants/connection/{connection.pk}/test/")
+    assert not answer.context["works"]
+    assert "invalid_client" in answer.context["steps"][-1].detail
+    assert b"canary" not in answer.content
+
+
+def test_looking_does_not_test(root: Client, connection: Connection) -> None:
+    answer = root.get(f"/admin/tenants/connection/{connection.pk}/test/")
+    assert answer["Location"] == page_of(connection)
+
+
+def test_a_stranger_cannot_test(connection: Connection) -> None:
+    url = f"/admin/tenants/connection/{connection.pk}/test/"
+    assert Client().post(url).status_code == 302
+    looking = staff("view_connection")
+    assert looking.post(url).status_code == 403
+    assert b"Test connection" not in looking.get(page_of(connection)).content
+    assert looking.post("/admin/tenants/connection/999999/test/").status_code == 404
+
+
+def test_a_connection_without_a_known_fault_is_usable(root: Client, connection: Connection, redis_url: str) -> None:
+    assert panel(root, connection)["state"] == "usable"
+
+
+def test_a_fault_is_shown_with_its_reason(root: Client, connection: Connection, redis_url: str) -> None:
+    fault = health.Fault("invalid_client: unknown client", time.time(), time.time() + 60, 3, True, "f")
+    with redis.Redis.from_url(redis_url) as store:
+        store.set(keys.health(str(connection.uid)), health.dump(fault))
+    assert panel(root, connection)["state"] == "faulty"
+    assert b"invalid_client: unknown client" in root.get(page_of(connection)).content
+
+
+def test_without_the_store_the_state_is_unknown_and_the_page_opens(
+    root: Client, connection: Connection, settings: Any
+) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert panel(root, connection)["state"] == "unknown"
