@@ -68,9 +68,9 @@ def limit(line: QuotaLimit) -> str:
     amount = _counted(line.quota, "unit")
     match Algorithm(line.algorithm):
         case Algorithm.CONCURRENCY:
-            return (
-                f"at most {amount} in flight at once {shared_by}; a slot frees itself after {_long(line.lease_seconds)}"
-            )
+            # A call holds one slot, whatever it costs.
+            calls, lease = _counted(line.quota, "call"), _long(line.lease_seconds)
+            return f"at most {calls} in flight at once {shared_by}; a slot frees itself after {lease}"
         case Algorithm.TOKEN_BUCKET:
             refill = f"refilled by {_number(line.quota)} per {duration(line.window_seconds)}"
             return f"at most {_counted(line.burst, 'unit')} at once, {refill}, {shared_by}"

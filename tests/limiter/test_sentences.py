@@ -54,7 +54,7 @@ def test_a_duration_is_said_in_the_largest_unit_that_fits_exactly(seconds: int |
         ),
         (
             line(algorithm="concurrency", quota=10, window_seconds=None, lease_seconds=90),
-            "at most 10 units in flight at once for each action of each tenant; a slot frees itself after 90 seconds",
+            "at most 10 calls in flight at once for each action of each tenant; a slot frees itself after 90 seconds",
         ),
         (line(quota=None, window_seconds=None), "at most … units in any … for each action of each tenant"),
     ],
