@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import hiredis
@@ -38,7 +38,7 @@ class Address:
     port: int
     path: str = ""
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     database: int = 0
     tls: bool = False
 
@@ -78,28 +78,36 @@ class Pipeline(asyncio.Protocol):
         self._waiting: deque[tuple[asyncio.Future[Reply], float]] = deque()
         self._watch: asyncio.TimerHandle | None = None
         self._graced: asyncio.Future[Reply] | None = None
+        self._retired = False
 
     @classmethod
     async def connect(cls, address: Address, *, connect_timeout_s: float, timeout_s: float) -> Pipeline:
         """Open a connection and sign in; raises :class:`StoreUnavailable`."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(connect_timeout_s):
-                if address.path:
-                    _, made = await loop.create_unix_connection(lambda: cls(timeout_s=timeout_s), address.path)
-                else:
-                    tls = ssl.create_default_context() if address.tls else None
-                    _, made = await loop.create_connection(
-                        lambda: cls(timeout_s=timeout_s), address.host, address.port, ssl=tls
-                    )
-                for command in address.hello():
-                    reply = await made.send(pack(*command))
-                    if isinstance(reply, hiredis.ReplyError):
-                        made.close()
-                        raise StoreUnavailable(f"the store refused {command[0]}: {reply}")
+                made = await cls._dial(address, timeout_s)
+                try:
+                    await made._sign_in(address)
+                except BaseException:
+                    made.close()
+                    raise
         except (OSError, TimeoutError) as error:
             raise StoreUnavailable(f"the store cannot be reached: {error or 'too slow'}") from error
         return made
+
+    @classmethod
+    async def _dial(cls, address: Address, timeout_s: float) -> Pipeline:
+        loop = asyncio.get_running_loop()
+        if address.path:
+            return (await loop.create_unix_connection(lambda: cls(timeout_s=timeout_s), address.path))[1]
+        tls = ssl.create_default_context() if address.tls else None
+        return (await loop.create_connection(lambda: cls(timeout_s=timeout_s), address.host, address.port, ssl=tls))[1]
+
+    async def _sign_in(self, address: Address) -> None:
+        for command in address.hello():
+            reply = await self.send(pack(*command))
+            if isinstance(reply, hiredis.ReplyError):
+                raise StoreUnavailable(f"the store refused {command[0]}: {reply}")
 
     @property
     def open(self) -> bool:
@@ -128,6 +136,12 @@ class Pipeline(asyncio.Protocol):
         """End the connection; what waits for a reply gets :class:`OutcomeUnknown`."""
         if self._transport is not None:
             self._transport.abort()
+
+    def retire(self) -> None:
+        """End the connection as soon as everything sent has been answered."""
+        self._retired = True
+        if not self._waiting:
+            self.close()
 
     def _flush(self) -> None:
         out, self._out = self._out, []
@@ -173,6 +187,8 @@ class Pipeline(asyncio.Protocol):
                     future.set_result(reply)
         except (hiredis.ProtocolError, IndexError):
             self._fail("the store sent what is not RESP")
+            self.close()
+        if self._retired and not self._waiting:
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -21,6 +21,8 @@ from limiter.core.pipeline import Address, Pipeline, Reply, pack
 _REDIRECTIONS = 4
 _ASKING = pack("ASKING")
 _SLOTS = pack("CLUSTER", "SLOTS")
+_NOT_PRIMARY = ("READONLY", "MASTERDOWN")
+"""Answers of a server that a failover has made a replica."""
 _SPILL = 128
 """Commands waiting on one connection before the next one is used: long pipelines cost least per command."""
 
@@ -95,7 +97,10 @@ class Pool:
         except StoreUnavailable:
             self._failed()
             raise
-        self._closed_until = 0.0
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(_NOT_PRIMARY):
+            self._leave(pipeline)
+        else:
+            self._closed_until = 0.0
         return reply
 
     def status(self) -> PoolStatus:
@@ -115,21 +120,15 @@ class Pool:
             if now < self._closed_until:
                 raise StoreUnavailable("the store failed a moment ago and is not asked yet")
             self._closed_until = now + self._settings.probe_ms / 1000  # this call is the probe
-        least: Pipeline | None = None
-        for pipeline in self._pipelines:
-            if not pipeline.open:
-                continue
+        live = [p for p in self._pipelines if p.open]
+        if sum(p.pending for p in live) >= self._settings.max_in_flight:
+            raise StoreUnavailable("too many commands wait for the store")
+        for pipeline in live:
             if pipeline.pending < _SPILL:
                 return pipeline
-            if least is None or pipeline.pending < least.pending:
-                least = pipeline
-        if least is None:
-            return None
-        if sum(p.pending for p in self._pipelines) >= self._settings.max_in_flight:
-            raise StoreUnavailable("too many commands wait for the store")
-        if len(self._pipelines) < self._settings.size:
+        if live and len(live) < self._settings.size:
             self._start_opening()
-        return least
+        return min(live, key=lambda p: p.pending, default=None)
 
     async def _connect(self) -> Pipeline:
         """The one connection attempt under way, shared by all who wait for it."""
@@ -153,6 +152,14 @@ class Pool:
             return made
         finally:
             self._opening = None
+
+    def _leave(self, pipeline: Pipeline) -> None:
+        """Give up a server that is no longer the primary: a new connection follows the name to the one that is."""
+        if pipeline in self._pipelines:
+            for old in self._pipelines:
+                old.retire()
+            self._pipelines = []
+            self._failed()
 
     def _failed(self) -> None:
         self._failures += 1

@@ -1,13 +1,17 @@
-"""An empty store, a limiter on it and a plain client to look into it."""
+"""An empty store with a limiter on it and a plain client to look into it, and a store to be hurt."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
 from limiter.core.store import Store
+from quota_platform.embedded import Valkey, start_valkey
+from tests.chaos import ChaosProxy
 from tests.limiter.core.given import store_at
 
 
@@ -24,3 +28,24 @@ def raw(redis_url: str) -> Iterator[redis.Redis]:
     """What lies in the store."""
     with redis.Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A server of the test's own, to be hurt."""
+    server = start_valkey(directory=tmp_path)
+    yield server
+    server.process.send_signal(signal.SIGCONT)
+    server.kill()
+
+
+@pytest.fixture
+def inside(valkey: Valkey) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def proxy(valkey: Valkey) -> AsyncIterator[ChaosProxy]:
+    async with ChaosProxy.before(valkey.port) as made:
+        yield made
