@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
@@ -88,6 +89,27 @@ def test_two_people_who_loaded_the_same_version_get_different_ones(policy: Quota
     mine.save()
     yours.save()
     assert (mine.version, yours.version) == (2, 3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_editors_at_the_same_moment_never_share_a_version(policy: QuotaPolicy) -> None:
+    editors, edits = ("minute", "day"), 5
+
+    def edit(name: str) -> None:
+        try:
+            for quota in range(1, edits + 1):
+                limit = QuotaLimit.objects.get(policy=policy, name=name)
+                limit.quota = quota
+                limit.save()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(editors)) as threads:
+        list(threads.map(edit, editors))
+
+    assert stored_version(policy) == 1 + len(editors) * edits
+    given = QuotaLimit.history.filter(history_type="~").values_list("policy_version", flat=True)
+    assert sorted(given) == list(range(2, 2 + len(editors) * edits))
 
 
 def test_an_edit_rolled_back_half_way_still_raises_on_its_next_save(policy: QuotaPolicy) -> None:
