@@ -1,0 +1,123 @@
+"""Policies compile to frozen values, and what cannot compile says where and what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.policies import PolicyInvalid, compile_policy, from_dict, to_dict
+
+
+def policy(**fields: Any) -> QuotaPolicy:
+    return QuotaPolicy(**{"name": "Gold", "version": 3, **fields})
+
+
+def line(**fields: Any) -> QuotaLimit:
+    return QuotaLimit(**{"name": "minute", "quota": 100, "window_seconds": 60, **fields})
+
+
+def test_rows_become_one_frozen_value() -> None:
+    spec = compile_policy(
+        policy(reduced_status=503, store_failure="open", adaptive_scope="action"),
+        [
+            line(),
+            line(name="day", algorithm="sliding_counter", quota=10**9, window_seconds=86_400, counted_per="tenant"),
+            line(name="burst", algorithm="token_bucket", quota=17, burst=250, adaptive=False),
+            line(name="inflight", algorithm="concurrency", quota=5, window_seconds=None, lease_seconds=30),
+        ],
+    )
+    gold: dict[str, Any] = {"policy_name": "Gold", "policy_version": 3}
+    assert spec.limits == (
+        Limit("minute", Algorithm.SLIDING_LOG, 100, 60_000_000, **gold),
+        Limit("day", Algorithm.SLIDING_COUNTER, 10**9, 86_400_000_000, counted_per=CountedPer.TENANT, **gold),
+        Limit("burst", Algorithm.TOKEN_BUCKET, 17, 60_000_000, burst=250, adaptive=False, **gold),
+        Limit("inflight", Algorithm.CONCURRENCY, 5, lease_us=30_000_000, **gold),
+    )
+    assert (spec.reduced_status, spec.store_failure) == (503, "open")
+    assert spec.adaptive == AdaptiveSettings(per_action=True)
+
+
+def test_a_shadow_policy_makes_shadow_limits() -> None:
+    assert compile_policy(policy(mode="shadow"), [line()]).limits[0].shadow
+
+
+def test_limits_of_a_policy_that_does_not_adapt_never_shrink() -> None:
+    spec = compile_policy(policy(adaptive=False), [line()])
+    assert spec.adaptive is None and not spec.limits[0].adaptive
+
+
+def test_a_policy_without_limits_compiles() -> None:
+    assert compile_policy(policy(), []).limits == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"name": "Minute"}, "name"),
+        ({"name": ""}, "name"),
+        ({"algorithm": "leaky_bucket"}, "algorithm"),
+        ({"counted_per": "planet"}, "counted_per"),
+        ({"quota": 0}, "quota"),
+        ({"quota": -1}, "quota"),
+        ({"quota": None}, "quota"),
+        ({"quota": 1_000_001}, "quota"),
+        ({"quota": 10**9 + 1, "algorithm": "sliding_counter"}, "quota"),
+        ({"window_seconds": None}, "window_seconds"),
+        ({"window_seconds": 0}, "window_seconds"),
+        ({"window_seconds": 32 * 86_400}, "window_seconds"),
+        ({"algorithm": "concurrency"}, "window_seconds"),
+        ({"algorithm": "concurrency", "window_seconds": None, "lease_seconds": 0}, "lease_seconds"),
+        ({"burst": 5}, "burst"),
+        ({"algorithm": "token_bucket"}, "burst"),
+        ({"algorithm": "token_bucket", "burst": 10**9, "window_seconds": 10}, "burst"),
+    ],
+)
+def test_a_limit_that_cannot_be_decided_names_its_field(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        compile_policy(policy(), [line(**fields)])
+    assert (caught.value.policy, caught.value.field) == ("Gold", field)
+    assert str(caught.value).startswith(f"policy 'Gold', limit {fields.get('name', 'minute')!r}, {field}: ")
+    assert caught.value.remedy.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mode": "bogus"},
+        {"store_failure": ""},
+        {"reduced_status": 500},
+        {"adaptive_scope": "galaxy"},
+        {"latency_threshold_ms": 0},
+        {"sensitivity": float("nan")},
+        {"min_multiplier": 0.0},
+        {"max_multiplier": 0.1},
+        {"max_multiplier": float("inf")},
+        {"min_samples": 0},
+        {"sample_size": 4},
+        {"sample_max_age_seconds": None},
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(fields: dict[str, Any]) -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        compile_policy(policy(**fields), [line()])
+    assert {caught.value.field} == fields.keys() and caught.value.limit is None
+
+
+def test_adaptive_settings_of_a_policy_that_does_not_adapt_are_not_looked_at() -> None:
+    assert compile_policy(policy(adaptive=False, min_multiplier=0.0), [line()]).adaptive is None
+
+
+def test_two_limits_of_one_name_are_refused() -> None:
+    with pytest.raises(PolicyInvalid, match="limit 'minute', name: "):
+        compile_policy(policy(), [line(), line(quota=5)])
+
+
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_a_spec_survives_the_cache(adaptive: bool) -> None:
+    spec = compile_policy(policy(adaptive=adaptive), [line(), line(name="burst", algorithm="token_bucket", burst=9)])
+    assert from_dict(json.loads(json.dumps(to_dict(spec)))) == spec
