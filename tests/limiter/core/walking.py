@@ -1,0 +1,33 @@
+"""What random walks are drawn from: how many, how long, which limits."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from limiter.core.types import Algorithm, CountedPer, Limit
+from tests.limiter.core.given import S
+
+# The store is emptied for every example, so sharing the fixture between examples is sound.
+walks = settings(
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+WINDOWS = st.sampled_from([1 * S, 2 * S, 7 * S, 60 * S])
+UNITS = st.integers(1, 8)
+LIMITS = st.builds(
+    Limit,
+    name=st.sampled_from(["a", "b", "c", "d"]),
+    algorithm=st.sampled_from(Algorithm),
+    quota=UNITS,
+    window_us=WINDOWS,
+    burst=UNITS,
+    lease_us=WINDOWS,
+    counted_per=st.sampled_from(CountedPer),
+    shadow=st.integers(0, 3).map(lambda n: n == 3),
+    adaptive=st.booleans(),
+)
+STACKS = st.lists(LIMITS, min_size=1, max_size=4, unique_by=lambda limit: limit.name)
