@@ -69,7 +69,7 @@ class Work:
 
 def _around_the_answer(store: redis.Redis, target: Target) -> tuple[float, float]:
     """Scripts per allowed call before its answer and after it."""
-    start = _so_far(store).scripts
+    start = _settled(store).scripts
     calling = threading.Thread(target=run, args=(target,), kwargs={"connections": HELD, "seconds": 5, "most": HELD})
     calling.start()
     time.sleep(0.6)  # the upstream answers after 1 s

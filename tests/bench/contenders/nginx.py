@@ -45,7 +45,8 @@ http {{
         set $digest {digest};
         location /invoke/ {{
             set $quota {ample};
-            if ($uri = /invoke/refused) {{ set $quota 1; }}
+            set $window_us 60000000;
+            if ($uri = /invoke/refused) {{ set $quota 1; set $window_us 3600000000; }}
             access_by_lua_file {script};
             proxy_http_version 1.1;
             proxy_set_header Connection "";

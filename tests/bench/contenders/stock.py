@@ -17,8 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-WINDOW_US = 60_000_000
-QUOTAS = {"refused": 1}
+REFUSED = "refused"
+"""The action that has one call an hour; the others have an ample limit a minute."""
 AMPLE = int(os.environ.get("BENCH_AMPLE", "1000000"))
 UPSTREAM = os.environ.get("BENCH_UPSTREAM", "http://127.0.0.1:1")
 REDIS_URL = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -47,7 +47,8 @@ class Holder:
 async def invoke(request: HttpRequest, action: str) -> HttpResponse:
     clients = Holder.get()
     key = f"stock:{request.headers.get('X-Tenant-Id', '')}:{action}"
-    wait_us = int(await clients.decide(keys=[key], args=[QUOTAS.get(action, AMPLE), WINDOW_US, time.time_ns() // 1000]))
+    quota, window_us = (1, 3_600_000_000) if action == REFUSED else (AMPLE, 60_000_000)
+    wait_us = int(await clients.decide(keys=[key], args=[quota, window_us, time.time_ns() // 1000]))
     if wait_us:
         headers = {"Retry-After": str(-(-wait_us // 1_000_000))}
         return HttpResponse(
