@@ -30,6 +30,7 @@ class RecordedAdmin(SimpleHistoryAdmin, ModelAdmin):
     }
     object_history_template = "tenants/history.html"
     object_history_list_template = "tenants/history_list.html"
+    object_history_form_template = "tenants/history_form.html"
     change_form_template = "tenants/form_with_panels.html"
 
     def get_urls(self) -> list[URLPattern]:
