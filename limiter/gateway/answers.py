@@ -51,9 +51,9 @@ def json_answer(data: Any, request: HttpRequest, *, status: int = 200) -> HttpRe
     return response
 
 
-def quota_fields(bound: Bound, decision: Decision, *, legacy: bool) -> list[tuple[str, str]]:
-    """RateLimit-Policy, RateLimit and the multiplier; nothing when we cannot stand behind the numbers."""
-    if decision.degraded:
+def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> list[tuple[str, str]]:
+    """RateLimit-Policy, RateLimit and the multiplier; nothing when there are no numbers we can stand behind."""
+    if decision is None or decision.degraded:
         return []
     fields = [("X-Adaptive-Multiplier", f"{decision.multiplier:g}")]
     if bound.policy_header:
@@ -80,21 +80,25 @@ def passed_through(
 
 
 def enveloped(
-    answer: UpstreamAnswer, body: bytes, fields: Iterable[tuple[str, str]], request: HttpRequest, decision: Decision
+    answer: UpstreamAnswer,
+    body: bytes,
+    fields: Iterable[tuple[str, str]],
+    request: HttpRequest,
+    decision: Decision | None,
 ) -> HttpResponse:
     """The upstream's answer inside ``{status, data, latency_ms, adaptive_multiplier}``; 502 when it was an error."""
     try:
         data = json.loads(body) if body else None
     except ValueError:
         data = body.decode("utf-8", "replace")
-    good = answer.status < 400
+    good = answer.ok and answer.status < 400
     document: dict[str, Any] = {"status": "success" if good else "error"}
     if not good:
         document["error"] = f"The upstream answered {answer.status}."
     document |= {
         "data": data,
         "latency_ms": round(answer.latency_us / 1000, 3),
-        "adaptive_multiplier": decision.multiplier,
+        "adaptive_multiplier": decision.multiplier if decision else 1.0,
     }
     response = HttpResponse(json.dumps(document), status=200 if good else 502, content_type="application/json")
     _own(response, answer, fields, request)

@@ -1,4 +1,4 @@
-"""One call, from the key it presents to the answer it gets: identify, decide, forward, record.
+"""One call of a caller who is known: decide, forward, record.
 
 No ORM query and no thread hop on the way of a call whose tenant and key are held; no HTTP framework either.
 """
@@ -6,13 +6,11 @@ No ORM query and no thread hop on the way of a call whose tenant and key are hel
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,17 +19,17 @@ from limiter.core.local import LocalShare
 from limiter.core.store import Ended, Store
 from limiter.core.types import PPM, Decision
 from limiter.core.window import Call, Stack
-from limiter.gateway import problems
+from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
 from limiter.plan import Plan
 from limiter.policies import PolicyUnavailable
-from limiter.snapshot import DirectoryUnavailable, Snapshot, TenantEntry
+from limiter.snapshot import Snapshot
 from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
-from tenants import credentials
-from tenants.directory import ActionSpec, KeySpec
+from limiter.upstream.dedupe import Claim, Dedupe, Held
+from tenants.directory import ActionSpec, unlisted_action
 from tenants.models.names import NAME
 
 log = logging.getLogger(__name__)
@@ -42,6 +40,7 @@ _UPSTREAM_KIND = {
     errors.Overloaded: "upstream-overloaded",
     errors.BreakerOpen: "upstream-breaker-open",
     errors.NotConfigured: "upstream-not-configured",
+    errors.PayloadRefused: "payload-refused",
     errors.Disabled: "upstream-disabled",
 }
 _OUTCOME = {
@@ -49,15 +48,6 @@ _OUTCOME = {
     errors.OutcomeUnknown: "unknown",
     errors.Overloaded: "upstream_busy",
 }
-_NOBODY = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
-"""What an unknown key is compared with, so that it takes as long as a known one."""
-
-
-class Caller(NamedTuple):
-    """Who calls: the prefix of the key that was presented ("" for a signed-in person), and for which tenant."""
-
-    key_prefix: str
-    entry: TenantEntry
 
 
 class Target(NamedTuple):
@@ -77,6 +67,14 @@ class Request:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call went. No ``answer``: refused by ``decision``. No ``decision``: a remembered answer."""
+
+    answer: UpstreamAnswer | None = None
+    decision: Decision | None = None
+
+
 class Gateway:
     """Decides and forwards calls. One per worker and event loop."""
 
@@ -88,6 +86,7 @@ class Gateway:
         upstream: Upstream,
         local: LocalShare,
         recorder: Recorder,
+        dedupe: Dedupe,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
@@ -95,32 +94,11 @@ class Gateway:
         self.upstream = upstream
         self.recorder = recorder
         self.degraded_since: float | None = None
+        self.callers = Callers(snapshot, clock=clock)
         self._local = local
+        self._dedupe = dedupe
         self._clock = clock
         self._stacks = Stacks()
-
-    async def identify(self, token: str, tenant_id: str) -> Caller:
-        """Who presents ``token``, acting for ``tenant_id`` ("" when the call does not say); raises Problem."""
-        try:
-            key = await self._key(token)
-            entry = await self._entry(key, tenant_id)
-        except DirectoryUnavailable as error:
-            raise Problem(503, "directory-unavailable", str(error), retry_after_us=1_000_000) from error
-        if entry is None:
-            raise Problem(403, "forbidden", "This key may not act for that tenant.")
-        if not entry.tenant.active:
-            raise Problem(403, "tenant-suspended", f"Tenant {entry.tenant.tenant_id} is suspended.")
-        return Caller(key.prefix, entry)
-
-    async def on_behalf(self, tenant_id: str) -> Caller:
-        """A tenant as seen by somebody who may look at it without a key; raises Problem."""
-        try:
-            entry = self.snapshot.held_tenant(tenant_id) or await self.snapshot.tenant(tenant_id)
-        except DirectoryUnavailable as error:
-            raise Problem(503, "directory-unavailable", str(error), retry_after_us=1_000_000) from error
-        if entry is None:
-            raise Problem(404, "not-found", "There is no such tenant.")
-        return Caller("", entry)
 
     def target(self, caller: Caller, action_id: str) -> Target:
         """What ``action_id`` means for this caller; raises Problem."""
@@ -129,7 +107,7 @@ class Gateway:
         if action is None:
             if not tenant.accept_unlisted_actions or not _is_name(action_id):
                 raise Problem(404, "action-unknown", f"Tenant {tenant.tenant_id} has no action of this ID.")
-            action = ActionSpec(id=None, action_id=action_id)
+            action = unlisted_action(tenant.connection, action_id)
         if not action.enabled:
             raise Problem(403, "action-disabled", f"Action {action_id} is switched off.")
         try:
@@ -154,23 +132,56 @@ class Gateway:
             self._recovered()
         return decision
 
-    async def forward(self, caller: Caller, target: Target, request: Request, decision: Decision) -> UpstreamAnswer:
-        """Make an admitted call and see to it that its end is recorded; raises Problem."""
-        tenant = caller.entry.tenant
-        call = UpstreamCall(
-            connection=tenant.connection,
-            action=target.action,
-            tenant_id=tenant.tenant_id,
-            request_id=request.request_id,
-            body=request.body,
-            headers=request.headers,
-            idempotency_key=request.headers.get("idempotency-key"),
-        )
+    async def invoke(self, caller: Caller, target: Target, request: Request) -> Outcome:
+        """Decide a call and make it when it is admitted; raises Problem.
+
+        A repeat of a call whose answer is remembered gets that answer: nothing is decided and nothing charged.
+        """
+        call = self._upstream_call(caller, target, request)
+        claim = None
+        if self._dedupe.wants(call):
+            found = await self._dedupe.recall(call)
+            if isinstance(found, UpstreamAnswer):
+                return Outcome(answer=found)
+            if isinstance(found, Held):
+                raise Problem(found.status, found.kind, found.detail)
+            claim = found
+        try:
+            return await self._decide_and_make(caller, target, call, claim)
+        except BaseException:
+            if claim is not None:  # what is settled already stays as it is
+                await self._dedupe.remember(claim, None)
+            raise
+
+    async def _decide_and_make(
+        self, caller: Caller, target: Target, call: UpstreamCall, claim: Claim | None
+    ) -> Outcome:
+        decision = await self.decide(caller, target, request_id=call.request_id)
+        if not decision.allowed:
+            if claim is not None:
+                await self._dedupe.remember(claim, None)
+            return Outcome(decision=decision)
+        try:
+            answer = await self._make(target, call, decision)
+        except errors.UpstreamError as error:
+            if claim is not None:
+                await self._dedupe.remember(claim, error)
+            raise _problem(error, decision) from error
+        except BaseException:
+            if claim is not None:
+                await self._dedupe.remember(claim, errors.OutcomeUnknown("The call was given up while it ran."))
+            raise
+        if claim is not None:
+            await self._dedupe.remember(claim, answer)
+        return Outcome(answer=answer, decision=decision)
+
+    async def _make(self, target: Target, call: UpstreamCall, decision: Decision) -> UpstreamAnswer:
+        """Make an admitted call and see to it that its end is recorded."""
         try:
             answer = await self.upstream.invoke(call)
         except errors.UpstreamError as error:
-            self._end(target, decision, _OUTCOME.get(type(error), "not_sent"), error.latency_us, _pushed_back(error))
-            raise _problem(error) from error
+            self._end(target, decision, _OUTCOME.get(type(error), "not_sent"), error.latency_us, error.pushback)
+            raise
         except BaseException:
             self._end(target, decision, "unknown", None)
             raise
@@ -180,6 +191,18 @@ class Gateway:
         else:
             answer.chunks = self._until_end(answer, answer.chunks, target, decision, outcome)
         return answer
+
+    def _upstream_call(self, caller: Caller, target: Target, request: Request) -> UpstreamCall:
+        tenant = caller.entry.tenant
+        return UpstreamCall(
+            connection=tenant.connection,
+            action=target.action,
+            tenant_id=tenant.tenant_id,
+            request_id=request.request_id,
+            body=request.body,
+            headers=request.headers,
+            idempotency_key=request.headers.get("idempotency-key"),
+        )
 
     def release(self, target: Target, decision: Decision) -> None:
         """End an admitted call that this gateway does not forward."""
@@ -192,32 +215,6 @@ class Gateway:
 
     async def close(self) -> None:
         await self.recorder.close()
-
-    async def _key(self, token: str) -> KeySpec:
-        prefix = credentials.prefix_of(token) if token else None
-        if prefix is None:
-            raise problems.unauthorized()
-        key = self.snapshot.held_key(prefix)
-        if key is None:
-            key = await self.snapshot.key(prefix)
-        same = hmac.compare_digest(credentials.digest(token), key.digest if isinstance(key, KeySpec) else _NOBODY)
-        if not isinstance(key, KeySpec) or not same or key.revoked:
-            raise problems.unauthorized()
-        if key.expires_at is not None and key.expires_at <= self._clock():
-            raise problems.unauthorized()
-        return key
-
-    async def _entry(self, key: KeySpec, tenant_id: str) -> TenantEntry | None:
-        """The tenant the key acts for; None when it may not act for the one that was named."""
-        if key.tenant_id is None:
-            if not tenant_id:
-                raise Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id.")
-            if tenant_id not in key.acts_for:
-                return None
-        elif tenant_id and tenant_id != key.tenant_id:
-            return None
-        wanted = key.tenant_id or tenant_id
-        return self.snapshot.held_tenant(wanted) or await self.snapshot.tenant(wanted)
 
     def _without_store(self, plan: Plan, stack: Stack, call: Call, error: StoreError) -> Decision:
         if self.degraded_since is None:
@@ -264,16 +261,14 @@ class Gateway:
             raise
         finally:
             self._end(target, decision, outcome, answer.latency_us, answer.pushback)
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
 
 
 def _is_name(action_id: str) -> bool:
     return len(action_id) <= 128 and re.fullmatch(NAME.regex, action_id) is not None
 
 
-def _pushed_back(error: errors.UpstreamError) -> bool:
-    return isinstance(error, errors.Overloaded)
-
-
-def _problem(error: errors.UpstreamError) -> Problem:
+def _problem(error: errors.UpstreamError, decision: Decision) -> Problem:
     kind = _UPSTREAM_KIND.get(type(error), "upstream-unreachable")
-    return Problem(error.status, kind, error.detail, retry_after_us=error.retry_after_us)
+    return Problem(error.status, kind, error.detail, retry_after_us=error.retry_after_us, decision=decision)

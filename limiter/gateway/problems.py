@@ -27,7 +27,11 @@ _TITLES = {
     "body-too-large": "Body too large",
     "body-too-slow": "Body too slow",
     "body-not-json": "Body is not JSON",
-    "duplicate-in-progress": "The same call is in progress",
+    "idempotency-key-invalid": "Idempotency-Key invalid",
+    "idempotency-mismatch": "Idempotency-Key used for another call",
+    "idempotency-pending": "The same call is in progress",
+    "idempotency-too-long": "The answer cannot be repeated",
+    "payload-refused": "Payload does not fit the action",
     "policy-unavailable": "Policy unavailable",
     "directory-unavailable": "Directory unavailable",
     "limiter-unavailable": "Limiter unavailable",
@@ -42,7 +46,10 @@ _TITLES = {
 
 
 class Problem(Exception):
-    """An answer that is an error. ``kind`` is one of our own types, or a full type URI with a ``title``."""
+    """An answer that is an error. ``kind`` is one of our own types, or a full type URI with a ``title``.
+
+    ``decision``: what was decided before it went wrong, so that the answer can carry the quota's headers.
+    """
 
     def __init__(
         self,
@@ -54,6 +61,7 @@ class Problem(Exception):
         retry_after_us: int | None = None,
         extra: Mapping[str, Any] | None = None,
         fields: tuple[tuple[str, str], ...] = (),
+        decision: Decision | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -62,6 +70,7 @@ class Problem(Exception):
         self.detail = detail
         self.extra = dict(extra or {})
         self.fields = list(fields)
+        self.decision = decision
         if retry_after_us is not None:
             self.fields.append(("Retry-After", headers.retry_after(retry_after_us)))
 
@@ -124,6 +133,7 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
         _explain(state, decision, cut=cut),
         title="Temporary reduced capacity" if cut else "Quota exceeded",
         retry_after_us=decision.retry_after_us,
+        decision=decision,
         extra=extra,
     )
 

@@ -19,6 +19,7 @@ from limiter.gateway.recorder import Recorder
 from limiter.snapshot import Snapshot
 from limiter.upstream.call import Upstream
 from limiter.upstream.client import Client
+from limiter.upstream.dedupe import Dedupe
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Runtime:
             upstream=upstream,
             local=LocalShare(workers=workers),
             recorder=Recorder(store),
+            dedupe=Dedupe(side),
         )
         self.heartbeat = Heartbeat(self.gateway)
         self._side = side

@@ -18,10 +18,12 @@ from limiter.core.errors import StoreError
 from limiter.core.types import Decision
 from limiter.gateway import body, problems, prometheus, readers, scraper
 from limiter.gateway.answers import enveloped, json_answer, passed_through, quota_fields, request_id
-from limiter.gateway.gate import Caller, Request, Target
+from limiter.gateway.callers import Caller
+from limiter.gateway.gate import Request, Target
 from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import Runtime
 from limiter.upstream import errors
+from limiter.upstream.call import UpstreamAnswer
 
 
 class GatewayView(APIView):
@@ -47,7 +49,7 @@ class GatewayView(APIView):
 
     async def identified(self, request: HttpRequest) -> Caller:
         """Who calls, by the key in Authorization or X-API-Key; raises Problem."""
-        return await self.runtime.gateway.identify(api_key(request), request.META.get("HTTP_X_TENANT_ID", ""))
+        return await self.runtime.gateway.callers.identify(api_key(request), request.META.get("HTTP_X_TENANT_ID", ""))
 
 
 def api_key(request: HttpRequest) -> str:
@@ -74,21 +76,29 @@ class InvokeView(GatewayView):
             timeout_s=settings.body_timeout_s,
         )
         body.check_json(content)
-        decision = await gateway.decide(caller, target, request_id=request_id(request))
-        fields = quota_fields(target.bound, decision, legacy=settings.legacy_headers)
-        if not decision.allowed:
-            raise _refusal(caller, target, decision, fields)
         call = Request(request_id=request_id(request), body=content, headers=_lower(request))
         try:
-            answer = await gateway.forward(caller, target, call, decision)
-            if not caller.entry.tenant.envelope:
-                return passed_through(answer, fields, request)
+            outcome = await gateway.invoke(caller, target, call)
+            if outcome.answer is None:
+                raise _refusal(caller, target, outcome.decision)
+            return await self._answer(request, caller, target, outcome.answer, outcome.decision)
+        except Problem as problem:
+            problem.fields += self._fields(target, problem.decision)
+            raise
+
+    def _fields(self, target: Target, decision: Decision | None) -> list[tuple[str, str]]:
+        return quota_fields(target.bound, decision, legacy=self.runtime.settings.legacy_headers)
+
+    async def _answer(
+        self, request: HttpRequest, caller: Caller, target: Target, answer: UpstreamAnswer, decision: Decision | None
+    ) -> HttpResponseBase:
+        fields = self._fields(target, decision)
+        if not caller.entry.tenant.envelope:
+            return passed_through(answer, fields, request)
+        try:
             whole = answer.body if answer.chunks is None else b"".join([part async for part in answer.chunks])
         except errors.OutcomeUnknown as error:
-            raise Problem(error.status, "upstream-outcome-unknown", error.detail, fields=tuple(fields)) from error
-        except Problem as problem:
-            problem.fields += fields
-            raise
+            raise Problem(error.status, "upstream-outcome-unknown", error.detail, decision=decision) from error
         return enveloped(answer, whole or b"", fields, request, decision)
 
 
@@ -103,7 +113,9 @@ class CheckView(GatewayView):
         decision = await gateway.decide(caller, target, request_id=request_id(request), charge=charge)
         fields = quota_fields(target.bound, decision, legacy=settings.legacy_headers)
         if not decision.allowed:
-            raise _refusal(caller, target, decision, fields)
+            problem = _refusal(caller, target, decision)
+            problem.fields += fields
+            raise problem
         if charge:
             gateway.release(target, decision)
         response = json_answer(described(caller, target, decision), request)
@@ -118,10 +130,10 @@ class UsageView(GatewayView):
     async def get(self, request: HttpRequest, tenant_id: str, action_id: str) -> HttpResponseBase:
         gateway = self.runtime.gateway
         if token := api_key(request):
-            caller = await gateway.identify(token, tenant_id)
+            caller = await gateway.callers.identify(token, tenant_id)
         else:
             await readers.check(request, tenant_id)
-            caller = await gateway.on_behalf(tenant_id)
+            caller = await gateway.callers.on_behalf(tenant_id)
         target = gateway.target(caller, action_id)
         decision = await gateway.decide(caller, target, request_id=request_id(request), charge=False)
         return json_answer(usage(caller, target, decision), request)
@@ -146,15 +158,14 @@ class PrometheusView(GatewayView):
         return HttpResponse(prometheus.page(found), content_type=CONTENT_TYPE_LATEST)
 
 
-def _refusal(caller: Caller, target: Target, decision: Decision, fields: list[tuple[str, str]]) -> Problem:
-    problem = problems.refusal(
+def _refusal(caller: Caller, target: Target, decision: Decision | None) -> Problem:
+    assert decision is not None, "a call is refused by a decision"
+    return problems.refusal(
         decision,
         tenant_id=caller.entry.tenant.tenant_id,
         action_id=target.action.action_id,
         reduced_status=target.plan.reduced_status,
     )
-    problem.fields += fields
-    return problem
 
 
 def _lower(request: HttpRequest) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from limiter import wiring
 from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
@@ -91,6 +92,7 @@ async def gateway(redis_url: str, transactional_db: None, gateway_settings: Gate
         upstream=upstream,
         gateway_settings=gateway_settings,
         workers=2,
+        side=wiring.async_client(),
     )
     await runtime.open()
     app = LeanHandler("quota_platform.lean_urls")

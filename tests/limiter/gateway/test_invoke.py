@@ -234,6 +234,7 @@ async def test_any_other_address_is_404_as_a_problem(gateway: Gateway, path: str
         (errors.OutcomeUnknown("Cut off.", timed_out=False), 502, "upstream-outcome-unknown", None),
         (errors.Overloaded("Busy.", retry_after_us=2_500_000), 429, "upstream-overloaded", "3"),
         (errors.BreakerOpen("Failing.", retry_after_us=9_000_000), 503, "upstream-breaker-open", "9"),
+        (errors.PayloadRefused("'|' in a parameter."), 422, "payload-refused", None),
         (errors.NotConfigured("Refused."), 502, "upstream-not-configured", None),
         (errors.Disabled("Off."), 503, "upstream-disabled", None),
     ],
