@@ -100,8 +100,7 @@ class Follower:
                     await asyncio.wait_for(self._rung.wait(), EVERY_SECONDS)
         finally:
             for task in waits:
-                task.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+                await _cancelled(task)
 
     async def close(self) -> None:
         await self._aside.close()
@@ -138,6 +137,13 @@ class Follower:
 
     def _client(self) -> Any:
         return redis.asyncio.Redis.from_url(self._url, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+
+
+async def _cancelled(task: asyncio.Future[Any]) -> None:
+    """Cancel until it has ended: redis-py loses a cancellation that comes while it subscribes."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)
 
 
 def _beginning() -> tuple[int, dict[Touch, int]]:
