@@ -16,8 +16,9 @@ django_application: Any = get_asgi_application()
 
 from channels.routing import URLRouter  # noqa: E402  Django's apps have to be loaded first
 
+from limiter.gateway.request import Receive  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
-from quota_platform.handler import LeanHandler, Receive, Scope, Send  # noqa: E402
+from quota_platform.handler import LeanHandler, Scope, Send  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
 
 lean = LeanHandler("quota_platform.lean_urls")

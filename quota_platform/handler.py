@@ -8,43 +8,44 @@ inline, on the event loop.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from io import BytesIO
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
 from django.urls import Resolver404, get_resolver
 
-from limiter.gateway.answers import problem_answer
+from limiter.gateway.answers import Answer, problem_answer
 from limiter.gateway.problems import Problem
+from limiter.gateway.request import GatewayRequest, Receive
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_PATHS_KEPT = 8192
 
 log = logging.getLogger(__name__)
 
 
 class LeanHandler:
-    """Serves the views of one urlconf: async views that read the body themselves and answer finished responses."""
+    """Serves the views of one urlconf: async views that read the body themselves and return an Answer."""
 
     def __init__(self, urlconf: str) -> None:
-        self._resolver = get_resolver(urlconf)
+        self._resolve = lru_cache(_PATHS_KEPT)(get_resolver(urlconf).resolve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = ASGIRequest(scope, BytesIO())
-        request.receive = receive  # type: ignore[attr-defined]
-        response = await self._respond(request)
-        await _send(response, send)
+        answer = await self._respond(GatewayRequest(scope, receive))
+        fields = [(name.encode("latin1"), value.encode("utf-8", "surrogateescape")) for name, value in answer.fields]
+        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+        if answer.chunks is None:
+            await send({"type": "http.response.body", "body": answer.body})
+        else:
+            await _stream(answer.chunks, send)
 
-    async def _respond(self, request: ASGIRequest) -> HttpResponseBase:
+    async def _respond(self, request: GatewayRequest) -> Answer:
         try:
-            match = self._resolver.resolve(request.path_info)
-            request.resolver_match = match
-            response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
-            return response
+            match = self._resolve(request.path_info)
+            answer: Answer = await match.func(request, *match.args, **match.kwargs)
+            return answer
         except Problem as problem:
             return problem_answer(problem, request)
         except Resolver404:
@@ -55,21 +56,12 @@ class LeanHandler:
             return problem_answer(Problem(500, "internal", detail), request)
 
 
-async def _send(response: HttpResponseBase, send: Send) -> None:
-    headers = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in response.items()]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    if isinstance(response, StreamingHttpResponse):
-        await _stream(response, send)
-    elif isinstance(response, HttpResponse):
-        await send({"type": "http.response.body", "body": response.content})
-
-
-async def _stream(response: StreamingHttpResponse, send: Send) -> None:
+async def _stream(chunks: AsyncIterator[bytes], send: Send) -> None:
     """Send the parts as they come. A stream that breaks off is not ended: the caller must not take it for whole."""
-    parts = response.streaming_content
     try:
-        async for part in parts:  # type: ignore[union-attr]
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
     finally:
-        await parts.aclose()  # type: ignore[union-attr]
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
     await send({"type": "http.response.body", "body": b""})

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
-
-from limiter.gateway.answers import json_answer
+from limiter.gateway.answers import Answer, json_answer
+from limiter.gateway.request import GatewayRequest
 from limiter.gateway.views import GatewayView
 
 POLL_TOO_OLD_S = 10.0
@@ -17,14 +15,14 @@ POLL_TOO_OLD_S = 10.0
 class HealthView(GatewayView):
     """``GET /healthz``: this worker's event loop turns."""
 
-    async def get(self, request: HttpRequest) -> HttpResponseBase:
+    async def get(self, request: GatewayRequest) -> Answer:
         return json_answer({"status": "alive"}, request)
 
 
 class ReadyView(GatewayView):
     """``GET /readyz``: this worker can serve calls as its policies say; 503 names what it lacks."""
 
-    async def get(self, request: HttpRequest) -> HttpResponseBase:
+    async def get(self, request: GatewayRequest) -> Answer:
         checks = self._checks()
         ready = all(check["ok"] for check in checks.values())
         data = {"status": "ready" if ready else "not ready", "checks": checks}

@@ -6,16 +6,17 @@ import hmac
 import ipaddress
 
 from django.conf import settings
-from django.http import HttpRequest
+
+from limiter.gateway.request import GatewayRequest
 
 
-def may_read(request: HttpRequest) -> bool:
+def may_read(request: GatewayRequest) -> bool:
     """True for the token in METRICS_TOKEN, and for an address in METRICS_NETWORKS. Neither is set: nobody."""
     token = settings.ENV.METRICS_TOKEN.get_secret_value()
-    scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    scheme, _, given = request.fields.get("authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return True
-    return _in_network(request.META.get("REMOTE_ADDR", ""), settings.ENV.METRICS_NETWORKS)
+    return _in_network((request.scope.get("client") or ("", 0))[0], settings.ENV.METRICS_NETWORKS)
 
 
 def _in_network(address: str, networks: list[str]) -> bool:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.views import APIView
 
@@ -17,29 +15,30 @@ from limiter.core import headers
 from limiter.core.errors import StoreError
 from limiter.core.types import Decision
 from limiter.gateway import body, problems, prometheus, readers, scraper
-from limiter.gateway.answers import enveloped, json_answer, passed_through, quota_fields, request_id
+from limiter.gateway.answers import Answer, Fields, enveloped, json_answer, passed_through, quota_fields
 from limiter.gateway.callers import Caller
 from limiter.gateway.gate import Request, Target
 from limiter.gateway.problems import Problem
+from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
 from limiter.upstream import errors
 from limiter.upstream.call import UpstreamAnswer
 
 
 class GatewayView(APIView):
-    """Base of the gateway's views. ``request`` is Django's own; problems are raised and rendered by the handler."""
+    """Base of the gateway's views: they return an Answer and raise problems, which the handler sends."""
 
     authentication_classes = ()
     permission_classes = ()
     schema = None
 
-    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
-        handler = getattr(self, request.method.lower(), None) if request.method in self.allowed_methods else None
+    async def dispatch(self, request: GatewayRequest, *args: Any, **kwargs: Any) -> Answer:  # type: ignore[override]
+        handler = getattr(self, request.method.lower(), None) if request.method in ("POST", "GET", "HEAD") else None
         if handler is None:
             allowed = ", ".join(sorted(set(self.allowed_methods) - {"OPTIONS"}))
             raise Problem(405, "method-not-allowed", f"Use {allowed} here.", fields=(("Allow", allowed),))
-        response: HttpResponseBase = await handler(request, *args, **kwargs)
-        return response
+        answer: Answer = await handler(request, *args, **kwargs)
+        return answer
 
     @property
     def runtime(self) -> Runtime:
@@ -47,16 +46,16 @@ class GatewayView(APIView):
         runtime: Runtime = self.request.scope["state"]["runtime"]  # type: ignore[attr-defined]
         return runtime
 
-    async def identified(self, request: HttpRequest) -> Caller:
+    async def identified(self, request: GatewayRequest) -> Caller:
         """Who calls, by the key in Authorization or X-API-Key; raises Problem."""
-        return await self.runtime.gateway.callers.identify(api_key(request), request.META.get("HTTP_X_TENANT_ID", ""))
+        return await self.runtime.gateway.callers.identify(api_key(request), request.fields.get("x-tenant-id", ""))
 
 
-def api_key(request: HttpRequest) -> str:
+def api_key(request: GatewayRequest) -> str:
     """The key a request presents, "" when there is none; two different ones are none."""
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    scheme, _, token = request.fields.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
-    plain: str = request.META.get("HTTP_X_API_KEY", "")
+    plain = request.fields.get("x-api-key", "")
     if bearer and plain and bearer != plain:
         return ""
     return bearer or plain
@@ -65,18 +64,18 @@ def api_key(request: HttpRequest) -> str:
 class InvokeView(GatewayView):
     """``POST /invoke/<action_id>``: decide, forward, answer."""
 
-    async def post(self, request: HttpRequest, action_id: str) -> HttpResponseBase:
+    async def post(self, request: GatewayRequest, action_id: str) -> Answer:
         gateway, settings = self.runtime.gateway, self.runtime.settings
         caller = await self.identified(request)
         target = gateway.target(caller, action_id)
         content = await body.read(
-            request.receive,  # type: ignore[attr-defined]
-            declared=request.META.get("CONTENT_LENGTH", ""),
+            request.receive,
+            declared=request.fields.get("content-length", ""),
             cap=settings.max_body_bytes,
             timeout_s=settings.body_timeout_s,
         )
         body.check_json(content)
-        call = Request(request_id=request_id(request), body=content, headers=_lower(request))
+        call = Request(request_id=request.request_id, body=content, headers=request.fields)
         try:
             outcome = await gateway.invoke(caller, target, call)
             if outcome.answer is None:
@@ -86,12 +85,12 @@ class InvokeView(GatewayView):
             problem.fields += self._fields(target, problem.decision)
             raise
 
-    def _fields(self, target: Target, decision: Decision | None) -> list[tuple[str, str]]:
+    def _fields(self, target: Target, decision: Decision | None) -> Fields:
         return quota_fields(target.bound, decision, legacy=self.runtime.settings.legacy_headers)
 
     async def _answer(
-        self, request: HttpRequest, caller: Caller, target: Target, answer: UpstreamAnswer, decision: Decision | None
-    ) -> HttpResponseBase:
+        self, request: GatewayRequest, caller: Caller, target: Target, answer: UpstreamAnswer, decision: Decision | None
+    ) -> Answer:
         fields = self._fields(target, decision)
         if not caller.entry.tenant.envelope:
             return passed_through(answer, fields, request)
@@ -105,12 +104,12 @@ class InvokeView(GatewayView):
 class CheckView(GatewayView):
     """``POST /check/<action_id>``: the decision only, for other gateways. ``?peek=1`` counts nothing."""
 
-    async def post(self, request: HttpRequest, action_id: str) -> HttpResponseBase:
+    async def post(self, request: GatewayRequest, action_id: str) -> Answer:
         gateway, settings = self.runtime.gateway, self.runtime.settings
         caller = await self.identified(request)
         target = gateway.target(caller, action_id)
         charge = request.GET.get("peek", "") in ("", "0")
-        decision = await gateway.decide(caller, target, request_id=request_id(request), charge=charge)
+        decision = await gateway.decide(caller, target, request_id=request.request_id, charge=charge)
         fields = quota_fields(target.bound, decision, legacy=settings.legacy_headers)
         if not decision.allowed:
             problem = _refusal(caller, target, decision)
@@ -118,16 +117,15 @@ class CheckView(GatewayView):
             raise problem
         if charge:
             gateway.release(target, decision)
-        response = json_answer(described(caller, target, decision), request)
-        for name, value in fields:
-            response[name] = value
-        return response
+        answer = json_answer(described(caller, target, decision), request)
+        answer.fields += fields
+        return answer
 
 
 class UsageView(GatewayView):
     """``GET /metrics/<tenant_id>/<action_id>``: what an action has used, for its tenant and for signed-in people."""
 
-    async def get(self, request: HttpRequest, tenant_id: str, action_id: str) -> HttpResponseBase:
+    async def get(self, request: GatewayRequest, tenant_id: str, action_id: str) -> Answer:
         gateway = self.runtime.gateway
         if token := api_key(request):
             caller = await gateway.callers.identify(token, tenant_id)
@@ -135,14 +133,14 @@ class UsageView(GatewayView):
             await readers.check(request, tenant_id)
             caller = await gateway.callers.on_behalf(tenant_id)
         target = gateway.target(caller, action_id)
-        decision = await gateway.decide(caller, target, request_id=request_id(request), charge=False)
+        decision = await gateway.decide(caller, target, request_id=request.request_id, charge=False)
         return json_answer(usage(caller, target, decision), request)
 
 
 class PrometheusView(GatewayView):
     """``GET /metrics``: for a scraper with the token, or from an allowed network."""
 
-    async def get(self, request: HttpRequest) -> HttpResponseBase:
+    async def get(self, request: GatewayRequest) -> Answer:
         if not scraper.may_read(request):
             raise Problem(
                 401,
@@ -155,7 +153,7 @@ class PrometheusView(GatewayView):
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is away."
             raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
-        return HttpResponse(prometheus.page(found), content_type=CONTENT_TYPE_LATEST)
+        return Answer(200, [("content-type", CONTENT_TYPE_LATEST)], prometheus.page(found))
 
 
 def _refusal(caller: Caller, target: Target, decision: Decision | None) -> Problem:
@@ -166,11 +164,6 @@ def _refusal(caller: Caller, target: Target, decision: Decision | None) -> Probl
         action_id=target.action.action_id,
         reduced_status=target.plan.reduced_status,
     )
-
-
-def _lower(request: HttpRequest) -> dict[str, str]:
-    """The caller's headers by lower-case name."""
-    return {name.decode("latin1"): value.decode("latin1") for name, value in request.scope["headers"]}  # type: ignore[attr-defined]
 
 
 def described(caller: Caller, target: Target, decision: Decision) -> dict[str, Any]:

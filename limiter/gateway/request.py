@@ -1,0 +1,51 @@
+"""A caller's request as the gateway reads it: headers by name once, the rest only when somebody asks."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cached_property
+from io import BytesIO
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class GatewayRequest(ASGIRequest):
+    """Django's request without its cost: META, cookies and query are made when a view asks for them.
+
+    The body is not read before the view runs; :mod:`limiter.gateway.body` reads it from ``receive``.
+    """
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
+        self.scope = dict(scope)
+        self.receive = receive
+        self.method = scope["method"]
+        self.path = self.path_info = scope["path"]
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The headers by lower-case name; one that came several times is joined by commas."""
+        found: dict[str, str] = {}
+        for raw, value in self.scope["headers"]:
+            name = raw.decode("latin1")
+            text = value.decode("latin1")
+            found[name] = f"{found[name]}, {text}" if name in found else text
+        return found
+
+    @cached_property
+    def request_id(self) -> str:
+        """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
+        given = self.fields.get("x-request-id", "")
+        return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+
+    @cached_property
+    def META(self) -> dict[str, Any]:  # type: ignore[override]
+        """As Django makes it, for sessions and the query."""
+        meta: dict[str, Any] = ASGIRequest(self.scope, BytesIO()).META
+        return meta
