@@ -124,6 +124,7 @@ def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
         sample_size=row.sample_size,
         min_samples=row.min_samples,
         sample_max_age_seconds=row.sample_max_age_seconds,
+        cut_on_pushback=row.cut_on_pushback,
         per_action=row.adaptive_scope == QuotaPolicy.AdaptiveScope.ACTION,
     )
 

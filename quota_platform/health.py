@@ -23,10 +23,15 @@ class ReadyView(GatewayView):
     """``GET /readyz``: this worker can serve calls as its policies say; 503 names what it lacks."""
 
     async def get(self, request: GatewayRequest) -> Answer:
-        checks = self._checks()
+        checks = self._checks() | {"connections": await self._connections()}
         ready = all(check["ok"] for check in checks.values())
         data = {"status": "ready" if ready else "not ready", "checks": checks}
         return json_answer(data, request, status=200 if ready else 503)
+
+    async def _connections(self) -> dict[str, Any]:
+        """Upstream accounts that cannot be used. Told only: another worker would fail too."""
+        faults = await self.runtime.faults()
+        return {"ok": True, "unhealthy": {name: fault.reason for name, fault in sorted(faults.items())}}
 
     def _checks(self) -> dict[str, dict[str, Any]]:
         gateway = self.runtime.gateway

@@ -27,6 +27,7 @@ from tenants.admin.recorded import RecordedAdmin
 
 _ADAPTIVE = (
     "adaptive_scope",
+    "cut_on_pushback",
     "latency_threshold_ms",
     "sensitivity",
     "min_multiplier",
@@ -104,7 +105,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
             "Adaptive throttling",
             {
                 "fields": (
-                    "adaptive",
+                    ("adaptive", "cut_on_pushback"),
                     ("adaptive_scope", "latency_threshold_ms", "sensitivity", "sample_max_age_seconds"),
                     ("min_multiplier", "max_multiplier", "sample_size", "min_samples"),
                 ),

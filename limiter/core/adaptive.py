@@ -95,3 +95,9 @@ def assess(samples: Sequence[Sample], settings: AdaptiveSettings, *, now_us: int
         pushback_ppm=round(share * PPM),
         fresh_for_us=fresh[-settings.min_samples].at_us + max_age_us - now_us,
     )
+
+
+def shown(raw: bytes) -> Evidence:
+    """The evidence that ``adapt.lua`` keeps for people to see."""
+    ppm, _, p95_us, samples, _, pushback_ppm, at_us, until_us = map(int, raw.split(b"|"))
+    return Evidence(ppm, p95_us, samples, pushback_ppm, until_us - at_us)

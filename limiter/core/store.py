@@ -170,6 +170,13 @@ class Store:
             "" if now_us is None else now_us,
         )
 
+    async def evidence(self, stack: Stack) -> Evidence | None:
+        """What the multiplier of these calls was last computed from; None when it never was."""
+        name = keys.evidence(stack.subject.connection)
+        field = f"{stack.subject.tenant}|{stack.adapts_per or ''}"
+        shown = await self.command("HGET", name, field, key=name)
+        return None if shown is None else adaptive.shown(shown)
+
     async def run(self, script: Script, names: Iterable[str], *arguments: str | int) -> Reply:
         """Run a script on keys of one slot; raises :class:`~limiter.core.errors.StoreError`."""
         names = tuple(names)

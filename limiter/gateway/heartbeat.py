@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -48,6 +49,10 @@ class Heartbeat:
             },
             "round_trips": {"bounds": trips.bounds, "counts": trips.counts, "total_s": trips.total_s},
             "degraded_since": gateway.degraded_since,
+            "upstream": {
+                uid: {**dataclasses.asdict(seen), "breaker": str(seen.breaker)}
+                for uid, seen in gateway.upstream.units().items()
+            },
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
         }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,12 @@ from limiter.core.types import PPM
 from limiter.gateway.heartbeat import GONE_AFTER_S
 
 _DECISIONS = ("allowed", "refused", "shadow_refused")
+_UNIT_COUNTS = {
+    "calls": "Calls sent to a connection by the workers running now.",
+    "failures": "Of those, failed.",
+    "repeats": "Attempts beyond the first.",
+    "pushbacks": "Answers that turned a call away for load.",
+}
 _LATENCY_STEPS = range(0, 72, 4)
 """Every fourth bucket is a power of two milliseconds: 1 ms … 131 s."""
 
@@ -34,6 +40,7 @@ class Gathered:
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     evidence: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    faults: set[str] = field(default_factory=set)
     events_waiting: int = 0
     connected_clients: int = 0
     now: float = 0.0
@@ -95,6 +102,7 @@ class _Collected(Collector):
         yield self._latency()
         yield from self._adaptive()
         yield from self._workers()
+        yield from self._upstreams()
         yield self._round_trips()
 
     def _calls(self) -> Iterator[Metric]:
@@ -161,6 +169,27 @@ class _Collected(Collector):
             for worker, state in sorted(self._found.workers.items()):
                 family.add_metric([worker], read(state))
             yield family
+
+    def _upstreams(self) -> Iterator[Metric]:
+        """Sums over the workers; a breaker counts the workers that hold it open."""
+        seen: dict[str, Counter[str]] = defaultdict(Counter)
+        for state in self._found.workers.values():
+            for unit in state["upstream"].values():
+                counts = seen[unit["name"]]
+                counts.update({name: unit[name] for name in _UNIT_COUNTS})
+                counts["open"] += unit["breaker"] != "closed"
+        for name, text in _UNIT_COUNTS.items():
+            family = GaugeMetricFamily(f"quota_connection_{name}", text, labels=["connection"])
+            for connection, counts in sorted(seen.items()):
+                family.add_metric([connection], counts[name])
+            yield family
+        breakers = GaugeMetricFamily("quota_connection_breakers_open", "Workers not calling it.", labels=["connection"])
+        healthy = GaugeMetricFamily("quota_connection_healthy", "0 when it cannot be used.", labels=["connection"])
+        for connection, counts in sorted(seen.items()):
+            breakers.add_metric([connection], counts["open"])
+            healthy.add_metric([connection], float(connection not in self._found.faults))
+        yield breakers
+        yield healthy
 
     def _round_trips(self) -> Metric:
         family = HistogramMetricFamily("quota_store_round_trip_seconds", "Decisions' round trips.", labels=["worker"])

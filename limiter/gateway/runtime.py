@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import redis.asyncio
 from django.conf import settings
+from redis.exceptions import RedisError
 
 from limiter import wiring
 from limiter.core.local import LocalShare
@@ -17,9 +18,11 @@ from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.recorder import Recorder
 from limiter.snapshot import Snapshot
+from limiter.upstream import health
 from limiter.upstream.call import Upstream
 from limiter.upstream.client import Client
 from limiter.upstream.dedupe import Dedupe
+from limiter.upstream.health import Fault
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,17 @@ class Runtime:
             workers=env.WEB_WORKERS,
             side=side,
         )
+
+    async def faults(self) -> dict[str, Fault]:
+        """The connections this worker has used that cannot be used now, by name; empty when nobody can tell."""
+        names = {uid: seen.name for uid, seen in self.upstream.units().items()}
+        if self._side is None or not names:
+            return {}
+        try:
+            found = await health.read_async(self._side, names)
+        except (RedisError, OSError):
+            return {}
+        return {names[uid]: fault for uid, fault in found.items()}
 
     async def open(self) -> None:
         """Connect, and start to follow edits. A store or database that is away does not stop the start."""

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from limiter.core import headers
 from limiter.core.errors import StoreError
-from limiter.core.types import Decision
+from limiter.core.types import PPM, Decision
 from limiter.gateway import body, problems, prometheus, readers, scraper
 from limiter.gateway.answers import Answer, Fields, enveloped, json_answer, passed_through, quota_fields
 from limiter.gateway.callers import Caller
@@ -134,7 +134,26 @@ class UsageView(GatewayView):
             caller = await gateway.callers.on_behalf(tenant_id)
         target = gateway.target(caller, action_id)
         decision = await gateway.decide(caller, target, request_id=request.request_id, charge=False)
-        return json_answer(usage(caller, target, decision), request)
+        told = usage(caller, target, decision)
+        told["adaptive"] = await self._adaptive(target)
+        return json_answer(told, request)
+
+    async def _adaptive(self, target: Target) -> dict[str, Any] | None:
+        """What the multiplier follows and was last computed from; None when the policy does not adapt."""
+        settings = target.plan.adaptive
+        if settings is None:
+            return None
+        try:
+            shown = await self.runtime.store.evidence(target.bound.stack)
+        except StoreError:
+            shown = None
+        return {
+            "threshold_ms": settings.latency_threshold_ms,
+            "sensitivity": settings.sensitivity,
+            "p95_ms": shown.p95_us / 1000 if shown else None,
+            "samples": shown.samples if shown else 0,
+            "pushed_back": shown.pushback_ppm / PPM if shown else 0.0,
+        }
 
 
 class PrometheusView(GatewayView):
@@ -150,6 +169,7 @@ class PrometheusView(GatewayView):
             )
         try:
             found = await prometheus.gather(self.runtime.store)
+            found.faults = set(await self.runtime.faults())
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is away."
             raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from limiter.upstream.breaker import BreakerState
 from tenants.directory import ActionSpec, ConnectionSpec
 
 
@@ -46,11 +47,27 @@ class UpstreamAnswer:
     """The status is one of the action's success statuses."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnitStatus:
+    """What this worker has seen of one connection since it started."""
+
+    name: str
+    calls: int
+    failures: int
+    repeats: int
+    pushbacks: int
+    breaker: BreakerState
+
+
 class Upstream(Protocol):
     """What the gateway needs of a client; tests hand in a fake."""
 
     async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
         """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`."""
+        ...
+
+    def units(self) -> Mapping[str, UnitStatus]:
+        """What this worker has seen of each connection, by its uid."""
         ...
 
     async def close(self) -> None: ...

@@ -11,7 +11,7 @@ from yarl import URL
 
 from limiter.upstream import fields, retry
 from limiter.upstream.breaker import BreakerState
-from limiter.upstream.call import UpstreamAnswer, UpstreamCall
+from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
 from limiter.upstream.clock import Clock
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
 from limiter.upstream.exchange import Exchange, Request, give_up
@@ -25,18 +25,6 @@ from limiter.upstream.vault import Vault
 SOUR_S = 10.0
 """After a brand-new token was answered 401 too, no other is asked for this long."""
 _NOT_MODIFIED = 304
-
-
-@dataclass(frozen=True, slots=True)
-class UnitStatus:
-    """What this worker has seen of one connection since it started."""
-
-    name: str
-    calls: int
-    failures: int
-    repeats: int
-    pushbacks: int
-    breaker: BreakerState
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +71,7 @@ class Client:
         self._mint.close()
         await self._exchange.close()
 
-    def status(self) -> dict[str, UnitStatus]:
+    def units(self) -> dict[str, UnitStatus]:
         """Per connection uid, for metrics."""
         return {
             uid: UnitStatus(u.name, u.calls, u.failures, u.repeats, u.pushbacks, u.breaker.state)

@@ -15,7 +15,7 @@ from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.snapshot import Snapshot
-from limiter.upstream.call import UpstreamAnswer, UpstreamCall
+from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
 from quota_platform.handler import LeanHandler
 from tests.asgi import Answered, Caller
 
@@ -46,6 +46,9 @@ class FakeUpstream:
             yield part
         if self.broken is not None:
             raise self.broken
+
+    def units(self) -> dict[str, UnitStatus]:
+        return {}
 
     async def close(self) -> None:
         pass

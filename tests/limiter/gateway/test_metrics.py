@@ -27,6 +27,7 @@ async def test_a_tenant_reads_its_own_consumption_under_the_promised_names(
     answered = await read(gateway, X_API_Key=acme_key)
     told = answered.json
     limits = told.pop("limits")
+    adaptive = told.pop("adaptive")
     assert told == {
         "tenant_id": "acme",
         "action_id": "lookupOrder",
@@ -37,6 +38,7 @@ async def test_a_tenant_reads_its_own_consumption_under_the_promised_names(
         "window_seconds": 60,
         "degraded": False,
     }
+    assert (adaptive["threshold_ms"], adaptive["p95_ms"]) == (800, None)
     assert (limits[0]["name"], limits[0]["used"], limits[0]["policy"]) == ("minute", 1, "Base")
 
 

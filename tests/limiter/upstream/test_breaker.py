@@ -131,7 +131,7 @@ async def test_a_failing_upstream_is_left_alone_and_found_again(
         with pytest.raises(BreakerOpen):
             await client.invoke(call_to(connection))
     assert sandbox.state.log.last_seq == before
-    assert client.status()[connection.uid].breaker is BreakerState.OPEN
+    assert client.units()[connection.uid].breaker is BreakerState.OPEN
 
     clock.seconds += 10
     assert (await client.invoke(call_to(connection))).status == 500
@@ -141,7 +141,7 @@ async def test_a_failing_upstream_is_left_alone_and_found_again(
     sandbox.state.faults.clear()
     clock.seconds += 10
     assert (await client.invoke(call_to(connection))).status == 200
-    assert client.status()[connection.uid].breaker is BreakerState.CLOSED
+    assert client.units()[connection.uid].breaker is BreakerState.CLOSED
 
 
 async def test_a_breaker_that_opens_ends_the_repeats(
@@ -176,7 +176,7 @@ async def test_a_probe_whose_caller_leaves_does_not_block_the_next(
         await probe
 
     assert (await client.invoke(call_to(connection))).status == 200
-    assert client.status()[connection.uid].breaker is BreakerState.CLOSED
+    assert client.units()[connection.uid].breaker is BreakerState.CLOSED
 
 
 async def test_too_many_requests_is_no_failure(sandbox: Running, client: Client, connect: Connect) -> None:
@@ -187,4 +187,4 @@ async def test_too_many_requests_is_no_failure(sandbox: Running, client: Client,
         with pytest.raises(Exception, match="refused the call for load"):
             await client.invoke(call_to(connection))
 
-    assert client.status()[connection.uid].breaker is BreakerState.CLOSED
+    assert client.units()[connection.uid].breaker is BreakerState.CLOSED

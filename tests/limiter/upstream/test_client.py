@@ -173,7 +173,7 @@ async def test_an_upstream_that_keeps_refusing_is_asked_four_times_at_growing_in
     assert caught.value.retry_after_us is None
     assert invocations(sandbox) == 4
     assert clock.slept == pytest.approx([0.5, 1.0, 2.0], rel=0.01)
-    assert client.status()[connect().uid].pushbacks == 4
+    assert client.units()[connect().uid].pushbacks == 4
 
 
 async def test_the_connection_says_how_often_a_call_is_repeated(
@@ -294,7 +294,7 @@ async def test_what_happened_is_counted_per_connection(sandbox: Running, client:
     for _ in range(3):
         await client.invoke(call_to(connect()))
 
-    status = client.status()[connect().uid]
+    status = client.units()[connect().uid]
 
     assert (status.name, status.calls, status.failures, status.breaker.value) == ("cxone_webaction", 3, 1, "closed")
 

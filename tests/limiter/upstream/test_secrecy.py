@@ -66,7 +66,7 @@ async def test_nothing_a_worker_holds_shows_a_secret(
     call = call_to(connection, SCRIPT)
     answer = await client.invoke(call)
 
-    shown = repr(call) + repr(answer) + repr(client.status()) + repr(vars(client)) + repr(vars(client._tokens))
+    shown = repr(call) + repr(answer) + repr(client.units()) + repr(vars(client)) + repr(vars(client._tokens))
 
     assert CANARY not in shown
     assert connection.client_secret_sealed not in shown and connection.access_key_secret_sealed not in shown
