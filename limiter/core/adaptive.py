@@ -4,8 +4,8 @@ The rule: over the last ``sample_size`` latencies that are not too old, once the
 or under the threshold gives ``max_multiplier``; above it m = max - ((p95 - threshold) / threshold) x sensitivity, kept
 within [min_multiplier, max_multiplier]. p95 is numpy's linear interpolation.
 
-With ``cut_on_pushback``, answers of 429 or 503 cut too: m is at most max x (1 - their share of the samples), so a
-tenant whose every third call is turned away upstream is allowed two thirds.
+With ``cut_on_pushback``, answers of 429 or 503 are samples too and cut: m is at most max x (1 - their share of the
+samples), so a tenant whose every third call is turned away upstream is allowed two thirds.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ class AdaptiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer of the upstream: when (us since the epoch), how long it took (us), whether it was a refusal."""
+    """One answer of the upstream: when (us since the epoch), how long it took (us), whether it turned calls away.
+
+    ``latency_us`` None: it did nothing but turn the call away, and how fast it did so says nothing about its load.
+    """
 
     at_us: int
-    latency_us: int
+    latency_us: int | None
     pushback: bool = False
 
 
@@ -65,7 +68,7 @@ class Evidence:
 def parse(raw: Sequence[bytes]) -> list[Sample]:
     """The store's samples, oldest first; see ``record.lua``."""
     parts = (item.split(b":") for item in raw)
-    return [Sample(int(at), int(latency), pushed == b"1") for at, latency, pushed in parts]
+    return [Sample(int(at), int(latency) if latency else None, pushed == b"1") for at, latency, pushed in parts]
 
 
 def multiplier(p95_ms: float, settings: AdaptiveSettings) -> float:
@@ -83,7 +86,8 @@ def assess(samples: Sequence[Sample], settings: AdaptiveSettings, *, now_us: int
     fresh = [s for s in samples if s.at_us > now_us - max_age_us][-settings.sample_size :]
     if len(fresh) < settings.min_samples:
         return Evidence(settings.default_ppm, p95_us=0, samples=len(fresh), pushback_ppm=0, fresh_for_us=0)
-    p95_us = float(np.percentile([s.latency_us for s in fresh], 95))
+    latencies = [s.latency_us for s in fresh if s.latency_us is not None]
+    p95_us = float(np.percentile(latencies, 95)) if len(latencies) >= settings.min_samples else 0.0
     share = sum(s.pushback for s in fresh) / len(fresh)
     factor = multiplier(p95_us / 1000, settings)
     if settings.cut_on_pushback:

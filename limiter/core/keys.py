@@ -52,7 +52,7 @@ def multiplier(connection: int, tenant: str, action: str | None) -> str:
 
 
 def samples(connection: int, tenant: str, action: str | None) -> str:
-    """List of ``<at_us>:<latency_us>``, newest last: what the multiplier is computed from."""
+    """List of samples, newest last: what the multiplier is computed from; see ``record.lua``."""
     return f"{tag(connection)}:lat:{tenant}" + ("" if action is None else f":{action}")
 
 

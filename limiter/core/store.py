@@ -71,11 +71,12 @@ class Ended:
     latency_us: int | None = None
     pushback: bool = False
 
-    def parts(self) -> tuple[str, str, str, str, str]:
+    def parts(self, *, pushback_counts: bool) -> tuple[str, str, str, str, str]:
         """The script's five arguments for one call."""
-        latency_us = "" if self.latency_us is None else str(self.latency_us)
-        bucket = "" if self.latency_us is None else str(latency.bucket(self.latency_us))
-        return self.lease, self.outcome, latency_us, bucket, "1" if self.pushback else "0"
+        if self.latency_us is None:
+            return self.lease, self.outcome, "", "", "1" if self.pushback and pushback_counts else "0"
+        bucket = str(latency.bucket(self.latency_us))
+        return self.lease, self.outcome, str(self.latency_us), bucket, "1" if self.pushback else "0"
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ class Store:
             names,
             *("" if now_us is None else now_us, tenant, subject.action, shape.sample_size),
             *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
-            *(part for ended in ends for part in ended.parts()),
+            *(part for ended in ends for part in ended.parts(pushback_counts=shape.cut_on_pushback)),
         )
         if samples is None or settings is None:
             return None

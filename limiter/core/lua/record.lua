@@ -1,6 +1,6 @@
 -- Record how admitted calls of one action ended: free their concurrency slots, count outcomes, keep latency samples.
 --
--- KEYS[1]    list    samples: "<at us>:<latency us>:<1 if pushed back>", newest last
+-- KEYS[1]    list    samples: "<at us>:<latency us, or nothing>:<1 if pushed back>", newest last
 -- KEYS[2]    hash    usage:  "<minute>|<tenant>|<action>|<counter>" -> count
 -- KEYS[3]    hash    totals: "<tenant>|<counter>" -> count
 -- KEYS[4]    string  present while the multiplier is fresh enough
@@ -9,7 +9,7 @@
 -- ARGV[1] now (us; "" for the server's clock) · [2] tenant · [3] action · [4] samples kept ·
 -- [5] oldest sample that counts (us) · [6] ms between two computations of the multiplier; 0: keep no samples
 -- then five per call: lease · outcome (a counter's name) · latency (us; "" when the upstream was not heard) ·
---            latency bucket · "1" if the upstream pushed back
+--            latency bucket · "1" if the upstream pushed back and that counts
 --
 -- Returns    the samples, when it is time to compute the multiplier from them and this caller is to do it; else nil
 
@@ -32,6 +32,8 @@ for i = 7, #ARGV, 5 do
   if latency ~= '' then
     count('ms' .. ARGV[i + 3], 1)
     count('latency_us', num(latency))
+  end
+  if latency ~= '' or ARGV[i + 4] == '1' then
     samples[#samples + 1] = stamp .. latency .. ':' .. ARGV[i + 4]
   end
 end

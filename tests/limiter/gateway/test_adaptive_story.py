@@ -1,0 +1,165 @@
+"""Limits that follow a slow upstream, end to end: the sandbox over real HTTP, its client, the store, the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from django.conf import settings
+
+from limiter import wiring
+from limiter.core import adaptive, keys
+from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.pipeline import Address
+from limiter.core.pool import Pool, PoolSettings
+from limiter.core.store import Store
+from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.snapshot import Snapshot
+from limiter.upstream.client import Client
+from limiter.upstream.sandbox import Running, running_in_thread
+from quota_platform.handler import LeanHandler
+from tenants.models import Connection, Tenant
+from tests.asgi import Answered, Caller
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    with running_in_thread(clients={"demo-client": "canary-client-secret"}) as started:
+        monkeypatch.setattr(settings.ENV, "SANDBOX_HOSTS", [started.address])
+        connection.base_url = started.base_url
+        connection.max_retries = 0
+        connection.save()
+        yield started
+
+
+@pytest.fixture
+def quick(acme: Tenant) -> QuotaPolicy:
+    """40 per minute; p95 above 100 ms cuts. A small threshold, so that the test waits for milliseconds."""
+    policy = QuotaPolicy.objects.create(
+        name="Quick", latency_threshold_ms=100, sensitivity=0.5, sample_size=10, min_samples=5, cut_on_pushback=True
+    )
+    QuotaLimit.objects.create(policy=policy, name="minute", quota=40, window_seconds=60)
+    Assignment.objects.create(policy=policy, target=Assignment.Target.TENANT, tenant=acme)
+    return policy
+
+
+class World:
+    """Two workers before one sandbox."""
+
+    def __init__(self, key: str, redis_url: str, sandbox: Running) -> None:
+        side = wiring.async_client()
+        self.key = key
+        self.sandbox = sandbox
+        self.runtimes = [
+            Runtime(
+                store=Store(Pool(Address.from_url(redis_url), PoolSettings())),
+                snapshot=Snapshot(capacity=10),
+                upstream=Client(redis=side, pool_size=10, sandbox_hosts=[sandbox.address]),
+                gateway_settings=GatewaySettings(),
+                workers=2,
+                side=side,
+            )
+            for _ in range(2)
+        ]
+        for runtime in self.runtimes:
+            runtime.gateway.recorder = type(runtime.gateway.recorder)(runtime.store, every_ms=1)
+        app = LeanHandler("quota_platform.lean_urls")
+        self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
+
+    async def call(self, *, worker: int = 0) -> Answered:
+        """One call, and its end recorded."""
+        answered = await self.callers[worker].call(
+            "POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", self.key)]
+        )
+        await self.runtimes[worker].gateway.recorder.drain()
+        return answered
+
+    async def multiplier(self, *, worker: int) -> float:
+        told = await self.callers[worker].call("GET", "/metrics/acme/lookupOrder", headers=[("X-API-Key", self.key)])
+        return float(told.json["adaptive_multiplier"])
+
+    async def latencies_ms(self) -> list[float]:
+        name = keys.samples(await self.connection_id(), "acme", None)
+        samples = adaptive.parse(await self.runtimes[0].store.command("LRANGE", name, 0, -1, key=name))
+        return [sample.latency_us / 1000 for sample in samples if sample.latency_us is not None]
+
+    async def connection_id(self) -> int:
+        entry = await self.runtimes[0].snapshot.tenant("acme")
+        assert entry is not None
+        return entry.tenant.connection.id
+
+
+@pytest_asyncio.fixture
+async def world(acme_key: str, redis_url: str, sandbox: Running, quick: QuotaPolicy) -> AsyncIterator[World]:
+    made = World(acme_key, redis_url, sandbox)
+    for runtime in made.runtimes:
+        await runtime.open()
+    yield made
+    for runtime in made.runtimes:
+        await runtime.close()
+
+
+async def test_the_multiplier_falls_with_latency_on_every_worker_and_recovers_with_it(world: World) -> None:
+    world.sandbox.state.put_latency({"ms": 150})
+    for _ in range(6):
+        assert (await world.call()).status == 200
+    seen = await world.latencies_ms()
+    assert min(seen) >= 150
+    rule = adaptive.multiplier(float(np.percentile(seen, 95)), _settings())
+    assert rule < 1
+    for worker in (0, 1):
+        assert await world.multiplier(worker=worker) == pytest.approx(rule, abs=1e-6)
+
+    world.sandbox.state.put_latency({"ms": 0})
+    for _ in range(10):
+        assert (await world.call(worker=1)).status == 200
+    for worker in (0, 1):
+        assert await world.multiplier(worker=worker) == 1.0
+    assert max(await world.latencies_ms()) < 100
+
+
+async def test_what_only_the_cut_refuses_is_called_reduced_capacity_with_an_exact_wait(world: World) -> None:
+    world.sandbox.state.put_latency({"ms": 250})
+    answers: list[Answered] = []
+    while not answers or (answers[-1].status == 200 and len(answers) < 40):
+        answers.append(await world.call())
+    refused = answers[-1].json
+    assert refused["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+    assert refused["multiplier"] < 1
+    assert refused["effective_limit"] == max(1, int(40 * round(refused["multiplier"] * 1_000_000) // 1_000_000))
+    assert refused["limit"] == 40
+    wait_ms, used = refused["retry_after_ms"], refused["used"]
+    assert 0 < wait_ms <= 60_000
+    await _wait_is_exact(world, wait_ms=wait_ms, used=used, effective=refused["effective_limit"])
+
+
+async def _wait_is_exact(world: World, *, wait_ms: float, used: int, effective: int) -> None:
+    """The wait ends with the (used - effective + 1)-th oldest call of the window, not with the oldest."""
+    entries = f"{keys.tag(await world.connection_id())}:w:minute:l:a:acme:lookupOrder"
+    store = world.runtimes[0].store
+    frees = int(await store.command("LINDEX", entries, used - effective, key=entries))
+    seconds, micros = await store.command("TIME", key=entries)
+    left_ms = (frees + 60_000_000 - int(seconds) * 1_000_000 - int(micros)) / 1000
+    assert left_ms <= wait_ms <= left_ms + 5_000
+
+
+async def test_an_upstream_that_turns_calls_away_cuts_by_their_share(world: World) -> None:
+    world.sandbox.state.faults.add({"fault": "429", "count": 1000, "where": "invoke", "retry_after_seconds": 0})
+    world.sandbox.state.put_latency({"ms": 0})
+    assert {(await world.call()).status for _ in range(5)} == {429}
+    assert await world.multiplier(worker=1) == 0.2
+
+
+async def test_revoked_tokens_are_renewed_and_no_caller_sees_an_error(world: World) -> None:
+    assert (await world.call()).status == 200
+    world.sandbox.state.tokens.revoke()
+    assert [(await world.call(worker=worker)).status for worker in (0, 1)] == [200, 200]
+
+
+def _settings() -> AdaptiveSettings:
+    return AdaptiveSettings(latency_threshold_ms=100, sensitivity=0.5)
