@@ -11,7 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from quota_platform.env import BASE_DIR
-from tests.bench import decisions, in_flight, low_load, machine, report, round_trips, side_by_side, store_memory
+from tests.bench import (
+    decisions,
+    in_flight,
+    low_load,
+    machine,
+    mass_expiry,
+    report,
+    round_trips,
+    side_by_side,
+    store_memory,
+)
 from tests.bench.contenders import nginx
 from tests.bench.effort import FULL, QUICK, Effort
 from tests.bench.findings import Findings
@@ -26,7 +36,11 @@ OF_THE_GATEWAY: dict[str, Measurement] = {
     "round_trips": round_trips.measure,
     "in_flight": in_flight.measure,
 }
-OF_THE_CORE: dict[str, Measurement] = {"decisions": decisions.measure, "store_memory": store_memory.measure}
+OF_THE_CORE: dict[str, Measurement] = {
+    "decisions": decisions.measure,
+    "store_memory": store_memory.measure,
+    "mass_expiry": mass_expiry.measure,
+}
 EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE
 
 
