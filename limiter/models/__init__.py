@@ -1,8 +1,27 @@
-"""The rows that say how much: policies and their limits, assignments, overrides, and the record of refusals."""
+"""The rows that say how much: policies and their limits, assignments, overrides; and the record of what came of them."""
 
 from limiter.models.assignment import Assignment, Override
+from limiter.models.audit import AuditEntry
+from limiter.models.dead_letter import DeadLetter
 from limiter.models.event import ThrottleEvent
+from limiter.models.gap import RecordGap
 from limiter.models.limit import QuotaLimit
+from limiter.models.multiplier import MultiplierChange
 from limiter.models.policy import QuotaPolicy
+from limiter.models.usage import UsageBatch, UsageDay, UsageHour, UsageMinute
 
-__all__ = ["Assignment", "Override", "QuotaLimit", "QuotaPolicy", "ThrottleEvent"]
+__all__ = [
+    "Assignment",
+    "AuditEntry",
+    "DeadLetter",
+    "MultiplierChange",
+    "Override",
+    "QuotaLimit",
+    "QuotaPolicy",
+    "RecordGap",
+    "ThrottleEvent",
+    "UsageBatch",
+    "UsageDay",
+    "UsageHour",
+    "UsageMinute",
+]

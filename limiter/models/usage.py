@@ -1,0 +1,77 @@
+"""Counts and latencies per tenant and action: by the minute, the hour and the day."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+COUNTERS = (
+    "allowed",
+    "refused",
+    "shadow_refused",
+    "cost",
+    "answered",
+    "upstream_error",
+    "upstream_busy",
+    "unreachable",
+    "unknown",
+    "not_sent",
+    "checked",
+    "latency_us_sum",
+)
+"""The fields of a usage row that are sums."""
+
+
+class Usage(models.Model):
+    """What one tenant did with one action in the span that begins at ``start``.
+
+    ``cost``: units charged. ``latency_histogram``: bucket of :mod:`limiter.core.latency`, as text, -> calls.
+    """
+
+    tenant_id = models.CharField("tenant ID", max_length=64)
+    action_id = models.CharField("action ID", max_length=128)
+    start = models.DateTimeField()
+    allowed = models.PositiveBigIntegerField(default=0)
+    refused = models.PositiveBigIntegerField(default=0)
+    shadow_refused = models.PositiveBigIntegerField(default=0)
+    cost = models.PositiveBigIntegerField(default=0)
+    answered = models.PositiveBigIntegerField(default=0)
+    upstream_error = models.PositiveBigIntegerField(default=0)
+    upstream_busy = models.PositiveBigIntegerField(default=0)
+    unreachable = models.PositiveBigIntegerField(default=0)
+    unknown = models.PositiveBigIntegerField(default=0)
+    not_sent = models.PositiveBigIntegerField(default=0)
+    checked = models.PositiveBigIntegerField(default=0)
+    latency_us_sum = models.PositiveBigIntegerField(default=0)
+    latency_histogram = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+        ordering = ["-start", "tenant_id", "action_id"]
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "action_id", "start"], name="%(class)s_once")]
+        indexes = [models.Index(fields=["start"], name="%(class)s_by_start")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}/{self.action_id} {self.start:%Y-%m-%d %H:%M}"
+
+
+class UsageMinute(Usage):
+    """Usage of one minute."""
+
+
+class UsageHour(Usage):
+    """Usage of one hour (UTC)."""
+
+
+class UsageDay(Usage):
+    """Usage of one day (UTC)."""
+
+
+class UsageBatch(models.Model):
+    """A batch of counts that was moved from the store: written with the counts, so that none is added twice."""
+
+    batch = models.CharField(max_length=64, unique=True)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return self.batch
