@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from quota_platform.openapi.views import DocsView, schema
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    re_path(r"^api/?$", RedirectView.as_view(pattern_name="api-docs")),
+    path("api/schema/", schema, name="schema"),
+    path("api/docs/", DocsView.as_view(), name="api-docs"),
+    path("api/", include("tenants.api.urls")),
+    path("api/", include("limiter.api.urls")),
+]
+handler400 = "quota_platform.problems.bad_request"
+handler404 = "quota_platform.problems.not_found"
+handler500 = "quota_platform.problems.server_error"

@@ -62,7 +62,7 @@ def test_a_database_that_is_away_says_when_to_try_again() -> None:
 
 
 def test_fields_are_named_by_their_path() -> None:
-    detail = {"name": ["a"], "limits": {"1": {"quota": ["b", "c"]}, "2": {"non_field_errors": ["d"]}}, "x": {}}
+    detail: Any = {"name": ["a"], "limits": {"1": {"quota": ["b", "c"]}, "2": {"non_field_errors": ["d"]}}, "x": {}}
     found = document(exceptions.ValidationError(detail))
     assert found["errors"] == {"name": ["a"], "limits[1].quota": ["b", "c"], "limits[2]": ["d"]}
     assert document(exceptions.ValidationError([{}, {"quota": ["b"]}]))["errors"] == {"[1].quota": ["b"]}

@@ -1,0 +1,1 @@
+"""The management API of policies, assignments, overrides and throttle events."""

@@ -1,0 +1,63 @@
+"""``/api/events``: the record of refusals, to read."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+
+from limiter.models import ThrottleEvent
+from tenants.api.filters import DeclaredFilters, flag, moment, text
+from tenants.api.paging import Keyset
+from tenants.api.resource import ReadResource
+
+
+class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):
+    """One refusal, or what shadow mode would have refused."""
+
+    class Meta:
+        model = ThrottleEvent
+        fields = [
+            "id",
+            "at",
+            "tenant_id",
+            "action_id",
+            "key_prefix",
+            "request_id",
+            "decision_id",
+            "policy_name",
+            "policy_version",
+            "limit_name",
+            "used",
+            "quota",
+            "effective_limit",
+            "multiplier",
+            "cost",
+            "retry_after_ms",
+            "shadow",
+        ]
+        read_only_fields = fields
+
+
+@extend_schema(tags=["events"])
+class EventResource(ReadResource[ThrottleEvent]):
+    """Throttle events, newest first. Nobody writes them here."""
+
+    queryset = ThrottleEvent.objects.all()
+    serializer_class = EventSerializer
+    lookup_field = "id"
+    lookup_value_regex = "[0-9]{1,18}"
+    pagination_class = Keyset
+    filter_backends = (DeclaredFilters,)
+    list_parameters = ("cursor", "page_size")
+    filters = {
+        "tenant": text("tenant_id", "ID of the tenant."),
+        "action_id": text("action_id", "ID of the action."),
+        "key": text("key_prefix", "Prefix of the API key."),
+        "policy": text("policy_name", "Name of the policy that refused."),
+        "limit": text("limit_name", "Name of the limit that refused."),
+        "decision_id": text("decision_id", "As the refusal's body names it."),
+        "request_id": text("request_id", "As the X-Request-Id header names it."),
+        "shadow": flag("shadow", "Whether it was only recorded."),
+        "since": moment("at__gte", "At or after this time."),
+        "until": moment("at__lt", "Before this time."),
+    }

@@ -1,0 +1,177 @@
+"""``/api/policies``: policies with their limits, written as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.http import parse_etags
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_serializer,
+    extend_schema_view,
+)
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from limiter.api.limits import MAX_LIMITS, LimitEdit, LimitSerializer, plan
+from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.models.version import one_version
+from tenants.api.errors import Conflict
+from tenants.api.filters import choice, flag, text
+from tenants.api.resource import Resource
+from tenants.api.serializer import RowSerializer
+
+_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The `ETag` of the policy as you read it; if it has changed since, the answer is 409.",
+)
+_ETAG = OpenApiParameter(
+    "ETag",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=True,
+    description="The policy's version, for If-Match.",
+)
+
+
+def stale(policy: QuotaPolicy) -> Conflict:
+    return Conflict(
+        f"This policy is at version {policy.version} now; read it again and repeat your change.",
+        current_version=policy.version,
+    )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A plan",
+            value={
+                "name": "Gold",
+                "limits": [
+                    {"name": "minute", "quota": 600, "window_seconds": 60},
+                    {
+                        "name": "day",
+                        "algorithm": "sliding_counter",
+                        "quota": 100000,
+                        "window_seconds": 86400,
+                        "counted_per": "tenant",
+                    },
+                ],
+                "reason": "contract 4711",
+            },
+            request_only=True,
+        )
+    ]
+)
+class PolicySerializer(RowSerializer[QuotaPolicy]):
+    """A policy and all its limits. ``limits`` replaces the stored list: same name changes, missing name deletes."""
+
+    version = serializers.IntegerField(
+        min_value=1,
+        required=False,
+        help_text="Rises with every edit. Send the one you read to be told (409) if somebody was faster.",
+    )
+    limits = LimitSerializer(many=True, max_length=MAX_LIMITS)  # type: ignore[call-arg]
+
+    class Meta:
+        model = QuotaPolicy
+        fields = [
+            "id",
+            "name",
+            "version",
+            "description",
+            "mode",
+            "store_failure",
+            "reduced_status",
+            "adaptive",
+            "adaptive_scope",
+            "cut_on_pushback",
+            "latency_threshold_ms",
+            "sensitivity",
+            "min_multiplier",
+            "max_multiplier",
+            "sample_size",
+            "min_samples",
+            "sample_max_age_seconds",
+            "limits",
+            "reason",
+        ]
+        validators: list[Any] = []
+
+    def validate_version(self, version: int) -> int:
+        if self.instance is None:
+            raise ValidationError("The platform sets this; leave it out.")
+        if version != self.instance.version:
+            raise stale(self.instance)
+        return version
+
+    def fill(self, row: QuotaPolicy, values: dict[str, Any]) -> None:
+        values.pop("version", None)
+        self.lines = values.pop("limits", None)
+        super().fill(row, values)
+
+    def check(self) -> None:
+        super().check()
+        stored = [] if self.row.pk is None else [_values(line) for line in self.row.limits.all()]
+        self.edit: LimitEdit = plan(self.row, stored if self.lines is None else self.lines)
+        self.edit.require(self.context["request"].user)
+
+    def create(self, validated_data: Any) -> QuotaPolicy:
+        return self._save()
+
+    def update(self, instance: QuotaPolicy, validated_data: Any) -> QuotaPolicy:
+        return self._save() if self.changed() or self.edit else instance
+
+    def _save(self) -> QuotaPolicy:
+        with one_version(self.change_reason):
+            self.row.save()
+            self.edit.save(self.row)
+        return self.row
+
+
+def _values(line: QuotaLimit) -> dict[str, Any]:
+    return {name: getattr(line, name) for name in LimitSerializer.Meta.fields}
+
+
+@extend_schema(tags=["policies"])
+@extend_schema_view(
+    retrieve=extend_schema(parameters=[_ETAG]),
+    create=extend_schema(parameters=[_ETAG]),
+    update=extend_schema(parameters=[_IF_MATCH, _ETAG]),
+    partial_update=extend_schema(parameters=[_IF_MATCH, _ETAG]),
+    destroy=extend_schema(parameters=[_IF_MATCH]),
+)
+class PolicyResource(Resource[QuotaPolicy]):
+    """Policies with their limits. A change is one transaction and one version, and reaches every worker within 1 s."""
+
+    queryset = QuotaPolicy.objects.prefetch_related("limits")
+    serializer_class = PolicySerializer
+    also_shows = (QuotaLimit,)
+    filters = {
+        "name": text("name", "The policy's name."),
+        "mode": choice("mode", "Enforcing, or only recording.", QuotaPolicy.Mode.values),
+        "adaptive": flag("adaptive", "Whether its limits follow the upstream's latency."),
+    }
+    search_fields = ["name", "description"]
+    ordering_fields = ["name", "version"]
+
+    def get_object(self) -> QuotaPolicy:
+        policy = super().get_object()
+        wanted = self.request.headers.get("If-Match", "*").strip()
+        changing = self.request.method not in ("GET", "HEAD", "OPTIONS")
+        if changing and wanted != "*" and f'"{policy.version}"' not in parse_etags(wanted):
+            raise stale(policy)
+        return policy
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if response.status_code in (200, 201) and isinstance(response.data, dict) and "version" in response.data:
+            response["ETag"] = f'"{response.data["version"]}"'
+        return response

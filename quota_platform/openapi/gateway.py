@@ -1,0 +1,220 @@
+"""The gateway's routes, which DRF cannot describe: their views read and answer without serializers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limiter.gateway.problems import Problem
+from quota_platform.openapi import responses as r
+from quota_platform.openapi import schemas
+from quota_platform.openapi.headers import HEADERS, QUOTA, Schema
+from quota_platform.openapi.schemas import SCHEMAS
+
+_INVOKE, _CHECK, _USAGE = "/invoke/lookupOrder", "/check/lookupOrder", "/metrics/acme/lookupOrder"
+_KEY: list[dict[str, list[str]]] = [{"bearerKey": []}, {"headerKey": []}]
+_SECURITY_SCHEMES: dict[str, Schema] = {
+    "bearerKey": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer qk_…`"},
+    "headerKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+    "metricsToken": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN of the deployment."},
+}
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}
+
+
+def _path(name: str, description: str, *, most: int, example: str) -> Schema:
+    schema = {**_NAME, "maxLength": most}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": schema,
+        "example": example,
+    }
+
+
+def _header(name: str, description: str, **schema: Any) -> Schema:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string", **schema}}
+
+
+_ACTION = _path("action_id", "An action of the tenant.", most=128, example="lookupOrder")
+_TENANT = _path("tenant_id", "The tenant.", most=64, example="acme")
+_CALLER = [
+    _header("X-Tenant-Id", "Needed with a platform key; with a tenant's own key it must be that tenant.", maxLength=64),
+    _header("X-Request-Id", "Sent on to the upstream and back.", maxLength=128, pattern="^[A-Za-z0-9._:-]{1,128}$"),
+]
+_IDEMPOTENCY = _header(
+    "Idempotency-Key", "A repeat with the same key is answered with the first answer.", maxLength=255
+)
+
+
+def _operation(name: str, tag: str, summary: str, answers: dict[str, Schema], **more: Any) -> Schema:
+    return {"operationId": name, "tags": [tag], "summary": summary, **more, "responses": dict(sorted(answers.items()))}
+
+
+def _invoke() -> Schema:
+    anything: Schema = {}
+    upstream = ("X-Upstream-Latency-Ms", *QUOTA)
+    answers = r.identified(_INVOKE)
+    answers["200"] = r.body("The upstream's answer, unchanged.", anything, {"orderId": 42, "state": "sent"}, *upstream)
+    answers["200"]["content"]["*/*"] = {"schema": anything}
+    answers["default"] = {
+        "description": "Any other status is the upstream's own answer, unchanged.",
+        "headers": answers["200"]["headers"],
+        "content": {"*/*": {"schema": anything}},
+    }
+    answers["400"] = r.problem(
+        "The body is not JSON, or a platform key does not name its tenant.",
+        Problem(400, "body-not-json", "The body is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
+        instance=_INVOKE,
+    )
+    answers |= {
+        "408": r.problem(
+            "The body came too slowly.",
+            Problem(408, "body-too-slow", "The body did not arrive within 10 s."),
+            instance=_INVOKE,
+        ),
+        "409": r.problem(
+            "A call with the same Idempotency-Key is under way.",
+            Problem(409, "idempotency-pending", "The first call with this key has not been answered yet."),
+            instance=_INVOKE,
+            extra=("Retry-After",),
+        ),
+        "413": r.problem(
+            "The body is over MAX_BODY_BYTES.",
+            Problem(413, "body-too-large", "A body may hold at most 262144 bytes."),
+            instance=_INVOKE,
+        ),
+        "429": r.refused(
+            _INVOKE, Problem(429, "upstream-overloaded", "The upstream refused for load, repeats included.")
+        ),
+        "502": _envelope_too(
+            r.problem(
+                "The upstream was not reached, broke off, or cannot be used as it is set up.",
+                Problem(502, "upstream-unreachable", "No connection to the upstream was made; the call did not run."),
+                Problem(502, "upstream-outcome-unknown", "The answer broke off; the call may have run."),
+                Problem(502, "upstream-not-configured", "The upstream refused the connection's credentials."),
+                instance=_INVOKE,
+                extra=QUOTA,
+            )
+        ),
+        "503": r.unavailable(
+            _INVOKE,
+            Problem(503, "upstream-breaker-open", "Too many recent calls failed; nothing was sent."),
+            Problem(503, "upstream-disabled", "The connection is switched off."),
+        ),
+        "504": r.problem(
+            "The upstream did not answer in time; the call may have run.",
+            Problem(504, "upstream-outcome-unknown", "No answer within 30 s; the call may or may not have run."),
+            instance=_INVOKE,
+            extra=QUOTA,
+        ),
+    }
+    return _operation(
+        "invoke",
+        "gateway",
+        "Invoke an action: decided by its limits, forwarded, answered as the upstream answers",
+        answers,
+        security=_KEY,
+        parameters=[_ACTION, *_CALLER, _IDEMPOTENCY],
+        requestBody={
+            "description": "JSON, or nothing.",
+            "content": {"application/json": {"schema": {}, "example": {"orderId": 42}}},
+        },
+    )
+
+
+def _envelope_too(answer: Schema) -> Schema:
+    example = {
+        "status": "error",
+        "error": "The upstream answered 500.",
+        "data": None,
+        "latency_ms": 184.22,
+        "adaptive_multiplier": 1.0,
+    }
+    answer["content"]["application/json"] = {"schema": schemas.refer("Envelope"), "example": example}
+    return answer
+
+
+def _check() -> Schema:
+    peek = {
+        "name": "peek",
+        "in": "query",
+        "description": "1: count nothing, only look.",
+        "schema": {"type": "string", "enum": ["0", "1"]},
+    }
+    answers = r.identified(_CHECK) | {
+        "200": r.body("It may pass.", schemas.refer("Decision"), r.DECISION, *QUOTA),
+        "429": r.refused(_CHECK),
+    }
+    return _operation(
+        "check",
+        "gateway",
+        "Decide a call without forwarding it; counts like a call",
+        answers,
+        security=_KEY,
+        parameters=[_ACTION, peek, *_CALLER],
+    )
+
+
+def _usage() -> Schema:
+    answers = r.identified(_USAGE) | {"200": r.body("Consumption now.", schemas.refer("Usage"), r.USAGE)}
+    del answers["400"]
+    return _operation(
+        "usage",
+        "gateway",
+        "What an action has used; for its tenant's key, and for signed-in people with the right",
+        answers,
+        security=[*_KEY, {"cookieAuth": []}],
+        parameters=[_TENANT, _ACTION, _CALLER[1]],
+    )
+
+
+def _prometheus() -> Schema:
+    text = "# HELP quota_calls_total Calls decided.\n# TYPE quota_calls_total counter\n"
+    found = r.identified("/metrics")
+    answers = {status: found[status] for status in ("401", "405", "500")}
+    answers["200"] = {
+        "description": "The same numbers from every worker.",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": text}},
+    }
+    security: list[dict[str, list[str]]] = [{"metricsToken": []}, {}]
+    summary = "Metrics for Prometheus; with METRICS_TOKEN, or from one of METRICS_NETWORKS"
+    return _operation("metrics", "operation", summary, answers, security=security)
+
+
+def _probe(name: str, summary: str, *, example: dict[str, Any], failing: dict[str, Any] | None = None) -> Schema:
+    answers = {"200": _plain("Yes.", example)}
+    if failing:
+        answers["503"] = _plain("No, and why.", failing)
+    return _operation(name, "operation", summary, answers, security=[{}])
+
+
+def _plain(description: str, example: dict[str, Any]) -> Schema:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"type": "object"}, "example": example}},
+    }
+
+
+def gateway_routes(result: Schema, **_: Any) -> Schema:
+    """Postprocessing hook: add the gateway's paths and the components they name."""
+    result["paths"] |= {
+        "/invoke/{action_id}": {"post": _invoke()},
+        "/check/{action_id}": {"post": _check()},
+        "/metrics/{tenant_id}/{action_id}": {"get": _usage()},
+        "/metrics": {"get": _prometheus()},
+        "/healthz": {"get": _probe("healthz", "Is this worker alive?", example={"status": "ok"})},
+        "/readyz": {
+            "get": _probe(
+                "readyz",
+                "Can this worker serve calls: policies loaded, store and database answering?",
+                example={"ready": True},
+                failing={"ready": False},
+            )
+        },
+    }
+    components = result.setdefault("components", {})
+    for section, found in (("headers", HEADERS), ("schemas", SCHEMAS), ("securitySchemes", _SECURITY_SCHEMES)):
+        components[section] = {**components.get(section, {}), **found}
+    return result

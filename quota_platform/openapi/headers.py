@@ -1,0 +1,43 @@
+"""Header fields that the document names, each described once as a component."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def _text(description: str, example: str) -> Schema:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+HEADERS: dict[str, Schema] = {
+    "X-Request-Id": _text("The caller's own, when it sent a usable one; else a new one.", "5f3a9c0d1b7e42688c21ab90"),
+    "X-Upstream-Latency-Ms": _text("From the request sent to the head of the upstream's answer.", "184.220"),
+    "X-Adaptive-Multiplier": _text("The factor on every adaptive limit at the time of the decision.", "1"),
+    "RateLimit": _text(
+        "What the tightest limit has left: `r` units, and no more than that for `t` seconds."
+        " draft-ietf-httpapi-ratelimit-headers-11. Absent when the limiter's store is away.",
+        '"minute";r=42;t=12',
+    ),
+    "RateLimit-Policy": _text(
+        "Every enforced limit: `q` units per window of `w` seconds, or in flight. Absent as RateLimit is.",
+        '"minute";q=100;w=60, "inflight";q=25;qu="concurrent-requests"',
+    ),
+    "Retry-After": {
+        "description": "Whole seconds, rounded up, at least 1. Absent when no wait can help.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 7,
+    },
+    "WWW-Authenticate": _text("How to sign in.", 'Bearer realm="quota-platform"'),
+    "Allow": _text("The methods this route has.", "POST"),
+    "ETag": _text("The version of the row, for If-Match.", '"7"'),
+    "Location": _text("The row that was made.", "https://quota.example.com/api/tenants/acme/"),
+}
+ALWAYS = ("X-Request-Id",)
+QUOTA = ("RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier")
+
+
+def refer(*names: str) -> dict[str, Schema]:
+    """References to some of the headers, for a response."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

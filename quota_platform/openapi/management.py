@@ -1,0 +1,97 @@
+"""What every management route may answer besides success, and the reason that every write may carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from limiter.gateway.problems import CONTENT_TYPE
+from quota_platform.openapi import headers, schemas
+from quota_platform.openapi.headers import Schema
+from tenants.api.resource import REASON_HEADER
+from tenants.api.serializer import MAX_REASON
+
+_REASON: Schema = {
+    "name": REASON_HEADER,
+    "in": "header",
+    "description": "Why the change is made; kept in its history. A `reason` in the body wins.",
+    "schema": {"type": "string", "maxLength": MAX_REASON},
+}
+_WRITES = ("post", "put", "patch", "delete")
+
+
+def _problem(status: int, title: str, detail: str, *, schema: str = "Problem", **extra: Any) -> Schema:
+    example = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": "/api/policies/3/",
+        "request_id": "5f3a9c0d1b7e42688c21ab90",
+        **extra,
+    }
+    return {
+        "description": title,
+        "headers": headers.refer(*headers.ALWAYS),
+        "content": {CONTENT_TYPE: {"schema": schemas.refer(schema), "example": example}},
+    }
+
+
+_INVALID = _problem(
+    400,
+    "Bad Request",
+    "Not accepted: limits[1].quota.",
+    schema="ValidationProblem",
+    errors={"limits[1].quota": ["Ensure this value is greater than or equal to 1."]},
+)
+_INVALID["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("ValidationProblem"), schemas.refer("Problem")]}
+ANSWERS: dict[str, Schema] = {
+    "400": _INVALID,
+    "401": _problem(401, "Unauthorized", "Authentication credentials were not provided."),
+    "403": _problem(403, "Forbidden", "You do not have permission to perform this action."),
+    "404": _problem(404, "Not Found", "Not found."),
+    "409": _problem(
+        409,
+        "Conflict",
+        "This policy is at version 8 now; read it again and repeat your change.",
+        schema="StaleProblem",
+        current_version=8,
+    ),
+    "411": _problem(411, "Length Required", "Send the body with a Content-Length header, not in chunks."),
+    "413": _problem(413, "Content Too Large", "The body may have at most 2,621,440 bytes."),
+    "415": _problem(415, "Unsupported Media Type", 'Unsupported media type "text/plain" in request.'),
+    "503": _problem(503, "Service Unavailable", "The database does not answer; nothing was saved."),
+}
+ANSWERS["401"]["headers"] |= headers.refer("WWW-Authenticate")
+ANSWERS["503"]["headers"] |= headers.refer("Retry-After")
+
+
+def _statuses(path: str, method: str, operation: Schema) -> Iterator[str]:
+    yield from ("400", "401", "403", "503")
+    if "{" in path or any(parameter["name"] == "page" for parameter in operation.get("parameters", ())):
+        yield "404"
+    if method in _WRITES:
+        yield "409"
+    if method in _WRITES and method != "delete":
+        yield from ("411", "413", "415")
+
+
+def management_routes(result: Schema, **_: Any) -> Schema:
+    """Postprocessing hook: complete the routes under /api/."""
+    for path, item in result["paths"].items():
+        for method, operation in item.items():
+            if path.startswith("/api/") and method in ("get", *_WRITES):
+                _complete(path, method, operation)
+    for name, schema in result["components"]["schemas"].items():
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False  # unknown fields are refused
+    return result
+
+
+def _complete(path: str, method: str, operation: Schema) -> None:
+    found = {status: ANSWERS[status] for status in _statuses(path, method, operation)}
+    operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
+    if method in _WRITES:
+        operation.setdefault("parameters", []).append(_REASON)
+    if "201" in operation["responses"]:
+        operation["responses"]["201"].setdefault("headers", {}).update(headers.refer("Location"))

@@ -1,0 +1,157 @@
+"""The gateway's answers as data: for each route and status its header fields, body and examples.
+
+Problem examples are made by the code that makes the problems, so that type and title cannot drift from it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from limiter.core.types import Algorithm, Decision, Limit, LimitState
+from limiter.gateway import problems
+from limiter.gateway.problems import CONTENT_TYPE, Problem
+from quota_platform.openapi import headers, schemas
+from quota_platform.openapi.headers import ALWAYS, QUOTA, Schema
+
+_REQUEST_ID = "5f3a9c0d1b7e42688c21ab90"
+_MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60_000_000, policy_name="Base", policy_version=3)
+
+
+def _refused(*, multiplier_ppm: int, used: int, effective: int) -> Problem:
+    state = LimitState(_MINUTE, used=used, effective=effective, wait_us=6_400_000, reset_us=6_400_000)
+    decision = Decision(False, "9f2c4be1a07d5c3386e15a4d", 0, 1, multiplier_ppm, (state,), retry_after_us=6_400_000)
+    return problems.refusal(decision, tenant_id="acme", action_id="lookupOrder", reduced_status=429)
+
+
+def problem(title: str, *found: Problem, instance: str, extra: tuple[str, ...] = (), schema: str = "Problem") -> Schema:
+    """A response that is a problem document, with an example of each kind it may be."""
+    examples = {
+        one.type.rpartition(":")[2].rpartition("#")[2]: {
+            "value": json.loads(one.body(instance=instance, request_id=_REQUEST_ID))
+        }
+        for one in found
+    }
+    return {
+        "description": title,
+        "headers": headers.refer(*ALWAYS, *extra),
+        "content": {CONTENT_TYPE: {"schema": schemas.refer(schema), "examples": examples}},
+    }
+
+
+def body(title: str, schema: Schema, example: Any, *extra: str, media_type: str = "application/json") -> Schema:
+    """A response that is not an error."""
+    return {
+        "description": title,
+        "headers": headers.refer(*ALWAYS, *extra),
+        "content": {media_type: {"schema": schema, "example": example}},
+    }
+
+
+LIMIT_STATE = {
+    "name": "minute",
+    "algorithm": "sliding_log",
+    "counted_per": "action",
+    "policy": "Base",
+    "policy_version": 3,
+    "quota": 100,
+    "window_seconds": 60,
+    "burst": None,
+    "used": 58,
+    "effective_limit": 100,
+    "remaining": 42,
+    "reset_ms": 12000.0,
+    "shadow": False,
+}
+DECISION = {
+    "allowed": True,
+    "decision_id": "9f2c4be1a07d5c3386e15a4d",
+    "tenant_id": "acme",
+    "action_id": "lookupOrder",
+    "cost": 1,
+    "adaptive_multiplier": 1.0,
+    "degraded": False,
+    "limits": [LIMIT_STATE],
+}
+USAGE = {
+    "tenant_id": "acme",
+    "action_id": "lookupOrder",
+    "current_usage": 58,
+    "base_quota": 100,
+    "adaptive_multiplier": 1.0,
+    "effective_quota": 100,
+    "window_seconds": 60,
+    "degraded": False,
+    "limits": [LIMIT_STATE],
+}
+
+
+def identified(instance: str) -> dict[str, Schema]:
+    """What every route that asks for an API key may answer."""
+    return {
+        "400": problem(
+            "A platform key that does not name its tenant.",
+            Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
+            instance=instance,
+        ),
+        "401": problem(
+            "No key, or one that is malformed, unknown, expired or revoked: the same answer for each.",
+            problems.unauthorized(),
+            instance=instance,
+            extra=("WWW-Authenticate",),
+        ),
+        "403": problem(
+            "The key may not act for that tenant, or tenant or action are switched off.",
+            Problem(403, "forbidden", "This key may not act for that tenant."),
+            Problem(403, "tenant-suspended", "Tenant acme is suspended."),
+            Problem(403, "action-disabled", "Action lookupOrder is switched off."),
+            instance=instance,
+        ),
+        "404": problem(
+            "The tenant has no such action.",
+            Problem(404, "action-unknown", "Tenant acme has no action of this ID."),
+            instance=instance,
+        ),
+        "405": problem(
+            "The route has no such method.",
+            Problem(405, "method-not-allowed", "Use POST here."),
+            instance=instance,
+            extra=("Allow",),
+        ),
+        "500": problem(
+            "A fault of ours.",
+            Problem(500, "internal", "The gateway failed; the fault is logged under this request ID."),
+            instance=instance,
+        ),
+        "503": unavailable(instance),
+    }
+
+
+def unavailable(instance: str, *more: Problem) -> Schema:
+    return problem(
+        "Not now: what the call needs is away, or the policy answers an adaptive cut with 503.",
+        Problem(
+            503, "limiter-unavailable", "The limiter's store is away and this policy lets no call pass without it."
+        ),
+        Problem(503, "policy-unavailable", "Policy 'Gold' cannot be compiled and no earlier version is held."),
+        Problem(503, "directory-unavailable", "Neither the database nor the shared copy answers."),
+        *more,
+        instance=instance,
+        extra=("Retry-After",),
+    )
+
+
+def refused(instance: str, *more: Problem) -> Schema:
+    """429 of a decision; ``more`` are others that share the status."""
+    answer = problem(
+        "Over a limit. Retry-After, waited out, suffices if nobody else calls.",
+        _refused(multiplier_ppm=1_000_000, used=100, effective=100),
+        _refused(multiplier_ppm=620_000, used=62, effective=62),
+        *more,
+        instance=instance,
+        extra=("Retry-After", *QUOTA),
+        schema="Refusal",
+    )
+    if more:
+        answer["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("Refusal"), schemas.refer("Problem")]}
+    return answer

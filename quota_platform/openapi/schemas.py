@@ -1,0 +1,126 @@
+"""Bodies that no serializer describes: problem documents, decisions and consumption."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limiter.core.types import Algorithm, CountedPer
+
+Schema = dict[str, Any]
+
+
+def _object(description: str, required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "required": list(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def _of(kind: str, description: str = "", **more: Any) -> Schema:
+    return {"type": kind, **({"description": description} if description else {}), **more}
+
+
+def refer(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_PROBLEM: dict[str, Schema] = {
+    "type": _of("string", "What kind of problem; `about:blank` when the status says it all.", format="uri-reference"),
+    "title": _of("string"),
+    "status": _of("integer", minimum=400, maximum=599),
+    "detail": _of("string", "What happened to this request, and what to do."),
+    "instance": _of("string", "The path that was asked for."),
+    "request_id": _of("string"),
+}
+_REFUSAL: dict[str, Schema] = {
+    "error": _of("string", enum=["Rate limit exceeded"]),
+    "tenant_id": _of("string"),
+    "action_id": _of("string"),
+    "violated-policies": _of("array", "Names of the limits that refused.", items={"type": "string"}, minItems=1),
+    "limit": _of("integer", "The limit that binds, as its policy has it."),
+    "used": _of("integer", "Units counted in its window."),
+    "effective_limit": _of("integer", "The limit after the multiplier."),
+    "multiplier": _of("number"),
+    "decision_id": _of("string", "Names this refusal in the record."),
+}
+_LIMIT_STATE: dict[str, Schema] = {
+    "name": _of("string"),
+    "algorithm": _of("string", enum=[str(a) for a in Algorithm]),
+    "counted_per": _of("string", enum=[str(c) for c in CountedPer]),
+    "policy": _of("string"),
+    "policy_version": _of("integer"),
+    "quota": _of("integer"),
+    "window_seconds": _of("integer", nullable=True),
+    "burst": _of("integer", nullable=True),
+    "used": _of("integer"),
+    "effective_limit": _of("integer"),
+    "remaining": _of("integer"),
+    "reset_ms": _of("number", "Until then no more than `remaining` is to be had."),
+    "shadow": _of("boolean", "Recorded, never refused."),
+}
+_LIMITS = _of("array", "Every limit that applies.", items=refer("LimitState"))
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": _object("RFC 9457: why a request was not done.", _PROBLEM),
+    "ValidationProblem": _object(
+        "RFC 9457: what was not accepted, by field.",
+        {
+            **_PROBLEM,
+            "errors": _of(
+                "object",
+                "Field, as `name` or `limits[1].quota`, and its messages; `non_field_errors` for the rest.",
+                additionalProperties={"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ),
+        },
+    ),
+    "StaleProblem": _object(
+        "RFC 9457: the rows as they are now forbid the change.",
+        _PROBLEM,
+        {"current_version": _of("integer", "The version the policy has now, when it was read too early.")},
+    ),
+    "Refusal": _object(
+        "RFC 9457: a call over its limits.",
+        {**_PROBLEM, **_REFUSAL},
+        {"retry_after_ms": _of("number", "The exact wait. Absent when no wait can help.")},
+    ),
+    "Envelope": _object(
+        "An upstream's answer as a tenant with `envelope` gets it.",
+        {
+            "status": _of("string", enum=["success", "error"]),
+            "data": {"description": "The upstream's body.", "nullable": True},
+            "latency_ms": _of("number"),
+            "adaptive_multiplier": _of("number"),
+        },
+        {"error": _of("string", "With status error: what the upstream answered.")},
+    ),
+    "LimitState": _object("One limit and its count.", _LIMIT_STATE),
+    "Decision": _object(
+        "How a call was, or would be, decided.",
+        {
+            "allowed": _of("boolean"),
+            "decision_id": _of("string"),
+            "tenant_id": _of("string"),
+            "action_id": _of("string"),
+            "cost": _of("integer", minimum=1),
+            "adaptive_multiplier": _of("number"),
+            "degraded": _of("boolean", "Decided without the limiter's store, as the policy's failure mode says."),
+            "limits": _LIMITS,
+        },
+    ),
+    "Usage": _object(
+        "Consumption now: the tightest limit, then all of them.",
+        {
+            "tenant_id": _of("string"),
+            "action_id": _of("string"),
+            "current_usage": _of("integer"),
+            "base_quota": _of("integer", nullable=True),
+            "adaptive_multiplier": _of("number"),
+            "effective_quota": _of("integer", nullable=True),
+            "window_seconds": _of("integer", nullable=True),
+            "degraded": _of("boolean"),
+            "limits": _LIMITS,
+        },
+    ),
+}

@@ -1,0 +1,132 @@
+"""Errors of the stock side as RFC 9457 problem documents: what DRF raises, and Django's own pages under /api/."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+
+from tenants.api.errors import Conflict, PayloadTooLarge
+
+CONTENT_TYPE = "application/problem+json"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+logger = logging.getLogger(__name__)
+
+
+def answer(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler. What it does not know is re-raised and ends in :func:`server_error`."""
+    error = _known(exc)
+    if error is None:
+        return None
+    request: Request = context["request"]
+    extra: dict[str, Any] = dict(error.extra) if isinstance(error, Conflict) else {}
+    if isinstance(error.detail, dict | list):
+        extra["errors"] = dict(_flat(error.detail))
+        detail = f"Not accepted: {', '.join(extra['errors'])}."
+    else:
+        detail = str(error.detail)
+    body = document(request, status=error.status_code, detail=detail, **extra)
+    response = Response(body, status=error.status_code, content_type=CONTENT_TYPE)
+    response["X-Request-Id"] = body["request_id"]
+    if challenge := getattr(error, "auth_header", None):
+        response["WWW-Authenticate"] = challenge
+    if error.status_code == 503:
+        response["Retry-After"] = "5"
+    return response
+
+
+def document(request: HttpRequest | Request, *, status: int, detail: str, **extra: Any) -> dict[str, Any]:
+    """The problem document; ``about:blank`` says that the status tells all there is to the type."""
+    asked = request.headers.get("X-Request-Id", "")
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "request_id": asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex,
+        **extra,
+    }
+
+
+class _DatabaseAway(exceptions.APIException):
+    """The database is stopped, locked for too long, or refuses; nothing was saved."""
+
+    status_code = 503
+    default_detail = "The database does not answer; nothing was saved. Try again in a moment."
+
+
+def _known(exc: Exception) -> exceptions.APIException | None:
+    if isinstance(exc, exceptions.APIException):
+        return exc
+    if isinstance(exc, Http404):
+        return exceptions.NotFound()
+    if isinstance(exc, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(exc, RequestDataTooBig):
+        return PayloadTooLarge()
+    if isinstance(exc, SuspiciousOperation):
+        return exceptions.ParseError("The request could not be read.")
+    if isinstance(exc, DataError):
+        return exceptions.ParseError("A value does not fit the database.")
+    if isinstance(exc, OperationalError | InterfaceError):
+        logger.error("the management API lost its database: %s", type(exc).__name__, exc_info=exc)
+        return _DatabaseAway()
+    return None
+
+
+def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """``{"limits": {"1": {"quota": [m]}}}`` becomes ``limits[1].quota: [m]``."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            if name == api_settings.NON_FIELD_ERRORS_KEY:
+                yield from _flat(inner, path or name)
+            elif path and str(name).isdigit():
+                yield from _flat(inner, f"{path}[{name}]")
+            else:
+                yield from _flat(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(detail, list) and any(isinstance(inner, Mapping) for inner in detail):
+        for place, inner in enumerate(detail):
+            yield from _flat(inner, f"{path}[{place}]")
+    else:
+        messages = detail if isinstance(detail, list) else [detail]
+        if messages:
+            yield path or api_settings.NON_FIELD_ERRORS_KEY, [str(message) for message in messages]
+
+
+def _page(request: HttpRequest, *, status: int, detail: str) -> HttpResponse:
+    body = document(request, status=status, detail=detail)
+    headers = {"X-Request-Id": body["request_id"]}
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if request.path.startswith("/api/"):
+        return _page(request, status=400, detail="The request could not be read.")
+    return defaults.bad_request(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if request.path.startswith("/api/"):
+        return _page(request, status=404, detail="There is no such route; /api/docs/ lists them.")
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    if not request.path.startswith("/api/"):
+        return defaults.server_error(request)
+    response = _page(request, status=500, detail="An error on our side; it was logged under this request_id.")
+    logger.error("request %s on %s failed; the traceback stands above", response["X-Request-Id"], request.path)
+    return response

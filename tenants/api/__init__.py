@@ -1,0 +1,1 @@
+"""The management API of tenants, connections, actions and API keys, and what every management route shares."""

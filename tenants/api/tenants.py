@@ -1,0 +1,58 @@
+"""``/api/tenants``: the customers of the platform."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+
+from tenants.api.filters import choice, flag, text
+from tenants.api.references import NameField
+from tenants.api.resource import Resource
+from tenants.api.serializer import RowSerializer
+from tenants.models import Connection, Tenant
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A customer",
+            value={"tenant_id": "initrode", "name": "Initrode", "connection": "sandbox", "reason": "new customer"},
+            request_only=True,
+        )
+    ]
+)
+class TenantSerializer(RowSerializer[Tenant]):
+    """A tenant; its actions, keys and assignments have routes of their own."""
+
+    connection = NameField(queryset=Connection.objects.all(), by="name", max_length=64, help_text="Its name.")
+
+    class Meta:
+        model = Tenant
+        fields = [
+            "tenant_id",
+            "name",
+            "status",
+            "connection",
+            "envelope",
+            "accept_unlisted_actions",
+            "notes",
+            "created_at",
+            "reason",
+        ]
+        validators: list[object] = []
+
+
+@extend_schema(tags=["tenants"])
+class TenantResource(Resource[Tenant]):
+    """The customers of the platform. Deleting one deletes its actions, keys, assignments and overrides."""
+
+    queryset = Tenant.objects.select_related("connection")
+    serializer_class = TenantSerializer
+    lookup_field = "tenant_id"
+    lookup_value_regex = "[A-Za-z0-9._-]{1,64}"
+    filters = {
+        "status": choice("status", "Active or suspended.", Tenant.Status.values),
+        "connection": text("connection__name", "Name of its connection."),
+        "accept_unlisted_actions": flag("accept_unlisted_actions", "Whether it may invoke unregistered actions."),
+    }
+    search_fields = ["tenant_id", "name"]
+    ordering_fields = ["tenant_id", "name", "created_at"]

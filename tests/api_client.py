@@ -1,0 +1,42 @@
+"""People who use the management API in tests: each signed in with a token and holding exactly the rights named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import Permission, User
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+
+def person(*rights: str, name: str = "ana") -> APIClient:
+    """A client of somebody with these rights (``"tenants.view_tenant"``) and no others."""
+    user = User.objects.create_user(name)
+    for right in rights:
+        app, codename = right.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return signed_in(user)
+
+
+def editor(name: str = "ana") -> APIClient:
+    """A client of somebody who may do everything with tenants and policies, and is no superuser."""
+    user = User.objects.create_user(name)
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label__in=["tenants", "limiter"]))
+    return signed_in(user)
+
+
+def signed_in(user: User) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    token, _ = Token.objects.get_or_create(user=user)
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    return client
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    """The fields a 400 complains of; the answer must be a problem document."""
+    assert response.status_code == 400, response.content
+    assert response["Content-Type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == 400 and body["type"] and body["title"] and body["request_id"]
+    found: dict[str, list[str]] = body["errors"]
+    return found

@@ -1,0 +1,103 @@
+"""``/api/connections``: secrets go in and never come out."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from tenants import secrets
+from tenants.models import Connection
+from tests.api_client import editor, errors
+
+CANARY = "canary-4711-secret"
+NEW: dict[str, Any] = {
+    "name": "cxone-na1",
+    "base_url": "https://api-na1.niceincontact.com",
+    "client_id": "quota",
+    "client_secret": CANARY,
+}
+
+
+def test_a_secret_is_sealed_and_appears_in_no_answer(db: None, caplog: pytest.LogCaptureFixture) -> None:
+    api = editor()
+    caplog.set_level(logging.DEBUG)
+    answers = [
+        api.post("/api/connections/", NEW),
+        api.get("/api/connections/"),
+        api.get("/api/connections/cxone-na1/"),
+        api.options("/api/connections/cxone-na1/"),
+        api.patch("/api/connections/cxone-na1/", {"access_key_secret": CANARY + "-2"}),
+        api.put("/api/connections/cxone-na1/", {**NEW, "base_url": "http://10.0.0.1"}),
+        api.post("/api/connections/", NEW),
+        api.post("/api/connections/", {**NEW, "client_secret": CANARY * 500}),
+    ]
+    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 400, 400, 400]
+    row = Connection.objects.get()
+    for answer in answers:
+        assert CANARY not in answer.content.decode()
+        assert row.client_secret_sealed not in answer.content.decode()
+    assert CANARY not in caplog.text
+    assert not any(CANARY in str(vars(record)) for record in Connection.history.all())
+    assert secrets.unseal(row.client_secret_sealed, purpose=row.secret_purpose) == CANARY
+    assert secrets.unseal(row.access_key_secret_sealed, purpose=f"connection:{row.uid}:access_key_secret")
+
+
+def test_an_answer_says_whether_a_secret_is_stored(db: None) -> None:
+    made = editor().post("/api/connections/", NEW).json()
+    assert (made["client_secret_set"], made["access_key_secret_set"]) == (True, False)
+    assert "client_secret" not in made
+
+
+def test_a_secret_left_out_stays(db: None) -> None:
+    api = editor()
+    api.post("/api/connections/", NEW)
+    sealed = Connection.objects.get().client_secret_sealed
+    api.patch("/api/connections/cxone-na1/", {"client_id": "other"})
+    api.put("/api/connections/cxone-na1/", {key: value for key, value in NEW.items() if key != "client_secret"})
+    assert Connection.objects.get().client_secret_sealed == sealed
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"base_url": "http://api-na1.niceincontact.com"}, "base_url"),
+        ({"base_url": "https://example.com"}, "base_url"),
+        ({"base_url": "https://169.254.169.254/"}, "base_url"),
+        ({"token_url": "https://user:pw@api-na1.niceincontact.com"}, "token_url"),
+        ({"preset": "other"}, "preset"),
+        ({"preset": "cxone", "access_key_id": ""}, "access_key_id"),
+        ({"client_id": ""}, "client_id"),
+        ({"token_refresh_skew_s": -1}, "token_refresh_skew_s"),
+        ({"total_deadline_s": 1e9}, "total_deadline_s"),
+        ({"total_deadline_s": "nan"}, "total_deadline_s"),
+        ({"total_deadline_s": "1e999"}, "total_deadline_s"),
+        ({"max_response_bytes": 0}, "max_response_bytes"),
+        ({"max_response_bytes": 10**40}, "max_response_bytes"),
+        ({"token_extra_params": {"client_secret": "x"}}, "token_extra_params"),
+        ({"token_extra_params": [1]}, "token_extra_params"),
+        ({"client_secret": ""}, "client_secret"),
+        ({"client_secret": "nul\0"}, "client_secret"),
+        ({"client_secret_set": True}, "client_secret_set"),
+        ({"client_secret_sealed": "v1:x"}, "client_secret_sealed"),
+        ({"name": "sandbox"}, "name"),
+    ],
+)
+def test_a_bad_field_is_named_and_nothing_is_saved(connection: Connection, change: dict[str, Any], field: str) -> None:
+    assert list(errors(editor().post("/api/connections/", {**NEW, **change}))) == [field]
+    assert Connection.objects.count() == 1
+
+
+def test_a_list_costs_the_same_queries_however_long(
+    db: None, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    api = editor()
+    for wanted in (3, 30):
+        while Connection.objects.count() < wanted:
+            Connection.objects.create(
+                name=f"c{Connection.objects.count()}", base_url="https://api.niceincontact.com", client_id="x"
+            )
+        with django_assert_num_queries(5):
+            assert len(api.get("/api/connections/").json()["results"]) == wanted
