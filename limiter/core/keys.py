@@ -12,6 +12,8 @@ from limiter.core.types import Algorithm, CountedPer, Limit, Subject
 PREFIX = "q"
 CONNECTIONS = "q:connections"
 """Set of the connection ids seen in calls: where a reader finds every per-connection key."""
+TASKS = "q:tasks"
+"""Hash of periodic task -> how its last run went, as JSON."""
 WORKERS = "q:workers"
 """Hash of worker name -> its last heartbeat, as JSON."""
 
@@ -61,6 +63,11 @@ def events(connection: int) -> str:
     return f"{tag(connection)}:events"
 
 
+def floods(connection: int) -> str:
+    """Hash that counts the refusals of one kind and second, and tells the last of those without an entry."""
+    return f"{tag(connection)}:floods"
+
+
 def usage(connection: int) -> str:
     """Hash of ``<minute>|<tenant>|<action>|<counter>`` -> count, until Celery moves it to the database."""
     return f"{tag(connection)}:usage"
@@ -89,6 +96,21 @@ def evidence(connection: int) -> str:
 def multiplier_changes(connection: int) -> str:
     """Stream of changes of multipliers that are not in the database yet."""
     return f"{tag(connection)}:changes"
+
+
+def taken(name: str) -> str:
+    """Where a hash of counts is moved before it is written to the database; the field ``#batch`` names the batch."""
+    return f"{name}:taken"
+
+
+def settled(stream: str) -> str:
+    """Hash about one making of a stream: its ``generation``, and how many of its entries are in the database."""
+    return f"{stream}:settled"
+
+
+def running(task: str) -> str:
+    """Held while a periodic task runs."""
+    return f"{PREFIX}:running:{task}"
 
 
 def token_lock(uid: str) -> str:

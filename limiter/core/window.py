@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limiter.core import keys
+from limiter.core import description, keys
 from limiter.core.pipeline import pack as pack_command
 from limiter.core.types import Algorithm, Decision, Limit, LimitState, Subject
 
@@ -69,9 +69,10 @@ def bind(
         raise ValueError("two limits of a stack have the same name")
     c = subject.connection
     windows = tuple(keys.window(limit, subject) for limit in limits)
-    names = (keys.multiplier(c, subject.tenant, adapts_per), keys.events(c), keys.usage(c), keys.totals(c), *windows)
-    described = ";".join(f"{limit.name}|{limit.policy_name}|{limit.policy_version}" for limit in limits)
-    arguments = ["" if default_ppm is None else str(default_ppm), subject.tenant, subject.action, described]
+    multiplier = keys.multiplier(c, subject.tenant, adapts_per)
+    names = (multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c), *windows)
+    arguments = ["" if default_ppm is None else str(default_ppm), subject.tenant, subject.action]
+    arguments.append(description.write(limits))
     for limit in limits:
         flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive
         arguments += [_CODE[limit.algorithm], str(limit.quota), str(limit.window_us), str(limit.burst)]

@@ -1,4 +1,4 @@
-"""The rows that say how much: policies and their limits, assignments, overrides; and the record of what came of them."""
+"""The rows that say how much (policies, limits, assignments, overrides), and the record of what came of them."""
 
 from limiter.models.assignment import Assignment, Override
 from limiter.models.audit import AuditEntry

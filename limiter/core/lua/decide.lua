@@ -4,12 +4,14 @@
 -- KEYS[2]    stream  throttle events that are not in the database yet
 -- KEYS[3]    hash    usage:  "<minute>|<tenant>|<action>|<counter>" -> count
 -- KEYS[4]    hash    totals: "<tenant>|<counter>" -> count
--- KEYS[4+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
+-- KEYS[5]    hash    floods: "<second>|<1 if shadow>|<limit>|<tenant>|<action>|<key prefix>" -> refusals of this kind;
+--            the same with "|last" -> the last refusal that has no entry of its own (see FLOOD)
+-- KEYS[5+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
 -- ARGV[2]    tenant
 -- ARGV[3]    action
--- ARGV[4]    description of the limits, copied into events ("<name>|<policy>|<version>;…")
+-- ARGV[4]    description of the limits, copied into events (limiter/core/description.py); starts "<name>|" for each
 -- ARGV[5+6(i-1) …]  six per limit: algorithm (l, s, b, c) · quota (units) · window (us) · burst (units) ·
 --            lease (us) · flags (1: shadow, 2: adaptive)
 -- then       now (us; "" for the server's clock) · cost (units) · "1" to charge, "0" to peek ·
@@ -25,8 +27,9 @@ local PPM, SLICES = 1000000, 60
 local CONCURRENCY_HINT_US = 1000000
 local KEEP_SECONDS = 604800
 local EVENTS_KEPT = 1000000
+local FLOOD = 10 -- refusals of one kind and second that get an entry of their own; the others are counted together
 
-local n = #KEYS - 4
+local n = #KEYS - 5
 local base = 4 + 6 * n
 local now = num(ARGV[base + 1])
 if not now then
@@ -224,7 +227,7 @@ for i = 1, n do
   end
   limit.effective_quota = scaled(quota)
   limit.effective = limit.kind == 'b' and scaled(burst) or limit.effective_quota
-  look[limit.kind](KEYS[4 + i], limit)
+  look[limit.kind](KEYS[5 + i], limit)
   limits[i] = limit
   if limit.wait ~= 0 then
     if limit.shadow then shadow_admitted = false else admitted = false end
@@ -235,10 +238,10 @@ end
 for i = 1, n do
   local limit = limits[i]
   if charging and admitted and (not limit.shadow or shadow_admitted) then
-    charge[limit.kind](KEYS[4 + i], limit)
+    charge[limit.kind](KEYS[5 + i], limit)
     limit.used = limit.used + (limit.kind == 'c' and 1 or cost)
   elseif limit.counted_for then
-    keep(KEYS[4 + i], limit)
+    keep(KEYS[5 + i], limit)
   end
 end
 
@@ -268,10 +271,32 @@ if charging then
   if not (admitted and shadow_admitted) then
     local seen = {}
     for i = 4, #answer do seen[#seen + 1] = int(answer[i]) end
-    call('XADD', KEYS[2], 'MAXLEN', '~', EVENTS_KEPT, '*', 'at', int(now), 'tenant', tenant, 'action', ARGV[3],
-      'limits', ARGV[4], 'states', table.concat(seen, ','), 'shadow', admitted and 1 or 0, 'multiplier', int(ppm),
-      'cost', int(cost), 'decision', decision_id, 'context', ARGV[base + 5])
-    call('EXPIRE', KEYS[2], KEEP_SECONDS)
+    -- The limit that bound: of those that refused, the one whose wait ends last.
+    local bound, longest, at, name = 1, -1, 0, ''
+    for i = 1, n do
+      local wait = limits[i].wait
+      if wait ~= 0 and limits[i].shadow == admitted then
+        if wait < 0 then wait = math.huge end
+        if wait > longest then bound, longest = i, wait end
+      end
+    end
+    for described in string.gmatch(ARGV[4], '[^;]+') do
+      at = at + 1
+      if at == bound then name = string.match(described, '^[^|]*') end
+    end
+    local event = { 'at', int(now), 'tenant', tenant, 'action', ARGV[3], 'limits', ARGV[4],
+      'states', table.concat(seen, ','), 'shadow', admitted and '1' or '0', 'multiplier', int(ppm),
+      'cost', int(cost), 'decision', decision_id, 'context', ARGV[base + 5] }
+    local kind = table.concat({ int(floor(now / 1000000)), admitted and '1' or '0', name, tenant, ARGV[3],
+      string.match(ARGV[base + 5], '^[^|]*') }, '|')
+    local nth = call('HINCRBY', KEYS[5], kind, 1)
+    if nth == 1 then call('EXPIRE', KEYS[5], KEEP_SECONDS) end
+    if nth <= FLOOD then
+      call('XADD', KEYS[2], 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(event))
+      call('EXPIRE', KEYS[2], KEEP_SECONDS)
+    else
+      call('HSET', KEYS[5], kind .. '|last', cjson.encode(event))
+    end
   end
 end
 return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any, cast
 
@@ -36,7 +37,8 @@ async def test_a_refusal_leaves_an_event_that_says_why(store: Store, raw: redis.
             "at": str(T0 + 4 * S),
             "tenant": "acme",
             "action": "lookupOrder",
-            "limits": "minute|Gold|7;hour|Gold|7",
+            "limits": "minute|Gold|7|sliding_log|action|1|10000000|0|0|1"
+            ";hour|Gold|7|sliding_counter|action|9|60000000|0|0|1",
             "states": f"1,1,{6 * S},{6 * S},1,9,0,{57 * S}",
             "shadow": "0",
             "multiplier": "1000000",
@@ -77,12 +79,48 @@ async def test_admitted_calls_and_peeks_leave_no_event(store: Store, raw: redis.
     assert events(raw) == []
 
 
-async def test_every_refusal_has_an_event_of_its_own(store: Store, raw: redis.Redis) -> None:
+async def test_every_refusal_below_a_flood_has_an_event_of_its_own(store: Store, raw: redis.Redis) -> None:
     bound = stack(log(1))
     await fill(store, bound, [0])
     for number in range(50):
-        await call(store, bound, 1, lease=f"d{number}")
+        await call(store, bound, number // 10 * S, lease=f"d{number}")
     assert [event["decision"] for event in events(raw)] == [f"d{number}" for number in range(50)]
+
+
+async def test_of_a_flood_ten_a_second_have_events_and_the_rest_are_counted_into_the_last(
+    store: Store, raw: redis.Redis
+) -> None:
+    bound = stack(log(1, **GOLD))
+    await fill(store, bound, [0])
+    for number in range(25):
+        await store.decide(bound, Call(f"d{number}", context=f"k1|r{number}", now_us=T0 + number))
+    assert [event["decision"] for event in events(raw)] == [f"d{number}" for number in range(10)]
+    kind = f"{T0 // S}|0|minute|acme|lookupOrder|k1"
+    floods = cast(dict[bytes, bytes], raw.hgetall(keys.floods(1)))
+    assert set(floods) == {kind.encode(), f"{kind}|last".encode()} and floods[kind.encode()] == b"25"
+    flat = json.loads(floods[f"{kind}|last".encode()])
+    last = dict(zip(flat[::2], flat[1::2], strict=True))
+    assert (last["decision"], last["context"], last["at"]) == ("d24", "k1|r24", str(T0 + 24))
+    assert set(last) == set(events(raw)[0])
+
+
+async def test_floods_of_different_kinds_do_not_use_up_each_other_s_events(store: Store, raw: redis.Redis) -> None:
+    tight, trial = stack(log(1)), stack(log(5), counter(1, shadow=True))
+    await fill(store, tight, [0])
+    for number in range(12):
+        await store.decide(tight, Call(f"k1-{number}", context="k1|", now_us=T0))
+        await store.decide(tight, Call(f"k2-{number}", context="k2|", now_us=T0))
+    await fill(store, trial, [2 * S, 2 * S])
+    kinds = {name.decode() for name in cast(list[bytes], raw.hkeys(keys.floods(1)))}
+    second = T0 // S
+    assert kinds == {
+        f"{second}|0|minute|acme|lookupOrder|k1",
+        f"{second}|0|minute|acme|lookupOrder|k1|last",
+        f"{second}|0|minute|acme|lookupOrder|k2",
+        f"{second}|0|minute|acme|lookupOrder|k2|last",
+        f"{second + 2}|1|hour|acme|lookupOrder|",
+    }
+    assert len(events(raw)) == 21
 
 
 async def test_usage_is_counted_by_minute_and_totals_for_good(store: Store, raw: redis.Redis) -> None:

@@ -28,10 +28,10 @@ async def test_a_call_refused_by_one_limit_is_charged_to_none(store: Store, raw:
         for limits in ((*roomy, tight), (tight, *roomy)):
             bound = stack(*limits)
             await call(store, bound, 0, lease="first")
-            before = {key: raw.dump(key) for key in bound.keys[4:]}
+            before = {key: raw.dump(key) for key in bound.keys[5:]}
             refused = await call(store, bound, 0, lease="second")
             assert [state.limit.name for state in refused.violated] == ["tight"]
-            assert {key: raw.dump(key) for key in bound.keys[4:]} == before
+            assert {key: raw.dump(key) for key in bound.keys[5:]} == before
 
 
 async def test_every_limit_is_charged_the_cost_of_an_admitted_call(store: Store) -> None:

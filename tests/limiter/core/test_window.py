@@ -30,10 +30,11 @@ def test_a_call_is_told_as_the_script_reads_it() -> None:
     )
     packed = pack(bound, Call("01J", cost=3, context="kp|réq", now_us=5), verb=b"EVALSHA", script=b"digest")
     assert words(packed) == [
-        *("EVALSHA", "digest", "6"),
-        *("q:{c1}:m:acme", "q:{c1}:events", "q:{c1}:usage", "q:{c1}:totals"),
+        *("EVALSHA", "digest", "7"),
+        *("q:{c1}:m:acme", "q:{c1}:events", "q:{c1}:usage", "q:{c1}:totals", "q:{c1}:floods"),
         *("q:{c1}:w:minute:l:a:acme:lookupOrder", "q:{c1}:w:inflight:c:a:acme:lookupOrder"),
-        *("1000000", "acme", "lookupOrder", "minute|Gold|7;inflight||0"),
+        *("1000000", "acme", "lookupOrder"),
+        "minute|Gold|7|sliding_log|action|100|10000000|0|0|1;inflight||0|concurrency|action|5|0|0|1|0",
         *("l", "100", "10000000", "0", "0", "2"),
         *("c", "5", "0", "0", "30000000", "1"),
         *("5", "3", "1", "01J", "kp|réq"),

@@ -1,0 +1,45 @@
+"""A stack's limits as text and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from limiter.core import description
+from limiter.core.types import Algorithm, CountedPer, Limit
+from tests.limiter.core.given import S
+
+
+def test_what_is_written_is_read_back_whatever_the_policy_is_called() -> None:
+    hostile = "Gold; v2 | 100 % \n|1|x;day"
+    limits = [
+        Limit("minute", Algorithm.SLIDING_LOG, 600, 60 * S, policy_name=hostile, policy_version=7),
+        Limit(
+            "burst",
+            Algorithm.TOKEN_BUCKET,
+            17,
+            60 * S,
+            burst=250,
+            counted_per=CountedPer.CONNECTION,
+            shadow=True,
+            adaptive=False,
+            policy_name="Plan",
+            policy_version=12,
+        ),
+    ]
+    one, two = description.read(description.write(limits))
+    assert (one.name, one.policy_name, one.policy_version, one.quota) == ("minute", hostile, 7, 600)
+    assert (one.algorithm, one.counted_per, one.window_us) == ("sliding_log", "action", 60 * S)
+    assert (one.shadow, one.adaptive) == (False, True)
+    assert (two.burst, two.counted_per, two.shadow, two.adaptive) == (250, "connection", True, False)
+
+
+def test_no_limits_are_no_text() -> None:
+    assert description.read(description.write([])) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["minute", "minute|Gold|7", "m|P|x|sliding_log|action|1|1|0|0|1", ";", "a|b|1|no|action|1|1|0|0|1"]
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        description.read(text)
