@@ -39,7 +39,7 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
 def _rules(row: Tenant, assigned: Iterable[Assignment], overrides: Iterable[Override]) -> TenantRules | Unusable:
     try:
         spec = directory.tenant_spec(row)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         return Unusable(f"tenant {row.tenant_id!r} or its connection {row.connection.name!r}: {error!r}")
     own = [line for line in assigned if line.action is None]
     return TenantRules(
@@ -73,7 +73,7 @@ def read_connections(ids: Collection[int]) -> Mapping[int, ConnectionSpec]:
     """Connections by id. One that cannot be used is left out: its tenants say why when they are loaded."""
     found = {}
     for row in Connection.objects.filter(pk__in=ids):
-        with contextlib.suppress(KeyError, TypeError, ValueError):
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
             found[row.pk] = directory.connection_spec(row)
     return found
 

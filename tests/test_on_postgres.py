@@ -10,6 +10,7 @@ FILES = (
     "tests/tenants/test_changes.py",
     "tests/tenants/commit_order.py",
     "tests/limiter/test_snapshot.py",
+    "tests/limiter/test_snapshot_faults.py",
     "tests/limiter/test_policy_version.py",
 )
 
