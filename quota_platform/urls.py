@@ -10,6 +10,7 @@ from quota_platform.openapi.views import DocsView, schema
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("dashboard/", include("dashboard.urls")),
     re_path(r"^api/?$", RedirectView.as_view(pattern_name="api-docs")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="api-docs"),

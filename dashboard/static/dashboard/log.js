@@ -1,0 +1,57 @@
+// The lists that grow at the top: refusals as they happen, and what changed.
+import { make, mark } from "./element.js";
+import { clock, minute, whole } from "./format.js";
+
+const KEPT = 60;
+
+export class Log {
+  constructor(place, line) {
+    this.place = place;
+    this.line = line;
+    this.known = new Set();
+  }
+
+  // Entries come newest first.
+  add(entries) {
+    const first = !this.known.size;
+    const fresh = entries.filter((entry) => this.isNew(keyOf(entry)));
+    if (!fresh.length) return;
+    if (first) this.place.replaceChildren();
+    const atTop = this.place.scrollTop < 4;
+    const height = this.place.scrollHeight;
+    this.place.prepend(...fresh.map(this.line));
+    while (this.place.children.length > KEPT) this.place.lastChild.remove();
+    if (this.known.size > 10 * KEPT) this.known = new Set([...this.known].slice(-5 * KEPT));
+    // Whoever scrolled down to read keeps the lines where they are.
+    if (!atTop) this.place.scrollTop += this.place.scrollHeight - height;
+  }
+
+  isNew(key) {
+    if (this.known.has(key)) return false;
+    this.known.add(key);
+    return true;
+  }
+}
+
+function keyOf(entry) {
+  return JSON.stringify([entry.at_ms, entry.tenant, entry.action, entry.limit, entry.text, entry.shadow]);
+}
+
+function time(ms, read) {
+  return make("time", { datetime: new Date(ms).toISOString() }, read(ms));
+}
+
+export function refusalLine(entry) {
+  const who = [entry.tenant_name ?? entry.tenant, entry.action].filter(Boolean).join(" · ");
+  const cut = entry.cut ? ` (cut to ${whole(entry.cut)})` : "";
+  const many = entry.count > 1 ? `${whole(entry.count)} in 1 s` : "1 call";
+  const address = document.body.dataset.refusals;
+  const href = entry.decision_id ? `${address}?decision=${encodeURIComponent(entry.decision_id)}` : `${address}?tenant=${encodeURIComponent(entry.tenant)}`;
+  const line = make("a", { class: "entry", href }, time(entry.at_ms, clock), make("span", {}, who, make("span", { class: "muted" }, ` · ${entry.limit}${cut}`)), make("span", { class: "count" }, entry.shadow ? `${many}, shadow` : many));
+  mark(line, "state", entry.shadow ? "shadow" : "stop");
+  return line;
+}
+
+export function changeLine(entry) {
+  return make("div", { class: "entry" }, time(entry.at_ms, minute), make("span", {}, entry.text));
+}

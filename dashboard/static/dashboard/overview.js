@@ -1,0 +1,150 @@
+// The overview page: one sentence, the key figures, every limit by how full it is, refusals and changes.
+import { at, make, mark, say } from "./element.js";
+import { COLUMNS } from "./columns.js";
+import { download } from "./csv.js";
+import { Kpis } from "./kpis.js";
+import { LimitsTable } from "./limits_table.js";
+import { changeLine, Log, refusalLine } from "./log.js";
+import { Shell } from "./shell.js";
+import { ORDER, setChip, sign, WORDS } from "./signs.js";
+
+const kpis = new Kpis(at("kpis"));
+const feed = new Log(at("feed"), refusalLine);
+const changes = new Log(at("changes"), changeLine);
+const search = at("search");
+let chosen = "all";
+let table = null;
+
+function theTable() {
+  table ??= new LimitsTable(at("table"), {
+    onMoved: (count) => {
+      at("moved").hidden = count === 0;
+      say(at("moved-text"), count === 1 ? "1 row moved" : `${count} rows moved`);
+    },
+    onSettled: () => {
+      at("moved").hidden = true;
+    },
+  });
+  return table;
+}
+
+function wanted(row) {
+  if (chosen !== "all" && row.state !== chosen) return false;
+  const words = search.value.trim().toLowerCase();
+  const text = `${row.tenant} ${row.tenant_name ?? ""} ${row.action ?? ""} ${row.limit}`.toLowerCase();
+  return words.split(/\s+/).every((word) => text.includes(word));
+}
+
+const filterButtons = new Map(
+  ["all", ...ORDER].map((state) => {
+    const button = make("button", { type: "button", "aria-pressed": String(state === "all"), "data-filter": state }, make("span", {}, WORDS[state] ?? "All"), make("b"));
+    button.addEventListener("click", () => {
+      chosen = state;
+      for (const [name, other] of filterButtons) other.setAttribute("aria-pressed", name === state);
+      theTable().filter(wanted);
+      showEmpty();
+    });
+    return [state, button];
+  }),
+);
+at("filters").append(...filterButtons.values());
+
+function showCounts() {
+  const rows = [...theTable().rows.values()];
+  for (const [state, button] of filterButtons) {
+    say(button.lastChild, state === "all" ? rows.length : rows.filter((row) => row.state === state).length);
+  }
+}
+
+function showEmpty() {
+  const rows = theTable().rows.size;
+  const place = at("empty");
+  const shown = theTable().inOrder().length;
+  place.hidden = shown > 0;
+  at("table").hidden = shown === 0;
+  if (shown > 0) return;
+  const kind = rows ? "filtered" : "none";
+  if (place.dataset.kind === kind) return;
+  place.dataset.kind = kind;
+  place.replaceChildren(...(rows ? nothingFound() : nothingYet()));
+}
+
+function nothingFound() {
+  return [make("p", { class: "muted" }, "No limit matches this filter and search.")];
+}
+
+function nothingYet() {
+  const line = `curl -X POST ${location.origin}/invoke/<action> -H 'Authorization: Bearer <API key>'`;
+  const copy = make("button", { type: "button" }, "Copy");
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(line);
+    say(copy, "Copied");
+  });
+  return [make("h3", {}, "No calls yet"), make("p", { class: "muted" }, "Limits appear here with the first call. Try:"), make("code", {}, line), copy];
+}
+
+function showSentence(summary) {
+  const place = at("sentence");
+  const said = `${summary.state} ${summary.sentence}`;
+  if (place.dataset.said === said) return;
+  place.dataset.said = said;
+  mark(place, "state", summary.state);
+  const [main, ...rest] = summary.sentence.split(/(?<=\.)\s+/);
+  place.replaceChildren(sign(summary.state), make("span", {}, `${main} `, make("span", { class: "detail" }, rest.join(" "))));
+}
+
+const CONNECTED = { ok: "Connected", near: "Slow", stop: "Failing", unknown: "Unknown" };
+
+function showConnections(connections) {
+  const place = at("connections");
+  const nodes = new Map([...place.children].map((node) => [node.dataset.name, node]));
+  const lines = connections.map((connection) => {
+    const node = nodes.get(connection.name) ?? make("li", { "data-name": connection.name }, make("span"), make("span"));
+    say(node.firstChild, connection.reason ? `${connection.name} · ${connection.reason}` : connection.name);
+    setChip(node.lastChild, connection.state, CONNECTED[connection.state] ?? connection.state);
+    return node;
+  });
+  if (lines.length) place.replaceChildren(...lines);
+}
+
+function showWorkers(workers) {
+  if (!workers) return;
+  const seqs = new Set(workers.seqs);
+  const agreed = seqs.size <= 1 ? "all on the same policies" : "not all on the newest policies yet";
+  say(at("workers"), `${workers.seen} ${workers.seen === 1 ? "worker" : "workers"} seen, ${agreed}`);
+}
+
+const shell = new Shell({
+  render(frame) {
+    const { summary } = frame;
+    if (frame.kind === "full" && frame.series) kpis.fill(frame.series);
+    kpis.update(summary);
+    showSentence(summary);
+    theTable().update(frame.rows ?? [], { full: frame.kind === "full", gone: frame.gone ?? [] });
+    showCounts();
+    showEmpty();
+    feed.add(frame.feed ?? []);
+    changes.add(frame.changes ?? []);
+    if (frame.connections) showConnections(frame.connections);
+    showWorkers(summary.workers);
+    shell.degrade(summary.degraded);
+    shell.alert([...theTable().rows.values()].filter((row) => row.state === "stop").length);
+    shell.announce(summary.sentence);
+  },
+});
+
+at("columns-body").append(
+  ...COLUMNS.filter((column) => !["tenant", "limit", "used", "state"].includes(column.name)).map((column) => {
+    const box = make("input", { type: "checkbox" });
+    box.checked = !theTable().hidden.has(column.name);
+    box.addEventListener("change", () => theTable().toggleColumn(column.name, box.checked));
+    return make("label", {}, box, column.title);
+  }),
+);
+search.addEventListener("input", () => {
+  theTable().filter(wanted);
+  showEmpty();
+});
+at("resort").addEventListener("click", () => theTable().settle());
+at("csv").addEventListener("click", () => download(theTable().inOrder()));
+shell.start();

@@ -1,0 +1,155 @@
+// What every live page has: the connection's state, the data's age, Pause, the theme, the title, announcements.
+import { at, mark, say } from "./element.js";
+import { clock } from "./format.js";
+import { Stream } from "./stream.js";
+
+const STATES = {
+  live: ["live", "Live"],
+  polling: ["live", "Live, by polling"],
+  reconnecting: ["reconnecting", "Reconnecting"],
+  paused: ["paused", "Paused"],
+  forbidden: ["reconnecting", "No permission"],
+};
+const NEAR_MS = 5_000;
+const UNKNOWN_MS = 15_000;
+const ANNOUNCE_EVERY_MS = 12_000;
+
+export function wireTheme() {
+  at("theme")?.addEventListener("click", () => {
+    const root = document.documentElement;
+    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const now = root.dataset.theme ?? (dark ? "dark" : "light");
+    root.dataset.theme = now === "dark" ? "light" : "dark";
+    try {
+      localStorage.setItem("theme", root.dataset.theme);
+    } catch {
+      // Storage may be forbidden; the choice then lasts as long as the page.
+    }
+    dispatchEvent(new Event("themechange"));
+  });
+  // A menu closes when the click or Escape is for something else.
+  addEventListener("click", (event) => closeMenus((menu) => !menu.contains(event.target)));
+  addEventListener("keydown", (event) => event.key === "Escape" && closeMenus(() => true));
+}
+
+function closeMenus(wanted) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!wanted(menu)) continue;
+    if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+    menu.open = false;
+  }
+}
+
+export class Shell {
+  constructor({ render }) {
+    this.render = render;
+    this.lastData = null;
+    this.offset = 0;
+    this.title = document.title;
+    this.announcedAt = 0;
+    this.announced = null;
+    this.waiting = null;
+  }
+
+  start() {
+    wireTheme();
+    const { feed, poll } = document.body.dataset;
+    const onFrame = (frame) => this.receive(frame);
+    this.stream = new Stream({ feedUrl: feed, pollUrl: poll, onFrame, onState: (state) => this.setState(state) });
+    at("pause").addEventListener("click", () => this.togglePause());
+    setInterval(() => this.showAge(), 1_000);
+    this.stream.start();
+  }
+
+  receive(frame) {
+    this.lastData = frame.at_ms;
+    // Ages are told by the server's clock: a viewer's clock may be minutes off.
+    this.offset = frame.at_ms - Date.now();
+    this.pending = this.pending ? merged(this.pending, frame) : frame;
+    if (this.drawing) return;
+    this.drawing = requestAnimationFrame(() => {
+      this.drawing = null;
+      const next = this.pending;
+      this.pending = null;
+      this.render(next);
+      this.showAge();
+    });
+  }
+
+  togglePause() {
+    const paused = !this.stream.paused;
+    at("pause").setAttribute("aria-pressed", paused);
+    say(at("pause-word"), paused ? "Resume" : "Pause");
+    this.stream.setPaused(paused);
+  }
+
+  setState(state) {
+    const [kind, word] = STATES[state];
+    mark(at("live"), "state", kind);
+    say(at("live-word"), word);
+    if (state === "forbidden") this.forbid();
+  }
+
+  forbid() {
+    const banner = at("banner");
+    mark(banner, "state", "near");
+    banner.hidden = false;
+    say(banner, "You may no longer see these numbers. Ask an administrator for a membership of the tenant, then reload.");
+  }
+
+  showAge() {
+    if (this.lastData === null) return;
+    const age = Math.max(0, Date.now() + this.offset - this.lastData);
+    const node = at("age");
+    const seconds = Math.round(age / 1_000);
+    say(node, seconds < 3_600 ? `${seconds} s ago` : "over an hour ago");
+    if (age >= UNKNOWN_MS) mark(node, "state", "unknown");
+    else if (age >= NEAR_MS) mark(node, "state", "near");
+    else delete node.dataset.state;
+    const time = at("clock");
+    if (!time) return;
+    say(time, `${clock(this.lastData)} UTC`);
+    time.dateTime = new Date(this.lastData).toISOString();
+  }
+
+  // The tab tells it too: the title begins with the count, the icon turns into the octagon.
+  alert(refusing) {
+    document.title = refusing ? `(${refusing}) Refusing · ${this.title}` : this.title;
+    const icon = at("icon");
+    const wanted = refusing ? icon.dataset.alert : icon.dataset.quiet;
+    if (icon.getAttribute("href") !== wanted) icon.setAttribute("href", wanted);
+  }
+
+  // Speaks changes of the sentence, at most one in twelve seconds; the newest one wins.
+  announce(text) {
+    if (this.announced === null) this.announced = text;
+    if (text === this.announced && !this.waiting) return;
+    this.next = text;
+    if (this.waiting) return;
+    const wait = Math.max(0, this.announcedAt + ANNOUNCE_EVERY_MS - Date.now());
+    this.waiting = setTimeout(() => this.speak(), wait);
+  }
+
+  speak() {
+    this.waiting = null;
+    if (this.next === this.announced) return;
+    this.announced = this.next;
+    this.announcedAt = Date.now();
+    say(at("announcer"), this.next);
+  }
+
+  degrade(text) {
+    const banner = at("banner");
+    delete banner.dataset.state;
+    banner.hidden = !text;
+    if (text) say(banner, text);
+  }
+}
+
+// Two frames before one paint: the newer one's numbers, and the lists of both.
+function merged(older, newer) {
+  if (newer.kind === "full") return newer;
+  const rows = new Map([...(older.rows ?? []), ...(newer.rows ?? [])].map((row) => [row.id, row]));
+  const both = (name) => [...(newer[name] ?? []), ...(older[name] ?? [])];
+  return { ...older, ...newer, kind: older.kind, rows: [...rows.values()], feed: both("feed"), changes: both("changes"), gone: both("gone") };
+}

@@ -1,0 +1,128 @@
+// Brings frames to the page: over a websocket, and by polling the same JSON where websockets do not get through.
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 10_000;
+const POLL_MS = 2_000;
+const SILENT_MS = 8_000;
+const TRIES_BEFORE_POLLING = 2;
+const NO_RIGHT = 4403;
+
+export class Stream {
+  constructor({ feedUrl, pollUrl, onFrame, onState }) {
+    Object.assign(this, { feedUrl, pollUrl, onFrame, onState });
+    this.paused = false;
+    this.failures = 0;
+    this.seq = null;
+    this.socket = null;
+    this.timer = null;
+    this.watch = null;
+  }
+
+  start() {
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.resume()));
+    addEventListener("online", () => this.resume());
+    this.open();
+  }
+
+  setPaused(paused) {
+    this.paused = paused;
+    if (paused) {
+      this.close();
+      this.onState("paused");
+    } else this.resume();
+  }
+
+  resume() {
+    if (this.paused || document.hidden || this.socket) return;
+    clearTimeout(this.timer);
+    this.open();
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    clearTimeout(this.watch);
+    const socket = this.socket;
+    this.socket = null;
+    this.seq = null;
+    if (socket) socket.close();
+  }
+
+  open() {
+    const socket = new WebSocket(new URL(this.feedUrl, location.href.replace(/^http/, "ws")));
+    this.socket = socket;
+    // A firewall may leave a websocket hanging for ever; it must not keep the page from polling.
+    this.expectWithin(SILENT_MS);
+    socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
+    socket.onclose = (event) => this.socket === socket && this.lost(event.code);
+  }
+
+  expectWithin(ms) {
+    clearTimeout(this.watch);
+    this.watch = setTimeout(() => {
+      const socket = this.socket;
+      this.lost(0);
+      if (socket) socket.close();
+    }, ms);
+  }
+
+  receive(frame) {
+    this.expectWithin(SILENT_MS);
+    const gap = frame.kind !== "full" && (this.seq === null || frame.seq !== this.seq + 1);
+    if (gap) {
+      // Something was missed: a full frame mends it, a delta on top of a hole would not.
+      this.seq = null;
+      this.socket.send(JSON.stringify({ want: "full" }));
+      return;
+    }
+    this.seq = frame.seq;
+    this.failures = 0;
+    this.onState("live");
+    this.onFrame(frame);
+  }
+
+  lost(code) {
+    clearTimeout(this.watch);
+    this.socket = null;
+    this.seq = null;
+    this.failures += 1;
+    if (code === NO_RIGHT) {
+      this.onState("forbidden");
+      return;
+    }
+    if (this.failures < TRIES_BEFORE_POLLING) this.onState("reconnecting");
+    if (this.failures >= TRIES_BEFORE_POLLING) this.poll();
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.failures - 1));
+    this.timer = setTimeout(() => this.resume(), wait * (0.75 + Math.random() / 2));
+  }
+
+  async poll() {
+    if (this.paused || document.hidden || this.failures < TRIES_BEFORE_POLLING) return;
+    if (this.polling) return;
+    this.polling = true;
+    const verdict = await this.fetchOnce();
+    this.polling = false;
+    if (verdict === "forbidden") {
+      clearTimeout(this.timer);
+      this.onState("forbidden");
+      return;
+    }
+    if (this.failures >= TRIES_BEFORE_POLLING) setTimeout(() => this.poll(), POLL_MS);
+  }
+
+  async fetchOnce() {
+    try {
+      const answer = await fetch(this.pollUrl, { credentials: "same-origin", headers: { accept: "application/json" } });
+      if (answer.status === 401 || answer.status === 403) return "forbidden";
+      if (!answer.ok) throw new Error(String(answer.status));
+      const frame = await answer.json();
+      // The websocket may have come back meanwhile; its frames are newer.
+      if (this.paused || this.failures < TRIES_BEFORE_POLLING) return "late";
+      this.onState("polling");
+      this.onFrame(frame);
+      return "seen";
+    } catch {
+      if (!this.paused) this.onState("reconnecting");
+      return "lost";
+    }
+  }
+}

@@ -1,0 +1,17 @@
+"""The dashboard's addresses."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from dashboard import views
+
+app_name = "dashboard"
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("tenants/", views.tenants, name="tenants"),
+    path("tenants/<str:tenant_id>/", views.tenant, name="tenant"),
+    path("refusals/", views.refusals, name="refusals"),
+    path("sign-in/", views.SignIn.as_view(), name="sign-in"),
+    path("sign-out/", views.SignOut.as_view(), name="sign-out"),
+]

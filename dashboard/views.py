@@ -1,0 +1,97 @@
+"""The dashboard's pages: shells that scripts fill with live numbers, and the refusals, which need none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from dashboard import refusals as refused
+from dashboard.access import tenants_of
+from dashboard.csp import strict_csp
+
+KPI_LABELS = ("Calls a minute", "Allowed a minute", "Refused a minute", "Upstream p95", "Multiplier", "Events waiting")
+_PAGES = (("overview", "Overview"), ("tenants", "Tenants"), ("refusals", "Refusals"))
+
+Shown = Callable[..., HttpResponse]
+
+
+def _page(view: Shown) -> Shown:
+    """What every page is: for people who signed in, read only, never cached, under the strict policy."""
+    signed_in = login_required(view, login_url="dashboard:sign-in")
+    return require_safe(never_cache(strict_csp(signed_in)))
+
+
+@_page
+def overview(request: HttpRequest) -> HttpResponse:
+    """Every limit of the person's tenants, live; ``?wallboard=1`` for a screen on the wall."""
+    return _shown(
+        request,
+        "overview",
+        live=True,
+        feed_url="/ws/dashboard/",
+        poll_url="/dashboard/api/overview.json",
+        kpi_labels=KPI_LABELS,
+        wallboard=request.GET.get("wallboard") == "1",
+        tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),
+    )
+
+
+@_page
+def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
+    """One tenant's charts, limits and actions, live."""
+    found = tenants_of(request.user).filter(tenant_id=tenant_id).select_related("connection").first()
+    if found is None:
+        # Also for a tenant that does not exist: a stranger learns nothing from the difference.
+        return _shown(request, "no_permission", status=403)
+    return _shown(
+        request,
+        "tenant",
+        live=True,
+        tenant=found,
+        feed_url=f"/ws/dashboard/?tenant={found.tenant_id}",
+        poll_url=f"/dashboard/api/tenants/{found.tenant_id}.json",
+        tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),
+    )
+
+
+@_page
+def tenants(request: HttpRequest) -> HttpResponse:
+    """The tenants a person may see, with their connections."""
+    return _shown(request, "tenants", tenants=tenants_of(request.user).select_related("connection"))
+
+
+@_page
+def refusals(request: HttpRequest) -> HttpResponse:
+    """The stored refusals of the person's tenants."""
+    seen = list(tenants_of(request.user))
+    page = refused.page(request.GET.dict(), tenant_ids=[tenant.tenant_id for tenant in seen])
+    user = request.user
+    explains = user.is_active and user.is_staff and user.has_perm("limiter.view_throttleevent")
+    return _shown(request, "refusals", page=page, tenants=seen, explains=explains)
+
+
+def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    pages = [{"title": title, "url": reverse(f"dashboard:{page}"), "current": page == name} for page, title in _PAGES]
+    return render(request, f"dashboard/{name}.html", {"pages": pages, **context}, status=status)
+
+
+@method_decorator(strict_csp, name="dispatch")
+class SignIn(LoginView):
+    """For everyone with an account; the admin's own sign-in is for staff only."""
+
+    template_name = "dashboard/sign_in.html"
+    redirect_authenticated_user = True
+    next_page = "dashboard:overview"
+
+
+class SignOut(LogoutView):
+    next_page = "dashboard:sign-in"

@@ -1,0 +1,100 @@
+"""The real platform as processes for a browser to visit: Valkey, the sandbox, one web worker; seeded as the demo."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from quota_platform.demo import cast, environment, service, tokens
+from quota_platform.demo.service import Service
+from quota_platform.demo.settings import DemoSettings
+from quota_platform.embedded import free_port
+
+START_SECONDS = 30
+
+
+class LiveDemo:
+    """Start with :meth:`start`; the web server alone can be stopped and started again on the same port."""
+
+    def __init__(self, var: Path) -> None:
+        chosen = {"VAR_DIR": var, "PORT": free_port(), "WEB_WORKERS": 1, "REDIS_URL": "", "DATABASE_URL": ""}
+        self.variables = environment.prepare(DemoSettings.model_validate(chosen))
+        self.var = var
+        self.url = f"http://127.0.0.1:{self.variables['PORT']}"
+        self._services = {each.name: each for each in service.all_of(self.variables)}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def sign_in(self) -> tuple[str, str]:
+        """The user name and password of the administrator, who may do everything."""
+        return cast.ADMIN, self.variables["DEMO_ADMIN_PASSWORD"]
+
+    @property
+    def supervisor_sign_in(self) -> tuple[str, str]:
+        return cast.SUPERVISOR, self.variables["DEMO_SUPERVISOR_PASSWORD"]
+
+    def start(self) -> None:
+        service.store_directory(self.variables).mkdir(parents=True, exist_ok=True)
+        self._run(self._services[service.STORE])
+        self.manage("migrate", "--no-input", "--skip-checks")
+        self.manage("seed_demo")
+        self._run(self._services["sandbox"])
+        self.start_web()
+
+    def start_web(self) -> None:
+        self._run(self._services["web"])
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=1):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        raise RuntimeError("the web server did not get ready: " + (self.var / "web.log").read_text()[-2000:])
+
+    def stop_web(self) -> None:
+        self._end("web")
+
+    def stop(self) -> None:
+        for name in reversed(list(self._running)):
+            self._end(name)
+
+    def manage(self, *arguments: str) -> str:
+        """Run one of the platform's commands on the demo's data."""
+        line = [sys.executable, "manage.py", *arguments]
+        told = {**environment.for_platform(self.variables), **self.variables}
+        done = subprocess.run(line, env=told, capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout
+
+    def call(self, action_id: str, *, tenant_id: str = "acme", calls: int = 1) -> list[int]:
+        """Invoke an action so many times, one after the other; the statuses."""
+        return [self._call(action_id, tokens.read(self.var)[tenant_id]) for _ in range(calls)]
+
+    def _call(self, action_id: str, token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/invoke/{action_id}", data=b"{}", headers=headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+
+    def _run(self, each: Service) -> None:
+        with (self.var / f"{each.name}.log").open("ab") as log:
+            told = {**os.environ, **each.environment, "PYTHONWARNINGS": "ignore"}
+            self._running[each.name] = subprocess.Popen(each.command, env=told, stdout=log, stderr=log)
+
+    def _end(self, name: str) -> None:
+        process = self._running.pop(name)
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)

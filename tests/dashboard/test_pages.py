@@ -1,0 +1,139 @@
+"""The dashboard's page shells: who gets them, under which policy, and with which refusals."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from dashboard import refusals
+from limiter.models import ThrottleEvent
+from tenants.models import Tenant
+
+PAGES = ("/dashboard/", "/dashboard/tenants/", "/dashboard/tenants/acme/", "/dashboard/refusals/")
+AT = datetime(2026, 7, 14, 10, 42, tzinfo=UTC)
+
+
+@pytest.fixture
+def ana(client: Client, admin_user: User) -> Client:
+    client.force_login(admin_user)
+    return client
+
+
+@pytest.fixture
+def stranger(client: Client, db: None) -> Client:
+    client.force_login(User.objects.create_user("stranger", password="a-long-test-password"))
+    return client
+
+
+def refusal(number: int, *, tenant_id: str = "acme", **values: object) -> ThrottleEvent:
+    fields: dict[str, object] = {
+        "stream_id": f"{tenant_id}-{number}",
+        "at": AT - timedelta(seconds=number),
+        "tenant_id": tenant_id,
+        "action_id": "lookupOrder",
+        "decision_id": f"decision-{number}",
+        "policy_name": "Base",
+        "policy_version": 3,
+        "limit_name": "minute",
+        "used": 100,
+        "quota": 100,
+        "effective_limit": 100,
+        "multiplier": 1.0,
+        "cost": 1,
+    }
+    return ThrottleEvent.objects.create(**{**fields, **values})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_leads_a_visitor_to_the_sign_in(client: Client, db: None, page: str) -> None:
+    answer = client.get(page)
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/dashboard/sign-in/?next={page}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/dashboard/?wallboard=1"])
+def test_every_page_opens_for_someone_who_may_see_it(ana: Client, acme: Tenant, page: str) -> None:
+    assert ana.get(page).status_code == 200
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/dashboard/sign-in/", "/dashboard/tenants/nobody/"])
+def test_every_page_carries_the_strict_policy_and_nothing_inline(ana: Client, acme: Tenant, page: str) -> None:
+    answer = ana.get(page)
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "connect-src 'self' ws://testserver" in policy
+    html = answer.content.decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", html)
+
+
+def test_a_stranger_learns_nothing_of_a_tenant(stranger: Client, acme: Tenant) -> None:
+    theirs, nobodys = stranger.get("/dashboard/tenants/acme/"), stranger.get("/dashboard/tenants/nobody/")
+    assert theirs.status_code == nobodys.status_code == 403
+    assert b"Acme" not in theirs.content
+    assert b"No tenant yet" in stranger.get("/dashboard/tenants/").content
+
+
+def test_a_stranger_reads_no_refusal(stranger: Client, acme: Tenant) -> None:
+    refusal(1)
+    assert b"lookupOrder" not in stranger.get("/dashboard/refusals/").content
+    assert b"lookupOrder" not in stranger.get("/dashboard/refusals/?decision=decision-1").content
+
+
+def test_a_refusal_says_why(ana: Client, acme: Tenant) -> None:
+    refusal(1, effective_limit=62, used=62, multiplier=0.62)
+    html = ana.get("/dashboard/refusals/?decision=decision-1").content.decode()
+    assert "Of 62 that <b>minute</b> lets pass, 62 were used; the limit is 100, times the multiplier 0.62." in html
+    assert "Base, version 3" in html
+
+
+def test_the_refusals_come_a_page_at_a_time_and_none_twice(acme: Tenant) -> None:
+    for number in range(refusals.PAGE_SIZE + 10):
+        refusal(number, at=AT)
+    first = refusals.page({}, tenant_ids=["acme"])
+    older = dict([first.older.split("=")])
+    second = refusals.page(older, tenant_ids=["acme"])
+    seen = [event.pk for event in [*first.events, *second.events]]
+    assert len(seen) == len(set(seen)) == refusals.PAGE_SIZE + 10
+    assert seen == sorted(seen, reverse=True)
+    assert second.older == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"action": "createCase"}, {"decision-2"}),
+        ({"kind": "shadow"}, {"decision-3"}),
+        ({"kind": "refused", "limit": "minute"}, {"decision-1", "decision-2"}),
+        ({"decision": "decision-1"}, {"decision-1"}),
+        ({"tenant": "globex"}, set()),
+        ({"before": "no number"}, {"decision-1", "decision-2", "decision-3"}),
+    ],
+)
+def test_the_refusals_are_filtered(db: None, asked: dict[str, str], found: set[str]) -> None:
+    refusal(1)
+    refusal(2, action_id="createCase")
+    refusal(3, shadow=True)
+    refusal(4, tenant_id="globex")
+    assert {event.decision_id for event in refusals.page(asked, tenant_ids=["acme"]).events} == found
+
+
+def test_signing_in_leads_to_the_overview_and_out_again(client: Client, admin_user: User) -> None:
+    answer = client.post("/dashboard/sign-in/", {"username": "root", "password": "a-long-test-password"})
+    assert answer["Location"] == "/dashboard/"
+    assert client.post("/dashboard/sign-out/")["Location"] == "/dashboard/sign-in/"
+    assert client.get("/dashboard/").status_code == 302
+
+
+def test_a_wrong_password_is_said(client: Client, admin_user: User) -> None:
+    answer = client.post("/dashboard/sign-in/", {"username": "root", "password": "wrong"})
+    assert b'role="alert"' in answer.content
+
+
+def test_signing_in_leads_to_no_other_site(client: Client, admin_user: User) -> None:
+    fields = {"username": "root", "password": "a-long-test-password", "next": "https://elsewhere.test/"}
+    assert client.post("/dashboard/sign-in/", fields)["Location"] == "/dashboard/"
