@@ -21,6 +21,7 @@ from tests.bench import (
     round_trips,
     side_by_side,
     store_memory,
+    worker_memory,
 )
 from tests.bench.contenders import nginx
 from tests.bench.effort import FULL, QUICK, Effort
@@ -40,6 +41,7 @@ OF_THE_CORE: dict[str, Measurement] = {
     "decisions": decisions.measure,
     "store_memory": store_memory.measure,
     "mass_expiry": mass_expiry.measure,
+    "worker_memory": worker_memory.measure,
 }
 EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE
 

@@ -18,6 +18,7 @@ class Effort:
     in_flight_batches: int
     counted_calls: int
     decisions_seconds: float
+    weighed_tenants: int
     log_entries: int = 100_000
     in_flight: int = 2_000
     connections: int = 64
@@ -33,6 +34,7 @@ FULL = Effort(
     in_flight_batches=3,
     counted_calls=5_000,
     decisions_seconds=2.0,
+    weighed_tenants=2_000,
 )
 QUICK = Effort(
     name="quick",
@@ -44,4 +46,5 @@ QUICK = Effort(
     in_flight_batches=1,
     counted_calls=1_000,
     decisions_seconds=0.5,
+    weighed_tenants=500,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -109,5 +109,5 @@ def _info(store: redis.Redis, section: str) -> dict[str, Any]:
 
 def _events(store: redis.Redis) -> int:
     """Refusals that are recorded, those included that share an entry."""
-    hashes = (store.hgetall(key) for key in store.scan_iter(FLOODS))
+    hashes = [cast(dict[bytes, bytes], store.hgetall(key)) for key in store.scan_iter(FLOODS)]
     return sum(int(count) for kinds in hashes for kind, count in kinds.items() if not kind.endswith(b"|last"))
