@@ -9,5 +9,7 @@ class LimiterConfig(AppConfig):
 
     def ready(self) -> None:
         from limiter import receivers
+        from limiter.record import edits
 
         receivers.connect()
+        edits.connect()

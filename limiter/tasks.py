@@ -1,9 +1,10 @@
-"""Celery's doors into the limiter: each calls one function."""
+"""Celery's doors into the limiter: each calls one function. All may be missed, or come twice."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
+from limiter.record import keeping
 from limiter.upstream import renewal
 
 
@@ -11,3 +12,33 @@ from limiter.upstream import renewal
 def refresh_upstream_tokens() -> int:
     """Renew the upstream access tokens that are due soon; how many were."""
     return renewal.refresh_due()
+
+
+@shared_task
+def store_events() -> int | None:
+    """Move refusals and changes of multipliers from the store into the database."""
+    return keeping.store_events()
+
+
+@shared_task
+def store_usage() -> int | None:
+    """Move usage from the store into the database."""
+    return keeping.store_usage()
+
+
+@shared_task
+def note_overrides() -> int | None:
+    """Enter the starts and ends of overrides into the record."""
+    return keeping.note_overrides()
+
+
+@shared_task
+def anchor_record() -> int | None:
+    """Sign the heads of all chains into the day's file."""
+    return keeping.anchor()
+
+
+@shared_task
+def prune() -> int | None:
+    """Delete what is older than it is kept."""
+    return keeping.prune()

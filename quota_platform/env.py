@@ -53,6 +53,12 @@ class Env(BaseSettings):
     METRICS_TOKEN: SecretStr = SecretStr("")
     METRICS_NETWORKS: Names = []
 
+    # The record.
+    USAGE_MINUTES_KEPT_DAYS: int = Field(14, ge=0, description="0 keeps them for good; so for the next two")
+    USAGE_HOURS_KEPT_DAYS: int = Field(400, ge=0)
+    USAGE_DAYS_KEPT_DAYS: int = Field(0, ge=0)
+    AUDIT_KEY: SecretStr = Field(SecretStr(""), description="signs the daily anchors; empty: SECRET_KEY does")
+
     SANDBOX_HOSTS: Names = Field([], description="host:port pairs a sandbox connection may reach")
 
     @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "METRICS_NETWORKS", "SANDBOX_HOSTS", mode="before")

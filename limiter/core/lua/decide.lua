@@ -5,7 +5,7 @@
 -- KEYS[3]    hash    usage:  "<minute>|<tenant>|<action>|<counter>" -> count
 -- KEYS[4]    hash    totals: "<tenant>|<counter>" -> count
 -- KEYS[5]    hash    floods: "<second>|<1 if shadow>|<limit>|<tenant>|<action>|<key prefix>" -> refusals of this kind;
---            the same with "|last" -> the last refusal that has no entry of its own (see FLOOD)
+--            the same with "|last" -> the last refusal without an entry of its own, and how many there were (see FLOOD)
 -- KEYS[5+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
@@ -295,6 +295,7 @@ if charging then
       call('XADD', KEYS[2], 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(event))
       call('EXPIRE', KEYS[2], KEEP_SECONDS)
     else
+      event[#event + 1], event[#event + 2] = 'folded', int(nth - FLOOD)
       call('HSET', KEYS[5], kind .. '|last', cjson.encode(event))
     end
   end

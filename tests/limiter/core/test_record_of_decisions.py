@@ -101,7 +101,8 @@ async def test_of_a_flood_ten_a_second_have_events_and_the_rest_are_counted_into
     flat = json.loads(floods[f"{kind}|last".encode()])
     last = dict(zip(flat[::2], flat[1::2], strict=True))
     assert (last["decision"], last["context"], last["at"]) == ("d24", "k1|r24", str(T0 + 24))
-    assert set(last) == set(events(raw)[0])
+    assert last["folded"] == "15"
+    assert set(last) == {*events(raw)[0], "folded"}
 
 
 async def test_floods_of_different_kinds_do_not_use_up_each_other_s_events(store: Store, raw: redis.Redis) -> None:

@@ -1,0 +1,82 @@
+"""Moving a stream's entries into the database: each exactly once, whoever dies when.
+
+Storing is idempotent (the rows' stream ids are unique) and an entry leaves the stream only after the transaction that
+stored it, so an entry whose drainer died is stored by the next one, or found stored already.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+
+from limiter.models import DeadLetter
+from limiter.record import gaps
+from limiter.record.streams import Entry, Stream
+
+BATCH = 1_000
+IDLE_MS = 30_000
+"""An entry that was handed out this long ago and is not settled has been left: longer than any batch takes."""
+MOST_DELIVERIES = 5
+"""An entry that fails by itself this often becomes a dead letter. Until then a newer worker may understand it."""
+
+Write = Callable[[Stream, Sequence[Entry]], int]
+log = logging.getLogger(__name__)
+
+
+def drain(
+    stream: Stream, write: Write, *, until: float | None = None, batch: int = BATCH, idle_ms: int = IDLE_MS
+) -> int:
+    """Store what the stream holds; returns how many entries that were.
+
+    First what others left, then what is new, until nothing is left or ``until`` (of ``time.monotonic``) has come.
+    Raises ``OperationalError`` or ``InterfaceError`` when the database is away: then nothing is settled.
+    """
+    standing = stream.attend()
+    if standing is None:
+        return 0
+    gaps.note(stream.name, standing)
+    stored = 0
+    takes: tuple[Callable[[], list[Entry]], ...] = (
+        lambda: stream.claim(batch, idle_ms=idle_ms),
+        lambda: stream.read(batch),
+    )
+    for take in takes:
+        while entries := take():
+            stored += _store(stream, write, entries)
+            if until is not None and time.monotonic() > until:
+                return stored
+    return stored
+
+
+def _store(stream: Stream, write: Write, entries: Sequence[Entry]) -> int:
+    try:
+        stored = write(stream, entries)
+    except (OperationalError, InterfaceError):
+        raise
+    except (DatabaseError, ValueError, LookupError):
+        if len(entries) > 1:
+            return sum(_store(stream, write, [entry]) for entry in entries)
+        log.exception("entry %s of %s cannot be stored", entries[0].id, stream.name)
+        return _refuse(stream, entries[0])
+    stream.settle(entries)
+    return stored
+
+
+def _refuse(stream: Stream, entry: Entry) -> int:
+    """Leave it for another try, or set it aside as a dead letter."""
+    if entry.deliveries >= MOST_DELIVERIES:
+        with transaction.atomic():
+            DeadLetter.objects.get_or_create(
+                stream_id=entry.stream_id,
+                defaults={
+                    "stream": stream.name,
+                    "fields": {name: value.replace("\0", "\\0") for name, value in entry.fields.items()},
+                    "error": f"could not be stored in {entry.deliveries} deliveries",
+                    "deliveries": entry.deliveries,
+                },
+            )
+        stream.settle([entry])
+    return 0

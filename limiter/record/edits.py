@@ -1,0 +1,109 @@
+"""Entering edits and sign-ins into the record, as they happen and in their own transactions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Model
+from simple_history.signals import post_create_historical_record
+
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.record import chain
+from limiter.record.chain import Draft
+from tenants.models import Action, ApiKey, Connection, Tenant
+
+_WHAT = {"+": "created", "~": "changed", "-": "deleted"}
+_OWNERS: dict[type[Model], tuple[str, Callable[[Any], str]]] = {
+    QuotaPolicy: ("policy", lambda row: ""),
+    QuotaLimit: ("limit", lambda row: ""),
+    Connection: ("connection", lambda row: ""),
+    Assignment: ("assignment", lambda row: _tenant_of(row)),
+    Override: ("override", lambda row: row.tenant.tenant_id),
+    Tenant: ("tenant", lambda row: row.tenant_id),
+    Action: ("action", lambda row: row.tenant.tenant_id),
+    ApiKey: ("key", lambda row: row.tenant.tenant_id if row.tenant else ""),
+}
+"""The word for each kind of row, and into which tenant's chain its edits go."""
+_BOOKKEEPING = frozenset({"history_id", "history_date", "history_change_reason", "history_type", "history_user"})
+
+
+def connect() -> None:
+    """Called once, when the app is ready."""
+    post_create_historical_record.connect(_edited, dispatch_uid="record edits")
+    user_logged_in.connect(_signed_in, dispatch_uid="record sign-ins")
+    user_logged_out.connect(_signed_out, dispatch_uid="record sign-outs")
+    user_login_failed.connect(_refused, dispatch_uid="record refused sign-ins")
+
+
+def _edited(instance: Model, history_instance: Any, **_: object) -> None:
+    if type(instance) not in _OWNERS:
+        return
+    word, tenant_of = _OWNERS[type(instance)]
+    user = history_instance.history_user
+    before, after = _sides(history_instance)
+    what = _WHAT[history_instance.history_type]
+    if word == "key" and before and after and before.get("revoked_at") is None and after.get("revoked_at"):
+        what = "revoked"
+    draft = Draft(
+        f"{word}.{what}",
+        tenant_id=tenant_of(instance),
+        actor=user.get_username() if user else "",
+        at=history_instance.history_date,
+        payload={
+            "id": instance.pk,
+            "name": str(instance),
+            "reason": history_instance.history_change_reason or "",
+            "before": before,
+            "after": after,
+        },
+    )
+    chain.append([draft])
+
+
+def _sides(record: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a change found and what it left; of a changed row only what differs."""
+    now = _fields(record)
+    if record.history_type == "+":
+        return {}, now
+    if record.history_type == "-":
+        return now, {}
+    earlier = record.prev_record
+    before = _fields(earlier) if earlier else {}
+    changed = [name for name, value in now.items() if before.get(name) != value]
+    return {name: before.get(name) for name in changed}, {name: now[name] for name in changed}
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    """The fields of a record as JSON has them. Histories leave out what is secret."""
+    names = (f.attname for f in record._meta.concrete_fields if f.name not in _BOOKKEEPING)
+    plain = json.dumps({name: getattr(record, name) for name in names}, cls=DjangoJSONEncoder)
+    fields: dict[str, Any] = json.loads(plain)
+    return fields
+
+
+def _tenant_of(assignment: Assignment) -> str:
+    if assignment.action is not None:
+        return assignment.action.tenant.tenant_id
+    return assignment.tenant.tenant_id if assignment.tenant else ""
+
+
+def _signed_in(user: Any, **_: object) -> None:
+    chain.append([Draft("sign_in", actor=user.get_username())])
+
+
+def _signed_out(user: Any, **_: object) -> None:
+    if user is not None:
+        chain.append([Draft("sign_out", actor=user.get_username())])
+
+
+def _refused(credentials: dict[str, Any], **_: object) -> None:
+    """The name is kept only when somebody has it: people type their password into the wrong field."""
+    model = get_user_model()
+    name = str(credentials.get(model.USERNAME_FIELD, ""))
+    known = "\0" not in name and model._default_manager.filter(**{model.USERNAME_FIELD: name}).exists()
+    chain.append([Draft("sign_in.refused", actor=name if known else "")])

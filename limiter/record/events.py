@@ -1,0 +1,130 @@
+"""Throttle events: from the streams, and from the counts of floods, into rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from limiter.core import description, keys
+from limiter.core.types import PPM
+from limiter.models import ThrottleEvent
+from limiter.record import batches, chain
+from limiter.record.scripts import Client
+from limiter.record.streams import Entry, Stream
+
+
+def of(client: Client, connection: int) -> Stream:
+    """The stream of a connection's events."""
+    return Stream(client, keys.events(connection), connection=connection)
+
+
+def write(stream: Stream, entries: Sequence[Entry]) -> int:
+    """Store events; raises ValueError or LookupError for an entry that is none."""
+    rows = [event(entry.stream_id, entry.fields) for entry in entries]
+    _explain_cuts(stream.client, stream.connection, rows)
+    return chain.store_events(rows)
+
+
+def store_floods(client: Client, connection: int) -> int:
+    """Store the refusals that a flood left no entries for: one row for those of one kind and second."""
+    name = keys.floods(connection)
+    batch = batches.take(client, name)
+    if batch is None:
+        return 0
+    rows = []
+    for kind, told in sorted(batch.counts.items()):
+        if kind.endswith("|last"):
+            digest = hashlib.sha256(kind.encode()).hexdigest()[:16]
+            flat = json.loads(told)
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+            rows.append(event(f"c{connection}/f/{batch.name}/{digest}", fields))
+    _explain_cuts(client, connection, rows)
+    stored = chain.store_events(rows) if rows else 0
+    batches.drop(client, name, batch)
+    return stored
+
+
+def event(stream_id: str, fields: Mapping[str, str]) -> ThrottleEvent:
+    """The row that an entry stands for; raises ValueError or LookupError when it says too little."""
+    at = _moment(int(fields["at"]))
+    folded = int(fields.get("folded", 0))
+    shadow = fields["shadow"] == "1"
+    limits = _limits(fields["limits"], fields["states"])
+    bound = _bound(limits, shadow=shadow)
+    key_prefix, _, request_id = fields["context"].partition("|")
+    return ThrottleEvent(
+        stream_id=stream_id,
+        at=at,
+        first_at=at.replace(microsecond=0) if folded else None,
+        count=folded or 1,
+        tenant_id=fields["tenant"],
+        action_id=fields["action"],
+        key_prefix=key_prefix,
+        request_id=request_id[:128],
+        decision_id=fields["decision"],
+        policy_name=bound["policy_name"],
+        policy_version=bound["policy_version"],
+        limit_name=bound["name"],
+        used=bound["used"],
+        quota=bound["burst"] or bound["quota"],
+        effective_limit=bound["effective"],
+        multiplier=int(fields["multiplier"]) / PPM,
+        cost=int(fields["cost"]),
+        retry_after_ms=None if bound["wait_us"] < 0 else bound["wait_us"] / 1000,
+        shadow=shadow,
+        limits=limits,
+    )
+
+
+def _limits(described: str, states: str) -> list[dict[str, Any]]:
+    """Each limit in force, with how it stood: used, effective, wait_us (-1: never), reset_us."""
+    limits = description.read(described)
+    numbers = [int(number) for number in states.split(",")]
+    if len(numbers) != 4 * len(limits):
+        raise ValueError(f"{len(limits)} limits have {len(numbers)} numbers")
+    names = ("used", "effective", "wait_us", "reset_us")
+    return [
+        asdict(limit) | dict(zip(names, numbers[4 * at : 4 * at + 4], strict=True)) for at, limit in enumerate(limits)
+    ]
+
+
+def _bound(limits: Sequence[dict[str, Any]], *, shadow: bool) -> dict[str, Any]:
+    """The limit that the caller was told: of those that refused, the one whose wait ends last."""
+    refused = [limit for limit in limits if limit["wait_us"] != 0 and limit["shadow"] == shadow]
+    if not refused:
+        raise ValueError("no limit refused this call")
+    return max(refused, key=lambda limit: float("inf") if limit["wait_us"] < 0 else float(limit["wait_us"]))
+
+
+def _explain_cuts(client: Client, connection: int, events: Sequence[ThrottleEvent]) -> None:
+    """Write to each event what its multiplier was computed from, as long as the store still says so."""
+    wanted = sorted({(event.tenant_id, action) for event in events for action in (event.action_id, "")})
+    shown = _shown(client, connection, wanted) if wanted else {}
+    for event in events:
+        for action in (event.action_id, ""):
+            ppm, p95_us, samples, threshold_us = shown.get((event.tenant_id, action), (0, 0, 0, 0))
+            if samples and ppm == round(event.multiplier * PPM):
+                event.p95_ms, event.p95_samples, event.threshold_ms = p95_us / 1000, samples, threshold_us / 1000
+                break
+
+
+def _shown(
+    client: Client, connection: int, wanted: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+    """Multiplier (millionths), p95 (us), samples and threshold (us), as ``adapt.lua`` keeps them."""
+    values: Any = client.hmget(keys.evidence(connection), [f"{tenant}|{action}" for tenant, action in wanted])
+    found = {}
+    for pair, value in zip(wanted, values, strict=True):
+        if value is not None:
+            ppm, _, p95_us, samples, threshold_us, *_ = map(int, value.split(b"|"))
+            found[pair] = ppm, p95_us, samples, threshold_us
+    return found
+
+
+def _moment(at_us: int) -> datetime:
+    seconds, micros = divmod(at_us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)

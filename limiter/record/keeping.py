@@ -1,0 +1,64 @@
+"""The periodic work of keeping the record, each kind one run at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from limiter import wiring
+from limiter.record import anchors, events, multipliers, overrides, rollup, runs, streams, usage
+from limiter.record.drain import drain
+from limiter.record.scripts import Client
+from tenants import changes
+
+STORE_EVENTS, STORE_USAGE = "store_events", "store_usage"
+_BUDGET_S = 8.0
+"""After this a run ends and leaves the rest to the next, so that no connection waits behind a busy one for long."""
+
+
+def store_events() -> int | None:
+    """Store refusals and changes of multipliers; how many entries, or None when somebody else is at it."""
+    return _alone(STORE_EVENTS, lambda client: store_all(client, until=time.monotonic() + _BUDGET_S), at_most_s=30)
+
+
+def store_all(client: Client, *, until: float | None = None) -> int:
+    """Store what all connections' streams and floods hold. Any number may do this at once."""
+    stored = 0
+    for connection in streams.connections(client):
+        stored += drain(events.of(client, connection), events.write, until=until)
+        stored += events.store_floods(client, connection)
+        stored += drain(multipliers.of(client, connection), multipliers.write, until=until)
+    return stored
+
+
+def store_usage() -> int | None:
+    """Store usage; how many counts."""
+    return _alone(STORE_USAGE, store_all_usage, at_most_s=60)
+
+
+def store_all_usage(client: Client) -> int:
+    """Store what all connections' calls were counted as. Any number may do this at once."""
+    return sum(usage.drain(client, connection) for connection in streams.connections(client))
+
+
+def note_overrides() -> int | None:
+    """Enter starts and ends of overrides; how many."""
+    return _alone("note_overrides", lambda client: overrides.note(), at_most_s=60)
+
+
+def anchor() -> int | None:
+    """Write the day's anchor; how many chains it holds."""
+    return _alone("anchor_record", lambda client: anchors.write(), at_most_s=300)
+
+
+def prune() -> int | None:
+    """Delete usage and notes of edits that are older than they are kept; how many rows."""
+    return _alone("prune", lambda client: rollup.prune() + changes.prune(), at_most_s=600)
+
+
+def _alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | None:
+    client = wiring.client()
+    try:
+        return runs.run_alone(client, name, lambda: work(client), at_most_s=at_most_s)
+    finally:
+        client.close()

@@ -1,0 +1,55 @@
+"""Changes of adaptive multipliers, from the store's streams into rows and the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from limiter.core import keys
+from limiter.core.types import PPM
+from limiter.models import MultiplierChange
+from limiter.record import chain, turn
+from limiter.record.chain import Draft
+from limiter.record.scripts import Client
+from limiter.record.streams import Entry, Stream
+
+KIND = "multiplier"
+
+
+def of(client: Client, connection: int) -> Stream:
+    """The stream of the changes under a connection."""
+    return Stream(client, keys.multiplier_changes(connection), connection=connection)
+
+
+def write(stream: Stream, entries: Sequence[Entry]) -> int:
+    """Store changes; raises ValueError or LookupError for an entry that is none."""
+    rows = [change(entry.stream_id, entry.fields) for entry in entries]
+    with turn.taken(turn.CHAIN):
+        ids = [row.stream_id for row in rows]
+        stored = set(MultiplierChange.objects.filter(stream_id__in=ids).values_list("stream_id", flat=True))
+        new = [row for row in rows if row.stream_id not in stored]
+        MultiplierChange.objects.bulk_create(new)
+        chain.append([_draft(row) for row in new])
+    return len(new)
+
+
+def change(stream_id: str, fields: Mapping[str, str]) -> MultiplierChange:
+    """The row that an entry stands for."""
+    return MultiplierChange(
+        stream_id=stream_id,
+        at=datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(fields["at"])),
+        tenant_id=fields["tenant"],
+        action_id=fields["action"],
+        before=int(fields["before"]) / PPM,
+        after=int(fields["after"]) / PPM,
+        p95_ms=int(fields["p95_us"]) / 1000,
+        samples=int(fields["samples"]),
+        threshold_ms=int(fields["threshold_us"]) / 1000,
+        pushed_back=int(fields["pushback"]) / PPM,
+    )
+
+
+def _draft(row: MultiplierChange) -> Draft:
+    names = ("stream_id", "action_id", "before", "after", "p95_ms", "samples", "threshold_ms", "pushed_back")
+    payload = {name: getattr(row, name) for name in names}
+    return Draft(KIND, tenant_id=row.tenant_id, at=row.at, payload=payload)

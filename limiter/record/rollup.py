@@ -1,0 +1,44 @@
+"""How long usage is kept at each level, and the end of what is older."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from limiter.models import UsageBatch, UsageDay, UsageHour, UsageMinute
+
+_DELETED_AT_ONCE = 5_000
+_BATCHES_KEPT = timedelta(days=15)
+"""Longer than the store keeps a batch that nobody finished."""
+
+
+def kept() -> dict[type[UsageMinute | UsageHour | UsageDay], timedelta | None]:
+    """How long each level is kept; None is for good."""
+    env = settings.ENV
+    return {
+        UsageMinute: _age(env.USAGE_MINUTES_KEPT_DAYS),
+        UsageHour: _age(env.USAGE_HOURS_KEPT_DAYS),
+        UsageDay: _age(env.USAGE_DAYS_KEPT_DAYS),
+    }
+
+
+def _age(days: int) -> timedelta | None:
+    return timedelta(days=days) if days else None
+
+
+def prune(*, now: datetime | None = None) -> int:
+    """Delete usage that is older than its level is kept, in short transactions; returns how many rows went."""
+    now = now or timezone.now()
+    gone = sum(_delete(model, start__lt=now - age) for model, age in kept().items() if age is not None)
+    _delete(UsageBatch, at__lt=now - _BATCHES_KEPT)
+    return gone
+
+
+def _delete(model: type[Any], **older: datetime) -> int:
+    gone = 0
+    while ids := list(model.objects.filter(**older).order_by().values_list("pk", flat=True)[:_DELETED_AT_ONCE]):
+        gone += model.objects.filter(pk__in=ids).delete()[0]
+    return gone

@@ -1,0 +1,65 @@
+"""Periodic tasks: one run at a time of each, and how the last one went, for all to see."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from limiter.core import keys
+from limiter.record.scripts import Client
+
+_KEEP_S = 604_800
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run went. ``at``: when it ended (epoch seconds). ``done``: how many things it did."""
+
+    at: float
+    ok: bool
+    took_ms: float
+    done: int = 0
+    error: str = ""
+
+
+def run_alone(client: Client, name: str, work: Callable[[], int], *, at_most_s: int) -> int | None:
+    """Do the work unless it is being done; None if it is. A run that died gives way after ``at_most_s``."""
+    mine = secrets.token_hex(8)
+    if not client.set(keys.running(name), mine, nx=True, px=at_most_s * 1000):
+        return None
+    started = time.perf_counter()
+    done, error = 0, ""
+    try:
+        done = work()
+        return done
+    except Exception as failure:
+        error = type(failure).__name__
+        raise
+    finally:
+        took_ms = (time.perf_counter() - started) * 1000
+        _tell(client, name, Run(time.time(), ok=not error, took_ms=round(took_ms, 1), done=done, error=error))
+        client.eval(_RELEASE, 1, keys.running(name), mine)
+
+
+def _tell(client: Client, name: str, run: Run) -> None:
+    client.hset(keys.TASKS, name, json.dumps(asdict(run)))
+    client.expire(keys.TASKS, _KEEP_S)
+
+
+def read(told: Any) -> dict[str, Run]:
+    """The last run of each task, from the fields of ``keys.TASKS``."""
+    return {_text(name): Run(**json.loads(run)) for name, run in sorted(told.items())}
+
+
+def last(client: Client) -> dict[str, Run]:
+    """The last run of each task."""
+    return read(client.hgetall(keys.TASKS))
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name

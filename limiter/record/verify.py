@@ -1,0 +1,122 @@
+"""Walking the chains from their first row to their last, and naming the first place where one is broken."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db.models import Model
+
+from limiter.models import AuditEntry, ThrottleEvent
+from limiter.record import anchors, chain
+
+_READ_AT_ONCE = 2_000
+
+
+class Broken(Exception):
+    """The record is not what was written; the message names the first place."""
+
+
+@dataclass
+class Checked:
+    """What was checked."""
+
+    chains: int = 0
+    entries: int = 0
+    events: int = 0
+    refusals: int = 0
+    anchors: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.chains} chains with {self.entries:,} audit entries and {self.events:,} events"
+            f" ({self.refusals:,} refusals), and {self.anchors} daily anchors"
+        )
+
+
+def verify(*, tenant_id: str | None = None, anchored_in: Path | None = None) -> Checked:
+    """Check all chains, or one tenant's, and the anchors; raises :class:`Broken` or ``AnchorBroken``."""
+    checked = Checked()
+    names = (
+        [tenant_id] if tenant_id is not None else sorted({*chain.tenants(AuditEntry), *chain.tenants(ThrottleEvent)})
+    )
+    for name in names:
+        checked.chains += 1
+        _events(name, checked)  # first: it tells the very row
+        _entries(name, checked)
+    for file, anchor in anchors.read(anchored_in):
+        checked.anchors += 1
+        for name, head in sorted(anchor["heads"].items()):
+            if tenant_id in (None, name):
+                _anchored(file, name, head)
+    return checked
+
+
+def _entries(tenant_id: str, checked: Checked) -> None:
+    for entry in _walk(AuditEntry, tenant_id, lambda row: f"audit entry {row.pk} ({row})"):
+        checked.entries += 1
+        if entry.kind == chain.EVENTS:
+            _vouched(entry)
+
+
+def _events(tenant_id: str, checked: Checked) -> None:
+    stray = ThrottleEvent.objects.filter(tenant_id=tenant_id, position__isnull=True).order_by("pk").first()
+    if stray is not None:
+        raise Broken(f"event {stray.pk} ({stray}) is in no chain: it was put in by hand")
+    last = 0
+    for event in _walk(ThrottleEvent, tenant_id, lambda row: f"event {row.pk} ({row})"):
+        checked.events += 1
+        checked.refusals += event.count
+        last = event.position
+    batches = AuditEntry.objects.filter(tenant_id=tenant_id, kind=chain.EVENTS).order_by("-position")
+    newest = batches.values_list("payload", flat=True).first()
+    expected = newest["last"] if newest else 0
+    if last != expected:
+        what = "were taken out" if last < expected else "were put in"
+        raise Broken(f"events of {_named(tenant_id)} end at position {last}, the audit says {expected}: events {what}")
+
+
+def _vouched(entry: AuditEntry) -> None:
+    """The events' chain has, where this entry says, the hash that it had then."""
+    at = entry.payload["last"]
+    found = ThrottleEvent.objects.filter(tenant_id=entry.tenant_id, position=at).values_list("hash", flat=True).first()
+    if found is None:
+        raise Broken(f"event at position {at} of {_named(entry.tenant_id)} is missing: {entry} vouches for it")
+    if found != entry.payload["head"]:
+        raise Broken(f"event at position {at} of {_named(entry.tenant_id)} is not the one that {entry} vouches for")
+
+
+def _walk(model: type[Model], tenant_id: str, name: Callable[[Any], str]) -> Iterator[Any]:
+    """The rows of a chain, each checked against the one before."""
+    rows: Any = model._default_manager.filter(tenant_id=tenant_id, position__isnull=False).order_by("position")
+    previous = ""
+    for expected, row in zip(itertools.count(1), rows.iterator(chunk_size=_READ_AT_ONCE), strict=False):
+        if row.position != expected:
+            what = model._meta.verbose_name
+            raise Broken(f"{what} at position {expected} of {_named(tenant_id)} is missing; {name(row)} follows")
+        if getattr(row, "previous_hash", previous) != previous:
+            raise Broken(f"{name(row)} at position {row.position} does not follow the one before it")
+        if chain.hash_of(row, previous=previous) != row.hash:
+            raise Broken(f"{name(row)} at position {row.position} was altered, put in or moved")
+        previous = row.hash
+        yield row
+
+
+def _anchored(file: str, tenant_id: str, head: dict[str, Any]) -> None:
+    rows = AuditEntry.objects.filter(tenant_id=tenant_id)
+    found = rows.filter(position=head["position"]).values_list("hash", flat=True).first()
+    if found is None:
+        last, _ = chain.head(AuditEntry, tenant_id)
+        raise Broken(
+            f"the chain of {_named(tenant_id)} ends at position {last}, but anchor {file} saw position"
+            f" {head['position']}: its tail was cut"
+        )
+    if found != head["hash"]:
+        raise Broken(f"audit entry at position {head['position']} of {_named(tenant_id)} is not what {file} saw")
+
+
+def _named(tenant_id: str) -> str:
+    return f"tenant {tenant_id}" if tenant_id else "the platform"

@@ -1,0 +1,20 @@
+"""What Celery's clock asks for, and how often. Every task may be missed, or come twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    """A message that waited for a whole period is of no use: the next one is there."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
+SCHEDULE = {
+    "refresh upstream tokens": _every(15, "limiter.tasks.refresh_upstream_tokens"),
+    "store events": _every(1, "limiter.tasks.store_events"),
+    "store usage": _every(5, "limiter.tasks.store_usage"),
+    "note overrides": _every(10, "limiter.tasks.note_overrides"),
+    "anchor the record": _every(300, "limiter.tasks.anchor_record"),
+    "prune": _every(3600, "limiter.tasks.prune"),
+}
