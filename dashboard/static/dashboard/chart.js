@@ -1,0 +1,130 @@
+// The tenant page's two charts on uPlot: usage against its limits, and what the multiplier stands on.
+import { clock, factor, minute, moment, short, whole } from "./format.js";
+
+const SYNC = "tenant";
+const HEIGHTS = { usage: 260, latency: 150 };
+
+// Canvas knows no custom properties: the browser is asked what a token is right now.
+function colour(token, alpha = 1) {
+  const probe = document.createElement("i");
+  probe.style.color = `var(--${token})`;
+  document.body.append(probe);
+  const [r, g, b] = getComputedStyle(probe).color.match(/[\d.]+/g);
+  probe.remove();
+  return `rgba(${r}, ${g}, ${b}, ${alpha})`;
+}
+
+function axes(labels, zero) {
+  const font = "12px system-ui, sans-serif";
+  const quiet = { stroke: colour("muted"), font, ticks: { show: false } };
+  const grid = { stroke: colour("hairline"), width: 1 };
+  const across = { ...quiet, grid: { show: false }, values: (_, splits) => splits.map((s) => timeLabel(s, zero())), space: 72, size: 32 };
+  return [across, ...labels.map((label, index) => ({ ...quiet, scale: label.scale, side: index ? 1 : 3, size: 56, grid: index ? { show: false } : grid, values: (_, splits) => splits.map(label.show) }))];
+}
+
+function timeLabel(seconds, spanSeconds) {
+  const ms = seconds * 1_000;
+  if (spanSeconds <= 600) return clock(ms);
+  if (spanSeconds <= 90_000) return minute(ms);
+  return moment(ms).slice(5, 10);
+}
+
+// Hairlines with a small flag where something changed.
+function flags(read) {
+  return {
+    hooks: {
+      draw: (plot) => {
+        const { ctx, bbox } = plot;
+        ctx.save();
+        ctx.strokeStyle = ctx.fillStyle = colour("muted");
+        ctx.lineWidth = devicePixelRatio;
+        for (const { at_ms } of read()) {
+          const x = Math.round(plot.valToPos(at_ms / 1_000, "x", true));
+          if (x < bbox.left || x > bbox.left + bbox.width) continue;
+          ctx.beginPath();
+          ctx.moveTo(x, bbox.top);
+          ctx.lineTo(x, bbox.top + bbox.height);
+          ctx.stroke();
+          ctx.fillRect(x, bbox.top, 7 * devicePixelRatio, 5 * devicePixelRatio);
+        }
+        ctx.restore();
+      },
+    },
+  };
+}
+
+export const SERIES = {
+  usage: [
+    { name: "used", label: "Used", token: "accent", show: whole, area: true },
+    { name: "limit", label: "Limit", token: "ink", show: whole, dash: [6, 4], steps: true },
+    { name: "effective", label: "Effective limit", token: "near", show: whole, steps: true },
+    { name: "refused", label: "Refused", token: "stop", show: whole },
+  ],
+  latency: [
+    { name: "p95_ms", label: "p95, ms", token: "accent", show: whole, scale: "ms" },
+    { name: "threshold_ms", label: "Threshold, ms", token: "ink", show: whole, dash: [6, 4], scale: "ms" },
+    { name: "multiplier", label: "Multiplier", token: "near", show: factor, scale: "m", steps: true },
+  ],
+};
+
+const AXES = {
+  usage: [{ scale: "y", show: (value) => short(value) }],
+  latency: [
+    { scale: "ms", show: (value) => `${short(value)}` },
+    { scale: "m", show: (value) => (value === null ? "" : `×${value.toFixed(1)}`) },
+  ],
+};
+
+export class Chart {
+  constructor(place, kind, { notes, onCursor }) {
+    Object.assign(this, { place, kind, notes, onCursor });
+    this.data = [[], ...SERIES[kind].map(() => [])];
+    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(place);
+    for (const media of ["(prefers-color-scheme: dark)"]) matchMedia(media).addEventListener("change", () => this.build());
+    addEventListener("themechange", () => this.build());
+    this.build();
+  }
+
+  size() {
+    return { width: Math.max(200, this.place.clientWidth), height: HEIGHTS[this.kind] };
+  }
+
+  build() {
+    this.plot?.destroy();
+    const lines = SERIES[this.kind].map((line) => ({
+      scale: line.scale ?? "y",
+      stroke: colour(line.token),
+      width: line.dash ? 1.5 : 2,
+      dash: line.dash,
+      fill: line.area ? colour(line.token, 0.15) : undefined,
+      points: { show: false },
+      paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
+      spanGaps: false,
+    }));
+    const scales = Object.fromEntries(AXES[this.kind].map(({ scale }) => [scale, { range: (_, low, high) => [0, scale === "m" ? Math.max(1.1, high ?? 1) : Math.max(1, (high ?? 1) * 1.1)] }]));
+    this.plot = new uPlot(
+      {
+        ...this.size(),
+        legend: { show: false },
+        cursor: { sync: { key: SYNC }, y: false, drag: { x: false, y: false }, points: { size: 7 } },
+        scales,
+        series: [{}, ...lines],
+        axes: axes(AXES[this.kind], () => this.span()),
+        plugins: [flags(this.notes)],
+        hooks: { setCursor: [(plot) => this.onCursor(plot.cursor.idx)] },
+      },
+      this.data,
+      this.place,
+    );
+  }
+
+  span() {
+    const times = this.data[0];
+    return times.length ? times[times.length - 1] - times[0] : 0;
+  }
+
+  setData(times, columns) {
+    this.data = [times, ...SERIES[this.kind].map((line) => columns[line.name] ?? times.map(() => null))];
+    this.plot.setData(this.data);
+  }
+}

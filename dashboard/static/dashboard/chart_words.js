@@ -1,0 +1,44 @@
+// What the charts say in words: the legend with values at the pointer, the notes, the summary and the table.
+import { make, say } from "./element.js";
+import { moment, NOTHING, whole } from "./format.js";
+import { SERIES } from "./chart.js";
+
+const MOST_LINES = 120;
+
+export function legend(place, kind) {
+  const values = SERIES[kind].map((line) => {
+    const swatch = make("span", { class: "swatch", "data-dash": Boolean(line.dash) });
+    swatch.style.setProperty("--swatch", `var(--${line.token})`);
+    const value = make("b");
+    place.append(make("span", { class: "key" }, swatch, line.label, value));
+    return value;
+  });
+  return (columns, index) => SERIES[kind].forEach((line, number) => say(values[number], valueAt(columns, line, index)));
+}
+
+function valueAt(columns, line, index) {
+  const value = columns[line.name]?.[index];
+  return value === null || value === undefined ? NOTHING : line.show(value);
+}
+
+export function notesList(place, notes) {
+  place.replaceChildren(...notes.map((note) => make("p", {}, make("time", { datetime: new Date(note.at_ms).toISOString() }, moment(note.at_ms).slice(11)), ` · ${note.text}`)));
+}
+
+export function summary(columns, range) {
+  const used = (columns.used ?? []).filter((value) => value !== null && value !== undefined);
+  if (!used.length) return `No calls in the last ${range}.`;
+  const limit = columns.effective?.at(-1) ?? columns.limit?.at(-1);
+  return `Usage over the last ${range}: lowest ${whole(Math.min(...used))}, highest ${whole(Math.max(...used))}, now ${whole(used.at(-1))} of ${whole(limit)}.`;
+}
+
+export function chartTable(times, columns) {
+  const lines = [...SERIES.usage, ...SERIES.latency].filter((line) => columns[line.name]);
+  const step = Math.max(1, Math.ceil(times.length / MOST_LINES));
+  const rows = [];
+  for (let index = times.length - 1; index >= 0; index -= step) {
+    rows.push(make("tr", {}, make("th", { scope: "row" }, moment(times[index] * 1_000)), ...lines.map((line) => make("td", {}, valueAt(columns, line, index)))));
+  }
+  const head = make("tr", {}, make("th", { scope: "col" }, "Time, UTC"), ...lines.map((line) => make("th", { scope: "col" }, line.label)));
+  return make("table", {}, make("caption", { class: "unseen" }, "Usage, limits, latency and multiplier over time"), make("thead", {}, head), make("tbody", {}, ...rows));
+}

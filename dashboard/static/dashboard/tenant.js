@@ -1,0 +1,91 @@
+// The tenant page: usage against its limits over time, what is in force, who calls, and what may be done.
+import { at, make, mark, say } from "./element.js";
+import { Actions } from "./actions.js";
+import { Chart } from "./chart.js";
+import { chartTable, legend, notesList, summary } from "./chart_words.js";
+import { LimitsTable } from "./limits_table.js";
+import { changeLine, Log, refusalLine } from "./log.js";
+import { showConnection, showInForce, showTops } from "./tenant_side.js";
+import { Shell } from "./shell.js";
+import { sign } from "./signs.js";
+
+const RANGES = { "5m": "5 minutes", "1h": "hour", "24h": "24 hours", "7d": "7 days" };
+const { tenant, tenantName, poll } = document.body.dataset;
+const feed = new Log(at("feed"), refusalLine);
+const changes = new Log(at("changes"), changeLine);
+const shown = { range: "5m", limit: "", times: [], columns: {}, notes: [] };
+const pick = at("limit-pick");
+const legends = [legend(at("usage-legend"), "usage"), legend(at("latency-legend"), "latency")];
+
+function describe(index) {
+  const last = shown.times.length - 1;
+  const spot = index ?? last;
+  for (const update of legends) update(shown.columns, spot);
+}
+
+const options = { notes: () => shown.notes, onCursor: describe };
+const charts = [new Chart(at("usage"), "usage", options), new Chart(at("latency"), "latency", options)];
+const table = new LimitsTable(at("table"), { onMoved: () => {}, onSettled: () => {} });
+const actions = new Actions({ tenant, tenantName, rows: () => table.inOrder() });
+
+function showChart(chart) {
+  Object.assign(shown, { times: chart.times, columns: chart.columns, notes: chart.notes });
+  for (const each of charts) each.setData(chart.times, chart.columns);
+  describe(null);
+  notesList(at("notes"), chart.notes);
+  say(at("chart-summary"), summary(chart.columns, RANGES[shown.range]));
+  if (!at("chart-table").hidden) showTable();
+}
+
+function showTable() {
+  const place = at("chart-table");
+  const scrolled = place.scrollTop;
+  place.replaceChildren(chartTable(shown.times, shown.columns));
+  place.scrollTop = scrolled;
+}
+
+function showPick(limits) {
+  const names = limits.map((limit) => limit.id).join();
+  if (pick.dataset.names === names) return;
+  pick.dataset.names = names;
+  const before = pick.value;
+  pick.replaceChildren(...limits.map((limit) => make("option", { value: limit.id }, limit.label)));
+  if (limits.some((limit) => limit.id === before)) pick.value = before;
+}
+
+function showSentence(frame) {
+  const place = at("sentence");
+  const { state, sentence } = frame.summary;
+  if (place.dataset.said === `${state} ${sentence}`) return;
+  place.dataset.said = `${state} ${sentence}`;
+  mark(place, "state", state);
+  place.replaceChildren(sign(state), make("span", {}, `${tenantName} `, make("span", { class: "detail" }, sentence)));
+}
+
+const shell = new Shell({
+  render(frame) {
+    showSentence(frame);
+    table.update(frame.rows ?? [], { full: frame.kind === "full", gone: frame.gone ?? [] });
+    at("empty").hidden = table.rows.size > 0;
+    at("table").hidden = table.rows.size === 0;
+    feed.add(frame.feed ?? []);
+    changes.add(frame.changes ?? []);
+    if (frame.chart) showChart(frame.chart);
+    if (frame.limits) showInForce(at("in-force"), frame.limits);
+    if (frame.connection) showConnection(at("connection"), frame.connection);
+    if (frame.tops) showTops(at("tops"), frame.tops);
+    shell.degrade(frame.summary.degraded);
+    shell.alert([...table.rows.values()].filter((row) => row.state === "stop").length);
+    shell.announce(frame.summary.sentence);
+    actions.refresh();
+  },
+});
+
+at("as-table").addEventListener("click", () => {
+  const place = at("chart-table");
+  place.hidden = !place.hidden;
+  at("as-table").setAttribute("aria-expanded", !place.hidden);
+  say(at("as-table"), place.hidden ? "Show as table" : "Hide the table");
+  if (!place.hidden) showTable();
+});
+shell.start();
