@@ -45,5 +45,5 @@ class Aside:
             connections.close_all()
 
         loop = asyncio.get_running_loop()
-        await asyncio.wait([loop.run_in_executor(self._pool, leave) for _ in range(self._count)], timeout=2)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        _, late = await asyncio.wait([loop.run_in_executor(self._pool, leave) for _ in range(self._count)], timeout=2)
+        self._pool.shutdown(wait=not late, cancel_futures=True)

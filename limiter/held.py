@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from limiter.entries import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
 from limiter.loader import KEY, TENANT, Fetched
@@ -44,20 +44,25 @@ class Affected:
 
 
 class Held:
-    """Tenants, keys and connections least recently used make room for others; policies stay while they are in use."""
+    """Tenants and keys least recently used make room for others; policies and connections go with their last tenant."""
 
     def __init__(self, *, capacity: int, touched: Touched) -> None:
         self._touched = touched
         self.shelf = PolicyShelf()
         self.tenants: Lru[str, TenantEntry] = Lru(capacity)
         self.keys: Lru[str, tuple[KeySpec, int]] = Lru(2 * capacity)
-        self.connections: Lru[int, tuple[ConnectionSpec, int]] = Lru(capacity)
+        self.connections: dict[int, tuple[ConnectionSpec, int]] = {}
         self.unknown_tenants: Lru[str, int] = Lru(_UNKNOWN)
         self.unknown_keys: Lru[str, int] = Lru(_UNKNOWN)
-        self.problems: dict[str, str] = {}
+        self.problems: dict[tuple[str, str | int], str] = {}
+        """What in the database cannot be used, by kind and name."""
         self.stale = False
         """Something was adopted with the database away and has to be loaded again when it is back."""
         self._unknown_since = 0
+        # What a change names is a row's id: found without walking through everything that is held.
+        self._names: dict[int, str] = {}
+        self._connected: Counter[int] = Counter()
+        self._prefixes: dict[int, str] = {}
 
     def missing_policies(self, found: Iterable[Fetched[TenantRules]]) -> set[int]:
         """Policies these tenants stand under that are not held yet."""
@@ -67,7 +72,7 @@ class Held:
     def adopt_tenant(self, name: str, fetched: Fetched[TenantRules]) -> bool:
         """Hold a tenant just loaded, or that there is none; False: a newer change is known, load it again."""
         rules, held = fetched.value, self.tenants.get(name)
-        self._report(f"tenant {name}", fetched.problem)
+        self._report("tenant", name, fetched.problem)
         if held is not None and held.seq > fetched.seq:
             return True
         if rules is None:
@@ -94,13 +99,14 @@ class Held:
         if spec is None:
             if fetched.seq < self._unknown_since:
                 return False
-            self.keys.drop(prefix)
+            self._forget_keys([self.keys.drop(prefix)])
             self.unknown_keys.put(prefix, fetched.seq)
             return True
         if self._outdated(fetched, KEY.touches(spec)):
             return False
         self.unknown_keys.drop(prefix)
-        self.keys.put(prefix, (spec, self._seq(fetched)))
+        self._forget_keys(self.keys.put(prefix, (spec, self._seq(fetched))))
+        self._prefixes[spec.id] = prefix
         return True
 
     def adopt_policy(self, policy_id: int, fetched: Fetched[PolicySpec]) -> bool:
@@ -115,7 +121,7 @@ class Held:
             problem = f"policy {policy_id} is assigned but does not exist"
         if problem or spec is None:
             spec = _newer_good(held.spec if held else None, spec)
-        self._report(f"policy {policy_id}", problem)
+        self._report("policy", policy_id, problem)
         self.shelf.put(policy_id, HeldPolicy(spec, self._seq(fetched), problem))
         return True
 
@@ -130,14 +136,17 @@ class Held:
 
     def adopt_connection(self, connection_id: int, fetched: Fetched[ConnectionSpec]) -> bool:
         """Hold a connection just loaded; :meth:`reconnect` gives it to its tenants. Always True."""
-        if fetched.value is not None:
+        self._report("connection", connection_id, fetched.problem)
+        if fetched.value is not None and connection_id in self._connected:
             self._share(fetched.value, seq=fetched.seq)
         return True
 
-    def reconnect(self, connection_ids: Collection[int]) -> None:
-        """See that tenants of these connections hold them as they are held here."""
-        for name, entry in self.tenants.items():
-            if entry.tenant.connection.id in connection_ids:
+    def reconnect(self, connection_ids: Collection[int]) -> Iterator[None]:
+        """See that tenants of these connections hold them as they are held here; a breath after every thousand."""
+        for number, (name, entry) in enumerate(self.tenants.items()):
+            if number % 1000 == 999:
+                yield
+            if entry.tenant.connection.id in connection_ids and self.tenants.peek(name) is entry:
                 rules = self._sharing_connection(entry.rules, seq=STALE)
                 if rules is not entry.rules:
                     self.tenants.replace(name, TenantEntry(rules, shelf=self.shelf, seq=entry.seq))
@@ -149,22 +158,25 @@ class Held:
             by_topic[topic][entity_id] = change_id
         tenants, keys = by_topic[Topic.TENANT], by_topic[Topic.KEY]
         policies, connections = by_topic[Topic.POLICY], by_topic[Topic.CONNECTION]
-        in_use = {entry.tenant.connection.id for _, entry in self.tenants.items()} if connections or floor >= 0 else ()
+        everything = floor > STALE
+        in_use = list(self._connected) if everything else [id_ for id_ in connections if id_ in self._connected]
+        names = list(self._names.items() if everything else _known(self._names, tenants))
+        prefixes = list(self._prefixes.items() if everything else _known(self._prefixes, keys))
         default_seq = self.shelf.default_seq
         return Affected(
-            tenants=[name for name, e in self.tenants.items() if e.seq < tenants.get(e.tenant.id, floor)],
-            keys=[prefix for prefix, (spec, seq) in self.keys.items() if seq < keys.get(spec.id, floor)],
+            tenants=[name for id_, name in names if self._tenant_seq(name) < tenants.get(id_, floor)],
+            keys=[prefix for id_, prefix in prefixes if self._key_seq(prefix) < keys.get(id_, floor)],
             policies=[id_ for id_, policy in self.shelf.held.items() if policy.seq < policies.get(id_, floor)],
             connections=[id_ for id_ in in_use if self._connection_seq(id_) < connections.get(id_, floor)],
             default=default_seq is not None and default_seq < touched.get(DEFAULT, floor),
         )
 
     def doubtful(self) -> Affected:
-        """What is held in place of rows that cannot be used."""
-        return Affected(
-            tenants=[name for name, _ in self.tenants.items() if f"tenant {name}" in self.problems],
-            policies=[policy_id for policy_id, policy in self.shelf.held.items() if policy.problem],
-        )
+        """What could not be used when it was loaded."""
+        by_kind: dict[str, list[Any]] = defaultdict(list)
+        for kind, name in self.problems:
+            by_kind[kind].append(name)
+        return Affected(tenants=by_kind["tenant"], policies=by_kind["policy"], connections=by_kind["connection"])
 
     def forget_unknown(self, seq: int) -> None:
         """Names that did not exist before change ``seq`` may exist now."""
@@ -175,17 +187,35 @@ class Held:
     def sweep(self) -> None:
         """Let go of policies that no tenant held here uses."""
         for policy_id in self.shelf.sweep():
-            self.problems.pop(f"policy {policy_id}", None)
+            self.problems.pop(("policy", policy_id), None)
 
     def _use(self, name: str, entry: TenantEntry) -> None:
+        before = self._names.get(entry.tenant.id, name)
+        if before != name:  # renamed, and asked for by its new name before the change was heard of
+            self._let_go([self.tenants.drop(before)])
         self.shelf.use(entry.rules.policy_ids())
+        self._connected[entry.tenant.connection.id] += 1
         self._let_go(self.tenants.put(name, entry))
+        self._names[entry.tenant.id] = name
 
     def _let_go(self, entries: Iterable[TenantEntry | None]) -> None:
         for entry in entries:
             if entry is not None:
                 self.shelf.release(entry.rules.policy_ids())
-                self.problems.pop(f"tenant {entry.tenant.tenant_id}", None)
+                self._names.pop(entry.tenant.id, None)
+                self._disconnect(entry.tenant.connection.id)
+
+    def _disconnect(self, connection_id: int) -> None:
+        self._connected[connection_id] -= 1
+        if not self._connected[connection_id]:
+            del self._connected[connection_id]
+            self.connections.pop(connection_id, None)
+            self.problems.pop(("connection", connection_id), None)
+
+    def _forget_keys(self, keys: Iterable[tuple[KeySpec, int] | None]) -> None:
+        for key in keys:
+            if key is not None:
+                self._prefixes.pop(key[0].id, None)
 
     def _outdated(self, fetched: Fetched[T], touches: Collection[Touch]) -> bool:
         return not fetched.stale and fetched.seq < self._touched.newest(touches)
@@ -205,21 +235,33 @@ class Held:
         held = self.connections.get(connection.id)
         if held is not None and (held[1] > seq or held[0] == connection):
             connection = held[0]
-        self.connections.put(connection.id, (connection, max(seq, self._connection_seq(connection.id))))
+        self.connections[connection.id] = (connection, max(seq, self._connection_seq(connection.id)))
         return connection
+
+    def _tenant_seq(self, name: str) -> int:
+        held = self.tenants.peek(name)
+        return STALE if held is None else held.seq
+
+    def _key_seq(self, prefix: str) -> int:
+        held = self.keys.peek(prefix)
+        return STALE if held is None else held[1]
 
     def _connection_seq(self, connection_id: int) -> int:
         held = self.connections.get(connection_id)
         return STALE if held is None else held[1]
 
-    def _report(self, name: str, problem: str) -> None:
+    def _report(self, kind: str, name: str | int, problem: str) -> None:
         """Remember the problem, or that it is gone, and log it once."""
-        if problem and self.problems.get(name) != problem:
-            self.problems[name] = problem
+        if problem and self.problems.get((kind, name)) != problem:
+            self.problems[kind, name] = problem
             log.error("The last good version keeps serving, if there is one: %s", problem)
-        elif not problem and name in self.problems:
-            del self.problems[name]
-            log.warning("%s can be used again", name)
+        elif not problem and (kind, name) in self.problems:
+            del self.problems[kind, name]
+            log.warning("%s %s can be used again", kind, name)
+
+
+def _known(names: Mapping[int, str], ids: Iterable[int]) -> Iterator[tuple[int, str]]:
+    return ((id_, names[id_]) for id_ in ids if id_ in names)
 
 
 def _newer_good(held: PolicySpec | None, loaded: PolicySpec | None) -> PolicySpec | None:

@@ -116,7 +116,7 @@ class Loader:
             found = rows.read_connections(ids)
         except DatabaseFault:
             return {}
-        return {connection_id: Fetched(found.get(connection_id), seq) for connection_id in ids}
+        return {connection_id: _fetched(found.get(connection_id), seq) for connection_id in ids}
 
     def _fetch(self, kind: Kind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
         stored = self._stored(kind, names)
@@ -156,3 +156,9 @@ class Loader:
     def _last_good(self, kind: Kind[K, T], name: K) -> T | None:
         data = self._second.kept(f"good:{kind.name}:{name}") if kind.keeps_good else None
         return None if data is None else kind.decode(data)
+
+
+def _fetched(read: T | rows.Unusable | None, seq: int) -> Fetched[T]:
+    if isinstance(read, rows.Unusable):
+        return Fetched(None, seq, problem=str(read))
+    return Fetched(read, seq)

@@ -32,6 +32,10 @@ class Lru(Generic[K, V]):
             self._entries.move_to_end(key)
         return value
 
+    def peek(self, key: K) -> V | None:
+        """The value, without counting as a use."""
+        return self._entries.get(key)
+
     def put(self, key: K, value: V) -> list[V]:
         """Keep the value; return the values that it replaced or that had to make room."""
         replaced = self._entries.pop(key, None)

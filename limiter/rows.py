@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -10,13 +9,15 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db.models import Q
 from django.utils import timezone
 
-from limiter.entries import TenantRules
+from limiter.entries import TenantRules, frugal
 from limiter.models import Assignment, Override, QuotaPolicy
 from limiter.plan import OverrideSpec
 from limiter.policies import PolicyInvalid, PolicySpec, compile_policy
 from tenants import directory
 from tenants.directory import ConnectionSpec, KeySpec
 from tenants.models import ApiKey, Connection, Tenant
+
+_SENSELESS = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class Unusable(Exception):
@@ -38,8 +39,8 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
 
 def _rules(row: Tenant, assigned: Iterable[Assignment], overrides: Iterable[Override]) -> TenantRules | Unusable:
     try:
-        spec = directory.tenant_spec(row)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        spec = frugal(directory.tenant_spec(row))
+    except _SENSELESS as error:
         return Unusable(f"tenant {row.tenant_id!r} or its connection {row.connection.name!r}: {error!r}")
     own = [line for line in assigned if line.action is None]
     return TenantRules(
@@ -69,13 +70,16 @@ def override_spec(row: Override) -> OverrideSpec:
     )
 
 
-def read_connections(ids: Collection[int]) -> Mapping[int, ConnectionSpec]:
-    """Connections by id. One that cannot be used is left out: its tenants say why when they are loaded."""
-    found = {}
-    for row in Connection.objects.filter(pk__in=ids):
-        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
-            found[row.pk] = directory.connection_spec(row)
-    return found
+def read_connections(ids: Collection[int]) -> Mapping[int, ConnectionSpec | Unusable]:
+    """Connections by id."""
+    return {row.pk: _connection(row) for row in Connection.objects.filter(pk__in=ids)}
+
+
+def _connection(row: Connection) -> ConnectionSpec | Unusable:
+    try:
+        return directory.connection_spec(row)
+    except _SENSELESS as error:
+        return Unusable(f"connection {row.name!r}: {error!r}")
 
 
 def read_keys(prefixes: Collection[str]) -> Mapping[str, KeySpec | Unusable]:

@@ -57,7 +57,7 @@ class Snapshot:
     @property
     def problems(self) -> dict[str, str]:
         """What in the database cannot be used, by name; the last good version serves in its place, if there is one."""
-        return dict(self._held.problems)
+        return {f"{kind} {name}": problem for (kind, name), problem in self._held.problems.items()}
 
     def held_tenant(self, tenant_id: str) -> TenantEntry | None:
         """The tenant, if it is held."""
@@ -128,7 +128,7 @@ class Snapshot:
     async def _bring_tenant(self, name: str) -> TenantEntry | None:
         await self._bring_tenants([name])
         entry = self._held.tenants.get(name)
-        if entry is None and (problem := self._held.problems.get(f"tenant {name}")):
+        if entry is None and (problem := self._held.problems.get(("tenant", name))):
             raise DirectoryUnavailable(problem)
         return entry
 
@@ -194,8 +194,13 @@ class Snapshot:
         except BaseException:
             self._held.stale = True
             raise
-        self._held.reconnect({touch.entity_id for touch in touched if touch.topic == Topic.CONNECTION})
+        await self._reconnect({touch.entity_id for touch in touched if touch.topic == Topic.CONNECTION})
         self._held.sweep()
+
+    async def _reconnect(self, connection_ids: Collection[int]) -> None:
+        if connection_ids:
+            for _ in self._held.reconnect(connection_ids):
+                await asyncio.sleep(0)
 
     async def _retry(self) -> None:
         """What cannot be used may have been repaired the way it was broken: without a change being noted."""
@@ -211,7 +216,7 @@ class Snapshot:
             await self._bring_default(0)
         if affected.connections:
             await self._bring(affected.connections, self._loader.connections, self._held.adopt_connection)
-            self._held.reconnect(affected.connections)
+            await self._reconnect(affected.connections)
         for names in _batches(affected.tenants):
             await self._bring_tenants(names)
         for prefixes in _batches(affected.keys):

@@ -16,7 +16,7 @@ from limiter.snapshot import DirectoryUnavailable
 from tenants import changes
 from tenants.changes import Topic
 from tenants.directory import KeySpec
-from tenants.models import Tenant
+from tenants.models import Connection, Tenant
 from tests.limiter.workers import NOW, aside, counted, database_away, quotas, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -177,7 +177,26 @@ class TestAPolicyWrittenBySql:
         assert f"policy {base_policy.pk} can be used again" in caplog.text
 
 
-class TestATenantWrittenBySql:
+class TestRowsWrittenBySql:
+    async def test_a_connection_that_makes_no_sense_leaves_its_tenants_as_they_are(
+        self, acme: Tenant, connection: Connection, base_policy: QuotaPolicy
+    ) -> None:
+        async with worker() as snapshot:
+            await snapshot.look()
+            before = await snapshot.tenant("acme")
+
+            def edit() -> None:
+                Connection.objects.update(preset="generic_oauth2", token_extra_params=["no", "mapping"])
+                changes.record(Topic.CONNECTION, connection.pk)
+
+            await aside(edit)
+            await snapshot.look()
+            assert snapshot.held_tenant("acme") is before
+            assert snapshot.problems[f"connection {connection.pk}"].startswith("connection 'sandbox': ")
+            await aside(connection.save)
+            await snapshot.look()
+            assert not snapshot.problems
+
     async def test_a_held_one_serves_on_and_another_worker_is_told_why_not(
         self, acme: Tenant, base_policy: QuotaPolicy
     ) -> None:
