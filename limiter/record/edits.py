@@ -56,7 +56,7 @@ def _edited(instance: Model, history_instance: Any, **_: object) -> None:
         at=history_instance.history_date,
         payload={
             "id": instance.pk,
-            "name": str(instance),
+            "name": str(getattr(instance, "name", "")),
             "reason": history_instance.history_change_reason or "",
             "before": before,
             "after": after,
