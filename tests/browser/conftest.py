@@ -1,0 +1,76 @@
+"""Debian's Chromium, the platform it visits, and pages that fail a test when their console says anything wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.live_demo import LiveDemo
+from tests.browser.visit import Visitor
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="Chromium is not installed: apt-get install chromium"))
+
+
+# For the package, not the session: Playwright's own event loop would be in the way of other tests' loops.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="package")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
+    running = LiveDemo(tmp_path_factory.mktemp("demo"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="package")
+def signed_in(browser: Browser, demo: LiveDemo) -> Path:
+    """A file with the administrator's session, so that each test need not sign in anew."""
+    context = browser.new_context()
+    page = context.new_page()
+    Visitor(page, demo.url).sign_in(*demo.sign_in)
+    file = demo.var / "session.json"
+    context.storage_state(path=file)
+    context.close()
+    return file
+
+
+@pytest.fixture
+def context(browser: Browser, signed_in: Path) -> Iterator[BrowserContext]:
+    context = browser.new_context(storage_state=signed_in, viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visitor(context: BrowserContext, demo: LiveDemo) -> Iterator[Visitor]:
+    """A signed-in person whose console has to stay silent: no error, no breach of the content security policy."""
+    visitor = Visitor(context.new_page(), demo.url)
+    yield visitor
+    assert visitor.complaints == []
+
+
+@pytest.fixture
+def page(visitor: Visitor) -> Page:
+    return visitor.page

@@ -1,0 +1,65 @@
+"""Every page, in both themes, without a finding of axe, a console error or a breach of the content security policy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.visit import Visitor, frame
+
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (1440, 360)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("path", ["/dashboard/refusals/", "/dashboard/tenants/", "/dashboard/tenants/nobody/"])
+def test_a_page_without_live_numbers_has_no_barrier(
+    visitor: Visitor, path: str, theme: Literal["light", "dark"]
+) -> None:
+    visitor.page.emulate_media(color_scheme=theme)
+    visitor.open(path)
+    assert visitor.barriers() == []
+    if path.endswith("nobody/"):
+        visitor.complaints.clear()  # Chromium reports the page's own 403 as an error.
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_sign_in_has_no_barrier(visitor: Visitor, theme: Literal["light", "dark"]) -> None:
+    visitor.page.context.clear_cookies()
+    visitor.page.emulate_media(color_scheme=theme)
+    visitor.open("/dashboard/sign-in/")
+    assert visitor.barriers() == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_overview_has_no_barrier(visitor: Visitor, width: int, theme: Literal["light", "dark"]) -> None:
+    _prepare(visitor.page, width, theme)
+    visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
+    assert visitor.barriers() == []
+    assert not visitor.scrolls_sideways()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_tenant_page_has_no_barrier(visitor: Visitor, width: int, theme: Literal["light", "dark"]) -> None:
+    _prepare(visitor.page, width, theme)
+    visitor.shown("/dashboard/tenants/globex/", frame("tenant"))
+    visitor.page.get_by_role("button", name="Show as table").click()
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(4)
+    assert visitor.barriers() == []
+    assert not visitor.scrolls_sideways()
+
+
+def test_the_wallboard_has_no_barrier(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/?wallboard=1", frame("overview"))
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
+    assert visitor.barriers() == []
+
+
+def _prepare(page: Page, width: int, theme: Literal["light", "dark"]) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=theme)

@@ -1,0 +1,199 @@
+"""The overview page in a real browser, shown handed-in frames: what stands where, what moves and what does not."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Route, expect
+
+from tests.browser.visit import FEED, Visitor, frame
+
+ROWS = "#table tbody tr"
+STATE = "#live-word"
+
+
+def tenants(visitor: Visitor) -> list[str]:
+    return [row.split("\t")[0] for row in visitor.page.locator(ROWS).all_inner_texts()]
+
+
+def test_a_sentence_says_who_is_being_refused_and_so_do_title_and_icon(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("2 tenants are being refused.")
+    expect(visitor.page).to_have_title("(2) Refusing · Overview · Quota")
+    expect(visitor.page.locator("#icon")).to_have_attribute("href", re.compile("icon-alert"))
+
+
+def test_the_fullest_limits_stand_first_and_a_cut_is_told_in_words_too(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/", frame("overview"))
+    first = visitor.page.locator(ROWS).first
+    expect(first).to_contain_text("372 / 372 \N{MULTIPLICATION SIGN}0.62")
+    expect(first).to_contain_text("Refusing")
+    states = visitor.page.locator(f"{ROWS} .chip").all_inner_texts()
+    assert states == ["Refusing"] * 2 + ["Near"] * 2 + ["Shadow", "No data"] + ["OK"] * 6
+
+
+def test_rows_stay_where_they_are_while_somebody_reads_them(visitor: Visitor) -> None:
+    shown = frame("overview")
+    feed = visitor.shown("/dashboard/", shown)
+    visitor.page.locator(ROWS).nth(8).get_by_role("link").focus()
+    before = tenants(visitor)
+    rows = {row["id"]: row for row in shown["rows"]}
+    fuller = {**rows["acme|createCase|minute"], "used": 97, "state": "near"}
+    feed.send(frame("overview", kind="delta", seq=2, rows=[fuller]))
+    expect(visitor.page.locator("#moved")).to_contain_text("rows moved")
+    assert tenants(visitor) == before
+    expect(visitor.page.locator(ROWS).nth(7)).to_contain_text("97 / 100")
+    visitor.page.get_by_role("button", name="Re-sort").click()
+    expect(visitor.page.locator(ROWS).nth(2)).to_contain_text("97 / 100")
+    expect(visitor.page.locator("#moved")).to_be_hidden()
+
+
+def test_filters_count_and_choose_and_the_search_narrows(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/", frame("overview"))
+    near = visitor.page.get_by_role("button", name="Near 2")
+    near.click()
+    expect(visitor.page.locator(ROWS)).to_have_count(2)
+    expect(near).to_have_attribute("aria-pressed", "true")
+    visitor.page.get_by_role("searchbox").fill("umbrella day")
+    expect(visitor.page.locator(ROWS)).to_have_count(1)
+    visitor.page.get_by_role("searchbox").fill("nobody")
+    expect(visitor.page.get_by_text("No limit matches")).to_be_visible()
+
+
+def test_a_column_can_be_hidden_and_stays_hidden(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/", frame("overview"))
+    visitor.page.get_by_text("Columns").click()
+    visitor.page.get_by_label("Trend").uncheck()
+    expect(visitor.page.get_by_role("columnheader", name="Trend")).to_be_hidden()
+    visitor.page.reload()
+    expect(visitor.page.locator(ROWS)).to_have_count(12)
+    expect(visitor.page.get_by_role("columnheader", name="Trend")).to_be_hidden()
+
+
+def test_a_refusal_appears_at_the_top_of_the_feed_and_leads_to_its_explanation(visitor: Visitor) -> None:
+    shown = frame("overview")
+    feed = visitor.shown("/dashboard/", shown)
+    fresh = {"at_ms": shown["at_ms"], "tenant": "acme", "action": "createCase", "limit": "minute", "count": 3}
+    feed.send(frame("overview", kind="delta", seq=2, feed=[{**fresh, "cut": None, "decision_id": "d-new"}]))
+    newest = visitor.page.get_by_role("log").get_by_role("link").first
+    expect(newest).to_contain_text("acme · createCase · minute")
+    expect(newest).to_contain_text("3 in 1 s")
+    expect(newest).to_have_attribute("href", "/dashboard/refusals/?decision=d-new")
+
+
+def test_text_from_outside_stays_text(visitor: Visitor) -> None:
+    bad = "<img src=x onerror=alert(1)>"
+    shown = frame("overview")
+    rows = [{**shown["rows"][0], "tenant_name": bad}]
+    visitor.shown("/dashboard/", frame("overview", rows=rows, changes=[{"at_ms": 1, "kind": "policy", "text": bad}]))
+    expect(visitor.page.locator("#changes")).to_contain_text(bad)
+    expect(visitor.page.locator("#table img, #changes img")).to_have_count(0)
+
+
+def test_pause_stops_the_numbers_and_resume_brings_the_newest(visitor: Visitor) -> None:
+    feed = visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator(STATE)).to_have_text("Live")
+    visitor.page.get_by_role("button", name="Pause").click()
+    expect(visitor.page.locator(STATE)).to_have_text("Paused")
+    changed = frame("overview")
+    changed["summary"]["calls_per_min"] = 4711
+    feed.first = (changed,)
+    expect(visitor.page.locator(".figure").first).to_have_text("12,480")
+    visitor.page.get_by_role("button", name="Resume").click()
+    expect(visitor.page.locator(".figure").first).to_have_text("4,711")
+    assert feed.opened == 2
+
+
+def test_after_a_gap_the_page_asks_for_everything(visitor: Visitor) -> None:
+    feed = visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator(STATE)).to_have_text("Live")
+    summary = {**frame("overview")["summary"], "calls_per_min": 99}
+    feed.send(frame("overview", kind="delta", seq=5, summary=summary))
+    feed.send(frame("overview", kind="full", seq=6, summary={**summary, "calls_per_min": 100}))
+    expect(visitor.page.locator(".figure").first).to_have_text("100")
+    assert feed.asked == [{"want": "full"}]
+
+
+def test_a_broken_connection_is_made_again(visitor: Visitor) -> None:
+    feed = visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator(STATE)).to_have_text("Live")
+    feed.close()
+    expect(visitor.page.locator(STATE)).to_have_text("Reconnecting")
+    expect(visitor.page.locator(STATE)).to_have_text("Live")
+    assert feed.opened == 2
+
+
+def test_where_websockets_are_blocked_the_page_polls(visitor: Visitor) -> None:
+    polled = frame("overview", seq=9)
+    visitor.page.route("**/dashboard/api/overview.json", lambda route: _answer(route, polled))
+    visitor.page.route_web_socket(FEED, lambda socket: socket.close(code=1008))
+    visitor.open("/dashboard/")
+    expect(visitor.page.locator(STATE)).to_have_text("Live, by polling")
+    expect(visitor.page.locator(ROWS)).to_have_count(12)
+
+
+def test_who_loses_the_right_is_told_whom_to_ask(visitor: Visitor) -> None:
+    feed = visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator(STATE)).to_have_text("Live")
+    feed.close(code=4403)
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Ask an administrator")
+
+
+def test_old_numbers_stay_and_their_age_is_told(visitor: Visitor) -> None:
+    visitor.page.clock.install()
+    visitor.shown("/dashboard/", frame("overview"))
+    visitor.page.clock.run_for(1_000)
+    age = visitor.page.locator("#age")
+    expect(age).not_to_have_attribute("data-state", re.compile("."))
+    visitor.page.clock.run_for(6_000)
+    expect(age).to_have_attribute("data-state", "near")
+    visitor.page.clock.fast_forward(20_000)
+    expect(age).to_have_attribute("data-state", "unknown")
+    expect(visitor.page.locator(ROWS)).to_have_count(12)
+
+
+def test_a_transition_is_announced_and_a_tick_is_not(visitor: Visitor) -> None:
+    visitor.page.clock.install()
+    feed = visitor.shown("/dashboard/", frame("overview"))
+    feed.send(frame("overview", kind="delta", seq=2))
+    visitor.page.clock.run_for(500)
+    announcer = visitor.page.locator("#announcer")
+    expect(announcer).to_have_text("")
+    summary = {**frame("overview")["summary"], "state": "ok", "sentence": "All limits are kept."}
+    feed.send(frame("overview", kind="delta", seq=3, summary=summary))
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("All limits are kept.")
+    visitor.page.clock.run_for(1_000)
+    expect(announcer).to_have_text("All limits are kept.")
+
+
+def test_a_degraded_limiter_is_an_alert(visitor: Visitor) -> None:
+    summary = {**frame("overview")["summary"], "degraded": "The store is away since 10:42; workers decide alone."}
+    visitor.shown("/dashboard/", frame("overview", summary=summary))
+    expect(visitor.page.get_by_role("alert")).to_have_text("The store is away since 10:42; workers decide alone.")
+
+
+def test_without_a_call_the_page_says_how_to_make_one(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/", frame("overview", rows=[], feed=[], changes=[]))
+    expect(visitor.page.get_by_role("heading", name="No calls yet")).to_be_visible()
+    expect(visitor.page.locator("#empty code")).to_contain_text(f"curl -X POST {visitor.url}/invoke/")
+
+
+def test_on_a_telephone_each_limit_is_a_card_and_nothing_scrolls_sideways(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 360, "height": 780})
+    visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator(ROWS).first).to_match_aria_snapshot('- cell "left 0"')
+    assert not visitor.scrolls_sideways()
+
+
+def test_the_theme_is_chosen_by_hand_and_kept(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/", frame("overview"))
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert visitor.page.evaluate(colour) == "rgb(246, 247, 249)"
+    visitor.page.get_by_role("button", name="Change between light and dark").click()
+    assert visitor.page.evaluate(colour) == "rgb(15, 19, 24)"
+    visitor.page.reload()
+    assert visitor.page.evaluate(colour) == "rgb(15, 19, 24)"
+
+
+def _answer(route: Route, body: dict[str, object]) -> None:
+    route.fulfill(json=body)
