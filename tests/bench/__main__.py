@@ -61,6 +61,7 @@ def main() -> None:
             print(f"==> {name}", end=" ", flush=True, file=sys.stderr)
             findings.append(EVERYTHING[name](stage, effort))
             print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
+    facts["Load after the run"] = machine.load()
     generated = report.render(facts, findings, command=" ".join(["python -m tests.bench", *sys.argv[1:]]))
     print(generated)
     if not arguments.dry:

@@ -29,17 +29,21 @@ PACKAGES = (
 
 def facts() -> dict[str, str]:
     """Name → fact, in the order they are read."""
-    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return {
         "Date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Commit": _commit(),
         "Machine": f"{os.cpu_count()} cores, {_cpu_model()}, {platform.system()} {platform.release()}",
-        "Load before the run (1, 5, 15 min)": load,
+        "Load before the run (1, 5, 15 min)": load(),
         "Python": platform.python_version(),
         "Store": _first_line(valkey_binary(), "--version") or "unknown",
         "nginx": (_first_line(nginx, "-v") if (nginx := which("nginx")) else "") or "not installed",
         "Packages": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
     }
+
+
+def load() -> str:
+    """How many processes wanted a core, on average over 1, 5 and 15 minutes."""
+    return ", ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
 def _commit() -> str:

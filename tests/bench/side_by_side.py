@@ -17,7 +17,10 @@ SLOW = "200 ms"
 STATUS = {ALLOWED: 200, REFUSED: 429, SLOW: 200}
 SLOW_CONNECTIONS = {"naive": 16}
 """Beside 1,024 for the others: it serves one call at a time, so more would only lengthen its queue."""
-_COLUMNS = ("Contender", "calls/s", "server CPU per call", "of one core", "store CPU per call", "p50", "p99", "failed")
+_COLUMNS = (
+    *("Contender", "calls/s", "server CPU per call", "calls per CPU second", "of one core", "store CPU per call"),
+    *("p50", "p99", "failed"),
+)
 _HOW = (
     "{connections} connections, each calling again as soon as it is answered; {rounds} rounds of {seconds:g} s in turn;"
     " medians. The load generator used {generator:.0f} µs of the machine per call at the first row's rate."
@@ -67,6 +70,7 @@ class Standing:
             self.contender.label,
             f"{self.per_second:,.0f}",
             f"{self.cpu_us:,.0f} µs",
+            f"{1e6 / max(1e-9, self.cpu_us):,.0f}",
             f"{self.median(lambda one: one.busy) * 100:.0f} %",
             f"{store_us:,.0f} µs",
             f"{self.median(lambda one: one.load.percentile_ms(50)):,.1f} ms",
