@@ -71,6 +71,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "speed",
     "SITE_URL": "/dashboard/",
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "quota_platform.glance.add_glance",
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},
     "STYLES": [lambda request: static("tenants/admin.css")],
@@ -104,7 +105,11 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "The record",
                 "separator": True,
-                "items": [_page("Throttle events", "block", "limiter.throttleevent")],
+                "items": [
+                    _page("Throttle events", "block", "limiter.throttleevent"),
+                    _page("Audit entries", "history", "limiter.auditentry"),
+                    _page("Multipliers", "speed", "limiter.multiplierchange"),
+                ],
             },
             {
                 "title": "People",

@@ -1,0 +1,35 @@
+"""The admin's first page: how the platform is right now, in one line, with the way to the dashboard."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Sum
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dashboard.access import tenants_of
+from limiter.models import ThrottleEvent
+
+MINUTES = 15
+
+
+def add_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Unfold's callback: what the stored refusals of the last minutes say; the script puts live numbers beside it."""
+    context["glance"] = _glance(request)
+    return context
+
+
+def _glance(request: HttpRequest) -> dict[str, Any]:
+    tenant_ids = list(tenants_of(request.user).values_list("tenant_id", flat=True))
+    lately = ThrottleEvent.objects.filter(at__gte=timezone.now() - timedelta(minutes=MINUTES), tenant_id__in=tenant_ids)
+    per_tenant = lately.filter(shadow=False).values("tenant_id").annotate(calls=Sum("count")).order_by("-calls")
+    refused = list(per_tenant)
+    return {
+        "refused": sum(each["calls"] for each in refused),
+        "tenants": [each["tenant_id"] for each in refused[:3]],
+        "more": max(0, len(refused) - 3),
+        "minutes": MINUTES,
+        "seen": len(tenant_ids),
+    }
