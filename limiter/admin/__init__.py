@@ -5,8 +5,18 @@ from limiter.admin.assignment import AssignmentAdmin
 from limiter.admin.event import ThrottleEventAdmin
 from limiter.admin.override import OverrideAdmin
 from limiter.admin.policy import QuotaPolicyAdmin
+from limiter.admin.record import AuditEntryAdmin, DeadLetterAdmin, MultiplierChangeAdmin, RecordGapAdmin
 
 for panels in (action_preview, connection_state, tenant_limits):
     panels.register()
 
-__all__ = ["AssignmentAdmin", "OverrideAdmin", "QuotaPolicyAdmin", "ThrottleEventAdmin"]
+__all__ = [
+    "AssignmentAdmin",
+    "AuditEntryAdmin",
+    "DeadLetterAdmin",
+    "MultiplierChangeAdmin",
+    "OverrideAdmin",
+    "QuotaPolicyAdmin",
+    "RecordGapAdmin",
+    "ThrottleEventAdmin",
+]

@@ -19,6 +19,8 @@ class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):
         fields = [
             "id",
             "at",
+            "first_at",
+            "count",
             "tenant_id",
             "action_id",
             "key_prefix",

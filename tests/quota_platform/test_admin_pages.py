@@ -16,7 +16,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy, ThrottleEvent
+from limiter.models import (
+    Assignment,
+    AuditEntry,
+    DeadLetter,
+    MultiplierChange,
+    Override,
+    QuotaLimit,
+    QuotaPolicy,
+    RecordGap,
+    ThrottleEvent,
+)
 from limiter.models.version import one_version
 from tenants.models import Action, ApiKey, Connection, Tenant
 
@@ -83,6 +93,23 @@ def make_event(i: int) -> ThrottleEvent:
     )
 
 
+def make_entry(i: int) -> AuditEntry:
+    return AuditEntry.objects.create(tenant_id="acme", position=10_000 + i, kind="test", at=timezone.now(), hash="0")
+
+
+def make_multiplier(i: int) -> MultiplierChange:
+    numbers = {"before": 1.0, "after": 0.5, "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0}
+    return MultiplierChange.objects.create(stream_id=f"1-{i}", at=timezone.now(), tenant_id="acme", **numbers)
+
+
+def make_gap(i: int) -> RecordGap:
+    return RecordGap.objects.create(stream="events", generation="one", lost=1, total=i + 1)
+
+
+def make_letter(i: int) -> DeadLetter:
+    return DeadLetter.objects.create(stream_id=f"1-{i}", stream="events", fields={"at": "soon"}, deliveries=5)
+
+
 def make_user(i: int) -> User:
     return User.objects.create_user(f"user-{i}")
 
@@ -100,10 +127,16 @@ MAKERS: dict[type[Model], Callable[[int], Model]] = {
     Assignment: make_assignment,
     Override: make_override,
     ThrottleEvent: make_event,
+    AuditEntry: make_entry,
+    MultiplierChange: make_multiplier,
+    RecordGap: make_gap,
+    DeadLetter: make_letter,
     User: make_user,
     Group: make_group,
 }
 """One way to make a row of every model that has admin pages; a model that is added to the admin is added here."""
+RECORD = {ThrottleEvent, AuditEntry, MultiplierChange, RecordGap, DeadLetter}
+"""Rows to read, not to write."""
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 named = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -136,7 +169,7 @@ def root(db: None) -> Client:
 def test_every_page_opens(model: type[Model], page: str, root: Client) -> None:
     row = MAKERS[model](0)
     answer = root.get(url_of(model, page, row))
-    if model is ThrottleEvent and page in ("add", "delete"):
+    if model in RECORD and page in ("add", "delete"):
         assert answer.status_code == 403
     else:
         assert answer.status_code == 200

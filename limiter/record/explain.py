@@ -1,0 +1,180 @@
+"""Why a call was refused: what was in force then, what was counted, who had set it, and what would have let it pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from limiter import versions
+from limiter.core.types import CountedPer
+from limiter.models import MultiplierChange, QuotaPolicy, ThrottleEvent
+
+
+@dataclass(frozen=True, slots=True)
+class LimitThen:
+    """One limit as it stood when the call was decided."""
+
+    name: str
+    policy: str
+    policy_version: int
+    algorithm: str
+    counted_per: str
+    quota: int
+    burst: int | None
+    window_seconds: float | None
+    used: int
+    effective_limit: int
+    shadow: bool
+    refused: bool
+    passes_at: datetime | None
+    """When this limit would have let it pass; None for a limit that never would, or that did."""
+
+
+@dataclass(frozen=True, slots=True)
+class MultiplierThen:
+    """The multiplier, the p95 it was computed from as far as that is known, and the change that had set it."""
+
+    value: float
+    p95_ms: float | None
+    samples: int | None
+    threshold_ms: float | None
+    set_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyThen:
+    """The policy whose limit bound, who had made that version, when and why; and the version of today."""
+
+    name: str
+    version: int
+    changed_by: str
+    changed_at: datetime | None
+    reason: str
+    version_now: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that is known about a refusal. ``passes_at``: when the call would have passed; None is never."""
+
+    event: ThrottleEvent
+    sentence: str
+    limits: tuple[LimitThen, ...]
+    multiplier: MultiplierThen
+    policy: PolicyThen
+    passes_at: datetime | None
+    remedies: tuple[str, ...]
+
+    def data(self) -> dict[str, Any]:
+        """As plain values, the event left out."""
+        return {
+            "sentence": self.sentence,
+            "limits": [asdict(limit) for limit in self.limits],
+            "multiplier": asdict(self.multiplier),
+            "policy": asdict(self.policy),
+            "passes_at": self.passes_at,
+            "remedies": list(self.remedies),
+        }
+
+
+def event_of(decision_id: str) -> ThrottleEvent | None:
+    """The event of a decision. One that a flood left no row of its own has none."""
+    return ThrottleEvent.objects.filter(decision_id=decision_id).order_by("pk").first()
+
+
+def explain(event: ThrottleEvent) -> Explanation:
+    """Why the call was refused, from the event and from the record around it."""
+    limits = tuple(_limit(event, told) for told in event.limits)
+    never = event.retry_after_ms is None
+    passes_at = None if never else event.at + timedelta(milliseconds=event.retry_after_ms or 0)
+    return Explanation(
+        event=event,
+        sentence=_sentence(event, limits),
+        limits=limits,
+        multiplier=_multiplier(event),
+        policy=_policy(event),
+        passes_at=passes_at,
+        remedies=tuple(_remedies(event, limits, passes_at)),
+    )
+
+
+def _limit(event: ThrottleEvent, told: Mapping[str, Any]) -> LimitThen:
+    wait_us = told["wait_us"]
+    return LimitThen(
+        name=told["name"],
+        policy=told["policy_name"],
+        policy_version=told["policy_version"],
+        algorithm=told["algorithm"],
+        counted_per=told["counted_per"],
+        quota=told["quota"],
+        burst=told["burst"] or None,
+        window_seconds=told["window_us"] / 1_000_000 or None,
+        used=told["used"],
+        effective_limit=told["effective"],
+        shadow=told["shadow"],
+        refused=wait_us != 0,
+        passes_at=event.at + timedelta(microseconds=wait_us) if wait_us > 0 else None,
+    )
+
+
+def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
+    bound = next((limit for limit in limits if limit.name == event.limit_name), None)
+    what = "would have been refused (shadow)" if event.shadow else "was refused"
+    who = "call" if event.count == 1 else f"{event.count:,} calls like this"
+    counted = f", counted per {CountedPer(bound.counted_per).label}" if bound else ""
+    window = f" in {bound.window_seconds:g} s" if bound and bound.window_seconds else ""
+    cut = f", cut to {event.multiplier:.0%} of {event.quota:,}" if event.effective_limit < event.quota else ""
+    return (
+        f"{'This ' if event.count == 1 else ''}{who} {what if event.count == 1 else what.replace('was', 'were')}:"
+        f" {event.used:,} of {event.effective_limit:,} units{window} were in use under the limit '{event.limit_name}'"
+        f"{cut}{counted}, and it needed {event.cost:,}."
+    )
+
+
+def _multiplier(event: ThrottleEvent) -> MultiplierThen:
+    changes = MultiplierChange.objects.filter(
+        tenant_id=event.tenant_id, action_id__in=["", event.action_id], at__lte=event.at
+    )
+    change = changes.order_by("-at", "-id").first()
+    if change is None or abs(change.after - event.multiplier) > 1e-6:
+        return MultiplierThen(event.multiplier, event.p95_ms, event.p95_samples, event.threshold_ms, None)
+    known = event.p95_ms is not None
+    return MultiplierThen(
+        value=event.multiplier,
+        p95_ms=event.p95_ms if known else change.p95_ms,
+        samples=event.p95_samples if known else change.samples,
+        threshold_ms=event.threshold_ms if known else change.threshold_ms,
+        set_at=change.at,
+    )
+
+
+def _policy(event: ThrottleEvent) -> PolicyThen:
+    name, version = event.policy_name, event.policy_version
+    recorded = QuotaPolicy.history.filter(name=name, version=version).exclude(history_type="-").order_by("-history_id")
+    policy_id = recorded.values_list("id", flat=True).first()
+    then = versions.version_of(policy_id, version) if policy_id is not None else None
+    now = QuotaPolicy.objects.filter(pk=policy_id).values_list("version", flat=True).first()
+    if then is None:
+        return PolicyThen(name, version, "", None, "", now)
+    return PolicyThen(name, version, then.by, then.at, then.reason, now)
+
+
+def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: datetime | None) -> list[str]:
+    refusing = [limit for limit in limits if limit.refused and limit.shadow == event.shadow]
+    told = []
+    if passes_at is not None:
+        told.append(f"Waiting {(event.retry_after_ms or 0) / 1000:.3f} s, until {passes_at:%Y-%m-%d %H:%M:%S.%f} UTC.")
+    if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):
+        told.append(f"No cut: without the multiplier of {event.multiplier:g} the limits had room.")
+    for limit in refusing:
+        concurrency = limit.algorithm == "concurrency"
+        needed = limit.used + (1 if concurrency else event.cost)
+        told.append(f"A limit '{limit.name}' that comes to at least {needed:,} (it came to {limit.effective_limit:,}).")
+    return told
+
+
+def _fits_uncut(limit: LimitThen, cost: int) -> bool:
+    needed = 1 if limit.algorithm == "concurrency" else cost
+    return limit.used + needed <= (limit.burst or limit.quota)

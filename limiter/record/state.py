@@ -1,0 +1,43 @@
+"""How far the record is behind the store, and how the periodic tasks went: for pages and probes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from limiter.core import keys
+from limiter.record import runs, streams
+from limiter.record.runs import Run
+from limiter.record.scripts import Client
+
+LATE_S = 30.0
+"""Refusals that wait longer than this are worth a look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """``waiting``: events that are not in the database yet. ``lag_s``: how long the oldest has waited."""
+
+    waiting: int
+    lag_s: float
+    tasks: dict[str, Run]
+
+    @property
+    def late(self) -> bool:
+        return self.lag_s > LATE_S
+
+
+def behind(client: Client) -> Behind:
+    """Ask the store."""
+    waiting, lag_s, now = 0, 0.0, time.time()
+    for connection in streams.connections(client):
+        name = keys.events(connection)
+        waiting += int(client.xlen(name))
+        lag_s = max(lag_s, lag_of(client.xrange(name, count=1), now=now))
+    return Behind(waiting, lag_s, runs.last(client))
+
+
+def lag_of(oldest: Any, *, now: float) -> float:
+    """How long the first of these entries has waited, in seconds."""
+    return max(0.0, now - int(oldest[0][0].partition(b"-")[0]) / 1000) if oldest else 0.0

@@ -1,0 +1,130 @@
+"""Why was this call refused? On the page and through the API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client as Browser
+from django.urls import reverse
+
+from limiter.core import keys
+from limiter.models import MultiplierChange, QuotaLimit, QuotaPolicy, ThrottleEvent
+from limiter.models.version import one_version
+from limiter.record import keeping
+from limiter.record.explain import explain
+from limiter.record.scripts import Client
+from tests.api_client import person
+from tests.limiter.core.given import T0, S, log
+from tests.limiter.record.given import refuse
+
+pytestmark = pytest.mark.django_db
+START = datetime.fromtimestamp(T0 // S, UTC)
+
+
+@pytest.fixture
+def gold(admin_user: User) -> QuotaPolicy:
+    """Version 2 of Gold, made by root for a reason; version 3 came later."""
+    policy = QuotaPolicy.objects.create(name="Gold")
+    with one_version("Acme's contract"):
+        limit = QuotaLimit(policy=policy, name="minute", quota=2, window_seconds=60)
+        limit.save()
+    record = QuotaPolicy.history.get(version=2)
+    record.history_user = admin_user
+    record.save()
+    with one_version("more for everyone"):
+        limit.quota = 100
+        limit.save()
+    return policy
+
+
+@pytest.fixture
+def refused(gold: QuotaPolicy, client: Client, redis_url: str) -> ThrottleEvent:
+    """One of Acme's calls, refused under a cut to half."""
+    client.set(keys.multiplier(1, "acme", None), 500_000)
+    MultiplierChange.objects.create(
+        stream_id="c1/1-1",
+        at=START - timedelta(seconds=30),
+        tenant_id="acme",
+        before=1,
+        after=0.5,
+        p95_ms=1410,
+        samples=100,
+        threshold_ms=800,
+    )
+    refuse(redis_url, 1, limits=[log(2, window_us=60 * S, policy_name="Gold", policy_version=2)])
+    keeping.store_all(client)
+    return ThrottleEvent.objects.get()
+
+
+def test_a_refusal_is_explained_from_the_record(refused: ThrottleEvent) -> None:
+    told = explain(refused)
+    assert told.sentence == (
+        "This call was refused: 1 of 1 units in 60 s were in use under the limit 'minute', cut to 50% of 2,"
+        " counted per tenant and action, and it needed 1."
+    )
+    assert (told.policy.version, told.policy.changed_by, told.policy.reason) == (2, "root", "Acme's contract")
+    assert told.policy.version_now == 3
+    assert (told.multiplier.value, told.multiplier.p95_ms, told.multiplier.samples) == (0.5, 1410, 100)
+    assert told.multiplier.set_at == START - timedelta(seconds=30)
+    assert told.passes_at == START + timedelta(seconds=59)
+    assert told.remedies == (
+        f"Waiting 59.000 s, until {START + timedelta(seconds=59):%Y-%m-%d %H:%M:%S}.000000 UTC.",
+        "No cut: without the multiplier of 0.5 the limits had room.",
+        "A limit 'minute' that comes to at least 2 (it came to 1).",
+    )
+
+
+def test_a_call_above_the_limit_is_told_that_waiting_does_not_help(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 1, limits=[log(1, window_us=60 * S)])
+    keeping.store_all(client)
+    event = ThrottleEvent.objects.get()
+    event.retry_after_ms, event.cost, event.used = None, 5, 0
+    event.limits[0] |= {"wait_us": -1, "used": 0}
+    told = explain(event)
+    assert told.passes_at is None
+    assert told.remedies == ("A limit 'minute' that comes to at least 5 (it came to 1).",)
+
+
+def test_a_row_that_stands_for_many_says_so(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 30, per_second=30)
+    keeping.store_all(client)
+    told = explain(ThrottleEvent.objects.get(count=20))
+    assert told.sentence.startswith("20 calls like this were refused: 1 of 1 units in 3600 s")
+
+
+def test_the_api_explains_a_decision(refused: ThrottleEvent) -> None:
+    found = person("limiter.view_throttleevent").get("/api/decisions/d0/").json()
+    assert found["event"]["decision_id"] == "d0"
+    assert found["limits"][0]["passes_at"] == (START + timedelta(seconds=59)).isoformat().replace("+00:00", "Z")
+    assert (found["policy"]["changed_by"], found["multiplier"]["p95_ms"]) == ("root", 1410.0)
+    assert found["passes_at"] == found["limits"][0]["passes_at"] and len(found["remedies"]) == 3
+
+
+def test_an_unknown_decision_is_not_found(db: None) -> None:
+    answer = person("limiter.view_throttleevent").get("/api/decisions/nobody/")
+    assert answer.status_code == 404 and "flood" in answer.json()["detail"]
+
+
+def test_a_stranger_is_told_nothing(refused: ThrottleEvent) -> None:
+    stranger = person("tenants.view_tenant", name="stranger")
+    for url in ("/api/decisions/d0/", "/api/events/", f"/api/events/{refused.pk}/"):
+        answer = stranger.get(url)
+        assert answer.status_code == 403 and b"acme" not in answer.content
+    staff = User.objects.create_user("staff", is_staff=True)
+    browser = Browser()
+    browser.force_login(staff)
+    for page in ("throttleevent_changelist", "auditentry_changelist"):
+        assert browser.get(reverse(f"admin:limiter_{page}")).status_code == 403
+    assert browser.get(reverse("admin:limiter_throttleevent_change", args=[refused.pk])).status_code == 403
+
+
+def test_the_event_s_page_explains_it(refused: ThrottleEvent, admin_user: User) -> None:
+    browser = Browser()
+    browser.force_login(admin_user)
+    page: Any = browser.get(reverse("admin:limiter_throttleevent_change", args=[refused.pk]))
+    text = page.content.decode()
+    for told in ("This call was refused: 1 of 1 units", "1,410 ms", "Acme&#x27;s contract", "root", "Waiting 59.000 s"):
+        assert told in text
