@@ -9,30 +9,46 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import Error as DatabaseFault
+from django.db import connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Aside:
-    """A few threads. Django ties a database connection to its thread; each job leaves none behind that is broken."""
+    """A few threads. Django ties a database connection to its thread; each job leaves none behind that is broken.
 
-    def __init__(self, threads: int, *, name: str) -> None:
+    ``keep``: connections to a server stay open from job to job, for jobs that come every second and only read.
+    """
+
+    def __init__(self, threads: int, *, name: str, keep: bool = False) -> None:
         self._count = threads
+        self._keep = keep
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The outcome of ``call``, made in one of the threads."""
 
         def job() -> T:
-            close_old_connections()
             try:
                 return call(*args, **kwargs)
+            except DatabaseFault:
+                connections.close_all()
+                if not self._keep:
+                    raise
+                # The connection that was kept may have broken long ago: once more with a new one.
+                return call(*args, **kwargs)
             finally:
-                close_old_connections()
+                self._leave_tidy()
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+
+    def _leave_tidy(self) -> None:
+        for connection in connections.all(initialized_only=True):
+            # A file is opened in no time, and another may lie in its place by now.
+            if not self._keep or connection.vendor == "sqlite":
+                connection.close_if_unusable_or_obsolete()
 
     async def close(self) -> None:
         """End the threads and the connections they hold; one that hangs is left to end by itself."""

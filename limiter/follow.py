@@ -46,7 +46,7 @@ class Follower:
         self._start_over = start_over
         self._url = url
         self._clock = clock
-        self._aside = Aside(1, name="follow")
+        self._aside = Aside(1, name="follow", keep=True)
         self._rung = asyncio.Event()
         self._progress = asyncio.Condition()
         self._looking = asyncio.Lock()

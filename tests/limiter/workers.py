@@ -1,17 +1,13 @@
-"""Workers for tests: snapshots that end with the test, edits by somebody else, and faults of the database."""
+"""Workers for tests: snapshots that end with the test, edits by somebody else, and what they ask the database."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
-import psycopg
-from django.conf import settings
-from django.db import connection, connections
+from django.db import connections
 from django.db.backends.signals import connection_created
 
 from limiter.second_level import SecondLevel
@@ -75,40 +71,3 @@ def counted() -> Iterator[Queries]:
         yield queries
     finally:
         connection_created.disconnect(queries.wrap)
-
-
-@contextlib.contextmanager
-def database_away() -> Iterator[None]:
-    """Inside, nobody can connect to the test's database. Connections that are open stay so."""
-    with _postgres_refusing() if connection.vendor == "postgresql" else _sqlite_gone():
-        yield
-
-
-@contextlib.contextmanager
-def _postgres_refusing() -> Iterator[None]:
-    name = connection.settings_dict["NAME"]
-    with psycopg.connect(settings.ENV.DATABASE_URL, autocommit=True) as link:
-        link.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-        try:
-            yield
-        finally:
-            link.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-
-
-@contextlib.contextmanager
-def _sqlite_gone() -> Iterator[None]:
-    """The file stands aside, and a directory in its place can neither be opened nor overwritten as a database."""
-    here = Path(connection.settings_dict["NAME"])
-    files = [path for path in here.parent.glob(f"{here.name}*") if path.is_file()]
-    there = here.parent / "away"
-    there.mkdir()
-    for path in files:
-        path.rename(there / path.name)
-    here.mkdir()
-    try:
-        yield
-    finally:
-        here.rmdir()
-        for path in files:
-            (there / path.name).rename(path)
-        shutil.rmtree(there)
