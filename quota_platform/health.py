@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from limiter.core.errors import StoreError
+from limiter.gateway import record_state
 from limiter.gateway.answers import Answer, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.views import GatewayView
@@ -23,7 +25,7 @@ class ReadyView(GatewayView):
     """``GET /readyz``: this worker can serve calls as its policies say; 503 names what it lacks."""
 
     async def get(self, request: GatewayRequest) -> Answer:
-        checks = self._checks() | {"connections": await self._connections()}
+        checks = self._checks() | {"connections": await self._connections(), "record": await self._record()}
         ready = all(check["ok"] for check in checks.values())
         data = {"status": "ready" if ready else "not ready", "checks": checks}
         return json_answer(data, request, status=200 if ready else 503)
@@ -32,6 +34,23 @@ class ReadyView(GatewayView):
         """Upstream accounts that cannot be used. Told only: another worker would fail too."""
         faults = await self.runtime.faults()
         return {"ok": True, "unhealthy": {name: fault.reason for name, fault in sorted(faults.items())}}
+
+    async def _record(self) -> dict[str, Any]:
+        """How far Celery is behind. Told only: calls are decided and kept without it."""
+        now = time.time()
+        try:
+            seen = await record_state.look(self.runtime.store, now=now)
+        except StoreError:
+            return {"ok": True, "known": False}
+        tasks = {name: {"last_run_s": round(now - run.at, 1), "succeeded": run.ok} for name, run in seen.tasks.items()}
+        return {
+            "ok": True,
+            "known": True,
+            "late": seen.late,
+            "events_waiting": seen.waiting,
+            "lag_s": round(seen.lag_s, 1),
+            "tasks": tasks,
+        }
 
     def _checks(self) -> dict[str, dict[str, Any]]:
         gateway = self.runtime.gateway

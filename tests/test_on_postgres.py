@@ -12,6 +12,11 @@ FILES = (
     "tests/limiter/test_snapshot.py",
     "tests/limiter/test_snapshot_faults.py",
     "tests/limiter/test_policy_version.py",
+    "tests/limiter/record/test_events.py",
+    "tests/limiter/record/test_usage.py",
+    "tests/limiter/record/test_edits.py",
+    "tests/limiter/record/test_verify.py",
+    "tests/limiter/record/concurrent_drainers.py",
 )
 
 

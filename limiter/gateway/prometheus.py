@@ -20,7 +20,10 @@ from prometheus_client.registry import Collector
 from limiter.core import keys, latency
 from limiter.core.store import OUTCOMES, Store
 from limiter.core.types import PPM
+from limiter.gateway import record_state
 from limiter.gateway.heartbeat import GONE_AFTER_S
+from limiter.gateway.record_state import RecordState
+from limiter.record.runs import Run
 
 _DECISIONS = ("allowed", "refused", "shadow_refused")
 _UNIT_COUNTS = {
@@ -41,7 +44,7 @@ class Gathered:
     totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     evidence: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
-    events_waiting: int = 0
+    record: RecordState = field(default_factory=RecordState)
     connected_clients: int = 0
     now: float = 0.0
 
@@ -49,6 +52,7 @@ class Gathered:
 async def gather(store: Store) -> Gathered:
     """Read everything; raises :class:`~limiter.core.errors.StoreError`."""
     found = Gathered(now=time.time())
+    found.record = await record_state.look(store, now=found.now)
     for name, told in _pairs(await store.command("HGETALL", keys.WORKERS, key=keys.WORKERS)):
         state = json.loads(told)
         if state["at"] > found.now - GONE_AFTER_S:
@@ -71,8 +75,6 @@ async def _gather_connection(store: Store, connection: int, found: Gathered) -> 
     for label, value in _pairs(await store.command("HGETALL", name, key=name)):
         tenant, _, action = label.partition("|")
         found.evidence[tenant, action] = [int(part) for part in value.split("|")]
-    name = keys.events(connection)
-    found.events_waiting += await store.command("XLEN", name, key=name)
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:
@@ -99,6 +101,7 @@ class _Collected(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._calls()
+        yield from self._record()
         yield self._latency()
         yield from self._adaptive()
         yield from self._workers()
@@ -118,9 +121,23 @@ class _Collected(Collector):
                     outcomes.add_metric([tenant, name], counts[name])
         yield decisions
         yield outcomes
+
+    def _record(self) -> Iterator[Metric]:
+        record = self._found.record
         yield GaugeMetricFamily(
-            "quota_throttle_events_waiting", "Events not in the database yet.", value=self._found.events_waiting
+            "quota_throttle_events_waiting", "Events not in the database yet.", value=record.waiting
         )
+        yield GaugeMetricFamily("quota_record_lag_seconds", "How long the oldest of them has waited.", record.lag_s)
+        gauges: dict[str, tuple[str, Callable[[Run], float]]] = {
+            "quota_task_last_run_timestamp_seconds": ("When a periodic task last ended.", lambda run: run.at),
+            "quota_task_ok": ("0 when its last run failed.", lambda run: float(run.ok)),
+            "quota_task_took_seconds": ("How long its last run took.", lambda run: run.took_ms / 1000),
+        }
+        for name, (text, read) in gauges.items():
+            family = GaugeMetricFamily(name, text, labels=["task"])
+            for task, run in record.tasks.items():
+                family.add_metric([task], read(run))
+            yield family
 
     def _latency(self) -> Metric:
         family = HistogramMetricFamily("quota_upstream_latency_seconds", "Upstream latency.", labels=["tenant"])

@@ -1,0 +1,68 @@
+"""From the answers that callers saw to the rows that say so, and what probes tell of the way between."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.db.models import Sum
+
+from limiter import wiring
+from limiter.core import keys
+from limiter.models import QuotaPolicy, ThrottleEvent, UsageMinute
+from limiter.record import keeping
+from tests.limiter.gateway.conftest import Gateway
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def store_everything() -> dict[str, Any]:
+    """What the tasks do, and what is then in the database."""
+    client = wiring.client()
+    try:
+        keeping.store_events()
+        keeping.store_usage()
+        assert keeping.store_all(client) == keeping.store_all_usage(client) == 0
+        usage = UsageMinute.objects.aggregate(allowed=Sum("allowed"), refused=Sum("refused"), answered=Sum("answered"))
+        events = ThrottleEvent.objects.aggregate(refusals=Sum("count"))
+        decisions = ThrottleEvent.objects.values_list("decision_id", flat=True)
+        return {**usage, **events, "decisions": set(decisions)}
+    finally:
+        client.close()
+        connections.close_all()
+
+
+async def test_the_record_says_what_the_callers_saw(gateway: Gateway, acme_key: str, base_policy: QuotaPolicy) -> None:
+    answers = [await gateway.invoke("lookupOrder", key=acme_key) for _ in range(150)]
+    await gateway.recorded()
+    seen = [answer.status for answer in answers]
+    refused = [answer.json["decision_id"] for answer in answers if answer.status == 429]
+    kept = await asyncio.to_thread(store_everything)
+    assert (seen.count(200), len(refused)) == (100, 50)
+    assert (kept["allowed"], kept["answered"], kept["refused"], kept["refusals"]) == (100, 100, 50, 50)
+    assert kept["decisions"] <= set(refused) and refused[-1] in kept["decisions"]
+
+
+async def test_probes_tell_how_far_the_record_is_behind(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    for _ in range(101):
+        await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.runtime.heartbeat.tell()
+    store = gateway.runtime.store
+    await store.command(
+        *("HSET", keys.TASKS, "store_events", '{"at": 1, "ok": false, "took_ms": 12.5, "error": "OperationalError"}'),
+        key=keys.TASKS,
+    )
+    record = (await gateway.caller.call("GET", "/readyz")).json["checks"]["record"]
+    assert (record["ok"], record["events_waiting"], record["late"]) == (True, 1, False)
+    assert record["tasks"]["store_events"]["succeeded"] is False
+    token = settings.ENV.METRICS_TOKEN.get_secret_value()
+    page = await gateway.caller.call("GET", "/metrics", headers=[("authorization", f"Bearer {token}")])
+    text = page.body.decode()
+    assert "quota_throttle_events_waiting 1.0" in text and "quota_record_lag_seconds " in text
+    assert 'quota_task_ok{task="store_events"} 0.0' in text
+    assert 'quota_task_took_seconds{task="store_events"} 0.0125' in text

@@ -1,0 +1,90 @@
+"""The periodic tasks: safe when doubled or missed, and their state for all to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.conf import settings
+
+from limiter import tasks
+from limiter.core import keys
+from limiter.models import ThrottleEvent
+from limiter.record import runs, state
+from limiter.record.scripts import Client
+from quota_platform.celery import app
+from tests.limiter.core.given import T0, S
+from tests.limiter.record.given import refuse
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_task_that_is_running_is_not_run_beside_itself(client: Client) -> None:
+    def outer() -> int:
+        assert runs.run_alone(client, "store_events", lambda: 1, at_most_s=5) is None
+        return 7
+
+    assert runs.run_alone(client, "store_events", outer, at_most_s=5) == 7
+    assert runs.run_alone(client, "store_events", lambda: 1, at_most_s=5) == 1
+
+
+def test_a_run_that_died_gives_way_in_the_end(client: Client) -> None:
+    client.set(keys.running("store_events"), "a dead run", px=60_000)
+    assert runs.run_alone(client, "store_events", lambda: 1, at_most_s=5) is None
+    assert 0 < int(client.pttl(keys.running("store_events"))) <= 60_000
+    client.delete(keys.running("store_events"))  # its time is over
+    assert runs.run_alone(client, "store_events", lambda: 1, at_most_s=5) == 1
+
+
+def test_a_run_that_outlived_its_time_does_not_release_its_successor(client: Client) -> None:
+    def slow() -> int:
+        client.set(keys.running("prune"), "the successor")
+        return 1
+
+    runs.run_alone(client, "prune", slow, at_most_s=5)
+    assert client.get(keys.running("prune")) == b"the successor"
+
+
+def test_how_a_run_went_is_told_also_when_it_failed(client: Client) -> None:
+    def fails() -> int:
+        raise ValueError("a secret detail")
+
+    runs.run_alone(client, "good", lambda: 3, at_most_s=5)
+    with pytest.raises(ValueError):
+        runs.run_alone(client, "bad", fails, at_most_s=5)
+    last = runs.last(client)
+    assert (last["good"].ok, last["good"].done, last["bad"].ok, last["bad"].error) == (True, 3, False, "ValueError")
+    assert "secret" not in str(client.hvals(keys.TASKS))
+
+
+def test_a_task_delivered_twice_stores_events_once(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 25)
+    task: Any = tasks.store_events
+    assert (task.apply().get(), task.apply().get()) == (25, 0)
+    assert ThrottleEvent.objects.count() == 25
+
+
+def test_every_entry_of_the_schedule_is_a_task_that_exists_and_expires() -> None:
+    app.loader.import_default_modules()
+    for entry in settings.CELERY_BEAT_SCHEDULE.values():
+        assert entry["task"] in current_app.tasks
+        assert entry["options"]["expires"] <= entry["schedule"]
+    patience: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    assert patience > settings.CELERY_TASK_TIME_LIMIT
+
+
+def test_every_task_of_the_record_runs_on_an_empty_platform(client: Client) -> None:
+    for task in (tasks.store_events, tasks.store_usage, tasks.note_overrides, tasks.anchor_record, tasks.prune):
+        job: Any = task
+        assert job.apply().get() is not None
+    assert set(runs.last(client)) == {"store_events", "store_usage", "note_overrides", "anchor_record", "prune"}
+
+
+def test_how_far_the_record_is_behind_is_known(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 3)
+    behind = state.behind(client)
+    assert behind.waiting == 3 and not behind.late
+    oldest: Any = [(b"%d-0" % (T0 // 1000), {})]
+    assert state.lag_of(oldest, now=T0 / S + 45) == 45 > state.LATE_S
+    assert state.lag_of([], now=0) == 0
