@@ -18,7 +18,7 @@ from limiter.snapshot import Missing, Snapshot
 from tenants import changes
 from tenants.directory import KeySpec
 from tenants.models import Action, ApiKey, Change, Connection, Tenant
-from tests.limiter.workers import NOW, aside, counted, quotas, worker
+from tests.limiter.workers import NOW, Meanwhile, aside, counted, quotas, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
 
@@ -224,6 +224,20 @@ class TestEdits:
         await aside(revert)
         await snapshot.look()
         assert quotas(snapshot.held_tenant("acme")) == {"minute": 100}
+
+    @pytest.mark.parametrize("table", ["tenants_tenant", "limiter_assignment", "limiter_quotalimit"])
+    async def test_one_made_while_something_is_loaded_is_not_missed(
+        self, acme: Tenant, base_policy: QuotaPolicy, snapshot: Snapshot, table: str
+    ) -> None:
+        def edit() -> None:
+            _set(acme, status="suspended")
+            _set(base_policy.limits.get(), quota=5)
+
+        with counted(Meanwhile(table, edit)):
+            await snapshot.tenant("acme")
+        await snapshot.look()
+        entry = snapshot.held_tenant("acme")
+        assert entry is not None and not entry.tenant.active and quotas(entry) == {"minute": 5}
 
     async def test_ten_thousand_tenants_and_one_edit_that_costs_one(self, connection: Connection) -> None:
         def make() -> None:

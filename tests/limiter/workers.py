@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django.db import connections
@@ -20,13 +21,14 @@ NOW = 1_000_000.0
 async def aside(call: Callable[[], T]) -> T:
     """What a person does meanwhile in the admin: in another thread, on another connection to the database."""
 
-    def job() -> T:
-        try:
-            return call()
-        finally:
-            connections.close_all()
+    return await asyncio.to_thread(_and_leave, call)
 
-    return await asyncio.to_thread(job)
+
+def _and_leave(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    finally:
+        connections.close_all()
 
 
 @contextlib.asynccontextmanager
@@ -62,10 +64,27 @@ class Queries:
             connection.execute_wrappers.append(self)
 
 
+class Meanwhile(Queries):
+    """Does something else, on another connection, right after the first statement that reads a table."""
+
+    def __init__(self, table: str, call: Callable[[], object]) -> None:
+        super().__init__()
+        self._table = table
+        self._call: Callable[[], object] | None = call
+
+    def __call__(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        outcome = super().__call__(execute, sql, *rest)
+        if self._call is not None and f'FROM "{self._table}"' in sql:
+            call, self._call = self._call, None
+            with ThreadPoolExecutor(1) as other:
+                other.submit(_and_leave, call).result()
+        return outcome
+
+
 @contextlib.contextmanager
-def counted() -> Iterator[Queries]:
+def counted(queries: Queries | None = None) -> Iterator[Queries]:
     """The statements of connections that are opened inside."""
-    queries = Queries()
+    queries = queries or Queries()
     connection_created.connect(queries.wrap)
     try:
         yield queries
