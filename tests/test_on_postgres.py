@@ -17,6 +17,7 @@ FILES = (
     "tests/limiter/record/test_edits.py",
     "tests/limiter/record/test_verify.py",
     "tests/limiter/record/concurrent_drainers.py",
+    "tests/limiter/record/refused_rows.py",
 )
 
 

@@ -18,7 +18,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from limiter.models import AuditEntry, ThrottleEvent
-from limiter.record import turn
+from limiter.record import bulk, turn
 
 EVENTS = "events"
 """Kind of the entry that a batch of throttle events makes."""
@@ -114,7 +114,7 @@ def store_events(events: Sequence[ThrottleEvent]) -> int:
                 by_tenant[event.tenant_id].append(event)
         append([_link_events(tenant_id, new) for tenant_id, new in by_tenant.items()])
         fresh = [event for new in by_tenant.values() for event in new]
-        ThrottleEvent.objects.bulk_create(fresh)
+        bulk.insert(fresh)
     return len(fresh)
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from limiter.core import description, keys
@@ -82,14 +83,21 @@ def event(stream_id: str, fields: Mapping[str, str]) -> ThrottleEvent:
 
 def _limits(described: str, states: str) -> list[dict[str, Any]]:
     """Each limit in force, with how it stood: used, effective, wait_us (-1: never), reset_us."""
-    limits = description.read(described)
+    limits = _described(described)
     numbers = [int(number) for number in states.split(",")]
     if len(numbers) != 4 * len(limits):
         raise ValueError(f"{len(limits)} limits have {len(numbers)} numbers")
-    names = ("used", "effective", "wait_us", "reset_us")
-    return [
-        asdict(limit) | dict(zip(names, numbers[4 * at : 4 * at + 4], strict=True)) for at, limit in enumerate(limits)
-    ]
+    found = []
+    for at, limit in enumerate(limits):
+        used, effective, wait_us, reset_us = numbers[4 * at : 4 * at + 4]
+        found.append({**limit, "used": used, "effective": effective, "wait_us": wait_us, "reset_us": reset_us})
+    return found
+
+
+@lru_cache(maxsize=1_024)
+def _described(text: str) -> tuple[dict[str, Any], ...]:
+    """Read once for all the events that a stack of limits makes."""
+    return tuple(asdict(limit) for limit in description.read(text))
 
 
 def _bound(limits: Sequence[dict[str, Any]], *, shadow: bool) -> dict[str, Any]:

