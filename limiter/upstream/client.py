@@ -130,7 +130,7 @@ class Client:
                 sends_body=prepared.plan.sends_body,
             ),
             call.body if prepared.plan.sends_body else None,
-            prepared.timeout if first else lane.timeout(self._left_s(attempts)),
+            prepared.patience if first else lane.patience(self._left_s(attempts)),
             lane.connection.max_response_bytes,
         )
         try:

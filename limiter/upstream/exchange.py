@@ -1,25 +1,33 @@
-"""One request and its answer over aiohttp: what is read, how much of it, and what each failure means."""
+"""One request and its answer: what is sent, what is read and how much of it, and what each failure means."""
 
 from __future__ import annotations
 
+import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-import aiohttp
-from aiohttp.http_parser import HttpResponseParser
 from yarl import URL
 
 from limiter.upstream import fields, pins
 from limiter.upstream.call import UpstreamAnswer
+from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, Origin
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
+from limiter.upstream.wire import BrokenAnswer, Wire
 from tenants.hosts import HostRefused
 
 SHORT_BYTES = 65_536
 """Answers up to this length are read whole before the caller gets the first byte."""
-KEEP_ALIVE_S = 10.0
-DNS_TTL_S = 10
+_SENDS_NO_LENGTH = ("GET", "HEAD", "DELETE")
 _perf = time.perf_counter_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: for a connection, and for the whole answer after it."""
+
+    total: float
+    connect: float
 
 
 @dataclass(slots=True, eq=False)
@@ -28,85 +36,72 @@ class Request:
 
     method: str
     url: URL
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes | None
-    timeout: aiohttp.ClientTimeout
+    patience: Patience
     cap_bytes: int
 
 
 class Exchange:
-    """One aiohttp session: no cookies, no redirects, no decompression, no environment; make it in the running loop."""
+    """Sends requests over kept connections; make it in the running loop."""
 
     def __init__(self, *, pinned: pins.Pins, pool_size: int) -> None:
-        if HttpResponseParser.__module__ == "aiohttp.http_parser":
-            raise RuntimeError("aiohttp runs without its C parser; the pure Python one is not safe behind a proxy")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=pool_size,
-                resolver=pins.PinnedResolver(pinned),
-                ttl_dns_cache=DNS_TTL_S,
-                keepalive_timeout=KEEP_ALIVE_S,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": pins.USER_AGENT},
-            skip_auto_headers=("Content-Type",),
-        )
-        # aiohttp repeats GET, PUT and DELETE once by itself when a kept connection turns out to be closed; here
-        # nothing is repeated that the action does not allow.
-        self._session._retry_connection = False
+        self._connections = Connections(pinned=pinned, size=pool_size)
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._connections.close()
 
     async def send(self, request: Request) -> UpstreamAnswer:
         """The answer, whatever its status; raises :class:`~limiter.upstream.errors.UpstreamError` for none."""
-        sent = _perf()
+        began = _perf()
         try:
-            response = await self._session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                timeout=request.timeout,
-                allow_redirects=False,
-            )
-            answer = UpstreamAnswer(
-                response.status, fields.from_upstream(response.headers), latency_us=(_perf() - sent) // 1000
-            )
+            data, origin = _message(request), _origin(request.url)
+            connect = min(request.patience.connect, request.patience.total)
+            wire = await self._connections.take(origin, seconds=connect)
             try:
-                await _receive(response, answer, request.cap_bytes)
+                left = request.patience.total - (_perf() - began) / 1e9
+                sent = _perf()
+                await wire.request(data, seconds=max(0.001, left))
+                latency_us = (_perf() - sent) // 1000
+                answer = UpstreamAnswer(wire.status, fields.from_upstream(wire.fields), latency_us=latency_us)
+                await self._receive(origin, wire, answer, request.cap_bytes)
             except BaseException:
-                response.close()
+                self._give_up(origin, wire)
                 raise
-        except (aiohttp.ClientError, OSError, HostRefused, ValueError) as error:
-            raise as_upstream_error(error, elapsed_us=(_perf() - sent) // 1000) from None
+        except _FAILURES as error:
+            raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
         return answer
 
-
-async def _receive(response: aiohttp.ClientResponse, answer: UpstreamAnswer, cap_bytes: int) -> None:
-    """Read a short answer whole, or leave a long one to be streamed."""
-    length = response.content_length
-    if length is None:
-        # The end of a short chunked answer mostly comes with its beginning.
-        first = await response.content.readany()
-        if response.content.at_eof() and len(first) <= cap_bytes:
-            answer.body = first
+    async def _receive(self, origin: Origin, wire: Wire, answer: UpstreamAnswer, cap_bytes: int) -> None:
+        """Read a short answer whole, or leave a long one to be streamed."""
+        length = wire.length
+        first = b""
+        if length is not None and length > cap_bytes:
+            raise _too_long(cap_bytes)
+        if length is not None and length <= SHORT_BYTES:
+            answer.body = await wire.read_all()
+        elif length is None:
+            # The end of a short chunked answer mostly comes with its beginning.
+            first = await wire.read()
+            if wire.complete and len(first) <= min(cap_bytes, SHORT_BYTES):
+                answer.body = first + await wire.read()
+        if answer.body is None:
+            answer.chunks = Stream(self, origin, wire, cap_bytes=cap_bytes, first=first)
         else:
-            answer.chunks = Stream(response, cap_bytes=cap_bytes, first=first)
-    elif length > cap_bytes:
-        raise _too_long(cap_bytes)
-    elif length <= SHORT_BYTES:
-        answer.body = await response.read()
-    else:
-        answer.chunks = Stream(response, cap_bytes=cap_bytes)
+            self._connections.give_back(origin, wire)
+
+    def _give_up(self, origin: Origin, wire: Wire) -> None:
+        wire.close()
+        self._connections.give_back(origin, wire)
 
 
 class Stream(AsyncIterator[bytes]):
     """The rest of a long answer, chunk by chunk as it comes."""
 
-    def __init__(self, response: aiohttp.ClientResponse, *, cap_bytes: int, first: bytes = b"") -> None:
-        self._response = response
+    def __init__(self, exchange: Exchange, origin: Origin, wire: Wire, *, cap_bytes: int, first: bytes = b"") -> None:
+        self._exchange = exchange
+        self._origin = origin
+        self._wire: Wire | None = wire
         self._cap_bytes = cap_bytes
         self._first = first
         self._passed = 0
@@ -119,27 +114,40 @@ class Stream(AsyncIterator[bytes]):
             raise StopAsyncIteration
         self._passed += len(chunk)
         if self._passed > self._cap_bytes:
-            self._response.close()
+            self._end(whole=False)
             raise _too_long(self._cap_bytes)
         return chunk
 
+    async def aclose(self) -> None:
+        """Give up the rest and free the connection."""
+        self._end(whole=False)
+
     async def _next(self) -> bytes:
+        if self._wire is None:
+            return b""
         began = _perf()
         try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            self._response.close()
+            chunk = await self._wire.read()
+        except _FAILURES as error:
+            self._end(whole=False)
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
         except BaseException:
-            self._response.close()
+            self._end(whole=False)
             raise
+        if not chunk:
+            self._end(whole=True)
+        return chunk
 
-    async def aclose(self) -> None:
-        self._response.close()
+    def _end(self, *, whole: bool) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            if not whole:
+                wire.close()
+            self._exchange._connections.give_back(self._origin, wire)
 
     def __del__(self) -> None:
         # A reader that was itself given up cannot call aclose; the connection must not stay taken for that.
-        self._response.close()
+        self._end(whole=False)
 
 
 async def give_up(answer: UpstreamAnswer) -> None:
@@ -148,24 +156,49 @@ async def give_up(answer: UpstreamAnswer) -> None:
         await answer.chunks.aclose()
 
 
+def _origin(url: URL) -> Origin:
+    if url.raw_host is None or url.port is None:
+        raise ValueError("the URL names no host")
+    return Origin(url.scheme == "https", url.raw_host, url.port)
+
+
+def _message(request: Request) -> bytes:
+    """The request as it goes out. Raises ValueError when a value would break out of its line."""
+    url, body = request.url, request.body
+    host = url.raw_host if url.is_default_port() else f"{url.raw_host}:{url.port}"
+    lines = [f"{request.method} {url.raw_path_qs} HTTP/1.1", f"Host: {host}", _ALWAYS]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    if body is not None or request.method not in _SENDS_NO_LENGTH:
+        lines.append(f"Content-Length: {len(body or b'')}")
+    head = "\r\n".join(lines)
+    expected = len(lines) - 1 + _ALWAYS.count("\r\n")
+    if head.count("\r\n") != expected or head.count("\n") != expected or head.count("\r") != expected or "\0" in head:
+        raise ValueError("a line break or NUL in a header")
+    return head.encode("latin1") + b"\r\n\r\n" + (body or b"")
+
+
+_ALWAYS = f"Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: {pins.USER_AGENT}"
+_FAILURES = (OSError, NotConnected, BrokenAnswer, HostRefused, ValueError)
+
+
 def _too_long(cap_bytes: int) -> OutcomeUnknown:
     return OutcomeUnknown(f"The upstream's answer is longer than the {cap_bytes} bytes allowed.", timed_out=False)
 
 
 def as_upstream_error(error: Exception, *, elapsed_us: int) -> UpstreamError:
-    """What a failure of the HTTP client means to the caller. Its text is left out: it may name the upstream."""
+    """What a failure of the connection means to the caller. Its text is left out: it may name the upstream."""
     if isinstance(error, HostRefused):
         return NotConfigured("The upstream's address may not be used; an administrator has to look at it.")
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Unreachable("No connection to the upstream was made in time.")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+    if isinstance(error, ssl.SSLCertVerificationError):
         return Unreachable("The upstream's certificate could not be verified.")
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, NotConnectedInTime):
+        return Unreachable("No connection to the upstream was made in time.")
+    if isinstance(error, NotConnected):
         return Unreachable("The upstream could not be reached.")
-    if isinstance(error, ValueError):
-        return NotConfigured("The request to the upstream could not be built; an administrator has to look at it.")
     if isinstance(error, TimeoutError):
         return OutcomeUnknown(
             "The upstream did not answer in time; the call may have run.", timed_out=True, latency_us=elapsed_us
         )
+    if isinstance(error, ValueError):
+        return NotConfigured("The request to the upstream could not be built; an administrator has to look at it.")
     return OutcomeUnknown("The upstream's answer broke off; the call may have run.", timed_out=False)

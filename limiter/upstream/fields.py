@@ -5,7 +5,7 @@ Hop-by-hop fields, Host, Cookie, Authorization, X-Forwarded-* and lengths are ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 TO_UPSTREAM = ("accept-language", "traceparent", "tracestate", "idempotency-key")
 FROM_UPSTREAM = frozenset(
@@ -43,14 +43,19 @@ def to_upstream(given: Mapping[str, str], *, authorization: str, request_id: str
     return fields
 
 
-def from_upstream(received: Mapping[str, str]) -> list[tuple[str, str]]:
+def from_upstream(received: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The fields of an answer that the caller gets, in the order they came."""
-    passed = [(name, value) for name, value in received.items() if name.lower() in FROM_UPSTREAM and _is_clean(value)]
-    for name in TRACE:
-        trace = received.get(name)
-        if trace is not None and _is_clean(trace):
-            passed.append(("X-Upstream-Trace-Id", trace))
-            break
+    passed: list[tuple[str, str]] = []
+    traces: dict[str, str] = {}
+    for name, value in received:
+        lower = name.lower()
+        if lower in FROM_UPSTREAM:
+            if _is_clean(value):
+                passed.append((name, value))
+        elif lower in TRACE and _is_clean(value):
+            traces.setdefault(lower, value)
+    if traces:
+        passed.append(("X-Upstream-Trace-Id", next(traces[name] for name in TRACE if name in traces)))
     return passed
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import aiohttp
 from yarl import URL
 
 from limiter.upstream.breaker import Breaker
 from limiter.upstream.errors import NotConfigured
+from limiter.upstream.exchange import Patience
 from limiter.upstream.outbound import Plan, compile_plan
 from limiter.upstream.vault import fingerprint
 from tenants import hosts, presets
@@ -40,7 +40,7 @@ class Prepared:
     plan: Plan
     spec: ActionSpec
     budget_s: float
-    timeout: aiohttp.ClientTimeout
+    patience: Patience
     url: URL | None = None
 
 
@@ -65,15 +65,14 @@ class Lane:
             plan=compile_plan(self.connection, action),
             spec=action,
             budget_s=budget_s,
-            timeout=self.timeout(budget_s),
+            patience=self.patience(budget_s),
         )
         self.actions[action] = prepared
         return prepared
 
-    def timeout(self, seconds: float) -> aiohttp.ClientTimeout:
-        """``connect`` covers waiting for a free connection too, so that a full pool is "not sent", not "unknown"."""
-        connect = self.connection.connect_timeout_s
-        return aiohttp.ClientTimeout(total=seconds, connect=connect, sock_connect=connect)
+    def patience(self, seconds: float) -> Patience:
+        """The connect timeout covers waiting for a free connection too: a full pool is "not sent", not "unknown"."""
+        return Patience(total=seconds, connect=self.connection.connect_timeout_s)
 
     def use_base(self, base: str) -> None:
         """Invoke under ``base`` from now on; raises NotConfigured when the connection may not reach it."""

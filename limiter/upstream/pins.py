@@ -1,18 +1,16 @@
 """The second look at an upstream's address: when a socket is opened, at what its name resolved to.
 
 The address that was looked at is the one that is connected to, so a name that resolves differently a moment later
-(DNS rebinding) gains nothing. Both HTTP clients use it: aiohttp through a resolver, requests through an adapter.
+(DNS rebinding) gains nothing. Calls use it when they connect, requests through an adapter.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import requests
-from aiohttp.abc import AbstractResolver, ResolveResult
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -44,33 +42,6 @@ class Pins:
         if f"{host}:{port}" not in self.sandbox_hosts and not all(map(is_public, addresses)):
             raise HostRefused("The host resolves to an address that is not on the public internet.")
         return addresses
-
-
-class PinnedResolver(AbstractResolver):
-    """What aiohttp asks for addresses; it connects to those returned and keeps the URL's name for TLS."""
-
-    def __init__(self, pins: Pins) -> None:
-        self._pins = pins
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        addresses = await loop.run_in_executor(None, self._pins.resolve, host, port)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 class PinnedAdapter(HTTPAdapter):

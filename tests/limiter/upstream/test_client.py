@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
-import aiohttp
 import pytest
 
 from limiter.upstream import exchange
 from limiter.upstream.client import Client
+from limiter.upstream.connections import NotConnected, NotConnectedInTime
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
 from limiter.upstream.sandbox import Running
+from limiter.upstream.wire import BrokenAnswer
 from tenants.directory import ActionSpec
 from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to
 
@@ -299,14 +301,19 @@ async def test_what_happened_is_counted_per_connection(sandbox: Running, client:
     assert (status.name, status.calls, status.failures, status.breaker.value) == ("cxone_webaction", 3, 1, "closed")
 
 
-ERRORS = [
-    error
-    for error in vars(aiohttp.client_exceptions).values()
-    if isinstance(error, type) and issubclass(error, aiohttp.ClientError)
-]
-
-
-@pytest.mark.parametrize("error", [*ERRORS, TimeoutError, OSError, ConnectionResetError, ValueError])
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotConnected,
+        NotConnectedInTime,
+        BrokenAnswer,
+        ssl.SSLCertVerificationError,
+        TimeoutError,
+        OSError,
+        ConnectionResetError,
+        ValueError,
+    ],
+)
 def test_every_failure_of_the_http_client_becomes_one_of_ours(error: type[Exception]) -> None:
     made = error.__new__(error)
 

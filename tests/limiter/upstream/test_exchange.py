@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from yarl import URL
 
 from limiter.upstream.call import UpstreamAnswer
-from limiter.upstream.errors import OutcomeUnknown, Unreachable
-from limiter.upstream.exchange import Exchange, Request
+from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable
+from limiter.upstream.exchange import Exchange, Patience, Request
 from limiter.upstream.pins import Pins
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-TIMEOUT = aiohttp.ClientTimeout(total=5)
+PATIENCE = Patience(total=5, connect=5)
+
+
+class Anywhere(Pins):
+    """Takes any address, so that a test may use a port that is only known when it runs."""
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        return [host]
 
 
 @asynccontextmanager
@@ -40,13 +54,13 @@ def says(raw: bytes) -> Script:
 
 @pytest.fixture
 async def exchange() -> AsyncIterator[Exchange]:
-    made = Exchange(pinned=Pins(), pool_size=10)
+    made = Exchange(pinned=Anywhere(), pool_size=10)
     yield made
     await made.close()
 
 
 def request(url: URL, *, body: bytes | None = b"{}", cap: int = 1_000_000) -> Request:
-    return Request("POST", url, {}, body, TIMEOUT, cap)
+    return Request("POST", url, {}, body, PATIENCE, cap)
 
 
 async def read(answer: UpstreamAnswer) -> bytes:
@@ -137,7 +151,7 @@ async def test_an_empty_body_is_sent_as_one(exchange: Exchange) -> None:
 
 
 async def test_a_full_pool_means_that_nothing_was_sent() -> None:
-    exchange = Exchange(pinned=Pins(), pool_size=1)
+    exchange = Exchange(pinned=Anywhere(), pool_size=1)
     held, entered = asyncio.Event(), asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -150,9 +164,67 @@ async def test_a_full_pool_means_that_nothing_was_sent() -> None:
     async with server(script) as url:
         first = asyncio.ensure_future(exchange.send(request(url)))
         await entered.wait()
-        impatient = Request("POST", url, {}, b"{}", aiohttp.ClientTimeout(total=5, connect=0.01), 1000)
+        impatient = Request("POST", url, {}, b"{}", Patience(total=5, connect=0.01), 1000)
         with pytest.raises(Unreachable):
             await exchange.send(impatient)
         held.set()
         assert (await first).status == 204
     await exchange.close()
+
+
+async def test_a_connection_serves_one_call_after_the_other_and_its_end_is_noticed(exchange: Exchange) -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        for goodbye in (b"", b"", b"Connection: close\r\n"):
+            await reader.readuntil(b"\r\n\r\n{}")
+            writer.write(b"HTTP/1.1 200 OK\r\n" + goodbye + b"Content-Length: 2\r\n\r\nok")
+        writer.close()
+
+    async with server(script) as url:
+        for _ in range(4):
+            assert await read(await exchange.send(request(url))) == b"ok"
+    assert connections == 2
+
+
+async def test_what_follows_a_whole_answer_is_not_taken_for_the_next_one(exchange: Exchange) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n{}")
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+        writer.write(answer + b"ok" + answer + b"no")
+        await reader.read()
+        writer.close()
+
+    async with server(script) as url:
+        for _ in range(2):
+            assert await read(await exchange.send(request(url))) == b"ok"
+
+
+async def test_a_line_break_in_a_header_is_not_sent(exchange: Exchange) -> None:
+    async with server(says(b"HTTP/1.1 204 No Content\r\n\r\n")) as url:
+        for value in ("a\r\nX-Evil: 1", "a\nb", "a\rb", "a\0b"):
+            with pytest.raises(NotConfigured):
+                await exchange.send(Request("POST", url, {"X-A": value}, b"{}", PATIENCE, 1000))
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(exchange: Exchange, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+    certificate = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "both.pem").write_bytes(private + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    listening = await asyncio.start_server(script, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        url = URL(f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/x")
+        with pytest.raises(Unreachable, match="certificate"):
+            await exchange.send(request(url))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from multidict import CIMultiDict
 
 from limiter.upstream.fields import FROM_UPSTREAM, TO_UPSTREAM, from_upstream, to_upstream
 
@@ -45,13 +44,13 @@ def test_no_list_names_a_field_of_the_hop_or_of_an_identity() -> None:
 @pytest.mark.parametrize("name", sorted(HOP_BY_HOP | {"x-tenant-id", "x-api-key", "accept", "user-agent", "range"}))
 def test_a_field_that_is_not_named_does_not_pass(name: str) -> None:
     assert sent(**{name: "v"}) == {}
-    assert from_upstream({name: "v"}) == []
+    assert from_upstream([(name, "v")]) == []
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\0b", "a\tb", "ä", "a\x7fb", "x" * 1025])
 def test_a_value_that_could_break_out_does_not_pass(value: str) -> None:
     assert sent(traceparent=value) == {}
-    assert from_upstream({"Content-Language": value, "X-Trace-Id": value}) == []
+    assert from_upstream([("Content-Language", value), ("X-Trace-Id", value)]) == []
 
 
 def test_a_field_that_connection_names_is_for_this_hop_only() -> None:
@@ -59,5 +58,5 @@ def test_a_field_that_connection_names_is_for_this_hop_only() -> None:
 
 
 def test_the_first_trace_id_present_is_passed_on() -> None:
-    received = CIMultiDict({"X-Request-Id": "r", "CorrelationId": "c"})
+    received = [("X-Request-Id", "r"), ("CorrelationId", "c")]
     assert from_upstream(received) == [("X-Upstream-Trace-Id", "c")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 
@@ -11,9 +12,10 @@ import requests
 
 from limiter.upstream import pins
 from limiter.upstream.client import Client
+from limiter.upstream.connections import Connections, Origin
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.errors import NotConfigured, Unreachable
-from limiter.upstream.pins import PinnedResolver, Pins
+from limiter.upstream.pins import Pins
 from limiter.upstream.sandbox import Running
 from limiter.upstream.vault import Vault, fingerprint
 from tenants.hosts import HostRefused
@@ -74,13 +76,28 @@ def test_only_the_named_sandbox_may_be_inside() -> None:
         pins_.resolve("sandbox", 8802)
 
 
-async def test_aiohttp_connects_to_the_address_that_was_looked_at() -> None:
-    found = await PinnedResolver(pinned("93.184.215.14")).resolve("api.niceincontact.com", 443)
-    assert [(entry["hostname"], entry["host"], entry["port"]) for entry in found] == [
-        ("api.niceincontact.com", "93.184.215.14", 443)
-    ]
+async def test_a_call_connects_to_the_address_that_was_looked_at() -> None:
+    """The name means nothing to the system; the address it was pinned to answers."""
+    answered = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answered.set()
+        writer.close()
+
+    async with await asyncio.start_server(script, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        there = pinned("127.0.0.1", sandbox_hosts=(f"nowhere.invalid:{port}",))
+        connections = Connections(pinned=there, size=1)
+        await connections.take(Origin(tls=False, host="nowhere.invalid", port=port), seconds=5)
+        async with asyncio.timeout(5):
+            await answered.wait()
+        await connections.close()
+
+
+async def test_a_call_connects_to_no_address_inside() -> None:
+    connections = Connections(pinned=pinned("10.0.0.1"), size=1)
     with pytest.raises(HostRefused):
-        await PinnedResolver(pinned("10.0.0.1")).resolve("api.niceincontact.com", 443)
+        await connections.take(Origin(tls=True, host="api.niceincontact.com", port=443), seconds=5)
 
 
 def test_requests_refuses_an_address_inside() -> None:
