@@ -18,10 +18,10 @@ from django.test import Client, RequestFactory
 from quota_platform.openapi import views
 
 GATEWAY = {
-    ("post", "/invoke/{action_id}"): "200 400 401 403 404 405 408 409 413 429 500 502 503 504 default",
+    ("post", "/invoke/{action_id}"): "200 400 401 403 404 405 408 409 413 422 429 500 502 503 504 default",
     ("post", "/check/{action_id}"): "200 400 401 403 404 405 429 500 503",
     ("get", "/metrics/{tenant_id}/{action_id}"): "200 401 403 404 405 500 503",
-    ("get", "/metrics"): "200 401 405 500",
+    ("get", "/metrics"): "200 401 405 500 503",
     ("get", "/healthz"): "200",
     ("get", "/readyz"): "200 503",
 }

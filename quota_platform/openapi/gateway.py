@@ -63,9 +63,10 @@ def _invoke() -> Schema:
         "content": {"*/*": {"schema": anything}},
     }
     answers["400"] = r.problem(
-        "The body is not JSON, or a platform key does not name its tenant.",
+        "The body is not JSON, a header is unusable, or a platform key does not name its tenant.",
         Problem(400, "body-not-json", "The body is not JSON: Expecting value: line 1 column 1 (char 0)"),
         Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
+        Problem(400, "idempotency-key-invalid", "An Idempotency-Key is 1 to 255 printable ASCII characters."),
         instance=_INVOKE,
     )
     answers |= {
@@ -75,14 +76,20 @@ def _invoke() -> Schema:
             instance=_INVOKE,
         ),
         "409": r.problem(
-            "A call with the same Idempotency-Key is under way.",
-            Problem(409, "idempotency-pending", "The first call with this key has not been answered yet."),
+            "The first call with this Idempotency-Key is under way, or its answer cannot be repeated.",
+            Problem(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet."),
+            Problem(409, "idempotency-too-long", "The first call was answered, but its answer is too long."),
             instance=_INVOKE,
-            extra=("Retry-After",),
         ),
         "413": r.problem(
             "The body is over MAX_BODY_BYTES.",
             Problem(413, "body-too-large", "A body may hold at most 262144 bytes."),
+            instance=_INVOKE,
+        ),
+        "422": r.problem(
+            "The Idempotency-Key belongs to another call, or a value does not fit the action; nothing was sent.",
+            Problem(422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another body."),
+            Problem(422, "payload-refused", "The payload lacks orderId."),
             instance=_INVOKE,
         ),
         "429": r.refused(
@@ -173,7 +180,7 @@ def _usage() -> Schema:
 def _prometheus() -> Schema:
     text = "# HELP quota_calls_total Calls decided.\n# TYPE quota_calls_total counter\n"
     found = r.identified("/metrics")
-    answers = {status: found[status] for status in ("401", "405", "500")}
+    answers = {status: found[status] for status in ("401", "405", "500", "503")}
     answers["200"] = {
         "description": "The same numbers from every worker.",
         "content": {"text/plain": {"schema": {"type": "string"}, "example": text}},
@@ -204,13 +211,13 @@ def gateway_routes(result: Schema, **_: Any) -> Schema:
         "/check/{action_id}": {"post": _check()},
         "/metrics/{tenant_id}/{action_id}": {"get": _usage()},
         "/metrics": {"get": _prometheus()},
-        "/healthz": {"get": _probe("healthz", "Is this worker alive?", example={"status": "ok"})},
+        "/healthz": {"get": _probe("healthz", "Is this worker alive?", example={"status": "alive"})},
         "/readyz": {
             "get": _probe(
                 "readyz",
                 "Can this worker serve calls: policies loaded, store and database answering?",
-                example={"ready": True},
-                failing={"ready": False},
+                example={"status": "ready", "checks": {"store": {"ok": True}, "database": {"ok": True}}},
+                failing={"status": "not ready", "checks": {"store": {"ok": False}, "database": {"ok": True}}},
             )
         },
     }

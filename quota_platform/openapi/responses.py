@@ -73,7 +73,7 @@ DECISION = {
     "degraded": False,
     "limits": [LIMIT_STATE],
 }
-USAGE = {
+USAGE: dict[str, Any] = {
     "tenant_id": "acme",
     "action_id": "lookupOrder",
     "current_usage": 58,
@@ -83,6 +83,7 @@ USAGE = {
     "window_seconds": 60,
     "degraded": False,
     "limits": [LIMIT_STATE],
+    "adaptive": {"threshold_ms": 800, "sensitivity": 0.5, "p95_ms": 412.0, "samples": 100, "pushed_back": 0.0},
 }
 
 

@@ -60,6 +60,13 @@ _LIMIT_STATE: dict[str, Schema] = {
     "reset_ms": _of("number", "Until then no more than `remaining` is to be had."),
     "shadow": _of("boolean", "Recorded, never refused."),
 }
+_ADAPTIVE: dict[str, Schema] = {
+    "threshold_ms": _of("number", "Above this p95 the limits shrink."),
+    "sensitivity": _of("number"),
+    "p95_ms": _of("number", "What the multiplier was last computed from.", nullable=True),
+    "samples": _of("integer", "How many latencies that was."),
+    "pushed_back": _of("number", "The share of calls that the upstream turned away for load."),
+}
 _LIMITS = _of("array", "Every limit that applies.", items=refer("LimitState"))
 
 SCHEMAS: dict[str, Schema] = {
@@ -121,6 +128,10 @@ SCHEMAS: dict[str, Schema] = {
             "window_seconds": _of("integer", nullable=True),
             "degraded": _of("boolean"),
             "limits": _LIMITS,
+            "adaptive": {
+                **_object("What the multiplier follows; null when no policy adapts.", _ADAPTIVE),
+                "nullable": True,
+            },
         },
     ),
 }
