@@ -96,6 +96,8 @@ CACHES = {
         "KEY_PREFIX": "cache",
         "OPTIONS": {
             "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            # What comes from the cache is data: pickle would let whoever can write there run code here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "SOCKET_CONNECT_TIMEOUT": 1,
             "SOCKET_TIMEOUT": 1,
             "CONNECTION_POOL_KWARGS": {"max_connections": 32},

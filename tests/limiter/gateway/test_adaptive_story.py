@@ -152,7 +152,11 @@ async def _wait_is_exact(world: World, *, wait_ms: float, used: int, effective: 
 async def test_an_upstream_that_turns_calls_away_cuts_by_their_share(world: World) -> None:
     world.sandbox.state.faults.add({"fault": "429", "count": 1000, "where": "invoke", "retry_after_seconds": 0})
     world.sandbox.state.put_latency({"ms": 0})
-    assert {(await world.call()).status for _ in range(5)} == {429}
+    calls = 0
+    while await world.multiplier(worker=1) == 1.0:
+        assert (await world.call()).status == 429
+        calls += 1
+        assert calls <= 10, "five samples are enough; a few more allow for one that came too soon to be computed with"
     assert await world.multiplier(worker=1) == 0.2
 
 

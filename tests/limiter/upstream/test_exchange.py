@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -172,7 +173,7 @@ async def test_a_full_pool_means_that_nothing_was_sent() -> None:
     await exchange.close()
 
 
-async def test_a_connection_serves_one_call_after_the_other_and_its_end_is_noticed(exchange: Exchange) -> None:
+async def test_a_connection_serves_one_call_after_the_other_until_the_upstream_says_goodbye(exchange: Exchange) -> None:
     connections = 0
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -184,7 +185,7 @@ async def test_a_connection_serves_one_call_after_the_other_and_its_end_is_notic
         writer.close()
 
     async with server(script) as url:
-        for _ in range(4):
+        for _ in range(6):
             assert await read(await exchange.send(request(url))) == b"ok"
     assert connections == 2
 
@@ -194,7 +195,8 @@ async def test_what_follows_a_whole_answer_is_not_taken_for_the_next_one(exchang
         await reader.readuntil(b"\r\n\r\n{}")
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
         writer.write(answer + b"ok" + answer + b"no")
-        await reader.read()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
         writer.close()
 
     async with server(script) as url:
@@ -220,10 +222,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(exchange: Exchan
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "both.pem")
 
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    listening = await asyncio.start_server(script, "127.0.0.1", 0, ssl=context)
+    listening = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
     async with listening:
         url = URL(f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/x")
         with pytest.raises(Unreachable, match="certificate"):
