@@ -25,6 +25,12 @@ def editor(name: str = "ana") -> APIClient:
     return signed_in(user)
 
 
+def token(name: str = "ana") -> str:
+    """The token of somebody who may do everything with tenants and policies."""
+    editor(name)
+    return str(Token.objects.get(user__username=name).key)
+
+
 def signed_in(user: User) -> APIClient:
     client = APIClient(raise_request_exception=False)
     token, _ = Token.objects.get_or_create(user=user)
