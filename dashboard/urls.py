@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dashboard import views
+from dashboard import polling, views
 
 app_name = "dashboard"
 urlpatterns = [
@@ -12,6 +12,8 @@ urlpatterns = [
     path("tenants/", views.tenants, name="tenants"),
     path("tenants/<str:tenant_id>/", views.tenant, name="tenant"),
     path("refusals/", views.refusals, name="refusals"),
+    path("api/overview.json", polling.overview, name="overview-json"),
+    path("api/tenants/<str:tenant_id>.json", polling.tenant, name="tenant-json"),
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
     path("sign-out/", views.SignOut.as_view(), name="sign-out"),
 ]

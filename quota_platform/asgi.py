@@ -14,15 +14,14 @@ from django.core.asgi import get_asgi_application
 
 django_application: Any = get_asgi_application()
 
-from channels.routing import URLRouter  # noqa: E402  Django's apps have to be loaded first
-
+from dashboard.live import Live  # noqa: E402  Django's apps have to be loaded first
+from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.request import Receive  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
 from quota_platform.handler import LeanHandler, Scope, Send  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
 
 lean = LeanHandler("quota_platform.lean_urls")
-websocket = URLRouter([])
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,6 +41,7 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     runtime = Runtime.from_settings()
     await runtime.open()
     scope["state"]["runtime"] = runtime
+    scope["state"]["live"] = Live(runtime)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await runtime.close()

@@ -78,6 +78,7 @@ const AXES = {
 export class Chart {
   constructor(place, kind, { notes, onCursor }) {
     Object.assign(this, { place, kind, notes, onCursor });
+    this.seconds = 300;
     this.data = [[], ...SERIES[kind].map(() => [])];
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(place);
     for (const media of ["(prefers-color-scheme: dark)"]) matchMedia(media).addEventListener("change", () => this.build());
@@ -101,7 +102,8 @@ export class Chart {
       paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
       spanGaps: false,
     }));
-    const scales = Object.fromEntries(AXES[this.kind].map(({ scale }) => [scale, { range: (_, low, high) => [0, scale === "m" ? Math.max(1.1, high ?? 1) : Math.max(1, (high ?? 1) * 1.1)] }]));
+    const scales = { x: { range: (_, low, high) => this.reach(low, high) } };
+    Object.assign(scales, Object.fromEntries(AXES[this.kind].map(({ scale }) => [scale, { range: (_, low, high) => [0, scale === "m" ? Math.max(1.1, high ?? 1) : Math.max(1, (high ?? 1) * 1.1)] }])));
     this.plot = new uPlot(
       {
         ...this.size(),
@@ -118,13 +120,18 @@ export class Chart {
     );
   }
 
-  span() {
-    const times = this.data[0];
-    return times.length ? times[times.length - 1] - times[0] : 0;
+  // The whole range is drawn from the start; what is not known yet stays empty.
+  reach(low, high) {
+    return [Math.min(low ?? 0, (high ?? 0) - this.seconds), high ?? this.seconds];
   }
 
-  setData(times, columns) {
+  span() {
+    return this.plot ? this.plot.scales.x.max - this.plot.scales.x.min : 0;
+  }
+
+  setData(times, columns, seconds) {
+    this.seconds = seconds;
     this.data = [times, ...SERIES[this.kind].map((line) => columns[line.name] ?? times.map(() => null))];
-    this.plot.setData(this.data);
+    this.plot.setData(this.data, true);
   }
 }

@@ -1,7 +1,6 @@
 // Numbers, spans of time and clock times as people read them.
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const ONE = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const UP_TO_ONE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 export const NOTHING = "—";
 
@@ -22,7 +21,7 @@ export function short(value) {
 }
 
 export function percent(part, all) {
-  return all ? `${ONE.format((100 * part) / all)} %` : "0 %";
+  return all ? `${UP_TO_ONE.format((100 * part) / all)} %` : "0 %";
 }
 
 export function factor(value) {

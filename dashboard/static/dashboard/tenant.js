@@ -9,10 +9,13 @@ import { showConnection, showInForce, showTops } from "./tenant_side.js";
 import { Shell } from "./shell.js";
 import { sign } from "./signs.js";
 
+const SECONDS = { "5m": 300, "1h": 3_600, "24h": 86_400, "7d": 604_800 };
+const EVERY_MS = 30_000;
 const RANGES = { "5m": "5 minutes", "1h": "hour", "24h": "24 hours", "7d": "7 days" };
 const { tenant, tenantName, poll } = document.body.dataset;
 const feed = new Log(at("feed"), refusalLine);
 const changes = new Log(at("changes"), changeLine);
+const charted = { frame: null, timer: null };
 const shown = { range: "5m", limit: "", times: [], columns: {}, notes: [] };
 const pick = at("limit-pick");
 const legends = [legend(at("usage-legend"), "usage"), legend(at("latency-legend"), "latency")];
@@ -30,7 +33,7 @@ const actions = new Actions({ tenant, tenantName, rows: () => table.inOrder() })
 
 function showChart(chart) {
   Object.assign(shown, { times: chart.times, columns: chart.columns, notes: chart.notes });
-  for (const each of charts) each.setData(chart.times, chart.columns);
+  for (const each of charts) each.setData(chart.times, chart.columns, SECONDS[shown.range]);
   describe(null);
   notesList(at("notes"), chart.notes);
   say(at("chart-summary"), summary(chart.columns, RANGES[shown.range]));
@@ -44,14 +47,49 @@ function showTable() {
   place.scrollTop = scrolled;
 }
 
-function showPick(limits) {
-  const names = limits.map((limit) => limit.id).join();
-  if (pick.dataset.names === names) return;
-  pick.dataset.names = names;
+function showPick(rows) {
+  const ids = rows.map((row) => row.id).join();
+  if (pick.dataset.ids === ids) return;
+  pick.dataset.ids = ids;
   const before = pick.value;
-  pick.replaceChildren(...limits.map((limit) => make("option", { value: limit.id }, limit.label)));
-  if (limits.some((limit) => limit.id === before)) pick.value = before;
+  pick.replaceChildren(...rows.map((row) => make("option", { value: row.id }, `${row.limit}, ${row.action || "all actions"}`)));
+  if (rows.some((row) => row.id === before)) pick.value = before;
 }
+
+// The last minutes come with every frame, one line for each limit.
+function showNow() {
+  const frame = charted.frame;
+  const rows = table.inOrder().filter((row) => frame?.charts?.[row.id]);
+  showPick(rows);
+  if (!rows.length) return;
+  const chart = frame.charts[pick.value];
+  const from = (chart.times[0] ?? 0) * 1_000;
+  showChart({ ...chart, notes: (frame.notes ?? []).filter((note) => note.at_ms >= from) });
+}
+
+// Longer ranges are what is stored: calls, not one limit's window.
+async function showStored() {
+  clearTimeout(charted.timer);
+  const range = shown.range;
+  if (range === "5m") return;
+  const answer = await fetch(`${poll}?range=${range}`, { credentials: "same-origin" }).catch(() => null);
+  if (answer?.ok && shown.range === range) {
+    const { chart } = await answer.json();
+    showChart({ ...chart, columns: { ...chart.columns, used: chart.columns.allowed } });
+  }
+  charted.timer = setTimeout(showStored, EVERY_MS);
+}
+
+for (const button of at("ranges").children) {
+  button.addEventListener("click", () => {
+    shown.range = button.dataset.range;
+    for (const other of at("ranges").children) other.setAttribute("aria-pressed", String(other === button));
+    pick.disabled = shown.range !== "5m";
+    if (shown.range === "5m") showNow();
+    showStored();
+  });
+}
+pick.addEventListener("change", showNow);
 
 function showSentence(frame) {
   const place = at("sentence");
@@ -70,7 +108,8 @@ const shell = new Shell({
     at("table").hidden = table.rows.size === 0;
     feed.add(frame.feed ?? []);
     changes.add(frame.changes ?? []);
-    if (frame.chart) showChart(frame.chart);
+    charted.frame = frame;
+    if (shown.range === "5m") showNow();
     if (frame.limits) showInForce(at("in-force"), frame.limits);
     if (frame.connection) showConnection(at("connection"), frame.connection);
     if (frame.tops) showTops(at("tops"), frame.tops);

@@ -1,0 +1,54 @@
+"""A tenant's stored usage as the columns of a chart: a gap where nothing is stored, never a zero."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Sum
+from django.utils import timezone
+
+from limiter.models import MultiplierChange, UsageHour, UsageMinute
+from limiter.models.usage import Usage
+
+RANGES: dict[str, tuple[type[Usage], timedelta, timedelta]] = {
+    "1h": (UsageMinute, timedelta(minutes=1), timedelta(hours=1)),
+    "24h": (UsageHour, timedelta(hours=1), timedelta(hours=24)),
+    "7d": (UsageHour, timedelta(hours=1), timedelta(days=7)),
+}
+
+
+def chart(tenant_id: str, wanted: str) -> dict[str, Any]:
+    """Calls allowed and refused per minute or hour over the range, and what changed the multiplier in it."""
+    model, step, span = RANGES[wanted]
+    now = timezone.now()
+    first = _floor(now - span, step)
+    manager: Any = model._default_manager
+    rows = manager.filter(tenant_id=tenant_id, start__gte=first).order_by().values("start")
+    found = {row["start"]: row for row in rows.annotate(allowed=Sum("allowed"), refused=Sum("refused"))}
+    times = [first + step * number for number in range(span // step + 1)]
+    return {
+        "range": wanted,
+        "times": [int(at.timestamp()) for at in times],
+        "columns": {
+            name: [found[at][name] if at in found else None for at in times] for name in ("allowed", "refused")
+        },
+        "notes": _notes(tenant_id, first),
+    }
+
+
+def _notes(tenant_id: str, first: datetime) -> list[dict[str, Any]]:
+    rows = MultiplierChange.objects.filter(tenant_id=tenant_id, at__gte=first)[:40]
+    return [
+        {
+            "at_ms": int(row.at.timestamp() * 1000),
+            "kind": "multiplier",
+            "text": f"Multiplier {row.before:.2f} → {row.after:.2f}: p95 {row.p95_ms:,.0f} ms over {row.samples} calls",
+        }
+        for row in rows
+    ]
+
+
+def _floor(at: datetime, step: timedelta) -> datetime:
+    seconds = int(step.total_seconds())
+    return datetime.fromtimestamp(int(at.timestamp()) // seconds * seconds, tz=at.tzinfo)

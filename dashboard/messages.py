@@ -1,0 +1,233 @@
+"""The frames that the live pages are drawn from, as JSON-able data; docs/dashboard.md is their contract."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dashboard import stored
+from dashboard.readings import RowReading, TenantReading, full_in_s
+from dashboard.stored import Stored
+from limiter.core.types import MICROS, Algorithm, Limit
+
+VERSION = 1
+NEAR = 0.8
+_REFUSING_MS = 10_000
+_SPARK = 40
+_FEED = 60
+
+Frame = dict[str, Any]
+
+
+def overview_frame(readings: Sequence[TenantReading], known: Stored, *, platform: Frame, degraded: str) -> Frame:
+    """Everything the overview shows. Every frame is whole: whoever missed one has lost nothing."""
+    rows = [row for reading in readings for row in _rows(reading, known)]
+    return {
+        **_frame(readings, known, platform=platform, degraded=degraded, rows=rows),
+        "connections": _connections(readings, known),
+    }
+
+
+def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degraded: str) -> Frame:
+    """Everything a tenant's page shows, with the chart of the last minutes."""
+    rows = _rows(reading, known)
+    frame = _frame([reading], known, platform=platform, degraded=degraded, rows=rows)
+    connection = _connections([reading], known)
+    return {
+        **frame,
+        "limits": _in_force(reading),
+        "connection": {**connection[0], **_evidence(reading)} if connection else None,
+        "charts": {row["id"]: _series(reading, row) for row in rows},
+        "notes": known.changes,
+    }
+
+
+def _frame(
+    readings: Sequence[TenantReading], known: Stored, *, platform: Frame, degraded: str, rows: list[Frame]
+) -> Frame:
+    at_ms = int(max((reading.at for reading in readings), default=time.time()) * 1000)
+    return {
+        "v": VERSION,
+        "seq": at_ms,
+        "at_ms": at_ms,
+        "kind": "full",
+        "summary": _summary(readings, rows, platform=platform, degraded=degraded),
+        "rows": rows,
+        "feed": stored.feed(known.events, names=known.names)[:_FEED],
+        "changes": known.changes,
+    }
+
+
+def _summary(readings: Sequence[TenantReading], rows: list[Frame], *, platform: Frame, degraded: str) -> Frame:
+    rates = [reading.rate() for reading in readings]
+    allowed, refused = sum(rate[0] for rate in rates), sum(rate[1] for rate in rates)
+    slow = max((r for r in readings if r.evidence), key=lambda r: r.evidence.p95_us if r.evidence else 0, default=None)
+    lowest = min(readings, key=lambda reading: reading.multiplier, default=None)
+    state, sentence = _sentence(rows, degraded)
+    return {
+        "state": state,
+        "sentence": sentence,
+        "calls_per_min": round(allowed + refused),
+        "allowed_per_min": round(allowed),
+        "refused_per_min": round(refused),
+        "p95_ms": round(slow.evidence.p95_us / 1000) if slow and slow.evidence and slow.evidence.p95_us else None,
+        "p95_threshold_ms": slow.threshold_ms if slow else None,
+        "multiplier_low": {"tenant": lowest.tenant_id, "value": round(lowest.multiplier, 2)} if lowest else None,
+        "events_waiting": platform.get("events_waiting"),
+        "workers": platform.get("workers"),
+        "degraded": degraded,
+    }
+
+
+def _sentence(rows: list[Frame], degraded: str) -> tuple[str, str]:
+    if degraded:
+        return "unknown", "The limiter is degraded."
+    for state, verb in (("stop", "being refused"), ("near", "close to a limit")):
+        found = [row for row in rows if row["state"] == state]
+        names = sorted({row["tenant_name"] for row in found})
+        if found:
+            who = "1 tenant is" if len(names) == 1 else f"{len(names)} tenants are"
+            listed = [f"{row['tenant_name']} · {row['limit']}" for row in found[:3]]
+            return state, f"{who} {verb}. {', '.join(dict.fromkeys(listed))}{' and more' if len(found) > 3 else ''}"
+    return "ok", "All limits are kept."
+
+
+def _rows(reading: TenantReading, known: Stored) -> list[Frame]:
+    return [_row(reading, row, known) for row in reading.rows.values() if _worth_showing(reading, row, known)]
+
+
+def _worth_showing(reading: TenantReading, row: RowReading, known: Stored) -> bool:
+    """A limit that nothing was counted against lately would only be noise."""
+    return any(used for _, used, _ in reading.used[row.id]) or _refused(reading, row, known) > 0
+
+
+def _refused(reading: TenantReading, row: RowReading, known: Stored) -> int:
+    kinds = known.refused.items()
+    action = row.action_id
+    return sum(
+        calls
+        for (tenant, of, limit), calls in kinds
+        if tenant == reading.tenant_id and limit == row.state.limit.name and action in ("", of)
+    )
+
+
+def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
+    state, limit = row.state, row.state.limit
+    history = reading.used[row.id]
+    values = [used for _, used, _ in history][-_SPARK:]
+    return {
+        "id": f"{reading.tenant_id}|{row.id}",
+        "tenant": reading.tenant_id,
+        "tenant_name": known.names.get(reading.tenant_id, reading.tenant_id),
+        "action": row.action_id,
+        "limit": limit.name,
+        "algorithm": limit.algorithm.value,
+        "counted_per": limit.counted_per.value,
+        "window_seconds": limit.window_us // MICROS,
+        "used": state.used,
+        "quota": _base(limit),
+        "effective": state.effective,
+        "remaining": state.remaining,
+        "full_in_s": full_in_s(history, state),
+        "reset_s": None if limit.algorithm is Algorithm.CONCURRENCY else state.reset_us / MICROS,
+        "refused_15m": _refused(reading, row, known),
+        "spark": values,
+        "trend": _trend(values),
+        "peak_1h": None,
+        "state": _state(reading, row, known),
+        "threshold": round(NEAR * 100),
+    }
+
+
+def _base(limit: Limit) -> int:
+    return limit.burst if limit.algorithm is Algorithm.TOKEN_BUCKET and limit.burst else limit.quota
+
+
+def _trend(values: list[int]) -> str:
+    if len(values) < 10:
+        return ""
+    change = values[-1] - values[-10]
+    return "steady" if abs(change) <= max(1, values[-1] // 20) else "rising" if change > 0 else "falling"
+
+
+def _state(reading: TenantReading, row: RowReading, known: Stored) -> str:
+    limit, share = row.state.limit, row.state.used / max(1, row.state.effective)
+    if limit.shadow:
+        return "shadow" if share >= 1 else "ok"
+    newest = (
+        event.at.timestamp()
+        for event in known.events
+        if event.tenant_id == reading.tenant_id
+        and event.limit_name == limit.name
+        and row.action_id in ("", event.action_id)
+        and not event.shadow
+    )
+    if share >= 1 or (reading.at - max(newest, default=0.0)) * 1000 < _REFUSING_MS:
+        return "stop"
+    return "near" if share >= NEAR else "ok"
+
+
+def _connections(readings: Sequence[TenantReading], known: Stored) -> list[Frame]:
+    found: dict[str, Frame] = {}
+    for reading in readings:
+        name = known.connections.get(reading.tenant_id, "")
+        slow = bool(reading.evidence and reading.threshold_ms and reading.evidence.p95_us > reading.threshold_ms * 1000)
+        if name and (slow or name not in found):
+            reason = f"p95 is over its threshold of {reading.threshold_ms} ms" if slow else ""
+            found[name] = {"name": name, "state": "near" if slow else "ok", "reason": reason}
+    return list(found.values())
+
+
+def _evidence(reading: TenantReading) -> Frame:
+    seen = reading.evidence
+    p95 = round(seen.p95_us / 1000) if seen and seen.p95_us else None
+    return {"multiplier": reading.multiplier, "p95_ms": p95, "samples": seen.samples if seen else None}
+
+
+def _in_force(reading: TenantReading) -> list[Frame]:
+    lines: dict[tuple[Any, ...], Frame] = {}
+    for plan in reading.plans.values():
+        for limit in plan.limits:
+            lines.setdefault((limit, ""), _limit_line(limit, reading.multiplier))
+        for replaced in plan.replaced:
+            reason = f"{replaced.by_policy} has a limit of the same name"
+            line = {**_limit_line(replaced.limit, 1.0), "replaced": True, "reason": reason}
+            lines.setdefault((replaced.limit, replaced.by_policy), line)
+    return list(lines.values())
+
+
+def _limit_line(limit: Limit, multiplier: float) -> Frame:
+    return {
+        "name": limit.name,
+        "quota": limit.quota,
+        "effective": max(1, int(limit.quota * multiplier)) if limit.adaptive and multiplier < 1 else limit.quota,
+        "window_seconds": limit.window_us // MICROS,
+        "counted_per": limit.counted_per.value,
+        "policy": limit.policy_name,
+        "policy_version": limit.policy_version,
+        "shadow": limit.shadow,
+    }
+
+
+def _series(reading: TenantReading, row: Frame) -> Frame:
+    history = reading.used[row["id"].partition("|")[2]]
+    return {
+        "times": [round(at) for at, _, _ in history],
+        "columns": {
+            "used": [used for _, used, _ in history],
+            "effective": [effective for _, _, effective in history],
+            "limit": [row["quota"]] * len(history),
+            **_latency(reading, [at for at, _, _ in history]),
+        },
+    }
+
+
+def _latency(reading: TenantReading, times: Sequence[float]) -> Frame:
+    seen = dict(reading.latency)
+    pairs = [seen.get(at) for at in times]
+    return {
+        "p95_ms": [pair[0] if pair else None for pair in pairs],
+        "multiplier": [pair[1] if pair else None for pair in pairs],
+        "threshold_ms": [reading.threshold_ms] * len(pairs),
+    }

@@ -1,0 +1,119 @@
+"""What the database and the undrained streams say about refusals and changes of some tenants, for the live pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import close_old_connections
+from django.db.models import Sum
+from django.utils import timezone
+
+from limiter.models import MultiplierChange, Override, QuotaPolicy, ThrottleEvent
+from tenants.models import Tenant
+
+_LATELY = timedelta(minutes=15)
+_MOST = 200
+_CHANGES = 12
+
+Kind = tuple[str, str, str]
+"""tenant ID, action ID, limit name"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """``names``: tenant ID -> name. ``refused``: calls refused lately per kind. ``events``: newest first."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    connections: dict[str, str] = field(default_factory=dict)
+    refused: dict[Kind, int] = field(default_factory=dict)
+    events: list[ThrottleEvent] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read(tenant_ids: Collection[str]) -> Stored:
+    """Read it in a handful of queries, whatever the number of tenants. For a thread: it closes its connection."""
+    close_old_connections()
+    try:
+        return _read(tenant_ids)
+    finally:
+        close_old_connections()
+
+
+def _read(tenant_ids: Collection[str]) -> Stored:
+    tenants = Tenant.objects.filter(tenant_id__in=tenant_ids).select_related("connection")
+    lately = ThrottleEvent.objects.filter(tenant_id__in=tenant_ids, at__gte=timezone.now() - _LATELY)
+    kinds = lately.order_by().values_list("tenant_id", "action_id", "limit_name").annotate(calls=Sum("count"))
+    return Stored(
+        names={tenant.tenant_id: tenant.name for tenant in tenants},
+        connections={tenant.tenant_id: tenant.connection.name for tenant in tenants},
+        refused={(tenant, action, limit): calls for tenant, action, limit, calls in kinds},
+        events=list(lately[:_MOST]),
+        changes=_changes(tenant_ids),
+    )
+
+
+def _changes(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
+    found = [*_multipliers(tenant_ids), *_policies(), *_overrides(tenant_ids)]
+    return sorted(found, key=lambda change: -int(change["at_ms"]))[:_CHANGES]
+
+
+def _multipliers(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
+    rows = MultiplierChange.objects.filter(tenant_id__in=tenant_ids)[:_CHANGES]
+    return [
+        _change(
+            row.at,
+            "multiplier",
+            f"Multiplier of {row.tenant_id} {row.before:.2f} → {row.after:.2f}:"
+            f" p95 {row.p95_ms:,.0f} ms over {row.samples} calls",
+        )
+        for row in rows
+    ]
+
+
+def _policies() -> list[dict[str, Any]]:
+    rows = QuotaPolicy.history.select_related("history_user").order_by("-history_date")[:_CHANGES]
+    return [
+        _change(
+            row.history_date,
+            "policy",
+            f"Policy {row.name}, version {row.version}" + (f", by {row.history_user}" if row.history_user else ""),
+        )
+        for row in rows
+    ]
+
+
+def _overrides(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
+    rows = Override.objects.filter(tenant__tenant_id__in=tenant_ids, starts_at__lte=timezone.now())
+    found = rows.select_related("tenant", "action").order_by("-starts_at")[:_CHANGES]
+    return [_change(row.starts_at, "override", f"{row}: {row.reason}") for row in found]
+
+
+def _change(at: datetime, kind: str, text: str) -> dict[str, Any]:
+    return {"at_ms": int(at.timestamp() * 1000), "kind": kind, "text": text}
+
+
+def feed(events: Collection[ThrottleEvent], *, names: dict[str, str]) -> list[dict[str, Any]]:
+    """The refusals as lines, newest first: one for each kind and second."""
+    lines: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for event in sorted(events, key=lambda event: event.at, reverse=True):
+        second = int(event.at.timestamp())
+        kind = (second, event.tenant_id, event.action_id, event.limit_name, event.shadow)
+        line = lines.setdefault(
+            kind,
+            {
+                "at_ms": second * 1000,
+                "tenant": event.tenant_id,
+                "tenant_name": names.get(event.tenant_id, event.tenant_id),
+                "action": event.action_id,
+                "limit": event.limit_name,
+                "count": 0,
+                "cut": event.effective_limit if event.effective_limit < event.quota else None,
+                "decision_id": event.decision_id,
+                "shadow": event.shadow,
+            },
+        )
+        line["count"] += event.count
+    return list(lines.values())

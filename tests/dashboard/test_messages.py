@@ -1,0 +1,126 @@
+"""The frames: what state a limit is in, what the sentence says, when a limit will be full."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dashboard import stored
+from dashboard.messages import overview_frame, tenant_frame
+from dashboard.readings import RowReading, TenantReading, full_in_s
+from dashboard.stored import Stored
+from limiter.core.types import MICROS, Algorithm, Limit, LimitState
+from limiter.models import ThrottleEvent
+
+AT = 1_784_025_727.0
+MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60 * MICROS)
+NOBODY: dict[str, Any] = {"platform": {}, "degraded": ""}
+
+
+def state(used: int, *, effective: int = 100, limit: Limit = MINUTE) -> LimitState:
+    return LimitState(limit, used=used, effective=effective, wait_us=0, reset_us=30 * MICROS)
+
+
+def reading(at_the_limit: LimitState, *, tenant_id: str = "acme") -> TenantReading:
+    row = RowReading("lookupOrder", at_the_limit, 1.0)
+    used = {row.id: deque([(AT, at_the_limit.used, at_the_limit.effective)])}
+    return TenantReading(tenant_id, at=AT, rows={row.id: row}, used=used)
+
+
+def refusal(*, seconds_ago: float = 0, **values: Any) -> ThrottleEvent:
+    fields = {
+        "tenant_id": "acme",
+        "action_id": "lookupOrder",
+        "limit_name": "minute",
+        "quota": 100,
+        "effective_limit": 100,
+        "count": 1,
+        "decision_id": "d",
+    }
+    return ThrottleEvent(at=datetime.fromtimestamp(AT - seconds_ago, tz=UTC), **{**fields, **values})
+
+
+@pytest.mark.parametrize(
+    ("used", "told"), [(1, "ok"), (79, "ok"), (80, "near"), (99, "near"), (100, "stop"), (130, "stop")]
+)
+def test_a_limit_is_near_at_four_fifths_and_refuses_when_full(used: int, told: str) -> None:
+    (row,) = overview_frame([reading(state(used))], Stored(), **NOBODY)["rows"]
+    assert row["state"] == told
+
+
+def test_what_is_cut_is_measured_by_the_effective_limit() -> None:
+    (row,) = overview_frame([reading(state(62, effective=62))], Stored(), **NOBODY)["rows"]
+    assert (row["state"], row["quota"], row["effective"], row["remaining"]) == ("stop", 100, 62, 0)
+
+
+def test_a_full_shadow_limit_is_shadow_and_refuses_nobody() -> None:
+    shadow = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60 * MICROS, shadow=True)
+    frame = overview_frame([reading(state(120, limit=shadow))], Stored(), **NOBODY)
+    assert frame["rows"][0]["state"] == "shadow"
+    assert frame["summary"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(("seconds_ago", "told"), [(2, "stop"), (60, "ok")])
+def test_a_burst_that_has_refilled_is_refusing_for_a_while_after_its_last_refusal(seconds_ago: int, told: str) -> None:
+    known = Stored(events=[refusal(seconds_ago=seconds_ago)])
+    (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
+    assert row["state"] == told
+
+
+def test_another_tenants_refusal_changes_nothing() -> None:
+    known = Stored(events=[refusal(tenant_id="globex")])
+    (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
+    assert row["state"] == "ok"
+
+
+def test_the_sentence_counts_tenants_and_names_limits() -> None:
+    full = [reading(state(100)), reading(state(100), tenant_id="globex"), reading(state(85), tenant_id="stark")]
+    known = Stored(names={"acme": "Acme Retail"})
+    summary = overview_frame(full, known, **NOBODY)["summary"]
+    assert summary["sentence"] == "2 tenants are being refused. Acme Retail · minute, globex · minute"
+
+
+def test_a_limit_that_nothing_counts_against_is_left_out() -> None:
+    assert overview_frame([reading(state(0))], Stored(), **NOBODY)["rows"] == []
+
+
+def test_a_degraded_limiter_is_unknown_whatever_was_last_read() -> None:
+    summary = overview_frame([reading(state(100))], Stored(), platform={}, degraded="The store is away.")["summary"]
+    assert (summary["state"], summary["degraded"]) == ("unknown", "The store is away.")
+
+
+def test_nobody_who_sees_no_tenant_gets_a_row() -> None:
+    frame = overview_frame([], Stored(), **NOBODY)
+    assert (frame["rows"], frame["feed"], frame["summary"]["calls_per_min"]) == ([], [], 0)
+
+
+def test_a_tenants_frame_carries_a_line_for_each_limit() -> None:
+    frame = tenant_frame(reading(state(40)), Stored(), **NOBODY)
+    assert frame["charts"]["acme|lookupOrder|minute"]["columns"]["used"] == [40]
+
+
+def test_refusals_of_one_kind_and_second_are_one_line() -> None:
+    known = [refusal(count=30), refusal(count=7), refusal(seconds_ago=1), refusal(shadow=True), refusal(action_id="b")]
+    lines = stored.feed(known, names={"acme": "Acme Retail"})
+    assert sorted((line["action"], line["count"], line["shadow"]) for line in lines) == [
+        ("b", 1, False),
+        ("lookupOrder", 1, False),
+        ("lookupOrder", 1, True),
+        ("lookupOrder", 37, False),
+    ]
+
+
+def pace(*used: int) -> deque[tuple[float, int, int]]:
+    return deque((AT + number, each, 100) for number, each in enumerate(used))
+
+
+def test_a_growing_limit_says_when_it_is_full() -> None:
+    assert full_in_s(pace(50, 52, 54, 56, 58, 60), state(60)) == 20
+
+
+@pytest.mark.parametrize("used", [(60, 60, 60, 60, 60), (60, 58, 56, 54, 52), (10, 10, 10, 10, 11), (60, 61)])
+def test_a_limit_that_will_not_fill_says_nothing(used: tuple[int, ...]) -> None:
+    assert full_in_s(pace(*used), state(used[-1])) is None
