@@ -12,10 +12,13 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 from django.core.management import call_command
+from django.db import models
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from quota_platform.openapi import views
+from tenants.models import Action, ApiKey, Connection, Tenant
 
 GATEWAY = {
     ("post", "/invoke/{action_id}"): "200 400 401 403 404 405 408 409 413 422 429 500 502 503 504 default",
@@ -164,3 +167,24 @@ def test_the_docs_page_loads_only_our_own_files_and_has_no_script_inside(db: Non
 
 def test_the_root_of_the_api_leads_to_the_docs(client: Client) -> None:
     assert client.get("/api/")["Location"] == "/api/docs/"
+
+
+@pytest.mark.parametrize(
+    ("schema", "model"),
+    [
+        ("Tenant", Tenant),
+        ("Connection", Connection),
+        ("Action", Action),
+        ("Key", ApiKey),
+        ("Policy", QuotaPolicy),
+        ("Limit", QuotaLimit),
+        ("Assignment", Assignment),
+        ("Override", Override),
+    ],
+)
+def test_whatever_a_form_can_edit_the_api_can_write(
+    document: dict[str, Any], schema: str, model: type[models.Model]
+) -> None:
+    written = set(document["components"]["schemas"][f"{schema}Request"]["properties"])
+    editable = {field.name for field in model._meta.get_fields() if getattr(field, "editable", False)}
+    assert editable - written <= {"id", "policy" if model is QuotaLimit else "id"}
