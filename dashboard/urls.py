@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dashboard import polling, views
+from dashboard import actions, polling, views
 
 app_name = "dashboard"
 urlpatterns = [
@@ -14,6 +14,8 @@ urlpatterns = [
     path("refusals/", views.refusals, name="refusals"),
     path("api/overview.json", polling.overview, name="overview-json"),
     path("api/tenants/<str:tenant_id>.json", polling.tenant, name="tenant-json"),
+    path("api/actions/overrides/", actions.start, name="override-start"),
+    path("api/actions/overrides/<int:override_id>/end/", actions.end, name="override-end"),
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
     path("sign-out/", views.SignOut.as_view(), name="sign-out"),
 ]

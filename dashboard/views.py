@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from dashboard import refusals as refused
-from dashboard.access import tenants_of
+from dashboard.access import may_act, tenants_of
 from dashboard.csp import strict_csp
 
 KPI_LABELS = ("Calls a minute", "Allowed a minute", "Refused a minute", "Upstream p95", "Multiplier", "Events waiting")
@@ -57,6 +57,7 @@ def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         "tenant",
         live=True,
         tenant=found,
+        may_act=may_act(request.user),
         feed_url=f"/ws/dashboard/?tenant={found.tenant_id}",
         poll_url=f"/dashboard/api/tenants/{found.tenant_id}.json",
         tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),

@@ -29,7 +29,7 @@ function describe(index) {
 const options = { notes: () => shown.notes, onCursor: describe };
 const charts = [new Chart(at("usage"), "usage", options), new Chart(at("latency"), "latency", options)];
 const table = new LimitsTable(at("table"), { onMoved: () => {}, onSettled: () => {} });
-const actions = new Actions({ tenant, tenantName, rows: () => table.inOrder() });
+new Actions({ tenant, rows: () => table.inOrder() });
 
 function showChart(chart) {
   Object.assign(shown, { times: chart.times, columns: chart.columns, notes: chart.notes });
@@ -116,7 +116,6 @@ const shell = new Shell({
     shell.degrade(frame.summary.degraded);
     shell.alert([...table.rows.values()].filter((row) => row.state === "stop").length);
     shell.announce(frame.summary.sentence);
-    actions.refresh();
   },
 });
 

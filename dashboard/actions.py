@@ -1,0 +1,122 @@
+"""What may be done from a tenant's page: raise a limit or let calls pass for a while, and take that back."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from dashboard.access import may_act, tenants_of
+from limiter.models import Override
+from tenants.models import Tenant
+
+MOST_MINUTES = 24 * 60
+_EFFECTS = {"increase": Override.Effect.FACTOR, "shadow": Override.Effect.SHADOW}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asks for, as it would be saved, and whether they have confirmed it."""
+
+    override: Override
+    minutes: int
+    confirmed: bool
+
+    def effect(self) -> str:
+        """What will happen, in words, for the person to confirm."""
+        override = self.override
+        whom = f"{override.tenant.name}" + (f", {override.action.action_id}" if override.action else ", every action")
+        which = f"limit {override.limit_name}" if override.limit_name else "every limit"
+        until = f"for {self.minutes} minutes, until {override.ends_at:%H:%M} UTC"
+        if override.effect == Override.Effect.SHADOW:
+            return f"{whom}: {which} refuses nobody {until}; what it would have refused is recorded."
+        return f"{whom}: {which} is multiplied by {override.factor:g} {until}."
+
+
+@require_POST
+def start(request: HttpRequest) -> JsonResponse:
+    """Say what would happen; with ``confirm`` do it, in the person's name and with their reason."""
+    try:
+        asked = _asked(request)
+        asked.override.full_clean(exclude=["created_by"])
+    except (ValueError, TypeError, AttributeError, LookupError):
+        return _wrong("The request cannot be read.")
+    except ValidationError as error:
+        return _wrong(" ".join(error.messages))
+    if asked.confirmed:
+        asked.override.save()
+        return JsonResponse(
+            {"done": asked.effect(), "undo": f"/dashboard/api/actions/overrides/{asked.override.pk}/end/"}
+        )
+    return JsonResponse({"effect": asked.effect()})
+
+
+@require_POST
+def end(request: HttpRequest, override_id: int) -> JsonResponse:
+    """Take an override back: it ends now."""
+    override = Override.objects.filter(pk=override_id, tenant__in=_tenants(request)).first()
+    if override is None:
+        raise Http404
+    now = timezone.now()
+    if override.ends_at > now:
+        override.ends_at = max(now, override.starts_at + timedelta(milliseconds=1))
+        override.save()
+    return JsonResponse({"done": "Taken back: the limits are as before."})
+
+
+def _asked(request: HttpRequest) -> Asked:
+    tenants = _tenants(request)
+    body = json.loads(request.body)
+    tenant = tenants.filter(tenant_id=str(body["tenant"])).first() if "tenant" in body else None
+    if tenant is None:
+        raise PermissionDenied
+    minutes = int(body.get("minutes", 0))
+    if not 1 <= minutes <= MOST_MINUTES:
+        raise ValidationError(f"Choose an end within {MOST_MINUTES // 60} hours.")
+    return Asked(_override(request, tenant, body, minutes), minutes, body.get("confirm") is True)
+
+
+def _override(request: HttpRequest, tenant: Tenant, body: dict[str, Any], minutes: int) -> Override:
+    effect = _EFFECTS.get(str(body.get("kind")))
+    if effect is None:
+        raise ValidationError("There is no such action.")
+    action_id = str(body.get("action", ""))
+    action = tenant.actions.filter(action_id=action_id).first() if action_id else None
+    if action_id and action is None:
+        raise ValidationError(f"{tenant.name} has no action {action_id}.")
+    now = timezone.now()
+    return Override(
+        tenant=tenant,
+        action=action,
+        limit_name=str(body.get("limit", "")),
+        effect=effect,
+        factor=_factor(body["factor"]) if effect == Override.Effect.FACTOR else None,
+        starts_at=now,
+        ends_at=now + timedelta(minutes=minutes),
+        reason=str(body.get("reason", "")).strip(),
+        created_by=request.user.get_username(),
+    )
+
+
+def _factor(given: Any) -> float:
+    factor = float(given)
+    if not math.isfinite(factor):
+        raise ValidationError("The factor has to be a number.")
+    return factor
+
+
+def _tenants(request: HttpRequest) -> Any:
+    if not may_act(request.user):
+        raise PermissionDenied
+    return tenants_of(request.user)
+
+
+def _wrong(detail: str) -> JsonResponse:
+    return JsonResponse({"detail": detail}, status=400)

@@ -1,0 +1,104 @@
+"""Actions from a tenant's page: told before they are done, done in a person's name, ended, taken back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from limiter.models import Override
+from tenants.models import Tenant
+
+START = "/dashboard/api/actions/overrides/"
+ASKED: dict[str, Any] = {
+    "tenant": "acme",
+    "kind": "increase",
+    "action": "lookupOrder",
+    "limit": "minute",
+    "factor": 2,
+    "minutes": 15,
+    "reason": "Launch day",
+}
+
+
+@pytest.fixture
+def root(client: Client, admin_user: User, acme: Tenant) -> Client:
+    client.force_login(admin_user)
+    return client
+
+
+def post(client: Client, body: dict[str, Any], url: str = START) -> Any:
+    return client.post(url, body, content_type="application/json")
+
+
+def test_the_effect_is_told_and_nothing_is_done_before_it_is_confirmed(root: Client) -> None:
+    told = post(root, ASKED).json()["effect"]
+    assert told.startswith("Acme, lookupOrder: limit minute is multiplied by 2 for 15 minutes, until ")
+    assert not Override.objects.exists()
+
+
+def test_a_confirmed_increase_is_in_the_persons_name_and_ends(root: Client) -> None:
+    assert post(root, {**ASKED, "confirm": True}).status_code == 200
+    override = Override.objects.get()
+    assert (override.created_by, override.reason, override.factor) == ("root", "Launch day", 2)
+    assert override.ends_at - override.starts_at == timedelta(minutes=15)
+
+
+def test_it_can_be_taken_back(root: Client) -> None:
+    undo = post(root, {**ASKED, "confirm": True}).json()["undo"]
+    before = Override.objects.get().ends_at
+    assert post(root, {}, undo).status_code == 200
+    assert Override.objects.get().ends_at < before
+
+
+def test_shadow_refuses_nobody_and_says_so(root: Client) -> None:
+    assert "refuses nobody" in post(root, {**ASKED, "kind": "shadow"}).json()["effect"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reason": " "},
+        {"minutes": 0},
+        {"minutes": 100_000},
+        {"minutes": "soon"},
+        {"factor": -1},
+        {"factor": "much"},
+        {"factor": "nan"},
+        {"factor": None},
+        {"kind": "delete"},
+        {"action": "noSuchAction"},
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_reason(root: Client, wrong: dict[str, Any]) -> None:
+    answer = post(root, {**ASKED, **wrong, "confirm": True})
+    assert answer.status_code == 400
+    assert answer.json()["detail"]
+    assert not Override.objects.exists()
+
+
+@pytest.mark.parametrize("right", [None, "view_tenant", "add_override"])
+def test_without_both_rights_nothing_is_told_or_done(client: Client, acme: Tenant, right: str | None) -> None:
+    person = User.objects.create_user("stranger", password="a-long-test-password")
+    person.user_permissions.set(Permission.objects.filter(codename=right))
+    client.force_login(person)
+    assert post(client, {**ASKED, "confirm": True}).status_code == 403
+    assert not Override.objects.exists()
+
+
+def test_a_stranger_takes_nothing_back(root: Client) -> None:
+    undo = post(root, {**ASKED, "confirm": True}).json()["undo"]
+    before = Override.objects.get().ends_at
+    root.force_login(User.objects.create_user("stranger", password="a-long-test-password"))
+    assert post(root, {}, undo).status_code == 403
+    assert Override.objects.get().ends_at == before
+
+
+def test_another_sites_form_cannot_do_it(admin_user: User, acme: Tenant) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    assert post(client, {**ASKED, "confirm": True}).status_code == 403
+    assert not Override.objects.exists()
