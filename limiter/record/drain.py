@@ -10,10 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError
 
-from limiter.models import DeadLetter
-from limiter.record import gaps
+from limiter.record import dead_letters, gaps
 from limiter.record.streams import Entry, Stream
 
 BATCH = 1_000
@@ -68,15 +67,6 @@ def _store(stream: Stream, write: Write, entries: Sequence[Entry]) -> int:
 def _refuse(stream: Stream, entry: Entry) -> int:
     """Leave it for another try, or set it aside as a dead letter."""
     if entry.deliveries >= MOST_DELIVERIES:
-        with transaction.atomic():
-            DeadLetter.objects.get_or_create(
-                stream_id=entry.stream_id,
-                defaults={
-                    "stream": stream.name,
-                    "fields": {name: value.replace("\0", "\\0") for name, value in entry.fields.items()},
-                    "error": f"could not be stored in {entry.deliveries} deliveries",
-                    "deliveries": entry.deliveries,
-                },
-            )
+        dead_letters.keep(entry.stream_id, stream=stream.name, fields=entry.fields, deliveries=entry.deliveries)
         stream.settle([entry])
     return 0

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError, OperationalError
+
 from limiter.core import description, keys
 from limiter.core.types import PPM
 from limiter.models import ThrottleEvent
-from limiter.record import batches, chain
+from limiter.record import batches, chain, dead_letters
 from limiter.record.scripts import Client
 from limiter.record.streams import Entry, Stream
 
@@ -36,17 +38,36 @@ def store_floods(client: Client, connection: int) -> int:
     batch = batches.take(client, name)
     if batch is None:
         return 0
-    rows = []
-    for kind, told in sorted(batch.counts.items()):
-        if kind.endswith("|last"):
-            digest = hashlib.sha256(kind.encode()).hexdigest()[:16]
-            flat = json.loads(told)
-            fields = dict(zip(flat[::2], flat[1::2], strict=True))
-            rows.append(event(f"c{connection}/f/{batch.name}/{digest}", fields))
-    _explain_cuts(client, connection, rows)
-    stored = chain.store_events(rows) if rows else 0
+    told = {kind: fields for kind, fields in batch.counts.items() if kind.endswith("|last")}
+    stored = _store_floods(client, connection, batch.name, told)
     batches.drop(client, name, batch)
     return stored
+
+
+def _store_floods(client: Client, connection: int, batch: str, told: Mapping[str, str]) -> int:
+    """Store the rows of a batch; of one that fails, each by itself, and what fails by itself is a dead letter."""
+    try:
+        rows = [_flood(connection, batch, kind, fields) for kind, fields in sorted(told.items())]
+        _explain_cuts(client, connection, rows)
+        return chain.store_events(rows) if rows else 0
+    except (OperationalError, InterfaceError):
+        raise
+    except (DatabaseError, ValueError, LookupError):
+        if len(told) > 1:
+            return sum(_store_floods(client, connection, batch, {kind: told[kind]}) for kind in sorted(told))
+        ((kind, fields),) = told.items()
+        stream_id = _flood_id(connection, batch, kind)
+        dead_letters.keep(stream_id, stream=keys.floods(connection), fields={kind: fields}, deliveries=1)
+        return 0
+
+
+def _flood(connection: int, batch: str, kind: str, told: str) -> ThrottleEvent:
+    flat = json.loads(told)
+    return event(_flood_id(connection, batch, kind), dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def _flood_id(connection: int, batch: str, kind: str) -> str:
+    return f"c{connection}/f/{batch}/{hashlib.sha256(kind.encode()).hexdigest()[:16]}"
 
 
 def event(stream_id: str, fields: Mapping[str, str]) -> ThrottleEvent:

@@ -197,3 +197,12 @@ def test_a_group_that_exists_is_used_as_it_is(client: Client, redis_url: str) ->
     refuse(redis_url, 2)
     client.xgroup_create(keys.events(1), GROUP, id="0")
     assert drain(stream(client), events.write) == 2
+
+
+def test_a_flood_that_cannot_be_stored_holds_no_other_up(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 15, per_second=15)
+    client.hset(keys.floods(1), mapping={"odd": 99, "odd|last": b"\xff{"})
+    assert events.store_floods(client, 1) == 1
+    assert ThrottleEvent.objects.get().count == 5
+    assert DeadLetter.objects.get().stream == keys.floods(1)
+    assert events.store_floods(client, 1) == 0

@@ -134,3 +134,11 @@ def test_all_connections_are_drained(client: Client) -> None:
     client.hset(keys.usage(2), f"{MINUTE}|globex|createCase|allowed", 4)
     assert keeping.store_all_usage(client) == 2
     assert sorted(UsageMinute.objects.values_list("tenant_id", "allowed")) == [("acme", 1), ("globex", 4)]
+
+
+def test_a_count_that_nobody_knows_holds_no_other_up(client: Client) -> None:
+    count(client, allowed=2, brand_new=1)
+    client.hset(keys.usage(1), mapping={"odd": 1, f"{MINUTE}|acme|lookupOrder|refused": "many"})
+    usage.drain(client, 1)
+    row = UsageMinute.objects.get()
+    assert (row.allowed, row.refused) == (2, 0)
