@@ -1,0 +1,53 @@
+"""Takes the pictures in docs/pictures/: ``python -m tests.browser.screenshots``, on a seeded demo of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, sync_playwright
+
+from quota_platform.env import BASE_DIR
+from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.live_demo import LiveDemo
+from tests.browser.visit import Visitor, frame
+
+PICTURES = BASE_DIR / "docs" / "pictures"
+PAGES = {"overview": "/dashboard/", "tenant": "/dashboard/tenants/globex/"}
+SIZES = {1440: 900, 360: 780}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def main() -> None:
+    var = Path(tempfile.mkdtemp(prefix="quota-pictures-"))
+    demo = LiveDemo(var)
+    try:
+        demo.start()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            for theme in THEMES:
+                _take(browser, demo, theme)
+            browser.close()
+    finally:
+        demo.stop()
+        shutil.rmtree(var, ignore_errors=True)
+
+
+def _take(browser: Browser, demo: LiveDemo, theme: Literal["light", "dark"]) -> None:
+    """One session for each theme; the pages are shown the written frames, so that pictures differ only by design."""
+    context = browser.new_context(color_scheme=theme)
+    visitor = Visitor(context.new_page(), demo.url)
+    visitor.sign_in(*demo.sign_in)
+    for name, path in PAGES.items():
+        for width, height in SIZES.items():
+            visitor.page.set_viewport_size({"width": width, "height": height})
+            visitor.shown(path, frame(name))
+            visitor.page.locator("#table tbody tr").first.wait_for()
+            visitor.page.screenshot(path=PICTURES / f"{name}-{width}-{theme}.png", full_page=width > 1000)
+    context.close()
+
+
+if __name__ == "__main__":
+    main()

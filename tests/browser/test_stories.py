@@ -1,0 +1,91 @@
+"""Stories on the real platform: calls that appear, refusals in the feed, a server that comes back, edits that show."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.live_demo import LiveDemo
+from tests.browser.visit import Visitor
+
+ROW = "#table tbody tr"
+SOON_MS = 15_000
+
+
+def test_a_supervisor_signs_in_and_sees_every_demo_tenant(browser: Browser, demo: LiveDemo) -> None:
+    context = browser.new_context()
+    visitor = Visitor(context.new_page(), demo.url)
+    visitor.sign_in(*demo.supervisor_sign_in)
+    visitor.page.get_by_role("navigation").get_by_role("link", name="Tenants").click()
+    expect(visitor.page.get_by_role("link", name="Globex Travel")).to_be_visible()
+    assert visitor.complaints == []
+    context.close()
+
+
+def test_a_call_appears_while_the_page_is_open(visitor: Visitor, demo: LiveDemo) -> None:
+    visitor.open("/dashboard/")
+    expect(visitor.page.locator("#live-word")).to_have_text("Live")
+    demo.call("createCase")
+    row = visitor.page.locator(ROW).filter(has_text="createCase").filter(has_text="Acme")
+    expect(row).to_contain_text("1 / 100", timeout=SOON_MS)
+
+
+def test_a_refusal_appears_in_the_feed_and_turns_the_sentence(visitor: Visitor, demo: LiveDemo) -> None:
+    visitor.open("/dashboard/")
+    assert demo.call("lookupOrder", calls=102)[-1] == 429
+    feed = visitor.page.get_by_role("log")
+    expect(feed).to_contain_text("Acme Retail · lookupOrder", timeout=SOON_MS)
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("1 tenant is being refused.")
+    expect(visitor.page).to_have_title(re.compile(r"^\(1\) Refusing"))
+
+
+def test_where_websockets_are_blocked_the_real_numbers_are_polled(visitor: Visitor, demo: LiveDemo) -> None:
+    demo.call("scheduleCallback")
+    visitor.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1008))
+    visitor.open("/dashboard/")
+    expect(visitor.page.locator("#live-word")).to_have_text("Live, by polling", timeout=SOON_MS)
+    expect(visitor.page.locator(ROW).filter(has_text="scheduleCallback")).to_be_visible()
+
+
+def test_an_increase_is_told_done_shown_and_taken_back(visitor: Visitor, demo: LiveDemo) -> None:
+    demo.call("scheduleCallback")
+    visitor.open("/dashboard/tenants/acme/")
+    row = visitor.page.locator(ROW).filter(has_text="scheduleCallback")
+    expect(row).to_contain_text("/ 100", timeout=SOON_MS)
+    visitor.page.get_by_role("button", name="Increase for a while").click()
+    dialog = visitor.page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Launch day")
+    expect(dialog.get_by_role("status")).to_contain_text("every limit is multiplied by 2 for 15 minutes")
+    assert visitor.barriers() == []
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(row).to_contain_text("/ 200", timeout=SOON_MS)
+    visitor.page.get_by_role("button", name="Take it back").click()
+    expect(row).to_contain_text("/ 100", timeout=SOON_MS)
+
+
+def test_a_policy_edited_elsewhere_shows(visitor: Visitor, demo: LiveDemo) -> None:
+    demo.call("scheduleCallback")
+    visitor.open("/dashboard/")
+    row = visitor.page.locator(ROW).filter(has_text="scheduleCallback")
+    expect(row).to_contain_text("/ 100", timeout=SOON_MS)
+    edit = "from limiter.models import QuotaLimit as L; l = L.objects.get(policy__name='Base'); l.quota = {}; l.save()"
+    demo.manage("shell", "-c", edit.format(150))
+    expect(row).to_contain_text("/ 150", timeout=SOON_MS)
+    demo.manage("shell", "-c", edit.format(100))
+
+
+def test_after_a_restart_of_the_server_the_page_comes_back_with_the_same_totals(
+    visitor: Visitor, demo: LiveDemo
+) -> None:
+    demo.call("sendSurvey", tenant_id="globex", calls=3)
+    visitor.open("/dashboard/")
+    row = visitor.page.locator(ROW).filter(has_text="sendSurvey")
+    expect(row).to_contain_text("3 / 600", timeout=SOON_MS)
+    demo.stop_web()
+    expect(visitor.page.locator("#live-word")).to_have_text("Reconnecting")
+    demo.start_web()
+    demo.call("sendSurvey", tenant_id="globex")
+    expect(visitor.page.locator("#live-word")).to_have_text("Live", timeout=SOON_MS)
+    expect(row).to_contain_text("4 / 600", timeout=SOON_MS)
+    visitor.complaints.clear()  # Chromium reports each try that found no server.
