@@ -133,6 +133,15 @@ def test_every_management_route_tells_how_it_refuses(document: dict[str, Any]) -
                 assert {"400", "401", "403"} <= set(operation["responses"]), (method, path)
 
 
+def test_every_operation_says_in_a_line_what_it_does_and_stands_under_a_heading(document: dict[str, Any]) -> None:
+    headings = {tag["name"] for tag in document["tags"]}
+    assert next(iter(document["tags"]))["name"] == "gateway"  # callers come first
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            assert operation["summary"], path
+            assert set(operation["tags"]) <= headings
+
+
 def test_secrets_are_write_only_in_the_document(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert "client_secret" in schemas["ConnectionRequest"]["properties"]

@@ -18,6 +18,29 @@ _REASON: Schema = {
     "schema": {"type": "string", "maxLength": MAX_REASON},
 }
 _WRITES = ("post", "put", "patch", "delete")
+_VERBS = {
+    "_list": "List",
+    "_retrieve": "Read one of the",
+    "_partial_update": "Change one of the",
+    "_update": "Replace one of the",
+    "_revoke_create": "Revoke one of the",
+    "_create": "Add to the",
+    "_destroy": "Delete one of the",
+}
+"""How an operation's name ends -> how its summary begins."""
+TAGS = {
+    "gateway": "What callers use, with an API key.",
+    "operation": "How a worker is, for load balancers and Prometheus.",
+    "tenants": "The customers of the platform.",
+    "actions": "What tenants may invoke.",
+    "keys": "What callers present. The token is shown once, in the answer that makes the key.",
+    "connections": "Upstream accounts. Secrets are written and never read.",
+    "policies": "Named sets of limits.",
+    "assignments": "Which policy applies to whom.",
+    "overrides": "Temporary changes, with a reason and an end.",
+    "events": "The record of refusals, and why each was refused.",
+}
+"""In the order in which the documentation page shows them."""
 
 
 def _problem(status: int, title: str, detail: str, *, schema: str = "Problem", **extra: Any) -> Schema:
@@ -85,6 +108,7 @@ def management_routes(result: Schema, **_: Any) -> Schema:
     for name, schema in result["components"]["schemas"].items():
         if name.endswith("Request"):
             schema["additionalProperties"] = False  # unknown fields are refused
+    result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     return result
 
 
@@ -93,5 +117,8 @@ def _complete(path: str, method: str, operation: Schema) -> None:
     operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
     if method in _WRITES:
         operation.setdefault("parameters", []).append(_REASON)
+    for end, verb in _VERBS.items():
+        if operation["operationId"].endswith(end):
+            operation.setdefault("summary", f"{verb} {operation['tags'][0]}")
     if "201" in operation["responses"]:
         operation["responses"]["201"].setdefault("headers", {}).update(headers.refer("Location"))
