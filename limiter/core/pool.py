@@ -219,13 +219,15 @@ class ClusterPool:
         raise StoreUnavailable("no node of the cluster serves this key")
 
     def status(self) -> PoolStatus:
+        """The sums over all nodes. Only those that serve slots, and were asked, decide whether it is available."""
         parts = [pool.status() for pool in self._pools.values()]
+        serving = [self._pools[where].status() for where in set(self._slots.values()) if where in self._pools]
         return PoolStatus(
             open=sum(p.open for p in parts),
             size=sum(p.size for p in parts),
             in_flight=sum(p.in_flight for p in parts),
             failures=sum(p.failures for p in parts),
-            available=bool(self._slots) and all(p.available for p in parts if p.open or p.failures),
+            available=bool(self._slots) and all(p.available for p in serving if p.open or p.failures),
         )
 
     def _pool(self, where: tuple[str, int]) -> Pool:

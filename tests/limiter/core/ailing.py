@@ -32,8 +32,10 @@ async def opened(url: str, settings: PoolSettings) -> AsyncIterator[Store]:
     """A store that has decided once, so that its script is loaded; nothing is counted."""
     store = store_at(url, settings)
     await call(store, BOUND, 0, peek=True)
-    yield store
-    await store.close()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def counted(client: redis.Redis) -> int:

@@ -12,6 +12,7 @@ import redis
 from limiter.core.store import Store
 from quota_platform.embedded import Valkey, start_valkey
 from tests.chaos import ChaosProxy
+from tests.cluster import Cluster, running_cluster
 from tests.limiter.core.given import store_at
 
 
@@ -48,4 +49,25 @@ def inside(valkey: Valkey) -> Iterator[redis.Redis]:
 @pytest.fixture
 async def proxy(valkey: Valkey) -> AsyncIterator[ChaosProxy]:
     async with ChaosProxy.before(valkey.port) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes. Tests may move slots; they leave every node alive."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(whole_cluster: Cluster) -> Cluster:
+    """The same, empty."""
+    whole_cluster.empty()
+    return whole_cluster
+
+
+@pytest.fixture
+def mortal_cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Three nodes of the test's own, to be killed."""
+    with running_cluster(tmp_path) as made:
         yield made
