@@ -108,7 +108,9 @@ def management_routes(result: Schema, **_: Any) -> Schema:
     for name, schema in result["components"]["schemas"].items():
         if name.endswith("Request"):
             schema["additionalProperties"] = False  # unknown fields are refused
+    used = {tag for item in result["paths"].values() for operation in item.values() for tag in operation["tags"]}
     result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    result["tags"] += [{"name": name} for name in sorted(used - set(TAGS))]
     return result
 
 
@@ -120,5 +122,6 @@ def _complete(path: str, method: str, operation: Schema) -> None:
     for end, verb in _VERBS.items():
         if operation["operationId"].endswith(end):
             operation.setdefault("summary", f"{verb} {operation['tags'][0]}")
+    operation.setdefault("summary", operation["operationId"].replace("_", " ").capitalize())
     if "201" in operation["responses"]:
         operation["responses"]["201"].setdefault("headers", {}).update(headers.refer("Location"))
