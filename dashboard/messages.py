@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard import stored
@@ -40,6 +41,7 @@ def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degr
         "connection": {**connection[0], **_evidence(reading)} if connection else None,
         "charts": {row["id"]: _series(reading, row) for row in rows},
         "notes": known.changes,
+        "tops": _tops(reading, known),
     }
 
 
@@ -231,3 +233,22 @@ def _latency(reading: TenantReading, times: Sequence[float]) -> Frame:
         "multiplier": [pair[1] if pair else None for pair in pairs],
         "threshold_ms": [reading.threshold_ms] * len(pairs),
     }
+
+
+def _tops(reading: TenantReading, known: Stored) -> Frame:
+    """The actions that use most of their own limits' windows now, and the keys that are refused most."""
+    actions: dict[str, int] = {}
+    for row in reading.rows.values():
+        if row.action_id and row.state.used:
+            actions[row.action_id] = max(actions.get(row.action_id, 0), row.state.used)
+    keys: Counter[str] = Counter()
+    for event in known.events:
+        if event.key_prefix and not event.shadow:
+            keys[event.key_prefix] += event.count
+    return {"actions": _shares(actions), "keys": _shares(keys)}
+
+
+def _shares(counts: Mapping[str, int]) -> list[Frame]:
+    whole = sum(counts.values())
+    most = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:5]
+    return [{"name": name, "calls": calls, "share": round(calls / whole, 3)} for name, calls in most]

@@ -39,6 +39,7 @@ def refusal(*, seconds_ago: float = 0, **values: Any) -> ThrottleEvent:
         "effective_limit": 100,
         "count": 1,
         "decision_id": "d",
+        "key_prefix": "",
     }
     return ThrottleEvent(at=datetime.fromtimestamp(AT - seconds_ago, tz=UTC), **{**fields, **values})
 
@@ -100,6 +101,13 @@ def test_nobody_who_sees_no_tenant_gets_a_row() -> None:
 def test_a_tenants_frame_carries_a_line_for_each_limit() -> None:
     frame = tenant_frame(reading(state(40)), Stored(), **NOBODY)
     assert frame["charts"]["acme|lookupOrder|minute"]["columns"]["used"] == [40]
+
+
+def test_a_tenants_frame_says_which_key_is_refused_most() -> None:
+    events = [refusal(key_prefix="qk_a", count=3), refusal(key_prefix="qk_b", count=9), refusal(count=5)]
+    tops = tenant_frame(reading(state(40)), Stored(events=events), **NOBODY)["tops"]
+    assert tops["keys"][0] == {"name": "qk_b", "calls": 9, "share": 0.75}
+    assert tops["actions"] == [{"name": "lookupOrder", "calls": 40, "share": 1.0}]
 
 
 def test_refusals_of_one_kind_and_second_are_one_line() -> None:

@@ -45,10 +45,10 @@ export function showConnection(place, connection) {
 }
 
 function topList(title, lines) {
-  const items = lines.map((line) => make("li", {}, make("span", {}, line.name), make("span", { class: "muted" }, `${whole(line.calls)} calls${line.share ? `, ${Math.round(100 * line.share)} %` : ""}`)));
+  const items = lines.map((line) => make("li", {}, make("span", {}, line.name), make("span", { class: "muted" }, `${whole(line.calls)}${line.share ? `, ${Math.round(100 * line.share)} %` : ""}`)));
   return [make("h3", {}, title), make("ul", { class: "plain" }, ...(items.length ? items : [make("li", { class: "muted" }, "none lately")]))];
 }
 
 export function showTops(place, tops) {
-  showOnce(place, tops, () => [...topList("API keys", tops.keys ?? []), ...topList("Actions", tops.actions ?? [])]);
+  showOnce(place, tops, () => [...topList("Actions, by what their windows hold", tops.actions ?? []), ...topList("API keys, by refused calls", tops.keys ?? [])]);
 }
