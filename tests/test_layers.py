@@ -1,0 +1,60 @@
+"""The layers are not only drawn: an import that breaks them fails the build."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("quota_platform", "dashboard", "limiter", "tenants")
+APPS = "Apps: platform, dashboard, limiter, tenants"
+PURE_CORE = "Core: no Django, no app, no HTTP"
+LIMITER = "Limiter: doors, gateway, policies and record, models, core"
+CORE = "Core: store, pool and shares, stack, rules and connection, values"
+STATE = re.compile(r"^(.+) (KEPT|BROKEN)$", re.MULTILINE)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The code of all packages, to be spoilt."""
+    for package in PACKAGES:
+        for source in (ROOT / package).rglob("*.py"):
+            target = tmp_path / source.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    return tmp_path
+
+
+def broken(directory: Path) -> tuple[int, list[str]]:
+    """The exit code of the build's check, and the contracts that it finds broken."""
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    run = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    states = dict(STATE.findall(run.stdout))
+    assert set(states) == {APPS, PURE_CORE, LIMITER, CORE}, run.stdout + run.stderr
+    return run.returncode, [name for name, state in states.items() if state == "BROKEN"]
+
+
+def test_the_code_keeps_every_layer(copy: Path) -> None:
+    assert broken(copy) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("module", "planted", "contract"),
+    [
+        ("tenants/planted.py", "import limiter.core.types", APPS),
+        ("limiter/core/types.py", "import django.conf", PURE_CORE),
+        ("limiter/wiring.py", "import limiter.gateway.gate", LIMITER),
+        ("limiter/core/keys.py", "import limiter.core.window", CORE),
+        ("limiter/core/unlisted.py", "", CORE),
+    ],
+)
+def test_an_import_against_a_layer_fails_the_build(copy: Path, module: str, planted: str, contract: str) -> None:
+    spoilt = copy / module
+    before = spoilt.read_text() if spoilt.exists() else ""
+    spoilt.write_text(f"{before}\n{planted}\n")
+    assert broken(copy) == (1, [contract])
