@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from limiter.record import keeping
+from limiter.reports import build, orders
 from limiter.upstream import renewal
 
 
@@ -42,3 +43,15 @@ def anchor_record() -> int | None:
 def prune() -> int | None:
     """Delete what is older than it is kept."""
     return keeping.prune()
+
+
+@shared_task
+def build_export(export_id: str) -> bool:
+    """Build the file of an export, unless another delivery does."""
+    return build.build(export_id)
+
+
+@shared_task
+def tend_exports() -> int:
+    """Send exports that nobody builds, and delete files whose time is over."""
+    return orders.tend()

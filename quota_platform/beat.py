@@ -16,5 +16,6 @@ SCHEDULE = {
     "store usage": _every(5, "limiter.tasks.store_usage"),
     "note overrides": _every(10, "limiter.tasks.note_overrides"),
     "anchor the record": _every(300, "limiter.tasks.anchor_record"),
+    "tend exports": _every(60, "limiter.tasks.tend_exports"),
     "prune": _every(3600, "limiter.tasks.prune"),
 }

@@ -4,6 +4,7 @@ from limiter.models.assignment import Assignment, Override
 from limiter.models.audit import AuditEntry
 from limiter.models.dead_letter import DeadLetter
 from limiter.models.event import ThrottleEvent
+from limiter.models.export import Export
 from limiter.models.gap import RecordGap
 from limiter.models.limit import QuotaLimit
 from limiter.models.multiplier import MultiplierChange
@@ -14,6 +15,7 @@ __all__ = [
     "Assignment",
     "AuditEntry",
     "DeadLetter",
+    "Export",
     "MultiplierChange",
     "Override",
     "QuotaLimit",

@@ -1,0 +1,1 @@
+"""Reports: the record as files that others can read and check."""

@@ -1,0 +1,83 @@
+"""The figures of a summary: calls, refusals, the busiest tenants and actions, limits that bound, multipliers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, Min, Sum
+
+from limiter.reports import sources
+from limiter.reports.selection import Selection
+
+TOP = 8
+_POINTS = 48
+_CHANGES = 500
+
+
+@dataclass(frozen=True)
+class Figures:
+    """``moments`` are the starts of equal spans; ``allowed`` and ``refused`` are the sums in each."""
+
+    allowed_in_all: int
+    refused_in_all: int
+    shadow_in_all: int
+    moments: list[datetime]
+    allowed: list[int]
+    refused: list[int]
+    tenants: list[tuple[str, int, int]]
+    actions: list[tuple[str, int, int]]
+    limits: list[dict[str, Any]]
+    multipliers: list[tuple[datetime, str, float]]
+    more_multipliers: bool
+
+
+def of(chosen: Selection) -> Figures:
+    """Count them, in the database."""
+    usage = sources.usage(chosen)
+    totals = usage.aggregate(allowed=Sum("allowed"), refused=Sum("refused"), shadow=Sum("shadow_refused"))
+    moments, allowed, refused = _over_time(chosen)
+    changes = list(
+        sources.multipliers(chosen).order_by("at", "id").values_list("at", "tenant_id", "after")[: _CHANGES + 1]
+    )
+    return Figures(
+        allowed_in_all=totals["allowed"] or 0,
+        refused_in_all=totals["refused"] or 0,
+        shadow_in_all=totals["shadow"] or 0,
+        moments=moments,
+        allowed=allowed,
+        refused=refused,
+        tenants=_top(chosen, "tenant_id"),
+        actions=_top(chosen, "tenant_id", "action_id"),
+        limits=_limits(chosen),
+        multipliers=changes[:_CHANGES],
+        more_multipliers=len(changes) > _CHANGES,
+    )
+
+
+def _over_time(chosen: Selection) -> tuple[list[datetime], list[int], list[int]]:
+    span = (chosen.until - chosen.since) / _POINTS
+    allowed, refused = [0] * _POINTS, [0] * _POINTS
+    sums = sources.usage(chosen, model=sources.fine(chosen)).order_by("start").values("start")
+    for start, passed, stopped in sums.annotate(a=Sum("allowed"), r=Sum("refused")).values_list("start", "a", "r"):
+        place = min(_POINTS - 1, int((start - chosen.since) / span))
+        allowed[place] += passed
+        refused[place] += stopped
+    return [chosen.since + span * n for n in range(_POINTS)], allowed, refused
+
+
+def _top(chosen: Selection, *names: str) -> list[tuple[str, int, int]]:
+    found = sources.usage(chosen).order_by().values(*names).annotate(a=Sum("allowed"), r=Sum("refused"))
+    busiest = found.order_by("-a", "-r", *names)[:TOP]
+    return [(" / ".join(row[name] for name in names), row["a"], row["r"]) for row in busiest]
+
+
+def _limits(chosen: Selection) -> list[dict[str, Any]]:
+    """The limits that refused most, with how far they were used and the lowest that they were cut to."""
+    names = ("tenant_id", "action_id", "limit_name")
+    found = sources.events(chosen).filter(shadow=False).order_by().values(*names)
+    counted = found.annotate(
+        refusals=Sum("count"), most_used=Max("used"), limit=Max("quota"), lowest=Min("effective_limit")
+    )
+    return list(counted.order_by("-refusals", *names)[:TOP])

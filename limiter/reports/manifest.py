@@ -1,0 +1,67 @@
+"""Manifests: what is in an exported file, who asked for it and its SHA-256, signed so that an altered byte shows.
+
+The signature is Ed25519 over the canonical JSON of everything else, so whoever has the public key can verify a file
+without this platform, its database or its secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from django.conf import settings
+
+_PURPOSE = b"quota-platform export manifest"
+
+
+class ManifestBroken(Exception):
+    """The file or its manifest is not what was signed; the message says which."""
+
+
+def key() -> Ed25519PrivateKey:
+    """The signing key: derived from AUDIT_KEY, or from SECRET_KEY when that is empty; not the anchors' key."""
+    secret = settings.ENV.AUDIT_KEY.get_secret_value() or settings.ENV.SECRET_KEY.get_secret_value()
+    return Ed25519PrivateKey.from_private_bytes(hmac.digest(secret.encode(), _PURPOSE, "sha256"))
+
+
+def public_key() -> str:
+    """The key to verify with, as base64."""
+    return base64.b64encode(key().public_key().public_bytes_raw()).decode()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sign(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with key and signature."""
+    whole = {**facts, "public_key": public_key()}
+    return {**whole, "signature": base64.b64encode(key().sign(_signed(whole))).decode()}
+
+
+def verify(path: Path, manifest: Any, *, public: str) -> None:
+    """Raises :class:`ManifestBroken` unless ``public`` signed the manifest and the file is the one it names.
+
+    The key inside the manifest proves nothing: whoever alters a file can sign it anew with a key of their own.
+    """
+    try:
+        signer = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+        signer.verify(base64.b64decode(manifest["signature"], validate=True), _signed(manifest))
+    except (InvalidSignature, binascii.Error, ValueError, KeyError, TypeError, AttributeError):
+        raise ManifestBroken("the manifest was not signed with this key, or was altered") from None
+    if path.stat().st_size != manifest["bytes"] or digest(path) != manifest["sha256"]:
+        raise ManifestBroken("the file is not the one the manifest was signed for")
+
+
+def _signed(manifest: dict[str, Any]) -> bytes:
+    rest = {name: value for name, value in manifest.items() if name != "signature"}
+    return json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,46 @@
+"""Ordering an export: checked, stamped with who asked and what they may see, handed to Celery once it is saved."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from limiter.models import Export
+from limiter.reports import access, build, selection
+
+log = logging.getLogger(__name__)
+
+
+def order(export: Export, *, user: Any) -> Export:
+    """Save it and have it built; raises PermissionDenied or ValidationError."""
+    selection.check(export)
+    if not access.may_export(user, export.kind):
+        raise PermissionDenied(f"You may not export {export.get_kind_display()}.")
+    seen = access.tenants_of(user)
+    export.scope = None if seen is None else sorted(seen)
+    export.requested_by, export.requested_name = user, user.get_username()
+    export.full_clean()
+    export.save()
+    transaction.on_commit(lambda: send(export.pk))
+    return export
+
+
+def send(export_id: Any) -> None:
+    """Ask Celery to build it; when the broker is away, the next periodic run asks again."""
+    from limiter.tasks import build_export  # the tasks import the reports
+
+    try:
+        build_export.delay(str(export_id))
+    except OperationalError:
+        log.warning("export %s waits: the broker is away", export_id)
+
+
+def tend() -> int:
+    """Send what nobody builds and delete what is over; returns how many files were deleted."""
+    for export_id in build.unfinished():
+        send(export_id)
+    return build.expire()

@@ -1,0 +1,137 @@
+"""The summary as a PDF with charts, for people who read rather than calculate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from reportlab.lib.colors import HexColor, white
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+
+from limiter.reports import figures, pdf_charts
+from limiter.reports.selection import Selection
+
+INK, MUTED, LINE, ACCENT = HexColor("#14181f"), HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#1d5fd0")
+_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=13, textColor=INK)
+_SMALL = ParagraphStyle("small", parent=_BODY, fontSize=7.5, leading=10, textColor=MUTED)
+_TITLE = ParagraphStyle("title", parent=_BODY, fontName="Helvetica-Bold", fontSize=18, leading=24)
+_HEAD = ParagraphStyle("head", parent=_BODY, fontName="Helvetica-Bold", fontSize=11, leading=16, spaceBefore=10)
+_FIGURE = ParagraphStyle("figure", parent=_TITLE, fontSize=20, leading=24)
+_MOST_ROWS = 200
+_WIDTH = A4[0] - 36 * mm
+
+
+def write(path: Path, chosen: Selection, *, rows: Iterable[tuple[Any, ...]]) -> None:
+    """One document. ``rows`` are the summary's, one for each tenant and action."""
+    shown: list[tuple[Any, ...]] = []
+    more = 0
+    for row in rows:
+        if len(shown) < _MOST_ROWS:
+            shown.append(row)
+        else:
+            more += 1
+    found = figures.of(chosen)
+    document = SimpleDocTemplate(
+        str(path), pagesize=A4, title="Quota summary", leftMargin=18 * mm, rightMargin=18 * mm,
+        topMargin=16 * mm, bottomMargin=16 * mm,
+    )  # fmt: skip
+    story = [*_head(chosen), _numbers(found), *_charts(found), *_limits(found), *_pairs(shown, more)]
+    document.build(story, onFirstPage=_foot, onLaterPages=_foot)
+
+
+def _head(chosen: Selection) -> list[Flowable]:
+    parts = [f"{_time(chosen.since)} to {_time(chosen.until)}"]
+    seen = chosen.seen
+    parts.append("all tenants" if seen is None else "tenants: " + (", ".join(sorted(seen)) or "none"))
+    if chosen.actions:
+        parts.append("actions: " + ", ".join(sorted(chosen.actions)))
+    return [Paragraph("Quota summary", _TITLE), Paragraph(escape(" · ".join(parts)), _BODY), Spacer(1, 4 * mm)]
+
+
+def _numbers(found: figures.Figures) -> Flowable:
+    calls = found.allowed_in_all + found.refused_in_all
+    share = f"{found.refused_in_all / calls:.1%} of calls" if calls else "no calls"
+    cells = [
+        (f"{calls:,}", "calls"),
+        (f"{found.allowed_in_all:,}", "allowed"),
+        (f"{found.refused_in_all:,}", f"refused · {share}"),
+        (f"{found.shadow_in_all:,}", "would have been refused (shadow)"),
+    ]
+    table = Table([[[Paragraph(n, _FIGURE), Paragraph(label, _SMALL)] for n, label in cells]], [_WIDTH / 4] * 4)
+    table.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 0.5, LINE), ("INNERGRID", (0, 0), (-1, -1), 0.5, LINE)]))
+    return table
+
+
+def _charts(found: figures.Figures) -> list[Flowable]:
+    sections = [
+        ("Calls allowed over time", pdf_charts.over_time(found.moments, found.allowed, color=pdf_charts.ACCENT)),
+        ("Refusals over time", pdf_charts.over_time(found.moments, found.refused, color=pdf_charts.STOP)),
+        ("Busiest tenants: allowed and refused", pdf_charts.bars(found.tenants)),
+        ("Busiest actions: allowed and refused", pdf_charts.bars(found.actions)),
+        ("Multipliers: each change, and what held after it", pdf_charts.steps(found.multipliers, found.moments)),
+    ]
+    story: list[Flowable] = []
+    for title, drawing in sections:
+        body = drawing if drawing is not None else Paragraph("Nothing in this time.", _BODY)
+        story.append(KeepTogether([Paragraph(title, _HEAD), Spacer(1, 2 * mm), body]))
+    if found.more_multipliers:
+        story.append(Paragraph("More changes of multipliers than are drawn: see the record.", _SMALL))
+    return story
+
+
+def _limits(found: figures.Figures) -> list[Flowable]:
+    heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest in force"]
+    names = ["tenant_id", "action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
+    lines = [[row[name] for name in names] for row in found.limits]
+    title = Paragraph("Consumption against limits: those that refused most", _HEAD)
+    return [title, _table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", _BODY)]
+
+
+def _pairs(shown: list[tuple[Any, ...]], more: int) -> list[Flowable]:
+    """Of the summary's columns those that fit a page; a spreadsheet has all."""
+    heads = ["Tenant", "Action", "Allowed", "Refused", "Shadow", "Cost"]
+    story: list[Flowable] = [Paragraph("Tenants and actions", _HEAD)]
+    if not shown:
+        return [*story, Paragraph("No calls in this time.", _BODY)]
+    story.append(_table(heads, [list(row[:6]) for row in shown], words=2))
+    if more:
+        story.append(Paragraph(f"{more:,} more are not shown; export the summary as CSV or XLSX for all.", _SMALL))
+    return story
+
+
+def _table(heads: list[str], lines: list[list[Any]], *, words: int) -> Table:
+    body = [[Paragraph(escape(v), _SMALL) if isinstance(v, str) else f"{v:,}" for v in line] for line in lines]
+    wide = _WIDTH * 0.5 / words
+    narrow = _WIDTH * 0.5 / (len(heads) - words)
+    table = Table([heads, *body], [wide] * words + [narrow] * (len(heads) - words), repeatRows=1)
+    table.setStyle(
+        TableStyle(
+            [
+                ("FONT", (0, 0), (-1, 0), "Helvetica-Bold", 8),
+                ("FONT", (0, 1), (-1, -1), "Helvetica", 8),
+                ("TEXTCOLOR", (0, 0), (-1, 0), MUTED),
+                ("ALIGN", (words, 0), (-1, -1), "RIGHT"),
+                ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+                ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
+                ("ROWBACKGROUNDS", (0, 1), (-1, -1), [white, HexColor("#f6f7f9")]),
+            ]
+        )
+    )
+    return table
+
+
+def _foot(canvas: Any, document: Any) -> None:
+    canvas.setFont("Helvetica", 7.5)
+    canvas.setFillColor(MUTED)
+    canvas.drawString(18 * mm, 9 * mm, "Times are UTC. The figures are those of the record when this was made.")
+    canvas.drawRightString(A4[0] - 18 * mm, 9 * mm, f"Page {document.page}")
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

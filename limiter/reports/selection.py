@@ -1,0 +1,79 @@
+"""What an export is about: kind, time, filters, and the tenants that the person may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from limiter.models import Export
+
+_BY_ACTION = {Export.Kind.EVENTS, Export.Kind.USAGE, Export.Kind.SUMMARY}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Empty filters hold everything; ``scope`` None is every tenant, an empty scope is none."""
+
+    kind: str
+    since: datetime
+    until: datetime
+    tenants: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+    policies: frozenset[str] = frozenset()
+    scope: frozenset[str] | None = None
+
+    @property
+    def seen(self) -> frozenset[str] | None:
+        """The tenants whose rows are in it; None is all."""
+        if self.scope is None:
+            return self.tenants or None
+        return self.scope & self.tenants if self.tenants else self.scope
+
+    def told(self) -> dict[str, Any]:
+        """The selection as a manifest states it."""
+        return {
+            "kind": str(self.kind),
+            "since": self.since.astimezone(UTC).isoformat(),
+            "until": self.until.astimezone(UTC).isoformat(),
+            "tenants": sorted(self.tenants),
+            "actions": sorted(self.actions),
+            "policies": sorted(self.policies),
+            "scope": None if self.scope is None else sorted(self.scope),
+        }
+
+
+def of(export: Export) -> Selection:
+    """The selection of an export."""
+    return Selection(
+        kind=export.kind,
+        since=export.since,
+        until=export.until,
+        tenants=frozenset(export.tenants),
+        actions=frozenset(export.actions),
+        policies=frozenset(export.policies),
+        scope=None if export.scope is None else frozenset(export.scope),
+    )
+
+
+def check(export: Export) -> None:
+    """Refuse what cannot be built, naming the field; raises ValidationError."""
+    wrong: dict[str, str] = {}
+    if export.since and export.until and export.since >= export.until:
+        wrong["until"] = "Choose an end after the start."
+    if export.format == Export.Format.PDF and export.kind != Export.Kind.SUMMARY:
+        wrong["format"] = "A PDF is made of a summary only; choose the kind summary or another format."
+    if export.actions and export.kind not in _BY_ACTION:
+        wrong["actions"] = "Policy changes are not kept by action; leave this empty."
+    if export.policies and export.kind != Export.Kind.EVENTS:
+        wrong["policies"] = "Only throttle events are kept by policy; leave this empty."
+    for field in ("tenants", "actions", "policies"):
+        names = getattr(export, field)
+        if not isinstance(names, list) or not all(isinstance(n, str) and n and "\0" not in n for n in names):
+            wrong[field] = "Give a list of names."
+        elif len(names) > 500:
+            wrong[field] = "Give at most 500 names."
+    if wrong:
+        raise ValidationError(wrong)
