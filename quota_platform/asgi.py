@@ -5,6 +5,7 @@ The lifespan opens and closes this worker's clients; they travel in the ASGI sta
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -42,7 +43,18 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await runtime.open()
     scope["state"]["runtime"] = runtime
     scope["state"]["live"] = Live(runtime)
+    _settle()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await runtime.close()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _settle() -> None:
+    """Leave what was imported and opened out of every later collection, and collect less often.
+
+    Calls leave almost no cycles behind, and each collection looks at all that Django holds: a tenth of a call.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

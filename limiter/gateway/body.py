@@ -60,7 +60,7 @@ def check_json(body: bytes) -> None:
     if not body:
         return
     try:
-        json.loads(body.decode(), parse_constant=_refuse_constant)
+        _DECODER.decode(body.decode())
     except UnicodeDecodeError:
         raise Problem(400, "body-not-json", "The body is not valid UTF-8.") from None
     except RecursionError:
@@ -71,3 +71,6 @@ def check_json(body: bytes) -> None:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -27,25 +27,23 @@ class GatewayRequest(ASGIRequest):
         self.receive = receive
         self.method = scope["method"]
         self.path = self.path_info = scope["path"]
-
-    @cached_property
-    def fields(self) -> dict[str, str]:
+        self.fields = _by_name(scope["headers"])
         """The headers by lower-case name; one that came several times is joined by commas."""
-        found: dict[str, str] = {}
-        for raw, value in self.scope["headers"]:
-            name = raw.decode("latin1")
-            text = value.decode("latin1")
-            found[name] = f"{found[name]}, {text}" if name in found else text
-        return found
-
-    @cached_property
-    def request_id(self) -> str:
-        """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
         given = self.fields.get("x-request-id", "")
-        return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+        """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
 
     @cached_property
     def META(self) -> dict[str, Any]:  # type: ignore[override]
         """As Django makes it, for sessions and the query."""
         meta: dict[str, Any] = ASGIRequest(self.scope, BytesIO()).META
         return meta
+
+
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for raw, value in headers:
+        name = raw.decode("latin1")
+        text = value.decode("latin1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found

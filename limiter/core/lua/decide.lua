@@ -65,7 +65,8 @@ local function log_look(key, limit)
     local last = num(call('LINDEX', key, -1))
     limit.at, limit.counted_for = max(now, last), last + limit.window - now
     local edge = limit.at - limit.window
-    if num(call('LINDEX', key, 0)) <= edge then
+    limit.oldest = num(call('LINDEX', key, 0))
+    if limit.oldest <= edge then
       local lo, hi = 1, used -- the first live entry is in [lo, hi]; hi == used: none is
       while lo < hi do
         local mid = floor((lo + hi) / 2)
@@ -73,6 +74,7 @@ local function log_look(key, limit)
       end
       call('LTRIM', key, lo, -1)
       used = used - lo
+      if used > 0 then limit.oldest = num(call('LINDEX', key, 0)) end
     end
   end
   limit.used = used
@@ -84,7 +86,7 @@ local function log_look(key, limit)
     limit.wait = num(call('LINDEX', key, used + cost - limit.effective - 1)) + limit.window - now
   end
   limit.reset = limit.window
-  if used > 0 then limit.reset = num(call('LINDEX', key, 0)) + limit.window - now end
+  if used > 0 then limit.reset = limit.oldest + limit.window - now end
 end
 
 local function log_charge(key, limit)
