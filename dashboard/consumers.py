@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections import Counter
-from typing import Any
 from urllib.parse import parse_qs
 
 from asgiref.sync import sync_to_async
@@ -74,11 +72,9 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 if not await self._may_see():
                     await self.close(code=NO_RIGHT)
                     return
-            frame: dict[str, Any] = (
-                await live.tenant(self.tenant_id) if self.tenant_id else await live.overview(self.tenant_ids)
-            )
+            text = await (live.tenant(self.tenant_id) if self.tenant_id else live.overview(self.tenant_ids))
             try:
-                await asyncio.wait_for(self.send(text_data=json.dumps(frame)), SEND_TIMEOUT_S)
+                await asyncio.wait_for(self.send(text_data=text), SEND_TIMEOUT_S)
             except TimeoutError:
                 await self.close()
                 return

@@ -24,6 +24,8 @@ from limiter.record import events as recorded
 
 EVERY_S = 0.9
 _UNDRAINED = 100
+_MOST_TOLD = 500
+"""Different sets of tenants that are watched at once, before what is kept of them is made anew."""
 
 
 class Live:
@@ -33,30 +35,38 @@ class Live:
         self._gateway = runtime.gateway
         self._tenants: dict[str, TenantReading] = {}
         self._stored: dict[frozenset[str], tuple[float, Stored]] = {}
-        self._told: dict[frozenset[str], tuple[float, dict[str, Any]]] = {}
+        self._told: dict[tuple[str, frozenset[str]], tuple[float, str]] = {}
         self._platform: tuple[float, dict[str, Any]] = (0.0, {})
         self._lock = asyncio.Lock()
         self._away_since: float | None = None
 
-    async def overview(self, tenant_ids: Collection[str]) -> dict[str, Any]:
-        """The frame of the overview page for who may see these tenants."""
-        asked = frozenset(tenant_ids)
-        async with self._lock:
-            at, frame = self._told.get(asked, (0.0, {}))
-            if time.time() - at < EVERY_S:
-                return frame
-            readings, known = await self._refresh(asked)
-            frame = overview_frame(readings, known, platform=self._platform[1], degraded=self._degraded())
-            self._told = (
-                {asked: (time.time(), frame)} if len(self._told) > 500 else self._told | {asked: (time.time(), frame)}
-            )
-            return frame
+    async def overview(self, tenant_ids: Collection[str]) -> str:
+        """The overview page's frame, as JSON, for who may see these tenants."""
+        return await self._tell(("overview", frozenset(tenant_ids)))
 
-    async def tenant(self, tenant_id: str) -> dict[str, Any]:
-        """The frame of one tenant's page; its charts over longer ranges come from the database."""
+    async def tenant(self, tenant_id: str) -> str:
+        """The frame of one tenant's page, as JSON; its charts over longer ranges come from the database."""
+        return await self._tell(("tenant", frozenset([tenant_id])))
+
+    async def _tell(self, asked: tuple[str, frozenset[str]]) -> str:
+        """Made and encoded once for all who ask for the same within a second."""
         async with self._lock:
-            readings, known = await self._refresh(frozenset([tenant_id]))
-            return tenant_frame(readings[0], known, platform=self._platform[1], degraded=self._degraded())
+            at, text = self._told.get(asked, (0.0, ""))
+            if time.time() - at < EVERY_S:
+                return text
+            page, tenant_ids = asked
+            readings, known = await self._refresh(tenant_ids)
+            rest: dict[str, Any] = {"platform": self._platform[1], "degraded": self._degraded()}
+            frame = (
+                tenant_frame(readings[0], known, **rest)
+                if page == "tenant"
+                else overview_frame(readings, known, **rest)
+            )
+            text = json.dumps(frame, separators=(",", ":"))
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            self._told[asked] = (time.time(), text)
+            return text
 
     async def _refresh(self, asked: frozenset[str]) -> tuple[list[TenantReading], Stored]:
         readings = [self._tenants.setdefault(name, TenantReading(name)) for name in sorted(asked)]
@@ -84,7 +94,8 @@ class Live:
             fresh = {event.decision_id for event in known.events}
             waiting = [e for e in self._platform[1].get("undrained", []) if e.tenant_id in asked]
             known.events.extend(event for event in waiting if event.decision_id not in fresh)
-            self._stored = {asked: (time.time(), known)} if len(self._stored) > 500 else self._stored
+            if len(self._stored) >= _MOST_TOLD:
+                self._stored.clear()
             self._stored[asked] = (time.time(), known)
         return known
 

@@ -23,11 +23,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class FakeLive:
     """Says whose frame was asked for."""
 
-    async def overview(self, tenant_ids: Collection[str]) -> dict[str, Any]:
-        return {"tenants": sorted(tenant_ids)}
+    async def overview(self, tenant_ids: Collection[str]) -> str:
+        return json.dumps({"tenants": sorted(tenant_ids)})
 
-    async def tenant(self, tenant_id: str) -> dict[str, Any]:
-        return {"tenant": tenant_id}
+    async def tenant(self, tenant_id: str) -> str:
+        return json.dumps({"tenant": tenant_id})
 
 
 class Viewer:
