@@ -13,6 +13,7 @@ from limiter.core import keys
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.upstream import errors
 from tenants.models import Action, ApiKey, Tenant
+from tests.asgi import Caller
 from tests.limiter.gateway.conftest import Gateway
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -314,3 +315,30 @@ async def test_a_slot_is_freed_when_the_call_has_ended_however_it_ended(
             await gateway.recorded()
     slots = f"{keys.tag(acme.connection_id)}:w:inflight:c:a:acme:lookupOrder"
     assert await gateway.runtime.store.command("ZCARD", slots, key=slots) == 0
+
+
+async def test_a_caller_that_hangs_up_is_accounted_and_its_slot_is_freed(
+    gateway: Gateway, two_at_once: QuotaPolicy, acme_key: str, acme: Tenant
+) -> None:
+    gateway.upstream.parts = [b"a" * 10, b"b" * 10]
+
+    class HungUp(Exception):
+        """What a server raises when it is asked to send to nobody."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def send_once(message: Any) -> None:
+            if message.get("body", b"").startswith(b"b"):
+                raise HungUp
+            await send(message)
+
+        with pytest.raises(HungUp):
+            await gateway.caller.app(scope, receive, send_once)
+
+    hanging_up = Gateway(gateway.runtime, gateway.upstream, Caller(app, gateway.caller.state))
+    assert (await hanging_up.invoke("lookupOrder", key=acme_key)).body == b"a" * 10
+    await gateway.recorded()
+    store, slots = gateway.runtime.store, f"{keys.tag(acme.connection_id)}:w:inflight:c:a:acme:lookupOrder"
+    assert await store.command("ZCARD", slots, key=slots) == 0
+    totals = keys.totals(acme.connection_id)
+    assert await store.command("HGET", totals, "acme|allowed", key=totals) == b"1"
+    assert await store.command("HGET", totals, "acme|unknown", key=totals) == b"1"
