@@ -15,8 +15,6 @@ from django.conf import settings
 from dashboard.live import Live
 from dashboard.viewers import visible
 
-EVERY_S = 1.0
-CHECK_AGAIN_S = 30.0
 SEND_TIMEOUT_S = 10.0
 MOST_PER_PERSON = 20
 NO_RIGHT = 4403
@@ -28,6 +26,8 @@ _open: Counter[str] = Counter()
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One viewer. A frame is made when the last one is sent, so that a slow viewer gets the newest and no queue."""
 
+    every_s = 1.0
+    check_again_s = 30.0
     session_key: str | None = None
     _pushing: asyncio.Task[None] | None = None
 
@@ -67,7 +67,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         live: Live = self.scope["state"]["live"]
         checked = time.monotonic()
         while True:
-            if time.monotonic() - checked >= CHECK_AGAIN_S:
+            if time.monotonic() - checked >= self.check_again_s:
                 checked = time.monotonic()
                 if not await self._may_see():
                     await self.close(code=NO_RIGHT)
@@ -78,4 +78,4 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             except TimeoutError:
                 await self.close()
                 return
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(self.every_s)

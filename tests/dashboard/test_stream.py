@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
@@ -30,10 +31,19 @@ class FakeLive:
         return json.dumps({"tenant": tenant_id})
 
 
+class Impatient(consumers.DashboardConsumer):
+    """Checks the right before every frame, and makes them without a pause."""
+
+    every_s = 0.0
+    check_again_s = 0.0
+
+
 class Viewer:
     """One websocket. (Channels' own communicator cannot be imported without its server, which we do not use.)"""
 
-    def __init__(self, session_key: str, *, query: str = "", origin: str = "http://testserver") -> None:
+    def __init__(
+        self, session_key: str, *, query: str = "", origin: str = "http://testserver", app: Any = websocket
+    ) -> None:
         cookie = f"{settings.SESSION_COOKIE_NAME}={session_key}"
         named = {"origin": origin, "host": "testserver", "cookie": cookie}
         scope = {
@@ -43,7 +53,7 @@ class Viewer:
             "headers": [(name.encode(), value.encode()) for name, value in named.items()],
             "state": {"live": FakeLive()},
         }
-        self._communicator: Any = ApplicationCommunicator(websocket, scope)  # type: ignore[no-untyped-call]
+        self._communicator: Any = ApplicationCommunicator(app, scope)  # type: ignore[no-untyped-call]
 
     async def connect(self) -> bool:
         await self._communicator.send_input({"type": "websocket.connect"})
@@ -54,6 +64,14 @@ class Viewer:
 
     async def closed_with(self) -> int:
         return int((await self._communicator.receive_output(5))["code"])
+
+    async def ended_with(self) -> int:
+        """The code that ends the stream, after the frames that were on their way (at most a hundred)."""
+        for _ in range(100):
+            message = await self._communicator.receive_output(5)
+            if message["type"] == "websocket.close":
+                return int(message["code"])
+        raise AssertionError("the stream did not end")
 
     async def leave(self) -> None:
         await self._communicator.send_input({"type": "websocket.disconnect", "code": 1000})
@@ -91,6 +109,14 @@ async def test_a_stranger_is_closed_out_of_a_tenant(acme: Tenant) -> None:
     viewer = Viewer(await session_of(stranger), query="tenant=acme")
     await viewer.connect()
     assert await viewer.closed_with() == consumers.NO_RIGHT
+
+
+async def test_an_open_stream_ends_when_the_right_is_taken_away(admin_user: User, acme: Tenant) -> None:
+    viewer = Viewer(await session_of(admin_user), query="tenant=acme", app=CookieMiddleware(Impatient.as_asgi()))
+    await viewer.connect()
+    assert await viewer.frame() == {"tenant": "acme"}
+    await User.objects.filter(pk=admin_user.pk).aupdate(is_active=False)
+    assert await viewer.ended_with() == consumers.NO_RIGHT
 
 
 async def test_another_sites_page_is_refused(admin_user: User, acme: Tenant) -> None:
