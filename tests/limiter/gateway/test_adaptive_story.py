@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
@@ -83,6 +84,11 @@ class World:
         told = await self.callers[worker].call("GET", "/metrics/acme/lookupOrder", headers=[("X-API-Key", self.key)])
         return float(told.json["adaptive_multiplier"])
 
+    async def forget_the_window(self) -> None:
+        """Another minute begins: the calls so far count no more."""
+        entries = f"{keys.tag(await self.connection_id())}:w:minute:l:a:acme:lookupOrder"
+        await self.runtimes[0].store.command("DEL", entries, key=entries)
+
     async def latencies_ms(self) -> list[float]:
         name = keys.samples(await self.connection_id(), "acme", None)
         samples = adaptive.parse(await self.runtimes[0].store.command("LRANGE", name, 0, -1, key=name))
@@ -147,6 +153,22 @@ async def _wait_is_exact(world: World, *, wait_ms: float, used: int, effective: 
     seconds, micros = await store.command("TIME", key=entries)
     left_ms = (frees + 60_000_000 - int(seconds) * 1_000_000 - int(micros)) / 1000
     assert left_ms <= wait_ms <= left_ms + 5_000
+
+
+async def test_a_ramp_is_followed_down_and_back_up_without_flapping(world: World) -> None:
+    """The sandbox's ramp, 20 ms to 200 ms and back in three minutes of its own clock, in steps of 20 s."""
+    world.sandbox.state.put_latency({"profile": "ramp", "base_ms": 20, "factor": 10})
+    seen = []
+    for _ in range(10):
+        answers = await asyncio.gather(*[world.call(worker=at % 2) for at in range(6)])
+        assert {answer.status for answer in answers} <= {200, 429}
+        seen.append(await world.multiplier(worker=0))
+        await world.forget_the_window()
+        world.sandbox.state.advance(20)
+    lowest = seen.index(min(seen))
+    assert min(seen[0], seen[-1]) >= 0.8, "not cut at either end, but for a busy machine"
+    assert min(seen) <= 0.5
+    assert seen[: lowest + 1] == sorted(seen[: lowest + 1], reverse=True)
 
 
 async def test_an_upstream_that_turns_calls_away_cuts_by_their_share(world: World) -> None:
