@@ -136,7 +136,7 @@ def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
         "refused_15m": _refused(reading, row, known),
         "spark": values,
         "trend": _trend(values),
-        "peak_1h": None,
+        "peak_1h": max(reading.peaks.get(row.id, {}).values(), default=None),
         "state": _state(reading, row, known),
         "threshold": round(NEAR * 100),
     }

@@ -56,6 +56,8 @@ class TenantReading:
     evidence: Evidence | None = None
     threshold_ms: int | None = None
     used: dict[str, deque[tuple[float, int, int]]] = field(default_factory=dict)
+    peaks: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Row -> minute -> the most that was used in it, for an hour."""
     counts: deque[Counts] = field(default_factory=lambda: deque(maxlen=KEPT))
     multiplier: float = 1.0
     latency: deque[tuple[float, tuple[float | None, float]]] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -114,7 +116,14 @@ class TenantReading:
                 )
                 self.rows.setdefault(row.id, row)
         for row in self.rows.values():
+            self._note_peak(row.id, row.state.used)
             self.used.setdefault(row.id, deque(maxlen=KEPT)).append((self.at, row.state.used, row.state.effective))
+
+    def _note_peak(self, row_id: str, used: int) -> None:
+        minute, peaks = int(self.at // 60), self.peaks.setdefault(row_id, {})
+        peaks[minute] = max(used, peaks.get(minute, 0))
+        for old in [each for each in peaks if each <= minute - 60]:
+            del peaks[old]
 
 
 def full_in_s(history: deque[tuple[float, int, int]], state: LimitState) -> float | None:

@@ -71,6 +71,13 @@ def test_a_burst_that_has_refilled_is_refusing_for_a_while_after_its_last_refusa
     assert row["state"] == told
 
 
+def test_the_peak_is_that_of_the_last_hour() -> None:
+    seen = reading(state(40))
+    seen.peaks = {"lookupOrder|minute": {29_733_761: 55, 29_733_762: 41}}
+    (row,) = overview_frame([seen], Stored(), **NOBODY)["rows"]
+    assert row["peak_1h"] == 55
+
+
 def test_another_tenants_refusal_changes_nothing() -> None:
     known = Stored(events=[refusal(tenant_id="globex")])
     (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
