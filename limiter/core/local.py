@@ -2,7 +2,8 @@
 
 A share is floor(limit / workers), at least 1, so all workers together stay within the limit as far as it divides. The
 count is kept in sixtieths of a window, the oldest in full: a share is never exceeded. Nothing is carried over from the
-store or back to it, so an outage admits at most one more limit in one window; docs/limiter.md states the bound.
+store or back to it, and what was spent stays spent until its window has passed, so a store that comes and goes admits
+at most one more limit in one window; docs/limiter.md states the bound.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ _KEPT = 50_000
 
 @dataclass(slots=True)
 class _Count:
-    """Units by the end of their slice (us), oldest first; or running calls by the end of their lease (us)."""
+    """Units by the end of their slice (us), oldest first; or running calls by the end of their lease (us).
+
+    ``counts_until``: the instant (us) from which on nothing of it counts.
+    """
 
     slices: deque[list[int]] = field(default_factory=deque)
     used: int = 0
     leases: dict[str, int] = field(default_factory=dict)
+    counts_until: int = 0
 
 
 class LocalShare:
@@ -36,6 +41,11 @@ class LocalShare:
         self._workers = workers
         self._clock = clock
         self._counts: OrderedDict[str, _Count] = OrderedDict()
+
+    @property
+    def held(self) -> int:
+        """How many counts are in memory."""
+        return len(self._counts)
 
     def decide(self, stack: Stack, call: Call) -> Decision:
         """Decide one call from this worker's share, all or nothing. The multiplier is not known and not applied."""
@@ -67,8 +77,10 @@ class LocalShare:
                 count.leases.pop(lease, None)
 
     def forget(self) -> None:
-        """Drop all counts: the store decides again."""
-        self._counts.clear()
+        """Drop counts that have run out, those unused for longest first; called whenever the store answers again."""
+        now = self._clock()
+        while self._counts and next(iter(self._counts.values())).counts_until <= now:
+            self._counts.popitem(last=False)
 
     def _count(self, name: str) -> _Count:
         count = self._counts.setdefault(name, _Count())
@@ -116,6 +128,7 @@ def _charge(state: LimitState, count: _Count, call: Call, now: int) -> LimitStat
     limit = state.limit
     if limit.algorithm is Algorithm.CONCURRENCY:
         count.leases[call.decision_id] = now + limit.lease_us
+        count.counts_until = max(count.counts_until, now + limit.lease_us)
         return replace(state, used=len(count.leases))
     slice_us = -(-_window_us(limit) // COUNTER_SLICES)
     end = (now // slice_us + 1) * slice_us
@@ -124,4 +137,5 @@ def _charge(state: LimitState, count: _Count, call: Call, now: int) -> LimitStat
     else:
         count.slices.append([end, call.cost])
     count.used += call.cost
+    count.counts_until = max(count.counts_until, end + _window_us(limit))
     return replace(state, used=count.used)

@@ -133,10 +133,20 @@ def test_strangers_have_shares_of_their_own(worker: Worker) -> None:
     assert worker.share.decide(globex, Call("d")).allowed
 
 
-def test_forgetting_starts_again(worker: Worker) -> None:
-    worker.call(log(2))
+def test_a_store_that_comes_and_goes_gives_no_second_share(worker: Worker) -> None:
+    worker.call(log(2, window_us=60 * S), slots(2, lease_us=100 * S), lease="one")
     worker.share.forget()
-    assert worker.call(log(2)).allowed
+    assert not worker.call(log(2, window_us=60 * S), at_us=61 * S - 1).allowed
+    assert not worker.call(slots(2, lease_us=100 * S), at_us=61 * S - 1).allowed
+
+
+def test_counts_that_have_run_out_are_dropped(worker: Worker) -> None:
+    worker.call(log(2, window_us=60 * S), slots(2, lease_us=100 * S), lease="one")
+    worker.call(slots(2, name="peeked"), peek=True)
+    for at_us, held in ((99 * S, 2), (100 * S, 0)):
+        worker.clock.at_us = at_us
+        worker.share.forget()
+        assert worker.share.held == held
 
 
 @given(
