@@ -3,6 +3,7 @@
 from limiter.admin import action_preview, connection_state, tenant_limits
 from limiter.admin.assignment import AssignmentAdmin
 from limiter.admin.event import ThrottleEventAdmin
+from limiter.admin.export import ExportAdmin
 from limiter.admin.override import OverrideAdmin
 from limiter.admin.policy import QuotaPolicyAdmin
 from limiter.admin.record import AuditEntryAdmin, DeadLetterAdmin, MultiplierChangeAdmin, RecordGapAdmin
@@ -14,6 +15,7 @@ __all__ = [
     "AssignmentAdmin",
     "AuditEntryAdmin",
     "DeadLetterAdmin",
+    "ExportAdmin",
     "MultiplierChangeAdmin",
     "OverrideAdmin",
     "QuotaPolicyAdmin",

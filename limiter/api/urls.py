@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from django.urls import path
+
 from limiter.api.assignments import AssignmentResource
 from limiter.api.decisions import DecisionResource
 from limiter.api.events import EventResource
+from limiter.api.exports import EventsCsv, ExportResource
 from limiter.api.overrides import OverrideResource
 from limiter.api.policies import PolicyResource
 from tenants.api.router import Router
@@ -15,5 +18,6 @@ router.register("assignments", AssignmentResource, basename="api-assignment")
 router.register("overrides", OverrideResource, basename="api-override")
 router.register("decisions", DecisionResource, basename="api-decision")
 router.register("events", EventResource, basename="api-event")
+router.register("exports", ExportResource, basename="api-export")
 
-urlpatterns = router.urls
+urlpatterns = [path("events.csv", EventsCsv.as_view(), name="api-events-csv"), *router.urls]
