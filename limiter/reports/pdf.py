@@ -86,7 +86,7 @@ def _charts(found: figures.Figures) -> list[Flowable]:
 
 
 def _limits(found: figures.Figures) -> list[Flowable]:
-    heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest in force"]
+    heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest"]
     names = ["tenant_id", "action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
     lines = [[row[name] for name in names] for row in found.limits]
     title = Paragraph("Consumption against limits: those that refused most", _HEAD)
