@@ -167,6 +167,11 @@ def test_one_outlier_weighs_more_among_few(count: int, multiplier: float) -> Non
     assert course([FAST] * (count - 1) + [OUTLIER])[-1] == multiplier
 
 
+def test_from_twenty_one_samples_on_the_slowest_answer_does_not_count() -> None:
+    assert course([FAST] * 20 + [3_600_000])[-1] == 1.0
+    assert course([FAST] * 19 + [3_600_000])[-1] == 0.2
+
+
 def test_a_step_is_followed_after_six_answers_and_left_after_ninety_five() -> None:
     assert changes([FAST] * 100 + [SLOW] * 100 + [FAST] * 120, start=100) == [(6, 0.5), (100 + 95, 1.0)]
 
