@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
 import redis
 
 from limiter.core import keys
@@ -13,7 +14,7 @@ from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.store import Ended, Store
 from limiter.core.types import Limit
 from limiter.core.window import Call
-from tests.limiter.core.given import T0, S, bucket, call, counter, fill, log, slots, stack
+from tests.limiter.core.given import ACME, T0, S, bucket, call, counter, fill, log, slots, stack
 
 GOLD: dict[str, Any] = {"policy_name": "Gold", "policy_version": 7}
 MINUTE = T0 // (60 * S)
@@ -179,3 +180,15 @@ async def test_every_key_has_a_time_to_live(store: Store, raw: redis.Redis) -> N
     kinds = {key.decode().split(":")[2] for key in lives}
     assert {"w", "events", "usage", "totals", "m", "lat", "due", "changes"} <= kinds
     assert [key for key, ttl in lives.items() if ttl < 0] == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "counts_for_ms"),
+    [(log(3), 10_000), (counter(3), 61_000), (bucket(10, burst=3), 1_000), (slots(3), 30_000)],
+    ids=lambda value: str(value.algorithm) if isinstance(value, Limit) else "",
+)
+async def test_a_count_outlives_what_it_counts_by_a_second_or_two(
+    store: Store, raw: redis.Redis, limit: Limit, counts_for_ms: int
+) -> None:
+    await fill(store, stack(limit), [0])
+    assert counts_for_ms < raw.pttl(keys.window(limit, ACME)) <= counts_for_ms + 2_000
