@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from limiter.core import keys
 from limiter.core.store import Ended, Store
-from limiter.core.types import Decision, Limit, Subject
+from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, Algorithm, Decision, Limit, Subject
 from limiter.core.window import Call, bind
 from tests.limiter.core.given import ACME, T0, S
 from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, walks
@@ -167,3 +167,38 @@ async def test_every_answer_equals_the_oracle_s(store: Store, limits: list[Limit
         sum(int(count) for kind, count in zip(kinds[::2], kinds[1::2], strict=True) if kind[-5:] != b"|last")
         == walk.events
     )
+
+
+@st.composite
+def large_limits(draw: st.DrawFn) -> Limit:
+    """The largest numbers a policy may have: where doubles begin to be too coarse if a script is careless."""
+    window_seconds = draw(st.sampled_from([1, 59, 3600, 86_400, 31 * 86_400]))
+    return Limit(
+        "a",
+        draw(st.sampled_from([Algorithm.TOKEN_BUCKET, Algorithm.SLIDING_COUNTER])),
+        draw(st.one_of(st.integers(1, 5000), st.integers(1, MAX_QUOTA))),
+        window_seconds * S,
+        burst=draw(st.integers(1, min(5000, MAX_BURST_SECONDS // window_seconds))),
+    )
+
+
+LARGE_STEPS = st.one_of(
+    st.builds(
+        Arrive,
+        after_us=st.one_of(st.integers(0, 5), st.integers(0, 10**7), st.integers(0, 40 * 86_400 * S)),
+        cost=st.integers(1, MAX_COST),
+        caller=st.just(ACME),
+        peek=st.just(False),
+    ),
+    st.builds(WaitOut),
+    st.builds(Cut, st.integers(1, 1_000_000)),
+)
+
+
+@given(limit=large_limits(), steps=st.lists(LARGE_STEPS, min_size=10, max_size=30))
+@walks
+async def test_the_largest_numbers_are_exact_too(store: Store, limit: Limit, steps: list[Step]) -> None:
+    await store.command("FLUSHALL", key="")
+    walk = Walk(store, [limit])
+    for step in steps:
+        await walk.take(step)
