@@ -12,7 +12,7 @@ from limiter.core import keys
 from limiter.core.adaptive import Evidence
 from limiter.core.types import MICROS, Algorithm, CountedPer, LimitState
 from limiter.gateway.gate import Gateway, Target
-from limiter.plan import Plan
+from limiter.policies.plan import Plan
 
 MOST_ACTIONS = 100
 KEPT = 300

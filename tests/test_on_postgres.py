@@ -9,8 +9,8 @@ pytest_plugins = ["tests.postgres"]
 FILES = (
     "tests/tenants/test_changes.py",
     "tests/tenants/commit_order.py",
-    "tests/limiter/test_snapshot.py",
-    "tests/limiter/test_snapshot_faults.py",
+    "tests/limiter/live/test_snapshot.py",
+    "tests/limiter/live/test_snapshot_faults.py",
     "tests/limiter/test_policy_version.py",
     "tests/limiter/record/test_events.py",
     "tests/limiter/record/test_usage.py",

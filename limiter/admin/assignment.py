@@ -11,8 +11,8 @@ from django.forms import Script
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from limiter import sentences
 from limiter.models import Assignment
+from limiter.policies import sentences
 from tenants.admin.recorded import RecordedAdmin
 
 WHO_WINS = (

@@ -13,7 +13,7 @@ from unfold.admin import StackedInline
 
 from limiter.core.types import Algorithm
 from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.policies import PolicyInvalid, compile_policy
+from limiter.policies.compiled import PolicyInvalid, compile_policy
 
 _WINDOWED = ["window_seconds"]
 APPLIES = {

@@ -14,8 +14,8 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from limiter import sentences
 from limiter.models import Override
+from limiter.policies import sentences
 from tenants.admin.recorded import RecordedAdmin
 
 

@@ -14,15 +14,15 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from limiter import sentences
 from limiter.admin.limit import LimitInline
 from limiter.admin.policy_history import PolicyHistoryPages
 from limiter.admin.policy_preview import in_words, preview, typed
-from limiter.advice import advice
 from limiter.models import QuotaPolicy
 from limiter.models.version import one_version
-from limiter.policies import PolicyInvalid, compile_policy
-from limiter.reach import FIRST, reach
+from limiter.policies import sentences
+from limiter.policies.advice import advice
+from limiter.policies.compiled import PolicyInvalid, compile_policy
+from limiter.policies.reach import FIRST, reach
 from tenants.admin.recorded import RecordedAdmin
 
 _ADAPTIVE = (

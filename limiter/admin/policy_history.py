@@ -12,9 +12,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from limiter import sentences
 from limiter.models import QuotaPolicy
-from limiter.versions import (
+from limiter.policies import sentences
+from limiter.policies.versions import (
     PolicyVersion,
     limit_differences,
     limits_by_version,

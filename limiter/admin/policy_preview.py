@@ -8,9 +8,9 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
-from limiter import sentences
-from limiter.advice import advice
 from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.policies import sentences
+from limiter.policies.advice import advice
 
 _MAY_BE_MISSING = ("name", "quota", "window_seconds", "burst", "lease_seconds")
 

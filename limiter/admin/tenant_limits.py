@@ -6,9 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from limiter import sentences
-from limiter.in_force import InForce, in_force
-from limiter.rows import Unusable
+from limiter.live.rows import Unusable
+from limiter.policies import sentences
+from limiter.policies.in_force import InForce, in_force
 from tenants.admin.panels import Panel, add_panel
 from tenants.models import Tenant
 

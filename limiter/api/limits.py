@@ -10,7 +10,7 @@ from typing import Any
 from rest_framework.exceptions import PermissionDenied, ValidationError
 
 from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.policies import PolicyInvalid, compile_policy
+from limiter.policies.compiled import PolicyInvalid, compile_policy
 from tenants.api.serializer import StrictSerializer, clean, columns
 
 MAX_LIMITS = 50

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from limiter.gateway import problems
 from limiter.gateway.problems import Problem
-from limiter.snapshot import DirectoryUnavailable, Snapshot, TenantEntry
+from limiter.live.snapshot import DirectoryUnavailable, Snapshot, TenantEntry
 from tenants import credentials
 from tenants.directory import KeySpec
 

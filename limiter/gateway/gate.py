@@ -23,9 +23,9 @@ from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
-from limiter.plan import Plan
-from limiter.policies import PolicyUnavailable
-from limiter.snapshot import Snapshot
+from limiter.live.snapshot import Snapshot
+from limiter.policies.compiled import PolicyUnavailable
+from limiter.policies.plan import Plan
 from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
 from limiter.upstream.dedupe import Claim, Dedupe, Held

@@ -17,7 +17,7 @@ from limiter.core.store import Store
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.recorder import Recorder
-from limiter.snapshot import Snapshot
+from limiter.live.snapshot import Snapshot
 from limiter.upstream import health
 from limiter.upstream.call import Upstream
 from limiter.upstream.client import Client

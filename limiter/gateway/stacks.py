@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from limiter.core import headers, window
 from limiter.core.types import CountedPer, Subject
-from limiter.plan import Plan
+from limiter.policies.plan import Plan
 from tenants.directory import TenantSpec
 
 _KEPT = 20_000

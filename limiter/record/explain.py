@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from limiter import versions
 from limiter.core.types import CountedPer
 from limiter.models import MultiplierChange, QuotaPolicy, ThrottleEvent
+from limiter.policies import versions
 
 
 @dataclass(frozen=True, slots=True)

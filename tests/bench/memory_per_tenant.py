@@ -34,11 +34,11 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
     The allocator is asked, not the operating system: what is counted is what the objects take, all of them, also the
     place in the table of held tenants.
     """
-    from limiter.entries import HeldPolicy, rules_from_dict
-    from limiter.held import Held
-    from limiter.loader import Fetched
-    from limiter.policies import compile_policy
-    from limiter.second_level import Touched
+    from limiter.live.entries import HeldPolicy, rules_from_dict
+    from limiter.live.held import Held
+    from limiter.live.loader import Fetched
+    from limiter.live.second_level import Touched
+    from limiter.policies.compiled import compile_policy
 
     gold = HeldPolicy(compile_policy(*_policy()), seq=1)
     held = Held(capacity=tenants, touched=Touched())
@@ -60,9 +60,9 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
 
 def weigh_key(*, keys: int = TENANTS) -> float:
     """Bytes that one API key adds to a worker."""
-    from limiter.held import Held
-    from limiter.loader import Fetched
-    from limiter.second_level import Touched
+    from limiter.live.held import Held
+    from limiter.live.loader import Fetched
+    from limiter.live.second_level import Touched
     from tenants.directory import key_from_dict
 
     held = Held(capacity=keys, touched=Touched())
@@ -89,7 +89,7 @@ def _policy() -> Any:
 
 
 def _rules(number: int, *, actions: int) -> Any:
-    from limiter.entries import TenantRules
+    from limiter.live.entries import TenantRules
     from tenants.directory import ActionSpec, TenantSpec, connection_spec
     from tenants.models import Connection
 

@@ -14,9 +14,9 @@ from django.test import Client
 from django.utils import timezone
 
 from limiter.core import keys
-from limiter.in_force import in_force
+from limiter.live.rows import Unusable
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
-from limiter.rows import Unusable
+from limiter.policies.in_force import in_force
 from limiter.upstream import health
 from limiter.upstream.sandbox import Running, running_in_thread
 from tenants.models import Action, Connection, Tenant

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
-from limiter.sentences import policy as sentences_of
+from limiter.policies.sentences import policy as sentences_of
 from tenants.models import Action, Tenant
 from tests.filled_form import filled_form
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
-from limiter.versions import Difference, limit_differences, limits_by_version, restore, version_of
+from limiter.policies.versions import Difference, limit_differences, limits_by_version, restore, version_of
 
 pytestmark = pytest.mark.django_db
 

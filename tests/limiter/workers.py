@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-from limiter.second_level import SecondLevel
-from limiter.snapshot import Snapshot, TenantEntry
+from limiter.live.second_level import SecondLevel
+from limiter.live.snapshot import Snapshot, TenantEntry
 
 T = TypeVar("T")
 NOW = 1_000_000.0

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from limiter.policy_check import Checked, check_policies
+from limiter.policies.check import Checked, check_policies
 
 HEAD = ("policy", "version", "mode", "limits", "applies to", "result")
 

@@ -14,7 +14,7 @@ from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
-from limiter.snapshot import Snapshot
+from limiter.live.snapshot import Snapshot
 from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
 from quota_platform.handler import LeanHandler
 from tests.asgi import Answered, Caller

@@ -17,8 +17,8 @@ from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
-from limiter.snapshot import Snapshot
 from limiter.upstream.client import Client
 from limiter.upstream.sandbox import Running, running_in_thread
 from quota_platform.handler import LeanHandler

@@ -11,8 +11,8 @@ from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
-from limiter.snapshot import Snapshot
 from quota_platform.embedded import free_port
 from quota_platform.handler import LeanHandler
 from tenants.models import Tenant

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from limiter.core.types import Algorithm, CountedPer
 from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.sentences import duration
+from limiter.policies.sentences import duration
 
 _NARROWER = {
     CountedPer.ACTION: {CountedPer.ACTION},

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
-from limiter.entries import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
-from limiter.loader import KEY, TENANT, Fetched
-from limiter.lru import Lru
-from limiter.policies import PolicySpec
-from limiter.second_level import Touched
+from limiter.live.entries import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
+from limiter.live.loader import KEY, TENANT, Fetched
+from limiter.live.lru import Lru
+from limiter.live.second_level import Touched
+from limiter.policies.compiled import PolicySpec
 from tenants.changes import DEFAULT, Topic, Touch
 from tenants.directory import ConnectionSpec, KeySpec
 

@@ -13,8 +13,8 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
+from limiter.live.snapshot import Missing, Snapshot
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
-from limiter.snapshot import Missing, Snapshot
 from tenants import changes
 from tenants.directory import KeySpec
 from tenants.models import Action, ApiKey, Change, Connection, Tenant

@@ -15,9 +15,9 @@ from django.db import Error as DatabaseFault
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from limiter.aside import Aside
-from limiter.loader import DirectoryUnavailable
-from limiter.second_level import TTL_SECONDS
+from limiter.live.aside import Aside
+from limiter.live.loader import DirectoryUnavailable
+from limiter.live.second_level import TTL_SECONDS
 from tenants import changes
 from tenants.changes import BELL, ChangesLost, Touch
 

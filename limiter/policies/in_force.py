@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from limiter import rows
-from limiter.entries import TenantRules
-from limiter.plan import Plan, build_plan
-from limiter.policies import PolicySpec
+from limiter.live import rows
+from limiter.live.entries import TenantRules
+from limiter.policies.compiled import PolicySpec
+from limiter.policies.plan import Plan, build_plan
 from tenants.models import Tenant
 
 MOST_ACTIONS = 20
@@ -26,7 +26,7 @@ class InForce:
 def in_force(tenant: Tenant, *, now: float | None = None) -> list[InForce]:
     """The plan of the tenant's calls, then those of the first actions that have a policy or an override of their own.
 
-    Raises :class:`limiter.rows.Unusable` when a policy or the tenant cannot be compiled.
+    Raises :class:`limiter.live.rows.Unusable` when a policy or the tenant cannot be compiled.
     """
     rules = rows.read_tenants([tenant.tenant_id])[tenant.tenant_id]
     if isinstance(rules, rows.Unusable):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
-from limiter import rows
-from limiter.advice import advice
+from limiter.live import rows
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
-from limiter.policies import PolicySpec
+from limiter.policies.advice import advice
+from limiter.policies.compiled import PolicySpec
 
 EVERYONE = Assignment.Target.DEFAULT
 

@@ -10,7 +10,7 @@ import pytest
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import Algorithm, CountedPer, Limit
 from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.policies import PolicyInvalid, compile_policy, from_dict, to_dict
+from limiter.policies.compiled import PolicyInvalid, compile_policy, from_dict, to_dict
 
 
 def policy(**fields: Any) -> QuotaPolicy:

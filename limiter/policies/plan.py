@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import MAX_BURST_SECONDS, MAX_LOG_QUOTA, MAX_QUOTA, MICROS, Algorithm, Limit
-from limiter.policies import PolicySpec
+from limiter.policies.compiled import PolicySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from django.db.backends.signals import connection_created
 
-from limiter.aside import Aside
-from limiter.flights import Flights, TooManyFlights
+from limiter.live.aside import Aside
+from limiter.live.flights import Flights, TooManyFlights
 
 
 class Load:

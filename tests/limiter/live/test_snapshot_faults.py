@@ -11,10 +11,10 @@ from django.core.cache import cache
 from django.db import Error as DatabaseFault
 from django_redis.cache import RedisCache
 
+from limiter.live.second_level import SecondLevel
+from limiter.live.snapshot import DirectoryUnavailable
 from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.policies import PolicyUnavailable
-from limiter.second_level import SecondLevel
-from limiter.snapshot import DirectoryUnavailable
+from limiter.policies.compiled import PolicyUnavailable
 from tenants import changes
 from tenants.changes import Topic
 from tenants.directory import KeySpec

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from limiter import sentences
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.policies import sentences
 from tenants.models import Action, Tenant
 
 

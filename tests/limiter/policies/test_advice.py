@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from limiter.advice import advice
 from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.policies.advice import advice
 
 
 def line(name: str, quota: int, window_seconds: int | None, **fields: Any) -> QuotaLimit:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from limiter.plan import OverrideSpec, Plan, build_plan
-from limiter.policies import PolicySpec, PolicyUnavailable
+from limiter.policies.compiled import PolicySpec, PolicyUnavailable
+from limiter.policies.plan import OverrideSpec, Plan, build_plan
 from tenants import directory
 from tenants.directory import TenantSpec
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from limiter.entries import TenantRules
-from limiter.held import Held
-from limiter.loader import Fetched
-from limiter.lru import Lru
-from limiter.second_level import Touched
+from limiter.live.entries import TenantRules
+from limiter.live.held import Held
+from limiter.live.loader import Fetched
+from limiter.live.lru import Lru
+from limiter.live.second_level import Touched
 from tenants.changes import Topic, Touch
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec, connection_spec
 from tenants.models import Connection

@@ -9,8 +9,8 @@ import pytest
 
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import Algorithm, Limit
-from limiter.plan import OverrideSpec, Replaced, build_plan
-from limiter.policies import PolicySpec
+from limiter.policies.compiled import PolicySpec
+from limiter.policies.plan import OverrideSpec, Replaced, build_plan
 
 MINUTE = 60_000_000
 

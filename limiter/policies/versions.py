@@ -10,9 +10,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Model
 
-from limiter import sentences
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
+from limiter.policies import sentences
 
 _UNCOMPARED = {"id", "policy", "version"}
 

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 
-from limiter.aside import Aside
-from limiter.entries import TenantEntry
-from limiter.flights import Flights, TooManyFlights
-from limiter.follow import Follower
-from limiter.held import STALE, Affected, Held, Missing
-from limiter.loader import DirectoryUnavailable, Fetched, Loader
-from limiter.second_level import SecondLevel, Touched
+from limiter.live.aside import Aside
+from limiter.live.entries import TenantEntry
+from limiter.live.flights import Flights, TooManyFlights
+from limiter.live.follow import Follower
+from limiter.live.held import STALE, Affected, Held, Missing
+from limiter.live.loader import DirectoryUnavailable, Fetched, Loader
+from limiter.live.second_level import SecondLevel, Touched
 from tenants.changes import Topic, Touch
 from tenants.directory import KeySpec
 

@@ -8,10 +8,11 @@ from typing import Any, Generic, TypeVar
 
 from django.db import Error as DatabaseFault
 
-from limiter import policies, rows
-from limiter.entries import TenantRules, rules_from_dict
-from limiter.policies import PolicySpec
-from limiter.second_level import SecondLevel, Stored, Touched
+from limiter.live import rows
+from limiter.live.entries import TenantRules, rules_from_dict
+from limiter.live.second_level import SecondLevel, Stored, Touched
+from limiter.policies import compiled as policies
+from limiter.policies.compiled import PolicySpec
 from tenants import changes, directory
 from tenants.changes import DEFAULT, Topic, Touch
 from tenants.directory import ConnectionSpec, KeySpec

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db.models import Q
 from django.utils import timezone
 
-from limiter.entries import TenantRules, frugal
+from limiter.live.entries import TenantRules, frugal
 from limiter.models import Assignment, Override, QuotaPolicy
-from limiter.plan import OverrideSpec
-from limiter.policies import PolicyInvalid, PolicySpec, compile_policy
+from limiter.policies.compiled import PolicyInvalid, PolicySpec, compile_policy
+from limiter.policies.plan import OverrideSpec
 from tenants import directory
 from tenants.directory import ConnectionSpec, KeySpec
 from tenants.models import ApiKey, Connection, Tenant
