@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from limiter.core.types import Algorithm, CountedPer
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.models.version import one_version
 from quota_platform.demo import cast, tokens
 from tenants import credentials, secrets
 from tenants.models import Action, ApiKey, Connection, Tenant
@@ -55,13 +56,17 @@ class Seeded:
         return f"{self.tenants} tenants, {self.new_keys} new API keys"
 
 
+SUPERVISOR_MAY = ("add_override", "change_override", "add_export")
+"""What a supervisor does beside looking: changes with an end, and exports."""
+
+
 def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
     """Make what is missing. ``variables`` are those of :mod:`quota_platform.demo.environment`.
 
     The tokens of new keys go to ``var``, where :mod:`quota_platform.demo.tokens` keeps them.
     """
     kept = tokens.read(var)
-    with transaction.atomic():
+    with transaction.atomic(), one_version("The demo's first policies."):
         connection = _connection(variables)
         tenants = {member.tenant_id: _tenant(member, connection) for member in cast.MEMBERS}
         _policies(tenants[cast.GLOBEX.tenant_id])
@@ -166,7 +171,8 @@ def _works(token: str, tenant: Tenant | None) -> bool:
 def _people(variables: Mapping[str, str]) -> None:
     group, _ = Group.objects.get_or_create(name="Supervisor")
     group.permissions.add(
-        *Permission.objects.filter(content_type__app_label__in=["tenants", "limiter"], codename__startswith="view_")
+        *Permission.objects.filter(content_type__app_label__in=["tenants", "limiter"], codename__startswith="view_"),
+        *Permission.objects.filter(content_type__app_label="limiter", codename__in=SUPERVISOR_MAY),
     )
     _person(cast.ADMIN, variables["DEMO_ADMIN_PASSWORD"], superuser=True)
     _person(cast.SUPERVISOR, variables["DEMO_SUPERVISOR_PASSWORD"], superuser=False).groups.add(group)
