@@ -49,6 +49,12 @@ def quick(acme: Tenant) -> QuotaPolicy:
     return policy
 
 
+@pytest.fixture
+def eighteen_at_once(quick: QuotaPolicy) -> QuotaPolicy:
+    QuotaLimit.objects.create(policy=quick, name="inflight", algorithm="concurrency", quota=18)
+    return quick
+
+
 class World:
     """Two workers before one sandbox."""
 
@@ -169,6 +175,26 @@ async def test_a_ramp_is_followed_down_and_back_up_without_flapping(world: World
     assert min(seen[0], seen[-1]) >= 0.8, "not cut at either end, but for a busy machine"
     assert min(seen) <= 0.5
     assert seen[: lowest + 1] == sorted(seen[: lowest + 1], reverse=True)
+
+
+async def test_a_load_of_our_own_making_is_cut_until_it_is_gone_and_never_runs_away(
+    world: World, eighteen_at_once: QuotaPolicy
+) -> None:
+    """The sandbox's load: 20 ms alone, 200 ms with 18 of its 20 places taken. Cutting the calls cuts the latency."""
+    world.sandbox.state.put_latency({"profile": "load", "base_ms": 20, "capacity": 20})
+    rounds = []
+    for _ in range(9):
+        before = await world.multiplier(worker=0)
+        answers = await asyncio.gather(*[world.call(worker=at % 2) for at in range(18)])
+        await world.forget_the_window()
+        slowest = max(float(answer.headers.get("x-upstream-latency-ms", 0)) for answer in answers)
+        rounds.append((before, sum(answer.status == 200 for answer in answers), slowest))
+    free = [slowest for before, _, slowest in rounds if before == 1.0]
+    cut = [(admitted, slowest) for before, admitted, slowest in rounds if before < 0.9]
+    assert cut, "the load is noticed"
+    assert max(slowest for _, slowest in cut) < max(free)
+    assert all(1 <= admitted < 18 for admitted, _ in cut)
+    assert min(before for before, _, _ in rounds) >= 0.2
 
 
 async def test_an_upstream_that_turns_calls_away_cuts_by_their_share(world: World) -> None:
