@@ -83,6 +83,7 @@ class Cluster:
             source.client.migrate("127.0.0.1", target.server.port, key, 0, 10_000)
         for node in (target, source, *self.nodes):
             run(node.client, "SETSLOT", slot, "NODE", target.name)
+        until(lambda: all(_serves(node, slot, target) for node in self.nodes), what="the nodes to agree on a slot")
 
     def move(self, slot: int, *, source: Node, target: Node) -> None:
         self.begin_move(slot, source=source, target=target)

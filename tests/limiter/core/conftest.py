@@ -54,7 +54,10 @@ async def proxy(valkey: Valkey) -> AsyncIterator[ChaosProxy]:
 
 @pytest.fixture(scope="session")
 def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three nodes. Tests may move slots; they leave every node alive."""
+    """Three nodes. Tests may move slots, from the first node to the second; they leave every node alive.
+
+    Never back: a slot that is handed to and fro faster than the nodes gossip is claimed by both.
+    """
     with running_cluster(tmp_path_factory.mktemp("cluster")) as made:
         yield made
 

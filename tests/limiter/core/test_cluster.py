@@ -97,7 +97,6 @@ async def test_a_slot_that_moved_is_followed_and_its_counts_move_with_it(cluster
         after = await call(store, bound_to(connection), 0, lease="two")
         assert [state.used for state in after.states] == [2, 2, 2, 2]
         assert store.status().failures == 0
-    cluster.move(slot, source=target, target=source)
 
 
 async def test_while_a_slot_moves_its_calls_are_not_decided_and_afterwards_they_are(cluster: Cluster) -> None:
@@ -111,7 +110,6 @@ async def test_while_a_slot_moves_its_calls_are_not_decided_and_afterwards_they_
             await call(store, bound_to(connection), 0, lease="two")
         cluster.end_move(slot, source=source, target=target)
         assert (await call(store, bound_to(connection), 0, lease="two")).states[0].used == 2
-    cluster.move(slot, source=target, target=source)
 
 
 async def test_a_plain_command_is_sent_on_to_where_its_key_is_going(cluster: Cluster) -> None:
@@ -125,7 +123,6 @@ async def test_a_plain_command_is_sent_on_to_where_its_key_is_going(cluster: Clu
         assert list(source.client.scan_iter()) == []
         cluster.end_move(key_slot(name.encode()), source=source, target=target)
         assert await store.command("XLEN", name, key=name) == 1
-    cluster.move(key_slot(name.encode()), source=target, target=source)
 
 
 async def test_scripts_missing_on_one_node_are_loaded_there(cluster: Cluster) -> None:
