@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import traceback
 from typing import Any
@@ -63,7 +64,7 @@ async def test_nothing_a_worker_holds_shows_a_secret(
     sandbox: Running, client: Client, connect: Connect, store: redis.asyncio.Redis, clock: HandClock
 ) -> None:
     connection = connect("cxone")
-    call = call_to(connection, SCRIPT)
+    call = call_to(connection, dataclasses.replace(SCRIPT, timeout_ms=30_000))
     answer = await client.invoke(call)
 
     shown = repr(call) + repr(answer) + repr(client.units()) + repr(vars(client)) + repr(vars(client._tokens))
@@ -76,7 +77,7 @@ async def test_nothing_a_worker_holds_shows_a_secret(
 async def test_the_store_holds_no_secret_in_plain(
     sandbox: Running, client: Client, connect: Connect, store: redis.asyncio.Redis
 ) -> None:
-    await client.invoke(call_to(connect("cxone"), SCRIPT))
+    await client.invoke(call_to(connect("cxone"), dataclasses.replace(SCRIPT, timeout_ms=30_000)))
 
     held = [await store.get(key) for key in await store.keys("*")]
 
