@@ -38,8 +38,9 @@ class Connections:
         self._size = size
         self._open = 0
         self._idle: dict[Origin, list[Wire]] = {}
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[tuple[Origin, asyncio.Future[Wire | None]]] = deque()
         self._names: dict[Origin, tuple[float, list[str]]] = {}
+        self._lookups: dict[Origin, asyncio.Task[list[str]]] = {}
         self._tls: ssl.SSLContext | None = None
         self._loop = asyncio.get_running_loop()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -59,7 +60,9 @@ class Connections:
             self._drop(wire)
         try:
             async with asyncio.timeout(seconds):
-                await self._room()
+                handed = await self._room(origin)
+                if handed is not None:
+                    return handed
                 try:
                     return await self._connect(origin)
                 except BaseException:
@@ -76,6 +79,11 @@ class Connections:
         """Keep a connection for the next call, or close it when it cannot serve one."""
         if self._closed or not wire.reusable:
             self._drop(wire)
+            return
+        while self._queue and self._queue[0][1].done():
+            self._queue.popleft()
+        if self._queue and self._queue[0][0] == origin:
+            self._queue.popleft()[1].set_result(wire)
             return
         wire.idle_since = self._loop.time()
         self._idle.setdefault(origin, []).append(wire)
@@ -117,7 +125,17 @@ class Connections:
         known = self._names.get(origin)
         if known is not None and known[0] > self._loop.time():
             return known[1]
-        found = await self._loop.run_in_executor(None, self._pinned.resolve, origin.host, origin.port)
+        lookup = self._lookups.get(origin)
+        if lookup is None:  # one for all who ask at the same time
+            lookup = self._lookups[origin] = self._loop.create_task(self._look_up(origin))
+            lookup.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(lookup)
+
+    async def _look_up(self, origin: Origin) -> list[str]:
+        try:
+            found = await self._loop.run_in_executor(None, self._pinned.resolve, origin.host, origin.port)
+        finally:
+            del self._lookups[origin]
         self._names[origin] = (self._loop.time() + DNS_TTL_S, found)
         return found
 
@@ -126,19 +144,31 @@ class Connections:
             self._tls = ssl.create_default_context()
         return self._tls
 
-    async def _room(self) -> None:
-        """Wait for the right to open one more connection, first come, first served."""
+    async def _room(self, origin: Origin) -> Wire | None:
+        """Wait for a connection given back, or for the right to open one (None); first come, first served."""
         if self._open >= self._size:
             self._make_room()
         while self._open >= self._size:
-            turn = self._loop.create_future()
-            self._queue.append(turn)
+            turn: asyncio.Future[Wire | None] = self._loop.create_future()
+            self._queue.append((origin, turn))
             try:
-                await turn
-            finally:
-                if not turn.done() or turn.cancelled():
-                    self._queue = deque(waiting for waiting in self._queue if waiting is not turn)
+                handed = await turn
+            except asyncio.CancelledError:
+                self._pass_on(origin, turn)
+                raise
+            if handed is not None:
+                return handed
         self._open += 1
+        return None
+
+    def _pass_on(self, origin: Origin, turn: asyncio.Future[Wire | None]) -> None:
+        """What came for a call that no longer waits goes to the next one."""
+        if turn.cancelled() or not turn.done():
+            self._queue = deque(waiting for waiting in self._queue if waiting[1] is not turn)
+        elif (handed := turn.result()) is not None:
+            self.give_back(origin, handed)
+        else:
+            self._wake()
 
     def _make_room(self) -> None:
         """Close one idle connection of any origin, so that a call to another one can be made."""
@@ -153,8 +183,12 @@ class Connections:
 
     def _left(self) -> None:
         self._open -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        """Tell the first call that waits that there is room."""
         while self._queue:
-            turn = self._queue.popleft()
+            turn = self._queue.popleft()[1]
             if not turn.done():
                 turn.set_result(None)
                 return

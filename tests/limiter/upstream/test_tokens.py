@@ -110,7 +110,7 @@ def test_the_skew_is_at_most_a_fifth_of_the_lifetime(lifetime: float, skew: int,
 async def test_500_callers_on_an_expired_token_are_one_token_request(
     sandbox: Running, client: Client, connect: Connect, store: redis.asyncio.Redis, clock: HandClock
 ) -> None:
-    connection = connect()
+    connection = connect(connect_timeout_s=30)
     await client.invoke(call_to(connection))
     clock.seconds += 3601.0
     await store.delete(keys.token(connection.uid))
