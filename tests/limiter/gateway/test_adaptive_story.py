@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
@@ -172,9 +173,10 @@ async def test_a_ramp_is_followed_down_and_back_up_without_flapping(world: World
         await world.forget_the_window()
         world.sandbox.state.advance(20)
     lowest = seen.index(min(seen))
-    assert min(seen[0], seen[-1]) >= 0.8, "not cut at either end, but for a busy machine"
+    falling = seen[: lowest + 1]
     assert min(seen) <= 0.5
-    assert seen[: lowest + 1] == sorted(seen[: lowest + 1], reverse=True)
+    assert max(seen[:2]) >= 0.8 and max(seen[-2:]) >= 0.8, "not cut at either end; one step may meet a busy machine"
+    assert all(after <= before + 0.25 for before, after in itertools.pairwise(falling)), "down, and not up and down"
 
 
 async def test_a_load_of_our_own_making_is_cut_until_it_is_gone_and_never_runs_away(
