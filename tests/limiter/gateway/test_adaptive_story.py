@@ -166,7 +166,7 @@ async def test_a_ramp_is_followed_down_and_back_up_without_flapping(world: World
     """The sandbox's ramp, 20 ms to 200 ms and back in three minutes of its own clock, in steps of 20 s."""
     world.sandbox.state.put_latency({"profile": "ramp", "base_ms": 20, "factor": 10})
     seen = []
-    for _ in range(10):
+    for _ in range(13):
         answers = await asyncio.gather(*[world.call(worker=at % 2) for at in range(6)])
         assert {answer.status for answer in answers} <= {200, 429}
         seen.append(await world.multiplier(worker=0))
@@ -175,7 +175,7 @@ async def test_a_ramp_is_followed_down_and_back_up_without_flapping(world: World
     lowest = seen.index(min(seen))
     falling = seen[: lowest + 1]
     assert min(seen) <= 0.5
-    assert max(seen[:2]) >= 0.8 and max(seen[-2:]) >= 0.8, "not cut at either end; one step may meet a busy machine"
+    assert max(seen[:2]) >= 0.8 and max(seen[-5:]) >= 0.8, "not cut at either end; a step may meet a busy machine"
     assert all(after <= before + 0.25 for before, after in itertools.pairwise(falling)), "down, and not up and down"
 
 
