@@ -28,7 +28,7 @@ from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.plan import Plan
 from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
-from limiter.upstream.dedupe import Claim, Dedupe, Held
+from limiter.upstream.dedupe import Dedupe, Held
 from tenants.directory import ActionSpec, unlisted_action
 from tenants.models.names import NAME
 
@@ -146,34 +146,20 @@ class Gateway:
             if isinstance(found, Held):
                 raise Problem(found.status, found.kind, found.detail)
             claim = found
+        ended: UpstreamAnswer | errors.UpstreamError | None = None  # not made
         try:
-            return await self._decide_and_make(caller, target, call, claim)
-        except BaseException:
-            if claim is not None:  # what is settled already stays as it is
-                await self._dedupe.remember(claim, None)
-            raise
-
-    async def _decide_and_make(
-        self, caller: Caller, target: Target, call: UpstreamCall, claim: Claim | None
-    ) -> Outcome:
-        decision = await self.decide(caller, target, request_id=call.request_id)
-        if not decision.allowed:
-            if claim is not None:
-                await self._dedupe.remember(claim, None)
-            return Outcome(decision=decision)
-        try:
-            answer = await self._make(target, call, decision)
+            decision = await self.decide(caller, target, request_id=call.request_id)
+            if not decision.allowed:
+                return Outcome(decision=decision)
+            ended = errors.OutcomeUnknown("The call was given up while it ran.")
+            ended = await self._make(target, call, decision)
+            return Outcome(answer=ended, decision=decision)
         except errors.UpstreamError as error:
-            if claim is not None:
-                await self._dedupe.remember(claim, error)
+            ended = error
             raise _problem(error, decision) from error
-        except BaseException:
+        finally:
             if claim is not None:
-                await self._dedupe.remember(claim, errors.OutcomeUnknown("The call was given up while it ran."))
-            raise
-        if claim is not None:
-            await self._dedupe.remember(claim, answer)
-        return Outcome(answer=answer, decision=decision)
+                await self._dedupe.remember(claim, ended)
 
     async def _make(self, target: Target, call: UpstreamCall, decision: Decision) -> UpstreamAnswer:
         """Make an admitted call and see to it that its end is recorded."""

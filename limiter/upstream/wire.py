@@ -48,9 +48,8 @@ class Wire(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Another request may be sent: the answer before came to a clean end and nobody closed the connection."""
-        return (
-            self.complete and self._error is None and self._transport is not None and not self._transport.is_closing()
-        )
+        usable = self._transport is not None and not self._transport.is_closing()
+        return usable and self.complete and self._keep and self._error is None
 
     async def request(self, data: bytes, *, seconds: float) -> None:
         """Send ``data`` and read until the answer's head is there.
