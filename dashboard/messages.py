@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard import stored
-from dashboard.readings import RowReading, TenantReading, full_in_s
+from dashboard.readings import RowReading, TenantReading
 from dashboard.stored import Stored
 from limiter.core.types import MICROS, Algorithm, Limit
 
@@ -131,7 +131,7 @@ def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
         "quota": _base(limit),
         "effective": state.effective,
         "remaining": state.remaining,
-        "full_in_s": full_in_s(history, state),
+        "full_in_s": reading.full_in_s.get(row.id),
         "reset_s": None if limit.algorithm is Algorithm.CONCURRENCY else state.reset_us / MICROS,
         "refused_15m": _refused(reading, row, known),
         "spark": values,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from limiter.core import keys
+from limiter.core import forecast, keys
 from limiter.core.adaptive import Evidence
-from limiter.core.types import MICROS, Algorithm, CountedPer, LimitState
+from limiter.core.forecast import Held
+from limiter.core.types import MICROS, PPM, Algorithm, CountedPer, Decision, LimitState
 from limiter.gateway.gate import Gateway, Target
 from limiter.policies.plan import Plan
 
@@ -18,6 +19,9 @@ MOST_ACTIONS = 100
 KEPT = 300
 """Seconds of history that are kept while somebody watches."""
 _RATE_SECONDS = 60
+_FORESEEN = 100
+"""Limits of a tenant that a forecast is made of, the fullest first."""
+_PACE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class RowReading:
     action_id: str
     state: LimitState
     multiplier: float
+    read_of: str = ""
+    """The action whose calls it was read of: any one, where it counts for all."""
 
     @property
     def id(self) -> str:
@@ -56,6 +62,10 @@ class TenantReading:
     evidence: Evidence | None = None
     threshold_ms: int | None = None
     used: dict[str, deque[tuple[float, int, int]]] = field(default_factory=dict)
+    full_in_s: dict[str, float | None] = field(default_factory=dict)
+    """Row -> seconds until it is full at the present pace; None when it will not be, or nobody can tell."""
+    held: dict[str, deque[Held]] = field(default_factory=dict)
+    """Row -> what a token bucket held in the last half minute."""
     peaks: dict[str, dict[int, int]] = field(default_factory=dict)
     """Row -> minute -> the most that was used in it, for an hour."""
     counts: deque[Counts] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -78,6 +88,7 @@ class TenantReading:
         p95 = self.evidence.p95_us / 1000 if self.evidence and self.evidence.p95_us else None
         self.latency.append((self.at, (p95, self.multiplier)))
         self._keep(counts, zip(targets, decisions, strict=True))
+        await self._foresee(gateway, targets)
 
     def rate(self) -> tuple[float, float]:
         """Calls allowed and refused a minute, over the last minute or what is known of it."""
@@ -103,7 +114,7 @@ class TenantReading:
         self.threshold_ms = adaptive.plan.adaptive.latency_threshold_ms
         return await gateway.store.evidence(adaptive.bound.stack)
 
-    def _keep(self, counts: Counts, decided: Any) -> None:
+    def _keep(self, counts: Counts, decided: Iterable[tuple[Target, Decision]]) -> None:
         self.counts.append(counts)
         self.rows = {}
         for target, decision in decided:
@@ -111,32 +122,44 @@ class TenantReading:
                 per = state.limit.counted_per
                 if per is CountedPer.KEY:
                     continue  # Nobody's key is presented here: there is no count to show.
+                action_id = target.action.action_id
                 row = RowReading(
-                    target.action.action_id if per is CountedPer.ACTION else "", state, decision.multiplier
+                    action_id if per is CountedPer.ACTION else "", state, decision.multiplier, read_of=action_id
                 )
                 self.rows.setdefault(row.id, row)
         for row in self.rows.values():
             self._note_peak(row.id, row.state.used)
             self.used.setdefault(row.id, deque(maxlen=KEPT)).append((self.at, row.state.used, row.state.effective))
 
+    async def _foresee(self, gateway: Gateway, targets: list[Target]) -> None:
+        """One more question for each limit that is in use, in one turn."""
+        stacks = {target.action.action_id: target.bound.stack for target in targets}
+        used = [
+            row
+            for row in self.rows.values()
+            if row.state.used and row.state.limit.algorithm is not Algorithm.CONCURRENCY
+        ]
+        fullest = sorted(used, key=lambda row: -row.state.used / row.state.effective)[:_FORESEEN]
+        asked = [
+            gateway.store.held(stacks[row.read_of], row.state.limit, multiplier_ppm=round(row.multiplier * PPM))
+            for row in fullest
+        ]
+        held = await asyncio.gather(*asked)
+        self.full_in_s = {row.id: self._full_in_s(row, seen) for row, seen in zip(fullest, held, strict=True)}
+
+    def _full_in_s(self, row: RowReading, held: Held) -> float | None:
+        earlier = None
+        if row.state.limit.algorithm is Algorithm.TOKEN_BUCKET:
+            kept = self.held.setdefault(row.id, deque())
+            kept.append(held)
+            while kept[0].at_us < held.at_us - _PACE_SECONDS * MICROS:
+                kept.popleft()
+            earlier = kept[0]
+        full_in_us = forecast.full_in_us(row.state.limit, held, effective=row.state.effective, earlier=earlier)
+        return None if full_in_us is None else full_in_us / MICROS
+
     def _note_peak(self, row_id: str, used: int) -> None:
         minute, peaks = int(self.at // 60), self.peaks.setdefault(row_id, {})
         peaks[minute] = max(used, peaks.get(minute, 0))
         for old in [each for each in peaks if each <= minute - 60]:
             del peaks[old]
-
-
-def full_in_s(history: deque[tuple[float, int, int]], state: LimitState) -> float | None:
-    """Seconds until the limit is full at the pace of the last half minute; None when it does not fill."""
-    if state.limit.algorithm is Algorithm.CONCURRENCY or len(history) < 5:
-        return None
-    if state.remaining == 0:
-        return 0.0
-    at, used, _ = history[-1]
-    before_at, before, _ = next(each for each in history if each[0] >= at - 30)
-    pace = (used - before) / max(1.0, at - before_at)
-    if pace <= 0:
-        return None
-    seconds = state.remaining / pace
-    # At a steady rate a sliding window grows for one window only: after that as much leaves it as enters.
-    return seconds if seconds <= state.limit.window_us / MICROS else None

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import hiredis
 
-from limiter.core import adaptive, keys, latency, window
+from limiter.core import adaptive, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
 from limiter.core.errors import ScriptFailed, StoreUnavailable
+from limiter.core.forecast import Held
 from limiter.core.pipeline import Reply, pack
 from limiter.core.pool import Link, PoolStatus
-from limiter.core.types import Decision
+from limiter.core.types import PPM, Decision, Limit
 from limiter.core.window import Call, Stack
 
 _LUA = Path(__file__).parent / "lua"
@@ -56,7 +57,7 @@ answer, not sent (breaker, configuration), and decided only (``/check``).
 MOST_ENDS = 1_000
 """Calls in one :meth:`Store.record`: Lua's unpack holds a few thousand values."""
 
-DECIDE, RECORD, ADAPT = Script("decide"), Script("record"), Script("adapt")
+DECIDE, RECORD, ADAPT, HELD = Script("decide"), Script("record"), Script("adapt"), Script("held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,19 @@ class Store:
         field = f"{stack.subject.tenant}|{stack.adapts_per or ''}"
         shown = await self.command("HGET", name, field, key=name)
         return None if shown is None else adaptive.shown(shown)
+
+    async def held(self, stack: Stack, limit: Limit, *, multiplier_ppm: int = PPM, now_us: int | None = None) -> Held:
+        """What one limit of the stack holds, for a forecast; not for concurrency, which has none. Writes nothing.
+
+        A hundred lookups in a list at most, whatever the limit: not for every call, but for every second.
+        """
+        reply = await self.run(
+            HELD,
+            [stack.window_of(limit)],
+            *(window.CODE[limit.algorithm], limit.window_us, forecast.refill(limit, multiplier_ppm)),
+            *("" if now_us is None else now_us, forecast.look_back_us(limit), forecast.POINTS),
+        )
+        return forecast.read(limit, reply)
 
     async def run(self, script: Script, names: Iterable[str], *arguments: str | int) -> Reply:
         """Run a script on keys of one slot; raises :class:`~limiter.core.errors.StoreError`."""

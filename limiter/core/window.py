@@ -13,14 +13,17 @@ from limiter.core import description, keys
 from limiter.core.pipeline import pack as pack_command
 from limiter.core.types import Algorithm, Decision, Limit, LimitState, Subject
 
-_CODE = {
+CODE = {
     Algorithm.SLIDING_LOG: "l",
     Algorithm.SLIDING_COUNTER: "s",
     Algorithm.TOKEN_BUCKET: "b",
     Algorithm.CONCURRENCY: "c",
 }
+"""What the scripts call each algorithm."""
 _SHADOW, _ADAPTIVE = 1, 2
 _DYNAMIC = 5
+_BEFORE_WINDOWS = 5
+"""Keys of a stack that are not a limit's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,10 @@ class Stack:
     @property
     def holds_slots(self) -> bool:
         return bool(self.slots)
+
+    def window_of(self, limit: Limit) -> str:
+        """The key of one of its limits."""
+        return self.keys[_BEFORE_WINDOWS + self.limits.index(limit)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ def bind(
     arguments.append(description.write(limits))
     for limit in limits:
         flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive
-        arguments += [_CODE[limit.algorithm], str(limit.quota), str(limit.window_us), str(limit.burst)]
+        arguments += [CODE[limit.algorithm], str(limit.quota), str(limit.window_us), str(limit.burst)]
         arguments += [str(limit.lease_us), str(flags)]
     return Stack(
         subject=subject,

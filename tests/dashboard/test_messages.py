@@ -10,7 +10,7 @@ import pytest
 
 from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
-from dashboard.readings import RowReading, TenantReading, full_in_s
+from dashboard.readings import RowReading, TenantReading
 from dashboard.stored import Stored
 from limiter.core.types import MICROS, Algorithm, Limit, LimitState
 from limiter.models import ThrottleEvent
@@ -128,14 +128,8 @@ def test_refusals_of_one_kind_and_second_are_one_line() -> None:
     ]
 
 
-def pace(*used: int) -> deque[tuple[float, int, int]]:
-    return deque((AT + number, each, 100) for number, each in enumerate(used))
-
-
-def test_a_growing_limit_says_when_it_is_full() -> None:
-    assert full_in_s(pace(50, 52, 54, 56, 58, 60), state(60)) == 20
-
-
-@pytest.mark.parametrize("used", [(60, 60, 60, 60, 60), (60, 58, 56, 54, 52), (10, 10, 10, 10, 11), (60, 61)])
-def test_a_limit_that_will_not_fill_says_nothing(used: tuple[int, ...]) -> None:
-    assert full_in_s(pace(*used), state(used[-1])) is None
+def test_a_row_says_in_how_many_seconds_it_is_full_and_one_that_will_not_be_says_nothing() -> None:
+    filling, quiet = reading(state(60)), reading(state(60), tenant_id="globex")
+    filling.full_in_s = {"lookupOrder|minute": 20.5}
+    rows = overview_frame([filling, quiet], Stored(), **NOBODY)["rows"]
+    assert [row["full_in_s"] for row in rows] == [20.5, None]

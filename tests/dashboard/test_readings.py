@@ -1,0 +1,56 @@
+"""What is read of a tenant for the live pages, over a real gateway and store."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.readings import TenantReading
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from tenants.models import Action, Tenant
+from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def every_algorithm(acme: Tenant) -> QuotaPolicy:
+    policy = QuotaPolicy.objects.create(name="Every")
+    hour = {"window_seconds": 3600, "counted_per": "tenant"}
+    QuotaLimit.objects.create(policy=policy, name="minute", quota=100, window_seconds=60)
+    QuotaLimit.objects.create(policy=policy, name="hour", algorithm="sliding_counter", quota=10_000, **hour)
+    QuotaLimit.objects.create(policy=policy, name="burst", algorithm="token_bucket", quota=1, burst=50, **hour)
+    QuotaLimit.objects.create(policy=policy, name="inflight", algorithm="concurrency", quota=100)
+    Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
+    return policy
+
+
+async def test_a_limit_that_fills_says_when_it_is_full(
+    gateway: Gateway,  # noqa: F811
+    acme: Tenant,
+    acme_key: str,
+    every_algorithm: QuotaPolicy,
+) -> None:
+    for _ in range(30):
+        assert (await gateway.invoke("lookupOrder", key=acme_key)).status == 200
+    reading = TenantReading("acme")
+    await reading.read(gateway.runtime.gateway)
+    # Thirty calls came at once: at that pace the other seventy take a moment.
+    full_in_s = reading.full_in_s["lookupOrder|minute"]
+    assert full_in_s is not None and 0 < full_in_s < 60
+    # One look does not tell a bucket's pace, and of calls in flight nothing is foretold.
+    assert reading.full_in_s["|burst"] is None
+    assert "lookupOrder|inflight" not in reading.full_in_s
+
+
+async def test_a_limit_that_counts_for_all_actions_is_asked_once(
+    gateway: Gateway,  # noqa: F811
+    acme: Tenant,
+    acme_key: str,
+    every_algorithm: QuotaPolicy,
+) -> None:
+    await Action.objects.acreate(tenant=acme, action_id="createCase")
+    for action in ("lookupOrder", "createCase"):
+        assert (await gateway.invoke(action, key=acme_key)).status == 200
+    reading = TenantReading("acme")
+    await reading.read(gateway.runtime.gateway)
+    assert sorted(reading.full_in_s) == ["createCase|minute", "lookupOrder|minute", "|burst", "|hour"]
