@@ -1,81 +1,114 @@
-"""The websocket of the live pages: sends the newest frame once a second to whoever may see it."""
+"""The websocket of the live pages: a door between a page and its viewer in the worker's broadcast."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import Counter
+import json
+import logging
+from typing import Any
 from urllib.parse import parse_qs
 
-from asgiref.sync import sync_to_async
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from dashboard.live import Live
-from dashboard.viewers import visible
+from dashboard.broadcast import Broadcast
+from dashboard.streams import FAULT, NO_RIGHT, SILENT, TOO_MANY, Viewer
 
 SEND_TIMEOUT_S = 10.0
-MOST_PER_PERSON = 20
-NO_RIGHT = 4403
-TOO_MANY = 4429
+_LONGEST_MESSAGE = 200
 
-_open: Counter[str] = Counter()
+log = logging.getLogger(__name__)
 
 
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """One viewer. A frame is made when the last one is sent, so that a slow viewer gets the newest and no queue."""
+    """One open page. It has no channel of its own: a worker listens once for all, and wakes those it concerns."""
 
-    every_s = 1.0
-    check_again_s = 30.0
-    session_key: str | None = None
+    channel_layer_alias = None
+    send_timeout_s = SEND_TIMEOUT_S
+    _viewer: Viewer | None = None
     _pushing: asyncio.Task[None] | None = None
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without Channels' look at database connections: no handler here has one, and it costs a thread hop."""
+        match message["type"]:
+            case "websocket.connect":
+                await self.websocket_connect(message)
+            case "websocket.receive":
+                await self.websocket_receive(message)
+            case "websocket.disconnect":
+                await self.disconnect(message["code"])
+                raise StopConsumer
 
     async def connect(self) -> None:
         # Accepted first: before that, a browser cannot tell "no right" from "no server".
         await self.accept()
-        self.session_key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME)
-        self.tenant_id = parse_qs(self.scope["query_string"].decode()).get("tenant", [""])[0]
-        if not await self._may_see():
-            await self.close(code=NO_RIGHT)
-            return
-        if _open[self.session_key or ""] >= MOST_PER_PERSON:
-            await self.close(code=TOO_MANY)
-            return
-        _open[self.session_key or ""] += 1
-        self._pushing = asyncio.ensure_future(self._push())
+        try:
+            code = await self._enter()
+        except Exception:
+            log.exception("A live page could not be opened")
+            code = FAULT
+        if code is not None:
+            await self.close(code=code)
 
     async def disconnect(self, code: int) -> None:
-        if self._pushing is None:
-            return
-        _open[self.session_key or ""] -= 1
-        if not _open[self.session_key or ""]:
-            del _open[self.session_key or ""]
-        self._pushing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pushing
+        if self._pushing is not None:
+            self._pushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pushing
+        await self._leave()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """A viewer asks for a whole frame after a gap; every frame is whole, so the next one is the answer."""
+        """What the page says: how far it has seen, or that it wants a whole frame."""
+        if self._viewer is None or text_data is None or len(text_data) > _LONGEST_MESSAGE:
+            return
+        with contextlib.suppress(ValueError, RecursionError):
+            self._viewer.heard(json.loads(text_data))
 
-    async def _may_see(self) -> bool:
-        seen = await sync_to_async(visible, thread_sensitive=False)(self.session_key)
-        self.tenant_ids = seen or []
-        return seen is not None and (not self.tenant_id or self.tenant_id in seen)
+    async def _enter(self) -> int | None:
+        """Take part; the code to close with when that may not be."""
+        session_key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME)
+        tenant_id = parse_qs(self.scope["query_string"].decode()).get("tenant", [""])[0]
+        seen = await self._broadcast.sight(session_key)
+        if seen is None or not seen.of(tenant_id):
+            return NO_RIGHT
+        seat = await self._broadcast.seats.take(seen.person)
+        if seat is None:
+            return TOO_MANY
+        self._viewer = await self._broadcast.join(session_key, seen, tenant_id=tenant_id, seat=seat)
+        self._pushing = asyncio.ensure_future(self._push(self._viewer))
+        return None
 
-    async def _push(self) -> None:
-        live: Live = self.scope["state"]["live"]
-        checked = time.monotonic()
-        while True:
-            if time.monotonic() - checked >= self.check_again_s:
-                checked = time.monotonic()
-                if not await self._may_see():
-                    await self.close(code=NO_RIGHT)
-                    return
-            text = await (live.tenant(self.tenant_id) if self.tenant_id else live.overview(self.tenant_ids))
-            try:
-                await asyncio.wait_for(self.send(text_data=text), SEND_TIMEOUT_S)
-            except TimeoutError:
-                await self.close()
-                return
-            await asyncio.sleep(self.every_s)
+    async def _push(self, viewer: Viewer) -> None:
+        try:
+            code = await self._send_frames(viewer)
+        except Exception:
+            log.exception("A live page is sent to try again")
+            code = FAULT
+        # Before the close: to a page that is gone it may take long.
+        await self._leave()
+        await self.close(code=code)
+
+    async def _leave(self) -> None:
+        if self._viewer is not None:
+            await self._broadcast.leave(self._viewer)
+
+    async def _send_frames(self, viewer: Viewer) -> int:
+        """Send the newest frame whenever there is one, until the page is to be closed; the code to close it with."""
+        while viewer.ended is None:
+            await viewer.wake.wait()
+            viewer.wake.clear()
+            text = viewer.next() if viewer.ended is None else None
+            if text is not None:
+                try:
+                    async with asyncio.timeout(self.send_timeout_s):
+                        await self.send(text_data=text)
+                except TimeoutError:
+                    return SILENT
+        return viewer.ended
+
+    @property
+    def _broadcast(self) -> Broadcast:
+        broadcast: Broadcast = self.scope["state"]["broadcast"]
+        return broadcast

@@ -4,131 +4,225 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from django.db import Error as DatabaseFault
 
 from dashboard import stored
+from dashboard.deltas import Frame
 from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import Stored
+from dashboard.topics import Topic
 from limiter.core import keys
 from limiter.core.errors import StoreError
 from limiter.gateway.heartbeat import GONE_AFTER_S
 from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import Runtime
+from limiter.live.aside import Aside
+from limiter.live.flights import Flights, TooManyFlights
 from limiter.models import ThrottleEvent
 from limiter.record import events as recorded
 
 EVERY_S = 0.9
+PATIENCE_S = 0.5
+"""How long a frame waits for the database when it can do with what was read before."""
+FIRST_PATIENCE_S = 10.0
+KEPT_S = 600.0
+"""How long the history of a tenant that nobody watches any more is kept, for who reloads a page."""
+_WANTED_S = 5.0
 _UNDRAINED = 100
-_MOST_TOLD = 500
-"""Different sets of tenants that are watched at once, before what is kept of them is made anew."""
+_MOST_LOADS = 64
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Platform:
+    """What is read of the whole platform. ``waiting``: connection -> events that are not in the database."""
+
+    workers: Frame | None = None
+    waiting: dict[int, int] = field(default_factory=dict)
+    undrained: list[ThrottleEvent] = field(default_factory=list)
 
 
 class Live:
     """One per worker. Viewers share what is read; who may see which tenant is the caller's business."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        every_s: float = EVERY_S,
+        kept_s: float = KEPT_S,
+        read_stored: Callable[[frozenset[str]], Stored] = stored.read,
+    ) -> None:
         self._gateway = runtime.gateway
-        self._tenants: dict[str, TenantReading] = {}
+        self._every_s = every_s
+        self._kept_s = kept_s
+        self._read_stored = read_stored
+        self._readings: dict[str, TenantReading] = {}
+        self._wanted_at: dict[str, float] = {}
         self._stored: dict[frozenset[str], tuple[float, Stored]] = {}
-        self._told: dict[tuple[str, frozenset[str]], tuple[float, str]] = {}
-        self._platform: tuple[float, dict[str, Any]] = (0.0, {})
-        self._lock = asyncio.Lock()
+        self._platform: tuple[float, _Platform] = (0.0, _Platform())
+        self._flights = Flights(most=_MOST_LOADS)
+        self._reads = Flights(most=100_000)
+        self._aside = Aside(4, name="dashboard", keep=True)
+        self._unreadable: set[str] = set()
         self._away_since: float | None = None
+        self._database_away_since: float | None = None
 
-    async def overview(self, tenant_ids: Collection[str]) -> str:
-        """The overview page's frame, as JSON, for who may see these tenants."""
-        return await self._tell(("overview", frozenset(tenant_ids)))
+    def __len__(self) -> int:
+        """How many tenants and sets of tenants something is kept of."""
+        return len(self._readings) + len(self._stored)
 
-    async def tenant(self, tenant_id: str) -> str:
-        """The frame of one tenant's page, as JSON; its charts over longer ranges come from the database."""
-        return await self._tell(("tenant", frozenset([tenant_id])))
+    async def read(self, tenant_ids: Collection[str]) -> None:
+        """Bring what the store says of these tenants up to date; a store that is away leaves the last numbers."""
+        now = time.time()
+        self._wanted_at |= dict.fromkeys(tenant_ids, now)
+        readings = [self._readings.setdefault(name, TenantReading(name)) for name in tenant_ids]
+        stale = [each for each in readings if now - each.at >= self._every_s]
+        flights = (self._reads.join(each.tenant_id, partial(each.read, self._gateway)) for each in stale)
+        results = await asyncio.gather(*flights, return_exceptions=True)
+        self._note({each.tenant_id: result for each, result in zip(stale, results, strict=True)})
+        await self._reads.join("", self._read_platform)
 
-    async def _tell(self, asked: tuple[str, frozenset[str]]) -> str:
-        """Made and encoded once for all who ask for the same within a second."""
-        async with self._lock:
-            at, text = self._told.get(asked, (0.0, ""))
-            if time.time() - at < EVERY_S:
-                return text
-            page, tenant_ids = asked
-            readings, known = await self._refresh(tenant_ids)
-            rest: dict[str, Any] = {"platform": self._platform[1], "degraded": self._degraded()}
-            frame = (
-                tenant_frame(readings[0], known, **rest)
-                if page == "tenant"
-                else overview_frame(readings, known, **rest)
-            )
-            text = json.dumps(frame, separators=(",", ":"))
-            if len(self._told) >= _MOST_TOLD:
-                self._told.clear()
-            self._told[asked] = (time.time(), text)
-            return text
+    async def frame(self, topic: Topic) -> Frame:
+        """The frame of a topic whose tenants were read.
 
-    async def _refresh(self, asked: frozenset[str]) -> tuple[list[TenantReading], Stored]:
-        readings = [self._tenants.setdefault(name, TenantReading(name)) for name in sorted(asked)]
-        stale = [reading for reading in readings if time.time() - reading.at >= EVERY_S]
-        results = await asyncio.gather(*(reading.read(self._gateway) for reading in stale), return_exceptions=True)
-        self._note(results)
-        await self._read_platform({reading.connection_id for reading in readings if reading.connection_id})
-        return readings, await self._read_stored(asked)
+        Raises a database fault, TimeoutError or TooManyFlights while nothing was ever read for it.
+        """
+        known = await self._known(topic.tenant_ids)
+        readings = [self._readings[name] for name in sorted(topic.tenant_ids)]
+        rest: dict[str, Any] = {"platform": self._told(readings), "degraded": self._degraded()}
+        known = self._with_undrained(known, topic.tenant_ids)
+        frame = (
+            tenant_frame(readings[0], known, **rest)
+            if topic.page == "tenant"
+            else overview_frame(readings, known, **rest)
+        )
+        frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
+        return frame
 
-    def _note(self, results: list[BaseException | None]) -> None:
-        for result in results:
-            if isinstance(result, StoreError):
-                self._away_since = self._away_since or time.time()
-                return
-            # A tenant that cannot be decided for now (a broken policy) keeps its last numbers.
-            if result is not None and not isinstance(result, Problem):
-                raise result
-        if results:
+    def forget(self, watched: Iterable[Topic]) -> None:
+        """Keep no more than what is watched, and for a while what was."""
+        sets = {topic.tenant_ids for topic in watched}
+        self._stored = {ids: held for ids, held in self._stored.items() if ids in sets}
+        watched_now = {name for ids in sets for name in ids}
+        old = time.time() - self._kept_s
+        for name in [name for name, at in self._wanted_at.items() if at < old and name not in watched_now]:
+            del self._wanted_at[name], self._readings[name]
+
+    async def close(self) -> None:
+        await self._flights.close()
+        await self._reads.close()
+        await self._aside.close()
+
+    def _note(self, results: Mapping[str, BaseException | None]) -> None:
+        """A tenant that cannot be read keeps its last numbers, and is no trouble for the others."""
+        if any(isinstance(result, StoreError) for result in results.values()):
+            self._away_since = self._away_since or time.time()
+        elif results:
             self._away_since = None
+        for name, result in results.items():
+            if result is None or isinstance(result, StoreError | Problem):
+                self._unreadable.discard(name)
+            elif name not in self._unreadable:
+                self._unreadable.add(name)
+                log.error("The numbers of tenant %s cannot be read", name, exc_info=result)
 
-    async def _read_stored(self, asked: frozenset[str]) -> Stored:
-        at, known = self._stored.get(asked, (0.0, Stored()))
-        if time.time() - at >= EVERY_S:
-            known = await sync_to_async(stored.read, thread_sensitive=False)(asked)
-            fresh = {event.decision_id for event in known.events}
-            waiting = [e for e in self._platform[1].get("undrained", []) if e.tenant_id in asked]
-            known.events.extend(event for event in waiting if event.decision_id not in fresh)
-            if len(self._stored) >= _MOST_TOLD:
-                self._stored.clear()
-            self._stored[asked] = (time.time(), known)
+    async def _known(self, tenant_ids: frozenset[str]) -> Stored:
+        """What the database says. Each set of tenants has its own flight: one that takes long delays no other."""
+        at, known = self._stored.get(tenant_ids, (0.0, None))
+        if known is not None and time.time() - at < self._every_s:
+            return known
+        try:
+            async with asyncio.timeout(FIRST_PATIENCE_S if known is None else PATIENCE_S):
+                return await self._flights.join(tenant_ids, partial(self._load, tenant_ids))
+        except (DatabaseFault, TimeoutError, TooManyFlights):
+            if known is None:
+                raise
+            return known
+
+    async def _load(self, tenant_ids: frozenset[str]) -> Stored:
+        try:
+            known = await self._aside.run(self._read_stored, tenant_ids)
+        except DatabaseFault as error:
+            if self._database_away_since is None:
+                log.warning("The live pages show no news of the database: %s", type(error).__name__)
+                self._database_away_since = time.time()
+            raise
+        self._database_away_since = None
+        self._stored[tenant_ids] = (time.time(), known)
         return known
 
-    async def _read_platform(self, connections: Collection[int]) -> None:
-        if time.time() - self._platform[0] < EVERY_S:
+    def _with_undrained(self, known: Stored, tenant_ids: frozenset[str]) -> Stored:
+        """With the refusals that are not in the database yet."""
+        held = {event.decision_id for event in known.events}
+        undrained = self._platform[1].undrained
+        waiting = [e for e in undrained if e.tenant_id in tenant_ids and e.decision_id not in held]
+        return replace(known, events=[*known.events, *waiting])
+
+    async def _read_platform(self) -> None:
+        now = time.time()
+        if now - self._platform[0] < self._every_s:
             return
+        wanted = [name for name, at in self._wanted_at.items() if at > now - _WANTED_S]
+        connections = {self._readings[name].connection_id for name in wanted} - {0}
         try:
-            platform = {"workers": await self._workers(), **await self._waiting(connections)}
+            waiting = await asyncio.gather(*map(self._waiting, connections))
+            platform = _Platform(await self._workers())
         except StoreError:
             self._away_since = self._away_since or time.time()
             return
+        for connection, count, undrained in waiting:
+            platform.waiting[connection] = count
+            platform.undrained += undrained
         self._platform = (time.time(), platform)
 
-    async def _workers(self) -> dict[str, Any]:
+    async def _workers(self) -> Frame:
         beats = await self._gateway.store.command("HVALS", keys.WORKERS, key=keys.WORKERS)
         seen = [beat for beat in map(json.loads, beats) if time.time() - beat["at"] < GONE_AFTER_S]
         return {"seen": len(seen), "seqs": sorted({beat["snapshot"].get("seq", 0) for beat in seen})}
 
-    async def _waiting(self, connections: Collection[int]) -> dict[str, Any]:
-        waiting, undrained = 0, []
-        for connection in connections:
-            name = keys.events(connection)
-            waiting += await self._gateway.store.command("XLEN", name, key=name)
-            entries = await self._gateway.store.command("XREVRANGE", name, "+", "-", "COUNT", _UNDRAINED, key=name)
-            undrained += [event for entry in entries if (event := _event(*entry)) is not None]
-        return {"events_waiting": waiting, "undrained": undrained}
+    async def _waiting(self, connection: int) -> tuple[int, int, list[ThrottleEvent]]:
+        name = keys.events(connection)
+        count = await self._gateway.store.command("XLEN", name, key=name)
+        if not count:
+            return connection, 0, []
+        entries = await self._gateway.store.command("XREVRANGE", name, "+", "-", "COUNT", _UNDRAINED, key=name)
+        return connection, count, [event for entry in entries if (event := _event(*entry)) is not None]
+
+    def _told(self, readings: Iterable[TenantReading]) -> Frame:
+        platform = self._platform[1]
+        connections = {reading.connection_id for reading in readings}
+        waiting = [count for connection, count in platform.waiting.items() if connection in connections]
+        return {"workers": platform.workers, "events_waiting": sum(waiting) if waiting else None}
 
     def _degraded(self) -> str:
         since = self._away_since or self._gateway.degraded_since
-        if since is None:
-            return ""
-        at = time.strftime("%H:%M", time.gmtime(since))
-        return f"The limiter's store is away since {at} UTC: each worker decides as its policies say."
+        return (
+            f"The limiter's store is away since {_clock(since)}: each worker decides as its policies say."
+            if since
+            else ""
+        )
+
+    def _without_database(self) -> str:
+        since = self._database_away_since
+        return (
+            f"The database is away since {_clock(since)}: stored refusals and changes are those of then."
+            if since
+            else ""
+        )
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M UTC", time.gmtime(at))
 
 
 def _event(entry_id: bytes, flat: list[bytes]) -> ThrottleEvent | None:

@@ -22,7 +22,7 @@ Frame = dict[str, Any]
 
 
 def overview_frame(readings: Sequence[TenantReading], known: Stored, *, platform: Frame, degraded: str) -> Frame:
-    """Everything the overview shows. Every frame is whole: whoever missed one has lost nothing."""
+    """Everything the overview shows, whole; its number is given by who sends it."""
     rows = [row for reading in readings for row in _rows(reading, known)]
     return {
         **_frame(readings, known, platform=platform, degraded=degraded, rows=rows),
@@ -51,7 +51,7 @@ def _frame(
     at_ms = int(max((reading.at for reading in readings), default=time.time()) * 1000)
     return {
         "v": VERSION,
-        "seq": at_ms,
+        "seq": 0,
         "at_ms": at_ms,
         "kind": "full",
         "summary": _summary(readings, rows, platform=platform, degraded=degraded),
@@ -132,7 +132,7 @@ def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
         "effective": state.effective,
         "remaining": state.remaining,
         "full_in_s": reading.full_in_s.get(row.id),
-        "reset_s": None if limit.algorithm is Algorithm.CONCURRENCY else state.reset_us / MICROS,
+        "reset_s": None if limit.algorithm is Algorithm.CONCURRENCY else round(state.reset_us / MICROS, 1),
         "refused_15m": _refused(reading, row, known),
         "spark": values,
         "trend": _trend(values),

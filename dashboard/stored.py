@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import close_old_connections
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -34,15 +33,7 @@ class Stored:
 
 
 def read(tenant_ids: Collection[str]) -> Stored:
-    """Read it in a handful of queries, whatever the number of tenants. For a thread: it closes its connection."""
-    close_old_connections()
-    try:
-        return _read(tenant_ids)
-    finally:
-        close_old_connections()
-
-
-def _read(tenant_ids: Collection[str]) -> Stored:
+    """Read it in a handful of queries, whatever the number of tenants. For a thread."""
     tenants = Tenant.objects.filter(tenant_id__in=tenant_ids).select_related("connection")
     lately = ThrottleEvent.objects.filter(tenant_id__in=tenant_ids, at__gte=timezone.now() - _LATELY)
     kinds = lately.order_by().values_list("tenant_id", "action_id", "limit_name").annotate(calls=Sum("count"))

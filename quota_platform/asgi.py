@@ -15,7 +15,7 @@ from django.core.asgi import get_asgi_application
 
 django_application: Any = get_asgi_application()
 
-from dashboard.live import Live  # noqa: E402  Django's apps have to be loaded first
+from dashboard.broadcast import Broadcast  # noqa: E402  Django's apps have to be loaded first
 from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.request import Receive  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
@@ -42,10 +42,13 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     runtime = Runtime.from_settings()
     await runtime.open()
     scope["state"]["runtime"] = runtime
-    scope["state"]["live"] = Live(runtime)
+    broadcast = Broadcast.of(runtime)
+    broadcast.open()
+    scope["state"]["broadcast"] = broadcast
     _settle()
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    await broadcast.close()
     await runtime.close()
     await send({"type": "lifespan.shutdown.complete"})
 

@@ -107,7 +107,11 @@ CACHES = {
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "channels"},
+        "CONFIG": {
+            # An edit tells open pages over it, and must not hang where the store does.
+            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1, "socket_timeout": 1}],
+            "prefix": "channels",
+        },
     }
 }
 
@@ -198,5 +202,9 @@ LOGGING = {
     "formatters": {"text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "text"}},
     "root": {"handlers": ["stderr"], "level": ENV.LOG_LEVEL},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # A traceback a second while the store is away, which is told elsewhere.
+        "channels_redis.pubsub": {"level": "CRITICAL"},
+    },
 }

@@ -2,47 +2,113 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import pytest
+import redis.asyncio
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.asgi import get_asgi_application
 from django.test import Client
 
-from dashboard import consumers
+from dashboard import consumers, streams
+from dashboard.broadcast import CHECK_S, Broadcast
+from dashboard.deltas import Frame
+from dashboard.news import rights_changed
 from dashboard.routing import websocket
+from dashboard.seats import MOST_PER_PERSON, Seats
+from dashboard.streams import SILENT_S
+from dashboard.topics import Topic
 from tenants.models import Tenant
+from tests.asgi import Answered, Caller
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class FakeLive:
-    """Says whose frame was asked for."""
+    """Counts the seconds that were read, and says of whom."""
 
-    async def overview(self, tenant_ids: Collection[str]) -> str:
-        return json.dumps({"tenants": sorted(tenant_ids)})
+    def __init__(self) -> None:
+        self.reads = 0
+        self.fault: Exception | None = None
 
-    async def tenant(self, tenant_id: str) -> str:
-        return json.dumps({"tenant": tenant_id})
+    async def read(self, tenant_ids: Collection[str]) -> None:
+        self.reads += 1
+
+    async def frame(self, topic: Topic) -> Frame:
+        if self.fault is not None:
+            raise self.fault
+        rows = [{"id": name, "used": self.reads, "spark": []} for name in sorted(topic.tenant_ids)]
+        return {"v": 1, "at_ms": self.reads, "kind": "full", "page": topic.page, "rows": rows, "feed": []}
+
+    def forget(self, watched: Collection[Topic]) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
 
-class Impatient(consumers.DashboardConsumer):
-    """Checks the right before every frame, and makes them without a pause."""
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
 
-    every_s = 0.0
-    check_again_s = 0.0
+    def __call__(self) -> float:
+        return self.now
 
 
-class Viewer:
-    """One websocket. (Channels' own communicator cannot be imported without its server, which we do not use.)"""
+class Worker:
+    """One worker's broadcast, whose seconds pass when the test says so."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.live = FakeLive()
+        self.clock = Clock()
+        seats = Seats(redis.asyncio.Redis.from_url(redis_url))
+        fake: Any = self.live
+        self.broadcast = Broadcast(fake, seats=seats, clock=self.clock)
+
+    async def second(self, *, after_s: float = 1.0) -> None:
+        self.clock.now += after_s
+        await self.broadcast.tick()
+
+    async def until_rights_are_looked_at(self, page: Page) -> None:
+        """Half a minute in which the page answers."""
+        await self.second(after_s=CHECK_S / 2)
+        await page.says(seen=(await page.frame())["seq"])
+        assert await page.is_quiet()
+        await self.second(after_s=CHECK_S / 2)
+
+
+@pytest.fixture
+async def worker(redis_url: str) -> AsyncIterator[Worker]:
+    worker = Worker(redis_url)
+    yield worker
+    await worker.broadcast.close()
+
+
+@pytest.fixture
+async def another_worker(redis_url: str) -> AsyncIterator[Worker]:
+    worker = Worker(redis_url)
+    yield worker
+    await worker.broadcast.close()
+
+
+class Page:
+    """One open page. (Channels' own communicator cannot be imported without its server, which we do not use.)"""
 
     def __init__(
-        self, session_key: str, *, query: str = "", origin: str = "http://testserver", app: Any = websocket
+        self,
+        worker: Worker,
+        session_key: str,
+        *,
+        query: str = "",
+        origin: str = "http://testserver",
+        app: Any = websocket,
     ) -> None:
         cookie = f"{settings.SESSION_COOKIE_NAME}={session_key}"
         named = {"origin": origin, "host": "testserver", "cookie": cookie}
@@ -51,7 +117,7 @@ class Viewer:
             "path": "/ws/dashboard/",
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in named.items()],
-            "state": {"live": FakeLive()},
+            "state": {"broadcast": worker.broadcast},
         }
         self._communicator: Any = ApplicationCommunicator(app, scope)  # type: ignore[no-untyped-call]
 
@@ -59,94 +125,283 @@ class Viewer:
         await self._communicator.send_input({"type": "websocket.connect"})
         return bool((await self._communicator.receive_output(5))["type"] == "websocket.accept")
 
+    async def opened(self) -> Any:
+        """The first frame."""
+        assert await self.connect()
+        return await self.frame()
+
     async def frame(self) -> Any:
         return json.loads((await self._communicator.receive_output(5))["text"])
+
+    async def says(self, **message: Any) -> None:
+        await self._communicator.send_input({"type": "websocket.receive", "text": json.dumps(message)})
 
     async def closed_with(self) -> int:
         return int((await self._communicator.receive_output(5))["code"])
 
     async def ended_with(self) -> int:
-        """The code that ends the stream, after the frames that were on their way (at most a hundred)."""
-        for _ in range(100):
+        """The code that ends the stream, after the frames that were on their way."""
+        message = await self._communicator.receive_output(5)
+        while message["type"] != "websocket.close":
             message = await self._communicator.receive_output(5)
-            if message["type"] == "websocket.close":
-                return int(message["code"])
-        raise AssertionError("the stream did not end")
+        return int(message["code"])
+
+    async def is_quiet(self) -> bool:
+        return bool(await self._communicator.receive_nothing())
 
     async def leave(self) -> None:
         await self._communicator.send_input({"type": "websocket.disconnect", "code": 1000})
         await self._communicator.wait(5)
 
 
-async def session_of(user: User) -> str:
+def session_of_now(user: User) -> str:
     client = Client()
-    await sync_to_async(client.force_login)(user)
+    client.force_login(user)
     return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
 
 
-async def test_a_person_gets_the_frames_of_their_tenants(admin_user: User, acme: Tenant) -> None:
-    viewer = Viewer(await session_of(admin_user))
-    assert await viewer.connect()
-    assert await viewer.frame() == {"tenants": ["acme"]}
-    await viewer.leave()
+session_of = sync_to_async(session_of_now)
 
 
-async def test_a_tenants_page_gets_that_tenant(admin_user: User, acme: Tenant) -> None:
-    viewer = Viewer(await session_of(admin_user), query="tenant=acme")
-    await viewer.connect()
-    assert await viewer.frame() == {"tenant": "acme"}
-    await viewer.leave()
+async def stranger() -> User:
+    return await sync_to_async(User.objects.create_user)("stranger", password="a-long-test-password")
 
 
-async def test_a_visitor_is_closed_with_no_right(acme: Tenant) -> None:
-    viewer = Viewer("no-such-session")
-    await viewer.connect()
-    assert await viewer.closed_with() == consumers.NO_RIGHT
+def rows(*names: str, used: int = 1) -> list[Frame]:
+    return [{"id": name, "used": used, "spark": []} for name in names]
 
 
-async def test_a_stranger_is_closed_out_of_a_tenant(acme: Tenant) -> None:
-    stranger = await sync_to_async(User.objects.create_user)("stranger", password="a-long-test-password")
-    viewer = Viewer(await session_of(stranger), query="tenant=acme")
-    await viewer.connect()
-    assert await viewer.closed_with() == consumers.NO_RIGHT
+async def test_a_person_gets_the_whole_and_then_what_changes(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user))
+    first = await page.opened()
+    assert (first["kind"], first["page"], first["rows"]) == ("full", "overview", rows("acme"))
+    await worker.second()
+    second = await page.frame()
+    assert (second["kind"], second["seq"]) == ("delta", first["seq"] + 1)
+    assert second["rows"] == [{"id": "acme", "used": 2}]
+    await page.leave()
 
 
-async def test_an_open_stream_ends_when_the_right_is_taken_away(admin_user: User, acme: Tenant) -> None:
-    viewer = Viewer(await session_of(admin_user), query="tenant=acme", app=CookieMiddleware(Impatient.as_asgi()))
-    await viewer.connect()
-    assert await viewer.frame() == {"tenant": "acme"}
+async def test_a_tenants_page_gets_that_tenant(worker: Worker, admin_user: User, acme: Tenant, globex: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user), query="tenant=acme")
+    frame = await page.opened()
+    assert (frame["page"], frame["rows"]) == ("tenant", rows("acme"))
+    await page.leave()
+
+
+async def test_a_visitor_is_closed_with_no_right(worker: Worker, acme: Tenant) -> None:
+    page = Page(worker, "no-such-session")
+    assert await page.connect()
+    assert await page.closed_with() == streams.NO_RIGHT
+
+
+async def test_a_stranger_is_closed_out_of_a_tenant(worker: Worker, acme: Tenant) -> None:
+    page = Page(worker, await session_of(await stranger()), query="tenant=acme")
+    assert await page.connect()
+    assert await page.closed_with() == streams.NO_RIGHT
+
+
+async def test_an_open_page_ends_when_the_right_is_taken_away(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user), query="tenant=acme")
+    await page.opened()
     await User.objects.filter(pk=admin_user.pk).aupdate(is_active=False)
-    assert await viewer.ended_with() == consumers.NO_RIGHT
+    await worker.until_rights_are_looked_at(page)
+    assert await page.ended_with() == streams.NO_RIGHT
 
 
-async def test_another_sites_page_is_refused(admin_user: User, acme: Tenant) -> None:
-    viewer = Viewer(await session_of(admin_user), origin="https://elsewhere.test")
-    assert not await viewer.connect()
+async def test_a_person_who_signs_out_elsewhere_loses_the_page_at_once(
+    worker: Worker, admin_user: User, acme: Tenant
+) -> None:
+    page = Page(worker, await session_of(admin_user))
+    await page.opened()
+    worker.broadcast.open()
+    await User.objects.filter(pk=admin_user.pk).aupdate(is_active=False)
+    await sync_to_async(rights_changed)(admin_user.pk)
+    assert await page.ended_with() == streams.NO_RIGHT
+    assert worker.clock() < CHECK_S
 
 
-async def test_one_person_may_not_open_sockets_without_end(admin_user: User, acme: Tenant) -> None:
+async def test_an_open_page_goes_on_with_what_its_person_may_see_now(
+    worker: Worker, admin_user: User, acme: Tenant, globex: Tenant
+) -> None:
+    page = Page(worker, await session_of(admin_user))
+    assert (await page.opened())["rows"] == rows("acme", "globex")
+    await Tenant.objects.filter(pk=globex.pk).adelete()
+    await worker.until_rights_are_looked_at(page)
+    changed = await page.frame()
+    while changed["kind"] == "delta":
+        changed = await page.frame()
+    assert [row["id"] for row in changed["rows"]] == ["acme"]
+    await page.leave()
+
+
+async def test_another_sites_page_is_refused(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user), origin="https://elsewhere.test")
+    assert not await page.connect()
+
+
+async def test_many_pages_are_read_for_once_a_second(worker: Worker, admin_user: User, acme: Tenant) -> None:
     session_key = await session_of(admin_user)
-    viewers = [Viewer(session_key) for _ in range(consumers.MOST_PER_PERSON + 1)]
-    for each in viewers[:-1]:
-        await each.connect()
-        await each.frame()
-    await viewers[-1].connect()
-    assert await viewers[-1].closed_with() == consumers.TOO_MANY
-    for each in viewers[:-1]:
-        await each.leave()
+    pages = [Page(worker, session_key) for _ in range(10)]
+    for page in pages:
+        await page.opened()
+    assert worker.live.reads == 1
+    await worker.second()
+    assert worker.live.reads == 2
+    frames = [await page.frame() for page in pages]
+    assert frames == [frames[0]] * 10
+    for page in pages:
+        await page.leave()
 
 
-def test_a_visitor_may_not_poll(client: Client) -> None:
-    assert client.get("/dashboard/api/overview.json").status_code == 401
+async def test_what_nobody_watches_is_not_read(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user))
+    await page.opened()
+    await page.leave()
+    await worker.second(after_s=60)
+    assert worker.live.reads == 1
 
 
-def test_a_stranger_may_not_poll_a_tenant(client: Client, acme: Tenant) -> None:
-    client.force_login(User.objects.create_user("stranger", password="a-long-test-password"))
-    assert client.get("/dashboard/api/tenants/acme.json").status_code == 403
+async def test_a_page_that_missed_something_gets_the_whole(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user))
+    first = await page.opened()
+    await page.says(want="full")
+    again = await page.frame()
+    assert again == first
+    await page.leave()
 
 
-def test_stored_history_has_gaps_and_no_zeros(client: Client, admin_user: User, acme: Tenant) -> None:
-    client.force_login(admin_user)
-    chart = client.get("/dashboard/api/tenants/acme.json?range=1h").json()["chart"]
+async def test_a_page_that_lags_gets_the_newest_and_no_queue(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user))
+    await page.opened()
+    for _ in range(streams.MOST_IN_FLIGHT - 1):
+        await worker.second()
+        last = await page.frame()
+    for _ in range(5):
+        await worker.second()
+    assert await page.is_quiet()
+    await page.says(seen=last["seq"])
+    newest = await page.frame()
+    assert (newest["kind"], newest["seq"]) == ("full", last["seq"] + 5)
+    assert await page.is_quiet()
+    await page.leave()
+
+
+async def test_a_page_that_says_nothing_any_more_is_closed(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    page = Page(worker, await session_of(admin_user))
+    await page.opened()
+    await worker.second(after_s=SILENT_S + 1)
+    assert await page.closed_with() == streams.SILENT
+
+
+async def test_a_page_that_takes_nothing_is_closed(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    class Stuck(consumers.DashboardConsumer):
+        """Its viewer's line is cut: what is sent never arrives."""
+
+        send_timeout_s = 0.0
+
+        async def send(
+            self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
+        ) -> None:
+            await asyncio.Event().wait()
+
+    page = Page(worker, await session_of(admin_user), app=CookieMiddleware(Stuck.as_asgi()))
+    assert await page.connect()
+    assert await page.closed_with() == streams.SILENT
+
+
+@pytest.mark.parametrize("nonsense", ["", "{", "[]", '{"seen": "x"}', '{"want": []}', "1" * 100_000])
+async def test_nonsense_from_a_page_changes_nothing(
+    worker: Worker, admin_user: User, acme: Tenant, nonsense: str
+) -> None:
+    page = Page(worker, await session_of(admin_user))
+    await page.opened()
+    await page._communicator.send_input({"type": "websocket.receive", "text": nonsense})
+    await page._communicator.send_input({"type": "websocket.receive", "bytes": b"\x00"})
+    await worker.second()
+    assert (await page.frame())["kind"] == "delta"
+    await page.leave()
+
+
+async def test_a_fault_closes_the_page_so_that_it_comes_back(
+    worker: Worker, admin_user: User, acme: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    session_key = await session_of(admin_user)
+    page = Page(worker, session_key)
+    await page.opened()
+    worker.live.fault = RuntimeError("a bug")
+    await worker.second()
+    assert await page.closed_with() == streams.FAULT
+    assert "a bug" in caplog.text
+    worker.live.fault = None
+    back = Page(worker, session_key)
+    assert (await back.opened())["kind"] == "full"
+    await back.leave()
+
+
+async def test_a_fault_while_a_page_opens_closes_it_too(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    worker.live.fault = RuntimeError("a bug")
+    page = Page(worker, await session_of(admin_user))
+    assert await page.connect()
+    assert await page.closed_with() == streams.FAULT
+
+
+async def test_a_person_has_so_many_pages_in_all_workers_together(
+    worker: Worker, another_worker: Worker, admin_user: User, acme: Tenant
+) -> None:
+    sessions = [await session_of(admin_user) for _ in range(2)]
+    pages = [Page(where, key) for where, key in zip((worker, another_worker), sessions, strict=True) for _ in range(10)]
+    assert len(pages) == MOST_PER_PERSON
+    for page in pages:
+        await page.opened()
+    one_more = Page(worker, sessions[1])
+    assert await one_more.connect()
+    assert await one_more.closed_with() == streams.TOO_MANY
+    await pages[-1].leave()
+    in_its_place = Page(worker, sessions[1])
+    await in_its_place.opened()
+    for page in (*pages[:-1], in_its_place):
+        await page.leave()
+
+
+async def polled(worker: Worker, path: str, session_key: str = "") -> Answered:
+    app: Any = get_asgi_application()
+    caller = Caller(app, {"broadcast": worker.broadcast})
+    where, _, query = path.partition("?")
+    headers = [("host", "testserver"), ("cookie", f"{settings.SESSION_COOKIE_NAME}={session_key}")]
+    return await caller.call("GET", where, query=query, headers=headers)
+
+
+async def test_a_poll_answers_with_the_frame_that_streams_get(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    session_key = await session_of(admin_user)
+    page = Page(worker, session_key, query="tenant=acme")
+    await page.opened()
+    await worker.second()
+    await page.frame()
+    await page.says(want="full")
+    answer = await polled(worker, "/dashboard/api/tenants/acme.json", session_key)
+    assert answer.json == await page.frame()
+    await page.leave()
+
+
+async def test_polls_are_read_for_once_a_second_too(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    session_key = await session_of(admin_user)
+    for _ in range(3):
+        assert (await polled(worker, "/dashboard/api/overview.json", session_key)).json["rows"] == rows("acme")
+    assert worker.live.reads == 1
+
+
+async def test_a_visitor_may_not_poll(worker: Worker) -> None:
+    assert (await polled(worker, "/dashboard/api/overview.json")).status == 401
+
+
+async def test_a_stranger_may_not_poll_a_tenant(worker: Worker, acme: Tenant) -> None:
+    session_key = await session_of(await stranger())
+    assert (await polled(worker, "/dashboard/api/tenants/acme.json", session_key)).status == 403
+
+
+async def test_stored_history_has_gaps_and_no_zeros(worker: Worker, admin_user: User, acme: Tenant) -> None:
+    session_key = await session_of(admin_user)
+    chart = (await polled(worker, "/dashboard/api/tenants/acme.json?range=1h", session_key)).json["chart"]
     assert len(chart["times"]) == 61
     assert set(chart["columns"]["allowed"]) == {None}

@@ -62,3 +62,8 @@ export function minute(ms) {
 export function moment(ms) {
   return `${new Date(ms).toISOString().slice(0, 10)} ${clock(ms)}`;
 }
+
+// What makes two lines of a list the same: their time and kind, not how many calls they count.
+export function lineKey(line) {
+  return JSON.stringify([line.at_ms, line.tenant, line.action, line.limit, line.text, line.shadow]);
+}

@@ -17,6 +17,7 @@ export class LimitsTable {
     this.onSettled = onSettled;
     this.rows = new Map();
     this.nodes = new Map();
+    this.drawn = new WeakMap();
     this.wanted = () => true;
     this.read = false;
     this.hidden = new Set(load());
@@ -39,10 +40,8 @@ export class LimitsTable {
     }
   }
 
-  update(rows, { full, gone }) {
-    if (full) this.rows.clear();
-    for (const row of rows) this.rows.set(row.id, row);
-    for (const id of gone) this.rows.delete(id);
+  update(rows) {
+    this.rows = new Map(rows.map((row) => [row.id, row]));
     this.draw();
   }
 
@@ -74,6 +73,8 @@ export class LimitsTable {
       this.body.append(node);
       this.showColumns([node]);
     }
+    if (this.drawn.get(node) === row) return;
+    this.drawn.set(node, row);
     mark(node, "state", row.state);
     COLUMNS.forEach((column, index) => column.update(node.children[index], row));
   }

@@ -1,6 +1,6 @@
 // The lists that grow at the top: refusals as they happen, and what changed.
-import { make, mark } from "./element.js";
-import { clock, minute, whole } from "./format.js";
+import { make, mark, say } from "./element.js";
+import { clock, lineKey, minute, whole } from "./format.js";
 
 const KEPT = 60;
 
@@ -8,33 +8,40 @@ export class Log {
   constructor(place, line) {
     this.place = place;
     this.line = line;
-    this.known = new Set();
+    this.known = new Map();
   }
 
-  // Entries come newest first.
+  // Entries come newest first; those that are known and count more calls now say so where they stand.
   add(entries) {
     const first = !this.known.size;
-    const fresh = entries.filter((entry) => this.isNew(keyOf(entry)));
+    const fresh = entries.filter((entry) => !this.recount(entry)).map((entry) => this.made(entry));
     if (!fresh.length) return;
     if (first) this.place.replaceChildren();
     const atTop = this.place.scrollTop < 4;
     const height = this.place.scrollHeight;
-    this.place.prepend(...fresh.map(this.line));
+    this.place.prepend(...fresh);
     while (this.place.children.length > KEPT) this.place.lastChild.remove();
-    if (this.known.size > 10 * KEPT) this.known = new Set([...this.known].slice(-5 * KEPT));
+    if (this.known.size > 10 * KEPT) this.known = new Map([...this.known].slice(-5 * KEPT));
     // Whoever scrolled down to read keeps the lines where they are.
     if (!atTop) this.place.scrollTop += this.place.scrollHeight - height;
   }
 
-  isNew(key) {
-    if (this.known.has(key)) return false;
-    this.known.add(key);
-    return true;
+  recount(entry) {
+    const node = this.known.get(lineKey(entry));
+    if (node && entry.count) say(node.querySelector(".count"), countOf(entry));
+    return Boolean(node);
+  }
+
+  made(entry) {
+    const node = this.line(entry);
+    this.known.set(lineKey(entry), node);
+    return node;
   }
 }
 
-function keyOf(entry) {
-  return JSON.stringify([entry.at_ms, entry.tenant, entry.action, entry.limit, entry.text, entry.shadow]);
+function countOf(entry) {
+  const many = entry.count > 1 ? `${whole(entry.count)} in 1 s` : "1 call";
+  return entry.shadow ? `${many}, shadow` : many;
 }
 
 function time(ms, read) {
@@ -44,10 +51,9 @@ function time(ms, read) {
 export function refusalLine(entry) {
   const who = [entry.tenant_name ?? entry.tenant, entry.action].filter(Boolean).join(" · ");
   const cut = entry.cut ? ` (cut to ${whole(entry.cut)})` : "";
-  const many = entry.count > 1 ? `${whole(entry.count)} in 1 s` : "1 call";
   const address = document.body.dataset.refusals;
   const href = entry.decision_id ? `${address}?decision=${encodeURIComponent(entry.decision_id)}` : `${address}?tenant=${encodeURIComponent(entry.tenant)}`;
-  const line = make("a", { class: "entry", href }, time(entry.at_ms, clock), make("span", {}, who, make("span", { class: "muted" }, ` · ${entry.limit}${cut}`)), make("span", { class: "count" }, entry.shadow ? `${many}, shadow` : many));
+  const line = make("a", { class: "entry", href }, time(entry.at_ms, clock), make("span", {}, who, make("span", { class: "muted" }, ` · ${entry.limit}${cut}`)), make("span", { class: "count" }, countOf(entry)));
   mark(line, "state", entry.shadow ? "shadow" : "stop");
   return line;
 }

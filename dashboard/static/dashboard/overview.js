@@ -120,7 +120,7 @@ const shell = new Shell({
     if (frame.kind === "full" && frame.series) kpis.fill(frame.series);
     kpis.update(summary);
     showSentence(summary);
-    theTable().update(frame.rows ?? [], { full: frame.kind === "full", gone: frame.gone ?? [] });
+    theTable().update(frame.rows);
     showCounts();
     showEmpty();
     feed.add(frame.feed ?? []);

@@ -9,6 +9,11 @@ const STATES = {
   reconnecting: ["reconnecting", "Reconnecting"],
   paused: ["paused", "Paused"],
   forbidden: ["reconnecting", "No permission"],
+  crowded: ["reconnecting", "Too many pages"],
+};
+const TOLD = {
+  forbidden: "You may no longer see these numbers. Ask an administrator for a membership of the tenant, then reload.",
+  crowded: "You have as many live pages open as one person may. Close one of them: this page then goes on by itself.",
 };
 const NEAR_MS = 5_000;
 const UNKNOWN_MS = 15_000;
@@ -65,13 +70,12 @@ export class Shell {
     this.lastData = frame.at_ms;
     // Ages are told by the server's clock: a viewer's clock may be minutes off.
     this.offset = frame.at_ms - Date.now();
-    this.pending = this.pending ? merged(this.pending, frame) : frame;
+    // Of two frames before one paint the newer is drawn: each is whole.
+    this.newest = frame;
     if (this.drawing) return;
     this.drawing = requestAnimationFrame(() => {
       this.drawing = null;
-      const next = this.pending;
-      this.pending = null;
-      this.render(next);
+      this.render(this.newest);
       this.showAge();
     });
   }
@@ -87,14 +91,14 @@ export class Shell {
     const [kind, word] = STATES[state];
     mark(at("live"), "state", kind);
     say(at("live-word"), word);
-    if (state === "forbidden") this.forbid();
+    if (TOLD[state]) this.tell(TOLD[state]);
   }
 
-  forbid() {
+  tell(text) {
     const banner = at("banner");
     mark(banner, "state", "near");
     banner.hidden = false;
-    say(banner, "You may no longer see these numbers. Ask an administrator for a membership of the tenant, then reload.");
+    say(banner, text);
   }
 
   showAge() {
@@ -144,12 +148,4 @@ export class Shell {
     banner.hidden = !text;
     if (text) say(banner, text);
   }
-}
-
-// Two frames before one paint: the newer one's numbers, and the lists of both.
-function merged(older, newer) {
-  if (newer.kind === "full") return newer;
-  const rows = new Map([...(older.rows ?? []), ...(newer.rows ?? [])].map((row) => [row.id, row]));
-  const both = (name) => [...(newer[name] ?? []), ...(older[name] ?? [])];
-  return { ...older, ...newer, kind: older.kind, rows: [...rows.values()], feed: both("feed"), changes: both("changes"), gone: both("gone") };
 }

@@ -1,18 +1,23 @@
 // Brings frames to the page: over a websocket, and by polling the same JSON where websockets do not get through.
+import { Frames } from "./frames.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 const POLL_MS = 2_000;
 const SILENT_MS = 8_000;
 const TRIES_BEFORE_POLLING = 2;
+const TOLD_EVERY = 4;
 const NO_RIGHT = 4403;
+const TOO_MANY = 4429;
 
 export class Stream {
   constructor({ feedUrl, pollUrl, onFrame, onState }) {
     Object.assign(this, { feedUrl, pollUrl, onFrame, onState });
     this.paused = false;
     this.failures = 0;
-    this.seq = null;
+    this.frames = new Frames();
+    this.received = 0;
+    this.asked = false;
     this.socket = null;
     this.timer = null;
     this.watch = null;
@@ -43,13 +48,14 @@ export class Stream {
     clearTimeout(this.watch);
     const socket = this.socket;
     this.socket = null;
-    this.seq = null;
+    this.frames.forget();
     if (socket) socket.close();
   }
 
   open() {
     const socket = new WebSocket(new URL(this.feedUrl, location.href.replace(/^http/, "ws")));
     this.socket = socket;
+    this.asked = false;
     // A firewall may leave a websocket hanging for ever; it must not keep the page from polling.
     this.expectWithin(SILENT_MS);
     socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
@@ -67,26 +73,40 @@ export class Stream {
 
   receive(frame) {
     this.expectWithin(SILENT_MS);
-    const gap = frame.kind !== "full" && (this.seq === null || frame.seq !== this.seq + 1);
-    if (gap) {
-      // Something was missed: a full frame mends it, a delta on top of a hole would not.
-      this.seq = null;
-      this.socket.send(JSON.stringify({ want: "full" }));
+    this.tellSeen(frame.seq);
+    const whole = this.frames.take(frame);
+    if (whole === null) {
+      // Something was missed: a whole frame mends it, more on top of a hole would not.
+      if (!this.asked) this.socket.send(JSON.stringify({ want: "full" }));
+      this.asked = true;
       return;
     }
-    this.seq = frame.seq;
+    this.asked = false;
     this.failures = 0;
     this.onState("live");
-    this.onFrame(frame);
+    this.onFrame(whole);
+  }
+
+  // Without this the server would take the page for gone, or send more than the line carries.
+  tellSeen(seq) {
+    this.received += 1;
+    if (this.received % TOLD_EVERY === 0) this.socket.send(JSON.stringify({ seen: seq }));
   }
 
   lost(code) {
     clearTimeout(this.watch);
     this.socket = null;
-    this.seq = null;
+    this.frames.forget();
     this.failures += 1;
     if (code === NO_RIGHT) {
       this.onState("forbidden");
+      return;
+    }
+    if (code === TOO_MANY) {
+      // Polling as well would only go round the limit.
+      this.failures = 0;
+      this.onState("crowded");
+      this.timer = setTimeout(() => this.resume(), LONGEST_WAIT_MS);
       return;
     }
     if (this.failures < TRIES_BEFORE_POLLING) this.onState("reconnecting");

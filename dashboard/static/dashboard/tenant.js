@@ -103,7 +103,7 @@ function showSentence(frame) {
 const shell = new Shell({
   render(frame) {
     showSentence(frame);
-    table.update(frame.rows ?? [], { full: frame.kind === "full", gone: frame.gone ?? [] });
+    table.update(frame.rows);
     at("empty").hidden = table.rows.size > 0;
     at("table").hidden = table.rows.size === 0;
     feed.add(frame.feed ?? []);

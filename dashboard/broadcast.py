@@ -1,0 +1,209 @@
+"""Reads once a second what is watched in this worker, and wakes the viewers of each page that there is a new frame."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from django.db import Error as DatabaseFault
+
+from dashboard import news
+from dashboard.live import Live
+from dashboard.seats import RENEW_S, Seat, Seats
+from dashboard.streams import FAULT, LEAVING, NO_RIGHT, SILENT, SILENT_S, Stream, Viewer
+from dashboard.topics import Topic, overview, tenant
+from dashboard.viewers import Sight, sight, sights
+from limiter import wiring
+from limiter.gateway.runtime import Runtime
+from limiter.live.aside import Aside
+
+EVERY_S = 1.0
+CHECK_S = 30.0
+UNCHECKED_S = 300.0
+"""With the database away nobody's right can be checked; an open page goes on for so long."""
+LATELY_S = 30.0
+"""A stream is kept so long after it was polled or joined last, watched or not: longer than its first frame takes."""
+_AT_ONCE = 25
+"""Viewers woken before calls get their turn again: five hundred in one go would hold calls up by milliseconds."""
+
+log = logging.getLogger(__name__)
+
+
+class Broadcast:
+    """One per worker: the streams that are watched in it, and their viewers."""
+
+    def __init__(self, live: Live, *, seats: Seats, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seats = seats
+        self._live = live
+        self._clock = clock
+        self._aside = Aside(2, name="rights", keep=True)
+        self._streams: dict[Topic, Stream] = {}
+        self._wanted_at: dict[Topic, float] = {}
+        self._viewers: dict[Viewer, tuple[str, Seat]] = {}
+        self._changed: set[int] = set()
+        self._renewed_at = clock()
+        self._checking: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Broadcast:
+        """That of a running worker."""
+        return cls(Live(runtime), seats=Seats(wiring.async_client()))
+
+    def open(self) -> None:
+        """Start to read, and to hear whose rights changed."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._run()), loop.create_task(news.listen(self._heard))]
+
+    async def close(self) -> None:
+        """Close every page; they come back to another worker."""
+        for viewer in self._viewers:
+            viewer.end(LEAVING)
+        for task in (*self._tasks, self._checking, self._renewing):
+            await _cancelled(task)
+        await news.close()
+        await self._live.close()
+        await self._aside.close()
+        await self.seats.close()
+
+    async def sight(self, session_key: str | None) -> Sight | None:
+        """What the person of this session may see now."""
+        return await self._aside.run(sight, session_key)
+
+    async def join(self, session_key: str, seen: Sight, *, tenant_id: str, seat: Seat) -> Viewer:
+        """A viewer of a tenant's page, or of the overview, from now on; whoever joins calls :meth:`leave`."""
+        viewer = Viewer(session_key, seen.person, clock=self._clock)
+        self._viewers[viewer] = (tenant_id, seat)
+        try:
+            viewer.watch(await self._stream(_topic(tenant_id, seen)))
+        except BaseException:
+            await self.leave(viewer)
+            raise
+        return viewer
+
+    async def leave(self, viewer: Viewer) -> None:
+        """The viewer's page is closed."""
+        viewer.watch(None)
+        _, seat = self._viewers.pop(viewer, ("", None))
+        if seat is not None:
+            await self.seats.leave(seat)
+
+    async def newest(self, topic: Topic) -> str:
+        """The newest frame, whole, for who polls."""
+        return (await self._stream(topic)).text(after=None)
+
+    async def _stream(self, topic: Topic) -> Stream:
+        """The stream of this topic, with a frame at once when it is new."""
+        self._wanted_at[topic] = self._clock()
+        stream = self._streams.setdefault(topic, Stream(topic))
+        if not stream.seq:
+            await self._live.read(topic.tenant_ids)
+            frame = await self._live.frame(topic)
+            if not stream.seq:
+                stream.advance(frame)
+        return stream
+
+    async def _run(self) -> None:
+        """Tick every second by the clock: a slow tick makes the next one no later."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            try:
+                await self.tick()
+            except Exception:
+                log.exception("The live pages got no frame; it is tried again")
+            due = max(due + EVERY_S, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    async def tick(self) -> None:
+        """Read what is watched and hand every stream its next frame; look after the viewers."""
+        self._look_after()
+        streams = self._watched()
+        self._live.forget(streams)
+        if streams:
+            await self._live.read({name for topic in streams for name in topic.tenant_ids})
+            await asyncio.gather(*map(self._advance, list(streams.values())))
+
+    def _watched(self) -> dict[Topic, Stream]:
+        """The streams that somebody watches or wanted lately; the others are dropped."""
+        lately = self._clock() - LATELY_S
+        self._wanted_at = {topic: at for topic, at in self._wanted_at.items() if at > lately}
+        kept = {topic: each for topic, each in self._streams.items() if each.viewers or topic in self._wanted_at}
+        self._streams = kept
+        return kept
+
+    async def _advance(self, stream: Stream) -> None:
+        try:
+            stream.advance(await self._live.frame(stream.topic))
+        except Exception:
+            log.exception("A live page could not be made; its viewers are sent to try again")
+            for viewer in list(stream.viewers):
+                viewer.end(FAULT)
+            return
+        for number, viewer in enumerate(list(stream.viewers)):
+            viewer.wake.set()
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+
+    def _look_after(self) -> None:
+        """End who says nothing any more, look again at who may see what, and keep the seats."""
+        now = self._clock()
+        for viewer in self._viewers:
+            if viewer.silent_for_s > SILENT_S:
+                viewer.end(SILENT)
+        if self._checking is None or self._checking.done():
+            due = [each for each in self._viewers if now - each.checked_at >= CHECK_S or self._is_news(each)]
+            self._changed.clear()
+            self._checking = asyncio.ensure_future(self._check(due)) if due else None
+        if now - self._renewed_at >= RENEW_S:
+            self._renewed_at = now
+            seats = [seat for _, seat in self._viewers.values()]
+            self._renewing = asyncio.get_running_loop().create_task(self.seats.renew(seats))
+
+    def _is_news(self, viewer: Viewer) -> bool:
+        return viewer.person in self._changed or news.EVERYONE in self._changed
+
+    def _heard(self, person: int) -> None:
+        self._changed.add(person)
+
+    async def _check(self, viewers: Iterable[Viewer]) -> None:
+        """Look at their rights again, in one go; a page whose right is gone is closed."""
+        viewers = list(viewers)
+        try:
+            seen = await self._aside.run(sights, {viewer.session_key for viewer in viewers})
+        except DatabaseFault as error:
+            log.warning("The rights of %d open pages cannot be checked: %s", len(viewers), type(error).__name__)
+            self._changed |= {viewer.person for viewer in viewers}
+            for viewer in viewers:
+                if self._clock() - viewer.checked_at > UNCHECKED_S:
+                    viewer.end(FAULT)
+            return
+        for viewer in viewers:
+            await self._settle(viewer, seen[viewer.session_key])
+
+    async def _settle(self, viewer: Viewer, seen: Sight | None) -> None:
+        """Let the viewer go on with what they may see now."""
+        tenant_id, _ = self._viewers.get(viewer, (None, None))
+        if tenant_id is None or viewer.stream is None:
+            return
+        viewer.checked_at = self._clock()
+        if seen is None or seen.person != viewer.person or not seen.of(tenant_id):
+            viewer.end(NO_RIGHT)
+        elif (topic := _topic(tenant_id, seen)) != viewer.stream.topic:
+            stream = await self._stream(topic)
+            if viewer in self._viewers:
+                viewer.watch(stream)
+
+
+def _topic(tenant_id: str, seen: Sight) -> Topic:
+    return tenant(tenant_id) if tenant_id else overview(seen.tenant_ids)
+
+
+async def _cancelled(task: asyncio.Task[None] | None) -> None:
+    """Cancel until it has ended: redis-py loses a cancellation that comes while it subscribes."""
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)

@@ -1,0 +1,65 @@
+"""News between workers over the channel layer: whose rights changed, so that open pages are looked at again at once.
+
+News may be lost: open pages are looked at every half minute without any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+from redis.exceptions import RedisError
+
+EVERYONE = 0
+"""In place of a person: a group of people, or nobody knows who."""
+_GROUP = "dashboard.viewers"
+_TYPE = "rights.changed"
+_AGAIN_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def rights_changed(person: int = EVERYONE, *, using: str | None = None) -> None:
+    """Tell every worker, once what was done is committed. Never fails."""
+    transaction.on_commit(lambda: _tell(person), using=using, robust=True)
+
+
+def _tell(person: int) -> None:
+    try:
+        async_to_sync(_send)(person)
+    except (RedisError, OSError) as error:
+        log.warning("Open pages are not told of changed rights, they look by themselves: %s", type(error).__name__)
+
+
+async def _send(person: int) -> None:
+    layer: Any = get_channel_layer()
+    await layer.group_send(_GROUP, {"type": _TYPE, "person": person})
+
+
+async def listen(heard: Callable[[int], None]) -> None:
+    """Hand every person whose rights changed to ``heard``, until cancelled. One subscription for all of a worker."""
+    layer: Any = get_channel_layer()
+    while True:
+        try:
+            channel = await layer.new_channel()
+            await layer.group_add(_GROUP, channel)
+            # What was told while nobody listened is not known.
+            heard(EVERYONE)
+            while True:
+                message = await layer.receive(channel)
+                heard(int(message["person"]))
+        except (RedisError, OSError):
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def close() -> None:
+    """Close this worker's connection to the layer."""
+    layer: Any = get_channel_layer()
+    with contextlib.suppress(RedisError, OSError):
+        await layer.flush()

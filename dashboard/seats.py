@@ -1,0 +1,79 @@
+"""How many live pages a person has open, counted across workers. A killed worker's are forgotten when they expire."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+MOST_PER_PERSON = 20
+HELD_S = 60.0
+RENEW_S = 20.0
+
+_LUA = Path(__file__).parent / "lua"
+_TAKE = (_LUA / "take_seat.lua").read_text()
+_RENEW = (_LUA / "renew_seats.lua").read_text()
+
+log = logging.getLogger(__name__)
+
+
+class Seat(NamedTuple):
+    """One open page of a person."""
+
+    person: int
+    name: str
+
+
+def key(person: int) -> str:
+    """Where a person's seats are counted."""
+    return f"dashboard:seats:{person}"
+
+
+class Seats:
+    """One per worker. While the store is away everyone gets a seat: nobody could be counted."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, *, most: int = MOST_PER_PERSON, held_ms: int = int(HELD_S * 1000)
+    ) -> None:
+        self._client = client
+        self._most = most
+        self._held_ms = held_ms
+
+    async def take(self, person: int) -> Seat | None:
+        """A seat for one more page of this person; None when they have as many as they may."""
+        seat = Seat(person, secrets.token_hex(8))
+        try:
+            taken = await self._client.eval(_TAKE, 1, key(person), seat.name, str(self._held_ms), str(self._most))
+        except (RedisError, OSError) as error:
+            log.warning("Open pages are not counted at the moment: %s", type(error).__name__)
+            return seat
+        return seat if taken else None
+
+    async def renew(self, seats: Iterable[Seat]) -> None:
+        """Keep them a while longer; what fails is made good by the next renewal."""
+        names: defaultdict[int, list[str]] = defaultdict(list)
+        for seat in seats:
+            names[seat.person].append(seat.name)
+        pipeline = self._client.pipeline(transaction=False)
+        for person, theirs in names.items():
+            pipeline.eval(_RENEW, 1, key(person), str(self._held_ms), *theirs)
+        try:
+            await pipeline.execute()
+        except (RedisError, OSError) as error:
+            log.warning("Open pages are not counted at the moment: %s", type(error).__name__)
+
+    async def leave(self, seat: Seat) -> None:
+        """Give it back; one that cannot be given back expires."""
+        try:
+            await self._client.zrem(key(seat.person), seat.name)
+        except (RedisError, OSError):
+            log.debug("A seat was not given back and expires")
+
+    async def close(self) -> None:
+        await self._client.aclose()

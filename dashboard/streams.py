@@ -1,0 +1,110 @@
+"""The frames of one page, numbered, and the viewers of them: who gets which frame next. No I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from dashboard.deltas import Frame, delta
+from dashboard.topics import Topic
+
+SILENT_S = 20.0
+"""A page tells every few frames what it has seen; one that says nothing for so long is gone."""
+MOST_IN_FLIGHT = 8
+"""Frames that were sent and not seen yet: more than that would be a queue."""
+
+NO_RIGHT = 4403
+SILENT = 4408
+TOO_MANY = 4429
+FAULT = 1011
+LEAVING = 1012
+
+
+class Stream:
+    """The newest frame of one topic, whole and as what changed since the one before; each is encoded at most once."""
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.viewers: set[Viewer] = set()
+        self.seq = 0
+        self._frame: Frame | None = None
+        self._before: Frame | None = None
+        self._texts: dict[str, str] = {}
+
+    def advance(self, frame: Frame) -> None:
+        """Take the next frame; it gets its number here."""
+        self.seq += 1
+        self._before, self._frame = self._frame, {**frame, "seq": self.seq}
+        self._texts = {}
+
+    def text(self, *, after: int | None) -> str:
+        """The newest frame for who has frame ``after``: what changed since that, or the whole when it is another."""
+        assert self._frame is not None
+        kind = "delta" if self._before is not None and after == self.seq - 1 else "full"
+        if kind not in self._texts:
+            frame = self._frame if kind == "full" or self._before is None else delta(self._before, self._frame)
+            self._texts[kind] = json.dumps(frame, separators=(",", ":"))
+        return self._texts[kind]
+
+
+class Viewer:
+    """One open page: of which stream, how far it is, and whether it still answers."""
+
+    def __init__(self, session_key: str, person: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.session_key = session_key
+        self.person = person
+        self.stream: Stream | None = None
+        self.ended: int | None = None
+        """The code that the socket is to be closed with."""
+        self.checked_at = self._heard_at = clock()
+        self.wake = asyncio.Event()
+        self._clock = clock
+        self._sent: int | None = None
+        self._in_flight: deque[int] = deque()
+
+    def watch(self, stream: Stream | None) -> None:
+        """See this stream from now on, and no other."""
+        if self.stream is not None:
+            self.stream.viewers.discard(self)
+        self.stream = stream
+        self._sent = None
+        self._in_flight.clear()
+        if stream is not None:
+            stream.viewers.add(self)
+            self.wake.set()
+
+    def heard(self, message: Any) -> None:
+        """What the page said: up to which frame it has seen everything, or that it wants a whole one."""
+        self._heard_at = self._clock()
+        if not isinstance(message, dict):
+            return
+        seen = message.get("seen")
+        while self._in_flight and isinstance(seen, int) and self._in_flight[0] <= seen:
+            self._in_flight.popleft()
+        if message.get("want") == "full":
+            self._sent = None
+        self.wake.set()
+
+    def next(self) -> str | None:
+        """The frame to send now: always the newest, none twice, and none while too many are under way."""
+        stream = self.stream
+        if stream is None or stream.seq in (0, self._sent) or len(self._in_flight) >= MOST_IN_FLIGHT:
+            return None
+        text = stream.text(after=self._sent)
+        self._sent = stream.seq
+        self._in_flight.append(stream.seq)
+        return text
+
+    def end(self, code: int) -> None:
+        """Have the socket closed; the first reason counts."""
+        if self.ended is None:
+            self.ended = code
+        self.wake.set()
+
+    @property
+    def silent_for_s(self) -> float:
+        return self._clock() - self._heard_at

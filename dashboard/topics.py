@@ -1,0 +1,23 @@
+"""What a live page may be about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+
+class Topic(NamedTuple):
+    """One page for one set of tenants. Whoever may see the same shares what is made for it."""
+
+    page: str
+    tenant_ids: frozenset[str]
+
+
+def overview(tenant_ids: Collection[str]) -> Topic:
+    """The overview page of who may see these tenants."""
+    return Topic("overview", frozenset(tenant_ids))
+
+
+def tenant(tenant_id: str) -> Topic:
+    """The page of one tenant."""
+    return Topic("tenant", frozenset([tenant_id]))

@@ -1,0 +1,122 @@
+"""What is read for the live pages: once a second for all, and nobody waits for what another needs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+from django.db import OperationalError
+
+from dashboard import stored, topics
+from dashboard.deltas import Frame
+from dashboard.live import Live
+from dashboard.stored import Stored
+from limiter.gateway.runtime import Runtime
+from limiter.models import QuotaPolicy
+from tenants.models import Tenant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BOTH = topics.overview(["acme", "globex"])
+
+
+@pytest.fixture
+async def runtime(redis_url: str, base_policy: QuotaPolicy, acme: Tenant, globex: Tenant) -> AsyncIterator[Runtime]:
+    runtime = Runtime.from_settings()
+    await runtime.open()
+    yield runtime
+    await runtime.close()
+
+
+async def call(runtime: Runtime, tenant_id: str, action_id: str) -> None:
+    caller = await runtime.gateway.callers.on_behalf(tenant_id)
+    await runtime.gateway.decide(caller, runtime.gateway.target(caller, action_id), request_id="r")
+
+
+def used(frame: Frame) -> dict[str, int]:
+    return {row["id"]: row["used"] for row in frame["rows"]}
+
+
+async def test_a_call_shows_in_the_next_frame(runtime: Runtime) -> None:
+    live = Live(runtime, every_s=0)
+    await call(runtime, "acme", "lookupOrder")
+    await live.read(BOTH.tenant_ids)
+    assert used(await live.frame(BOTH)) == {"acme|lookupOrder|minute": 1}
+    await call(runtime, "globex", "createCase")
+    await live.read(BOTH.tenant_ids)
+    assert used(await live.frame(BOTH)) == {"acme|lookupOrder|minute": 1, "globex|createCase|minute": 1}
+    await live.close()
+
+
+async def test_within_a_second_nothing_is_read_twice(runtime: Runtime, redis_url: str) -> None:
+    read: list[frozenset[str]] = []
+
+    def counted(tenant_ids: frozenset[str]) -> Stored:
+        read.append(tenant_ids)
+        return stored.read(tenant_ids)
+
+    live = Live(runtime, read_stored=counted)
+    with redis.Redis.from_url(redis_url) as client:
+        await live.read(BOTH.tenant_ids)
+        await live.frame(BOTH)
+        scripts = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        for _ in range(20):
+            await live.read(BOTH.tenant_ids)
+            await live.frame(BOTH)
+        assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == scripts
+    assert read == [BOTH.tenant_ids]
+    await live.close()
+
+
+async def test_a_database_that_is_slow_for_some_delays_no_others(runtime: Runtime) -> None:
+    hurry = threading.Event()
+
+    def slow_for_acme(tenant_ids: frozenset[str]) -> Stored:
+        if "acme" in tenant_ids:
+            hurry.wait(10)
+        return stored.read(tenant_ids)
+
+    live = Live(runtime, read_stored=slow_for_acme)
+    await live.read(BOTH.tenant_ids)
+    held_up = asyncio.ensure_future(live.frame(topics.tenant("acme")))
+    assert (await live.frame(topics.tenant("globex")))["kind"] == "full"
+    assert not held_up.done()
+    hurry.set()
+    assert (await held_up)["kind"] == "full"
+    await live.close()
+
+
+async def test_with_the_database_away_the_numbers_go_on_and_it_is_told(runtime: Runtime) -> None:
+    away = False
+
+    def sometimes(tenant_ids: frozenset[str]) -> Stored:
+        if away:
+            raise OperationalError("gone")
+        return stored.read(tenant_ids)
+
+    live = Live(runtime, every_s=0, read_stored=sometimes)
+    await live.read(BOTH.tenant_ids)
+    assert (await live.frame(BOTH))["summary"]["degraded"] == ""
+    away = True
+    await call(runtime, "acme", "lookupOrder")
+    await live.read(BOTH.tenant_ids)
+    frame = await live.frame(BOTH)
+    assert used(frame) == {"acme|lookupOrder|minute": 1}
+    assert frame["summary"]["degraded"].startswith("The database is away since ")
+    away = False
+    await live.read(BOTH.tenant_ids)
+    assert (await live.frame(BOTH))["summary"]["degraded"] == ""
+    await live.close()
+
+
+async def test_what_nobody_watches_any_more_is_forgotten(runtime: Runtime) -> None:
+    live = Live(runtime, kept_s=0)
+    await live.read(BOTH.tenant_ids)
+    await live.frame(BOTH)
+    live.forget([BOTH])
+    assert len(live) == 3
+    live.forget([])
+    assert len(live) == 0
+    await live.close()

@@ -1,0 +1,90 @@
+"""What takes a right away is told to every worker at once; what does not, or was not committed, is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+from django.test import Client
+
+from dashboard import news
+from dashboard.news import EVERYONE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Ears:
+    """One worker that listens."""
+
+    def __init__(self) -> None:
+        self._heard: asyncio.Queue[int] = asyncio.Queue()
+
+    def hear(self, person: int) -> None:
+        self._heard.put_nowait(person)
+
+    async def next(self) -> int:
+        async with asyncio.timeout(5):
+            return await self._heard.get()
+
+
+@pytest.fixture
+async def ears(redis_url: str, admin_user: User) -> AsyncIterator[Ears]:
+    ears = Ears()
+    listening = asyncio.ensure_future(news.listen(ears.hear))
+    assert await ears.next() == EVERYONE
+    yield ears
+    listening.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await listening
+    await news.close()
+
+
+def switch_off(user: User) -> None:
+    user.is_active = False
+    user.save()
+
+
+def sign_out(user: User) -> None:
+    client = Client()
+    client.force_login(user)
+    client.post("/dashboard/sign-out/")
+
+
+def take_a_right(user: User) -> None:
+    user.user_permissions.add(Permission.objects.get(codename="view_tenant"))
+
+
+@pytest.mark.parametrize("change", [switch_off, sign_out, take_a_right, lambda user: user.groups.clear()])
+async def test_a_changed_person_is_told(ears: Ears, admin_user: User, change: Callable[[User], None]) -> None:
+    await sync_to_async(change)(admin_user)
+    assert await ears.next() == admin_user.pk
+
+
+async def test_a_changed_group_concerns_everyone(ears: Ears) -> None:
+    def change() -> None:
+        Group.objects.create(name="Readers").permissions.add(Permission.objects.get(codename="view_tenant"))
+
+    await sync_to_async(change)()
+    assert await ears.next() == EVERYONE
+
+
+async def test_what_was_taken_back_is_not_told(ears: Ears, admin_user: User) -> None:
+    def change() -> None:
+        with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+            switch_off(admin_user)
+            raise ZeroDivisionError
+        take_a_right(User.objects.create_user("ben"))
+
+    await sync_to_async(change)()
+    assert await ears.next() != admin_user.pk
+
+
+async def test_signing_in_is_no_news(ears: Ears, admin_user: User) -> None:
+    await sync_to_async(Client().force_login)(admin_user)
+    ben = await sync_to_async(User.objects.create_user)("ben")
+    assert await ears.next() == ben.pk
