@@ -17,6 +17,7 @@ from django.urls import Resolver404, get_resolver
 from limiter.gateway.answers import Answer, problem_answer
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest, Receive
+from quota_platform.asgi_call import WHOLE, AsgiCall
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -33,7 +34,15 @@ class LeanHandler:
         self._resolve = lru_cache(_PATHS_KEPT)(get_resolver(urlconf).resolve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._respond(GatewayRequest(scope, receive))
+        request = GatewayRequest(scope, receive)
+        call: AsgiCall | None = scope["extensions"].get(WHOLE) if "extensions" in scope else None
+        if call is not None:
+            request.body_at_hand = call.whole_body()
+        answer = await self._respond(request)
+        if call is not None and answer.chunks is None:
+            lines = "".join([f"\r\n{name}: {value}" for name, value in answer.fields])
+            await call.answer(answer.status, lines.encode("utf-8", "surrogateescape"), answer.body)
+            return
         fields = [(name.encode("latin1"), value.encode("utf-8", "surrogateescape")) for name, value in answer.fields]
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
         if answer.chunks is None:

@@ -11,22 +11,23 @@ MANAGE = [sys.executable, str(BASE_DIR / "manage.py")]
 
 
 def web(*, workers: int) -> list[str]:
-    """The web server.
+    """The web server: uvicorn, reading its callers by our own protocol.
 
-    The backlog and the back-pressure are set wide open: the gateway bounds what it holds itself, and a call that
-    waits for a slow upstream must not keep the next one from being refused. A worker that dies is started again.
+    Nothing bounds the calls in flight here: the gateway bounds what it holds itself, and a call that waits for a slow
+    upstream must not keep the next one from being refused. Of several workers, one that dies is started again.
     """
     return [
         sys.executable,
-        *("-m", "granian"),
-        *("--interface", "asgi"),
+        *("-m", "uvicorn"),
+        *("--http", "quota_platform.http1:Http1"),
+        *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "65536"),
         *("--loop", "uvloop"),
+        *("--lifespan", "on"),
         *("--workers", str(workers)),
         *("--backlog", "4096"),
-        *("--backpressure", "4096"),
-        *("--http1-header-read-timeout", "10000"),
-        "--respawn-failed-workers",
-        *("--workers-kill-timeout", "5"),
+        *("--timeout-keep-alive", "75"),
+        *("--timeout-graceful-shutdown", "5"),
+        *("--no-proxy-headers", "--no-server-header", "--no-access-log"),
         *("--log-level", "warning"),
         "quota_platform.asgi:application",
     ]

@@ -15,12 +15,22 @@ class CallerGone(Exception):
 
 
 async def read(
-    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], *, declared: str, cap: int, timeout_s: float
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+    *,
+    declared: str,
+    cap: int,
+    timeout_s: float,
+    at_hand: bytes | None = None,
 ) -> bytes:
     """The whole body; raises Problem 413 above ``cap`` bytes and 408 after ``timeout_s``.
 
-    ``declared`` is the Content-Length: a body that says it is too large is not read at all.
+    ``declared`` is the Content-Length: a body that says it is too large is not read at all. ``at_hand``: the body,
+    when nothing is left to be received.
     """
+    if at_hand is not None:
+        if len(at_hand) > cap:
+            raise _too_large(cap)
+        return at_hand
     if declared.isdigit() and int(declared) > cap:
         raise _too_large(cap)
     try:

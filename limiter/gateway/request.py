@@ -23,7 +23,7 @@ class GatewayRequest(ASGIRequest):
     """
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
-        self.scope = dict(scope)
+        self.scope = scope
         self.receive = receive
         self.method = scope["method"]
         self.path = self.path_info = scope["path"]
@@ -32,6 +32,8 @@ class GatewayRequest(ASGIRequest):
         given = self.fields.get("x-request-id", "")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
         """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
+        self.body_at_hand: bytes | None = None
+        """The whole body, where the server had read it before the view was asked."""
 
     @cached_property
     def META(self) -> dict[str, Any]:  # type: ignore[override]

@@ -73,6 +73,7 @@ class InvokeView(GatewayView):
             declared=request.fields.get("content-length", ""),
             cap=settings.max_body_bytes,
             timeout_s=settings.body_timeout_s,
+            at_hand=request.body_at_hand,
         )
         body.check_json(content)
         call = Request(request_id=request.request_id, body=content, headers=request.fields)

@@ -17,7 +17,7 @@ from tests.bench.contenders.contender import which
 PACKAGES = (
     "django",
     "djangorestframework",
-    "granian",
+    "uvicorn",
     "uvloop",
     "aiohttp",
     "redis",

@@ -56,4 +56,4 @@ def test_a_role_with_its_settings_becomes_that_process(tmp_path: Path) -> None:
     settings = {name: os.environ[name] for name in ("SECRET_KEY", "SECRETS_KEYS", "DATABASE_URL", "REDIS_URL")}
     version = start(tmp_path, "web", "--version", **settings)
     assert version.returncode == 0
-    assert version.stdout.startswith("python -m granian")
+    assert version.stdout.startswith("Running uvicorn")

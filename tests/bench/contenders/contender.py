@@ -46,7 +46,7 @@ class Contender:
     targets: Mapping[str, Target]
 
 
-def granian(application: str, *, port: int) -> list[str]:
+def web(application: str, *, port: int) -> list[str]:
     """The platform's own web server with one worker, for any ASGI application: the same for all written in Python."""
     return [*roles.web(workers=1)[:-1], "--host", "127.0.0.1", "--port", str(port), application]
 
@@ -54,9 +54,7 @@ def granian(application: str, *, port: int) -> list[str]:
 def in_python(rig: Rig, *, name: str, label: str, module: str) -> Contender:
     """Start an ASGI contender of this package that finds the rig in its environment."""
     port = free_port()
-    server = Server(
-        name, granian(module, port=port), port=port, log=rig.directory / f"{name}.log", env=rig.environment()
-    )
+    server = Server(name, web(module, port=port), port=port, log=rig.directory / f"{name}.log", env=rig.environment())
     return Contender(name=name, label=label, server=server, targets=plain_targets(port))
 
 

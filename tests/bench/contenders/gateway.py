@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
-from tests.bench.contenders.contender import ALLOWED, REFUSED, Contender, Rig, granian
+from tests.bench.contenders.contender import ALLOWED, REFUSED, Contender, Rig, web
 from tests.bench.load import Target
 from tests.bench.processes import Server
 
@@ -38,7 +38,7 @@ def start(rig: Rig) -> Contender:
         raise RuntimeError(f"the gateway's data could not be made:\n{made.stderr[-2000:]}")
     tokens: dict[str, str] = json.loads(made.stdout.splitlines()[-1])
     log = rig.directory / "gateway.log"
-    server = Server("gateway", granian(APPLICATION, port=port), port=port, log=log, env=env)
+    server = Server("gateway", web(APPLICATION, port=port), port=port, log=log, env=env)
     return Contender("gateway", "this gateway, everything on", server, _targets(port, tokens))
 
 
