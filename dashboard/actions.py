@@ -13,9 +13,10 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from dashboard.access import may_act, tenants_of
+from dashboard.access import may_act
 from limiter.models import Override
 from tenants.models import Tenant
+from tenants.scope import tenants_of
 
 MOST_MINUTES = 24 * 60
 _EFFECTS = {"increase": Override.Effect.FACTOR, "shadow": Override.Effect.SHADOW}

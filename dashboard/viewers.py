@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
-from dashboard.access import tenants_of
+from tenants.scope import tenants_of
 
 
 @dataclass(frozen=True, slots=True)

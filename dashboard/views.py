@@ -15,8 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from dashboard import refusals as refused
-from dashboard.access import may_act, tenants_of
+from dashboard.access import may_act
 from dashboard.csp import strict_csp
+from tenants.scope import tenants_of
 
 KPI_LABELS = ("Calls a minute", "Allowed a minute", "Refused a minute", "Upstream p95", "Multiplier", "Events waiting")
 _PAGES = (("overview", "Overview"), ("tenants", "Tenants"), ("refusals", "Refusals"))

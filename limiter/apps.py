@@ -8,8 +8,10 @@ class LimiterConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from limiter import receivers
+        from limiter import groups, receivers, scope
         from limiter.record import edits
 
         receivers.connect()
         edits.connect()
+        scope.connect()
+        groups.connect(self)

@@ -9,8 +9,8 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
-from dashboard.access import tenants_of
 from limiter.models import ThrottleEvent
+from tenants.scope import tenants_of
 
 MINUTES = 15
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from tenants.models import Membership, Tenant
 
-def person(*rights: str, name: str = "ana") -> APIClient:
-    """A client of somebody with these rights (``"tenants.view_tenant"``) and no others."""
+
+def person(*rights: str, name: str = "ana", tenants: Sequence[Tenant] | None = None) -> APIClient:
+    """A client of somebody with these rights (``"tenants.view_tenant"``) and no others.
+
+    They see every tenant, or are members of those given.
+    """
     user = User.objects.create_user(name)
-    for right in rights:
+    for tenant in tenants or ():
+        Membership.objects.create(user=user, tenant=tenant)
+    for right in (*rights, *(["tenants.see_every_tenant"] if tenants is None else [])):
         app, codename = right.split(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
     return signed_in(user)

@@ -9,6 +9,8 @@ pytest_plugins = ["tests.postgres"]
 FILES = (
     "tests/tenants/test_changes.py",
     "tests/tenants/commit_order.py",
+    "tests/tenants/test_scope.py",
+    "tests/test_api_scope.py",
     "tests/limiter/live/test_snapshot.py",
     "tests/limiter/live/test_snapshot_faults.py",
     "tests/limiter/test_policy_version.py",

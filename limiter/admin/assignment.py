@@ -8,12 +8,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.forms import Script
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from django.http import HttpRequest
 from unfold.decorators import display
 
 from limiter.models import Assignment
 from limiter.policies import sentences
+from tenants import scope
 from tenants.admin.recorded import RecordedAdmin
+from tenants.admin.scoped import RowFilter
 
 WHO_WINS = (
     "A call takes the limits of the default policy, then those of its tenant's policy, then those of its action's. "
@@ -42,8 +44,8 @@ class AssignmentAdmin(RecordedAdmin):
     list_select_related = ("policy", "tenant", "action__tenant")
     list_filter = (
         "target",
-        ("policy", AutocompleteSelectFilter),
-        ("tenant", AutocompleteSelectFilter),
+        ("policy", RowFilter),
+        ("tenant", RowFilter),
     )
     search_fields = ("policy__name", "tenant__tenant_id", "action__action_id", "action__tenant__tenant_id")
     search_help_text = "Policy, tenant ID or action ID"
@@ -52,6 +54,11 @@ class AssignmentAdmin(RecordedAdmin):
 
     class Media:
         js = (Script("tenants/applies.js", type="module"),)
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "target" and not scope.sees_every_tenant(request.user):
+            kwargs["choices"] = [one for one in db_field.get_choices() if one[0] != Assignment.Target.DEFAULT]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     @display(description="for")
     def for_whom(self, obj: Assignment) -> str:

@@ -11,12 +11,12 @@ from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from limiter.models import Override
 from limiter.policies import sentences
 from tenants.admin.recorded import RecordedAdmin
+from tenants.admin.scoped import RowFilter
 
 
 class OverrideForm(forms.ModelForm):
@@ -61,7 +61,7 @@ class OverrideAdmin(RecordedAdmin):
     form = OverrideForm
     list_display = ("says", "state", "reason", "created_by")
     list_select_related = ("tenant", "action__tenant")
-    list_filter = (StateFilter, "effect", ("tenant", AutocompleteSelectFilter))
+    list_filter = (StateFilter, "effect", ("tenant", RowFilter))
     search_fields = ("tenant__tenant_id", "action__action_id", "limit_name", "reason", "created_by")
     search_help_text = "Tenant ID, action ID, limit, reason or who made it"
     autocomplete_fields = ("tenant", "action")

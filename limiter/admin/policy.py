@@ -24,6 +24,7 @@ from limiter.policies.advice import advice
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.reach import FIRST, reach
 from tenants.admin.recorded import RecordedAdmin
+from tenants.scope import tenants_of
 
 _ADAPTIVE = (
     "adaptive_scope",
@@ -169,7 +170,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
         shown = typed(self, request) if request.method == "POST" else saved
         context.update(
             in_words(*shown),
-            reach=reach(policy) if policy else None,
+            reach=reach(policy, seen=tenants_of(request.user)) if policy else None,
             first=FIRST,
             preview_url=reverse("admin:limiter_quotapolicy_preview"),
         )

@@ -48,6 +48,7 @@ class PolicyHistoryPages:
         """One earlier version in full; POST puts it back in force as a new version."""
         self._refuse_bad_id(object_id)
         self._refuse_bad_id(version_id)
+        self._refuse_unseen(request, object_id)
         if not self.has_view_history_or_change_history_permission(request):
             raise PermissionDenied
         record = QuotaPolicy.history.filter(id=object_id, history_id=version_id).first()
@@ -62,7 +63,9 @@ class PolicyHistoryPages:
 
     def _context(self: Any, request: HttpRequest, policy_id: int, then: PolicyVersion) -> dict[str, Any]:
         current = QuotaPolicy.objects.filter(pk=policy_id).first()
-        may_restore = self.has_change_permission(request) and (current is None or current.version != then.version)
+        may_restore = self.has_change_permission(request, current) and (
+            current is None or current.version != then.version
+        )
         return {
             **self.admin_site.each_context(request),
             "title": f"{then.policy.name}, version {then.version}",
@@ -79,7 +82,7 @@ class PolicyHistoryPages:
         }
 
     def _restore(self: Any, request: HttpRequest, policy_id: int, then: PolicyVersion) -> HttpResponse:
-        if not self.has_change_permission(request):
+        if not self.has_change_permission(request, QuotaPolicy.objects.locked(policy_id)):
             raise PermissionDenied
         reason = request.POST.get("change_reason", "").strip()[:100]
         try:

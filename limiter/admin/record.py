@@ -11,6 +11,7 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
 from limiter.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
+from tenants.admin.scoped import ScopedAdmin
 
 MOST_COUNTED = 10_000
 
@@ -24,7 +25,7 @@ class BoundedPaginator(Paginator[Any]):
         return int(rows.order_by()[:MOST_COUNTED].count())
 
 
-class RecordAdmin(ModelAdmin):
+class RecordAdmin(ScopedAdmin, ModelAdmin):
     """Nobody adds, changes or deletes a record here."""
 
     list_per_page = 50

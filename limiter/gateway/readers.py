@@ -1,4 +1,4 @@
-"""Who may read consumption without an API key: a person who is signed in and has the right."""
+"""Who may read consumption without an API key: a person who is signed in and sees the tenant."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from django.http import HttpRequest
 
 from limiter.gateway import problems
 from limiter.gateway.problems import Problem
-
-PERMISSION = "tenants.view_tenant"
+from tenants import scope
 
 
 async def check(request: HttpRequest, tenant_id: str) -> None:
     """Raise Problem 401 unless a person is signed in, 403 unless they may see ``tenant_id``. Off the event loop."""
     if not request.COOKIES.get(settings.SESSION_COOKIE_NAME):
         raise problems.unauthorized()
-    allowed = await sync_to_async(_may_read, thread_sensitive=False)(request)
+    allowed = await sync_to_async(_may_read, thread_sensitive=False)(request, tenant_id)
     if allowed is None:
         raise problems.unauthorized()
     if not allowed:
         raise Problem(403, "forbidden", f"You have no permission to see tenant {tenant_id}.")
 
 
-def _may_read(request: HttpRequest) -> bool | None:
-    """Whether the signed-in person has the right; None when nobody is signed in."""
+def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
+    """Whether the signed-in person sees the tenant; None when nobody is signed in."""
     engine = import_module(settings.SESSION_ENGINE)
     close_old_connections()
     try:
         request.session = engine.SessionStore(request.COOKIES[settings.SESSION_COOKIE_NAME])
         user = get_user(request)
-        return user.has_perm(PERMISSION) if user.is_authenticated and user.is_active else None
+        if not user.is_authenticated or not user.is_active:
+            return None
+        # Who sees every tenant is told by the gateway that there is none of this ID.
+        return scope.sees_every_tenant(user) or scope.tenants_of(user).filter(tenant_id=tenant_id).exists()
     finally:
         close_old_connections()

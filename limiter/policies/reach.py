@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from limiter.models import Assignment, QuotaPolicy
 from tenants.models import Action, Tenant
 
@@ -15,7 +17,7 @@ class Reach:
     """``everyone``: the number of tenants when this is the default policy, else None.
 
     ``tenants`` and ``actions`` are the first ones that were given the policy by name, ``tenant_count`` and
-    ``action_count`` say how many there are.
+    ``action_count`` say how many there are. ``strangers``: it was given to others, too, whom the reader does not see.
     """
 
     everyone: int | None
@@ -23,21 +25,28 @@ class Reach:
     tenants: tuple[Tenant, ...]
     action_count: int
     actions: tuple[Action, ...]
+    strangers: bool = False
 
     @property
     def nobody(self) -> bool:
-        return self.everyone is None and not self.tenant_count and not self.action_count
+        return self.everyone is None and not (self.tenant_count or self.action_count or self.strangers)
 
 
-def reach(policy: QuotaPolicy) -> Reach:
-    """Whom an edit of this policy touches. A narrower policy may replace single limits for some of them."""
+def reach(policy: QuotaPolicy, *, seen: QuerySet[Tenant]) -> Reach:
+    """Whom an edit of this policy touches, among the tenants that the reader sees.
+
+    A narrower policy may replace single limits for some of them.
+    """
     is_default = policy.assignments.filter(target=Assignment.Target.DEFAULT).exists()
-    tenants = Tenant.objects.filter(assignments__policy=policy).order_by("tenant_id")
-    actions = Action.objects.filter(assignments__policy=policy).select_related("tenant")
+    named = policy.assignments.exclude(target=Assignment.Target.DEFAULT)
+    tenants = seen.filter(assignments__policy=policy).order_by("tenant_id")
+    actions = Action.objects.filter(assignments__policy=policy, tenant__in=seen).select_related("tenant")
+    tenant_count, action_count = tenants.count(), actions.count()
     return Reach(
-        everyone=Tenant.objects.count() if is_default else None,
-        tenant_count=tenants.count(),
+        everyone=seen.count() if is_default else None,
+        tenant_count=tenant_count,
         tenants=tuple(tenants[:FIRST]),
-        action_count=actions.count(),
+        action_count=action_count,
         actions=tuple(actions.order_by("tenant__tenant_id", "action_id")[:FIRST]),
+        strangers=named.count() > tenant_count + action_count,
     )

@@ -15,7 +15,7 @@ from simple_history.signals import post_create_historical_record
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record import chain
 from limiter.record.chain import Draft
-from tenants.models import Action, ApiKey, Connection, Tenant
+from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 
 _WHAT = {"+": "created", "~": "changed", "-": "deleted"}
 _OWNERS: dict[type[Model], tuple[str, Callable[[Any], str]]] = {
@@ -27,6 +27,7 @@ _OWNERS: dict[type[Model], tuple[str, Callable[[Any], str]]] = {
     Tenant: ("tenant", lambda row: row.tenant_id),
     Action: ("action", lambda row: row.tenant.tenant_id),
     ApiKey: ("key", lambda row: row.tenant.tenant_id if row.tenant else ""),
+    Membership: ("membership", lambda row: row.tenant.tenant_id),
 }
 """The word for each kind of row, and into which tenant's chain its edits go."""
 _BOOKKEEPING = frozenset({"history_id", "history_date", "history_change_reason", "history_type", "history_user"})

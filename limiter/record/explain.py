@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from limiter.core.types import CountedPer
 from limiter.models import MultiplierChange, QuotaPolicy, ThrottleEvent
 from limiter.policies import versions
@@ -79,9 +81,9 @@ class Explanation:
         }
 
 
-def event_of(decision_id: str) -> ThrottleEvent | None:
-    """The event of a decision. One that a flood left no row of its own has none."""
-    return ThrottleEvent.objects.filter(decision_id=decision_id).order_by("pk").first()
+def event_of(decision_id: str, *, among: QuerySet[ThrottleEvent]) -> ThrottleEvent | None:
+    """The event of a decision, among those that whoever asks sees. One that a flood left no row of its own has none."""
+    return among.filter(decision_id=decision_id).order_by("pk").first()
 
 
 def explain(event: ThrottleEvent) -> Explanation:

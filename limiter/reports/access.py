@@ -1,4 +1,4 @@
-"""Who may export what, whose exports a person sees, and from which tenants their rows may be."""
+"""Who may export what, whose exports a person sees, and when a file is still theirs to fetch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from typing import Any
 from django.db.models import QuerySet
 
 from limiter.models import Export
+from tenants import scope
 
-SEE_TENANTS = "tenants.view_tenant"
 _READS = {
     Export.Kind.EVENTS: "limiter.view_throttleevent",
-    Export.Kind.USAGE: SEE_TENANTS,
+    Export.Kind.USAGE: scope.SEE,
     Export.Kind.CHANGES: "limiter.view_auditentry",
     Export.Kind.SUMMARY: "limiter.view_throttleevent",
 }
-
-
-def tenants_of(user: Any) -> frozenset[str] | None:
-    """The tenants a person may see: None is all of them."""
-    return None if user.is_active and user.has_perm(SEE_TENANTS) else frozenset()
 
 
 def may_export(user: Any, kind: str) -> bool:
@@ -36,5 +31,12 @@ def may_download(user: Any, export: Export) -> bool:
     """Whether the rights of now, not those of the day it was asked for, allow the file."""
     if not may_export(user, export.kind):
         return False
-    seen = tenants_of(user)
+    seen = scope.names_of(user)
     return seen is None or (export.scope is not None and frozenset(export.scope) <= seen)
+
+
+def narrow(export: Export) -> None:
+    """Take from the scope what the person who asked has lost since then: rows are read later than they are ordered."""
+    now = scope.names_of(export.requested_by) if export.requested_by is not None else None
+    if now is not None:
+        export.scope = sorted(now if export.scope is None else now & frozenset(export.scope))

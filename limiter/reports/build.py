@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from limiter.models import Export
-from limiter.reports import csv_gz, files, jsonl, manifest, pdf, selection, sources, xlsx
+from limiter.reports import access, csv_gz, files, jsonl, manifest, pdf, selection, sources, xlsx
 from limiter.reports.selection import Selection
 
 KEPT = timedelta(days=7)
@@ -37,6 +37,8 @@ def build(export_id: uuid.UUID | str, *, noted_every: int = _NOTED_EVERY) -> boo
         return False
     export = Export.objects.get(pk=export_id)
     export.claim = claim
+    access.narrow(export)
+    Export.objects.filter(pk=export_id, claim=claim).update(scope=export.scope)
     try:
         with tempfile.TemporaryDirectory(prefix="export-") as folder:
             path = Path(folder) / export.file_name

@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 
 from limiter.models import Export
 from limiter.reports import access, build, selection
+from tenants import scope
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def order(export: Export, *, user: Any) -> Export:
     selection.check(export)
     if not access.may_export(user, export.kind):
         raise PermissionDenied(f"You may not export {export.get_kind_display()}.")
-    seen = access.tenants_of(user)
+    seen = scope.names_of(user)
     export.scope = None if seen is None else sorted(seen)
     export.requested_by, export.requested_name = user, user.get_username()
     export.full_clean()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
 from quota_platform.demo import cast, tokens
 from tenants import credentials, secrets
-from tenants.models import Action, ApiKey, Connection, Tenant
+from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 
 BASE_LIMITS: tuple[dict[str, object], ...] = ({"name": "minute", "quota": 100, "window_seconds": 60},)
 GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
@@ -56,10 +56,6 @@ class Seeded:
         return f"{self.tenants} tenants, {self.new_keys} new API keys"
 
 
-SUPERVISOR_MAY = ("add_override", "change_override", "add_export")
-"""What a supervisor does beside looking: changes with an end, and exports."""
-
-
 def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
     """Make what is missing. ``variables`` are those of :mod:`quota_platform.demo.environment`.
 
@@ -71,7 +67,7 @@ def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
         tenants = {member.tenant_id: _tenant(member, connection) for member in cast.MEMBERS}
         _policies(tenants[cast.GLOBEX.tenant_id])
         live = _keys(tenants, kept)
-        _people(variables)
+        _people(variables, tenants.values())
     tokens.write(var, live)
     return Seeded(tenants=len(tenants), new_keys=len(set(live.items()) - set(kept.items())))
 
@@ -168,14 +164,14 @@ def _works(token: str, tenant: Tenant | None) -> bool:
     return key.expires_at is None or key.expires_at > timezone.now()
 
 
-def _people(variables: Mapping[str, str]) -> None:
-    group, _ = Group.objects.get_or_create(name="Supervisor")
-    group.permissions.add(
-        *Permission.objects.filter(content_type__app_label__in=["tenants", "limiter"], codename__startswith="view_"),
-        *Permission.objects.filter(content_type__app_label="limiter", codename__in=SUPERVISOR_MAY),
-    )
+def _people(variables: Mapping[str, str], tenants: Iterable[Tenant]) -> None:
     _person(cast.ADMIN, variables["DEMO_ADMIN_PASSWORD"], superuser=True)
-    _person(cast.SUPERVISOR, variables["DEMO_SUPERVISOR_PASSWORD"], superuser=False).groups.add(group)
+    supervisor = _person(cast.SUPERVISOR, variables["DEMO_SUPERVISOR_PASSWORD"], superuser=False)
+    if not Membership.history.filter(user=supervisor).exists():
+        # Migrating has made the group and said what it may do.
+        supervisor.groups.add(Group.objects.get_or_create(name="Supervisor")[0])
+        for tenant in tenants:
+            Membership.objects.create(user=supervisor, tenant=tenant, added_by="seed_demo", reason="The demo's cast.")
 
 
 def _person(username: str, password: str, *, superuser: bool) -> User:

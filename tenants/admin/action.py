@@ -9,12 +9,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from tenants import presets
 from tenants.admin.json_field import JSON_FIELDS, EmptyMeansDefault
 from tenants.admin.recorded import RecordedAdmin
+from tenants.admin.scoped import RowFilter
 from tenants.models import Action
 
 APPLIES = {key: sorted(kind.fields) for key, kind in presets.KINDS.items()}
@@ -37,7 +37,7 @@ class ActionAdmin(RecordedAdmin):
     form = ActionForm
     formfield_overrides: ClassVar = JSON_FIELDS
     list_display = ("action_id", "tenant", "kind", "state", "cost", "timeout_ms", "idempotent", "description")
-    list_filter = (("tenant", AutocompleteSelectFilter), "kind", "enabled", "idempotent")
+    list_filter = (("tenant", RowFilter), "kind", "enabled", "idempotent")
     search_fields = ("action_id", "tenant__tenant_id", "description")
     search_help_text = "Action ID, tenant ID or description"
     autocomplete_fields = ("tenant",)

@@ -12,11 +12,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
+from tenants import scope
 from tenants.admin.autocomplete import is_row_id
 from tenants.admin.recorded import RecordedAdmin
+from tenants.admin.scoped import RowFilter, require_own
 from tenants.models import ApiKey
 
 
@@ -94,7 +95,7 @@ class ApiKeyAdmin(RecordedAdmin):
     form = ApiKeyForm
     list_display = ("name", "shown_prefix", "owner", "state", "expires_at", "created_at", "created_by")
     list_select_related = ("tenant",)
-    list_filter = (StateFilter, ScopeFilter, ("tenant", AutocompleteSelectFilter))
+    list_filter = (StateFilter, ScopeFilter, ("tenant", RowFilter))
     search_fields = ("name", "prefix", "tenant__tenant_id")
     search_help_text = "Name, prefix (the part between qk_ and the second underscore) or tenant ID"
     autocomplete_fields = ("tenant", "acts_for")
@@ -104,7 +105,8 @@ class ApiKeyAdmin(RecordedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         if obj is None:
-            return ("tenant", "acts_for", "name", "expires_at")
+            every = scope.sees_every_tenant(request.user)
+            return ("tenant", "acts_for", "name", "expires_at") if every else ("tenant", "name", "expires_at")
         whose = ("acts_for",) if obj.is_platform else ("tenant",)
         return (*whose, "name", "shown_prefix", "state", "expires_at", "created_at", "created_by", "revoked_at")
 
@@ -128,6 +130,11 @@ class ApiKeyAdmin(RecordedAdmin):
 
     # Making one.
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "tenant" and not scope.sees_every_tenant(request.user):
+            kwargs["required"] = True  # without one it would be a platform key, which belongs to no tenant of theirs
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         one_button = {"title": "New API key", "show_save_and_continue": False, "show_save_and_add_another": False}
         response: HttpResponse = super().add_view(request, form_url, {**one_button, **(extra_context or {})})
@@ -144,6 +151,7 @@ class ApiKeyAdmin(RecordedAdmin):
             created_by=request.user.get_username(),
         )
         obj.__dict__.update(made.__dict__)
+        require_own(request, made)
         # Lives as long as this request: shown in its response and kept nowhere.
         request.issued_token = token  # type: ignore[attr-defined]
 

@@ -14,11 +14,13 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from tenants import scope
 from tenants.admin import panels
-from tenants.admin.autocomplete import RowSelect, RowSelectMultiple, is_row_id
+from tenants.admin.autocomplete import is_row_id
+from tenants.admin.scoped import ScopedAdmin
 
 
-class RecordedAdmin(SimpleHistoryAdmin, ModelAdmin):
+class RecordedAdmin(ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
     """An admin page whose object has a history that can be read and gone back to."""
 
     list_per_page = 50
@@ -60,6 +62,7 @@ class RecordedAdmin(SimpleHistoryAdmin, ModelAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         self._refuse_bad_id(object_id)
+        self._refuse_unseen(request, object_id)
         response: HttpResponse = super().history_view(request, object_id, extra_context)
         return response
 
@@ -68,6 +71,7 @@ class RecordedAdmin(SimpleHistoryAdmin, ModelAdmin):
     ) -> HttpResponse:
         self._refuse_bad_id(object_id)
         self._refuse_bad_id(version_id)
+        self._refuse_unseen(request, object_id)
         # simple-history hides the button from who may only look, but would take the form from them.
         if request.method == "POST" and self.revert_disabled(request, self._current(request, object_id)):
             raise PermissionDenied
@@ -84,12 +88,7 @@ class RecordedAdmin(SimpleHistoryAdmin, ModelAdmin):
         if not is_row_id(value):
             raise Http404("No such record.")
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):
-            kwargs.setdefault("widget", RowSelect(db_field, self.admin_site))
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):
-            kwargs.setdefault("widget", RowSelectMultiple(db_field, self.admin_site))
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+    def _refuse_unseen(self, request: HttpRequest, object_id: str) -> None:
+        """The history of a row that is gone belongs to no tenant any more: it is for who sees every tenant."""
+        if not scope.sees_every_tenant(request.user) and self._current(request, object_id) is None:
+            raise Http404("No such record.")

@@ -11,11 +11,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 
+from tenants import scope
 from tenants.admin.api_key import STATE_COLOURS, state_of
+from tenants.admin.membership import MemberInline
 from tenants.admin.recorded import RecordedAdmin
+from tenants.admin.scoped import RowFilter
 from tenants.models import Action, ApiKey, Tenant
 
 LINK = "text-primary-600 dark:text-primary-500"
@@ -69,11 +71,11 @@ class TenantAdmin(RecordedAdmin):
 
     list_display = ("tenant_id", "name", "state", "connection", "action_count", "key_count")
     list_select_related = ("connection",)
-    list_filter = ("status", ("connection", AutocompleteSelectFilter), "accept_unlisted_actions")
+    list_filter = ("status", ("connection", RowFilter), "accept_unlisted_actions")
     search_fields = ("tenant_id", "name")
     search_help_text = "Tenant ID or name"
     autocomplete_fields = ("connection",)
-    inlines = (KeyInline,)
+    inlines = (KeyInline, MemberInline)
     actions_detail = ("issue_key", "list_actions")
     fieldsets = (
         (None, {"fields": (("tenant_id", "name"), ("status", "connection"), "notes")}),
@@ -88,6 +90,10 @@ class TenantAdmin(RecordedAdmin):
                 keys_in_use=_count(ApiKey.objects.filter(revoked_at=None)),
             )
         return rows
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
+        """A new ID would open the record of that ID."""
+        return () if obj is None or scope.sees_every_tenant(request.user) else ("tenant_id",)
 
     @display(description="state", ordering="status", label={"active": "success", "suspended": "danger"})
     def state(self, obj: Tenant) -> str:

@@ -1,4 +1,4 @@
-"""How one row names another in JSON: by its public name, never by a number."""
+"""How one row names another in JSON: by its public name, never by a number, and only one that the person sees."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from tenants import scope
 from tenants.models import Action, Tenant
 
 MAX_NAMED = 1_000
+
+
+def seen(field: serializers.Field[Any, Any, Any, Any], rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of the rows that whoever asks sees; another is unknown, as one that does not exist."""
+    return scope.seen(rows, field.context["request"].user)
 
 
 class NameField(serializers.CharField):
@@ -26,7 +32,7 @@ class NameField(serializers.CharField):
     def to_internal_value(self, data: Any) -> Any:
         name = super().to_internal_value(data)
         self.run_validators(name)
-        row = self.queryset.all().filter(**{self.by: name}).first()
+        row = seen(self, self.queryset.all()).filter(**{self.by: name}).first()
         if row is None:
             self.fail("unknown", model=self.queryset.model._meta.verbose_name, value=name[:128])
         return row
@@ -54,7 +60,8 @@ class ActionField(serializers.CharField):
         tenant_id, slash, action_id = name.partition("/")
         if not (tenant_id and slash and action_id):
             self.fail("shape")
-        row = Action.objects.select_related("tenant").filter(tenant__tenant_id=tenant_id, action_id=action_id).first()
+        actions = seen(self, Action.objects.select_related("tenant"))
+        row = actions.filter(tenant__tenant_id=tenant_id, action_id=action_id).first()
         if row is None:
             self.fail("unknown", value=name[:200])
         return row
@@ -83,7 +90,7 @@ class TenantsField(serializers.Field[list[Tenant], list[str], list[str], Any]):
         if len(data) > MAX_NAMED:
             self.fail("too_many", count=MAX_NAMED)
         names = {serializers.CharField(max_length=64).run_validation(name) for name in data}
-        found = list(Tenant.objects.filter(tenant_id__in=names))
+        found = list(seen(self, Tenant.objects.filter(tenant_id__in=names)))
         if missing := sorted(names - {tenant.tenant_id for tenant in found}):
             self.fail("unknown", names=", ".join(missing[:10]))
         return found

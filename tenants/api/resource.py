@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError, QuerySet
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.mixins import CreateModelMixin, DestroyModelMixin, UpdateModelMixin
 from rest_framework.pagination import BasePagination
@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from tenants import scope
 from tenants.api.errors import Conflict, LengthRequired
 from tenants.api.filters import BoundedSearch, DeclaredFilters, Filter, KnownOrdering
 from tenants.api.paging import Pages
@@ -40,13 +41,18 @@ def whole() -> Iterator[None]:
 
 
 class ReadResource(ReadOnlyModelViewSet[M]):
-    """List and read; the base of all management routes."""
+    """List and read; the base of all management routes. Rows of tenants that the person does not see are not there."""
 
     permission_classes = [ModelPermissions]
     filter_backends: Sequence[type[BaseFilterBackend]] = [DeclaredFilters, BoundedSearch, KnownOrdering]
     pagination_class: type[BasePagination] = Pages
     filters: Mapping[str, Filter] = {}
     list_parameters: tuple[str, ...] = ("page", "page_size", "search", "ordering")
+
+    def get_queryset(self) -> QuerySet[M]:
+        rows = super().get_queryset()
+        # The generator of the OpenAPI document asks without a request.
+        return scope.seen(rows, self.request.user) if self.request else rows
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset if self.detail else super().filter_queryset(queryset)
@@ -62,15 +68,28 @@ class WriteResource(ReadResource[M]):
 
     def get_queryset(self) -> QuerySet[M]:
         rows = super().get_queryset()
-        changing = self.detail and self.action not in (None, "retrieve", "metadata")
-        return rows.select_for_update(of=("self",)) if changing else rows
+        return rows.select_for_update(of=("self",)) if self._changing else rows
+
+    def get_object(self) -> M:
+        row = super().get_object()
+        if self._changing:
+            self._require_own(row)
+        return row
+
+    @property
+    def _changing(self) -> bool:
+        return bool(self.detail and self.action not in (None, "retrieve", "metadata"))
+
+    def _require_own(self, row: Any) -> None:
+        """Asked before a change, and after it about the row as it is then; what was saved is rolled back."""
+        if not scope.may_change(self.request.user, row):
+            raise PermissionDenied(scope.NOT_YOURS)
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "reason": self.reason()}
 
     def reason(self) -> str:
         """Why the change is made, from the header; the serializer's field wins over it."""
-        # The generator of the OpenAPI document asks without a request.
         reason: str = self.request.headers.get(REASON_HEADER, "") if self.request else ""
         if len(reason) > MAX_REASON or not reason.isprintable():
             raise ValidationError({REASON_HEADER: [f"Use at most {MAX_REASON} printable characters."]})
@@ -81,8 +100,14 @@ class Creates(CreateModelMixin, WriteResource[M]):
     """POST to the list, in one transaction."""
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        if not scope.may_make(request.user, self.get_queryset().model):
+            raise PermissionDenied(scope.NOT_YOURS)
         with whole():
             return super().create(request, *args, **kwargs)
+
+    def perform_create(self, serializer: Any) -> None:
+        super().perform_create(serializer)
+        self._require_own(serializer.instance)
 
     def get_success_headers(self, data: Any) -> dict[str, str]:
         """``Location`` of the row that was made."""
@@ -96,6 +121,10 @@ class Updates(UpdateModelMixin, WriteResource[M]):
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with whole():
             return super().update(request, *args, **kwargs)
+
+    def perform_update(self, serializer: Any) -> None:
+        super().perform_update(serializer)
+        self._require_own(serializer.instance)
 
 
 class Deletes(DestroyModelMixin, WriteResource[M]):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from rest_framework.exceptions import ValidationError
+
+from tenants import scope
 from tenants.api.filters import choice, flag, text
 from tenants.api.references import NameField
 from tenants.api.resource import Resource
@@ -39,6 +43,12 @@ class TenantSerializer(RowSerializer[Tenant]):
             "reason",
         ]
         validators: list[object] = []
+
+    def fill(self, row: Tenant, values: dict[str, Any]) -> None:
+        renamed = self.instance is not None and values.get("tenant_id", row.tenant_id) != row.tenant_id
+        if renamed and not scope.sees_every_tenant(self.context["request"].user):
+            raise ValidationError({"tenant_id": [f"A new ID opens the record of that ID. {scope.NOT_YOURS}"]})
+        super().fill(row, values)
 
 
 @extend_schema(tags=["tenants"])

@@ -1,8 +1,10 @@
-"""The rows that say who may call what: connections, tenants, their actions and API keys."""
+"""The rows that say who may call what: connections, tenants, their actions and API keys; and who looks after them."""
 
 from tenants.models.api_key import ApiKey
 from tenants.models.change import Change
 from tenants.models.connection import Connection
+from tenants.models.granted import Granted
+from tenants.models.membership import Membership
 from tenants.models.tenant import Action, Tenant
 
-__all__ = ["Action", "ApiKey", "Change", "Connection", "Tenant"]
+__all__ = ["Action", "ApiKey", "Change", "Connection", "Granted", "Membership", "Tenant"]

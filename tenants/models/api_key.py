@@ -51,6 +51,7 @@ class ApiKey(Published):
     class Meta:
         ordering = ["-created_at"]
         verbose_name = "API key"
+        permissions = [("revoke_apikey", "Can revoke API key")]
 
     def __str__(self) -> str:
         return f"{self.name} (qk_{self.prefix}_…)"

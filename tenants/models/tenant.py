@@ -43,6 +43,7 @@ class Tenant(Published):
 
     class Meta:
         ordering = ["tenant_id"]
+        permissions = [("see_every_tenant", "Can see every tenant, a member or not")]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=["active", "suspended"]), name="tenant_status_known")
         ]

@@ -11,6 +11,7 @@ from django.test import Client
 
 from limiter.models import Override
 from tenants.models import Tenant
+from tests.people import member
 
 START = "/dashboard/api/actions/overrides/"
 ASKED: dict[str, Any] = {
@@ -94,6 +95,15 @@ def test_a_stranger_takes_nothing_back(root: Client) -> None:
     before = Override.objects.get().ends_at
     root.force_login(User.objects.create_user("stranger", password="a-long-test-password"))
     assert post(root, {}, undo).status_code == 403
+    assert Override.objects.get().ends_at == before
+
+
+def test_a_person_of_another_tenant_neither_acts_nor_takes_back(root: Client, globex: Tenant) -> None:
+    undo = post(root, {**ASKED, "confirm": True}).json()["undo"]
+    before = Override.objects.get().ends_at
+    root.force_login(member("gil", globex))
+    assert post(root, {**ASKED, "confirm": True}).status_code == 403
+    assert post(root, {}, undo).status_code == 404
     assert Override.objects.get().ends_at == before
 
 

@@ -14,6 +14,7 @@ from django.test import Client
 
 from dashboard import news
 from dashboard.news import EVERYONE
+from tenants.models import Membership, Tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,6 +64,20 @@ def take_a_right(user: User) -> None:
 async def test_a_changed_person_is_told(ears: Ears, admin_user: User, change: Callable[[User], None]) -> None:
     await sync_to_async(change)(admin_user)
     assert await ears.next() == admin_user.pk
+
+
+@pytest.mark.parametrize("how", ["added", "deleted", "bulk"])
+async def test_a_membership_that_begins_or_ends_concerns_its_person(
+    ears: Ears, admin_user: User, acme: Tenant, how: str
+) -> None:
+    line = await sync_to_async(Membership.objects.create)(user=admin_user, tenant=acme)
+    assert await ears.next() == admin_user.pk
+    if how == "deleted":
+        await line.adelete()
+        assert await ears.next() == admin_user.pk
+    if how == "bulk":
+        await Membership.objects.all().adelete()
+        assert await ears.next() == admin_user.pk
 
 
 async def test_a_changed_group_concerns_everyone(ears: Ears) -> None:

@@ -11,7 +11,8 @@ from django.test import Client
 
 from dashboard import refusals
 from limiter.models import ThrottleEvent
-from tenants.models import Tenant
+from tenants.models import Membership, Tenant
+from tests.people import member
 
 PAGES = ("/dashboard/", "/dashboard/tenants/", "/dashboard/tenants/acme/", "/dashboard/refusals/")
 AT = datetime(2026, 7, 14, 10, 42, tzinfo=UTC)
@@ -76,6 +77,20 @@ def test_a_stranger_learns_nothing_of_a_tenant(stranger: Client, acme: Tenant) -
     assert theirs.status_code == nobodys.status_code == 403
     assert b"Acme" not in theirs.content
     assert b"No tenant yet" in stranger.get("/dashboard/tenants/").content
+
+
+def test_a_person_of_one_tenant_finds_nothing_of_another(client: Client, acme: Tenant, globex: Tenant) -> None:
+    client.force_login(member("ana", acme))
+    refusal(1)
+    refusal(2, tenant_id="globex")
+    pages = [client.get(page).content for page in (*PAGES, "/dashboard/refusals/?tenant=globex", "/admin/")]
+    assert not any(b"Globex" in page or b"decision-2" in page for page in pages)
+    assert b"decision-1" in client.get("/dashboard/refusals/").content
+    assert b"<b>minute</b>" not in client.get("/dashboard/refusals/?decision=decision-2").content
+    assert client.get("/dashboard/tenants/globex/").status_code == 403
+    Membership.objects.all().delete()
+    assert client.get("/dashboard/tenants/acme/").status_code == 403
+    assert b"decision-1" not in client.get("/dashboard/refusals/").content
 
 
 def test_a_stranger_reads_no_refusal(stranger: Client, acme: Tenant) -> None:

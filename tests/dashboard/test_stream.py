@@ -25,8 +25,9 @@ from dashboard.routing import websocket
 from dashboard.seats import MOST_PER_PERSON, Seats
 from dashboard.streams import SILENT_S
 from dashboard.topics import Topic
-from tenants.models import Tenant
+from tenants.models import Membership, Tenant
 from tests.asgi import Answered, Caller
+from tests.people import member
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -235,6 +236,42 @@ async def test_an_open_page_goes_on_with_what_its_person_may_see_now(
     await page.leave()
 
 
+async def test_a_person_of_one_tenant_gets_its_frames_and_no_others(
+    worker: Worker, acme: Tenant, globex: Tenant
+) -> None:
+    session_key = await session_of(await sync_to_async(member)("ana", acme))
+    page = Page(worker, session_key)
+    assert (await page.opened())["rows"] == rows("acme")
+    await page.leave()
+    theirs = Page(worker, session_key, query="tenant=globex")
+    assert await theirs.connect()
+    assert await theirs.closed_with() == streams.NO_RIGHT
+
+
+async def test_an_open_page_loses_a_tenant_with_its_membership(worker: Worker, acme: Tenant, globex: Tenant) -> None:
+    ana = await sync_to_async(member)("ana", acme, globex)
+    page = Page(worker, await session_of(ana), query="tenant=globex")
+    await page.opened()
+    await Membership.objects.filter(user=ana, tenant=globex).adelete()
+    await worker.until_rights_are_looked_at(page)
+    assert await page.ended_with() == streams.NO_RIGHT
+
+
+async def test_the_overview_goes_on_without_a_tenant_whose_membership_ended(
+    worker: Worker, acme: Tenant, globex: Tenant
+) -> None:
+    ana = await sync_to_async(member)("ana", acme, globex)
+    page = Page(worker, await session_of(ana))
+    assert (await page.opened())["rows"] == rows("acme", "globex")
+    await Membership.objects.filter(user=ana, tenant=globex).adelete()
+    await worker.until_rights_are_looked_at(page)
+    changed = await page.frame()
+    while changed["kind"] == "delta":
+        changed = await page.frame()
+    assert [row["id"] for row in changed["rows"]] == ["acme"]
+    await page.leave()
+
+
 async def test_another_sites_page_is_refused(worker: Worker, admin_user: User, acme: Tenant) -> None:
     page = Page(worker, await session_of(admin_user), origin="https://elsewhere.test")
     assert not await page.connect()
@@ -398,6 +435,20 @@ async def test_a_visitor_may_not_poll(worker: Worker) -> None:
 async def test_a_stranger_may_not_poll_a_tenant(worker: Worker, acme: Tenant) -> None:
     session_key = await session_of(await stranger())
     assert (await polled(worker, "/dashboard/api/tenants/acme.json", session_key)).status == 403
+
+
+async def test_a_person_of_one_tenant_polls_no_other(worker: Worker, acme: Tenant, globex: Tenant) -> None:
+    session_key = await session_of(await sync_to_async(member)("ana", acme))
+    own = "/dashboard/api/tenants/acme.json"
+    assert (await polled(worker, own, session_key)).status == 200
+    overview = (await polled(worker, "/dashboard/api/overview.json", session_key)).json
+    assert [row["id"] for row in overview["rows"]] == ["acme"]
+    for tenant_id in ("globex", "nobody"):
+        for query in ("", "?range=1h"):
+            answer = await polled(worker, f"/dashboard/api/tenants/{tenant_id}.json{query}", session_key)
+            assert answer.status == 403
+    await Membership.objects.all().adelete()
+    assert (await polled(worker, own, session_key)).status == 403
 
 
 async def test_stored_history_has_gaps_and_no_zeros(worker: Worker, admin_user: User, acme: Tenant) -> None:

@@ -34,7 +34,7 @@ def root(db: None) -> Client:
 
 def staff(*permissions: str) -> Client:
     user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    user.user_permissions.set(Permission.objects.filter(codename__in=[*permissions, "see_every_tenant"]))
     client = Client()
     client.force_login(user)
     return client

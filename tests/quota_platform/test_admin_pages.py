@@ -157,9 +157,9 @@ def url_of(model: type[Model], page: str, row: Model | None = None) -> str:
 
 
 def staff(*permissions: str) -> Client:
-    """Somebody who may sign in to the admin and has these permissions only."""
+    """Somebody who may sign in to the admin, sees every tenant and has these permissions only."""
     user, _ = User.objects.get_or_create(username="staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    user.user_permissions.set(Permission.objects.filter(codename__in=[*permissions, "see_every_tenant"]))
     client = Client()
     client.force_login(user)
     return client

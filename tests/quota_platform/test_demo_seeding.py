@@ -12,8 +12,8 @@ from django.core.management import call_command
 
 from limiter.models import Assignment, QuotaPolicy
 from quota_platform.demo import seeding, tokens
-from tenants import credentials, secrets
-from tenants.models import Action, ApiKey, Connection, Tenant
+from tenants import credentials, scope, secrets
+from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def seed(var: Path) -> dict[str, str]:
 
 
 def counts() -> list[int]:
-    models = (Connection, Tenant, Action, ApiKey, QuotaPolicy, Assignment, User)
+    models = (Connection, Tenant, Action, ApiKey, QuotaPolicy, Assignment, User, Membership)
     histories = (Connection.history, Tenant.history, QuotaPolicy.history)
     return [model._default_manager.count() for model in models] + [history.count() for history in histories]
 
@@ -150,7 +150,26 @@ def test_both_people_can_sign_in_and_the_supervisor_may_look_export_and_change_f
         "limiter.add_override",
         "limiter.change_override",
         "limiter.add_export",
+        "limiter.change_export",
+        "tenants.revoke_apikey",
     }
+
+
+def test_the_supervisor_belongs_to_the_demo_s_tenants_until_somebody_changes_that(tmp_path: Path) -> None:
+    seed(tmp_path)
+    supervisor = User.objects.get(username="supervisor")
+    assert scope.names_of(supervisor) == frozenset(["acme", "globex", "initech"])
+    Membership.objects.filter(tenant__tenant_id="globex").delete()
+    supervisor.groups.clear()
+    seed(tmp_path)
+    assert set(Membership.objects.values_list("tenant__tenant_id", flat=True)) == {"acme", "initech"}
+    assert not supervisor.groups.exists()
+
+
+def test_a_supervisor_of_an_earlier_demo_is_bound_to_its_tenants(tmp_path: Path) -> None:
+    User.objects.create_user("supervisor")
+    seed(tmp_path)
+    assert scope.names_of(User.objects.get(username="supervisor")) == frozenset(["acme", "globex", "initech"])
 
 
 def test_the_demo_s_policies_are_in_their_first_version(tmp_path: Path) -> None:

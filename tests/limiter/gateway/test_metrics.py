@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from limiter.models import QuotaPolicy
-from tenants.models import Tenant
+from tenants.models import Membership, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
 
@@ -48,12 +48,14 @@ async def test_the_strangers_key_reads_nothing(gateway: Gateway, acme: Tenant, g
 
 
 @pytest.fixture
-def people() -> dict[str, str]:
-    """Session cookies of one who may see tenants and one who may not."""
+def people(acme: Tenant, globex: Tenant) -> dict[str, str]:
+    """Session cookies of Acme's ana, of Globex's gil, of bob who belongs to Acme without a right, and of root."""
     cookies = {}
-    for name in ("ana", "bob"):
-        user = User.objects.create_user(name, password="a-long-test-password", is_staff=True)
-        if name == "ana":
+    for name, tenant in (("ana", acme), ("gil", globex), ("bob", acme), ("root", None)):
+        user = User.objects.create_user(name, is_staff=True, is_superuser=tenant is None)
+        if tenant is not None:
+            Membership.objects.create(user=user, tenant=tenant)
+        if name in ("ana", "gil"):
             user.user_permissions.add(Permission.objects.get(codename="view_tenant"))
         client = Client()
         client.force_login(user)
@@ -61,14 +63,23 @@ def people() -> dict[str, str]:
     return cookies
 
 
-async def test_a_signed_in_person_reads_with_the_right_and_not_without(
-    gateway: Gateway, acme: Tenant, base_policy: QuotaPolicy, people: dict[str, str]
+async def test_a_signed_in_person_reads_of_their_own_tenants_with_the_right(
+    gateway: Gateway, base_policy: QuotaPolicy, people: dict[str, str]
 ) -> None:
     assert (await read(gateway, Cookie=people["ana"])).json["base_quota"] == 100
-    assert (await read(gateway, Cookie=people["bob"])).status == 403
+    for stranger in ("gil", "bob"):
+        assert (await read(gateway, Cookie=people[stranger])).status == 403
     assert (await read(gateway, Cookie=f"{settings.SESSION_COOKIE_NAME}=forged")).status == 401
-    unknown = await gateway.caller.call("GET", "/metrics/nobody/x", headers=[("Cookie", people["ana"])])
-    assert unknown.status == 404
+    for name, status in (("ana", 403), ("root", 404)):
+        unknown = await gateway.caller.call("GET", "/metrics/nobody/x", headers=[("Cookie", people[name])])
+        assert unknown.status == status
+
+
+async def test_a_membership_that_is_taken_away_closes_the_door(
+    gateway: Gateway, base_policy: QuotaPolicy, people: dict[str, str]
+) -> None:
+    await Membership.objects.filter(user__username="ana").adelete()
+    assert (await read(gateway, Cookie=people["ana"])).status == 403
 
 
 async def test_prometheus_needs_the_token(gateway: Gateway, acme_key: str) -> None:

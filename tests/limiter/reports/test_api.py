@@ -12,8 +12,10 @@ from django.contrib.auth.models import Permission, User
 from limiter.models import Export
 from limiter.reports import build, manifest
 from limiter.reports.streaming import in_turn
+from tenants.models import Membership, Tenant
 from tests.api_client import editor, errors, signed_in
 from tests.limiter.reports.given import event, export
+from tests.people import member
 
 pytestmark = pytest.mark.django_db
 DAY = {"since": "2030-05-02T00:00:00Z", "until": "2030-05-03T00:00:00Z"}
@@ -96,13 +98,52 @@ def test_who_may_see_no_tenant_exports_zero_rows() -> None:
     assert len(body(api.get("/api/events.csv", DAY)).splitlines()) == 1
 
 
-def test_a_right_that_was_taken_away_closes_the_link() -> None:
+def test_a_right_that_was_taken_away_closes_the_link(acme: Tenant) -> None:
     user = person("leaver", "add_export", "view_export", "view_throttleevent", "view_tenant")
-    order = export(requested_by=user)
+    Membership.objects.create(user=user, tenant=acme)
+    order = export(requested_by=user, scope=["acme"])
     build.build(order.pk)
     assert signed_in(user).get(f"/api/exports/{order.pk}/download/").status_code == 200
     user.user_permissions.remove(Permission.objects.get(codename="view_tenant"))
     assert signed_in(User.objects.get(pk=user.pk)).get(f"/api/exports/{order.pk}/download/").status_code == 404
+
+
+def test_a_person_of_one_tenant_exports_its_rows_only(acme: Tenant, globex: Tenant) -> None:
+    event(1)
+    event(2, tenant_id="globex")
+    api = signed_in(member("ana", acme))
+    for tenants in ([], ["acme", "globex"], ["globex"]):
+        made = api.post("/api/exports/", {"kind": "events", "format": "jsonl", "tenants": tenants, **DAY}).json()
+        build.build(made["id"])
+        url = f"/api/exports/{made['id']}/"
+        assert api.get(url).json()["rows"] == (0 if tenants == ["globex"] else 1)
+        assert b'"globex"' not in body(api.get(url + "download/"))
+    assert b"globex" not in body(api.get("/api/events.csv", DAY))
+    assert len(body(api.get("/api/events.csv", {**DAY, "tenant": "globex"})).splitlines()) == 1
+
+
+def test_a_membership_that_ends_before_the_file_is_built_keeps_its_rows_out(acme: Tenant, globex: Tenant) -> None:
+    event(1)
+    event(2, tenant_id="globex")
+    user = member("ana", acme, globex)
+    api = signed_in(user)
+    made = api.post("/api/exports/", {"kind": "events", "format": "jsonl", **DAY}).json()
+    Membership.objects.filter(user=user, tenant=globex).delete()
+    build.build(made["id"])
+    url = f"/api/exports/{made['id']}/"
+    assert b'"globex"' not in body(api.get(url + "download/"))
+    assert api.get(url + "manifest/").json()["selection"]["scope"] == ["acme"]
+
+
+def test_a_membership_that_ends_closes_the_files_that_hold_its_rows(acme: Tenant, globex: Tenant) -> None:
+    user = member("ana", acme, globex)
+    api = signed_in(user)
+    orders = [export(requested_by=user, scope=names) for names in (["acme"], ["acme", "globex"], None)]
+    for order in orders:
+        build.build(order.pk)
+    Membership.objects.filter(user=user, tenant=globex).delete()
+    answers = [api.get(f"/api/exports/{order.pk}/download/").status_code for order in orders]
+    assert answers == [200, 404, 404]
 
 
 def test_the_right_to_export_is_no_way_round_the_right_to_read() -> None:

@@ -1,0 +1,95 @@
+"""The groups that come with the platform, and what each may do: given once, then left to the administrators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps as installed
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.signals import post_migrate
+
+from tenants.models import Granted
+
+_LOOK = (
+    "tenants.view_tenant",
+    "tenants.view_action",
+    "tenants.view_apikey",
+    "tenants.view_connection",
+    "limiter.view_quotapolicy",
+    "limiter.view_quotalimit",
+    "limiter.view_assignment",
+    "limiter.view_override",
+    "limiter.view_throttleevent",
+    "limiter.view_multiplierchange",
+    "limiter.view_usageminute",
+    "limiter.view_usagehour",
+    "limiter.view_usageday",
+)
+_EXPORT = ("limiter.view_export", "limiter.add_export", "limiter.change_export")
+_EDITED = ("quotapolicy", "quotalimit", "assignment", "override")
+MAY: dict[str, tuple[str, ...]] = {
+    "Supervisor": (
+        *_LOOK,
+        *_EXPORT,
+        "limiter.add_override",
+        "limiter.change_override",
+        "tenants.revoke_apikey",
+    ),
+    "Policy editor": (
+        *_LOOK,
+        *(f"limiter.{verb}_{row}" for row in _EDITED for verb in ("add", "change", "delete")),
+    ),
+    "Auditor": (
+        *_LOOK,
+        *_EXPORT,
+        "tenants.view_membership",
+        "limiter.view_auditentry",
+        "limiter.view_recordgap",
+        "limiter.view_deadletter",
+    ),
+}
+"""What, never where: a member of a group sees the tenants of their memberships."""
+
+
+def connect(app: Any) -> None:
+    """Called once, when the app is ready: its ``post_migrate`` comes after the permissions of both apps are made."""
+    post_migrate.connect(_migrated, sender=app, dispatch_uid="groups of the platform")
+
+
+def _migrated(using: str, apps: Any = installed, **_: object) -> None:
+    """Also after a migration to an earlier state, where there is nothing to remember it in."""
+    if "granted" in apps.all_models["tenants"]:
+        make(using=using)
+
+
+def make(*, using: str = "default") -> None:
+    """Give each group what it was never given before.
+
+    A permission that an administrator took away was given once and is not given again; one that they added stays. A
+    group that they deleted or renamed is theirs, too, and is not made again.
+    """
+    with transaction.atomic(using=using):
+        for name, permissions in MAY.items():
+            given = set(Granted.objects.using(using).filter(group=name).values_list("permission", flat=True))
+            if missing := [permission for permission in permissions if permission not in given]:
+                _give(name, missing, new=not given, using=using)
+
+
+def _give(name: str, permissions: list[str], *, new: bool, using: str) -> None:
+    groups = Group.objects.using(using)
+    group = groups.filter(name=name).first() or (groups.create(name=name) if new else None)
+    if group is None:
+        return
+    found = {permission: row for permission in permissions for row in _permission(permission, using=using)}
+    group.permissions.add(*found.values())
+    Granted.objects.using(using).bulk_create(
+        [Granted(group=name, permission=permission) for permission in found], ignore_conflicts=True
+    )
+
+
+def _permission(name: str, *, using: str) -> QuerySet[Permission]:
+    """The permission, or none while the tables of its model are not made."""
+    app, codename = name.split(".")
+    return Permission.objects.using(using).filter(content_type__app_label=app, codename=codename)
