@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from limiter.core import keys
 from limiter.core.types import COUNTER_SLICES, MICROS, PPM, Algorithm, Decision, Limit, LimitState
@@ -129,7 +129,7 @@ def _charge(state: LimitState, count: _Count, call: Call, now: int) -> LimitStat
     if limit.algorithm is Algorithm.CONCURRENCY:
         count.leases[call.decision_id] = now + limit.lease_us
         count.counts_until = max(count.counts_until, now + limit.lease_us)
-        return replace(state, used=len(count.leases))
+        return state._replace(used=len(count.leases))
     slice_us = -(-_window_us(limit) // COUNTER_SLICES)
     end = (now // slice_us + 1) * slice_us
     if count.slices and count.slices[-1][0] >= end:
@@ -138,4 +138,4 @@ def _charge(state: LimitState, count: _Count, call: Call, now: int) -> LimitStat
         count.slices.append([end, call.cost])
     count.used += call.cost
     count.counts_until = max(count.counts_until, end + _window_us(limit))
-    return replace(state, used=count.used)
+    return state._replace(used=count.used)

@@ -120,6 +120,10 @@ class Pool:
             if now < self._closed_until:
                 raise StoreUnavailable("the store failed a moment ago and is not asked yet")
             self._closed_until = now + self._settings.probe_ms / 1000  # this call is the probe
+        elif len(self._pipelines) == 1:
+            only = self._pipelines[0]
+            if only.open and only.pending < min(_SPILL, self._settings.max_in_flight):
+                return only
         live = [p for p in self._pipelines if p.open]
         if sum(p.pending for p in live) >= self._settings.max_in_flight:
             raise StoreUnavailable("too many commands wait for the store")

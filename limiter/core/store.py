@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import hiredis
 
@@ -60,8 +61,7 @@ MOST_ENDS = 1_000
 DECIDE, RECORD, ADAPT, HELD = Script("decide"), Script("record"), Script("adapt"), Script("held")
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How an admitted call ended. ``outcome``: the name it is counted under, see :data:`OUTCOMES`.
 
     ``latency_us``: None when the upstream was not heard, which is no latency sample.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 MICROS = 1_000_000
 PPM = 1_000_000
@@ -91,8 +92,7 @@ class Subject:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class LimitState:
+class LimitState(NamedTuple):
     """What one limit looks like after a decision.
 
     ``used``: units counted in the window (after the call, if it was admitted). ``effective``: the limit in force after
@@ -111,8 +111,7 @@ class LimitState:
         return max(0, self.effective - self.used)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The one value that answers a call; headers, event, metrics and dashboard all read it.
 
     ``at_us``: the store's clock, microseconds since the epoch. ``retry_after_us``: the latest of the waits of the
@@ -127,7 +126,7 @@ class Decision:
     states: tuple[LimitState, ...]
     retry_after_us: int | None = 0
     degraded: bool = False
-    leases: tuple[str, ...] = field(default=())
+    leases: tuple[str, ...] = ()
 
     @property
     def multiplier(self) -> float:

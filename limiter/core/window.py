@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from limiter.core import description, keys
 from limiter.core.pipeline import pack as pack_command
@@ -54,8 +54,7 @@ class Stack:
         return self.keys[_BEFORE_WINDOWS + self.limits.index(limit)]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What changes from call to call. ``cost`` in units; ``context`` goes into the event as it is.
 
     ``now_us`` replaces the store's clock; only tests hand it in.
@@ -119,10 +118,7 @@ def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes) -> bytes:
 def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
     """The script's answer as a :class:`Decision`."""
     now, ppm, admitted = reply[0], reply[1], reply[2]
-    states = tuple(
-        LimitState(limit, reply[at], reply[at + 1], reply[at + 2], reply[at + 3])
-        for limit, at in zip(stack.limits, range(3, len(reply), 4), strict=True)
-    )
+    states = tuple(map(LimitState, stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4]))
     return Decision(
         allowed=admitted == 1,
         decision_id=call.decision_id,

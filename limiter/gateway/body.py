@@ -70,7 +70,7 @@ def check_json(body: bytes) -> None:
     if not body:
         return
     try:
-        _DECODER.decode(body.decode())
+        _DECODER.decode(str(body, "utf-8"))
     except UnicodeDecodeError:
         raise Problem(400, "body-not-json", "The body is not valid UTF-8.") from None
     except RecursionError:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
-import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from limiter.core.errors import StoreError
@@ -48,6 +47,7 @@ _OUTCOME = {
     errors.OutcomeUnknown: "unknown",
     errors.Overloaded: "upstream_busy",
 }
+_GIVEN_UP = errors.OutcomeUnknown("The call was given up while it ran.")
 
 
 class Target(NamedTuple):
@@ -58,8 +58,7 @@ class Target(NamedTuple):
     bound: Bound
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A caller's request after its body was read and checked. Header names are in lower case."""
 
     request_id: str
@@ -67,8 +66,7 @@ class Request:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a call went. No ``answer``: refused by ``decision``. No ``decision``: a remembered answer."""
 
     answer: UpstreamAnswer | None = None
@@ -119,7 +117,7 @@ class Gateway:
     async def decide(self, caller: Caller, target: Target, *, request_id: str, charge: bool = True) -> Decision:
         """Decide one call, in the store or, when it is away, as the policy says; raises Problem for ``closed``."""
         call = Call(
-            decision_id=secrets.token_hex(12),
+            decision_id=os.urandom(12).hex(),
             cost=target.action.cost,
             charge=charge,
             context=f"{caller.key_prefix}|{request_id}",
@@ -151,7 +149,7 @@ class Gateway:
             decision = await self.decide(caller, target, request_id=call.request_id)
             if not decision.allowed:
                 return Outcome(decision=decision)
-            ended = errors.OutcomeUnknown("The call was given up while it ran.")
+            ended = _GIVEN_UP
             ended = await self._make(target, call, decision)
             return Outcome(answer=ended, decision=decision)
         except errors.UpstreamError as error:

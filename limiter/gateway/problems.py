@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limiter.core import headers
@@ -12,6 +12,7 @@ from limiter.core.types import PPM, Decision, LimitState
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 CONTENT_TYPE = "application/problem+json"
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _OWN = "urn:quota-platform:problem:"
 """Our own types; docs/errors.md explains each under the same word."""
 
@@ -85,7 +86,7 @@ class Problem(Exception):
             "request_id": request_id,
             **self.extra,
         }
-        return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        return _JSON.encode(document).encode("utf-8", "replace")
 
 
 def unauthorized() -> Problem:
@@ -98,27 +99,30 @@ def unauthorized() -> Problem:
     )
 
 
-def binding(decision: Decision) -> LimitState:
+def binding(violated: Sequence[LimitState]) -> LimitState:
     """The limit that a refusal names: the one whose wait ends last; one that can never pass comes first."""
-    return max(decision.violated, key=lambda state: float("inf") if state.wait_us < 0 else float(state.wait_us))
+    if len(violated) == 1:
+        return violated[0]
+    return max(violated, key=lambda state: float("inf") if state.wait_us < 0 else float(state.wait_us))
 
 
-def reduced(decision: Decision) -> bool:
+def reduced(decision: Decision, violated: Sequence[LimitState]) -> bool:
     """True when only the adaptive cut refuses: with the limits as they stand in the policies the call would pass."""
     return decision.multiplier_ppm < PPM and all(
-        state.used + decision.cost <= (state.limit.burst or state.limit.quota) for state in decision.violated
+        state.used + decision.cost <= (state.limit.burst or state.limit.quota) for state in violated
     )
 
 
 def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_status: int) -> Problem:
     """Why a call was refused, and from when on it would pass."""
-    state = binding(decision)
-    cut = reduced(decision)
+    violated = decision.violated
+    state = binding(violated)
+    cut = reduced(decision, violated)
     extra: dict[str, Any] = {
         "error": "Rate limit exceeded",
         "tenant_id": tenant_id,
         "action_id": action_id,
-        "violated-policies": [violated.limit.name for violated in decision.violated],
+        "violated-policies": [refusing.limit.name for refusing in violated],
         "limit": state.limit.burst or state.limit.quota,
         "used": state.used,
         "effective_limit": state.effective,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import cached_property
 from io import BytesIO
@@ -29,8 +29,8 @@ class GatewayRequest(ASGIRequest):
         self.path = self.path_info = scope["path"]
         self.fields = _by_name(scope["headers"])
         """The headers by lower-case name; one that came several times is joined by commas."""
-        given = self.fields.get("x-request-id", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+        given = self.fields.get("x-request-id")
+        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
         """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
         self.body_at_hand: bytes | None = None
         """The whole body, where the server had read it before the view was asked."""
@@ -45,7 +45,6 @@ class GatewayRequest(ASGIRequest):
 def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for raw, value in headers:
-        name = raw.decode("latin1")
-        text = value.decode("latin1")
+        name, text = str(raw, "latin1"), str(value, "latin1")
         found[name] = f"{found[name]}, {text}" if name in found else text
     return found

@@ -15,9 +15,9 @@ from limiter.core import headers
 from limiter.core.errors import StoreError
 from limiter.core.types import PPM, Decision
 from limiter.gateway import body, problems, prometheus, readers, scraper
-from limiter.gateway.answers import Answer, Fields, enveloped, json_answer, passed_through, quota_fields
+from limiter.gateway.answers import Answer, Fields, enveloped, json_answer, passed_through, problem_answer, quota_fields
 from limiter.gateway.callers import Caller
-from limiter.gateway.gate import Request, Target
+from limiter.gateway.gate import Gateway, Request, Target
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
@@ -26,11 +26,19 @@ from limiter.upstream.call import UpstreamAnswer
 
 
 class GatewayView(APIView):
-    """Base of the gateway's views: they return an Answer and raise problems, which the handler sends."""
+    """Base of the gateway's views: they return an Answer and raise problems, which the handler sends.
+
+    A view keeps nothing of a call, so that one instance serves all of them.
+    """
 
     authentication_classes = ()
     permission_classes = ()
     schema = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """What a route calls. Django's own makes an instance per call, and checks for CSRF what carries no cookie."""
+        return cls(**initkwargs).dispatch
 
     async def dispatch(self, request: GatewayRequest, *args: Any, **kwargs: Any) -> Answer:  # type: ignore[override]
         handler = getattr(self, request.method.lower(), None) if request.method in ("POST", "GET", "HEAD") else None
@@ -40,15 +48,16 @@ class GatewayView(APIView):
         answer: Answer = await handler(request, *args, **kwargs)
         return answer
 
-    @property
-    def runtime(self) -> Runtime:
-        """This worker's parts, put into the ASGI state when it started."""
-        runtime: Runtime = self.request.scope["state"]["runtime"]  # type: ignore[attr-defined]
-        return runtime
 
-    async def identified(self, request: GatewayRequest) -> Caller:
-        """Who calls, by the key in Authorization or X-API-Key; raises Problem."""
-        return await self.runtime.gateway.callers.identify(api_key(request), request.fields.get("x-tenant-id", ""))
+def runtime_of(request: GatewayRequest) -> Runtime:
+    """This worker's parts, put into the ASGI state when it started."""
+    runtime: Runtime = request.scope["state"]["runtime"]
+    return runtime
+
+
+async def identified(request: GatewayRequest, gateway: Gateway) -> Caller:
+    """Who calls, by the key in Authorization or X-API-Key; raises Problem."""
+    return await gateway.callers.identify(api_key(request), request.fields.get("x-tenant-id", ""))
 
 
 def api_key(request: GatewayRequest) -> str:
@@ -65,8 +74,9 @@ class InvokeView(GatewayView):
     """``POST /invoke/<action_id>``: decide, forward, answer."""
 
     async def post(self, request: GatewayRequest, action_id: str) -> Answer:
-        gateway, settings = self.runtime.gateway, self.runtime.settings
-        caller = await self.identified(request)
+        runtime = runtime_of(request)
+        gateway, settings = runtime.gateway, runtime.settings
+        caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
         content = await body.read(
             request.receive,
@@ -79,35 +89,26 @@ class InvokeView(GatewayView):
         call = Request(request_id=request.request_id, body=content, headers=request.fields)
         try:
             outcome = await gateway.invoke(caller, target, call)
+            fields = quota_fields(target.bound, outcome.decision, legacy=settings.legacy_headers)
             if outcome.answer is None:
-                raise _refusal(caller, target, outcome.decision)
-            return await self._answer(request, caller, target, outcome.answer, outcome.decision)
+                problem = _refusal(caller, target, outcome.decision)
+                problem.fields += fields
+                return problem_answer(problem, request)
+            if caller.entry.tenant.envelope:
+                return await _enveloped(request, outcome.answer, outcome.decision, fields)
+            return passed_through(outcome.answer, fields, request)
         except Problem as problem:
-            problem.fields += self._fields(target, problem.decision)
+            problem.fields += quota_fields(target.bound, problem.decision, legacy=settings.legacy_headers)
             raise
-
-    def _fields(self, target: Target, decision: Decision | None) -> Fields:
-        return quota_fields(target.bound, decision, legacy=self.runtime.settings.legacy_headers)
-
-    async def _answer(
-        self, request: GatewayRequest, caller: Caller, target: Target, answer: UpstreamAnswer, decision: Decision | None
-    ) -> Answer:
-        fields = self._fields(target, decision)
-        if not caller.entry.tenant.envelope:
-            return passed_through(answer, fields, request)
-        try:
-            whole = answer.body if answer.chunks is None else b"".join([part async for part in answer.chunks])
-        except errors.OutcomeUnknown as error:
-            raise Problem(error.status, "upstream-outcome-unknown", error.detail, decision=decision) from error
-        return enveloped(answer, whole or b"", fields, request, decision)
 
 
 class CheckView(GatewayView):
     """``POST /check/<action_id>``: the decision only, for other gateways. ``?peek=1`` counts nothing."""
 
     async def post(self, request: GatewayRequest, action_id: str) -> Answer:
-        gateway, settings = self.runtime.gateway, self.runtime.settings
-        caller = await self.identified(request)
+        runtime = runtime_of(request)
+        gateway, settings = runtime.gateway, runtime.settings
+        caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
         charge = request.GET.get("peek", "") in ("", "0")
         decision = await gateway.decide(caller, target, request_id=request.request_id, charge=charge)
@@ -115,7 +116,7 @@ class CheckView(GatewayView):
         if not decision.allowed:
             problem = _refusal(caller, target, decision)
             problem.fields += fields
-            raise problem
+            return problem_answer(problem, request)
         if charge:
             gateway.release(target, decision)
         answer = json_answer(described(caller, target, decision), request)
@@ -127,7 +128,8 @@ class UsageView(GatewayView):
     """``GET /metrics/<tenant_id>/<action_id>``: what an action has used, for its tenant and for signed-in people."""
 
     async def get(self, request: GatewayRequest, tenant_id: str, action_id: str) -> Answer:
-        gateway = self.runtime.gateway
+        runtime = runtime_of(request)
+        gateway = runtime.gateway
         if token := api_key(request):
             caller = await gateway.callers.identify(token, tenant_id)
         else:
@@ -136,16 +138,16 @@ class UsageView(GatewayView):
         target = gateway.target(caller, action_id)
         decision = await gateway.decide(caller, target, request_id=request.request_id, charge=False)
         told = usage(caller, target, decision)
-        told["adaptive"] = await self._adaptive(target)
+        told["adaptive"] = await self._adaptive(runtime, target)
         return json_answer(told, request)
 
-    async def _adaptive(self, target: Target) -> dict[str, Any] | None:
+    async def _adaptive(self, runtime: Runtime, target: Target) -> dict[str, Any] | None:
         """What the multiplier follows and was last computed from; None when the policy does not adapt."""
         settings = target.plan.adaptive
         if settings is None:
             return None
         try:
-            shown = await self.runtime.store.evidence(target.bound.stack)
+            shown = await runtime.store.evidence(target.bound.stack)
         except StoreError:
             shown = None
         return {
@@ -168,13 +170,24 @@ class PrometheusView(GatewayView):
                 "Send METRICS_TOKEN as 'Authorization: Bearer <token>', or scrape from one of METRICS_NETWORKS.",
                 fields=(("WWW-Authenticate", 'Bearer realm="metrics"'),),
             )
+        runtime = runtime_of(request)
         try:
-            found = await prometheus.gather(self.runtime.store)
-            found.faults = set(await self.runtime.faults())
+            found = await prometheus.gather(runtime.store)
+            found.faults = set(await runtime.faults())
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is away."
             raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
         return Answer(200, [("content-type", CONTENT_TYPE_LATEST)], prometheus.page(found))
+
+
+async def _enveloped(
+    request: GatewayRequest, answer: UpstreamAnswer, decision: Decision | None, fields: Fields
+) -> Answer:
+    try:
+        whole = answer.body if answer.chunks is None else b"".join([part async for part in answer.chunks])
+    except errors.OutcomeUnknown as error:
+        raise Problem(error.status, "upstream-outcome-unknown", error.detail, decision=decision) from error
+    return enveloped(answer, whole or b"", fields, request, decision)
 
 
 def _refusal(caller: Caller, target: Target, decision: Decision | None) -> Problem:

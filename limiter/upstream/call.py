@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from limiter.upstream.breaker import BreakerState
 from tenants.directory import ActionSpec, ConnectionSpec
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamCall:
+class UpstreamCall(NamedTuple):
     """What to invoke. ``headers``: the caller's, names in lower case; the client forwards only those allowed.
 
     ``body``: the caller's JSON, already checked to be JSON (or empty). ``idempotency_key``: the caller's, or None.
@@ -22,7 +22,7 @@ class UpstreamCall:
     tenant_id: str
     request_id: str
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     idempotency_key: str | None = None
 
 

@@ -34,7 +34,7 @@ def dedupe(store: redis.asyncio.Redis, clock: HandClock) -> Dedupe:
 
 
 def keyed(key: str = "k-1", **fields: object) -> UpstreamCall:
-    return replace(call_to(CONNECTION), idempotency_key=key, **fields)  # type: ignore[arg-type]
+    return call_to(CONNECTION)._replace(idempotency_key=key, **fields)  # type: ignore[arg-type]
 
 
 async def claimed(dedupe: Dedupe, call: UpstreamCall) -> Claim:
@@ -91,7 +91,7 @@ async def test_the_same_key_for_another_call_is_a_mistake(dedupe: Dedupe, change
     if ended:
         await dedupe.remember(claim, ANSWER)
 
-    held = await dedupe.recall(replace(keyed(), **changed))
+    held = await dedupe.recall(keyed()._replace(**changed))
 
     assert isinstance(held, Held) and held.status == 422
 
@@ -109,7 +109,7 @@ async def test_a_repeat_waits_for_the_first(dedupe: Dedupe) -> None:
 
 async def test_of_many_at_once_one_is_made(dedupe: Dedupe) -> None:
     found = await asyncio.gather(
-        *(dedupe.recall(replace(keyed(), action=replace(LOOKUP, timeout_ms=10))) for _ in range(50))
+        *(dedupe.recall(keyed()._replace(action=replace(LOOKUP, timeout_ms=10))) for _ in range(50))
     )
 
     assert sum(isinstance(one, Claim) for one in found) == 1
