@@ -9,7 +9,6 @@ import logging
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
@@ -22,42 +21,75 @@ _LONGEST_MESSAGE = 200
 log = logging.getLogger(__name__)
 
 
+class Ended(Exception):
+    """The page is to be closed with this code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One open page. It has no channel of its own: a worker listens once for all, and wakes those it concerns."""
 
-    channel_layer_alias = None
     send_timeout_s = SEND_TIMEOUT_S
-    _viewer: Viewer | None = None
-    _pushing: asyncio.Task[None] | None = None
 
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """Without Channels' look at database connections: no handler here has one, and it costs a thread hop."""
-        match message["type"]:
-            case "websocket.connect":
-                await self.websocket_connect(message)
-            case "websocket.receive":
-                await self.websocket_receive(message)
-            case "websocket.disconnect":
-                await self.disconnect(message["code"])
-                raise StopConsumer
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Hear the page and send it frames until either side ends it.
+
+        Not by Channels' own loop, which makes a task for each message. And the close comes last, when nothing waits
+        for the page any more: there are web servers that send no close frame while a ``receive`` is under way.
+        """
+        self.scope, self.base_send = scope, send
+        self._viewer: Viewer | None = None
+        self._entered = asyncio.Event()
+        both = {asyncio.ensure_future(self._hear(receive)), asyncio.ensure_future(self._push())}
+        try:
+            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+            if self._viewer is not None:
+                await self._broadcast.leave(self._viewer)
+        await self._close(ended.pop())
+
+    async def _close(self, ended: asyncio.Future[None]) -> None:
+        """Say why it ended, unless the page left by itself."""
+        match ended.exception():
+            case None:
+                return
+            case Ended() as end:
+                code = end.code
+            case fault:
+                log.error("A live page is sent to try again", exc_info=fault)
+                code = FAULT
+        # A page that takes nothing takes no close either.
+        with contextlib.suppress(TimeoutError, RuntimeError, OSError):
+            async with asyncio.timeout(self.send_timeout_s):
+                await self.close(code=code)
+
+    async def _hear(self, receive: Any) -> None:
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if message["type"] == "websocket.connect":
+                await self.connect()
+            else:
+                await self.receive(message.get("text"))
 
     async def connect(self) -> None:
+        """Take part; raises :class:`Ended` when that may not be."""
         # Accepted first: before that, a browser cannot tell "no right" from "no server".
         await self.accept()
-        try:
-            code = await self._enter()
-        except Exception:
-            log.exception("A live page could not be opened")
-            code = FAULT
-        if code is not None:
-            await self.close(code=code)
-
-    async def disconnect(self, code: int) -> None:
-        if self._pushing is not None:
-            self._pushing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pushing
-        await self._leave()
+        session_key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME)
+        tenant_id = parse_qs(self.scope["query_string"].decode()).get("tenant", [""])[0]
+        seen = await self._broadcast.sight(session_key)
+        if seen is None or not seen.of(tenant_id):
+            raise Ended(NO_RIGHT)
+        seat = await self._broadcast.seats.take(seen.person)
+        if seat is None:
+            raise Ended(TOO_MANY)
+        self._viewer = await self._broadcast.join(session_key, seen, tenant_id=tenant_id, seat=seat)
+        self._entered.set()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """What the page says: how far it has seen, or that it wants a whole frame."""
@@ -66,47 +98,29 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         with contextlib.suppress(ValueError, RecursionError):
             self._viewer.heard(json.loads(text_data))
 
-    async def _enter(self) -> int | None:
-        """Take part; the code to close with when that may not be."""
-        session_key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME)
-        tenant_id = parse_qs(self.scope["query_string"].decode()).get("tenant", [""])[0]
-        seen = await self._broadcast.sight(session_key)
-        if seen is None or not seen.of(tenant_id):
-            return NO_RIGHT
-        seat = await self._broadcast.seats.take(seen.person)
-        if seat is None:
-            return TOO_MANY
-        self._viewer = await self._broadcast.join(session_key, seen, tenant_id=tenant_id, seat=seat)
-        self._pushing = asyncio.ensure_future(self._push(self._viewer))
-        return None
+    async def _push(self) -> None:
+        """Send the newest frame whenever there is one; raises :class:`Ended` when the page is to be closed."""
+        await self._entered.wait()
+        assert self._viewer is not None
+        while self._viewer.ended is None:
+            text = self._viewer.next()
+            if text is None:
+                await self._viewer.wake.wait()
+                self._viewer.wake.clear()
+            elif not await self._sent(text):
+                return
+        raise Ended(self._viewer.ended)
 
-    async def _push(self, viewer: Viewer) -> None:
+    async def _sent(self, text: str) -> bool:
+        """Whether there still is a page to send to; raises :class:`Ended` when it does not take what is sent."""
         try:
-            code = await self._send_frames(viewer)
-        except Exception:
-            log.exception("A live page is sent to try again")
-            code = FAULT
-        # Before the close: to a page that is gone it may take long.
-        await self._leave()
-        await self.close(code=code)
-
-    async def _leave(self) -> None:
-        if self._viewer is not None:
-            await self._broadcast.leave(self._viewer)
-
-    async def _send_frames(self, viewer: Viewer) -> int:
-        """Send the newest frame whenever there is one, until the page is to be closed; the code to close it with."""
-        while viewer.ended is None:
-            await viewer.wake.wait()
-            viewer.wake.clear()
-            text = viewer.next() if viewer.ended is None else None
-            if text is not None:
-                try:
-                    async with asyncio.timeout(self.send_timeout_s):
-                        await self.send(text_data=text)
-                except TimeoutError:
-                    return SILENT
-        return viewer.ended
+            async with asyncio.timeout(self.send_timeout_s):
+                await self.send(text_data=text)
+        except TimeoutError:
+            raise Ended(SILENT) from None
+        except (RuntimeError, OSError):
+            return False
+        return True
 
     @property
     def _broadcast(self) -> Broadcast:

@@ -53,7 +53,9 @@ def test_a_document_without_markers_is_left_alone(tmp_path: Path) -> None:
     assert document.read_text() == "# By hand\n"
 
 
-@pytest.mark.parametrize("name", ["contenders.naive", "contenders.rows", "stage", "__main__"])
+@pytest.mark.parametrize(
+    "name", ["contenders.naive", "contenders.people", "contenders.rows", "audience", "stage", "__main__"]
+)
 def test_every_part_imports(name: str) -> None:
     assert importlib.import_module(f"tests.bench.{name}").__doc__
 

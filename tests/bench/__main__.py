@@ -22,6 +22,7 @@ from tests.bench import (
     round_trips,
     side_by_side,
     store_memory,
+    viewers,
     worker_memory,
 )
 from tests.bench.contenders import nginx
@@ -44,8 +45,9 @@ OF_THE_CORE: dict[str, Measurement] = {
     "mass_expiry": mass_expiry.measure,
     "worker_memory": worker_memory.measure,
 }
+OF_THE_PAGES: dict[str, Measurement] = {"viewers": viewers.measure}
 OF_THE_RECORD: dict[str, Measurement] = {"drain": drain.measure}
-EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE | OF_THE_RECORD
+EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE | OF_THE_PAGES | OF_THE_RECORD
 
 
 def main() -> None:

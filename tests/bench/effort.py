@@ -19,6 +19,7 @@ class Effort:
     counted_calls: int
     decisions_seconds: float
     weighed_tenants: int
+    viewers_seconds: float
     log_entries: int = 100_000
     in_flight: int = 2_000
     connections: int = 64
@@ -35,6 +36,7 @@ FULL = Effort(
     counted_calls=5_000,
     decisions_seconds=2.0,
     weighed_tenants=2_000,
+    viewers_seconds=45.0,
 )
 QUICK = Effort(
     name="quick",
@@ -47,4 +49,5 @@ QUICK = Effort(
     counted_calls=1_000,
     decisions_seconds=0.5,
     weighed_tenants=500,
+    viewers_seconds=10.0,
 )

@@ -12,7 +12,7 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *", re.IGNORECASE)
@@ -42,6 +42,12 @@ class Target:
         return f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + BODY
 
 
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that so many percent of them do not exceed; 0 when there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+
+
 @dataclass(slots=True)
 class Load:
     """What a run of the generator saw.
@@ -67,8 +73,7 @@ class Load:
 
     def percentile_ms(self, percent: float) -> float:
         """The latency that so many percent of the answers did not exceed."""
-        ordered = sorted(self.latencies_ms)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+        return percentile(self.latencies_ms, percent)
 
     def others(self, expected: int) -> int:
         """Calls that did not end with the expected status."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import redis
 from playwright.sync_api import Browser, expect
 
+from dashboard.seats import MOST_PER_PERSON, key
 from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Visitor
 
@@ -89,3 +91,33 @@ def test_after_a_restart_of_the_server_the_page_comes_back_with_the_same_totals(
     expect(visitor.page.locator("#live-word")).to_have_text("Live", timeout=SOON_MS)
     expect(row).to_contain_text("4 / 600", timeout=SOON_MS)
     visitor.complaints.clear()  # Chromium reports each try that found no server.
+
+
+def test_a_person_who_is_switched_off_elsewhere_is_told_on_the_open_page(browser: Browser, demo: LiveDemo) -> None:
+    name, password = "leaving", "a-long-test-password"
+    people = "from django.contrib.auth.models import User as U; "
+    demo.manage("shell", "-c", f"{people}U.objects.create_superuser({name!r}, password={password!r})")
+    context = browser.new_context()
+    visitor = Visitor(context.new_page(), demo.url)
+    opened = []
+    visitor.page.on("websocket", lambda socket: opened.append(socket.url))
+    visitor.sign_in(name, password)
+    expect(visitor.page.locator("#live-word")).to_have_text("Live")
+    demo.manage("shell", "-c", f"{people}u = U.objects.get(username={name!r}); u.is_active = False; u.save()")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Ask an administrator", timeout=SOON_MS)
+    assert len(opened) == 1
+    context.close()
+
+
+def test_one_page_too_many_says_so_and_goes_on_when_another_is_closed(visitor: Visitor, demo: LiveDemo) -> None:
+    find = "from django.contrib.auth.models import User as U; print(U.objects.get(username={!r}).pk)"
+    person = int(demo.manage("shell", "-c", find.format(demo.sign_in[0])).split()[-1])
+    with redis.Redis.from_url(demo.variables["REDIS_URL"]) as store:
+        elsewhere = {f"page-{number}": 2**53 for number in range(MOST_PER_PERSON)}
+        store.zadd(key(person), elsewhere)
+        visitor.open("/dashboard/")
+        alert = visitor.page.get_by_role("alert")
+        expect(alert).to_contain_text("as many live pages open as one person may")
+        store.zrem(key(person), *elsewhere)
+    expect(visitor.page.locator("#live-word")).to_have_text("Live", timeout=SOON_MS)
+    expect(alert).to_be_hidden()
