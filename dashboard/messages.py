@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard import stored
-from dashboard.readings import RowReading, TenantReading
+from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import Stored
 from limiter.core.types import MICROS, Algorithm, Limit
 
@@ -23,7 +23,8 @@ Frame = dict[str, Any]
 
 def overview_frame(readings: Sequence[TenantReading], known: Stored, *, platform: Frame, degraded: str) -> Frame:
     """Everything the overview shows, whole; its number is given by who sends it."""
-    rows = [row for reading in readings for row in _rows(reading, known)]
+    apart = stored.by_tenant(known)
+    rows = [row for reading in readings for row in _rows(reading, apart.get(reading.tenant_id, Stored()))]
     return {
         **_frame(readings, known, platform=platform, degraded=degraded, rows=rows),
         "connections": _connections(readings, known),
@@ -101,7 +102,8 @@ def _rows(reading: TenantReading, known: Stored) -> list[Frame]:
 
 def _worth_showing(reading: TenantReading, row: RowReading, known: Stored) -> bool:
     """A limit that nothing was counted against lately would only be noise."""
-    return any(used for _, used, _ in reading.used[row.id]) or _refused(reading, row, known) > 0
+    lately = row.state.used or reading.at - reading.used_at.get(row.id, 0.0) < KEPT
+    return bool(lately) or _refused(reading, row, known) > 0
 
 
 def _refused(reading: TenantReading, row: RowReading, known: Stored) -> int:
@@ -117,7 +119,7 @@ def _refused(reading: TenantReading, row: RowReading, known: Stored) -> int:
 def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
     state, limit = row.state, row.state.limit
     history = reading.used[row.id]
-    values = [used for _, used, _ in history][-_SPARK:]
+    values = [history[at][1] for at in range(max(0, len(history) - _SPARK), len(history))]
     return {
         "id": f"{reading.tenant_id}|{row.id}",
         "tenant": reading.tenant_id,

@@ -68,6 +68,8 @@ class TenantReading:
     """Row -> what a token bucket held in the last half minute."""
     peaks: dict[str, dict[int, int]] = field(default_factory=dict)
     """Row -> minute -> the most that was used in it, for an hour."""
+    used_at: dict[str, float] = field(default_factory=dict)
+    """Row -> when anything was counted against it last."""
     counts: deque[Counts] = field(default_factory=lambda: deque(maxlen=KEPT))
     multiplier: float = 1.0
     latency: deque[tuple[float, tuple[float | None, float]]] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -128,6 +130,8 @@ class TenantReading:
                 )
                 self.rows.setdefault(row.id, row)
         for row in self.rows.values():
+            if row.state.used:
+                self.used_at[row.id] = self.at
             self._note_peak(row.id, row.state.used)
             self.used.setdefault(row.id, deque(maxlen=KEPT)).append((self.at, row.state.used, row.state.effective))
 

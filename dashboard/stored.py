@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +31,18 @@ class Stored:
     refused: dict[Kind, int] = field(default_factory=dict)
     events: list[ThrottleEvent] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
+
+
+def by_tenant(known: Stored) -> dict[str, Stored]:
+    """The refusals of each tenant apart, so that a limit need not look through those of all."""
+    refused: defaultdict[str, dict[Kind, int]] = defaultdict(dict)
+    for kind, calls in known.refused.items():
+        refused[kind[0]][kind] = calls
+    events: defaultdict[str, list[ThrottleEvent]] = defaultdict(list)
+    for event in known.events:
+        events[event.tenant_id].append(event)
+    names = known.names.keys() | refused.keys() | events.keys()
+    return {name: replace(known, refused=refused[name], events=events[name]) for name in names}
 
 
 def read(tenant_ids: Collection[str]) -> Stored:

@@ -20,6 +20,9 @@ FILES = (
     "tests/limiter/record/test_verify.py",
     "tests/limiter/record/concurrent_drainers.py",
     "tests/limiter/record/refused_rows.py",
+    "tests/dashboard/test_live.py",
+    "tests/dashboard/test_news.py",
+    "tests/dashboard/test_stream.py",
 )
 
 

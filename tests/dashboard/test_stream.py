@@ -15,6 +15,7 @@ from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
+from django.db import connections
 from django.test import Client
 
 from dashboard import consumers, streams
@@ -90,6 +91,7 @@ async def worker(redis_url: str) -> AsyncIterator[Worker]:
     worker = Worker(redis_url)
     yield worker
     await worker.broadcast.close()
+    await sync_to_async(connections.close_all)()  # of the thread that the test's own reads and writes went through
 
 
 @pytest.fixture
