@@ -107,15 +107,16 @@ class Broadcast:
         return stream
 
     async def _run(self) -> None:
-        """Tick every second by the clock: a slow tick makes the next one no later."""
+        """Tick every second by the clock; after a tick that came late the next one keeps its distance."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
+            started = loop.time()
             try:
                 await self.tick()
             except Exception:
                 log.exception("The live pages got no frame; it is tried again")
-            due = max(due + EVERY_S, loop.time())
+            due = max(due + EVERY_S, started + 0.9 * EVERY_S)
             await asyncio.sleep(due - loop.time())
 
     async def tick(self) -> None:

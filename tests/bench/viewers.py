@@ -109,7 +109,7 @@ def _watch(worker: Worker, *, viewers: int, effort: Effort) -> Watched:
         port=worker.server.port,
         sessions=worker.sessions[:viewers],
         tenant_id="ample",
-        row="ample|instant|minute",
+        row="ample||day",
         path="/invoke/instant",
         headers={"X-API-Key": worker.token},
         calls_per_s=CALLS_PER_S,
