@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -175,7 +176,10 @@ class Live:
         held = {event.decision_id for event in known.events}
         undrained = self._platform[1].undrained
         waiting = [e for e in undrained if e.tenant_id in tenant_ids and e.decision_id not in held]
-        return replace(known, events=[*known.events, *waiting])
+        refused = Counter(known.refused)
+        for event in waiting:
+            refused[event.tenant_id, event.action_id, event.limit_name] += event.count
+        return replace(known, events=[*known.events, *waiting], refused=refused)
 
     async def _read_platform(self) -> None:
         now = time.time()

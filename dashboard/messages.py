@@ -35,6 +35,8 @@ def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degr
     """Everything a tenant's page shows, with the chart of the last minutes."""
     rows = _rows(reading, known)
     frame = _frame([reading], known, platform=platform, degraded=degraded, rows=rows)
+    if not degraded:
+        frame["summary"]["sentence"] = _sentence_of_one(rows)
     connection = _connections([reading], known)
     return {
         **frame,
@@ -63,17 +65,18 @@ def _frame(
 
 
 def _summary(readings: Sequence[TenantReading], rows: list[Frame], *, platform: Frame, degraded: str) -> Frame:
-    rates = [reading.rate() for reading in readings]
+    rates = [reading.rate() for reading in readings if reading.is_paced()]
     allowed, refused = sum(rate[0] for rate in rates), sum(rate[1] for rate in rates)
+    known = bool(rates) or not readings
     slow = max((r for r in readings if r.evidence), key=lambda r: r.evidence.p95_us if r.evidence else 0, default=None)
     lowest = min(readings, key=lambda reading: reading.multiplier, default=None)
     state, sentence = _sentence(rows, degraded)
     return {
         "state": state,
         "sentence": sentence,
-        "calls_per_min": round(allowed + refused),
-        "allowed_per_min": round(allowed),
-        "refused_per_min": round(refused),
+        "calls_per_min": round(allowed + refused) if known else None,
+        "allowed_per_min": round(allowed) if known else None,
+        "refused_per_min": round(refused) if known else None,
         "p95_ms": round(slow.evidence.p95_us / 1000) if slow and slow.evidence and slow.evidence.p95_us else None,
         "p95_threshold_ms": slow.threshold_ms if slow else None,
         "multiplier_low": {"tenant": lowest.tenant_id, "value": round(lowest.multiplier, 2)} if lowest else None,
@@ -94,6 +97,15 @@ def _sentence(rows: list[Frame], degraded: str) -> tuple[str, str]:
             listed = [f"{row['tenant_name']} · {row['limit']}" for row in found[:3]]
             return state, f"{who} {verb}. {', '.join(dict.fromkeys(listed))}{' and more' if len(found) > 3 else ''}"
     return "ok", "All limits are kept."
+
+
+def _sentence_of_one(rows: list[Frame]) -> str:
+    """What a tenant's page says after the tenant's name."""
+    for state, verb in (("stop", "is being refused on"), ("near", "is close to")):
+        found = [f"{row['limit']} of {row['action'] or 'all actions'}" for row in rows if row["state"] == state]
+        if found:
+            return f"{verb} {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}"
+    return "keeps all limits."
 
 
 def _rows(reading: TenantReading, known: Stored) -> list[Frame]:

@@ -92,10 +92,12 @@ class TenantReading:
         self._keep(counts, zip(targets, decisions, strict=True))
         await self._foresee(gateway, targets)
 
+    def is_paced(self) -> bool:
+        """Whether two counts are known, so that there is a pace at all."""
+        return len(self.counts) > 1
+
     def rate(self) -> tuple[float, float]:
-        """Calls allowed and refused a minute, over the last minute or what is known of it."""
-        if len(self.counts) < 2:
-            return 0.0, 0.0
+        """Calls allowed and refused a minute, over the last minute or what is known of it; needs a pace."""
         last = self.counts[-1]
         first = next(each for each in self.counts if each.at >= last.at - _RATE_SECONDS)
         seconds = max(1.0, last.at - first.at)

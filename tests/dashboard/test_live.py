@@ -50,6 +50,16 @@ async def test_a_call_shows_in_the_next_frame(runtime: Runtime) -> None:
     await live.close()
 
 
+async def test_a_refusal_counts_before_it_is_in_the_database(runtime: Runtime) -> None:
+    live = Live(runtime, every_s=0)
+    for _ in range(102):
+        await call(runtime, "acme", "lookupOrder")
+    await live.read(BOTH.tenant_ids)
+    (row,) = (await live.frame(BOTH))["rows"]
+    assert (row["state"], row["refused_15m"]) == ("stop", 2)
+    await live.close()
+
+
 async def test_within_a_second_nothing_is_read_twice(runtime: Runtime, redis_url: str) -> None:
     read: list[frozenset[str]] = []
 

@@ -10,7 +10,7 @@ import pytest
 
 from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
-from dashboard.readings import RowReading, TenantReading
+from dashboard.readings import Counts, RowReading, TenantReading
 from dashboard.stored import Stored
 from limiter.core.types import MICROS, Algorithm, Limit, LimitState
 from limiter.models import ThrottleEvent
@@ -89,6 +89,26 @@ def test_the_sentence_counts_tenants_and_names_limits() -> None:
     known = Stored(names={"acme": "Acme Retail"})
     summary = overview_frame(full, known, **NOBODY)["summary"]
     assert summary["sentence"] == "2 tenants are being refused. Acme Retail · minute, globex · minute"
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        (100, "is being refused on minute of lookupOrder"),
+        (80, "is close to minute of lookupOrder"),
+        (1, "keeps all limits."),
+    ],
+)
+def test_a_tenants_page_says_which_of_its_limits_is_meant(used: int, told: str) -> None:
+    assert tenant_frame(reading(state(used)), Stored(), **NOBODY)["summary"]["sentence"] == told
+
+
+def test_a_pace_is_told_when_two_counts_are_known() -> None:
+    one = reading(state(1))
+    one.counts.append(Counts(AT, allowed=5, refused=1))
+    assert overview_frame([one], Stored(), **NOBODY)["summary"]["calls_per_min"] is None
+    one.counts.append(Counts(AT + 30, allowed=35, refused=1))
+    assert overview_frame([one], Stored(), **NOBODY)["summary"]["calls_per_min"] == 60
 
 
 def test_a_limit_that_nothing_counts_against_is_left_out() -> None:

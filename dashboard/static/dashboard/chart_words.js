@@ -13,7 +13,12 @@ export function legend(place, kind) {
     place.append(make("span", { class: "key" }, swatch, line.label, value));
     return value;
   });
-  return (columns, index) => SERIES[kind].forEach((line, number) => say(values[number], valueAt(columns, line, index)));
+  return (columns, index) =>
+    SERIES[kind].forEach((line, number) => {
+      // Not every range has every line.
+      values[number].parentElement.hidden = !columns[line.name];
+      say(values[number], valueAt(columns, line, index));
+    });
 }
 
 function valueAt(columns, line, index) {
