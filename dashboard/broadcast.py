@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable, Iterable
-
-from django.db import Error as DatabaseFault
+from collections.abc import Callable, Collection, Mapping
 
 from dashboard import news
 from dashboard.live import Live
@@ -34,8 +33,16 @@ log = logging.getLogger(__name__)
 class Broadcast:
     """One per worker: the streams that are watched in it, and their viewers."""
 
-    def __init__(self, live: Live, *, seats: Seats, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        live: Live,
+        *,
+        seats: Seats,
+        look: Callable[[Collection[str]], Mapping[str, Sight | None]] = sights,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.seats = seats
+        self._look = look
         self._live = live
         self._clock = clock
         self._aside = Aside(2, name="rights", keep=True)
@@ -43,6 +50,7 @@ class Broadcast:
         self._wanted_at: dict[Topic, float] = {}
         self._viewers: dict[Viewer, tuple[str, Seat]] = {}
         self._changed: set[int] = set()
+        self._blind = False
         self._renewed_at = clock()
         self._checking: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -76,6 +84,8 @@ class Broadcast:
     async def join(self, session_key: str, seen: Sight, *, tenant_id: str, seat: Seat) -> Viewer:
         """A viewer of a tenant's page, or of the overview, from now on; whoever joins calls :meth:`leave`."""
         viewer = Viewer(session_key, seen.person, clock=self._clock)
+        # After a restart everybody comes back at once, and need not be looked at again at once.
+        viewer.checked_at -= random.uniform(0, CHECK_S / 2)
         self._viewers[viewer] = (tenant_id, seat)
         try:
             viewer.watch(await self._stream(_topic(tenant_id, seen)))
@@ -170,31 +180,37 @@ class Broadcast:
     def _heard(self, person: int) -> None:
         self._changed.add(person)
 
-    async def _check(self, viewers: Iterable[Viewer]) -> None:
+    async def _check(self, viewers: Collection[Viewer]) -> None:
         """Look at their rights again, in one go; a page whose right is gone is closed."""
-        viewers = list(viewers)
         try:
-            seen = await self._aside.run(sights, {viewer.session_key for viewer in viewers})
-        except DatabaseFault as error:
-            log.warning("The rights of %d open pages cannot be checked: %s", len(viewers), type(error).__name__)
+            seen = await self._aside.run(self._look, {viewer.session_key for viewer in viewers})
+        except Exception as error:
+            if not self._blind:
+                log.warning("The rights of open pages cannot be checked: %s", type(error).__name__)
+            self._blind = True
             self._changed |= {viewer.person for viewer in viewers}
             for viewer in viewers:
                 if self._clock() - viewer.checked_at > UNCHECKED_S:
                     viewer.end(FAULT)
             return
+        self._blind = False
         for viewer in viewers:
-            await self._settle(viewer, seen[viewer.session_key])
+            if viewer in self._viewers:
+                viewer.checked_at = self._clock()
+                await self._settle(viewer, seen[viewer.session_key])
 
     async def _settle(self, viewer: Viewer, seen: Sight | None) -> None:
         """Let the viewer go on with what they may see now."""
-        tenant_id, _ = self._viewers.get(viewer, (None, None))
-        if tenant_id is None or viewer.stream is None:
-            return
-        viewer.checked_at = self._clock()
+        tenant_id, _ = self._viewers[viewer]
         if seen is None or seen.person != viewer.person or not seen.of(tenant_id):
             viewer.end(NO_RIGHT)
-        elif (topic := _topic(tenant_id, seen)) != viewer.stream.topic:
-            stream = await self._stream(topic)
+        elif viewer.stream is not None and viewer.stream.topic != _topic(tenant_id, seen):
+            try:
+                stream = await self._stream(_topic(tenant_id, seen))
+            except Exception:
+                log.exception("A live page cannot go on with other tenants; it is sent to try again")
+                viewer.end(FAULT)
+                return
             if viewer in self._viewers:
                 viewer.watch(stream)
 

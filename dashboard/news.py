@@ -44,22 +44,30 @@ async def _send(person: int) -> None:
 
 async def listen(heard: Callable[[int], None]) -> None:
     """Hand every person whose rights changed to ``heard``, until cancelled. One subscription for all of a worker."""
-    layer: Any = get_channel_layer()
     while True:
         try:
-            channel = await layer.new_channel()
-            await layer.group_add(_GROUP, channel)
-            # What was told while nobody listened is not known.
-            heard(EVERYONE)
-            while True:
-                message = await layer.receive(channel)
-                heard(int(message["person"]))
+            await _listen(heard)
         except (RedisError, OSError):
-            await asyncio.sleep(_AGAIN_S)
+            log.debug("Nobody tells of changed rights at the moment")
+        except Exception:
+            log.exception("Changed rights are not heard; it is tried again")
+        await close()
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _listen(heard: Callable[[int], None]) -> None:
+    layer: Any = get_channel_layer()
+    channel = await layer.new_channel()
+    await layer.group_add(_GROUP, channel)
+    # What was told while nobody listened is not known.
+    heard(EVERYONE)
+    while True:
+        message = await layer.receive(channel)
+        heard(int(message["person"]))
 
 
 async def close() -> None:
-    """Close this worker's connection to the layer."""
+    """Close this worker's connection to the layer, and forget what was asked for over it."""
     layer: Any = get_channel_layer()
     with contextlib.suppress(RedisError, OSError):
         await layer.flush()

@@ -64,6 +64,9 @@ class Viewer:
         self.wake = asyncio.Event()
         self._clock = clock
         self._sent: int | None = None
+        self._whole: int | None = None
+        """The frame that was sent whole last."""
+        self._wants_whole = False
         self._in_flight: deque[int] = deque()
 
     def watch(self, stream: Stream | None) -> None:
@@ -71,7 +74,7 @@ class Viewer:
         if self.stream is not None:
             self.stream.viewers.discard(self)
         self.stream = stream
-        self._sent = None
+        self._sent = self._whole = None
         self._in_flight.clear()
         if stream is not None:
             stream.viewers.add(self)
@@ -85,19 +88,24 @@ class Viewer:
         seen = message.get("seen")
         while self._in_flight and isinstance(seen, int) and self._in_flight[0] <= seen:
             self._in_flight.popleft()
-        if message.get("want") == "full":
-            self._sent = None
+        self._wants_whole |= message.get("want") == "full"
         self.wake.set()
 
     def next(self) -> str | None:
-        """The frame to send now: always the newest, none twice, and none while too many are under way."""
+        """The frame to send now: always the newest, none twice in the same way, and none while many are under way."""
         stream = self.stream
-        if stream is None or stream.seq in (0, self._sent) or len(self._in_flight) >= MOST_IN_FLIGHT:
+        if stream is None or not stream.seq or len(self._in_flight) >= MOST_IN_FLIGHT:
             return None
-        text = stream.text(after=self._sent)
+        done = self._whole if self._wants_whole else self._sent
+        if stream.seq == done:
+            return None
+        after = None if self._wants_whole else self._sent
+        if after != stream.seq - 1:
+            self._whole = stream.seq
+        self._wants_whole = False
         self._sent = stream.seq
         self._in_flight.append(stream.seq)
-        return text
+        return stream.text(after=after)
 
     def end(self, code: int) -> None:
         """Have the socket closed; the first reason counts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -26,7 +26,7 @@ class Sight:
         return not tenant_id or tenant_id in self.tenant_ids
 
 
-def sights(session_keys: Iterable[str]) -> dict[str, Sight | None]:
+def sights(session_keys: Collection[str]) -> dict[str, Sight | None]:
     """What the person of each session may see; None where nobody is signed in with it. For a thread.
 
     The sessions are read anew each time: a signed-out, switched-off or moved account loses its open streams too.

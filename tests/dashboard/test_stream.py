@@ -15,17 +15,18 @@ from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 
 from dashboard import consumers, streams
-from dashboard.broadcast import CHECK_S, Broadcast
+from dashboard.broadcast import CHECK_S, UNCHECKED_S, Broadcast
 from dashboard.deltas import Frame
 from dashboard.news import rights_changed
 from dashboard.routing import websocket
 from dashboard.seats import MOST_PER_PERSON, Seats
 from dashboard.streams import SILENT_S
 from dashboard.topics import Topic
+from dashboard.viewers import Sight, sights
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered, Caller
 from tests.people import member
@@ -71,8 +72,14 @@ class Worker:
         self.live = FakeLive()
         self.clock = Clock()
         seats = Seats(redis.asyncio.Redis.from_url(redis_url))
+        self.database_fault: Exception | None = None
         fake: Any = self.live
-        self.broadcast = Broadcast(fake, seats=seats, clock=self.clock)
+        self.broadcast = Broadcast(fake, seats=seats, look=self._look, clock=self.clock)
+
+    def _look(self, session_keys: Collection[str]) -> dict[str, Sight | None]:
+        if self.database_fault is not None:
+            raise self.database_fault
+        return sights(session_keys)
 
     async def second(self, *, after_s: float = 1.0) -> None:
         self.clock.now += after_s
@@ -152,6 +159,13 @@ class Page:
     async def is_quiet(self) -> bool:
         return bool(await self._communicator.receive_nothing())
 
+    async def taken(self) -> list[Any]:
+        """What has come so far."""
+        messages = []
+        while not await self.is_quiet():
+            messages.append(await self._communicator.receive_output(5))
+        return messages
+
     async def leave(self) -> None:
         await self._communicator.send_input({"type": "websocket.disconnect", "code": 1000})
         await self._communicator.wait(5)
@@ -222,6 +236,40 @@ async def test_a_person_who_signs_out_elsewhere_loses_the_page_at_once(
     await sync_to_async(rights_changed)(admin_user.pk)
     assert await page.ended_with() == streams.NO_RIGHT
     assert worker.clock() < CHECK_S
+
+
+async def test_a_page_goes_on_for_a_while_when_nobody_can_look_at_its_right(
+    worker: Worker, admin_user: User, acme: Tenant
+) -> None:
+    page = Page(worker, await session_of(admin_user))
+    await page.opened()
+    worker.database_fault = OperationalError("gone")
+    for _ in range(int(UNCHECKED_S / CHECK_S) - 1):
+        await worker.until_rights_are_looked_at(page)
+        await page.says(seen=(await page.frame())["seq"])
+        assert await page.is_quiet()
+    await User.objects.filter(pk=admin_user.pk).aupdate(is_active=False)
+    worker.database_fault = None
+    await worker.second()
+    assert await page.ended_with() == streams.NO_RIGHT
+
+
+async def test_a_page_whose_right_nobody_could_look_at_for_long_is_closed(
+    worker: Worker, admin_user: User, acme: Tenant
+) -> None:
+    page = Page(worker, await session_of(admin_user))
+    await page.opened()
+    worker.database_fault = OperationalError("gone")
+    for _ in range(int(UNCHECKED_S / CHECK_S) - 1):
+        await worker.until_rights_are_looked_at(page)
+        await page.says(seen=(await page.frame())["seq"])
+        assert await page.is_quiet()
+    taken = []
+    for _ in range(3):
+        await worker.second(after_s=CHECK_S / 2)
+        await page.says(seen=worker.live.reads)
+        taken += await page.taken()
+    assert taken[-1] == {"type": "websocket.close", "code": streams.FAULT}
 
 
 async def test_an_open_page_goes_on_with_what_its_person_may_see_now(
@@ -301,12 +349,20 @@ async def test_what_nobody_watches_is_not_read(worker: Worker, admin_user: User,
     assert worker.live.reads == 1
 
 
-async def test_a_page_that_missed_something_gets_the_whole(worker: Worker, admin_user: User, acme: Tenant) -> None:
+async def test_a_page_that_missed_something_gets_the_whole_once(worker: Worker, admin_user: User, acme: Tenant) -> None:
     page = Page(worker, await session_of(admin_user))
-    first = await page.opened()
+    await page.opened()
+    await worker.second()
+    assert (await page.frame())["kind"] == "delta"
     await page.says(want="full")
-    again = await page.frame()
-    assert again == first
+    whole = await page.frame()
+    assert (whole["kind"], whole["seq"], whole["rows"]) == ("full", 2, rows("acme", used=2))
+    await page.says(want="full")
+    assert await page.is_quiet()
+    await worker.second()
+    assert (await page.frame())["kind"] == "full"
+    await worker.second()
+    assert (await page.frame())["kind"] == "delta"
     await page.leave()
 
 
