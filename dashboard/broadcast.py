@@ -23,7 +23,7 @@ CHECK_S = 30.0
 UNCHECKED_S = 300.0
 """With the database away nobody's right can be checked; an open page goes on for so long."""
 LATELY_S = 30.0
-"""A stream is kept so long after it was polled or joined last, watched or not: longer than its first frame takes."""
+"""A stream is kept so long after it was polled, joined or left last: longer than its first frame takes."""
 _AT_ONCE = 25
 """Viewers woken before calls get their turn again: five hundred in one go would hold calls up by milliseconds."""
 
@@ -95,7 +95,9 @@ class Broadcast:
         return viewer
 
     async def leave(self, viewer: Viewer) -> None:
-        """The viewer's page is closed."""
+        """The viewer's page is closed. It may be loaded again in a moment, and then finds its stream."""
+        if viewer.stream is not None:
+            self._wanted_at[viewer.stream.topic] = self._clock()
         viewer.watch(None)
         _, seat = self._viewers.pop(viewer, ("", None))
         if seat is not None:

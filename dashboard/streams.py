@@ -14,8 +14,11 @@ from dashboard.topics import Topic
 
 SILENT_S = 20.0
 """A page tells every few frames what it has seen; one that says nothing for so long is gone."""
+FIGURES_KEPT = 120
 MOST_IN_FLIGHT = 8
 """Frames that were sent and not seen yet: more than that would be a queue."""
+
+_FIGURES = ("calls_per_min", "allowed_per_min", "refused_per_min", "p95_ms", "events_waiting")
 
 NO_RIGHT = 4403
 SILENT = 4408
@@ -34,9 +37,12 @@ class Stream:
         self._frame: Frame | None = None
         self._before: Frame | None = None
         self._texts: dict[str, str] = {}
+        self._figures: deque[Frame] = deque(maxlen=FIGURES_KEPT)
 
     def advance(self, frame: Frame) -> None:
         """Take the next frame; it gets its number here."""
+        if self._frame is not None:
+            self._figures.append(self._frame["summary"])
         self.seq += 1
         self._before, self._frame = self._frame, {**frame, "seq": self.seq}
         self._texts = {}
@@ -46,9 +52,18 @@ class Stream:
         assert self._frame is not None
         kind = "delta" if self._before is not None and after == self.seq - 1 else "full"
         if kind not in self._texts:
-            frame = self._frame if kind == "full" or self._before is None else delta(self._before, self._frame)
+            if kind == "delta" and self._before is not None:
+                frame = delta(self._before, self._frame)
+            else:
+                frame = {**self._frame, "series": self._series()}
             self._texts[kind] = json.dumps(frame, separators=(",", ":"))
         return self._texts[kind]
+
+    def _series(self) -> dict[str, list[float]]:
+        """The key figures of the frames before, for who has not seen them."""
+        series = {name: [each[name] for each in self._figures if each[name] is not None] for name in _FIGURES}
+        lowest = [each["multiplier_low"] for each in self._figures]
+        return series | {"multiplier": [each["value"] if each else 1.0 for each in lowest]}
 
 
 class Viewer:

@@ -48,7 +48,10 @@ class FakeLive:
         if self.fault is not None:
             raise self.fault
         rows = [{"id": name, "used": self.reads, "spark": []} for name in sorted(topic.tenant_ids)]
-        return {"v": 1, "at_ms": self.reads, "kind": "full", "page": topic.page, "rows": rows, "feed": []}
+        figures = dict.fromkeys(("allowed_per_min", "refused_per_min", "p95_ms", "events_waiting", "multiplier_low"))
+        summary = {**figures, "calls_per_min": self.reads}
+        told = {"v": 1, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": summary}
+        return {**told, "rows": rows, "feed": []}
 
     def forget(self, watched: Collection[Topic]) -> None:
         pass
@@ -339,6 +342,20 @@ async def test_many_pages_are_read_for_once_a_second(worker: Worker, admin_user:
     assert frames == [frames[0]] * 10
     for page in pages:
         await page.leave()
+
+
+async def test_a_page_that_is_loaded_again_finds_the_figures_of_before(
+    worker: Worker, admin_user: User, acme: Tenant
+) -> None:
+    session_key = await session_of(admin_user)
+    page = Page(worker, session_key)
+    assert (await page.opened())["series"]["calls_per_min"] == []
+    for _ in range(3):
+        await worker.second()
+    await page.leave()
+    again = Page(worker, session_key)
+    assert (await again.opened())["series"]["calls_per_min"] == [1, 2, 3]
+    await again.leave()
 
 
 async def test_what_nobody_watches_is_not_read(worker: Worker, admin_user: User, acme: Tenant) -> None:

@@ -58,8 +58,10 @@ export class Kpis {
     });
   }
 
-  // A full frame may bring what happened before this page was opened.
+  // A whole frame brings what happened before this page was opened; it stays in those that are laid over it.
   fill(series) {
+    if (series === this.filled) return;
+    this.filled = series;
     const names = ["calls_per_min", "allowed_per_min", "refused_per_min", "p95_ms", "multiplier", "events_waiting"];
     names.forEach((name, index) => {
       if (!series?.[name]?.length) return;

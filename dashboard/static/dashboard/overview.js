@@ -117,7 +117,7 @@ function showWorkers(workers) {
 const shell = new Shell({
   render(frame) {
     const { summary } = frame;
-    if (frame.kind === "full" && frame.series) kpis.fill(frame.series);
+    kpis.fill(frame.series);
     kpis.update(summary);
     showSentence(summary);
     theTable().update(frame.rows);
