@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboard import stored
@@ -16,6 +16,7 @@ VERSION = 1
 NEAR = 0.8
 _REFUSING_MS = 10_000
 _SPARK = 40
+_GAP_S = 5.0
 _FEED = 60
 
 Frame = dict[str, Any]
@@ -227,16 +228,26 @@ def _limit_line(limit: Limit, multiplier: float) -> Frame:
 
 
 def _series(reading: TenantReading, row: Frame) -> Frame:
-    history = reading.used[row["id"].partition("|")[2]]
+    points = _with_gaps(reading.used[row["id"].partition("|")[2]])
     return {
-        "times": [round(at) for at, _, _ in history],
+        "times": [round(at) for at, _, _ in points],
         "columns": {
-            "used": [used for _, used, _ in history],
-            "effective": [effective for _, _, effective in history],
-            "limit": [row["quota"]] * len(history),
-            **_latency(reading, [at for at, _, _ in history]),
+            "used": [used for _, used, _ in points],
+            "effective": [effective for _, _, effective in points],
+            "limit": [row["quota"]] * len(points),
+            **_latency(reading, [at for at, _, _ in points]),
         },
     }
+
+
+def _with_gaps(history: Iterable[tuple[float, int, int]]) -> list[tuple[float, int | None, int | None]]:
+    """The points of a line, with an empty one where nothing was read for a while: no line is drawn across it."""
+    points: list[tuple[float, int | None, int | None]] = []
+    for point in history:
+        if points and point[0] - points[-1][0] > _GAP_S:
+            points.append((points[-1][0] + 1, None, None))
+        points.append(point)
+    return points[-KEPT:]
 
 
 def _latency(reading: TenantReading, times: Sequence[float]) -> Frame:

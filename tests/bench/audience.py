@@ -37,7 +37,7 @@ class Task:
 
 @dataclass(slots=True)
 class Seen:
-    """What the audience saw. ``late_ms``: from the answer of each call to the frame that held it."""
+    """What the audience saw. ``call_ms``: to a call's answer; ``late_ms``: from there to the frame that held it."""
 
     calls: int = 0
     failed: int = 0
@@ -46,6 +46,7 @@ class Seen:
     closed: int = 0
     gaps: int = 0
     late_ms: list[float] = field(default_factory=list)
+    call_ms: list[float] = field(default_factory=list)
 
 
 class Audience:
@@ -124,10 +125,12 @@ class Audience:
 
     async def _one(self, session: aiohttp.ClientSession) -> None:
         self.seen.calls += 1
+        asked = time.perf_counter()
         async with session.post(self._url + self._task.path, headers=self._task.headers, json={}) as answer:
             await answer.read()
             self.seen.failed += answer.status != 200
         self._answered_at.append(time.perf_counter())
+        self.seen.call_ms.append((self._answered_at[-1] - asked) * 1000)
 
 
 async def main() -> None:

@@ -130,6 +130,14 @@ def test_a_tenants_frame_carries_a_line_for_each_limit() -> None:
     assert frame["charts"]["acme|lookupOrder|minute"]["columns"]["used"] == [40]
 
 
+def test_no_line_is_drawn_across_a_time_in_which_nothing_was_read() -> None:
+    seen = reading(state(40))
+    seen.used["lookupOrder|minute"] = deque([(AT - 61, 7, 100), (AT - 60, 8, 100), (AT, 40, 100)])
+    chart = tenant_frame(seen, Stored(), **NOBODY)["charts"]["acme|lookupOrder|minute"]
+    assert chart["times"] == [AT - 61, AT - 60, AT - 59, AT]
+    assert chart["columns"]["used"] == [7, 8, None, 40]
+
+
 def test_a_tenants_frame_says_which_key_is_refused_most() -> None:
     events = [refusal(key_prefix="qk_a", count=3), refusal(key_prefix="qk_b", count=9), refusal(count=5)]
     tops = tenant_frame(reading(state(40)), Stored(events=events), **NOBODY)["tops"]
