@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from django.db import Error as DatabaseFault
 
 from dashboard import stored
 from dashboard.deltas import Frame
-from dashboard.messages import overview_frame, tenant_frame
+from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import Stored
 from dashboard.topics import Topic
@@ -40,6 +40,8 @@ KEPT_S = 600.0
 _WANTED_S = 5.0
 _UNDRAINED = 100
 _MOST_LOADS = 64
+_AT_ONCE = 20
+"""Tenants taken in one go: hundreds would hold up callers for as long as they take."""
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +93,13 @@ class Live:
         readings = [self._readings.setdefault(name, TenantReading(name)) for name in tenant_ids]
         stale = [each for each in readings if self._is_due(each, now)]
         self._read_at |= {each.tenant_id: now for each in stale}
-        flights = (self._reads.join(each.tenant_id, partial(each.read, self._gateway)) for each in stale)
-        results = await asyncio.gather(*flights, return_exceptions=True)
-        self._note({each.tenant_id: result for each, result in zip(stale, results, strict=True)})
+        results: dict[str, BaseException | None] = {}
+        for start in range(0, len(stale), _AT_ONCE):
+            some = stale[start : start + _AT_ONCE]
+            flights = [self._reads.join(each.tenant_id, partial(each.read, self._gateway)) for each in some]
+            read = await asyncio.gather(*flights, return_exceptions=True)
+            results |= {each.tenant_id: result for each, result in zip(some, read, strict=True)}
+        self._note(results)
         await self._reads.join("", self._read_platform)
 
     def _is_due(self, reading: TenantReading, now: float) -> bool:
@@ -109,11 +115,10 @@ class Live:
         readings = [self._readings[name] for name in sorted(topic.tenant_ids)]
         rest: dict[str, Any] = {"platform": self._told(readings), "degraded": self._degraded()}
         known = self._with_undrained(known, topic.tenant_ids)
-        frame = (
-            tenant_frame(readings[0], known, **rest)
-            if topic.page == "tenant"
-            else overview_frame(readings, known, **rest)
-        )
+        if topic.page == "tenant":
+            frame = tenant_frame(readings[0], known, **rest)
+        else:
+            frame = overview_frame(readings, known, **rest, rows=await _rows(readings, known))
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
         return frame
 
@@ -232,6 +237,16 @@ class Live:
             if since
             else ""
         )
+
+
+async def _rows(readings: Sequence[TenantReading], known: Stored) -> list[Frame]:
+    """All rows, with a pause for callers now and then."""
+    rows: list[Frame] = []
+    for number, some in enumerate(rows_by_tenant(readings, known)):
+        rows += some
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+    return rows
 
 
 def _clock(at: float) -> str:
