@@ -21,8 +21,8 @@ START_SECONDS = 30
 class LiveDemo:
     """Start with :meth:`start`; the web server alone can be stopped and started again on the same port."""
 
-    def __init__(self, var: Path) -> None:
-        chosen = {"VAR_DIR": var, "PORT": free_port(), "WEB_WORKERS": 1, "REDIS_URL": "", "DATABASE_URL": ""}
+    def __init__(self, var: Path, *, workers: int = 1) -> None:
+        chosen = {"VAR_DIR": var, "PORT": free_port(), "WEB_WORKERS": workers, "REDIS_URL": "", "DATABASE_URL": ""}
         self.variables = environment.prepare(DemoSettings.model_validate(chosen))
         self.var = var
         self.url = f"http://127.0.0.1:{self.variables['PORT']}"
