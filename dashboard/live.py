@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from dashboard import stored
+from dashboard import deployment, stored
 from dashboard.deltas import Frame
+from dashboard.deployment import Deployment
 from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import Stored
 from dashboard.topics import Topic
-from limiter.core import keys
 from limiter.core.errors import StoreError
-from limiter.gateway.heartbeat import GONE_AFTER_S
 from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import Runtime
 from limiter.live.aside import Aside
 from limiter.live.flights import Flights, TooManyFlights
-from limiter.models import ThrottleEvent
-from limiter.record import events as recorded
 
 EVERY_S = 0.8
 """Less than the second between two frames, by what a tick may come early."""
@@ -38,21 +34,12 @@ FIRST_PATIENCE_S = 10.0
 KEPT_S = 600.0
 """How long the history of a tenant that nobody watches any more is kept, for who reloads a page."""
 _WANTED_S = 5.0
-_UNDRAINED = 100
+_NEVER = float("-inf")
 _MOST_LOADS = 64
 _AT_ONCE = 20
 """Tenants taken in one go: hundreds would hold up callers for as long as they take."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Platform:
-    """What is read of the whole platform. ``waiting``: connection -> events that are not in the database."""
-
-    workers: Frame | None = None
-    waiting: dict[int, int] = field(default_factory=dict)
-    undrained: list[ThrottleEvent] = field(default_factory=list)
 
 
 class Live:
@@ -65,16 +52,18 @@ class Live:
         every_s: float = EVERY_S,
         kept_s: float = KEPT_S,
         read_stored: Callable[[frozenset[str]], Stored] = stored.read,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = runtime.gateway
         self._every_s = every_s
         self._kept_s = kept_s
         self._read_stored = read_stored
+        self._clock = clock
         self._readings: dict[str, TenantReading] = {}
         self._wanted_at: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
         self._stored: dict[frozenset[str], tuple[float, Stored]] = {}
-        self._platform: tuple[float, _Platform] = (0.0, _Platform())
+        self._deployment, self._deployment_at = Deployment(), _NEVER
         self._flights = Flights(most=_MOST_LOADS)
         self._reads = Flights(most=100_000)
         self._aside = Aside(4, name="dashboard", keep=True)
@@ -88,7 +77,7 @@ class Live:
 
     async def read(self, tenant_ids: Collection[str]) -> None:
         """Bring what the store says of these tenants up to date; a store that is away leaves the last numbers."""
-        now = time.time()
+        now = self._clock()
         self._wanted_at |= dict.fromkeys(tenant_ids, now)
         readings = [self._readings.setdefault(name, TenantReading(name)) for name in tenant_ids]
         stale = [each for each in readings if self._is_due(each, now)]
@@ -100,11 +89,11 @@ class Live:
             read = await asyncio.gather(*flights, return_exceptions=True)
             results |= {each.tenant_id: result for each, result in zip(some, read, strict=True)}
         self._note(results)
-        await self._reads.join("", self._read_platform)
+        await self._reads.join("", self._read_deployment)
 
     def _is_due(self, reading: TenantReading, now: float) -> bool:
         """Counted from start to start: one that took long makes the next no later. What never was read is awaited."""
-        return not reading.at or now - self._read_at.get(reading.tenant_id, 0.0) >= self._every_s
+        return not reading.at or now - self._read_at.get(reading.tenant_id, _NEVER) >= self._every_s
 
     async def frame(self, topic: Topic) -> Frame:
         """The frame of a topic whose tenants were read.
@@ -113,7 +102,8 @@ class Live:
         """
         known = await self._known(topic.tenant_ids)
         readings = [self._readings[name] for name in sorted(topic.tenant_ids)]
-        rest: dict[str, Any] = {"platform": self._told(readings), "degraded": self._degraded()}
+        told = self._deployment.told({reading.connection_id for reading in readings})
+        rest: dict[str, Any] = {"platform": told, "degraded": self._degraded()}
         known = self._with_undrained(known, topic.tenant_ids)
         if topic.page == "tenant":
             frame = tenant_frame(readings[0], known, **rest)
@@ -127,7 +117,7 @@ class Live:
         sets = {topic.tenant_ids for topic in watched}
         self._stored = {ids: held for ids, held in self._stored.items() if ids in sets}
         watched_now = {name for ids in sets for name in ids}
-        old = time.time() - self._kept_s
+        old = self._clock() - self._kept_s
         for name in [name for name, at in self._wanted_at.items() if at < old and name not in watched_now]:
             del self._wanted_at[name], self._readings[name]
             self._read_at.pop(name, None)
@@ -152,8 +142,8 @@ class Live:
 
     async def _known(self, tenant_ids: frozenset[str]) -> Stored:
         """What the database says. Each set of tenants has its own flight: one that takes long delays no other."""
-        at, known = self._stored.get(tenant_ids, (0.0, None))
-        if known is not None and time.time() - at < self._every_s:
+        at, known = self._stored.get(tenant_ids, (_NEVER, None))
+        if known is not None and self._clock() - at < self._every_s:
             return known
         try:
             async with asyncio.timeout(FIRST_PATIENCE_S if known is None else PATIENCE_S):
@@ -164,7 +154,7 @@ class Live:
             return known
 
     async def _load(self, tenant_ids: frozenset[str]) -> Stored:
-        started = time.time()
+        started = self._clock()
         try:
             known = await self._aside.run(self._read_stored, tenant_ids)
         except DatabaseFault as error:
@@ -179,64 +169,35 @@ class Live:
     def _with_undrained(self, known: Stored, tenant_ids: frozenset[str]) -> Stored:
         """With the refusals that are not in the database yet."""
         held = {event.decision_id for event in known.events}
-        undrained = self._platform[1].undrained
+        undrained = self._deployment.undrained
         waiting = [e for e in undrained if e.tenant_id in tenant_ids and e.decision_id not in held]
         refused = Counter(known.refused)
         for event in waiting:
             refused[event.tenant_id, event.action_id, event.limit_name] += event.count
         return replace(known, events=[*known.events, *waiting], refused=refused)
 
-    async def _read_platform(self) -> None:
-        now = time.time()
-        if now - self._platform[0] < self._every_s:
+    async def _read_deployment(self) -> None:
+        now = self._clock()
+        if now - self._deployment_at < self._every_s:
             return
         wanted = [name for name, at in self._wanted_at.items() if at > now - _WANTED_S]
         connections = {self._readings[name].connection_id for name in wanted} - {0}
         try:
-            waiting = await asyncio.gather(*map(self._waiting, connections))
-            platform = _Platform(await self._workers())
+            self._deployment = await deployment.read(self._gateway.store, connections)
         except StoreError:
             self._away_since = self._away_since or time.time()
             return
-        for connection, count, undrained in waiting:
-            platform.waiting[connection] = count
-            platform.undrained += undrained
-        self._platform = (now, platform)
-
-    async def _workers(self) -> Frame:
-        beats = await self._gateway.store.command("HVALS", keys.WORKERS, key=keys.WORKERS)
-        seen = [beat for beat in map(json.loads, beats) if time.time() - beat["at"] < GONE_AFTER_S]
-        return {"seen": len(seen), "seqs": sorted({beat["snapshot"].get("seq", 0) for beat in seen})}
-
-    async def _waiting(self, connection: int) -> tuple[int, int, list[ThrottleEvent]]:
-        name = keys.events(connection)
-        count = await self._gateway.store.command("XLEN", name, key=name)
-        if not count:
-            return connection, 0, []
-        entries = await self._gateway.store.command("XREVRANGE", name, "+", "-", "COUNT", _UNDRAINED, key=name)
-        return connection, count, [event for entry in entries if (event := _event(*entry)) is not None]
-
-    def _told(self, readings: Iterable[TenantReading]) -> Frame:
-        platform = self._platform[1]
-        connections = {reading.connection_id for reading in readings}
-        waiting = [count for connection, count in platform.waiting.items() if connection in connections]
-        return {"workers": platform.workers, "events_waiting": sum(waiting) if waiting else None}
+        self._deployment_at = now
 
     def _degraded(self) -> str:
-        since = self._away_since or self._gateway.degraded_since
-        return (
-            f"The limiter's store is away since {_clock(since)}: each worker decides as its policies say."
-            if since
-            else ""
-        )
+        if since := self._away_since or self._gateway.degraded_since:
+            return f"The limiter's store is away since {_time(since)}: each worker decides as its policies say."
+        return ""
 
     def _without_database(self) -> str:
-        since = self._database_away_since
-        return (
-            f"The database is away since {_clock(since)}: stored refusals and changes are those of then."
-            if since
-            else ""
-        )
+        if since := self._database_away_since:
+            return f"The database is away since {_time(since)}: stored refusals and changes are those of then."
+        return ""
 
 
 async def _rows(readings: Sequence[TenantReading], known: Stored) -> list[Frame]:
@@ -249,13 +210,5 @@ async def _rows(readings: Sequence[TenantReading], known: Stored) -> list[Frame]
     return rows
 
 
-def _clock(at: float) -> str:
+def _time(at: float) -> str:
     return time.strftime("%H:%M UTC", time.gmtime(at))
-
-
-def _event(entry_id: bytes, flat: list[bytes]) -> ThrottleEvent | None:
-    parts = [part.decode() for part in flat]
-    try:
-        return recorded.event(entry_id.decode(), dict(zip(parts[::2], parts[1::2], strict=True)))
-    except (ValueError, LookupError):
-        return None  # The record keeps it as a dead letter; the page shows what can be read.

@@ -1,0 +1,66 @@
+"""What the store says of the whole deployment: the workers seen, and the refusals that are not in the database yet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from limiter.core import keys
+from limiter.core.store import Store
+from limiter.gateway.heartbeat import GONE_AFTER_S
+from limiter.models import ThrottleEvent
+from limiter.record import events as recorded
+
+_UNDRAINED = 100
+"""Of each connection the newest so many are read; the others wait to be stored unseen."""
+
+
+@dataclass(slots=True)
+class Deployment:
+    """As it was read last. ``waiting``: connection -> events that are not in the database."""
+
+    workers: dict[str, Any] | None = None
+    waiting: dict[int, int] = field(default_factory=dict)
+    undrained: list[ThrottleEvent] = field(default_factory=list)
+
+    def told(self, connections: Collection[int]) -> dict[str, Any]:
+        """What a frame says of it to who may see these connections."""
+        waiting = [count for connection, count in self.waiting.items() if connection in connections]
+        return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None}
+
+
+async def read(store: Store, connections: Iterable[int]) -> Deployment:
+    """Read it anew; raises StoreError."""
+    waiting = await asyncio.gather(*(_waiting(store, connection) for connection in connections))
+    return Deployment(
+        workers=await _workers(store),
+        waiting={connection: count for connection, count, _ in waiting},
+        undrained=[event for _, _, undrained in waiting for event in undrained],
+    )
+
+
+async def _workers(store: Store) -> dict[str, Any]:
+    beats = await store.command("HVALS", keys.WORKERS, key=keys.WORKERS)
+    seen = [beat for beat in map(json.loads, beats) if time.time() - beat.get("at", 0) < GONE_AFTER_S]
+    return {"seen": len(seen), "seqs": sorted({beat.get("snapshot", {}).get("seq", 0) for beat in seen})}
+
+
+async def _waiting(store: Store, connection: int) -> tuple[int, int, list[ThrottleEvent]]:
+    name = keys.events(connection)
+    count = await store.command("XLEN", name, key=name)
+    if not count:
+        return connection, 0, []
+    entries = await store.command("XREVRANGE", name, "+", "-", "COUNT", _UNDRAINED, key=name)
+    return connection, count, [event for entry in entries if (event := _event(*entry)) is not None]
+
+
+def _event(entry_id: bytes, flat: list[bytes]) -> ThrottleEvent | None:
+    parts = [part.decode() for part in flat]
+    try:
+        return recorded.event(entry_id.decode(), dict(zip(parts[::2], parts[1::2], strict=True)))
+    except (ValueError, LookupError):
+        return None  # The record keeps it as a dead letter; the page shows what can be read.
