@@ -12,7 +12,7 @@ from django.db import OperationalError
 
 from dashboard import stored, topics
 from dashboard.deltas import Frame
-from dashboard.live import Live
+from dashboard.live import SETS_PER_S, Live
 from dashboard.stored import Stored
 from limiter.gateway.runtime import Runtime
 from limiter.models import QuotaPolicy
@@ -77,6 +77,32 @@ async def test_within_a_second_nothing_is_read_twice(runtime: Runtime, redis_url
             await live.frame(BOTH)
         assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == scripts
     assert read == [BOTH.tenant_ids]
+    await live.close()
+
+
+async def test_many_different_sets_of_tenants_take_turns_at_the_database(runtime: Runtime) -> None:
+    read: list[frozenset[str]] = []
+    now = 0.0
+
+    def counted(tenant_ids: frozenset[str]) -> Stored:
+        read.append(tenant_ids)
+        return Stored()
+
+    live = Live(runtime, read_stored=counted, clock=lambda: now)
+    sets = [topics.overview(["acme", f"other-{number}"]) for number in range(2 * SETS_PER_S)]
+
+    async def frames() -> int:
+        before = len(read)
+        for each in sets:
+            await live.read(each.tenant_ids)
+            await live.frame(each)
+        return len(read) - before
+
+    assert await frames() == len(sets)
+    now = 1.0
+    assert await frames() == 0
+    now = 2.0
+    assert await frames() == len(sets)
     await live.close()
 
 
