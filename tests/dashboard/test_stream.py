@@ -147,7 +147,10 @@ class Page:
         return json.loads((await self._communicator.receive_output(5))["text"])
 
     async def says(self, **message: Any) -> None:
+        """Returns when it was heard: that takes a few turns of the event loop, however slow the machine."""
         await self._communicator.send_input({"type": "websocket.receive", "text": json.dumps(message)})
+        for _ in range(20):
+            await asyncio.sleep(0)
 
     async def closed_with(self) -> int:
         return int((await self._communicator.receive_output(5))["code"])
