@@ -1,4 +1,4 @@
-"""Who may change limits from the dashboard; which tenants a person sees says :mod:`tenants.scope`."""
+"""What a person may do from the dashboard; where, :mod:`tenants.scope` says."""
 
 from __future__ import annotations
 
@@ -9,4 +9,22 @@ ACT = "limiter.add_override"
 
 def may_act(user: Any) -> bool:
     """Whether the person may change limits for a while."""
-    return bool(user.is_active and user.has_perm(ACT))
+    return bool(user.has_perm(ACT))
+
+
+def may_end(user: Any, created_by: str) -> bool:
+    """Whether the person may end an override: one that they started, or with the right to change overrides any."""
+    return may_act(user) and (created_by == user.get_username() or bool(user.has_perm("limiter.change_override")))
+
+
+def may_revoke(user: Any) -> bool:
+    return bool(user.has_perm("tenants.revoke_apikey") or user.has_perm("tenants.change_apikey"))
+
+
+def may_reset(user: Any) -> bool:
+    return bool(user.has_perm("limiter.reset_counter"))
+
+
+def may_export(user: Any) -> bool:
+    """Whether the admin's list of exports is the person's to open."""
+    return bool(user.is_staff and user.has_perm("limiter.add_export") and user.has_perm("limiter.view_export"))

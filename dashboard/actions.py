@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +12,8 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from dashboard.access import may_act
+from dashboard.access import may_act, may_end
+from dashboard.asking import body_of, tenant_of, wrong
 from limiter.models import Override
 from tenants.models import Tenant
 from tenants.scope import tenants_of
@@ -48,9 +48,9 @@ def start(request: HttpRequest) -> JsonResponse:
         asked = _asked(request)
         asked.override.full_clean(exclude=["created_by"])
     except (ValueError, TypeError, AttributeError, LookupError):
-        return _wrong("The request cannot be read.")
+        return wrong("The request cannot be read.")
     except ValidationError as error:
-        return _wrong(" ".join(error.messages))
+        return wrong(" ".join(error.messages))
     if asked.confirmed:
         asked.override.save()
         return JsonResponse(
@@ -62,9 +62,13 @@ def start(request: HttpRequest) -> JsonResponse:
 @require_POST
 def end(request: HttpRequest, override_id: int) -> JsonResponse:
     """Take an override back: it ends now."""
-    override = Override.objects.filter(pk=override_id, tenant__in=_tenants(request)).first()
+    if not may_act(request.user):
+        raise PermissionDenied
+    override = Override.objects.filter(pk=override_id, tenant__in=tenants_of(request.user)).first()
     if override is None:
         raise Http404
+    if not may_end(request.user, override.created_by):
+        raise PermissionDenied
     now = timezone.now()
     if override.ends_at > now:
         override.ends_at = max(now, override.starts_at + timedelta(milliseconds=1))
@@ -73,11 +77,10 @@ def end(request: HttpRequest, override_id: int) -> JsonResponse:
 
 
 def _asked(request: HttpRequest) -> Asked:
-    tenants = _tenants(request)
-    body = json.loads(request.body)
-    tenant = tenants.filter(tenant_id=str(body["tenant"])).first() if "tenant" in body else None
-    if tenant is None:
+    if not may_act(request.user):
         raise PermissionDenied
+    body = body_of(request)
+    tenant = tenant_of(request, body)
     minutes = int(body.get("minutes", 0))
     if not 1 <= minutes <= MOST_MINUTES:
         raise ValidationError(f"Choose an end within {MOST_MINUTES // 60} hours.")
@@ -111,13 +114,3 @@ def _factor(given: Any) -> float:
     if not math.isfinite(factor):
         raise ValidationError("The factor has to be a number.")
     return factor
-
-
-def _tenants(request: HttpRequest) -> Any:
-    if not may_act(request.user):
-        raise PermissionDenied
-    return tenants_of(request.user)
-
-
-def _wrong(detail: str) -> JsonResponse:
-    return JsonResponse({"detail": detail}, status=400)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dashboard import actions, polling, views
+from dashboard import actions, polling, reset, revocation, views
 
 app_name = "dashboard"
 urlpatterns = [
@@ -16,6 +16,8 @@ urlpatterns = [
     path("api/tenants/<str:tenant_id>.json", polling.tenant, name="tenant-json"),
     path("api/actions/overrides/", actions.start, name="override-start"),
     path("api/actions/overrides/<int:override_id>/end/", actions.end, name="override-end"),
+    path("api/actions/keys/", revocation.revoke, name="key-revoke"),
+    path("api/actions/counters/", reset.reset, name="counter-reset"),
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
     path("sign-out/", views.SignOut.as_view(), name="sign-out"),
 ]

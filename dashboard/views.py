@@ -15,12 +15,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from dashboard import refusals as refused
-from dashboard.access import may_act
+from dashboard.access import may_act, may_export, may_reset, may_revoke
 from dashboard.csp import strict_csp
+from dashboard.revocation import keys_in_use
 from tenants.scope import tenants_of
 
 KPI_LABELS = ("Calls a minute", "Allowed a minute", "Refused a minute", "Upstream p95", "Multiplier", "Events waiting")
 _PAGES = (("overview", "Overview"), ("tenants", "Tenants"), ("refusals", "Refusals"))
+
+MOST_KEYS = 200
+"""Keys that a tenant's page offers to choose from; the admin lists all."""
 
 Shown = Callable[..., HttpResponse]
 
@@ -59,6 +63,9 @@ def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         live=True,
         tenant=found,
         may_act=may_act(request.user),
+        may_revoke=may_revoke(request.user),
+        may_reset=may_reset(request.user),
+        keys=keys_in_use(found)[:MOST_KEYS] if may_revoke(request.user) or may_reset(request.user) else [],
         feed_url=f"/ws/dashboard/?tenant={found.tenant_id}",
         poll_url=f"/dashboard/api/tenants/{found.tenant_id}.json",
         tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),
@@ -83,6 +90,8 @@ def refusals(request: HttpRequest) -> HttpResponse:
 
 def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
     pages = [{"title": title, "url": reverse(f"dashboard:{page}"), "current": page == name} for page, title in _PAGES]
+    if may_export(request.user):
+        pages.append({"title": "Exports", "url": reverse("admin:limiter_export_changelist"), "current": False})
     return render(request, f"dashboard/{name}.html", {"pages": pages, **context}, status=status)
 
 

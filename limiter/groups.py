@@ -35,6 +35,7 @@ MAY: dict[str, tuple[str, ...]] = {
         *_EXPORT,
         "limiter.add_override",
         "limiter.change_override",
+        "limiter.reset_counter",
         "tenants.revoke_apikey",
     ),
     "Policy editor": (

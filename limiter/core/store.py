@@ -21,7 +21,7 @@ from limiter.core.errors import ScriptFailed, StoreUnavailable
 from limiter.core.forecast import Held
 from limiter.core.pipeline import Reply, pack
 from limiter.core.pool import Link, PoolStatus
-from limiter.core.types import PPM, Decision, Limit
+from limiter.core.types import PPM, Algorithm, Decision, Limit
 from limiter.core.window import Call, Stack
 
 _LUA = Path(__file__).parent / "lua"
@@ -191,6 +191,16 @@ class Store:
             *("" if now_us is None else now_us, forecast.look_back_us(limit), forecast.POINTS),
         )
         return forecast.read(limit, reply)
+
+    async def forget(self, stack: Stack, limit: Limit) -> None:
+        """Delete what one limit of the stack has counted, at one instant; the multiplier and all else stay.
+
+        Raises ValueError for concurrency: slots belong to running calls, and come back when these end.
+        """
+        if limit.algorithm is Algorithm.CONCURRENCY:
+            raise ValueError("slots of running calls cannot be forgotten")
+        name = stack.window_of(limit)
+        await self.command("UNLINK", name, key=name)
 
     async def run(self, script: Script, names: Iterable[str], *arguments: str | int) -> Reply:
         """Run a script on keys of one slot; raises :class:`~limiter.core.errors.StoreError`."""

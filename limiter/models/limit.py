@@ -91,6 +91,7 @@ class QuotaLimit(Published):
 
     class Meta:
         ordering = ["policy_id", "id"]
+        permissions = [("reset_counter", "Can reset what a limit has counted")]
         constraints = [
             models.UniqueConstraint(
                 fields=["policy", "name"],

@@ -75,6 +75,16 @@ class LiveDemo:
         """Invoke an action so many times, one after the other; the statuses."""
         return [self._call(action_id, tokens.read(self.var)[tenant_id]) for _ in range(calls)]
 
+    def call_with(self, token: str, action_id: str) -> int:
+        """The status of one call with this token."""
+        return self._call(action_id, token)
+
+    def until_refused(self, token: str, action_id: str) -> None:
+        """Call until the token opens nothing any more; an edit is in force within a second."""
+        deadline = time.monotonic() + START_SECONDS
+        while (status := self._call(action_id, token)) != 401:
+            assert time.monotonic() < deadline, status
+
     def _call(self, action_id: str, token: str) -> int:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/invoke/{action_id}", data=b"{}", headers=headers, method="POST")

@@ -66,6 +66,46 @@ def test_an_increase_is_told_done_shown_and_taken_back(visitor: Visitor, demo: L
     expect(row).to_contain_text("/ 100", timeout=SOON_MS)
 
 
+def test_a_counter_is_reset_with_a_word_of_what_will_happen(visitor: Visitor, demo: LiveDemo) -> None:
+    demo.call("changeBooking", tenant_id="globex", calls=3)
+    visitor.open("/dashboard/tenants/globex/")
+    row = visitor.page.locator(ROW).filter(has_text="changeBooking")
+    expect(row).to_contain_text("3 / 600", timeout=SOON_MS)
+    visitor.page.get_by_role("button", name="Reset a counter").click()
+    dialog = visitor.page.get_by_role("dialog")
+    dialog.get_by_label("Counter").select_option("minute, changeBooking")
+    expect(dialog.get_by_label("Counter")).not_to_contain_text("inflight")
+    dialog.get_by_label("Reason").fill("Their test ran wild")
+    expect(dialog.get_by_role("status")).to_contain_text("forgets the 3 of 600 units")
+    assert visitor.barriers() == []
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(visitor.page.locator("#done")).to_contain_text("counts from nothing again")
+    expect(visitor.page.get_by_role("button", name="Take it back")).to_have_count(0)
+    expect(row).to_contain_text("0 / 600", timeout=SOON_MS)
+
+
+def test_a_key_is_revoked_and_its_calls_are_refused(visitor: Visitor, demo: LiveDemo) -> None:
+    issue = (
+        "from tenants.models import ApiKey, Tenant;"
+        " print(ApiKey.objects.issue(name='Leaked', tenant=Tenant.objects.get(tenant_id='acme'))[1])"
+    )
+    token = demo.manage("shell", "-c", issue).split()[-1]
+    assert demo.call_with(token, "createCase") == 200
+    visitor.open("/dashboard/tenants/acme/")
+    visitor.page.get_by_role("button", name="Revoke a key").click()
+    dialog = visitor.page.get_by_role("dialog")
+    choice = dialog.get_by_label("Key").locator("option").filter(has_text="Leaked").get_attribute("value")
+    dialog.get_by_label("Key").select_option(choice)
+    dialog.get_by_label("Reason").fill("Seen in a public log")
+    expect(dialog.get_by_role("status")).to_contain_text("This cannot be taken back.")
+    assert visitor.barriers() == []
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(visitor.page.locator("#done")).to_contain_text("is revoked")
+    demo.until_refused(token, "createCase")
+    visitor.page.get_by_role("button", name="Revoke a key").click()
+    expect(dialog.get_by_label("Key").locator("option").filter(has_text="Leaked")).to_have_count(0)
+
+
 def test_a_policy_edited_elsewhere_shows(visitor: Visitor, demo: LiveDemo) -> None:
     demo.call("scheduleCallback")
     visitor.open("/dashboard/")

@@ -107,6 +107,21 @@ def test_a_person_of_another_tenant_neither_acts_nor_takes_back(root: Client, gl
     assert Override.objects.get().ends_at == before
 
 
+@pytest.mark.parametrize(("without", "status"), [((), 200), (("change_override",), 403)])
+def test_another_persons_override_is_ended_with_the_right_to_change_it(
+    root: Client, acme: Tenant, without: tuple[str, ...], status: int
+) -> None:
+    undo = post(root, {**ASKED, "confirm": True}).json()["undo"]
+    root.force_login(member("ana", acme, without=without))
+    assert post(root, {}, undo).status_code == status
+
+
+def test_ones_own_override_is_ended_without_it(root: Client, acme: Tenant) -> None:
+    root.force_login(member("ana", acme, without=("change_override",)))
+    undo = post(root, {**ASKED, "confirm": True}).json()["undo"]
+    assert post(root, {}, undo).status_code == 200
+
+
 def test_another_sites_form_cannot_do_it(admin_user: User, acme: Tenant) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)

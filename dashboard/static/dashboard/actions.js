@@ -1,33 +1,51 @@
-// What may be done here for a while: the dialog says what will happen before it does, and offers to take it back.
+// What may be done here: the dialog says what will happen before it does, and offers to take back what can be.
 import { at, make, say } from "./element.js";
 
 const MINUTES = { "15 minutes": 15, "1 hour": 60, "4 hours": 240, "24 hours": 1440 };
+const EVERY = ["", "every limit"];
 
 export class Actions {
-  constructor({ tenant, rows }) {
-    Object.assign(this, { tenant, rows });
+  constructor({ tenant, rows, limits }) {
+    Object.assign(this, { tenant, rows, limits });
     this.dialog = at("dialog");
     for (const button of document.querySelectorAll("[data-deed]")) {
       button.addEventListener("click", () => this.ask(button));
     }
   }
 
-  ask(button) {
-    const kind = button.dataset.deed;
-    const which = select("which", [["", "every limit"], ...this.rows().map((row) => [`${row.action}|${row.limit}`, `${row.limit}, ${row.action || "all actions"}`])]);
+  // What each deed asks for, beside its reason.
+  fields(deed) {
+    if (deed === "revoke") return [label("Key", select("key", keys()))];
+    if (deed === "reset") return [label("Counter", select("which", [...this.counters(), ...this.keyCounters()]))];
     const factor = make("input", { name: "factor", type: "number", min: "1.1", max: "100", step: "0.1", value: "2", required: true });
     const minutes = select("minutes", Object.entries(MINUTES).map(([word, count]) => [count, word]));
-    const reason = make("input", { name: "reason", maxlength: "255", required: true, autocomplete: "off" });
+    const which = label("Limit", select("which", [EVERY, ...this.rows().map(choice)]));
+    return [which, ...(deed === "increase" ? [label("Times", factor)] : []), label("For", minutes)];
+  }
+
+  // Slots of running calls come back by themselves: they are no counter to reset.
+  counters() {
+    return this.rows().filter((row) => row.algorithm !== "concurrency").map(choice);
+  }
+
+  keyCounters() {
+    const perKey = this.limits().filter((limit) => limit.counted_per === "key" && !limit.replaced);
+    return perKey.flatMap((limit) => keys().map(([prefix, name]) => [`|${limit.name}|${prefix}`, `${limit.name}, ${name}`]));
+  }
+
+  ask(button) {
+    const { deed, url } = button.dataset;
+    const reason = make("input", { name: "reason", maxlength: deed === "revoke" ? "100" : "255", required: true, autocomplete: "off" });
     const effect = make("p", { class: "effect", role: "status" });
     const confirm = make("button", { type: "submit", class: "main", disabled: true }, "Confirm");
     const cancel = make("button", { type: "button" }, "Cancel");
-    const fields = [label("Limit", which), kind === "increase" ? label("Times", factor) : null, label("For", minutes), label("Reason", reason, "Kept with the change, for whoever reads the record.")];
-    const form = make("form", {}, make("h2", { id: "dialog-title" }, button.textContent.replace("…", "")), ...fields.filter(Boolean), effect, make("div", { class: "buttons" }, cancel, confirm));
-    const asked = () => this.body(kind, form);
+    const fields = [...this.fields(deed), label("Reason", reason, "Kept with the change, for whoever reads the record.")];
+    const form = make("form", {}, make("h2", { id: "dialog-title" }, button.textContent.replace("…", "")), ...fields, effect, make("div", { class: "buttons" }, cancel, confirm));
+    const asked = () => this.body(deed, form);
     const preview = async () => {
       confirm.disabled = true;
       if (!reason.value.trim()) return say(effect, "Give a reason to see what will happen.");
-      const answer = await this.post(document.body.dataset.actions, asked());
+      const answer = await this.post(url, asked());
       say(effect, answer.effect ?? answer.detail);
       confirm.disabled = !answer.effect;
     };
@@ -35,7 +53,9 @@ export class Actions {
     cancel.addEventListener("click", () => this.dialog.close());
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      this.show(await this.post(document.body.dataset.actions, { ...asked(), confirm: true }));
+      const answer = await this.post(url, { ...asked(), confirm: true });
+      if (answer.done && deed === "revoke") drop(form.elements.key.value);
+      this.show(answer);
     });
     this.dialog.replaceChildren(form);
     this.dialog.showModal();
@@ -44,8 +64,8 @@ export class Actions {
 
   body(kind, form) {
     const values = Object.fromEntries(new FormData(form));
-    const [action, limit] = values.which ? values.which.split("|") : ["", ""];
-    return { tenant: this.tenant, kind, action, limit, factor: values.factor, minutes: Number(values.minutes), reason: values.reason };
+    const [action = "", limit = "", key = values.key ?? ""] = values.which ? values.which.split("|") : [];
+    return { tenant: this.tenant, kind, action, limit, key, factor: values.factor, minutes: Number(values.minutes), reason: values.reason };
   }
 
   async post(url, body) {
@@ -66,6 +86,23 @@ export class Actions {
     place.replaceChildren(`${answer.done} `, ...(answer.undo ? [undo] : []));
     return place;
   }
+}
+
+function choice(row) {
+  return [`${row.action}|${row.limit}`, `${row.limit}, ${row.action || "all actions"}`];
+}
+
+// The server writes the keys that are in use into a template of the page.
+function options() {
+  return at("keys")?.content.querySelectorAll("option") ?? [];
+}
+
+function keys() {
+  return [...options()].map((option) => [option.value, option.textContent]);
+}
+
+function drop(prefix) {
+  for (const option of options()) if (option.value === prefix) option.remove();
 }
 
 function select(name, options) {

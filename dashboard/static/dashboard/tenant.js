@@ -29,7 +29,7 @@ function describe(index) {
 const options = { notes: () => shown.notes, onCursor: describe };
 const charts = [new Chart(at("usage"), "usage", options), new Chart(at("latency"), "latency", options)];
 const table = new LimitsTable(at("table"), { onMoved: () => {}, onSettled: () => {} });
-new Actions({ tenant, rows: () => table.inOrder() });
+new Actions({ tenant, rows: () => table.inOrder(), limits: () => charted.frame?.limits ?? [] });
 
 function showChart(chart) {
   Object.assign(shown, { times: chart.times, columns: chart.columns, notes: chart.notes });

@@ -1,0 +1,47 @@
+"""What every action from a tenant's page shares: its body is read, its tenant found, and what is wrong is said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, JsonResponse
+
+from tenants.models import Tenant
+from tenants.scope import tenants_of
+
+
+def body_of(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object that was sent; raises ValidationError."""
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise ValidationError("The request cannot be read.")
+    return body
+
+
+def tenant_of(request: HttpRequest, body: dict[str, Any]) -> Tenant:
+    """The tenant it is about, one of the person's own; raises PermissionDenied."""
+    name = body.get("tenant")
+    found = tenants_of(request.user).filter(tenant_id=name) if isinstance(name, str) and "\0" not in name else None
+    tenant = found.select_related("connection").first() if found is not None else None
+    if tenant is None:
+        raise PermissionDenied
+    return tenant
+
+
+def reason_of(body: dict[str, Any], *, most: int) -> str:
+    """Why it is done, as the record keeps it; raises ValidationError."""
+    reason = str(body.get("reason", "")).strip()
+    if not reason:
+        raise ValidationError("Give a reason: it is kept for whoever reads the record.")
+    if len(reason) > most or not reason.isprintable():
+        raise ValidationError(f"The reason may have at most {most} printable characters.")
+    return reason
+
+
+def wrong(detail: str, *, status: int = 400) -> JsonResponse:
+    return JsonResponse({"detail": detail}, status=status)

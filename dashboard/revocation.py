@@ -1,0 +1,62 @@
+"""Revoking an API key from a tenant's page: told before it is done, and not to be taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from dashboard.access import may_revoke
+from dashboard.asking import body_of, reason_of, tenant_of, wrong
+from tenants.api.serializer import MAX_REASON, explain
+from tenants.models import ApiKey, Tenant
+
+
+def keys_in_use(tenant: Tenant) -> QuerySet[ApiKey]:
+    """The tenant's own keys that open the door now, newest first. Platform keys are not one tenant's to revoke."""
+    ended = Q(revoked_at__isnull=False) | Q(expires_at__lte=timezone.now())
+    return ApiKey.objects.filter(tenant=tenant).exclude(ended)
+
+
+@require_POST
+def revoke(request: HttpRequest) -> JsonResponse:
+    """Say what would happen; with ``confirm`` do it, in the person's name and with their reason."""
+    if not may_revoke(request.user):
+        raise PermissionDenied
+    try:
+        with transaction.atomic():
+            return _revoke(request)
+    except ValidationError as error:
+        return wrong(" ".join(error.messages))
+
+
+def _revoke(request: HttpRequest) -> JsonResponse:
+    body = body_of(request)
+    tenant, reason = tenant_of(request, body), reason_of(body, most=MAX_REASON)
+    key = keys_in_use(tenant).select_for_update().filter(prefix=_prefix(body)).first()
+    if key is None:
+        raise ValidationError("Choose a key that is still in use.")
+    if body.get("confirm") is not True:
+        return JsonResponse({"effect": _effect(tenant, key)})
+    explain(key, reason)
+    key.revoke()
+    return JsonResponse({"done": f"{tenant.name}: {key} is revoked. A caller needs a new key."})
+
+
+def _prefix(body: dict[str, Any]) -> str:
+    prefix = str(body.get("key", ""))
+    return prefix if prefix.isascii() and prefix.isalnum() else ""
+
+
+def _effect(tenant: Tenant, key: ApiKey) -> str:
+    only = keys_in_use(tenant).count() == 1
+    alone = f" It is the only key of {tenant.name}: nobody calls for it until there is another." if only else ""
+    return (
+        f"{tenant.name}: every call with {key} is answered 401 from now on, in every worker within a second.{alone}"
+        " This cannot be taken back."
+    )

@@ -1,0 +1,31 @@
+"""Entering into the record that a counter was reset: who, when, why, which, and what it held."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from limiter.record import chain
+from limiter.record.chain import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A count that is forgotten. ``action_id`` or ``key_prefix`` is empty where the limit does not count by it."""
+
+    tenant_id: str
+    action_id: str
+    key_prefix: str
+    limit_name: str
+    counted_per: str
+    used: int
+    effective_limit: int
+
+
+def note(reset: Reset, *, actor: str, reason: str, failed: str = "") -> None:
+    """Enter it into the tenant's chain. Before it is done: what is done is never missing from the record.
+
+    ``failed``: afterwards, why it was not done after all.
+    """
+    kind = "counter.not_reset" if failed else "counter.reset"
+    payload = {**asdict(reset), "reason": reason, **({"error": failed} if failed else {})}
+    chain.append([Draft(kind, tenant_id=reset.tenant_id, actor=actor, payload=payload)])
