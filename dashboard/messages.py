@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashboard import stored
+from dashboard import alerts, stored
 from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import Stored
 from limiter.core.types import MICROS, Algorithm, Limit
@@ -62,6 +62,7 @@ def _frame(
         "kind": "full",
         "summary": _summary(readings, rows, platform=platform, degraded=degraded),
         "rows": rows,
+        "alerts": alerts.lines(known.alerts, rows=rows, names=known.names),
         "feed": stored.feed(known.events, names=known.names)[:_FEED],
         "changes": known.changes,
     }

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from limiter.models import MultiplierChange, Override, QuotaPolicy, ThrottleEvent
+from limiter.models import Alert, MultiplierChange, Override, QuotaPolicy, ThrottleEvent
 from tenants.models import Tenant
 
 _LATELY = timedelta(minutes=15)
@@ -31,6 +31,8 @@ class Stored:
     refused: dict[Kind, int] = field(default_factory=dict)
     events: list[ThrottleEvent] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    """Those that last, newest first."""
 
 
 def by_tenant(known: Stored) -> dict[str, Stored]:
@@ -56,6 +58,7 @@ def read(tenant_ids: Collection[str]) -> Stored:
         refused={(tenant, action, limit): calls for tenant, action, limit, calls in kinds},
         events=list(lately[:_MOST]),
         changes=_changes(tenant_ids),
+        alerts=list(Alert.objects.filter(ended_at=None, tenant_id__in=tenant_ids)[:_MOST]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from limiter.alerts import watch
 from limiter.record import keeping
 from limiter.reports import build, orders
 from limiter.upstream import renewal
@@ -31,6 +32,18 @@ def store_usage() -> int | None:
 def note_overrides() -> int | None:
     """Enter the starts and ends of overrides into the record."""
     return keeping.note_overrides()
+
+
+@shared_task
+def watch_limits() -> int | None:
+    """Start and end alerts."""
+    return watch.watch()
+
+
+@shared_task
+def prune_alerts() -> int:
+    """Delete alerts that ended longer ago than they are kept."""
+    return watch.prune()
 
 
 @shared_task

@@ -14,8 +14,10 @@ SCHEDULE = {
     "refresh upstream tokens": _every(15, "limiter.tasks.refresh_upstream_tokens"),
     "store events": _every(1, "limiter.tasks.store_events"),
     "store usage": _every(5, "limiter.tasks.store_usage"),
+    "watch limits": _every(5, "limiter.tasks.watch_limits"),
     "note overrides": _every(10, "limiter.tasks.note_overrides"),
     "anchor the record": _every(300, "limiter.tasks.anchor_record"),
     "tend exports": _every(60, "limiter.tasks.tend_exports"),
     "prune": _every(3600, "limiter.tasks.prune"),
+    "prune alerts": _every(3600, "limiter.tasks.prune_alerts"),
 }

@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _page("Throttle events", "block", "limiter.throttleevent"),
+                    _page("Alerts", "notifications", "limiter.alert"),
                     _page("Audit entries", "history", "limiter.auditentry"),
                     _page("Multipliers", "speed", "limiter.multiplierchange"),
                 ],

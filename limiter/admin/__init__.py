@@ -1,6 +1,7 @@
 """The admin's pages for policies, assignments, overrides and the record of refusals."""
 
 from limiter.admin import action_preview, connection_state, tenant_limits
+from limiter.admin.alert import AlertAdmin
 from limiter.admin.assignment import AssignmentAdmin
 from limiter.admin.event import ThrottleEventAdmin
 from limiter.admin.export import ExportAdmin
@@ -12,6 +13,7 @@ for panels in (action_preview, connection_state, tenant_limits):
     panels.register()
 
 __all__ = [
+    "AlertAdmin",
     "AssignmentAdmin",
     "AuditEntryAdmin",
     "DeadLetterAdmin",

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from limiter.admin.limit import LimitInline
 from limiter.admin.policy_history import PolicyHistoryPages
 from limiter.admin.policy_preview import in_words, preview, typed
+from limiter.admin.thresholds import ThresholdsField
 from limiter.models import QuotaPolicy
 from limiter.models.version import one_version
 from limiter.policies import sentences
@@ -48,6 +49,11 @@ class PolicyForm(forms.ModelForm):
         max_length=100,
         widget=UnfoldAdminTextInputWidget(),
         help_text="Kept in the history, e.g. a ticket number.",
+    )
+    alert_at = ThresholdsField(
+        label="Alerts at (%)",
+        help_text="Percent of a limit in force, as used, at which an alert starts, for instance 80, 95, 100; "
+        "empty for none.",
     )
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -116,6 +122,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
             },
         ),
         ("When something fails", {"fields": (("store_failure", "reduced_status"),)}),
+        ("Who is told", {"fields": ("alert_at",)}),
         ("This change", {"fields": ("change_reason", "seen_version", "version")}),
     )
 

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from limiter.api.limits import MAX_LIMITS, LimitEdit, LimitSerializer, plan
 from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.models.policy import MOST_ALERTS
 from limiter.models.version import one_version
 from tenants.api.errors import Conflict
 from tenants.api.filters import choice, flag, text
@@ -80,6 +81,13 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
     )
     limits = LimitSerializer(many=True, max_length=MAX_LIMITS)  # type: ignore[call-arg]
 
+    alert_at = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=100),
+        max_length=MOST_ALERTS,
+        required=False,
+        help_text="Percent of a limit in force, as used, at which an alert starts: ascending; empty for none.",
+    )
+
     class Meta:
         model = QuotaPolicy
         fields = [
@@ -100,6 +108,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
             "sample_size",
             "min_samples",
             "sample_max_age_seconds",
+            "alert_at",
             "limits",
             "reason",
         ]

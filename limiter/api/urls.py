@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from limiter.api.alerts import AlertResource
 from limiter.api.assignments import AssignmentResource
 from limiter.api.decisions import DecisionResource
 from limiter.api.events import EventResource
@@ -17,6 +18,7 @@ router.register("policies", PolicyResource, basename="api-policy")
 router.register("assignments", AssignmentResource, basename="api-assignment")
 router.register("overrides", OverrideResource, basename="api-override")
 router.register("decisions", DecisionResource, basename="api-decision")
+router.register("alerts", AlertResource, basename="api-alert")
 router.register("events", EventResource, basename="api-event")
 router.register("exports", ExportResource, basename="api-export")
 

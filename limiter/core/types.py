@@ -63,7 +63,8 @@ class Limit:
 
     ``quota``: units per ``window_us`` microseconds (in flight, for concurrency). ``burst``: units at once, token bucket
     only. ``lease_us``: how long a concurrency slot lives unless released. ``shadow``: record, never refuse.
-    ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)).
+    ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)). ``alert_at``:
+    percent of the effective limit at which people are told, ascending.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Limit:
     adaptive: bool = True
     policy_name: str = ""
     policy_version: int = 0
+    alert_at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

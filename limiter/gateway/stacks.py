@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from limiter.core import headers, window
+from limiter.core import headers
 from limiter.core.types import CountedPer, Subject
-from limiter.policies.plan import Plan
+from limiter.core.window import Stack
+from limiter.policies.plan import Plan, bind
 from tenants.directory import TenantSpec
 
 _KEPT = 20_000
@@ -17,7 +18,7 @@ class Bound(NamedTuple):
     """A plan bound to a subject, with the header that announces it."""
 
     plan: Plan
-    stack: window.Stack
+    stack: Stack
     policy_header: str
 
 
@@ -52,10 +53,4 @@ def _bind(plan: Plan, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bo
         action=action_id,
         key=key_prefix if per_key else "",
     )
-    stack = window.bind(
-        plan.limits,
-        subject=subject,
-        default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
-        adapts_per=action_id if plan.adaptive and plan.adaptive.per_action else None,
-    )
-    return Bound(plan, stack, headers.policy(plan.limits))
+    return Bound(plan, bind(plan, subject), headers.policy(plan.limits))

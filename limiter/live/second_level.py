@@ -14,7 +14,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from tenants.changes import Touch
 
 TTL_SECONDS = 600
-_SHAPE = "1"
+_SHAPE = "2"
 """Raise it when the data of an entry changes its meaning, so that versions running side by side do not share."""
 _REST_SECONDS = 5.0
 

@@ -1,5 +1,6 @@
 """The rows that say how much (policies, limits, assignments, overrides), and the record of what came of them."""
 
+from limiter.models.alert import Alert
 from limiter.models.assignment import Assignment, Override
 from limiter.models.audit import AuditEntry
 from limiter.models.dead_letter import DeadLetter
@@ -12,6 +13,7 @@ from limiter.models.policy import QuotaPolicy
 from limiter.models.usage import UsageBatch, UsageDay, UsageHour, UsageMinute
 
 __all__ = [
+    "Alert",
     "Assignment",
     "AuditEntry",
     "DeadLetter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,6 +13,25 @@ from django.db.models import F, Max, Q
 from limiter.models.version import EditRecords, give, is_given
 from tenants.models import Change
 from tenants.models.published import Published
+
+MOST_ALERTS = 5
+
+
+def default_alert_at() -> list[int]:
+    """80, 95 and 100 percent: soon, very soon, now."""
+    return [80, 95, 100]
+
+
+def alert_fault(value: object) -> str:
+    """What is wrong with thresholds, and what to do; empty when nothing is."""
+    whole = isinstance(value, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
+    if not isinstance(value, list) or not whole or not all(1 <= each <= 100 for each in value):
+        return "Give whole percentages from 1 to 100, or none."
+    if len(value) > MOST_ALERTS:
+        return f"Give at most {MOST_ALERTS} percentages."
+    if any(later <= earlier for earlier, later in pairwise(value)):
+        return "Give each percentage once, the lowest first."
+    return ""
 
 
 class QuotaPolicyQuerySet(models.QuerySet["QuotaPolicy"]):
@@ -102,6 +122,12 @@ class QuotaPolicy(Published):
     sample_max_age_seconds = models.PositiveIntegerField(
         "oldest sample (s)", default=120, validators=[MinValueValidator(1), MaxValueValidator(86_400)]
     )
+    alert_at = models.JSONField(
+        "alerts at (%)",
+        default=default_alert_at,
+        blank=True,
+        help_text="Percent of a limit in force, as used, at which an alert starts; empty for none.",
+    )
 
     history = EditRecords()
     objects = QuotaPolicyQuerySet.as_manager()
@@ -132,6 +158,8 @@ class QuotaPolicy(Published):
             errors["min_multiplier"] = "The smallest multiplier must not be above the largest."
         if _both(self.min_samples, self.sample_size) and self.min_samples > self.sample_size:
             errors["min_samples"] = "Ask for at most as many samples as are kept."
+        if fault := alert_fault(self.alert_at):
+            errors["alert_at"] = fault
         if errors:
             raise ValidationError(errors)
 

@@ -21,6 +21,7 @@ from limiter.core.types import (
     Limit,
 )
 from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.models.policy import alert_fault
 
 _LIMIT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 MAX_LEASE_SECONDS = 3600
@@ -91,6 +92,8 @@ def _check_choices(row: QuotaPolicy) -> None:
     for field, known in choices.items():
         if getattr(row, field) not in known:
             raise PolicyInvalid(row.name, field=field, remedy=f"Choose one of {', '.join(map(str, known))}.")
+    if fault := alert_fault(row.alert_at):
+        raise PolicyInvalid(row.name, field="alert_at", remedy=fault)
 
 
 def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
@@ -145,6 +148,7 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
         adaptive=line.adaptive and policy.adaptive,
         policy_name=policy.name,
         policy_version=policy.version,
+        alert_at=tuple(policy.alert_at),
     )
 
 
@@ -192,7 +196,14 @@ def to_dict(spec: PolicySpec) -> dict[str, Any]:
 def from_dict(data: dict[str, Any]) -> PolicySpec:
     """The spec that :func:`to_dict` wrote down."""
     limits = tuple(
-        Limit(**{**line, "algorithm": Algorithm(line["algorithm"]), "counted_per": CountedPer(line["counted_per"])})
+        Limit(
+            **{
+                **line,
+                "algorithm": Algorithm(line["algorithm"]),
+                "counted_per": CountedPer(line["counted_per"]),
+                "alert_at": tuple(line["alert_at"]),
+            }
+        )
         for line in data["limits"]
     )
     adaptive = data["adaptive"]

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import MAX_BURST_SECONDS, MAX_LOG_QUOTA, MAX_QUOTA, MICROS, Algorithm, Limit
+from limiter.core.types import MAX_BURST_SECONDS, MAX_LOG_QUOTA, MAX_QUOTA, MICROS, Algorithm, Limit, Subject
+from limiter.core.window import Stack
 from limiter.policies.compiled import PolicySpec
 
 
@@ -90,6 +92,16 @@ def build_plan(
         valid_until=min(due, default=math.inf),
         replaced=replaced,
         overrides=active,
+    )
+
+
+def bind(plan: Plan, subject: Subject) -> Stack:
+    """The plan's limits, bound to who calls what."""
+    return window.bind(
+        plan.limits,
+        subject=subject,
+        default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
+        adapts_per=subject.action if plan.adaptive and plan.adaptive.per_action else None,
     )
 
 

@@ -136,6 +136,7 @@ def policy(row: QuotaPolicy, lines: Iterable[QuotaLimit]) -> list[str]:
     if lines:
         said.append(_adaptive(row) if any(line.adaptive for line in lines) else "No limit follows the latency.")
         said.append(_STORE_AWAY[QuotaPolicy.StoreFailure(row.store_failure)])
+        said.append(_alerts(row))
     return said
 
 
@@ -156,6 +157,14 @@ def _adaptive(row: QuotaPolicy) -> str:
         f"the limits shrink: at {slow:,} ms to {_percent(at_twice)}, "
         f"never below {_percent(row.min_multiplier)}{grown}."
     )
+
+
+def _alerts(row: QuotaPolicy) -> str:
+    if not row.alert_at:
+        return "Nobody is alerted."
+    *earlier, last = (f"{threshold} %" for threshold in row.alert_at)
+    when = f"{', '.join(earlier)} and {last}" if earlier else last
+    return f"Alerts start when {when} of a limit in force is used."
 
 
 def assignment(row: Assignment) -> str:

@@ -38,6 +38,7 @@ TAGS = {
     "policies": "Named sets of limits.",
     "assignments": "Which policy applies to whom.",
     "overrides": "Temporary changes, with a reason and an end.",
+    "alerts": "Limits that are nearly used up, and were.",
     "events": "The record of refusals, and why each was refused.",
 }
 """In the order in which the documentation page shows them."""

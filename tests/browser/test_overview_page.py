@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from playwright.sync_api import Route, expect
 
-from tests.browser.visit import FEED, Visitor, frame
+from tests.browser.visit import FEED, Frame, Visitor, frame
 
 ROWS = "#table tbody tr"
 STATE = "#live-word"
@@ -197,3 +198,65 @@ def test_the_theme_is_chosen_by_hand_and_kept(visitor: Visitor) -> None:
 
 def _answer(route: Route, body: dict[str, object]) -> None:
     route.fulfill(json=body)
+
+
+TEXT = "Acme Retail \N{MIDDLE DOT} createCase \N{MIDDLE DOT} minute has reached 80 %"
+NEAR: dict[str, Any] = {
+    "id": 7,
+    "ids": [7],
+    "at_ms": 1_784_025_700_000,
+    "tenant": "acme",
+    "tenant_name": "Acme Retail",
+    "action": "createCase",
+    "limit": "minute",
+    "threshold": 80,
+    "state": "near",
+    "used": 83,
+    "effective": 100,
+    "full_in_s": 12.0,
+    "text": TEXT,
+}
+HIGHER = {**NEAR, "id": 9, "ids": [7, 9], "threshold": 95, "text": TEXT.replace("80", "95")}
+
+
+def quiet(**changes: Any) -> Frame:
+    """A frame in which nobody is refused."""
+    rows = [row for row in frame("overview")["rows"] if row["state"] != "stop"]
+    return frame("overview", rows=rows, **changes)
+
+
+def test_an_alert_is_told_once_shown_and_named_in_the_title_until_it_ends(visitor: Visitor) -> None:
+    feed = visitor.shown("/dashboard/", quiet(alerts=[]))
+    page = visitor.page
+    alerts, spoken = page.get_by_role("region", name="Alerts"), page.locator("#alert-announcer")
+    expect(page.locator("#live-word")).to_have_text("Live")
+    expect(alerts).to_be_hidden()
+    feed.send(quiet(seq=2, alerts=[NEAR]))
+    expect(alerts).to_contain_text("minute has reached 80 % 83 of 100 used, full in 12 s")
+    expect(page).to_have_title("(1) Alert \N{MIDDLE DOT} Overview \N{MIDDLE DOT} Quota")
+    expect(page.locator("#icon")).to_have_attribute("href", re.compile("icon-near"))
+    expect(spoken).to_have_text(f"Alert: {TEXT}.")
+    feed.send(quiet(seq=3, alerts=[{**NEAR, "used": 84}]))
+    expect(alerts).to_contain_text("84 of 100")
+    expect(spoken).to_have_text(f"Alert: {TEXT}.")
+    feed.send(quiet(seq=4, alerts=[]))
+    expect(alerts).to_be_hidden()
+    expect(spoken).to_have_text(f"Over: {TEXT}.")
+    expect(page).to_have_title("Overview \N{MIDDLE DOT} Quota")
+
+
+def test_an_acknowledged_alert_stays_away_until_it_gets_worse(visitor: Visitor) -> None:
+    feed = visitor.shown("/dashboard/", quiet(alerts=[NEAR]))
+    page = visitor.page
+    page.get_by_role("button", name="Acknowledge:").click()
+    expect(page.get_by_text(TEXT, exact=True)).to_have_count(0)
+    expect(page).to_have_title("Overview \N{MIDDLE DOT} Quota")
+    page.reload()
+    expect(page.get_by_role("button", name="Show 1 acknowledged alert")).to_be_visible()
+    expect(page.get_by_role("button", name="Acknowledge:")).to_have_count(0)
+    feed.send(quiet(seq=2, alerts=[HIGHER]))
+    expect(page.get_by_role("region", name="Alerts")).to_contain_text("has reached 95 %")
+    page.get_by_role("button", name="Acknowledge:").click()
+    page.get_by_role("button", name="Show 1 acknowledged alert").click()
+    expect(page.get_by_role("region", name="Alerts")).to_contain_text("has reached 95 %")
+    assert visitor.barriers() == []

@@ -161,3 +161,23 @@ def test_one_page_too_many_says_so_and_goes_on_when_another_is_closed(visitor: V
         store.zrem(key(person), *elsewhere)
     expect(visitor.page.locator("#live-word")).to_have_text("Live", timeout=SOON_MS)
     expect(alert).to_be_hidden()
+
+
+def test_a_limit_past_four_fifths_is_an_alert_until_it_is_used_less(visitor: Visitor, demo: LiveDemo) -> None:
+    evaluate = (
+        "from limiter.alerts import watch; from limiter.record import keeping; keeping.store_usage(); watch.watch()"
+    )
+    raised = (
+        "from limiter.models import QuotaLimit as L; l = L.objects.get(policy__name='Base'); l.quota = {}; l.save()"
+    )
+    visitor.open("/dashboard/tenants/acme/")
+    demo.call("createCase", calls=85)
+    demo.manage("shell", "-c", evaluate)
+    alerts = visitor.page.locator("#alerts")
+    expect(alerts).to_contain_text("createCase \N{MIDDLE DOT} minute has reached 80 %", timeout=SOON_MS)
+    expect(visitor.page).to_have_title(re.compile(r"^\(\d+\) (Alert|Refusing)"))
+    assert visitor.barriers() == []
+    demo.manage("shell", "-c", raised.format(1_000))
+    demo.manage("shell", "-c", evaluate)
+    expect(alerts).not_to_contain_text("createCase", timeout=SOON_MS)
+    demo.manage("shell", "-c", raised.format(100))

@@ -13,7 +13,7 @@ from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import Counts, RowReading, TenantReading
 from dashboard.stored import Stored
 from limiter.core.types import MICROS, Algorithm, Limit, LimitState
-from limiter.models import ThrottleEvent
+from limiter.models import Alert, ThrottleEvent
 
 AT = 1_784_025_727.0
 MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60 * MICROS)
@@ -154,6 +154,45 @@ def test_refusals_of_one_kind_and_second_are_one_line() -> None:
         ("lookupOrder", 1, True),
         ("lookupOrder", 37, False),
     ]
+
+
+def alert(pk: int, threshold: int, **fields: Any) -> Alert:
+    about = {
+        "tenant_id": "acme",
+        "action_id": "lookupOrder",
+        "limit_name": "minute",
+        "used": 80,
+        "effective_limit": 100,
+    }
+    at = datetime.fromtimestamp(AT - 60 + pk, tz=UTC)
+    return Alert(pk=pk, at=at, threshold=threshold, **{**about, **fields})
+
+
+def test_of_a_limit_the_highest_threshold_is_told_with_what_is_used_now() -> None:
+    known = Stored(names={"acme": "Acme Retail"}, alerts=[alert(2, 95), alert(1, 80)])
+    seen = reading(state(97))
+    seen.full_in_s = {"lookupOrder|minute": 4.2}
+    (line,) = overview_frame([seen], known, **NOBODY)["alerts"]
+    assert line["text"] == "Acme Retail · lookupOrder · minute has reached 95 %"
+    assert (line["id"], line["ids"], line["state"]) == (2, [1, 2], "near")
+    assert (line["used"], line["effective"], line["full_in_s"]) == (97, 100, 4.2)
+
+
+def test_an_alert_of_a_limit_that_is_not_read_now_tells_the_numbers_of_its_start() -> None:
+    known = Stored(alerts=[alert(1, 80, action_id="", limit_name="day")])
+    (line,) = overview_frame([reading(state(3))], known, **NOBODY)["alerts"]
+    assert (line["text"], line["used"], line["full_in_s"]) == ("acme · all actions · day has reached 80 %", 80, None)
+
+
+def test_full_limits_come_first_and_shadow_limits_last() -> None:
+    alerts = [
+        alert(1, 80),
+        alert(2, 100, action_id="a"),
+        alert(3, 100, action_id="b", shadow=True),
+        alert(4, 100, action_id="c"),
+    ]
+    lines = overview_frame([reading(state(3))], Stored(alerts=alerts), **NOBODY)["alerts"]
+    assert [(line["id"], line["state"]) for line in lines] == [(4, "stop"), (2, "stop"), (1, "near"), (3, "shadow")]
 
 
 def test_a_row_says_in_how_many_seconds_it_is_full_and_one_that_will_not_be_says_nothing() -> None:

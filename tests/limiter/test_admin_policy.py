@@ -117,6 +117,43 @@ def test_a_save_that_changes_nothing_is_no_version(root: Client, gold: QuotaPoli
     assert (gold.version, gold.history.count()) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("80, 95, 100", [80, 95, 100]), ("50 %; 90%", [50, 90]), (" 75 ", [75]), ("", []), ("1 2 3 4 5", [1, 2, 3, 4, 5])],
+)
+def test_thresholds_are_typed_as_percentages_and_are_a_version_like_any_edit(
+    root: Client, gold: QuotaPolicy, typed: str, kept: list[int]
+) -> None:
+    data = form_of(root, change_url(gold))
+    assert data["alert_at"] == "80, 95, 100"
+    root.post(change_url(gold), {**data, "alert_at": typed})
+    before, gold_before = gold.version, gold.alert_at
+    gold.refresh_from_db()
+    assert gold.alert_at == kept
+    assert gold.version == before + (kept != gold_before)
+    assert gold.history.latest("history_id").alert_at == kept
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("95, 80", "Give each percentage once, the lowest first."),
+        ("80, 80", "Give each percentage once, the lowest first."),
+        ("0, 80", "Give whole percentages from 1 to 100, or none."),
+        ("101", "Give whole percentages from 1 to 100, or none."),
+        ("1 2 3 4 5 6", "Give at most 5 percentages."),
+        ("soon", "Write percentages with commas between them, for instance 80, 95, 100."),
+        ("80.5", "Write percentages with commas between them, for instance 80, 95, 100."),
+        ("\u0668\u0660", "Write percentages with commas between them, for instance 80, 95, 100."),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_told_at_their_field(
+    root: Client, gold: QuotaPolicy, typed: str, told: str
+) -> None:
+    answer = root.post(change_url(gold), {**form_of(root, change_url(gold)), "alert_at": typed})
+    assert errors_of(answer) == {"alert_at": [told]}
+
+
 def test_a_bulk_delete_takes_limits_along_and_is_recorded(root: Client, gold: QuotaPolicy) -> None:
     chosen = {"action": "delete_selected", "_selected_action": [str(gold.pk)], "post": "yes"}
     root.post(reverse("admin:limiter_quotapolicy_changelist"), chosen)

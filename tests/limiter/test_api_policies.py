@@ -92,6 +92,20 @@ def test_saying_the_same_again_makes_no_version(gold: QuotaPolicy) -> None:
     assert QuotaLimit.history.count() == 1
 
 
+def test_thresholds_are_read_and_written(gold: QuotaPolicy) -> None:
+    api, path = editor(), f"/api/policies/{gold.pk}/"
+    assert api.get(path).json()["alert_at"] == [80, 95, 100]
+    assert api.patch(path, {"alert_at": [50]}).json()["alert_at"] == [50]
+    assert api.patch(path, {"alert_at": []}).json()["alert_at"] == []
+    assert api.put(path, GOLD).json()["alert_at"] == [80, 95, 100]
+
+
+@pytest.mark.parametrize("wrong", [[95, 80], [0], [101], [80, 80], [1, 2, 3, 4, 5, 6], "80", None, [None], [80.5]])
+def test_thresholds_that_make_no_sense_are_named(gold: QuotaPolicy, wrong: Any) -> None:
+    found = errors(editor().patch(f"/api/policies/{gold.pk}/", {"alert_at": wrong}))
+    assert {name.partition("[")[0].partition(".")[0] for name in found} == {"alert_at"}
+
+
 def test_a_stale_version_is_409_and_says_the_version_there_is(gold: QuotaPolicy) -> None:
     api, path = editor(), f"/api/policies/{gold.pk}/"
     assert api.patch(path, {"version": gold.version, "mode": "shadow"}).status_code == 200

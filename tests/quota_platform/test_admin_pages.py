@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from limiter.models import (
+    Alert,
     Assignment,
     AuditEntry,
     DeadLetter,
@@ -103,6 +104,13 @@ def make_multiplier(i: int) -> MultiplierChange:
     return MultiplierChange.objects.create(stream_id=f"1-{i}", at=timezone.now(), tenant_id="acme", **numbers)
 
 
+def make_alert(i: int) -> Alert:
+    numbers = {"threshold": 80, "used": 80, "effective_limit": 100, "policy_version": 1}
+    return Alert.objects.create(
+        at=timezone.now(), tenant_id="acme", limit_name=f"minute-{i}", policy_name="Base", **numbers
+    )
+
+
 def make_gap(i: int) -> RecordGap:
     return RecordGap.objects.create(stream="events", generation="one", lost=1, total=i + 1)
 
@@ -138,13 +146,14 @@ MAKERS: dict[type[Model], Callable[[int], Model]] = {
     AuditEntry: make_entry,
     MultiplierChange: make_multiplier,
     RecordGap: make_gap,
+    Alert: make_alert,
     DeadLetter: make_letter,
     Export: make_export,
     User: make_user,
     Group: make_group,
 }
 """One way to make a row of every model that has admin pages; a model that is added to the admin is added here."""
-RECORD = {ThrottleEvent, AuditEntry, MultiplierChange, RecordGap, DeadLetter}
+RECORD = {Alert, ThrottleEvent, AuditEntry, MultiplierChange, RecordGap, DeadLetter}
 """Rows to read, not to write."""
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)

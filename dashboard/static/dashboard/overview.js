@@ -1,5 +1,6 @@
 // The overview page: one sentence, the key figures, every limit by how full it is, refusals and changes.
 import { at, make, mark, say } from "./element.js";
+import { Alerts } from "./alerts.js";
 import { COLUMNS } from "./columns.js";
 import { download } from "./csv.js";
 import { Kpis } from "./kpis.js";
@@ -114,6 +115,10 @@ function showWorkers(workers) {
   say(at("workers"), `${workers.seen} ${workers.seen === 1 ? "worker" : "workers"} seen, ${agreed}`);
 }
 
+const alerts = new Alerts({
+  onChange: (open) => shell.alert([...theTable().rows.values()].filter((row) => row.state === "stop").length, open),
+});
+
 const shell = new Shell({
   render(frame) {
     const { summary } = frame;
@@ -128,7 +133,7 @@ const shell = new Shell({
     if (frame.connections) showConnections(frame.connections);
     showWorkers(summary.workers);
     shell.degrade(summary.degraded);
-    shell.alert([...theTable().rows.values()].filter((row) => row.state === "stop").length);
+    alerts.update(frame.alerts ?? alerts.now);
     shell.announce(summary.sentence);
   },
 });

@@ -116,11 +116,14 @@ export class Shell {
     time.dateTime = new Date(this.lastData).toISOString();
   }
 
-  // The tab tells it too: the title begins with the count, the icon turns into the octagon.
-  alert(refusing) {
-    document.title = refusing ? `(${refusing}) Refusing · ${this.title}` : this.title;
+  // The tab tells it too: the title begins with the count, the icon turns into the octagon or the half disc.
+  alert(refusing, alerts = []) {
+    const count = alerts.length;
+    const words = refusing ? `(${refusing}) Refusing · ` : count ? `(${count}) ${count === 1 ? "Alert" : "Alerts"} · ` : "";
+    document.title = `${words}${this.title}`;
     const icon = at("icon");
-    const wanted = refusing ? icon.dataset.alert : icon.dataset.quiet;
+    const full = refusing || alerts.some((alert) => alert.state === "stop");
+    const wanted = full ? icon.dataset.alert : count ? icon.dataset.near : icon.dataset.quiet;
     if (icon.getAttribute("href") !== wanted) icon.setAttribute("href", wanted);
   }
 

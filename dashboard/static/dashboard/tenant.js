@@ -1,6 +1,7 @@
 // The tenant page: usage against its limits over time, what is in force, who calls, and what may be done.
 import { at, make, mark, say } from "./element.js";
 import { Actions } from "./actions.js";
+import { Alerts } from "./alerts.js";
 import { Chart } from "./chart.js";
 import { chartTable, legend, notesList, summary } from "./chart_words.js";
 import { LimitsTable } from "./limits_table.js";
@@ -100,6 +101,10 @@ function showSentence(frame) {
   place.replaceChildren(sign(state), make("span", {}, `${tenantName} `, make("span", { class: "detail" }, sentence)));
 }
 
+const alerts = new Alerts({
+  onChange: (open) => shell.alert([...table.rows.values()].filter((row) => row.state === "stop").length, open),
+});
+
 const shell = new Shell({
   render(frame) {
     showSentence(frame);
@@ -114,7 +119,7 @@ const shell = new Shell({
     if (frame.connection) showConnection(at("connection"), frame.connection);
     if (frame.tops) showTops(at("tops"), frame.tops);
     shell.degrade(frame.summary.degraded);
-    shell.alert([...table.rows.values()].filter((row) => row.state === "stop").length);
+    alerts.update(frame.alerts ?? alerts.now);
     shell.announce(frame.summary.sentence);
   },
 });

@@ -31,7 +31,7 @@ def test_rows_become_one_frozen_value() -> None:
             line(name="inflight", algorithm="concurrency", quota=5, window_seconds=None, lease_seconds=30),
         ],
     )
-    gold: dict[str, Any] = {"policy_name": "Gold", "policy_version": 3}
+    gold: dict[str, Any] = {"policy_name": "Gold", "policy_version": 3, "alert_at": (80, 95, 100)}
     assert spec.limits == (
         Limit("minute", Algorithm.SLIDING_LOG, 100, 60_000_000, **gold),
         Limit("day", Algorithm.SLIDING_COUNTER, 10**9, 86_400_000_000, counted_per=CountedPer.TENANT, **gold),
@@ -100,6 +100,16 @@ def test_a_limit_that_cannot_be_decided_names_its_field(fields: dict[str, Any], 
         {"min_samples": 0},
         {"sample_size": 4},
         {"sample_max_age_seconds": None},
+        {"alert_at": None},
+        {"alert_at": "80"},
+        {"alert_at": {}},
+        {"alert_at": [80, 80]},
+        {"alert_at": [95, 80]},
+        {"alert_at": [0]},
+        {"alert_at": [101]},
+        {"alert_at": [80.5]},
+        {"alert_at": [True]},
+        {"alert_at": [1, 2, 3, 4, 5, 6]},
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(fields: dict[str, Any]) -> None:

@@ -96,6 +96,7 @@ def test_the_default_policy_is_said_whole() -> None:
         "While the p95 of the tenant's latest 100 latencies is above 800 ms, the limits shrink: "
         "at 1,600 ms to 50 %, never below 20 %.",
         "While the store is away, each worker spends its own share of the limits.",
+        "Alerts start when 80 %, 95 % and 100 % of a limit in force is used.",
     ]
 
 
@@ -106,7 +107,16 @@ def test_shadow_fixed_and_failing_open_are_said() -> None:
         "Shadow: a call over a limit is recorded and let through.",
         "The limits do not follow the upstream's latency.",
         "While the store is away, every call passes.",
+        "Alerts start when 80 %, 95 % and 100 % of a limit in force is used.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("alert_at", "said"),
+    [([], "Nobody is alerted."), ([90], "Alerts start when 90 % of a limit in force is used.")],
+)
+def test_whether_anybody_is_alerted_is_said(alert_at: list[int], said: str) -> None:
+    assert sentences.policy(QuotaPolicy(name="Base", alert_at=alert_at), [line()])[-1] == said
 
 
 def test_a_limit_that_stays_fixed_says_so() -> None:

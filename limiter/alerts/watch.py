@@ -1,0 +1,114 @@
+"""The one evaluator: looks every few seconds which limits have reached a threshold, and which have left it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from limiter import wiring
+from limiter.alerts import thresholds, watched
+from limiter.alerts.watched import Row, Watched
+from limiter.models import Alert
+from limiter.record import runs
+
+EVERY_S = 5.0
+_DELETED_AT_ONCE = 5_000
+
+
+def watch() -> int | None:
+    """Start and end alerts, unless somebody else is at it: then None. How many started or ended."""
+    client = wiring.client()
+    try:
+        return runs.run_alone(client, "watch_limits", look, at_most_s=60)
+    finally:
+        client.close()
+
+
+def look(*, now: datetime | None = None) -> int:
+    """Look at the limits in use once; raises StoreError, and then no alert starts or ends."""
+    now = now or timezone.now()
+    open_alerts = list(Alert.objects.filter(ended_at=None))
+    return apply(open_alerts, seen_now(open_alerts, now=now), now=now)
+
+
+def seen_now(open_alerts: Sequence[Alert], *, now: datetime) -> dict[Row, Watched]:
+    """How the limits stand that are in use or have an alert, with a forecast where one is about to start."""
+    known = watched.by_row(open_alerts)
+    called = watched.actions(open_alerts, now=now)
+    entries = watched.entries(called)
+    bound = [stack for name, entry in entries.items() for stack in watched.stacks(entry, called[name])]
+    return watched.read(bound, foresee=lambda each: any(_new(each, known)))
+
+
+def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: datetime) -> int:
+    """Start and end what the numbers ask for, all or nothing; how many. Another evaluator may have been faster."""
+    known = watched.by_row(open_alerts)
+    with transaction.atomic():
+        started = sum(_start(_alert(each, threshold, now)) for each in seen.values() for threshold in _new(each, known))
+        return started + sum(_end(alert, ending, now) for alert, ending in _over(known, seen))
+
+
+def _new(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> Iterator[int]:
+    """Thresholds that are reached and have no alert yet."""
+    state, already = seen.state, known.get(seen.row, {})
+    for threshold in state.limit.alert_at:
+        if threshold not in already and thresholds.reached(threshold, used=state.used, effective=state.effective):
+            yield threshold
+
+
+def _over(known: Mapping[Row, dict[int, Alert]], seen: Mapping[Row, Watched]) -> Iterator[tuple[Alert, Alert.Ending]]:
+    """Alerts that are over: used less by a margin; or the limit, its threshold, action or tenant is no more."""
+    for row, alerts in known.items():
+        state = seen[row].state if row in seen else None
+        for threshold, alert in alerts.items():
+            if state is None or threshold not in state.limit.alert_at:
+                yield alert, Alert.Ending.GONE
+            elif thresholds.left(threshold, used=state.used, effective=state.effective):
+                yield alert, Alert.Ending.FELL
+
+
+def _alert(seen: Watched, threshold: int, now: datetime) -> Alert:
+    (tenant_id, action_id, limit_name), state = seen.row, seen.state
+    return Alert(
+        at=now,
+        tenant_id=tenant_id,
+        action_id=action_id,
+        limit_name=limit_name,
+        policy_name=state.limit.policy_name,
+        policy_version=state.limit.policy_version,
+        threshold=threshold,
+        used=state.used,
+        effective_limit=state.effective,
+        full_in_s=seen.full_in_s,
+        shadow=state.limit.shadow,
+    )
+
+
+def _start(alert: Alert) -> bool:
+    """Store it; False when another evaluator, whose turn had run out, was faster."""
+    try:
+        with transaction.atomic():
+            alert.save()
+    except IntegrityError:
+        return False
+    return True
+
+
+def _end(alert: Alert, ending: Alert.Ending, now: datetime) -> bool:
+    """End it; False when it was ended meanwhile."""
+    return Alert.objects.filter(pk=alert.pk, ended_at=None).update(ended_at=now, ending=ending) == 1
+
+
+def prune(*, now: datetime | None = None) -> int:
+    """Delete alerts that ended longer ago than they are kept; how many."""
+    days = settings.ENV.ALERTS_KEPT_DAYS
+    if not days:
+        return 0
+    before, gone = (now or timezone.now()) - timedelta(days=days), 0
+    while ids := list(Alert.objects.filter(ended_at__lt=before).order_by().values_list("pk")[:_DELETED_AT_ONCE]):
+        gone += Alert.objects.filter(pk__in=[pk for (pk,) in ids]).delete()[0]
+    return gone

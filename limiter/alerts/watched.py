@@ -1,0 +1,147 @@
+"""How full the limits are that are worth watching: those of actions called lately, and those an alert is open of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from limiter import wiring
+from limiter.core import forecast
+from limiter.core.store import Store
+from limiter.core.types import MICROS, Algorithm, CountedPer, LimitState, Subject
+from limiter.core.window import Call, Stack
+from limiter.live import rows
+from limiter.live.entries import HeldPolicy, PolicyShelf, TenantEntry
+from limiter.models import Alert, UsageMinute
+from limiter.policies.compiled import PolicySpec, PolicyUnavailable
+from limiter.policies.plan import bind
+
+LATELY = timedelta(minutes=3)
+"""A call this long ago is stored as usage by now, and no call is what makes a limit fuller."""
+MOST = 5_000
+"""Actions looked at in one turn; those called last come first."""
+_AT_ONCE = 200
+
+log = logging.getLogger(__name__)
+
+Row = tuple[str, str, str]
+"""tenant ID, action ID ("" for all), limit name"""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One limit and how it stands. ``full_in_s``: seconds until it is full at the present pace, if it was asked."""
+
+    row: Row
+    state: LimitState
+    multiplier_ppm: int
+    stack: Stack
+    full_in_s: float | None = None
+
+
+def actions(open_alerts: Iterable[Alert], *, now: datetime) -> dict[str, set[str]]:
+    """Tenant -> its actions that were called lately, or that an open alert is about ("" for all of the tenant's)."""
+    called = UsageMinute.objects.filter(start__gt=now - LATELY - timedelta(minutes=1)).order_by("-start")
+    pairs = list(dict.fromkeys(called.values_list("tenant_id", "action_id")[: 4 * MOST]))
+    if len(pairs) > MOST:
+        log.warning("%s actions were called lately; alerts are looked for in %s of them", len(pairs), MOST)
+    found: dict[str, set[str]] = defaultdict(set)
+    for tenant_id, action_id in [*pairs[:MOST], *((alert.tenant_id, alert.action_id) for alert in open_alerts)]:
+        found[tenant_id].add(action_id)
+    return dict(found)
+
+
+def entries(tenant_ids: Iterable[str]) -> dict[str, TenantEntry]:
+    """These tenants with the policies they are under, from the database; without those that cannot be used."""
+    found = rows.read_tenants(list(tenant_ids))
+    rules = {name: each for name, each in found.items() if not isinstance(each, rows.Unusable)}
+    default = rows.read_default([0])[0]
+    default_id = default if isinstance(default, int) and default else None
+    wanted = {policy_id for each in rules.values() for policy_id in each.policy_ids()}
+    shelf = PolicyShelf()
+    for policy_id, spec in rows.read_policies(wanted | ({default_id} if default_id else set())).items():
+        shelf.put(policy_id, HeldPolicy(spec if isinstance(spec, PolicySpec) else None, seq=0))
+    shelf.set_default(default_id, seq=0)
+    return {name: TenantEntry(each, shelf=shelf, seq=0) for name, each in rules.items()}
+
+
+def stacks(entry: TenantEntry, called: Iterable[str]) -> Iterator[Stack]:
+    """The limits of these actions, bound; of all the tenant's actions when "" is among them."""
+    tenant, called = entry.tenant, set(called)
+    if "" in called:
+        called |= set(tenant.actions)
+    for action_id in sorted(called - {""}):
+        try:
+            plan = entry.plan(action_id, time.time())
+        except PolicyUnavailable:
+            continue  # It decides nothing either; readiness tells of it.
+        if any(limit.alert_at for limit in plan.limits):
+            yield bind(plan, Subject(tenant.connection.id, tenant.tenant_id, action_id, key=""))
+
+
+def read(bound: Sequence[Stack], *, foresee: Callable[[Watched], bool]) -> dict[Row, Watched]:
+    """How all these limits stand; a forecast is made of those that ``foresee`` picks. Raises StoreError."""
+    return asyncio.run(_read(bound, foresee)) if bound else {}
+
+
+async def _read(bound: Sequence[Stack], foresee: Callable[[Watched], bool]) -> dict[Row, Watched]:
+    store = wiring.store()
+    await store.open()
+    try:
+        found: dict[Row, Watched] = {}
+        for at in range(0, len(bound), _AT_ONCE):
+            parts = await asyncio.gather(*(_look(store, stack) for stack in bound[at : at + _AT_ONCE]))
+            _keep_fullest(found, (seen for part in parts for seen in part))
+        for row, seen in found.items():
+            if foresee(seen):
+                found[row] = await _foresee(store, seen)
+        return found
+    finally:
+        await store.close()
+
+
+async def _look(store: Store, stack: Stack) -> list[Watched]:
+    decision = await store.decide(stack, Call("", charge=False))
+    subject = stack.subject
+    seen = []
+    for state in decision.states:
+        per = state.limit.counted_per
+        if per is CountedPer.KEY or not state.limit.alert_at:
+            continue  # Nobody's key is presented here: there is no count to look at.
+        row = subject.tenant, subject.action if per is CountedPer.ACTION else "", state.limit.name
+        seen.append(Watched(row, state, decision.multiplier_ppm, stack))
+    return seen
+
+
+def _keep_fullest(found: dict[Row, Watched], seen: Iterable[Watched]) -> None:
+    """A limit that counts all actions is seen through each of them, and may be another's under the same name."""
+    for each in seen:
+        kept = found.get(each.row)
+        if kept is None or _share(each.state) > _share(kept.state):
+            found[each.row] = each
+
+
+def _share(state: LimitState) -> float:
+    return state.used / state.effective
+
+
+async def _foresee(store: Store, seen: Watched) -> Watched:
+    limit = seen.state.limit
+    if limit.algorithm is Algorithm.CONCURRENCY:
+        return seen
+    held = await store.held(seen.stack, limit, multiplier_ppm=seen.multiplier_ppm)
+    full_in_us = forecast.full_in_us(limit, held, effective=seen.state.effective)
+    return seen if full_in_us is None else replace(seen, full_in_s=full_in_us / MICROS)
+
+
+def by_row(open_alerts: Iterable[Alert]) -> Mapping[Row, dict[int, Alert]]:
+    """The open alerts of each limit by threshold."""
+    found: dict[Row, dict[int, Alert]] = defaultdict(dict)
+    for alert in open_alerts:
+        found[alert.tenant_id, alert.action_id, alert.limit_name][alert.threshold] = alert
+    return found

@@ -1,0 +1,57 @@
+"""``/api/alerts``: limits that were nearly used up, to read."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+
+from limiter.models import Alert
+from tenants.api.filters import DeclaredFilters, flag, moment, text
+from tenants.api.paging import Keyset
+from tenants.api.resource import ReadResource
+
+
+class AlertSerializer(serializers.ModelSerializer[Alert]):
+    """One limit at or above one threshold, since ``at``; ``ended_at`` is null while it lasts."""
+
+    class Meta:
+        model = Alert
+        fields = [
+            "id",
+            "at",
+            "ended_at",
+            "ending",
+            "tenant_id",
+            "action_id",
+            "limit_name",
+            "policy_name",
+            "policy_version",
+            "threshold",
+            "used",
+            "effective_limit",
+            "full_in_s",
+            "shadow",
+        ]
+        read_only_fields = fields
+
+
+@extend_schema(tags=["alerts"])
+class AlertResource(ReadResource[Alert]):
+    """Alerts, newest first. Nobody writes them here."""
+
+    queryset = Alert.objects.all()
+    serializer_class = AlertSerializer
+    lookup_field = "id"
+    lookup_value_regex = "[0-9]{1,18}"
+    pagination_class = Keyset
+    filter_backends = (DeclaredFilters,)
+    list_parameters = ("cursor", "page_size")
+    filters = {
+        "tenant": text("tenant_id", "ID of the tenant."),
+        "action_id": text("action_id", "ID of the action."),
+        "limit": text("limit_name", "Name of the limit."),
+        "policy": text("policy_name", "Name of the policy."),
+        "open": flag("ended_at__isnull", "Whether it lasts."),
+        "since": moment("at__gte", "Started at or after this time."),
+        "until": moment("at__lt", "Started before this time."),
+    }

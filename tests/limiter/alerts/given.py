@@ -1,0 +1,57 @@
+"""What the tests of alerts are told in: calls that were made, stored as usage, and the evaluator's turn."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from django.utils import timezone
+
+from limiter.alerts import watch
+from limiter.core import keys
+from limiter.core.types import Subject
+from limiter.core.window import Call
+from limiter.models import Alert, UsageMinute
+from limiter.policies.in_force import in_force
+from limiter.policies.plan import bind
+from tenants.models import Tenant
+from tests.limiter.core.given import store_at
+
+
+def use(url: str, tenant: Tenant, units: int, *, action: str = "lookupOrder") -> None:
+    """Let so many units be charged by one call of an action, as the gateway would, and be stored as usage."""
+    plans = {each.action_id: each.plan for each in in_force(tenant)}
+    plan = plans.get(action, plans[None])
+    stack = bind(plan, Subject(tenant.connection_id, tenant.tenant_id, action, key=""))
+
+    async def call() -> None:
+        store = store_at(url)
+        await store.open()
+        for number in range(units):
+            assert (await store.decide(stack, Call(f"{action}{number}"))).allowed
+        await store.close()
+
+    asyncio.run(call())
+    called(tenant, action)
+
+
+def called(tenant: Tenant, action: str = "lookupOrder") -> None:
+    start = timezone.now().replace(second=0, microsecond=0)
+    UsageMinute.objects.get_or_create(tenant_id=tenant.tenant_id, action_id=action, start=start)
+
+
+def forget(url: str, tenant: Tenant, *, leaving: int, limit: str = "minute", action: str = "lookupOrder") -> None:
+    """Let all but some of the oldest units of a log have left its window."""
+    import redis
+
+    with redis.Redis.from_url(url) as client:
+        client.ltrim(f"{keys.tag(tenant.connection_id)}:w:{limit}:l:a:{tenant.tenant_id}:{action}", 0, leaving - 1)
+        if not leaving:
+            client.delete(f"{keys.tag(tenant.connection_id)}:w:{limit}:l:a:{tenant.tenant_id}:{action}")
+
+
+def told(*, now: datetime | None = None) -> list[tuple[str, str, str, int]]:
+    """The alerts that last after the evaluator's turn."""
+    watch.look(now=now)
+    found = Alert.objects.filter(ended_at=None).order_by("tenant_id", "action_id", "limit_name", "threshold")
+    return list(found.values_list("tenant_id", "action_id", "limit_name", "threshold"))

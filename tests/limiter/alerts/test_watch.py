@@ -1,0 +1,224 @@
+"""Alerts start at thresholds and end below them, for all workers alike, over a real store and database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from limiter import wiring
+from limiter.alerts import watch
+from limiter.core import keys
+from limiter.core.errors import StoreError
+from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy, UsageMinute
+from quota_platform.beat import SCHEDULE
+from tenants.models import Action, Tenant
+from tests.limiter.alerts.given import called, forget, told, use
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROW = ("acme", "lookupOrder", "minute")
+
+
+def test_nothing_is_told_below_the_lowest_threshold(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    use(redis_url, acme, 79)
+    assert told() == []
+
+
+def test_each_threshold_that_is_reached_is_an_alert_and_says_how_it_was(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    use(redis_url, acme, 80)
+    assert told() == [(*ROW, 80)]
+    alert = Alert.objects.get()
+    assert (alert.policy_name, alert.policy_version) == ("Base", base_policy.version)
+    assert (alert.used, alert.effective_limit, alert.shadow) == (80, 100, False)
+    assert alert.full_in_s is not None and 0 < alert.full_in_s < 60
+    use(redis_url, acme, 20)
+    assert told() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
+    assert Alert.objects.get(threshold=100).full_in_s == 0
+
+
+def test_an_alert_lasts_until_use_has_fallen_by_a_margin_and_then_may_start_again(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    use(redis_url, acme, 80)
+    assert told() == [(*ROW, 80)]
+    for used in (79, 75):  # on the edge: neither over nor anew
+        forget(redis_url, acme, leaving=used)
+        assert told() == [(*ROW, 80)]
+    forget(redis_url, acme, leaving=74)
+    assert told() == []
+    ended = Alert.objects.get()
+    assert (ended.ending, ended.ended_at is not None) == ("fell", True)
+    use(redis_url, acme, 6)
+    assert told() == [(*ROW, 80)]
+    assert Alert.objects.count() == 2
+
+
+def test_a_limit_that_nobody_calls_any_more_ends_its_alert(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    use(redis_url, acme, 90)
+    assert told() == [(*ROW, 80)]
+    UsageMinute.objects.all().delete()
+    forget(redis_url, acme, leaving=0)
+    assert told(now=timezone.now() + timedelta(hours=1)) == []
+
+
+def test_only_what_was_called_lately_is_looked_at(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    use(redis_url, acme, 90)
+    assert told(now=timezone.now() + timedelta(minutes=5)) == []
+    assert told() == [(*ROW, 80)]
+
+
+def test_what_is_cut_is_measured_by_the_limit_in_force(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    use(redis_url, acme, 50)
+    assert told() == []
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.multiplier(acme.connection_id, "acme", None), 500_000)
+    assert told() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
+    assert Alert.objects.get(threshold=80).effective_limit == 50
+
+
+def test_a_limit_of_all_actions_is_one_alert_of_the_tenant(redis_url: str, acme: Tenant) -> None:
+    policy = QuotaPolicy.objects.create(name="Plan", alert_at=[50])
+    QuotaLimit.objects.create(policy=policy, name="day", quota=10, window_seconds=86_400, counted_per="tenant")
+    Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
+    Action.objects.create(tenant=acme, action_id="createCase")
+    use(redis_url, acme, 3)
+    use(redis_url, acme, 2, action="createCase")
+    assert told() == [("acme", "", "day", 50)]
+    # It is still looked at when no action of the tenant was called lately.
+    assert told(now=timezone.now() + timedelta(hours=1)) == [("acme", "", "day", 50)]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "more"),
+    [
+        ("sliding_log", {"window_seconds": 60}),
+        ("sliding_counter", {"window_seconds": 60}),
+        ("token_bucket", {"window_seconds": 86_400, "burst": 10}),
+        ("concurrency", {}),
+    ],
+)
+def test_every_algorithm_has_alerts(redis_url: str, acme: Tenant, algorithm: str, more: dict[str, Any]) -> None:
+    policy = QuotaPolicy.objects.create(name="Plan")
+    QuotaLimit.objects.create(policy=policy, name="any", algorithm=algorithm, quota=10, **more)
+    Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
+    use(redis_url, acme, 8)
+    assert told() == [("acme", "lookupOrder", "any", 80)]
+
+
+def test_a_limit_per_key_has_none_and_a_policy_without_thresholds_neither(redis_url: str, acme: Tenant) -> None:
+    policy = QuotaPolicy.objects.create(name="Plan")
+    QuotaLimit.objects.create(policy=policy, name="key", quota=10, window_seconds=60, counted_per="key")
+    Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
+    use(redis_url, acme, 10)
+    assert told() == []
+    policy.limits.update(counted_per="action")
+    policy.alert_at = []
+    policy.save()
+    use(redis_url, acme, 10)
+    assert told() == []
+
+
+@pytest.mark.parametrize("what", ["threshold", "limit", "tenant"])
+def test_an_alert_ends_with_what_it_was_about(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy, what: str
+) -> None:
+    use(redis_url, acme, 80)
+    assert told() == [(*ROW, 80)]
+    if what == "threshold":
+        base_policy.alert_at = [90]
+        base_policy.save()
+    elif what == "limit":
+        base_policy.limits.get().delete()
+    else:
+        acme.api_keys.all().delete()
+        acme.delete()
+    assert told() == []
+    assert Alert.objects.get().ending == "gone"
+
+
+def test_shadow_limits_are_told_as_such(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    Override.objects.create(
+        tenant=acme, effect="shadow", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(hours=1), reason="t"
+    )
+    use(redis_url, acme, 80)
+    assert told() == [(*ROW, 80)]
+    assert Alert.objects.get().shadow is True
+
+
+def test_a_policy_that_cannot_compile_disturbs_nobody_else(
+    redis_url: str, acme: Tenant, globex: Tenant, base_policy: QuotaPolicy
+) -> None:
+    broken = QuotaPolicy.objects.create(name="Broken")
+    QuotaLimit.objects.create(policy=broken, name="minute", quota=5, window_seconds=60)
+    Assignment.objects.create(policy=broken, target="tenant", tenant=globex)
+    QuotaPolicy.objects.filter(pk=broken.pk).update(mode="nonsense")
+    called(globex, "createCase")
+    use(redis_url, acme, 80)
+    assert told() == [(*ROW, 80)]
+
+
+def test_one_evaluator_has_the_turn_and_says_how_it_went(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    use(redis_url, acme, 80)
+    client = wiring.client()
+    client.set(keys.running("watch_limits"), "another", px=60_000)
+    assert watch.watch() is None
+    client.delete(keys.running("watch_limits"))
+    assert watch.watch() == 1
+    client.close()
+
+
+def test_two_evaluators_at_once_make_one_alert(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    use(redis_url, acme, 80)
+    known: list[Alert] = []  # What the slower one read before the faster one wrote.
+    seen = watch.seen_now(known, now=timezone.now())
+    assert watch.apply(known, seen, now=timezone.now()) == 1
+    assert watch.apply(known, seen, now=timezone.now()) == 0
+    assert Alert.objects.count() == 1
+
+
+def test_while_the_store_is_away_no_alert_starts_or_ends(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy, settings: Any
+) -> None:
+    use(redis_url, acme, 80)
+    assert told() == [(*ROW, 80)]
+    settings.ENV = settings.ENV.model_copy(update={"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"})
+    with pytest.raises(StoreError):
+        watch.look()
+    assert Alert.objects.get().ended_at is None
+
+
+def test_the_number_of_queries_does_not_grow_with_the_tenants(
+    redis_url: str, acme: Tenant, globex: Tenant, base_policy: QuotaPolicy
+) -> None:
+    called(acme)
+    with CaptureQueriesContext(database) as one:
+        watch.look()
+    called(globex, "createCase")
+    with CaptureQueriesContext(database) as two:
+        watch.look()
+    assert len(one) == len(two)
+
+
+def test_old_alerts_are_deleted_and_those_that_last_are_kept(db: None, settings: Any) -> None:
+    long_ago = timezone.now() - timedelta(days=settings.ENV.ALERTS_KEPT_DAYS + 1)
+    about = {"tenant_id": "acme", "policy_name": "Base", "policy_version": 1, "used": 8, "effective_limit": 10}
+    for limit, ended in (("lasts", None), ("old", long_ago), ("new", timezone.now())):
+        Alert.objects.create(at=long_ago, ended_at=ended, limit_name=limit, threshold=80, **about)
+    assert watch.prune() == 1
+    assert sorted(Alert.objects.values_list("limit_name", flat=True)) == ["lasts", "new"]
+
+
+def test_beat_asks_for_it_every_few_seconds() -> None:
+    assert SCHEDULE["watch limits"]["schedule"] == watch.EVERY_S
