@@ -162,7 +162,7 @@ class TenantReading:
                 kept.popleft()
             earlier = kept[0]
         full_in_us = forecast.full_in_us(row.state.limit, held, effective=row.state.effective, earlier=earlier)
-        return None if full_in_us is None else full_in_us / MICROS
+        return None if full_in_us is None else round(full_in_us / MICROS, 1)
 
     def _note_peak(self, row_id: str, used: int) -> None:
         minute, peaks = int(self.at // 60), self.peaks.setdefault(row_id, {})

@@ -22,6 +22,7 @@ _LOOK = (
     "limiter.view_assignment",
     "limiter.view_override",
     "limiter.view_throttleevent",
+    "limiter.view_alert",
     "limiter.view_multiplierchange",
     "limiter.view_usageminute",
     "limiter.view_usagehour",

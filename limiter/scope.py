@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q
 
 from limiter.models import (
+    Alert,
     Assignment,
     AuditEntry,
     DeadLetter,
@@ -33,7 +34,7 @@ def connect() -> None:
     # Everyone's policy counts for a person's tenants too: it is shown, and changed by who sees everyone.
     rule(Assignment, seen=lambda person: _own(person) | Q(target=Assignment.Target.DEFAULT), changed=_own)
     rule(Override, seen=by_tenant("tenant"))
-    for model in (ThrottleEvent, MultiplierChange, AuditEntry, UsageMinute, UsageHour, UsageDay):
+    for model in (Alert, ThrottleEvent, MultiplierChange, AuditEntry, UsageMinute, UsageHour, UsageDay):
         rule(model, seen=by_name, changed=nothing, made=False)
     rule(Export, seen=everything)  # whose an export is, limiter.reports.access says
     # The platform's; and what they hold may be any tenant's.

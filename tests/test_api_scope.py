@@ -14,6 +14,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from limiter.models import (
+    Alert,
     Assignment,
     AuditEntry,
     MultiplierChange,
@@ -60,6 +61,8 @@ def give(tenant: Tenant, name: str) -> None:
     AuditEntry.objects.create(tenant_id=name, position=10_000, kind="test", at=now, hash="0", actor=f"{name}-person")
     UsageMinute.objects.create(tenant_id=name, action_id=f"{name}-action", start=now, allowed=1)
     evidence = {"before": 1.0, "after": 0.5, "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0}
+    numbers = {"threshold": 80, "used": 80, "effective_limit": 100, "policy_version": 1}
+    Alert.objects.create(at=now, tenant_id=name, action_id=f"{name}-action", limit_name="minute", **numbers)
     MultiplierChange.objects.create(stream_id=name, at=now, tenant_id=name, **evidence)
 
 
@@ -84,6 +87,7 @@ def foreign() -> dict[str, dict[str, Any]]:
         "api-assignment": {"id": Assignment.objects.get(tenant__tenant_id="globex").pk},
         "api-override": {"id": Override.objects.get(tenant__tenant_id="globex").pk},
         "api-event": {"id": ThrottleEvent.objects.get(tenant_id="globex").pk},
+        "api-alert": {"id": Alert.objects.get(tenant_id="globex").pk},
         "api-decision": {"decision_id": "globex-decision"},
     }
 
