@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('limiter', '0006_export_the_record'),
+        ('limiter', '0007_let_people_reset_a_counter'),
     ]
 
     operations = [
