@@ -110,6 +110,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Alerts", "notifications", "limiter.alert"),
                     _page("Audit entries", "history", "limiter.auditentry"),
                     _page("Multipliers", "speed", "limiter.multiplierchange"),
+                    _page("Exports", "download", "limiter.export"),
                 ],
             },
             {

@@ -34,6 +34,7 @@ class MembershipInline(ScopedChoices, TabularInline):
     readonly_fields = ("added_by", "added_at")
     autocomplete_fields = ("tenant",)
     extra = 0
+    hide_title = True
     verbose_name_plural = "Tenants this person sees"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
