@@ -14,7 +14,8 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from limiter.reports import figures, pdf_charts
+from limiter.core.types import MICROS
+from limiter.reports import consumption, figures, pdf_charts
 from limiter.reports.selection import Selection
 
 INK, MUTED, LINE, ACCENT = HexColor("#14181f"), HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#1d5fd0")
@@ -41,7 +42,14 @@ def write(path: Path, chosen: Selection, *, rows: Iterable[tuple[Any, ...]]) -> 
         str(path), pagesize=A4, title="Quota summary", leftMargin=18 * mm, rightMargin=18 * mm,
         topMargin=16 * mm, bottomMargin=16 * mm,
     )  # fmt: skip
-    story = [*_head(chosen), _numbers(found), *_charts(found), *_limits(found), *_pairs(shown, more)]
+    story = [
+        *_head(chosen),
+        _numbers(found),
+        *_consumption(chosen, found),
+        *_charts(found),
+        *_limits(found),
+        *_pairs(shown, more),
+    ]
     document.build(story, onFirstPage=_foot, onLaterPages=_foot)
 
 
@@ -85,11 +93,39 @@ def _charts(found: figures.Figures) -> list[Flowable]:
     return story
 
 
+def _consumption(chosen: Selection, found: figures.Figures) -> list[Flowable]:
+    """The fullest limits, each with a chart and its figures in words."""
+    title = Paragraph("Consumption against limits: those that were fullest", _HEAD)
+    shown, more = consumption.fullest(chosen)
+    if not shown:
+        return [title, Paragraph("No limit of this time can be told from usage.", _BODY)]
+    parts: list[list[Flowable]] = [[Paragraph(_told(each), _BODY), _against(each, found)] for each in shown]
+    parts[0].insert(0, title)
+    note = (
+        "Bars: units in the fullest window that ended in each span, from usage; red where it reached what was allowed. "
+        "Line: the limit as it is now; dashed: the lowest that the multiplier cut it to. Looked at are the limits per "
+        "action or tenant of the busiest tenants"
+    )
+    left_out = f"; {more:,} of them, less full, are not drawn." if more else "."
+    return [*(KeepTogether(part) for part in parts), Paragraph(note + left_out, _SMALL)]
+
+
+def _told(each: consumption.Consumption) -> str:
+    of, most = each.of, max(each.peaks)
+    whom = f"{of.tenant_id} / {of.action_id}" if of.action_id else f"{of.tenant_id}, all actions"
+    window = f"{of.limit.window_us // MICROS:,} s"
+    return escape(f"{whom} / {of.limit.name}: at most {most:,} of {of.limit.quota:,} in {window} ({each.share:.0%})")
+
+
+def _against(each: consumption.Consumption, found: figures.Figures) -> Flowable:
+    return pdf_charts.against(each.peaks, each.effective, limit=each.of.limit.quota, moments=found.moments)
+
+
 def _limits(found: figures.Figures) -> list[Flowable]:
     heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest"]
     names = ["tenant_id", "action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
     lines = [[row[name] for name in names] for row in found.limits]
-    title = Paragraph("Consumption against limits: those that refused most", _HEAD)
+    title = Paragraph("Limits that refused most", _HEAD)
     return [title, _table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", _BODY)]
 
 

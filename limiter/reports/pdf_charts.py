@@ -1,4 +1,4 @@
-"""The drawings of the PDF summary: bars over time, bars by name, steps of multipliers."""
+"""The drawings of the PDF summary: bars over time, consumption against a limit, bars by name, steps of multipliers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from reportlab.lib.colors import HexColor
 
 ACCENT, STOP = HexColor("#1d5fd0"), HexColor("#b3261e")
 _MUTED, _LINE, _INK = HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#14181f")
+_CUT = HexColor("#8a5600")
 _SERIES = [HexColor(c) for c in ("#1d5fd0", "#b3261e", "#0b7547", "#8a5600", "#6b3fa0")]
 _WIDTH, _LEFT, _FLOOR = 490, 46, 18
 
@@ -25,6 +26,30 @@ def over_time(moments: Sequence[datetime], values: Sequence[int], *, color: HexC
     for place, value in enumerate(values):
         tall = value / top * (height - _FLOOR - 8)
         drawing.add(Rect(_LEFT + place * step, _FLOOR, step * 0.8, tall, fillColor=color, strokeColor=None))
+    return drawing
+
+
+def against(peaks: Sequence[int], effective: Sequence[int], *, limit: int, moments: Sequence[datetime]) -> Drawing:
+    """A bar a span for its fullest window, under the limit's line and a dashed one where it was cut."""
+    height = 84
+    top = max(limit, *peaks)
+    drawing = _grid(height, [(0.0, "0"), (1.0, f"{top:,}")], moments)
+    step = (_WIDTH - _LEFT) / len(peaks)
+
+    def tall(units: int) -> float:
+        return units / top * (height - _FLOOR - 8)
+
+    for place, (peak, allowed) in enumerate(zip(peaks, effective, strict=True)):
+        color = STOP if peak >= allowed else ACCENT
+        drawing.add(Rect(_LEFT + place * step, _FLOOR, step * 0.8, tall(peak), fillColor=color, strokeColor=None))
+    y = _FLOOR + tall(limit)
+    drawing.add(Line(_LEFT, y, _WIDTH, y, strokeColor=_INK, strokeWidth=1))
+    if min(effective) < limit:
+        points: list[float] = []
+        for place, allowed in enumerate(effective):
+            x, y = _LEFT + place * step, _FLOOR + tall(allowed)
+            points += [x, y, x + step, y]
+        drawing.add(PolyLine(points, strokeColor=_CUT, strokeWidth=1, strokeDashArray=[3, 2]))
     return drawing
 
 

@@ -1,0 +1,163 @@
+"""How full the windows of a time were: the units of each limit's fullest window beside what it allowed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.live.rows import Unusable
+from limiter.models import MultiplierChange, UsageDay, UsageHour, UsageMinute
+from limiter.policies.in_force import in_force
+from limiter.record import rollup
+from limiter.reports import sources
+from limiter.reports.selection import Selection
+from tenants.models import Tenant
+
+MOST = 4
+"""Limits that are drawn, the fullest first."""
+SPANS = 48
+_MOST_TENANTS = 8
+_MOST_PAIRS = 40
+_WINDOWED = (Algorithm.SLIDING_LOG, Algorithm.SLIDING_COUNTER)
+_GRAINS = (
+    (UsageMinute, timedelta(minutes=1)),
+    (UsageHour, timedelta(hours=1)),
+    (UsageDay, timedelta(days=1)),
+)
+
+Ints = npt.NDArray[np.int64]
+
+
+class Counted(NamedTuple):
+    """What one count holds: a limit of one tenant's action, or with ``action_id`` empty of all its actions together."""
+
+    tenant_id: str
+    action_id: str
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """One count over time, in equal spans.
+
+    ``peaks``: units in the fullest window that ended in each; ``effective``: the limit under its lowest multiplier.
+    """
+
+    of: Counted
+    peaks: list[int]
+    effective: list[int]
+
+    @property
+    def share(self) -> float:
+        """The fullest window, as a share of the limit."""
+        return max(self.peaks) / self.of.limit.quota
+
+
+def fullest(chosen: Selection, *, most: int = MOST) -> tuple[list[Consumption], int]:
+    """The counts that came nearest to their limits, and how many more there were.
+
+    Limits are those in force now, of the busiest tenants and actions: counted per action or tenant, over a window that
+    usage tells: not shorter than the minute, the hour or the day by which usage of that time is kept.
+    """
+    found = [read for each in _counts(chosen) if (read := _read(each, chosen)) is not None]
+    found.sort(key=lambda each: (-each.share, each.of[:2], each.of.limit.name))
+    return found[:most], max(0, len(found) - most)
+
+
+def _counts(chosen: Selection) -> Iterator[Counted]:
+    pairs = sources.usage(chosen).order_by().values_list("tenant_id", "action_id").annotate(units=Sum("cost"))
+    busiest = [
+        (tenant, action) for tenant, action, _ in pairs.order_by("-units", "tenant_id", "action_id")[:_MOST_PAIRS]
+    ]
+    names = list(dict.fromkeys(tenant for tenant, _ in busiest))[:_MOST_TENANTS]
+    for tenant in Tenant.objects.filter(tenant_id__in=names):
+        try:
+            plans = {each.action_id: each.plan for each in in_force(tenant)}
+        except Unusable:
+            continue  # What cannot be compiled has no limits to compare with; check_policies says why.
+        counts: dict[tuple[str, str], Counted] = {}
+        for _, action in (pair for pair in busiest if pair[0] == tenant.tenant_id):
+            for limit in plans.get(action, plans[None]).limits:
+                of = action if limit.counted_per is CountedPer.ACTION else ""
+                if limit.algorithm in _WINDOWED and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT):
+                    counts.setdefault((of, limit.name), Counted(tenant.tenant_id, of, limit))
+        yield from counts.values()
+
+
+def _read(of: Counted, chosen: Selection) -> Consumption | None:
+    """None when usage is not fine enough, or not kept long enough, to tell this window."""
+    window = timedelta(microseconds=of.limit.window_us)
+    kept = rollup.kept()
+    for model, grain in _GRAINS:
+        width = window // grain
+        start = _floor(chosen.since, grain) - width * grain
+        age = kept[model]
+        if width and (age is None or start >= timezone.now() - age):
+            return Consumption(
+                of, _peaks(_units(of, model, start, chosen.until, grain), width=width), _effective(of, chosen)
+            )
+    return None
+
+
+def _units(of: Counted, model: Any, start: datetime, until: datetime, grain: timedelta) -> Ints:
+    """Units charged in each grain."""
+    found = model.objects.filter(tenant_id=of.tenant_id, start__gte=start, start__lt=until)
+    if of.action_id:
+        found = found.filter(action_id=of.action_id)
+    units = np.zeros(math.ceil((until - start) / grain), dtype=np.int64)
+    for at, charged in found.order_by().values_list("start").annotate(units=Sum("cost")):
+        units[(at - start) // grain] += charged
+    return units
+
+
+def _peaks(units: Ints, *, width: int) -> list[int]:
+    """The fullest ``width`` grains that ended in each span. Before the first span there are ``width`` grains more."""
+    sums = np.concatenate([[0], np.cumsum(units)])
+    full = sums[width + 1 :] - sums[1:-width]
+    ends = np.linspace(0, full.size, SPANS + 1).astype(int)
+    return [int(full[a : max(a + 1, b)].max(initial=0)) for a, b in itertools.pairwise(ends)]
+
+
+def _effective(of: Counted, chosen: Selection) -> list[int]:
+    quota = of.limit.quota
+    if not of.limit.adaptive:
+        return [quota] * SPANS
+    span = (chosen.until - chosen.since) / SPANS
+    held, reached = _multiplier_before(of, chosen.since), 0
+    lowest = [held] * SPANS
+    for at, after in _changes(of, chosen):
+        here = (at - chosen.since) // span
+        lowest[reached + 1 : here + 1] = [held] * (here - reached)
+        lowest[here] = min(lowest[here], after)
+        held, reached = after, here
+    lowest[reached + 1 :] = [held] * (SPANS - 1 - reached)
+    return [max(1, math.floor(quota * multiplier)) for multiplier in lowest]
+
+
+def _changes(of: Counted, chosen: Selection) -> Iterable[tuple[datetime, float]]:
+    found: Any = _multipliers(of).filter(at__gte=chosen.since, at__lt=chosen.until).order_by("at", "id")
+    return found.values_list("at", "after")  # type: ignore[no-any-return]
+
+
+def _multiplier_before(of: Counted, moment: datetime) -> float:
+    last = _multipliers(of).filter(at__lt=moment).order_by("-at", "-id").values_list("after", flat=True).first()
+    return 1.0 if last is None else last
+
+
+def _multipliers(of: Counted) -> Any:
+    return MultiplierChange.objects.filter(Q(action_id="") | Q(action_id=of.action_id), tenant_id=of.tenant_id)
+
+
+def _floor(moment: datetime, grain: timedelta) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (moment - epoch) // grain * grain
