@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
 
 from limiter import wiring
 from limiter.record import anchors, events, multipliers, overrides, rollup, runs, streams, usage
@@ -15,6 +18,8 @@ STORE_EVENTS, STORE_USAGE = "store_events", "store_usage"
 _BUDGET_S = 8.0
 """After this a run ends and leaves the rest to the next, so that no connection waits behind a busy one for long."""
 
+log = logging.getLogger(__name__)
+
 
 def store_events() -> int | None:
     """Store refusals and changes of multipliers; how many entries, or None when somebody else is at it."""
@@ -23,12 +28,13 @@ def store_events() -> int | None:
 
 def store_all(client: Client, *, until: float | None = None) -> int:
     """Store what all connections' streams and floods hold. Any number may do this at once."""
-    stored = 0
-    for connection in streams.connections(client):
-        stored += drain(events.of(client, connection), events.write, until=until)
+
+    def store(connection: int) -> int:
+        stored = drain(events.of(client, connection), events.write, until=until)
         stored += events.store_floods(client, connection)
-        stored += drain(multipliers.of(client, connection), multipliers.write, until=until)
-    return stored
+        return stored + drain(multipliers.of(client, connection), multipliers.write, until=until)
+
+    return _each(client, store)
 
 
 def store_usage() -> int | None:
@@ -38,7 +44,7 @@ def store_usage() -> int | None:
 
 def store_all_usage(client: Client) -> int:
     """Store what all connections' calls were counted as. Any number may do this at once."""
-    return sum(usage.drain(client, connection) for connection in streams.connections(client))
+    return _each(client, lambda connection: usage.drain(client, connection))
 
 
 def note_overrides() -> int | None:
@@ -54,6 +60,26 @@ def anchor() -> int | None:
 def prune() -> int | None:
     """Delete usage and notes of edits that are older than they are kept; how many rows."""
     return _alone("prune", lambda client: rollup.prune() + changes.prune(), at_most_s=600)
+
+
+def _each(client: Client, store: Callable[[int], int]) -> int:
+    """Store every connection's part; what goes wrong with one is raised when the others have had their turn.
+
+    Not so when the database is away: then nothing can be stored of any.
+    """
+    stored = 0
+    wrong: list[Exception] = []
+    for connection in streams.connections(client):
+        try:
+            stored += store(connection)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            log.exception("The record of connection %d could not be stored; it is tried again", connection)
+            wrong.append(error)
+    if wrong:
+        raise wrong[0]
+    return stored
 
 
 def _alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.conf import settings
+from redis.exceptions import ResponseError
 
 from limiter import tasks
 from limiter.core import keys
@@ -63,6 +64,18 @@ def test_a_task_delivered_twice_stores_events_once(client: Client, redis_url: st
     task: Any = tasks.store_events
     assert (task.apply().get(), task.apply().get()) == (25, 0)
     assert ThrottleEvent.objects.count() == 25
+
+
+def test_a_connection_that_cannot_be_stored_holds_no_other_up_and_is_told(client: Client, redis_url: str) -> None:
+    client.set(keys.events(1), "not a stream")
+    client.sadd(keys.CONNECTIONS, 1)
+    refuse(redis_url, 3, connection=2)
+    task: Any = tasks.store_events
+    outcome = task.apply()
+    assert isinstance(outcome.result, ResponseError)
+    assert ThrottleEvent.objects.count() == 3
+    last = runs.last(client)["store_events"]
+    assert (last.ok, last.error) == (False, "ResponseError")
 
 
 def test_every_entry_of_the_schedule_is_a_task_that_exists_and_expires() -> None:
