@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+import redis
 
 from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
@@ -91,6 +92,8 @@ def _worker(rig: Rig) -> Iterator[Worker]:
     directory = rig.directory / "viewers"
     directory.mkdir()
     own = dataclasses.replace(rig, directory=directory)
+    with redis.Redis.from_url(rig.redis_url) as store:
+        store.flushdb()  # A day's counts of the measurements before would refuse these calls.
     port, env = free_port(), gateway.environment(own)
     made = subprocess.run(
         [sys.executable, "-c", _MAKE_ROWS, str(rig.upstream_port), str(VIEWERS)],

@@ -48,7 +48,9 @@ class Contender:
 
 def web(application: str, *, port: int) -> list[str]:
     """The platform's own web server with one worker, for any ASGI application: the same for all written in Python."""
-    return [*roles.web(workers=1)[:-1], "--host", "127.0.0.1", "--port", str(port), application]
+    # Stock Django knows no lifespan; asked for it as the platform's own is, it would not start.
+    asked = ("--host", "127.0.0.1", "--port", str(port), "--lifespan", "auto")
+    return [*roles.web(workers=1)[:-1], *asked, application]
 
 
 def in_python(rig: Rig, *, name: str, label: str, module: str) -> Contender:
