@@ -9,6 +9,8 @@ import json
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography.fernet import Fernet
 
@@ -19,14 +21,25 @@ from tests.bench.load import Target
 from tests.bench.processes import Server
 
 APPLICATION = "quota_platform.asgi:application"
-_MAKE_ROWS = "import sys, django; django.setup();from tests.bench.contenders import rows; rows.main(int(sys.argv[1]))"
 
 
 def start(rig: Rig) -> Contender:
     """Make the data and start one worker; raises RuntimeError with what the making of the data said."""
     port, env = free_port(), environment(rig)
+    (tokens,) = make(rig, env, f"rows.main({rig.upstream_port})")
+    log = rig.directory / "gateway.log"
+    server = Server("gateway", web(APPLICATION, port=port), port=port, log=log, env=env)
+    return Contender("gateway", "this gateway, everything on", server, _targets(port, tokens))
+
+
+def make(rig: Rig, env: Mapping[str, str], *makers: str) -> list[Any]:
+    """Make the data of a worker with these settings; what each maker printed last, a line of JSON.
+
+    Raises RuntimeError with what they said.
+    """
+    code = "import django; django.setup(); from tests.bench.contenders import people, rows; " + "; ".join(makers)
     made = subprocess.run(
-        [sys.executable, "-c", _MAKE_ROWS, str(rig.upstream_port)],
+        [sys.executable, "-c", code],
         env={**rig.environment(), **env},
         cwd=BASE_DIR,
         capture_output=True,
@@ -36,10 +49,7 @@ def start(rig: Rig) -> Contender:
     )
     if made.returncode:
         raise RuntimeError(f"the gateway's data could not be made:\n{made.stderr[-2000:]}")
-    tokens: dict[str, str] = json.loads(made.stdout.splitlines()[-1])
-    log = rig.directory / "gateway.log"
-    server = Server("gateway", web(APPLICATION, port=port), port=port, log=log, env=env)
-    return Contender("gateway", "this gateway, everything on", server, _targets(port, tokens))
+    return [json.loads(line) for line in made.stdout.splitlines()[-len(makers) :]]
 
 
 def environment(rig: Rig) -> dict[str, str]:
