@@ -9,23 +9,17 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from limiter import wiring
 from limiter.alerts import thresholds, watched
 from limiter.alerts.watched import Row, Watched
 from limiter.models import Alert
-from limiter.record import runs
+from limiter.record import pruning, runs
 
 EVERY_S = 5.0
-_DELETED_AT_ONCE = 5_000
 
 
 def watch() -> int | None:
     """Start and end alerts, unless somebody else is at it: then None. How many started or ended."""
-    client = wiring.client()
-    try:
-        return runs.run_alone(client, "watch_limits", look, at_most_s=60)
-    finally:
-        client.close()
+    return runs.alone("watch_limits", lambda client: look(), at_most_s=60)
 
 
 def look(*, now: datetime | None = None) -> int:
@@ -108,7 +102,4 @@ def prune(*, now: datetime | None = None) -> int:
     days = settings.ENV.ALERTS_KEPT_DAYS
     if not days:
         return 0
-    before, gone = (now or timezone.now()) - timedelta(days=days), 0
-    while ids := list(Alert.objects.filter(ended_at__lt=before).order_by().values_list("pk")[:_DELETED_AT_ONCE]):
-        gone += Alert.objects.filter(pk__in=[pk for (pk,) in ids]).delete()[0]
-    return gone
+    return pruning.delete(Alert, ended_at__lt=(now or timezone.now()) - timedelta(days=days))

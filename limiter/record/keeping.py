@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 
-from limiter import wiring
 from limiter.record import anchors, events, multipliers, overrides, rollup, runs, streams, usage
 from limiter.record.drain import drain
 from limiter.record.scripts import Client
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def store_events() -> int | None:
     """Store refusals and changes of multipliers; how many entries, or None when somebody else is at it."""
-    return _alone(STORE_EVENTS, lambda client: store_all(client, until=time.monotonic() + _BUDGET_S), at_most_s=30)
+    return runs.alone(STORE_EVENTS, lambda client: store_all(client, until=time.monotonic() + _BUDGET_S), at_most_s=30)
 
 
 def store_all(client: Client, *, until: float | None = None) -> int:
@@ -39,7 +38,7 @@ def store_all(client: Client, *, until: float | None = None) -> int:
 
 def store_usage() -> int | None:
     """Store usage; how many counts."""
-    return _alone(STORE_USAGE, store_all_usage, at_most_s=60)
+    return runs.alone(STORE_USAGE, store_all_usage, at_most_s=60)
 
 
 def store_all_usage(client: Client) -> int:
@@ -49,17 +48,17 @@ def store_all_usage(client: Client) -> int:
 
 def note_overrides() -> int | None:
     """Enter starts and ends of overrides; how many."""
-    return _alone("note_overrides", lambda client: overrides.note(), at_most_s=60)
+    return runs.alone("note_overrides", lambda client: overrides.note(), at_most_s=60)
 
 
 def anchor() -> int | None:
     """Write the day's anchor; how many chains it holds."""
-    return _alone("anchor_record", lambda client: anchors.write(), at_most_s=300)
+    return runs.alone("anchor_record", lambda client: anchors.write(), at_most_s=300)
 
 
 def prune() -> int | None:
     """Delete usage and notes of edits that are older than they are kept; how many rows."""
-    return _alone("prune", lambda client: rollup.prune() + changes.prune(), at_most_s=600)
+    return runs.alone("prune", lambda client: rollup.prune() + changes.prune(), at_most_s=600)
 
 
 def _each(client: Client, store: Callable[[int], int]) -> int:
@@ -80,11 +79,3 @@ def _each(client: Client, store: Callable[[int], int]) -> int:
     if wrong:
         raise wrong[0]
     return stored
-
-
-def _alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | None:
-    client = wiring.client()
-    try:
-        return runs.run_alone(client, name, lambda: work(client), at_most_s=at_most_s)
-    finally:
-        client.close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from limiter.models import UsageBatch, UsageDay, UsageHour, UsageMinute
+from limiter.record import pruning
 
-_DELETED_AT_ONCE = 5_000
 _BATCHES_KEPT = timedelta(days=15)
 """Longer than the store keeps a batch that nobody finished."""
 
@@ -32,13 +31,6 @@ def _age(days: int) -> timedelta | None:
 def prune(*, now: datetime | None = None) -> int:
     """Delete usage that is older than its level is kept, in short transactions; returns how many rows went."""
     now = now or timezone.now()
-    gone = sum(_delete(model, start__lt=now - age) for model, age in kept().items() if age is not None)
-    _delete(UsageBatch, at__lt=now - _BATCHES_KEPT)
-    return gone
-
-
-def _delete(model: type[Any], **older: datetime) -> int:
-    gone = 0
-    while ids := list(model.objects.filter(**older).order_by().values_list("pk", flat=True)[:_DELETED_AT_ONCE]):
-        gone += model.objects.filter(pk__in=ids).delete()[0]
+    gone = sum(pruning.delete(model, start__lt=now - age) for model, age in kept().items() if age is not None)
+    pruning.delete(UsageBatch, at__lt=now - _BATCHES_KEPT)
     return gone

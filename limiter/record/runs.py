@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from limiter import wiring
 from limiter.core import keys
 from limiter.record.scripts import Client
 
@@ -25,6 +26,15 @@ class Run:
     took_ms: float
     done: int = 0
     error: str = ""
+
+
+def alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | None:
+    """:func:`run_alone` with a client of the store for as long as the work takes."""
+    client = wiring.client()
+    try:
+        return run_alone(client, name, lambda: work(client), at_most_s=at_most_s)
+    finally:
+        client.close()
 
 
 def run_alone(client: Client, name: str, work: Callable[[], int], *, at_most_s: int) -> int | None:
