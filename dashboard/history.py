@@ -9,7 +9,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from limiter.models import MultiplierChange, UsageHour, UsageMinute
-from limiter.models.usage import Usage
+from limiter.models.usage import Usage, span_start
 
 RANGES: dict[str, tuple[type[Usage], timedelta, timedelta]] = {
     "1h": (UsageMinute, timedelta(minutes=1), timedelta(hours=1)),
@@ -22,7 +22,7 @@ def chart(tenant_id: str, wanted: str) -> dict[str, Any]:
     """Calls allowed and refused per minute or hour over the range, and what changed the multiplier in it."""
     model, step, span = RANGES[wanted]
     now = timezone.now()
-    first = _floor(now - span, step)
+    first = span_start(now - span, step)
     manager: Any = model._default_manager
     rows = manager.filter(tenant_id=tenant_id, start__gte=first).order_by().values("start")
     found = {row["start"]: row for row in rows.annotate(allowed=Sum("allowed"), refused=Sum("refused"))}
@@ -47,8 +47,3 @@ def _notes(tenant_id: str, first: datetime) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _floor(at: datetime, step: timedelta) -> datetime:
-    seconds = int(step.total_seconds())
-    return datetime.fromtimestamp(int(at.timestamp()) // seconds * seconds, tz=at.tzinfo)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from django.db import models
 from django.utils import timezone
 
@@ -65,6 +67,20 @@ class UsageHour(Usage):
 
 class UsageDay(Usage):
     """Usage of one day (UTC)."""
+
+
+LEVELS: tuple[tuple[type[Usage], timedelta], ...] = (
+    (UsageMinute, timedelta(minutes=1)),
+    (UsageHour, timedelta(hours=1)),
+    (UsageDay, timedelta(days=1)),
+)
+"""Each level with the span of its rows, the finest first."""
+
+
+def span_start(moment: datetime, span: timedelta) -> datetime:
+    """When the span (UTC) began that the moment lies in."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (moment - epoch) // span * span
 
 
 class UsageBatch(models.Model):

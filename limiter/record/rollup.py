@@ -8,13 +8,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from limiter.models import UsageBatch, UsageDay, UsageHour, UsageMinute
+from limiter.models.usage import Usage
 from limiter.record import pruning
 
 _BATCHES_KEPT = timedelta(days=15)
 """Longer than the store keeps a batch that nobody finished."""
 
 
-def kept() -> dict[type[UsageMinute | UsageHour | UsageDay], timedelta | None]:
+def kept() -> dict[type[Usage], timedelta | None]:
     """How long each level is kept; None is for good."""
     env = settings.ENV
     return {

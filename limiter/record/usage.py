@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from limiter.core import keys
-from limiter.models import UsageBatch, UsageDay, UsageHour, UsageMinute
-from limiter.models.usage import COUNTERS, Usage
+from limiter.models import UsageBatch
+from limiter.models.usage import COUNTERS, LEVELS, Usage, span_start
 from limiter.record import batches, turn
 from limiter.record.scripts import Client
 
@@ -24,11 +24,6 @@ Counts = dict[Span, Counter[str]]
 
 _NAMES = {"latency_us": "latency_us_sum"}
 _WRITTEN_AT_ONCE = 500
-LEVELS: tuple[tuple[type[Usage], Callable[[datetime], datetime]], ...] = (
-    (UsageMinute, lambda start: start),
-    (UsageHour, lambda start: start.replace(minute=0)),
-    (UsageDay, lambda start: start.replace(hour=0, minute=0)),
-)
 log = logging.getLogger(__name__)
 
 
@@ -64,10 +59,10 @@ def store(batch: str, minutes: Counts) -> bool:
     with turn.taken(turn.USAGE):
         _, new = UsageBatch.objects.get_or_create(batch=batch)
         if new:
-            for model, start_of in LEVELS:
+            for model, span in LEVELS:
                 sums: Counts = defaultdict(Counter)
                 for (tenant, action, start), counts in minutes.items():
-                    sums[tenant, action, start_of(start)].update(counts)
+                    sums[tenant, action, span_start(start, span)].update(counts)
                 _add(model, sums)
     return new
 

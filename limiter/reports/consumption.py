@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,24 +16,19 @@ from django.utils import timezone
 
 from limiter.core.types import Algorithm, CountedPer, Limit
 from limiter.live.rows import Unusable
-from limiter.models import MultiplierChange, UsageDay, UsageHour, UsageMinute
+from limiter.models import MultiplierChange
+from limiter.models.usage import LEVELS, span_start
 from limiter.policies.in_force import in_force
 from limiter.record import rollup
-from limiter.reports import sources
+from limiter.reports import figures, sources
 from limiter.reports.selection import Selection
 from tenants.models import Tenant
 
 MOST = 4
 """Limits that are drawn, the fullest first."""
-SPANS = 48
 _MOST_TENANTS = 8
 _MOST_PAIRS = 40
 _WINDOWED = (Algorithm.SLIDING_LOG, Algorithm.SLIDING_COUNTER)
-_GRAINS = (
-    (UsageMinute, timedelta(minutes=1)),
-    (UsageHour, timedelta(hours=1)),
-    (UsageDay, timedelta(days=1)),
-)
 
 Ints = npt.NDArray[np.int64]
 
@@ -98,9 +93,9 @@ def _read(of: Counted, chosen: Selection) -> Consumption | None:
     """None when usage is not fine enough, or not kept long enough, to tell this window."""
     window = timedelta(microseconds=of.limit.window_us)
     kept = rollup.kept()
-    for model, grain in _GRAINS:
+    for model, grain in LEVELS:
         width = window // grain
-        start = _floor(chosen.since, grain) - width * grain
+        start = span_start(chosen.since, grain) - width * grain
         age = kept[model]
         if width and (age is None or start >= timezone.now() - age):
             return Consumption(
@@ -124,23 +119,23 @@ def _peaks(units: Ints, *, width: int) -> list[int]:
     """The fullest ``width`` grains that ended in each span. Before the first span there are ``width`` grains more."""
     sums = np.concatenate([[0], np.cumsum(units)])
     full = sums[width + 1 :] - sums[1:-width]
-    ends = np.linspace(0, full.size, SPANS + 1).astype(int)
+    ends = np.linspace(0, full.size, figures.POINTS + 1).astype(int)
     return [int(full[a : max(a + 1, b)].max(initial=0)) for a, b in itertools.pairwise(ends)]
 
 
 def _effective(of: Counted, chosen: Selection) -> list[int]:
     quota = of.limit.quota
     if not of.limit.adaptive:
-        return [quota] * SPANS
-    span = (chosen.until - chosen.since) / SPANS
+        return [quota] * figures.POINTS
+    span = (chosen.until - chosen.since) / figures.POINTS
     held, reached = _multiplier_before(of, chosen.since), 0
-    lowest = [held] * SPANS
+    lowest = [held] * figures.POINTS
     for at, after in _changes(of, chosen):
         here = (at - chosen.since) // span
         lowest[reached + 1 : here + 1] = [held] * (here - reached)
         lowest[here] = min(lowest[here], after)
         held, reached = after, here
-    lowest[reached + 1 :] = [held] * (SPANS - 1 - reached)
+    lowest[reached + 1 :] = [held] * (figures.POINTS - 1 - reached)
     return [max(1, math.floor(quota * multiplier)) for multiplier in lowest]
 
 
@@ -156,8 +151,3 @@ def _multiplier_before(of: Counted, moment: datetime) -> float:
 
 def _multipliers(of: Counted) -> Any:
     return MultiplierChange.objects.filter(Q(action_id="") | Q(action_id=of.action_id), tenant_id=of.tenant_id)
-
-
-def _floor(moment: datetime, grain: timedelta) -> datetime:
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return epoch + (moment - epoch) // grain * grain

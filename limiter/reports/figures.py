@@ -12,7 +12,8 @@ from limiter.reports import sources
 from limiter.reports.selection import Selection
 
 TOP = 8
-_POINTS = 48
+POINTS = 48
+"""Spans that a time is drawn in."""
 _CHANGES = 500
 
 
@@ -57,14 +58,14 @@ def of(chosen: Selection) -> Figures:
 
 
 def _over_time(chosen: Selection) -> tuple[list[datetime], list[int], list[int]]:
-    span = (chosen.until - chosen.since) / _POINTS
-    allowed, refused = [0] * _POINTS, [0] * _POINTS
+    span = (chosen.until - chosen.since) / POINTS
+    allowed, refused = [0] * POINTS, [0] * POINTS
     sums = sources.usage(chosen, model=sources.fine(chosen)).order_by("start").values("start")
     for start, passed, stopped in sums.annotate(a=Sum("allowed"), r=Sum("refused")).values_list("start", "a", "r"):
-        place = min(_POINTS - 1, int((start - chosen.since) / span))
+        place = min(POINTS - 1, int((start - chosen.since) / span))
         allowed[place] += passed
         refused[place] += stopped
-    return [chosen.since + span * n for n in range(_POINTS)], allowed, refused
+    return [chosen.since + span * n for n in range(POINTS)], allowed, refused
 
 
 def _top(chosen: Selection, *names: str) -> list[tuple[str, int, int]]:

@@ -21,13 +21,13 @@ from limiter.models import (
     UsageMinute,
 )
 from limiter.reports import build, consumption, selection, sources
-from limiter.reports.consumption import SPANS
+from limiter.reports.figures import POINTS
 from limiter.reports.selection import Selection
 from tenants.models import Tenant
 from tests.limiter.reports.given import DAY, NOON, export
 
 pytestmark = pytest.mark.django_db
-SPAN = timedelta(days=1) / SPANS
+SPAN = timedelta(days=1) / POINTS
 
 
 def limit(name: str, quota: int, window_seconds: int, **fields: Any) -> None:
