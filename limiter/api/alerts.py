@@ -5,10 +5,9 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 
+from limiter.api.record import RecordResource
 from limiter.models import Alert
-from tenants.api.filters import DeclaredFilters, flag, moment, text
-from tenants.api.paging import Keyset
-from tenants.api.resource import ReadResource
+from tenants.api.filters import flag, moment, text
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):
@@ -36,16 +35,11 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
 
 
 @extend_schema(tags=["alerts"])
-class AlertResource(ReadResource[Alert]):
+class AlertResource(RecordResource[Alert]):
     """Alerts, newest first. Nobody writes them here."""
 
     queryset = Alert.objects.all()
     serializer_class = AlertSerializer
-    lookup_field = "id"
-    lookup_value_regex = "[0-9]{1,18}"
-    pagination_class = Keyset
-    filter_backends = (DeclaredFilters,)
-    list_parameters = ("cursor", "page_size")
     filters = {
         "tenant": text("tenant_id", "ID of the tenant."),
         "action_id": text("action_id", "ID of the action."),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 
+from limiter.api.record import RecordResource
 from limiter.models import ThrottleEvent
-from tenants.api.filters import DeclaredFilters, flag, moment, text
-from tenants.api.paging import Keyset
-from tenants.api.resource import ReadResource
+from tenants.api.filters import flag, moment, text
 
 
 class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):
@@ -41,16 +40,11 @@ class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):
 
 
 @extend_schema(tags=["events"])
-class EventResource(ReadResource[ThrottleEvent]):
+class EventResource(RecordResource[ThrottleEvent]):
     """Throttle events, newest first. Nobody writes them here."""
 
     queryset = ThrottleEvent.objects.all()
     serializer_class = EventSerializer
-    lookup_field = "id"
-    lookup_value_regex = "[0-9]{1,18}"
-    pagination_class = Keyset
-    filter_backends = (DeclaredFilters,)
-    list_parameters = ("cursor", "page_size")
     filters = {
         "tenant": text("tenant_id", "ID of the tenant."),
         "action_id": text("action_id", "ID of the action."),
