@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from limiter.api.record import RecordResource
 from limiter.models import ThrottleEvent
+from limiter.models.event import TOLD
 from tenants.api.filters import flag, moment, text
 
 
@@ -15,27 +16,7 @@ class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):
 
     class Meta:
         model = ThrottleEvent
-        fields = [
-            "id",
-            "at",
-            "first_at",
-            "count",
-            "tenant_id",
-            "action_id",
-            "key_prefix",
-            "request_id",
-            "decision_id",
-            "policy_name",
-            "policy_version",
-            "limit_name",
-            "used",
-            "quota",
-            "effective_limit",
-            "multiplier",
-            "cost",
-            "retry_after_ms",
-            "shadow",
-        ]
+        fields = ["id", *TOLD]
         read_only_fields = fields
 
 

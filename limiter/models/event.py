@@ -5,6 +5,28 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+TOLD = (
+    "at",
+    "first_at",
+    "count",
+    "tenant_id",
+    "action_id",
+    "key_prefix",
+    "request_id",
+    "decision_id",
+    "policy_name",
+    "policy_version",
+    "limit_name",
+    "used",
+    "quota",
+    "effective_limit",
+    "multiplier",
+    "cost",
+    "retry_after_ms",
+    "shadow",
+)
+"""The fields of an event that are told wherever events are listed or exported, in their order."""
+
 
 class ThrottleEvent(models.Model):
     """The durable record of a refusal, or of what shadow mode would have refused.

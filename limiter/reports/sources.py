@@ -11,37 +11,14 @@ from django.db.models import Q, QuerySet
 
 from limiter.core import latency
 from limiter.models import AuditEntry, Export, MultiplierChange, ThrottleEvent, UsageDay, UsageHour, UsageMinute
+from limiter.models.event import TOLD
 from limiter.models.usage import COUNTERS, Usage
 from limiter.record import chain
 from limiter.reports.selection import Selection
 
 Row = tuple[Any, ...]
 PAGE = 2_000
-_EVENT = [
-    "at",
-    "first_at",
-    "count",
-    "tenant_id",
-    "action_id",
-    "key_prefix",
-    "request_id",
-    "decision_id",
-    "policy_name",
-    "policy_version",
-    "limit_name",
-    "used",
-    "quota",
-    "effective_limit",
-    "multiplier",
-    "cost",
-    "retry_after_ms",
-    "shadow",
-    "p95_ms",
-    "p95_samples",
-    "threshold_ms",
-    "position",
-    "hash",
-]
+_EVENT = [*TOLD, "p95_ms", "p95_samples", "threshold_ms", "position", "hash"]
 _COUNTS = [name for name in COUNTERS if name != "latency_us_sum"]
 _CHANGE = ["at", "tenant_id", "position", "kind", "actor", "payload", "previous_hash", "hash"]
 _TIMES = ["mean_ms", "p50_ms", "p95_ms", "p99_ms"]
