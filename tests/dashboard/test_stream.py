@@ -95,6 +95,13 @@ class Worker:
         assert await page.is_quiet()
         await self.second(after_s=CHECK_S / 2)
 
+    async def almost_unchecked_for_too_long(self, page: Page) -> None:
+        """Half minutes in which nobody can look at a right; with one more the page is closed."""
+        for _ in range(int(UNCHECKED_S / CHECK_S) - 1):
+            await self.until_rights_are_looked_at(page)
+            await page.says(seen=(await page.frame())["seq"])
+            assert await page.is_quiet()
+
 
 @pytest.fixture
 async def worker(redis_url: str) -> AsyncIterator[Worker]:
@@ -250,10 +257,7 @@ async def test_a_page_goes_on_for_a_while_when_nobody_can_look_at_its_right(
     page = Page(worker, await session_of(admin_user))
     await page.opened()
     worker.database_fault = OperationalError("gone")
-    for _ in range(int(UNCHECKED_S / CHECK_S) - 1):
-        await worker.until_rights_are_looked_at(page)
-        await page.says(seen=(await page.frame())["seq"])
-        assert await page.is_quiet()
+    await worker.almost_unchecked_for_too_long(page)
     await User.objects.filter(pk=admin_user.pk).aupdate(is_active=False)
     worker.database_fault = None
     await worker.second()
@@ -266,10 +270,7 @@ async def test_a_page_whose_right_nobody_could_look_at_for_long_is_closed(
     page = Page(worker, await session_of(admin_user))
     await page.opened()
     worker.database_fault = OperationalError("gone")
-    for _ in range(int(UNCHECKED_S / CHECK_S) - 1):
-        await worker.until_rights_are_looked_at(page)
-        await page.says(seen=(await page.frame())["seq"])
-        assert await page.is_quiet()
+    await worker.almost_unchecked_for_too_long(page)
     taken = []
     for _ in range(3):
         await worker.second(after_s=CHECK_S / 2)
