@@ -28,7 +28,7 @@ reset: ## Forget the demo's data
 	rm -rf var
 
 test: .venv/.dev ## Run the tests (embedded Valkey, SQLite and PostgreSQL; no service needed)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: .venv/.dev ## Run the slow chaos and load tests
 	$(BIN)/python -m pytest -m slow

@@ -13,6 +13,11 @@ from tenants.models import Action, ApiKey, Connection, Tenant
 from tests.environment import VALKEY
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The one test that takes minutes comes first: last, it would run alone."""
+    items.sort(key=lambda item: item.path.name != "test_on_postgres.py")
+
+
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """An empty store."""
