@@ -59,8 +59,7 @@ async def _waiting(store: Store, connection: int) -> tuple[int, int, list[Thrott
 
 
 def _event(entry_id: bytes, flat: list[bytes]) -> ThrottleEvent | None:
-    parts = [part.decode() for part in flat]
     try:
-        return recorded.event(entry_id.decode(), dict(zip(parts[::2], parts[1::2], strict=True)))
+        return recorded.event(entry_id.decode(), flat[flat.index(b"event") + 1].decode())
     except (ValueError, LookupError):
         return None  # The record keeps it as a dead letter; the page shows what can be read.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from limiter.core import description, keys
+from limiter.core import description, keys, refusal
 from limiter.core.types import PPM
 from limiter.models import ThrottleEvent
 from limiter.record import batches, chain, dead_letters
@@ -27,7 +26,7 @@ def of(client: Client, connection: int) -> Stream:
 
 def write(stream: Stream, entries: Sequence[Entry]) -> int:
     """Store events; raises ValueError or LookupError for an entry that is none."""
-    rows = [event(entry.stream_id, entry.fields) for entry in entries]
+    rows = [event(entry.stream_id, entry.fields["event"]) for entry in entries]
     _explain_cuts(stream.client, stream.connection, rows)
     return chain.store_events(rows)
 
@@ -38,7 +37,7 @@ def store_floods(client: Client, connection: int) -> int:
     batch = batches.take(client, name)
     if batch is None:
         return 0
-    told = {kind: fields for kind, fields in batch.counts.items() if kind.endswith("|last")}
+    told = {kind: text for kind, text in batch.counts.items() if kind.endswith("|last")}
     stored = _store_floods(client, connection, batch.name, told)
     batches.drop(client, name, batch)
     return stored
@@ -47,7 +46,7 @@ def store_floods(client: Client, connection: int) -> int:
 def _store_floods(client: Client, connection: int, batch: str, told: Mapping[str, str]) -> int:
     """Store the rows of a batch; of one that fails, each by itself, and what fails by itself is a dead letter."""
     try:
-        rows = [_flood(connection, batch, kind, fields) for kind, fields in sorted(told.items())]
+        rows = [event(_flood_id(connection, batch, kind), text) for kind, text in sorted(told.items())]
         _explain_cuts(client, connection, rows)
         return chain.store_events(rows) if rows else 0
     except (OperationalError, InterfaceError):
@@ -55,62 +54,54 @@ def _store_floods(client: Client, connection: int, batch: str, told: Mapping[str
     except (DatabaseError, ValueError, LookupError):
         if len(told) > 1:
             return sum(_store_floods(client, connection, batch, {kind: told[kind]}) for kind in sorted(told))
-        ((kind, fields),) = told.items()
+        ((kind, text),) = told.items()
         stream_id = _flood_id(connection, batch, kind)
-        dead_letters.keep(stream_id, stream=keys.floods(connection), fields={kind: fields}, deliveries=1)
+        dead_letters.keep(stream_id, stream=keys.floods(connection), fields={kind: text}, deliveries=1)
         return 0
-
-
-def _flood(connection: int, batch: str, kind: str, told: str) -> ThrottleEvent:
-    flat = json.loads(told)
-    return event(_flood_id(connection, batch, kind), dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
 def _flood_id(connection: int, batch: str, kind: str) -> str:
     return f"c{connection}/f/{batch}/{hashlib.sha256(kind.encode()).hexdigest()[:16]}"
 
 
-def event(stream_id: str, fields: Mapping[str, str]) -> ThrottleEvent:
-    """The row that an entry stands for; raises ValueError or LookupError when it says too little."""
-    at = _moment(int(fields["at"]))
-    folded = int(fields.get("folded", 0))
-    shadow = fields["shadow"] == "1"
-    limits = _limits(fields["limits"], fields["states"])
-    bound = _bound(limits, shadow=shadow)
-    key_prefix, _, request_id = fields["context"].partition("|")
+def event(stream_id: str, text: str) -> ThrottleEvent:
+    """The row that a refusal's text stands for; raises ValueError or LookupError when it says too little."""
+    told = refusal.read(text)
+    at = _moment(told.at_us)
+    limits = _limits(told.limits, told.states)
+    bound = _bound(limits, shadow=told.shadow)
     return ThrottleEvent(
         stream_id=stream_id,
         at=at,
-        first_at=at.replace(microsecond=0) if folded else None,
-        count=folded or 1,
-        tenant_id=fields["tenant"],
-        action_id=fields["action"],
-        key_prefix=key_prefix,
-        request_id=request_id[:128],
-        decision_id=fields["decision"],
+        first_at=at.replace(microsecond=0) if told.folded else None,
+        count=told.folded or 1,
+        tenant_id=told.tenant,
+        action_id=told.action,
+        key_prefix=told.key_prefix,
+        request_id=told.request_id[:128],
+        decision_id=told.decision_id,
         policy_name=bound["policy_name"],
         policy_version=bound["policy_version"],
         limit_name=bound["name"],
         used=bound["used"],
         quota=bound["burst"] or bound["quota"],
         effective_limit=bound["effective"],
-        multiplier=int(fields["multiplier"]) / PPM,
-        cost=int(fields["cost"]),
+        multiplier=told.multiplier_ppm / PPM,
+        cost=told.cost,
         retry_after_ms=None if bound["wait_us"] < 0 else bound["wait_us"] / 1000,
-        shadow=shadow,
+        shadow=told.shadow,
         limits=limits,
     )
 
 
-def _limits(described: str, states: str) -> list[dict[str, Any]]:
+def _limits(described: str, states: Sequence[int]) -> list[dict[str, Any]]:
     """Each limit in force, with how it stood: used, effective, wait_us (-1: never), reset_us."""
     limits = _described(described)
-    numbers = [int(number) for number in states.split(",")]
-    if len(numbers) != 4 * len(limits):
-        raise ValueError(f"{len(limits)} limits have {len(numbers)} numbers")
+    if len(states) != 4 * len(limits):
+        raise ValueError(f"{len(limits)} limits have {len(states)} numbers")
     found = []
     for at, limit in enumerate(limits):
-        used, effective, wait_us, reset_us = numbers[4 * at : 4 * at + 4]
+        used, effective, wait_us, reset_us = states[4 * at : 4 * at + 4]
         found.append({**limit, "used": used, "effective": effective, "wait_us": wait_us, "reset_us": reset_us})
     return found
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import redis
 from cryptography.fernet import Fernet
 
-from limiter.core import description, keys
+from limiter.core import description, keys, refusal
+from limiter.core.refusal import Refusal
 from limiter.core.types import Algorithm, Limit
 from quota_platform.embedded import start_valkey
 from quota_platform.env import BASE_DIR
@@ -73,20 +74,18 @@ def _fill(client: redis.Redis, events: int) -> None:
         Limit("day", Algorithm.SLIDING_COUNTER, 100_000, 86_400_000_000, policy_name="Gold", policy_version=7),
     ]
     now_us = time.time_ns() // 1000
-    fields = {
-        "action": "lookupOrder",
-        "limits": description.write(limits),
-        "states": "600,600,1250000,1250000,52000,100000,0,1440000000",
-        "shadow": "0",
-        "multiplier": "1000000",
-        "cost": "1",
-    }
+    refused = Refusal(
+        *(now_us, 0, False, 1_000_000, 1, "", "lookupOrder", "", "abcdefghijkl", ""),
+        states=(600, 600, 1_250_000, 1_250_000, 52_000, 100_000, 0, 1_440_000_000),
+        limits=description.write(limits),
+    )
     client.sadd(keys.CONNECTIONS, 1)
     for start in range(0, events, _TOGETHER):
         with client.pipeline(transaction=False) as pipe:
             for n in range(start, min(start + _TOGETHER, events)):
-                own = {"at": now_us + n, "tenant": f"tenant-{n % _TENANTS}", "decision": f"{n:024x}"}
-                pipe.xadd(keys.events(1), {**fields, **own, "context": f"abcdefghijkl|request-{n:012}"})  # type: ignore[dict-item]
+                own = {"at_us": now_us + n, "tenant": f"tenant-{n % _TENANTS}", "decision_id": f"{n:024x}"}
+                one = refused._replace(**own, request_id=f"request-{n:012}")  # type: ignore[arg-type]
+                pipe.xadd(keys.events(1), {"event": refusal.write(one)})
             pipe.execute()
 
 

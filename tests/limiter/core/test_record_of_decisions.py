@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 import redis
 
-from limiter.core import keys
+from limiter.core import keys, refusal
 from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.refusal import Refusal
 from limiter.core.store import Ended, Store
 from limiter.core.types import Limit
 from limiter.core.window import Call
@@ -20,9 +20,10 @@ GOLD: dict[str, Any] = {"policy_name": "Gold", "policy_version": 7}
 MINUTE = T0 // (60 * S)
 
 
-def events(raw: redis.Redis) -> list[dict[str, str]]:
+def events(raw: redis.Redis) -> list[Refusal]:
     entries = cast(list[tuple[bytes, dict[bytes, bytes]]], raw.xrange(keys.events(1)))
-    return [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in entries]
+    assert all(list(fields) == [b"event"] for _, fields in entries)
+    return [refusal.read(fields[b"event"].decode()) for _, fields in entries]
 
 
 def counts(raw: redis.Redis, key: str) -> dict[str, int]:
@@ -34,19 +35,21 @@ async def test_a_refusal_leaves_an_event_that_says_why(store: Store, raw: redis.
     await fill(store, bound, [0])
     await store.decide(bound, Call("01J-decision", cost=1, context="k1prefix|req-7", now_us=T0 + 4 * S))
     assert events(raw) == [
-        {
-            "at": str(T0 + 4 * S),
-            "tenant": "acme",
-            "action": "lookupOrder",
-            "limits": "minute|Gold|7|sliding_log|action|1|10000000|0|0|1"
+        Refusal(
+            at_us=T0 + 4 * S,
+            folded=0,
+            shadow=False,
+            multiplier_ppm=1_000_000,
+            cost=1,
+            tenant="acme",
+            action="lookupOrder",
+            decision_id="01J-decision",
+            key_prefix="k1prefix",
+            request_id="req-7",
+            states=(1, 1, 6 * S, 6 * S, 1, 9, 0, 57 * S),
+            limits="minute|Gold|7|sliding_log|action|1|10000000|0|0|1"
             ";hour|Gold|7|sliding_counter|action|9|60000000|0|0|1",
-            "states": f"1,1,{6 * S},{6 * S},1,9,0,{57 * S}",
-            "shadow": "0",
-            "multiplier": "1000000",
-            "cost": "1",
-            "decision": "01J-decision",
-            "context": "k1prefix|req-7",
-        }
+        )
     ]
 
 
@@ -54,7 +57,7 @@ async def test_a_shadow_refusal_leaves_an_event_marked_as_such(store: Store, raw
     bound = stack(log(1, shadow=True, **GOLD))
     await fill(store, bound, [0, 1 * S])
     (event,) = events(raw)
-    assert (event["shadow"], event["states"]) == ("1", f"1,1,{9 * S},{9 * S}")
+    assert (event.shadow, event.states) == (True, (1, 1, 9 * S, 9 * S))
 
 
 async def test_a_call_that_enforced_and_shadow_limits_refuse_is_one_event_of_a_refusal(
@@ -63,14 +66,14 @@ async def test_a_call_that_enforced_and_shadow_limits_refuse_is_one_event_of_a_r
     bound = stack(log(1), log(1, name="trial", shadow=True))
     await fill(store, bound, [0])
     await call(store, bound, 0)
-    assert [event["shadow"] for event in events(raw)] == ["0"]
+    assert [event.shadow for event in events(raw)] == [False]
 
 
 async def test_an_event_carries_the_cut_and_the_cost_that_can_never_pass(store: Store, raw: redis.Redis) -> None:
     raw.set(keys.multiplier(1, "acme", None), 250_000, ex=60)
     await call(store, stack(log(8), default_ppm=1_000_000), 0, cost=3)
     (event,) = events(raw)
-    assert (event["multiplier"], event["cost"], event["states"]) == ("250000", "3", f"0,2,-1,{10 * S}")
+    assert (event.multiplier_ppm, event.cost, event.states) == (250_000, 3, (0, 2, -1, 10 * S))
 
 
 async def test_admitted_calls_and_peeks_leave_no_event(store: Store, raw: redis.Redis) -> None:
@@ -85,7 +88,7 @@ async def test_every_refusal_below_a_flood_has_an_event_of_its_own(store: Store,
     await fill(store, bound, [0])
     for number in range(50):
         await call(store, bound, number // 10 * S, lease=f"d{number}")
-    assert [event["decision"] for event in events(raw)] == [f"d{number}" for number in range(50)]
+    assert [event.decision_id for event in events(raw)] == [f"d{number}" for number in range(50)]
 
 
 async def test_of_a_flood_ten_a_second_have_events_and_the_rest_are_counted_into_the_last(
@@ -95,15 +98,12 @@ async def test_of_a_flood_ten_a_second_have_events_and_the_rest_are_counted_into
     await fill(store, bound, [0])
     for number in range(25):
         await store.decide(bound, Call(f"d{number}", context=f"k1|r{number}", now_us=T0 + number))
-    assert [event["decision"] for event in events(raw)] == [f"d{number}" for number in range(10)]
-    kind = f"{T0 // S}|0|minute|acme|lookupOrder|k1"
+    assert [event.decision_id for event in events(raw)] == [f"d{number}" for number in range(10)]
+    kind = f"{T0 // S}|0|q:{{c1}}:w:minute:l:a:acme:lookupOrder|acme|lookupOrder|k1"
     floods = cast(dict[bytes, bytes], raw.hgetall(keys.floods(1)))
     assert set(floods) == {kind.encode(), f"{kind}|last".encode()} and floods[kind.encode()] == b"25"
-    flat = json.loads(floods[f"{kind}|last".encode()])
-    last = dict(zip(flat[::2], flat[1::2], strict=True))
-    assert (last["decision"], last["context"], last["at"]) == ("d24", "k1|r24", str(T0 + 24))
-    assert last["folded"] == "15"
-    assert set(last) == {*events(raw)[0], "folded"}
+    last = refusal.read(floods[f"{kind}|last".encode()].decode())
+    assert (last.decision_id, last.request_id, last.at_us, last.folded) == ("d24", "r24", T0 + 24, 15)
 
 
 async def test_floods_of_different_kinds_do_not_use_up_each_other_s_events(store: Store, raw: redis.Redis) -> None:
@@ -114,13 +114,14 @@ async def test_floods_of_different_kinds_do_not_use_up_each_other_s_events(store
         await store.decide(tight, Call(f"k2-{number}", context="k2|", now_us=T0))
     await fill(store, trial, [2 * S, 2 * S])
     kinds = {name.decode() for name in cast(list[bytes], raw.hkeys(keys.floods(1)))}
-    second = T0 // S
+    now, later = f"{T0 // S}|0|q:{{c1}}:w:minute:l:a", f"{T0 // S + 2}|1|q:{{c1}}:w:hour:s60:a"
+    who = "acme:lookupOrder|acme|lookupOrder"
     assert kinds == {
-        f"{second}|0|minute|acme|lookupOrder|k1",
-        f"{second}|0|minute|acme|lookupOrder|k1|last",
-        f"{second}|0|minute|acme|lookupOrder|k2",
-        f"{second}|0|minute|acme|lookupOrder|k2|last",
-        f"{second + 2}|1|hour|acme|lookupOrder|",
+        f"{now}:{who}|k1",
+        f"{now}:{who}|k1|last",
+        f"{now}:{who}|k2",
+        f"{now}:{who}|k2|last",
+        f"{later}:{who}|",
     }
     assert len(events(raw)) == 21
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from limiter.core import keys
+from limiter.core import keys, refusal
 from limiter.models import DeadLetter, ThrottleEvent
 from limiter.record import events
 from limiter.record.drain import MOST_DELIVERIES, drain
@@ -20,15 +20,15 @@ from tests.limiter.record.given import refuse
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("hostile", [{"context": "k1|r\0"}, {"decision": "d" * 33}, {"cost": str(2**40)}])
+@pytest.mark.parametrize("hostile", [{"request_id": "r\0"}, {"decision_id": "d" * 33}, {"cost": 2**40}])
 def test_an_event_that_the_database_refuses_ends_as_a_dead_letter(
-    client: Client, redis_url: str, hostile: dict[str, str]
+    client: Client, redis_url: str, hostile: dict[str, Any]
 ) -> None:
     refuse(redis_url, 5)
     name = keys.events(1)
     oldest: Any = client.xrange(name, count=1)
-    good: dict[Any, Any] = oldest[0][1]
-    client.xadd(name, {**good, **{field.encode(): value for field, value in hostile.items()}})
+    good = refusal.read(oldest[0][1][b"event"].decode())
+    client.xadd(name, {"event": refusal.write(good._replace(**hostile))})
     refuse(redis_url, 5, name="later", after_s=1)
     stream = events.of(client, 1)
     assert drain(stream, events.write) == 10

@@ -127,7 +127,7 @@ def test_while_the_database_is_away_nothing_is_lost_or_given_up(client: Client, 
 
 def test_a_poison_entry_holds_nobody_up_and_ends_as_a_dead_letter(client: Client, redis_url: str) -> None:
     refuse(redis_url, 3)
-    client.xadd(keys.events(1), {"at": "soon", b"raw": b"\xff\x00"})
+    client.xadd(keys.events(1), {"event": "soon", b"raw": b"\xff\x00"})
     refuse(redis_url, 3, name="later", after_s=1)
     assert drain(stream(client), events.write) == 6
     assert waiting(client) == 1 and not DeadLetter.objects.exists()
@@ -136,7 +136,7 @@ def test_a_poison_entry_holds_nobody_up_and_ends_as_a_dead_letter(client: Client
     letter = DeadLetter.objects.get()
     assert (letter.stream, letter.fields, letter.deliveries) == (
         keys.events(1),
-        {"at": "soon", "raw": "\\xff\\0"},
+        {"event": "soon", "raw": "\\xff\\0"},
         MOST_DELIVERIES,
     )
     assert waiting(client) == 0
