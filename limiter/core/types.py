@@ -110,7 +110,8 @@ class LimitState(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        return max(0, self.effective - self.used)
+        left = self.effective - self.used
+        return left if left > 0 else 0
 
 
 class Decision(NamedTuple):

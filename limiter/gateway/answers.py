@@ -9,6 +9,7 @@ from typing import Any
 
 from limiter.core import headers
 from limiter.core.types import Decision
+from limiter.gateway.document import encode
 from limiter.gateway.problems import CONTENT_TYPE, Problem
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.stacks import Bound
@@ -43,7 +44,7 @@ def problem_answer(problem: Problem, request: GatewayRequest) -> Answer:
 def json_answer(data: Any, request: GatewayRequest, *, status: int = 200) -> Answer:
     """Plain data as a JSON answer."""
     fields = [("content-type", "application/json"), ("x-request-id", request.request_id), ("cache-control", "no-store")]
-    return Answer(status, fields, json.dumps(data).encode())
+    return Answer(status, fields, encode(data))
 
 
 def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fields:
@@ -81,7 +82,7 @@ def enveloped(
         "adaptive_multiplier": decision.multiplier if decision else 1.0,
     }
     passed = [("content-type", "application/json"), *_own(answer, request), *fields]
-    return Answer(200 if good else 502, passed, json.dumps(document).encode())
+    return Answer(200 if good else 502, passed, encode(document))
 
 
 def _own(answer: UpstreamAnswer, request: GatewayRequest) -> Fields:

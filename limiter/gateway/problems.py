@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limiter.core import headers
 from limiter.core.types import PPM, Decision, LimitState
+from limiter.gateway.document import encode
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 CONTENT_TYPE = "application/problem+json"
-_JSON = json.JSONEncoder(ensure_ascii=False)
 _OWN = "urn:quota-platform:problem:"
 """Our own types; docs/errors.md explains each under the same word."""
 
@@ -86,7 +85,7 @@ class Problem(Exception):
             "request_id": request_id,
             **self.extra,
         }
-        return _JSON.encode(document).encode("utf-8", "replace")
+        return encode(document)
 
 
 def unauthorized() -> Problem:
