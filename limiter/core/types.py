@@ -138,9 +138,9 @@ class Decision(NamedTuple):
     @property
     def violated(self) -> tuple[LimitState, ...]:
         """The enforced limits that refused the call."""
-        return tuple(s for s in self.states if s.wait_us != 0 and not s.limit.shadow)
+        return tuple([s for s in self.states if s.wait_us and not s.limit.shadow])
 
     @property
     def shadow_violated(self) -> tuple[LimitState, ...]:
         """The shadow limits that would have refused it."""
-        return tuple(s for s in self.states if s.wait_us != 0 and s.limit.shadow)
+        return tuple([s for s in self.states if s.wait_us and s.limit.shadow])

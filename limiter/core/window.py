@@ -143,5 +143,5 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
 
 def retry_after(states: Sequence[LimitState]) -> int | None:
     """The latest of the waits of the enforced limits that refuse, in microseconds; None when no wait can help."""
-    waits = [state.wait_us for state in states if state.wait_us != 0 and not state.limit.shadow]
-    return None if any(wait < 0 for wait in waits) else max(waits, default=0)
+    waits = [state.wait_us for state in states if state.wait_us and not state.limit.shadow]
+    return None if -1 in waits else max(waits, default=0)

@@ -40,7 +40,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
     ]
     how = (
         f"One thread against the store, {effort.rounds} rounds of {effort.decisions_seconds:g} s in turn, medians."
-        f" {AT_ONCE} at once: so many asyncio tasks, as a worker under load has them; ours leave in one write per loop"
+        f" {AT_ONCE} at once: so many asyncio tasks, as a worker under load has them; ours leave in few writes per loop"
         " tick. The limit is 1,000,000 per minute and admits every call; ours also counts usage. throttled-py's window"
         " is approximate: two counters, weighed; the others keep an exact log."
     )

@@ -34,7 +34,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
     rows = [
         ["allowed: scripts before the answer", f"{before:.3f}"],
         ["allowed: scripts after the answer, which record how the call ended", f"{after:.3f}"],
-        ["allowed: reads from a connection, one for all commands of a loop tick", f"{allowed.reads / calls:.3f}"],
+        ["allowed: reads from a connection, a few for all commands of a loop tick", f"{allowed.reads / calls:.3f}"],
         ["refused: scripts", f"{refused.scripts / calls:.3f}"],
         ["refused: reads from a connection", f"{refused.reads / calls:.3f}"],
         ["refused: events recorded", f"{recorded:.3f}"],
