@@ -23,13 +23,15 @@ _LOOK = (
     "limiter.view_override",
     "limiter.view_throttleevent",
     "limiter.view_alert",
+    "limiter.view_alerthook",
+    "limiter.view_alertdelivery",
     "limiter.view_multiplierchange",
     "limiter.view_usageminute",
     "limiter.view_usagehour",
     "limiter.view_usageday",
 )
 _EXPORT = ("limiter.view_export", "limiter.add_export", "limiter.change_export")
-_EDITED = ("quotapolicy", "quotalimit", "assignment", "override")
+_EDITED = ("quotapolicy", "quotalimit", "assignment", "override", "alerthook")
 MAY: dict[str, tuple[str, ...]] = {
     "Supervisor": (
         *_LOOK,

@@ -8,6 +8,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from limiter.models import (
     Alert,
+    AlertDelivery,
+    AlertHook,
     Assignment,
     AuditEntry,
     DeadLetter,
@@ -36,6 +38,8 @@ def connect() -> None:
     rule(Override, seen=by_tenant("tenant"))
     for model in (Alert, ThrottleEvent, MultiplierChange, AuditEntry, UsageMinute, UsageHour, UsageDay):
         rule(model, seen=by_name, changed=nothing, made=False)
+    rule(AlertHook, seen=by_tenant("tenant"))
+    rule(AlertDelivery, seen=by_tenant("hook__tenant"), changed=nothing, made=False)
     rule(Export, seen=everything)  # whose an export is, limiter.reports.access says
     # The platform's; and what they hold may be any tenant's.
     rule(RecordGap, seen=nothing, made=False)

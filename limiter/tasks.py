@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from limiter.alerts import watch
+from limiter.alerts import posting, watch
 from limiter.record import keeping
 from limiter.reports import build, orders
 from limiter.upstream import renewal
@@ -36,8 +36,23 @@ def note_overrides() -> int | None:
 
 @shared_task
 def watch_limits() -> int | None:
-    """Start and end alerts."""
-    return watch.watch()
+    """Start and end alerts, and have them posted."""
+    changed = watch.watch()
+    if changed:
+        post_alerts.delay()
+    return changed
+
+
+@shared_task
+def post_alerts() -> int | None:
+    """Hand every post that is due to a worker."""
+    return posting.hand_out(lambda delivery: post_alert.apply_async((delivery,), expires=posting.LEASE_S))
+
+
+@shared_task(soft_time_limit=posting.MOST_S, time_limit=posting.MOST_S + 10)
+def post_alert(delivery: int) -> str | None:
+    """Post one alert to one hook, unless another delivery of this message does."""
+    return posting.post(delivery)
 
 
 @shared_task

@@ -15,6 +15,7 @@ SCHEDULE = {
     "store events": _every(1, "limiter.tasks.store_events"),
     "store usage": _every(5, "limiter.tasks.store_usage"),
     "watch limits": _every(5, "limiter.tasks.watch_limits"),
+    "post alerts": _every(5, "limiter.tasks.post_alerts"),
     "note overrides": _every(10, "limiter.tasks.note_overrides"),
     "anchor the record": _every(300, "limiter.tasks.anchor_record"),
     "tend exports": _every(60, "limiter.tasks.tend_exports"),

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Names = Annotated[list[str], NoDecode]
+_LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "METRICS_NETWORKS", "ALERT_HOOK_HOSTS", "SANDBOX_HOSTS")
 
 
 class MissingSettings(SystemExit):
@@ -60,9 +61,12 @@ class Env(BaseSettings):
     ALERTS_KEPT_DAYS: int = Field(400, ge=0, description="after their end; 0 keeps them for good")
     AUDIT_KEY: SecretStr = Field(SecretStr(""), description="signs the daily anchors; empty: SECRET_KEY does")
 
+    PUBLIC_URL: str = Field("", description="where people reach the platform; for links in what it sends")
+    ALERT_HOOK_HOSTS: Names = Field([], description="names alerts may be posted under; host:port may be private")
+
     SANDBOX_HOSTS: Names = Field([], description="host:port pairs a sandbox connection may reach")
 
-    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "METRICS_NETWORKS", "SANDBOX_HOSTS", mode="before")
+    @field_validator(*_LISTS, mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

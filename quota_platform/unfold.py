@@ -100,6 +100,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Policies", "rule", "limiter.quotapolicy"),
                     _page("Assignments", "assignment_turned_in", "limiter.assignment"),
                     _page("Overrides", "timer", "limiter.override"),
+                    _page("Alert hooks", "webhook", "limiter.alerthook"),
                 ],
             },
             {

@@ -17,6 +17,10 @@ class HostRefused(ValueError):
     """The URL may not be used as an upstream; the message says why and what to do."""
 
 
+class HostOutside(HostRefused):
+    """The host is under none of the names that are allowed."""
+
+
 def is_public(address: str) -> bool:
     """True for an address on the public internet. Private, loopback, link-local, shared, mapped: False."""
     ip = ipaddress.ip_address(address)
@@ -66,6 +70,26 @@ def check_url(url: str, *, suffixes: Iterable[str], sandbox_hosts: Iterable[str]
         _check_public(parts.scheme, host, port, suffixes)
 
 
+def check_listed(url: str, listed: Iterable[str], *, setting: str) -> None:
+    """Raise :class:`HostRefused` unless ``url`` leads to one of the hosts that the setting of this name lists.
+
+    A name there allows https to itself and the names under it. A ``host:port`` allows exactly that, which may be plain
+    http and a private address.
+    """
+    pairs = {each for each in listed if ":" in each}
+    parts = urlsplit(url)
+    if any(parts.netloc.lower() == pair for pair in pairs):
+        check_url(url, suffixes=(), sandbox_hosts=pairs)
+        return
+    suffixes = [each.lower() for each in listed if ":" not in each]
+    if not suffixes:
+        raise HostRefused(f"{setting} lists no host that this may be sent to; whoever runs the platform sets it.")
+    try:
+        check_url(url, suffixes=suffixes)
+    except HostOutside:
+        raise HostRefused(f"The host is none of those that {setting} lists: {', '.join(suffixes)}.") from None
+
+
 def _check_sandbox(scheme: str, address: str, allowed: set[str]) -> None:
     if scheme not in ("http", "https") or address not in allowed:
         raise HostRefused(f"A sandbox connection may only reach {', '.join(sorted(allowed))}.")
@@ -73,10 +97,10 @@ def _check_sandbox(scheme: str, address: str, allowed: set[str]) -> None:
 
 def _check_public(scheme: str, host: str, port: int | None, suffixes: Iterable[str]) -> None:
     if scheme != "https":
-        raise HostRefused("Use https; only the sandbox may be reached over http.")
+        raise HostRefused("Use https; only hosts set for tests may be reached over http.")
     if port not in (None, 443):
         raise HostRefused("Use port 443.")
     if is_literal(host):
         raise HostRefused("Use a host name, not an IP address.")
     if host.endswith(".") or not any(host == s or host.endswith("." + s) for s in suffixes):
-        raise HostRefused("The host is not under one of the connection's allowed host suffixes.")
+        raise HostOutside("The host is not under one of the connection's allowed host suffixes.")

@@ -3,48 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from django.apps import apps
 from django.db import transaction
 
 from tenants import secrets
-from tenants.models import Connection
 
 SUFFIX = "_sealed"
 
 
 @dataclass(slots=True)
 class Rotation:
-    """What a rotation did. ``unreadable`` names connection and secret, never a value."""
+    """What a rotation did. ``unreadable`` names row and secret, never a value."""
 
     resealed: int = 0
     unreadable: list[str] = field(default_factory=list)
 
 
-def sealed_fields() -> list[str]:
-    """The fields of a connection that hold a sealed secret: those named ``<secret>_sealed``."""
-    return [f.name for f in Connection._meta.concrete_fields if f.name.endswith(SUFFIX)]
+def sealing_models() -> list[type[Any]]:
+    """Every model that seals secrets: it names them ``<secret>_sealed`` and says what each is sealed for."""
+    return [model for model in apps.get_models() if hasattr(model, "sealed_for")]
 
 
 def rotate_secrets() -> Rotation:
-    """Seal all secrets of all connections again, each connection in a transaction of its own.
+    """Seal all secrets of all rows again, each row in a transaction of its own.
 
     Goes through ``save()``, so that workers load the newly sealed value before an old key is taken away.
     """
     done = Rotation()
-    for pk in Connection.objects.values_list("pk", flat=True):
-        with transaction.atomic():
-            row = Connection.objects.select_for_update().filter(pk=pk).first()
-            if row is not None:
-                _rotate(row, done)
+    for model in sealing_models():
+        for pk in model.objects.values_list("pk", flat=True):
+            with transaction.atomic():
+                row = model.objects.select_for_update().filter(pk=pk).first()
+                if row is not None:
+                    _rotate(row, done)
     return done
 
 
-def _rotate(row: Connection, done: Rotation) -> None:
+def _rotate(row: Any, done: Rotation) -> None:
     changed = []
-    for name in filter(lambda name: getattr(row, name), sealed_fields()):
+    fields = (field.name for field in row._meta.concrete_fields if field.name.endswith(SUFFIX))
+    for name in filter(lambda name: getattr(row, name), fields):
         secret = name.removesuffix(SUFFIX)
         try:
-            secrets.unseal(getattr(row, name), purpose=f"connection:{row.uid}:{secret}")
+            secrets.unseal(getattr(row, name), purpose=row.sealed_for(secret))
         except secrets.SecretUnreadable:
             done.unreadable.append(f"{row.name} ({secret})")
         else:

@@ -15,6 +15,7 @@ FILES = (
     "tests/limiter/live/test_snapshot_faults.py",
     "tests/limiter/test_policy_version.py",
     "tests/limiter/alerts/test_watch.py",
+    "tests/limiter/alerts/test_posting.py",
     "tests/limiter/record/test_events.py",
     "tests/limiter/record/test_usage.py",
     "tests/limiter/record/test_edits.py",

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from limiter.alerts import thresholds, watched
+from limiter.alerts import outbox, thresholds, watched
 from limiter.alerts.watched import Row, Watched
-from limiter.models import Alert
+from limiter.models import Alert, AlertDelivery
 from limiter.record import pruning, runs
 
 EVERY_S = 5.0
@@ -42,8 +42,12 @@ def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: dat
     """Start and end what the numbers ask for, all or nothing; how many. Another evaluator may have been faster."""
     known = watched.by_row(open_alerts)
     with transaction.atomic():
-        started = sum(_start(_alert(each, threshold, now)) for each in seen.values() for threshold in _new(each, known))
-        return started + sum(_end(alert, ending, now) for alert, ending in _over(known, seen))
+        new = [_alert(each, threshold, now) for each in seen.values() for threshold in _new(each, known)]
+        started = [alert for alert in new if _start(alert)]
+        ended = [alert for alert, ending in _over(known, seen) if _end(alert, ending, now)]
+        outbox.put(started, AlertDelivery.Event.STARTED)
+        outbox.put(ended, AlertDelivery.Event.ENDED)
+        return len(started) + len(ended)
 
 
 def _new(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> Iterator[int]:
@@ -94,12 +98,14 @@ def _start(alert: Alert) -> bool:
 
 def _end(alert: Alert, ending: Alert.Ending, now: datetime) -> bool:
     """End it; False when it was ended meanwhile."""
+    alert.ended_at, alert.ending = now, ending
     return Alert.objects.filter(pk=alert.pk, ended_at=None).update(ended_at=now, ending=ending) == 1
 
 
 def prune(*, now: datetime | None = None) -> int:
-    """Delete alerts that ended longer ago than they are kept; how many."""
+    """Delete alerts that ended longer ago than they are kept, and what was posted as long ago; how many rows."""
     days = settings.ENV.ALERTS_KEPT_DAYS
     if not days:
         return 0
-    return pruning.delete(Alert, ended_at__lt=(now or timezone.now()) - timedelta(days=days))
+    oldest = (now or timezone.now()) - timedelta(days=days)
+    return pruning.delete(Alert, ended_at__lt=oldest) + pruning.delete(AlertDelivery, finished_at__lt=oldest)

@@ -9,6 +9,7 @@ from limiter.api.assignments import AssignmentResource
 from limiter.api.decisions import DecisionResource
 from limiter.api.events import EventResource
 from limiter.api.exports import EventsCsv, ExportResource
+from limiter.api.hooks import DeliveryResource, HookResource
 from limiter.api.overrides import OverrideResource
 from limiter.api.policies import PolicyResource
 from tenants.api.router import Router
@@ -19,6 +20,8 @@ router.register("assignments", AssignmentResource, basename="api-assignment")
 router.register("overrides", OverrideResource, basename="api-override")
 router.register("decisions", DecisionResource, basename="api-decision")
 router.register("alerts", AlertResource, basename="api-alert")
+router.register("alert-hooks", HookResource, basename="api-alert-hook")
+router.register("alert-deliveries", DeliveryResource, basename="api-alert-delivery")
 router.register("events", EventResource, basename="api-event")
 router.register("exports", ExportResource, basename="api-export")
 

@@ -7,6 +7,7 @@ from limiter.models.dead_letter import DeadLetter
 from limiter.models.event import ThrottleEvent
 from limiter.models.export import Export
 from limiter.models.gap import RecordGap
+from limiter.models.hook import AlertDelivery, AlertHook
 from limiter.models.limit import QuotaLimit
 from limiter.models.multiplier import MultiplierChange
 from limiter.models.policy import QuotaPolicy
@@ -14,6 +15,8 @@ from limiter.models.usage import UsageBatch, UsageDay, UsageHour, UsageMinute
 
 __all__ = [
     "Alert",
+    "AlertDelivery",
+    "AlertHook",
     "Assignment",
     "AuditEntry",
     "DeadLetter",

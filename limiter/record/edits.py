@@ -12,7 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model
 from simple_history.signals import post_create_historical_record
 
-from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.models import AlertHook, Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record import chain
 from limiter.record.chain import Draft
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
@@ -27,6 +27,7 @@ _OWNERS: dict[type[Model], tuple[str, Callable[[Any], str]]] = {
     Tenant: ("tenant", lambda row: row.tenant_id),
     Action: ("action", lambda row: row.tenant.tenant_id),
     ApiKey: ("key", lambda row: row.tenant.tenant_id if row.tenant else ""),
+    AlertHook: ("alert_hook", lambda row: row.tenant.tenant_id if row.tenant else ""),
     Membership: ("membership", lambda row: row.tenant.tenant_id),
 }
 """The word for each kind of row, and into which tenant's chain its edits go."""

@@ -91,7 +91,7 @@ def _connection(variables: Mapping[str, str]) -> Connection:
 
 def _opens_to(row: Connection, plain: str) -> bool:
     try:
-        return secrets.unseal(row.client_secret_sealed, purpose=row.secret_purpose) == plain
+        return secrets.unseal(row.client_secret_sealed, purpose=row.sealed_for("client_secret")) == plain
     except secrets.SecretUnreadable:
         return False
 

@@ -47,6 +47,12 @@ def moment(lookup: str, description: str, *more: str) -> Filter:
     return Filter((lookup, *more), description, serializers.DateTimeField(), {"type": "string", "format": "date-time"})
 
 
+def number(lookup: str, description: str) -> Filter:
+    """A row's number."""
+    reader = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    return Filter((lookup,), description, reader, {"type": "integer", "minimum": 1})
+
+
 def choice(lookup: str, description: str, values: Iterable[str]) -> Filter:
     names = list(values)
     return Filter((lookup,), description, serializers.ChoiceField(names), {"type": "string", "enum": names})

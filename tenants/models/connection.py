@@ -197,18 +197,17 @@ class Connection(Published):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def secret_purpose(self) -> str:
-        """What the client secret is sealed for; see :func:`tenants.secrets.seal`."""
-        return f"connection:{self.uid}:client_secret"
+    def sealed_for(self, name: str) -> str:
+        """What the secret of this name is sealed for; see :func:`tenants.secrets.seal`."""
+        return f"connection:{self.uid}:{name}"
 
     def set_client_secret(self, plain: str) -> None:
         """Seal and remember a new client secret; save() stores it."""
-        self.client_secret_sealed = secrets.seal(plain, purpose=self.secret_purpose)
+        self.client_secret_sealed = secrets.seal(plain, purpose=self.sealed_for("client_secret"))
 
     def set_access_key_secret(self, plain: str) -> None:
         """Seal and remember a new access key secret; save() stores it."""
-        self.access_key_secret_sealed = secrets.seal(plain, purpose=f"connection:{self.uid}:access_key_secret")
+        self.access_key_secret_sealed = secrets.seal(plain, purpose=self.sealed_for("access_key_secret"))
 
     def suffixes(self) -> list[str]:
         """The allowed host suffixes as a list of lower-case names without leading dots."""

@@ -18,6 +18,8 @@ from django.utils import timezone
 
 from limiter.models import (
     Alert,
+    AlertDelivery,
+    AlertHook,
     Assignment,
     AuditEntry,
     DeadLetter,
@@ -72,6 +74,17 @@ def make_override(i: int) -> Override:
     return Override.objects.create(
         tenant=action.tenant, action=action, effect="shadow", ends_at=now + timedelta(hours=i + 1), reason="test"
     )
+
+
+def make_hook(i: int) -> AlertHook:
+    row = AlertHook(name=f"Hook {i}", tenant=make_tenant(i), url="https://hooks.example.com/quota")
+    row.renew_secret()
+    row.save()
+    return row
+
+
+def make_delivery(i: int) -> AlertDelivery:
+    return AlertDelivery.objects.create(hook=make_hook(i), event="alert.test", body="{}")
 
 
 def make_event(i: int) -> ThrottleEvent:
@@ -147,13 +160,15 @@ MAKERS: dict[type[Model], Callable[[int], Model]] = {
     MultiplierChange: make_multiplier,
     RecordGap: make_gap,
     Alert: make_alert,
+    AlertHook: make_hook,
+    AlertDelivery: make_delivery,
     DeadLetter: make_letter,
     Export: make_export,
     User: make_user,
     Group: make_group,
 }
 """One way to make a row of every model that has admin pages; a model that is added to the admin is added here."""
-RECORD = {Alert, ThrottleEvent, AuditEntry, MultiplierChange, RecordGap, DeadLetter}
+RECORD = {Alert, AlertDelivery, ThrottleEvent, AuditEntry, MultiplierChange, RecordGap, DeadLetter}
 """Rows to read, not to write."""
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)

@@ -132,7 +132,7 @@ def test_the_connection_holds_the_sandboxs_secret_also_when_its_key_was_lost(tmp
     row.save()
     seed(tmp_path)
     row.refresh_from_db()
-    assert secrets.unseal(row.client_secret_sealed, purpose=row.secret_purpose) == "canary-sandbox-secret"
+    assert secrets.unseal(row.client_secret_sealed, purpose=row.sealed_for("client_secret")) == "canary-sandbox-secret"
     assert row.is_sandbox
 
 

@@ -41,7 +41,7 @@ def test_a_secret_is_sealed_and_appears_in_no_answer(db: None, caplog: pytest.Lo
         assert row.client_secret_sealed not in answer.content.decode()
     assert CANARY not in caplog.text
     assert not any(CANARY in str(vars(record)) for record in Connection.history.all())
-    assert secrets.unseal(row.client_secret_sealed, purpose=row.secret_purpose) == CANARY
+    assert secrets.unseal(row.client_secret_sealed, purpose=row.sealed_for("client_secret")) == CANARY
     assert secrets.unseal(row.access_key_secret_sealed, purpose=f"connection:{row.uid}:access_key_secret")
 
 

@@ -10,7 +10,7 @@ from tenants import rotation
 
 
 class Command(BaseCommand):
-    help = "Seal every connection's secrets with the first of SECRETS_KEYS; exits 1 when one could not be opened."
+    help = "Seal every stored secret with the first of SECRETS_KEYS; exits 1 when one could not be opened."
 
     def handle(self, *args: Any, **options: Any) -> None:
         rotated = rotation.rotate_secrets()

@@ -1,0 +1,92 @@
+"""What is to be posted, written in the transaction that starts or ends an alert: neither is without the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+
+from limiter.models import Alert, AlertDelivery, AlertHook
+
+VERSION = 1
+"""Of the body; it changes when a field goes or changes its meaning, not when one is added."""
+
+
+def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
+    """A message to every hook that wants to know; how many. The alerts are stored."""
+    if not alerts:
+        return 0
+    hooks = list(_wanted({alert.tenant_id for alert in alerts}, event))
+    made = [
+        AlertDelivery(
+            hook=hook, alert=alert, tenant_id=alert.tenant_id, event=event, body=body(event, told(alert), at=_at(alert))
+        )
+        for alert in alerts
+        for hook, tenant_id in hooks
+        if tenant_id in (None, alert.tenant_id) and alert.threshold >= hook.from_threshold
+    ]
+    AlertDelivery.objects.bulk_create(made, ignore_conflicts=True)
+    return len(made)
+
+
+def put_test(hook: AlertHook, *, at: datetime) -> AlertDelivery:
+    """A message that says it is a test, with numbers nobody counted."""
+    alert = Alert(
+        at=at,
+        tenant_id=hook.tenant.tenant_id if hook.tenant else "example",
+        action_id="exampleAction",
+        limit_name="minute",
+        policy_name="Example",
+        policy_version=1,
+        threshold=80,
+        used=80,
+        effective_limit=100,
+        full_in_s=42.0,
+    )
+    event = AlertDelivery.Event.TEST
+    return AlertDelivery.objects.create(
+        hook=hook, tenant_id=alert.tenant_id, event=event, body=body(event, told(alert), at=at), next_at=at
+    )
+
+
+def body(event: AlertDelivery.Event, data: dict[str, Any], *, at: datetime) -> str:
+    """The message as it is signed and sent."""
+    return json.dumps({"type": event.value, "version": VERSION, "timestamp": at.isoformat(), "data": data})
+
+
+def told(alert: Alert) -> dict[str, Any]:
+    """What a receiver learns of an alert."""
+    origin = settings.ENV.PUBLIC_URL.rstrip("/")
+    return {
+        "alert_id": alert.pk,
+        "tenant_id": alert.tenant_id,
+        "action_id": alert.action_id or None,
+        "limit": alert.limit_name,
+        "policy": alert.policy_name,
+        "policy_version": alert.policy_version,
+        "threshold_percent": alert.threshold,
+        "used": alert.used,
+        "effective_limit": alert.effective_limit,
+        "full_in_s": alert.full_in_s,
+        "shadow": alert.shadow,
+        "started_at": alert.at.isoformat(),
+        "ended_at": alert.ended_at.isoformat() if alert.ended_at else None,
+        "ending": alert.ending or None,
+        "url": f"{origin}/dashboard/tenants/{alert.tenant_id}/" if origin else None,
+    }
+
+
+def _at(alert: Alert) -> datetime:
+    return alert.ended_at or alert.at
+
+
+def _wanted(tenant_ids: set[str], event: AlertDelivery.Event) -> Any:
+    """Hooks that may want to know, each with the tenant ID it is bound to."""
+    rows = AlertHook.objects.filter(Q(tenant=None) | Q(tenant__tenant_id__in=tenant_ids), enabled=True)
+    if event is AlertDelivery.Event.ENDED:
+        rows = rows.filter(tell_ends=True)
+    return [(hook, hook.tenant.tenant_id if hook.tenant else None) for hook in rows.select_related("tenant")]

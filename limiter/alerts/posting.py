@@ -1,0 +1,151 @@
+"""Posting what waits in the outbox: claimed, signed, sent to checked addresses only, tried again, given up.
+
+A message arrives at least once: a worker that dies between the post and the note of it leaves the message to be posted
+again, with the same id and body.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import requests
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from limiter.alerts import signature
+from limiter.models import AlertDelivery, AlertHook
+from limiter.record import runs
+from limiter.upstream.pins import Lookup, Pins, session, system_lookup
+from tenants import hosts
+from tenants.secrets import SecretUnreadable
+
+AGAIN_S = (5, 30, 120, 600, 1_800, 7_200, 21_600)
+"""Wait after each attempt that failed, more or less a fifth; after one more attempt the message is given up."""
+MOST_GIVEN_UP = 5
+"""Messages given up in a row, with none that arrived between them, before the hook is switched off."""
+MOST_S = 20
+"""What one attempt may take in all; its connection has 3 s, each wait for the answer 10 s."""
+LEASE_S = 60
+_TIMEOUTS_S = (3.05, 10)
+_AT_ONCE = 500
+_SPREAD = 0.2
+
+log = logging.getLogger(__name__)
+
+
+class Result(NamedTuple):
+    """How an attempt went. ``error`` is empty when it arrived; ``gone``: the receiver wants no more."""
+
+    status: int | None = None
+    error: str = ""
+    gone: bool = False
+
+
+def hand_out(send: Callable[[int], object], *, now: datetime | None = None) -> int | None:
+    """Give every message that is due to ``send``; how many, or None when somebody else is at it."""
+    now = now or timezone.now()
+    due = AlertDelivery.objects.filter(state=AlertDelivery.State.WAITING, next_at__lte=now).order_by("next_at")
+
+    def each() -> int:
+        waiting = list(due.values_list("pk", flat=True)[:_AT_ONCE])
+        for pk in waiting:
+            send(pk)
+        return len(waiting)
+
+    return runs.alone("post_alerts", lambda client: each(), at_most_s=60)
+
+
+def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup) -> str | None:
+    """Make one attempt to post a message; its state afterwards, or None when it was not its turn."""
+    now = now or timezone.now()
+    if not _claim(pk, now):
+        return None
+    delivery = AlertDelivery.objects.select_related("hook").get(pk=pk)
+    test = delivery.event == AlertDelivery.Event.TEST
+    if not delivery.hook.enabled and not test:
+        result, more = Result(error="the hook is switched off"), False
+    else:
+        result = _attempt(delivery, now, lookup)
+        more = not test and not result.gone and delivery.attempts <= len(AGAIN_S)
+    return _note(delivery, result, now, more=more)
+
+
+def _claim(pk: int, now: datetime) -> bool:
+    """Whoever moves the time of the next attempt makes this one."""
+    due = AlertDelivery.objects.filter(pk=pk, state=AlertDelivery.State.WAITING, next_at__lte=now)
+    return due.update(next_at=now + timedelta(seconds=LEASE_S), attempts=F("attempts") + 1) == 1
+
+
+def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
+    hook, body = delivery.hook, delivery.body.encode()
+    listed = settings.ENV.ALERT_HOOK_HOSTS
+    try:
+        hosts.check_listed(hook.url, listed, setting="ALERT_HOOK_HOSTS")
+        signed = signature.headers(hook.secret(), message_id=delivery.message_id, at_s=int(now.timestamp()), body=body)
+        with session(Pins(sandbox_hosts=[each for each in listed if ":" in each], lookup=lookup)) as http:
+            answer = http.post(
+                hook.url,
+                data=body,
+                headers={"Content-Type": "application/json", **signed},
+                timeout=_TIMEOUTS_S,
+                allow_redirects=False,
+                stream=True,  # what it answers is not read
+            )
+            answer.close()
+    except hosts.HostRefused as error:
+        return Result(error=str(error)[:200])
+    except SecretUnreadable:
+        return Result(error="its secret cannot be opened with any of SECRETS_KEYS; make a new secret")
+    except requests.Timeout:
+        return Result(error="no answer in time")
+    except requests.exceptions.SSLError:
+        return Result(error="its certificate is not valid")
+    except requests.RequestException:
+        return Result(error="no connection")
+    if answer.status_code < 300:
+        return Result(answer.status_code)
+    return Result(answer.status_code, f"answered {answer.status_code}", gone=answer.status_code == 410)
+
+
+def _note(delivery: AlertDelivery, result: Result, now: datetime, *, more: bool) -> str:
+    """Write down how it went, and what follows from it for message and hook."""
+    state = AlertDelivery.State
+    told: dict[str, object] = {"status": result.status, "error": result.error}
+    if not result.error:
+        told |= {"state": state.ARRIVED, "finished_at": now}
+    elif more:
+        wait_s = AGAIN_S[delivery.attempts - 1] * random.uniform(1 - _SPREAD, 1 + _SPREAD)
+        told["next_at"] = now + timedelta(seconds=wait_s)
+    else:
+        told |= {"state": state.GIVEN_UP, "finished_at": now}
+    with transaction.atomic():
+        AlertDelivery.objects.filter(pk=delivery.pk, state=state.WAITING).update(**told)
+        if delivery.event != AlertDelivery.Event.TEST:
+            _judge(delivery.hook_id, result, given_up=told.get("state") == state.GIVEN_UP)
+    return str(told.get("state", state.WAITING))
+
+
+def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
+    """Forgive a hook that listens; switch off one that does not."""
+    row = AlertHook.objects.select_for_update().get(pk=hook_id)
+    if not result.error:
+        if row.failures:
+            AlertHook.objects.filter(pk=hook_id).update(failures=0)
+        return
+    if not given_up or not row.enabled:
+        return
+    row.failures += 1
+    if result.gone or row.failures >= MOST_GIVEN_UP:
+        why = "it wants no more" if result.gone else f"{row.failures} messages in a row did not arrive"
+        row.enabled, row.stopped_because = False, f"{why}: {result.error}"[:200]
+        row._change_reason = "Switched off by the platform"  # type: ignore[attr-defined]
+        log.warning("alert hook %s is switched off: %s", row.name, row.stopped_because)
+        row.save()
+    else:
+        AlertHook.objects.filter(pk=hook_id).update(failures=row.failures)
