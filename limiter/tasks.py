@@ -46,7 +46,7 @@ def watch_limits() -> int | None:
 @shared_task
 def post_alerts() -> int | None:
     """Hand every post that is due to a worker."""
-    return posting.hand_out(lambda delivery: post_alert.apply_async((delivery,), expires=posting.LEASE_S))
+    return posting.hand_out(lambda delivery: post_alert.apply_async((delivery,), expires=posting.MOST_S))
 
 
 @shared_task(soft_time_limit=posting.MOST_S, time_limit=posting.MOST_S + 10)

@@ -7,15 +7,13 @@ again, with the same id and body.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import requests
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from limiter.alerts import signature
@@ -25,16 +23,12 @@ from limiter.upstream.pins import Lookup, Pins, session, system_lookup
 from tenants import hosts
 from tenants.secrets import SecretUnreadable
 
-AGAIN_S = (5, 30, 120, 600, 1_800, 7_200, 21_600)
-"""Wait after each attempt that failed, more or less a fifth; after one more attempt the message is given up."""
 MOST_GIVEN_UP = 5
 """Messages given up in a row, with none that arrived between them, before the hook is switched off."""
 MOST_S = 20
 """What one attempt may take in all; its connection has 3 s, each wait for the answer 10 s."""
-LEASE_S = 60
 _TIMEOUTS_S = (3.05, 10)
 _AT_ONCE = 500
-_SPREAD = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +43,7 @@ class Result(NamedTuple):
 
 def hand_out(send: Callable[[int], object], *, now: datetime | None = None) -> int | None:
     """Give every message that is due to ``send``; how many, or None when somebody else is at it."""
-    now = now or timezone.now()
-    due = AlertDelivery.objects.filter(state=AlertDelivery.State.WAITING, next_at__lte=now).order_by("next_at")
+    due = AlertDelivery.due(now or timezone.now())
 
     def each() -> int:
         waiting = list(due.values_list("pk", flat=True)[:_AT_ONCE])
@@ -64,22 +57,17 @@ def hand_out(send: Callable[[int], object], *, now: datetime | None = None) -> i
 def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup) -> str | None:
     """Make one attempt to post a message; its state afterwards, or None when it was not its turn."""
     now = now or timezone.now()
-    if not _claim(pk, now):
+    if not AlertDelivery.claim(pk, now):
         return None
     delivery = AlertDelivery.objects.select_related("hook").get(pk=pk)
     test = delivery.event == AlertDelivery.Event.TEST
-    if not delivery.hook.enabled and not test:
-        result, more = Result(error="the hook is switched off"), False
-    else:
-        result = _attempt(delivery, now, lookup)
-        more = not test and not result.gone and delivery.attempts <= len(AGAIN_S)
-    return _note(delivery, result, now, more=more)
-
-
-def _claim(pk: int, now: datetime) -> bool:
-    """Whoever moves the time of the next attempt makes this one."""
-    due = AlertDelivery.objects.filter(pk=pk, state=AlertDelivery.State.WAITING, next_at__lte=now)
-    return due.update(next_at=now + timedelta(seconds=LEASE_S), attempts=F("attempts") + 1) == 1
+    off = not delivery.hook.enabled and not test
+    result = Result(error="the hook is switched off") if off else _attempt(delivery, now, lookup)
+    with transaction.atomic():
+        delivery.note(now, error=result.error, final=off or test or result.gone, status=result.status)
+        if not off and not test:
+            _judge(delivery.hook_id, result, given_up=delivery.state == AlertDelivery.State.GIVEN_UP)
+    return delivery.state
 
 
 def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
@@ -113,24 +101,6 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
     return Result(answer.status_code, f"answered {answer.status_code}", gone=answer.status_code == 410)
 
 
-def _note(delivery: AlertDelivery, result: Result, now: datetime, *, more: bool) -> str:
-    """Write down how it went, and what follows from it for message and hook."""
-    state = AlertDelivery.State
-    told: dict[str, object] = {"status": result.status, "error": result.error}
-    if not result.error:
-        told |= {"state": state.ARRIVED, "finished_at": now}
-    elif more:
-        wait_s = AGAIN_S[delivery.attempts - 1] * random.uniform(1 - _SPREAD, 1 + _SPREAD)
-        told["next_at"] = now + timedelta(seconds=wait_s)
-    else:
-        told |= {"state": state.GIVEN_UP, "finished_at": now}
-    with transaction.atomic():
-        AlertDelivery.objects.filter(pk=delivery.pk, state=state.WAITING).update(**told)
-        if delivery.event != AlertDelivery.Event.TEST:
-            _judge(delivery.hook_id, result, given_up=told.get("state") == state.GIVEN_UP)
-    return str(told.get("state", state.WAITING))
-
-
 def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
     """Forgive a hook that listens; switch off one that does not."""
     row = AlertHook.objects.select_for_update().get(pk=hook_id)
@@ -138,7 +108,7 @@ def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
         if row.failures:
             AlertHook.objects.filter(pk=hook_id).update(failures=0)
         return
-    if not given_up or not row.enabled:
+    if not given_up:
         return
     row.failures += 1
     if result.gone or row.failures >= MOST_GIVEN_UP:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from limiter.models.alert import Alert
+from limiter.models.attempted import Attempted
 from tenants import hosts, secrets
 from tenants.models import Tenant
 
@@ -99,22 +100,16 @@ class AlertHook(models.Model):
         return secrets.unseal(self.secret_sealed, purpose=self.sealed_for("secret"))
 
 
-class AlertDelivery(models.Model):
+class AlertDelivery(Attempted):
     """One message for one hook: what is posted, and how that went. A body is written once and never changes.
 
-    ``uid`` names it to the receiver, the same at every attempt. ``next_at``: when the next attempt may be made; while
-    one is made, when it counts as lost.
+    ``uid`` names it to the receiver, the same at every attempt.
     """
 
     class Event(models.TextChoices):
         STARTED = "alert.started", "started"
         ENDED = "alert.ended", "ended"
         TEST = "alert.test", "test"
-
-    class State(models.TextChoices):
-        WAITING = "waiting", "waiting"
-        ARRIVED = "arrived", "arrived"
-        GIVEN_UP = "given_up", "given up"
 
     at = models.DateTimeField("made", default=timezone.now)
     uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
@@ -123,12 +118,7 @@ class AlertDelivery(models.Model):
     tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
     event = models.CharField(max_length=16, choices=Event.choices)
     body = models.TextField()
-    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_at = models.DateTimeField(default=timezone.now)
     status = models.PositiveSmallIntegerField("last answer", null=True)
-    error = models.CharField("last error", max_length=200, blank=True)
-    finished_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-at", "-id"]

@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from limiter.alerts import outbox, posting, watch
 from limiter.models import Alert, AlertDelivery, AlertHook, AuditEntry, QuotaPolicy
+from limiter.models.attempted import AGAIN_S, LEASE_S
 from quota_platform.beat import SCHEDULE
 from quota_platform.env import BASE_DIR
 from tenants.models import Tenant
@@ -210,11 +211,11 @@ def test_what_a_worker_left_when_it_died_is_posted_again_with_the_same_id(
     outbox.put([alert()], AlertDelivery.Event.STARTED)
     now = timezone.now()
     with monkeypatch.context() as patched:
-        patched.setattr(posting, "_note", killed)
+        patched.setattr(AlertDelivery, "note", killed)
         with pytest.raises(Killed):
             post_due(now)
-    assert post_due(now + timedelta(seconds=posting.LEASE_S - 1)) == []
-    assert post_due(now + timedelta(seconds=posting.LEASE_S)) == ["arrived"]
+    assert post_due(now + timedelta(seconds=LEASE_S - 1)) == []
+    assert post_due(now + timedelta(seconds=LEASE_S)) == ["arrived"]
     assert len(receiver.posted) == 2 and len(set(receiver.ids())) == 1
 
 
@@ -237,7 +238,7 @@ def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages
         assert (row.enabled, row.failures) == (True, number)
         outbox.put([alert(limit_name=f"limit{number}")], AlertDelivery.Event.STARTED)
         exhaust(receiver)
-    assert len(receiver.posted) == posting.MOST_GIVEN_UP * (len(posting.AGAIN_S) + 1)
+    assert len(receiver.posted) == posting.MOST_GIVEN_UP * (len(AGAIN_S) + 1)
     row.refresh_from_db()
     assert not row.enabled
     assert row.stopped_because == "5 messages in a row did not arrive: answered 500"
