@@ -30,7 +30,10 @@ _LOOK = (
     "limiter.view_usagehour",
     "limiter.view_usageday",
 )
-_EXPORT = ("limiter.view_export", "limiter.add_export", "limiter.change_export")
+_EXPORT = (
+    *("limiter.view_export", "limiter.add_export", "limiter.change_export"),
+    *(f"limiter.{verb}_reportschedule" for verb in ("view", "add", "change", "delete")),
+)
 _EDITED = ("quotapolicy", "quotalimit", "assignment", "override", "alerthook")
 MAY: dict[str, tuple[str, ...]] = {
     "Supervisor": (

@@ -19,6 +19,7 @@ from limiter.models import (
     QuotaLimit,
     QuotaPolicy,
     RecordGap,
+    ReportSchedule,
     ThrottleEvent,
     UsageDay,
     UsageHour,
@@ -40,7 +41,9 @@ def connect() -> None:
         rule(model, seen=by_name, changed=nothing, made=False)
     rule(AlertHook, seen=by_tenant("tenant"))
     rule(AlertDelivery, seen=by_tenant("hook__tenant"), changed=nothing, made=False)
-    rule(Export, seen=everything)  # whose an export is, limiter.reports.access says
+    # Whose an export or a saved report is, limiter.reports.access says.
+    rule(Export, seen=everything)
+    rule(ReportSchedule, seen=everything)
     # The platform's; and what they hold may be any tenant's.
     rule(RecordGap, seen=nothing, made=False)
     rule(DeadLetter, seen=nothing, made=False)

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from limiter.alerts import posting, watch
 from limiter.record import keeping
-from limiter.reports import build, orders
+from limiter.reports import build, mail, orders, schedules
 from limiter.upstream import renewal
 
 
@@ -77,6 +77,24 @@ def prune() -> int | None:
 def build_export(export_id: str) -> bool:
     """Build the file of an export, unless another delivery does."""
     return build.build(export_id)
+
+
+@shared_task
+def order_reports() -> int | None:
+    """Order the saved reports that are due."""
+    return schedules.order_due()
+
+
+@shared_task
+def mail_reports() -> int | None:
+    """Hand every mail that is due to a worker."""
+    return mail.hand_out(lambda pk: mail_report.apply_async((pk,), expires=mail.MOST_S))
+
+
+@shared_task(soft_time_limit=mail.MOST_S, time_limit=mail.MOST_S + 5)
+def mail_report(pk: int) -> str | None:
+    """Mail one report to one address, unless another delivery of this message does."""
+    return mail.send(pk)
 
 
 @shared_task

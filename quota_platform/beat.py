@@ -18,6 +18,8 @@ SCHEDULE = {
     "post alerts": _every(5, "limiter.tasks.post_alerts"),
     "note overrides": _every(10, "limiter.tasks.note_overrides"),
     "anchor the record": _every(300, "limiter.tasks.anchor_record"),
+    "order reports": _every(60, "limiter.tasks.order_reports"),
+    "mail reports": _every(15, "limiter.tasks.mail_reports"),
     "tend exports": _every(60, "limiter.tasks.tend_exports"),
     "prune": _every(3600, "limiter.tasks.prune"),
     "prune alerts": _every(3600, "limiter.tasks.prune_alerts"),

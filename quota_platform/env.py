@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Names = Annotated[list[str], NoDecode]
-_LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "METRICS_NETWORKS", "ALERT_HOOK_HOSTS", "SANDBOX_HOSTS")
+_LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "METRICS_NETWORKS", "REPORT_MAIL_DOMAINS", "ALERT_HOOK_HOSTS")
 
 
 class MissingSettings(SystemExit):
@@ -61,12 +61,23 @@ class Env(BaseSettings):
     ALERTS_KEPT_DAYS: int = Field(400, ge=0, description="after their end; 0 keeps them for good")
     AUDIT_KEY: SecretStr = Field(SecretStr(""), description="signs the daily anchors; empty: SECRET_KEY does")
 
+    # What is sent to people.
+    EMAIL_HOST: str = Field("", description="the mail server; empty: reports are not mailed")
+    EMAIL_PORT: int = Field(587, ge=1, le=65_535)
+    EMAIL_USER: str = ""
+    EMAIL_PASSWORD: SecretStr = SecretStr("")
+    EMAIL_TLS: Literal["starttls", "tls", "none"] = "starttls"
+    EMAIL_FROM: str = Field("quota@localhost", description="who reports come from")
+    REPORT_MAIL_DOMAINS: Names = Field([], description="domains that reports may be mailed to")
+    REPORT_MAIL_MOST_KB: int = Field(
+        5_000, ge=0, description="a larger file is not attached, the mail says where it is"
+    )
     PUBLIC_URL: str = Field("", description="where people reach the platform; for links in what it sends")
     ALERT_HOOK_HOSTS: Names = Field([], description="names alerts may be posted under; host:port may be private")
 
     SANDBOX_HOSTS: Names = Field([], description="host:port pairs a sandbox connection may reach")
 
-    @field_validator(*_LISTS, mode="before")
+    @field_validator("SANDBOX_HOSTS", *_LISTS, mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

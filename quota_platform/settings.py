@@ -146,6 +146,7 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
+    "ENUM_NAME_OVERRIDES": {"ExportKindEnum": "limiter.models.Export.Kind"},
     "TITLE": "Quota platform",
     "DESCRIPTION": "Callers use the gateway with an API key. People and programs that manage it use /api/ with a"
     " session or a token, under Django's model permissions. Errors are problem documents (RFC 9457).",

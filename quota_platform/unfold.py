@@ -112,6 +112,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Audit entries", "history", "limiter.auditentry"),
                     _page("Multipliers", "speed", "limiter.multiplierchange"),
                     _page("Exports", "download", "limiter.export"),
+                    _page("Saved reports", "event_repeat", "limiter.reportschedule"),
                 ],
             },
             {

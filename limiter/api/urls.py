@@ -12,6 +12,7 @@ from limiter.api.exports import EventsCsv, ExportResource
 from limiter.api.hooks import DeliveryResource, HookResource
 from limiter.api.overrides import OverrideResource
 from limiter.api.policies import PolicyResource
+from limiter.api.schedules import ScheduleResource
 from tenants.api.router import Router
 
 router = Router()
@@ -23,6 +24,7 @@ router.register("alerts", AlertResource, basename="api-alert")
 router.register("alert-hooks", HookResource, basename="api-alert-hook")
 router.register("alert-deliveries", DeliveryResource, basename="api-alert-delivery")
 router.register("events", EventResource, basename="api-event")
+router.register("report-schedules", ScheduleResource, basename="api-report-schedule")
 router.register("exports", ExportResource, basename="api-export")
 
 urlpatterns = [path("events.csv", EventsCsv.as_view(), name="api-events-csv"), *router.urls]

@@ -11,6 +11,7 @@ from limiter.models.hook import AlertDelivery, AlertHook
 from limiter.models.limit import QuotaLimit
 from limiter.models.multiplier import MultiplierChange
 from limiter.models.policy import QuotaPolicy
+from limiter.models.schedule import ReportMail, ReportSchedule
 from limiter.models.usage import UsageBatch, UsageDay, UsageHour, UsageMinute
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "QuotaLimit",
     "QuotaPolicy",
     "RecordGap",
+    "ReportMail",
+    "ReportSchedule",
     "ThrottleEvent",
     "UsageBatch",
     "UsageDay",

@@ -12,7 +12,8 @@ from django.utils import timezone
 class Export(models.Model):
     """One file made from the record. ``scope`` is what the person could see when asking; null is everything.
 
-    ``claim`` names the delivery of the task that builds the file: only its holder may finish.
+    ``claim`` names the delivery of the task that builds the file: only its holder may finish. ``due_at``: the moment of
+    its schedule that it was ordered for, once; null for one that a person ordered.
     """
 
     class Kind(models.TextChoices):
@@ -49,6 +50,10 @@ class Export(models.Model):
     )
     requested_name = models.CharField("requested by", max_length=150, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    schedule = models.ForeignKey(
+        "limiter.ReportSchedule", null=True, on_delete=models.SET_NULL, editable=False, related_name="exports"
+    )
+    due_at = models.DateTimeField(null=True, editable=False)
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING, editable=False)
     cancel_asked = models.BooleanField(default=False, editable=False)
     claim = models.CharField(max_length=32, blank=True, editable=False)
@@ -64,6 +69,7 @@ class Export(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["state", "created_at"], name="export_by_state")]
         constraints = [
+            models.UniqueConstraint(fields=["schedule", "due_at"], name="export_once_a_period"),
             models.CheckConstraint(condition=models.Q(since__lt=models.F("until")), name="export_ends_after_start"),
         ]
 

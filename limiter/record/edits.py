@@ -12,7 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model
 from simple_history.signals import post_create_historical_record
 
-from limiter.models import AlertHook, Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.models import AlertHook, Assignment, Override, QuotaLimit, QuotaPolicy, ReportSchedule
 from limiter.record import chain
 from limiter.record.chain import Draft
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
@@ -21,6 +21,7 @@ _WHAT = {"+": "created", "~": "changed", "-": "deleted"}
 _OWNERS: dict[type[Model], tuple[str, Callable[[Any], str]]] = {
     QuotaPolicy: ("policy", lambda row: ""),
     QuotaLimit: ("limit", lambda row: ""),
+    ReportSchedule: ("report", lambda row: ""),
     Connection: ("connection", lambda row: ""),
     Assignment: ("assignment", lambda row: _tenant_of(row)),
     Override: ("override", lambda row: row.tenant.tenant_id),

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from limiter.models import Export
+from limiter.models import Export, ReportSchedule
 from tenants import scope
 
 _READS = {
@@ -25,6 +25,11 @@ def may_export(user: Any, kind: str) -> bool:
 def exports_of(user: Any) -> QuerySet[Export]:
     """The exports a person sees: their own; a superuser sees all."""
     return Export.objects.all() if user.is_superuser else Export.objects.filter(requested_by=user)
+
+
+def schedules_of(user: Any) -> QuerySet[ReportSchedule]:
+    """The saved reports a person sees: their own; a superuser sees all."""
+    return ReportSchedule.objects.all() if user.is_superuser else ReportSchedule.objects.filter(owner=user)
 
 
 def may_download(user: Any, export: Export) -> bool:

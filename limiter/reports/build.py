@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.files import File
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from limiter.models import Export
-from limiter.reports import access, csv_gz, files, jsonl, manifest, pdf, selection, sources, xlsx
+from limiter.reports import access, csv_gz, files, jsonl, mail, manifest, pdf, selection, sources, xlsx
 from limiter.reports.selection import Selection
 
 KEPT = timedelta(days=7)
@@ -135,9 +136,12 @@ def _finish(export: Export, path: Path, count: int) -> bool:
     with path.open("rb") as file:
         stored = store.save(f"{export.pk}/{export.claim}.{export.format}", File(file))
     now = timezone.now()
-    won = Export.objects.filter(pk=export.pk, claim=export.claim, state=State.BUILDING, cancel_asked=False).update(
-        state=State.DONE, rows=count, stored_as=stored, manifest=facts, finished_at=now, expires_at=now + KEPT
-    )
+    with transaction.atomic():
+        won = Export.objects.filter(pk=export.pk, claim=export.claim, state=State.BUILDING, cancel_asked=False).update(
+            state=State.DONE, rows=count, stored_as=stored, manifest=facts, finished_at=now, expires_at=now + KEPT
+        )
+        if won:
+            mail.put(export)
     if won:
         _clear(export, keep=Path(stored).name)
         return True

@@ -29,6 +29,7 @@ from limiter.models import (
     QuotaLimit,
     QuotaPolicy,
     RecordGap,
+    ReportSchedule,
     ThrottleEvent,
 )
 from limiter.models.version import one_version
@@ -85,6 +86,11 @@ def make_hook(i: int) -> AlertHook:
 
 def make_delivery(i: int) -> AlertDelivery:
     return AlertDelivery.objects.create(hook=make_hook(i), event="alert.test", body="{}")
+
+
+def make_schedule(i: int) -> ReportSchedule:
+    owner, _ = User.objects.get_or_create(username="staff", is_staff=True)
+    return ReportSchedule.objects.create(name=f"Report {i}", kind="usage", format="jsonl", owner=owner)
 
 
 def make_event(i: int) -> ThrottleEvent:
@@ -164,6 +170,7 @@ MAKERS: dict[type[Model], Callable[[int], Model]] = {
     AlertDelivery: make_delivery,
     DeadLetter: make_letter,
     Export: make_export,
+    ReportSchedule: make_schedule,
     User: make_user,
     Group: make_group,
 }

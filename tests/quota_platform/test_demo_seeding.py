@@ -151,6 +151,9 @@ def test_both_people_can_sign_in_and_the_supervisor_may_look_export_and_change_f
         "limiter.change_override",
         "limiter.add_export",
         "limiter.change_export",
+        "limiter.add_reportschedule",
+        "limiter.change_reportschedule",
+        "limiter.delete_reportschedule",
         "limiter.reset_counter",
         "tenants.revoke_apikey",
     }
