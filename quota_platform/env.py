@@ -58,6 +58,7 @@ class Env(BaseSettings):
     USAGE_MINUTES_KEPT_DAYS: int = Field(14, ge=0, description="0 keeps them for good; so for the next two")
     USAGE_HOURS_KEPT_DAYS: int = Field(400, ge=0)
     USAGE_DAYS_KEPT_DAYS: int = Field(0, ge=0)
+    EVENTS_KEPT_DAYS: int = Field(0, ge=0, description="throttle events; 0 keeps them for good")
     ALERTS_KEPT_DAYS: int = Field(400, ge=0, description="after their end; 0 keeps them for good")
     AUDIT_KEY: SecretStr = Field(SecretStr(""), description="signs the daily anchors; empty: SECRET_KEY does")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 
-from limiter.record import anchors, events, multipliers, overrides, rollup, runs, streams, usage
+from limiter.record import anchors, events, multipliers, overrides, retention, rollup, runs, streams, usage
 from limiter.record.drain import drain
 from limiter.record.scripts import Client
 from tenants import changes
@@ -57,8 +57,8 @@ def anchor() -> int | None:
 
 
 def prune() -> int | None:
-    """Delete usage and notes of edits that are older than they are kept; how many rows."""
-    return runs.alone("prune", lambda client: rollup.prune() + changes.prune(), at_most_s=600)
+    """Delete events, usage and notes of edits that are older than they are kept; how many rows."""
+    return runs.alone("prune", lambda client: retention.prune() + rollup.prune() + changes.prune(), at_most_s=600)
 
 
 def _each(client: Client, store: Callable[[int], int]) -> int:

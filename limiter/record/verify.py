@@ -11,7 +11,8 @@ from typing import Any
 from django.db.models import Model
 
 from limiter.models import AuditEntry, ThrottleEvent
-from limiter.record import anchors, chain
+from limiter.record import anchors, chain, retention
+from limiter.record.retention import Cut
 
 _READ_AT_ONCE = 2_000
 
@@ -22,18 +23,20 @@ class Broken(Exception):
 
 @dataclass
 class Checked:
-    """What was checked."""
+    """What was checked. ``pruned``: events that are not there because they were taken out by their age."""
 
     chains: int = 0
     entries: int = 0
     events: int = 0
     refusals: int = 0
     anchors: int = 0
+    pruned: int = 0
 
     def __str__(self) -> str:
+        taken_out = f", after {self.pruned:,} that were taken out by their age," if self.pruned else ""
         return (
             f"{self.chains} chains with {self.entries:,} audit entries and {self.events:,} events"
-            f" ({self.refusals:,} refusals), and {self.anchors} daily anchors"
+            f" ({self.refusals:,} refusals){taken_out or ','} and {self.anchors} daily anchors"
         )
 
 
@@ -45,8 +48,12 @@ def verify(*, tenant_id: str | None = None, anchored_in: Path | None = None) -> 
     )
     for name in names:
         checked.chains += 1
-        _events(name, checked)  # first: it tells the very row
-        _entries(name, checked)
+        try:
+            cut = retention.latest(name)
+        except retention.Forged as forged:
+            raise Broken(str(forged)) from None
+        _events(name, checked, cut)  # first: it tells the very row
+        _entries(name, checked, cut)
     for file, anchor in anchors.read(anchored_in):
         checked.anchors += 1
         for name, head in sorted(anchor["heads"].items()):
@@ -55,19 +62,32 @@ def verify(*, tenant_id: str | None = None, anchored_in: Path | None = None) -> 
     return checked
 
 
-def _entries(tenant_id: str, checked: Checked) -> None:
+def _entries(tenant_id: str, checked: Checked, cut: Cut | None) -> None:
     for entry in _walk(AuditEntry, tenant_id, lambda row: f"audit entry {row.pk} ({row})"):
         checked.entries += 1
-        if entry.kind == chain.EVENTS:
+        if entry.kind == chain.EVENTS and (cut is None or entry.payload["last"] > cut.last):
             _vouched(entry)
+        elif entry.kind == retention.KIND:
+            _declared(entry, checked)
 
 
-def _events(tenant_id: str, checked: Checked) -> None:
+def _declared(entry: AuditEntry, checked: Checked) -> None:
+    """Every cut was signed, not only the last."""
+    try:
+        checked.pruned += retention.read(entry).rows
+    except retention.Forged as forged:
+        raise Broken(str(forged)) from None
+
+
+def _events(tenant_id: str, checked: Checked, cut: Cut | None) -> None:
     stray = ThrottleEvent.objects.filter(tenant_id=tenant_id, position__isnull=True).order_by("pk").first()
     if stray is not None:
         raise Broken(f"event {stray.pk} ({stray}) is in no chain: it was put in by hand")
-    last = 0
-    for event in _walk(ThrottleEvent, tenant_id, lambda row: f"event {row.pk} ({row})"):
+    last, head = (cut.last, cut.head) if cut is not None else (0, "")
+    left = ThrottleEvent.objects.filter(tenant_id=tenant_id, position__lte=last).order_by("position").first()
+    if left is not None:
+        raise Broken(f"event {left.pk} ({left}) at position {left.position} was put in: that far events were taken out")
+    for event in _walk(ThrottleEvent, tenant_id, lambda row: f"event {row.pk} ({row})", after=last, previous=head):
         checked.events += 1
         checked.refusals += event.count
         last = event.position
@@ -89,11 +109,12 @@ def _vouched(entry: AuditEntry) -> None:
         raise Broken(f"event at position {at} of {_named(entry.tenant_id)} is not the one that {entry} vouches for")
 
 
-def _walk(model: type[Model], tenant_id: str, name: Callable[[Any], str]) -> Iterator[Any]:
-    """The rows of a chain, each checked against the one before."""
+def _walk(
+    model: type[Model], tenant_id: str, name: Callable[[Any], str], *, after: int = 0, previous: str = ""
+) -> Iterator[Any]:
+    """The rows of a chain, each checked against the one before; the first against what it must follow."""
     rows: Any = model._default_manager.filter(tenant_id=tenant_id, position__isnull=False).order_by("position")
-    previous = ""
-    for expected, row in zip(itertools.count(1), rows.iterator(chunk_size=_READ_AT_ONCE), strict=False):
+    for expected, row in zip(itertools.count(after + 1), rows.iterator(chunk_size=_READ_AT_ONCE), strict=False):
         if row.position != expected:
             what = model._meta.verbose_name
             raise Broken(f"{what} at position {expected} of {_named(tenant_id)} is missing; {name(row)} follows")

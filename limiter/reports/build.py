@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from limiter.models import Export
-from limiter.reports import access, csv_gz, files, jsonl, mail, manifest, pdf, selection, sources, xlsx
+from limiter.reports import access, csv_gz, files, incomplete, jsonl, mail, manifest, pdf, selection, sources, xlsx
 from limiter.reports.selection import Selection
 
 KEPT = timedelta(days=7)
@@ -81,6 +81,7 @@ def signed(path: Path, chosen: Selection, *, count: int, format: str, who: str) 
             "sha256": manifest.digest(path),
             "selection": chosen.told(),
             "columns": sources.COLUMNS[chosen.kind],
+            "incomplete": incomplete.notes(chosen),
             "requested_by": who,
             "made_at": timezone.now().isoformat(),
         }

@@ -15,7 +15,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from limiter.core.types import MICROS
-from limiter.reports import consumption, figures, pdf_charts
+from limiter.reports import consumption, figures, incomplete, pdf_charts
 from limiter.reports.selection import Selection
 
 INK, MUTED, LINE, ACCENT = HexColor("#14181f"), HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#1d5fd0")
@@ -25,6 +25,7 @@ _TITLE = ParagraphStyle("title", parent=_BODY, fontName="Helvetica-Bold", fontSi
 _HEAD = ParagraphStyle("head", parent=_BODY, fontName="Helvetica-Bold", fontSize=11, leading=16, spaceBefore=10)
 _FIGURE = ParagraphStyle("figure", parent=_TITLE, fontSize=20, leading=24)
 _MOST_ROWS = 200
+_MOST_NOTES = 10
 _WIDTH = A4[0] - 36 * mm
 
 
@@ -44,6 +45,7 @@ def write(path: Path, chosen: Selection, *, rows: Iterable[tuple[Any, ...]]) -> 
     )  # fmt: skip
     story = [
         *_head(chosen),
+        *_lacks(chosen),
         _numbers(found),
         *_consumption(chosen, found),
         *_charts(found),
@@ -60,6 +62,17 @@ def _head(chosen: Selection) -> list[Flowable]:
     if chosen.actions:
         parts.append("actions: " + ", ".join(sorted(chosen.actions)))
     return [Paragraph("Quota summary", _TITLE), Paragraph(escape(" · ".join(parts)), _BODY), Spacer(1, 4 * mm)]
+
+
+def _lacks(chosen: Selection) -> list[Flowable]:
+    """What is known to lack, before anybody reads a number."""
+    notes = incomplete.notes(chosen)
+    if not notes:
+        return []
+    told = [Paragraph(escape(note), _BODY) for note in notes[:_MOST_NOTES]]
+    if len(notes) > _MOST_NOTES:
+        told.append(Paragraph(f"{len(notes) - _MOST_NOTES:,} more: see the manifest.", _BODY))
+    return [Paragraph("The record of this time is incomplete", _HEAD), *told, Spacer(1, 4 * mm)]
 
 
 def _numbers(found: figures.Figures) -> Flowable:
