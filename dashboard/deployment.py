@@ -13,6 +13,7 @@ from limiter.core import keys
 from limiter.core.store import Store
 from limiter.gateway.heartbeat import GONE_AFTER_S
 from limiter.models import ThrottleEvent
+from limiter.models.event import ALONE
 from limiter.record import events as recorded
 
 _UNDRAINED = 100
@@ -60,6 +61,7 @@ async def _waiting(store: Store, connection: int) -> tuple[int, int, list[Thrott
 
 def _event(entry_id: bytes, flat: list[bytes]) -> ThrottleEvent | None:
     try:
-        return recorded.event(entry_id.decode(), flat[flat.index(b"event") + 1].decode())
+        mark = ALONE if b"alone" in flat else ""
+        return recorded.event(f"{mark}{entry_id.decode()}", flat[flat.index(b"event") + 1].decode())
     except (ValueError, LookupError):
         return None  # The record keeps it as a dead letter; the page shows what can be read.

@@ -103,6 +103,11 @@ def taken(name: str) -> str:
     return f"{name}:taken"
 
 
+def taken_over(connection: int, name: str) -> str:
+    """Present once the store has this part of what a worker decided without it."""
+    return f"{tag(connection)}:alone:{name}"
+
+
 def settled(stream: str) -> str:
     """Hash about one making of a stream: its ``generation``, and how many of its entries are in the database."""
     return f"{stream}:settled"

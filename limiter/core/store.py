@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +58,25 @@ answer, not sent (breaker, configuration), and decided only (``/check``).
 MOST_ENDS = 1_000
 """Calls in one :meth:`Store.record`: Lua's unpack holds a few thousand values."""
 
-DECIDE, RECORD, ADAPT, HELD = Script("decide"), Script("record"), Script("adapt"), Script("held")
+MOST_TAKEN_OVER = 500
+"""Events, and counts, in one :meth:`Store.take_over`."""
+
+DECIDE, RECORD, ADAPT, HELD, ALONE = (Script(name) for name in ("decide", "record", "adapt", "held", "alone"))
+
+
+class DecidedAlone(NamedTuple):
+    """A part of what one worker decided without the store. ``name``: told again under it, it is taken over once.
+
+    ``events``: texts of refusals (:mod:`limiter.core.refusal`). ``counts``: ``<minute>|<tenant>|<action>|<counter>`` ->
+    count. ``lost``: refusals it could not keep, made between ``from_us`` and ``until_us`` (microseconds).
+    """
+
+    name: str
+    events: tuple[str, ...]
+    counts: Mapping[str, int]
+    lost: int = 0
+    from_us: int = 0
+    until_us: int = 0
 
 
 class Ended(NamedTuple):
@@ -140,6 +158,8 @@ class Store:
         When the multiplier is due, at most once in ``every_ms`` for all workers, this computes and stores it and
         returns what it was computed from. At most :data:`MOST_ENDS` calls at once.
         """
+        if not ends:
+            return None
         subject = stack.subject
         c, tenant, per = subject.connection, subject.tenant, stack.adapts_per
         names = (keys.samples(c, tenant, per), keys.usage(c), keys.totals(c), keys.due(c, tenant, per), *stack.slots)
@@ -191,6 +211,20 @@ class Store:
             *("" if now_us is None else now_us, forecast.look_back_us(limit), forecast.POINTS),
         )
         return forecast.read(limit, reply)
+
+    async def take_over(self, connection: int, part: DecidedAlone) -> bool:
+        """Enter what a worker decided without the store; False when that had been done.
+
+        Raises :class:`~limiter.core.errors.StoreError`; then it may be told again.
+        """
+        names = (keys.taken_over(connection, part.name), keys.events(connection))
+        counts = [word for name, count in part.counts.items() for word in (name, count)]
+        reply = await self.run(
+            ALONE,
+            (*names, keys.usage(connection), keys.totals(connection)),
+            *(part.lost, part.from_us, part.until_us, len(part.counts), *counts, *part.events),
+        )
+        return bool(reply == 1)
 
     async def forget(self, stack: Stack, limit: Limit) -> None:
         """Delete what one limit of the stack has counted, at one instant; the multiplier and all else stay.

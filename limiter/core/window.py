@@ -28,6 +28,7 @@ _LIMIT = struct.Struct("<cQQQQB")
 One argument for all limits costs the store less than six for each, to be read, kept and turned into numbers.
 """
 _DYNAMIC = 5
+_DESCRIPTION = 3
 _BEFORE_WINDOWS = 5
 """Keys of a stack that are not a limit's."""
 
@@ -54,6 +55,11 @@ class Stack:
     @property
     def holds_slots(self) -> bool:
         return bool(self.slots)
+
+    @property
+    def described(self) -> str:
+        """Its limits as an event carries them (:mod:`limiter.core.description`)."""
+        return str(self.arguments[_DESCRIPTION])
 
     def window_of(self, limit: Limit) -> str:
         """The key of one of its limits."""

@@ -18,6 +18,7 @@ from limiter.core.local import LocalShare
 from limiter.core.store import Ended, Store
 from limiter.core.types import PPM, Decision
 from limiter.core.window import Call, Stack
+from limiter.gateway.alone import Alone
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
@@ -91,7 +92,8 @@ class Gateway:
         self.snapshot = snapshot
         self.upstream = upstream
         self.recorder = recorder
-        self.degraded_since: float | None = None
+        self.alone = Alone(store)
+        self._away_since: dict[int, float] = {}
         self.callers = Callers(snapshot, clock=clock)
         self._local = local
         self._dedupe = dedupe
@@ -126,8 +128,8 @@ class Gateway:
             decision = await self.store.decide(target.bound.stack, call)
         except StoreError as error:
             return self._without_store(target.plan, target.bound.stack, call, error)
-        if self.degraded_since is not None:
-            self._recovered()
+        if self._away_since:
+            self._recovered(target.bound.stack.subject.connection)
         return decision
 
     async def invoke(self, caller: Caller, target: Target, request: Request) -> Outcome:
@@ -193,36 +195,58 @@ class Gateway:
         self._end(target, decision, "checked", None)
 
     @property
+    def degraded_since(self) -> float | None:
+        """Since when the store has not answered for one of the connections; in a cluster each has a node of its own."""
+        return min(self._away_since.values(), default=None)
+
+    @property
     def connections_seen(self) -> set[int]:
         """The connections that this worker has decided calls of."""
         return self._stacks.connections
 
     async def close(self) -> None:
         await self.recorder.close()
+        await self.alone.close()
 
     def _without_store(self, plan: Plan, stack: Stack, call: Call, error: StoreError) -> Decision:
-        if self.degraded_since is None:
-            self.degraded_since = self._clock()
-            log.warning("the limiter's store is away, deciding by each policy's failure mode: %s", error)
-        if plan.store_failure == "closed":
+        connection, at_us = stack.subject.connection, int(self._clock() * 1_000_000)
+        if connection not in self._away_since:
+            self._away_since[connection] = self._clock()
+            log.warning("the limiter's store is away for connection %d: %s", connection, error)
+        self.alone.away(connection)
+        decision = self._decided_alone(plan, stack, call, at_us)
+        if call.charge:
+            self.alone.note(stack, call, decision, at_us=at_us)
+        if decision is None:
             detail = "The limiter's store is away and this policy lets no call pass without it."
             raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
+        return decision
+
+    def _decided_alone(self, plan: Plan, stack: Stack, call: Call, at_us: int) -> Decision | None:
+        """By the policy's failure mode; None refuses without counting."""
+        if plan.store_failure == "closed":
+            return None
         if plan.store_failure == "local":
             return self._local.decide(stack, call)
         return Decision(
             allowed=True,
             decision_id=call.decision_id,
-            at_us=int(self._clock() * 1_000_000),
+            at_us=at_us,
             cost=call.cost,
             multiplier_ppm=PPM,
             states=(),
             degraded=True,
         )
 
-    def _recovered(self) -> None:
-        log.warning("the limiter's store answers again")
-        self.degraded_since = None
-        self._local.forget()
+    async def hand_in(self) -> None:
+        """Give the store what was decided without it. Where it takes that, it is back, whether or not anybody calls."""
+        for connection in await self.alone.hand_in():
+            self._recovered(connection)
+
+    def _recovered(self, connection: int) -> None:
+        if self._away_since.pop(connection, None) is not None:
+            log.warning("the limiter's store answers again for connection %d", connection)
+            self._local.forget()
 
     def _end(
         self, target: Target, decision: Decision, outcome: str, latency_us: int | None, pushback: bool = False

@@ -54,6 +54,7 @@ class Heartbeat:
                 for uid, seen in gateway.upstream.units().items()
             },
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
+            "alone": {"waiting": gateway.alone.waiting},
         }
 
     async def tell(self) -> None:
@@ -70,6 +71,7 @@ class Heartbeat:
         while not stop.is_set():
             with contextlib.suppress(StoreError):
                 await self.tell()
+                await self._gateway.hand_in()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EVERY_S)
         with contextlib.suppress(StoreError):

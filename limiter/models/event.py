@@ -28,6 +28,10 @@ TOLD = (
 """The fields of an event that are told wherever events are listed or exported, in their order."""
 
 
+ALONE = "/alone/"
+"""Stands in the stream id of an event that one worker decided without the store."""
+
+
 class ThrottleEvent(models.Model):
     """The durable record of a refusal, or of what shadow mode would have refused.
 
@@ -80,6 +84,11 @@ class ThrottleEvent(models.Model):
             models.Index(fields=["decision_id"], name="event_by_decision"),
             models.Index(fields=["request_id"], name="event_by_request"),
         ]
+
+    @property
+    def alone(self) -> bool:
+        """Whether one worker decided it by itself, because the store was away."""
+        return ALONE in self.stream_id
 
     def __str__(self) -> str:
         return f"{self.tenant_id}/{self.action_id} {self.limit_name} {self.at:%Y-%m-%d %H:%M:%S}"

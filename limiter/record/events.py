@@ -14,9 +14,13 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from limiter.core import description, keys, refusal
 from limiter.core.types import PPM
 from limiter.models import ThrottleEvent
-from limiter.record import batches, chain, dead_letters
+from limiter.models.event import ALONE
+from limiter.record import batches, chain, dead_letters, gaps
 from limiter.record.scripts import Client
 from limiter.record.streams import Entry, Stream
+
+_NO_POLICY = {"policy_name": "", "policy_version": 0, "quota": 0, "burst": 0}
+_UNCOUNTED = {"name": "", "used": 0, "effective": 0, "wait_us": 1_000_000}
 
 
 def of(client: Client, connection: int) -> Stream:
@@ -26,7 +30,10 @@ def of(client: Client, connection: int) -> Stream:
 
 def write(stream: Stream, entries: Sequence[Entry]) -> int:
     """Store events; raises ValueError or LookupError for an entry that is none."""
-    rows = [event(entry.stream_id, entry.fields["event"]) for entry in entries]
+    for entry in entries:
+        if "lost" in entry.fields:
+            gaps.lost_alone(stream.name, entry)
+    rows = [_entered(entry) for entry in entries if "lost" not in entry.fields]
     _explain_cuts(stream.client, stream.connection, rows)
     return chain.store_events(rows)
 
@@ -64,12 +71,17 @@ def _flood_id(connection: int, batch: str, kind: str) -> str:
     return f"c{connection}/f/{batch}/{hashlib.sha256(kind.encode()).hexdigest()[:16]}"
 
 
+def _entered(entry: Entry) -> ThrottleEvent:
+    alone = "alone" in entry.fields
+    return event(ALONE.join(entry.stream_id.split("/", 1)) if alone else entry.stream_id, entry.fields["event"])
+
+
 def event(stream_id: str, text: str) -> ThrottleEvent:
     """The row that a refusal's text stands for; raises ValueError or LookupError when it says too little."""
     told = refusal.read(text)
     at = _moment(told.at_us)
     limits = _limits(told.limits, told.states)
-    bound = _bound(limits, shadow=told.shadow)
+    bound = _bound(limits, shadow=told.shadow, alone=ALONE in stream_id)
     return ThrottleEvent(
         stream_id=stream_id,
         at=at,
@@ -112,9 +124,14 @@ def _described(text: str) -> tuple[dict[str, Any], ...]:
     return tuple(asdict(limit) for limit in description.read(text))
 
 
-def _bound(limits: Sequence[dict[str, Any]], *, shadow: bool) -> dict[str, Any]:
-    """The limit that the caller was told: of those that refused, the one whose wait ends last."""
+def _bound(limits: Sequence[dict[str, Any]], *, shadow: bool, alone: bool) -> dict[str, Any]:
+    """The limit that the caller was told: of those that refused, the one whose wait ends last.
+
+    One of no name where the policy lets no call pass without the store, and nothing was counted.
+    """
     refused = [limit for limit in limits if limit["wait_us"] != 0 and limit["shadow"] == shadow]
+    if not refused and alone:
+        return {**(limits[0] if limits else _NO_POLICY), **_UNCOUNTED}
     if not refused:
         raise ValueError("no limit refused this call")
     return max(refused, key=lambda limit: float("inf") if limit["wait_us"] < 0 else float(limit["wait_us"]))

@@ -73,12 +73,19 @@ class Explanation:
         """As plain values, the event left out."""
         return {
             "sentence": self.sentence,
+            "alone": self.event.alone,
             "limits": [asdict(limit) for limit in self.limits],
             "multiplier": asdict(self.multiplier),
             "policy": asdict(self.policy),
             "passes_at": self.passes_at,
             "remedies": list(self.remedies),
         }
+
+
+_ALONE = (
+    "The limiter's store was away: one worker decided this by itself, by the policy's failure mode,"
+    " and counted its own calls against its own share of the limit."
+)
 
 
 def event_of(decision_id: str, *, among: QuerySet[ThrottleEvent]) -> ThrottleEvent | None:
@@ -122,6 +129,15 @@ def _limit(event: ThrottleEvent, told: Mapping[str, Any]) -> LimitThen:
 
 
 def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
+    if event.alone:
+        return f"{_counted(event, limits)} {_ALONE}"
+    return _counted(event, limits)
+
+
+def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
+    if not event.limit_name:
+        who = "This call was" if event.count == 1 else f"{event.count:,} calls like this were"
+        return f"{who} refused uncounted: its policy lets no call pass without the limiter's store."
     bound = next((limit for limit in limits if limit.name == event.limit_name), None)
     what = "would have been refused (shadow)" if event.shadow else "was refused"
     who = "call" if event.count == 1 else f"{event.count:,} calls like this"

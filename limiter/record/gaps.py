@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 from django.db.models import Max
 
 from limiter.models import RecordGap
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
-from limiter.record.streams import Standing
+from limiter.record.streams import Entry, Standing
 
 log = logging.getLogger(__name__)
+
+
+def lost_alone(stream: str, entry: Entry) -> None:
+    """Note what a worker decided without the store and could not keep; a second telling changes nothing."""
+    lost, generation = int(entry.fields["lost"]), f"alone/{entry.id}"
+    after, before = (datetime.fromtimestamp(int(entry.fields[name]) / 1e6, UTC) for name in ("from", "until"))
+    with turn.taken(turn.CHAIN):
+        told = {"lost": lost, "after": after, "before": before}
+        _, new = RecordGap.objects.get_or_create(stream=stream, generation=generation, total=lost, defaults=told)
+        if new:
+            chain.append([Draft("gap", payload={"stream": stream, "lost": lost, "total": lost})])
+            log.error("a worker without the store could not keep %d refusals; the record has a gap", lost)
 
 
 def note(stream: str, standing: Standing) -> RecordGap | None:

@@ -170,6 +170,11 @@ async def test_an_ended_call_counts_its_outcome_and_its_latency(store: Store, ra
     assert (totals["acme|answered"], totals["acme|unreachable"], totals["acme|ms32"]) == (1, 1, 1)
 
 
+async def test_no_ends_leave_nothing(store: Store, raw: redis.Redis) -> None:
+    assert await store.record(stack(slots(5)), [], settings=AdaptiveSettings()) is None
+    assert list(raw.scan_iter()) == []
+
+
 async def test_every_key_has_a_time_to_live(store: Store, raw: redis.Redis) -> None:
     settings = AdaptiveSettings(min_samples=1)
     trial: Limit = counter(1, name="trial", shadow=True)
