@@ -62,7 +62,9 @@ class DecisionSerializer(serializers.Serializer[Any]):
 
     event = EventSerializer()
     sentence = serializers.CharField()
-    alone = serializers.BooleanField(help_text="Decided by one worker without the limiter's store, which was away.")
+    alone = serializers.BooleanField(
+        source="event.alone", help_text="Decided by one worker without the limiter's store, which was away."
+    )
     limits = LimitThenSerializer(many=True)
     multiplier = MultiplierThenSerializer()
     policy = PolicyThenSerializer()
