@@ -18,6 +18,7 @@ from tests.bench import (
     low_load,
     machine,
     mass_expiry,
+    record_cost,
     report,
     round_trips,
     side_by_side,
@@ -46,7 +47,7 @@ OF_THE_CORE: dict[str, Measurement] = {
     "worker_memory": worker_memory.measure,
 }
 OF_THE_PAGES: dict[str, Measurement] = {"viewers": viewers.measure}
-OF_THE_RECORD: dict[str, Measurement] = {"drain": drain.measure}
+OF_THE_RECORD: dict[str, Measurement] = {"drain": drain.measure, "record_cost": record_cost.measure}
 EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE | OF_THE_PAGES | OF_THE_RECORD
 
 

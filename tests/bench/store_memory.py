@@ -24,18 +24,20 @@ def measure(stage: Stage, effort: Effort) -> Findings:
     limit = Limit("minute", Algorithm.SLIDING_LOG, entries, window_us=3_600_000_000)
     subject = Subject(2, "memory", peers.fresh(), "key")
     window = keys.window(limit, subject)
-    record = (keys.events(subject.connection), keys.floods(subject.connection))
+    events, floods = keys.events(subject.connection), keys.floods(subject.connection)
     with redis.Redis.from_url(stage.rig.redis_url) as store:
         uvloop.run(_decide(stage.rig.redis_url, limit, subject, entries))
         full = _bytes(store, window)
         uvloop.run(_decide(stage.rig.redis_url, limit, subject, _REFUSALS))
         refused = (_bytes(store, window) - full) / _REFUSALS
-        recorded = sum(_bytes(store, key) for key in record) / _REFUSALS
+        own = _bytes(store, events) / max(1, store.xlen(events))
+        shared = _bytes(store, floods) / _REFUSALS
         scored = _sorted_set(store, entries) / entries
     rows = [
         ["admitted call, sliding log", f"{full / entries:.1f}"],
         ["refused call, in the window", f"{refused:.1f}"],
-        ["refused call, its record until it is drained (a flood shares entries)", f"{recorded:.1f}"],
+        ["refused call, its event until it is stored", f"{own:.0f}"],
+        ["refused call, of a flood beyond the tenth of its kind and second", f"{shared:.1f}"],
         ["for comparison: admitted call in a sorted set of UUIDs", f"{scored:.1f}"],
     ]
     how = f"MEMORY USAGE of the whole key with {entries:,} entries, divided by them; then {_REFUSALS:,} refused calls."

@@ -23,12 +23,12 @@ from tests.bench.processes import Server
 APPLICATION = "quota_platform.asgi:application"
 
 
-def start(rig: Rig) -> Contender:
+def start(rig: Rig, *, application: str = APPLICATION) -> Contender:
     """Make the data and start one worker; raises RuntimeError with what the making of the data said."""
     port, env = free_port(), environment(rig)
     (tokens,) = make(rig, env, f"rows.main({rig.upstream_port})")
     log = rig.directory / "gateway.log"
-    server = Server("gateway", web(APPLICATION, port=port), port=port, log=log, env=env)
+    server = Server("gateway", web(application, port=port), port=port, log=log, env=env)
     return Contender("gateway", "this gateway, everything on", server, _targets(port, tokens))
 
 
