@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from limiter.models import Alert, MultiplierChange, Override, QuotaPolicy, ThrottleEvent
+from limiter.models import Alert, AuditEntry, MultiplierChange, Override, QuotaPolicy, ThrottleEvent
 from tenants.models import Tenant
 
 _LATELY = timedelta(minutes=15)
@@ -63,7 +63,7 @@ def read(tenant_ids: Collection[str]) -> Stored:
 
 
 def _changes(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
-    found = [*_multipliers(tenant_ids), *_policies(), *_overrides(tenant_ids)]
+    found = [*_multipliers(tenant_ids), *_policies(), *_overrides(tenant_ids), *_done(tenant_ids)]
     return sorted(found, key=lambda change: -int(change["at_ms"]))[:_CHANGES]
 
 
@@ -96,6 +96,34 @@ def _overrides(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
     rows = Override.objects.filter(tenant__tenant_id__in=tenant_ids, starts_at__lte=timezone.now())
     found = rows.select_related("tenant", "action").order_by("-starts_at")[:_CHANGES]
     return [_change(row.starts_at, "override", f"{row}: {row.reason}") for row in found]
+
+
+def _done(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
+    """What people did to counts and keys, as the record has it."""
+    rows = AuditEntry.objects.filter(kind__in=_DONE, tenant_id__in=tenant_ids).order_by("-at", "-id")[:_CHANGES]
+    return [
+        _change(
+            row.at,
+            row.kind.partition(".")[0],
+            f"{_DONE[row.kind](row.payload)}" + (f", by {row.actor}" if row.actor else "") + _why(row.payload),
+        )
+        for row in rows
+    ]
+
+
+def _reset(payload: Mapping[str, Any]) -> str:
+    whose = f"key {payload['key_prefix']}" if payload["key_prefix"] else payload["action_id"] or "all actions"
+    return f"{payload['limit_name']} of {whose} reset from {payload['used']:,} of {payload['effective_limit']:,}"
+
+
+_DONE: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "counter.reset": _reset,
+    "key.revoked": lambda payload: f"API key {payload['name']} revoked",
+}
+
+
+def _why(payload: Mapping[str, Any]) -> str:
+    return f": {payload['reason']}" if payload.get("reason") else ""
 
 
 def _change(at: datetime, kind: str, text: str) -> dict[str, Any]:

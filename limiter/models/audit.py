@@ -28,6 +28,7 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["-at", "-id"], name="audit_newest"),
             models.Index(fields=["tenant_id", "-at", "-id"], name="audit_by_tenant"),
+            models.Index(fields=["kind", "-at", "-id"], name="audit_by_kind"),
         ]
 
     def __str__(self) -> str:

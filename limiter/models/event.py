@@ -80,6 +80,8 @@ class ThrottleEvent(models.Model):
             models.Index(fields=["tenant_id", "-at", "-id"], name="event_by_tenant"),
             models.Index(fields=["tenant_id", "action_id", "-at", "-id"], name="event_by_action"),
             models.Index(fields=["policy_name", "-at", "-id"], name="event_by_policy"),
+            models.Index(fields=["limit_name", "-at", "-id"], name="event_by_limit"),
+            models.Index(fields=["-at", "-id"], name="event_shadow", condition=Q(shadow=True)),
             models.Index(fields=["key_prefix", "-at", "-id"], name="event_by_key"),
             models.Index(fields=["decision_id"], name="event_by_decision"),
             models.Index(fields=["request_id"], name="event_by_request"),

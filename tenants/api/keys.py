@@ -102,6 +102,7 @@ class KeyResource(Creates[ApiKey], Updates[ApiKey]):
     """API keys, by prefix. They are revoked, not deleted: the record of refusals names them."""
 
     queryset = ApiKey.objects.select_related("tenant").prefetch_related("acts_for")
+    enough = {"revoke": "tenants.revoke_apikey"}
     lookup_field = "prefix"
     lookup_value_regex = "[a-z0-9]{12}"
     filters = {

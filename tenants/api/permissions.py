@@ -10,8 +10,9 @@ from rest_framework.views import APIView
 class ModelPermissions(DjangoModelPermissions):
     """Reading needs ``view``, POST ``add``, PUT and PATCH ``change``, DELETE ``delete``.
 
-    A POST to an existing row (``…/revoke``) changes it, so it needs ``change``. A route that shows rows of other
-    models inside its own names them in ``also_shows``; their ``view`` is needed too.
+    A POST to an existing row (``…/revoke``) changes it, so it needs ``change``, or the right that the route names for
+    it in ``enough`` (action -> permission). A route that shows rows of other models inside its own names them in
+    ``also_shows``; their ``view`` is needed too.
     """
 
     perms_map = {
@@ -27,6 +28,9 @@ class ModelPermissions(DjangoModelPermissions):
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not request.user or not request.user.is_authenticated:
             return False
+        enough = getattr(view, "enough", {}).get(getattr(view, "action", None))
+        if enough is not None and request.user.has_perm(enough):
+            return True
         method = request.method or "GET"
         if method == "POST" and getattr(view, "detail", False):
             method = "PATCH"

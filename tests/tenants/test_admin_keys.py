@@ -154,6 +154,19 @@ def test_a_revoked_key_cannot_be_edited_revoked_again_or_brought_back(root: Clie
     assert (ApiKey.objects.get().name, ApiKey.objects.get().revoked_at) == ("IVR", revoked_at)
 
 
+def test_the_right_to_revoke_is_enough_to_revoke(acme: Tenant) -> None:
+    key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
+    person = User.objects.create_user("rita", is_staff=True)
+    wanted = ("view_apikey", "view_tenant", "revoke_apikey", "see_every_tenant")
+    person.user_permissions.set(Permission.objects.filter(codename__in=wanted))
+    client = Client()
+    client.force_login(person)
+    assert client.post(REVOKE, {"key": key.pk}).status_code == 302
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    assert client.post(f"{LIST}{key.pk}/change/", {"name": "Mine"}).status_code == 403
+
+
 def test_whoever_may_only_look_can_neither_make_nor_revoke(acme: Tenant) -> None:
     key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
     viewer = User.objects.create_user("viewer", is_staff=True)

@@ -42,6 +42,13 @@ def test_the_token_is_in_the_answer_that_makes_the_key_and_nowhere_else(acme: Te
     assert ApiKey.history.order_by("history_id").first().history_change_reason == "go-live"
 
 
+def test_the_right_to_revoke_is_enough_to_revoke(acme: Tenant, acme_key: str) -> None:
+    path = f"/api/keys/{credentials.prefix_of(acme_key)}/"
+    api = person("tenants.revoke_apikey", name="rita")
+    assert api.post(f"{path}revoke/").status_code == 200
+    assert api.patch(path, {"name": "Mine"}).status_code == 403
+
+
 def test_a_key_is_revoked_by_a_post_and_keeps_the_first_time(acme: Tenant, acme_key: str) -> None:
     api = editor()
     path = f"/api/keys/{credentials.prefix_of(acme_key)}/revoke/"

@@ -77,7 +77,7 @@ export const COLUMNS = [
   { name: "limit", title: "Limit", ...LIMIT },
   { name: "used", title: "Used / effective", ...USED },
   { name: "left", title: "Left", number: true, ...text((row) => short(row.remaining)) },
-  { name: "full", title: "Full in", number: true, ...text((row) => (row.state === "stop" ? "now" : span(row.full_in_s))) },
+  { name: "full", title: "Full in", number: true, ...text((row) => (share(row) >= 1 ? "now" : span(row.full_in_s))) },
   { name: "resets", title: "Resets in", number: true, ...text((row) => span(row.reset_s)) },
   { name: "peak", title: "Peak 1 h", number: true, ...text((row) => short(row.peak_1h)) },
   { name: "refused", title: "Refused 15 min", number: true, ...text((row) => (known(row.refused_15m) ? whole(row.refused_15m) : NOTHING)) },
