@@ -78,7 +78,7 @@ def check_listed(url: str, listed: Iterable[str], *, setting: str) -> None:
     """
     pairs = {each for each in listed if ":" in each}
     parts = urlsplit(url)
-    if any(parts.netloc.lower() == pair for pair in pairs):
+    if parts.netloc.lower() in pairs:
         check_url(url, suffixes=(), sandbox_hosts=pairs)
         return
     suffixes = [each.lower() for each in listed if ":" not in each]

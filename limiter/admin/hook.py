@@ -6,15 +6,13 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db import models
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from unfold.decorators import display
 
 from limiter.admin.record import RecordAdmin
-from limiter.alerts import outbox, posting
+from limiter.alerts import posting
 from limiter.models import AlertDelivery, AlertHook
 from tenants import scope
 from tenants.admin.panels import Page, Panel, add_page, add_panel
@@ -103,9 +101,7 @@ def _fill(request: HttpRequest, hook: AlertHook) -> dict[str, Any]:
 def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
     """Post a test at once and say how it went. Only on POST."""
     if request.method == "POST":
-        delivery = outbox.put_test(hook, at=timezone.now())
-        posting.post(delivery.pk)
-        delivery.refresh_from_db()
+        delivery = posting.try_out(hook)
         if delivery.state == AlertDelivery.State.ARRIVED:
             messages.success(request, f"The test arrived: answered {delivery.status}.")
         else:
@@ -123,26 +119,13 @@ def _new_secret(request: HttpRequest, hook: AlertHook) -> HttpResponse:
     return _show_secret(request, hook, secret)
 
 
-class StateFilter(admin.SimpleListFilter):
-    """How far a message is."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(value, str(label)) for value, label in AlertDelivery.State.choices]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[AlertDelivery]) -> QuerySet[AlertDelivery]:
-        return queryset.filter(Q(state=self.value()) if self.value() else Q())
-
-
 @admin.register(AlertDelivery)
 class AlertDeliveryAdmin(RecordAdmin):
     """What was posted to hooks, newest first."""
 
     list_display = ("at", "hook", "tenant_id", "event", "status_word", "attempts", "status", "error", "next")
     list_select_related = ("hook",)
-    list_filter = (StateFilter, "event")
+    list_filter = ("state", "event")
     search_fields = ("tenant_id__exact", "hook__name__exact")
     search_help_text = "Tenant ID or name of the hook, in full"
 

@@ -16,9 +16,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from limiter.alerts import signature
+from limiter.alerts import outbox, signature
 from limiter.models import AlertDelivery, AlertHook
-from limiter.record import runs
+from limiter.record import due
 from limiter.upstream.pins import Lookup, Pins, session, system_lookup
 from tenants import hosts
 from tenants.secrets import SecretUnreadable
@@ -43,15 +43,7 @@ class Result(NamedTuple):
 
 def hand_out(send: Callable[[int], object], *, now: datetime | None = None) -> int | None:
     """Give every message that is due to ``send``; how many, or None when somebody else is at it."""
-    due = AlertDelivery.due(now or timezone.now())
-
-    def each() -> int:
-        waiting = list(due.values_list("pk", flat=True)[:_AT_ONCE])
-        for pk in waiting:
-            send(pk)
-        return len(waiting)
-
-    return runs.alone("post_alerts", lambda client: each(), at_most_s=60)
+    return due.hand_out("post_alerts", AlertDelivery, send, at_once=_AT_ONCE, now=now)
 
 
 def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup) -> str | None:
@@ -68,6 +60,14 @@ def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup
         if not off and not test:
             _judge(delivery.hook_id, result, given_up=delivery.state == AlertDelivery.State.GIVEN_UP)
     return delivery.state
+
+
+def try_out(hook: AlertHook) -> AlertDelivery:
+    """Post a test to a hook at once, and how that went; it is not tried again."""
+    delivery = outbox.put_test(hook, at=timezone.now())
+    post(delivery.pk)
+    delivery.refresh_from_db()
+    return delivery
 
 
 def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:

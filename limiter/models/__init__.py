@@ -2,6 +2,7 @@
 
 from limiter.models.alert import Alert
 from limiter.models.assignment import Assignment, Override
+from limiter.models.attempted import Attempted
 from limiter.models.audit import AuditEntry
 from limiter.models.dead_letter import DeadLetter
 from limiter.models.event import ThrottleEvent
@@ -19,6 +20,7 @@ __all__ = [
     "AlertDelivery",
     "AlertHook",
     "Assignment",
+    "Attempted",
     "AuditEntry",
     "DeadLetter",
     "Export",

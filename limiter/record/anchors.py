@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 import os
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from limiter.models import AuditEntry
-from limiter.record import chain
+from limiter.record import chain, signing
 
 _PURPOSE = b"quota-platform audit anchor"
 
@@ -37,9 +36,8 @@ def directory() -> Path:
 
 
 def key() -> Ed25519PrivateKey:
-    """The signing key: derived from AUDIT_KEY, or from SECRET_KEY when that is empty."""
-    secret = settings.ENV.AUDIT_KEY.get_secret_value() or settings.ENV.SECRET_KEY.get_secret_value()
-    return Ed25519PrivateKey.from_private_bytes(hmac.digest(secret.encode(), _PURPOSE, "sha256"))
+    """The signing key of anchors and of what they vouch for."""
+    return signing.key(_PURPOSE)
 
 
 def write(*, now: datetime | None = None, where: Path | None = None) -> int:
@@ -55,9 +53,8 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
         "previous": {"file": earlier[-1].name, "sha256": _digest(earlier[-1])} if earlier else None,
     }
     anchor["public_key"] = base64.b64encode(key().public_key().public_bytes_raw()).decode()
-    anchor["signature"] = base64.b64encode(key().sign(_signed(anchor))).decode()
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(anchor, indent=1, sort_keys=True) + "\n")
+    draft.write_text(json.dumps(signing.sign(key(), anchor), indent=1, sort_keys=True) + "\n")
     os.replace(draft, path)
     return len(anchor["heads"])
 
@@ -80,7 +77,7 @@ def read(where: Path | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
 def _verified(path: Path, before: Path | None, public: Ed25519PublicKey) -> dict[str, Any]:
     try:
         anchor: dict[str, Any] = json.loads(path.read_text())
-        public.verify(base64.b64decode(anchor["signature"]), _signed(anchor))
+        signing.verify(public, anchor)
     except InvalidSignature:
         raise AnchorBroken(f"anchor {path.name} is not signed with this platform's key, or was altered") from None
     except (ValueError, KeyError, TypeError):
@@ -90,11 +87,6 @@ def _verified(path: Path, before: Path | None, public: Ed25519PublicKey) -> dict
         missing = anchor["previous"]["file"] if anchor["previous"] else "none"
         raise AnchorBroken(f"anchor {path.name} follows {missing}, which is missing or was altered")
     return anchor
-
-
-def _signed(anchor: dict[str, Any]) -> bytes:
-    covered = {name: value for name, value in anchor.items() if name != "signature"}
-    return json.dumps(covered, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _digest(path: Path) -> str:

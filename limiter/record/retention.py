@@ -7,8 +7,6 @@ make it look as if this had. The newest event of a tenant always stays, for the 
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +18,7 @@ from django.db.models import Count, Max, Sum
 from django.utils import timezone
 
 from limiter.models import AuditEntry, ThrottleEvent
-from limiter.record import anchors, chain, turn
+from limiter.record import anchors, chain, signing, turn
 from limiter.record.chain import Draft
 
 KIND = "events.pruned"
@@ -48,8 +46,7 @@ class Cut:
 
     def payload(self) -> dict[str, Any]:
         """As the entry holds it, signed."""
-        facts = asdict(self)
-        return {**facts, "signature": base64.b64encode(anchors.key().sign(_covered(facts))).decode()}
+        return signing.sign(anchors.key(), asdict(self))
 
 
 def prune(*, now: datetime | None = None, at_once: int = _AT_ONCE) -> int:
@@ -76,10 +73,8 @@ def due(*, now: datetime | None = None) -> Iterator[Cut]:
 def read(entry: AuditEntry) -> Cut:
     """What an entry declares; raises :class:`Forged`."""
     try:
-        facts = dict(entry.payload)
-        signature = base64.b64decode(facts.pop("signature"))
-        anchors.key().public_key().verify(signature, _covered(facts))
-        cut = Cut(**facts)
+        signing.verify(anchors.key().public_key(), entry.payload)
+        cut = Cut(**{name: value for name, value in entry.payload.items() if name != "signature"})
     except (InvalidSignature, ValueError, KeyError, TypeError):
         raise Forged(f"{entry} says that events were taken out, and was not signed by this platform") from None
     if cut.tenant_id != entry.tenant_id:
@@ -126,7 +121,3 @@ def _next(tenant_id: str, oldest: datetime, at_once: int | None) -> Cut | None:
     head = rows.values_list("hash", flat=True).get(position=last)
     until = told["until"].astimezone(UTC).isoformat()
     return Cut(tenant_id, last, head, rows=told["rows"], refusals=told["refusals"], until=until)
-
-
-def _covered(facts: dict[str, Any]) -> bytes:
-    return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from limiter.models import Export, ReportMail
 from limiter.models.schedule import may_be_mailed
-from limiter.record import runs
+from limiter.record import due
 from limiter.reports import access, files
 
 MOST_S = 50
@@ -43,15 +43,7 @@ def put(export: Export) -> int:
 
 def hand_out(pass_on: Callable[[int], object], *, now: datetime | None = None) -> int | None:
     """Give every mail that is due to ``pass_on``; how many, or None when somebody else is at it."""
-    due = ReportMail.due(now or timezone.now())
-
-    def each() -> int:
-        waiting = list(due.values_list("pk", flat=True)[:_AT_ONCE])
-        for pk in waiting:
-            pass_on(pk)
-        return len(waiting)
-
-    return runs.alone("mail_reports", lambda client: each(), at_most_s=60)
+    return due.hand_out("mail_reports", ReportMail, pass_on, at_once=_AT_ONCE, now=now)
 
 
 def send(pk: int, *, now: datetime | None = None) -> str | None:

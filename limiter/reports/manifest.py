@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
-import json
 from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from django.conf import settings
+
+from limiter.record import signing
 
 _PURPOSE = b"quota-platform export manifest"
 
@@ -26,9 +25,8 @@ class ManifestBroken(Exception):
 
 
 def key() -> Ed25519PrivateKey:
-    """The signing key: derived from AUDIT_KEY, or from SECRET_KEY when that is empty; not the anchors' key."""
-    secret = settings.ENV.AUDIT_KEY.get_secret_value() or settings.ENV.SECRET_KEY.get_secret_value()
-    return Ed25519PrivateKey.from_private_bytes(hmac.digest(secret.encode(), _PURPOSE, "sha256"))
+    """The signing key; not the anchors' key."""
+    return signing.key(_PURPOSE)
 
 
 def public_key() -> str:
@@ -44,8 +42,7 @@ def digest(path: Path) -> str:
 
 def sign(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts with key and signature."""
-    whole = {**facts, "public_key": public_key()}
-    return {**whole, "signature": base64.b64encode(key().sign(_signed(whole))).decode()}
+    return signing.sign(key(), {**facts, "public_key": public_key()}, ascii_only=False)
 
 
 def verify(path: Path, manifest: Any, *, public: str) -> None:
@@ -55,13 +52,8 @@ def verify(path: Path, manifest: Any, *, public: str) -> None:
     """
     try:
         signer = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
-        signer.verify(base64.b64decode(manifest["signature"], validate=True), _signed(manifest))
+        signing.verify(signer, manifest, ascii_only=False)
     except (InvalidSignature, binascii.Error, ValueError, KeyError, TypeError, AttributeError):
         raise ManifestBroken("the manifest was not signed with this key, or was altered") from None
     if path.stat().st_size != manifest["bytes"] or digest(path) != manifest["sha256"]:
         raise ManifestBroken("the file is not the one the manifest was signed for")
-
-
-def _signed(manifest: dict[str, Any]) -> bytes:
-    rest = {name: value for name, value in manifest.items() if name != "signature"}
-    return json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
