@@ -6,11 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Action, ApiKey, Connection, Tenant
 from tests.environment import VALKEY
+
+
+def pytest_configure() -> None:
+    """Hash passwords as in production, only quickly: tests that make people would spend most of their time there."""
+    PBKDF2PasswordHasher.iterations = 1_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
