@@ -9,10 +9,11 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from unfold.decorators import display
 
 from limiter.admin.record import RecordAdmin
-from limiter.alerts import posting
+from limiter.alerts import outbox, posting
 from limiter.models import AlertDelivery, AlertHook
 from tenants import scope
 from tenants.admin.panels import Page, Panel, add_page, add_panel
@@ -101,7 +102,8 @@ def _fill(request: HttpRequest, hook: AlertHook) -> dict[str, Any]:
 def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
     """Post a test at once and say how it went. Only on POST."""
     if request.method == "POST":
-        delivery = posting.try_out(hook)
+        delivery = outbox.put_test(hook, at=timezone.now())
+        posting.try_out(delivery)
         if delivery.state == AlertDelivery.State.ARRIVED:
             messages.success(request, f"The test arrived: answered {delivery.status}.")
         else:

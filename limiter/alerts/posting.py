@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from limiter.alerts import outbox, signature
+from limiter.alerts import signature
 from limiter.models import AlertDelivery, AlertHook
 from limiter.record import due
 from limiter.upstream.pins import Lookup, Pins, session, system_lookup
@@ -62,12 +62,10 @@ def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup
     return delivery.state
 
 
-def try_out(hook: AlertHook) -> AlertDelivery:
-    """Post a test to a hook at once, and how that went; it is not tried again."""
-    delivery = outbox.put_test(hook, at=timezone.now())
-    post(delivery.pk)
-    delivery.refresh_from_db()
-    return delivery
+def try_out(test: AlertDelivery) -> None:
+    """Post a test that was put into the outbox at once; afterwards it says how that went."""
+    post(test.pk)
+    test.refresh_from_db()
 
 
 def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from limiter.alerts import posting
+from limiter.alerts import outbox, posting
 from limiter.api.record import RecordResource
 from limiter.models import AlertDelivery, AlertHook
 from tenants.api.filters import choice, flag, number, text
@@ -121,7 +122,10 @@ class HookResource(Resource[AlertHook]):
     @action(detail=True, methods=["post"])
     def test(self, request: Request, id: str) -> Response:
         """Post a test now, once, and say how that went."""
-        return Response(DeliverySerializer(posting.try_out(self.get_object())).data)
+        with whole():
+            delivery = outbox.put_test(self.get_object(), at=timezone.now())
+        posting.try_out(delivery)
+        return Response(DeliverySerializer(delivery).data)
 
 
 @extend_schema(tags=["alerts"])

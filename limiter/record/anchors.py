@@ -6,7 +6,6 @@ verify an anchor without the secret. A day's file is replaced until the day is o
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -52,7 +51,7 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
         "heads": _heads(),
         "previous": {"file": earlier[-1].name, "sha256": _digest(earlier[-1])} if earlier else None,
     }
-    anchor["public_key"] = base64.b64encode(key().public_key().public_bytes_raw()).decode()
+    anchor["public_key"] = signing.public_key(key())
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(signing.sign(key(), anchor), indent=1, sort_keys=True) + "\n")
     os.replace(draft, path)

@@ -20,6 +20,11 @@ def key(purpose: bytes) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(hmac.digest(secret.encode(), purpose, "sha256"))
 
 
+def public_key(of: Ed25519PrivateKey) -> str:
+    """What to verify with, as base64."""
+    return base64.b64encode(of.public_key().public_bytes_raw()).decode()
+
+
 def sign(by: Ed25519PrivateKey, facts: dict[str, Any], *, ascii_only: bool = True) -> dict[str, Any]:
     """The facts with ``signature`` (base64); an earlier signature is replaced."""
     return {**facts, "signature": base64.b64encode(by.sign(_covered(facts, ascii_only))).decode()}

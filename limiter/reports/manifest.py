@@ -31,7 +31,7 @@ def key() -> Ed25519PrivateKey:
 
 def public_key() -> str:
     """The key to verify with, as base64."""
-    return base64.b64encode(key().public_key().public_bytes_raw()).decode()
+    return signing.public_key(key())
 
 
 def digest(path: Path) -> str:
