@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 
@@ -15,8 +16,13 @@ from tests.environment import VALKEY
 
 
 def pytest_configure() -> None:
-    """Hash passwords as in production, only quickly: tests that make people would spend most of their time there."""
+    """Where hundreds of tests would spend most of their time, do as in production, only quickly.
+
+    Passwords are hashed with fewer rounds, and static files are looked for when they are asked for: each test client
+    would read all of them when it is made.
+    """
     PBKDF2PasswordHasher.iterations = 1_000
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

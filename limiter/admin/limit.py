@@ -13,6 +13,7 @@ from unfold.admin import StackedInline
 
 from limiter.core.types import Algorithm
 from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.models.limit import MAX_LIMITS
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 
 _WINDOWED = ["window_seconds"]
@@ -41,6 +42,8 @@ class LimitForm(forms.ModelForm):
 
 class LimitFormSet(BaseInlineFormSet):
     """All limits of one policy: their names differ, and together they compile."""
+
+    default_error_messages = {"too_many_forms": f"A policy has at most {MAX_LIMITS} limits; nothing was saved."}
 
     def validate_unique(self) -> None:
         """Say at the name itself that it is taken; Django would say it above the form, naming no field."""
@@ -90,6 +93,7 @@ class LimitInline(StackedInline):
     form = LimitForm
     formset = LimitFormSet
     extra = 0
+    max_num = MAX_LIMITS
     verbose_name = "limit"
     verbose_name_plural = "Limits"
     fieldsets = (
@@ -103,6 +107,14 @@ class LimitInline(StackedInline):
             },
         ),
     )
+
+    def get_formset(
+        self, request: HttpRequest, obj: QuotaPolicy | None = None, **kwargs: Any
+    ) -> type[BaseInlineFormSet]:
+        """However many limits are posted, one too many is made into a form, so that it can be said."""
+        most: dict[str, Any] = {"absolute_max": MAX_LIMITS + 1, "validate_max": True}
+        made: type[BaseInlineFormSet] = super().get_formset(request, obj, **most, **kwargs)
+        return made
 
     def get_extra(self, request: HttpRequest, obj: QuotaPolicy | None = None, **kwargs: Any) -> int:
         """A new policy starts with one empty limit."""

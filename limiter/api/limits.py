@@ -13,9 +13,6 @@ from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from tenants.api.serializer import StrictSerializer, clean, columns
 
-MAX_LIMITS = 50
-"""Lines of one policy at most; all of them are decided in one script."""
-
 
 class LimitSerializer(StrictSerializer[QuotaLimit]):
     """One limit, named within its policy."""

@@ -18,8 +18,9 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from limiter.api.limits import MAX_LIMITS, LimitEdit, LimitSerializer, plan
+from limiter.api.limits import LimitEdit, LimitSerializer, plan
 from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.models.limit import MAX_LIMITS
 from limiter.models.policy import MOST_ALERTS
 from limiter.models.version import one_version
 from tenants.api.errors import Conflict

@@ -55,6 +55,6 @@ def read(text: str) -> Refusal:
         decision_id=decision_id,
         key_prefix=key_prefix,
         request_id=request_id,
-        states=tuple(map(int, states.split(","))),
+        states=tuple(map(int, states.split(","))) if states else (),
         limits=limits,
     )

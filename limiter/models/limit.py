@@ -30,6 +30,10 @@ LIMIT_NAME = RegexValidator(
 )
 
 
+MAX_LIMITS = 50
+"""Lines of one policy at most; all of them are decided in one script."""
+
+
 class QuotaLimitQuerySet(models.QuerySet["QuotaLimit"]):
     """Limits; deleting many is one edit of each policy they belong to."""
 

@@ -243,6 +243,13 @@ def test_a_form_that_was_tampered_with_saves_nothing(root: Client, broken: str) 
     assert not QuotaPolicy.objects.exists()
 
 
+def test_a_policy_of_too_many_limits_says_how_many_it_may_have(root: Client) -> None:
+    data = more_limits(new_policy(root), *({"name": f"n{n}", "quota": "5", "window_seconds": "1"} for n in range(50)))
+    (said,) = [str(error) for error in root.post(ADD, data).context["errors"]]
+    assert "at most 50 limits" in said
+    assert not QuotaPolicy.objects.exists()
+
+
 def test_the_second_of_two_editors_is_told_instead_of_overwriting(root: Client, gold: QuotaPolicy) -> None:
     mine, yours = form_of(root, change_url(gold)), form_of(root, change_url(gold))
     assert root.post(change_url(gold), mine | {"limits-0-quota": "50"}).status_code == 302

@@ -130,6 +130,18 @@ async def test_a_call_that_is_refused_uncounted_is_in_the_record_too(
     assert await used() == (0, 2)
 
 
+async def test_a_policy_of_no_limits_that_lets_no_call_pass_is_in_the_record_too(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, closed: QuotaPolicy, acme_key: str
+) -> None:
+    await sync_to_async(closed.limits.all().delete)()
+    await proxy.refuse()
+    assert await call(gateway, acme_key, 1) == [503]
+    await back(gateway, proxy)
+    (row,) = await stored(redis_url)
+    assert (row.limit_name, row.policy_name, row.limits) == ("", "", [])
+    assert (await sync_to_async(explain)(row)).sentence.startswith("This call was refused uncounted")
+
+
 async def test_what_the_store_took_without_saying_so_is_told_again_and_entered_once(
     gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
 ) -> None:
