@@ -1,0 +1,175 @@
+"""The promise of the record: whatever is killed, and whenever, it holds what callers were told, each once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from limiter.core import keys
+from quota_platform import roles
+from quota_platform.demo import environment, tokens
+from tests.deployment import Deployment, patiently
+
+pytest_plugins = ["tests.postgres"]
+pytestmark = pytest.mark.slow
+
+CALLERS = 6
+CALLS = (("acme", "lookupOrder"), ("acme", "createCase"), ("globex", "lookupOrder"), ("globex", "sendSurvey"))
+
+
+@dataclass
+class Told:
+    """What all callers were told so far. ``unsure``: calls that were sent and never answered."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    refusals: list[str] = field(default_factory=list)
+    unsure: int = 0
+
+    @property
+    def answered(self) -> int:
+        return sum(self.statuses.values())
+
+
+@contextmanager
+def callers(port: int, keys_of: dict[str, str], told: Told) -> Iterator[None]:
+    """Callers that call as fast as they are answered, until the end of the block."""
+    over, lock = threading.Event(), threading.Lock()
+
+    def call() -> None:
+        chance = random.Random()
+        while not over.is_set():
+            tenant, action = chance.choice(CALLS)
+            link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            try:
+                link.connect()
+            except OSError:
+                continue  # Nobody took this call, so nobody has to know of it.
+            try:
+                link.request("POST", f"/invoke/{action}", b"{}", {"Authorization": f"Bearer {keys_of[tenant]}"})
+                answer = link.getresponse()
+                body = answer.read()
+            except (OSError, http.client.HTTPException):
+                with lock:
+                    told.unsure += 1
+                continue
+            finally:
+                link.close()
+            with lock:
+                told.statuses[answer.status] += 1
+                if answer.status == 429:
+                    told.refusals.append(json.loads(body)["decision_id"])
+
+    threads = [threading.Thread(target=call) for _ in range(CALLERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def after(told: Told, calls: int) -> None:
+    """Return when so many more calls have been answered."""
+    wanted = told.answered + calls
+    for _ in patiently(f"the answers of {calls} more calls"):
+        if told.answered >= wanted:
+            return
+
+
+def kill_at_random(deployment: Deployment, chance: random.Random) -> None:
+    """A child of the web server or of Celery, or all of one of them, or the clock."""
+    victim = chance.choice(("web", "worker", "worker", "beat"))
+    if victim != "beat" and chance.random() < 0.5:
+        deployment.kill_a_child(victim, chance)
+    else:
+        deployment.kill(victim)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the database says. ``usage``: allowed and refused by the minute, the hour and the day."""
+
+    refusals: int
+    usage: tuple[tuple[int, int], ...]
+
+
+def kept(database_url: str) -> Kept:
+    with psycopg.connect(database_url) as link:
+        row = link.execute("SELECT coalesce(sum(count), 0) FROM limiter_throttleevent").fetchone()
+        levels = (
+            link.execute(f"SELECT coalesce(sum(allowed), 0), coalesce(sum(refused), 0) FROM limiter_usage{level}")
+            for level in ("minute", "hour", "day")
+        )
+        assert row is not None
+        return Kept(int(row[0]), tuple((int(line[0]), int(line[1])) for level in levels if (line := level.fetchone())))
+
+
+def decisions(database_url: str) -> Counter[str]:
+    with psycopg.connect(database_url) as link:
+        return Counter(name for (name,) in link.execute("SELECT decision_id FROM limiter_throttleevent"))
+
+
+def waits_in(store_url: str) -> int:
+    """How much of the record is still in the store."""
+    with redis.Redis.from_url(store_url) as client:
+        names = [keys.events(1), keys.floods(1), keys.usage(1)]
+        left: int = client.xlen(names[0]) + client.exists(*names[1:], *map(keys.taken, names[1:]))
+        return left
+
+
+def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Path, postgres_url: str) -> None:
+    seed = random.SystemRandom().randrange(10**9)
+    print(f"seed {seed}")  # shown when the test fails
+    chance, told, store_was_killed = random.Random(seed), Told(), 2
+    with Deployment.of(tmp_path / "var", database_url=postgres_url) as deployment:
+        with callers(deployment.port, tokens.read(tmp_path / "var"), told):
+            for _ in range(10):
+                after(told, 150)
+                kill_at_random(deployment, chance)
+            after(told, 150)
+            deployment.kill("web", "worker", "beat", "valkey")
+            after(told, 150)
+            with deployment.without("valkey"):
+                after(told, 150)
+            after(told, 150)
+        deployment.end("web")
+        # A lock that a killed drainer held ends after a minute.
+        for _ in patiently("the rest of the record", seconds=150):
+            if waits_in(deployment.store_url) == 0:
+                break
+
+        # Of calls that were cut off nobody knows how they were decided; nor of decisions whose store was killed under
+        # them, so that the worker decided again, alone.
+        unsure = told.unsure + store_was_killed * CALLERS
+        allowed, refused = told.answered - told.statuses[429], told.statuses[429]
+        record, entered = kept(postgres_url), decisions(postgres_url)
+        assert allowed > 100 and refused > 500 and unsure < told.answered / 10, told
+        assert set(told.statuses) <= {200, 429}, told
+        assert refused <= record.refusals <= refused + unsure
+        assert {counted for _, counted in record.usage} == {record.refusals}
+        (in_usage,) = {counted for counted, _ in record.usage}
+        assert allowed <= in_usage <= allowed + unsure
+        assert max(entered.values()) == 1
+        assert len(set(entered) - set(told.refusals)) <= unsure
+        verified = subprocess.run(
+            [*roles.MANAGE, "verify_audit"],
+            env=environment.for_platform(environment.read(tmp_path / "var")),
+            capture_output=True,
+            text=True,
+        )
+        assert verified.returncode == 0, verified.stderr
+        assert f"{record.refusals:,} refusals" in verified.stdout
