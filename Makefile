@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help run reset test test-slow lint format bench lock clean
+.PHONY: help run reset test test-slow lint format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what each target does
@@ -46,6 +46,9 @@ format: .venv/.dev ## Format the code
 
 bench: .venv/.dev ## Measure beside other gateways and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+bench-scale: .venv/.dev ## Time the record's pages over ten million events (some minutes, 15 GB of disk)
+	$(BIN)/python -m tests.bench.record_at_scale
 
 lock: .venv/.dev ## Pin the newest releases that fit pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -14,6 +14,7 @@ from quota_platform.env import BASE_DIR
 from tests.bench import (
     decisions,
     drain,
+    exports,
     in_flight,
     low_load,
     machine,
@@ -47,7 +48,11 @@ OF_THE_CORE: dict[str, Measurement] = {
     "worker_memory": worker_memory.measure,
 }
 OF_THE_PAGES: dict[str, Measurement] = {"viewers": viewers.measure}
-OF_THE_RECORD: dict[str, Measurement] = {"drain": drain.measure, "record_cost": record_cost.measure}
+OF_THE_RECORD: dict[str, Measurement] = {
+    "drain": drain.measure,
+    "record_cost": record_cost.measure,
+    "exports": exports.measure,
+}
 EVERYTHING = OF_ALL | OF_THE_GATEWAY | OF_THE_CORE | OF_THE_PAGES | OF_THE_RECORD
 
 

@@ -1,35 +1,70 @@
-"""How long an export takes and how much memory: `python -m tests.bench.exports [EVENTS]`, by default 1,000,000."""
+"""How long an export of all events takes and how much memory.
+
+Run as ``python -m tests.bench.exports <events>`` it is the process that seeds a database of its own and exports it.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import tests.environment  # noqa: F401  settings of their own, an empty database
+from quota_platform.env import BASE_DIR
+from tests.bench.effort import Effort
+from tests.bench.findings import Findings, Reach, Table
+from tests.bench.stage import Stage
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quota_platform.settings")
 START = datetime(2030, 5, 2, tzinfo=UTC)
+_EVENTS = {"full": 1_000_000, "quick": 20_000}
+_GOALS_S = {"csv.gz": 60, "xlsx": 180}
+"""For a million events."""
+_FORMATS = ("csv.gz", "jsonl", "xlsx")
 _BATCH = 5_000
 
 
-def main(count: int) -> None:
+def measure(stage: Stage, effort: Effort) -> Findings:
+    events = _EVENTS[effort.name]
+    command = [sys.executable, "-m", "tests.bench.exports", str(events)]
+    done = subprocess.run(command, cwd=BASE_DIR, check=True, stdout=subprocess.PIPE, text=True)
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    rows = [[each["format"], *(f"{each[name]:.0f}" for name in ("seconds", "file_mb", "rss_mb"))] for each in found]
+    how = f"{events:,} events of 50 tenants, each format written by a process of its own, from SQLite."
+    columns = ("format", "s", "file, MB", "memory, MB")
+    return Findings(tables=[Table("Exports", how, columns, rows)], reaches=list(_reaches(events, found)))
+
+
+def _reaches(events: int, found: list[dict[str, Any]]) -> Iterator[Reach]:
+    """Goals of time are for the full number: a small export is mostly the start of its process."""
+    for each in found:
+        if each["format"] in _GOALS_S and events == _EVENTS["full"]:
+            what = f"{events:,} events as {each['format']}"
+            yield Reach(what, each["seconds"], _GOALS_S[each["format"]], "s", most=True)
+    yield Reach("memory of an export, most", max(each["rss_mb"] for each in found), 200, "MB", most=True)
+
+
+def _main(count: int) -> None:
     """Seed, then write each format in a process of its own, so that its peak of memory is its own."""
     import django
+
+    import tests.environment  # noqa: F401  settings of their own, an empty database
 
     django.setup()
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
     _seed(count)
-    for format in ("csv.gz", "jsonl", "xlsx"):
+    for format in _FORMATS:
         child = os.fork()
         if child == 0:
-            _measure(format)
+            print(json.dumps(_export(format)), flush=True)
             os._exit(0)
         os.waitpid(child, 0)
 
@@ -61,7 +96,7 @@ def _seed(count: int) -> None:
         )
 
 
-def _measure(format: str) -> None:
+def _export(format: str) -> dict[str, Any]:
     from django.db import connections
 
     from limiter.reports import build, sources
@@ -72,11 +107,11 @@ def _measure(format: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"events.{format}"
         began = time.perf_counter()
-        rows = build.write(path, chosen, format=format, rows=sources.rows(chosen))
-        took, size = time.perf_counter() - began, path.stat().st_size / 1e6
+        build.write(path, chosen, format=format, rows=sources.rows(chosen))
+        seconds, size = time.perf_counter() - began, path.stat().st_size
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{format}: {rows:,} events in {took:.1f} s, {size:.1f} MB, RSS {rss:.0f} MB", flush=True)
+    return {"format": format, "seconds": seconds, "file_mb": size / 1e6, "rss_mb": rss}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    _main(int(sys.argv[1]))
