@@ -70,6 +70,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Policies and tenants",
     "SITE_SYMBOL": "speed",
     "SITE_URL": "/dashboard/",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("dashboard/icon.svg")},
+    ],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "quota_platform.glance.add_glance",
     "BORDER_RADIUS": "8px",

@@ -1,4 +1,6 @@
-"""A modest stream of calls, so that there is something to see: steady ones, and now and then more than allowed.
+"""A modest stream of calls, so that there is something to see.
+
+Steady ones, now and then more at once than allowed, and every few minutes a survey that nearly uses up its limit.
 
 Acme is left alone: its limits belong to whoever tries the curl line.
 """
@@ -22,6 +24,10 @@ STEADY_PER_SECOND = 4.0
 BURST_EVERY = 120
 BURST_CALLS = 60
 """More than Globex's plan lets pass at once (a burst of 40, 25 in flight)."""
+SURVEY = "sendSurvey"
+SURVEY_EVERY_S, SURVEY_FIRST_S, SURVEY_S = 240.0, 40.0, 58.0
+SURVEY_PER_SECOND = 9.0
+"""In 58 seconds past 80 % of the 600 calls a minute that Globex's plan has for an action: enough for an alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +41,24 @@ class Step:
 
 
 def steps(chance: random.Random) -> Iterator[Step]:
-    """An endless stream: single calls at random intervals, and every :data:`BURST_EVERY` steps a burst."""
-    number = 0
+    """An endless stream: single calls at random intervals, more while a survey runs, now and then a burst."""
+    number, at_s = 0, 0.0
     while True:
+        rate = STEADY_PER_SECOND + (SURVEY_PER_SECOND if survey_runs(at_s) else 0)
+        pause = chance.expovariate(rate)
+        at_s += pause
+        if chance.random() * rate >= STEADY_PER_SECOND:
+            yield Step(pause, cast.GLOBEX.tenant_id, SURVEY)
+            continue
         number += 1
-        pause = chance.expovariate(STEADY_PER_SECOND)
         action = chance.choice(cast.GLOBEX.actions)
         burst = number % BURST_EVERY == 0
         yield Step(pause, cast.GLOBEX.tenant_id, action, BURST_CALLS if burst else 1)
+
+
+def survey_runs(at_s: float) -> bool:
+    """So many seconds after the start."""
+    return (at_s - SURVEY_FIRST_S) % SURVEY_EVERY_S < SURVEY_S and at_s >= SURVEY_FIRST_S
 
 
 async def play(stream: Iterator[Step], *, call: Callable[[Step], Awaitable[None]]) -> None:

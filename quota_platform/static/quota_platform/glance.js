@@ -1,6 +1,8 @@
 // Puts the dashboard's live sentence and figures on the admin's first page, every few seconds while it is looked at.
 
 const EVERY_MS = 5_000;
+// When nobody watched before, a pace is known from the second look on.
+let next = 1_500;
 const glance = document.getElementById("glance");
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
@@ -22,7 +24,8 @@ async function look() {
     if (answer?.ok) show(await answer.json());
     else if (answer && answer.status < 500) return;
   }
-  setTimeout(look, EVERY_MS);
+  setTimeout(look, next);
+  next = EVERY_MS;
 }
 
 look();
