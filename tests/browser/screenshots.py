@@ -5,19 +5,21 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, sync_playwright
 
 from quota_platform.env import BASE_DIR
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.live_demo import LiveDemo
-from tests.browser.visit import Visitor, frame
+from tests.browser.visit import Frame, Visitor, frame
 
 PICTURES = BASE_DIR / "docs" / "pictures"
 PAGES = {"overview": "/dashboard/", "tenant": "/dashboard/tenants/globex/"}
 SIZES = {1440: 900, 360: 780}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+ALERTS = {"lookupOrder": 100, "changeBooking": 80}
+"""Action of Globex -> threshold that its minute has reached."""
 
 
 def main() -> None:
@@ -43,10 +45,22 @@ def _take(browser: Browser, demo: LiveDemo, theme: Literal["light", "dark"]) -> 
     for name, path in PAGES.items():
         for width, height in SIZES.items():
             visitor.page.set_viewport_size({"width": width, "height": height})
-            visitor.shown(path, frame(name))
+            visitor.shown(path, frame(name, alerts=_alerts(frame(name))))
             visitor.page.locator("#table tbody tr").first.wait_for()
             visitor.page.screenshot(path=PICTURES / f"{name}-{width}-{theme}.png", full_page=width > 1000)
     context.close()
+
+
+def _alerts(shown: Frame) -> list[dict[str, Any]]:
+    """Alerts on rows of the frame, as the server would tell of them."""
+    rows = {row["action"]: row for row in shown["rows"] if row["tenant"] == "globex" and row["limit"] == "minute"}
+    return [_alert(rows[action], threshold, shown["at_ms"]) for action, threshold in ALERTS.items()]
+
+
+def _alert(row: dict[str, Any], threshold: int, at_ms: int) -> dict[str, Any]:
+    place = " \N{MIDDLE DOT} ".join((row["tenant_name"], row["action"], row["limit"]))
+    own = {"id": threshold, "ids": [threshold], "at_ms": at_ms - 40_000, "threshold": threshold}
+    return {**row, **own, "text": f"{place} has reached {threshold} %"}
 
 
 if __name__ == "__main__":
