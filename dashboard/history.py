@@ -43,7 +43,7 @@ def _notes(tenant_id: str, first: datetime) -> list[dict[str, Any]]:
         {
             "at_ms": int(row.at.timestamp() * 1000),
             "kind": "multiplier",
-            "text": f"Multiplier {row.before:.2f} → {row.after:.2f}: p95 {row.p95_ms:,.0f} ms over {row.samples} calls",
+            "text": f"Multiplier {row.before:.2f} → {row.after:.2f}: {row.because}",
         }
         for row in rows
     ]

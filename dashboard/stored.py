@@ -73,8 +73,7 @@ def _multipliers(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
         _change(
             row.at,
             "multiplier",
-            f"Multiplier of {row.tenant_id} {row.before:.2f} → {row.after:.2f}:"
-            f" p95 {row.p95_ms:,.0f} ms over {row.samples} calls",
+            f"Multiplier of {row.tenant_id} {row.before:.2f} → {row.after:.2f}: {row.because}",
         )
         for row in rows
     ]

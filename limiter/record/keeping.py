@@ -31,6 +31,7 @@ def store_all(client: Client, *, until: float | None = None) -> int:
     def store(connection: int) -> int:
         stored = drain(events.of(client, connection), events.write, until=until)
         stored += events.store_floods(client, connection)
+        multipliers.note_lapses(client, connection)
         return stored + drain(multipliers.of(client, connection), multipliers.write, until=until)
 
     return _each(client, store)

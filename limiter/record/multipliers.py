@@ -10,15 +10,29 @@ from limiter.core.types import PPM
 from limiter.models import MultiplierChange
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
-from limiter.record.scripts import Client
+from limiter.record.scripts import Client, Script
 from limiter.record.streams import Entry, Stream
 
 KIND = "multiplier"
+GRACE_US = 2_000_000
+"""A multiplier that ended this long ago has no event left that is explained by what it was computed from."""
+_LAPSE = Script("lapse")
 
 
 def of(client: Client, connection: int) -> Stream:
     """The stream of the changes under a connection."""
     return Stream(client, keys.multiplier_changes(connection), connection=connection)
+
+
+def note_lapses(client: Client, connection: int) -> int:
+    """Write down which multipliers ended by themselves, at the time they did; how many. After the events are stored."""
+    evidence = keys.evidence(connection)
+    noted = 0
+    for field, value in client.hscan_iter(evidence, count=1_000):
+        ppm, uncut, _ = value.split(b"|", 2)
+        if ppm != uncut:
+            noted += _LAPSE(client, (evidence, keys.multiplier_changes(connection)), field, value, GRACE_US)
+    return noted
 
 
 def write(stream: Stream, entries: Sequence[Entry]) -> int:

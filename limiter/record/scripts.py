@@ -18,5 +18,6 @@ class Script:
     def __init__(self, name: str) -> None:
         self._source = (_LUA / f"{name}.lua").read_text()
 
-    def __call__(self, client: Client, keys: tuple[str, ...], *arguments: str | int) -> Any:
-        return client.eval(self._source, len(keys), *keys, *(str(argument) for argument in arguments))
+    def __call__(self, client: Client, keys: tuple[str, ...], *arguments: str | int | bytes) -> Any:
+        told = (each if isinstance(each, bytes) else str(each) for each in arguments)
+        return client.eval(self._source, len(keys), *keys, *told)

@@ -1,4 +1,5 @@
--- Store a multiplier for all workers with its evidence, and write down the change if it is one.
+-- Store a multiplier for all workers with its evidence, and write down the change if it is one. One that ended by itself
+-- before, and that nobody has noted yet, ended when its samples did: from none.
 --
 -- KEYS[1]  string  multiplier in millionths; it ends with the samples it was computed from
 -- KEYS[2]  hash    evidence: "<tenant>|<action>" -> "<multiplier>|<default>|<p95 us>|<samples>|<threshold us>|
@@ -30,12 +31,24 @@ end
 
 local field = ARGV[1] .. '|' .. ARGV[2]
 local noted = call('HGET', KEYS[2], field)
-local before = noted and string.match(noted, '^%d+') or ARGV[4]
-if before ~= ARGV[3] then
-  call('XADD', KEYS[3], 'MAXLEN', '~', CHANGES_KEPT, '*', 'at', int(now), 'tenant', ARGV[1], 'action', ARGV[2],
-    'before', before, 'after', ARGV[3], 'p95_us', ARGV[6], 'samples', ARGV[7], 'threshold_us', ARGV[8],
-    'pushback', ARGV[9])
+local function write_down(at, before, after, p95_us, samples, pushback)
+  call('XADD', KEYS[3], 'MAXLEN', '~', CHANGES_KEPT, '*', 'at', int(at), 'tenant', ARGV[1], 'action', ARGV[2],
+    'before', before, 'after', after, 'p95_us', p95_us, 'samples', samples, 'threshold_us', ARGV[8],
+    'pushback', pushback)
   call('EXPIRE', KEYS[3], KEEP_SECONDS)
+end
+
+local before = ARGV[4]
+if noted then
+  local was, uncut, ended = string.match(noted, '^(%d+)|(%d+)|.*|(%d+)$')
+  before = was
+  if was ~= uncut and num(ended) <= now then
+    write_down(ended, was, uncut, '0', '0', '0')
+    before = uncut
+  end
+end
+if before ~= ARGV[3] then
+  write_down(now, before, ARGV[3], ARGV[6], ARGV[7], ARGV[9])
 end
 local shown = { ARGV[3], ARGV[4], ARGV[6], ARGV[7], ARGV[8], ARGV[9], int(now), int(until_us) }
 call('HSET', KEYS[2], field, table.concat(shown, '|'))

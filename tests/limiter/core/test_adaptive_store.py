@@ -143,6 +143,17 @@ async def test_every_change_is_written_down_with_its_evidence(store: Store, raw:
     assert (restored["at"], restored["pushback"]) == (str(T0 + 2 * S), "950000")
 
 
+async def test_one_that_ended_by_itself_is_written_down_at_its_end_and_before_the_next(
+    store: Store, raw: redis.Redis
+) -> None:
+    await answer(store, raw, *[1600] * 5)
+    await answer(store, raw, *[9000] * 5, at_us=3_600 * S)
+    _, ended, cut = changes(raw)
+    assert (ended["before"], ended["after"], ended["samples"]) == ("500000", "1000000", "0")
+    assert ended["at"] == str(T0 + 120 * S), "when its samples had aged"
+    assert (cut["before"], cut["after"], cut["at"]) == ("1000000", "200000", str(T0 + 3_600 * S))
+
+
 async def test_the_present_multiplier_keeps_its_evidence(store: Store, raw: redis.Redis) -> None:
     await answer(store, raw, *[1600] * 5)
     evidence = cast(bytes, raw.hget(keys.evidence(1), "acme|")).decode()

@@ -12,9 +12,10 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from limiter.core import keys
 from limiter.models import AuditEntry, MultiplierChange, Override, QuotaPolicy
 from limiter.models.version import one_version
-from limiter.record import multipliers, overrides
+from limiter.record import keeping, multipliers, overrides
 from limiter.record.drain import drain
 from limiter.record.scripts import Client
 from limiter.record.verify import verify
@@ -105,6 +106,31 @@ def test_changes_of_multipliers_are_stored_with_their_evidence_and_chained(clien
     assert (first.before, first.after, first.p95_ms, first.threshold_ms) == (1.0, 0.62, 1410.0, 800.0)
     assert (first.samples, first.pushed_back) == (100, 0.25)
     assert [entry.payload["after"] for entry in entries("multiplier")] == [0.62, 1.0]
+
+
+def test_a_multiplier_that_ended_by_itself_is_noted_once_at_its_end(client: Client) -> None:
+    client.sadd(keys.CONNECTIONS, 1)
+    lasting = str(2**52)
+    for tenant, evidence in (
+        ("acme", "620000|1000000|1410000|100|800000|0|1000000|121000000"),
+        ("globex", f"620000|1000000|1410000|100|800000|0|1000000|{lasting}"),
+        ("umbrella", "1000000|1000000|300000|100|800000|0|1000000|121000000"),
+    ):
+        client.hset(keys.evidence(1), f"{tenant}|lookupOrder", evidence)
+    assert [keeping.store_all(client) for _ in range(2)] == [1, 0]
+    (change,) = MultiplierChange.objects.all()
+    assert (change.tenant_id, change.action_id, change.before, change.after) == ("acme", "lookupOrder", 0.62, 1.0)
+    assert (change.at.timestamp(), change.threshold_ms, change.because) == (121.0, 800.0, "no samples are left")
+    kept = client.hget(keys.evidence(1), "acme|lookupOrder")
+    assert kept == b"1000000|1000000|1410000|100|800000|0|1000000|121000000", "what it was computed from is still shown"
+
+
+def test_a_multiplier_that_was_computed_anew_meanwhile_has_not_ended(client: Client, monkeypatch: Any) -> None:
+    ended, anew = "620000|1000000|1|5|800000|0|1|2", f"500000|1000000|1|5|800000|0|3|{2**52}"
+    client.hset(keys.evidence(1), "acme|", anew)
+    monkeypatch.setattr(client, "hscan_iter", lambda *_, **__: iter([(b"acme|", ended.encode())]))
+    assert multipliers.note_lapses(client, 1) == 0
+    assert client.xlen(keys.multiplier_changes(1)) == 0
 
 
 def test_all_kinds_of_entries_verify_as_they_are_read_back(
