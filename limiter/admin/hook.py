@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import display
@@ -19,6 +18,7 @@ from tenants import scope
 from tenants.admin.panels import Page, Panel, add_page, add_panel
 from tenants.admin.recorded import RecordedAdmin
 from tenants.admin.scoped import RowFilter
+from tenants.admin.shown_once import show_once
 
 _LATEST = 10
 _COLOURS = {"arrived": "success", "waiting": "info", "given up": "danger"}
@@ -70,18 +70,8 @@ class AlertHookAdmin(RecordedAdmin):
 
 
 def _show_secret(request: HttpRequest, hook: AlertHook, secret: str) -> HttpResponse:
-    """In this answer alone. A redirect would have to keep it somewhere in between."""
-    context = {
-        **admin.site.each_context(request),
-        "title": "Copy the signing secret now",
-        "opts": AlertHook._meta,
-        "hook": hook,
-        "secret": secret,
-        "next_url": _page_of(hook),
-    }
-    response = TemplateResponse(request, "limiter/hook_secret.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    title = "Copy the signing secret now"
+    return show_once(request, "limiter/hook_secret.html", title=title, secret=secret, of=hook, next_url=_page_of(hook))
 
 
 def _page_of(hook: AlertHook) -> str:

@@ -18,6 +18,7 @@ from tenants import scope
 from tenants.admin.autocomplete import is_row_id
 from tenants.admin.recorded import RecordedAdmin
 from tenants.admin.scoped import RowFilter, require_own
+from tenants.admin.shown_once import show_once
 from tenants.models import ApiKey
 
 
@@ -156,18 +157,14 @@ class ApiKeyAdmin(RecordedAdmin):
         request.issued_token = token  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the token in this answer. A redirect would have to keep it somewhere in between."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Copy the new key now",
-            "opts": self.opts,
-            "key": obj,
-            "token": request.issued_token,  # type: ignore[attr-defined]
-            "next_url": self._page_of(obj),
-        }
-        response = TemplateResponse(request, "tenants/key_issued.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return show_once(
+            request,
+            "tenants/key_issued.html",
+            title="Copy the new key now",
+            secret=request.issued_token,  # type: ignore[attr-defined]
+            of=obj,
+            next_url=self._page_of(obj),
+        )
 
     @staticmethod
     def _page_of(key: ApiKey) -> str:

@@ -1,4 +1,4 @@
-// The page that shows a new key: copies the token, and makes a reload lead away instead of making another key.
+// The page that shows a new secret once: copies it, and makes a reload lead away instead of making another.
 
 const code = document.querySelector("[data-token]");
 const button = document.querySelector("[data-copy]");
