@@ -115,7 +115,8 @@ def _consumption(chosen: Selection, found: figures.Figures) -> list[Flowable]:
     parts: list[list[Flowable]] = [[Paragraph(_told(each), _BODY), _against(each, found)] for each in shown]
     parts[0].insert(0, title)
     note = (
-        "Bars: units in the fullest window that ended in each span, from usage; red where it reached what was allowed. "
+        "Bars: units in the fullest window that ended in each span, of windows that begin with a whole minute, hour or "
+        "day, as usage is kept: one that began in between may have held more. Red where it reached what was allowed. "
         "Line: the limit as it is now; dashed: the lowest that the multiplier cut it to. Looked at are the limits per "
         "action or tenant of the busiest tenants"
     )
@@ -127,7 +128,9 @@ def _told(each: consumption.Consumption) -> str:
     of, most = each.of, max(each.peaks)
     whom = f"{of.tenant_id} / {of.action_id}" if of.action_id else f"{of.tenant_id}, all actions"
     window = f"{of.limit.window_us // MICROS:,} s"
-    return escape(f"{whom} / {of.limit.name}: at most {most:,} of {of.limit.quota:,} in {window} ({each.share:.0%})")
+    return escape(
+        f"{whom} / {of.limit.name}: {most:,} of {of.limit.quota:,} in its fullest {window} ({each.share:.0%})"
+    )
 
 
 def _against(each: consumption.Consumption, found: figures.Figures) -> Flowable:
