@@ -51,11 +51,18 @@ class ConnectionForm(EmptyMeansDefault):
                 "A secret is set. Type a new one to replace it; blank keeps it." if is_set else "No secret is set."
             )
 
+    def clean(self) -> dict[str, Any]:
+        """Secrets are sealed first: the row asks whether they were entered again."""
+        cleaned = super().clean() or {}
+        for name in self._given():
+            getattr(self.instance, f"set_{name}")(cleaned[name])
+        return cleaned
+
+    def _given(self) -> list[str]:
+        return [name for name in _SECRETS if self.cleaned_data.get(name)]
+
     def save(self, commit: bool = True) -> Any:
-        given = [name for name in _SECRETS if self.cleaned_data.get(name)]
-        for name in given:
-            getattr(self.instance, f"set_{name}")(self.cleaned_data[name])
-        if given:
+        if given := self._given():
             self.instance._change_reason = f"New {' and '.join(given).replace('_', ' ')}"
         return super().save(commit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,6 +20,8 @@ from tenants.models.published import Published
 
 _AREA = RegexValidator(r"\A[a-z]{2}[0-9]{1,2}\Z", "Write an area such as na1, eu1 or au1.")
 _VERSION = RegexValidator(r"\Av[0-9]{1,3}\.[0-9]{1,2}\Z", "Write a version such as v30.0.")
+_ADDRESSES = ("base_url", "token_url", "issuer_url")
+_SEALED = {"client_secret_sealed": "client secret", "access_key_secret_sealed": "access key secret"}
 _RESERVED_PARAMS = frozenset({"grant_type", "client_id", "client_secret", "username", "password", "scope"})
 
 
@@ -217,7 +220,9 @@ class Connection(Published):
     def clean(self) -> None:
         if self.preset not in presets.PRESETS:
             return  # the field's own error says so
-        errors = dict(self._missing()) | dict(self._refused_urls()) | dict(self._wrong_templates())
+        errors = (
+            dict(self._missing()) | dict(self._led_away()) | dict(self._refused_urls()) | dict(self._wrong_templates())
+        )
         if self.pk and (unfit := self._unfit_action()):
             errors["preset"] = f"This preset cannot invoke {unfit}; change or delete that action first."
         if errors:
@@ -245,8 +250,20 @@ class Connection(Published):
             if grant != self.GrantType.CLIENT_CREDENTIALS and not self.access_key_id:
                 yield "access_key_id", "This grant needs the access key (or user name) to send."
 
+    def _led_away(self) -> Iterator[tuple[str, str]]:
+        """A secret stays with the hosts it was given for: who may edit an address could have it sent to themselves."""
+        stored = Connection.objects.filter(pk=self.pk).values(*_ADDRESSES, *_SEALED).first() if self.pk else None
+        if stored is None:
+            return
+        kept = [label for field, label in _SEALED.items() if stored[field] and stored[field] == getattr(self, field)]
+        known = {_origin(stored[field]) for field in _ADDRESSES}
+        for field in _ADDRESSES:
+            url = getattr(self, field)
+            if kept and url and _origin(url) not in known:
+                yield field, f"Enter the {' and the '.join(kept)} again: what is stored was given for another address."
+
     def _refused_urls(self) -> Iterator[tuple[str, str]]:
-        for field in ("base_url", "token_url", "issuer_url"):
+        for field in _ADDRESSES:
             if url := getattr(self, field):
                 try:
                     hosts.check_url(url, suffixes=self.suffixes(), sandbox_hosts=self._sandbox_hosts())
@@ -269,3 +286,8 @@ class Connection(Published):
 
     def _sandbox_hosts(self) -> list[str]:
         return (settings.ENV.SANDBOX_HOSTS or ["(none: SANDBOX_HOSTS is empty)"]) if self.is_sandbox else []
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url.lower())
+    return parts.scheme, parts.netloc

@@ -44,6 +44,22 @@ def change(row: Connection | Action | Tenant) -> str:
 # Secrets.
 
 
+def test_a_secret_does_not_follow_an_address_to_another_host(root: Client, connection: Connection) -> None:
+    elsewhere = {"base_url": "https://api.example.com", "is_sandbox": "", "allowed_host_suffixes": "example.com"}
+    answer = root.post(change(connection), form(root, change(connection), **elsewhere))
+    assert errors(answer) == ["base_url"]
+    assert "Enter the client secret again" in answer.content.decode()
+    connection.refresh_from_db()
+    assert "example" not in connection.base_url
+    again = form(root, change(connection), **elsewhere, client_secret=SECRET)
+    assert root.post(change(connection), again).status_code == 302
+
+
+def test_a_path_may_change_without_the_secret(root: Client, connection: Connection) -> None:
+    fields = form(root, change(connection), base_url=f"{connection.base_url}/v2")
+    assert root.post(change(connection), fields).status_code == 302
+
+
 @pytest.mark.parametrize(("name", "sealed"), [("client_secret", "client"), ("access_key_secret", "access_key")])
 def test_a_new_secret_is_sealed_and_shown_nowhere(
     root: Client, connection: Connection, name: str, sealed: str, caplog: pytest.LogCaptureFixture

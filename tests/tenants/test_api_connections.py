@@ -45,6 +45,17 @@ def test_a_secret_is_sealed_and_appears_in_no_answer(db: None, caplog: pytest.Lo
     assert secrets.unseal(row.access_key_secret_sealed, purpose=f"connection:{row.uid}:access_key_secret")
 
 
+@pytest.mark.parametrize("field", ["base_url", "token_url", "issuer_url"])
+def test_a_secret_does_not_follow_an_address_to_another_host(db: None, field: str) -> None:
+    api = editor()
+    api.post("/api/connections/", NEW)
+    change = {field: "https://api.example.com", "allowed_host_suffixes": "example.com,niceincontact.com"}
+    refused = api.patch("/api/connections/cxone-na1/", change)
+    assert refused.status_code == 400
+    assert list(errors(refused)) == [field]
+    assert api.patch("/api/connections/cxone-na1/", {**change, "client_secret": CANARY}).status_code == 200
+
+
 def test_an_answer_says_whether_a_secret_is_stored(db: None) -> None:
     made = editor().post("/api/connections/", NEW).json()
     assert (made["client_secret_set"], made["access_key_secret_set"]) == (True, False)
