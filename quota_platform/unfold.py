@@ -78,6 +78,7 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},
     "STYLES": [lambda request: static("tenants/admin.css")],
+    "SCRIPTS": [lambda request: static("tenants/named_choices.js")],
     "SIDEBAR": {
         "navigation": [
             {

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.visit import Visitor
 
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/admin/",
-        "/admin/limiter/quotapolicy/",
-        "/admin/limiter/quotapolicy/add/",
-        "/admin/limiter/throttleevent/",
-        "/admin/limiter/export/add/",
-        "/admin/tenants/tenant/",
-        "/admin/tenants/connection/add/",
-        "/admin/login/",
-    ],
+PAGES = (
+    "/admin/",
+    "/admin/limiter/quotapolicy/",
+    "/admin/limiter/quotapolicy/add/",
+    "/admin/limiter/throttleevent/",
+    "/admin/limiter/export/add/",
+    "/admin/tenants/tenant/",
+    "/admin/tenants/tenant/add/",
+    "/admin/tenants/connection/add/",
+    "/admin/login/",
 )
-def test_a_page_s_console_is_silent_and_all_it_asks_for_is_there(visitor: Visitor, path: str) -> None:
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+"""What axe's rules for the levels A and AA are marked with; its further advice is about Unfold's frame."""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_no_barrier_no_complaint_and_nothing_missing(visitor: Visitor, path: str) -> None:
     missing: list[str] = []
     visitor.page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
-    visitor.open(path)
-    visitor.page.wait_for_load_state("networkidle")
+    for theme in THEMES:
+        visitor.page.emulate_media(color_scheme=theme)
+        visitor.open(path)
+        visitor.page.wait_for_load_state("networkidle")
+        assert visitor.barriers(WCAG) == []
     assert missing == []
     icon = visitor.page.locator("link[rel=icon]").get_attribute("href")
     assert icon is not None and visitor.page.request.get(visitor.url + icon).ok

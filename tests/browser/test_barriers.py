@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Visitor, frame
 
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -52,6 +53,30 @@ def test_the_tenant_page_has_no_barrier(visitor: Visitor, width: int, theme: Lit
     expect(visitor.page.locator("#table tbody tr")).to_have_count(4)
     assert visitor.barriers() == []
     assert not visitor.scrolls_sideways()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_stored_refusal_and_all_it_says_have_no_barrier(
+    visitor: Visitor, demo: LiveDemo, theme: Literal["light", "dark"]
+) -> None:
+    assert demo.call("lookupOrder", calls=102)[-1] == 429
+    demo.manage("shell", "-c", "from limiter.record import keeping; keeping.store_events()")
+    visitor.page.emulate_media(color_scheme=theme)
+    visitor.open("/dashboard/refusals/?tenant=acme")
+    visitor.page.locator("details.event summary").first.click()
+    expect(visitor.page.locator("details.event dl").first).to_be_visible()
+    assert visitor.barriers() == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_alerts_have_no_barrier(visitor: Visitor, theme: Literal["light", "dark"]) -> None:
+    row = frame("overview")["rows"][0]
+    alert = {**row, "id": 7, "ids": [7], "at_ms": 0, "threshold": 100, "text": "minute has reached 100 %"}
+    near = {**alert, "id": 8, "ids": [8], "limit": "day", "state": "near"}
+    visitor.page.emulate_media(color_scheme=theme)
+    visitor.shown("/dashboard/", frame("overview", alerts=[alert, near]))
+    expect(visitor.page.get_by_role("region", name="Alerts").get_by_role("button")).to_have_count(2)
+    assert visitor.barriers() == []
 
 
 def test_the_wallboard_has_no_barrier(visitor: Visitor) -> None:

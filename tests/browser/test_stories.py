@@ -66,6 +66,23 @@ def test_an_increase_is_told_done_shown_and_taken_back(visitor: Visitor, demo: L
     expect(row).to_contain_text("/ 100", timeout=SOON_MS)
 
 
+def test_an_increase_ends_by_itself(visitor: Visitor, demo: LiveDemo) -> None:
+    demo.call("scheduleCallback")
+    visitor.open("/dashboard/tenants/acme/")
+    row = visitor.page.locator(ROW).filter(has_text="scheduleCallback")
+    visitor.page.get_by_role("button", name="Increase for a while").click()
+    dialog = visitor.page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Launch day")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(row).to_contain_text("/ 200", timeout=SOON_MS)
+    soon = (
+        "from datetime import timedelta; from django.utils import timezone; from limiter.models import Override;"
+        " o = Override.objects.latest('pk'); o.ends_at = timezone.now() + timedelta(seconds=3); o.save()"
+    )
+    demo.manage("shell", "-c", soon)
+    expect(row).to_contain_text("/ 100", timeout=SOON_MS)
+
+
 def test_a_counter_is_reset_with_a_word_of_what_will_happen(visitor: Visitor, demo: LiveDemo) -> None:
     demo.call("changeBooking", tenant_id="globex", calls=3)
     visitor.open("/dashboard/tenants/globex/")

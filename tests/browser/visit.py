@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,12 @@ class Visitor:
         self.open(path)
         return feed
 
-    def barriers(self) -> list[str]:
-        """What axe finds wrong with the page for people with disabilities, as it stands."""
+    def barriers(self, tags: Sequence[str] = ()) -> list[str]:
+        """What axe finds wrong with the page for people with disabilities, as it stands: by all its rules, or these."""
         self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+        rules = {"runOnly": list(tags)} if tags else {}
+        run = "async (options) => (await axe.run(document, options)).violations"
+        found = self.page.evaluate(run, {"resultTypes": ["violations"], **rules})
         return [f"{each['id']}: {node['html'][:160]} {node['any'][:1]}" for each in found for node in each["nodes"]]
 
     def scrolls_sideways(self) -> bool:
