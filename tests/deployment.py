@@ -49,12 +49,10 @@ class Deployment:
         variables = environment.prepare(settings)
         demo.set_up(variables)
         services = [each for each in service.all_of(variables) if each.name != "welcome"]
-        made, over = (
-            cls(services, port=settings.PORT, store_url=variables["REDIS_URL"], log=var / "log"),
-            threading.Event(),
-        )
+        made = cls(services, port=settings.PORT, store_url=variables["REDIS_URL"], log=var / "log")
         for name in made._services:
             made._start(name)
+        over = threading.Event()
         manager = threading.Thread(target=made._manage, args=(over,))
         manager.start()
         try:

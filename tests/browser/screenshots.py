@@ -5,19 +5,18 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
 from quota_platform.env import BASE_DIR
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.live_demo import LiveDemo
-from tests.browser.visit import Frame, Visitor, frame
+from tests.browser.visit import THEMES, Frame, Theme, Visitor, frame
 
 PICTURES = BASE_DIR / "docs" / "pictures"
 PAGES = {"overview": "/dashboard/", "tenant": "/dashboard/tenants/globex/"}
 SIZES = {1440: 900, 360: 780}
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ALERTS = {"lookupOrder": 100, "changeBooking": 80}
 """Action of Globex -> threshold that its minute has reached."""
 
@@ -37,7 +36,7 @@ def main() -> None:
         shutil.rmtree(var, ignore_errors=True)
 
 
-def _take(browser: Browser, demo: LiveDemo, theme: Literal["light", "dark"]) -> None:
+def _take(browser: Browser, demo: LiveDemo, theme: Theme) -> None:
     """One session for each theme; the pages are shown the written frames, so that pictures differ only by design."""
     context = browser.new_context(color_scheme=theme)
     visitor = Visitor(context.new_page(), demo.url)

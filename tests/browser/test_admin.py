@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from itertools import cycle
-from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.visit import Visitor
+from tests.browser.visit import THEMES, Theme, Visitor
 
 PAGES = (
     "/admin/",
@@ -22,16 +21,13 @@ PAGES = (
     "/admin/tenants/connection/add/",
     "/admin/login/",
 )
-# All pages are made of the same parts: each is looked at in one theme.
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 """What axe's rules for the levels A and AA are marked with; its further advice is about Unfold's frame."""
 
 
+# All pages are made of the same parts: each is looked at in one theme.
 @pytest.mark.parametrize(("path", "theme"), list(zip(PAGES, cycle(THEMES), strict=False)))
-def test_a_page_has_no_barrier_no_complaint_and_nothing_missing(
-    visitor: Visitor, path: str, theme: Literal["light", "dark"]
-) -> None:
+def test_a_page_has_no_barrier_no_complaint_and_nothing_missing(visitor: Visitor, path: str, theme: Theme) -> None:
     missing: list[str] = []
     visitor.page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
     visitor.page.emulate_media(color_scheme=theme)

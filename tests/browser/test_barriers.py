@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.live_demo import LiveDemo
-from tests.browser.visit import Visitor, frame
+from tests.browser.visit import THEMES, Theme, Visitor, frame
 
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (1440, 360)
 
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("path", ["/dashboard/refusals/", "/dashboard/tenants/", "/dashboard/tenants/nobody/"])
-def test_a_page_without_live_numbers_has_no_barrier(
-    visitor: Visitor, path: str, theme: Literal["light", "dark"]
-) -> None:
+def test_a_page_without_live_numbers_has_no_barrier(visitor: Visitor, path: str, theme: Theme) -> None:
     visitor.page.emulate_media(color_scheme=theme)
     visitor.open(path)
     assert visitor.barriers() == []
@@ -27,7 +22,7 @@ def test_a_page_without_live_numbers_has_no_barrier(
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_sign_in_has_no_barrier(visitor: Visitor, theme: Literal["light", "dark"]) -> None:
+def test_the_sign_in_has_no_barrier(visitor: Visitor, theme: Theme) -> None:
     visitor.page.context.clear_cookies()
     visitor.page.emulate_media(color_scheme=theme)
     visitor.open("/dashboard/sign-in/")
@@ -36,7 +31,7 @@ def test_the_sign_in_has_no_barrier(visitor: Visitor, theme: Literal["light", "d
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_overview_has_no_barrier(visitor: Visitor, width: int, theme: Literal["light", "dark"]) -> None:
+def test_the_overview_has_no_barrier(visitor: Visitor, width: int, theme: Theme) -> None:
     _prepare(visitor.page, width, theme)
     visitor.shown("/dashboard/", frame("overview"))
     expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
@@ -46,7 +41,7 @@ def test_the_overview_has_no_barrier(visitor: Visitor, width: int, theme: Litera
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_tenant_page_has_no_barrier(visitor: Visitor, width: int, theme: Literal["light", "dark"]) -> None:
+def test_the_tenant_page_has_no_barrier(visitor: Visitor, width: int, theme: Theme) -> None:
     _prepare(visitor.page, width, theme)
     visitor.shown("/dashboard/tenants/globex/", frame("tenant"))
     visitor.page.get_by_role("button", name="Show as table").click()
@@ -67,7 +62,7 @@ def test_a_stored_refusal_and_all_it_says_have_no_barrier(visitor: Visitor, demo
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_alerts_have_no_barrier(visitor: Visitor, theme: Literal["light", "dark"]) -> None:
+def test_alerts_have_no_barrier(visitor: Visitor, theme: Theme) -> None:
     row = frame("overview")["rows"][0]
     alert = {**row, "id": 7, "ids": [7], "at_ms": 0, "threshold": 100, "text": "minute has reached 100 %"}
     near = {**alert, "id": 8, "ids": [8], "limit": "day", "state": "near"}
@@ -83,6 +78,6 @@ def test_the_wallboard_has_no_barrier(visitor: Visitor) -> None:
     assert visitor.barriers() == []
 
 
-def _prepare(page: Page, width: int, theme: Literal["light", "dark"]) -> None:
+def _prepare(page: Page, width: int, theme: Theme) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=theme)

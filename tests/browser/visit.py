@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import ConsoleMessage, Page, WebSocketRoute
 
@@ -15,6 +15,8 @@ AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 FEED = re.compile("/ws/dashboard/")
 
 Frame = dict[str, Any]
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
 def frame(name: str, **changes: Any) -> Frame:
