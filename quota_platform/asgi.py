@@ -19,8 +19,8 @@ from dashboard.broadcast import Broadcast  # noqa: E402  Django's apps have to b
 from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.request import Receive  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
-from quota_platform.handler import LeanHandler, Scope, Send  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
+from quota_platform.server.handler import LeanHandler, Scope, Send  # noqa: E402
 
 lean = LeanHandler("quota_platform.lean_urls")
 

@@ -19,7 +19,7 @@ def web(*, workers: int) -> list[str]:
     return [
         sys.executable,
         *("-m", "uvicorn"),
-        *("--http", "quota_platform.http1:Http1"),
+        *("--http", "quota_platform.server.http1:Http1"),
         *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "65536"),
         *("--loop", "uvloop"),
         *("--lifespan", "on"),

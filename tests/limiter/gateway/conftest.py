@@ -16,7 +16,7 @@ from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
-from quota_platform.handler import LeanHandler
+from quota_platform.server.handler import LeanHandler
 from tests.asgi import Answered, Caller
 
 

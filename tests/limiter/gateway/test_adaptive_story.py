@@ -22,7 +22,7 @@ from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.upstream.client import Client
 from limiter.upstream.sandbox import Running, running_in_thread
-from quota_platform.handler import LeanHandler
+from quota_platform.server.handler import LeanHandler
 from tenants.models import Connection, Tenant
 from tests.asgi import Answered, Caller
 

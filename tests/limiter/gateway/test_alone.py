@@ -20,7 +20,7 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy, RecordGap, Throt
 from limiter.record import keeping
 from limiter.record.explain import explain
 from limiter.record.verify import verify
-from quota_platform.handler import LeanHandler
+from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant
 from tests.asgi import Caller
 from tests.chaos import ChaosProxy

@@ -14,7 +14,7 @@ from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.embedded import free_port
-from quota_platform.handler import LeanHandler
+from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant
 from tests.asgi import Caller
 from tests.limiter.gateway.conftest import FakeUpstream, Gateway

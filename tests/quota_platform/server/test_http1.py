@@ -11,8 +11,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from quota_platform.asgi_call import WHOLE
-from quota_platform.http1 import MOST_HEAD_BYTES, Http1
+from quota_platform.server.asgi_call import WHOLE
+from quota_platform.server.http1 import MOST_HEAD_BYTES, Http1
 
 DATE = (b"date", b"Wed, 25 Nov 2026 05:00:00 GMT")
 

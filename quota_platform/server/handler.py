@@ -17,7 +17,7 @@ from django.urls import Resolver404, get_resolver
 from limiter.gateway.answers import Answer, problem_answer
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest, Receive
-from quota_platform.asgi_call import WHOLE, AsgiCall
+from quota_platform.server.asgi_call import WHOLE, AsgiCall
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from quota_platform.asgi_call import AsgiCall, refusal
+from quota_platform.server.asgi_call import AsgiCall, refusal
 
 MOST_HEAD_BYTES = 65_536
 PAUSE_BYTES = 65_536

@@ -1,0 +1,1 @@
+"""The HTTP server of the web role: callers' connections, their requests, and the answers that go back."""
