@@ -11,6 +11,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quota_platform.settings")
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 django_application: Any = get_asgi_application()
@@ -21,6 +22,7 @@ from limiter.gateway.request import Receive  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
 from quota_platform.server.handler import LeanHandler, Scope, Send  # noqa: E402
+from tenants import addresses  # noqa: E402
 
 lean = LeanHandler("quota_platform.lean_urls")
 
@@ -30,11 +32,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
     elif scope["type"] == "websocket":
-        await websocket(scope, receive, send)
+        await websocket(_as_sent(scope), receive, send)
     elif scope["path"].startswith(PREFIXES):
         await lean(scope, receive, send)
     else:
-        await django_application(scope, receive, send)
+        await django_application(_as_sent(scope), receive, send)
+
+
+def _as_sent(scope: Scope) -> Scope:
+    """The scope with its sender's address and scheme. The gateway asks for them itself, where it needs them."""
+    sent = addresses.origin(scope, addresses.networks(*settings.ENV.TRUSTED_PROXIES))
+    scheme = sent.scheme.replace("http", "ws") if scope["type"] == "websocket" else sent.scheme
+    return {**scope, "client": (sent.address, 0) if sent.address else None, "scheme": scheme}
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tenants.addresses import UNIX, Networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Names = Annotated[list[str], NoDecode]
-_LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "METRICS_NETWORKS", "REPORT_MAIL_DOMAINS", "ALERT_HOOK_HOSTS")
+_NETWORKS = ("TRUSTED_PROXIES", "METRICS_NETWORKS")
+_LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", *_NETWORKS, "REPORT_MAIL_DOMAINS", "ALERT_HOOK_HOSTS")
 
 
 class MissingSettings(SystemExit):
@@ -32,6 +35,7 @@ class Env(BaseSettings):
     ALLOWED_HOSTS: Names = ["localhost", "127.0.0.1", "[::1]"]
     CSRF_TRUSTED_ORIGINS: Names = []
     BEHIND_TLS: bool = Field(False, description="cookies are Secure, HTTP is redirected, HSTS is sent")
+    TRUSTED_PROXIES: Names = Field([], description="networks whose X-Forwarded-* is believed; unix: unix sockets")
     VAR_DIR: Path = BASE_DIR / "var"
     LOG_LEVEL: str = "INFO"
 
@@ -83,13 +87,37 @@ class Env(BaseSettings):
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator(*_NETWORKS)
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        Networks(value)
+        return value
+
+    @field_validator("METRICS_NETWORKS")
+    @classmethod
+    def _can_be_scraped_from(cls, value: list[str]) -> list[str]:
+        if UNIX in value:
+            raise ValueError("a unix socket is no network; use METRICS_TOKEN there")
+        return value
+
+    @model_validator(mode="after")
+    def _tls_ends_at_a_known_proxy(self) -> Env:
+        if self.BEHIND_TLS and not self.TRUSTED_PROXIES:
+            raise ValueError(
+                "BEHIND_TLS needs TRUSTED_PROXIES: the networks of the proxies whose X-Forwarded-Proto is believed;"
+                " from any other peer it is not, and every page would redirect to itself"
+            )
+        return self
+
 
 def load() -> Env:
     """Read the environment, or stop with one message that names all that is missing or wrong."""
     try:
         return Env()
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        lines = [
+            f"  {'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors(include_input=False)
+        ]
         raise MissingSettings(
             "Settings are missing or wrong; set them in the environment or in .env"
             " (docs/settings.md; `make run` makes its own):\n" + "\n".join(lines)

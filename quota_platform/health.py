@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from limiter.core.errors import StoreError
-from limiter.gateway import record_state
+from limiter.gateway import record_state, scraper
 from limiter.gateway.answers import Answer, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
@@ -23,13 +23,16 @@ class HealthView(GatewayView):
 
 
 class ReadyView(GatewayView):
-    """``GET /readyz``: this worker can serve calls as its policies say; 503 names what it lacks."""
+    """``GET /readyz``: this worker can serve calls as its policies say; what it lacks is not for strangers."""
 
     async def get(self, request: GatewayRequest) -> Answer:
         runtime = runtime_of(request)
-        checks = _checks(runtime) | {"connections": await _connections(runtime), "record": await _record(runtime)}
+        checks = _checks(runtime)
         ready = all(check["ok"] for check in checks.values())
-        data = {"status": "ready" if ready else "not ready", "checks": checks}
+        data: dict[str, Any] = {"status": "ready" if ready else "not ready"}
+        if await scraper.may_see_details(request):
+            told = {"connections": await _connections(runtime), "record": await _record(runtime)}
+            data["checks"] = checks | told
         return json_answer(data, request, status=200 if ready else 503)
 
 

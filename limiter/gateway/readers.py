@@ -1,4 +1,4 @@
-"""Who may read consumption without an API key: a person who is signed in and sees the tenant."""
+"""Who may read without an API key: a person who is signed in, consumption of a tenant they see, health as staff."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from importlib import import_module
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
+from django.contrib.auth.models import User
+from django.db import Error as DatabaseFault
 from django.db import close_old_connections
 from django.http import HttpRequest
 
@@ -26,16 +28,41 @@ async def check(request: HttpRequest, tenant_id: str) -> None:
         raise Problem(403, "forbidden", f"You have no permission to see tenant {tenant_id}.")
 
 
-def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
-    """Whether the signed-in person sees the tenant; None when nobody is signed in."""
-    engine = import_module(settings.SESSION_ENGINE)
+async def is_staff(request: HttpRequest) -> bool:
+    """True when a person of the staff is signed in. Off the event loop; False when the database cannot tell."""
+    if not request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+        return False
+    try:
+        return await sync_to_async(_is_staff, thread_sensitive=False)(request)
+    except DatabaseFault:
+        return False
+
+
+def _is_staff(request: HttpRequest) -> bool:
     close_old_connections()
     try:
-        request.session = engine.SessionStore(request.COOKIES[settings.SESSION_COOKIE_NAME])
-        user = get_user(request)
-        if not user.is_authenticated or not user.is_active:
+        user = _signed_in(request)
+        return user is not None and user.is_staff
+    finally:
+        close_old_connections()
+
+
+def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
+    """Whether the signed-in person sees the tenant; None when nobody is signed in."""
+    close_old_connections()
+    try:
+        user = _signed_in(request)
+        if user is None:
             return None
         # Who sees every tenant is told by the gateway that there is none of this ID.
         return scope.sees_every_tenant(user) or scope.tenants_of(user).filter(tenant_id=tenant_id).exists()
     finally:
         close_old_connections()
+
+
+def _signed_in(request: HttpRequest) -> User | None:
+    """The person of the session cookie."""
+    engine = import_module(settings.SESSION_ENGINE)
+    request.session = engine.SessionStore(request.COOKIES[settings.SESSION_COOKIE_NAME])
+    user = get_user(request)
+    return user if user.is_authenticated and user.is_active else None

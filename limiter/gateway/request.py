@@ -9,7 +9,10 @@ from functools import cached_property
 from io import BytesIO
 from typing import Any
 
+from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
+
+from tenants import addresses
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
@@ -34,6 +37,11 @@ class GatewayRequest(ASGIRequest):
         """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
         self.body_at_hand: bytes | None = None
         """The whole body, where the server had read it before the view was asked."""
+
+    @property
+    def caller_address(self) -> str:
+        """Where the call comes from, as far as trusted proxies can tell; "" when nobody can."""
+        return addresses.origin(self.scope, addresses.networks(*settings.ENV.TRUSTED_PROXIES)).address
 
     @cached_property
     def META(self) -> dict[str, Any]:  # type: ignore[override]

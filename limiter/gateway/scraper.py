@@ -1,13 +1,14 @@
-"""Who may scrape the Prometheus page."""
+"""Who may scrape the Prometheus page, and read more of a worker's state than whether it is ready."""
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 
 from django.conf import settings
 
+from limiter.gateway import readers
 from limiter.gateway.request import GatewayRequest
+from tenants import addresses
 
 
 def may_read(request: GatewayRequest) -> bool:
@@ -16,12 +17,10 @@ def may_read(request: GatewayRequest) -> bool:
     scheme, _, given = request.fields.get("authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return True
-    return _in_network((request.scope.get("client") or ("", 0))[0], settings.ENV.METRICS_NETWORKS)
+    allowed = addresses.networks(*settings.ENV.METRICS_NETWORKS)
+    return bool(allowed) and request.caller_address in allowed
 
 
-def _in_network(address: str, networks: list[str]) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in ipaddress.ip_network(network, strict=False) for network in networks)
+async def may_see_details(request: GatewayRequest) -> bool:
+    """True for who may scrape, and for signed-in staff."""
+    return may_read(request) or await readers.is_staff(request)

@@ -55,6 +55,7 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
         "LIMITER_REDIS_URL": os.environ.get("LIMITER_REDIS_URL", ""),
         "LIMITER_REDIS_CLUSTER": os.environ.get("LIMITER_REDIS_CLUSTER", "false"),
         "BEHIND_TLS": "false",
+        "TRUSTED_PROXIES": "",
     }
     variables |= _store(settings, kept)
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in variables.items()]

@@ -19,21 +19,25 @@ class NotReady(SystemExit):
     """The platform did not become ready; the message holds what ``/readyz`` answered last."""
 
 
-def wait_until_ready(url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-    """Return once ``url`` answers 200; raise :class:`NotReady` when it does not in time."""
+def wait_until_ready(url: str, *, token: str = "", patience_seconds: float = PATIENCE_SECONDS) -> None:
+    """Return once ``url`` answers 200; raise :class:`NotReady` when it does not in time.
+
+    ``token`` opens its details.
+    """
     deadline = time.monotonic() + patience_seconds
     answer = "nothing"
     while time.monotonic() < deadline:
-        ready, answer = _ask(url)
+        ready, answer = _ask(url, token)
         if ready:
             return
         time.sleep(0.1)
     raise NotReady(f"The platform was not ready after {patience_seconds:.0f} s; {url} last answered: {answer}")
 
 
-def _ask(url: str) -> tuple[bool, str]:
+def _ask(url: str, token: str) -> tuple[bool, str]:
+    asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(asked, timeout=2) as answer:
             return answer.status == 200, f"{answer.status}"
     except urllib.error.HTTPError as error:
         with error:
@@ -45,7 +49,7 @@ def _ask(url: str) -> tuple[bool, str]:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     var = Path(os.environ["VAR_DIR"])
-    wait_until_ready(f"http://127.0.0.1:{os.environ['PORT']}/readyz")
+    wait_until_ready(f"http://127.0.0.1:{os.environ['PORT']}/readyz", token=os.environ.get("METRICS_TOKEN", ""))
     known = facts.facts(os.environ, tokens=tokens.read(var))
     facts.write(var, known)
     print(facts.greeting(known, var=var), flush=True)

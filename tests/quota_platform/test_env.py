@@ -43,6 +43,18 @@ def test_a_wrong_value_is_named_but_not_shown(tmp_path: Path) -> None:
     assert "canary-short" not in refused.stderr
 
 
+def test_what_is_no_network_is_named_at_the_start(tmp_path: Path) -> None:
+    refused = check(tmp_path, METRICS_NETWORKS="10.0.0.0/8,scraper.example.com", TRUSTED_PROXIES="10.0.3.1/99")
+    assert "  METRICS_NETWORKS: Value error, scraper.example.com is no network" in refused.stderr
+    assert "  TRUSTED_PROXIES: Value error, 10.0.3.1/99 is no network" in refused.stderr
+
+
+def test_tls_in_front_needs_the_proxy_named(tmp_path: Path) -> None:
+    settings = {name: os.environ[name] for name in REQUIRED}
+    refused = check(tmp_path, BEHIND_TLS="true", **settings)
+    assert "BEHIND_TLS needs TRUSTED_PROXIES" in refused.stderr and "Traceback" not in refused.stderr
+
+
 @pytest.mark.parametrize("name", sorted({*Env.model_fields, *DemoSettings.model_fields}))
 def test_every_setting_is_documented(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", (BASE_DIR / "docs" / "settings.md").read_text(), re.MULTILINE)

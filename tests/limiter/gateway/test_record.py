@@ -57,11 +57,12 @@ async def test_probes_tell_how_far_the_record_is_behind(
         *("HSET", keys.TASKS, "store_events", '{"at": 1, "ok": false, "took_ms": 12.5, "error": "OperationalError"}'),
         key=keys.TASKS,
     )
-    record = (await gateway.caller.call("GET", "/readyz")).json["checks"]["record"]
+    token = settings.ENV.METRICS_TOKEN.get_secret_value()
+    bearer = [("authorization", f"Bearer {token}")]
+    record = (await gateway.caller.call("GET", "/readyz", headers=bearer)).json["checks"]["record"]
     assert (record["ok"], record["events_waiting"], record["late"]) == (True, 1, False)
     assert record["tasks"]["store_events"]["succeeded"] is False
-    token = settings.ENV.METRICS_TOKEN.get_secret_value()
-    page = await gateway.caller.call("GET", "/metrics", headers=[("authorization", f"Bearer {token}")])
+    page = await gateway.caller.call("GET", "/metrics", headers=bearer)
     text = page.body.decode()
     assert "quota_throttle_events_waiting 1.0" in text and "quota_record_lag_seconds " in text
     assert 'quota_task_ok{task="store_events"} 0.0' in text

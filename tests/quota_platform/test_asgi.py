@@ -1,0 +1,33 @@
+"""What Django's pages believe of a request's way here: what trusted proxies say, and nothing a caller writes."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.asgi import get_asgi_application
+from pytest_django import Settings
+
+from quota_platform import asgi
+from tests.asgi import Answered, Caller
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PROXY = "10.0.3.1"
+
+
+@pytest.fixture(autouse=True)
+def behind_tls(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"TRUSTED_PROXIES": [PROXY]})
+    settings.SECURE_SSL_REDIRECT = True
+    monkeypatch.setattr(asgi, "django_application", get_asgi_application())  # its middleware reads settings once
+
+
+async def sign_in_page(client: str, *headers: tuple[str, str]) -> Answered:
+    return await Caller(asgi.application, {}).call(
+        "GET", "/admin/login/", client=client, headers=[("Host", "testserver"), *headers]
+    )
+
+
+async def test_only_a_trusted_proxy_says_that_the_caller_came_over_tls() -> None:
+    over_tls = ("X-Forwarded-Proto", "https")
+    assert (await sign_in_page(f"::ffff:{PROXY}", over_tls)).status == 200
+    assert (await sign_in_page("192.0.2.7", over_tls)).status == 301
+    assert (await sign_in_page(PROXY, ("X-Forwarded-Proto", "http"))).status == 301
