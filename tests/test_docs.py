@@ -1,0 +1,45 @@
+"""The documentation as a reader uses it: every page can be found, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _prose(page: Path) -> str:
+    """The page without its code, where brackets mean something else."""
+    return re.sub(r"`[^`\n]*`|^(?: {4}|\t).*$", "", page.read_text(), flags=re.MULTILINE)
+
+
+def _headings(page: Path) -> Iterator[str]:
+    """The anchors that a forge makes of a page's headings."""
+    for line in re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", line.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
+    broken = []
+    for target, heading in _LINK.findall(_prose(page)):
+        file = (page.parent / target).resolve() if target else page
+        if not file.exists() or (heading and file.suffix == ".md" and heading not in set(_headings(file))):
+            broken.append(f"{target}#{heading}")
+    assert not broken
+
+
+@pytest.mark.parametrize("index", [DOCS / "README.md", DOCS / "decisions" / "README.md"], ids=_name)
+def test_an_index_lists_every_page_beside_it(index: Path) -> None:
+    listed = {target for target, _ in _LINK.findall(_prose(index))}
+    assert {page.name for page in index.parent.glob("*.md")} - {index.name} <= listed
