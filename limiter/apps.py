@@ -8,9 +8,12 @@ class LimiterConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from limiter import groups, receivers, scope
-        from limiter.record import edits
+        from django.core.checks import register
 
+        from limiter import groups, receivers, scope
+        from limiter.record import edits, formats
+
+        register(formats.check, "models")
         receivers.connect()
         edits.connect()
         scope.connect()

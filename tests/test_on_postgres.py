@@ -19,6 +19,7 @@ FILES = (
     "tests/limiter/record/test_usage.py",
     "tests/limiter/record/test_edits.py",
     "tests/limiter/record/test_verify.py",
+    "tests/limiter/record/test_formats.py",
     "tests/limiter/record/test_retention.py",
     "tests/limiter/reports/test_build.py",
     "tests/limiter/record/concurrent_drainers.py",

@@ -8,7 +8,8 @@ from django.db import models
 class AuditEntry(models.Model):
     """One entry of a tenant's chain; ``tenant_id`` "" is the platform's own.
 
-    ``hash`` covers the entry and ``previous_hash``. ``once`` names a thing that must not be entered twice.
+    ``hash`` covers what the entry's ``format`` lists (:mod:`limiter.record.formats`), ``previous_hash`` among it; an
+    entry of a release that knows no formats is of the first. ``once`` names a thing that must not be entered twice.
     """
 
     tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
@@ -20,6 +21,7 @@ class AuditEntry(models.Model):
     once = models.CharField(max_length=128, null=True, unique=True, editable=False)
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64)
+    format = models.SmallIntegerField(default=1, db_default=1, editable=False)
 
     class Meta:
         ordering = ["-at", "-id"]

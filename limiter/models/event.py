@@ -37,7 +37,7 @@ class ThrottleEvent(models.Model):
 
     Under a flood of one kind a row stands for ``count`` refusals: ``at`` is the last of them and tells its numbers,
     ``first_at`` is a time before which none of them was. ``position`` and ``hash`` chain a tenant's events
-    (:mod:`limiter.record.chain`).
+    (:mod:`limiter.record.chain`); ``format`` says what the hash covers (:mod:`limiter.record.formats`).
     """
 
     stream_id = models.CharField(max_length=64)
@@ -65,6 +65,7 @@ class ThrottleEvent(models.Model):
     threshold_ms = models.FloatField("p95 threshold (ms)", null=True, blank=True)
     position = models.PositiveBigIntegerField(null=True, editable=False)
     hash = models.CharField(max_length=64, blank=True, editable=False)
+    format = models.SmallIntegerField(default=1, db_default=1, editable=False)
 
     class Meta:
         ordering = ["-at", "-id"]

@@ -2,6 +2,7 @@
 
 A tenant has two: its audit entries, and its throttle events. Every batch of events enters the chain of audit entries
 with the events' newest hash, so the head of the latter vouches for both. ``tenant_id`` "" is the platform's own chain.
+What a hash covers is a matter of the row's format (:mod:`limiter.record.formats`).
 """
 
 from __future__ import annotations
@@ -18,15 +19,10 @@ from django.db.models import Model
 from django.utils import timezone
 
 from limiter.models import AuditEntry, ThrottleEvent
-from limiter.record import bulk, turn
+from limiter.record import bulk, formats, turn
 
 EVENTS = "events"
 """Kind of the entry that a batch of throttle events makes."""
-_NOT_COVERED = {"id", "hash"}
-_COVERED = {
-    model: tuple(f.attname for f in model._meta.concrete_fields if f.name not in _NOT_COVERED)
-    for model in (AuditEntry, ThrottleEvent)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +38,9 @@ class Draft:
 
 
 def hash_of(row: AuditEntry | ThrottleEvent, *, previous: str) -> str:
-    """SHA-256 of the hash before and all fields of the row, in hexadecimal."""
-    covered: list[Any] = [previous, *(_plain(getattr(row, name)) for name in _COVERED[type(row)])]
+    """SHA-256 of the hash before and what the row's format covers, in hexadecimal; raises ``formats.Unknown``."""
+    names = formats.covered(type(row), row.format)
+    covered: list[Any] = [previous, *(_plain(getattr(row, name)) for name in names)]
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -81,6 +78,7 @@ def _linked(tenant_id: str, drafts: Iterable[Draft]) -> Iterable[AuditEntry]:
             payload=draft.payload,
             once=draft.once,
             previous_hash=previous,
+            format=formats.newest(AuditEntry),
         )
         entry.hash = previous = hash_of(entry, previous=previous)
         yield entry
@@ -120,11 +118,11 @@ def store_events(events: Sequence[ThrottleEvent]) -> int:
 
 def _link_events(tenant_id: str, events: Sequence[ThrottleEvent]) -> Draft:
     position, previous = head(ThrottleEvent, tenant_id)
-    first = position + 1
+    first, number = position + 1, formats.newest(ThrottleEvent)
     for event in events:
         position += 1
-        event.position = position
+        event.position, event.format = position, number
         event.hash = previous = hash_of(event, previous=previous)
     refusals = sum(event.count for event in events)
-    payload = {"first": first, "last": position, "refusals": refusals, "head": previous}
+    payload = {"first": first, "last": position, "refusals": refusals, "head": previous, "format": number}
     return Draft(EVENTS, tenant_id=tenant_id, payload=payload)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Model
 
 from limiter.models import AuditEntry, ThrottleEvent
-from limiter.record import anchors, chain, retention
+from limiter.record import anchors, chain, formats, retention
 from limiter.record.retention import Cut
 
 _READ_AT_ONCE = 2_000
@@ -120,7 +120,11 @@ def _walk(
             raise Broken(f"{what} at position {expected} of {_named(tenant_id)} is missing; {name(row)} follows")
         if getattr(row, "previous_hash", previous) != previous:
             raise Broken(f"{name(row)} at position {row.position} does not follow the one before it")
-        if chain.hash_of(row, previous=previous) != row.hash:
+        try:
+            expected_hash = chain.hash_of(row, previous=previous)
+        except formats.Unknown as unknown:
+            raise Broken(f"{name(row)} at position {row.position} {unknown}") from None
+        if expected_hash != row.hash:
             raise Broken(f"{name(row)} at position {row.position} was altered, put in or moved")
         previous = row.hash
         yield row

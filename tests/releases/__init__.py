@@ -1,0 +1,45 @@
+"""What earlier releases wrote, as their own code wrote it: never edited, never made anew, read by every later release.
+
+``record.json``: a record with refusals of every kind, edits, sign-ins, overrides, two cuts of old events and two
+anchors, signed with a key of its own; and an export with its manifest.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+
+FIRST = "95441a9"
+_HERE = Path(__file__).parent
+
+
+def sample(release: str, name: str) -> Any:
+    """The contents of one file."""
+    return json.loads((_HERE / release / f"{name}.json").read_text())
+
+
+def put_back(record: dict[str, Any], anchors: Path) -> None:
+    """Write a record's rows into the database, in the columns that they had then, and its anchors into a folder."""
+    models = {model._meta.db_table: model for model in apps.get_models()}
+    for table, told in record["tables"].items():
+        columns = ", ".join(f'"{name}"' for name in told["columns"])
+        marks = ", ".join(["%s"] * len(told["columns"]))
+        fields = [next(f for f in models[table]._meta.concrete_fields if f.column == name) for name in told["columns"]]
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f'INSERT INTO "{table}" ({columns}) VALUES ({marks})',
+                [
+                    [
+                        field.get_db_prep_save(field.to_python(value), connection)
+                        for field, value in zip(fields, row, strict=True)
+                    ]
+                    for row in told["rows"]
+                ],
+            )
+    anchors.mkdir()
+    for name, text in record["anchors"].items():
+        (anchors / name).write_text(text)
