@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -13,13 +14,15 @@ from limiter.upstream import fields, pins
 from limiter.upstream.call import UpstreamAnswer
 from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, Origin
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
-from limiter.upstream.wire import BrokenAnswer, Wire
+from limiter.upstream.wire import BrokenAnswer, InvalidStatus, Wire
 from tenants.hosts import HostRefused
 
 SHORT_BYTES = 65_536
 """Answers up to this length are read whole before the caller gets the first byte."""
 _SENDS_NO_LENGTH = ("GET", "HEAD", "DELETE")
 _perf = time.perf_counter_ns
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Exchange:
                 self._give_up(origin, wire)
                 raise
         except _FAILURES as error:
+            if isinstance(error, InvalidStatus):
+                log.warning("the upstream %s answered with %s; the call is a 502", request.url.host, error)
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
         return answer
 

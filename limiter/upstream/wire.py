@@ -22,6 +22,10 @@ class BrokenAnswer(Exception):
     """What came is not one whole HTTP answer."""
 
 
+class InvalidStatus(BrokenAnswer):
+    """The answer has a status that no final answer may have: it cannot be handed on."""
+
+
 class Wire(asyncio.Protocol):
     """A connection. ``request`` may be called again once the answer before was read to its end and ``reusable``."""
 
@@ -140,8 +144,8 @@ class Wire(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(BrokenAnswer(str(error)))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(BrokenAnswer(str(error)))  # unless a callback has said before what is wrong
             self.close()
             return
         if self.complete and not self._keep:
@@ -178,6 +182,8 @@ class Wire(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MOST_HEAD_BYTES:
             raise BrokenAnswer("the answer's head is too long")
+        if self.head_complete:
+            return  # a trailer: RFC 9110 6.5.1, its fields are not those of the head
         text = name.decode("latin1")
         self.fields.append((text, value.decode("latin1")))
         lower = text.lower()
@@ -191,7 +197,11 @@ class Wire(asyncio.Protocol):
         if self.complete:
             return
         self.status = cast(httptools.HttpResponseParser, self._parser).get_status_code()
-        if 100 <= self.status < 200:
+        if self.status == 101 or not 100 <= self.status < 600:
+            error = InvalidStatus(f"status {self.status}")
+            self._fail(error)
+            raise error
+        if self.status < 200:
             return
         if self.status in _BODILESS:
             self.length, self._sized = 0, True

@@ -110,6 +110,43 @@ async def test_an_answer_that_is_broken_or_ambiguous_is_an_unknown_outcome(excha
             await read(await exchange.send(request(url)))
 
 
+@pytest.mark.parametrize("status", [b"000", b"099", b"600", b"999"])
+async def test_a_status_that_no_answer_may_have_is_a_502_and_one_line_in_the_log(
+    exchange: Exchange, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server(says(b"HTTP/1.1 %b Odd\r\nContent-Length: 2\r\n\r\nok" % status)) as url:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await exchange.send(request(url))
+    assert caught.value.status == 502
+    [line] = caplog.messages
+    assert line == f"the upstream 127.0.0.1 answered with status {int(status)}; the call is a 502"
+
+
+@pytest.mark.parametrize("fields", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b"Upgrade: websocket\r\n"])
+async def test_an_upstream_that_switches_protocols_unasked_is_a_502_and_one_line_in_the_log(
+    exchange: Exchange, fields: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server(says(b"HTTP/1.1 101 Switching Protocols\r\n" + fields + b"\r\n")) as url:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await exchange.send(request(url))
+    assert caught.value.status == 502
+    assert caplog.messages == ["the upstream 127.0.0.1 answered with status 101; the call is a 502"]
+
+
+async def test_trailer_fields_of_an_answer_are_dropped(exchange: Exchange) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nETag: x\r\nRetry-After: 9\r\n\r\n"
+    async with server(says(raw)) as url:
+        answer = await exchange.send(request(url))
+        assert (answer.headers, await read(answer)) == ([], b"ok")
+
+
+async def test_trailer_fields_of_an_answer_are_bounded(exchange: Exchange) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n" + b"A: b\r\n" * 100_000 + b"\r\n"
+    async with server(says(raw)) as url:
+        with pytest.raises(OutcomeUnknown):
+            await read(await exchange.send(request(url)))
+
+
 async def test_the_length_of_an_answer_is_capped_also_when_it_is_not_told(exchange: Exchange) -> None:
     async with server(says(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 50_000)) as url:
         with pytest.raises(OutcomeUnknown, match="longer than the 1000 bytes"):
