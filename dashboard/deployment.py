@@ -45,7 +45,7 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
 
 
 async def _workers(store: Store) -> dict[str, Any]:
-    beats = await store.command("HVALS", keys.WORKERS, key=keys.WORKERS)
+    beats = await store.command("HVALS", keys.workers(), key=keys.workers())
     seen = [beat for beat in map(json.loads, beats) if time.time() - beat.get("at", 0) < GONE_AFTER_S]
     return {"seen": len(seen), "seqs": sorted({beat.get("snapshot", {}).get("seq", 0) for beat in seen})}
 

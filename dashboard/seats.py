@@ -12,6 +12,8 @@ from typing import NamedTuple
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from limiter.core import keys
+
 MOST_PER_PERSON = 20
 HELD_S = 60.0
 RENEW_S = 20.0
@@ -30,11 +32,6 @@ class Seat(NamedTuple):
     name: str
 
 
-def key(person: int) -> str:
-    """Where a person's seats are counted."""
-    return f"dashboard:seats:{person}"
-
-
 class Seats:
     """One per worker. While the store is away everyone gets a seat: nobody could be counted."""
 
@@ -49,7 +46,9 @@ class Seats:
         """A seat for one more page of this person; None when they have as many as they may."""
         seat = Seat(person, secrets.token_hex(8))
         try:
-            taken = await self._client.eval(_TAKE, 1, key(person), seat.name, str(self._held_ms), str(self._most))
+            taken = await self._client.eval(
+                _TAKE, 1, keys.seats(person), seat.name, str(self._held_ms), str(self._most)
+            )
         except (RedisError, OSError) as error:
             log.warning("Open pages are not counted at the moment: %s", type(error).__name__)
             return seat
@@ -62,7 +61,7 @@ class Seats:
             names[seat.person].append(seat.name)
         pipeline = self._client.pipeline(transaction=False)
         for person, theirs in names.items():
-            pipeline.eval(_RENEW, 1, key(person), str(self._held_ms), *theirs)
+            pipeline.eval(_RENEW, 1, keys.seats(person), str(self._held_ms), *theirs)
         try:
             await pipeline.execute()
         except (RedisError, OSError) as error:
@@ -71,7 +70,7 @@ class Seats:
     async def leave(self, seat: Seat) -> None:
         """Give it back; one that cannot be given back expires."""
         try:
-            await self._client.zrem(key(seat.person), seat.name)
+            await self._client.zrem(keys.seats(seat.person), seat.name)
         except (RedisError, OSError):
             log.debug("A seat was not given back and expires")
 

@@ -31,6 +31,10 @@ class Env(BaseSettings):
     DATABASE_URL: str
     REDIS_URL: str = Field(description="second level cache, change bell, Celery, Channels and the limiter's store")
 
+    REDIS_KEY_PREFIX: str = Field(
+        "", max_length=32, pattern=r"^[A-Za-z0-9._-]*$", description="starts every key, so that deployments can share"
+    )
+
     DEBUG: bool = False
     ALLOWED_HOSTS: Names = ["localhost", "127.0.0.1", "[::1]"]
     CSRF_TRUSTED_ORIGINS: Names = []

@@ -10,6 +10,7 @@ import django_stubs_ext
 
 from quota_platform import beat as _beat
 from quota_platform import env as _env
+from quota_platform import redis_settings as _redis
 from quota_platform import unfold as _unfold
 
 django_stubs_ext.monkeypatch()
@@ -89,31 +90,9 @@ DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = ENV.REDIS_URL
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "cache",
-        "OPTIONS": {
-            "CLIENT_CLASS": "django_redis.client.DefaultClient",
-            # What comes from the cache is data: pickle would let whoever can write there run code here.
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-            "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 1,
-            "CONNECTION_POOL_KWARGS": {"max_connections": 32},
-        },
-    }
-}
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            # An edit tells open pages over it, and must not hang where the store does.
-            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1, "socket_timeout": 1}],
-            "prefix": "channels",
-        },
-    }
-}
+KEY_PREFIX = ENV.REDIS_KEY_PREFIX and f"{ENV.REDIS_KEY_PREFIX}:"
+CACHES = _redis.caches(REDIS_URL, prefix=KEY_PREFIX)
+CHANNEL_LAYERS = _redis.channel_layers(REDIS_URL, prefix=KEY_PREFIX)
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -123,7 +102,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_TASK_TIME_LIMIT = 600
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "celery:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = _redis.broker_options(prefix=KEY_PREFIX)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -1,6 +1,9 @@
 """App configuration."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from stores import prefix
 
 
 class TenantsConfig(AppConfig):
@@ -10,4 +13,5 @@ class TenantsConfig(AppConfig):
     def ready(self) -> None:
         from tenants import receivers
 
+        prefix.use(settings.KEY_PREFIX)
         receivers.connect()

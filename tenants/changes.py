@@ -23,10 +23,9 @@ from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from stores.prefix import named
 from tenants.models import Change
 
-BELL = "tenants:changes"
-"""Channel on which "there are changes" is published. The message says nothing: the outbox says what."""
 BELL_TIMEOUT_SECONDS = 0.2
 RETENTION = timedelta(hours=1)
 _LOOK_BACK = 64
@@ -129,6 +128,11 @@ def _note(touches: Callable[[Any], Iterable[Touch]], *, instance: Model, using: 
         record(topic, entity_id, using=using)
 
 
+def bell() -> str:
+    """Channel on which "there are changes" is published. The message says nothing: the outbox says what."""
+    return named("tenants:changes")
+
+
 @lru_cache(maxsize=4)
 def _client(url: str) -> redis.Redis:
     return redis.Redis.from_url(
@@ -142,7 +146,7 @@ def _client(url: str) -> redis.Redis:
 def ring(url: str | None = None) -> None:
     """Wake the workers now instead of at their next look, a second later at most. Never fails."""
     try:
-        _client(url or settings.REDIS_URL).publish(BELL, b"")
+        _client(url or settings.REDIS_URL).publish(bell(), b"")
     except redis.RedisError as error:
         log.warning("The change bell was not rung, workers will look by themselves: %s", error)
 

@@ -1,4 +1,4 @@
-"""Every key name in the limiter's store, spelt in one place.
+"""Every key name in the limiter's store, spelt in one place; each starts with the deployment's prefix.
 
 All keys of one decision carry the hash tag of the tenant's connection, ``{c<id>}``, so that one script may touch them
 on Redis Cluster. Names and ids that stand in a key are of the alphabet ``A-Za-z0-9._-`` (checked where they are
@@ -8,14 +8,7 @@ edited, and by the gateway for an unlisted action), so ``:`` separates them with
 from __future__ import annotations
 
 from limiter.core.types import Algorithm, CountedPer, Limit, Subject
-
-PREFIX = "q"
-CONNECTIONS = "q:connections"
-"""Set of the connection ids seen in calls: where a reader finds every per-connection key."""
-TASKS = "q:tasks"
-"""Hash of periodic task -> how its last run went, as JSON."""
-WORKERS = "q:workers"
-"""Hash of worker name -> its last heartbeat, as JSON."""
+from stores.prefix import named
 
 _LETTER = {
     Algorithm.SLIDING_LOG: "l",
@@ -25,9 +18,24 @@ _LETTER = {
 }
 
 
+def connections() -> str:
+    """Set of the connection ids seen in calls: where a reader finds every per-connection key."""
+    return named("q:connections")
+
+
+def tasks() -> str:
+    """Hash of periodic task -> how its last run went, as JSON."""
+    return named("q:tasks")
+
+
+def workers() -> str:
+    """Hash of worker name -> its last heartbeat, as JSON."""
+    return named("q:workers")
+
+
 def tag(connection: int) -> str:
     """The start of every key of one connection."""
-    return f"{PREFIX}:{{c{connection}}}"
+    return named(f"q:{{c{connection}}}")
 
 
 def window(limit: Limit, subject: Subject) -> str:
@@ -80,7 +88,7 @@ def totals(connection: int) -> str:
 
 def token(uid: str) -> str:
     """An upstream access token, sealed, shared by all workers."""
-    return f"{PREFIX}:token:{uid}"
+    return named(f"q:token:{uid}")
 
 
 def due(connection: int, tenant: str, action: str | None) -> str:
@@ -115,24 +123,29 @@ def settled(stream: str) -> str:
 
 def running(task: str) -> str:
     """Held while a periodic task runs."""
-    return f"{PREFIX}:running:{task}"
+    return named(f"q:running:{task}")
 
 
 def token_lock(uid: str) -> str:
     """Held by the one worker that asks an upstream for a new token."""
-    return f"{PREFIX}:token-lock:{uid}"
+    return named(f"q:token-lock:{uid}")
 
 
 def endpoints(uid: str) -> str:
     """Where a connection's token endpoint and API host were last found, as JSON."""
-    return f"{PREFIX}:endpoints:{uid}"
+    return named(f"q:endpoints:{uid}")
 
 
 def health(uid: str) -> str:
     """Why a connection cannot be used, as JSON; absent while it can."""
-    return f"{PREFIX}:health:{uid}"
+    return named(f"q:health:{uid}")
 
 
 def answer(connection: int, digest: str) -> str:
     """The first answer to a call that may be repeated, sealed; or the claim of the worker that is making it."""
     return f"{tag(connection)}:answer:{digest}"
+
+
+def seats(person: int) -> str:
+    """Where a person's open live pages are counted."""
+    return named(f"dashboard:seats:{person}")

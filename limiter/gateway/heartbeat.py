@@ -60,11 +60,11 @@ class Heartbeat:
     async def tell(self) -> None:
         """Write the state once; raises :class:`~limiter.core.errors.StoreError`."""
         store = self._gateway.store
-        await store.command("HSET", keys.WORKERS, self.name, json.dumps(self.state()), key=keys.WORKERS)
-        await store.command("EXPIRE", keys.WORKERS, _KEEP_S, key=keys.WORKERS)
+        await store.command("HSET", keys.workers(), self.name, json.dumps(self.state()), key=keys.workers())
+        await store.command("EXPIRE", keys.workers(), _KEEP_S, key=keys.workers())
         if seen := self._gateway.connections_seen:
-            await store.command("SADD", keys.CONNECTIONS, *seen, key=keys.CONNECTIONS)
-            await store.command("EXPIRE", keys.CONNECTIONS, _KEEP_S, key=keys.CONNECTIONS)
+            await store.command("SADD", keys.connections(), *seen, key=keys.connections())
+            await store.command("EXPIRE", keys.connections(), _KEEP_S, key=keys.connections())
 
     async def beat(self, stop: asyncio.Event) -> None:
         """Tell until ``stop`` is set, then take the name away. An absent store is tried again at the next beat."""
@@ -75,4 +75,4 @@ class Heartbeat:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EVERY_S)
         with contextlib.suppress(StoreError):
-            await self._gateway.store.command("HDEL", keys.WORKERS, self.name, key=keys.WORKERS)
+            await self._gateway.store.command("HDEL", keys.workers(), self.name, key=keys.workers())

@@ -53,15 +53,15 @@ async def gather(store: Store) -> Gathered:
     """Read everything; raises :class:`~limiter.core.errors.StoreError`."""
     found = Gathered(now=time.time())
     found.record = await record_state.look(store, now=found.now)
-    for name, told in _pairs(await store.command("HGETALL", keys.WORKERS, key=keys.WORKERS)):
+    for name, told in _pairs(await store.command("HGETALL", keys.workers(), key=keys.workers())):
         state = json.loads(told)
         if state["at"] > found.now - GONE_AFTER_S:
             found.workers[name] = state
         elif state["at"] < found.now - 60:
-            await store.command("HDEL", keys.WORKERS, name, key=keys.WORKERS)
-    for raw in sorted(await store.command("SMEMBERS", keys.CONNECTIONS, key=keys.CONNECTIONS)):
+            await store.command("HDEL", keys.workers(), name, key=keys.workers())
+    for raw in sorted(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
         await _gather_connection(store, int(raw), found)
-    clients = (await store.command("INFO", "clients", key=keys.WORKERS)).decode()
+    clients = (await store.command("INFO", "clients", key=keys.workers())).decode()
     found.connected_clients = int(clients.partition("connected_clients:")[2].split()[0])
     return found
 

@@ -19,7 +19,7 @@ from limiter.live.aside import Aside
 from limiter.live.loader import DirectoryUnavailable
 from limiter.live.second_level import TTL_SECONDS
 from tenants import changes
-from tenants.changes import BELL, ChangesLost, Touch
+from tenants.changes import ChangesLost, Touch
 
 EVERY_SECONDS = 1.0
 NOTHING = -1
@@ -129,9 +129,9 @@ class Follower:
         """Hear the bell. The answer to the subscription counts as a ring: edits may have been made before it."""
         while True:
             with contextlib.suppress(redis.RedisError, OSError):
-                async with self._client() as client, client.pubsub() as bell:
-                    await bell.subscribe(BELL)
-                    async for _ in bell.listen():
+                async with self._client() as client, client.pubsub() as heard:
+                    await heard.subscribe(changes.bell())
+                    async for _ in heard.listen():
                         self._rung.set()
             await asyncio.sleep(EVERY_SECONDS)
 

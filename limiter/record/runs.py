@@ -57,18 +57,18 @@ def run_alone(client: Client, name: str, work: Callable[[], int], *, at_most_s: 
 
 
 def _tell(client: Client, name: str, run: Run) -> None:
-    client.hset(keys.TASKS, name, json.dumps(asdict(run)))
-    client.expire(keys.TASKS, _KEEP_S)
+    client.hset(keys.tasks(), name, json.dumps(asdict(run)))
+    client.expire(keys.tasks(), _KEEP_S)
 
 
 def read(told: Any) -> dict[str, Run]:
-    """The last run of each task, from the fields of ``keys.TASKS``."""
+    """The last run of each task, from the fields of ``keys.tasks()``."""
     return {_text(name): Run(**json.loads(run)) for name, run in sorted(told.items())}
 
 
 def last(client: Client) -> dict[str, Run]:
     """The last run of each task."""
-    return read(client.hgetall(keys.TASKS))
+    return read(client.hgetall(keys.tasks()))
 
 
 def _text(name: bytes | str) -> str:

@@ -92,7 +92,7 @@ class Stream:
 
 def connections(client: Client) -> list[int]:
     """Every connection that may have something to be stored."""
-    seen = {int(raw) for raw in client.smembers(keys.CONNECTIONS)}
+    seen = {int(raw) for raw in client.smembers(keys.connections())}
     return sorted(seen | set(Connection.objects.values_list("pk", flat=True)))
 
 

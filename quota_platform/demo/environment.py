@@ -54,6 +54,7 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
         # Said outright, so that a .env made for a real deployment cannot slip in under the demo.
         "LIMITER_REDIS_URL": os.environ.get("LIMITER_REDIS_URL", ""),
         "LIMITER_REDIS_CLUSTER": os.environ.get("LIMITER_REDIS_CLUSTER", "false"),
+        "REDIS_KEY_PREFIX": os.environ.get("REDIS_KEY_PREFIX", ""),
         "BEHIND_TLS": "false",
         "TRUSTED_PROXIES": "",
     }

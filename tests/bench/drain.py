@@ -79,7 +79,7 @@ def _fill(client: redis.Redis, events: int) -> None:
         states=(600, 600, 1_250_000, 1_250_000, 52_000, 100_000, 0, 1_440_000_000),
         limits=description.write(limits),
     )
-    client.sadd(keys.CONNECTIONS, 1)
+    client.sadd(keys.connections(), 1)
     for start in range(0, events, _TOGETHER):
         with client.pipeline(transaction=False) as pipe:
             for n in range(start, min(start + _TOGETHER, events)):

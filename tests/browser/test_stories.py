@@ -7,7 +7,8 @@ import re
 import redis
 from playwright.sync_api import Browser, expect
 
-from dashboard.seats import MOST_PER_PERSON, key
+from dashboard.seats import MOST_PER_PERSON
+from limiter.core import keys
 from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Visitor
 
@@ -171,11 +172,11 @@ def test_one_page_too_many_says_so_and_goes_on_when_another_is_closed(visitor: V
     person = int(demo.manage("shell", "-c", find.format(demo.sign_in[0])).split()[-1])
     with redis.Redis.from_url(demo.variables["REDIS_URL"]) as store:
         elsewhere = {f"page-{number}": 2**53 for number in range(MOST_PER_PERSON)}
-        store.zadd(key(person), elsewhere)
+        store.zadd(keys.seats(person), elsewhere)
         visitor.open("/dashboard/")
         alert = visitor.page.get_by_role("alert")
         expect(alert).to_contain_text("as many live pages open as one person may")
-        store.zrem(key(person), *elsewhere)
+        store.zrem(keys.seats(person), *elsewhere)
     expect(visitor.page.locator("#live-word")).to_have_text("Live", timeout=SOON_MS)
     expect(alert).to_be_hidden()
 

@@ -9,8 +9,8 @@ import pytest
 import redis
 import redis.asyncio
 
-from dashboard import seats
 from dashboard.seats import Seat, Seats
+from limiter.core import keys
 from quota_platform.embedded import free_port
 
 ANA, BEN = 7, 8
@@ -49,9 +49,9 @@ async def test_the_seats_of_a_killed_worker_are_free_when_they_expire(
     for _ in range(3):
         await one.take(ANA)
     with redis.Redis.from_url(redis_url) as client:
-        names = client.zrange(seats.key(ANA), 0, -1)
-        assert client.pttl(seats.key(ANA)) > 0
-        client.zadd(seats.key(ANA), {name: int(time.time() * 1000) - 1 for name in names})
+        names = client.zrange(keys.seats(ANA), 0, -1)
+        assert client.pttl(keys.seats(ANA)) > 0
+        client.zadd(keys.seats(ANA), {name: int(time.time() * 1000) - 1 for name in names})
     assert await other.take(ANA) is not None
 
 
@@ -63,7 +63,7 @@ async def test_renewed_seats_stay_taken_also_when_the_store_lost_them(
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         await one.renew([*taken, Seat(BEN, "his")])
-        assert client.pttl(seats.key(ANA)) > 0
+        assert client.pttl(keys.seats(ANA)) > 0
     assert await other.take(ANA) is None
 
 

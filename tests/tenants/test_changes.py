@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from tenants import changes
-from tenants.changes import BELL, DEFAULT, ChangesLost, Topic, Touch, touch_of
+from tenants.changes import DEFAULT, ChangesLost, Topic, Touch, bell, touch_of
 from tenants.models import Action, ApiKey, Change, Connection, Tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -192,14 +192,14 @@ class TestTheBell:
         self, acme: Tenant, globex: Tenant, redis_url: str
     ) -> None:
         with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as ears:
-            ears.subscribe(BELL)
+            ears.subscribe(bell())
             ears.get_message(timeout=5)
             with transaction.atomic():
                 acme.save()
                 globex.save()
                 assert ears.get_message() is None
             assert ears.get_message(timeout=5) is not None
-            client.publish(BELL, "the end")
+            client.publish(bell(), "the end")
             message = ears.get_message(timeout=5)
             assert message is not None and message["data"] == b"the end"
 

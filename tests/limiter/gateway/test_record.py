@@ -54,8 +54,8 @@ async def test_probes_tell_how_far_the_record_is_behind(
     await gateway.runtime.heartbeat.tell()
     store = gateway.runtime.store
     await store.command(
-        *("HSET", keys.TASKS, "store_events", '{"at": 1, "ok": false, "took_ms": 12.5, "error": "OperationalError"}'),
-        key=keys.TASKS,
+        *("HSET", keys.tasks(), "store_events", '{"at": 1, "ok": false, "took_ms": 12.5, "error": "OperationalError"}'),
+        key=keys.tasks(),
     )
     token = settings.ENV.METRICS_TOKEN.get_secret_value()
     bearer = [("authorization", f"Bearer {token}")]

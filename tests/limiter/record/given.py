@@ -49,4 +49,4 @@ def refuse(
 
     asyncio.run(call())
     with redis.Redis.from_url(url) as client:
-        client.sadd(keys.CONNECTIONS, connection)
+        client.sadd(keys.connections(), connection)

@@ -109,7 +109,7 @@ def test_changes_of_multipliers_are_stored_with_their_evidence_and_chained(clien
 
 
 def test_a_multiplier_that_ended_by_itself_is_noted_once_at_its_end(client: Client) -> None:
-    client.sadd(keys.CONNECTIONS, 1)
+    client.sadd(keys.connections(), 1)
     lasting = str(2**52)
     for tenant, evidence in (
         ("acme", "620000|1000000|1410000|100|800000|0|1000000|121000000"),

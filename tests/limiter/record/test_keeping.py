@@ -56,7 +56,7 @@ def test_how_a_run_went_is_told_also_when_it_failed(client: Client) -> None:
         runs.run_alone(client, "bad", fails, at_most_s=5)
     last = runs.last(client)
     assert (last["good"].ok, last["good"].done, last["bad"].ok, last["bad"].error) == (True, 3, False, "ValueError")
-    assert "secret" not in str(client.hvals(keys.TASKS))
+    assert "secret" not in str(client.hvals(keys.tasks()))
 
 
 def test_a_task_delivered_twice_stores_events_once(client: Client, redis_url: str) -> None:
@@ -68,7 +68,7 @@ def test_a_task_delivered_twice_stores_events_once(client: Client, redis_url: st
 
 def test_a_connection_that_cannot_be_stored_holds_no_other_up_and_is_told(client: Client, redis_url: str) -> None:
     client.set(keys.events(1), "not a stream")
-    client.sadd(keys.CONNECTIONS, 1)
+    client.sadd(keys.connections(), 1)
     refuse(redis_url, 3, connection=2)
     task: Any = tasks.store_events
     outcome = task.apply()

@@ -129,7 +129,7 @@ def test_each_level_is_kept_as_long_as_its_setting_says(db: None) -> None:
 
 
 def test_all_connections_are_drained(client: Client) -> None:
-    client.sadd(keys.CONNECTIONS, 1, 2)
+    client.sadd(keys.connections(), 1, 2)
     count(client, allowed=1)
     client.hset(keys.usage(2), f"{MINUTE}|globex|createCase|allowed", 4)
     assert keeping.store_all_usage(client) == 2
