@@ -33,13 +33,17 @@ def _fill(request: HttpRequest, action: Action) -> dict[str, Any]:
 
 def _request(action: Action, text: str) -> Any:
     try:
-        payload = json.loads(text)
+        payload = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise ValueError("The payload is not JSON.") from None
     if not isinstance(payload, dict):
         raise ValueError('A payload is a JSON object, such as {"orderId": "42"}.')
     connection = connection_spec(action.tenant.connection)
     return preview(connection, action_spec(action), payload, tenant_id=action.tenant.tenant_id)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _example(action: Action) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.core import headers
 from limiter.core.types import Decision
-from limiter.gateway.document import encode
+from limiter.gateway.document import embedded, encode
 from limiter.gateway.problems import CONTENT_TYPE, Problem
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.stacks import Bound
@@ -68,16 +67,12 @@ def enveloped(
     answer: UpstreamAnswer, body: bytes, fields: Fields, request: GatewayRequest, decision: Decision | None
 ) -> Answer:
     """The upstream's answer inside ``{status, data, latency_ms, adaptive_multiplier}``; 502 when it was an error."""
-    try:
-        data = json.loads(body) if body else None
-    except ValueError:
-        data = body.decode("utf-8", "replace")
     good = answer.ok and answer.status < 400
     document: dict[str, Any] = {"status": "success" if good else "error"}
     if not good:
         document["error"] = f"The upstream answered {answer.status}."
     document |= {
-        "data": data,
+        "data": embedded(body),
         "latency_ms": round(answer.latency_us / 1000, 3),
         "adaptive_multiplier": decision.multiplier if decision else 1.0,
     }

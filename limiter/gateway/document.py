@@ -15,3 +15,25 @@ def encode(document: Mapping[str, Any]) -> bytes:
         return orjson.dumps(document)
     except TypeError:
         return json.dumps(document).encode()
+
+
+def embedded(raw: bytes) -> Any:
+    """An upstream's body as a value of a document: JSON goes out as it was written, anything else as a text.
+
+    Reading and writing it again would make null of 1e400 and round long numbers.
+    """
+    if not raw:
+        return None
+    try:
+        text = raw.decode(json.detect_encoding(raw))
+        _STRICT.decode(text)
+    except (ValueError, RecursionError):
+        return raw.decode("utf-8", "replace")
+    return orjson.Fragment(text)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -130,7 +130,7 @@ def _filled(parts: list[str], payload: dict[str, Any], known: dict[str, str]) ->
         value = payload.get(parts[1])
         if value is None:
             return None
-        return _text(parts[1], value if not isinstance(value, dict | list) else json.dumps(value))
+        return _text(parts[1], value)
     return "".join(
         (known[part] if part in known else _scalar(payload, part, required=True)) if index % 2 else part
         for index, part in enumerate(parts)
@@ -170,8 +170,16 @@ def _scalar(payload: dict[str, Any], key: str, *, required: bool = False) -> str
     return _text(key, value)
 
 
+def _json(key: str, value: object) -> str:
+    """``value`` as JSON writes it. What it reads as infinite, such as 1e400, it has no way to write."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise PayloadRefused(f"{key}: a number is too large to be sent. Send it as a text.") from None
+
+
 def _text(key: str, value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else _json(key, value)
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise PayloadRefused(f"{key}: control characters cannot be sent.")
     return text
@@ -204,7 +212,7 @@ class Preview:
 def preview(connection: ConnectionSpec, action: ActionSpec, payload: dict[str, Any], *, tenant_id: str) -> Preview:
     """What ``payload`` would send; raises NotConfigured or PayloadRefused with what is wrong with it."""
     plan = compile_plan(connection, action)
-    body = json.dumps(payload).encode()
+    body = f"{{{', '.join(f'{json.dumps(key)}: {_json(key, value)}' for key, value in payload.items())}}}".encode()
     base = connection.base_url or "https://<API host, as CXone says>"
     headers = [("Accept", "application/json"), ("Authorization", "Bearer •••"), ("X-Correlation-Id", "<request id>")]
     if plan.sends_body:

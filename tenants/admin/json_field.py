@@ -22,7 +22,7 @@ def _parse(text: str) -> Any:
         return None
     try:
         parsed = json.loads(text, parse_constant=_refuse)
-        written = json.dumps(parsed)
+        written = json.dumps(parsed, allow_nan=False)  # 1e400 is read as infinite
     except (ValueError, RecursionError):
         raise ValueError("Write valid JSON.") from None
     if "\\u0000" in written:

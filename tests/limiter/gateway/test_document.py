@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from limiter.gateway.document import encode
+from limiter.gateway.document import embedded, encode
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,29 @@ def test_a_document_is_read_back_as_it_was(document: dict[str, Any]) -> None:
 
 def test_a_document_holds_no_number_that_json_lacks() -> None:
     assert encode({"p95": float("nan")}) == b'{"p95":null}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"1e400", b'{"id": 12345678901234567890123, "at": 0.12345678901234567890}', b'"\\ud800"', b' [1, {"a": null}]\n'],
+)
+def test_an_upstreams_json_stands_in_a_document_as_it_was_written(raw: bytes) -> None:
+    assert encode({"data": embedded(raw)}) == b'{"data":%b}' % raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "data"),
+    [
+        (b"", None),
+        (b"NaN", "NaN"),
+        (b"[-Infinity]", "[-Infinity]"),
+        (b"not JSON", "not JSON"),
+        (b"\xff\xfe\xfd", "\ufffd\ufffd\ufffd"),
+        (b"[" * 100_000, "[" * 100_000),
+        (b"\xef\xbb\xbf[1]", [1]),
+        ('{"a": "é"}'.encode("utf-16"), {"a": "é"}),
+    ],
+    ids=["nothing", "NaN", "infinite", "text", "no Unicode", "nested too deeply", "byte-order mark", "UTF-16"],
+)
+def test_a_document_around_any_body_is_json(raw: bytes, data: object) -> None:
+    assert json.loads(encode({"data": embedded(raw)})) == {"data": data}

@@ -85,6 +85,40 @@ def test_values_are_written_as_json_writes_them(value: object, text: str) -> Non
     assert dict(parse_qsl(target(ORDER, {"id": 1, "q": value}).partition("?")[2]))["q"] == text
 
 
+TOO_LARGE = [b"1e400", b"-1e400", b"[1, 1e400]", b'{"a": {"b": 1e999}}', b"NaN", b"-Infinity"]
+
+
+@pytest.mark.parametrize("number", TOO_LARGE, ids=bytes.decode)
+@pytest.mark.parametrize(
+    ("action", "connection", "key"),
+    [
+        (ORDER, GENERIC, "id"),
+        (ORDER, GENERIC, "q"),
+        (SCRIPT, CXONE, "b"),
+        (SIGNAL, CXONE, "contactId"),
+        (SIGNAL, CXONE, "p2"),
+        (ActionSpec(4, "item", kind="work_item", point_of_contact="Claims"), CXONE, "workItemPayload"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "kind", ""),
+)
+def test_a_number_that_overflows_is_refused_by_the_name_of_its_field(
+    action: ActionSpec, connection: Any, key: str, number: bytes
+) -> None:
+    payload = b'{"id": 1, "contactId": 1, "%b": %b}' % (key.encode(), number)
+    with pytest.raises(PayloadRefused, match=f"^{key}: "):
+        target(action, payload, connection=connection)
+
+
+@pytest.mark.parametrize("number", TOO_LARGE, ids=bytes.decode)
+def test_a_number_that_no_template_takes_stands_in_no_ones_way(number: bytes) -> None:
+    assert target(ORDER, b'{"id": 7, "unused": %b}' % number) == "/orders/7/lines?fixed=a-7"
+
+
+def test_a_preview_of_a_number_that_overflows_names_its_field() -> None:
+    with pytest.raises(PayloadRefused, match="unused: "):
+        preview(GENERIC, ORDER, {"id": 7, "unused": [float("inf")]}, tenant_id="acme")
+
+
 def test_script_parameters_keep_their_places() -> None:
     query = dict(parse_qsl(target(SCRIPT, {"c": "z", "a": "x y"}, connection=CXONE).partition("?")[2]))
     assert query == {"skillId": "4", "scriptId": "5", "Parameters": "x y||z"}
