@@ -61,7 +61,7 @@ class Client:
     ) -> None:
         self._clock = clock or Clock()
         pinned = Pins(sandbox_hosts=sandbox_hosts, lookup=lookup)
-        self._exchange = Exchange(pinned=pinned, pool_size=pool_size)
+        self._exchange = Exchange(pinned=pinned, pool_size=pool_size, wall=self._clock.wall)
         self._mint = ThreadedMint(pinned=pinned, clock=self._clock)
         self._tokens = Tokens(vault=Vault(redis), mint=self._mint, clock=self._clock)
         self._lanes = Lanes(sandbox_hosts=pinned.sandbox_hosts, monotonic=self._clock.monotonic)
@@ -195,7 +195,7 @@ class Client:
             attempts.verdict = retry.verdict_on_error(outcome, idempotent=idempotent) if attempts.sent else Verdict.DONE
             return None
         overload = attempts.lane.preset.overload
-        waits = retry.retry_after_s(_field(outcome, "retry-after"), wall=self._clock.wall())
+        waits = _retry_after_s(outcome)
         attempts.verdict = retry.verdict(
             outcome.status, says_when=waits is not None, idempotent=idempotent, overload=overload
         )
@@ -237,7 +237,7 @@ class Client:
         if 300 <= answer.status < 400 and answer.status != _NOT_MODIFIED:
             return NotConfigured("The upstream answered with a redirect, which is not followed.")
         if attempts.verdict is Verdict.REPEAT and answer.status in attempts.lane.preset.overload:
-            waits = retry.retry_after_s(_field(answer, "retry-after"), wall=self._clock.wall())
+            waits = _retry_after_s(answer)
             return Overloaded(
                 "The upstream itself refused the call for load; this is not your quota.",
                 retry_after_us=None if waits is None else int(waits * 1_000_000),
@@ -265,5 +265,6 @@ class Client:
         await self._tokens.note(lane.connection, fault)
 
 
-def _field(answer: UpstreamAnswer, name: str) -> str | None:
-    return next((value for field, value in answer.headers if field.lower() == name), None)
+def _retry_after_s(answer: UpstreamAnswer) -> float | None:
+    """What the answer asks to wait; only a valid value, in seconds, has passed :func:`fields.from_upstream`."""
+    return next((float(value) for field, value in answer.headers if field == "Retry-After"), None)

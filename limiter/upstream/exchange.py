@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from yarl import URL
@@ -48,7 +48,8 @@ class Request:
 class Exchange:
     """Sends requests over kept connections; make it in the running loop."""
 
-    def __init__(self, *, pinned: pins.Pins, pool_size: int) -> None:
+    def __init__(self, *, pinned: pins.Pins, pool_size: int, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
         self._connections = Connections(pinned=pinned, size=pool_size)
 
     async def close(self) -> None:
@@ -66,7 +67,8 @@ class Exchange:
                 sent = _perf()
                 await wire.request(data, seconds=max(0.001, left))
                 latency_us = (_perf() - sent) // 1000
-                answer = UpstreamAnswer(wire.status, fields.from_upstream(wire.fields), latency_us=latency_us)
+                passed = fields.from_upstream(wire.fields, wall=self._wall)
+                answer = UpstreamAnswer(wire.status, passed, latency_us=latency_us)
                 await self._receive(origin, wire, answer, request.cap_bytes)
             except BaseException:
                 self._give_up(origin, wire)

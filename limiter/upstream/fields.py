@@ -5,7 +5,11 @@ Hop-by-hop fields, Host, Cookie, Authorization, X-Forwarded-* and lengths are ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from limiter.upstream.retry import retry_after_s
 
 TO_UPSTREAM = ("accept-language", "traceparent", "tracestate", "idempotency-key")
 FROM_UPSTREAM = frozenset(
@@ -43,17 +47,30 @@ def to_upstream(given: Mapping[str, str], *, authorization: str, request_id: str
     return fields
 
 
-def from_upstream(received: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The fields of an answer that the caller gets, in the order they came."""
+def from_upstream(
+    received: Sequence[tuple[str, str]], *, wall: Callable[[], float] = time.time
+) -> list[tuple[str, str]]:
+    """The fields of an answer that the caller gets, in the order they came.
+
+    Retry-After is always whole seconds: a date would be measured against the Date of our answer, not of theirs.
+    """
     passed: list[tuple[str, str]] = []
     traces: dict[str, str] = {}
+    waits: set[str] = set()
     for name, value in received:
         lower = name.lower()
         if lower in FROM_UPSTREAM:
-            if _is_clean(value):
+            if lower == "retry-after":
+                waits.add(value.strip())
+            elif _is_clean(value):
                 passed.append((name, value))
         elif lower in TRACE and _is_clean(value):
             traces.setdefault(lower, value)
+    if len(waits) == 1:
+        date = next((value for name, value in received if name.lower() == "date"), None)
+        seconds = retry_after_s(waits.pop(), date=date, wall=wall())
+        if seconds is not None:
+            passed.append(("Retry-After", str(math.ceil(seconds))))
     if traces:
         passed.append(("X-Upstream-Trace-Id", next(traces[name] for name in TRACE if name in traces)))
     return passed

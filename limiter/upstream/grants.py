@@ -124,7 +124,8 @@ def send(request: TokenRequest, *, http: requests.Session, connect_timeout_s: fl
     except requests.RequestException as error:
         # The exception's text may name the URL, never the body; still only its kind is kept.
         raise GrantFailed(f"The token endpoint was not reached ({type(error).__name__}).") from None
-    return read(answer.status_code, answer.headers.get("Retry-After"), body, secrets=request.secrets, wall=wall)
+    waits = retry_after_s(answer.headers.get("Retry-After"), date=answer.headers.get("Date"), wall=wall)
+    return read(answer.status_code, body, waits_s=waits, secrets=request.secrets, wall=wall)
 
 
 def read_bounded(answer: requests.Response, *, deadline: float) -> bytes:
@@ -139,14 +140,14 @@ def read_bounded(answer: requests.Response, *, deadline: float) -> bytes:
     return bytes(body)
 
 
-def read(status: int, retry_after: str | None, body: bytes, *, secrets: tuple[str, ...], wall: float) -> Grant:
-    """The grant in an answer of the token endpoint; raises :class:`GrantError`."""
+def read(status: int, body: bytes, *, waits_s: float | None, secrets: tuple[str, ...], wall: float) -> Grant:
+    """The grant in an answer of the token endpoint; raises :class:`GrantError`. ``waits_s``: its Retry-After."""
     try:
         data = json.loads(body)
     except ValueError:
         data = None
     if not 200 <= status < 300:
-        raise _error(status, retry_after, data if isinstance(data, dict) else {}, secrets=secrets, wall=wall)
+        raise _error(status, data if isinstance(data, dict) else {}, waits_s=waits_s, secrets=secrets)
     if not isinstance(data, dict):
         raise GrantFailed(f"The token endpoint answered {status} with something that is not a JSON object.")
     value = data.get("access_token") or data.get("accessToken")
@@ -195,9 +196,7 @@ def _positive(value: object) -> float | None:
     return number if math.isfinite(number) and number > 0 else None
 
 
-def _error(
-    status: int, retry_after: str | None, data: dict[str, Any], *, secrets: tuple[str, ...], wall: float
-) -> GrantError:
+def _error(status: int, data: dict[str, Any], *, waits_s: float | None, secrets: tuple[str, ...]) -> GrantError:
     code = str(data.get("error") or "")
     for key in ("error_description", "errorDescription", "error_Description", "message"):
         if said := data.get(key):
@@ -208,7 +207,7 @@ def _error(
         return GrantRefused(f"{reason} Redirects are not followed; enter the token URL it leads to.")
     if status in _CONFIGURATION_STATUSES and data.get("error") not in _TRANSIENT_ERRORS:
         return GrantRefused(f"{reason} Check the credentials and the token URL.")
-    return GrantFailed(reason, retry_after_s=retry_after_s(retry_after, wall=wall))
+    return GrantFailed(reason, retry_after_s=waits_s)
 
 
 def masked(text: str, secrets: tuple[str, ...]) -> str:

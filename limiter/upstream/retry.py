@@ -9,25 +9,42 @@ from enum import Enum, auto
 from limiter.upstream.errors import OutcomeUnknown, Unreachable, UpstreamError
 
 LONGEST_BACKOFF_S = 60.0
+LONGEST_RETRY_AFTER_S = 86_400.0
+"""What an upstream asks for beyond this is cut to it."""
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def retry_after_s(value: str | None, *, wall: float) -> float | None:
-    """Seconds that a Retry-After asks to wait, from now (``wall``, epoch seconds); None when it says nothing usable.
+def retry_after_s(value: str | None, *, date: str | None, wall: float) -> float | None:
+    """Seconds that a Retry-After asks to wait; None when it says nothing valid.
 
-    RFC 9110 10.2.3: whole seconds, or an HTTP date. A date that has passed means no wait.
+    RFC 9110 10.2.3: whole seconds, or an HTTP date. A date is measured against ``date``, the Date of the same
+    response, so that the two clocks need not agree; without one, against ``wall``, epoch seconds here. A date that has
+    passed means no wait.
     """
     if value is None:
         return None
     value = value.strip()
     if value.isascii() and value.isdigit():
-        return float(value[:9])
+        digits = value.lstrip("0")
+        seconds = float(digits or 0) if len(digits) < 9 else LONGEST_RETRY_AFTER_S
+    else:
+        at, now = _http_date(value), _http_date(date)
+        if at is None:
+            return None
+        seconds = max(0.0, at - (wall if now is None else now))
+    return min(seconds, LONGEST_RETRY_AFTER_S)
+
+
+def _http_date(value: str | None) -> float | None:
+    """Epoch seconds of a date in one of the three forms of RFC 9110 5.6.7; None for anything else."""
+    value = (value or "").strip()
+    if not value.startswith(_DAYS):
+        return None
     try:
         at = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, at.timestamp() - wall)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
 def backoff_s(repeat: int, *, base_s: float, factor: float, chance: float) -> float:

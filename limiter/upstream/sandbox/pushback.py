@@ -21,6 +21,7 @@ def pushback(flavour: str, *, wait_s: float, now: float, limit: int = 0) -> Answ
         # A date has whole seconds; round up so that the moment named is not too early.
         answer = empty(429)
         answer.headers["Retry-After"] = email.utils.formatdate(math.ceil(now + seconds), usegmt=True)
+        answer.headers["Date"] = email.utils.formatdate(now, usegmt=True)
     elif flavour == "genesys":
         answer = _genesys(seconds)
     elif flavour == "x_ratelimit":

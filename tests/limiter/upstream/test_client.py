@@ -20,6 +20,8 @@ from tenants.directory import ActionSpec
 from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to
 
 IDEMPOTENT = replace(LOOKUP, idempotent=True)
+THEIRS = START + 3600
+"""An upstream whose clock is an hour ahead of ours."""
 PUT = ActionSpec(9, "put", kind="rest", method="PUT", path_template="/rest/thing")
 
 
@@ -129,8 +131,8 @@ async def test_a_connection_that_was_refused_is_tried_again(
     ("retry_after", "waits"),
     [
         ("7", 7.0),
-        (formatdate(START + 9, usegmt=True), 9.0),
-        (formatdate(START - 60, usegmt=True), 0.25),
+        (formatdate(THEIRS + 9, usegmt=True), 9.0),
+        (formatdate(THEIRS - 60, usegmt=True), 0.25),
         ("0", 0.25),
         ("-5", 0.25),
         ("soon", 0.25),
@@ -140,7 +142,8 @@ async def test_a_connection_that_was_refused_is_tried_again(
 async def test_retry_after_is_honoured_and_nonsense_is_backed_off_from(
     sandbox: Running, client: Client, connect: Connect, clock: HandClock, retry_after: str | None, waits: float
 ) -> None:
-    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    headers = {"Date": formatdate(THEIRS, usegmt=True)}
+    headers |= {} if retry_after is None else {"Retry-After": retry_after}
     sandbox.state.faults.add({"fault": "429", "count": 1, "headers": headers})
 
     answer = await client.invoke(call_to(connect()))

@@ -60,3 +60,23 @@ def test_a_field_that_connection_names_is_for_this_hop_only() -> None:
 def test_the_first_trace_id_present_is_passed_on() -> None:
     received = [("X-Request-Id", "r"), ("CorrelationId", "c")]
     assert from_upstream(received) == [("X-Upstream-Trace-Id", "c")]
+
+
+@pytest.mark.parametrize("value", ["-5", "1.5", "nan", "inf", "soon", "", "1e9", "+3", "7, 7", "Feb 31"])
+def test_a_retry_after_that_is_not_valid_is_not_handed_on(value: str) -> None:
+    assert from_upstream([("Retry-After", value)]) == []
+
+
+def test_a_retry_after_is_handed_on_in_seconds_and_within_a_day() -> None:
+    def handed_on(*received: tuple[str, str]) -> list[tuple[str, str]]:
+        return from_upstream(received, wall=lambda: 0.0)
+
+    assert handed_on(("retry-after", " 07 ")) == [("Retry-After", "7")]
+    assert handed_on(("Retry-After", "9" * 50)) == [("Retry-After", "86400")]
+    date = ("Date", "Sun, 06 Nov 1994 08:47:37 GMT")
+    assert handed_on(("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"), date) == [("Retry-After", "120")]
+
+
+def test_two_retry_afters_are_handed_on_only_if_they_say_the_same() -> None:
+    assert from_upstream([("Retry-After", "1"), ("Retry-After", "1")]) == [("Retry-After", "1")]
+    assert from_upstream([("Retry-After", "1"), ("Retry-After", "9")]) == []

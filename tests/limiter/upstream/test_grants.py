@@ -28,9 +28,9 @@ def jwt(**claims: Any) -> str:
     return f"eyJhbGciOiJSUzI1NiJ9.{part}.c2ln"
 
 
-def grant(body: object, *, status: int = 200, retry_after: str | None = None) -> Grant:
+def grant(body: object, *, status: int = 200, waits_s: float | None = None) -> Grant:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read(status, retry_after, raw, secrets=("hunter2",), wall=NOW)
+    return read(status, raw, waits_s=waits_s, secrets=("hunter2",), wall=NOW)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_an_error_is_lasting_or_of_the_moment(status: int, body: object, kind: t
 
 def test_the_wait_an_endpoint_asks_for_is_kept() -> None:
     with pytest.raises(GrantFailed) as caught:
-        grant(b"", status=429, retry_after="7")
+        grant(b"", status=429, waits_s=7.0)
     assert caught.value.retry_after_s == 7
 
 

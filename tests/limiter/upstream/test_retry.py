@@ -21,7 +21,16 @@ OVERLOAD = frozenset({429, 503})
         ("0", 0.0),
         (" 17 ", 17.0),
         ("3600", 3600.0),
-        ("9" * 400, 999_999_999.0),
+        ("0000000000000007", 7.0),
+        ("86401", 86_400.0),
+        ("9" * 400, 86_400.0),
+        ("1e3", None),
+        ("nan", None),
+        ("inf", None),
+        ("0x10", None),
+        ("1_000", None),
+        ("7, 7", None),
+        ("2026-11-28T15:00:00Z", None),
         ("-1", None),
         ("1.5", None),
         ("+3", None),
@@ -30,13 +39,27 @@ OVERLOAD = frozenset({429, 503})
         (formatdate(NOW + 90, usegmt=True), 90.0),
         (formatdate(NOW + 90), 90.0),
         (formatdate(NOW - 90, usegmt=True), 0.0),
+        (formatdate(NOW + 10**8, usegmt=True), 86_400.0),
         ("Tue, 31 Feb 2026 25:61:61 GMT", None),
         ("Wed, 21 Oct 99999 07:28:00 GMT", None),
         ("Sunday, 06-Nov-94 08:49:37 GMT", 0.0),
     ],
 )
 def test_retry_after_is_read_or_ignored(value: str | None, seconds: float | None) -> None:
-    assert retry_after_s(value, wall=NOW) == seconds
+    assert retry_after_s(value, date=None, wall=NOW) == seconds
+
+
+@pytest.mark.parametrize("skew", [-(10**8), -3600, -1, 1, 3600, 10**8])
+def test_a_retry_after_that_is_a_date_is_measured_against_the_date_of_its_own_response(skew: int) -> None:
+    theirs = NOW + skew
+    until = formatdate(theirs + 120, usegmt=True)
+    assert retry_after_s(until, date=formatdate(theirs, usegmt=True), wall=NOW) == 120
+    assert retry_after_s("Sunday, 06-Nov-94 08:49:37 GMT", date="Sun Nov  6 08:47:37 1994", wall=NOW) == 120
+
+
+@pytest.mark.parametrize("date", [None, "", "today", "Tue, 31 Feb 2026 25:61:61 GMT"])
+def test_a_retry_after_without_a_valid_date_beside_it_is_measured_against_our_clock(date: str | None) -> None:
+    assert retry_after_s(formatdate(NOW + 90, usegmt=True), date=date, wall=NOW) == 90
 
 
 @pytest.mark.parametrize(
