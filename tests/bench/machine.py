@@ -1,43 +1,30 @@
-"""The facts without which a figure means nothing: when, which commit, which machine, which versions."""
+"""The facts without which a figure means nothing: when, which commit, which machine, which builds."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import importlib.metadata
 import os
 import platform
 import subprocess
+import sysconfig
 from pathlib import Path
 
-from quota_platform.embedded import valkey_binary
+from quota_platform import interpreter
+from quota_platform.embedded import chosen_server
 from quota_platform.env import BASE_DIR
 from tests.bench.contenders.contender import which
 
-PACKAGES = (
-    "django",
-    "djangorestframework",
-    "uvicorn",
-    "uvloop",
-    "aiohttp",
-    "redis",
-    "hiredis",
-    "throttled-py",
-    "limits",
-)
-
 
 def facts() -> dict[str, str]:
-    """Name → fact, in the order they are read."""
+    """Name → fact, in the order they are read. The packages are those that the commit pins."""
     return {
         "Date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Commit": _commit(),
         "Machine": f"{os.cpu_count()} cores, {_cpu_model()}, {platform.system()} {platform.release()}",
-        "Load before the run (1, 5, 15 min)": load(),
-        "Python": platform.python_version(),
-        "Store": _first_line(valkey_binary(), "--version") or "unknown",
+        "Python": interpreter.describe(sysconfig.get_config_vars()),
+        "Store": chosen_server(),
         "nginx": (_first_line(nginx, "-v") if (nginx := which("nginx")) else "") or "not installed",
-        "Packages": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
     }
 
 

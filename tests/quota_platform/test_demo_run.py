@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import requests
 
+from quota_platform import embedded
 from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
 
@@ -102,20 +103,44 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert f"Port {port} is in use on this machine. Choose another one: PORT=" in (tmp_path / "log").read_text()
 
 
-def test_a_store_that_does_not_answer_is_named_with_what_to_do(tmp_path: Path) -> None:
-    refused = subprocess.run(
+def refused(var: Path, **settings: str) -> str:
+    """What the demo says when it cannot start with these settings."""
+    ended = subprocess.run(
         [sys.executable, "-m", "quota_platform.demo"],
         cwd=BASE_DIR,
-        env={
-            "PATH": os.environ["PATH"],
-            "VAR_DIR": str(tmp_path),
-            "PORT": str(free_port()),
-            "REDIS_URL": f"redis://:canary-password@127.0.0.1:{free_port()}/0",
-        },
+        env={"PATH": os.environ["PATH"], "VAR_DIR": str(var), "PORT": str(free_port()), **settings},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
     )
-    assert refused.returncode == 1
-    assert "REDIS_URL does not answer" in refused.stderr
-    assert "canary-password" not in refused.stdout + refused.stderr
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def test_a_store_that_does_not_answer_is_named_with_what_to_do(tmp_path: Path) -> None:
+    said = refused(tmp_path, REDIS_URL=f"redis://:canary-password@127.0.0.1:{free_port()}/0")
+    assert "REDIS_URL does not answer" in said
+    assert "canary-password" not in said
+
+
+def test_a_database_that_does_not_answer_is_quoted_with_what_to_do(tmp_path: Path) -> None:
+    said = refused(tmp_path, DATABASE_URL=f"postgresql://quota:canary-password@127.0.0.1:{free_port()}/quota")
+    assert "DATABASE_URL does not answer. Its last words:\n  " in said
+    assert "onnection refused" in said
+    assert "canary-password" not in said
+
+
+def test_data_of_a_newer_store_are_named_with_what_to_do(tmp_path: Path) -> None:
+    """An older server cannot read what the one that ships has written, and says something that helps nobody."""
+    embedded.start_valkey(directory=tmp_path / "valkey", durable=True).stop()
+    older = tmp_path / "redis-server"
+    older.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo "Redis server v=7.0.15"\necho "Bad file"; exit 1\n')
+    older.chmod(0o755)
+
+    said = refused(tmp_path, VALKEY_SERVER=str(older))
+
+    assert f"Starting the store for the setup: Redis 7.0.15 ({older}, as VALKEY_SERVER says)" in said
+    assert "Its last words:\n  Bad file\n" in said
+    assert "Leave VALKEY_SERVER out, so that the demo runs on Valkey " in said
+    assert "forget the demo's data: make reset" in said

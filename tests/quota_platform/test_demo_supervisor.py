@@ -57,10 +57,11 @@ def test_a_signal_ends_all_and_the_store_last(tmp_path: Path, number: signal.Sig
     assert not any(child.is_running() for child in children)
 
 
-def test_one_that_fails_ends_all_and_is_named(tmp_path: Path) -> None:
+def test_one_that_fails_ends_all_and_is_named_with_its_last_words(tmp_path: Path) -> None:
     with supervised(tmp_path, "failing") as process:
-        log, _ = process.communicate(timeout=15)
+        log, _ = process.communicate(timeout=60)
     assert "ended first: ('broken', 3)" in log
+    assert "last words:   a setting is missing\n" in log
 
 
 def test_one_that_will_not_end_is_killed(tmp_path: Path) -> None:
