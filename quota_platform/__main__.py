@@ -12,7 +12,8 @@ def main(arguments: list[str]) -> None:
     """Check the settings, then replace this process; a missing one is named before anything starts."""
     if not arguments:
         raise SystemExit(f"usage: python -m quota_platform {{web,{','.join(roles.PLAIN)},<manage.py command>}} …")
-    line = roles.command(arguments[0], arguments[1:], workers=env.load().WEB_WORKERS)
+    told = env.load()
+    line = roles.command(arguments[0], arguments[1:], workers=told.WEB_WORKERS, stop_grace_s=told.STOP_GRACE_SECONDS)
     os.execv(line[0], line)
 
 

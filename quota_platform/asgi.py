@@ -16,11 +16,13 @@ from django.core.asgi import get_asgi_application
 
 django_application: Any = get_asgi_application()
 
+
 from dashboard.broadcast import Broadcast  # noqa: E402  Django's apps have to be loaded first
 from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.request import Receive  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
+from quota_platform.server import draining  # noqa: E402
 from quota_platform.server.handler import LeanHandler, Scope, Send  # noqa: E402
 from tenants import addresses  # noqa: E402
 
@@ -54,6 +56,7 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     broadcast = Broadcast.of(runtime)
     broadcast.open()
     scope["state"]["broadcast"] = broadcast
+    draining.on_sigterm(scope["state"], seconds=settings.ENV.DRAIN_SECONDS)
     _settle()
     await send({"type": "lifespan.startup.complete"})
     await receive()

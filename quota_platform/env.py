@@ -54,6 +54,8 @@ class Env(BaseSettings):
 
     # The gateway.
     WEB_WORKERS: int = Field(2, ge=1, le=128, description="processes that share a limit when the store is away")
+    DRAIN_SECONDS: float = Field(15, ge=0, le=3600, description="from SIGTERM until the listener closes")
+    STOP_GRACE_SECONDS: int = Field(310, ge=0, le=3600, description="from then on, for calls that still run")
     MAX_BODY_BYTES: int = Field(262_144, ge=0)
     BODY_TIMEOUT_MS: int = Field(10_000, ge=1)
     UPSTREAM_POOL_SIZE: int = Field(4096, ge=1, description="open connections to upstreams, per worker")

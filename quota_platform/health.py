@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 from limiter.core.errors import StoreError
@@ -11,8 +14,14 @@ from limiter.gateway.answers import Answer, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import GatewayView, runtime_of
+from limiter.live.snapshot import DirectoryUnavailable
+from quota_platform.server.draining import DRAINING
 
 POLL_TOO_OLD_S = 10.0
+PATIENCE_S = 0.5
+"""For what has to be asked of others: an answer that comes late counts as none, and takes a worker out."""
+
+Check = dict[str, Any]
 
 
 class HealthView(GatewayView):
@@ -23,56 +32,87 @@ class HealthView(GatewayView):
 
 
 class ReadyView(GatewayView):
-    """``GET /readyz``: this worker can serve calls as its policies say; what it lacks is not for strangers."""
+    """``GET /readyz``: whether this worker is to be sent calls, degraded or not. 503: it starts, or it drains.
+
+    What all workers share, and what a worker does without, takes none of them out: a fault that they have in common
+    would take out all. Strangers get no names or numbers, and cause no query.
+    """
 
     async def get(self, request: GatewayRequest) -> Answer:
         runtime = runtime_of(request)
         checks = _checks(runtime)
-        ready = all(check["ok"] for check in checks.values())
-        data: dict[str, Any] = {"status": "ready" if ready else "not ready"}
+        reasons = [check["reason"] for check in checks.values() if not check["ok"]]
+        status = await _status(request, runtime, degraded=bool(reasons))
+        data: dict[str, Any] = {"status": status, "reasons": reasons}
         if await scraper.may_see_details(request):
-            told = {"connections": await _connections(runtime), "record": await _record(runtime)}
-            data["checks"] = checks | told
-        return json_answer(data, request, status=200 if ready else 503)
+            data["checks"] = checks | await _asked(runtime)
+        return json_answer(data, request, status=200 if status in ("ready", "degraded") else 503)
 
 
-async def _connections(runtime: Runtime) -> dict[str, Any]:
-    """Upstream accounts that cannot be used. Told only: another worker would fail too."""
-    faults = await runtime.faults()
-    return {"ok": True, "unhealthy": {name: fault.reason for name, fault in sorted(faults.items())}}
+async def _status(request: GatewayRequest, runtime: Runtime, *, degraded: bool) -> str:
+    if DRAINING in request.scope["state"]:
+        return "draining"
+    snapshot = runtime.gateway.snapshot
+    if not snapshot.serves:
+        with contextlib.suppress(DirectoryUnavailable, TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await snapshot.warm()
+    if not snapshot.serves:
+        return "starting"
+    return "degraded" if degraded else "ready"
 
 
-async def _record(runtime: Runtime) -> dict[str, Any]:
-    """How far Celery is behind. Told only: calls are decided and kept without it."""
-    now = time.time()
-    try:
-        seen = await record_state.look(runtime.store, now=now)
-    except StoreError:
-        return {"ok": True, "known": False}
-    tasks = {name: {"last_run_s": round(now - run.at, 1), "succeeded": run.ok} for name, run in seen.tasks.items()}
-    return {
-        "ok": True,
-        "known": True,
-        "late": seen.late,
-        "events_waiting": seen.waiting,
-        "lag_s": round(seen.lag_s, 1),
-        "tasks": tasks,
-    }
-
-
-def _checks(runtime: Runtime) -> dict[str, dict[str, Any]]:
+def _checks(runtime: Runtime) -> dict[str, Check]:
+    """What this worker knows by itself. ``reason`` says what is wrong where ``ok`` is false, and names nothing."""
     gateway = runtime.gateway
     snapshot = gateway.snapshot.status()
     pool = gateway.store.status()
     age = snapshot["looked_seconds_ago"]
-    reached = age is not None and age < POLL_TOO_OLD_S
     since = gateway.degraded_since
     return {
-        "policies": {"ok": not snapshot["problems"], "seq": snapshot["seq"], "problems": snapshot["problems"]},
-        "database": {"ok": reached, "last_read_s": None if age is None else round(age, 1)},
+        "policies": {
+            "ok": not snapshot["problems"],
+            "reason": "policies-unusable",
+            "seq": snapshot["seq"],
+            "problems": snapshot["problems"],
+        },
+        "database": {
+            "ok": age is not None and age < POLL_TOO_OLD_S,
+            "reason": "database-unavailable",
+            "last_read_s": None if age is None else round(age, 1),
+        },
         "store": {
             "ok": pool.available and since is None,
+            "reason": "store-unavailable",
             "connections": pool.open,
             "degraded_for_s": None if since is None else round(time.time() - since, 1),
         },
     }
+
+
+async def _asked(runtime: Runtime) -> dict[str, Check]:
+    """What others have to be asked. Said only: another worker would fail too."""
+    asked = {"connections": _connections(runtime), "record": _record(runtime)}
+    return dict(zip(asked, await asyncio.gather(*map(_in_time, asked.values())), strict=True))
+
+
+async def _in_time(asked: Coroutine[Any, Any, Check]) -> Check:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return {"ok": True, "known": True} | await asked
+    except (StoreError, TimeoutError):
+        return {"ok": True, "known": False}
+
+
+async def _connections(runtime: Runtime) -> Check:
+    """Upstream accounts that cannot be used."""
+    faults = await runtime.faults()
+    return {"unhealthy": {name: fault.reason for name, fault in sorted(faults.items())}}
+
+
+async def _record(runtime: Runtime) -> Check:
+    """How far Celery is behind: calls are decided and kept without it."""
+    now = time.time()
+    seen = await record_state.look(runtime.store, now=now)
+    tasks = {name: {"last_run_s": round(now - run.at, 1), "succeeded": run.ok} for name, run in seen.tasks.items()}
+    return {"late": seen.late, "events_waiting": seen.waiting, "lag_s": round(seen.lag_s, 1), "tasks": tasks}

@@ -10,8 +10,10 @@ from quota_platform.env import BASE_DIR
 MANAGE = [sys.executable, str(BASE_DIR / "manage.py")]
 
 
-def web(*, workers: int) -> list[str]:
+def web(*, workers: int, stop_grace_s: int = 310) -> list[str]:
     """The web server: uvicorn, reading its callers by our own protocol.
+
+    ``stop_grace_s``: how long running calls may take to end once the listener is closed.
 
     Nothing bounds the calls in flight here: the gateway bounds what it holds itself, and a call that waits for a slow
     upstream must not keep the next one from being refused. Of several workers, one that dies is started again.
@@ -26,7 +28,7 @@ def web(*, workers: int) -> list[str]:
         *("--workers", str(workers)),
         *("--backlog", "4096"),
         *("--timeout-keep-alive", "75"),
-        *("--timeout-graceful-shutdown", "5"),
+        *("--timeout-graceful-shutdown", str(stop_grace_s)),
         *("--no-proxy-headers", "--no-server-header", "--no-access-log"),
         *("--log-level", "warning"),
         "quota_platform.asgi:application",
@@ -59,10 +61,10 @@ def sandbox() -> list[str]:
 PLAIN: dict[str, Callable[[], list[str]]] = {"worker": worker, "beat": beat, "migrate": migrate, "sandbox": sandbox}
 
 
-def command(role: str, arguments: list[str], *, workers: int) -> list[str]:
+def command(role: str, arguments: list[str], *, workers: int, stop_grace_s: int = 310) -> list[str]:
     """The command line of a role; ``arguments`` are added to it. Any other name is one of ``manage.py``'s commands."""
     if role == "web":
-        return [*web(workers=workers), *arguments]
+        return [*web(workers=workers, stop_grace_s=stop_grace_s), *arguments]
     if role in PLAIN:
         return [*PLAIN[role](), *arguments]
     return [*MANAGE, role, *arguments]

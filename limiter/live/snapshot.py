@@ -46,7 +46,7 @@ class Snapshot:
         # Callers choose what keys they try: they must not crowd out the loading of tenants.
         self._tenants, self._keys, self._policies = (Flights(most=_MOST_LOADS) for _ in range(3))
         self._aside = Aside(4, name="snapshot")
-        self._follower = Follower(self._apply, start_over=self._touched.start_from, url=settings.REDIS_URL)
+        self._follower = Follower(self._apply, start_over=self._touched.start_from, url=settings.REDIS_URL, clock=clock)
         self._retry_at = 0.0
 
     @property
@@ -58,6 +58,15 @@ class Snapshot:
     def problems(self) -> dict[str, str]:
         """What in the database cannot be used, by name; the last good version serves in its place, if there is one."""
         return {f"{kind} {name}": problem for (kind, name), problem in self._held.problems.items()}
+
+    @property
+    def serves(self) -> bool:
+        """Whether callers can be told apart here: the database was read once, or the cache in its place."""
+        return self._follower.looked_seconds_ago() is not None or self._held.shelf.default_seq is not None
+
+    async def warm(self) -> None:
+        """Load what every call needs; raises :class:`DirectoryUnavailable`. With the database away the cache may do."""
+        await self._join(self._policies, 0, self._bring_default)
 
     def held_tenant(self, tenant_id: str) -> TenantEntry | None:
         """The tenant, if it is held."""

@@ -30,7 +30,7 @@ def all_of(variables: Mapping[str, str]) -> list[Service]:
     var = Path(variables["VAR_DIR"])
     services = [
         _sandbox(variables, platform),
-        Service("web", [*roles.web(workers=int(variables["WEB_WORKERS"])), "--port", variables["PORT"]], platform),
+        _web(variables, platform),
         Service("worker", [*roles.worker(), "--concurrency", "2"], platform),
         Service("beat", [*roles.beat(), "--schedule", str(var / "celerybeat-schedule")], platform),
         Service("welcome", _module("quota_platform.demo.welcome"), told_all),
@@ -38,6 +38,12 @@ def all_of(variables: Mapping[str, str]) -> list[Service]:
     if variables["DEMO_TRAFFIC"] == "1":
         services.append(Service("traffic", _module("quota_platform.demo.traffic"), platform))
     return [*store_of(variables), *services]
+
+
+def _web(variables: Mapping[str, str], platform: dict[str, str]) -> Service:
+    """No balancer has to notice that it leaves, and whoever pressed Ctrl-C does not want to wait."""
+    command = [*roles.web(workers=int(variables["WEB_WORKERS"]), stop_grace_s=5), "--port", variables["PORT"]]
+    return Service("web", command, {**platform, "DRAIN_SECONDS": "0"})
 
 
 def _sandbox(variables: Mapping[str, str], platform: dict[str, str]) -> Service:

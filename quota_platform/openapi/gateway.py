@@ -215,9 +215,9 @@ def gateway_routes(result: Schema, **_: Any) -> Schema:
         "/readyz": {
             "get": _probe(
                 "readyz",
-                "Can this worker serve calls: policies loaded, store and database answering?",
-                example={"status": "ready"},
-                failing={"status": "not ready"},
+                "Is this worker to be sent calls, degraded or not? 503: it starts, or it drains.",
+                example={"status": "degraded", "reasons": ["database-unavailable"]},
+                failing={"status": "draining", "reasons": []},
             )
         },
     }

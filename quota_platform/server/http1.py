@@ -19,6 +19,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from quota_platform.server.asgi_call import AsgiCall, refusal
+from quota_platform.server.draining import DRAINING
 
 MOST_HEAD_BYTES = 65_536
 PAUSE_BYTES = 65_536
@@ -32,6 +33,8 @@ class Http1(asyncio.Protocol):
     """For the whole head of a request, from its first byte on; of the first one, from when the connection was made."""
     stalled_s = 60.0
     """How long a caller may take nothing of its answer while the rest waits here."""
+    linger_s = 0.1
+    """How long a server that stops still hears an idle caller, whose next request may be in the socket already."""
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Http1(asyncio.Protocol):
         self._refused: tuple[int, str] | None = None
         self._upgrade = ""
         self._idle = False
+        self._stopping = False
         self._due = math.inf
         self._clock: asyncio.TimerHandle | None = None
         self._paused = False
@@ -129,6 +133,7 @@ class Http1(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._url, self._headers, self._upgrade = b"", [], ""
+        self._head_bytes = self._head_bytes or 1  # it may begin in the piece that ended the last one
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -160,7 +165,8 @@ class Http1(asyncio.Protocol):
             if self._upgrade == "websocket":
                 self._scope = scope
                 return
-        call = AsgiCall(self, scope, keep=parser.should_keep_alive() and not self._upgrade)
+        last = self._stopping or self._upgrade or DRAINING in self._state
+        call = AsgiCall(self, scope, keep=not last and parser.should_keep_alive())
         self._reading = call
         self._due = math.inf
         if self._serving is None:
@@ -214,12 +220,16 @@ class Http1(asyncio.Protocol):
             self._rest()
 
     def shutdown(self) -> None:
-        """The server stops: the calls under way are the last ones."""
+        """The server stops: what has begun to arrive, or lies in the socket, is the last to be answered."""
+        self._stopping = True
         if self._serving is None:
-            self.transport.close()
+            self.loop.call_later(self.linger_s, self._close_if_idle)
         else:
-            self._serving.keep = False
-            self._queue.clear()
+            (self._queue[-1] if self._queue else self._serving).keep = False
+
+    def _close_if_idle(self) -> None:
+        if self._serving is None and self._head_bytes == 0 and not self.transport.is_closing():
+            self.transport.close()
 
     def _start(self, call: AsgiCall) -> None:
         self._serving = call

@@ -19,6 +19,11 @@ def test_the_web_role_starts_as_many_workers_as_the_setting_says() -> None:
     assert line[-2:] == ["--port", "8123"]
 
 
+def test_calls_that_run_when_the_web_role_stops_have_the_time_that_the_setting_says() -> None:
+    line = roles.command("web", [], workers=1, stop_grace_s=77)
+    assert line[line.index("--timeout-graceful-shutdown") + 1] == "77"
+
+
 @pytest.mark.parametrize("role", ["worker", "beat", "migrate", "sandbox"])
 def test_what_follows_a_role_is_handed_to_it(role: str) -> None:
     assert roles.command(role, ["--quick"], workers=2) == [*roles.PLAIN[role](), "--quick"]

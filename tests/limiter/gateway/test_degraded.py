@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from django.conf import settings
 
 from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
@@ -71,14 +70,3 @@ async def test_closed_answers_503_with_a_wait(storeless: Gateway, ten_per_minute
     assert (answered.status, answered.headers["retry-after"]) == (503, "1")
     assert answered.json["type"] == "urn:quota-platform:problem:limiter-unavailable"
     assert storeless.upstream.calls == []
-
-
-@pytest.mark.parametrize("ten_per_minute", ["local"], indirect=True)
-async def test_readiness_says_that_the_store_is_away(
-    storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str
-) -> None:
-    await storeless.invoke("lookupOrder", key=acme_key)
-    token = settings.ENV.METRICS_TOKEN.get_secret_value()
-    answered = await storeless.caller.call("GET", "/readyz", headers=[("Authorization", f"Bearer {token}")])
-    assert (answered.status, answered.json["checks"]["store"]["ok"]) == (503, False)
-    assert (await storeless.caller.call("GET", "/healthz")).status == 200

@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from quota_platform.server.asgi_call import WHOLE
+from quota_platform.server.draining import DRAINING
 from quota_platform.server.http1 import MOST_HEAD_BYTES, Http1
 
 DATE = (b"date", b"Wed, 25 Nov 2026 05:00:00 GMT")
@@ -44,14 +45,17 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def served(app: Any, *, protocol: type[Http1] = Http1, **settings: Any) -> AsyncIterator[tuple[Any, ServerState]]:
+async def served(
+    app: Any, *, protocol: type[Http1] = Http1, draining: bool = False, **settings: Any
+) -> AsyncIterator[tuple[Any, ServerState]]:
     """``app`` behind our protocol; yields how to connect, and what the server shares."""
+    state: dict[str, Any] = {"greeting": "hello"} | ({DRAINING: True} if draining else {})
     config = Config(app, proxy_headers=False, ws="websockets-sansio", **settings)
     config.load()
     shared = ServerState()
     shared.default_headers = [DATE]
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol(config, shared, {"greeting": "hello"}), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: protocol(config, shared, state), "127.0.0.1", 0)
     wires: list[Wire] = []
 
     async def connect() -> Wire:
@@ -344,6 +348,37 @@ async def test_a_server_that_stops_ends_idle_connections_and_lets_calls_end() ->
         assert answer.endswith(b"GET /last? ")
         assert b"connection: close" in answer
         assert not shared.tasks
+
+
+async def test_a_server_that_stops_answers_a_request_that_lies_in_the_socket() -> None:
+    async with served(echo) as (connect, shared):
+        wire = await connect()
+        await wire.say(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
+        await wire.hear()
+        await wire.say(b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
+        for connection in list(shared.connections):
+            connection.shutdown()
+        line, headers, body = await wire.hear()
+        assert (line, headers["connection"], body) == ("HTTP/1.1 200 OK", "close", b"GET /last? ")
+
+
+async def test_a_server_that_stops_reads_a_request_to_its_end() -> None:
+    async with served(echo) as (connect, shared):
+        wire = await connect()
+        await wire.say(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET /last HTTP/1.1\r\n")
+        await wire.hear()
+        for connection in list(shared.connections):
+            connection.shutdown()
+        await asyncio.sleep(2 * Http1.linger_s)
+        await wire.say(b"Host: x\r\n\r\n")
+        assert (await wire.rest()).endswith(b"GET /last? ")
+
+
+async def test_a_server_that_drains_takes_each_callers_leave_with_an_answer() -> None:
+    async with served(echo, draining=True) as (connect, _):
+        wire = await connect()
+        await wire.say(b"GET /only HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"connection: close" in await wire.rest()
 
 
 async def test_a_websocket_is_handed_over() -> None:

@@ -1,0 +1,132 @@
+"""A web process that is asked to end says so first, serves on, and finishes what it holds: no call is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import pytest
+import redis
+from aiohttp import web
+
+from limiter.core import keys
+from limiter.models import QuotaPolicy
+from tenants.models import Action, Connection, Tenant
+from tests.environment import VALKEY
+from tests.web_process import Balanced, WebProcess, web_processes
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
+
+
+@dataclass
+class Upstream:
+    """Answers at once, except ``slow``: when the test lets it."""
+
+    port: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    let: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.path == "/oauth/token":
+            return web.json_response({"access_token": "t", "token_type": "Bearer", "expires_in": 3600})
+        if "slow" in request.path:
+            self.asked.set()
+            await self.let.wait()
+        return web.json_response({"ok": True})
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    made = Upstream()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.port = runner.addresses[0][1]
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+def headers(upstream: Upstream, acme: Tenant, acme_key: str, base_policy: QuotaPolicy) -> dict[str, str]:
+    """Of Acme, whose connection leads to the upstream."""
+    Action.objects.create(tenant=acme, action_id="slow")
+    Connection.objects.update(base_url=f"http://127.0.0.1:{upstream.port}")
+    return {"Authorization": f"Bearer {acme_key}"}
+
+
+def counted() -> dict[str, int]:
+    """Acme's counts in the store, by name."""
+    with redis.Redis.from_url(VALKEY.url, decode_responses=True) as store:
+        (connection,) = store.smembers(keys.connections())
+        totals = store.hgetall(keys.totals(int(connection)))
+        return {name.partition("|")[2]: int(count) for name, count in totals.items()}
+
+
+async def status_of(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> int:
+    async with session.post(url, data=b"{}", headers=headers) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def leave(node: WebProcess, session: aiohttp.ClientSession) -> None:
+    """Ask the process to end, and see it drain: it says so, and serves."""
+    node.process.send_signal(signal.SIGTERM)
+    while await node.ready(session):
+        await asyncio.sleep(0.02)
+    async with session.get(f"{node.url}/readyz") as answer:
+        assert (answer.status, (await answer.json())["status"]) == (503, "draining")
+    async with session.get(f"{node.url}/healthz") as answer:
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def test_a_node_leaves_under_load_without_losing_a_call(
+    tmp_path: Path, upstream: Upstream, headers: dict[str, str]
+) -> None:
+    settings = {"SANDBOX_HOSTS": f"127.0.0.1:{upstream.port}", "DRAIN_SECONDS": "1.5"}
+    leaves, stays = (WebProcess(tmp_path, settings) for _ in range(2))
+    async with aiohttp.ClientSession() as session:
+        with web_processes(leaves, stays):
+            await asyncio.gather(leaves.until_ready(session), stays.until_ready(session))
+            load = Balanced([leaves, stays])
+            long_call = asyncio.ensure_future(status_of(session, f"{leaves.url}/invoke/slow", headers))
+            await upstream.asked.wait()
+            async with load.calling(session, "/invoke/lookupOrder", headers=headers):
+                await leave(leaves, session)
+                await leaves.until_closed()
+            assert leaves.process.poll() is None and not long_call.done()
+            upstream.let.set()
+            assert await long_call == 200
+            said = await leaves.ended()
+            stays.process.send_signal(signal.SIGINT)
+            await stays.ended()
+    assert (load.failed, set(load.statuses) <= {200, 429}) == ([], True), (load.statuses, said)
+    told = counted()
+    assert (told["allowed"], told["answered"]) == (load.statuses[200] + 1, load.statuses[200] + 1)
+    assert told.get("refused", 0) == load.statuses[429]
+
+
+@pytest.mark.slow
+async def test_a_rolling_restart_under_load_loses_no_call(
+    tmp_path: Path, upstream: Upstream, headers: dict[str, str]
+) -> None:
+    settings = {"SANDBOX_HOSTS": f"127.0.0.1:{upstream.port}", "DRAIN_SECONDS": "2", "WEB_WORKERS": "2"}
+    first, second = (WebProcess(tmp_path, settings, workers=2) for _ in range(2))
+    async with aiohttp.ClientSession() as session:
+        with web_processes(first, second) as running:
+            await asyncio.gather(first.until_ready(session), second.until_ready(session))
+            load = Balanced(running)
+            async with load.calling(session, "/invoke/lookupOrder", headers=headers, callers=16):
+                for old in (first, second):
+                    new = WebProcess(tmp_path, settings, workers=2)
+                    running.append(new)
+                    await new.until_ready(session)
+                    old.process.send_signal(signal.SIGTERM)
+                    await old.ended()
+    assert (load.failed, set(load.statuses) <= {200, 429}) == ([], True), load.statuses

@@ -1,0 +1,124 @@
+"""Real web processes on the test's own database and store, and callers that a load balancer would send to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+from django.db import connection
+
+from quota_platform import roles
+from quota_platform.embedded import free_port
+
+_PATIENCE_S = 60
+
+
+class WebProcess:
+    """The web role as it ships, on a port of its own. ``settings`` are environment variables."""
+
+    def __init__(
+        self, directory: Path, settings: Mapping[str, str], *, workers: int = 1, stop_grace_s: int = 60
+    ) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = directory / f"web-{self.port}.log"
+        line = [*roles.web(workers=workers, stop_grace_s=stop_grace_s), "--port", str(self.port)]
+        name = connection.settings_dict["NAME"]
+        database = os.environ["DATABASE_URL"] if connection.vendor == "postgresql" else f"sqlite:///{name}"
+        environment = {**os.environ, "DATABASE_URL": database, **settings}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(line, env=environment, stdout=log, stderr=log)
+
+    async def ready(self, session: aiohttp.ClientSession) -> bool:
+        """What a balancer makes of ``/readyz``."""
+        with contextlib.suppress(aiohttp.ClientError, OSError):
+            async with session.get(f"{self.url}/readyz", headers={"Connection": "close"}) as answer:
+                return answer.status == 200
+        return False
+
+    async def until_ready(self, session: aiohttp.ClientSession) -> None:
+        async with asyncio.timeout(_PATIENCE_S):
+            while not await self.ready(session):
+                assert self.process.poll() is None, self._log.read_text()
+                await asyncio.sleep(0.05)
+
+    async def until_closed(self) -> None:
+        """Wait until the listener is gone."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                except OSError:
+                    return
+                writer.close()
+                await asyncio.sleep(0.05)
+
+    async def ended(self) -> str:
+        """Wait until it has ended; what it said."""
+        await asyncio.to_thread(self.process.wait, _PATIENCE_S)
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def web_processes(*processes: WebProcess) -> Iterator[list[WebProcess]]:
+    """Those and what is added meanwhile, killed in the end."""
+    running = list(processes)
+    try:
+        yield running
+    finally:
+        for each in running:
+            each.kill()
+
+
+@dataclass
+class Balanced:
+    """Callers who keep their connections, sent to what was ready at the last look. ``failed``: what befell them."""
+
+    nodes: Sequence[WebProcess]
+    statuses: Counter[int] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+    @contextlib.asynccontextmanager
+    async def calling(
+        self, session: aiohttp.ClientSession, path: str, *, headers: dict[str, str], callers: int = 4
+    ) -> AsyncIterator[None]:
+        """Call without a pause until the end of the block."""
+        ready = list(self.nodes)
+
+        async def look() -> None:
+            while True:
+                found = [node for node in self.nodes if await node.ready(session)]
+                ready[:] = found or ready
+                await asyncio.sleep(0.05)
+
+        async def call(number: int) -> None:
+            while not over.is_set():
+                number += 1
+                node = ready[number % len(ready)]
+                try:
+                    async with session.post(f"{node.url}{path}", data=b"{}", headers=headers) as answer:
+                        await answer.read()
+                        self.statuses[answer.status] += 1
+                except (aiohttp.ClientError, OSError) as error:
+                    self.failed.append(repr(error))
+
+        over = asyncio.Event()
+        looking = asyncio.ensure_future(look())
+        calls = [asyncio.ensure_future(call(number)) for number in range(callers)]
+        try:
+            yield
+        finally:
+            over.set()
+            await asyncio.gather(*calls)
+            looking.cancel()
