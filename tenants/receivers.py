@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import Q
-from django.db.models.signals import m2m_changed, pre_delete, pre_save
+from django.db.models.signals import m2m_changed, post_delete, pre_delete, pre_save
 from django.dispatch import receiver
+from simple_history.models import registered_models
+from simple_history.signals import pre_create_historical_record
+from simple_history.utils import get_history_model_for_model
 
 from tenants import changes
 from tenants.changes import Topic, Touch
@@ -19,6 +24,7 @@ def connect() -> None:
     changes.publish(Action, lambda row: [Touch(Topic.TENANT, row.tenant_id)])
     changes.publish(Connection, lambda row: [Touch(Topic.CONNECTION, row.pk)])
     changes.publish(ApiKey, lambda row: [Touch(Topic.KEY, row.pk)])
+    post_delete.connect(_person_left, sender=get_user_model(), dispatch_uid="history by a person who left")
 
 
 @receiver(pre_save, sender=Tenant, dispatch_uid="keys of a renamed tenant")
@@ -51,3 +57,18 @@ def _acts_for_changed(instance: ApiKey | Tenant, action: str, pk_set: set[int] |
 def _record_keys(keys: Iterable[ApiKey], *, using: str) -> None:
     for key in keys:
         changes.record(Topic.KEY, key.pk, using=using)
+
+
+@receiver(pre_create_historical_record, dispatch_uid="history by a person who is leaving")
+def _before_history(history_instance: Any, history_user: Any, using: str, **_: object) -> None:
+    """Who deletes their own account writes history of what goes with it: the history cannot point at them."""
+    deleting = history_instance.history_type == "-" and history_user is not None
+    if deleting and not get_user_model()._base_manager.using(using).filter(pk=history_user.pk).exists():
+        history_instance.history_user = None
+
+
+def _person_left(instance: Any, using: str, **_: object) -> None:
+    """As above, when the history was written just before the person went."""
+    for model in registered_models.values():
+        history: Any = get_history_model_for_model(model)
+        history._base_manager.using(using).filter(history_user_id=instance.pk).update(history_user=None)

@@ -11,6 +11,7 @@ FILES = (
     "tests/tenants/commit_order.py",
     "tests/tenants/test_scope.py",
     "tests/test_api_scope.py",
+    "tests/test_deletion.py",
     "tests/limiter/live/test_snapshot.py",
     "tests/limiter/live/test_snapshot_faults.py",
     "tests/limiter/test_policy_version.py",

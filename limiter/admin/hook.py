@@ -115,6 +115,7 @@ def _new_secret(request: HttpRequest, hook: AlertHook) -> HttpResponse:
 class AlertDeliveryAdmin(RecordAdmin):
     """What was posted to hooks, newest first."""
 
+    goes_with_its_owner = True
     list_display = ("at", "hook", "tenant_id", "event", "status_word", "attempts", "status", "error", "next")
     list_select_related = ("hook",)
     list_filter = ("state", "event")

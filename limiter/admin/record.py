@@ -31,6 +31,8 @@ class RecordAdmin(ScopedAdmin, ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     sortable_by = ()
+    goes_with_its_owner = False
+    """Whether rows that nobody deletes here go with the row that they belong to."""
     paginator = BoundedPaginator
 
     def has_add_permission(self, request: HttpRequest) -> bool:

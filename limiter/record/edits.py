@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model
+from django.db.models.signals import pre_delete
 from simple_history.signals import post_create_historical_record
 
 from limiter.models import AlertHook, Assignment, Override, QuotaLimit, QuotaPolicy, ReportSchedule
@@ -37,29 +38,44 @@ _BOOKKEEPING = frozenset({"history_id", "history_date", "history_change_reason",
 
 def connect() -> None:
     """Called once, when the app is ready."""
+    for model in _OWNERS:
+        pre_delete.connect(_leaving, sender=model, dispatch_uid=f"record deletions of {model._meta.label}")
     post_create_historical_record.connect(_edited, dispatch_uid="record edits")
     user_logged_in.connect(_signed_in, dispatch_uid="record sign-ins")
     user_logged_out.connect(_signed_out, dispatch_uid="record sign-outs")
     user_login_failed.connect(_refused, dispatch_uid="record refused sign-ins")
 
 
-def _edited(instance: Model, history_instance: Any, **_: object) -> None:
+def _leaving(instance: Any, **_: object) -> None:
+    """Before anything is deleted: which of the rows that go together goes first is Django's choice.
+
+    The history is written after a row is gone, when its tenant or its person may be gone, too.
+    """
+    instance._leaving = _whose(instance)
+
+
+def _whose(row: Any) -> tuple[str, str]:
+    """The tenant into whose chain an edit of the row goes, and the row's name."""
+    return _OWNERS[type(row)][1](row), str(getattr(row, "name", ""))
+
+
+def _edited(instance: Any, history_instance: Any, history_user: Any, **_: object) -> None:
     if type(instance) not in _OWNERS:
         return
-    word, tenant_of = _OWNERS[type(instance)]
-    user = history_instance.history_user
+    word = _OWNERS[type(instance)][0]
+    tenant_id, name = instance._leaving if history_instance.history_type == "-" else _whose(instance)
     before, after = _sides(history_instance)
     what = _WHAT[history_instance.history_type]
     if word == "key" and before and after and before.get("revoked_at") is None and after.get("revoked_at"):
         what = "revoked"
     draft = Draft(
         f"{word}.{what}",
-        tenant_id=tenant_of(instance),
-        actor=user.get_username() if user else "",
+        tenant_id=tenant_id,
+        actor=history_user.get_username() if history_user else "",
         at=history_instance.history_date,
         payload={
             "id": instance.pk,
-            "name": str(getattr(instance, "name", "")),
+            "name": name,
             "reason": history_instance.history_change_reason or "",
             "before": before,
             "after": after,

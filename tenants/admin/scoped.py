@@ -51,13 +51,16 @@ class ScopedAdmin(ScopedChoices):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and _is_own(request, obj)  # type: ignore[misc]
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(self: Any, objs: Any, request: HttpRequest) -> Any:
         """Asked before anything is collected: the page that asks names the rows that stand on these."""
         rows = objs if isinstance(objs, QuerySet) else None
         own = scope.may_change_all(request.user, rows) if rows is not None else all(_is_own(request, o) for o in objs)
         if not own:
             raise PermissionDenied(scope.NOT_YOURS)
-        return super().get_deleted_objects(objs, request)  # type: ignore[misc]
+        named, counts, lacking, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
+        registered = self.admin_site._registry.items()
+        along = {m._meta.verbose_name for m, a in registered if getattr(a, "goes_with_its_owner", False)}
+        return named, counts, set(lacking) - along, protected
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)  # type: ignore[misc]

@@ -1,0 +1,302 @@
+"""Each model is deleted with each combination of what hangs on it, through every door, and the record says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import chain, combinations
+from typing import Any, TypeVar
+
+import pytest
+from django.apps import apps
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from limiter.models import (
+    AlertDelivery,
+    AlertHook,
+    Assignment,
+    AuditEntry,
+    Export,
+    Override,
+    QuotaLimit,
+    QuotaPolicy,
+    ReportMail,
+    ReportSchedule,
+)
+from tenants.models import Action, ApiKey, Connection, Membership, Tenant
+from tests.api_client import signed_in
+from tests.filled_form import filled_form
+
+pytestmark = pytest.mark.django_db
+M = TypeVar("M", bound=Model)
+Make = Callable[[Any], Any]
+
+
+@pytest.fixture(autouse=True)
+def _connection(connection: Connection) -> None:
+    """Tenants need one."""
+
+
+def put(row: M) -> M:
+    """Past every hook: what is tried here is how a row goes, not how it comes."""
+    type(row)._base_manager.bulk_create([row])
+    return row
+
+
+def a_connection() -> Connection:
+    return put(Connection(name="spare", is_sandbox=True, base_url="http://127.0.0.1:8801"))
+
+
+def a_tenant() -> Tenant:
+    return put(Tenant(tenant_id="acme", name="Acme", connection=Connection.objects.earliest("pk")))
+
+
+def an_action(tenant: Tenant | None = None) -> Action:
+    return put(Action(tenant=tenant or a_tenant(), action_id="lookupOrder"))
+
+
+def a_key(tenant: Tenant | None) -> ApiKey:
+    return put(ApiKey(name="IVR", tenant=tenant, prefix="p" * 12 if tenant else "q" * 12, digest="0"))
+
+
+def a_membership(person: User, tenant: Tenant) -> Membership:
+    return put(Membership(user=person, tenant=tenant))
+
+
+def a_person(name: str = "ana") -> User:
+    return put(User(username=name, is_staff=True))
+
+
+def a_policy() -> QuotaPolicy:
+    return put(QuotaPolicy(name="Gold"))
+
+
+def a_hook(tenant: Tenant | None = None) -> AlertHook:
+    return put(AlertHook(name="On-call", tenant=tenant, url="https://hooks.example.com/"))
+
+
+def an_export(**fields: Any) -> Export:
+    now = timezone.now()
+    return put(Export(kind="events", format="jsonl", since=now - timedelta(days=1), until=now, **fields))
+
+
+def a_schedule(**fields: Any) -> ReportSchedule:
+    return put(ReportSchedule(name="Week", kind="summary", format="pdf", **fields))
+
+
+def an_override(tenant: Tenant, **fields: Any) -> Override:
+    end = timezone.now() + timedelta(hours=1)
+    return put(Override(tenant=tenant, effect="factor", factor=2, ends_at=end, reason="campaign", **fields))
+
+
+def an_assignment(**fields: Any) -> Assignment:
+    target = "action" if "action" in fields else "tenant"
+    return put(Assignment(policy=a_policy(), target=target, **fields))
+
+
+def a_limit(policy: QuotaPolicy) -> QuotaLimit:
+    return put(QuotaLimit(policy=policy, name="minute", quota=5, window_seconds=60))
+
+
+def a_platform_key(tenant: Tenant) -> ApiKey:
+    key = a_key(None)
+    key.acts_for.add(tenant)
+    return key
+
+
+def an_entry(person: User) -> LogEntry:
+    about = ContentType.objects.get_for_model(User)
+    return put(LogEntry(user=person, content_type=about, object_id="1", action_flag=2))
+
+
+MAKE: dict[type[Model], Make] = {
+    Connection: lambda _: a_connection(),
+    Tenant: lambda _: a_tenant(),
+    Action: lambda _: an_action(),
+    ApiKey: lambda _: a_key(a_tenant()),
+    Membership: lambda _: a_membership(a_person(), a_tenant()),
+    QuotaPolicy: lambda _: a_policy(),
+    QuotaLimit: lambda _: a_limit(a_policy()),
+    Assignment: lambda _: an_assignment(tenant=a_tenant()),
+    Override: lambda _: an_override(a_tenant()),
+    AlertHook: lambda _: a_hook(a_tenant()),
+    ReportSchedule: lambda _: a_schedule(owner=a_person(), owner_name="ana"),
+    Export: lambda _: an_export(),
+    User: lambda _: a_person(),
+    Group: lambda _: put(Group(name="night shift")),
+}
+CHILDREN: dict[tuple[type[Model], str, str], Make] = {
+    (Tenant, "Action", "tenant"): an_action,
+    (Tenant, "ApiKey", "tenant"): a_key,
+    (Tenant, "ApiKey", "acts_for"): a_platform_key,
+    (Tenant, "Membership", "tenant"): lambda tenant: a_membership(a_person(), tenant),
+    (Tenant, "Assignment", "tenant"): lambda tenant: an_assignment(tenant=tenant),
+    (Tenant, "Override", "tenant"): an_override,
+    (Tenant, "AlertHook", "tenant"): a_hook,
+    (Action, "Assignment", "action"): lambda action: an_assignment(action=action),
+    (Action, "Override", "action"): lambda action: an_override(action.tenant, action=action),
+    (QuotaPolicy, "QuotaLimit", "policy"): a_limit,
+    (AlertHook, "AlertDelivery", "hook"): lambda hook: put(AlertDelivery(hook=hook, event="alert.test", body="{}")),
+    (ReportSchedule, "Export", "schedule"): lambda schedule: an_export(schedule=schedule),
+    (Export, "ReportMail", "export"): lambda export: put(ReportMail(export=export, address="a@example.com")),
+    (User, "Membership", "user"): lambda person: a_membership(person, a_tenant()),
+    (User, "LogEntry", "user"): an_entry,
+    (User, "Token", "user"): lambda person: put(Token(user=person, key="0" * 40)),
+    (User, "Export", "requested_by"): lambda person: an_export(requested_by=person),
+    (User, "ReportSchedule", "owner"): lambda person: a_schedule(owner=person, owner_name="ana"),
+    (Group, "User", "groups"): lambda group: a_person().groups.add(group),
+    (Group, "Group_permissions", "group"): lambda group: group.permissions.add(Permission.objects.earliest("pk")),
+}
+PROTECTED = {(Connection, "Tenant", "connection"), (QuotaPolicy, "Assignment", "policy")}
+
+
+def kinds(model: type[Model]) -> list[tuple[type[Model], str, str]]:
+    return [kind for kind in CHILDREN if kind[0] is model]
+
+
+def each(model: type[Model]) -> Iterator[tuple[tuple[type[Model], str, str], ...]]:
+    """Every combination of children, none among them; of many kinds, those of few or of nearly all."""
+    found = kinds(model)
+    counts = [count for count in range(len(found) + 1) if len(found) <= 5 or count <= 2 or count >= len(found) - 1]
+    return chain.from_iterable(combinations(found, count) for count in counts)
+
+
+def some(model: type[Model]) -> list[tuple[tuple[type[Model], str, str], ...]]:
+    """None, each alone, and all: what is behind a door is the same as before it."""
+    return [(), *((kind,) for kind in kinds(model)), tuple(kinds(model))]
+
+
+def made(model: type[Model], wanted: Any) -> Any:
+    """A row with these children; some of them have children of their own."""
+    row = MAKE[model](None)
+    for kind in wanted:
+        CHILDREN[kind](row)
+    if model is Tenant and (action := row.actions.first()) is not None:
+        an_override(row, action=action)
+    return row
+
+
+def gone(model: type[Model], pk: Any) -> bool:
+    return not model._default_manager.filter(pk=pk).exists()
+
+
+def test_every_relation_to_a_model_that_can_be_deleted_stands_in_the_tables() -> None:
+    relations = {
+        (model, field.model.__name__, field.name)
+        for model in MAKE
+        for other in apps.get_models()
+        for field in (*other._meta.fields, *other._meta.many_to_many)
+        if field.related_model is model and not other.__name__.startswith("Historical")
+    }
+    assert relations <= {*CHILDREN, *PROTECTED}
+
+
+@pytest.mark.parametrize("model", MAKE, ids=lambda model: model.__name__)
+def test_a_row_goes_with_each_combination_of_children(model: type[Model]) -> None:
+    for wanted in each(model):
+        with transaction.atomic():
+            row = made(model, wanted)
+            pk = row.pk
+            row.delete()
+            assert gone(model, pk), wanted
+            transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("model", MAKE, ids=lambda model: model.__name__)
+def test_many_rows_go_at_once(model: type[Model]) -> None:
+    row = made(model, kinds(model))
+    model._default_manager.filter(pk=row.pk).delete()
+    assert gone(model, row.pk)
+
+
+IN_ADMIN = [
+    Connection,
+    Tenant,
+    Action,
+    ApiKey,
+    QuotaPolicy,
+    Assignment,
+    Override,
+    AlertHook,
+    ReportSchedule,
+    User,
+    Group,
+]
+
+
+@pytest.mark.parametrize("model", IN_ADMIN, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("many", [False, True], ids=["one", "selected"])
+def test_the_admin_deletes_a_row_with_its_children(model: type[Model], many: bool, admin_user: User) -> None:
+    browser = Client()
+    browser.force_login(admin_user)
+    for wanted in some(model):
+        with transaction.atomic():
+            pk = made(model, wanted).pk
+            place = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+            if many:
+                url = reverse(f"{place}_changelist")
+                asked = browser.post(url, {"action": "delete_selected", "_selected_action": [pk]})
+            else:
+                url = reverse(f"{place}_delete", args=[pk])
+                asked = browser.get(url)
+            answer = browser.post(url, filled_form(asked.content))
+            assert answer.status_code == 302 and gone(model, pk), (wanted, answer.content)
+            transaction.set_rollback(True)
+
+
+BY_API = {
+    Connection: ("connections", "name"),
+    Tenant: ("tenants", "tenant_id"),
+    Action: ("actions", "pk"),
+    QuotaPolicy: ("policies", "pk"),
+    Assignment: ("assignments", "pk"),
+    Override: ("overrides", "pk"),
+    AlertHook: ("alert-hooks", "pk"),
+    ReportSchedule: ("report-schedules", "pk"),
+}
+
+
+@pytest.mark.parametrize("model", BY_API, ids=lambda model: model.__name__)
+def test_the_api_deletes_a_row_with_its_children(model: type[Model], admin_user: User) -> None:
+    client = signed_in(admin_user)
+    for wanted in some(model):
+        with transaction.atomic():
+            row = made(model, wanted)
+            pk, (route, key) = row.pk, BY_API[model]
+            answer = client.delete(f"/api/{route}/{getattr(row, key)}/")
+            assert answer.status_code == 204 and gone(model, pk), (wanted, answer.content)
+            transaction.set_rollback(True)
+
+
+def test_the_record_names_the_tenant_and_the_rows_that_went_with_it(acme: Tenant) -> None:
+    acme.actions.all().delete()
+    a_key(acme)
+    an_assignment(tenant=acme)
+    a_hook(acme)
+    a_membership(a_person(), acme)
+    acme.delete()
+    entries = AuditEntry.objects.filter(kind__endswith=".deleted")
+    told = {entry.kind: (entry.tenant_id, entry.payload["name"]) for entry in entries}
+    assert told["key.deleted"] == ("acme", "IVR")
+    assert told["membership.deleted"] == ("acme", "ana")
+    assert told["assignment.deleted"] == ("acme", "")
+    assert told["alert_hook.deleted"] == ("acme", "On-call")
+
+
+def test_a_person_who_deletes_their_own_account_leaves_no_broken_reference(admin_user: User, acme: Tenant) -> None:
+    Membership.objects.create(user=admin_user, tenant=acme)
+    browser = Client()
+    browser.force_login(admin_user)
+    url = reverse("admin:auth_user_delete", args=[admin_user.pk])
+    answer = browser.post(url, filled_form(browser.get(url).content))
+    assert answer.status_code == 302 and gone(User, admin_user.pk)
+    entry = AuditEntry.objects.get(kind="membership.deleted")
+    assert (entry.actor, entry.payload["name"]) == ("root", "root")
