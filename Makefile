@@ -2,7 +2,7 @@
 # answers more calls; PYTHON=/path/to/python3 takes another.
 BIN := .venv/bin
 
-.PHONY: help run reset test test-slow lint format bench bench-scale lock clean
+.PHONY: help run reset test test-postgres test-slow lint format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what each target does
@@ -27,8 +27,11 @@ run: .venv/.run ## Start the whole platform with demo data (PORT, WEB_WORKERS, D
 reset: ## Forget the demo's data
 	rm -rf var
 
-test: .venv/.dev ## Run the tests (embedded Valkey, SQLite and PostgreSQL; no service needed)
+test: .venv/.dev ## Run the tests (embedded Valkey and SQLite; no service needed)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an embedded one)
+	$(BIN)/python -m tests.on_postgres
 
 test-slow: .venv/.dev ## Run the slow chaos and load tests
 	$(BIN)/python -m pytest -m slow

@@ -25,11 +25,6 @@ def pytest_configure() -> None:
     settings.WHITENOISE_AUTOREFRESH = True
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The one test that takes minutes comes first: last, it would run alone."""
-    items.sort(key=lambda item: item.path.name != "test_on_postgres.py")
-
-
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """An empty store."""

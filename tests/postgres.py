@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +13,6 @@ import psycopg
 import pytest
 
 from quota_platform.embedded import last_words
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
@@ -40,11 +36,18 @@ def running_postgres() -> Iterator[str]:
             server.cleanup()
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+@contextmanager
+def impatient_postgres() -> Iterator[str]:
     """One that does not wait for the disk."""
     with running_postgres() as url:
         _trust_the_disk(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """An empty server for the session, started when the first test asks for it."""
+    with impatient_postgres() as url:
         yield url
 
 
@@ -54,21 +57,3 @@ def _trust_the_disk(url: str) -> None:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             link.execute(f"ALTER SYSTEM SET {setting} = off")
         link.execute("SELECT pg_reload_conf()")
-
-
-@pytest.fixture(scope="session")
-def on_postgres(postgres_url: str) -> Callable[..., None]:
-    """Runs test files once more, in a process of their own whose database is PostgreSQL; fails as they fail."""
-
-    def run(*paths: str) -> None:
-        outcome = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *paths],
-            cwd=ROOT,
-            env={**os.environ, "TEST_DATABASE_URL": postgres_url},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-
-    return run

@@ -1,6 +1,6 @@
 """On PostgreSQL many edits run at once: their changes become visible in the order of their ids.
 
-Not collected on SQLite, which has one writer at a time; tests/test_on_postgres.py runs it.
+Not collected on SQLite, which has one writer at a time; `make test-postgres` runs it.
 """
 
 from __future__ import annotations

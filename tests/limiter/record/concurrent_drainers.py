@@ -1,6 +1,6 @@
 """Fifty who drain at once, on PostgreSQL: everything is stored once, and the chains have one end.
 
-Not collected on SQLite, which has one writer at a time; tests/test_on_postgres.py runs it.
+Not collected on SQLite, which has one writer at a time; `make test-postgres` runs it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """PostgreSQL refuses what SQLite takes: one such event must not keep the others out.
 
-tests/test_on_postgres.py runs it.
+`make test-postgres` runs it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,16 @@
-"""What must hold on PostgreSQL too: test files run again there, and those that only make sense there."""
+"""What must hold on PostgreSQL too: test files run again there, and those that only make sense there.
+
+``python -m tests.on_postgres`` starts an embedded server for the run, as ``make test-postgres`` does.
+Arguments go to pytest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
 
-pytest_plugins = ["tests.postgres"]
+from tests.postgres import impatient_postgres
 
 FILES = (
     "tests/tenants/test_changes.py",
@@ -31,5 +37,16 @@ FILES = (
 )
 
 
-def test_they_hold_on_postgres(on_postgres: Callable[..., None]) -> None:
-    on_postgres(*FILES)
+def main(arguments: list[str]) -> int:
+    """Run the files with pytest, or only what ``arguments`` name; returns its exit code."""
+    named = any(not argument.startswith("-") for argument in arguments)
+    with impatient_postgres() as url:
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+        ran = subprocess.run(
+            [*command, *arguments, *(() if named else FILES)], env={**os.environ, "TEST_DATABASE_URL": url}, check=False
+        )
+    return ran.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
