@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 
 from limiter.core import keys
 from limiter.core.store import Store
-from limiter.gateway.heartbeat import GONE_AFTER_S
+from limiter.gateway import heartbeat
 from limiter.models import ThrottleEvent
 from limiter.models.event import ALONE
 from limiter.record import events as recorded
@@ -46,8 +45,9 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
 
 async def _workers(store: Store) -> dict[str, Any]:
     beats = await store.command("HVALS", keys.workers(), key=keys.workers())
-    seen = [beat for beat in map(json.loads, beats) if time.time() - beat.get("at", 0) < GONE_AFTER_S]
-    return {"seen": len(seen), "seqs": sorted({beat.get("snapshot", {}).get("seq", 0) for beat in seen})}
+    told = [beat for beat in map(heartbeat.FORM.load_or_none, beats) if beat is not None]
+    seen = [beat for beat in told if time.time() - beat["at"] < heartbeat.GONE_AFTER_S]
+    return {"seen": len(seen), "seqs": sorted({beat["snapshot"]["seq"] for beat in seen})}
 
 
 async def _waiting(store: Store, connection: int) -> tuple[int, int, list[ThrottleEvent]]:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from limiter.core.types import PPM
+from limiter.core.versioned import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,21 @@ class Evidence:
 
 
 def parse(raw: Sequence[bytes]) -> list[Sample]:
-    """The store's samples, oldest first; see ``record.lua``."""
-    parts = (item.split(b":") for item in raw)
-    return [Sample(int(at), int(latency) if latency else None, pushed == b"1") for at, latency, pushed in parts]
+    """The store's samples, oldest first; see ``record.lua``. Those that are not understood are left out."""
+    try:
+        return [_sample(item) for item in raw]
+    except ValueError:
+        found = (SAMPLES.text_or_none(item.decode("utf-8", "backslashreplace")) for item in raw)
+        return [sample for sample in found if sample is not None]
+
+
+def _sample(item: bytes) -> Sample:
+    """``<at us>:<latency us, or nothing>:<1 if pushed back>``; what stands behind that is ignored."""
+    at, latency, pushed, *_ = item.split(b":", 3)
+    return Sample(int(at), int(latency) if latency else None, pushed == b"1")
+
+
+SAMPLES = Form("sample", {1: lambda text: _sample(text.encode())})
 
 
 def multiplier(p95_ms: float, settings: AdaptiveSettings) -> float:
@@ -101,7 +115,35 @@ def assess(samples: Sequence[Sample], settings: AdaptiveSettings, *, now_us: int
     )
 
 
-def shown(raw: bytes) -> Evidence:
-    """The evidence that ``adapt.lua`` keeps for people to see."""
-    ppm, _, p95_us, samples, _, pushback_ppm, at_us, until_us = map(int, raw.split(b"|"))
-    return Evidence(ppm, p95_us, samples, pushback_ppm, until_us - at_us)
+class Shown(NamedTuple):
+    """The evidence that ``adapt.lua`` keeps for people to see, as it keeps it: see there."""
+
+    ppm: int
+    default_ppm: int
+    p95_us: int
+    samples: int
+    threshold_us: int
+    pushback_ppm: int
+    at_us: int
+    until_us: int
+
+    def evidence(self) -> Evidence:
+        return Evidence(self.ppm, self.p95_us, self.samples, self.pushback_ppm, self.until_us - self.at_us)
+
+
+def _shown(text: str) -> Shown:
+    """Eight numbers; what stands behind them is ignored."""
+    return Shown(*map(int, text.split("|", 8)[:8]))
+
+
+FORM = Form("evidence", {1: _shown})
+"""Nothing may be added to what is written as long as the first release runs: its scripts take the last number for the
+end.
+"""
+
+
+def shown_or_none(raw: bytes | str | None) -> Shown | None:
+    """The evidence, or None when there is none or it is not understood."""
+    if raw is None:
+        return None
+    return FORM.text_or_none(raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw)

@@ -7,6 +7,8 @@ edited, and by the gateway for an unlisted action), so ``:`` separates them with
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from limiter.core.types import Algorithm, CountedPer, Limit, Subject
 from stores.prefix import named
 
@@ -31,6 +33,11 @@ def tasks() -> str:
 def workers() -> str:
     """Hash of worker name -> its last heartbeat, as JSON."""
     return named("q:workers")
+
+
+def connection_ids(members: Iterable[bytes]) -> list[int]:
+    """The ids in :func:`connections`, in order; what is no id is another release's."""
+    return sorted(int(each) for each in members if each.isdigit())
 
 
 def tag(connection: int) -> str:

@@ -171,9 +171,8 @@ class Store:
             *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
             *(part for ended in ends for part in ended.parts(pushback_counts=shape.cut_on_pushback)),
         )
-        if samples is None or settings is None:
+        if samples is None or settings is None or not (parsed := adaptive.parse(samples)):
             return None
-        parsed = adaptive.parse(samples)
         evidence = adaptive.assess(parsed, settings, now_us=parsed[-1].at_us)
         await self.adapt(stack, evidence, settings=settings, now_us=now_us)
         return evidence
@@ -196,8 +195,8 @@ class Store:
         """What the multiplier of these calls was last computed from; None when it never was."""
         name = keys.evidence(stack.subject.connection)
         field = f"{stack.subject.tenant}|{stack.adapts_per or ''}"
-        shown = await self.command("HGET", name, field, key=name)
-        return None if shown is None else adaptive.shown(shown)
+        shown = adaptive.shown_or_none(await self.command("HGET", name, field, key=name))
+        return None if shown is None else shown.evidence()
 
     async def held(self, stack: Stack, limit: Limit, *, multiplier_ppm: int = PPM, now_us: int | None = None) -> Held:
         """What one limit of the stack holds, for a forecast; not for concurrency, which has none. Writes nothing.

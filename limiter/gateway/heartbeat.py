@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 import logging
 import os
 import secrets
@@ -13,8 +12,9 @@ import socket
 import time
 from typing import Any
 
-from limiter.core import keys
+from limiter.core import keys, versioned
 from limiter.core.errors import StoreError
+from limiter.core.versioned import Form
 from limiter.gateway.gate import Gateway
 
 EVERY_S = 1.0
@@ -22,6 +22,34 @@ GONE_AFTER_S = 15.0
 _KEEP_S = 604_800
 
 log = logging.getLogger(__name__)
+
+_EXAMPLE: dict[str, Any] = {
+    "at": 0.0,
+    "snapshot": {"seq": 0, "problems": {}},
+    "store": {"available": False, "connections": 0, "pool_size": 0, "in_flight": 0, "failures": 0},
+    "round_trips": {"bounds": [], "counts": [], "total_s": 0.0},
+    "degraded_since": None,
+    "upstream": {},
+    "records": {"waiting": 0, "lost": 0},
+    "unreadable": {},
+}
+"""What a reader finds in a heartbeat, whichever release wrote it."""
+_UNIT = {"name": "", "calls": 0, "failures": 0, "repeats": 0, "pushbacks": 0, "breaker": "closed"}
+
+
+def _beat(told: Any) -> dict[str, Any]:
+    """A heartbeat with all that readers look for; one without a time is none."""
+    beat = versioned.filled(told, _EXAMPLE) | {"at": float(told["at"])}
+    beat["upstream"] = {uid: versioned.filled(unit, _UNIT) for uid, unit in beat["upstream"].items()}
+    beat["unreadable"] = {kind: count for kind, count in beat["unreadable"].items() if isinstance(count, int)}
+    trips = beat["round_trips"]
+    numbers = [*trips["bounds"], *trips["counts"]]
+    if len(trips["counts"]) != len(trips["bounds"]) + 1 or not all(isinstance(each, int | float) for each in numbers):
+        beat["round_trips"] = {"bounds": [], "counts": [0], "total_s": 0.0}
+    return beat
+
+
+FORM = Form("heartbeat", {1: _beat}, lenient=True)
 
 
 class Heartbeat:
@@ -55,12 +83,13 @@ class Heartbeat:
             },
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
             "alone": {"waiting": gateway.alone.waiting},
+            "unreadable": dict(versioned.unreadable),
         }
 
     async def tell(self) -> None:
         """Write the state once; raises :class:`~limiter.core.errors.StoreError`."""
         store = self._gateway.store
-        await store.command("HSET", keys.workers(), self.name, json.dumps(self.state()), key=keys.workers())
+        await store.command("HSET", keys.workers(), self.name, FORM.dump(self.state()), key=keys.workers())
         await store.command("EXPIRE", keys.workers(), _KEEP_S, key=keys.workers())
         if seen := self._gateway.connections_seen:
             await store.command("SADD", keys.connections(), *seen, key=keys.connections())

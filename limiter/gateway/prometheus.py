@@ -6,7 +6,6 @@ answers the same, since the counts live in the store and each worker's own state
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -17,10 +16,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from limiter.core import keys, latency
+from limiter.core import adaptive, keys, latency
+from limiter.core.adaptive import Shown
 from limiter.core.store import OUTCOMES, Store
 from limiter.core.types import PPM
-from limiter.gateway import record_state
+from limiter.gateway import heartbeat, record_state
 from limiter.gateway.heartbeat import GONE_AFTER_S
 from limiter.gateway.record_state import RecordState
 from limiter.record.runs import Run
@@ -42,7 +42,7 @@ class Gathered:
 
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    evidence: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    evidence: dict[tuple[str, str], Shown] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     record: RecordState = field(default_factory=RecordState)
     connected_clients: int = 0
@@ -54,13 +54,15 @@ async def gather(store: Store) -> Gathered:
     found = Gathered(now=time.time())
     found.record = await record_state.look(store, now=found.now)
     for name, told in _pairs(await store.command("HGETALL", keys.workers(), key=keys.workers())):
-        state = json.loads(told)
+        state = heartbeat.FORM.load_or_none(told)
+        if state is None:
+            continue  # of a release that this one does not understand: counted, and left to that one
         if state["at"] > found.now - GONE_AFTER_S:
             found.workers[name] = state
         elif state["at"] < found.now - 60:
             await store.command("HDEL", keys.workers(), name, key=keys.workers())
-    for raw in sorted(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
-        await _gather_connection(store, int(raw), found)
+    for connection in keys.connection_ids(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
+        await _gather_connection(store, connection, found)
     clients = (await store.command("INFO", "clients", key=keys.workers())).decode()
     found.connected_clients = int(clients.partition("connected_clients:")[2].split()[0])
     return found
@@ -70,16 +72,18 @@ async def _gather_connection(store: Store, connection: int, found: Gathered) -> 
     name = keys.totals(connection)
     for label, count in _pairs(await store.command("HGETALL", name, key=name)):
         tenant, _, counter = label.partition("|")
-        found.totals[tenant][counter] = found.totals[tenant].get(counter, 0) + int(count)
+        if count.isdecimal():
+            found.totals[tenant][counter] = found.totals[tenant].get(counter, 0) + int(count)
     name = keys.evidence(connection)
     for label, value in _pairs(await store.command("HGETALL", name, key=name)):
         tenant, _, action = label.partition("|")
-        found.evidence[tenant, action] = [int(part) for part in value.split("|")]
+        if (shown := adaptive.shown_or_none(value)) is not None:
+            found.evidence[tenant, action] = shown
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:
     for at in range(0, len(flat), 2):
-        yield flat[at].decode(), flat[at + 1].decode()
+        yield flat[at].decode("utf-8", "backslashreplace"), flat[at + 1].decode("utf-8", "backslashreplace")
 
 
 def page(found: Gathered) -> bytes:
@@ -142,7 +146,7 @@ class _Collected(Collector):
     def _latency(self) -> Metric:
         family = HistogramMetricFamily("quota_upstream_latency_seconds", "Upstream latency.", labels=["tenant"])
         for tenant, counts in sorted(self._found.totals.items()):
-            by_bucket = {int(name[2:]): count for name, count in counts.items() if name.startswith("ms")}
+            by_bucket = {int(name[2:]): count for name, count in counts.items() if _is_bucket(name)}
             if not by_bucket:
                 continue
             buckets = [
@@ -157,10 +161,9 @@ class _Collected(Collector):
         factor = GaugeMetricFamily("quota_adaptive_multiplier", "Factor of the limits.", labels=["tenant", "action"])
         p95 = GaugeMetricFamily("quota_upstream_p95_seconds", "p95 the factor follows.", labels=["tenant", "action"])
         for (tenant, action), shown in sorted(self._found.evidence.items()):
-            ppm, default, p95_us, until_us = shown[0], shown[1], shown[2], shown[7]
-            holds = until_us > self._found.now * 1_000_000
-            factor.add_metric([tenant, action], (ppm if holds else default) / PPM)
-            p95.add_metric([tenant, action], p95_us / 1_000_000)
+            holds = shown.until_us > self._found.now * 1_000_000
+            factor.add_metric([tenant, action], (shown.ppm if holds else shown.default_ppm) / PPM)
+            p95.add_metric([tenant, action], shown.p95_us / 1_000_000)
         yield factor
         yield p95
 
@@ -186,6 +189,13 @@ class _Collected(Collector):
             for worker, state in sorted(self._found.workers.items()):
                 family.add_metric([worker], read(state))
             yield family
+        unreadable = GaugeMetricFamily(
+            "quota_unreadable_values", "Values of other releases not understood since start.", labels=["worker", "kind"]
+        )
+        for worker, state in sorted(self._found.workers.items()):
+            for kind, count in sorted(state["unreadable"].items()):
+                unreadable.add_metric([worker, kind], count)
+        yield unreadable
 
     def _upstreams(self) -> Iterator[Metric]:
         """Sums over the workers; a breaker counts the workers that hold it open."""
@@ -217,3 +227,7 @@ class _Collected(Collector):
                 buckets.append((bound, float(seen)))
             family.add_metric([worker], buckets, sum_value=trips["total_s"])
         return family
+
+
+def _is_bucket(counter: str) -> bool:
+    return counter.startswith("ms") and counter[2:].isdecimal()

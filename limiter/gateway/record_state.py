@@ -27,8 +27,8 @@ async def look(store: Store, *, now: float) -> RecordState:
     """Ask the store; raises :class:`~limiter.core.errors.StoreError`."""
     told = await store.command("HGETALL", keys.tasks(), key=keys.tasks())
     seen = RecordState(tasks=runs.read(dict(zip(told[::2], told[1::2], strict=True))))
-    for raw in sorted(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
-        name = keys.events(int(raw))
+    for connection in keys.connection_ids(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
+        name = keys.events(connection)
         seen.waiting += await store.command("XLEN", name, key=name)
         oldest = await store.command("XRANGE", name, "-", "+", "COUNT", 1, key=name)
         seen.lag_s = max(seen.lag_s, state.lag_of(oldest, now=now))

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from limiter.core import description, keys, refusal
+from limiter.core import adaptive, description, keys, refusal
 from limiter.core.types import PPM
 from limiter.models import ThrottleEvent
 from limiter.models.event import ALONE
@@ -156,9 +156,8 @@ def _shown(
     values: Any = client.hmget(keys.evidence(connection), [f"{tenant}|{action}" for tenant, action in wanted])
     found = {}
     for pair, value in zip(wanted, values, strict=True):
-        if value is not None:
-            ppm, _, p95_us, samples, threshold_us, *_ = map(int, value.split(b"|"))
-            found[pair] = ppm, p95_us, samples, threshold_us
+        if (seen := adaptive.shown_or_none(value)) is not None:
+            found[pair] = seen.ppm, seen.p95_us, seen.samples, seen.threshold_us
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from limiter.core import keys
+from limiter.core import adaptive, keys
 from limiter.core.types import PPM
 from limiter.models import MultiplierChange
 from limiter.record import chain, turn
@@ -29,8 +29,8 @@ def note_lapses(client: Client, connection: int) -> int:
     evidence = keys.evidence(connection)
     noted = 0
     for field, value in client.hscan_iter(evidence, count=1_000):
-        ppm, uncut, _ = value.split(b"|", 2)
-        if ppm != uncut:
+        seen = adaptive.shown_or_none(value)
+        if seen is not None and seen.ppm != seen.default_ppm:
             noted += _LAPSE(client, (evidence, keys.multiplier_changes(connection)), field, value, GRACE_US)
     return noted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -10,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from limiter import wiring
-from limiter.core import keys
+from limiter.core import keys, versioned
+from limiter.core.versioned import Form
 from limiter.record.scripts import Client
 
 _KEEP_S = 604_800
@@ -26,6 +26,15 @@ class Run:
     took_ms: float
     done: int = 0
     error: str = ""
+
+
+def _run(told: Any) -> Run:
+    rest = versioned.filled(told, {"took_ms": 0.0, "done": 0, "error": ""})
+    return Run(at=float(told["at"]), ok=bool(told["ok"]), **rest)
+
+
+FORM = Form("run", {1: _run}, lenient=True)
+"""Nothing may be added to what is written as long as workers of the first release run: they take these fields only."""
 
 
 def alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | None:
@@ -57,13 +66,14 @@ def run_alone(client: Client, name: str, work: Callable[[], int], *, at_most_s: 
 
 
 def _tell(client: Client, name: str, run: Run) -> None:
-    client.hset(keys.tasks(), name, json.dumps(asdict(run)))
+    client.hset(keys.tasks(), name, FORM.dump(asdict(run)))
     client.expire(keys.tasks(), _KEEP_S)
 
 
 def read(told: Any) -> dict[str, Run]:
-    """The last run of each task, from the fields of ``keys.tasks()``."""
-    return {_text(name): Run(**json.loads(run)) for name, run in sorted(told.items())}
+    """The last run of each task that can be read, from the fields of ``keys.tasks()``."""
+    runs = ((_text(name), FORM.load_or_none(run)) for name, run in sorted(told.items()))
+    return {name: run for name, run in runs if run is not None}
 
 
 def last(client: Client) -> dict[str, Run]:
@@ -72,4 +82,4 @@ def last(client: Client) -> dict[str, Run]:
 
 
 def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+    return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name

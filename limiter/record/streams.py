@@ -92,8 +92,8 @@ class Stream:
 
 def connections(client: Client) -> list[int]:
     """Every connection that may have something to be stored."""
-    seen = {int(raw) for raw in client.smembers(keys.connections())}
-    return sorted(seen | set(Connection.objects.values_list("pk", flat=True)))
+    members: Any = client.smembers(keys.connections())
+    return sorted({*keys.connection_ids(members)} | set(Connection.objects.values_list("pk", flat=True)))
 
 
 def _text(raw: bytes) -> str:

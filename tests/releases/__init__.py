@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import redis
 from django.apps import apps
 from django.db import connection
 
@@ -43,3 +44,24 @@ def put_back(record: dict[str, Any], anchors: Path) -> None:
     anchors.mkdir()
     for name, text in record["anchors"].items():
         (anchors / name).write_text(text)
+
+
+def put_into_store(shared: dict[str, Any], url: str) -> None:
+    """Write what a release's processes shared in the store, under the names that it had there."""
+    with redis.Redis.from_url(url) as client:
+        for name, told in shared["store"].items():
+            value = told["value"]
+            match told["type"]:
+                case "string":
+                    client.set(name, value, px=3_600_000)
+                case "list":
+                    client.rpush(name, *value)
+                case "set":
+                    client.sadd(name, *value)
+                case "zset":
+                    client.zadd(name, {str(member): score for member, score in value})
+                case "hash":
+                    client.hset(name, mapping=value)
+                case "stream":
+                    for entry, fields in value:
+                        client.xadd(name, fields, id=entry)

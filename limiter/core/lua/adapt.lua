@@ -40,9 +40,9 @@ end
 
 local before = ARGV[4]
 if noted then
-  local was, uncut, ended = string.match(noted, '^(%d+)|(%d+)|.*|(%d+)$')
-  before = was
-  if was ~= uncut and num(ended) <= now then
+  local was, uncut, ended = string.match(noted, '^(%d+)|(%d+)|%d+|%d+|%d+|%d+|%d+|(%d+)')
+  before = was or before -- what a newer release noted in another way says nothing here
+  if was and was ~= uncut and num(ended) <= now then
     write_down(ended, was, uncut, '0', '0', '0')
     before = uncut
   end

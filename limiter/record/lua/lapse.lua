@@ -12,7 +12,8 @@ local KEEP_SECONDS, CHANGES_KEPT = 604800, 100000
 
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 local tenant, action = string.match(ARGV[1], '^([^|]*)|(.*)$')
-local was, uncut, threshold, ended = string.match(ARGV[2], '^(%d+)|(%d+)|%d+|%d+|(%d+)|.*|(%d+)$')
+local was, uncut, threshold, ended = string.match(ARGV[2], '^(%d+)|(%d+)|%d+|%d+|(%d+)|%d+|%d+|(%d+)')
+if not was then return 0 end -- a newer release noted it in another way
 local t = redis.call('TIME')
 if tonumber(ended) + tonumber(ARGV[3]) > t[1] * 1000000 + t[2] then return 0 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', CHANGES_KEPT, '*', 'at', ended, 'tenant', tenant, 'action', action,

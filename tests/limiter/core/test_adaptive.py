@@ -132,6 +132,11 @@ def test_samples_are_read_as_the_store_keeps_them() -> None:
     assert adaptive.parse([b"5:1200:0", b"6:900:1"]) == [Sample(5, 1200), Sample(6, 900, pushback=True)]
 
 
+def test_samples_of_another_release_are_read_as_far_as_they_are_understood() -> None:
+    foreign = [b"5:1200:0:more", b"soon", b"=2=6:900:1", b"7", b"\xff:1:0", b"8::1"]
+    assert adaptive.parse(foreign) == [Sample(5, 1200), Sample(8, None, pushback=True)]
+
+
 # How it reacts: the figures of docs/adaptive.md ---------------------------------------------------------------------
 
 
