@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from limiter.core.types import MICROS, Algorithm, Decision, Limit, LimitState
+from limiter.core.types import MICROS, PPM, Algorithm, Decision, Limit, LimitState
 
 
 def seconds(us: int) -> int:
@@ -18,20 +18,36 @@ def seconds(us: int) -> int:
 
 
 def policy(limits: Iterable[Limit]) -> str:
-    """``RateLimit-Policy``: what is allocated to the caller by every limit that is enforced.
+    """``RateLimit-Policy``: what every limit that is enforced allocates to the caller while nothing is cut.
 
     A token bucket is announced as its burst over the time that refills it, so that ``q / w`` is its rate and no answer
     says ``r`` above ``q``.
     """
-    return ", ".join(_policy_item(limit) for limit in limits if not limit.shadow)
+    return ", ".join(
+        _policy_item(limit, limit.burst or limit.quota, limit.quota) for limit in limits if not limit.shadow
+    )
 
 
-def _policy_item(limit: Limit) -> str:
+def policy_in_force(decision: Decision) -> str:
+    """The same as it was decided by: an adaptive limit as the multiplier has cut it, its bucket's refill too."""
+    return ", ".join(
+        _policy_item(state.limit, state.effective, _refill(state.limit, decision.multiplier_ppm))
+        for state in decision.states
+        if not state.limit.shadow
+    )
+
+
+def _refill(limit: Limit, multiplier_ppm: int) -> int:
+    return max(1, limit.quota * multiplier_ppm // PPM) if limit.adaptive else limit.quota
+
+
+def _policy_item(limit: Limit, quota: int, refill: int) -> str:
+    """``refill``: the units that a token bucket gets back per window."""
     if limit.algorithm is Algorithm.CONCURRENCY:
-        return f'"{limit.name}";q={limit.quota};qu="concurrent-requests"'
+        return f'"{limit.name}";q={quota};qu="concurrent-requests"'
     if limit.algorithm is Algorithm.TOKEN_BUCKET:
-        return f'"{limit.name}";q={limit.burst};w={max(1, seconds(-(-limit.burst * limit.window_us // limit.quota)))}'
-    return f'"{limit.name}";q={limit.quota};w={limit.window_us // MICROS}'
+        return f'"{limit.name}";q={quota};w={max(1, seconds(-(-quota * limit.window_us // refill)))}'
+    return f'"{limit.name}";q={quota};w={limit.window_us // MICROS}'
 
 
 def tightest(states: Iterable[LimitState]) -> LimitState | None:

@@ -15,7 +15,7 @@ _KEPT = 20_000
 
 
 class Bound(NamedTuple):
-    """A plan bound to a subject, with the header that announces it."""
+    """A plan bound to a subject, with the header that announces it while nothing is cut."""
 
     plan: Plan
     stack: Stack

@@ -59,7 +59,10 @@ class PolicyThen:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything that is known about a refusal. ``passes_at``: when the call would have passed; None is never."""
+    """Everything that is known about a refusal.
+
+    ``passes_at``: when the call would have passed; None is never. Where a slot was missing it is a hint.
+    """
 
     event: ThrottleEvent
     sentence: str
@@ -183,7 +186,12 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     refusing = [limit for limit in limits if limit.refused and limit.shadow == event.shadow]
     told = []
     if passes_at is not None:
-        told.append(f"Waiting {(event.retry_after_ms or 0) / 1000:.3f} s, until {passes_at:%Y-%m-%d %H:%M:%S.%f} UTC.")
+        slots = [limit.name for limit in refusing if limit.algorithm == "concurrency"]
+        if slots:
+            told.append(f"The end of a running call that held a slot of '{slots[0]}'; the wait it was told is a hint.")
+        if len(slots) < len(refusing):
+            wait_s = (event.retry_after_ms or 0) / 1000
+            told.append(f"Waiting {wait_s:.3f} s, until {passes_at:%Y-%m-%d %H:%M:%S.%f} UTC.")
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):
         told.append(f"No cut: without the multiplier of {event.multiplier:g} the limits had room.")
     for limit in refusing:

@@ -21,11 +21,13 @@ HEADERS: dict[str, Schema] = {
         '"minute";r=42;t=12',
     ),
     "RateLimit-Policy": _text(
-        "Every enforced limit: `q` units per window of `w` seconds, or in flight. Absent as RateLimit is.",
+        "Every enforced limit as it is in force, cut or not: `q` units per window of `w` seconds, or in flight."
+        " Absent as RateLimit is.",
         '"minute";q=100;w=60, "inflight";q=25;qu="concurrent-requests"',
     ),
     "Retry-After": {
-        "description": "Whole seconds, rounded up, at least 1. Absent when no wait can help.",
+        "description": "Whole seconds, rounded up, at least 1; a hint where a concurrency limit refuses."
+        " Absent when no wait can help.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 7,
     },

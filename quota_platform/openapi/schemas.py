@@ -90,7 +90,11 @@ SCHEMAS: dict[str, Schema] = {
     "Refusal": _object(
         "RFC 9457: a call over its limits.",
         {**_PROBLEM, **_REFUSAL},
-        {"retry_after_ms": _of("number", "The exact wait. Absent when no wait can help.")},
+        {
+            "retry_after_ms": _of(
+                "number", "The exact wait; a hint where a concurrency limit refuses. Absent when no wait can help."
+            )
+        },
     ),
     "Envelope": _object(
         "An upstream's answer as a tenant with `envelope` gets it.",

@@ -93,6 +93,27 @@ def test_the_policy_of_no_limit_is_empty() -> None:
     assert headers.policy([log(1, shadow=True)]) == ""
 
 
+@pytest.mark.parametrize(
+    ("seen", "member"),
+    [
+        (state(log(20, window_us=60 * S), 0, effective=9), Member("minute", {"q": 9, "w": 60})),
+        (state(slots(25), 0, effective=11), Member("inflight", {"q": 11, "qu": "concurrent-requests"})),
+        # 7 a minute are left of 17, 112 at once of 250: full again after 960 s.
+        (state(bucket(17, burst=250, window_us=60 * S), 0, effective=112), Member("burst", {"q": 112, "w": 960})),
+        (state(log(20, window_us=60 * S, adaptive=False), 0, effective=20), Member("minute", {"q": 20, "w": 60})),
+    ],
+)
+def test_a_cut_limit_is_announced_as_it_is_in_force(seen: LimitState, member: Member) -> None:
+    decision = decided(seen, state(log(5, name="trial", shadow=True), 0))._replace(multiplier_ppm=450_000)
+    assert parse(headers.policy_in_force(decision)) == [member]
+
+
+def test_what_is_in_force_uncut_is_what_the_policy_allots() -> None:
+    limits = [log(100, window_us=60 * S), bucket(17, burst=250), slots(3), log(5, name="trial", shadow=True)]
+    states = [state(limit, 0, effective=limit.burst or limit.quota) for limit in limits]
+    assert headers.policy_in_force(decided(*states)) == headers.policy(limits)
+
+
 def test_an_announced_bucket_never_has_more_left_than_its_quota() -> None:
     limit = bucket(17, burst=250, window_us=60 * S)
     (announced,) = parse(headers.policy([limit]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,10 +32,13 @@ class FakeUpstream:
     error: Exception | None = None
     parts: list[bytes] | None = None
     broken: Exception | None = None
+    held: asyncio.Event | None = None
     calls: list[UpstreamCall] = field(default_factory=list)
 
     async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
         self.calls.append(call)
+        if self.held is not None:
+            await self.held.wait()
         if self.error is not None:
             raise self.error
         chunks = None if self.parts is None else self._stream(self.parts)

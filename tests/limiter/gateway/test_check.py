@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from limiter.core import keys
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Tenant
 from tests.asgi import Answered
+from tests.limiter.core.eventually import eventually
 from tests.limiter.gateway.conftest import Gateway
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,6 +59,24 @@ async def test_a_check_over_the_limit_is_refused_like_a_call_and_a_peek_leaves_n
     refused = await check(gateway, acme_key)
     assert (refused.status, refused.json["violated-policies"]) == (429, ["minute"])
     assert await gateway.runtime.store.command("XLEN", stream, key=stream) == 1
+
+
+async def test_a_refusal_for_want_of_a_slot_calls_its_wait_a_hint(
+    gateway: Gateway, acme: Tenant, acme_key: str, two_per_minute_one_at_once: QuotaPolicy
+) -> None:
+    gateway.upstream.held = asyncio.Event()
+    running = asyncio.create_task(gateway.invoke("lookupOrder", key=acme_key))
+    slots = f"{keys.tag(acme.connection_id)}:w:inflight:c:a:acme:lookupOrder"
+    await eventually(lambda: gateway.runtime.store.command("ZCARD", slots, key=slots), what="a call to take the slot")
+
+    refused = await check(gateway, acme_key)
+
+    assert refused.json["violated-policies"] == ["inflight"]
+    assert refused.json["detail"].endswith(
+        "a call of cost 1 passes as soon as a running one ends. When is not known; to try again in 1.000 s is a hint."
+    )
+    gateway.upstream.held.set()
+    assert (await running).status == 200
 
 
 async def test_the_stranger_cannot_check_acmes_action(gateway: Gateway, acme: Tenant, globex_key: str) -> None:

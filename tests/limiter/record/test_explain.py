@@ -17,7 +17,7 @@ from limiter.record import keeping
 from limiter.record.explain import explain
 from limiter.record.scripts import Client
 from tests.api_client import person
-from tests.limiter.core.given import T0, S, log
+from tests.limiter.core.given import T0, S, log, slots
 from tests.limiter.record.given import refuse
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +86,16 @@ def test_a_call_above_the_limit_is_told_that_waiting_does_not_help(client: Clien
     told = explain(event)
     assert told.passes_at is None
     assert told.remedies == ("A limit 'minute' that comes to at least 5 (it came to 1).",)
+
+
+def test_a_call_that_found_no_slot_is_told_that_its_wait_was_a_hint(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 1, limits=[slots(1)])
+    keeping.store_all(client)
+    told = explain(ThrottleEvent.objects.get())
+    assert told.remedies == (
+        "The end of a running call that held a slot of 'inflight'; the wait it was told is a hint.",
+        "A limit 'inflight' that comes to at least 2 (it came to 1).",
+    )
 
 
 def test_a_row_that_stands_for_many_says_so(client: Client, redis_url: str) -> None:
