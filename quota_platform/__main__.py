@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-from quota_platform import env, roles
+from quota_platform import env, offline, roles
 
 
 def main(arguments: list[str]) -> None:
     """Check the settings, then replace this process; a missing one is named before anything starts."""
     if not arguments:
         raise SystemExit(f"usage: python -m quota_platform {{web,{','.join(roles.PLAIN)},<manage.py command>}} …")
+    if (code := offline.run(arguments)) is not None:
+        sys.exit(code)
     told = env.load()
     line = roles.command(arguments[0], arguments[1:], workers=told.WEB_WORKERS, stop_grace_s=told.STOP_GRACE_SECONDS)
     os.execv(line[0], line)

@@ -116,6 +116,21 @@ class Env(BaseSettings):
         return self
 
 
+class _Signing(BaseSettings):
+    """What files are signed with, for commands that need no other setting."""
+
+    model_config = Env.model_config
+
+    SECRET_KEY: SecretStr = SecretStr("")
+    AUDIT_KEY: SecretStr = SecretStr("")
+
+
+def signing_secret() -> str:
+    """The secret that signatures are derived from, where it is at hand; empty elsewhere."""
+    told = _Signing()
+    return told.AUDIT_KEY.get_secret_value() or told.SECRET_KEY.get_secret_value()
+
+
 def load() -> Env:
     """Read the environment, or stop with one message that names all that is missing or wrong."""
     try:

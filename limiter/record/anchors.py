@@ -6,7 +6,6 @@ verify an anchor without the secret. A day's file is replaced until the day is o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,19 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.utils import timezone
 
 from limiter.models import AuditEntry
-from limiter.record import chain, signing
-
-_PURPOSE = b"quota-platform audit anchor"
-
-
-class AnchorBroken(Exception):
-    """An anchor is not what this platform signed; the message says which and why."""
+from limiter.record import anchor_files, chain, signing
 
 
 def directory() -> Path:
@@ -36,7 +28,7 @@ def directory() -> Path:
 
 def key() -> Ed25519PrivateKey:
     """The signing key of anchors and of what they vouch for."""
-    return signing.key(_PURPOSE)
+    return signing.key(anchor_files.PURPOSE, secret=signing.secret())
 
 
 def write(*, now: datetime | None = None, where: Path | None = None) -> int:
@@ -49,7 +41,7 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
     anchor: dict[str, Any] = {
         "at": now.isoformat(timespec="microseconds"),
         "heads": _heads(),
-        "previous": {"file": earlier[-1].name, "sha256": _digest(earlier[-1])} if earlier else None,
+        "previous": {"file": earlier[-1].name, "sha256": anchor_files.digest(earlier[-1])} if earlier else None,
     }
     anchor["public_key"] = signing.public_key(key())
     draft = path.with_suffix(".tmp")
@@ -65,28 +57,5 @@ def _heads() -> dict[str, dict[str, Any]]:
 
 
 def read(where: Path | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every file with its name, oldest first; raises :class:`AnchorBroken`."""
-    before: Path | None = None
-    public = key().public_key()
-    for path in sorted((where or directory()).glob("*.json")):
-        yield path.name, _verified(path, before, public)
-        before = path
-
-
-def _verified(path: Path, before: Path | None, public: Ed25519PublicKey) -> dict[str, Any]:
-    try:
-        anchor: dict[str, Any] = json.loads(path.read_text())
-        signing.verify(public, anchor)
-    except InvalidSignature:
-        raise AnchorBroken(f"anchor {path.name} is not signed with this platform's key, or was altered") from None
-    except (ValueError, KeyError, TypeError):
-        raise AnchorBroken(f"anchor {path.name} cannot be read") from None
-    expected = {"file": before.name, "sha256": _digest(before)} if before else None
-    if anchor["previous"] != expected:
-        missing = anchor["previous"]["file"] if anchor["previous"] else "none"
-        raise AnchorBroken(f"anchor {path.name} follows {missing}, which is missing or was altered")
-    return anchor
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Every file with its name, oldest first; raises ``AnchorBroken``."""
+    return anchor_files.read(where or directory(), key().public_key())

@@ -14,9 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from django.conf import settings
 
 
-def key(purpose: bytes) -> Ed25519PrivateKey:
-    """The signing key for ``purpose``: derived from AUDIT_KEY, or from SECRET_KEY when that is empty."""
-    secret = settings.ENV.AUDIT_KEY.get_secret_value() or settings.ENV.SECRET_KEY.get_secret_value()
+def secret() -> str:
+    """What this platform's keys are derived from: AUDIT_KEY, or SECRET_KEY when that is empty."""
+    return settings.ENV.AUDIT_KEY.get_secret_value() or settings.ENV.SECRET_KEY.get_secret_value()
+
+
+def key(purpose: bytes, *, secret: str) -> Ed25519PrivateKey:
+    """The signing key for ``purpose``."""
     return Ed25519PrivateKey.from_private_bytes(hmac.digest(secret.encode(), purpose, "sha256"))
 
 

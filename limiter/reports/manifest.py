@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from limiter.record import signing
 
-_PURPOSE = b"quota-platform export manifest"
+PURPOSE = b"quota-platform export manifest"
 
 
 class ManifestBroken(Exception):
@@ -26,7 +26,7 @@ class ManifestBroken(Exception):
 
 def key() -> Ed25519PrivateKey:
     """The signing key; not the anchors' key."""
-    return signing.key(_PURPOSE)
+    return signing.key(PURPOSE, secret=signing.secret())
 
 
 def public_key() -> str:

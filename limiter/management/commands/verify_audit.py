@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from limiter.record.anchors import AnchorBroken, directory
+from limiter.record.anchor_files import AnchorBroken
+from limiter.record.anchors import directory
 from limiter.record.verify import Broken, verify
 
 
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", help="Only this tenant's chain; '' is the platform's own.")
         parser.add_argument("--anchors", type=Path, help="Directory of the anchors, for instance of a copy.")
+        parser.epilog = "With --anchors-only the copy alone is checked, without settings or database (docs/record.md)."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

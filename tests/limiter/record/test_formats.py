@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from limiter.models import AuditEntry, ThrottleEvent
 from limiter.record import chain, formats, keeping, retention
-from limiter.record.anchors import AnchorBroken
+from limiter.record.anchor_files import AnchorBroken
 from limiter.record.chain import Draft
 from limiter.record.scripts import Client
 from limiter.record.verify import Broken, verify
