@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.core import keys
+from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import Store
 from limiter.gateway import heartbeat
 from limiter.models import ThrottleEvent
@@ -46,7 +47,7 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
 async def _workers(store: Store) -> dict[str, Any]:
     beats = await store.command("HVALS", keys.workers(), key=keys.workers())
     told = [beat for beat in map(heartbeat.FORM.load_or_none, beats) if beat is not None]
-    seen = [beat for beat in told if time.time() - beat["at"] < heartbeat.GONE_AFTER_S]
+    seen = [beat for beat in told if time.time() - beat["at"] < GONE_AFTER_S]
     return {"seen": len(seen), "seqs": sorted({beat["snapshot"]["seq"] for beat in seen})}
 
 

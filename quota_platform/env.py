@@ -50,10 +50,11 @@ class Env(BaseSettings):
     LIMITER_CONNECT_TIMEOUT_MS: int = Field(200, ge=1, le=10_000)
     LIMITER_SOCKET_TIMEOUT_MS: int = Field(250, ge=1, le=10_000)
     LIMITER_MAX_IN_FLIGHT: int = Field(4096, ge=1, description="commands waiting for the store, per worker")
+    LIMITER_EXPECTED_PROCESSES: int = Field(0, ge=0, le=10_000, description="web processes there may be; 0: unknown")
     LIMITER_PROBE_MS: int = Field(500, ge=10, description="how long a worker decides alone before it asks again")
 
     # The gateway.
-    WEB_WORKERS: int = Field(2, ge=1, le=128, description="processes that share a limit when the store is away")
+    WEB_WORKERS: int = Field(2, ge=1, le=128, description="web processes of one machine or container")
     DRAIN_SECONDS: float = Field(15, ge=0, le=3600, description="from SIGTERM until the listener closes")
     STOP_GRACE_SECONDS: int = Field(310, ge=0, le=3600, description="from then on, for calls that still run")
     MAX_BODY_BYTES: int = Field(262_144, ge=0)

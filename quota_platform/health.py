@@ -85,6 +85,7 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
             "ok": pool.available and since is None,
             "reason": "store-unavailable",
             "connections": pool.open,
+            "processes": runtime.peers.known,
             "degraded_for_s": None if since is None else round(time.time() - since, 1),
         },
     }

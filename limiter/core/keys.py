@@ -40,6 +40,11 @@ def connection_ids(members: Iterable[bytes]) -> list[int]:
     return sorted(int(each) for each in members if each.isdigit())
 
 
+def alive() -> str:
+    """Sorted set of the web processes that live, by when the store last heard them: how many share a limit."""
+    return named("q:alive")
+
+
 def tag(connection: int) -> str:
     """The start of every key of one connection."""
     return named(f"q:{{c{connection}}}")

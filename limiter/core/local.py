@@ -1,6 +1,7 @@
 """Decisions without the store: each worker spends its own share of every limit, until the store is back.
 
-A share is floor(limit / workers), at least 1, so all workers together stay within the limit as far as it divides. The
+A share is floor(limit / workers of the whole deployment), at least 1, so all together stay within the limit as far as
+it divides. The
 count is kept in sixtieths of a window, the oldest in full: a share is never exceeded. Nothing is carried over from the
 store or back to it, and what was spent stays spent until its window has passed, so a store that comes and goes admits
 at most one more limit in one window; docs/limiter.md states the bound.
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from limiter.core import keys
+from limiter.core.peers import Peers
 from limiter.core.types import COUNTER_SLICES, MICROS, PPM, Algorithm, Decision, Limit, LimitState
 from limiter.core.window import Call, Stack, retry_after
 
@@ -37,8 +39,8 @@ class _Count:
 class LocalShare:
     """One worker's own counts. ``clock`` gives microseconds since the epoch."""
 
-    def __init__(self, *, workers: int, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
-        self._workers = workers
+    def __init__(self, peers: Peers, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._peers = peers
         self._clock = clock
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
@@ -94,7 +96,7 @@ class LocalShare:
             return self._look_at_slots(limit, count, now)
         quota = limit.burst if limit.algorithm is Algorithm.TOKEN_BUCKET else limit.quota
         window_us = _window_us(limit)
-        share = max(1, quota // self._workers)
+        share = self._peers.share(quota)
         while count.slices and count.slices[0][0] + window_us <= now:
             count.used -= count.slices.popleft()[1]
         wait = -1 if cost > share else 0
@@ -111,7 +113,7 @@ class LocalShare:
     def _look_at_slots(self, limit: Limit, count: _Count, now: int) -> LimitState:
         for lease in [lease for lease, ends in count.leases.items() if ends <= now]:
             del count.leases[lease]
-        share = max(1, limit.quota // self._workers)
+        share = self._peers.share(limit.quota)
         used = len(count.leases)
         return LimitState(limit, used, share, MICROS if used >= share else 0, 0)
 

@@ -19,6 +19,7 @@ from limiter.core import adaptive, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
 from limiter.core.errors import ScriptFailed, StoreUnavailable
 from limiter.core.forecast import Held
+from limiter.core.peers import GONE_AFTER_S
 from limiter.core.pipeline import Reply, pack
 from limiter.core.pool import Link, PoolStatus
 from limiter.core.types import PPM, Algorithm, Decision, Limit
@@ -61,7 +62,9 @@ MOST_ENDS = 1_000
 MOST_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
 
-DECIDE, RECORD, ADAPT, HELD, ALONE = (Script(name) for name in ("decide", "record", "adapt", "held", "alone"))
+DECIDE, RECORD, ADAPT, HELD, ALONE, ALIVE = (
+    Script(name) for name in ("decide", "record", "adapt", "held", "alone", "alive")
+)
 
 
 class DecidedAlone(NamedTuple):
@@ -224,6 +227,10 @@ class Store:
             *(part.lost, part.from_us, part.until_us, len(part.counts), *counts, *part.events),
         )
         return bool(reply == 1)
+
+    async def alive(self, process: str) -> int:
+        """Note that this process lives; how many do."""
+        return int(await self.run(ALIVE, [keys.alive()], process, int(GONE_AFTER_S * 1_000_000)))
 
     async def forget(self, stack: Stack, limit: Limit) -> None:
         """Delete what one limit of the stack has counted, at one instant; the multiplier and all else stay.

@@ -14,11 +14,10 @@ from typing import Any
 
 from limiter.core import keys, versioned
 from limiter.core.errors import StoreError
+from limiter.core.peers import EVERY_S, Peers
 from limiter.core.versioned import Form
 from limiter.gateway.gate import Gateway
 
-EVERY_S = 1.0
-GONE_AFTER_S = 15.0
 _KEEP_S = 604_800
 
 log = logging.getLogger(__name__)
@@ -53,11 +52,13 @@ FORM = Form("heartbeat", {1: _beat}, lenient=True)
 
 
 class Heartbeat:
-    """Writes this worker's state into the store every second, under a name of its own."""
+    """Writes this worker's state into the store every second, under a name of its own, and learns who else does."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, peers: Peers, *, every_s: float = EVERY_S) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._gateway = gateway
+        self._peers = peers
+        self._every_s = every_s
 
     def state(self) -> dict[str, Any]:
         """What is told: what is held, how the store answers, what waits."""
@@ -89,6 +90,7 @@ class Heartbeat:
     async def tell(self) -> None:
         """Write the state once; raises :class:`~limiter.core.errors.StoreError`."""
         store = self._gateway.store
+        self._peers.heard(await store.alive(self.name))
         await store.command("HSET", keys.workers(), self.name, FORM.dump(self.state()), key=keys.workers())
         await store.command("EXPIRE", keys.workers(), _KEEP_S, key=keys.workers())
         if seen := self._gateway.connections_seen:
@@ -102,6 +104,7 @@ class Heartbeat:
                 await self.tell()
                 await self._gateway.hand_in()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), EVERY_S)
+                await asyncio.wait_for(stop.wait(), self._every_s)
         with contextlib.suppress(StoreError):
+            await self._gateway.store.command("ZREM", keys.alive(), self.name, key=keys.alive())
             await self._gateway.store.command("HDEL", keys.workers(), self.name, key=keys.workers())

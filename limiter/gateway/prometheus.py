@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 
 from limiter.core import adaptive, keys, latency
 from limiter.core.adaptive import Shown
+from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import OUTCOMES, Store
 from limiter.core.types import PPM
 from limiter.gateway import heartbeat, record_state
-from limiter.gateway.heartbeat import GONE_AFTER_S
 from limiter.gateway.record_state import RecordState
 from limiter.record.runs import Run
 

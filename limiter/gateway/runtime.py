@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from limiter import wiring
 from limiter.core.local import LocalShare
+from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
@@ -55,7 +56,8 @@ class Runtime:
         snapshot: Snapshot,
         upstream: Upstream,
         gateway_settings: GatewaySettings,
-        workers: int,
+        peers: Peers,
+        beat_every_s: float = EVERY_S,
         side: redis.asyncio.Redis | None = None,
     ) -> None:
         self.store = store
@@ -66,11 +68,12 @@ class Runtime:
             store=store,
             snapshot=snapshot,
             upstream=upstream,
-            local=LocalShare(workers=workers),
+            local=LocalShare(peers),
             recorder=Recorder(store),
             dedupe=Dedupe(side),
         )
-        self.heartbeat = Heartbeat(self.gateway)
+        self.peers = peers
+        self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)
         self._side = side
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,7 +88,7 @@ class Runtime:
             snapshot=Snapshot(capacity=env.SNAPSHOT_TENANTS),
             upstream=Client(redis=side, pool_size=env.UPSTREAM_POOL_SIZE, sandbox_hosts=env.SANDBOX_HOSTS),
             gateway_settings=GatewaySettings.from_env(),
-            workers=env.WEB_WORKERS,
+            peers=Peers(expected=env.LIMITER_EXPECTED_PROCESSES),
             side=side,
         )
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limiter.core.local import LocalShare
+from limiter.core.peers import Peers
 from limiter.core.types import Algorithm, Decision, Limit
 from limiter.core.window import Call, bind
 from tests.limiter.core.given import ACME, T0, S, bucket, counter, log, slots, stack
@@ -40,7 +41,7 @@ class Worker:
 def worker() -> Worker:
     """One of two."""
     clock = Clock()
-    return Worker(clock, LocalShare(workers=2, clock=clock))
+    return Worker(clock, LocalShare(Peers(expected=2), clock=clock))
 
 
 @pytest.mark.parametrize("limit", [log(7), counter(7), bucket(7, burst=7), slots(7)], ids=lambda li: str(li.algorithm))
@@ -161,7 +162,7 @@ def test_all_workers_together_stay_within_the_limit_in_any_window(
 ) -> None:
     limit = Limit("a", algorithm, quota, 30 * S, burst=quota)
     clock = Clock()
-    crew = [Worker(clock, LocalShare(workers=workers, clock=clock)) for _ in range(workers)]
+    crew = [Worker(clock, LocalShare(Peers(expected=workers), clock=clock)) for _ in range(workers)]
     admitted: list[tuple[int, int]] = []
     now = 0
     for which, after_us, cost in crowd:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from limiter import wiring
+from limiter.core.peers import Peers
 from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
@@ -98,7 +99,7 @@ async def gateway(redis_url: str, transactional_db: None, gateway_settings: Gate
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=gateway_settings,
-        workers=2,
+        peers=Peers(expected=2),
         side=wiring.async_client(),
     )
     await runtime.open()

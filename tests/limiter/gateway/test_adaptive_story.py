@@ -14,6 +14,7 @@ from django.conf import settings
 from limiter import wiring
 from limiter.core import adaptive, keys
 from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.peers import Peers
 from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
@@ -69,7 +70,7 @@ class World:
                 snapshot=Snapshot(capacity=10),
                 upstream=Client(redis=side, pool_size=10, sandbox_hosts=[sandbox.address]),
                 gateway_settings=GatewaySettings(),
-                workers=2,
+                peers=Peers(expected=2),
                 side=side,
             )
             for _ in range(2)

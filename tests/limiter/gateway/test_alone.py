@@ -10,6 +10,7 @@ import pytest_asyncio
 import redis
 from asgiref.sync import sync_to_async
 
+from limiter.core.peers import Peers
 from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
@@ -44,7 +45,7 @@ async def gateway(proxy: ChaosProxy, transactional_db: None) -> AsyncIterator[Ga
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=GatewaySettings(),
-        workers=2,
+        peers=Peers(expected=2),
     )
     await runtime.store.open()
     yield Gateway(runtime, upstream, Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime}))

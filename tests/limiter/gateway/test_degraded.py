@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from limiter.core.peers import Peers
 from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
@@ -32,7 +33,7 @@ async def storeless(redis_url: str, transactional_db: None) -> AsyncIterator[Gat
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=GatewaySettings(),
-        workers=2,
+        peers=Peers(expected=2),
     )
     await runtime.open()
     yield Gateway(runtime, upstream, Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime}))

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from limiter.core import keys
 from limiter.core.errors import StoreError
+from limiter.core.peers import Peers
 from limiter.core.pipeline import Address
 from limiter.core.pool import ClusterPool, Link, Pool, PoolSettings
 from limiter.core.store import Store
@@ -49,7 +50,7 @@ class Worker:
             snapshot=Snapshot(capacity=100, clock=lambda: self.seconds),
             upstream=FakeUpstream(),
             gateway_settings=GatewaySettings(),
-            workers=2,
+            peers=Peers(expected=2),
         )
 
     async def ready(self, *, signed: bool = False) -> Answered:

@@ -1,0 +1,68 @@
+"""Gateways of several deployments, each a process with a port of its own: forked, so that Django is loaded once.
+
+Run as ``python -m tests.limiter.gateway.crowd <size>=<store's URL> …``, a deployment each. Says ``<size> <url>`` for
+every process once it counts all of its deployment, and ends them when its input does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import sys
+
+import django
+
+
+async def gateway(size: int, store_url: str) -> None:
+    """One process: serves until it is killed."""
+    from limiter.core.peers import Peers
+    from limiter.core.pipeline import Address
+    from limiter.core.pool import Pool, PoolSettings
+    from limiter.core.store import Store
+    from limiter.gateway.runtime import GatewaySettings, Runtime
+    from limiter.live.snapshot import Snapshot
+    from quota_platform.server.handler import LeanHandler
+    from tests.limiter.gateway.conftest import FakeUpstream
+    from tests.served import served
+
+    runtime = Runtime(
+        store=Store(Pool(Address.from_url(store_url), PoolSettings())),
+        snapshot=Snapshot(capacity=100),
+        upstream=FakeUpstream(),
+        gateway_settings=GatewaySettings(),
+        peers=Peers(),
+        beat_every_s=0.1,
+    )
+    await runtime.open()
+    async with served(LeanHandler("quota_platform.lean_urls"), state={"runtime": runtime}) as url:
+        while runtime.peers.known < size:
+            await asyncio.sleep(0.02)
+        sys.stdout.write(f"{size} {url}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def _run(size: int, store_url: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    asyncio.run(gateway(size, store_url))
+
+
+def main(deployments: list[str]) -> None:
+    django.setup()
+    import limiter.gateway.runtime  # noqa: F401  loaded once, before the processes part
+
+    fork = multiprocessing.get_context("fork")
+    running = []
+    for told in deployments:
+        size, _, url = told.partition("=")
+        running += [fork.Process(target=_run, args=(int(size), url), daemon=True) for _ in range(int(size))]
+    for process in running:
+        process.start()
+    sys.stdin.read()
+    for process in running:
+        process.kill()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
