@@ -12,7 +12,7 @@ import redis
 from redis.crc import key_slot
 
 from quota_platform.embedded import Valkey, free_port, start_valkey
-from tests.limiter.core.eventually import until
+from tests.patience import until
 
 _SLOTS = 16_384
 _NODES = 3

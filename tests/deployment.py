@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from quota_platform.demo import environment, service
 from quota_platform.demo.service import Service
 from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port, last_words
+from tests.patience import HANG_S, patiently
 
-_PATIENCE_S = 40
 _LOOKS_EVERY_S = 0.1
 
 
@@ -72,7 +71,7 @@ class Deployment:
 
     def kill_a_child(self, name: str, chance: random.Random) -> None:
         """``kill -9`` one of its worker processes. It starts another by itself."""
-        for _ in patiently(f"the workers of {name}"):
+        for _ in patiently(f"the workers of {name}", pause_s=_LOOKS_EVERY_S):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if children := psutil.Process(self._running[name].pid).children():
                     chance.choice(children).kill()
@@ -92,7 +91,7 @@ class Deployment:
         with self._changing:
             leader = self._running.pop(name)
         leader.terminate()
-        leader.wait(_PATIENCE_S)
+        leader.wait(HANG_S)
 
     def _start(self, name: str) -> None:
         told = self._services[name]
@@ -110,18 +109,9 @@ class Deployment:
 
     def _wait_until_it_serves(self) -> None:
         try:
-            for _ in patiently("the web server"):
+            for _ in patiently("the web server", pause_s=_LOOKS_EVERY_S):
                 with contextlib.suppress(requests.RequestException):
                     if requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200:
                         return
         except AssertionError as error:
             raise AssertionError(f"{error}; the last words of all:\n{last_words(self._log)}") from None
-
-
-def patiently(what: str, *, seconds: float = _PATIENCE_S) -> Iterator[None]:
-    """Tries, a moment apart; raises AssertionError when whoever tries has not stopped in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.05)
-    raise AssertionError(f"{what} kept us waiting for {seconds:.0f} s")

@@ -19,6 +19,7 @@ from tests.bench.contenders import Contender
 from tests.bench.findings import TIMES, Findings, Reach, Table
 from tests.bench.load import Load
 from tests.bench.side_by_side import Round, Standing
+from tests.patience import HANG_S
 
 FOUND = Findings(
     tables=[Table("Allowed call", "Ten rounds.", ("Contender", "calls/s"), [["ours | all on", "4,800"]])],
@@ -126,4 +127,4 @@ def test_the_contender_that_is_a_django_of_its_own_imports_in_its_own_process() 
     code = "import tests.bench.contenders.stock as stock; assert stock.application"
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
 
-    subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, env=environment, check=True, timeout=HANG_S)

@@ -16,8 +16,7 @@ from django.db import connection
 
 from quota_platform import roles
 from quota_platform.embedded import free_port
-
-_PATIENCE_S = 60
+from tests.patience import HANG_S
 
 
 class WebProcess:
@@ -44,14 +43,14 @@ class WebProcess:
         return False
 
     async def until_ready(self, session: aiohttp.ClientSession) -> None:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(HANG_S):
             while not await self.ready(session):
                 assert self.process.poll() is None, self._log.read_text()
                 await asyncio.sleep(0.05)
 
     async def until_closed(self) -> None:
         """Wait until the listener is gone."""
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(HANG_S):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -62,7 +61,7 @@ class WebProcess:
 
     async def ended(self) -> str:
         """Wait until it has ended; what it said."""
-        await asyncio.to_thread(self.process.wait, _PATIENCE_S)
+        await asyncio.to_thread(self.process.wait, HANG_S)
         return self._log.read_text()
 
     def kill(self) -> None:

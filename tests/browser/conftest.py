@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Visitor
+from tests.patience import HANG_MS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
@@ -28,6 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # For the package, not the session: Playwright's own event loop would be in the way of other tests' loops.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=HANG_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
@@ -48,6 +50,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
 def signed_in(browser: Browser, demo: LiveDemo) -> Path:
     """A file with the administrator's session, so that each test need not sign in anew."""
     context = browser.new_context()
+    context.set_default_timeout(HANG_MS)
     page = context.new_page()
     Visitor(page, demo.url).sign_in(*demo.sign_in)
     file = demo.var / "session.json"
@@ -59,6 +62,7 @@ def signed_in(browser: Browser, demo: LiveDemo) -> Path:
 @pytest.fixture
 def context(browser: Browser, signed_in: Path) -> Iterator[BrowserContext]:
     context = browser.new_context(storage_state=signed_in, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(HANG_MS)
     yield context
     context.close()
 

@@ -14,8 +14,7 @@ from quota_platform.demo import cast, environment, service, tokens
 from quota_platform.demo.service import Service
 from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port, last_words
-
-START_SECONDS = 30
+from tests.patience import HANG_S
 
 
 class LiveDemo:
@@ -48,7 +47,7 @@ class LiveDemo:
 
     def start_web(self) -> None:
         self._run(self._services["web"])
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_S
         while time.monotonic() < deadline:
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=1):
@@ -68,7 +67,7 @@ class LiveDemo:
         """Run one of the platform's commands on the demo's data."""
         line = [sys.executable, "manage.py", *arguments]
         told = {**environment.for_platform(self.variables), **self.variables}
-        done = subprocess.run(line, env=told, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(line, env=told, capture_output=True, text=True, timeout=HANG_S, check=False)
         if done.returncode:
             store = last_words(self.var / f"{service.STORE}.log")
             raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}\nThe store said:\n{store}")
@@ -84,7 +83,7 @@ class LiveDemo:
 
     def until_refused(self, token: str, action_id: str) -> None:
         """Call until the token opens nothing any more; an edit is in force within a second."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_S
         while (status := self._call(action_id, token)) != 401:
             assert time.monotonic() < deadline, status
 
@@ -92,7 +91,7 @@ class LiveDemo:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/invoke/{action_id}", data=b"{}", headers=headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=HANG_S) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as refused:
             with refused:
@@ -107,7 +106,7 @@ class LiveDemo:
         process = self._running.pop(name)
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(HANG_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(HANG_S)

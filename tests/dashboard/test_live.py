@@ -17,6 +17,7 @@ from dashboard.stored import Stored
 from limiter.gateway.runtime import Runtime
 from limiter.models import QuotaPolicy
 from tenants.models import Tenant
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BOTH = topics.overview(["acme", "globex"])
@@ -111,7 +112,7 @@ async def test_a_database_that_is_slow_for_some_delays_no_others(runtime: Runtim
 
     def slow_for_acme(tenant_ids: frozenset[str]) -> Stored:
         if "acme" in tenant_ids:
-            hurry.wait(10)
+            hurry.wait(HANG_S)
         return stored.read(tenant_ids)
 
     live = Live(runtime, read_stored=slow_for_acme)

@@ -15,6 +15,7 @@ from django.test import Client
 from dashboard import news
 from dashboard.news import EVERYONE
 from tenants.models import Membership, Tenant
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +30,7 @@ class Ears:
         self._heard.put_nowait(person)
 
     async def next(self) -> int:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             return await self._heard.get()
 
 

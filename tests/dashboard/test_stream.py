@@ -29,6 +29,7 @@ from dashboard.topics import Topic
 from dashboard.viewers import Sight, sights
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered, Caller
+from tests.patience import HANG_S
 from tests.people import member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,7 +182,7 @@ class Page:
 
     async def leave(self) -> None:
         await self._communicator.send_input({"type": "websocket.disconnect", "code": 1000})
-        await self._communicator.wait(5)
+        await self._communicator.wait(HANG_S)
 
 
 def session_of_now(user: User) -> str:

@@ -13,6 +13,7 @@ import pytest
 from dashboard.seats import MOST_PER_PERSON
 from dashboard.streams import NO_RIGHT, TOO_MANY
 from tests.browser.live_demo import LiveDemo
+from tests.patience import HANG_S
 
 Session = aiohttp.ClientSession
 Page = aiohttp.ClientWebSocketResponse
@@ -47,7 +48,7 @@ async def opened(session: Session, demo: LiveDemo) -> Page:
 
 async def ended_with(page: Page) -> int | None:
     """The code, after the frames that were on their way."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG_S):
         async for _ in page:
             pass
     return page.close_code

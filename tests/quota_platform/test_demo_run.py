@@ -22,8 +22,7 @@ import requests
 from quota_platform import embedded
 from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
-
-READY_SECONDS = 90
+from tests.patience import HANG_S
 
 
 def start(var: Path, port: int) -> subprocess.Popen[bytes]:
@@ -40,7 +39,7 @@ def start(var: Path, port: int) -> subprocess.Popen[bytes]:
 
 def facts_once_ready(process: subprocess.Popen[bytes], var: Path) -> dict[str, Any]:
     """The contents of demo.json, as soon as it is there."""
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + HANG_S
     while time.monotonic() < deadline:
         if (var / "demo.json").exists():
             known: dict[str, Any] = json.loads((var / "demo.json").read_text())
@@ -61,7 +60,7 @@ def running(var: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], dic
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait(15)
+            process.wait(HANG_S)
 
 
 def post(known: dict[str, Any], *, tenant: int = 0) -> requests.Response:
@@ -70,7 +69,7 @@ def post(known: dict[str, Any], *, tenant: int = 0) -> requests.Response:
         f"{known['base_url']}/invoke/{caller['actions'][0]}",
         headers={"Authorization": f"Bearer {caller['api_key']}"},
         json={"order": 4711},
-        timeout=30,
+        timeout=HANG_S,
     )
 
 
@@ -87,7 +86,7 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
 
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 0
+        assert process.wait(HANG_S) == 0
         assert not [child for child in children if child.is_running()]
         assert not (var / "demo.json").exists()
 
@@ -99,7 +98,7 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert start(tmp_path / "var", port).wait(30) == 1
+        assert start(tmp_path / "var", port).wait(HANG_S) == 1
     assert f"Port {port} is in use on this machine. Choose another one: PORT=" in (tmp_path / "log").read_text()
 
 
@@ -111,7 +110,7 @@ def refused(var: Path, **settings: str) -> str:
         env={"PATH": os.environ["PATH"], "VAR_DIR": str(var), "PORT": str(free_port()), **settings},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=HANG_S,
     )
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr

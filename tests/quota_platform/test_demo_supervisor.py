@@ -15,6 +15,7 @@ import pytest
 
 from quota_platform.demo.service import all_of
 from quota_platform.env import BASE_DIR
+from tests.patience import HANG_S
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def test_a_signal_ends_all_and_the_store_last(tmp_path: Path, number: signal.Sig
     with supervised(tmp_path) as process:
         children = pids_once_up(process, count=3)
         process.send_signal(number)
-        log, _ = process.communicate(timeout=15)
+        log, _ = process.communicate(timeout=HANG_S)
     assert "ended first: None" in log
     ended = (tmp_path / "ended").read_text().split()
     assert sorted(ended[:-1]) == ["web", "worker"]
@@ -59,7 +60,7 @@ def test_a_signal_ends_all_and_the_store_last(tmp_path: Path, number: signal.Sig
 
 def test_one_that_fails_ends_all_and_is_named_with_its_last_words(tmp_path: Path) -> None:
     with supervised(tmp_path, "failing") as process:
-        log, _ = process.communicate(timeout=60)
+        log, _ = process.communicate(timeout=HANG_S)
     assert "ended first: ('broken', 3)" in log
     assert "last words:   a setting is missing\n" in log
 
@@ -68,7 +69,7 @@ def test_one_that_will_not_end_is_killed(tmp_path: Path) -> None:
     with supervised(tmp_path, "stubborn") as process:
         children = pids_once_up(process, count=4)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=15)
+        process.communicate(timeout=HANG_S)
     assert not any(child.is_running() for child in children)
     assert (tmp_path / "ended").read_text().split()[-1] == "valkey"
 
@@ -77,7 +78,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     with supervised(tmp_path) as process:
         children = pids_once_up(process, count=3)
         process.kill()
-        _, alive = psutil.wait_procs(children, timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=HANG_S)
     assert alive == []
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from quota_platform.demo.settings import DemoSettings
 from quota_platform.env import BASE_DIR, Env
+from tests.patience import HANG_S
 
 REQUIRED = [name for name, field in Env.model_fields.items() if field.is_required()]
 
@@ -24,7 +25,7 @@ def check(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]
         env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
     )
 
 

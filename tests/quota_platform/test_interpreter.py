@@ -11,6 +11,7 @@ import pytest
 
 from quota_platform import interpreter
 from quota_platform.env import BASE_DIR
+from tests.patience import HANG_S
 
 BUILDS: dict[str, tuple[dict[str, object], bool]] = {
     "the official images": ({"CONFIG_ARGS": "'--enable-optimizations' '--with-lto'", "PY_CFLAGS": "-O3"}, True),
@@ -59,7 +60,7 @@ def found(tmp_path: Path, **pythons: str) -> subprocess.CompletedProcess[str]:
         directories[str(path.parent)] = None
     script = str(BASE_DIR / ".ci" / "find-python")
     return subprocess.run(
-        ["/bin/sh", script], env={"PATH": ":".join(directories)}, capture_output=True, text=True, timeout=60
+        ["/bin/sh", script], env={"PATH": ":".join(directories)}, capture_output=True, text=True, timeout=HANG_S
     )
 
 
@@ -97,7 +98,7 @@ def test_an_interpreter_that_has_nothing_installed_can_be_asked() -> None:
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
     )
 
     assert (asked.returncode, asked.stderr) == (0, "")

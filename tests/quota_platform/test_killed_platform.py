@@ -20,7 +20,8 @@ import redis
 from limiter.core import keys
 from quota_platform import roles
 from quota_platform.demo import environment, tokens
-from tests.deployment import Deployment, patiently
+from tests.deployment import Deployment
+from tests.patience import patiently
 
 pytest_plugins = ["tests.postgres"]
 pytestmark = pytest.mark.slow
@@ -151,7 +152,7 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
             after(told, 150)
         deployment.end("web")
         # A lock that a killed drainer held ends after a minute.
-        for _ in patiently("the rest of the record", seconds=150):
+        for _ in patiently("the rest of the record"):
             if waits_in(deployment.store_url) == 0:
                 break
 

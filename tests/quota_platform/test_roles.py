@@ -11,6 +11,7 @@ import pytest
 
 from quota_platform import roles
 from quota_platform.env import BASE_DIR
+from tests.patience import HANG_S
 
 
 def test_the_web_role_starts_as_many_workers_as_the_setting_says() -> None:
@@ -40,7 +41,7 @@ def start(directory: Path, *arguments: str, **variables: str) -> subprocess.Comp
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(BASE_DIR), **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
     )
 
 

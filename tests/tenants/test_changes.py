@@ -15,6 +15,7 @@ from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from tenants import changes
 from tenants.changes import DEFAULT, ChangesLost, Topic, Touch, bell, touch_of
 from tenants.models import Action, ApiKey, Change, Connection, Tenant
+from tests.patience import HANG_S
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
 Noted = Callable[[], set[Touch]]
@@ -193,14 +194,14 @@ class TestTheBell:
     ) -> None:
         with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as ears:
             ears.subscribe(bell())
-            ears.get_message(timeout=5)
+            ears.get_message(timeout=HANG_S)
             with transaction.atomic():
                 acme.save()
                 globex.save()
                 assert ears.get_message() is None
-            assert ears.get_message(timeout=5) is not None
+            assert ears.get_message(timeout=HANG_S) is not None
             client.publish(bell(), "the end")
-            message = ears.get_message(timeout=5)
+            message = ears.get_message(timeout=HANG_S)
             assert message is not None and message["data"] == b"the end"
 
     def test_a_dead_bell_does_not_fail_the_edit(self, caplog: pytest.LogCaptureFixture) -> None:

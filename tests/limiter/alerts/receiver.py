@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.patience import HANG_S
+
 
 @dataclass(slots=True)
 class Posted:
@@ -40,7 +42,7 @@ def listening() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.posted.append(Posted(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             if receiver.hangs is not None:
-                receiver.hangs.wait(30)
+                receiver.hangs.wait(HANG_S)
                 return
             self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
             self.send_header("Location", f"http://{receiver.address}/elsewhere")

@@ -14,8 +14,8 @@ from limiter.core.errors import StoreError
 from limiter.core.pool import PoolSettings
 from limiter.core.store import Store
 from limiter.core.types import Decision
-from tests.limiter.core.eventually import eventually
 from tests.limiter.core.given import ACME, call, log, stack, store_at
+from tests.patience import eventually
 
 LIMIT = log(10_000)
 BOUND = stack(LIMIT)

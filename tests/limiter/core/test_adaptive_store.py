@@ -13,8 +13,8 @@ from limiter.core import keys
 from limiter.core.adaptive import AdaptiveSettings, Evidence
 from limiter.core.store import Ended, Store
 from limiter.core.window import Call, Stack, bind
-from tests.limiter.core.eventually import eventually
 from tests.limiter.core.given import ACME, T0, S, call, log, stack, store_at
+from tests.patience import eventually
 
 RULE = AdaptiveSettings()
 BOUND = stack(log(100), default_ppm=1_000_000)

@@ -20,8 +20,8 @@ from limiter.core.types import Decision
 from limiter.core.window import Stack, bind
 from quota_platform.embedded import free_port
 from tests.cluster import Cluster, Node
-from tests.limiter.core.eventually import eventually
 from tests.limiter.core.given import ACME, PATIENT, T0, bucket, call, counter, log, slots
+from tests.patience import eventually
 
 LIMITS = (log(100), counter(100), bucket(100, burst=100), slots(100))
 SOON = replace(PATIENT, probe_ms=20)

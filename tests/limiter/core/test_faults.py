@@ -16,8 +16,8 @@ from limiter.core.pool import PoolSettings
 from quota_platform.embedded import Valkey, start_valkey
 from tests.chaos import ChaosProxy
 from tests.limiter.core.ailing import BOUND, HASTY, RESIGNED, STEADY, counted, opened, recovered, times_run
-from tests.limiter.core.eventually import eventually
 from tests.limiter.core.given import call, store_at
+from tests.patience import eventually
 
 
 async def test_a_lost_reply_is_an_unknown_outcome_counted_once_and_never_sent_again(

@@ -16,6 +16,7 @@ from limiter.core.types import Algorithm, Limit
 from tests.environment import VALKEY
 from tests.limiter.core.given import ACME
 from tests.limiter.core.stampede import CROWDS
+from tests.patience import HANG_S
 
 PROCESSES, CALLS = 4, 100
 Process = subprocess.Popen[str]
@@ -37,7 +38,7 @@ def processes() -> Iterator[list[Process]]:
     assert [answer(process) for process in started] == ["ready"] * PROCESSES
     yield started
     for process in started:
-        process.communicate("\n", timeout=30)
+        process.communicate("\n", timeout=HANG_S)
 
 
 def answer(process: Process) -> str:

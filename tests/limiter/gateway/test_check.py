@@ -10,8 +10,8 @@ from limiter.core import keys
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Tenant
 from tests.asgi import Answered
-from tests.limiter.core.eventually import eventually
 from tests.limiter.gateway.conftest import Gateway
+from tests.patience import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,7 +20,7 @@ from django.db import connection
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.embedded import Valkey, start_valkey
 from tenants.models import Tenant
-from tests.limiter.core.eventually import eventually
+from tests.patience import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
 

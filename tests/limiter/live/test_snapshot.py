@@ -19,6 +19,7 @@ from tenants import changes
 from tenants.directory import KeySpec
 from tenants.models import Action, ApiKey, Change, Connection, Tenant
 from tests.limiter.workers import NOW, Meanwhile, aside, counted, quotas, worker
+from tests.patience import HANG_S
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
 
@@ -343,10 +344,10 @@ class TestFollowing:
         stop = asyncio.Event()
         following = asyncio.ensure_future(snapshot.follow(stop))
         await aside(lambda: _set(base_policy.limits.get(), quota=5))
-        await asyncio.wait_for(snapshot.reached(await aside(changes.latest_id)), 20)
+        await asyncio.wait_for(snapshot.reached(await aside(changes.latest_id)), HANG_S)
         assert quotas(snapshot.held_tenant("acme")) == {"minute": 5}
         stop.set()
-        await asyncio.wait_for(following, 20)
+        await asyncio.wait_for(following, HANG_S)
 
     async def test_a_worker_that_was_away_for_too_long_loads_all_again(
         self, acme: Tenant, base_policy: QuotaPolicy, acme_key: str, snapshot: Snapshot

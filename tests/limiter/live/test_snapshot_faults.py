@@ -20,6 +20,7 @@ from tenants.changes import Topic
 from tenants.directory import KeySpec
 from tenants.models import Connection, Tenant
 from tests.limiter.workers import NOW, aside, counted, quotas, worker
+from tests.patience import HANG_S
 
 pytest_plugins = ["tests.database_faults"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -124,10 +125,10 @@ class TestTheDatabaseIsAway:
                 await _logged(caplog, "Edits cannot be read at the moment")
                 assert quotas(snapshot.held_tenant("acme")) == {"minute": 100}
             await aside(lambda: _set_quota(base_policy, 5))
-            await asyncio.wait_for(snapshot.reached(await aside(changes.latest_id)), 20)
+            await asyncio.wait_for(snapshot.reached(await aside(changes.latest_id)), HANG_S)
             assert quotas(snapshot.held_tenant("acme")) == {"minute": 5}
             stop.set()
-            await asyncio.wait_for(following, 20)
+            await asyncio.wait_for(following, HANG_S)
             assert caplog.text.count("Edits can be read again") == 1
 
 
@@ -225,7 +226,7 @@ class TestRowsWrittenBySql:
 
 
 async def _logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while text not in caplog.text:
             await asyncio.sleep(0)
 

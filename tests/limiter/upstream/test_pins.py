@@ -20,6 +20,7 @@ from limiter.upstream.sandbox import Running
 from limiter.upstream.vault import Vault, fingerprint
 from tenants.hosts import HostRefused
 from tests.limiter.upstream.conftest import Connect, HandClock, MakeClient, call_to, connection_to
+from tests.patience import HANG_S
 
 INSIDE = [
     "10.0.0.1",
@@ -88,8 +89,8 @@ async def test_a_call_connects_to_the_address_that_was_looked_at() -> None:
         port = server.sockets[0].getsockname()[1]
         there = pinned("127.0.0.1", sandbox_hosts=(f"nowhere.invalid:{port}",))
         connections = Connections(pinned=there, size=1)
-        await connections.take(Origin(tls=False, host="nowhere.invalid", port=port), seconds=5)
-        async with asyncio.timeout(5):
+        await connections.take(Origin(tls=False, host="nowhere.invalid", port=port), seconds=HANG_S)
+        async with asyncio.timeout(HANG_S):
             await answered.wait()
         await connections.close()
 
@@ -97,7 +98,7 @@ async def test_a_call_connects_to_the_address_that_was_looked_at() -> None:
 async def test_a_call_connects_to_no_address_inside() -> None:
     connections = Connections(pinned=pinned("10.0.0.1"), size=1)
     with pytest.raises(HostRefused):
-        await connections.take(Origin(tls=True, host="api.niceincontact.com", port=443), seconds=5)
+        await connections.take(Origin(tls=True, host="api.niceincontact.com", port=443), seconds=HANG_S)
 
 
 def test_requests_refuses_an_address_inside() -> None:
@@ -110,7 +111,7 @@ def test_requests_connects_to_the_address_that_was_looked_at() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pins.session(pinned("127.0.0.1", sandbox_hosts=(f"nowhere.invalid:{port}",))) as http:
-            server.settimeout(5)
+            server.settimeout(HANG_S)
             with pytest.raises(requests.ConnectionError):
                 _close_the_first(server, http, f"http://nowhere.invalid:{port}/")
 
@@ -122,7 +123,7 @@ def _close_the_first(server: socket.socket, http: requests.Session, url: str) ->
     thread = threading.Thread(target=accept)
     thread.start()
     try:
-        http.get(url, timeout=5)
+        http.get(url, timeout=HANG_S)
     finally:
         thread.join()
 

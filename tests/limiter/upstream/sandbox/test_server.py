@@ -17,6 +17,7 @@ import requests
 from limiter.upstream.sandbox import Running, running, running_in_thread
 from quota_platform.embedded import free_port
 from tests.limiter.upstream.sandbox.conftest import CLIENT, SECRET, Caller
+from tests.patience import HANG_S
 
 ROOT = Path(__file__).resolve().parents[4]
 FORM = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}
@@ -46,8 +47,8 @@ async def test_held_calls_do_not_delay_the_end() -> None:
 def test_blocking_code_has_it_in_a_thread() -> None:
     with running_in_thread(clients={CLIENT: SECRET}) as sandbox:
         with requests.Session() as session:
-            assert session.post(f"{sandbox.base_url}/oauth/token", data=FORM, timeout=10).status_code == 200
-            counters = session.get(f"{sandbox.control_url}/counters", timeout=10).json()
+            assert session.post(f"{sandbox.base_url}/oauth/token", data=FORM, timeout=HANG_S).status_code == 200
+            counters = session.get(f"{sandbox.control_url}/counters", timeout=HANG_S).json()
     assert counters["tokens_minted"] == {CLIENT: 1}
 
 
@@ -100,12 +101,12 @@ def test_the_command_serves_until_sigterm() -> None:
     try:
         base_url = until(process, "Sandbox: ")
         control_url = until(process, "Control: ")
-        assert requests.post(f"{base_url}/oauth/token", data=FORM, timeout=10).status_code == 200
-        accounts = requests.get(f"{control_url}clients", timeout=10).json()
+        assert requests.post(f"{base_url}/oauth/token", data=FORM, timeout=HANG_S).status_code == 200
+        accounts = requests.get(f"{control_url}clients", timeout=HANG_S).json()
         assert accounts["clients"] == [{"client_id": CLIENT, "unit": 4_600_002, "auth": "any"}]
         assert accounts["access_keys"] == [{"access_key_id": "k", "unit": 4_600_001}]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(HANG_S) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
     finally:
@@ -119,7 +120,7 @@ def test_without_accounts_the_command_invents_a_client() -> None:
         match = re.search(r"client id (\S+), secret (\S+)", until(process, "No client was given."))
         assert match is not None
         form = FORM | {"client_id": match[1], "client_secret": match[2]}
-        assert requests.post(f"{until(process, 'Sandbox: ')}/oauth/token", data=form, timeout=10).status_code == 200
+        assert requests.post(f"{until(process, 'Sandbox: ')}/oauth/token", data=form, timeout=HANG_S).status_code == 200
     finally:
         process.kill()
         process.communicate()
@@ -127,7 +128,7 @@ def test_without_accounts_the_command_invents_a_client() -> None:
 
 def test_an_account_that_cannot_be_read_stops_the_command_without_repeating_it() -> None:
     process = command(clients="canary")
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=HANG_S)
     assert process.returncode == 1
     assert "[UNIT/]ID:SECRET" in errors
     assert "canary" not in output + errors
