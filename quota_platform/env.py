@@ -62,6 +62,7 @@ class Env(BaseSettings):
     UPSTREAM_POOL_SIZE: int = Field(4096, ge=1, description="open connections to upstreams, per worker")
     LEGACY_RATELIMIT_HEADERS: bool = False
     SNAPSHOT_TENANTS: int = Field(10_000, ge=1, description="tenants a worker keeps compiled")
+    MAX_FAILED_KEYS_PER_MINUTE: int = Field(60, ge=1, description="from one address or IPv6 /64, per worker")
     METRICS_TOKEN: SecretStr = SecretStr("")
     METRICS_NETWORKS: Names = []
 

@@ -65,6 +65,7 @@ def parse(text: str) -> IPAddress | None:
     return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
 
 
+@lru_cache(4096)
 def group(address: str) -> str:
     """The callers counted as one: an IPv4 address, or an IPv6 /64, which one household or machine has whole."""
     ip = parse(address)
@@ -77,8 +78,7 @@ def peer(scope: Mapping[str, Any]) -> str:
     """The address at the other end of an ASGI connection, whoever that is."""
     client = scope.get("client")
     if client:
-        ip = parse(client[0])
-        return "" if ip is None else str(ip)
+        return _shortest(client[0])
     server = scope.get("server")
     return UNIX if server and server[1] is None else ""
 
@@ -147,7 +147,12 @@ def _host(entry: str) -> str:
     elif entry.count(":") == 1:
         host, _, port = entry.partition(":")
         entry = host if port.isdigit() else ""
-    ip = parse(entry)
+    return _shortest(entry)
+
+
+@lru_cache(4096)
+def _shortest(text: str) -> str:
+    ip = parse(text)
     return "" if ip is None else str(ip)
 
 

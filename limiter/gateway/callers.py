@@ -6,16 +6,27 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from limiter.gateway import problems
+from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.problems import Problem
-from limiter.live.snapshot import DirectoryUnavailable, Snapshot, TenantEntry
+from limiter.live.snapshot import DirectoryUnavailable, Missing, Snapshot, TenantEntry
 from tenants import credentials
 from tenants.directory import KeySpec
 
 _NOBODY = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
 """What an unknown key is compared with, so that it takes as long as a known one."""
+_EVERYBODY = ""
+_FAILED_LOOK_UPS = 20
+"""A second, of everybody: keys that were looked up in vain. Beyond it only marked keys and those held are served."""
+
+
+class Source(Protocol):
+    """Where a call comes from; asked only about a key that may be none."""
+
+    @property
+    def caller_address(self) -> str: ...
 
 
 class Caller(NamedTuple):
@@ -26,15 +37,27 @@ class Caller(NamedTuple):
 
 
 class Callers:
-    """Tells callers apart by what the snapshot holds. ``clock`` gives epoch seconds."""
+    """Tells callers apart by what the snapshot holds. ``clock`` gives epoch seconds.
 
-    def __init__(self, snapshot: Snapshot, *, clock: Callable[[], float]) -> None:
+    ``failed``: by address; ``failed_look_ups``: of everybody together.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        failed: FailedKeys,
+        clock: Callable[[], float],
+        failed_look_ups: FailedKeys | None = None,
+    ) -> None:
         self._snapshot = snapshot
         self._clock = clock
+        self._failed_look_ups = failed_look_ups or FailedKeys(most=_FAILED_LOOK_UPS, seconds=1)
+        self.failed = failed
 
-    async def identify(self, token: str, tenant_id: str) -> Caller:
+    async def identify(self, token: str, tenant_id: str, source: Source) -> Caller:
         """Who presents ``token``, acting for ``tenant_id`` ("" when the call does not say); raises Problem."""
-        key = await self._key(token)
+        key = await self._key(token, source)
         wanted = _tenant_of(key, tenant_id)
         entry = await self._entry(wanted) if wanted else None
         if entry is None:
@@ -50,22 +73,53 @@ class Callers:
             raise Problem(404, "not-found", "There is no such tenant.")
         return Caller("", entry)
 
-    async def _key(self, token: str) -> KeySpec:
-        prefix = credentials.prefix_of(token) if token else None
-        if prefix is None:
+    async def _key(self, token: str, source: Source) -> KeySpec:
+        if not token:
             raise problems.unauthorized()
-        key = self._snapshot.held_key(prefix)
-        if key is None:
-            try:
-                key = await self._snapshot.key(prefix)
-            except DirectoryUnavailable as error:
-                raise _unavailable(error) from error
+        prefix = credentials.prefix_of(token)
+        if prefix is not None:
+            key = self._snapshot.held_key(prefix)
+            if key is None and credentials.is_intact(token):
+                if not credentials.is_marked(token):
+                    return await self._unproven_key(token, prefix, source)
+                key = await self._looked_up(prefix)
+            if (valid := self._valid(token, key)) is not None:
+                return valid
+        address = source.caller_address
+        self._check_failures(address)
+        self.failed.note(address)
+        raise problems.unauthorized()
+
+    async def _unproven_key(self, token: str, prefix: str, source: Source) -> KeySpec:
+        """A key that may be made up: looked up only while its caller, and all callers, have not failed too often."""
+        if self._failed_look_ups.wait_us(_EVERYBODY):
+            raise _unavailable(DirectoryUnavailable("too many unknown keys are being looked up"))
+        address = source.caller_address
+        self._check_failures(address)
+        valid = self._valid(token, await self._looked_up(prefix))
+        if valid is not None:
+            return valid
+        self._failed_look_ups.note(_EVERYBODY)
+        self.failed.note(address)
+        raise problems.unauthorized()
+
+    def _check_failures(self, address: str) -> None:
+        if wait_us := self.failed.wait_us(address):
+            self.failed.refuse()
+            raise problems.too_many_failed_keys(wait_us)
+
+    async def _looked_up(self, prefix: str) -> KeySpec | Missing:
+        try:
+            return await self._snapshot.key(prefix)
+        except DirectoryUnavailable as error:
+            raise _unavailable(error) from error
+
+    def _valid(self, token: str, key: KeySpec | Missing | None) -> KeySpec | None:
+        """The key, when the token is its and it may be used now."""
         same = hmac.compare_digest(credentials.digest(token), key.digest if isinstance(key, KeySpec) else _NOBODY)
         if not isinstance(key, KeySpec) or not same or key.revoked:
-            raise problems.unauthorized()
-        if key.expires_at is not None and key.expires_at <= self._clock():
-            raise problems.unauthorized()
-        return key
+            return None
+        return None if key.expires_at is not None and key.expires_at <= self._clock() else key
 
     async def _entry(self, tenant_id: str) -> TenantEntry | None:
         held = self._snapshot.held_tenant(tenant_id)

@@ -20,6 +20,7 @@ from limiter.core.types import PPM, Decision
 from limiter.core.window import Call, Stack
 from limiter.gateway.alone import Alone
 from limiter.gateway.callers import Caller, Callers
+from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
@@ -86,6 +87,7 @@ class Gateway:
         local: LocalShare,
         recorder: Recorder,
         dedupe: Dedupe,
+        failed_keys: FailedKeys,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
@@ -94,7 +96,7 @@ class Gateway:
         self.recorder = recorder
         self.alone = Alone(store)
         self._away_since: dict[int, float] = {}
-        self.callers = Callers(snapshot, clock=clock)
+        self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
         self._local = local
         self._dedupe = dedupe
         self._clock = clock

@@ -31,6 +31,7 @@ _EXAMPLE: dict[str, Any] = {
     "upstream": {},
     "records": {"waiting": 0, "lost": 0},
     "unreadable": {},
+    "failed_keys": {"invalid": 0, "refused": 0},
 }
 """What a reader finds in a heartbeat, whichever release wrote it."""
 _UNIT = {"name": "", "calls": 0, "failures": 0, "repeats": 0, "pushbacks": 0, "breaker": "closed"}
@@ -85,6 +86,7 @@ class Heartbeat:
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
             "alone": {"waiting": gateway.alone.waiting},
             "unreadable": dict(versioned.unreadable),
+            "failed_keys": dataclasses.asdict(gateway.callers.failed.counts),
         }
 
     async def tell(self) -> None:

@@ -32,6 +32,7 @@ _TITLES = {
     "idempotency-pending": "The same call is in progress",
     "idempotency-too-long": "The answer cannot be repeated",
     "payload-refused": "Payload does not fit the action",
+    "too-many-failed-keys": "Too many invalid API keys",
     "policy-unavailable": "Policy unavailable",
     "directory-unavailable": "Directory unavailable",
     "limiter-unavailable": "Limiter unavailable",
@@ -95,6 +96,16 @@ def unauthorized() -> Problem:
         "unauthorized",
         "Send a valid API key as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'.",
         fields=(("WWW-Authenticate", 'Bearer realm="quota-platform"'),),
+    )
+
+
+def too_many_failed_keys(wait_us: int) -> Problem:
+    """In place of :func:`unauthorized`, for who has presented many keys that are none."""
+    return Problem(
+        429,
+        "too-many-failed-keys",
+        "Too many calls with invalid API keys came from this address; a valid key that is in use is not affected.",
+        retry_after_us=wait_us,
     )
 
 

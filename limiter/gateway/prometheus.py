@@ -109,6 +109,7 @@ class _Collected(Collector):
         yield self._latency()
         yield from self._adaptive()
         yield from self._workers()
+        yield self._failed_keys()
         yield from self._upstreams()
         yield self._round_trips()
 
@@ -196,6 +197,15 @@ class _Collected(Collector):
             for kind, count in sorted(state["unreadable"].items()):
                 unreadable.add_metric([worker, kind], count)
         yield unreadable
+
+    def _failed_keys(self) -> Metric:
+        family = CounterMetricFamily(
+            "quota_failed_keys", "Calls with an invalid key, by their answer.", labels=["worker", "status"]
+        )
+        for worker, state in sorted(self._found.workers.items()):
+            family.add_metric([worker, "401"], state["failed_keys"]["invalid"])
+            family.add_metric([worker, "429"], state["failed_keys"]["refused"])
+        return family
 
     def _upstreams(self) -> Iterator[Metric]:
         """Sums over the workers; a breaker counts the workers that hold it open."""

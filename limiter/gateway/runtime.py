@@ -15,6 +15,7 @@ from limiter import wiring
 from limiter.core.local import LocalShare
 from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
+from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.recorder import Recorder
@@ -35,6 +36,7 @@ class GatewaySettings:
     max_body_bytes: int = 262_144
     body_timeout_s: float = 10.0
     legacy_headers: bool = False
+    failed_keys_per_minute: int = 60
 
     @classmethod
     def from_env(cls) -> GatewaySettings:
@@ -43,6 +45,7 @@ class GatewaySettings:
             max_body_bytes=env.MAX_BODY_BYTES,
             body_timeout_s=env.BODY_TIMEOUT_MS / 1000,
             legacy_headers=env.LEGACY_RATELIMIT_HEADERS,
+            failed_keys_per_minute=env.MAX_FAILED_KEYS_PER_MINUTE,
         )
 
 
@@ -71,6 +74,7 @@ class Runtime:
             local=LocalShare(peers),
             recorder=Recorder(store),
             dedupe=Dedupe(side),
+            failed_keys=FailedKeys(most=gateway_settings.failed_keys_per_minute),
         )
         self.peers = peers
         self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)

@@ -57,7 +57,7 @@ def runtime_of(request: GatewayRequest) -> Runtime:
 
 async def identified(request: GatewayRequest, gateway: Gateway) -> Caller:
     """Who calls, by the key in Authorization or X-API-Key; raises Problem."""
-    return await gateway.callers.identify(api_key(request), request.fields.get("x-tenant-id", ""))
+    return await gateway.callers.identify(api_key(request), request.fields.get("x-tenant-id", ""), request)
 
 
 def api_key(request: GatewayRequest) -> str:
@@ -131,7 +131,7 @@ class UsageView(GatewayView):
         runtime = runtime_of(request)
         gateway = runtime.gateway
         if token := api_key(request):
-            caller = await gateway.callers.identify(token, tenant_id)
+            caller = await gateway.callers.identify(token, tenant_id, request)
         else:
             await readers.check(request, tenant_id)
             caller = await gateway.callers.on_behalf(tenant_id)

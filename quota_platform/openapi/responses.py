@@ -14,6 +14,7 @@ from limiter.gateway.problems import CONTENT_TYPE, Problem
 from quota_platform.openapi import headers, schemas
 from quota_platform.openapi.headers import ALWAYS, QUOTA, Schema
 
+FAILED_KEYS = problems.too_many_failed_keys(1_000_000)
 _REQUEST_ID = "5f3a9c0d1b7e42688c21ab90"
 _MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60_000_000, policy_name="Base", policy_version=3)
 
@@ -24,7 +25,7 @@ def _refused(*, multiplier_ppm: int, used: int, effective: int) -> Problem:
     return problems.refusal(decision, tenant_id="acme", action_id="lookupOrder", reduced_status=429)
 
 
-def problem(title: str, *found: Problem, instance: str, extra: tuple[str, ...] = (), schema: str = "Problem") -> Schema:
+def problem(title: str, *found: Problem, instance: str, extra: tuple[str, ...] = ()) -> Schema:
     """A response that is a problem document, with an example of each kind it may be."""
     examples = {
         one.type.rpartition(":")[2].rpartition("#")[2]: {
@@ -35,7 +36,7 @@ def problem(title: str, *found: Problem, instance: str, extra: tuple[str, ...] =
     return {
         "description": title,
         "headers": headers.refer(*ALWAYS, *extra),
-        "content": {CONTENT_TYPE: {"schema": schemas.refer(schema), "examples": examples}},
+        "content": {CONTENT_TYPE: {"schema": schemas.refer("Problem"), "examples": examples}},
     }
 
 
@@ -119,6 +120,12 @@ def identified(instance: str) -> dict[str, Schema]:
             instance=instance,
             extra=("Allow",),
         ),
+        "429": problem(
+            "Many calls with invalid keys came from this address.",
+            FAILED_KEYS,
+            instance=instance,
+            extra=("Retry-After",),
+        ),
         "500": problem(
             "A fault of ours.",
             Problem(500, "internal", "The gateway failed; the fault is logged under this request ID."),
@@ -145,14 +152,13 @@ def unavailable(instance: str, *more: Problem) -> Schema:
 def refused(instance: str, *more: Problem) -> Schema:
     """429 of a decision; ``more`` are others that share the status."""
     answer = problem(
-        "Over a limit. Retry-After, waited out, suffices if nobody else calls.",
+        "Over a limit. Retry-After, waited out, suffices if nobody else calls. Or many invalid keys.",
         _refused(multiplier_ppm=1_000_000, used=100, effective=100),
         _refused(multiplier_ppm=620_000, used=62, effective=62),
+        FAILED_KEYS,
         *more,
         instance=instance,
         extra=("Retry-After", *QUOTA),
-        schema="Refusal",
     )
-    if more:
-        answer["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("Refusal"), schemas.refer("Problem")]}
+    answer["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("Refusal"), schemas.refer("Problem")]}
     return answer

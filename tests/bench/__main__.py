@@ -24,6 +24,7 @@ from tests.bench import (
     machine,
     mass_expiry,
     record_cost,
+    rejections,
     report,
     round_trips,
     side_by_side,
@@ -48,6 +49,7 @@ OF_THE_GATEWAY: dict[str, Measurement] = {
     "low_load": low_load.measure,
     "round_trips": round_trips.measure,
     "in_flight": in_flight.measure,
+    "rejections": rejections.measure,
 }
 OF_THE_CORE: dict[str, Measurement] = {
     "decisions": decisions.measure,

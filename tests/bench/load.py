@@ -7,12 +7,13 @@ too and stands in the report.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *", re.IGNORECASE)
@@ -24,22 +25,29 @@ BODY = b'{"orderId":"A-1001","channel":"ivr"}'
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send what. ``headers`` beside Host, Content-Type and Content-Length."""
+    """Where to send what. ``headers`` beside Host, Content-Type and Content-Length; ``each``: more, in turn."""
 
     port: int
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+    body: bytes = BODY
+    each: Sequence[Mapping[str, str]] = ({},)
 
-    def request(self) -> bytes:
-        """The bytes of one call."""
+    def requests(self) -> list[bytes]:
+        """The bytes of a call, or of several that take turns."""
+        return [self._request(more) for more in self.each]
+
+    def _request(self, more: Mapping[str, str]) -> bytes:
         lines = {
             "Host": f"127.0.0.1:{self.port}",
             "Content-Type": "application/json",
-            "Content-Length": str(len(BODY)),
+            "Content-Length": str(len(self.body)),
             **self.headers,
+            **more,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        return f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + BODY
+        return f"{self.method} {self.path} HTTP/1.1\r\n{head}\r\n".encode() + self.body
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -83,14 +91,16 @@ class Load:
 class Caller:
     """One keep-alive connection."""
 
-    __slots__ = ("_marker", "_received", "_request", "_sent_at", "sock", "target")
+    __slots__ = ("_marker", "_received", "_requests", "_sent_at", "closed", "sock", "target")
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, requests: Iterator[bytes]) -> None:
         self.target = target
-        self._request = target.request()
+        self._requests = requests
         self._marker = b""
         self._received = b""
         self._sent_at = 0.0
+        self.closed = False
+        """The last answer said that the server closes."""
         self.sock = self._connected()
 
     def _connected(self) -> socket.socket:
@@ -104,11 +114,12 @@ class Caller:
 
     def reconnect(self) -> None:
         self.close()
+        self.closed = False
         self.sock = self._connected()
 
     def call(self) -> None:
         self._sent_at = time.perf_counter()
-        self.sock.send(self._request)
+        self.sock.send(next(self._requests))
 
     def answer(self) -> tuple[int, float] | None:
         """Status and milliseconds of a complete answer, None while some of it is missing; OSError when it broke."""
@@ -121,6 +132,7 @@ class Caller:
             self._received = data
             return None
         self._received = b""
+        self.closed = data[9:10] == b"4" and b"\r\nconnection: close" in data.lower()
         return int(data[9:12]), (time.perf_counter() - self._sent_at) * 1000
 
     def _complete(self, data: bytes) -> bool:
@@ -143,7 +155,8 @@ def run(target: Target, *, connections: int, seconds: float, most: int = 1 << 40
     load = Load()
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
-        callers = [Caller(target) for _ in range(connections)]
+        requests = itertools.cycle(target.requests())
+        callers = [Caller(target, requests) for _ in range(connections)]
         for caller in callers:
             selector.register(caller.sock, selectors.EVENT_READ, caller)
             stack.callback(caller.close)
@@ -195,12 +208,17 @@ class _Drive:
             return False
         except OSError:
             self._load.broken += 1
-            self._selector.unregister(caller.sock)
-            caller.reconnect()
-            self._selector.register(caller.sock, selectors.EVENT_READ, caller)
+            self._reconnect(caller)
             return True
         if answer is None:
             return False
         self._load.statuses[answer[0]] += 1
         self._load.latencies_ms.append(answer[1])
+        if caller.closed:
+            self._reconnect(caller)
         return True
+
+    def _reconnect(self, caller: Caller) -> None:
+        self._selector.unregister(caller.sock)
+        caller.reconnect()
+        self._selector.register(caller.sock, selectors.EVENT_READ, caller)

@@ -21,7 +21,7 @@ from tenants.models import ApiKey, Tenant
 
 pytestmark = pytest.mark.django_db
 LIST, ADD, REVOKE = (f"/admin/tenants/apikey/{tail}" for tail in ("", "add/", "revoke/"))
-TOKEN = re.compile(r"qk_[a-z0-9]{12}_[A-Za-z0-9_-]{43}")
+TOKEN = re.compile(r"qk_[a-z0-9]{12}_[A-Za-z0-9_-]{43}[A-Za-z0-9]{12}")
 
 
 @pytest.fixture

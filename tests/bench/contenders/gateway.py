@@ -66,6 +66,7 @@ def environment(rig: Rig) -> dict[str, str]:
         "SANDBOX_HOSTS": f"127.0.0.1:{rig.upstream_port}",
         "WEB_WORKERS": "1",
         "BEHIND_TLS": "false",
+        "TRUSTED_PROXIES": "127.0.0.1",
         "LOG_LEVEL": "WARNING",
     }
 

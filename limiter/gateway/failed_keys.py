@@ -1,0 +1,52 @@
+"""How many API keys that are none may come from one caller: counted by each worker alone, without the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from limiter.live.lru import Lru
+from tenants import addresses
+
+_CALLERS = 10_000
+"""Remembered at a time; whoever failed longest ago is forgotten first."""
+
+
+@dataclass(slots=True)
+class KeyCounts:
+    """Since the worker's start: calls with an invalid key, and calls that were refused because of many such."""
+
+    invalid: int = 0
+    refused: int = 0
+
+
+class FailedKeys:
+    """So many failures in so many seconds from an address, or from an IPv6 /64; they come back one by one."""
+
+    def __init__(self, *, most: int, seconds: float = 60, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval = seconds / most
+        self._seconds = seconds
+        self._clock = clock
+        self._used_until: Lru[str, float] = Lru(_CALLERS)
+        """Per caller: when the last of its failures is forgotten."""
+        self.counts = KeyCounts()
+
+    def wait_us(self, address: str) -> int:
+        """0 when the caller may fail once more, else the µs until it may."""
+        over = self._used(addresses.group(address)) + self._interval - self._seconds
+        return max(1, int(over * 1_000_000)) if over > 1e-9 else 0
+
+    def note(self, address: str) -> None:
+        """A failure of this caller's. More at the same time than it had left are waited for afterwards."""
+        group = addresses.group(address)
+        self._used_until.put(group, self._used(group) + self._clock() + self._interval)
+        self.counts.invalid += 1
+
+    def refuse(self) -> None:
+        """A call was turned away for :meth:`wait_us`."""
+        self.counts.refused += 1
+
+    def _used(self, group: str) -> float:
+        """Seconds until all of the caller's failures are forgotten."""
+        return max(0.0, (self._used_until.get(group) or 0.0) - self._clock())
