@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tenants.addresses import UNIX, Networks
@@ -14,6 +15,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 Names = Annotated[list[str], NoDecode]
 _NETWORKS = ("TRUSTED_PROXIES", "METRICS_NETWORKS")
 _LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", *_NETWORKS, "REPORT_MAIL_DOMAINS", "ALERT_HOOK_HOSTS")
+
+_DATABASES = ("postgresql://", "postgres://", "sqlite://")
 
 
 class MissingSettings(SystemExit):
@@ -41,7 +44,7 @@ class Env(BaseSettings):
     BEHIND_TLS: bool = Field(False, description="cookies are Secure, HTTP is redirected, HSTS is sent")
     TRUSTED_PROXIES: Names = Field([], description="networks whose X-Forwarded-* is believed; unix: unix sockets")
     VAR_DIR: Path = BASE_DIR / "var"
-    LOG_LEVEL: str = "INFO"
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     # The limiter's store. Its own URL when the windows live apart from cache and broker.
     LIMITER_REDIS_URL: str = ""
@@ -95,6 +98,18 @@ class Env(BaseSettings):
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator("LOG_LEVEL", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("DATABASE_URL")
+    @classmethod
+    def _is_a_known_database(cls, value: str) -> str:
+        if not value.startswith(_DATABASES):
+            raise ValueError(f"Start it with one of {', '.join(_DATABASES)}")
+        return value
+
     @field_validator(*_NETWORKS)
     @classmethod
     def _are_networks(cls, value: list[str]) -> list[str]:
@@ -133,15 +148,22 @@ def signing_secret() -> str:
     return told.AUDIT_KEY.get_secret_value() or told.SECRET_KEY.get_secret_value()
 
 
+def named(error: ValidationError) -> str:
+    """The settings that are missing or wrong, a line each: what was wanted, never the value."""
+    return "\n".join(_line(each) for each in error.errors(include_input=False))
+
+
+def _line(error: ErrorDetails) -> str:
+    wanted = "Input should be true or false" if error["type"] == "bool_parsing" else error["msg"]
+    return f"  {'.'.join(map(str, error['loc'])) or 'together'}: {wanted}"
+
+
 def load() -> Env:
     """Read the environment, or stop with one message that names all that is missing or wrong."""
     try:
         return Env()
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors(include_input=False)
-        ]
         raise MissingSettings(
             "Settings are missing or wrong; set them in the environment or in .env"
-            " (docs/settings.md; `make run` makes its own):\n" + "\n".join(lines)
+            " (docs/settings.md; `make run` makes its own):\n" + named(error)
         ) from None

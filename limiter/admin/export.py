@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
@@ -109,10 +109,7 @@ class ExportAdmin(ModelAdmin):
         return streaming.download(request, self._done(request, pk))
 
     def manifest_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        export = self._done(request, pk)
-        answer = JsonResponse(export.manifest, json_dumps_params={"indent": 1, "sort_keys": True})
-        answer["Content-Disposition"] = f'attachment; filename="{export.file_name}.manifest.json"'
-        return answer
+        return streaming.manifest(self._done(request, pk))
 
     @admin.action(description="Cancel the selected exports", permissions=["add"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:

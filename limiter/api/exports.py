@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import JsonResponse, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -107,9 +107,9 @@ class ExportResource(Creates[Export]):
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(detail=True, methods=["get"])
-    def manifest(self, request: Request, id: str) -> Response:
+    def manifest(self, request: Request, id: str) -> JsonResponse:
         """The signed manifest of the file."""
-        return Response(self._done(request).manifest)
+        return streaming.manifest(self._done(request))
 
     def _done(self, request: Request) -> Export:
         export = self.get_object()

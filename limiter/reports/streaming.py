@@ -7,7 +7,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from limiter.models import Export
@@ -28,6 +28,14 @@ def stream(request: HttpRequest, pieces: Iterable[Any], *, name: str, content_ty
 def download(request: HttpRequest, export: Export) -> StreamingHttpResponse:
     """The file of an export that is done."""
     return stream(request, _read(export.stored_as), name=export.file_name, content_type="application/octet-stream")
+
+
+def manifest(export: Export) -> JsonResponse:
+    """The signed manifest of that file, under the name by which `verify_export` finds it beside the file."""
+    response = JsonResponse(export.manifest, json_dumps_params={"indent": 1, "sort_keys": True})
+    response["Content-Disposition"] = str(content_disposition_header(True, f"{export.file_name}.manifest.json"))
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 async def in_turn(pieces: Iterable[Any]) -> AsyncIterator[Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from quota_platform.env import BASE_DIR, MissingSettings
+from quota_platform.env import BASE_DIR, MissingSettings, named
 
 
 class DemoSettings(BaseSettings):
@@ -29,6 +29,5 @@ def load() -> DemoSettings:
     try:
         settings = DemoSettings()
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise MissingSettings("The demo cannot start with these settings:\n" + "\n".join(lines)) from None
+        raise MissingSettings(f"The demo cannot start with these settings:\n{named(error)}") from None
     return settings.model_copy(update={"VAR_DIR": settings.VAR_DIR.resolve()})

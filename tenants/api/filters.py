@@ -13,6 +13,8 @@ from rest_framework.filters import BaseFilterBackend, OrderingFilter, SearchFilt
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from tenants.api.choices import NamedChoiceField
+
 MAX_TEXT = 200
 
 
@@ -55,7 +57,7 @@ def number(lookup: str, description: str) -> Filter:
 
 def choice(lookup: str, description: str, values: Iterable[str]) -> Filter:
     names = list(values)
-    return Filter((lookup,), description, serializers.ChoiceField(names), {"type": "string", "enum": names})
+    return Filter((lookup,), description, NamedChoiceField(names), {"type": "string", "enum": names})
 
 
 class DeclaredFilters(BaseFilterBackend):

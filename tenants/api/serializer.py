@@ -16,6 +16,8 @@ from rest_framework.fields import get_error_detail
 from rest_framework.settings import api_settings
 from rest_framework.validators import UniqueValidator
 
+from tenants.api.choices import NamedChoiceField
+
 M = TypeVar("M", bound=Model)
 MAX_REASON = 100
 """What the history table keeps of a change's reason."""
@@ -38,6 +40,7 @@ class StrictSerializer(serializers.ModelSerializer[M]):
         **serializers.ModelSerializer.serializer_field_mapping,
         models.FloatField: FiniteFloatField,
     }
+    serializer_choice_field = NamedChoiceField
     fixed: Mapping[str, str] = {}
     """Fields that are given when the row is made and cannot change -> what to do instead."""
 

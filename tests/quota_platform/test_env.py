@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from quota_platform.demo.settings import DemoSettings
-from quota_platform.env import BASE_DIR, Env
+from quota_platform.env import BASE_DIR, Env, MissingSettings, load
 from tests.patience import HANG_S
 
 REQUIRED = [name for name, field in Env.model_fields.items() if field.is_required()]
@@ -54,6 +54,29 @@ def test_tls_in_front_needs_the_proxy_named(tmp_path: Path) -> None:
     settings = {name: os.environ[name] for name in REQUIRED}
     refused = check(tmp_path, BEHIND_TLS="true", **settings)
     assert "BEHIND_TLS needs TRUSTED_PROXIES" in refused.stderr and "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("LOG_LEVEL", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
+        ("EMAIL_TLS", "'starttls', 'tls' or 'none'"),
+        ("DEBUG", "true or false"),
+        ("DATABASE_URL", "postgresql://, postgres://, sqlite://"),
+    ],
+)
+def test_a_wrong_choice_is_answered_with_the_choices(monkeypatch: pytest.MonkeyPatch, name: str, wanted: str) -> None:
+    monkeypatch.setenv(name, "loud")
+    with pytest.raises(MissingSettings) as refusal:
+        load()
+    assert f"  {name}: " in str(refusal.value)
+    assert wanted in str(refusal.value)
+    assert "loud" not in str(refusal.value)
+
+
+def test_a_log_level_may_be_written_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "warning")
+    assert load().LOG_LEVEL == "WARNING"
 
 
 @pytest.mark.parametrize("name", sorted({*Env.model_fields, *DemoSettings.model_fields}))

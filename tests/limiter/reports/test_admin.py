@@ -40,9 +40,11 @@ def test_an_export_is_ordered_and_fetched_and_a_stranger_gets_nothing() -> None:
     order = Export.objects.get()
     assert (order.tenants, order.requested_name) == (["acme", "globex"], "ana")
     build.build(order.pk)
-    for end in ("download", "manifest"):
+    order.refresh_from_db()
+    for end, name in (("download", order.file_name), ("manifest", f"{order.file_name}.manifest.json")):
         url = f"/admin/limiter/export/{order.pk}/{end}/"
-        assert ana.get(url).status_code == 200
+        answer = ana.get(url)
+        assert (answer.status_code, answer["Content-Disposition"]) == (200, f'attachment; filename="{name}"')
         assert stranger.get(url).status_code == 404
     assert str(order.pk) not in stranger.get("/admin/limiter/export/").content.decode()
 

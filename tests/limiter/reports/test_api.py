@@ -31,6 +31,13 @@ def person(name: str, *rights: str) -> User:
     return user
 
 
+def attached(answer: Any) -> str:
+    """The name under which a browser or `curl -OJ` saves what was answered."""
+    kind, _, name = answer["Content-Disposition"].partition("; filename=")
+    assert kind == "attachment"
+    return str(name.strip('"'))
+
+
 def test_an_export_is_ordered_built_fetched_and_verified() -> None:
     for number in range(3):
         event(number)
@@ -43,7 +50,9 @@ def test_an_export_is_ordered_built_fetched_and_verified() -> None:
     assert api.get(url).json()["rows"] == 3
     lines = gzip.decompress(body(api.get(url + "download/"))).decode().splitlines()
     assert len(lines) == 4
-    told = api.get(url + "manifest/").json()
+    signed = api.get(url + "manifest/")
+    assert attached(signed) == f"{attached(api.get(url + 'download/'))}.manifest.json", "where verify_export looks"
+    told = signed.json()
     assert (told["rows"], told["requested_by"], told["public_key"]) == (3, "ana", manifest.public_key())
 
 
