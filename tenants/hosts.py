@@ -7,10 +7,22 @@ resolved to; a check at save alone would be undone by a DNS answer that changes.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-_EMBEDDING = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""The only IPv6 that is routed; site-local (fec0::/10), unique local, link-local and local NAT64 lie outside."""
+_EMBEDDING = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")))
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        # What Python of one version or another takes for global: IANA's special-purpose registries say it is not.
+        ("192.0.0.0/24", "192.88.99.0/24", "2001::/32", "2001:10::/28", "2001:db8::/32", "3fff::/20"),
+    )
+)
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_MAX_HOST = 253
 
 
 class HostRefused(ValueError):
@@ -22,17 +34,25 @@ class HostOutside(HostRefused):
 
 
 def is_public(address: str) -> bool:
-    """True for an address on the public internet. Private, loopback, link-local, shared, mapped: False."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and (disguised := _ipv4_within(ip)) is not None:
-        return is_public(str(disguised))
+    """True for an address on the public internet. Private, loopback, link-local, shared, mapped of these: False."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if (disguised := _ipv4_within(ip)) is not None:
+            return is_public(str(disguised))
+        if ip not in _GLOBAL_UNICAST:
+            return False
+    if any(ip in network for network in _NOT_PUBLIC):
+        return False
     return ip.is_global and not ip.is_multicast
 
 
 def _ipv4_within(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that a mapped (::ffff:), compatible (::), NAT64 (64:ff9b::) or 6to4 (2002:) one leads to."""
-    if ip.ipv4_mapped is not None or ip.sixtofour is not None:
-        return ip.ipv4_mapped or ip.sixtofour
+    """The IPv4 address that a mapped, translated, compatible (::), NAT64 (64:ff9b::) or 6to4 (2002:) one leads to."""
+    if ip.sixtofour is not None:
+        return ip.sixtofour
     if any(ip in network for network in _EMBEDDING):
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return None
@@ -52,20 +72,22 @@ def check_url(url: str, *, suffixes: Iterable[str], sandbox_hosts: Iterable[str]
     With ``sandbox_hosts`` (``host:port`` pairs from SANDBOX_HOSTS) the URL must name exactly one of those; plain
     ``http`` is allowed there and nowhere else.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     try:
         port = parts.port
     except ValueError:
         raise HostRefused("The port is not a number between 1 and 65535.") from None
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise HostRefused("Leave user name and password out of the URL; they have fields of their own.")
-    if parts.query or parts.fragment:
+    if parts.query or parts.fragment or "?" in url or "#" in url:
         raise HostRefused("Leave query and fragment out of the URL.")
     host = (parts.hostname or "").lower()
-    if not host or not host.isascii():
-        raise HostRefused("The URL needs a host name in plain ASCII.")
+    if not host:
+        raise HostRefused("The URL needs a host name.")
+    if "[" in parts.netloc and ":" not in host:
+        raise HostRefused("What stands in brackets is no IPv6 address; use a host name.")
     if sandbox_hosts:
-        _check_sandbox(parts.scheme, f"{host}:{port}", set(sandbox_hosts))
+        _check_sandbox(parts.scheme, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", set(sandbox_hosts))
     else:
         _check_public(parts.scheme, host, port, suffixes)
 
@@ -77,7 +99,7 @@ def check_listed(url: str, listed: Iterable[str], *, setting: str) -> None:
     http and a private address.
     """
     pairs = {each for each in listed if ":" in each}
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.netloc.lower() in pairs:
         check_url(url, suffixes=(), sandbox_hosts=pairs)
         return
@@ -88,6 +110,45 @@ def check_listed(url: str, listed: Iterable[str], *, setting: str) -> None:
         check_url(url, suffixes=suffixes)
     except HostOutside:
         raise HostRefused(f"The host is none of those that {setting} lists: {', '.join(suffixes)}.") from None
+
+
+def origin(url: str) -> tuple[str, str]:
+    """Scheme and host with port, to be compared; empty for what is no URL."""
+    try:
+        parts = _split(url.lower())
+    except HostRefused:
+        return "", ""
+    return parts.scheme, parts.netloc
+
+
+def _split(url: str) -> SplitResult:
+    """The URL taken apart. What parsers read differently, or drop without a word, is refused before."""
+    if not url.isascii():
+        raise HostRefused("Write the URL in plain ASCII: a host name with other letters in its xn-- form.")
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise HostRefused("The URL contains a blank, a control character or a backslash.")
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise HostRefused("The URL cannot be read; check the brackets of its host name.") from None
+
+
+def _check_name(host: str) -> None:
+    """Raise :class:`HostRefused` unless this is a host name by RFC 1123, its xn-- labels by IDNA."""
+    labels = host.split(".")
+    if len(host) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
+        raise HostRefused("The host name may hold letters, digits and hyphens, in parts of 1 to 63 between dots.")
+    for label in labels:
+        if label.startswith("xn--") and not _is_idna(label):
+            raise HostRefused(f"{label} is no internationalized name.")
+
+
+def _is_idna(label: str) -> bool:
+    try:
+        decoded = label.encode().decode("idna")
+    except UnicodeError:
+        return False
+    return not decoded.isascii()
 
 
 def _check_sandbox(scheme: str, address: str, allowed: set[str]) -> None:
@@ -102,5 +163,8 @@ def _check_public(scheme: str, host: str, port: int | None, suffixes: Iterable[s
         raise HostRefused("Use port 443.")
     if is_literal(host):
         raise HostRefused("Use a host name, not an IP address.")
-    if host.endswith(".") or not any(host == s or host.endswith("." + s) for s in suffixes):
+    if host.endswith("."):
+        raise HostRefused("Leave the dot at the end of the host name out.")
+    _check_name(host)
+    if not any(host == s or host.endswith("." + s) for s in suffixes):
         raise HostOutside("The host is not under one of the connection's allowed host suffixes.")

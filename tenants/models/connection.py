@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -256,10 +255,10 @@ class Connection(Published):
         if stored is None:
             return
         kept = [label for field, label in _SEALED.items() if stored[field] and stored[field] == getattr(self, field)]
-        known = {_origin(stored[field]) for field in _ADDRESSES}
+        known = {hosts.origin(stored[field]) for field in _ADDRESSES}
         for field in _ADDRESSES:
             url = getattr(self, field)
-            if kept and url and _origin(url) not in known:
+            if kept and url and hosts.origin(url) not in known:
                 yield field, f"Enter the {' and the '.join(kept)} again: what is stored was given for another address."
 
     def _refused_urls(self) -> Iterator[tuple[str, str]]:
@@ -286,8 +285,3 @@ class Connection(Published):
 
     def _sandbox_hosts(self) -> list[str]:
         return (settings.ENV.SANDBOX_HOSTS or ["(none: SANDBOX_HOSTS is empty)"]) if self.is_sandbox else []
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url.lower())
-    return parts.scheme, parts.netloc

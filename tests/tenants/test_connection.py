@@ -18,7 +18,10 @@ CXONE = {"preset": "cxone", "client_id": "app@vendor", "access_key_id": "KEYID==
 
 
 def errors_of(**fields: Any) -> dict[str, list[str]]:
-    row = Connection(name="unit", **fields)
+    return errors_in(Connection(name="unit", **fields))
+
+
+def errors_in(row: Connection) -> dict[str, list[str]]:
     with pytest.raises(ValidationError) as caught:
         row.full_clean()
     return caught.value.message_dict
@@ -220,3 +223,17 @@ def test_an_unlisted_action_is_of_the_kind_its_connection_invokes() -> None:
     action = directory.unlisted_action(directory.connection_spec(genesys), "abc")
 
     assert (action.id, action.action_id, action.kind) == (None, "abc", "genesys_execute")
+
+
+@pytest.mark.parametrize("field", ["base_url", "token_url", "issuer_url"])
+@pytest.mark.parametrize("url", ["https://[::1", "https://a\nb.niceincontact.com", "https://api\\.niceincontact.com"])
+def test_an_address_that_cannot_be_read_is_an_error_of_its_field(field: str, url: str) -> None:
+    row = Connection(name="unit", **(CXONE | {field: url}))
+    with pytest.raises(ValidationError) as caught:
+        row.clean()  # by itself: forms and serializers look at the field first
+    assert field in caught.value.message_dict
+    stored = Connection(name="unit", **CXONE)
+    stored.set_client_secret("canary")
+    stored.save()
+    setattr(stored, field, url)
+    assert field in errors_in(stored)

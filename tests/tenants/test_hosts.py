@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenants.hosts import HostRefused, check_url, is_literal, is_public
+from tenants.hosts import HostRefused, check_listed, check_url, is_literal, is_public
 
 SUFFIXES = ["niceincontact.com"]
 
@@ -16,6 +16,7 @@ SUFFIXES = ["niceincontact.com"]
         "https://api-na1.niceincontact.com",
         "https://api-na1.niceincontact.com/",
         "https://API-NA1.NiceInContact.com:443/inContactAPI",
+        "https://xn--bcher-kva.niceincontact.com",
     ],
 )
 def test_a_name_under_a_suffix_is_accepted(url: str) -> None:
@@ -42,9 +43,38 @@ def test_a_name_under_a_suffix_is_accepted(url: str) -> None:
         ("https://api-na1.niceincontact.com.attacker.example", "suffixes"),
         ("https://evilniceincontact.com", "suffixes"),
         ("https://localhost", "suffixes"),
-        ("https://api-na1.niceincontact.com.", "suffixes"),
+        ("https://api-na1.niceincontact.com.", "dot"),
+        ("https://@api-na1.niceincontact.com", "user name"),
+        ("https://evil.example\\@api-na1.niceincontact.com", "backslash"),
+        ("https://evil.example\\.niceincontact.com", "backslash"),
+        ("https://api\n-na1.niceincontact.com", "control character"),
+        ("https://api-na1.niceincontact.com/\x00", "control character"),
+        (" https://api-na1.niceincontact.com", "blank"),
+        ("https://[::1", "brackets"),
+        ("https://[v1.x]", "IPv6 address"),
+        ("https://[fe80::1%25eth0]", "IP address"),
+        ("https://a_b.niceincontact.com", "letters, digits"),
+        ("https://a%2eb.niceincontact.com", "letters, digits"),
+        ("https://evil.example%2f.niceincontact.com", "letters, digits"),
+        ("https://a;b.niceincontact.com", "letters, digits"),
+        ("https://*.niceincontact.com", "letters, digits"),
+        ("https://.niceincontact.com", "letters, digits"),
+        ("https://a..niceincontact.com", "letters, digits"),
+        ("https://-a.niceincontact.com", "letters, digits"),
+        ("https://a-.niceincontact.com", "letters, digits"),
+        (f"https://{'a' * 64}.niceincontact.com", "letters, digits"),
+        (f"https://{'a.' * 125}niceincontact.com", "letters, digits"),
+        ("https://xn--a.niceincontact.com", "internationalized"),
+        ("https://xn--99999999999.niceincontact.com", "internationalized"),
+        ("https://api-na1.niceincontact\uff0ecom", "ASCII"),
+        ("https://\u2170.niceincontact.com", "ASCII"),
+        ("https://127.0.0.1.", "IP address"),
+        ("https://0x7f.0.0.0x1", "IP address"),
+        ("https://api-na1.niceincontact.com:4_43", "port"),
+        ("https://api-na1.niceincontact.com?", "query"),
+        ("https://api-na1.niceincontact.com#", "fragment"),
         ("https://api-na1.n\u0131ceincontact.com", "ASCII"),
-        ("https://xn--api-na1.niceincontact.com.example", "suffixes"),
+        ("https://xn--bcher-kva.niceincontact.com.example", "suffixes"),
         ("https://api-na1.niceincontact.com:8443", "443"),
         ("https://api-na1.niceincontact.com:0", "443"),
         ("https://api-na1.niceincontact.com:99999", "port"),
@@ -89,6 +119,30 @@ def test_a_sandbox_connection_reaches_nothing_else(url: str) -> None:
         ("2002:c0a8:1::", False),
         ("ff02::1", False),
         ("239.1.1.1", False),
+        ("255.255.255.255", False),
+        ("0.0.0.0", False),
+        ("192.0.0.192", False),
+        ("198.18.0.1", False),
+        ("::ffff:93.184.215.14", True),
+        ("::ffff:0:10.0.0.1", False),
+        ("64:ff9b:1::5db8:d70e", False),
+        ("2002:a9fe:a9fe::1", False),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+        ("fec0::1", False),
+        ("feff::1", False),
+        ("fc00::1", False),
+        ("fd12:3456::1", False),
+        ("fe80::1", False),
+        ("fe80::1%eth0", False),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c%1", True),
+        ("2001:db8::1", False),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("4000::1", False),
+        ("100::1", False),
+        ("::", False),
+        ("nonsense", False),
+        ("", False),
     ],
 )
 def test_an_address_is_public_or_not_in_every_disguise(address: str, public: bool) -> None:
@@ -101,3 +155,14 @@ def test_an_address_is_public_or_not_in_every_disguise(address: str, public: boo
 )
 def test_an_ip_address_is_seen_in_every_notation(host: str, literal: bool) -> None:
     assert is_literal(host) is literal
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8801", "http://[::1]:8801/x"])
+def test_the_sandbox_may_have_an_ipv6_address(url: str) -> None:
+    check_url(url, suffixes=[], sandbox_hosts=["[::1]:8801"])
+
+
+@pytest.mark.parametrize("url", ["https://[::1", "http://a b:80", "https://hooks.example.com\t.evil.example"])
+def test_a_hook_that_is_no_url_is_refused_with_the_reason(url: str) -> None:
+    with pytest.raises(HostRefused):
+        check_listed(url, ["hooks.example.com", "127.0.0.1:9000"], setting="ALERT_HOOK_HOSTS")

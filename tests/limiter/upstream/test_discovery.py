@@ -121,7 +121,20 @@ def test_a_unit_that_cannot_be_found_is_refused_with_the_remedy(
 
 
 @pytest.mark.parametrize(
-    "url", ["https://evil.example/token", "http://api.niceincontact.com", "https://169.254.169.254", "not a url"]
+    "url",
+    [
+        "https://evil.example/token",
+        "http://api.niceincontact.com",
+        "https://169.254.169.254",
+        "not a url",
+        "https://[::1",
+        "https://api-na1.niceincontact.com\\.evil.example",
+        "https://evil.example\n.niceincontact.com",
+        "https://a%2f.niceincontact.com",
+        "https://xn--a.niceincontact.com",
+        "https://[fe80::1%25eth0]",
+        "https://0x7f000001",
+    ],
 )
 def test_an_answer_that_leads_elsewhere_is_refused(unit: Running, http: requests.Session, url: str) -> None:
     public = replace(undiscovered(unit), is_sandbox=False)
