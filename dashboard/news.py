@@ -16,6 +16,9 @@ from channels.layers import get_channel_layer
 from django.db import transaction
 from redis.exceptions import RedisError
 
+from limiter.core import versioned
+from limiter.core.versioned import Form
+
 EVERYONE = 0
 """In place of a person: a group of people, or nobody knows who."""
 _GROUP = "dashboard.viewers"
@@ -23,6 +26,8 @@ _TYPE = "rights.changed"
 _AGAIN_S = 1.0
 
 log = logging.getLogger(__name__)
+FORM: Form[int] = Form("news", {1: lambda told: versioned.filled(told, {"person": EVERYONE})["person"]}, lenient=True)
+"""Whose rights changed; news that are understood in part are about everyone."""
 
 
 def rights_changed(person: int = EVERYONE, *, using: str | None = None) -> None:
@@ -39,7 +44,7 @@ def _tell(person: int) -> None:
 
 async def _send(person: int) -> None:
     layer: Any = get_channel_layer()
-    await layer.group_send(_GROUP, {"type": _TYPE, "person": person})
+    await layer.group_send(_GROUP, FORM.named({"type": _TYPE, "person": person}))
 
 
 async def listen(heard: Callable[[int], None]) -> None:
@@ -63,7 +68,7 @@ async def _listen(heard: Callable[[int], None]) -> None:
     heard(EVERYONE)
     while True:
         message = await layer.receive(channel)
-        heard(int(message["person"]))
+        heard(FORM.take(message))
 
 
 async def close() -> None:

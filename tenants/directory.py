@@ -258,26 +258,3 @@ def as_dict(spec: TenantSpec | KeySpec) -> dict[str, Any]:
     if isinstance(spec, KeySpec):
         data["acts_for"] = sorted(spec.acts_for)
     return data
-
-
-def tenant_from_dict(data: dict[str, Any]) -> TenantSpec:
-    connection = dict(data["connection"])
-    connection["allowed_host_suffixes"] = tuple(connection["allowed_host_suffixes"])
-    connection["token_extra_params"] = tuple(map(tuple, connection["token_extra_params"]))
-    actions = {key: _action_from_dict(value) for key, value in data["actions"].items()}
-    return TenantSpec(**{**data, "connection": ConnectionSpec(**connection), "actions": actions})
-
-
-def _action_from_dict(data: dict[str, Any]) -> ActionSpec:
-    return ActionSpec(
-        **{
-            **data,
-            "query_template": tuple(map(tuple, data["query_template"])),
-            "param_map": tuple(data["param_map"]),
-            "success_statuses": tuple(data["success_statuses"]),
-        }
-    )
-
-
-def key_from_dict(data: dict[str, Any]) -> KeySpec:
-    return KeySpec(**{**data, "acts_for": frozenset(data["acts_for"])})

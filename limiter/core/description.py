@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.types import Limit
+from limiter.core.versioned import Form
 
+_WORD = re.compile(r"[a-z_]{1,32}")
 _ESCAPED = str.maketrans({"%": "%25", ";": "%3B", "|": "%7C"})
 _PARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One limit as it stood. The fields are those of :class:`~limiter.core.types.Limit`."""
+    """One limit as it stood. The fields are those of :class:`~limiter.core.types.Limit`.
+
+    ``algorithm`` and ``counted_per`` may be words that only a newer release knows: it is kept what they were.
+    """
 
     name: str
     policy_name: str
@@ -30,33 +36,45 @@ class Described:
 
 def write(limits: Sequence[Limit]) -> str:
     """``<name>|<policy>|<version>|<algorithm>|<counted per>|<quota>|<window us>|<burst>|<shadow>|<adaptive>;…``."""
-    return ";".join(
-        f"{limit.name}|{limit.policy_name.translate(_ESCAPED)}|{limit.policy_version}|{limit.algorithm}"
-        f"|{limit.counted_per}|{limit.quota}|{limit.window_us}|{limit.burst}|{limit.shadow:d}|{limit.adaptive:d}"
-        for limit in limits
+    return FORM.marked(
+        ";".join(
+            f"{limit.name}|{limit.policy_name.translate(_ESCAPED)}|{limit.policy_version}|{limit.algorithm}"
+            f"|{limit.counted_per}|{limit.quota}|{limit.window_us}|{limit.burst}|{limit.shadow:d}|{limit.adaptive:d}"
+            for limit in limits
+        )
     )
 
 
 def read(text: str) -> list[Described]:
-    """What :func:`write` wrote; raises ValueError for anything else."""
+    """What :func:`write` wrote, of whichever release; raises ``Unreadable``, a ValueError, for anything else."""
+    return FORM.text(text)
+
+
+def _read(text: str) -> list[Described]:
     return [_read_one(part) for part in text.split(";")] if text else []
 
 
 def _read_one(text: str) -> Described:
     parts = text.split("|")
-    if len(parts) != _PARTS:
+    if len(parts) < _PARTS:
         raise ValueError(f"a limit is described by {_PARTS} parts, not {len(parts)}")
-    name, policy, version, algorithm, counted_per, *numbers = parts
+    name, policy, version, algorithm, counted_per, *numbers = parts[:_PARTS]
+    if not _WORD.fullmatch(algorithm) or not _WORD.fullmatch(counted_per):
+        raise ValueError("a limit's algorithm and what it is counted per are words")
     quota, window_us, burst, shadow, adaptive = (int(number) for number in numbers)
     return Described(
         name=name,
         policy_name=unquote(policy),
         policy_version=int(version),
-        algorithm=str(Algorithm(algorithm)),
-        counted_per=str(CountedPer(counted_per)),
+        algorithm=algorithm,
+        counted_per=counted_per,
         quota=quota,
         window_us=window_us,
         burst=burst,
         shadow=shadow == 1,
         adaptive=adaptive == 1,
     )
+
+
+FORM = Form("description of limits", {1: _read})
+"""A part more of a limit is ignored here, but the first release takes ten parts and no more."""

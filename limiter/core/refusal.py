@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from limiter.core.versioned import Form
+
 
 class Refusal(NamedTuple):
     """A refused call, or one that a shadow limit would have refused, as ``decide.lua`` saw it.
@@ -36,11 +38,18 @@ def write(refusal: Refusal) -> str:
     """
     at_us, folded, shadow, ppm, cost, *names = refusal[:-2]
     head = (at_us, folded, int(shadow), ppm, cost, *names)
-    return "\n".join(("|".join(map(str, head)), ",".join(map(str, refusal.states)), refusal.limits))
+    return FORM.marked("\n".join(("|".join(map(str, head)), ",".join(map(str, refusal.states)), refusal.limits)))
 
 
 def read(text: str) -> Refusal:
-    """What :func:`write` or the script wrote; raises ValueError for anything else."""
+    """What :func:`write` or the script wrote, of whichever release; raises ``Unreadable``, a ValueError, for the rest.
+
+    ``decide.lua`` writes the text too: who raises its version raises it there.
+    """
+    return FORM.text(text)
+
+
+def _read(text: str) -> Refusal:
     head, states, limits = text.split("\n", 2)
     at_us, folded, shadow, ppm, cost, tenant, action, decision_id, context = head.split("|", 8)
     key_prefix, _, request_id = context.partition("|")
@@ -58,3 +67,7 @@ def read(text: str) -> Refusal:
         states=tuple(map(int, states.split(","))) if states else (),
         limits=limits,
     )
+
+
+FORM = Form("refusal", {1: _read})
+"""A policy's name may hold a line break, so nothing can be added to this version: a field more is a new one."""

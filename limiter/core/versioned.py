@@ -71,13 +71,13 @@ class Form(Generic[T]):
         try:
             told = json.loads(text)
         except (ValueError, RecursionError):
-            raise self._refused(Unreadable(f"{self.kind}: no JSON")) from None
+            raise refused(self.kind, Unreadable(f"{self.kind}: no JSON")) from None
         return self.take(told)
 
     def take(self, told: Any) -> T:
         """The same for an object that was JSON, or has named fields otherwise."""
         if not isinstance(told, Mapping):
-            raise self._refused(Unreadable(f"{self.kind}: an object was expected"))
+            raise refused(self.kind, Unreadable(f"{self.kind}: an object was expected"))
         version = told.get(self._field, 1)
         if isinstance(version, str) and version.isdecimal():
             version = int(version)
@@ -108,20 +108,23 @@ class Form(Generic[T]):
 
     def _read(self, version: object, content: Any) -> T:
         if not isinstance(version, int) or version < 1:
-            raise self._refused(Unreadable(f"{self.kind}: {version!r:.40} is no version"))
+            raise refused(self.kind, Unreadable(f"{self.kind}: {version!r:.40} is no version"))
         if version > self.version and not self._lenient:
-            raise self._refused(Newer(f"{self.kind} of version {version}: this release reads {self.version} at most"))
+            raise refused(
+                self.kind, Newer(f"{self.kind} of version {version}: this release reads {self.version} at most")
+            )
         try:
             return self._readers[min(version, self.version)](content)
         except _SENSELESS as error:
-            raise self._refused(Unreadable(f"{self.kind}: {error}")) from error
+            raise refused(self.kind, Unreadable(f"{self.kind}: {error}")) from error
 
-    def _refused(self, error: Unreadable) -> Unreadable:
-        """Count it; say the first of a kind, since another release may write one every second."""
-        unreadable[self.kind] += 1
-        if unreadable[self.kind] == 1:
-            log.warning("A value that another process shares is not understood and left alone: %s", error)
-        return error
+
+def refused(kind: str, error: Unreadable) -> Unreadable:
+    """Count it and return it; say the first of a kind, since another release may write one every second."""
+    unreadable[kind] += 1
+    if unreadable[kind] == 1:
+        log.warning("A value that another process shares is not understood and left alone: %s", error)
+    return error
 
 
 def filled(told: Any, example: Mapping[str, Any]) -> dict[str, Any]:

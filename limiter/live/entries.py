@@ -11,7 +11,6 @@ from typing import Any
 
 from limiter.policies.compiled import PolicySpec, PolicyUnavailable
 from limiter.policies.plan import OverrideSpec, Plan, build_plan
-from tenants import directory
 from tenants.directory import TenantSpec
 
 _SHARED_PLANS = 20_000
@@ -30,25 +29,6 @@ class TenantRules:
         """Every policy assigned here; the default one comes on top."""
         own = set() if self.policy_id is None else {self.policy_id}
         return own | set(self.action_policy_ids.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able data, for the shared second level."""
-        return {
-            "tenant": directory.as_dict(self.tenant),
-            "policy_id": self.policy_id,
-            "action_policy_ids": self.action_policy_ids,
-            "overrides": [dataclasses.asdict(override) for override in self.overrides],
-        }
-
-
-def rules_from_dict(data: dict[str, Any]) -> TenantRules:
-    """What :meth:`TenantRules.to_dict` wrote down."""
-    return TenantRules(
-        tenant=frugal(directory.tenant_from_dict(data["tenant"])),
-        policy_id=data["policy_id"],
-        action_policy_ids=data["action_policy_ids"],
-        overrides=tuple(OverrideSpec(**override) for override in data["overrides"]),
-    )
 
 
 _tuples: dict[tuple[Any, ...], tuple[Any, ...]] = {}

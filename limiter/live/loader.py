@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from django.db import Error as DatabaseFault
 
-from limiter.live import rows
-from limiter.live.entries import TenantRules, rules_from_dict
+from limiter.core.versioned import Unreadable, refused
+from limiter.live import plain, rows
+from limiter.live.entries import TenantRules
 from limiter.live.second_level import SecondLevel, Stored, Touched
-from limiter.policies import compiled as policies
 from limiter.policies.compiled import PolicySpec
 from tenants import changes, directory
 from tenants.changes import DEFAULT, Topic, Touch
@@ -43,13 +43,13 @@ class Fetched(Generic[T]):
 class Kind(Generic[K, T]):
     """How one kind of thing is written to the cache, judged and read from the database.
 
-    ``touches``: the changes of which entities make a stored one too old. ``keeps_good``: the last value that made
-    sense is kept for good, for the day when the rows do not.
+    ``decode``: see :mod:`limiter.live.plain`. ``touches``: the changes of which entities make a stored one too old.
+    ``keeps_good``: the last value that made sense is kept for good, for the day when the rows do not.
     """
 
     name: str
     encode: Callable[[T], Any]
-    decode: Callable[[Any], T]
+    decode: Callable[..., T]
     touches: Callable[[T], Collection[Touch]]
     read: Callable[[Collection[K]], Mapping[K, T | rows.Unusable]]
     keeps_good: bool = False
@@ -57,8 +57,8 @@ class Kind(Generic[K, T]):
 
 TENANT: Kind[str, TenantRules] = Kind(
     name="tenant",
-    encode=TenantRules.to_dict,
-    decode=rules_from_dict,
+    encode=plain.of_rules,
+    decode=plain.rules,
     touches=lambda rules: [
         Touch(Topic.TENANT, rules.tenant.id),
         Touch(Topic.CONNECTION, rules.tenant.connection.id),
@@ -68,21 +68,25 @@ TENANT: Kind[str, TenantRules] = Kind(
 KEY: Kind[str, KeySpec] = Kind(
     name="key",
     encode=directory.as_dict,
-    decode=directory.key_from_dict,
+    decode=plain.key,
     touches=lambda spec: [Touch(Topic.KEY, spec.id)],
     read=rows.read_keys,
 )
 POLICY: Kind[int, PolicySpec] = Kind(
     name="policy",
-    encode=policies.to_dict,
-    decode=policies.from_dict,
+    encode=plain.of_policy,
+    decode=plain.policy,
     touches=lambda spec: [Touch(Topic.POLICY, spec.id or 0)],
     read=rows.read_policies,
     keeps_good=True,
 )
 # The id of the default policy, under the one name 0; an id of 0 says that nobody has chosen one.
 DEFAULT_ID: Kind[int, int] = Kind(
-    name="default", encode=int, decode=int, touches=lambda _: [DEFAULT], read=rows.read_default
+    name="default",
+    encode=int,
+    decode=lambda data, *, whole=True: int(data),
+    touches=lambda _: [DEFAULT],
+    read=rows.read_default,
 )
 
 
@@ -147,16 +151,30 @@ class Loader:
         keys = {f"{kind.name}:{name}": name for name in names}
         found = {}
         for key, (seq, data) in self._second.get(keys).items():
-            try:
-                value = kind.decode(data)
-            except (KeyError, TypeError, ValueError):
-                continue  # written by another version of this program
-            found[keys[key]] = Fetched(value, seq, stale=seq < self._touched.newest(kind.touches(value)))
+            value, whole = _decoded(kind, data)
+            if value is not None:
+                stale = not whole or seq < self._touched.newest(kind.touches(value))
+                found[keys[key]] = Fetched(value, seq, stale=stale)
         return found
 
     def _last_good(self, kind: Kind[K, T], name: K) -> T | None:
         data = self._second.kept(f"good:{kind.name}:{name}") if kind.keeps_good else None
-        return None if data is None else kind.decode(data)
+        return None if data is None else _decoded(kind, data)[0]
+
+
+def _decoded(kind: Kind[Any, Any], data: Any) -> tuple[Any, bool]:
+    """An entry of the cache, and whether it has all that the database would say; None: it makes no sense here.
+
+    One that lacks a field was written by an earlier release, and will do while the database is away.
+    """
+    why = ""
+    for whole in (True, False):
+        try:
+            return kind.decode(data, whole=whole), whole
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            why = repr(error)
+    refused(f"cached {kind.name}", Unreadable(f"cached {kind.name}: {why}"))
+    return None, False
 
 
 def _fetched(read: T | rows.Unusable | None, seq: int) -> Fetched[T]:

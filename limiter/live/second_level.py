@@ -11,6 +11,7 @@ import redis
 from django.core.cache import BaseCache, cache
 from django_redis.exceptions import ConnectionInterrupted
 
+from limiter.core.versioned import Form, Unreadable
 from tenants.changes import Touch
 
 TTL_SECONDS = 600
@@ -28,6 +29,9 @@ class Stored(NamedTuple):
     data: Any
 
 
+FORM = Form("cached entry", {1: lambda told: Stored(int(told["seq"]), told["data"])})
+
+
 class SecondLevel:
     """Entries by name in Django's cache. Never raises: a cache that is away counts as an empty one.
 
@@ -40,15 +44,16 @@ class SecondLevel:
         self._resting_until = 0.0
 
     def get(self, names: Iterable[str]) -> dict[str, Stored]:
-        """Those of the entries that are there."""
+        """Those of the entries that are there and are understood."""
         keys = {_key(name): name for name in names}
         found: dict[str, Any] = self._ask(lambda: self._store.get_many(list(keys))) or {}
-        return {keys[key]: Stored(value["seq"], value["data"]) for key, value in found.items()}
+        stored = ((keys[key], _stored(value)) for key, value in found.items())
+        return {name: entry for name, entry in stored if entry is not None}
 
     def put(self, entries: Mapping[str, Stored]) -> None:
         """Share these entries for a while."""
         if entries:
-            data = {_key(name): {"seq": stored.seq, "data": stored.data} for name, stored in entries.items()}
+            data = {_key(name): FORM.named({"seq": each.seq, "data": each.data}) for name, each in entries.items()}
             self._ask(lambda: self._store.set_many(data, timeout=TTL_SECONDS))
 
     def keep(self, name: str, data: Any) -> None:
@@ -68,6 +73,13 @@ class SecondLevel:
             self._resting_until = self._clock() + _REST_SECONDS
             log.warning("The shared cache is away, tenants and policies come from the database: %s", error)
             return None
+
+
+def _stored(told: Any) -> Stored | None:
+    try:
+        return FORM.take(told)
+    except Unreadable:
+        return None
 
 
 def _key(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Iterable
@@ -183,28 +182,3 @@ def _whole(value: object, *, high: int = MAX_QUOTA) -> bool:
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value) and value > 0
-
-
-def to_dict(spec: PolicySpec) -> dict[str, Any]:
-    """A spec as plain JSON-able data, for the shared second level."""
-    data = dataclasses.asdict(spec)
-    for limit in data["limits"]:
-        limit["algorithm"], limit["counted_per"] = str(limit["algorithm"]), str(limit["counted_per"])
-    return data
-
-
-def from_dict(data: dict[str, Any]) -> PolicySpec:
-    """The spec that :func:`to_dict` wrote down."""
-    limits = tuple(
-        Limit(
-            **{
-                **line,
-                "algorithm": Algorithm(line["algorithm"]),
-                "counted_per": CountedPer(line["counted_per"]),
-                "alert_at": tuple(line["alert_at"]),
-            }
-        )
-        for line in data["limits"]
-    )
-    adaptive = data["adaptive"]
-    return PolicySpec(**{**data, "limits": limits, "adaptive": AdaptiveSettings(**adaptive) if adaptive else None})

@@ -31,7 +31,7 @@ def take(client: Client, name: str) -> Batch | None:
     counts = {
         field.decode("utf-8", "backslashreplace"): value.decode("utf-8", "backslashreplace")
         for field, value in client.hscan_iter(aside, count=1_000)
-        if field != b"#batch"
+        if not field.startswith(b"#")  # about the batch: its name, and what a newer release may say of it
     }
     return Batch(batch.decode(), counts)
 

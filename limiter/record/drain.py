@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
+from limiter.core.versioned import Newer
 from limiter.record import dead_letters, gaps
 from limiter.record.streams import Entry, Stream
 
@@ -20,6 +21,8 @@ IDLE_MS = 30_000
 """An entry that was handed out this long ago and is not settled has been left: longer than any batch takes."""
 MOST_DELIVERIES = 5
 """An entry that fails by itself this often becomes a dead letter. Until then a newer worker may understand it."""
+MOST_OF_NEWER = 240
+"""The same for one that says that a newer release wrote it: two hours, for a rollout to come to its end."""
 
 Write = Callable[[Stream, Sequence[Entry]], int]
 log = logging.getLogger(__name__)
@@ -55,18 +58,18 @@ def _store(stream: Stream, write: Write, entries: Sequence[Entry]) -> int:
         stored = write(stream, entries)
     except (OperationalError, InterfaceError):
         raise
-    except (DatabaseError, ValueError, LookupError):
+    except (DatabaseError, ValueError, LookupError) as error:
         if len(entries) > 1:
             return sum(_store(stream, write, [entry]) for entry in entries)
         log.exception("entry %s of %s cannot be stored", entries[0].id, stream.name)
-        return _refuse(stream, entries[0])
+        return _refuse(stream, entries[0], most=MOST_OF_NEWER if isinstance(error, Newer) else MOST_DELIVERIES)
     stream.settle(entries)
     return stored
 
 
-def _refuse(stream: Stream, entry: Entry) -> int:
+def _refuse(stream: Stream, entry: Entry, *, most: int) -> int:
     """Leave it for another try, or set it aside as a dead letter."""
-    if entry.deliveries >= MOST_DELIVERIES:
+    if entry.deliveries >= most:
         dead_letters.keep(entry.stream_id, stream=stream.name, fields=entry.fields, deliveries=entry.deliveries)
         stream.settle([entry])
     return 0

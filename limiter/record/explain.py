@@ -144,7 +144,7 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     bound = next((limit for limit in limits if limit.name == event.limit_name), None)
     what = "would have been refused (shadow)" if event.shadow else "was refused"
     who = "call" if event.count == 1 else f"{event.count:,} calls like this"
-    counted = f", counted per {CountedPer(bound.counted_per).label}" if bound else ""
+    counted = f", counted per {_label(bound.counted_per)}" if bound else ""
     window = f" in {bound.window_seconds:g} s" if bound and bound.window_seconds else ""
     cut = f", cut to {event.multiplier:.0%} of {event.quota:,}" if event.effective_limit < event.quota else ""
     return (
@@ -152,6 +152,11 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
         f" {event.used:,} of {event.effective_limit:,} units{window} were in use under the limit '{event.limit_name}'"
         f"{cut}{counted}, and it needed {event.cost:,}."
     )
+
+
+def _label(counted_per: str) -> str:
+    """In words; a word that only a newer release knows stands for itself."""
+    return CountedPer(counted_per).label if counted_per in set(CountedPer) else counted_per
 
 
 def _multiplier(event: ThrottleEvent) -> MultiplierThen:

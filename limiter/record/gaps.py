@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def lost_alone(stream: str, entry: Entry) -> None:
     """Note what a worker decided without the store and could not keep; a second telling changes nothing."""
     lost, generation = int(entry.fields["lost"]), f"alone/{entry.id}"
-    after, before = (datetime.fromtimestamp(int(entry.fields[name]) / 1e6, UTC) for name in ("from", "until"))
+    after, before = (_moment(entry.fields.get(name, "")) for name in ("from", "until"))
     with turn.taken(turn.CHAIN):
         told = {"lost": lost, "after": after, "before": before}
         _, new = RecordGap.objects.get_or_create(stream=stream, generation=generation, total=lost, defaults=told)
@@ -47,3 +47,7 @@ def note(stream: str, standing: Standing) -> RecordGap | None:
         chain.append([Draft("gap", payload={"stream": stream, "lost": gap.lost, "total": gap.total})])
     log.error("%s lost %d entries before they were stored; the record has a gap", stream, gap.lost)
     return gap
+
+
+def _moment(micros: str) -> datetime | None:
+    return datetime.fromtimestamp(int(micros) / 1e6, UTC) if micros.isdecimal() else None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from limiter.core import adaptive, keys
 from limiter.core.types import PPM
+from limiter.core.versioned import Form
 from limiter.models import MultiplierChange
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
@@ -48,19 +49,26 @@ def write(stream: Stream, entries: Sequence[Entry]) -> int:
 
 
 def change(stream_id: str, fields: Mapping[str, str]) -> MultiplierChange:
-    """The row that an entry stands for."""
+    """The row that an entry stands for; raises ValueError or LookupError when it says too little."""
+    return FORM.take({"stream_id": stream_id, **fields})
+
+
+def _change(fields: Mapping[str, str]) -> MultiplierChange:
     return MultiplierChange(
-        stream_id=stream_id,
+        stream_id=fields["stream_id"],
         at=datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(fields["at"])),
         tenant_id=fields["tenant"],
         action_id=fields["action"],
         before=int(fields["before"]) / PPM,
         after=int(fields["after"]) / PPM,
-        p95_ms=int(fields["p95_us"]) / 1000,
-        samples=int(fields["samples"]),
-        threshold_ms=int(fields["threshold_us"]) / 1000,
-        pushed_back=int(fields["pushback"]) / PPM,
+        p95_ms=int(fields.get("p95_us", 0)) / 1000,
+        samples=int(fields.get("samples", 0)),
+        threshold_ms=int(fields.get("threshold_us", 0)) / 1000,
+        pushed_back=int(fields.get("pushback", 0)) / PPM,
     )
+
+
+FORM = Form("change of a multiplier", {1: _change})
 
 
 def _draft(row: MultiplierChange) -> Draft:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
 import secrets as random_secrets
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from limiter.core import keys
+from limiter.core import keys, versioned
+from limiter.core.versioned import Form, Unreadable
 from limiter.upstream.call import UpstreamAnswer, UpstreamCall
 from limiter.upstream.clock import Clock
 from limiter.upstream.errors import OutcomeUnknown, UpstreamError
@@ -141,7 +141,7 @@ def _record(claim: Claim, outcome: UpstreamAnswer | UpstreamError | None) -> str
         return None
     if outcome.body is None or len(outcome.body) > LONGEST_BODY_BYTES:
         return f"l{print_}"
-    plain = json.dumps(
+    plain = FORM.dump(
         {
             "status": outcome.status,
             "headers": outcome.headers,
@@ -160,19 +160,28 @@ def _read(found: str, print_: str, *, key: str) -> UpstreamAnswer | Held | None:
         return _MISMATCH
     if sort == "u":
         detail = "The outcome of the first call is unknown: it may have run, and is not made again for now."
-        return Held(int(content), "upstream-outcome-unknown", detail)
+        status = int(content[:3]) if content[:3].isdecimal() else 502
+        return Held(status, "upstream-outcome-unknown", detail)
     if sort == "l":
         return _TOO_LONG
     try:
-        data: dict[str, Any] = json.loads(secrets.unseal(content, purpose=key))
-    except secrets.SecretUnreadable:
-        # Its key was rotated away meanwhile. The call was made: it must not be made again.
+        if sort != "a":
+            raise versioned.refused("remembered answer", Unreadable(f"of the sort {sort!r}"))
+        return FORM.load(secrets.unseal(content, purpose=key))
+    except (secrets.SecretUnreadable, Unreadable):
+        # Its key was rotated away meanwhile, or another release wrote it. The call was made, and is not made again.
         return _TOO_LONG
+
+
+def _answer(told: dict[str, Any]) -> UpstreamAnswer:
     return UpstreamAnswer(
-        status=data["status"],
-        headers=[(name, value) for name, value in data["headers"]] + [REPLAYED],
-        latency_us=data["latency_us"],
-        body=base64.b64decode(data["body"]),
+        status=int(told["status"]),
+        headers=[*((str(name), str(value)) for name, value in told["headers"]), REPLAYED],
+        latency_us=int(told["latency_us"]),
+        body=base64.b64decode(told["body"]),
         attempts=0,
-        ok=data["ok"],
+        ok=bool(told["ok"]),
     )
+
+
+FORM = Form("remembered answer", {1: _answer})

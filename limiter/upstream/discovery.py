@@ -11,6 +11,8 @@ from typing import Any
 
 import requests
 
+from limiter.core import versioned
+from limiter.core.versioned import Form
 from limiter.upstream import grants
 from tenants import hosts
 from tenants.directory import ConnectionSpec
@@ -33,15 +35,18 @@ class Endpoints:
     fingerprint: str = ""
 
     def dump(self) -> str:
-        return json.dumps(dataclasses.asdict(self))
+        return FORM.dump(dataclasses.asdict(self))
+
+
+FORM = Form(
+    "endpoints", {1: lambda told: Endpoints(**versioned.filled(told, dataclasses.asdict(Endpoints())))}, lenient=True
+)
+"""The first release takes these fields and no more."""
 
 
 def parse(raw: bytes | str | None, *, fingerprint: str) -> Endpoints:
     """Stored endpoints, or empty ones when none are stored for these settings."""
-    try:
-        found = Endpoints(**json.loads(raw)) if raw else Endpoints()
-    except (ValueError, TypeError):
-        found = Endpoints()
+    found = FORM.load_or_none(raw or None) or Endpoints()
     return found if found.fingerprint == fingerprint else Endpoints(fingerprint=fingerprint)
 
 

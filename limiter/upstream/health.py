@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import redis
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from limiter.core import keys
+from limiter.core import keys, versioned
+from limiter.core.versioned import Form
 
 KEEP_S = 86_400
 
@@ -32,18 +33,22 @@ class Fault:
     fingerprint: str
 
 
+def _fault(told: Any) -> Fault:
+    rest = {"reason": "", "since": 0.0, "retry_at": 0.0, "failures": 1, "lasting": False}
+    return Fault(fingerprint=str(told["fingerprint"]), **versioned.filled(told, rest))
+
+
+FORM = Form("fault of a connection", {1: _fault}, lenient=True)
+"""The first release takes these fields and no more."""
+
+
 def parse(raw: bytes | str | None) -> Fault | None:
     """A stored record; None when there is none or it cannot be read."""
-    if not raw:
-        return None
-    try:
-        return Fault(**json.loads(raw))
-    except (ValueError, TypeError):
-        return None
+    return FORM.load_or_none(raw or None)
 
 
 def dump(fault: Fault) -> str:
-    return json.dumps(asdict(fault))
+    return FORM.dump(asdict(fault))
 
 
 def read(client: redis.Redis, uids: Iterable[str]) -> dict[str, Fault]:

@@ -10,13 +10,15 @@ import hashlib
 import json
 import logging
 import secrets as random_secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
 from limiter.core import keys
+from limiter.core.versioned import Form
 from limiter.upstream import discovery, health
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.health import Fault
@@ -59,6 +61,15 @@ class Stored:
     api_base: str
     lifetime_s: float
     left_s: float
+
+
+def _sealed(told: dict[str, Any]) -> tuple[str, Stored]:
+    """For which settings a token was issued, and the token, all of it left."""
+    lifetime_s = float(told["lifetime_s"])
+    return str(told["mark"]), Stored(str(told["value"]), str(told["api_base"]), lifetime_s, lifetime_s)
+
+
+FORM = Form("access token", {1: _sealed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ class Vault:
         if self._client is None:
             return
         uid = connection.uid
-        plain = json.dumps({"value": value, "api_base": endpoints.api_base, "lifetime_s": lifetime_s, "mark": mark})
+        plain = FORM.dump({"value": value, "api_base": endpoints.api_base, "lifetime_s": lifetime_s, "mark": mark})
         sealed = _mark(value) + secrets.seal(plain, purpose=f"token:{uid}")
         try:
             async with self._client.pipeline(transaction=False) as pipe:
@@ -156,9 +167,7 @@ def _open(raw: bytes | str | None, left_ms: int, *, uid: str, mark: str) -> Stor
         return None
     text = raw.decode() if isinstance(raw, bytes) else raw
     try:
-        data = json.loads(secrets.unseal(text.partition(".")[2], purpose=f"token:{uid}"))
-        if data["mark"] != mark:
-            return None
-        return Stored(data["value"], data["api_base"], float(data["lifetime_s"]), left_ms / 1000)
-    except (secrets.SecretUnreadable, ValueError, KeyError, TypeError):
+        issued_for, token = FORM.load(secrets.unseal(text.partition(".")[2], purpose=f"token:{uid}"))
+    except (secrets.SecretUnreadable, ValueError):
         return None
+    return replace(token, left_s=left_ms / 1000) if issued_for == mark else None

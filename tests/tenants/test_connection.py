@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from limiter.live import plain
 from tenants import directory, presets
 from tenants.models import Action, Connection, Tenant
 
@@ -210,7 +211,7 @@ def test_specs_survive_the_shared_cache(acme: Tenant) -> None:
     spec = directory.load_tenant("acme")
     assert spec is not None
 
-    again = directory.tenant_from_dict(json.loads(json.dumps(directory.as_dict(spec))))
+    again = plain.tenant(json.loads(json.dumps(directory.as_dict(spec))))
 
     assert again == spec
     assert hash(again.connection) == hash(spec.connection)

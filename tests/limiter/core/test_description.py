@@ -6,6 +6,7 @@ import pytest
 
 from limiter.core import description
 from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.versioned import Newer
 from tests.limiter.core.given import S
 
 
@@ -38,8 +39,15 @@ def test_no_limits_are_no_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["minute", "minute|Gold|7", "m|P|x|sliding_log|action|1|1|0|0|1", ";", "a|b|1|no|action|1|1|0|0|1"]
+    "text", ["minute", "minute|Gold|7", "m|P|x|sliding_log|action|1|1|0|0|1", ";", "a|b|1|NO <b>|action|1|1|0|0|1"]
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         description.read(text)
+
+
+def test_a_newer_release_s_words_and_parts_are_read_as_far_as_they_are_understood() -> None:
+    (limit,) = description.read("m|Gold|7|leaky_bucket|country|5|60|0|0|1|and|more")
+    assert (limit.algorithm, limit.counted_per, limit.quota, limit.adaptive) == ("leaky_bucket", "country", 5, True)
+    with pytest.raises(Newer):
+        description.read("=2=m Gold")

@@ -14,6 +14,7 @@ from limiter.core import keys
 from tests import releases
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
+from tests.releases import first
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHARED = releases.sample(releases.FIRST, "shared")
@@ -91,3 +92,12 @@ async def test_what_makes_no_sense_answers_no_probe_500_and_is_counted(gateway: 
     assert "quota_workers 4.0" in text
     for kind in ("heartbeat", "run", "evidence"):
         assert f'quota_unreadable_values{{kind="{kind}",worker="{gateway.runtime.heartbeat.name}"}}' in text
+
+
+async def test_the_first_release_reads_this_one_s_heartbeats(gateway: Gateway, acme_key: str) -> None:
+    await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.runtime.heartbeat.tell()
+    store = gateway.runtime.store
+    (text,) = await store.command("HVALS", keys.workers(), key=keys.workers())
+    numbers, _, trips, _ = first.heartbeat(text)
+    assert len(numbers) == 11 and sum(count for _, count in trips) == 1

@@ -9,8 +9,9 @@ import pytest
 
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.live import plain
 from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.policies.compiled import PolicyInvalid, compile_policy, from_dict, to_dict
+from limiter.policies.compiled import PolicyInvalid, compile_policy
 
 
 def policy(**fields: Any) -> QuotaPolicy:
@@ -130,4 +131,4 @@ def test_two_limits_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_a_spec_survives_the_cache(adaptive: bool) -> None:
     spec = compile_policy(policy(adaptive=adaptive), [line(), line(name="burst", algorithm="token_bucket", burst=9)])
-    assert from_dict(json.loads(json.dumps(to_dict(spec)))) == spec
+    assert plain.policy(json.loads(json.dumps(plain.of_policy(spec)))) == spec

@@ -13,7 +13,7 @@ from django.db.models import Sum
 from limiter.core import keys
 from limiter.models import AuditEntry, DeadLetter, RecordGap, ThrottleEvent
 from limiter.record import events, keeping
-from limiter.record.drain import MOST_DELIVERIES, drain
+from limiter.record.drain import MOST_DELIVERIES, MOST_OF_NEWER, drain
 from limiter.record.scripts import Client
 from limiter.record.streams import GROUP, Entry, Stream
 from tests.limiter.core.given import T0, S, counter, log
@@ -123,6 +123,14 @@ def test_while_the_database_is_away_nothing_is_lost_or_given_up(client: Client, 
     assert waiting(client) == 20
     assert drain(stream(client), events.write, idle_ms=0) == 20
     assert not DeadLetter.objects.exists()
+
+
+def test_an_entry_of_a_newer_release_is_tried_far_longer(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 1)
+    client.xadd(keys.events(1), {"event": "=2=soon"})
+    for _ in range(2):
+        drain(stream(client), events.write, idle_ms=0)
+    assert (decisions(), waiting(client), DeadLetter.objects.get().deliveries) == (["d0"], 0, MOST_OF_NEWER)
 
 
 def test_a_poison_entry_holds_nobody_up_and_ends_as_a_dead_letter(client: Client, redis_url: str) -> None:

@@ -12,11 +12,11 @@ import redis.asyncio
 
 async def _run(order: dict[str, str]) -> None:
     # Django has to be set up before the models behind these are loaded.
+    from limiter.live import plain
     from limiter.upstream.call import UpstreamCall
     from limiter.upstream.client import Client
-    from tenants import directory
 
-    tenant = directory.tenant_from_dict(json.loads(order["tenant"]))
+    tenant = plain.tenant(json.loads(order["tenant"]))
     store = redis.asyncio.Redis.from_url(order["redis_url"])
     client = Client(redis=store, pool_size=300, sandbox_hosts=[order["address"]])
     await store.ping()

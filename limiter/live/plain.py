@@ -1,0 +1,92 @@
+"""Entries as the plain data that the cache holds, and out of it, whichever release wrote it.
+
+Fields that are not known are ignored. One that is missing was not known to the release that wrote it: with ``whole``
+that is a LookupError, for the database knows the field's value; without, the field gets its default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.versioned import build
+from limiter.live.entries import TenantRules, frugal
+from limiter.policies.compiled import PolicySpec
+from limiter.policies.plan import OverrideSpec
+from tenants import directory
+from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec
+
+Plain = dict[str, Any]
+
+
+def of_rules(rules: TenantRules) -> Plain:
+    return {
+        "tenant": directory.as_dict(rules.tenant),
+        "policy_id": rules.policy_id,
+        "action_policy_ids": rules.action_policy_ids,
+        "overrides": [dataclasses.asdict(override) for override in rules.overrides],
+    }
+
+
+def rules(data: Plain, *, whole: bool = True) -> TenantRules:
+    overrides = tuple(build(OverrideSpec, each, whole=whole) for each in data["overrides"])
+    told = {**data, "tenant": frugal(tenant(data["tenant"], whole=whole)), "overrides": overrides}
+    return build(TenantRules, told, whole=whole)
+
+
+def tenant(data: Plain, *, whole: bool = True) -> TenantSpec:
+    actions = {name: _action(told, whole=whole) for name, told in data["actions"].items()}
+    told = {**data, "connection": _connection(data["connection"], whole=whole), "actions": actions}
+    return build(TenantSpec, told, whole=whole)
+
+
+def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
+    told = {
+        **data,
+        "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
+        "token_extra_params": tuple(map(tuple, data["token_extra_params"])),
+    }
+    return build(ConnectionSpec, told, whole=whole)
+
+
+def _action(data: Plain, *, whole: bool) -> ActionSpec:
+    told = {
+        **data,
+        "query_template": tuple(map(tuple, data["query_template"])),
+        "param_map": tuple(data["param_map"]),
+        "success_statuses": tuple(data["success_statuses"]),
+    }
+    return build(ActionSpec, told, whole=whole)
+
+
+def key(data: Plain, *, whole: bool = True) -> KeySpec:
+    return build(KeySpec, {**data, "acts_for": frozenset(data["acts_for"])}, whole=whole)
+
+
+def of_policy(spec: PolicySpec) -> Plain:
+    data = dataclasses.asdict(spec)
+    for limit in data["limits"]:
+        limit["algorithm"], limit["counted_per"] = str(limit["algorithm"]), str(limit["counted_per"])
+    return data
+
+
+def policy(data: Plain, *, whole: bool = True) -> PolicySpec:
+    adaptive = data["adaptive"]
+    told = {
+        **data,
+        "limits": tuple(_limit(line, whole=whole) for line in data["limits"]),
+        "adaptive": build(AdaptiveSettings, adaptive, whole=whole) if adaptive else None,
+    }
+    return build(PolicySpec, told, whole=whole)
+
+
+def _limit(data: Plain, *, whole: bool) -> Limit:
+    told = {
+        **data,
+        "algorithm": Algorithm(data["algorithm"]),
+        "counted_per": CountedPer(data["counted_per"]),
+        "alert_at": tuple(data["alert_at"]),
+    }
+    return build(Limit, told, whole=whole)

@@ -1,0 +1,287 @@
+"""Two releases side by side: this one reads what the first one's processes left in the store, and the first one's
+rules read what this one's write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+from celery import current_app
+from django.core.cache import cache
+from django.db.models import Sum
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from dashboard import news
+from limiter import wiring
+from limiter.core import keys, versioned
+from limiter.core.types import Decision
+from limiter.core.window import Call
+from limiter.live.loader import Loader
+from limiter.live.second_level import SecondLevel, Touched
+from limiter.models import (
+    AlertDelivery,
+    DeadLetter,
+    MultiplierChange,
+    QuotaPolicy,
+    RecordGap,
+    ThrottleEvent,
+    UsageMinute,
+)
+from limiter.record import keeping, runs
+from limiter.record.scripts import Client
+from limiter.upstream.dedupe import REPLAYED, Dedupe, Held
+from limiter.upstream.vault import Shelf, Vault
+from tenants import secrets
+from tenants.models import Tenant
+from tests import releases
+from tests.limiter import sharing
+from tests.limiter.core.given import T0, store_at
+from tests.limiter.sharing import ANSWER, CONNECTION, STACK, keyed
+from tests.releases import first, newer
+
+pytestmark = pytest.mark.django_db
+SHARED = releases.sample(releases.FIRST, "shared")
+
+
+@pytest.fixture(params=["as it was written", "with a field more everywhere"])
+def shared(request: pytest.FixtureRequest, redis_url: str, settings: Settings) -> dict[str, Any]:
+    """What the first release's processes left in the store."""
+    settings.SECRETS_KEYS = [SHARED["secrets_key"]]
+    told = SHARED if request.param == "as it was written" else newer.with_more(SHARED)
+    releases.put_into_store(told, redis_url)
+    return told
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Client]:
+    made = wiring.client()
+    yield made
+    made.close()
+
+
+# This release's readers.
+
+
+def test_refusals_become_rows_and_usage_is_added(shared: dict[str, Any], client: Client) -> None:
+    keeping.store_all(client)
+    keeping.store_all_usage(client)
+    assert not DeadLetter.objects.exists()
+    assert ThrottleEvent.objects.aggregate(refusals=Sum("count"))["refusals"] == 1 + 15 + 1 + 7
+    row = ThrottleEvent.objects.get(decision_id="d3")
+    assert (row.policy_name, row.policy_version, row.limit_name) == ("Gold; 100 % | é", 7, "minute")
+    assert [limit["algorithm"] for limit in row.limits] == [limit.algorithm.value for limit in sharing.LIMITS]
+    assert ThrottleEvent.objects.get(decision_id="alone8").alone
+    assert RecordGap.objects.get().lost == 3
+    change = MultiplierChange.objects.get(after=0.2)
+    assert (change.before, change.samples, change.pushed_back) == (1.0, 2, 0.5)
+    usage = UsageMinute.objects.aggregate(allowed=Sum("allowed"), refused=Sum("refused"))
+    assert usage == {"allowed": 4, "refused": 23}
+
+
+def test_counts_go_on_where_they_were(shared: dict[str, Any], redis_url: str) -> None:
+    async def decide() -> tuple[Decision, Any]:
+        store = store_at(redis_url)
+        await store.open()
+        decided = await store.decide(STACK, Call("d99", now_us=T0 + 18)), await store.evidence(STACK)
+        await store.close()
+        return decided
+
+    decision, evidence = asyncio.run(decide())
+    assert (decision.allowed, decision.multiplier_ppm) == (False, 200_000)
+    assert {state.limit.name: state.used for state in decision.states} == {
+        "minute": 4,
+        "hour": 3,
+        "burst": 3,
+        "inflight": 1,
+        "trial": 2,
+    }
+    assert (evidence.p95_us, evidence.samples, evidence.pushback_ppm) == (8_550_617, 2, 500_000)
+
+
+def test_cached_entries_spare_the_database(
+    shared: dict[str, Any], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    loader, policy_id = Loader(second=SecondLevel(), touched=Touched()), shared["rows"]["policy"]
+    with django_assert_num_queries(0):
+        rules, stranger = (loader.tenants(["acme", "globex"])[name].value for name in ("acme", "globex"))
+        found_keys = [each.value for each in loader.keys(shared["rows"]["keys"]).values()]
+        policy = loader.policies([policy_id])[policy_id].value
+        assert loader.default().value == policy_id
+    assert rules is not None and stranger is not None and policy is not None
+    assert (rules.tenant.connection.client_id, list(rules.tenant.actions)) == ("demo-client", ["lookupOrder"])
+    assert (rules.overrides[0].factor, list(stranger.tenant.actions)) == (1.5, ["createCase"])
+    assert sorted(bool(key and key.acts_for) for key in found_keys) == [False, True]
+    assert [limit.name for limit in policy.limits] == ["minute", "burst"]
+
+
+def lacking(url: str, name: str, *path: str) -> None:
+    """Take a field out of a cached entry, as if a release that does not know it had written the entry."""
+    with redis.Redis.from_url(url) as store:
+        told: Any = json.loads(store.get(f"cache:1:snapshot:2:{name}") or "")
+        inner = told["data"]
+        for step in path[:-1]:
+            inner = inner[step]
+        del inner[path[-1]]
+        store.set(f"cache:1:snapshot:2:{name}", json.dumps(told))
+
+
+def test_a_cached_entry_that_lacks_a_field_gives_way_to_the_database(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    sharing.entries(acme, base_policy)
+    acme.connection.dedupe_ttl_s = 7
+    acme.connection.save()
+    lacking(redis_url, "tenant:acme", "tenant", "connection", "dedupe_ttl_s")
+    fetched = Loader(second=SecondLevel(), touched=Touched()).tenants(["acme"])["acme"]
+    assert fetched.value is not None and fetched.value.tenant.connection.dedupe_ttl_s == 7
+
+
+@pytest.mark.parametrize("value", [7, "x", [], {}, {"seq": "x"}, {"seq": 1, "data": 7}, {"seq": 1, "data": {}, "v": 9}])
+def test_a_cached_entry_that_makes_no_sense_gives_way_to_the_database(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy, value: Any
+) -> None:
+    cache.set("snapshot:2:tenant:acme", value)
+    cache.set(f"snapshot:2:policy:{base_policy.pk}", value)
+    loader = Loader(second=SecondLevel(), touched=Touched())
+    assert loader.tenants(["acme"])["acme"].value is not None
+    assert loader.policies([base_policy.pk])[base_policy.pk].value is not None
+
+
+def test_tokens_endpoints_and_faults_are_shared(shared: dict[str, Any]) -> None:
+    connection = replace(CONNECTION, uid=shared["connection_uid"])
+
+    async def read() -> Shelf:
+        side = wiring.async_client()
+        shelf = await Vault(side).read(connection, mark=shared["mark"])
+        await side.aclose()
+        return shelf
+
+    shelf = asyncio.run(read())
+    assert shelf.token is not None and shelf.fault is not None
+    assert (shelf.token.value, shelf.token.api_base) == ("token-of-the-first-release", "https://api.example.com")
+    assert (shelf.endpoints.token_url, shelf.endpoints.api_at) == ("https://cxone.example.com/token", 2.5)
+    assert (shelf.fault.reason, shelf.fault.failures, shelf.fault.lasting) == ("The credentials were refused.", 3, True)
+
+
+def recalled(*names: str) -> list[Any]:
+    async def recall() -> list[Any]:
+        side = wiring.async_client()
+        found = [await Dedupe(side).recall(keyed(name)) for name in names]
+        await side.aclose()
+        return found
+
+    return asyncio.run(recall())
+
+
+def test_what_was_answered_is_not_made_again(shared: dict[str, Any]) -> None:
+    answered, unknown, long = recalled("answered", "unknown", "long")
+    assert (answered.status, answered.body, answered.headers[-1]) == (201, ANSWER.body, REPLAYED)
+    assert (unknown.kind, unknown.status) == ("upstream-outcome-unknown", 502)
+    assert long.kind == "idempotency-too-long"
+
+
+@pytest.mark.parametrize(
+    "sealed", ["{}", '{"v": 2}', "7", '{"status": 200, "headers": 7, "latency_us": 1, "ok": true}']
+)
+def test_an_answer_that_is_not_understood_is_not_made_again(redis_url: str, sealed: str) -> None:
+    (claim,) = recalled("mine")
+    with redis.Redis.from_url(redis_url) as store:
+        store.set(claim.key, f"a{claim.value[1:33]}" + secrets.seal(sealed, purpose=claim.key))
+        (held,) = recalled("mine")
+        assert isinstance(held, Held) and held.status == 409
+        store.set(claim.key, f"z{claim.value[1:33]}new")
+        assert recalled("mine") == [held]
+
+
+def test_news_are_heard(shared: dict[str, Any]) -> None:
+    assert news.FORM.take(shared["news"]) == 7
+    assert news.FORM.take({**shared["news"], "v": 2, "person": "everyone"}) == news.EVERYONE
+
+
+def test_tasks_take_what_they_know_of_a_message() -> None:
+    import limiter.tasks
+
+    ours: list[Any] = [task for name, task in current_app.tasks.items() if name.startswith(limiter.tasks.__name__)]
+    assert len(ours) >= 15
+    for task in ours:
+        args = SHARED["tasks"].get(task.name, [])
+        task.__header__(*args, zone="another")  # what Celery checks a call's arguments against
+
+
+def test_a_message_with_more_in_it_does_its_work(shared: dict[str, Any]) -> None:
+    from limiter import tasks
+
+    assert tasks.post_alert.apply(args=(AlertDelivery.objects.count() + 1,), kwargs={"zone": "b"}).get() is None
+    assert tasks.note_overrides.apply(kwargs={"zone": "b"}).get() == 0
+
+
+# The first release's rules.
+
+
+def test_the_first_release_reads_what_today_s_processes_write(
+    redis_url: str, client: Client, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    sharing.decide(redis_url)
+    sharing.tasks()
+    sharing.entries(acme, base_policy)
+    sharing.upstream(CONNECTION, mark="f1")
+    with redis.Redis.from_url(redis_url, decode_responses=True) as store:
+        read_streams(store)
+        read_numbers(store)
+        read_json(store)
+    assert first.news(news.FORM.named({"type": "rights.changed", "person": 7})) == 7
+
+
+def read_streams(store: Any) -> None:
+    events = [fields for _, fields in store.xrange(keys.events(1))]
+    texts = [fields["event"] for fields in events if "event" in fields]
+    texts += [text for kind, text in store.hgetall(keys.floods(1)).items() if kind.endswith("|last")]
+    refusals = [first.refusal(text) for text in texts]
+    assert {told[2][2] for told in refusals} >= {"d3", "d17", "alone0", "alone8"}
+    assert [first.lost(fields)[0] for fields in events if "lost" in fields] == [3]
+    assert [first.change(fields)[3] for _, fields in store.xrange(keys.multiplier_changes(1))] == [1_000_000]
+
+
+def read_numbers(store: Any) -> None:
+    assert first.evidence(store.hget(keys.evidence(1), "acme|"))[0] == 200_000
+    assert len([first.sample(text) for text in store.lrange(keys.samples(1, "acme", None), 0, -1)]) == 2
+    counted = [first.count(field, value) for field, value in store.hgetall(keys.usage(1)).items()]
+    assert ("acme", "lookupOrder", "refused", 15) in {told[1:] for told in counted}
+
+
+def read_json(store: Any) -> None:
+    assert first.run(store.hget(keys.tasks(), "store_events"))["done"] == 7
+    assert first.fault(store.get(keys.health(CONNECTION.uid)))["failures"] == 3
+    assert first.endpoints(store.get(keys.endpoints(CONNECTION.uid)))["api_base"] == "https://api.example.com"
+    sealed = store.get(keys.token(CONNECTION.uid)).partition(".")[2]
+    assert first.token(secrets.unseal(sealed, purpose=f"token:{CONNECTION.uid}"))[:2] == ("f1", "token-1")
+    answers = {name: store.get(name) for name in store.keys(f"{keys.tag(CONNECTION.id)}:answer:*")}
+    assert sorted(value[0] for value in answers.values()) == ["a", "l", "p", "u"]
+    (plain,) = (secrets.unseal(value[33:], purpose=name) for name, value in answers.items() if value[0] == "a")
+    assert first.remembered(plain)[0] == 201
+    for name in ("tenant:acme", "default:0"):
+        key = f"cache:1:snapshot:2:{name}"
+        written, was = (first.cached(json.loads(text))[1] for text in (store.get(key), SHARED["store"][key]["value"]))
+        # An entry with a field more it leaves out, and reads the row; one with a field less would serve with a default.
+        assert fields(was) <= fields(written)
+
+
+def fields(value: Any, path: str = "") -> set[str]:
+    """The names of all fields, with where they stand."""
+    if isinstance(value, list):
+        return {each for some in value for each in fields(some, path)}
+    if not isinstance(value, dict):
+        return {path}
+    return {each for name, inner in value.items() for each in fields(inner, f"{path}.{name}")}
+
+
+def test_what_is_unreadable_is_counted(shared: dict[str, Any]) -> None:
+    before = versioned.unreadable["run"]
+    assert runs.read({b"x": b"{", b"y": b'{"at": 1, "ok": true}'}).keys() == {"y"}
+    assert versioned.unreadable["run"] == before + 1
