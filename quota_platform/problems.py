@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from tenants.api.errors import Conflict, PayloadTooLarge
+from tenants.api.errors import PayloadTooLarge
 
 CONTENT_TYPE = "application/problem+json"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
@@ -31,7 +31,7 @@ def answer(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     if error is None:
         return None
     request: Request = context["request"]
-    extra: dict[str, Any] = dict(error.extra) if isinstance(error, Conflict) else {}
+    extra: dict[str, Any] = dict(getattr(error, "extra", {}))
     if isinstance(error.detail, dict | list):
         extra["errors"] = dict(_flat(error.detail))
         detail = f"Not accepted: {', '.join(extra['errors'])}."

@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.db import transaction
 
-from tenants import secrets
+from tenants import secrets, versions
 
 SUFFIX = "_sealed"
 
@@ -35,7 +35,7 @@ def rotate_secrets() -> Rotation:
     for model in sealing_models():
         for pk in model.objects.values_list("pk", flat=True):
             with transaction.atomic():
-                row = model.objects.select_for_update().filter(pk=pk).first()
+                row = versions.locked(model.objects.filter(pk=pk)).first()
                 if row is not None:
                     _rotate(row, done)
     return done

@@ -46,6 +46,15 @@ def signed_in(user: User) -> APIClient:
     return client
 
 
+ANY = {"If-Match": "*"}
+"""The header of a write that means the row whatever it is."""
+
+
+def as_read(client: APIClient, path: str) -> dict[str, str]:
+    """The header of a write that means the row as it is now."""
+    return {"If-Match": client.get(path)["ETag"]}
+
+
 def errors(response: Any) -> dict[str, list[str]]:
     """The fields a 400 complains of; the answer must be a problem document."""
     assert response.status_code == 400, response.content

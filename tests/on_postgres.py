@@ -15,6 +15,7 @@ from tests.postgres import impatient_postgres
 FILES = (
     "tests/tenants/test_changes.py",
     "tests/tenants/commit_order.py",
+    "tests/tenants/concurrent_writers.py",
     "tests/tenants/test_scope.py",
     "tests/test_api_scope.py",
     "tests/test_deletion.py",

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from itertools import chain, combinations
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from limiter.models import (
@@ -26,7 +22,6 @@ from limiter.models import (
     AuditEntry,
     Export,
     Override,
-    QuotaLimit,
     QuotaPolicy,
     ReportMail,
     ReportSchedule,
@@ -34,9 +29,25 @@ from limiter.models import (
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 from tests.api_client import signed_in
 from tests.filled_form import filled_form
+from tests.rows import (
+    MAKE,
+    a_hook,
+    a_key,
+    a_limit,
+    a_membership,
+    a_person,
+    a_platform_key,
+    a_schedule,
+    a_tenant,
+    an_action,
+    an_assignment,
+    an_entry,
+    an_export,
+    an_override,
+    put,
+)
 
 pytestmark = pytest.mark.django_db
-M = TypeVar("M", bound=Model)
 Make = Callable[[Any], Any]
 
 
@@ -45,94 +56,6 @@ def _connection(connection: Connection) -> None:
     """Tenants need one."""
 
 
-def put(row: M) -> M:
-    """Past every hook: what is tried here is how a row goes, not how it comes."""
-    type(row)._base_manager.bulk_create([row])
-    return row
-
-
-def a_connection() -> Connection:
-    return put(Connection(name="spare", is_sandbox=True, base_url="http://127.0.0.1:8801"))
-
-
-def a_tenant() -> Tenant:
-    return put(Tenant(tenant_id="acme", name="Acme", connection=Connection.objects.earliest("pk")))
-
-
-def an_action(tenant: Tenant | None = None) -> Action:
-    return put(Action(tenant=tenant or a_tenant(), action_id="lookupOrder"))
-
-
-def a_key(tenant: Tenant | None) -> ApiKey:
-    return put(ApiKey(name="IVR", tenant=tenant, prefix="p" * 12 if tenant else "q" * 12, digest="0"))
-
-
-def a_membership(person: User, tenant: Tenant) -> Membership:
-    return put(Membership(user=person, tenant=tenant))
-
-
-def a_person(name: str = "ana") -> User:
-    return put(User(username=name, is_staff=True))
-
-
-def a_policy() -> QuotaPolicy:
-    return put(QuotaPolicy(name="Gold"))
-
-
-def a_hook(tenant: Tenant | None = None) -> AlertHook:
-    return put(AlertHook(name="On-call", tenant=tenant, url="https://hooks.example.com/"))
-
-
-def an_export(**fields: Any) -> Export:
-    now = timezone.now()
-    return put(Export(kind="events", format="jsonl", since=now - timedelta(days=1), until=now, **fields))
-
-
-def a_schedule(**fields: Any) -> ReportSchedule:
-    return put(ReportSchedule(name="Week", kind="summary", format="pdf", **fields))
-
-
-def an_override(tenant: Tenant, **fields: Any) -> Override:
-    end = timezone.now() + timedelta(hours=1)
-    return put(Override(tenant=tenant, effect="factor", factor=2, ends_at=end, reason="campaign", **fields))
-
-
-def an_assignment(**fields: Any) -> Assignment:
-    target = "action" if "action" in fields else "tenant"
-    return put(Assignment(policy=a_policy(), target=target, **fields))
-
-
-def a_limit(policy: QuotaPolicy) -> QuotaLimit:
-    return put(QuotaLimit(policy=policy, name="minute", quota=5, window_seconds=60))
-
-
-def a_platform_key(tenant: Tenant) -> ApiKey:
-    key = a_key(None)
-    key.acts_for.add(tenant)
-    return key
-
-
-def an_entry(person: User) -> LogEntry:
-    about = ContentType.objects.get_for_model(User)
-    return put(LogEntry(user=person, content_type=about, object_id="1", action_flag=2))
-
-
-MAKE: dict[type[Model], Make] = {
-    Connection: lambda _: a_connection(),
-    Tenant: lambda _: a_tenant(),
-    Action: lambda _: an_action(),
-    ApiKey: lambda _: a_key(a_tenant()),
-    Membership: lambda _: a_membership(a_person(), a_tenant()),
-    QuotaPolicy: lambda _: a_policy(),
-    QuotaLimit: lambda _: a_limit(a_policy()),
-    Assignment: lambda _: an_assignment(tenant=a_tenant()),
-    Override: lambda _: an_override(a_tenant()),
-    AlertHook: lambda _: a_hook(a_tenant()),
-    ReportSchedule: lambda _: a_schedule(owner=a_person(), owner_name="ana"),
-    Export: lambda _: an_export(),
-    User: lambda _: a_person(),
-    Group: lambda _: put(Group(name="night shift")),
-}
 CHILDREN: dict[tuple[type[Model], str, str], Make] = {
     (Tenant, "Action", "tenant"): an_action,
     (Tenant, "ApiKey", "tenant"): a_key,
@@ -176,7 +99,7 @@ def some(model: type[Model]) -> list[tuple[tuple[type[Model], str, str], ...]]:
 
 def made(model: type[Model], wanted: Any) -> Any:
     """A row with these children; some of them have children of their own."""
-    row = MAKE[model](None)
+    row = MAKE[model]()
     for kind in wanted:
         CHILDREN[kind](row)
     if model is Tenant and (action := row.actions.first()) is not None:

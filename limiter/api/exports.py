@@ -97,7 +97,7 @@ class ExportResource(Creates[Export]):
             export = self.get_object()
             build.cancel(export)
             export.refresh_from_db()
-        return Response(self.get_serializer(export).data)
+            return self._tagged(Response(self.get_serializer(export).data), export)
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])

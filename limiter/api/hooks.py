@@ -116,7 +116,9 @@ class HookResource(Resource[AlertHook]):
             explain(hook, self.reason() or "New signing secret")
             secret = hook.renew_secret()
             hook.save()
-        return Response({**self.get_serializer(hook).data, "secret": secret}, headers={"Cache-Control": "no-store"})
+            answer = Response({**self.get_serializer(hook).data, "secret": secret})
+            answer["Cache-Control"] = "no-store"
+            return self._tagged(answer, hook)
 
     @extend_schema(request=None, responses={200: DeliverySerializer})
     @action(detail=True, methods=["post"])

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.utils.http import parse_etags
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import (
-    OpenApiExample,
-    OpenApiParameter,
-    extend_schema,
-    extend_schema_serializer,
-    extend_schema_view,
-)
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from limiter.api.limits import LimitEdit, LimitSerializer, plan
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.models.limit import MAX_LIMITS
 from limiter.models.policy import MOST_ALERTS
 from limiter.models.version import one_version
-from tenants.api.errors import Conflict
+from tenants.api.errors import Conflict, Stale
 from tenants.api.filters import choice, flag, text
 from tenants.api.resource import Resource
 from tenants.api.serializer import RowSerializer
 
-_IF_MATCH = OpenApiParameter(
-    "If-Match",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    description="The `ETag` of the policy as you read it; if it has changed since, the answer is 409.",
-)
-_ETAG = OpenApiParameter(
-    "ETag",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    response=True,
-    description="The policy's version, for If-Match.",
-)
 
-
-def stale(policy: QuotaPolicy) -> Conflict:
-    return Conflict(
-        f"This policy is at version {policy.version} now; read it again and repeat your change.",
-        current_version=policy.version,
-    )
+def _stale(policy: QuotaPolicy) -> str:
+    return f"This policy is at version {policy.version} now; read it again and repeat your change."
 
 
 @extend_schema_serializer(
@@ -119,7 +93,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
         if self.instance is None:
             raise ValidationError("The platform sets this; leave it out.")
         if version != self.instance.version:
-            raise stale(self.instance)
+            raise Conflict(_stale(self.instance), current_version=self.instance.version)
         return version
 
     def fill(self, row: QuotaPolicy, values: dict[str, Any]) -> None:
@@ -151,19 +125,13 @@ def _values(line: QuotaLimit) -> dict[str, Any]:
 
 
 @extend_schema(tags=["policies"])
-@extend_schema_view(
-    retrieve=extend_schema(parameters=[_ETAG]),
-    create=extend_schema(parameters=[_ETAG]),
-    update=extend_schema(parameters=[_IF_MATCH, _ETAG]),
-    partial_update=extend_schema(parameters=[_IF_MATCH, _ETAG]),
-    destroy=extend_schema(parameters=[_IF_MATCH]),
-)
 class PolicyResource(Resource[QuotaPolicy]):
     """Policies with their limits. A change is one transaction and one version, and reaches every worker within 1 s."""
 
     queryset = QuotaPolicy.objects.prefetch_related("limits")
     serializer_class = PolicySerializer
     also_shows = (QuotaLimit,)
+    replaces_lists = frozenset({"limits"})
     filters = {
         "name": text("name", "The policy's name."),
         "mode": choice("mode", "Enforcing, or only recording.", QuotaPolicy.Mode.values),
@@ -172,16 +140,13 @@ class PolicyResource(Resource[QuotaPolicy]):
     search_fields = ["name", "description"]
     ordering_fields = ["name", "version"]
 
-    def get_object(self) -> QuotaPolicy:
-        policy = super().get_object()
-        wanted = self.request.headers.get("If-Match", "*").strip()
-        changing = self.request.method not in ("GET", "HEAD", "OPTIONS")
-        if changing and wanted != "*" and f'"{policy.version}"' not in parse_etags(wanted):
-            raise stale(policy)
-        return policy
+    def tags(self, row: QuotaPolicy, shown: Any = None) -> list[str]:
+        """The version in quotes is a tag as well: it stands in the body, and the release before sent it."""
+        return [*super().tags(row, shown), f'"{row.version}"']
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        if response.status_code in (200, 201) and isinstance(response.data, dict) and "version" in response.data:
-            response["ETag"] = f'"{response.data["version"]}"'
-        return response
+    def stale(self, row: QuotaPolicy) -> Stale:
+        return Stale(_stale(row), current_version=row.version)
+
+    def _has_to_say(self) -> bool:
+        body = self.request.data
+        return super()._has_to_say() and not (isinstance(body, Mapping) and "version" in body)

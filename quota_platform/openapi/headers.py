@@ -12,6 +12,7 @@ def _text(description: str, example: str) -> Schema:
 
 
 HEADERS: dict[str, Schema] = {
+    "ETag": _text("The version of the row, for If-Match and If-None-Match.", '"q0Zr3yVb7mJ1sK2d"'),
     "X-Request-Id": _text("The caller's own, when it sent a usable one; else a new one.", "5f3a9c0d1b7e42688c21ab90"),
     "X-Upstream-Latency-Ms": _text("From the request sent to the head of the upstream's answer.", "184.220"),
     "X-Adaptive-Multiplier": _text("The factor on every adaptive limit at the time of the decision.", "1"),
@@ -33,7 +34,6 @@ HEADERS: dict[str, Schema] = {
     },
     "WWW-Authenticate": _text("How to sign in.", 'Bearer realm="quota-platform"'),
     "Allow": _text("The methods this route has.", "POST"),
-    "ETag": _text("The version of the row, for If-Match.", '"7"'),
     "Location": _text("The row that was made.", "https://quota.example.com/api/tenants/acme/"),
 }
 ALWAYS = ("X-Request-Id",)

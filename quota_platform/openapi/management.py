@@ -17,6 +17,19 @@ _REASON: Schema = {
     "description": "Why the change is made; kept in its history. A `reason` in the body wins.",
     "schema": {"type": "string", "maxLength": MAX_REASON},
 }
+_IF_MATCH: Schema = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The `ETag` of the row as you read it, or `*`: 412 if the row is another one now. Where it is left"
+    " out and has to be there (PUT, and PATCH of `limits` and `acts_for`) the answer is 428.",
+    "schema": {"type": "string", "maxLength": 1000},
+}
+_IF_NONE_MATCH: Schema = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The `ETag` of what you have: 304 if nothing has changed.",
+    "schema": {"type": "string", "maxLength": 1000},
+}
 _WRITES = ("post", "put", "patch", "delete")
 _VERBS = {
     "_list": "List",
@@ -82,8 +95,20 @@ ANSWERS: dict[str, Schema] = {
         current_version=8,
     ),
     "411": _problem(411, "Length Required", "Send the body with a Content-Length header, not in chunks."),
+    "412": _problem(
+        412,
+        "Precondition Failed",
+        "Somebody has changed this since you read it; nothing was done. Read it again and repeat yours.",
+        schema="StaleProblem",
+    ),
     "413": _problem(413, "Content Too Large", "The body may have at most 2,621,440 bytes."),
     "415": _problem(415, "Unsupported Media Type", 'Unsupported media type "text/plain" in request.'),
+    "428": _problem(
+        428,
+        "Precondition Required",
+        "This replaces what others may have changed meanwhile. Send the ETag of the row as you read it in If-Match,"
+        " or * to replace whatever there is.",
+    ),
     "503": _problem(503, "Service Unavailable", "The database does not answer; nothing was saved."),
 }
 ANSWERS["401"]["headers"] |= headers.refer("WWW-Authenticate")
@@ -96,8 +121,17 @@ def _statuses(path: str, method: str, operation: Schema) -> Iterator[str]:
         yield "404"
     if method in _WRITES:
         yield "409"
+    if _is_one_row(path):
+        yield "412"
+    if _is_one_row(path) and method in ("put", "patch"):
+        yield "428"
     if method in _WRITES and method != "delete":
         yield from ("411", "413", "415")
+
+
+def _is_one_row(path: str) -> bool:
+    """Whether the route is of a row that has a version; a decision is put together from several."""
+    return "{" in path and not path.startswith("/api/decisions/")
 
 
 def management_routes(result: Schema, **_: Any) -> Schema:
@@ -120,9 +154,24 @@ def _complete(path: str, method: str, operation: Schema) -> None:
     operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
     if method in _WRITES:
         operation.setdefault("parameters", []).append(_REASON)
+    _say_versions(path, method, operation)
     for end, verb in _VERBS.items():
         if operation["operationId"].endswith(end):
             operation.setdefault("summary", f"{verb} {operation['tags'][0]}")
     operation.setdefault("summary", operation["operationId"].replace("_", " ").capitalize())
     if "201" in operation["responses"]:
         operation["responses"]["201"].setdefault("headers", {}).update(headers.refer("Location"))
+
+
+def _say_versions(path: str, method: str, operation: Schema) -> None:
+    """The conditions that a route of one row takes, and the tag that answers with a row carry."""
+    if _is_one_row(path):
+        parameters = operation.setdefault("parameters", [])
+        parameters.append(_IF_MATCH)
+        if operation["operationId"].endswith("_retrieve") and method == "get":
+            parameters.append(_IF_NONE_MATCH)
+            operation["responses"]["304"] = {"description": "Not Modified", "headers": headers.refer("ETag")}
+    for status in ("200", "201"):
+        answer = operation["responses"].get(status)
+        if answer is not None and (_is_one_row(path) or status == "201"):
+            answer.setdefault("headers", {}).update(headers.refer("ETag"))

@@ -3,7 +3,9 @@
 APIException (DRF)
 ├── Conflict           the rows as they are now forbid it             409
 ├── LengthRequired     a body without a stated length                 411
-└── PayloadTooLarge    a body over DATA_UPLOAD_MAX_MEMORY_SIZE        413
+├── Stale              the row is not the one that was read           412
+├── PayloadTooLarge    a body over DATA_UPLOAD_MAX_MEMORY_SIZE        413
+└── Unconditional      a write that has to say which row it read      428
 """
 
 from __future__ import annotations
@@ -22,6 +24,29 @@ class Conflict(APIException):
     def __init__(self, detail: str | None = None, **extra: object) -> None:
         super().__init__(detail)
         self.extra = extra
+
+
+class Stale(APIException):
+    """The row has changed since the caller read it. ``extra`` joins the problem document."""
+
+    status_code = 412
+    default_detail = "Somebody has changed this since you read it; nothing was done. Read it again and repeat yours."
+    default_code = "stale"
+
+    def __init__(self, detail: str | None = None, **extra: object) -> None:
+        super().__init__(detail)
+        self.extra = extra
+
+
+class Unconditional(APIException):
+    """The write replaces what it does not name, so it has to say what the caller read (RFC 6585)."""
+
+    status_code = 428
+    default_detail = (
+        "This replaces what others may have changed meanwhile. Send the ETag of the row as you read it in If-Match,"
+        " or * to replace whatever there is."
+    )
+    default_code = "unconditional"
 
 
 class LengthRequired(APIException):

@@ -102,6 +102,8 @@ class KeyResource(Creates[ApiKey], Updates[ApiKey]):
     """API keys, by prefix. They are revoked, not deleted: the record of refusals names them."""
 
     queryset = ApiKey.objects.select_related("tenant").prefetch_related("acts_for")
+    serializer_class = KeySerializer
+    replaces_lists = frozenset({"acts_for"})
     enough = {"revoke": "tenants.revoke_apikey"}
     lookup_field = "prefix"
     lookup_value_regex = "[a-z0-9]{12}"
@@ -131,4 +133,4 @@ class KeyResource(Creates[ApiKey], Updates[ApiKey]):
             key = self.get_object()
             explain(key, self.reason())
             key.revoke()
-        return Response(self.get_serializer(key).data)
+            return self._tagged(Response(self.get_serializer(key).data), key)

@@ -12,12 +12,14 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.mixins import CreateModelMixin, DestroyModelMixin, UpdateModelMixin
 from rest_framework.pagination import BasePagination
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from tenants import scope
-from tenants.api.errors import Conflict, LengthRequired
+from tenants import scope, versions
+from tenants.api import preconditions
+from tenants.api.errors import Conflict, LengthRequired, Stale, Unconditional
 from tenants.api.filters import BoundedSearch, DeclaredFilters, Filter, KnownOrdering
 from tenants.api.paging import Pages
 from tenants.api.permissions import ModelPermissions
@@ -49,6 +51,39 @@ class ReadResource(ReadOnlyModelViewSet[M]):
     filters: Mapping[str, Filter] = {}
     list_parameters: tuple[str, ...] = ("page", "page_size", "search", "ordering")
 
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        row = self.get_object()
+        shown = self.get_serializer(row).data
+        tags = self.tags(row, shown)
+        unless = preconditions.read(request, "If-None-Match")
+        if unless is not None and unless.match_weakly(tags):
+            return Response(status=304, headers={"ETag": tags[0]})
+        return Response(shown, headers={"ETag": tags[0]})
+
+    def get_object(self) -> M:
+        row = super().get_object()
+        self._require_seen(row)
+        return row
+
+    def _require_seen(self, row: M) -> None:
+        only = preconditions.read(self.request, "If-Match")
+        if only is not None and not (only.any or only.match_strongly(self.tags(row))):
+            raise self.stale(row)
+
+    def tags(self, row: M, shown: Any = None) -> list[str]:
+        """The row's entity tags, the one that answers carry first.
+
+        They stand for what is shown and for what is not: a new secret is a new version, too.
+        """
+        if shown is None:
+            assert self.serializer_class is not None
+            shown = self.serializer_class(row, context=self.get_serializer_context()).data
+        return [f'"{versions.mark([versions.columns(row), shown])}"']
+
+    def stale(self, row: M) -> Stale:
+        """What a caller who read another version is told."""
+        return Stale()
+
     def get_queryset(self) -> QuerySet[M]:
         rows = super().get_queryset()
         # The generator of the OpenAPI document asks without a request.
@@ -59,7 +94,12 @@ class ReadResource(ReadOnlyModelViewSet[M]):
 
 
 class WriteResource(ReadResource[M]):
-    """What all writes share: a bounded body, the reason, and the row locked while it is changed."""
+    """What all writes share: a bounded body, the reason, and the row locked while it is changed, if it was seen.
+
+    ``replaces_lists``: fields whose lists a PATCH replaces whole, so that it has to say what was read, as every PUT.
+    """
+
+    replaces_lists: frozenset[str] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -68,17 +108,33 @@ class WriteResource(ReadResource[M]):
 
     def get_queryset(self) -> QuerySet[M]:
         rows = super().get_queryset()
-        return rows.select_for_update(of=("self",)) if self._changing else rows
+        return versions.locked(rows) if self._changing else rows
 
-    def get_object(self) -> M:
-        row = super().get_object()
+    def _require_seen(self, row: M) -> None:
+        """Asked with the row locked, so that of two who read the same version only one changes it."""
         if self._changing:
             self._require_own(row)
-        return row
+            if self._has_to_say() and "If-Match" not in self.request.headers:
+                raise Unconditional
+        super()._require_seen(row)
+        unless = preconditions.read(self.request, "If-None-Match") if self._changing else None
+        if unless is not None and (unless.any or unless.match_weakly(self.tags(row))):
+            raise self.stale(row)
+
+    def _has_to_say(self) -> bool:
+        """Whether the write replaces more than it names."""
+        body = self.request.data if self.action == "partial_update" else {}
+        return self.action == "update" or (isinstance(body, Mapping) and not self.replaces_lists.isdisjoint(body))
+
+    def _tagged(self, response: Response, row: Any) -> Response:
+        """The answer with the tag of the row as it is stored now, asked for before anybody else can change it."""
+        stored = type(row)._base_manager.get(pk=row.pk)
+        response["ETag"] = self.tags(stored)[0]
+        return response
 
     @property
     def _changing(self) -> bool:
-        return bool(self.detail and self.action not in (None, "retrieve", "metadata"))
+        return bool(self.detail and self.request and self.request.method not in SAFE_METHODS)
 
     def _require_own(self, row: Any) -> None:
         """Asked before a change, and after it about the row as it is then; what was saved is rolled back."""
@@ -103,10 +159,12 @@ class Creates(CreateModelMixin, WriteResource[M]):
         if not scope.may_make(request.user, self.get_queryset().model):
             raise PermissionDenied(scope.NOT_YOURS)
         with whole():
-            return super().create(request, *args, **kwargs)
+            response = super().create(request, *args, **kwargs)
+            return self._tagged(response, self._saved)
 
     def perform_create(self, serializer: Any) -> None:
         super().perform_create(serializer)
+        self._saved = serializer.instance
         self._require_own(serializer.instance)
 
     def get_success_headers(self, data: Any) -> dict[str, str]:
@@ -120,10 +178,12 @@ class Updates(UpdateModelMixin, WriteResource[M]):
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with whole():
-            return super().update(request, *args, **kwargs)
+            response = super().update(request, *args, **kwargs)
+            return self._tagged(response, self._saved)
 
     def perform_update(self, serializer: Any) -> None:
         super().perform_update(serializer)
+        self._saved = serializer.instance
         self._require_own(serializer.instance)
 
 

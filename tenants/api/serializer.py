@@ -17,6 +17,7 @@ from rest_framework.settings import api_settings
 from rest_framework.validators import UniqueValidator
 
 from tenants.api.choices import NamedChoiceField
+from tenants.versions import columns
 
 M = TypeVar("M", bound=Model)
 MAX_REASON = 100
@@ -140,11 +141,6 @@ class RowSerializer(StrictSerializer[M]):
 def explain(row: Any, reason: str) -> None:
     """Give the history the reason of the row's next save or deletion."""
     row._change_reason = reason[:MAX_REASON] or None
-
-
-def columns(row: Model) -> dict[str, Any]:
-    """What the row holds now, column by column."""
-    return {column.attname: getattr(row, column.attname) for column in row._meta.concrete_fields}
 
 
 def clean(row: Model, *, exclude: set[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from limiter.models import Assignment, QuotaPolicy
 from tenants.models import ApiKey, Connection, Tenant
-from tests.api_client import editor, errors, person
+from tests.api_client import ANY, editor, errors, person
 
 NEW = {"tenant_id": "initrode", "name": "Initrode", "connection": "sandbox"}
 
@@ -61,14 +61,15 @@ def test_put_sets_what_it_leaves_out_to_the_default(acme: Tenant) -> None:
     api = editor()
 
     assert api.patch("/api/tenants/acme/", {"name": "A"}).json()["notes"] == "old"
-    put = api.put("/api/tenants/acme/", {"tenant_id": "acme", "name": "A", "connection": "sandbox"}).json()
+    put = api.put("/api/tenants/acme/", {"tenant_id": "acme", "name": "A", "connection": "sandbox"}, headers=ANY).json()
     assert (put["notes"], put["envelope"]) == ("", False)
 
 
 def test_what_was_read_can_be_sent_back_and_makes_no_history(acme: Tenant) -> None:
     api = editor()
     before = Tenant.history.count()
-    assert api.put("/api/tenants/acme/", api.get("/api/tenants/acme/").json()).status_code == 200
+    read = api.get("/api/tenants/acme/")
+    assert api.put("/api/tenants/acme/", read.json(), headers={"If-Match": read["ETag"]}).status_code == 200
     assert Tenant.history.count() == before
 
 

@@ -1,0 +1,95 @@
+"""Two who read the same version of a row and both write, on PostgreSQL: one wins, and nothing is lost.
+
+Not collected on SQLite, which has one writer at a time; tests/test_on_postgres.py runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connections
+
+from limiter.models import AlertHook, QuotaPolicy
+from tenants.models import Tenant
+from tests.api_client import signed_in
+from tests.rows import a_hook, an_export
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
+WRITERS, WORDS = 4, 5
+
+
+def at_once(work: Callable[[int], Any], writers: int = 2) -> list[Any]:
+    ready = Barrier(writers)
+
+    def one(number: int) -> Any:
+        try:
+            ready.wait()
+            return work(number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(writers) as pool:
+        return list(pool.map(one, range(writers)))
+
+
+def race(user: User, path: str, changes: list[dict[str, Any]]) -> list[int]:
+    """Both read, then both write; their answers."""
+    clients = [signed_in(user), signed_in(user)]
+    read = [client.get(path)["ETag"] for client in clients]
+
+    def write(number: int) -> int:
+        return clients[number].patch(path, changes[number], headers={"If-Match": read[number]}).status_code
+
+    return sorted(at_once(write))
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_of_two_writes_of_one_version_one_wins(admin_user: User, acme: Tenant, _round: int) -> None:
+    assert race(admin_user, "/api/tenants/acme/", [{"status": "suspended"}, {"notes": "a note"}]) == [200, 412]
+    acme.refresh_from_db()
+    assert (acme.status, acme.notes) in [("suspended", ""), ("active", "a note")]
+
+
+def test_of_two_lists_of_limits_one_wins(admin_user: User, base_policy: QuotaPolicy) -> None:
+    lines = [{"limits": [{"name": name, "quota": 1, "window_seconds": 60}]} for name in ("one", "two")]
+    assert race(admin_user, f"/api/policies/{base_policy.pk}/", lines) == [200, 412]
+    assert base_policy.limits.count() == 1
+
+
+def test_of_a_change_and_a_deletion_one_wins(admin_user: User, acme: Tenant) -> None:
+    hook = a_hook(acme)
+    path, client = f"/api/alert-hooks/{hook.pk}/", signed_in(admin_user)
+    headers = {"If-Match": client.get(path)["ETag"]}
+    work = (
+        lambda: client.patch(path, {"enabled": False}, headers=headers).status_code,
+        lambda: signed_in(admin_user).delete(path, headers=headers).status_code,
+    )
+    answers = at_once(lambda number: work[number]())
+    assert answers in ([200, 412], [404, 204])
+    assert AlertHook.objects.exists() is (answers == [200, 412])
+
+
+def test_reading_locks_nothing_and_needs_no_transaction(admin_user: User) -> None:
+    export = an_export(state="done", requested_by=admin_user, manifest={"rows": 1})
+    assert signed_in(admin_user).get(f"/api/exports/{export.pk}/manifest/").json() == {"rows": 1}
+
+
+def test_words_of_many_writers_who_read_again_when_refused_are_all_there(admin_user: User, acme: Tenant) -> None:
+    def write(number: int) -> None:
+        client, path = signed_in(admin_user), "/api/tenants/acme/"
+        for word in (f"{number}.{count}" for count in range(WORDS)):
+            status = 412
+            while status == 412:
+                read = client.get(path)
+                change = {"notes": f"{read.json()['notes']} {word}"}
+                status = client.patch(path, change, headers={"If-Match": read["ETag"]}).status_code
+            assert status == 200
+
+    at_once(write, WRITERS)
+    acme.refresh_from_db()
+    assert sorted(acme.notes.split()) == sorted(f"{n}.{c}" for n in range(WRITERS) for c in range(WORDS))
