@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "simple_history",
     "rest_framework",
     "rest_framework.authtoken",
@@ -58,7 +59,17 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
+
+# Sign-in: who tries many wrong passwords is paused (quota_platform/sign_in.py).
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_HANDLER = "quota_platform.sign_in.Attempts"
+AXES_CLIENT_IP_CALLABLE = "quota_platform.sign_in.address_of"
+AXES_LOCKOUT_CALLABLE = "quota_platform.sign_in.paused"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 ROOT_URLCONF = "quota_platform.urls"
 ASGI_APPLICATION = "quota_platform.asgi.application"
