@@ -111,7 +111,7 @@ class Deployment:
         try:
             for _ in patiently("the web server", pause_s=_LOOKS_EVERY_S):
                 with contextlib.suppress(requests.RequestException):
-                    if requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200:
+                    if requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=HANG_S).status_code == 200:
                         return
         except AssertionError as error:
             raise AssertionError(f"{error}; the last words of all:\n{last_words(self._log)}") from None

@@ -16,7 +16,7 @@ from django.db import connection
 
 from quota_platform import roles
 from quota_platform.embedded import free_port
-from tests.patience import HANG_S
+from tests.patience import HANG_S, PAUSE_S
 
 
 class WebProcess:
@@ -46,7 +46,7 @@ class WebProcess:
         async with asyncio.timeout(HANG_S):
             while not await self.ready(session):
                 assert self.process.poll() is None, self._log.read_text()
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(PAUSE_S)
 
     async def until_closed(self) -> None:
         """Wait until the listener is gone."""
@@ -57,7 +57,7 @@ class WebProcess:
                 except OSError:
                     return
                 writer.close()
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(PAUSE_S)
 
     async def ended(self) -> str:
         """Wait until it has ended; what it said."""
@@ -99,7 +99,7 @@ class Balanced:
             while True:
                 found = [node for node in self.nodes if await node.ready(session)]
                 ready[:] = found or ready
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(PAUSE_S)
 
         async def call(number: int) -> None:
             while not over.is_set():

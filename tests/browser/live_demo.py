@@ -14,7 +14,7 @@ from quota_platform.demo import cast, environment, service, tokens
 from quota_platform.demo.service import Service
 from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port, last_words
-from tests.patience import HANG_S
+from tests.patience import HANG_S, PAUSE_S
 
 
 class LiveDemo:
@@ -50,10 +50,10 @@ class LiveDemo:
         deadline = time.monotonic() + HANG_S
         while time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=1):
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=HANG_S):
                     return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
+                time.sleep(PAUSE_S)
         raise RuntimeError("the web server did not get ready: " + (self.var / "web.log").read_text()[-2000:])
 
     def stop_web(self) -> None:

@@ -17,6 +17,7 @@ from limiter.core import keys
 from limiter.models import QuotaPolicy
 from tenants.models import Action, Connection, Tenant
 from tests.environment import VALKEY
+from tests.patience import PAUSE_S
 from tests.web_process import Balanced, WebProcess, web_processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -79,7 +80,7 @@ async def leave(node: WebProcess, session: aiohttp.ClientSession) -> None:
     """Ask the process to end, and see it drain: it says so, and serves."""
     node.process.send_signal(signal.SIGTERM)
     while await node.ready(session):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(PAUSE_S)
     async with session.get(f"{node.url}/readyz") as answer:
         assert (answer.status, (await answer.json())["status"]) == (503, "draining")
     async with session.get(f"{node.url}/healthz") as answer:

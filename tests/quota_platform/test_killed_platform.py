@@ -21,7 +21,7 @@ from limiter.core import keys
 from quota_platform import roles
 from quota_platform.demo import environment, tokens
 from tests.deployment import Deployment
-from tests.patience import patiently
+from tests.patience import HANG_S, patiently
 
 pytest_plugins = ["tests.postgres"]
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def callers(port: int, keys_of: dict[str, str], told: Told) -> Iterator[None]:
         chance = random.Random()
         while not over.is_set():
             tenant, action = chance.choice(CALLS)
-            link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            link = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_S)
             try:
                 link.connect()
             except OSError:

@@ -15,6 +15,7 @@ from limiter.record import anchor_files, signing
 from limiter.reports import manifest
 from quota_platform import offline
 from quota_platform.env import BASE_DIR
+from tests.patience import HANG_S
 
 SECRET = "canary-a-secret-of-the-platform-itself"
 COMMANDS = ([str(BASE_DIR / "manage.py")], ["-m", "quota_platform"])
@@ -65,7 +66,7 @@ def test_an_export_is_verified_without_any_setting(exported: Path, command: list
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(BASE_DIR)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
     )
     assert (done.stdout, done.stderr) == ("events.csv.gz: 4 rows, as signed for root.\n", "")
     assert done.returncode == 0

@@ -13,6 +13,8 @@ import sys
 
 import django
 
+from tests.patience import PAUSE_S
+
 
 async def gateway(size: int, store_url: str) -> None:
     """One process: serves until it is killed."""
@@ -37,7 +39,7 @@ async def gateway(size: int, store_url: str) -> None:
     await runtime.open()
     async with served(LeanHandler("quota_platform.lean_urls"), state={"runtime": runtime}) as url:
         while runtime.peers.known < size:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE_S)
         sys.stdout.write(f"{size} {url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
