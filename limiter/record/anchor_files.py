@@ -11,9 +11,21 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from limiter.core.versioned import Form, Unreadable
 from limiter.record import signing
 
 PURPOSE = b"quota-platform audit anchor"
+
+
+def _anchor(told: dict[str, Any]) -> dict[str, Any]:
+    """All of it; what readers look for has to be there."""
+    heads = {
+        tenant: {"position": int(each["position"]), "hash": str(each["hash"])} for tenant, each in told["heads"].items()
+    }
+    return {**told, "heads": heads, "previous": told["previous"]}
+
+
+FORM = Form("anchor", {1: _anchor}, field=signing.VERSION)
 
 
 class AnchorBroken(Exception):
@@ -41,6 +53,10 @@ def _verified(path: Path, before: Path | None, public: Ed25519PublicKey) -> dict
         raise AnchorBroken(f"anchor {path.name} is not signed with this platform's key, or was altered") from None
     except (ValueError, KeyError, TypeError):
         raise AnchorBroken(f"anchor {path.name} cannot be read") from None
+    try:
+        anchor = FORM.take(anchor)
+    except Unreadable as error:
+        raise AnchorBroken(f"anchor {path.name} was signed, but cannot be read here ({error})") from None
     expected = {"file": before.name, "sha256": digest(before)} if before else None
     if anchor["previous"] != expected:
         missing = anchor["previous"]["file"] if anchor["previous"] else "none"

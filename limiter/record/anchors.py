@@ -39,6 +39,7 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
     path = folder / f"{now:%Y-%m-%d}.json"
     earlier = [file for file in sorted(folder.glob("*.json")) if file.name < path.name]
     anchor: dict[str, Any] = {
+        signing.VERSION: anchor_files.FORM.version,
         "at": now.isoformat(timespec="microseconds"),
         "heads": _heads(),
         "previous": {"file": earlier[-1].name, "sha256": anchor_files.digest(earlier[-1])} if earlier else None,
@@ -51,9 +52,13 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
 
 
 def _heads() -> dict[str, dict[str, Any]]:
-    """Position and hash of the newest audit entry of each chain; these vouch for the events."""
-    heads = ((tenant_id, chain.head(AuditEntry, tenant_id)) for tenant_id in chain.tenants(AuditEntry))
-    return {tenant_id: {"position": position, "hash": digest} for tenant_id, (position, digest) in heads}
+    """Position, hash and format of the newest audit entry of each chain; these vouch for the events."""
+    return {tenant_id: _head(tenant_id) for tenant_id in chain.tenants(AuditEntry)}
+
+
+def _head(tenant_id: str) -> dict[str, Any]:
+    newest = AuditEntry.objects.filter(tenant_id=tenant_id).order_by("-position")
+    return dict(newest.values("position", "hash", "format")[0])
 
 
 def read(where: Path | None = None) -> Iterator[tuple[str, dict[str, Any]]]:

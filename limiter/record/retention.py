@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db.models import Count, Max, Sum
 from django.utils import timezone
 
+from limiter.core import versioned
+from limiter.core.versioned import Form, Unreadable
 from limiter.models import AuditEntry, ThrottleEvent
 from limiter.record import anchors, chain, signing, turn
 from limiter.record.chain import Draft
@@ -46,7 +48,11 @@ class Cut:
 
     def payload(self) -> dict[str, Any]:
         """As the entry holds it, signed."""
-        return signing.sign(anchors.key(), asdict(self))
+        return signing.sign(anchors.key(), FORM.named(asdict(self)))
+
+
+FORM = Form("cut", {1: lambda told: versioned.build(Cut, told)}, field=signing.VERSION)
+"""The first release takes no field more, and calls one that has it forged: nothing may be added while it runs."""
 
 
 def prune(*, now: datetime | None = None, at_once: int = _AT_ONCE) -> int:
@@ -74,9 +80,12 @@ def read(entry: AuditEntry) -> Cut:
     """What an entry declares; raises :class:`Forged`."""
     try:
         signing.verify(anchors.key().public_key(), entry.payload)
-        cut = Cut(**{name: value for name, value in entry.payload.items() if name != "signature"})
     except (InvalidSignature, ValueError, KeyError, TypeError):
         raise Forged(f"{entry} says that events were taken out, and was not signed by this platform") from None
+    try:
+        cut = FORM.take(entry.payload)
+    except Unreadable as error:
+        raise Forged(f"{entry} says that events were taken out, and cannot be read here ({error})") from None
     if cut.tenant_id != entry.tenant_id:
         raise Forged(f"{entry} was signed for tenant {cut.tenant_id}")
     return cut

@@ -13,6 +13,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 
+VERSION = "version"
+"""The field of a signed document that names the version of its layout; without it that is the first."""
+
 
 def secret() -> str:
     """What this platform's keys are derived from: AUDIT_KEY, or SECRET_KEY when that is empty."""

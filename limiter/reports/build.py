@@ -112,7 +112,9 @@ def unfinished() -> list[uuid.UUID]:
 
 
 def _free() -> Q:
-    return Q(state=State.WAITING) | Q(state=State.BUILDING, alive_at__lt=timezone.now() - SILENT)
+    """Those that nobody builds and that this release knows how to build; a newer one may know more kinds."""
+    known = Q(kind__in=Export.Kind.values, format__in=Export.Format.values)
+    return known & (Q(state=State.WAITING) | Q(state=State.BUILDING, alive_at__lt=timezone.now() - SILENT))
 
 
 def _claim(export_id: uuid.UUID | str, claim: str) -> bool:

@@ -59,9 +59,9 @@ def _taken_out(chosen: Selection) -> Iterator[str]:
         entries = entries.filter(tenant_id__in=chosen.seen)
     latest: dict[str, str] = {}
     for tenant_id, payload in entries.order_by("position").values_list("tenant_id", "payload"):
-        latest[tenant_id] = max(str(payload["until"]), latest.get(tenant_id, ""))
+        latest[tenant_id] = max(str(payload.get("until", "")), latest.get(tenant_id, ""))
     for tenant_id, until in sorted(latest.items()):
-        if datetime.fromisoformat(until) >= chosen.since:
+        if until and datetime.fromisoformat(until) >= chosen.since:
             yield f"Events of {tenant_id} up to {_time(datetime.fromisoformat(until))} were taken out by their age."
 
 

@@ -15,9 +15,14 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from limiter.core.versioned import Form, Unreadable
 from limiter.record import signing
 
 PURPOSE = b"quota-platform export manifest"
+
+
+FORM: Form[tuple[int, str]] = Form("manifest", {1: lambda told: (told["bytes"], told["sha256"])}, field=signing.VERSION)
+"""How long the file is, and its SHA-256. One that names no version is of the first."""
 
 
 class ManifestBroken(Exception):
@@ -41,8 +46,9 @@ def digest(path: Path) -> str:
 
 
 def sign(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts with key and signature."""
-    return signing.sign(key(), {**facts, "public_key": public_key()}, ascii_only=False)
+    """The facts with version, key and signature."""
+    told = {**facts, signing.VERSION: FORM.version, "public_key": public_key()}
+    return signing.sign(key(), told, ascii_only=False)
 
 
 def verify(path: Path, manifest: Any, *, public: str) -> None:
@@ -55,5 +61,9 @@ def verify(path: Path, manifest: Any, *, public: str) -> None:
         signing.verify(signer, manifest, ascii_only=False)
     except (InvalidSignature, binascii.Error, ValueError, KeyError, TypeError, AttributeError):
         raise ManifestBroken("the manifest was not signed with this key, or was altered") from None
-    if path.stat().st_size != manifest["bytes"] or digest(path) != manifest["sha256"]:
+    try:
+        size, sha256 = FORM.take(manifest)
+    except Unreadable as error:
+        raise ManifestBroken(f"the manifest was signed, but cannot be read here ({error})") from None
+    if path.stat().st_size != size or digest(path) != sha256:
         raise ManifestBroken("the file is not the one the manifest was signed for")

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from limiter.models import Export, ReportSchedule
@@ -23,7 +24,14 @@ def order_due() -> int | None:
 def order_all(*, now: datetime | None = None) -> int:
     """Order what is due now. Of several periods that were missed, only the last one is made up for."""
     now = now or timezone.now()
-    return sum(_order_due(schedule, now) for schedule in ReportSchedule.objects.filter(enabled=True).order_by("pk"))
+    return sum(_order_due(schedule, now) for schedule in _known().filter(enabled=True).order_by("pk"))
+
+
+def _known() -> QuerySet[ReportSchedule]:
+    """Those that this release understands; a newer one may have saved others."""
+    return ReportSchedule.objects.filter(
+        kind__in=Export.Kind.values, format__in=Export.Format.values, rhythm__in=ReportSchedule.Rhythm.values
+    )
 
 
 def _order_due(schedule: ReportSchedule, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from pytest_django import Settings
 
 from limiter.models import AuditEntry, ThrottleEvent
-from limiter.record import chain, formats, keeping, retention
+from limiter.record import anchors, chain, formats, keeping, retention, signing
 from limiter.record.anchor_files import AnchorBroken
 from limiter.record.chain import Draft
 from limiter.record.scripts import Client
@@ -22,6 +23,7 @@ from limiter.record.verify import Broken, verify
 from limiter.reports import manifest
 from tests import releases
 from tests.limiter.record.given import refuse
+from tests.releases import first
 
 pytestmark = pytest.mark.django_db
 RECORD = releases.sample(releases.FIRST, "record")
@@ -134,6 +136,52 @@ def test_an_export_of_the_first_release_is_verified(folder: Path, tmp_path: Path
     path.write_text(told["text"].replace("globex", "g1obex"))
     with pytest.raises(manifest.ManifestBroken, match="not the one the manifest was signed for"):
         manifest.verify(path, told["manifest"], public=told["public_key"])
+
+
+def signed_anew(cut: AuditEntry, **more: object) -> None:
+    """The platform signs something else for the cut, as another release might."""
+    cut.payload = signing.sign(anchors.key(), {**cut.payload, **more})
+    cut.hash = chain.hash_of(cut, previous=cut.previous_hash)
+    cut.save()
+
+
+def test_a_cut_is_read_as_far_as_it_is_understood_and_no_further(folder: Path) -> None:
+    cut = AuditEntry.objects.filter(kind=retention.KIND, tenant_id="acme").order_by("-position")[0]
+    was = retention.read(cut)
+    signed_anew(cut, zone="another")
+    assert retention.read(cut) == was
+    signed_anew(cut, version=2)
+    with pytest.raises(Broken, match=r"cannot be read here \(cut of version 2: this release reads 1 at most\)"):
+        verify(anchored_in=folder)
+
+
+def test_today_s_anchors_manifests_and_cuts_name_their_version_and_the_first_release_reads_them(
+    folder: Path, tmp_path: Path, settings: Settings
+) -> None:
+    anchors.write(now=datetime(2030, 1, 1, tzinfo=UTC), where=folder)
+    newest = json.loads(max(folder.glob("*.json")).read_text())
+    assert newest["version"] == 1 and newest["heads"]["acme"]["format"] == 1
+    path = tmp_path / "events.csv"
+    path.write_text("x")
+    told = manifest.sign({"bytes": 1, "sha256": manifest.digest(path)})
+    assert told["version"] == 1
+    manifest.verify(path, told, public=manifest.public_key())
+    for wrong in ({"version": 2}, {"bytes": None, "sha256": 7}):
+        newer = signing.sign(manifest.key(), {**told, **wrong}, ascii_only=False)
+        with pytest.raises(manifest.ManifestBroken):
+            manifest.verify(path, newer, public=manifest.public_key())
+    settings.ENV = settings.ENV.model_copy(update={"EVENTS_KEPT_DAYS": 1})
+    assert retention.prune(now=datetime(2100, 1, 1, tzinfo=UTC)) > 0
+    for cut in AuditEntry.objects.filter(kind=retention.KIND):
+        first.cut(cut.payload)
+
+
+def test_an_anchor_of_a_newer_version_is_named(folder: Path) -> None:
+    path = max(folder.glob("*.json"))
+    anchor = {**json.loads(path.read_text()), "version": 2}
+    path.write_text(json.dumps(signing.sign(anchors.key(), anchor)))
+    with pytest.raises(AnchorBroken, match=f"anchor {path.name} was signed, but cannot be read here"):
+        verify(anchored_in=folder)
 
 
 def test_the_first_release_s_chains_go_on(folder: Path, client: Client, redis_url: str) -> None:

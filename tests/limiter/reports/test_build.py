@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from limiter.models import Export
-from limiter.reports import build, manifest, selection, sources
+from limiter.reports import access, build, manifest, selection, sources
 from tests.limiter.reports.given import event, export
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +29,14 @@ def test_a_task_delivered_twice_makes_one_file(stored: Path) -> None:
     assert build.build(order.pk) is False
     order.refresh_from_db()
     assert (order.state, order.rows, len(files(stored))) == ("done", 1, 1)
+
+
+def test_an_export_of_a_kind_that_only_a_newer_release_knows_is_left_to_that_one(stored: Path) -> None:
+    orders = export(kind="forecast"), export(format="parquet")
+    assert build.unfinished() == []
+    assert [build.build(order.pk) for order in orders] == [False, False]
+    assert {*Export.objects.values_list("state", flat=True)} == {"waiting"}
+    assert not access.may_export(User.objects.create_superuser("root"), "forecast")
 
 
 def test_an_export_that_somebody_builds_is_left_to_them(stored: Path) -> None:
@@ -71,11 +80,12 @@ def test_a_file_is_deleted_when_its_time_is_over(stored: Path) -> None:
 
 
 def test_a_failed_export_says_so_without_telling_secrets(stored: Path) -> None:
-    order = export(format="pdf", kind="unheard")
-    with pytest.raises(KeyError):
+    stored.write_text("no folder")
+    order = export()
+    with pytest.raises(OSError) as failed:
         build.build(order.pk)
     order.refresh_from_db()
-    assert (order.state, order.error) == ("failed", "KeyError: see the worker's log")
+    assert (order.state, order.error) == ("failed", f"{failed.type.__name__}: see the worker's log")
 
 
 def test_the_command_writes_a_file_that_verifies_until_a_byte_is_altered(tmp_path: Path) -> None:
