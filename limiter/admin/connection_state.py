@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from limiter import wiring
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
+from tenants import completeness
 from tenants.admin.panels import Page, Panel, add_page, add_panel
 from tenants.models import Connection
 
@@ -25,6 +26,8 @@ def register() -> None:
 
 
 def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
+    if missing := completeness.missing_secrets(connection):
+        return {"state": "incomplete", "missing": completeness.in_words(missing)}
     uid = str(connection.uid)
     try:
         with wiring.shared_client() as client:

@@ -20,6 +20,7 @@ from urllib.parse import quote_plus
 import requests
 
 from limiter.upstream.retry import retry_after_s
+from tenants import completeness
 from tenants.directory import ConnectionSpec
 from tenants.hosts import HostRefused
 from tenants.secrets import SecretUnreadable
@@ -71,7 +72,9 @@ class TokenRequest:
 
 
 def request_for(connection: ConnectionSpec, *, url: str) -> TokenRequest:
-    """The token request of a connection; raises :class:`GrantRefused` when its secrets cannot be read."""
+    """The token request of a connection; raises :class:`GrantRefused` when a secret is missing or cannot be read."""
+    if missing := completeness.missing_secrets(connection):
+        raise GrantRefused(f"No {completeness.in_words(missing)} is stored. Enter it and save.")
     try:
         client_secret, key_secret = connection.client_secret(), connection.access_key_secret()
     except SecretUnreadable as error:

@@ -6,7 +6,7 @@ import json
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
 from django.db.models import Count, QuerySet
 from django.forms import Script
@@ -16,12 +16,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from tenants import presets
+from tenants import completeness, presets
 from tenants.admin.json_field import JSON_FIELDS, EmptyMeansDefault
 from tenants.admin.recorded import RecordedAdmin
 from tenants.models import Connection
 
-_SECRETS = ("client_secret", "access_key_secret")
+_SECRETS = tuple(completeness.SECRETS)
 _IN_EVERY_PRESET = frozenset.intersection(*(preset.fields for preset in presets.PRESETS.values()))
 APPLIES = {key: sorted(preset.fields - _IN_EVERY_PRESET) for key, preset in presets.PRESETS.items()}
 """The fields that only some presets use, by preset."""
@@ -137,10 +137,26 @@ class ConnectionAdmin(RecordedAdmin):
     def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().history_form_view(request, *args, **kwargs)
 
-    @display(description="state", ordering="enabled", label={"on": "success", "off": "danger", "sandbox": "info"})
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if missing := completeness.missing_secrets(obj):
+            self.message_user(
+                request,
+                f"{obj} is still incomplete: its preset needs the {completeness.in_words(missing)}."
+                " Until it is entered, calls are answered 502.",
+                messages.WARNING,
+            )
+
+    @display(
+        description="state",
+        ordering="enabled",
+        label={"on": "success", "off": "danger", "incomplete": "danger", "sandbox": "info"},
+    )
     def state(self, obj: Connection) -> str:
         if not obj.enabled:
             return "off"
+        if completeness.missing_secrets(obj):
+            return "incomplete"
         return "sandbox" if obj.is_sandbox else "on"
 
     @display(description="secrets")

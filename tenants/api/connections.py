@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from tenants import presets
+from tenants import completeness, presets
 from tenants.api.actions import TextsField
 from tenants.api.filters import choice, flag
 from tenants.api.resource import Resource
@@ -51,6 +51,9 @@ class ConnectionSerializer(RowSerializer[Connection]):
     client_secret_set = serializers.SerializerMethodField(help_text="Whether a client secret is stored.")
     access_key_secret = _secret("access key secret")
     access_key_secret_set = serializers.SerializerMethodField(help_text="Whether an access key secret is stored.")
+    missing = serializers.SerializerMethodField(
+        help_text="Secrets that the preset needs and that are not stored; calls are answered 502 until they are."
+    )
     token_extra_params = TextsField(
         required=False, help_text=str(Connection._meta.get_field("token_extra_params").help_text)
     )
@@ -79,6 +82,7 @@ class ConnectionSerializer(RowSerializer[Connection]):
             "access_key_id",
             "access_key_secret",
             "access_key_secret_set",
+            "missing",
             "scope",
             "token_extra_params",
             "token_refresh_skew_s",
@@ -104,6 +108,10 @@ class ConnectionSerializer(RowSerializer[Connection]):
 
     def get_access_key_secret_set(self, row: Connection) -> bool:
         return bool(row.access_key_secret_sealed)
+
+    @extend_schema_field({"type": "array", "items": {"type": "string", "enum": list(completeness.SECRETS)}})
+    def get_missing(self, row: Connection) -> list[str]:
+        return completeness.missing_secrets(row)
 
     def fill(self, row: Connection, values: dict[str, Any]) -> None:
         for name, seal in SECRETS.items():

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from tenants import hosts, presets, secrets, templates
+from tenants import completeness, hosts, presets, secrets, templates
 from tenants.models.names import NAME
 from tenants.models.published import Published
 
@@ -219,9 +219,9 @@ class Connection(Published):
     def clean(self) -> None:
         if self.preset not in presets.PRESETS:
             return  # the field's own error says so
-        errors = (
-            dict(self._missing()) | dict(self._led_away()) | dict(self._refused_urls()) | dict(self._wrong_templates())
-        )
+        errors: dict[str, str] = {}
+        for found in (self._missing_secrets, self._missing, self._led_away, self._refused_urls, self._wrong_templates):
+            errors |= dict(found())
         if self.pk and (unfit := self._unfit_action()):
             errors["preset"] = f"This preset cannot invoke {unfit}; change or delete that action first."
         if errors:
@@ -248,6 +248,21 @@ class Connection(Published):
                 yield "client_id", "Client credentials need a client ID."
             if grant != self.GrantType.CLIENT_CREDENTIALS and not self.access_key_id:
                 yield "access_key_id", "This grant needs the access key (or user name) to send."
+
+    def _missing_secrets(self) -> Iterator[tuple[str, str]]:
+        """A row that lacks one since before this was asked can be edited in other ways, but not be switched on."""
+        missing = completeness.missing_secrets(self)
+        stored = Connection.objects.filter(pk=self.pk).first() if self.pk and missing else None
+        known: list[str] = []
+        if stored is not None and stored._signs_in_like(self) and (stored.enabled or not self.enabled):
+            known = completeness.missing_secrets(stored)
+        for name in missing:
+            if name not in known:
+                words = completeness.in_words([name])
+                yield name, f"The preset {self.preset} needs the {words}, and none is stored. Enter it."
+
+    def _signs_in_like(self, other: Connection) -> bool:
+        return all(getattr(self, name) == getattr(other, name) for name in ("preset", "grant_type", "client_auth"))
 
     def _led_away(self) -> Iterator[tuple[str, str]]:
         """A secret stays with the hosts it was given for: who may edit an address could have it sent to themselves."""

@@ -107,6 +107,24 @@ def test_going_back_to_an_earlier_record_keeps_the_secret(root: Client, connecti
     assert (connection.client_id, connection.client_secret_sealed) == ("demo-client", sealed)
 
 
+def test_a_form_without_the_secret_that_its_preset_needs_names_the_field(root: Client) -> None:
+    new = {"name": "unit", "base_url": "https://api-na1.niceincontact.com", "client_id": "id"}
+    answer = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **new))
+    assert errors(answer) == ["client_secret"]
+    answer = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **new, client_secret=SECRET))
+    assert answer.status_code == 302
+
+
+def test_a_connection_that_lacks_its_secret_from_before_is_shown_as_incomplete_and_can_be_edited(root: Client) -> None:
+    row = Connection.objects.create(name="old", base_url="https://api-na1.niceincontact.com", client_id="id")
+    assert "incomplete" in root.get(CONNECTIONS).content.decode()
+    assert "its preset needs the client secret" in root.get(change(row)).content.decode()
+    answer = root.post(change(row), form(root, change(row), max_retries="1"), follow=True)
+    assert "old is still incomplete: its preset needs the client secret" in answer.content.decode()
+    row.refresh_from_db()
+    assert row.max_retries == 1
+
+
 # Fields.
 
 

@@ -62,6 +62,22 @@ def test_an_answer_says_whether_a_secret_is_stored(db: None) -> None:
     assert "client_secret" not in made
 
 
+def test_a_connection_without_its_secret_is_refused_by_the_field_s_name(db: None) -> None:
+    refused = editor().post("/api/connections/", {k: v for k, v in NEW.items() if k != "client_secret"})
+    assert refused.status_code == 400
+    assert "needs the client secret, and none is stored" in errors(refused)["client_secret"][0]
+    assert not Connection.objects.exists()
+
+
+def test_one_that_lacks_a_secret_from_before_says_so_and_takes_other_edits(db: None) -> None:
+    Connection.objects.create(name="old", base_url=NEW["base_url"], client_id="quota")
+    api = editor()
+    changed = api.patch("/api/connections/old/", {"max_retries": 1})
+    assert (changed.status_code, changed.json()["missing"]) == (200, ["client_secret"])
+    completed = api.patch("/api/connections/old/", {"client_secret": CANARY})
+    assert (completed.status_code, completed.json()["missing"]) == (200, [])
+
+
 def test_a_secret_left_out_stays(db: None) -> None:
     api = editor()
     api.post("/api/connections/", NEW)
@@ -80,7 +96,8 @@ def test_a_secret_left_out_stays(db: None) -> None:
         ({"base_url": "https://169.254.169.254/"}, "base_url"),
         ({"token_url": "https://user:pw@api-na1.niceincontact.com"}, "token_url"),
         ({"preset": "other"}, "preset"),
-        ({"preset": "cxone", "access_key_id": ""}, "access_key_id"),
+        ({"preset": "cxone", "access_key_id": "", "access_key_secret": CANARY}, "access_key_id"),
+        ({"preset": "cxone", "access_key_id": "KEYID===="}, "access_key_secret"),
         ({"client_id": ""}, "client_id"),
         ({"token_refresh_skew_s": -1}, "token_refresh_skew_s"),
         ({"total_deadline_s": 1e9}, "total_deadline_s"),

@@ -7,19 +7,28 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from limiter.live import plain
-from tenants import directory, presets
+from tenants import completeness, directory, presets
 from tenants.models import Action, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
 
 CXONE = {"preset": "cxone", "client_id": "app@vendor", "access_key_id": "KEYID===="}
+WEBACTION = {"base_url": "https://api-na1.niceincontact.com", "client_id": "c"}
+
+
+def with_secrets(**fields: Any) -> Connection:
+    row = Connection(name="unit", **fields)
+    row.set_client_secret("canary-client-secret")
+    row.set_access_key_secret("canary-key-secret")
+    return row
 
 
 def errors_of(**fields: Any) -> dict[str, list[str]]:
-    return errors_in(Connection(name="unit", **fields))
+    return errors_in(with_secrets(**fields))
 
 
 def errors_in(row: Connection) -> dict[str, list[str]]:
@@ -74,7 +83,7 @@ def errors_in(row: Connection) -> dict[str, list[str]]:
 def test_a_preset_fills_the_rest(
     fields: dict[str, Any], token_url: str, grant: str, auth: str, scope: str, skew: int
 ) -> None:
-    row = Connection(name="unit", **fields)
+    row = with_secrets(**fields)
     row.full_clean()
     row.save()
 
@@ -149,6 +158,55 @@ def test_every_field_of_a_preset_is_a_field_of_the_form(preset: str) -> None:
 )
 def test_a_field_that_cannot_work_is_named_with_its_remedy(fields: dict[str, Any], field: str, says: str) -> None:
     assert says in " ".join(errors_of(**fields)[field])
+
+
+@pytest.mark.parametrize(
+    ("fields", "secrets"),
+    [
+        (WEBACTION, ["client_secret"]),
+        (CXONE, ["client_secret", "access_key_secret"]),
+        ({"preset": "cxone_access_key", "access_key_id": "KEYID===="}, ["access_key_secret"]),
+        ({"preset": "genesys", "base_url": "https://api.mypurecloud.ie", "client_id": "c"}, ["client_secret"]),
+        ({"preset": "generic_oauth2", "client_id": "c"}, ["client_secret"]),
+        ({"preset": "generic_oauth2", "client_id": "c", "grant_type": "password"}, ["access_key_secret"]),
+        ({"preset": "generic_oauth2", "client_id": "c", "client_auth": "none"}, []),
+    ],
+)
+def test_the_secrets_that_a_preset_needs_are_asked_for_by_name(fields: dict[str, Any], secrets: list[str]) -> None:
+    row = Connection(name="unit", **fields)
+    assert completeness.missing_secrets(row) == secrets
+    assert completeness.missing_secrets(directory.connection_spec(row)) == secrets, "what a worker holds of it"
+    with pytest.raises(ValidationError) as caught:
+        Connection(name="unit", **fields, probe_path="/..").full_clean()
+    assert [name for name in caught.value.message_dict if name.endswith("secret")] == secrets
+
+
+def test_a_connection_that_lacks_a_secret_from_before_can_be_edited_but_not_made_to_work_without() -> None:
+    """Rows from before secrets were asked for: an address is corrected, and nothing pretends that they work."""
+    Connection.objects.create(name="old", enabled=False, **WEBACTION)
+    row = Connection.objects.get()
+    row.max_retries = 1
+    row.full_clean()
+    for change in ({"enabled": True}, {"preset": "genesys", "base_url": "https://api.mypurecloud.ie"}):
+        row = Connection.objects.get()
+        for name, value in change.items():
+            setattr(row, name, value)
+        with pytest.raises(ValidationError) as caught:
+            row.full_clean()
+        assert "needs the client secret, and none is stored" in caught.value.message_dict["client_secret"][0]
+
+
+def test_the_check_of_all_connections_names_what_each_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    with_secrets(**WEBACTION).save()
+    Connection.objects.create(name="off", enabled=False, **WEBACTION)
+    call_command("check_connections")
+    Connection.objects.create(name="old", **CXONE)
+    with pytest.raises(CommandError, match="1 connections cannot work"):
+        call_command("check_connections")
+    told = capsys.readouterr().out
+    assert "unit (cxone_webaction): ok" in told
+    assert "off (cxone_webaction, off): the client secret is missing" in told
+    assert "old (cxone): the client secret is missing; the access key secret is missing" in told
 
 
 def test_a_preset_cannot_change_under_actions_it_could_not_invoke(acme: Tenant) -> None:

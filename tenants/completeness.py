@@ -1,0 +1,49 @@
+"""Which secrets a connection needs and lacks: asked when it is saved, on its page, by the check and before a token is.
+
+Without them every call is a 502: the upstream would refuse a request that no one has signed in for.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tenants import presets
+
+SECRETS = {"client_secret": "client secret", "access_key_secret": "access key secret"}
+"""The write-only fields of forms and API, and what people call them."""
+
+
+class Credentials(Protocol):
+    """A connection's row, or what a worker holds of it."""
+
+    @property
+    def preset(self) -> str: ...
+    @property
+    def grant_type(self) -> str: ...
+    @property
+    def client_auth(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+
+
+def missing_secrets(connection: Credentials) -> list[str]:
+    """The names of those that its way to get a token needs and that are not stored."""
+    return [name for name in _needed(connection) if not getattr(connection, f"{name}_sealed")]
+
+
+def in_words(missing: list[str]) -> str:
+    """ "client secret and access key secret"."""
+    return " and ".join(SECRETS[name] for name in missing)
+
+
+def _needed(connection: Credentials) -> list[str]:
+    preset = presets.PRESETS[connection.preset]
+
+    def used(name: str) -> str:
+        return getattr(connection, name) or "" if name in preset.fields else ""
+
+    grant, auth = used("grant_type") or preset.grant_type, used("client_auth") or preset.client_auth
+    # Of any OAuth2 API a person may sign in through a client that has no secret (RFC 6749, 4.3.2).
+    public = connection.preset == "generic_oauth2" and grant == "password"
+    needed = ["client_secret"] if used("client_id") and auth != "none" and not public else []
+    return [*needed, "access_key_secret"] if grant in ("password", "access_key") else needed
