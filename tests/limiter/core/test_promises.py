@@ -12,7 +12,7 @@ from limiter.core.store import Ended, Store
 from limiter.core.types import Algorithm, Limit
 from limiter.core.window import Call, bind
 from tests.limiter.core.given import ACME, T0, S
-from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, walks
+from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, decided, walks
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ async def march(
     bound, past, now = bind([limit], subject=ACME), Past(), T0
 
     async def one(cost: int) -> int | None:
-        decision = await store.decide(bound, Call(f"d{now}", cost=cost, now_us=now))
+        decision = await decided(store, bound, Call(f"d{now}", cost=cost, now_us=now))
         if decision.allowed:
             assert not must_refuse(past, limit, now, cost)
             past.admitted.append((now, cost))
@@ -134,7 +134,7 @@ async def test_slots_are_refused_exactly_when_all_are_taken(
         for lease in [lease for lease, at in ends.items() if at <= now]:
             await store.record(bound, [Ended(lease, "answered")], settings=None, now_us=now)
             del ends[lease]
-        decision = await store.decide(bound, Call(str(number), now_us=now))
+        decision = await decided(store, bound, Call(str(number), now_us=now))
         assert decision.allowed is (len(ends) < quota)
         if decision.allowed:
             ends[str(number)] = now + min(runs_us, limit.lease_us)
@@ -151,8 +151,8 @@ async def test_the_wait_of_a_stack_is_kept_to_the_microsecond(
     bound, now = bind(limits, subject=ACME), T0
     for after_us, cost in crowd:
         now += after_us
-        wait = (await store.decide(bound, Call("d", cost=cost, now_us=now))).retry_after_us
+        wait = (await decided(store, bound, Call("d", cost=cost, now_us=now))).retry_after_us
         if wait:
             now += wait
-            assert not (await store.decide(bound, Call("d", cost=cost, now_us=now - 1))).allowed
-            assert (await store.decide(bound, Call("d", cost=cost, now_us=now))).allowed
+            assert not (await decided(store, bound, Call("d", cost=cost, now_us=now - 1))).allowed
+            assert (await decided(store, bound, Call("d", cost=cost, now_us=now))).allowed

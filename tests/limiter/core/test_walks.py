@@ -12,7 +12,7 @@ from limiter.core.store import Ended, Store
 from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, Algorithm, Decision, Limit, Subject
 from limiter.core.window import Call, bind
 from tests.limiter.core.given import ACME, T0, S
-from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, walks
+from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, decided, walks
 from tests.oracle import Oracle, Seen, Verdict
 
 CALLERS = (ACME, replace(ACME, action="createCase", key="k2"), Subject(1, "globex", "lookupOrder", "k9"))
@@ -126,7 +126,7 @@ class Walk:
         call = Call(f"d{self.calls}", cost=step.cost, charge=not step.peek, now_us=self.now_us)
         self.calls += 1
         bound = bind(self.limits, subject=step.caller, default_ppm=1_000_000)
-        decision = await self.store.decide(bound, call)
+        decision = await decided(self.store, bound, call)
         verdict = self.oracle.decide(self.limits, subject=step.caller, call=call, ppm=self.ppm or 1_000_000)
         assert as_verdict(decision, event=verdict.event) == verdict
         self.events += verdict.event

@@ -1,11 +1,15 @@
-"""What random walks are drawn from: how many, how long, which limits."""
+"""What random walks are drawn from: how many, how long, which limits; and how they call."""
 
 from __future__ import annotations
+
+import asyncio
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.store import Store
+from limiter.core.types import Algorithm, CountedPer, Decision, Limit
+from limiter.core.window import Call, Stack
 from tests.limiter.core.given import S
 
 # The store is emptied for every example, so sharing the fixture between examples is sound.
@@ -31,3 +35,15 @@ LIMITS = st.builds(
     adaptive=st.booleans(),
 )
 STACKS = st.lists(LIMITS, min_size=1, max_size=4, unique_by=lambda limit: limit.name)
+
+
+async def decided(store: Store, stack: Stack, call: Call) -> Decision:
+    """Decide by the clock that the call hands in, and by no other.
+
+    Keys end by the server's own clock, a second after what they count: on a slow machine a walk of microseconds takes
+    longer than that. So they are told not to, by commands that leave together with the call.
+    """
+    kept = (store.command("PERSIST", key, key=key) for key in stack.keys[-len(stack.limits) :])
+    decision, *_ = await asyncio.gather(store.decide(stack, call), *kept)
+    assert isinstance(decision, Decision)
+    return decision
