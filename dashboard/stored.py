@@ -104,7 +104,7 @@ def _done(tenant_ids: Collection[str]) -> list[dict[str, Any]]:
         _change(
             row.at,
             row.kind.partition(".")[0],
-            f"{_DONE[row.kind](row.payload)}" + (f", by {row.actor}" if row.actor else "") + _why(row.payload),
+            _said(row) + (f", by {row.actor}" if row.actor else "") + _why(row.payload),
         )
         for row in rows
     ]
@@ -119,6 +119,14 @@ _DONE: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "counter.reset": _reset,
     "key.revoked": lambda payload: f"API key {payload['name']} revoked",
 }
+
+
+def _said(row: AuditEntry) -> str:
+    """In words; of an entry that another release wrote in another way only its kind."""
+    try:
+        return _DONE[row.kind](row.payload)
+    except (LookupError, TypeError, ValueError):
+        return row.kind
 
 
 def _why(payload: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 FIELD = "v"
@@ -155,7 +156,12 @@ def build(cls: type[T], told: Mapping[str, Any], *, whole: bool = True) -> T:
     ``whole``: a field that is missing is a LookupError even where the class has a default, for values that have to be
     those of a row and not what an earlier release made of it.
     """
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    if whole:
-        return cls(**{field.name: told[field.name] for field in fields})
-    return cls(**{field.name: told[field.name] for field in fields if field.name in told})
+    names = _names(cast(Any, cls))
+    if told.keys() != names:
+        told = {name: told[name] for name in names if whole or name in told}
+    return cls(**told)
+
+
+@lru_cache(maxsize=64)
+def _names(cls: type[Any]) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(cls))

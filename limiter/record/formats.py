@@ -37,7 +37,7 @@ _SAME = {
     "hash": "it is the hash",
     "format": "format 1 was released before rows named it; a row that names another format has another hash",
 }
-LEFT_OUT: Mapping[type[Model], Mapping[str, str]] = {AuditEntry: _SAME, ThrottleEvent: _SAME}
+LEFT_OUT: dict[type[Model], Mapping[str, str]] = {AuditEntry: _SAME, ThrottleEvent: _SAME}
 """Columns that the newest format does not cover, each with the reason."""
 
 

@@ -124,6 +124,19 @@ def test_a_broken_connection_is_made_again(visitor: Visitor) -> None:
     assert feed.opened == 2
 
 
+def test_frames_of_a_newer_release_bring_its_scripts_with_one_reload(visitor: Visitor) -> None:
+    feed = visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator(STATE)).to_have_text("Live")
+    visitor.page.evaluate("window.stillTheSamePage = true")
+    feed.send(frame("overview", v=2, seq=2, rows="in another form"))
+    visitor.page.wait_for_function("window.stillTheSamePage === undefined")
+    expect(visitor.page.locator(STATE)).to_have_text("Live")
+    # A server of the earlier release answered the reload, or it would not be news again.
+    feed.send(frame("overview", v=2, seq=2))
+    expect(visitor.page.locator(STATE)).to_have_text("Reconnecting")
+    assert feed.opened == 2
+
+
 def test_where_websockets_are_blocked_the_page_polls(visitor: Visitor) -> None:
     polled = frame("overview", seq=9)
     visitor.page.route("**/dashboard/api/overview.json", lambda route: _answer(route, polled))

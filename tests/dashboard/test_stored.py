@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dashboard import stored
-from limiter.record import resets
+from limiter.record import chain, resets
+from limiter.record.chain import Draft
 from limiter.record.resets import Reset
 from tenants.api.serializer import explain
 from tenants.models import ApiKey, Tenant
@@ -33,3 +34,8 @@ def test_a_revoked_key_is_among_what_changed(acme: Tenant) -> None:
     explain(key, "leaked")
     key.revoke()
     assert told() == ["API key IVR revoked: leaked"]
+
+
+def test_an_entry_that_another_release_wrote_in_another_way_is_told_by_its_kind(acme: Tenant) -> None:
+    chain.append([Draft("counter.reset", tenant_id="acme", actor="ana", payload={"reason": "load test"})])
+    assert told() == ["counter.reset, by ana: load test"]

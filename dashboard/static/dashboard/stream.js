@@ -9,6 +9,10 @@ const TRIES_BEFORE_POLLING = 2;
 const TOLD_EVERY = 4;
 const NO_RIGHT = 4403;
 const TOO_MANY = 4429;
+// Of the frames that these scripts draw; dashboard/messages.py says when it rises.
+const VERSION = 1;
+const RELOAD_AT_MOST_EVERY_MS = 60_000;
+const RELOADED = "dashboard.reloaded_at";
 
 export class Stream {
   constructor({ feedUrl, pollUrl, onFrame, onState }) {
@@ -72,6 +76,7 @@ export class Stream {
   }
 
   receive(frame) {
+    if (frame.v > VERSION) return this.outdated();
     this.expectWithin(SILENT_MS);
     this.tellSeen(frame.seq);
     const whole = this.frames.take(frame);
@@ -85,6 +90,19 @@ export class Stream {
     this.failures = 0;
     this.onState("live");
     this.onFrame(whole);
+  }
+
+  // The server is a newer release than the page: its own scripts are one reload away, unless a server of the earlier
+  // release answers that; then the page comes back a little later.
+  outdated() {
+    if (Date.now() - Number(sessionStorage.getItem(RELOADED)) > RELOAD_AT_MOST_EVERY_MS) {
+      sessionStorage.setItem(RELOADED, String(Date.now()));
+      location.reload();
+      return;
+    }
+    this.close();
+    this.onState("reconnecting");
+    this.timer = setTimeout(() => this.resume(), LONGEST_WAIT_MS);
   }
 
   // Without this the server would take the page for gone, or send more than the line carries.
@@ -135,6 +153,10 @@ export class Stream {
       if (answer.status === 401 || answer.status === 403) return "forbidden";
       if (!answer.ok) throw new Error(String(answer.status));
       const frame = await answer.json();
+      if (frame.v > VERSION) {
+        this.outdated();
+        return "late";
+      }
       // The websocket may have come back meanwhile; its frames are newer.
       if (this.paused || this.failures < TRIES_BEFORE_POLLING) return "late";
       this.onState("polling");

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import transaction
 from django.db.models import Model
 from pydantic import SecretStr
@@ -220,7 +222,12 @@ def faults(covered: dict[int, formats.Columns], left_out: dict[str, str]) -> lis
     return [fault.msg for fault in formats.faults(AuditEntry, covered, left_out)]
 
 
-def test_a_column_that_nobody_thought_of_fails_the_build() -> None:
+def test_a_column_that_nobody_thought_of_fails_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing_left_out: dict[type[Model], dict[str, str]] = {model: {} for model in formats.COVERED}
+    with monkeypatch.context() as careless:
+        careless.setattr(formats, "LEFT_OUT", nothing_left_out)
+        with pytest.raises(SystemCheckError, match=r"limiter.E001.* The hash of a row covers 'format' in no list"):
+            call_command("check")
     known, left_out = formats.covered(AuditEntry, 1), dict(formats.LEFT_OUT[AuditEntry])
     (new,) = faults({1: known[1:]}, left_out)
     assert new == "The hash of a row covers 'tenant_id' in no list."

@@ -110,6 +110,12 @@ def edit_an_entry(event: ThrottleEvent) -> str:
     return f"audit entry {entry.pk} (acme #2 tenant.changed) at position 2 was altered"
 
 
+def empty_a_batch(event: ThrottleEvent) -> str:
+    entry = AuditEntry.objects.get(tenant_id="acme", position=3)
+    AuditEntry.objects.filter(pk=entry.pk).update(payload={})
+    return f"audit entry {entry.pk} (acme #3 events) does not say which events it vouches for"
+
+
 def edit_an_entry_and_hash_again(event: ThrottleEvent) -> str:
     entry = AuditEntry.objects.get(tenant_id="acme", position=2)
     entry.payload = {"n": 7}
@@ -150,6 +156,7 @@ FORGERIES = [
     reorder,
     cut_the_tail,
     edit_an_entry,
+    empty_a_batch,
     edit_an_entry_and_hash_again,
     delete_an_entry,
     cut_the_tail_of_the_entries,
