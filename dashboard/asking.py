@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, JsonResponse
 
+from tenants import json_text
 from tenants.models import Tenant
+from tenants.reason import ReasonRefused
+from tenants.reason import check as check_reason
 from tenants.scope import tenants_of
 
 
 def body_of(request: HttpRequest) -> dict[str, Any]:
     """The JSON object that was sent; raises ValidationError."""
     try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        body = None
+        body = json_text.read(request.body)
+    except json_text.JsonRefused as error:
+        raise ValidationError(f"The request cannot be read. {error}") from None
     if not isinstance(body, dict):
         raise ValidationError("The request cannot be read.")
     return body
@@ -33,13 +35,14 @@ def tenant_of(request: HttpRequest, body: dict[str, Any]) -> Tenant:
     return tenant
 
 
-def reason_of(body: dict[str, Any], *, most: int) -> str:
+def reason_of(body: dict[str, Any]) -> str:
     """Why it is done, as the record keeps it; raises ValidationError."""
-    reason = str(body.get("reason", "")).strip()
+    try:
+        reason = check_reason(str(body.get("reason", "")))
+    except ReasonRefused as error:
+        raise ValidationError(f"The reason: {error}") from None
     if not reason:
         raise ValidationError("Give a reason: it is kept for whoever reads the record.")
-    if len(reason) > most or not reason.isprintable():
-        raise ValidationError(f"The reason may have at most {most} printable characters.")
     return reason
 
 

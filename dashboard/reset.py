@@ -24,7 +24,6 @@ from limiter.record.resets import Reset
 from tenants import scope
 from tenants.models import Tenant
 
-_MOST_REASON = 255
 _AWAY = "The limiter's store does not answer: nothing was reset. Try again when it does."
 
 
@@ -88,7 +87,7 @@ def _asked(request: HttpRequest) -> Asked:
     return Asked(
         tenant=tenant,
         **named,
-        reason=reason_of(body, most=_MOST_REASON),
+        reason=reason_of(body),
         who=request.user.get_username(),
         confirmed=body.get("confirm") is True,
         connection_is_own=scope.may_change(request.user, tenant.connection),

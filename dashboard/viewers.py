@@ -36,7 +36,7 @@ def sights(session_keys: Collection[str]) -> dict[str, Sight | None]:
 
 def sight(session_key: str | None) -> Sight | None:
     """What the person of this session may see now; None when nobody is signed in with it. For a thread."""
-    if not session_key:
+    if not session_key or "\0" in session_key:
         return None
     request: Any = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)

@@ -106,8 +106,13 @@ def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
             yield path or api_settings.NON_FIELD_ERRORS_KEY, [str(message) for message in messages]
 
 
-def _page(request: HttpRequest, *, status: int, detail: str) -> HttpResponse:
-    body = document(request, status=status, detail=detail)
+def refused_field(request: HttpRequest, place: str, message: str) -> HttpResponse:
+    """400 for one field, header or parameter, where no serializer says it."""
+    return _page(request, status=400, detail=f"Not accepted: {place}.", errors={place: [message]})
+
+
+def _page(request: HttpRequest, *, status: int, detail: str, **extra: Any) -> HttpResponse:
+    body = document(request, status=status, detail=detail, **extra)
     headers = {"X-Request-Id": body["request_id"]}
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from limiter.upstream.errors import NotConfigured, PayloadRefused
 from limiter.upstream.outbound import preview
-from tenants import presets, templates
+from tenants import json_text, presets, templates
 from tenants.admin.panels import Panel, add_panel
 from tenants.directory import action_spec, connection_spec
 from tenants.models import Action
@@ -32,18 +32,11 @@ def _fill(request: HttpRequest, action: Action) -> dict[str, Any]:
 
 
 def _request(action: Action, text: str) -> Any:
-    try:
-        payload = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise ValueError("The payload is not JSON.") from None
+    payload = json_text.read(text, storable=False)
     if not isinstance(payload, dict):
         raise ValueError('A payload is a JSON object, such as {"orderId": "42"}.')
     connection = connection_spec(action.tenant.connection)
     return preview(connection, action_spec(action), payload, tenant_id=action.tenant.tenant_id)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _example(action: Action) -> dict[str, str]:

@@ -25,6 +25,7 @@ from limiter.policies.advice import advice
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.reach import FIRST, reach
 from tenants.admin.recorded import RecordedAdmin
+from tenants.reason import MAX_REASON
 from tenants.scope import tenants_of
 
 _ADAPTIVE = (
@@ -46,7 +47,7 @@ class PolicyForm(forms.ModelForm):
     change_reason = forms.CharField(
         label="Reason for this change",
         required=False,
-        max_length=100,
+        max_length=MAX_REASON,
         widget=UnfoldAdminTextInputWidget(),
         help_text="Kept in the history, e.g. a ticket number.",
     )
@@ -167,7 +168,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        with one_version(request.POST.get("change_reason", "").strip()[:100]):
+        with one_version(request.POST.get("change_reason", "").strip()[:MAX_REASON]):
             response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         return response
 

@@ -22,6 +22,8 @@ from limiter.policies.versions import (
     restore,
     version_of,
 )
+from tenants.reason import MAX_REASON, ReasonRefused
+from tenants.reason import check as check_reason
 
 
 class PolicyHistoryPages:
@@ -78,17 +80,18 @@ class PolicyHistoryPages:
             if current
             else [],
             "may_restore": may_restore,
+            "max_reason": MAX_REASON,
             "history_url": reverse("admin:limiter_quotapolicy_history", args=[policy_id]),
         }
 
     def _restore(self: Any, request: HttpRequest, policy_id: int, then: PolicyVersion) -> HttpResponse:
         if not self.has_change_permission(request, QuotaPolicy.objects.locked(policy_id)):
             raise PermissionDenied
-        reason = request.POST.get("change_reason", "").strip()[:100]
         try:
+            reason = check_reason(request.POST.get("change_reason", ""))
             policy = restore(policy_id, version=then.version, reason=reason)
-        except ValidationError as error:
-            wrong = " ".join(error.messages)
+        except (ValidationError, ReasonRefused) as error:
+            wrong = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
             self.message_user(request, f"Version {then.version} cannot be put back: {wrong}", messages.ERROR)
             return HttpResponseRedirect(request.path)
         self.log_change(request, policy, f"Put version {then.version} back as version {policy.version}.")

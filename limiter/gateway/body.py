@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from limiter.gateway.problems import Problem
+from tenants import json_text
 
 
 class CallerGone(Exception):
@@ -31,7 +33,7 @@ async def read(
         if len(at_hand) > cap:
             raise _too_large(cap)
         return at_hand
-    if declared.isdigit() and int(declared) > cap:
+    if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > cap):
         raise _too_large(cap)
     try:
         async with asyncio.timeout(timeout_s):
@@ -66,21 +68,25 @@ def _too_large(cap: int) -> Problem:
 
 
 def check_json(body: bytes) -> None:
-    """Raise Problem 400 unless ``body`` is empty or one JSON text (RFC 8259: UTF-8, no NaN) that can be nested."""
+    """Raise Problem 400 unless ``body`` is empty or one JSON text (RFC 8259: UTF-8, no NaN) of whole characters."""
     if not body:
         return
     try:
         _DECODER.decode(str(body, "utf-8"))
-    except UnicodeDecodeError:
-        raise Problem(400, "body-not-json", "The body is not valid UTF-8.") from None
-    except RecursionError:
-        raise Problem(400, "body-not-json", "The body nests too deeply.") from None
-    except ValueError as error:
-        raise Problem(400, "body-not-json", f"The body is not JSON: {error}") from None
+        if not _ESCAPED_HALF.search(body):
+            return
+    except (ValueError, RecursionError):
+        pass  # read once more, slowly, for what is wrong and where
+    try:
+        json_text.read(body, storable=False)
+    except json_text.JsonRefused as error:
+        raise Problem(400, "body-not-json", f"The body is not JSON that can be sent on. {error}") from None
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_ESCAPED_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""The only way that half of a surrogate pair gets into UTF-8; whole pairs are written so too."""

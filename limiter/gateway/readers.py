@@ -19,8 +19,10 @@ from tenants import scope
 
 async def check(request: HttpRequest, tenant_id: str) -> None:
     """Raise Problem 401 unless a person is signed in, 403 unless they may see ``tenant_id``. Off the event loop."""
-    if not request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+    if not _session_key(request):
         raise problems.unauthorized()
+    if "\0" in tenant_id:  # PostgreSQL would not be asked for such a name
+        raise Problem(404, "not-found", "There is no such tenant.")
     allowed = await sync_to_async(_may_read, thread_sensitive=False)(request, tenant_id)
     if allowed is None:
         raise problems.unauthorized()
@@ -30,7 +32,7 @@ async def check(request: HttpRequest, tenant_id: str) -> None:
 
 async def is_staff(request: HttpRequest) -> bool:
     """True when a person of the staff is signed in. Off the event loop; False when the database cannot tell."""
-    if not request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+    if not _session_key(request):
         return False
     try:
         return await sync_to_async(_is_staff, thread_sensitive=False)(request)
@@ -60,9 +62,15 @@ def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
         close_old_connections()
 
 
+def _session_key(request: HttpRequest) -> str:
+    """What the session cookie says; "" when it can be no session's."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return "" if "\0" in key else key
+
+
 def _signed_in(request: HttpRequest) -> User | None:
     """The person of the session cookie."""
     engine = import_module(settings.SESSION_ENGINE)
-    request.session = engine.SessionStore(request.COOKIES[settings.SESSION_COOKIE_NAME])
+    request.session = engine.SessionStore(_session_key(request))
     user = get_user(request)
     return user if user.is_authenticated and user.is_active else None

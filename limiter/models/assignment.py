@@ -16,6 +16,7 @@ from limiter.models.limit import LIMIT_NAME
 from limiter.models.policy import QuotaPolicy
 from tenants.models import Action, Tenant
 from tenants.models.published import Published
+from tenants.reason import MAX_REASON
 
 
 class Assignment(Published):
@@ -133,7 +134,7 @@ class Override(Published):
     )
     starts_at = models.DateTimeField(default=timezone.now)
     ends_at = models.DateTimeField()
-    reason = models.CharField(max_length=255)
+    reason = models.CharField(max_length=MAX_REASON)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
 
     history = HistoricalRecords()

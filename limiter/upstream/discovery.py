@@ -115,7 +115,7 @@ class Discovery:
             with self._http.get(url, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:
                 body = grants.read_bounded(answer, deadline=deadline)
                 said = json.loads(body) if answer.status_code == 200 else None
-        except (requests.RequestException, hosts.HostRefused, grants.GrantFailed, ValueError):
+        except (requests.RequestException, hosts.HostRefused, grants.GrantFailed, ValueError, RecursionError):
             return {}
         return said if isinstance(said, dict) else {}
 

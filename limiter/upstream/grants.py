@@ -147,7 +147,7 @@ def read(status: int, body: bytes, *, waits_s: float | None, secrets: tuple[str,
     """The grant in an answer of the token endpoint; raises :class:`GrantError`. ``waits_s``: its Retry-After."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not 200 <= status < 300:
         raise _error(status, data if isinstance(data, dict) else {}, waits_s=waits_s, secrets=secrets)
@@ -175,7 +175,7 @@ def claims(token: str) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError, binascii.Error):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -9,7 +9,7 @@ from limiter.gateway.problems import CONTENT_TYPE
 from quota_platform.openapi import headers, schemas
 from quota_platform.openapi.headers import Schema
 from tenants.api.resource import REASON_HEADER
-from tenants.api.serializer import MAX_REASON
+from tenants.reason import MAX_REASON
 
 _REASON: Schema = {
     "name": REASON_HEADER,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 
+from tenants import json_text
 from tenants.api.errors import PayloadTooLarge
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 class BoundedJSONParser(BaseParser):
@@ -35,10 +31,8 @@ class BoundedJSONParser(BaseParser):
         if len(body) > limit:
             raise PayloadTooLarge
         try:
-            return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-        except UnicodeDecodeError:
-            raise ParseError("The body is not UTF-8.") from None
-        except RecursionError:
-            raise ParseError("The body is nested too deeply.") from None
-        except ValueError as error:
-            raise ParseError(f"The body is not JSON: {error}") from None
+            return json_text.read(body)
+        except json_text.JsonRefused as error:
+            if error.place:
+                raise ValidationError({error.place: [error.message]}) from None
+            raise ParseError(f"The body cannot be taken. {error.message}") from None

@@ -23,7 +23,8 @@ from tenants.api.errors import Conflict, LengthRequired, Stale, Unconditional
 from tenants.api.filters import BoundedSearch, DeclaredFilters, Filter, KnownOrdering
 from tenants.api.paging import Pages
 from tenants.api.permissions import ModelPermissions
-from tenants.api.serializer import MAX_REASON, explain
+from tenants.api.serializer import explain
+from tenants.reason import ReasonRefused, from_header
 
 M = TypeVar("M", bound=Model)
 REASON_HEADER = "X-Change-Reason"
@@ -146,10 +147,10 @@ class WriteResource(ReadResource[M]):
 
     def reason(self) -> str:
         """Why the change is made, from the header; the serializer's field wins over it."""
-        reason: str = self.request.headers.get(REASON_HEADER, "") if self.request else ""
-        if len(reason) > MAX_REASON or not reason.isprintable():
-            raise ValidationError({REASON_HEADER: [f"Use at most {MAX_REASON} printable characters."]})
-        return reason
+        try:
+            return from_header(self.request.headers.get(REASON_HEADER, "")) if self.request else ""
+        except ReasonRefused as error:
+            raise ValidationError({REASON_HEADER: [str(error)]}) from None
 
 
 class Creates(CreateModelMixin, WriteResource[M]):

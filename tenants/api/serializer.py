@@ -17,11 +17,11 @@ from rest_framework.settings import api_settings
 from rest_framework.validators import UniqueValidator
 
 from tenants.api.choices import NamedChoiceField
+from tenants.reason import MAX_REASON, ReasonRefused
+from tenants.reason import check as check_reason
 from tenants.versions import columns
 
 M = TypeVar("M", bound=Model)
-MAX_REASON = 100
-"""What the history table keeps of a change's reason."""
 
 
 class FiniteFloatField(serializers.FloatField):
@@ -32,6 +32,19 @@ class FiniteFloatField(serializers.FloatField):
         if not math.isfinite(value):
             self.fail("invalid")
         return value
+
+
+class ReasonField(serializers.CharField):
+    """Why a change is made, in any language, on one line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": MAX_REASON, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return check_reason(super().to_internal_value(data))
+        except ReasonRefused as error:
+            raise ValidationError([str(error)]) from None
 
 
 class StrictSerializer(serializers.ModelSerializer[M]):
@@ -84,9 +97,7 @@ class RowSerializer(StrictSerializer[M]):
 
     row: M
 
-    reason = serializers.CharField(
-        write_only=True, required=False, allow_blank=True, max_length=MAX_REASON, help_text="Why; kept in the history."
-    )
+    reason = ReasonField(write_only=True, required=False, allow_blank=True, help_text="Why; kept in the history.")
 
     def validate(self, attrs: Any) -> Any:
         row: Any = self.instance if isinstance(self.instance, Model) else self.model()
@@ -140,7 +151,7 @@ class RowSerializer(StrictSerializer[M]):
 
 def explain(row: Any, reason: str) -> None:
     """Give the history the reason of the row's next save or deletion."""
-    row._change_reason = reason[:MAX_REASON] or None
+    row._change_reason = reason or None
 
 
 def clean(row: Model, *, exclude: set[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from tenants.models.tenant import Tenant
+from tenants.reason import MAX_REASON
 
 
 class Membership(models.Model):
@@ -20,7 +21,9 @@ class Membership(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships", verbose_name="person"
     )
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
-    reason = models.CharField(max_length=100, blank=True, help_text="Why; goes into the record, e.g. a ticket number.")
+    reason = models.CharField(
+        max_length=MAX_REASON, blank=True, help_text="Why; goes into the record, e.g. a ticket number."
+    )
     added_by = models.CharField(max_length=150, blank=True, editable=False)
     added_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -203,7 +203,7 @@ def test_a_policy_that_somebody_has_is_not_deleted(root: Client, base_policy: Qu
         ({"min_multiplier": "0.9", "max_multiplier": "0.5"}, "min_multiplier"),
         ({"sample_size": "5", "min_samples": "6"}, "min_samples"),
         ({"mode": "maybe"}, "mode"),
-        ({"change_reason": "x" * 101}, "change_reason"),
+        ({"change_reason": "x" * 256}, "change_reason"),
     ],
     ids=lambda value: str(value)[:60],
 )

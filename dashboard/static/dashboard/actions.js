@@ -35,7 +35,7 @@ export class Actions {
 
   ask(button) {
     const { deed, url } = button.dataset;
-    const reason = make("input", { name: "reason", maxlength: deed === "revoke" ? "100" : "255", required: true, autocomplete: "off" });
+    const reason = make("input", { name: "reason", maxlength: "255", required: true, autocomplete: "off" });
     const effect = make("p", { class: "effect", role: "status" });
     const confirm = make("button", { type: "submit", class: "main", disabled: true }, "Confirm");
     const cancel = make("button", { type: "button" }, "Cancel");

@@ -188,8 +188,11 @@ async def test_a_platform_key_names_one_of_its_tenants(gateway: Gateway, platfor
         b"[" * 100_000,
         b'{"a": ' + b"9" * 5000 + b"}",
         '{"a":1}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+        rb'{"a": "\ud800"}',
+        rb'{"\udfff": 1}',
     ],
-    ids=["cut", "word", "nan", "utf8", "deep", "huge-number", "utf16"],
+    ids=["cut", "word", "nan", "utf8", "deep", "huge-number", "utf16", "mark", "half-pair", "half-pair-name"],
 )
 async def test_a_body_that_is_not_json_is_400_and_costs_nothing(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, body: bytes
@@ -198,6 +201,42 @@ async def test_a_body_that_is_not_json_is_400_and_costs_nothing(
     assert (answered.status, answered.json["type"]) == (400, "urn:quota-platform:problem:body-not-json")
     passed = await gateway.invoke("lookupOrder", key=acme_key)
     assert passed.headers["ratelimit"] == '"minute";r=99;t=60'
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (rb'{"a": [{"b": "\ud800"}]}', "a[0].b: Half of a surrogate pair is no character; send whole ones."),
+        (b'{"a": ' + b"9" * 5000 + b"}", "a: This number is too long; it may have at most 4,300 digits."),
+        (b'{"a": {"b": Infinity}}', "a.b: Infinity is not a JSON number."),
+        (b"\xef\xbb\xbf{}", "The text begins with a byte-order mark; send it without."),
+        (b'{"a" 1}', "This is not JSON from line 1, column 6 on."),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_told_with_its_place(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, body: bytes, says: str
+) -> None:
+    answered = await gateway.invoke("lookupOrder", key=acme_key, body=body)
+    assert answered.json["detail"] == f"The body is not JSON that can be sent on. {says}"
+
+
+@pytest.mark.parametrize(
+    "body", [rb'{"a": "\ud83d\ude00"}', rb'{"a": "\u0000"}', b'{"a": 1, "a": 2}', rb'{"a": "\\ud800"}', b"[1e999]"]
+)
+async def test_json_that_may_be_sent_on_is_sent_as_it_came(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, body: bytes
+) -> None:
+    assert (await gateway.invoke("lookupOrder", key=acme_key, body=body)).status == 200
+    assert gateway.upstream.calls[0].body == body
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "\u00b2", "-1"])
+async def test_an_odd_length_is_never_a_fault_of_ours(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, length: str
+) -> None:
+    parts = [b"{", b"}"]
+    answered = await gateway.invoke("lookupOrder", key=acme_key, body=parts, headers={"Content-Length": length})
+    assert answered.status in (200, 413)
 
 
 async def test_a_body_over_the_cap_is_413_declared_or_not(gateway: Gateway, acme_key: str) -> None:
