@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from quota_platform.demo import cast
-from quota_platform.demo.private_file import write_private
+from tenants.private_file import write_private
 
 FILE = "demo.json"
 

@@ -48,7 +48,8 @@ def _web(variables: Mapping[str, str], platform: dict[str, str]) -> Service:
 
 def _sandbox(variables: Mapping[str, str], platform: dict[str, str]) -> Service:
     client = f"{variables['SANDBOX_CLIENT_ID']}:{variables['SANDBOX_CLIENT_SECRET']}"
-    command = [*roles.sandbox(), "--port", variables["SANDBOX_PORT"]]
+    kept = Path(variables["VAR_DIR"]) / "sandbox-accounts.json"
+    command = [*roles.sandbox(), "--port", variables["SANDBOX_PORT"], "--accounts", str(kept)]
     return Service("sandbox", command, {**platform, "SANDBOX_CLIENTS": client})
 
 

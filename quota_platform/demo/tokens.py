@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from quota_platform.demo.private_file import write_private
+from tenants.private_file import write_private
 
 FILE = "demo.keys.json"
 

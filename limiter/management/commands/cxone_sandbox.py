@@ -8,12 +8,13 @@ import re
 import secrets
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import uvloop
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from limiter.upstream.sandbox import Running, State, serving
+from limiter.upstream.sandbox import Running, State, kept, serving
 from limiter.upstream.sandbox.accounts import FIRST_UNIT
 from limiter.upstream.sandbox.latency import PROFILES
 
@@ -33,6 +34,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--log-size", type=int, default=1000, help="entries the request log keeps; 0 for benchmarks"
         )
+        parser.add_argument(
+            "--accounts",
+            type=Path,
+            metavar="FILE",
+            help="keeps added accounts for the next start",
+        )
         parser.add_argument("--client", action="append", default=[], metavar="[UNIT/]ID:SECRET")
         parser.add_argument("--access-key", action="append", default=[], metavar="[UNIT/]ID:SECRET")
 
@@ -49,11 +56,13 @@ class Command(BaseCommand):
             seed=options["seed"],
             log_size=options["log_size"],
         )
+        if options["accounts"]:
+            _restore(state, options["accounts"])
         for text in clients:
             _register(text, state.accounts.add_client)
         for text in access_keys:
             _register(text, state.accounts.add_access_key)
-        if not clients and not access_keys:
+        if not state.accounts.clients and not state.accounts.access_keys:
             self._invent_client(state)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,6 +80,13 @@ class Command(BaseCommand):
         self.stdout.write(f"Sandbox: {sandbox.base_url}")
         self.stdout.write(f"Control: {sandbox.control_url}/")
         self.stdout.flush()
+
+
+def _restore(state: State, path: Path) -> None:
+    try:
+        kept.restore(state.accounts, path)
+    except kept.Unreadable as error:
+        raise CommandError(str(error)) from None
 
 
 def _listed(name: str) -> list[str]:

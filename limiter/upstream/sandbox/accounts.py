@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,11 +52,15 @@ class AccessKey:
 
 
 class Accounts:
-    """All clients and access keys. Registering one again rotates its secret."""
+    """All clients and access keys. Registering one again rotates its secret.
+
+    ``changed`` is called when a control request has registered or removed one.
+    """
 
     def __init__(self) -> None:
         self.clients: dict[str, Client] = {}
         self.access_keys: dict[str, AccessKey] = {}
+        self.changed: Callable[[], None] = lambda: None
 
     def add_client(self, client_id: str, *, secret: str, unit: int = FIRST_UNIT, auth: str = "any") -> Client:
         self.clients[client_id] = Client(client_id, secret, unit, auth)
@@ -99,7 +104,9 @@ class Accounts:
         unit = read_unit(fields, default=old.unit if old else FIRST_UNIT)
         auth = fields.text("auth", default=old.auth if old else "any", choices=AUTH_STYLES)
         fields.done()
-        return self.add_client(client_id, secret=secret, unit=unit, auth=auth)
+        client = self.add_client(client_id, secret=secret, unit=unit, auth=auth)
+        self.changed()
+        return client
 
     def put_access_key(self, fields: Fields) -> AccessKey:
         """Register an access key, or change the one of that id, from a control request."""
@@ -108,7 +115,9 @@ class Accounts:
         secret = fields.text("access_key_secret", default=old.secret if old else None)
         unit = read_unit(fields, default=old.unit if old else FIRST_UNIT)
         fields.done()
-        return self.add_access_key(key_id, secret=secret, unit=unit)
+        key = self.add_access_key(key_id, secret=secret, unit=unit)
+        self.changed()
+        return key
 
     def remove(self, fields: Fields) -> None:
         """Forget a client or an access key, as NICE does when one is revoked."""
@@ -120,6 +129,7 @@ class Accounts:
             raise ControlError(
                 name, problem=f"{account_id!r:.60} is not registered.", remedy="See GET /__sim__/clients."
             )
+        self.changed()
 
 
 def read_unit(fields: Fields, *, default: int) -> int:

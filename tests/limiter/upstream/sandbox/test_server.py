@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,35 @@ def test_the_command_serves_until_sigterm() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_accounts_that_were_added_outlive_a_restart_in_a_file_closed_to_others(tmp_path: Path) -> None:
+    kept = tmp_path / "accounts.json"
+    for start in range(2):
+        process = command("--profile", "instant", "--accounts", str(kept), clients="given:secret")
+        try:
+            base_url, control_url = until(process, "Sandbox: "), until(process, "Control: ")
+            if start == 0:
+                added = {"client_id": CLIENT, "client_secret": SECRET, "unit": 4_600_002}
+                key = {"access_key_id": "k", "access_key_secret": "s"}
+                assert requests.post(f"{control_url}clients", json=added, timeout=HANG_S).ok
+                assert requests.post(f"{control_url}access-keys", json=key, timeout=HANG_S).ok
+            assert requests.post(f"{base_url}/oauth/token", data=FORM, timeout=HANG_S).status_code == 200
+            accounts = requests.get(f"{control_url}clients", timeout=HANG_S).json()
+            assert {client["client_id"] for client in accounts["clients"]} == {"given", CLIENT}
+            assert [key["access_key_id"] for key in accounts["access_keys"]] == ["k"]
+        finally:
+            process.kill()
+            process.communicate()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_a_file_of_accounts_that_cannot_be_read_stops_the_command_by_its_name(tmp_path: Path) -> None:
+    kept = tmp_path / "accounts.json"
+    kept.write_text('{"version": 1, "clients": [{"secret": "canary"}]}')
+    _, said = command("--accounts", str(kept)).communicate(timeout=HANG_S)
+    assert f"{kept} does not hold accounts of a sandbox (KeyError); delete it." in said
+    assert "canary" not in said
 
 
 def test_without_accounts_the_command_invents_a_client() -> None:
