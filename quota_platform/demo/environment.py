@@ -40,6 +40,7 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
     """
     kept = read(settings.VAR_DIR)
     variables = {name: kept.get(name) or make() for name, make in _SECRETS.items()}
+    variables["METRICS_TOKEN"] = os.environ.get("METRICS_TOKEN") or variables["METRICS_TOKEN"]
     sandbox_port = _port(kept.get("SANDBOX_PORT", ""))
     variables |= {
         "DJANGO_SETTINGS_MODULE": "quota_platform.settings",
@@ -49,7 +50,7 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
         "DEMO_TRAFFIC": "1" if settings.DEMO_TRAFFIC else "0",
         "DATABASE_URL": settings.DATABASE_URL or f"sqlite:///{settings.VAR_DIR}/demo.sqlite3",
         "SANDBOX_PORT": str(sandbox_port),
-        "SANDBOX_HOSTS": f"127.0.0.1:{sandbox_port}",
+        "SANDBOX_HOSTS": ",".join([f"127.0.0.1:{sandbox_port}", *_listed("SANDBOX_HOSTS")]),
         "SANDBOX_CLIENT_ID": "demo-client",
         # Said outright, so that a .env made for a real deployment cannot slip in under the demo.
         "LIMITER_REDIS_URL": os.environ.get("LIMITER_REDIS_URL", ""),
@@ -75,9 +76,17 @@ def read(var: Path) -> dict[str, str]:
 
 
 def for_platform(variables: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment with the demo's variables on top, less what only the setup needs."""
+    """The caller's environment with the demo's variables on top, less what only the setup needs.
+
+    So every setting of docs/settings.md that the demo does not set itself can be given to `make run`.
+    """
     told = {name: value for name, value in variables.items() if name not in SETUP_ONLY}
     return {"PYTHONWARNINGS": ",".join(_KNOWN_WARNINGS), **os.environ, **told}
+
+
+def sandbox_address(variables: Mapping[str, str]) -> str:
+    """``host:port`` of the demo's own sandbox; others that its connections may reach stand after it."""
+    return variables["SANDBOX_HOSTS"].partition(",")[0]
 
 
 def is_free(port: int) -> bool:
@@ -96,6 +105,10 @@ def _store(settings: DemoSettings, kept: Mapping[str, str]) -> dict[str, str]:
         return {"REDIS_URL": settings.REDIS_URL}
     port = _port(kept.get("VALKEY_PORT", ""))
     return {"REDIS_URL": f"redis://127.0.0.1:{port}/0", "VALKEY_PORT": str(port)}
+
+
+def _listed(name: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
 
 
 def _port(kept: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quota_platform.demo import cast
+from quota_platform.demo import cast, environment
 from tenants.private_file import write_private
 
 FILE = "demo.json"
@@ -16,7 +16,7 @@ FILE = "demo.json"
 def facts(variables: Mapping[str, str], *, tokens: Mapping[str, str]) -> dict[str, Any]:
     """The contents of ``demo.json``."""
     base_url = f"http://127.0.0.1:{variables['PORT']}"
-    sandbox_url = f"http://{variables['SANDBOX_HOSTS']}"
+    sandbox_url = f"http://{environment.sandbox_address(variables)}"
     return {
         "base_url": base_url,
         "admin": {

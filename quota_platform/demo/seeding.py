@@ -13,7 +13,7 @@ from django.utils import timezone
 from limiter.core.types import Algorithm, CountedPer
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
-from quota_platform.demo import cast, tokens
+from quota_platform.demo import cast, environment, tokens
 from tenants import credentials, secrets
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 
@@ -73,7 +73,7 @@ def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
 
 
 def _connection(variables: Mapping[str, str]) -> Connection:
-    base_url = f"http://{variables['SANDBOX_HOSTS']}"
+    base_url = f"http://{environment.sandbox_address(variables)}"
     row = Connection.objects.filter(name="sandbox").first() or Connection(
         name="sandbox",
         preset="cxone_webaction",

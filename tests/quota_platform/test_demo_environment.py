@@ -25,6 +25,13 @@ SECRETS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _of_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who starts the demo has set nothing."""
+    for name in ("METRICS_TOKEN", "SANDBOX_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def chosen(var: Path, **values: object) -> DemoSettings:
     return DemoSettings.model_validate({"VAR_DIR": var, "REDIS_URL": "", "DATABASE_URL": "", **values})
 
@@ -90,6 +97,26 @@ def test_the_platform_is_not_told_the_passwords(tmp_path: Path) -> None:
     told = environment.for_platform(environment.prepare(chosen(tmp_path)))
     assert "SECRET_KEY" in told
     assert not {"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SANDBOX_CLIENT_SECRET"} & set(told)
+
+
+def test_every_setting_that_the_demo_does_not_make_itself_reaches_its_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"ALERT_HOOK_HOSTS": "127.0.0.1:9,hooks.example.com", "EVENTS_KEPT_DAYS": "7", "METRICS_TOKEN": "m" * 20}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    told = environment.for_platform(environment.prepare(chosen(tmp_path)))
+    assert {name: told[name] for name in given} == given
+
+
+def test_hosts_that_a_person_adds_stand_behind_the_demo_s_own_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SANDBOX_HOSTS", "127.0.0.1:9001, 127.0.0.1:9002")
+    variables = environment.prepare(chosen(tmp_path))
+    own = f"127.0.0.1:{variables['SANDBOX_PORT']}"
+    assert variables["SANDBOX_HOSTS"] == f"{own},127.0.0.1:9001,127.0.0.1:9002"
+    assert environment.sandbox_address(variables) == own
 
 
 def test_a_port_is_free_until_somebody_listens() -> None:

@@ -31,7 +31,13 @@ def start(var: Path, port: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "quota_platform.demo"],
             cwd=BASE_DIR,
-            env={"PATH": os.environ["PATH"], "VAR_DIR": str(var), "PORT": str(port)},
+            env={
+                "PATH": os.environ["PATH"],
+                "VAR_DIR": str(var),
+                "PORT": str(port),
+                # Any setting can be given to the demo; this one stands for all that it does not make itself.
+                "ALERT_HOOK_HOSTS": "127.0.0.1:9",
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -93,6 +99,22 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
     with running(var, port) as (_, second):
         assert second == first
         assert post(second).status_code == 429, "the window outlived the restart"
+        keys_are_had_without_a_browser(second, var)
+
+
+def keys_are_had_without_a_browser(known: dict[str, Any], var: Path) -> None:
+    """As docs/quickstart.md says, in a shell."""
+    script = f"set -a; . {var}/demo.env; set +a; {sys.executable} manage.py drf_create_token admin | cut -d ' ' -f 3"
+    made = subprocess.run(["/bin/sh", "-c", script], cwd=BASE_DIR, capture_output=True, text=True, timeout=HANG_S)
+    api: dict[str, Any] = {"headers": {"Authorization": f"Token {made.stdout.strip()}"}, "timeout": HANG_S}
+    key = requests.post(f"{known['base_url']}/api/keys/", json={"name": "mine", "tenant": "globex"}, **api)
+    assert key.status_code == 201, key.text
+    bearer = {"Authorization": f"Bearer {key.json()['token']}"}
+    checked = requests.post(f"{known['base_url']}/check/changeBooking?peek=1", headers=bearer, timeout=HANG_S)
+    assert checked.status_code in (200, 429), "the key is known"
+
+    hook = {"name": "mine", "url": "http://127.0.0.1:9/"}
+    assert requests.post(f"{known['base_url']}/api/alert-hooks/", json=hook, **api).status_code == 201
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
