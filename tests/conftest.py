@@ -11,8 +11,13 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from quota_platform.embedded import chosen_server
 from tenants.models import Action, ApiKey, Connection, Tenant
 from tests.environment import VALKEY
+
+
+def pytest_report_header() -> str:
+    return f"store: {chosen_server()}"
 
 
 def pytest_configure() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import FrameType
 
 import psycopg
@@ -16,6 +18,7 @@ import redis
 from quota_platform import embedded, roles
 from quota_platform.demo import environment, facts, lock, service, settings
 from quota_platform.demo.supervisor import Supervisor
+from quota_platform.env import BASE_DIR
 
 
 class SetupFailed(SystemExit):
@@ -82,19 +85,20 @@ def _store(variables: Mapping[str, str]) -> Iterator[None]:
             directory=service.store_directory(variables), port=int(variables["VALKEY_PORT"]), durable=True
         )
     except embedded.DidNotStart as error:
-        raise SetupFailed(f"{error}\n{_remedy(error.writer)}".rstrip()) from None
+        raise SetupFailed(f"{error}\n{_remedy(error.writer, variables['VAR_DIR'])}".rstrip()) from None
     try:
         yield
     finally:
         store.stop()
 
 
-def _remedy(writer: str) -> str:
-    """What to do about a store that found another one's data."""
+def _remedy(writer: str, var: str) -> str:
+    """What to do about a store that found another one's data; ``var`` is where the demo keeps everything."""
     if not writer:
         return ""
     another = f"Leave {embedded.SETTING} out" if os.environ.get(embedded.SETTING) else f"Set {embedded.SETTING}"
-    return f"{another}, so that the demo runs on {writer} or newer; or forget the demo's data: make reset"
+    forget = "make reset" if Path(var) == BASE_DIR / "var" else f"rm -r {shlex.quote(var)}"
+    return f"{another}, so that the demo runs on {writer} or newer; or forget the demo's data: {forget}"
 
 
 def _check_store(url: str) -> None:

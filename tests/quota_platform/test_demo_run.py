@@ -89,6 +89,8 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
         assert post(first, tenant=2).status_code == 403, "Initech is suspended"
+        added = {"client_id": "added", "client_secret": "canary"}
+        assert requests.post(f"{first['sandbox']['control_url']}/clients", json=added, timeout=HANG_S).ok
 
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
@@ -99,6 +101,8 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
     with running(var, port) as (_, second):
         assert second == first
         assert post(second).status_code == 429, "the window outlived the restart"
+        clients = requests.get(f"{second['sandbox']['control_url']}/clients", timeout=HANG_S).json()["clients"]
+        assert {client["client_id"] for client in clients} == {"demo-client", "added"}
         keys_are_had_without_a_browser(second, var)
 
 
@@ -164,4 +168,4 @@ def test_data_of_a_newer_store_are_named_with_what_to_do(tmp_path: Path) -> None
     assert f"Starting the store for the setup: Redis 7.0.15 ({older}, as VALKEY_SERVER says)" in said
     assert "Its last words:\n  Bad file\n" in said
     assert "Leave VALKEY_SERVER out, so that the demo runs on Valkey " in said
-    assert "forget the demo's data: make reset" in said
+    assert f"forget the demo's data: rm -r {tmp_path}" in said
