@@ -9,9 +9,9 @@ help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .venv/.run: requirements.txt
-	@test -x $(BIN)/python || { python=$(or $(PYTHON),$$(sh .ci/find-python)); \
+	@test -x $(BIN)/python || { python="$(or $(PYTHON),$$(sh .ci/find-python))"; \
 		test -n "$$python" || { echo "Python 3.11 or newer with venv is needed; set PYTHON=/path/to/python3"; exit 1; }; \
-		echo "==> Making .venv with $$($$python -I quota_platform/interpreter.py)"; $$python -m venv .venv; }
+		echo "==> Making .venv with $$("$$python" -I quota_platform/interpreter.py)"; "$$python" -m venv .venv; }
 	@echo "==> Installing $$(grep -c == requirements.txt) pinned packages"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements.txt
 	@touch $@

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.core import headers
-from limiter.core.types import PPM, Decision
+from limiter.core.types import Decision
 from limiter.gateway.document import embedded, encode
 from limiter.gateway.problems import CONTENT_TYPE, Problem
 from limiter.gateway.request import GatewayRequest
@@ -51,9 +51,8 @@ def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fi
     if decision is None or decision.degraded:
         return []
     fields = [("x-adaptive-multiplier", f"{decision.multiplier:g}")]
-    if bound.policy_header:
-        uncut = decision.multiplier_ppm == PPM
-        fields.append(("ratelimit-policy", bound.policy_header if uncut else headers.policy_in_force(decision)))
+    if policy := bound.announced.by(decision):
+        fields.append(("ratelimit-policy", policy))
         fields.append(("ratelimit", headers.rate_limit(decision)))
     return fields + headers.legacy(decision) if legacy else fields
 

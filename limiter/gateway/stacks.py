@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from limiter.core import headers
-from limiter.core.types import CountedPer, Subject
+from limiter.core.types import PPM, CountedPer, Decision, Limit, Subject
 from limiter.core.window import Stack
 from limiter.policies.plan import Plan, bind
 from tenants.directory import TenantSpec
@@ -14,12 +15,27 @@ from tenants.directory import TenantSpec
 _KEPT = 20_000
 
 
+class Announced:
+    """The header that announces a plan's limits as they are in force, written anew when the multiplier moves."""
+
+    __slots__ = ("_ppm", "_text")
+
+    def __init__(self, limits: Iterable[Limit]) -> None:
+        self._ppm, self._text = PPM, headers.policy(limits)
+
+    def by(self, decision: Decision) -> str:
+        """As it was decided; "" when nothing is enforced."""
+        if decision.multiplier_ppm != self._ppm:
+            self._ppm, self._text = decision.multiplier_ppm, headers.policy_in_force(decision)
+        return self._text
+
+
 class Bound(NamedTuple):
-    """A plan bound to a subject, with the header that announces it while nothing is cut."""
+    """A plan bound to a subject, with the header that announces it."""
 
     plan: Plan
     stack: Stack
-    policy_header: str
+    announced: Announced
 
 
 class Stacks:
@@ -53,4 +69,4 @@ def _bind(plan: Plan, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bo
         action=action_id,
         key=key_prefix if per_key else "",
     )
-    return Bound(plan, bind(plan, subject), headers.policy(plan.limits))
+    return Bound(plan, bind(plan, subject), Announced(plan.limits))

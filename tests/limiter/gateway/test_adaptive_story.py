@@ -150,6 +150,9 @@ async def test_what_only_the_cut_refuses_is_called_reduced_capacity_with_an_exac
     assert refused["limit"] == 40
     assert answers[-1].headers["ratelimit-policy"] == f'"minute";q={refused["effective_limit"]};w=60'
     assert answers[0].headers["ratelimit-policy"] == '"minute";q=40;w=60', "before there was a cut"
+    for answer in answers:
+        cut = int(40 * round(float(answer.headers["x-adaptive-multiplier"]) * 1_000_000) // 1_000_000)
+        assert answer.headers["ratelimit-policy"] == f'"minute";q={cut};w=60', "as each was decided"
     wait_ms, used = refused["retry_after_ms"], refused["used"]
     assert 0 < wait_ms <= 60_000
     await _wait_is_exact(world, wait_ms=wait_ms, used=used, effective=refused["effective_limit"])
