@@ -11,7 +11,10 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tenants import receivers
+        from django.core.checks import Tags, register
 
+        from tenants import checks, receivers
+
+        register(checks.same_but_for_capitals, Tags.database)
         prefix.use(settings.KEY_PREFIX)
         receivers.connect()

@@ -24,7 +24,11 @@ class Published(models.Model):
         # No savepoint: an error spoils the surrounding transaction, as it does in Django's own save().
         with transaction.atomic(using=using, savepoint=False):
             Change.objects.using(using).take_turn()
+            self.guard(using)
             super().save(**kwargs)
+
+    def guard(self, using: str) -> None:
+        """In the turn, before the row is written: raise IntegrityError for what no constraint can say."""
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(type(self), instance=self)

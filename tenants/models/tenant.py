@@ -8,17 +8,20 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from tenants import presets, templates
 from tenants.models.connection import Connection
 from tenants.models.names import NAME
-from tenants.models.published import Published
+from tenants.models.one_case import OneCase
 
 
-class Tenant(Published):
+class Tenant(OneCase):
     """A customer of the platform; what the X-Tenant-Id header names."""
+
+    one_case = "tenant_id"
 
     class Status(models.TextChoices):
         ACTIVE = "active", "active"
@@ -44,6 +47,7 @@ class Tenant(Published):
     class Meta:
         ordering = ["tenant_id"]
         permissions = [("see_every_tenant", "Can see every tenant, a member or not")]
+        indexes = [models.Index(Lower("tenant_id"), name="tenant_id_whatever_its_case")]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=["active", "suspended"]), name="tenant_status_known")
         ]
@@ -60,11 +64,14 @@ class Tenant(Published):
             raise ValidationError({"connection": message})
 
 
-class Action(Published):
+class Action(OneCase):
     """A named thing a tenant may invoke; maps ``action_id`` to a real upstream call.
 
     A blank field takes what the kind says (:mod:`tenants.presets`).
     """
+
+    one_case = "action_id"
+    one_case_in = ("tenant_id",)
 
     class Method(models.TextChoices):
         GET = "GET"
