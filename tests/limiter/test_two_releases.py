@@ -281,6 +281,32 @@ def fields(value: Any, path: str = "") -> set[str]:
     return {each for name, inner in value.items() for each in fields(inner, f"{path}.{name}")}
 
 
+@pytest.mark.parametrize("release", releases.ALL)
+def test_nothing_that_a_release_left_in_the_store_is_unreadable(
+    release: str, client: Client, redis_url: str, settings: Settings
+) -> None:
+    told = releases.sample(release, "shared")
+    settings.SECRETS_KEYS = [told["secrets_key"]]
+    releases.put_into_store(told, redis_url)
+    before = versioned.unreadable.copy()
+    keeping.store_all(client)
+    keeping.store_all_usage(client)
+    assert "store_events" in runs.last(client)
+    cached = [
+        name.removeprefix("cache:1:snapshot:2:") for name in told["store"] if name.startswith("cache:1:snapshot:2:")
+    ]
+    names = {kind: [name.split(":")[1] for name in cached if name.startswith(f"{kind}:")] for kind in ("tenant", "key")}
+    loader = Loader(second=SecondLevel(), touched=Touched())
+    loaded: list[Any] = [
+        *loader.tenants(names["tenant"]).values(),
+        *loader.keys(names["key"]).values(),
+        loader.default(),
+    ]
+    assert all(each.value for each in loaded)
+    assert recalled("answered")[0].status == 201
+    assert (DeadLetter.objects.count(), versioned.unreadable) == (0, before)
+
+
 def test_what_is_unreadable_is_counted(shared: dict[str, Any]) -> None:
     before = versioned.unreadable["run"]
     assert runs.read({b"x": b"{", b"y": b'{"at": 1, "ok": true}'}).keys() == {"y"}

@@ -1,12 +1,14 @@
 """What earlier releases wrote, as their own code wrote it: never edited, never made anew, read by every later release.
 
 ``record.json``: a record with refusals of every kind, edits, sign-ins, overrides, two cuts of old events and two
-anchors, signed with a key of its own; and an export with its manifest.
+anchors, signed with a key of its own; and an export with its manifest. ``shared.json``: what its processes left in the
+store. ``write_samples.py`` writes both for the release that is made; ``first.py`` keeps how the first one reads.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,19 @@ from django.apps import apps
 from django.db import connection
 
 FIRST = "95441a9"
-_HERE = Path(__file__).parent
+HERE = Path(__file__).parent
+ALL = sorted(path.parent.name for path in HERE.glob("*/record.json"))
+"""Every release that samples were kept of."""
+
+
+def this_version() -> str:
+    """The number that the next release will have."""
+    return str(tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]["version"])
 
 
 def sample(release: str, name: str) -> Any:
     """The contents of one file."""
-    return json.loads((_HERE / release / f"{name}.json").read_text())
+    return json.loads((HERE / release / f"{name}.json").read_text())
 
 
 def put_back(record: dict[str, Any], anchors: Path) -> None:
