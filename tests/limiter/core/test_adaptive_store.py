@@ -154,6 +154,16 @@ async def test_one_that_ended_by_itself_is_written_down_at_its_end_and_before_th
     assert (cut["before"], cut["after"], cut["at"]) == ("1000000", "200000", str(T0 + 3_600 * S))
 
 
+@pytest.mark.parametrize("noted", ["700000|1000000|1|5|800000|0|1|{end}|7|new", "=2=anything", "soon", ""])
+async def test_evidence_that_another_release_noted_is_no_obstacle(store: Store, raw: redis.Redis, noted: str) -> None:
+    raw.hset(keys.evidence(1), "acme|", noted.format(end=2**52))
+    evidence = await answer(store, raw, *[1600] * 5)
+    assert evidence is not None and evidence.multiplier_ppm == 500_000
+    (change,) = changes(raw)
+    assert (change["before"], change["after"]) == ("700000" if "|" in noted else "1000000", "500000")
+    assert await store.evidence(BOUND) is not None
+
+
 async def test_the_present_multiplier_keeps_its_evidence(store: Store, raw: redis.Redis) -> None:
     await answer(store, raw, *[1600] * 5)
     evidence = cast(bytes, raw.hget(keys.evidence(1), "acme|")).decode()

@@ -125,6 +125,19 @@ def test_a_multiplier_that_ended_by_itself_is_noted_once_at_its_end(client: Clie
     assert kept == b"1000000|1000000|1410000|100|800000|0|1000000|121000000", "what it was computed from is still shown"
 
 
+def test_evidence_of_another_release_is_noted_as_far_as_it_is_understood(client: Client) -> None:
+    client.sadd(keys.connections(), 1)
+    for tenant, evidence in (
+        ("acme", "620000|1000000|1410000|100|800000|0|1000000|121000000|7|new"),
+        ("globex", "=2=620000|1000000"),
+        ("umbrella", "soon"),
+    ):
+        client.hset(keys.evidence(1), f"{tenant}|", evidence)
+    assert [keeping.store_all(client) for _ in range(2)] == [1, 0]
+    (change,) = MultiplierChange.objects.all()
+    assert (change.tenant_id, change.before, change.at.timestamp(), change.threshold_ms) == ("acme", 0.62, 121.0, 800.0)
+
+
 def test_a_multiplier_that_was_computed_anew_meanwhile_has_not_ended(client: Client, monkeypatch: Any) -> None:
     ended, anew = "620000|1000000|1|5|800000|0|1|2", f"500000|1000000|1|5|800000|0|3|{2**52}"
     client.hset(keys.evidence(1), "acme|", anew)
