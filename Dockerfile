@@ -14,7 +14,7 @@ RUN pip install --only-binary :all: -r requirements.txt
 
 COPY . .
 
-# The base image's Python is built with --enable-optimizations and LTO. One that is not would cost a quarter more processor
+# The base image's Python is built with --enable-optimizations and LTO. One that is not would cost up to a quarter more processor
 # time for each call, so it builds no image.
 RUN python -I quota_platform/interpreter.py --optimized
 

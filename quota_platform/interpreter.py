@@ -21,7 +21,7 @@ _FLAGS = ("CFLAGS", "PY_CFLAGS", "PY_CFLAGS_NODIST", "PY_CORE_CFLAGS", "CONFIGUR
 def is_optimized(build: Mapping[str, object]) -> bool:
     """Whether CPython was built with a profile of its own runs (PGO) and not for debugging.
 
-    The same call costs a Python without one about a quarter more processor time.
+    The same call costs a Python without one up to a quarter more processor time.
     """
     if build.get("Py_DEBUG"):
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import subprocess
@@ -14,6 +15,7 @@ from typing import cast
 import pytest
 
 from quota_platform.env import BASE_DIR
+from tests.bench import __main__ as bench
 from tests.bench import machine, report, side_by_side
 from tests.bench.contenders import Contender
 from tests.bench.findings import TIMES, Findings, Reach, Table
@@ -71,6 +73,22 @@ def test_what_is_measured_no_more_leaves_the_document(tmp_path: Path) -> None:
     report.put(path, "allowed", "allowed", order=["allowed"])
 
     assert "of old" not in path.read_text()
+
+
+def test_a_bench_that_is_ended_leaves_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = document(tmp_path / "benchmarks.md")
+
+    def ended(*_: object) -> Findings:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "EVERYTHING", {"allowed": lambda *_: FOUND, "exports": ended})
+    monkeypatch.setattr(bench, "running", lambda names: contextlib.nullcontext())
+    monkeypatch.setattr(bench, "_allow_many_sockets", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["bench", "--quick", "--out", str(path), "--contenders", "gateway"])
+    with pytest.raises(KeyboardInterrupt):
+        bench.main()
+
+    assert "<!-- measured: allowed -->\n\n## Allowed call" in path.read_text()
 
 
 def test_a_document_without_markers_is_left_alone(tmp_path: Path) -> None:
