@@ -1,7 +1,7 @@
 """How the Python that runs this was built, for ``make``, the image's build and the bench's reports.
 
 It imports nothing but the standard library, because ``make`` asks it of interpreters that have nothing else:
-``python3 -I quota_platform/interpreter.py [--optimized]`` exits with 0 if that Python can carry the platform.
+``python3 -I quota_platform/interpreter.py [--venv] [--optimized]`` exits with 0 if that Python will do.
 """
 
 from __future__ import annotations
@@ -45,12 +45,15 @@ def describe(build: Mapping[str, object]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """0 if this Python will do; with ``--optimized`` only an optimized one will."""
+    """0 if this Python can carry the platform, and is what the arguments ask for."""
     build = sysconfig.get_config_vars()
     print(describe(build))
-    # Debian keeps ensurepip in python3-venv; without it no virtual environment can be made.
-    will_do = sys.version_info >= (3, 11) and importlib.util.find_spec("ensurepip") is not None
-    return 0 if will_do and ("--optimized" not in arguments or is_optimized(build)) else 1
+    asked = {
+        # Debian keeps ensurepip in python3-venv; without it no virtual environment can be made.
+        "--venv": lambda: importlib.util.find_spec("ensurepip") is not None,
+        "--optimized": lambda: is_optimized(build),
+    }
+    return 0 if sys.version_info >= (3, 11) and all(asked[name]() for name in arguments) else 1
 
 
 def _words(build: Mapping[str, object]) -> tuple[str, str]:
