@@ -6,7 +6,6 @@ The key to verify with is the one given, or the platform's own where the secret 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from argparse import ArgumentParser
 from pathlib import Path
@@ -55,14 +54,14 @@ def verify_anchors(folder: Path, *, public: str | None, secret: str) -> str:
     """How many anchors hang together; raises :class:`NotVerified`."""
     if not folder.is_dir():
         raise NotVerified(f"Cannot read: {folder} is no directory.")
-    if not public and not secret:
-        first = next(iter(sorted(folder.glob("*.json"))), None)
-        own = _own(json.loads(first.read_text())) if first else ""
-        raise NotVerified(_unknown("The anchors say that they were signed", own))
     try:
+        if not public and not secret:
+            first = next(iter(sorted(folder.glob("*.json"))), None)
+            own = _own(json.loads(first.read_text())) if first else ""
+            raise NotVerified(_unknown("The anchors say that they were signed", own))
         key = _public(public) if public else signing.key(anchor_files.PURPOSE, secret=secret).public_key()
         days = [name for name, _ in anchor_files.read(folder, key)]
-    except (ValueError, binascii.Error) as error:
+    except (OSError, ValueError) as error:
         raise NotVerified(f"Cannot read: {error}") from None
     except anchor_files.AnchorBroken as broken:
         raise NotVerified(f"BROKEN: {broken}") from None

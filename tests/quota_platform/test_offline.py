@@ -109,6 +109,13 @@ def test_a_copy_of_the_anchors_is_verified_without_any_setting(
     assert "BROKEN: anchor 2030-05-02.json follows 2030-05-01.json, which is missing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key", [[], ["--public-key", "no key"]])
+def test_an_anchor_that_is_no_json_is_named(anchors: Path, key: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    (anchors / "2030-05-01.json").write_text("{")
+    assert offline.run(["verify_audit", "--anchors-only", "--anchors", str(anchors), *key]) == 1
+    assert "Cannot read" in capsys.readouterr().err
+
+
 def test_anchors_without_a_key_are_not_proven(anchors: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert offline.run(["verify_audit", "--anchors-only", "--anchors", str(anchors)]) == 1
     assert public_key(anchor_files.PURPOSE) in capsys.readouterr().err

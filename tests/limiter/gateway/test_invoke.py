@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection as database
+from django.utils import timezone
 
 from limiter.core import keys
-from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.upstream import errors
 from tenants.models import Action, ApiKey, Tenant
 from tests.asgi import Caller
@@ -31,6 +33,19 @@ async def test_an_admitted_call_is_answered_as_the_upstream_answered(
     assert answered.headers["x-upstream-latency-ms"] == "12.345"
     assert answered.headers["x-adaptive-multiplier"] == "1"
     assert gateway.upstream.calls[0].body == b'{"id": 7}'
+
+
+@pytest.fixture
+def nine_for_now(acme: Tenant, base_policy: QuotaPolicy) -> None:
+    """An override that is in force, before anything is loaded."""
+    times = {"starts_at": timezone.now() - timedelta(hours=1), "ends_at": timezone.now() + timedelta(hours=1)}
+    Override.objects.create(tenant=acme, effect="quota", quota=9, reason="test", **times)
+
+
+async def test_an_override_is_announced_as_it_is_in_force(gateway: Gateway, acme_key: str, nine_for_now: None) -> None:
+    answered = await gateway.invoke("lookupOrder", key=acme_key)
+    assert answered.headers["ratelimit-policy"] == '"minute";q=9;w=60'
+    assert answered.headers["ratelimit"] == '"minute";r=8;t=60'
 
 
 async def test_exactly_the_limit_passes_and_the_next_call_is_refused_with_an_exact_wait(
