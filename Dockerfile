@@ -21,7 +21,7 @@ RUN python -I quota_platform/interpreter.py --optimized
 # Static files are gathered into a directory that has to be there first (see settings.py). Settings must be complete for
 # that; these serve no one.
 RUN mkdir staticfiles \
-    && python -m compileall -q manage.py quota_platform stores tenants limiter dashboard \
+    && python -m compileall -q manage.py quota_platform tenants limiter dashboard \
     && SECRET_KEY=only-for-collecting-static-files-at-build \
        SECRETS_KEYS=MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA= \
        DATABASE_URL=sqlite:///:memory: \

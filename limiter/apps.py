@@ -1,6 +1,9 @@
 """App configuration."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from limiter.stores import prefix
 
 
 class LimiterConfig(AppConfig):
@@ -14,6 +17,7 @@ class LimiterConfig(AppConfig):
         from limiter.record import edits, formats
 
         register(formats.check, "models")
+        prefix.use(settings.KEY_PREFIX)
         receivers.connect()
         edits.connect()
         scope.connect()

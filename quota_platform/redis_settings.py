@@ -40,4 +40,11 @@ def channel_layers(url: str, *, prefix: str) -> dict[str, Any]:
 
 def broker_options(*, prefix: str) -> dict[str, Any]:
     """What Celery's transport is made with."""
-    return {"visibility_timeout": 3600, "global_keyprefix": f"{prefix}celery:"}
+    return {
+        "visibility_timeout": 3600,
+        "global_keyprefix": f"{prefix}celery:",
+        # Without these a frozen store holds a publisher for ever, and a page that orders an export with it.
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "health_check_interval": 5,
+    }

@@ -9,6 +9,7 @@ import dj_database_url
 import django_stubs_ext
 
 from quota_platform import beat as _beat
+from quota_platform import broker as _broker
 from quota_platform import env as _env
 from quota_platform import redis_settings as _redis
 from quota_platform import unfold as _unfold
@@ -107,6 +108,7 @@ CACHES = _redis.caches(REDIS_URL, prefix=KEY_PREFIX)
 CHANNEL_LAYERS = _redis.channel_layers(REDIS_URL, prefix=KEY_PREFIX)
 
 CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT = _broker.NAME
 CELERY_TASK_IGNORE_RESULT = True
 # A task is acknowledged when it is done, so that one whose worker was killed is delivered again; and a task that is
 # still running when the broker's patience ends would be delivered twice, so the hard limit lies well below it.
@@ -119,7 +121,13 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Whatever else the store answers: say it and connect again.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
+# Nobody asks workers anything; and it subscribes by patterns, which a user confined to a key prefix may not.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
 CELERY_BEAT_SCHEDULE = _beat.SCHEDULE
+CELERY_BEAT_SCHEDULER = "quota_platform.clock:Clock"
 CELERY_TIMEZONE = "UTC"
 
 REST_FRAMEWORK = {

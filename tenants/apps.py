@@ -1,9 +1,6 @@
 """App configuration."""
 
 from django.apps import AppConfig
-from django.conf import settings
-
-from stores import prefix
 
 
 class TenantsConfig(AppConfig):
@@ -16,5 +13,4 @@ class TenantsConfig(AppConfig):
         from tenants import checks, receivers
 
         register(checks.same_but_for_capitals, Tags.database)
-        prefix.use(settings.KEY_PREFIX)
         receivers.connect()

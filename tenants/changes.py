@@ -23,7 +23,6 @@ from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from stores.prefix import named
 from tenants.models import Change
 
 BELL_TIMEOUT_SECONDS = 0.2
@@ -130,7 +129,7 @@ def _note(touches: Callable[[Any], Iterable[Touch]], *, instance: Model, using: 
 
 def bell() -> str:
     """Channel on which "there are changes" is published. The message says nothing: the outbox says what."""
-    return named("tenants:changes")
+    return f"{settings.KEY_PREFIX}tenants:changes"
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -30,8 +30,11 @@ class Deployment:
     The demo's own supervisor ends all of them when one ends.
     """
 
-    def __init__(self, services: Sequence[Service], *, port: int, store_url: str, log: Path) -> None:
+    def __init__(
+        self, services: Sequence[Service], *, port: int, store_url: str, log: Path, unattended: Collection[str] = ()
+    ) -> None:
         self.port, self.store_url = port, store_url
+        self._unattended = unattended
         self._services = {each.name: each for each in services}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._changing = threading.Lock()
@@ -39,8 +42,11 @@ class Deployment:
 
     @classmethod
     @contextlib.contextmanager
-    def of(cls, var: Path, *, database_url: str) -> Iterator[Deployment]:
-        """Seeded and started, with a durable store, two web workers and two that drain; all killed in the end."""
+    def of(cls, var: Path, *, database_url: str, unattended: Collection[str] = ()) -> Iterator[Deployment]:
+        """Seeded and started, with a durable store, two web workers and two that drain; all killed in the end.
+
+        Services that are ``unattended`` have to go on by themselves: nobody starts them again.
+        """
         settings = DemoSettings(
             PORT=free_port(), WEB_WORKERS=2, DEMO_TRAFFIC=False, REDIS_URL="", DATABASE_URL=database_url, VAR_DIR=var
         )
@@ -48,7 +54,9 @@ class Deployment:
         variables = environment.prepare(settings)
         demo.set_up(variables)
         services = [each for each in service.all_of(variables) if each.name != "welcome"]
-        made = cls(services, port=settings.PORT, store_url=variables["REDIS_URL"], log=var / "log")
+        made = cls(
+            services, port=settings.PORT, store_url=variables["REDIS_URL"], log=var / "log", unattended=unattended
+        )
         for name in made._services:
             made._start(name)
         over = threading.Event()
@@ -86,6 +94,11 @@ class Deployment:
         yield
         self._start(name)
 
+    def ended(self) -> list[str]:
+        """The services that have ended and were not started again."""
+        with self._changing:
+            return [name for name, leader in self._running.items() if leader.poll() is not None]
+
     def end(self, name: str) -> None:
         """Ask it to end, as for a new release, and wait until it has; it stays away."""
         with self._changing:
@@ -102,10 +115,9 @@ class Deployment:
 
     def _manage(self, over: threading.Event) -> None:
         while not over.wait(_LOOKS_EVERY_S):
-            with self._changing:
-                ended = [name for name, leader in self._running.items() if leader.poll() is not None]
-            for name in ended:
-                self._start(name)
+            for name in self.ended():
+                if name not in self._unattended:
+                    self._start(name)
 
     def _wait_until_it_serves(self) -> None:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from limiter.core.types import Algorithm, CountedPer, Limit, Subject
-from stores.prefix import named
+from limiter.stores.prefix import named
 
 _LETTER = {
     Algorithm.SLIDING_LOG: "l",

@@ -24,21 +24,9 @@ from limiter.core.pipeline import Reply, pack
 from limiter.core.pool import Link, PoolStatus
 from limiter.core.types import PPM, Algorithm, Decision, Limit
 from limiter.core.window import Call, Stack
+from limiter.stores.away import AWAY
 
 _LUA = Path(__file__).parent / "lua"
-_AWAY = (
-    "LOADING",
-    "READONLY",
-    "OOM",
-    "MISCONF",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "BUSY",
-    "NOREPLICAS",
-    "NOAUTH",
-)
-"""Answers that say the store cannot work now. A script of ours that fails is another matter."""
 
 log = logging.getLogger(__name__)
 
@@ -266,7 +254,7 @@ def _checked(reply: Reply, script: Script | None) -> Reply:
     if not isinstance(reply, hiredis.ReplyError):
         return reply
     text = str(reply)
-    if text.startswith(_AWAY):
+    if text.startswith(AWAY):
         raise StoreUnavailable(f"the store cannot decide now: {text}")
     log.error("the store refused %s: %s", script.name if script else "a command", text)
     raise ScriptFailed(text)

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from limiter.core import keys
 from quota_platform import roles
 from quota_platform.demo import environment, tokens
 from tests.deployment import Deployment
-from tests.patience import HANG_S, patiently
+from tests.patience import HANG_S, patiently, until
 
 pytest_plugins = ["tests.postgres"]
 pytestmark = pytest.mark.slow
@@ -177,3 +178,46 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
         )
         assert verified.returncode == 0, verified.stderr
         assert f"{record.refusals:,} refusals" in verified.stdout
+
+
+def answers(store: redis.Redis) -> bool:
+    try:
+        return bool(store.ping())
+    except redis.RedisError:
+        return False
+
+
+def trouble(deployment: Deployment, chance: random.Random) -> None:
+    """What a store goes through: a while as a replica, a restart, its scripts forgotten, all connections cut."""
+    with redis.Redis.from_url(deployment.store_url) as store:
+        until(lambda: answers(store), what="the store")
+        match chance.choice(("replica", "replica", "restart", "flush", "cut")):
+            case "replica":
+                store.replicaof("127.0.0.1", "1")
+                time.sleep(chance.choice((0.05, 0.5, 3)))  # nothing is waited for: so long it is one
+                store.replicaof("NO", "ONE")
+            case "restart":
+                deployment.kill("valkey")
+            case "flush":
+                store.script_flush()
+            case "cut":
+                store.client_kill_filter(skipme=True, _type="normal")
+
+
+def test_celery_outlives_whatever_the_store_does_without_a_service_manager(tmp_path: Path, postgres_url: str) -> None:
+    seed = random.SystemRandom().randrange(10**9)
+    print(f"seed {seed}")
+    chance, told = random.Random(seed), Told()
+    var = tmp_path / "var"
+    with Deployment.of(var, database_url=postgres_url, unattended=("worker", "beat")) as deployment:
+        with callers(deployment.port, tokens.read(var), told):
+            for _ in range(15):
+                after(told, 100)
+                trouble(deployment, chance)
+            after(told, 100)
+        deployment.end("web")
+        for _ in patiently("the rest of the record"):
+            assert deployment.ended() == []
+            if waits_in(deployment.store_url) == 0:
+                break
+        assert kept(postgres_url).refusals >= told.statuses[429] > 0

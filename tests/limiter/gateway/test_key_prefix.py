@@ -18,9 +18,9 @@ from limiter import wiring
 from limiter.core import keys
 from limiter.models import QuotaPolicy
 from limiter.record import keeping
+from limiter.stores import prefix
 from limiter.upstream.health import Fault, dump
 from quota_platform import redis_settings
-from stores import prefix
 from tenants import changes
 from tests.limiter.gateway.conftest import Gateway
 
@@ -35,6 +35,7 @@ def no_prefix_afterwards() -> Iterator[None]:
 def confined(redis_url: str, settings: Any) -> Iterator[redis.Redis]:
     """The deployment is called "here", and the store lets it touch nothing that is called otherwise."""
     prefix.use("here:")
+    settings.KEY_PREFIX = "here:"
     settings.CACHES = redis_settings.caches(redis_url, prefix="here:")
     settings.CHANNEL_LAYERS = redis_settings.channel_layers(redis_url, prefix="here:")
     with redis.Redis.from_url(redis_url) as client:

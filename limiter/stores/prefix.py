@@ -1,6 +1,6 @@
 """What every key and channel of this deployment starts with, so that several deployments can share a server.
 
-Said once, when the apps are loaded (:class:`tenants.apps.TenantsConfig`); a deployment that says nothing has none.
+Said once, when the apps are loaded (:class:`limiter.apps.LimiterConfig`); a deployment that says nothing has none.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 
 from limiter.core import keys
 from limiter.core.window import Call
-from stores import prefix
+from limiter.stores import prefix
 from tests.limiter.core.given import log, stack, store_at
 
 

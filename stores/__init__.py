@@ -1,1 +1,0 @@
-"""How every process of a deployment reaches its stores, and by which names: shared by all apps, knows none of them."""
