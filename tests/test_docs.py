@@ -43,3 +43,13 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
 def test_an_index_lists_every_page_beside_it(index: Path) -> None:
     listed = {target for target, _ in _LINK.findall(_prose(index))}
     assert {page.name for page in index.parent.glob("*.md")} - {index.name} <= listed
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    missing = []
+    for page in PAGES:
+        for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text()):
+            source = ROOT / file
+            if not source.exists() or f"def {name}(" not in source.read_text():
+                missing.append(f"{_name(page)}: {file}::{name}")
+    assert not missing

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
-_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"""(?:\A|[\r\n]"?)[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]""")
+"""At its beginning, or at that of a line in it: a program that ends a cell at a bare line break sees one there."""
 Cell = str | int | float | None
 
 
 def inert(text: str) -> str:
     """The text with an apostrophe before it when a spreadsheet would take it for a formula."""
-    return "'" + text if text.startswith(_STARTS) else text
+    return "'" + text if _FORMULA.search(text) else text
 
 
 def cell(value: Any) -> Cell:

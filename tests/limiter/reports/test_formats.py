@@ -16,7 +16,11 @@ from limiter.reports import build, csv_gz, jsonl, selection, sources, xlsx
 from limiter.reports.safety import cell
 from tests.limiter.reports.given import NOON, event, export, usage
 
-PAYLOADS = ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")']
+PAYLOADS = [
+    *("=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://x")'),
+    *('"\r=1', "a\n=1", 'a\r"=1', "\uff1d1+1"),
+]
+PLAIN = ["a=1", "a\nb-c", "1-2", "Müller & Söhne", '"quoted"']
 
 
 def test_a_formula_is_text_in_a_csv_and_negative_numbers_stay_numbers(tmp_path: Path) -> None:
@@ -25,6 +29,11 @@ def test_a_formula_is_text_in_a_csv_and_negative_numbers_stay_numbers(tmp_path: 
     with gzip.open(path, "rt", newline="") as file:
         read = list(csv.reader(file))
     assert read == [["text", "number"], *(["'" + payload, "-5"] for payload in PAYLOADS)]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_text_that_is_no_formula_stays_as_it_is(text: str) -> None:
+    assert cell(text) == text
 
 
 def test_a_formula_is_text_in_a_workbook_and_negative_numbers_stay_numbers(tmp_path: Path) -> None:
