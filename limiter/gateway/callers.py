@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -20,6 +21,8 @@ _NOBODY = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
 _EVERYBODY = ""
 _FAILED_LOOK_UPS = 20
 """A second, of everybody: keys that were looked up in vain. Beyond it only marked keys and those held are served."""
+_UNPROVEN = 16
+"""Keys that may be made up and are looked up at a time; others wait, and are refused should these fail too often."""
 
 
 class Source(Protocol):
@@ -52,6 +55,7 @@ class Callers:
     ) -> None:
         self._snapshot = snapshot
         self._clock = clock
+        self._looking_up = asyncio.Semaphore(_UNPROVEN)
         self._failed_look_ups = failed_look_ups or FailedKeys(most=_FAILED_LOOK_UPS, seconds=1)
         self.failed = failed
 
@@ -92,16 +96,21 @@ class Callers:
 
     async def _unproven_key(self, token: str, prefix: str, source: Source) -> KeySpec:
         """A key that may be made up: looked up only while its caller, and all callers, have not failed too often."""
+        address = source.caller_address
+        self._check_look_ups(address)
+        async with self._looking_up:
+            self._check_look_ups(address)  # those before it may have failed meanwhile
+            valid = self._valid(token, await self._looked_up(prefix))
+            if valid is not None:
+                return valid
+            self._failed_look_ups.note(_EVERYBODY)
+            self.failed.note(address)
+        raise problems.unauthorized()
+
+    def _check_look_ups(self, address: str) -> None:
         if self._failed_look_ups.wait_us(_EVERYBODY):
             raise _unavailable(DirectoryUnavailable("too many unknown keys are being looked up"))
-        address = source.caller_address
         self._check_failures(address)
-        valid = self._valid(token, await self._looked_up(prefix))
-        if valid is not None:
-            return valid
-        self._failed_look_ups.note(_EVERYBODY)
-        self.failed.note(address)
-        raise problems.unauthorized()
 
     def _check_failures(self, address: str) -> None:
         if wait_us := self.failed.wait_us(address):

@@ -38,7 +38,7 @@ class FailedKeys:
         return max(1, int(over * 1_000_000)) if over > 1e-9 else 0
 
     def note(self, address: str) -> None:
-        """A failure of this caller's. More at the same time than it had left are waited for afterwards."""
+        """A failure of this caller's. More than it had left, at the same time, are waited for afterwards."""
         group = addresses.group(address)
         self._used_until.put(group, self._used(group) + self._clock() + self._interval)
         self.counts.invalid += 1

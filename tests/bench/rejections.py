@@ -73,6 +73,8 @@ def _targets(admitted: Target) -> dict[str, Target]:
         "the same from 20,000 networks": dataclasses.replace(plain, each=_made_up(marked=False, addresses=_KEYS)),
         "unknown action": dataclasses.replace(admitted, path="/invoke/nothing"),
         "no such address": dataclasses.replace(admitted, path="/invoke/no/such"),
+        "no such page": dataclasses.replace(plain, method="GET", path="/wp-login.php"),
+        "no such route of the management API": dataclasses.replace(plain, method="GET", path="/api/nothing/"),
         "wrong method": dataclasses.replace(admitted, method="GET"),
         "body that is no JSON": dataclasses.replace(admitted, body=BODY[:-1]),
         "body too large": dataclasses.replace(admitted, headers={**admitted.headers, "Content-Length": "999999"}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.asgi import get_asgi_application
 from pytest_django import Settings
@@ -31,3 +33,32 @@ async def test_only_a_trusted_proxy_says_that_the_caller_came_over_tls() -> None
     assert (await sign_in_page(f"::ffff:{PROXY}", over_tls)).status == 200
     assert (await sign_in_page("192.0.2.7", over_tls)).status == 301
     assert (await sign_in_page(PROXY, ("X-Forwarded-Proto", "http"))).status == 301
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/wp-login.php", "/api/nothing/", "/api/tenants/a/b/", "/dashboard/x/y/"]
+)
+async def test_an_address_that_leads_nowhere_does_not_reach_django(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any) -> None:
+        raise AssertionError("Django was asked")
+
+    monkeypatch.setattr(asgi, "django_application", refuse)
+    answered = await Caller(asgi.application, {}).call("GET", path)
+    assert (answered.status, answered.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/admin", 301),
+        ("/admin/", 302),
+        ("/admin/nothing/", 302),
+        ("/api/tenants/", 401),
+        ("/api", 302),
+        ("/static/nothing", 404),
+    ],
+)
+async def test_an_address_of_django_reaches_it(path: str, status: int, settings: Settings) -> None:
+    secure = [("Host", "testserver"), ("X-Forwarded-Proto", "https")]
+    answered = await Caller(asgi.application, {}).call("GET", path, client=PROXY, headers=secure)
+    assert (answered.status, "content-type" in answered.headers) == (status, False), "Django writes Content-Type"

@@ -149,6 +149,14 @@ async def test_made_up_keys_from_everywhere_do_not_keep_the_database_busy(
     assert (await callers.identify(acme_key, "", From("198.51.100.99"))).entry.tenant.tenant_id == "acme"
 
 
+async def test_made_up_keys_that_come_at_once_wait_for_each_other(
+    gateway: Gateway, acme: Tenant, base_policy: QuotaPolicy, looked_up: list[str]
+) -> None:
+    answers = await asyncio.gather(*[call(gateway, old_key(number)) for number in range(100)])
+    assert {answer.status for answer in answers} == {401, 429}
+    assert MOST <= len(looked_up) < 50, "those under way when the last failure was used up, not all"
+
+
 async def test_prometheus_counts_failed_keys(gateway: Gateway) -> None:
     for _ in range(MOST + 3):
         await call(gateway, "nonsense")
