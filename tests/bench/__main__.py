@@ -71,6 +71,7 @@ def main() -> None:
     effort = QUICK if arguments.quick else FULL
     _allow_many_sockets()
     names, missing = _contenders(arguments.contenders)
+    print(f"==> {machine.facts()['Python']}", file=sys.stderr)
     with running(names) as stage:
         for name in arguments.measure:
             if name in OF_THE_GATEWAY and "gateway" not in names:
@@ -93,7 +94,7 @@ def _section(name: str, stage: Stage, effort: Effort, *, notes: list[str]) -> st
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute and a half instead of ten; noisier")
+    parser.add_argument("--quick", action="store_true", help="three minutes instead of twenty-five; noisier")
     parser.add_argument("--dry", action="store_true", help="print the report, write nothing")
     parser.add_argument("--out", type=Path, default=DOCUMENT, help="the document to write into")
     parser.add_argument("--contenders", nargs="+", choices=list(START), default=list(START))
