@@ -14,7 +14,7 @@ from limiter.reports import build, mail, orders, schedules
 from limiter.upstream import renewal
 
 
-@shared_task(expires=renewal.EVERY_S)
+@shared_task
 def refresh_upstream_tokens(**_: object) -> int:
     """Renew the upstream access tokens that are due soon; how many were."""
     return renewal.refresh_due()

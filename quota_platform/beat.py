@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from kombu import Queue
+
+from quota_platform.broker import PERIODIC
+
 
 def _every(seconds: float, task: str) -> dict[str, Any]:
-    """A message that waited for a whole period is of no use: the next one is there."""
-    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+    return {"task": task, "schedule": seconds}
+
+
+def queue_of(task: str) -> str:
+    """Where the message of a periodic task waits, alone."""
+    return PERIODIC + task.rpartition(".")[2]
 
 
 SCHEDULE = {
@@ -24,3 +32,6 @@ SCHEDULE = {
     "prune": _every(3600, "limiter.tasks.prune"),
     "prune alerts": _every(3600, "limiter.tasks.prune_alerts"),
 }
+ROUTES = {entry["task"]: {"queue": queue_of(entry["task"])} for entry in SCHEDULE.values()}
+QUEUES = [Queue("celery"), *(Queue(route["queue"]) for route in ROUTES.values())]
+"""The first is for all that is not periodic."""

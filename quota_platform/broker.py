@@ -7,15 +7,27 @@ second would end a worker. Here every reply that says "not now" is a lost connec
 
 from __future__ import annotations
 
+import time
+from functools import cached_property
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.json import dumps
 
 from limiter.stores.connections import Connection
 
 NAME = "store"
 _NOTHING = "writable"
 """A key that never is: deleting it does nothing where it may be done, and a replica refuses it."""
+
+
+PERIODIC = "periodic."
+"""Queues of these names hold one message at most: what asks for the same work again says nothing new.
+
+So no queue grows while no worker runs, however long; and since it is the queue's length that counts, nothing that a
+killed process leaves behind can keep a task from being asked for.
+"""
+_PUT_IF_EMPTY = "if redis.call('LLEN', KEYS[1]) == 0 then return redis.call('LPUSH', KEYS[1], ARGV[1]) end return 0"
 
 
 class QoS(redis.QoS):
@@ -47,6 +59,27 @@ class Channel(redis.Channel):
         except Exception:
             self.close()
             raise
+
+    @cached_property
+    def _put_if_empty(self) -> Any:
+        return self._create_client().register_script(_PUT_IF_EMPTY)  # type: ignore[attr-defined]
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        message["properties"]["timestamp"] = time.time()
+        if not queue.startswith(PERIODIC):
+            super()._put(queue, message, **kwargs)
+            return
+        with self.conn_or_acquire() as client:
+            self._put_if_empty(keys=[queue], args=[dumps(message)], client=client)
+
+    def _do_restore_message(
+        self, payload: dict[str, Any], exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
+    ) -> None:
+        """Put back what a worker took and did not do."""
+        if routing_key.startswith(PERIODIC):
+            self._put_if_empty(keys=[routing_key], args=[dumps(payload)], client=pipe)
+        else:
+            super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)  # type: ignore[misc]
 
 
 class Transport(redis.Transport):

@@ -93,7 +93,7 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
 
 async def _asked(runtime: Runtime) -> dict[str, Check]:
     """What others have to be asked. Said only: another worker would fail too."""
-    asked = {"connections": _connections(runtime), "record": _record(runtime)}
+    asked = {"connections": _connections(runtime), "record": _record(runtime), "queue": _queue(runtime)}
     return dict(zip(asked, await asyncio.gather(*map(_in_time, asked.values())), strict=True))
 
 
@@ -117,3 +117,9 @@ async def _record(runtime: Runtime) -> Check:
     seen = await record_state.look(runtime.store, now=now)
     tasks = {name: {"last_run_s": round(now - run.at, 1), "succeeded": run.ok} for name, run in seen.tasks.items()}
     return {"late": seen.late, "events_waiting": seen.waiting, "lag_s": round(seen.lag_s, 1), "tasks": tasks}
+
+
+async def _queue(runtime: Runtime) -> Check:
+    """What waits for Celery's workers."""
+    seen = await runtime.queue()
+    return {"known": False} if seen is None else {"waiting": seen.waiting, "oldest_s": round(seen.oldest_s, 1)}

@@ -43,6 +43,7 @@ def broker_options(*, prefix: str) -> dict[str, Any]:
     return {
         "visibility_timeout": 3600,
         "global_keyprefix": f"{prefix}celery:",
+        "priority_steps": [0],
         # Without these a frozen store holds a publisher for ever, and a page that orders an export with it.
         "socket_connect_timeout": 2,
         "socket_timeout": 5,

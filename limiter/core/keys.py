@@ -158,6 +158,11 @@ def answer(connection: int, digest: str) -> str:
     return f"{tag(connection)}:answer:{digest}"
 
 
+def queue(name: str) -> str:
+    """List of the messages that wait in one of Celery's queues, the oldest last."""
+    return named(f"celery:{name}")
+
+
 def seats(person: int) -> str:
     """Where a person's open live pages are counted."""
     return named(f"dashboard:seats:{person}")

@@ -22,6 +22,7 @@ from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import OUTCOMES, Store
 from limiter.core.types import PPM
 from limiter.gateway import heartbeat, record_state
+from limiter.gateway.queue_state import QueueState
 from limiter.gateway.record_state import RecordState
 from limiter.record.runs import Run
 
@@ -45,6 +46,7 @@ class Gathered:
     evidence: dict[tuple[str, str], Shown] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     record: RecordState = field(default_factory=RecordState)
+    queue: QueueState | None = None
     connected_clients: int = 0
     now: float = 0.0
 
@@ -133,6 +135,9 @@ class _Collected(Collector):
             "quota_throttle_events_waiting", "Events not in the database yet.", value=record.waiting
         )
         yield GaugeMetricFamily("quota_record_lag_seconds", "How long the oldest of them has waited.", record.lag_s)
+        if queue := self._found.queue:
+            yield GaugeMetricFamily("quota_queue_waiting", "Messages no Celery worker took yet.", value=queue.waiting)
+            yield GaugeMetricFamily("quota_queue_oldest_seconds", "How long the oldest has waited.", queue.oldest_s)
         gauges: dict[str, tuple[str, Callable[[Run], float]]] = {
             "quota_task_last_run_timestamp_seconds": ("When a periodic task last ended.", lambda run: run.at),
             "quota_task_ok": ("0 when its last run failed.", lambda run: float(run.ok)),

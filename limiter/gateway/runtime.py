@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from dataclasses import dataclass
 
 import redis.asyncio
@@ -15,9 +16,11 @@ from limiter import wiring
 from limiter.core.local import LocalShare
 from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
+from limiter.gateway import queue_state
 from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
+from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
 from limiter.live.snapshot import Snapshot
 from limiter.upstream import health
@@ -106,6 +109,13 @@ class Runtime:
         except (RedisError, OSError):
             return {}
         return {names[uid]: fault for uid, fault in found.items()}
+
+    async def queue(self) -> QueueState | None:
+        """What waits for Celery; None when nobody can tell."""
+        try:
+            return None if self._side is None else await queue_state.look(self._side, now=time.time())
+        except (RedisError, OSError):
+            return None
 
     async def open(self) -> None:
         """Connect, and start to follow edits. A store or database that is away does not stop the start."""

@@ -174,6 +174,7 @@ class PrometheusView(GatewayView):
         try:
             found = await prometheus.gather(runtime.store)
             found.faults = set(await runtime.faults())
+            found.queue = await runtime.queue()
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is away."
             raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import redis
+from kombu import Connection
 
 from limiter.record import runs
-from quota_platform import roles
+from quota_platform import beat, broker, roles
 from quota_platform.embedded import Valkey, start_valkey
-from tests.patience import patiently
+from tests.patience import patiently, until
 
 PREFIX = "here"
 
@@ -94,6 +95,12 @@ def refused_writes(client: redis.Redis) -> int:
     return int(told.get("errorstat_READONLY", {}).get("count", 0))
 
 
+def requests(client: redis.Redis) -> int:
+    """How often something was asked for that may wait once only."""
+    told: Any = client.info("commandstats")
+    return int(told["cmdstat_evalsha"]["calls"])
+
+
 def test_celery_outlives_a_store_that_becomes_a_replica_and_primary_again(celery: Celery) -> None:
     celery.works("a first task")
     with celery.client("operator") as client:
@@ -118,6 +125,32 @@ def test_celery_outlives_a_store_that_is_killed_and_started_again(celery: Celery
     celery.store = start_valkey(directory=celery.directory / "valkey", port=celery.store.port)
     celery.confine()
     celery.works("a task after the restart")
+
+
+def test_a_message_that_is_put_back_waits_only_where_no_other_does(redis_url: str) -> None:
+    with Connection(redis_url, transport=broker.NAME) as connection, connection.SimpleQueue("periodic.x") as queue:
+        for _ in range(2):
+            queue.put({})
+        queue.get(block=False).requeue()
+        assert queue.qsize() == 1
+        taken = queue.get(block=False)
+        queue.put({})
+        taken.requeue()
+        assert queue.qsize() == 1
+
+
+def test_while_no_worker_runs_one_message_at_most_waits_for_each_periodic_task(celery: Celery) -> None:
+    worker = celery.processes.pop("worker")
+    worker.kill()
+    worker.wait()
+    with celery.client("operator") as client:
+        lists = [f"{PREFIX}:celery:{queue.name}" for queue in beat.QUEUES]
+        every_second = f"{PREFIX}:celery:{beat.queue_of('limiter.tasks.store_events')}"
+        first = until(lambda: client.lrange(every_second, 0, -1), what="the message that waits")
+        asked = requests(client)
+        until(lambda: requests(client) > asked + 2, what="the clock to ask again")
+        assert client.lrange(every_second, 0, -1) == first
+        assert sum(client.llen(name) for name in lists) <= len(beat.SCHEDULE)
 
 
 def test_celery_touches_no_name_without_the_prefix(celery: Celery) -> None:

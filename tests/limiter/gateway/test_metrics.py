@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
+import redis
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -110,3 +114,16 @@ async def test_prometheus_counts_what_callers_saw(
         assert line in text
     assert 'quota_store_round_trip_seconds_bucket{le="+Inf",worker="' in text
     assert acme_key not in text
+
+
+async def test_prometheus_and_readiness_say_what_waits_for_celery(gateway: Gateway, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        for sent_at in (time.time() - 3_600, time.time()):
+            client.lpush("celery:celery", json.dumps({"properties": {"timestamp": sent_at}}))
+        client.lpush("celery:periodic.prune", "of a release that writes no time")
+    token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+    page = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
+    ready = (await gateway.caller.call("GET", "/readyz", headers=token)).json["checks"]["queue"]
+    assert "quota_queue_waiting 3.0" in page
+    assert ready["waiting"] == 3
+    assert ready["oldest_s"] >= 3_600
