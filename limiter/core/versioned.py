@@ -43,14 +43,22 @@ class Form(Generic[T]):
     """How one kind of value is written and read.
 
     ``readers``: version -> reader of its content, which may raise what it likes for content that makes no sense.
-    ``lenient``: a newer version is read like the newest one known here.
+    ``writes``: the version that is written, the newest when nothing is said; a release that adds a reader goes on
+    writing what the one before reads. ``lenient``: a newer version is read like the newest one known here.
     """
 
     def __init__(
-        self, kind: str, readers: Mapping[int, Callable[[Any], T]], *, lenient: bool = False, field: str = FIELD
+        self,
+        kind: str,
+        readers: Mapping[int, Callable[[Any], T]],
+        *,
+        writes: int | None = None,
+        lenient: bool = False,
+        field: str = FIELD,
     ) -> None:
         self.kind = kind
-        self.version = max(readers)
+        self.reads = max(readers)
+        self.writes = writes or self.reads
         self._readers = readers
         self._lenient = lenient
         self._field = field
@@ -61,11 +69,11 @@ class Form(Generic[T]):
 
     def named(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """The object with its version unless that is the first."""
-        return {**content, self._field: self.version} if self.version > 1 else dict(content)
+        return {**content, self._field: self.writes} if self.writes > 1 else dict(content)
 
     def marked(self, text: str) -> str:
         """A text with its version before it, unless that is the first; such a text does not start with the mark."""
-        return text if self.version == 1 else f"{_MARK}{self.version}{_MARK}{text}"
+        return text if self.writes == 1 else f"{_MARK}{self.writes}{_MARK}{text}"
 
     def load(self, text: str | bytes) -> T:
         """What :meth:`dump` wrote, of whichever release; raises :class:`Unreadable`."""
@@ -80,16 +88,14 @@ class Form(Generic[T]):
         if not isinstance(told, Mapping):
             raise refused(self.kind, Unreadable(f"{self.kind}: an object was expected"))
         version = told.get(self._field, 1)
-        if isinstance(version, str) and version.isdecimal():
-            version = int(version)
-        return self._read(version, told)
+        return self._read(_number(version) if isinstance(version, str) else version, told)
 
     def text(self, text: str) -> T:
         """What :meth:`marked` made of a text."""
         if not text.startswith(_MARK):
             return self._read(1, text)
         number, _, rest = text[1:].partition(_MARK)
-        return self._read(int(number) if number.isdecimal() else number, rest)
+        return self._read(_number(number), rest)
 
     def load_or_none(self, text: str | bytes | None) -> T | None:
         """:meth:`load`, and None for no value and for one that is not understood."""
@@ -110,14 +116,18 @@ class Form(Generic[T]):
     def _read(self, version: object, content: Any) -> T:
         if not isinstance(version, int) or version < 1:
             raise refused(self.kind, Unreadable(f"{self.kind}: {version!r:.40} is no version"))
-        if version > self.version and not self._lenient:
+        if version > self.reads and not self._lenient:
             raise refused(
-                self.kind, Newer(f"{self.kind} of version {version}: this release reads {self.version} at most")
+                self.kind, Newer(f"{self.kind} of version {version}: this release reads {self.reads} at most")
             )
         try:
-            return self._readers[min(version, self.version)](content)
+            return self._readers[min(version, self.reads)](content)
         except _SENSELESS as error:
             raise refused(self.kind, Unreadable(f"{self.kind}: {error}")) from error
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isdecimal() and len(text) < 10 else text
 
 
 def refused(kind: str, error: Unreadable) -> Unreadable:

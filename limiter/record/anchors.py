@@ -39,7 +39,7 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
     path = folder / f"{now:%Y-%m-%d}.json"
     earlier = [file for file in sorted(folder.glob("*.json")) if file.name < path.name]
     anchor: dict[str, Any] = {
-        signing.VERSION: anchor_files.FORM.version,
+        signing.VERSION: anchor_files.FORM.writes,
         "at": now.isoformat(timespec="microseconds"),
         "heads": _heads(),
         "previous": {"file": earlier[-1].name, "sha256": anchor_files.digest(earlier[-1])} if earlier else None,

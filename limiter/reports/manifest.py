@@ -47,7 +47,7 @@ def digest(path: Path) -> str:
 
 def sign(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts with version, key and signature."""
-    told = {**facts, signing.VERSION: FORM.version, "public_key": public_key()}
+    told = {**facts, signing.VERSION: FORM.writes, "public_key": public_key()}
     return signing.sign(key(), told, ascii_only=False)
 
 
