@@ -21,7 +21,7 @@ help: ## Say what each target does
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-run: .venv/.run ## Start the whole platform with demo data (PORT, WEB_WORKERS, DEMO_TRAFFIC, REDIS_URL, DATABASE_URL)
+run: .venv/.run ## Start the whole platform with demo data (PORT=8001, or any other setting; see docs/quickstart.md)
 	@$(BIN)/python -m quota_platform.demo
 
 reset: ## Forget the demo's data

@@ -106,10 +106,12 @@ def _check_store(url: str) -> None:
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3) as client:
             client.ping()
-    except (redis.RedisError, ValueError) as error:
+    except ValueError:  # its words would repeat the URL, which may hold a password
+        raise SetupFailed("REDIS_URL cannot be read; write it as redis://:password@host:port/0") from None
+    except redis.RedisError as error:
         raise SetupFailed(
-            f"REDIS_URL does not answer ({type(error).__name__}). Start that server,"
-            " or leave REDIS_URL out to use the embedded one"
+            f"REDIS_URL does not answer. Its last words:\n{embedded.indented(str(error).splitlines())}\n"
+            "Start that server, or leave REDIS_URL out to use the embedded one"
         ) from None
 
 
@@ -118,7 +120,9 @@ def _check_database(url: str) -> None:
         return
     try:
         psycopg.connect(url, connect_timeout=5).close()
-    except psycopg.Error as error:
+    except psycopg.ProgrammingError:
+        return  # the URL has parameters that are Django's, not the driver's; migrating will say what it thinks of it
+    except psycopg.OperationalError as error:
         raise SetupFailed(
             f"DATABASE_URL does not answer. Its last words:\n{embedded.indented(str(error).splitlines())}\n"
             "Start that server, or leave DATABASE_URL out to use SQLite"
