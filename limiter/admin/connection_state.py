@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from django.urls import reverse
 from redis.exceptions import RedisError
 
 from limiter import wiring
+from limiter.gateway import heartbeat
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
 from tenants import completeness
@@ -32,11 +35,27 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
     try:
         with wiring.shared_client() as client:
             fault = health.read(client, [uid]).get(uid)
+        without_keep_alive = _without_keep_alive(uid)
     except RedisError:
         return {"state": "unknown"}
+    told = {"without_keep_alive": without_keep_alive}
     if fault is None:
-        return {"state": "usable"}
-    return {"state": "faulty", "fault": fault, "since": datetime.fromtimestamp(fault.since, UTC)}
+        return told | {"state": "usable"}
+    return told | {"state": "faulty", "fault": fault, "since": datetime.fromtimestamp(fault.since, UTC)}
+
+
+def _without_keep_alive(uid: str) -> dict[str, Any] | None:
+    """How many web processes use it without keep-alive, until when and why; None when none does."""
+    with closing(wiring.client()) as store:
+        beats = heartbeat.read(store)
+    units = [beat["upstream"][uid] for beat in beats if uid in beat["upstream"]]
+    now = time.time()
+    wary = [unit for unit in units if unit["without_keep_alive_until"] > now]
+    if not wary:
+        return None
+    last = max(wary, key=lambda unit: float(unit["without_keep_alive_until"]))
+    until = datetime.fromtimestamp(last["without_keep_alive_until"], UTC)
+    return {"workers": len(wary), "of": len(beats), "until": until, "why": last["without_keep_alive_why"]}
 
 
 def _test(request: HttpRequest, connection: Connection) -> HttpResponse:

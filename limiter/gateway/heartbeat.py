@@ -12,9 +12,11 @@ import socket
 import time
 from typing import Any
 
+import redis
+
 from limiter.core import keys, versioned
 from limiter.core.errors import StoreError
-from limiter.core.peers import EVERY_S, Peers
+from limiter.core.peers import EVERY_S, GONE_AFTER_S, Peers
 from limiter.core.versioned import Form
 from limiter.gateway.gate import Gateway
 
@@ -34,7 +36,18 @@ _EXAMPLE: dict[str, Any] = {
     "failed_keys": {"invalid": 0, "refused": 0},
 }
 """What a reader finds in a heartbeat, whichever release wrote it."""
-_UNIT = {"name": "", "calls": 0, "failures": 0, "repeats": 0, "pushbacks": 0, "breaker": "closed"}
+_UNIT = {
+    "name": "",
+    "calls": 0,
+    "failures": 0,
+    "repeats": 0,
+    "pushbacks": 0,
+    "breaker": "closed",
+    "unsolicited": 0,
+    "ended_idle": 0,
+    "without_keep_alive_until": 0.0,
+    "without_keep_alive_why": "",
+}
 
 
 def _beat(told: Any) -> dict[str, Any]:
@@ -50,6 +63,13 @@ def _beat(told: Any) -> dict[str, Any]:
 
 
 FORM = Form("heartbeat", {1: _beat}, lenient=True)
+
+
+def read(client: redis.Redis | redis.RedisCluster) -> list[dict[str, Any]]:
+    """The heartbeats of the workers heard lately; raises RedisError. Blocks."""
+    oldest = time.time() - GONE_AFTER_S
+    beats = map(FORM.load_or_none, client.hvals(keys.workers()))
+    return [beat for beat in beats if beat is not None and beat["at"] > oldest]
 
 
 class Heartbeat:

@@ -32,6 +32,8 @@ _UNIT_COUNTS = {
     "failures": "Of those, failed.",
     "repeats": "Attempts beyond the first.",
     "pushbacks": "Answers that turned a call away for load.",
+    "unsolicited": "Times its origin sent bytes that no request asked for.",
+    "ended_idle": "Connections that its origin closed while they were kept.",
 }
 _LATENCY_STEPS = range(0, 72, 4)
 """Every fourth bucket is a power of two milliseconds: 1 ms … 131 s."""
@@ -220,17 +222,25 @@ class _Collected(Collector):
                 counts = seen[unit["name"]]
                 counts.update({name: unit[name] for name in _UNIT_COUNTS})
                 counts["open"] += unit["breaker"] != "closed"
+                counts["distrusting"] += unit["without_keep_alive_until"] > self._found.now
         for name, text in _UNIT_COUNTS.items():
             family = GaugeMetricFamily(f"quota_connection_{name}", text, labels=["connection"])
             for connection, counts in sorted(seen.items()):
                 family.add_metric([connection], counts[name])
             yield family
         breakers = GaugeMetricFamily("quota_connection_breakers_open", "Workers not calling it.", labels=["connection"])
+        distrusting = GaugeMetricFamily(
+            "quota_connection_without_keep_alive",
+            "Workers that use it without keep-alive, for bytes that no request asked for.",
+            labels=["connection"],
+        )
         healthy = GaugeMetricFamily("quota_connection_healthy", "0 when it cannot be used.", labels=["connection"])
         for connection, counts in sorted(seen.items()):
             breakers.add_metric([connection], counts["open"])
+            distrusting.add_metric([connection], counts["distrusting"])
             healthy.add_metric([connection], float(connection not in self._found.faults))
         yield breakers
+        yield distrusting
         yield healthy
 
     def _round_trips(self) -> Metric:

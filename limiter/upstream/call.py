@@ -57,6 +57,13 @@ class UnitStatus:
     repeats: int
     pushbacks: int
     breaker: BreakerState
+    unsolicited: int = 0
+    """How often its origin sent bytes that no request asked for."""
+    ended_idle: int = 0
+    """Connections that its origin closed while they were kept."""
+    without_keep_alive_until: float = 0.0
+    """Epoch seconds until which its origin is used without keep-alive for that; 0 when it is not."""
+    without_keep_alive_why: str = ""
 
 
 class Upstream(Protocol):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import redis.asyncio
 from yarl import URL
@@ -13,10 +14,11 @@ from limiter.upstream import fields, retry
 from limiter.upstream.breaker import BreakerState
 from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
 from limiter.upstream.clock import Clock
+from limiter.upstream.conduct import KeepAlive, Origin
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
 from limiter.upstream.exchange import Exchange, Request, give_up
 from limiter.upstream.health import Fault
-from limiter.upstream.lanes import Lane, Lanes, Prepared
+from limiter.upstream.lanes import Lane, Lanes, Prepared, Unit
 from limiter.upstream.pins import Lookup, Pins, system_lookup
 from limiter.upstream.retry import Verdict
 from limiter.upstream.tokens import ThreadedMint, Token, Tokens
@@ -58,10 +60,11 @@ class Client:
         sandbox_hosts: Iterable[str] = (),
         clock: Clock | None = None,
         lookup: Lookup = system_lookup,
+        keep_alive: KeepAlive | None = None,
     ) -> None:
         self._clock = clock or Clock()
         pinned = Pins(sandbox_hosts=sandbox_hosts, lookup=lookup)
-        self._exchange = Exchange(pinned=pinned, pool_size=pool_size, wall=self._clock.wall)
+        self._exchange = Exchange(pinned=pinned, pool_size=pool_size, wall=self._clock.wall, keep_alive=keep_alive)
         self._mint = ThreadedMint(pinned=pinned, clock=self._clock)
         self._tokens = Tokens(vault=Vault(redis), mint=self._mint, clock=self._clock)
         self._lanes = Lanes(sandbox_hosts=pinned.sandbox_hosts, monotonic=self._clock.monotonic)
@@ -72,11 +75,19 @@ class Client:
         await self._exchange.close()
 
     def units(self) -> dict[str, UnitStatus]:
-        """Per connection uid, for metrics."""
-        return {
-            uid: UnitStatus(u.name, u.calls, u.failures, u.repeats, u.pushbacks, u.breaker.state)
-            for uid, u in self._lanes.units.items()
-        }
+        """Per connection uid, for metrics and people."""
+        return {uid: self._status(unit) for uid, unit in self._lanes.units.items()}
+
+    def _status(self, unit: Unit) -> UnitStatus:
+        seen = UnitStatus(unit.name, unit.calls, unit.failures, unit.repeats, unit.pushbacks, unit.breaker.state)
+        if unit.origin is None:
+            return seen
+        conduct = self._exchange.conduct(unit.origin)
+        seen = replace(seen, unsolicited=conduct.unsolicited, ended_idle=conduct.ended_idle)
+        if left_s := conduct.left_s:
+            until = self._clock.wall() + left_s
+            return replace(seen, without_keep_alive_until=until, without_keep_alive_why=conduct.reason)
+        return seen
 
     async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
         """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`."""
@@ -120,9 +131,12 @@ class Client:
         if token is None:
             token = await self._token(attempts)
         attempts.sent += 1
+        url = self._url(lane, prepared, attempts.target, token)
         request = Request(
+            call.tenant_id,
+            cast(Origin, lane.origin),
             prepared.plan.method,
-            self._url(lane, prepared, attempts.target, token),
+            url,
             fields.to_upstream(
                 call.headers,
                 authorization=token.header,

@@ -1,4 +1,9 @@
-"""Connections to upstreams, kept open between calls: bounded in all, the most recently used first."""
+"""Connections to upstreams: bounded in all, kept for a moment between calls, and never shared by two tenants.
+
+An answer has nothing that says which request it is for but its place on a connection. One that nobody asked for, sent
+by an upstream or a proxy before it, is read as the answer to the next request there: with connections of each
+tenant's own that is never another tenant's.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +12,15 @@ import ssl
 from collections import deque
 from typing import NamedTuple
 
+from limiter.upstream.conduct import Conduct, KeepAlive, Origin
+from limiter.upstream.dial import Dialer
 from limiter.upstream.pins import Pins
+from limiter.upstream.resting import Resting, Route
 from limiter.upstream.wire import Wire
 
-KEEP_ALIVE_S = 10.0
-DNS_TTL_S = 10.0
-
-
-class Origin(NamedTuple):
-    """Where a connection leads."""
-
-    tls: bool
-    host: str
-    port: int
+MOST_ROUTES = 65_536
+_SPOKE_FIRST = "it spoke before it was asked"
+_SPOKE_TWICE = "it sent more than one answer to a request"
 
 
 class NotConnected(Exception):
@@ -30,44 +31,69 @@ class NotConnectedInTime(NotConnected):
     """Neither made nor freed by another call within the connect timeout."""
 
 
-class Connections:
-    """At most ``size`` connections, in use or idle. Belongs to the running loop."""
+class Pool(NamedTuple):
+    """Connections: open now, those of them at rest, and opened since the start."""
 
-    def __init__(self, *, pinned: Pins, size: int) -> None:
-        self._pinned = pinned
+    open: int
+    at_rest: int
+    opened: int
+
+
+class Connections:
+    """At most ``size`` connections, in use or at rest; the longest at rest is closed when room is needed.
+
+    Belongs to the running loop.
+    """
+
+    def __init__(self, *, pinned: Pins, size: int, keep_alive: KeepAlive) -> None:
         self._size = size
-        self._open = 0
-        self._idle: dict[Origin, list[Wire]] = {}
-        self._queue: deque[tuple[Origin, asyncio.Future[Wire | None]]] = deque()
-        self._names: dict[Origin, tuple[float, list[str]]] = {}
-        self._lookups: dict[Origin, asyncio.Task[list[str]]] = {}
-        self._tls: ssl.SSLContext | None = None
         self._loop = asyncio.get_running_loop()
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._rules = keep_alive
+        self._conducts: dict[Origin, Conduct] = {}
+        self._routes: dict[tuple[Origin, str], Route] = {}
+        self._dialer = Dialer(pinned)
+        self._resting = Resting(keep_alive, closed=self._left)
+        self._open = self._opened = 0
+        self._queue: deque[tuple[Route, asyncio.Future[Wire | None]]] = deque()
         self._closed = False
 
-    async def take(self, origin: Origin, *, seconds: float) -> Wire:
-        """A connection to ``origin``, one of those kept if there is one.
+    @property
+    def pool(self) -> Pool:
+        """How full it is."""
+        return Pool(self._open, len(self._resting), self._opened)
 
-        Raises :class:`NotConnected`, ssl.SSLCertVerificationError, or :class:`~tenants.hosts.HostRefused` when the
-        name leads where it may not.
+    def conduct(self, origin: Origin) -> Conduct:
+        """How the origin has behaved."""
+        conduct = self._conducts.get(origin)
+        if conduct is None:
+            conduct = self._conducts[origin] = Conduct(origin, self._rules, self._loop.time)
+        return conduct
+
+    def route(self, origin: Origin, tenant: str) -> Route:
+        """This tenant's way to the origin. Connections of one that was forgotten leave by themselves."""
+        route = self._routes.get((origin, tenant))
+        if route is None:
+            if len(self._routes) >= MOST_ROUTES:
+                self._routes.clear()
+            route = self._routes[origin, tenant] = Route(self.conduct(origin), tenant)
+        return route
+
+    async def take(self, route: Route, *, seconds: float) -> Wire:
+        """A connection of this tenant's to the origin, one of those kept if there is one.
+
+        Nothing is awaited between the last look at it and the return: a request that is written at once follows nothing
+        that has arrived. Raises :class:`NotConnected`, ssl.SSLCertVerificationError, or
+        :class:`~tenants.hosts.HostRefused` when the name leads where it may not.
         """
-        kept = self._idle.get(origin)
-        while kept:
-            wire = kept.pop()
-            if wire.reusable and self._loop.time() - wire.idle_since < KEEP_ALIVE_S:
-                return wire
-            self._drop(wire)
+        while (kept := self._resting.take(route)) is not None:
+            if self._is_clean(kept, route):
+                return kept
         try:
             async with asyncio.timeout(seconds):
-                handed = await self._room(origin)
-                if handed is not None:
-                    return handed
-                try:
-                    return await self._connect(origin)
-                except BaseException:
-                    self._left()
-                    raise
+                while (handed := await self._room(route)) is not None:
+                    if self._is_clean(handed, route):
+                        return handed
+                return await self._connect(route)
         except TimeoutError:
             raise NotConnectedInTime from None
         except ssl.SSLCertVerificationError:
@@ -75,107 +101,91 @@ class Connections:
         except OSError:
             raise NotConnected from None
 
-    def give_back(self, origin: Origin, wire: Wire) -> None:
-        """Keep a connection for the next call, or close it when it cannot serve one."""
-        if self._closed or not wire.reusable:
+    def give_back(self, route: Route, wire: Wire) -> None:
+        """Keep a connection for the tenant's next call, or watch it, or close it."""
+        if wire.unsolicited:
+            self._resting.misbehaved(route.conduct, _SPOKE_TWICE if wire.complete else _SPOKE_FIRST)
+        if self._closed or wire.unsolicited or not wire.complete or not wire.open:
             self._drop(wire)
-            return
-        while self._queue and self._queue[0][1].done():
-            self._queue.popleft()
-        if self._queue and self._queue[0][0] == origin:
-            self._queue.popleft()[1].set_result(wire)
-            return
-        wire.idle_since = self._loop.time()
-        self._idle.setdefault(origin, []).append(wire)
-        if self._queue:
-            self._make_room()
-        elif self._sweeper is None:
-            self._sweeper = self._loop.call_later(KEEP_ALIVE_S, self._sweep)
+        elif wire.reusable and route.conduct.keeps:
+            self._hand_on(wire, route)
+        else:
+            self._resting.watch(wire, route)
+            self._make_room_for_queue()
 
     async def close(self) -> None:
         self._closed = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        for wires in self._idle.values():
-            for wire in wires:
-                wire.close()
-        self._idle.clear()
+        self._resting.close()
         await asyncio.sleep(0)  # transports say goodbye in the next turn
 
-    async def _connect(self, origin: Origin) -> Wire:
-        failed: OSError = OSError("the name has no address")
-        for address in await self._addresses(origin):
-            try:
-                _, wire = await self._loop.create_connection(
-                    Wire,
-                    address,
-                    origin.port,
-                    ssl=self._context() if origin.tls else None,
-                    server_hostname=origin.host if origin.tls else None,
-                )
-                return wire
-            except ssl.SSLCertVerificationError:
-                raise
-            except OSError as error:
-                failed = error
-        raise failed
+    def _is_clean(self, wire: Wire, route: Route) -> bool:
+        """Nothing has come over a connection since its last answer; one that is not clean is taken out of use.
 
-    async def _addresses(self, origin: Origin) -> list[str]:
-        """The checked addresses of a name; looked up in a thread, remembered for a moment."""
-        known = self._names.get(origin)
-        if known is not None and known[0] > self._loop.time():
-            return known[1]
-        lookup = self._lookups.get(origin)
-        if lookup is None:  # one for all who ask at the same time
-            lookup = self._lookups[origin] = self._loop.create_task(self._look_up(origin))
-            lookup.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(lookup)
+        What waits in the kernel is not looked at here: the loop will tell whether it is bytes or the end.
+        """
+        if wire.reusable and not wire.pending():
+            return True
+        if wire.unsolicited:
+            self._resting.misbehaved(route.conduct, _SPOKE_FIRST)
+        if wire.reusable:
+            self._resting.watch(wire, route)
+        else:
+            self._drop(wire)
+        return False
 
-    async def _look_up(self, origin: Origin) -> list[str]:
+    async def _connect(self, route: Route) -> Wire:
+        """Open one, in room that is there."""
         try:
-            found = await self._loop.run_in_executor(None, self._pinned.resolve, origin.host, origin.port)
-        finally:
-            del self._lookups[origin]
-        self._names[origin] = (self._loop.time() + DNS_TTL_S, found)
-        return found
+            wire = await self._dialer.connect(route.conduct.origin)
+        except BaseException:
+            self._left()
+            raise
+        self._opened += 1
+        # Over TLS something of its own always waits here: the server's tickets.
+        if not wire.reusable or (not route.conduct.origin.tls and wire.pending()):
+            self._is_clean(wire, route)
+            raise NotConnected
+        return wire
 
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
+    def _hand_on(self, wire: Wire, route: Route) -> None:
+        """To the call that waits first, if it is one of the same tenant's; else it rests, and may make room for it."""
+        while self._queue and self._queue[0][1].done():
+            self._queue.popleft()
+        if self._queue and self._queue[0][0] is route:
+            self._queue.popleft()[1].set_result(wire)
+            return
+        self._resting.keep(wire, route)
+        self._make_room_for_queue()
 
-    async def _room(self, origin: Origin) -> Wire | None:
+    def _make_room_for_queue(self) -> None:
+        if self._queue:
+            self._resting.close_oldest()
+
+    async def _room(self, route: Route) -> Wire | None:
         """Wait for a connection given back, or for the right to open one (None); first come, first served."""
         if self._open >= self._size:
-            self._make_room()
+            self._resting.close_oldest()
         while self._open >= self._size:
             turn: asyncio.Future[Wire | None] = self._loop.create_future()
-            self._queue.append((origin, turn))
+            self._queue.append((route, turn))
             try:
                 handed = await turn
             except asyncio.CancelledError:
-                self._pass_on(origin, turn)
+                self._pass_on(route, turn)
                 raise
             if handed is not None:
                 return handed
         self._open += 1
         return None
 
-    def _pass_on(self, origin: Origin, turn: asyncio.Future[Wire | None]) -> None:
+    def _pass_on(self, route: Route, turn: asyncio.Future[Wire | None]) -> None:
         """What came for a call that no longer waits goes to the next one."""
         if turn.cancelled() or not turn.done():
             self._queue = deque(waiting for waiting in self._queue if waiting[1] is not turn)
         elif (handed := turn.result()) is not None:
-            self.give_back(origin, handed)
+            self.give_back(route, handed)
         else:
             self._wake()
-
-    def _make_room(self) -> None:
-        """Close one idle connection of any origin, so that a call to another one can be made."""
-        for wires in self._idle.values():
-            if wires:
-                self._drop(wires.pop(0))
-                return
 
     def _drop(self, wire: Wire) -> None:
         wire.close()
@@ -192,16 +202,3 @@ class Connections:
             if not turn.done():
                 turn.set_result(None)
                 return
-
-    def _sweep(self) -> None:
-        """Close what has been idle too long."""
-        self._sweeper = None
-        oldest = self._loop.time() - KEEP_ALIVE_S
-        for origin, wires in list(self._idle.items()):
-            for wire in [w for w in wires if w.idle_since <= oldest or not w.reusable]:
-                wires.remove(wire)
-                self._drop(wire)
-            if not wires:
-                del self._idle[origin]
-        if self._idle:
-            self._sweeper = self._loop.call_later(KEEP_ALIVE_S, self._sweep)

@@ -12,8 +12,10 @@ from yarl import URL
 
 from limiter.upstream import fields, pins
 from limiter.upstream.call import UpstreamAnswer
-from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, Origin
+from limiter.upstream.conduct import Conduct, KeepAlive, Origin
+from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, Pool
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
+from limiter.upstream.resting import Route
 from limiter.upstream.wire import BrokenAnswer, InvalidStatus, Wire
 from tenants.hosts import HostRefused
 
@@ -35,8 +37,13 @@ class Patience:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One attempt. ``body`` None: none is sent. ``cap_bytes``: longest answer that is accepted."""
+    """One attempt. ``tenant``: whose call it is; its connections serve no other. ``body`` None: none is sent.
 
+    ``cap_bytes``: longest answer that is accepted.
+    """
+
+    tenant: str
+    origin: Origin
     method: str
     url: URL
     headers: Mapping[str, str]
@@ -48,9 +55,25 @@ class Request:
 class Exchange:
     """Sends requests over kept connections; make it in the running loop."""
 
-    def __init__(self, *, pinned: pins.Pins, pool_size: int, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        pinned: pins.Pins,
+        pool_size: int,
+        wall: Callable[[], float] = time.time,
+        keep_alive: KeepAlive | None = None,
+    ) -> None:
         self._wall = wall
-        self._connections = Connections(pinned=pinned, size=pool_size)
+        self._connections = Connections(pinned=pinned, size=pool_size, keep_alive=keep_alive or KeepAlive())
+
+    def conduct(self, origin: Origin) -> Conduct:
+        """How the origin has behaved."""
+        return self._connections.conduct(origin)
+
+    @property
+    def pool(self) -> Pool:
+        """Its connections, counted."""
+        return self._connections.pool
 
     async def close(self) -> None:
         await self._connections.close()
@@ -59,9 +82,10 @@ class Exchange:
         """The answer, whatever its status; raises :class:`~limiter.upstream.errors.UpstreamError` for none."""
         began = _perf()
         try:
-            data, origin = _message(request), _origin(request.url)
+            route = self._connections.route(request.origin, request.tenant)
+            data = _message(request, route.conduct)
             connect = min(request.patience.connect, request.patience.total)
-            wire = await self._connections.take(origin, seconds=connect)
+            wire = await self._connections.take(route, seconds=connect)
             try:
                 left = request.patience.total - (_perf() - began) / 1e9
                 sent = _perf()
@@ -69,9 +93,9 @@ class Exchange:
                 latency_us = (_perf() - sent) // 1000
                 passed = fields.from_upstream(wire.fields, wall=self._wall)
                 answer = UpstreamAnswer(wire.status, passed, latency_us=latency_us)
-                await self._receive(origin, wire, answer, request.cap_bytes)
+                await self._receive(route, wire, answer, request.cap_bytes)
             except BaseException:
-                self._give_up(origin, wire)
+                self._give_up(route, wire)
                 raise
         except _FAILURES as error:
             if isinstance(error, InvalidStatus):
@@ -79,7 +103,7 @@ class Exchange:
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
         return answer
 
-    async def _receive(self, origin: Origin, wire: Wire, answer: UpstreamAnswer, cap_bytes: int) -> None:
+    async def _receive(self, route: Route, wire: Wire, answer: UpstreamAnswer, cap_bytes: int) -> None:
         """Read a short answer whole, or leave a long one to be streamed."""
         length = wire.length
         first = b""
@@ -93,21 +117,21 @@ class Exchange:
             if wire.complete and len(first) <= min(cap_bytes, SHORT_BYTES):
                 answer.body = first + await wire.read()
         if answer.body is None:
-            answer.chunks = Stream(self, origin, wire, cap_bytes=cap_bytes, first=first)
+            answer.chunks = Stream(self, route, wire, cap_bytes=cap_bytes, first=first)
         else:
-            self._connections.give_back(origin, wire)
+            self._connections.give_back(route, wire)
 
-    def _give_up(self, origin: Origin, wire: Wire) -> None:
+    def _give_up(self, route: Route, wire: Wire) -> None:
         wire.close()
-        self._connections.give_back(origin, wire)
+        self._connections.give_back(route, wire)
 
 
 class Stream(AsyncIterator[bytes]):
     """The rest of a long answer, chunk by chunk as it comes."""
 
-    def __init__(self, exchange: Exchange, origin: Origin, wire: Wire, *, cap_bytes: int, first: bytes = b"") -> None:
+    def __init__(self, exchange: Exchange, route: Route, wire: Wire, *, cap_bytes: int, first: bytes = b"") -> None:
         self._exchange = exchange
-        self._origin = origin
+        self._route = route
         self._wire: Wire | None = wire
         self._cap_bytes = cap_bytes
         self._first = first
@@ -150,7 +174,7 @@ class Stream(AsyncIterator[bytes]):
         if wire is not None:
             if not whole:
                 wire.close()
-            self._exchange._connections.give_back(self._origin, wire)
+            self._exchange._connections.give_back(self._route, wire)
 
     def __del__(self) -> None:
         # A reader that was itself given up cannot call aclose; the connection must not stay taken for that.
@@ -163,22 +187,17 @@ async def give_up(answer: UpstreamAnswer) -> None:
         await answer.chunks.aclose()
 
 
-def _origin(url: URL) -> Origin:
-    if url.raw_host is None or url.port is None:
-        raise ValueError("the URL names no host")
-    return Origin(url.scheme == "https", url.raw_host, url.port)
-
-
-def _message(request: Request) -> bytes:
+def _message(request: Request, conduct: Conduct) -> bytes:
     """The request as it goes out. Raises ValueError when a value would break out of its line."""
-    url, body = request.url, request.body
-    host = url.raw_host if url.is_default_port() else f"{url.raw_host}:{url.port}"
-    lines = [f"{request.method} {url.raw_path_qs} HTTP/1.1", f"Host: {host}", _ALWAYS]
+    body = request.body
+    lines = [f"{request.method} {request.url.raw_path_qs} HTTP/1.1\r\nHost: {conduct.authority}\r\n{_ALWAYS}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if body is not None or request.method not in _SENDS_NO_LENGTH:
         lines.append(f"Content-Length: {len(body or b'')}")
+    if conduct.left_s:
+        lines.append("Connection: close")
     head = "\r\n".join(lines)
-    expected = len(lines) - 1 + _ALWAYS.count("\r\n")
+    expected = len(lines) + 1 + _ALWAYS.count("\r\n")
     if head.count("\r\n") != expected or head.count("\n") != expected or head.count("\r") != expected or "\0" in head:
         raise ValueError("a line break or NUL in a header")
     return head.encode("latin1") + b"\r\n\r\n" + (body or b"")

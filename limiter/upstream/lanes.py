@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from yarl import URL
 
 from limiter.upstream.breaker import Breaker
+from limiter.upstream.conduct import Origin, origin_of
 from limiter.upstream.errors import NotConfigured
 from limiter.upstream.exchange import Patience
 from limiter.upstream.outbound import Plan, compile_plan
@@ -29,6 +30,8 @@ class Unit:
     failures: int = 0
     repeats: int = 0
     pushbacks: int = 0
+    origin: Origin | None = None
+    """Where its calls went last."""
     sour_until: float = 0.0
     """Until then a 401 is not met with another new token: the last new one was refused as well."""
 
@@ -54,6 +57,7 @@ class Lane:
     mark: str
     sandbox_hosts: frozenset[str]
     base: str = ""
+    origin: Origin | None = None
     actions: dict[ActionSpec, Prepared] = field(default_factory=dict)
 
     def prepare(self, action: ActionSpec) -> Prepared:
@@ -85,6 +89,7 @@ class Lane:
         except hosts.HostRefused:
             raise NotConfigured("The upstream's address may not be used; an administrator has to look at it.") from None
         self.base = base
+        self.origin = self.unit.origin = origin_of(URL(base))
         for prepared in self.actions.values():
             prepared.url = None
 

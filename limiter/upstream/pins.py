@@ -51,6 +51,11 @@ class PinnedAdapter(HTTPAdapter):
         self._pins = pins
         super().__init__(max_retries=0)
 
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Each request has a connection of its own: on one that served before, an answer may not be the request's."""
+        self.poolmanager.clear()
+        return super().send(*args, **kwargs)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
 
@@ -87,6 +92,7 @@ def session(pins: Pins) -> requests.Session:
     made = requests.Session()
     made.trust_env = False
     made.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"})
+    made.headers["Connection"] = "close"
     made.mount("https://", PinnedAdapter(pins))
     made.mount("http://", PinnedAdapter(pins))
     return made

@@ -8,13 +8,22 @@ decompression or repeats exist to be switched off.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import cast
 
 import httptools
 
+from limiter.upstream.sockets import Peek
+
 MOST_HEAD_BYTES = 65_536
+_FRAMING_PER_BYTE = 16
+"""Of a body: so much of chunk sizes, their extensions and trailers may come with it, beyond what a head may have."""
 _PAUSE_BYTES = 262_144
 """Of an answer that its reader has not taken yet; above this the connection is not read."""
+_MOST_AT_ONCE = 14_000
+"""What TCP sends without waiting to hear from the other side."""
+_perf = time.perf_counter
 _BODILESS = (204, 304)
 
 
@@ -27,22 +36,36 @@ class InvalidStatus(BrokenAnswer):
 
 
 class Wire(asyncio.Protocol):
-    """A connection. ``request`` may be called again once the answer before was read to its end and ``reusable``."""
+    """A connection. ``request`` may be called again once the answer before was read to its end and ``reusable``.
+
+    ``unsolicited``: bytes came that no request asked for. Whose they are nobody can know, so the connection ends.
+    ``ended`` is called once when it ends between two requests, for whatever reason.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._peek: Peek | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._error: Exception | None = None
+        self._request_bytes = 0
+        self._written = 0.0
+        self._silent = True
+        self._early = False
         self._parts: list[bytes] = []
-        self._buffered = 0
-        self._head_bytes = 0
+        self._last = b""
+        self._buffered = self._head_bytes = self._body_bytes = self._framing = 0
         self._paused = False
         self._sized = False
         self._keep = True
-        self.idle_since = 0.0
+        self.unsolicited = False
+        self.ended: Callable[[Wire], None] | None = None
+        self.round_trip_s = 0.0
+        """How long it took to connect: the way there and back takes no longer."""
+        self.due = 0.0
+        """When a connection that rests is to be closed; for who keeps it."""
         self.status = 0
         self.fields: list[tuple[str, str]] = []
         self.length: int | None = None
@@ -50,17 +73,25 @@ class Wire(asyncio.Protocol):
         self.complete = True
 
     @property
+    def open(self) -> bool:
+        """Neither side has closed the connection."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
     def reusable(self) -> bool:
         """Another request may be sent: the answer before came to a clean end and nobody closed the connection."""
-        usable = self._transport is not None and not self._transport.is_closing()
-        return usable and self.complete and self._keep and self._error is None
+        return self.complete and self._keep and self._error is None and not self._paused and self.open
+
+    def pending(self) -> bool:
+        """Something has arrived that nobody has read: bytes, or the end. A request must not follow it."""
+        return self._peek is not None and self._peek.pending()
 
     async def request(self, data: bytes, *, seconds: float) -> None:
         """Send ``data`` and read until the answer's head is there.
 
         The whole answer has to arrive within ``seconds``. Raises TimeoutError, OSError, :class:`BrokenAnswer`.
         """
-        self._begin()
+        self._begin(len(data))
         self._deadline = self._loop.call_later(seconds, self._too_late)
         cast(asyncio.Transport, self._transport).write(data)
         while not self.head_complete:
@@ -92,10 +123,13 @@ class Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _begin(self) -> None:
+    def _begin(self, request_bytes: int) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self._request_bytes, self._written = request_bytes, _perf()
+        self._silent, self._early = True, False
         self._parts.clear()
-        self._buffered = self._head_bytes = 0
+        self._last = b""
+        self._buffered = self._head_bytes = self._body_bytes = self._framing = 0
         self.head_complete = self.complete = False
         self._reset_head()
 
@@ -133,37 +167,90 @@ class Wire(asyncio.Protocol):
             self._deadline.cancel()
             self._deadline = None
 
+    # What cannot be an answer
+
+    def _precedes(self) -> bool:
+        """The first bytes after a request: none of it can have been read when they were sent.
+
+        An answer to a part of the request is an early one: it counts, and the connection ends with it. What comes
+        later than the way there and back takes need not be looked at.
+        """
+        late = _perf() - self._written > self.round_trip_s
+        if self._peek is None or (late and self._request_bytes < _MOST_AT_ONCE):
+            return False
+        unsent = self._peek.unsent()
+        self._early = unsent > 0
+        return unsent >= self._request_bytes
+
+    def _followed(self, data: bytes) -> bool:
+        """``data`` ends an answer, and line breaks come after it, which the parser passes over in silence."""
+        if self._last:
+            return not data.endswith(self._last)
+        return len(data) > 5 and (not data.endswith(b"\r\n\r\n") or data.endswith(b"\r\n\r\n\r\n"))
+
+    def _disown(self, reason: str) -> None:
+        self.unsolicited = True
+        self._fail(BrokenAnswer(reason))
+        self.close()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended(self)
+
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._peek = Peek(self._transport)
 
     def data_received(self, data: bytes) -> None:
         if self.complete or self._parser is None:
-            self.close()  # the upstream speaks without being asked
+            self._disown("the upstream speaks without being asked")
             return
+        if self._silent:
+            self._silent = False
+            if self._precedes():
+                self._disown("an answer came before the request was there")
+                return
+        self._last = b""
+        self._framing += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.unsolicited = self.complete  # what came after a whole answer is not HTTP
             self._fail(BrokenAnswer(str(error)))  # unless a callback has said before what is wrong
             self.close()
             return
-        if self.complete and not self._keep:
+        if self.complete:
+            self._keep = self._keep and not self._followed(data)
+        else:
+            self._bound()
+        self._wake()
+
+    def _bound(self) -> None:
+        """Hold what an answer that is still coming may take of memory."""
+        if self._framing > MOST_HEAD_BYTES + _FRAMING_PER_BYTE * self._body_bytes:
+            self._fail(BrokenAnswer("the answer has more around it than in it"))
             self.close()
-        if self._buffered > _PAUSE_BYTES and not self._paused and self._transport is not None:
+        elif self._buffered > _PAUSE_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
 
     def eof_received(self) -> bool:
         if self.head_complete and not self.complete and not self._sized:
             self._keep = False
             self._finish()  # an answer that tells no length ends with its connection
+        elif self.complete:
+            self._tell_end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._transport = self._peek = None
         self._fail(exc if isinstance(exc, OSError) else BrokenAnswer("the connection was closed"))
+        if self.complete:
+            self._tell_end()
 
     def _finish(self) -> None:
         self.complete = True
@@ -174,16 +261,14 @@ class Wire(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.complete:
-            self._keep = False  # more than one answer to one request: the first is whole, the rest is not ours
+            self._keep, self.unsolicited = False, True  # the first answer is whole, the rest is not ours
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.complete:
-            return
+        if self.head_complete:
+            return  # a trailer is not taken for a field of the head
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MOST_HEAD_BYTES:
             raise BrokenAnswer("the answer's head is too long")
-        if self.head_complete:
-            return  # a trailer: RFC 9110 6.5.1, its fields are not those of the head
         text = name.decode("latin1")
         self.fields.append((text, value.decode("latin1")))
         lower = text.lower()
@@ -211,7 +296,10 @@ class Wire(asyncio.Protocol):
         if self.complete:
             return
         self._parts.append(body)
+        self._last = body if self.length is not None else b""
         self._buffered += len(body)
+        self._body_bytes += len(body)
+        self._framing -= len(body)
 
     def on_message_complete(self) -> None:
         if self.complete:
@@ -219,5 +307,6 @@ class Wire(asyncio.Protocol):
         if not self.head_complete:
             self._reset_head()  # 1xx: the answer itself is still to come
             return
-        self._keep = cast(httptools.HttpResponseParser, self._parser).should_keep_alive()
+        keep = cast(httptools.HttpResponseParser, self._parser).should_keep_alive()
+        self._keep = keep and not self._early
         self._finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -184,6 +185,22 @@ def test_a_fault_is_shown_with_its_reason(root: Client, connection: Connection, 
         store.set(keys.health(str(connection.uid)), health.dump(fault))
     assert panel(root, connection)["state"] == "faulty"
     assert b"invalid_client: unknown client" in root.get(page_of(connection)).content
+
+
+def test_a_connection_whose_origin_spoke_unasked_is_shown_as_used_without_keep_alive(
+    root: Client, connection: Connection, redis_url: str
+) -> None:
+    def beat(until: float) -> str:
+        unit = {"without_keep_alive_until": until, "without_keep_alive_why": "it sent bytes on an idle connection"}
+        return json.dumps({"at": time.time(), "upstream": {str(connection.uid): unit}})
+
+    beats = {"wary": beat(time.time() + 60), "over it": beat(time.time() - 1), "last release": json.dumps({"at": 1})}
+    with redis.Redis.from_url(redis_url) as store:
+        store.hset(keys.workers(), mapping=beats)
+    assert panel(root, connection)["state"] == "usable"
+    page = root.get(page_of(connection)).content
+    assert b"Used without keep-alive</strong> by 1 of 2 web processes" in page
+    assert b"it sent bytes on an idle connection" in page
 
 
 def test_without_the_store_the_state_is_unknown_and_the_page_opens(

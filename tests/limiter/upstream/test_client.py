@@ -17,7 +17,7 @@ from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Ove
 from limiter.upstream.sandbox import Running
 from limiter.upstream.wire import BrokenAnswer
 from tenants.directory import ActionSpec
-from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to
+from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to, connection_to
 
 IDEMPOTENT = replace(LOOKUP, idempotent=True)
 THEIRS = START + 3600
@@ -292,6 +292,26 @@ async def test_an_edit_of_the_connection_counts_from_the_next_call(
 
     assert answer.status == 200
     assert sandbox.state.log.entries()[-1].path == "/rest/new"
+
+
+async def test_what_an_origin_sent_unasked_is_in_the_state_of_its_connection(make_client: MakeClient) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        token = b'{"access_token": "t", "expires_in": 3600}'
+        body = token if b"/oauth/token" in head else b"{}"
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        writer.write(answer if body == token else answer * 2)
+        writer.close()
+
+    async with await asyncio.start_server(script, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        connection = connection_to(f"http://{address}")
+        client = make_client(redis=None, sandbox_hosts=[address])
+        assert (await client.invoke(call_to(connection))).body == b"{}"
+
+    status = client.units()[connection.uid]
+    assert (status.unsolicited, status.without_keep_alive_why) == (1, "it sent more than one answer to a request")
+    assert status.without_keep_alive_until > START
 
 
 async def test_what_happened_is_counted_per_connection(sandbox: Running, client: Client, connect: Connect) -> None:

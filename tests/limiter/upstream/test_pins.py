@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis.asyncio
@@ -12,7 +13,8 @@ import requests
 
 from limiter.upstream import pins
 from limiter.upstream.client import Client
-from limiter.upstream.connections import Connections, Origin
+from limiter.upstream.conduct import Origin
+from limiter.upstream.dial import Dialer
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.errors import NotConfigured, Unreachable
 from limiter.upstream.pins import Pins
@@ -93,17 +95,40 @@ async def test_a_call_connects_to_the_address_that_was_looked_at() -> None:
     async with await asyncio.start_server(script, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         there = pinned("127.0.0.1", sandbox_hosts=(f"nowhere.invalid:{port}",))
-        connections = Connections(pinned=there, size=1)
-        await connections.take(Origin(tls=False, host="nowhere.invalid", port=port), seconds=HANG_S)
+        wire = await Dialer(there).connect(Origin(tls=False, host="nowhere.invalid", port=port))
         async with asyncio.timeout(HANG_S):
             await answered.wait()
-        await connections.close()
+        wire.close()
 
 
 async def test_a_call_connects_to_no_address_inside() -> None:
-    connections = Connections(pinned=pinned("10.0.0.1"), size=1)
     with pytest.raises(HostRefused):
-        await connections.take(Origin(tls=True, host="api.niceincontact.com", port=443), seconds=HANG_S)
+        await Dialer(pinned("10.0.0.1")).connect(Origin(tls=True, host="api.niceincontact.com", port=443))
+
+
+def test_each_of_a_sessions_requests_has_a_connection_of_its_own() -> None:
+    """So that what follows the answer to one cannot be taken for the answer to the next, which asks for a token."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
+        host, port = listening.getsockname()
+        asked = threads.submit(_answer_twice, listening)
+        with pins.session(pinned(host, sandbox_hosts=(f"{host}:{port}",))) as http:
+            told = [http.get(f"http://{host}:{port}/{number}", timeout=HANG_S).text for number in range(2)]
+        assert told == ["GET /0", "GET /1"]
+        assert all(b"\r\nConnection: close\r\n" in head for head in asked.result())
+
+
+def _answer_twice(listening: socket.socket) -> list[bytes]:
+    """Take two connections, answer the first request on each with its own words, and send another answer after it."""
+    heads = []
+    connections = []
+    for _ in range(2):
+        connections.append(listening.accept()[0])
+        heads.append(connections[-1].recv(65_536))
+        said = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+        connections[-1].sendall(said + heads[-1][:6] + said + b"stray!")
+    for connection in connections:
+        connection.close()
+    return heads
 
 
 def test_requests_refuses_an_address_inside() -> None:

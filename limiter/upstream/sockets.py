@@ -1,0 +1,37 @@
+"""What the kernel knows of a connection before the event loop has told it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import select
+import sys
+import termios
+
+_TELLS_UNACKNOWLEDGED = sys.platform == "linux"
+
+
+class Peek:
+    """Looks at a transport's socket without reading from it; good for as long as the transport is open."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._socket: int = transport.get_extra_info("socket").fileno()
+        self._arrived = select.poll()
+        self._arrived.register(self._socket, select.POLLIN)
+        self._count = bytearray(4)
+
+    def pending(self) -> bool:
+        """Something has arrived and was not read yet: bytes, or the end of the connection."""
+        return bool(self._arrived.poll(0))
+
+    def unsent(self) -> int:
+        """Bytes written that the other side's TCP has not acknowledged: whoever is there has not read them.
+
+        Where the kernel does not say (it does on Linux), those that have not left this process.
+        """
+        unsent = self._transport.get_write_buffer_size()
+        if _TELLS_UNACKNOWLEDGED:
+            fcntl.ioctl(self._socket, termios.TIOCOUTQ, self._count)
+            unsent += int.from_bytes(self._count, sys.byteorder)
+        return unsent
