@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from limiter.core.errors import StoreError
-from limiter.gateway import record_state, scraper
+from limiter.gateway import record_state, scraper, store_settings
 from limiter.gateway.answers import Answer, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
@@ -93,7 +93,12 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
 
 async def _asked(runtime: Runtime) -> dict[str, Check]:
     """What others have to be asked. Said only: another worker would fail too."""
-    asked = {"connections": _connections(runtime), "record": _record(runtime), "queue": _queue(runtime)}
+    asked = {
+        "connections": _connections(runtime),
+        "record": _record(runtime),
+        "queue": _queue(runtime),
+        "store_settings": _store_settings(runtime),
+    }
     return dict(zip(asked, await asyncio.gather(*map(_in_time, asked.values())), strict=True))
 
 
@@ -123,3 +128,15 @@ async def _queue(runtime: Runtime) -> Check:
     """What waits for Celery's workers."""
     seen = await runtime.queue()
     return {"known": False} if seen is None else {"waiting": seen.waiting, "oldest_s": round(seen.oldest_s, 1)}
+
+
+async def _store_settings(runtime: Runtime) -> Check:
+    """How the limiter's store is set up, and what may be lost by that."""
+    seen = await store_settings.look(runtime.store)
+    return {
+        "version": seen.version,
+        "eviction": seen.eviction,
+        "maxmemory": "unknown" if seen.maxmemory is None else seen.maxmemory,
+        "persistence": seen.persistence,
+        "warnings": seen.warnings(),
+    }

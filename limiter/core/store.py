@@ -244,9 +244,18 @@ class Store:
         """One plain command on ``key``; raises :class:`~limiter.core.errors.StoreError`."""
         return _checked(await self._link.send(pack(*parts), key=key.encode()), None)
 
+    async def ask(self, *parts: str | int | bytes, key: str) -> Reply:
+        """The same for what the store may refuse: its refusal, a ``hiredis.ReplyError``, is the reply."""
+        reply = await self._link.send(pack(*parts), key=key.encode())
+        return reply if isinstance(reply, hiredis.ReplyError) and not _is_away(reply) else _checked(reply, None)
+
 
 def _is_noscript(reply: Reply) -> bool:
     return str(reply).startswith("NOSCRIPT")
+
+
+def _is_away(reply: Reply) -> bool:
+    return str(reply).startswith(AWAY)
 
 
 def _checked(reply: Reply, script: Script | None) -> Reply:
@@ -254,7 +263,7 @@ def _checked(reply: Reply, script: Script | None) -> Reply:
     if not isinstance(reply, hiredis.ReplyError):
         return reply
     text = str(reply)
-    if text.startswith(AWAY):
+    if _is_away(reply):
         raise StoreUnavailable(f"the store cannot decide now: {text}")
     log.error("the store refused %s: %s", script.name if script else "a command", text)
     raise ScriptFailed(text)

@@ -67,8 +67,9 @@ async def gather(store: Store) -> Gathered:
             await store.command("HDEL", keys.workers(), name, key=keys.workers())
     for connection in keys.connection_ids(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
         await _gather_connection(store, connection, found)
-    clients = (await store.command("INFO", "clients", key=keys.workers())).decode()
-    found.connected_clients = int(clients.partition("connected_clients:")[2].split()[0])
+    clients = await store.ask("INFO", "clients", key=keys.workers())
+    if isinstance(clients, bytes):  # a user without the right is refused
+        found.connected_clients = int(clients.decode().partition("connected_clients:")[2].split()[0])
     return found
 
 

@@ -13,10 +13,11 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from limiter import wiring
+from limiter.core.errors import StoreError
 from limiter.core.local import LocalShare
 from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
-from limiter.gateway import queue_state
+from limiter.gateway import queue_state, store_settings
 from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
@@ -124,7 +125,14 @@ class Runtime:
         self._tasks = [
             loop.create_task(self.snapshot.follow(self._stop)),
             loop.create_task(self.heartbeat.beat(self._stop)),
+            loop.create_task(self._warn_of_the_store()),
         ]
+
+    async def _warn_of_the_store(self) -> None:
+        """Say what may be lost by how the store is set up. One that is unavailable is not asked again."""
+        with contextlib.suppress(StoreError):
+            for warning in (await store_settings.look(self.store)).warnings():
+                log.warning("%s", warning)
 
     async def close(self) -> None:
         """Let what is under way end, then close every connection."""

@@ -125,7 +125,7 @@ async def test_an_unusable_policy_leaves_a_worker_in_service_and_its_name_unsaid
 async def test_those_who_may_read_metrics_are_told_of_the_record_and_the_connections() -> None:
     async with worker() as ours:
         checks = (await ours.ready(signed=True)).json["checks"]
-        assert set(checks) == {"policies", "database", "store", "connections", "record", "queue"}
+        assert set(checks) == {"policies", "database", "store", "connections", "record", "queue", "store_settings"}
         assert (checks["record"]["known"], checks["record"]["events_waiting"]) == (True, 0)
 
 
