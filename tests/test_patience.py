@@ -9,7 +9,10 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 OUTSIDE = ("bench", "patience.py")
 """The bench measures time, and patience.py has the pause between two looks."""
-DELAYS = ("chaos.py", "limiter/upstream/conftest.py", "limiter/upstream/hostile.py")
+DELAYS = (
+    *("chaos.py", "limiter/upstream/conftest.py", "limiter/upstream/hostile.py"),
+    "quota_platform/test_killed_platform.py",
+)
 """Where a delay is the fault that a test hands in."""
 
 
