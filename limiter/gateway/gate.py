@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 from limiter.core.errors import StoreError
@@ -271,8 +271,9 @@ class Gateway:
             raise
         finally:
             self._end(target, decision, outcome, answer.latency_us, answer.pushback)
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                await close()  # the upstream's connection is free with the slot
 
 
 def _is_name(action_id: str) -> bool:

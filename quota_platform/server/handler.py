@@ -8,7 +8,7 @@ inline, on the event loop.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from limiter.gateway.answers import Answer, problem_answer
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest, Receive
 from quota_platform.server.asgi_call import WHOLE, AsgiCall
+from quota_platform.server.streaming import stream
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -48,7 +49,7 @@ class LeanHandler:
         if answer.chunks is None:
             await send({"type": "http.response.body", "body": answer.body})
         else:
-            await _stream(answer.chunks, send)
+            await stream(answer.chunks, receive, send, path=request.path_info)
 
     async def _respond(self, request: GatewayRequest) -> Answer:
         try:
@@ -63,14 +64,3 @@ class LeanHandler:
             log.exception("the gateway failed on %s %s", request.method, request.path_info)
             detail = "The gateway failed; the fault is logged under this request ID."
             return problem_answer(Problem(500, "internal", detail), request)
-
-
-async def _stream(chunks: AsyncIterator[bytes], send: Send) -> None:
-    """Send the parts as they come. A stream that breaks off is not ended: the caller must not take it for whole."""
-    try:
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
-    await send({"type": "http.response.body", "body": b""})
