@@ -7,12 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from rest_framework.authtoken import admin as _registers_tokens  # noqa: F401
 from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from tenants.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
 # The framework's page of tokens shows them in full, in its list and in the log of what was done.
@@ -21,12 +23,15 @@ admin.site.unregister([User, Group, TokenProxy])
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ModelAdmin):
+class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
     """Django's page in unfold's look."""
 
+    bookkeeping = ("last_login",)
+    readonly_fields = ("last_login",)
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    change_user_password_template = "quota_platform/change_password.html"
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     list_per_page = 50
     inlines = (MembershipInline,)
@@ -35,9 +40,21 @@ class PersonAdmin(UserAdmin, ModelAdmin):
         """A new person is saved first, with a password."""
         return super().get_inlines(request, obj) if obj is not None else ()
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """The person is saved whole: as they were seen, and nobody else saves them meanwhile."""
+        with self.whole():
+            person = self.get_object(request, id)
+            may = person is not None and self.has_change_permission(request, person)
+            if may and request.method == "POST" and not self.is_seen(request, [person]):
+                return HttpResponseRedirect(request.get_full_path())
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+        if may and isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data["row_mark"] = self.row_mark([person])
+        return response
+
 
 @admin.register(Group)
-class TeamAdmin(GroupAdmin, ModelAdmin):
+class TeamAdmin(GuardedAdmin, GroupAdmin, ModelAdmin):
     """Django's page in unfold's look."""
 
     list_per_page = 50

@@ -61,3 +61,9 @@ def filled_form(page: bytes) -> dict[str, Any]:
     controls = _Controls()
     controls.feed(page.decode())
     return {name: value for name, value in controls.data.items() if name and "__prefix__" not in name}
+
+
+def as_seen(browser: Any, url: str) -> dict[str, Any]:
+    """What the page's form brings back to say which version of the row it showed."""
+    found = filled_form(browser.get(url).content)
+    return {name: found[name] for name in ("_seen", "_row") if name in found}

@@ -47,7 +47,7 @@ def a_membership(person: User, tenant: Tenant) -> Membership:
 
 
 def a_person(name: str = "ana") -> User:
-    return put(User(username=name, is_staff=True))
+    return put(User(username=name, is_staff=True, date_joined=timezone.now().replace(microsecond=0)))
 
 
 def a_policy() -> QuotaPolicy:
@@ -68,8 +68,18 @@ def a_schedule(**fields: Any) -> ReportSchedule:
 
 
 def an_override(tenant: Tenant, **fields: Any) -> Override:
-    end = timezone.now() + timedelta(hours=1)
-    return put(Override(tenant=tenant, effect="factor", factor=2, ends_at=end, reason="campaign", **fields))
+    start = timezone.now().replace(microsecond=0)
+    return put(
+        Override(
+            tenant=tenant,
+            effect="factor",
+            factor=2,
+            starts_at=start,
+            ends_at=start + timedelta(hours=1),
+            reason="campaign",
+            **fields,
+        )
+    )
 
 
 def an_assignment(**fields: Any) -> Assignment:

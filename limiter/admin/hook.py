@@ -36,6 +36,7 @@ class AlertHookAdmin(RecordedAdmin):
     search_help_text = "Name, URL or tenant ID"
     autocomplete_fields = ("tenant",)
     readonly_fields = ("stopped_because", "created_by", "created_at")
+    bookkeeping = ("failures",)
 
     def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
         asked = ("name", "tenant", "url", ("from_threshold", "tell_ends"), "enabled")
@@ -82,7 +83,7 @@ def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(AlertHook, Panel(template="limiter/hook_state.html", fill=_fill))
     add_page(AlertHook, Page(path="test", name="test", permission="change", answer=_test))
-    add_page(AlertHook, Page(path="new-secret", name="new_secret", permission="change", answer=_new_secret))
+    add_page(AlertHook, Page(path="new-secret", name="new_secret", permission="change", answer=_new_secret, edits=True))
 
 
 def _fill(request: HttpRequest, hook: AlertHook) -> dict[str, Any]:

@@ -42,7 +42,7 @@ _ADAPTIVE = (
 
 
 class PolicyForm(forms.ModelForm):
-    """The policy's own fields, why they change, and the version they were read at."""
+    """The policy's own fields, and why they change."""
 
     change_reason = forms.CharField(
         label="Reason for this change",
@@ -56,28 +56,14 @@ class PolicyForm(forms.ModelForm):
         help_text="Percent of a limit in force, as used, at which an alert starts, for instance 80, 95, 100; "
         "empty for none.",
     )
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["seen_version"].initial = self.instance.version if self.instance.pk else None
         if "adaptive" in self.fields:
             self.fields["adaptive"].widget.attrs["data-applies"] = json.dumps({"true": _ADAPTIVE})
         for field in _ADAPTIVE:
             if field in self.fields:
                 self.fields[field].widget.attrs["data-keep"] = ""
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        seen = cleaned.get("seen_version")
-        if self.instance.pk and seen is not None and seen != self.instance.version:
-            latest = QuotaPolicy.history.filter(id=self.instance.pk).select_related("history_user").latest("history_id")
-            self.add_error(
-                None,
-                f"Meanwhile {latest.history_user or 'somebody'} saved version {self.instance.version} of this policy. "
-                "Nothing was saved: open the policy again in another tab, compare, and repeat your change there.",
-            )
-        return cleaned
 
     def full_clean(self) -> None:
         """Ask the compiler too: what it would refuse is refused here. The limits are asked with their own form set."""
@@ -91,7 +77,7 @@ class PolicyForm(forms.ModelForm):
 
     def says_something(self) -> bool:
         """Whether the policy's own fields were changed."""
-        return bool(set(self.changed_data) - {"change_reason", "seen_version"})
+        return bool(set(self.changed_data) - {"change_reason"})
 
 
 @admin.register(QuotaPolicy)
@@ -124,7 +110,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
         ),
         ("When something fails", {"fields": (("store_failure", "reduced_status"),)}),
         ("Who is told", {"fields": ("alert_at",)}),
-        ("This change", {"fields": ("change_reason", "seen_version", "version")}),
+        ("This change", {"fields": ("change_reason", "version")}),
     )
 
     class Media:
@@ -135,13 +121,6 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
         if request.resolver_match and request.resolver_match.url_name == "limiter_quotapolicy_changelist":
             rows = rows.prefetch_related("limits").annotate(assigned_to=Count("assignments"))
         return rows
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> QuotaPolicy | None:
-        """Whoever saves has the policy to themselves until they are done, so that no edit is lost."""
-        row: QuotaPolicy | None = super().get_object(request, object_id, from_field)
-        if row is not None and request.method == "POST":
-            return QuotaPolicy.objects.locked(row.pk)
-        return row
 
     @display(description="says")
     def says(self, obj: QuotaPolicy) -> str:

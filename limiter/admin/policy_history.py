@@ -58,7 +58,8 @@ class PolicyHistoryPages:
         if then is None:
             raise Http404("There is no such version.")
         if request.method == "POST":
-            restored: HttpResponse = self._restore(request, int(object_id), then)
+            with self.whole():
+                restored: HttpResponse = self._restore(request, int(object_id), then)
             return restored
         context = self._context(request, int(object_id), then)
         return TemplateResponse(request, "limiter/policy_version.html", context)
@@ -81,12 +82,16 @@ class PolicyHistoryPages:
             else [],
             "may_restore": may_restore,
             "max_reason": MAX_REASON,
+            "row_mark": self.row_mark([current] if current else []),
             "history_url": reverse("admin:limiter_quotapolicy_history", args=[policy_id]),
         }
 
     def _restore(self: Any, request: HttpRequest, policy_id: int, then: PolicyVersion) -> HttpResponse:
-        if not self.has_change_permission(request, QuotaPolicy.objects.locked(policy_id)):
+        current = QuotaPolicy.objects.locked(policy_id)
+        if not self.has_change_permission(request, current):
             raise PermissionDenied
+        if not self.is_seen(request, [current] if current else []):
+            return HttpResponseRedirect(request.path)
         try:
             reason = check_reason(request.POST.get("change_reason", ""))
             policy = restore(policy_id, version=then.version, reason=reason)

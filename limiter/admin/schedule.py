@@ -60,6 +60,7 @@ class ReportScheduleAdmin(RecordedAdmin):
     list_filter = ("enabled", "rhythm", "kind")
     search_fields = ("name", "owner_name")
     search_help_text = "Name or owner"
+    bookkeeping = ("armed_at", "refused")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReportSchedule]:
         rows: QuerySet[ReportSchedule] = super().get_queryset(request) & access.schedules_of(request.user)

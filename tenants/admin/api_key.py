@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.decorators import action, display
 
-from tenants import scope
+from tenants import scope, versions
 from tenants.admin.autocomplete import is_row_id
 from tenants.admin.recorded import RecordedAdmin
 from tenants.admin.scoped import RowFilter, require_own
@@ -195,15 +195,21 @@ class ApiKeyAdmin(RecordedAdmin):
         """GET asks, naming the keys; POST revokes them."""
         if not self.has_revoke_permission(request):
             raise PermissionDenied
+        with self.whole():
+            return self._answer_revoke(request)
+
+    def _answer_revoke(self, request: HttpRequest) -> HttpResponse:
         chosen = [pk for pk in (request.POST or request.GET).getlist("key") if is_row_id(pk)]
-        keys = list(self.get_queryset(request).select_related("tenant").filter(pk__in=chosen, revoked_at=None))
+        rows = self.get_queryset(request).select_related("tenant").filter(pk__in=chosen, revoked_at=None).order_by("pk")
+        keys = list(versions.locked(rows) if request.method == "POST" else rows)
         next_url = self._page_of(keys[0]) if len(keys) == 1 else reverse("admin:tenants_apikey_changelist")
         if not keys:
             self.message_user(request, "No key that is still in use was chosen.", messages.WARNING)
             return HttpResponseRedirect(next_url)
-        if request.method != "POST":
+        if request.method != "POST" or not self.is_seen(request, keys):
             context = {**self.admin_site.each_context(request), "title": "Revoke", "opts": self.opts, "keys": keys}
-            return TemplateResponse(request, "tenants/key_revoke.html", {**context, "next_url": next_url})
+            asked = {**context, "next_url": next_url, "row_mark": self.row_mark(keys)}
+            return TemplateResponse(request, "tenants/key_revoke.html", asked)
         for key in keys:
             key.revoke()
             self.log_change(request, key, "Revoked.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
@@ -17,10 +18,11 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from tenants import scope
 from tenants.admin import panels
 from tenants.admin.autocomplete import is_row_id
+from tenants.admin.guard.admin import GuardedAdmin
 from tenants.admin.scoped import ScopedAdmin
 
 
-class RecordedAdmin(ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
+class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
     """An admin page whose object has a history that can be read and gone back to."""
 
     list_per_page = 50
@@ -47,12 +49,16 @@ class RecordedAdmin(ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         return [*added, *super().get_urls()]
 
     def _answer_page(self, page: panels.Page, request: HttpRequest, object_id: int) -> HttpResponse:
-        row = self.get_object(request, str(object_id))
-        if row is None:
-            raise Http404("No such record.")
-        if not getattr(self, f"has_{page.permission}_permission")(request, row):
-            raise PermissionDenied
-        return page.answer(request, row)
+        edits = page.edits and request.method == "POST"
+        with self.whole() if edits else nullcontext():
+            row = self.get_object(request, str(object_id))
+            if row is None:
+                raise Http404("No such record.")
+            if not getattr(self, f"has_{page.permission}_permission")(request, row):
+                raise PermissionDenied
+            if edits and not self.is_seen(request, [row]):
+                return HttpResponseRedirect("../change/")
+            return page.answer(request, row)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
@@ -72,10 +78,17 @@ class RecordedAdmin(ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         self._refuse_bad_id(object_id)
         self._refuse_bad_id(version_id)
         self._refuse_unseen(request, object_id)
-        # simple-history hides the button from who may only look, but would take the form from them.
-        if request.method == "POST" and self.revert_disabled(request, self._current(request, object_id)):
-            raise PermissionDenied
-        response: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+        with self.whole() if request.method == "POST" else nullcontext():
+            row = self.get_object(request, object_id)
+            # simple-history hides the button from who may only look, but would take the form from them.
+            if request.method == "POST" and self.revert_disabled(request, row):
+                raise PermissionDenied
+            if request.method == "POST" and row is not None and not self.is_seen(request, [row]):
+                return HttpResponseRedirect(request.path)
+            carried = {"row_mark": self.row_mark([row] if row is not None else [])}
+            response: HttpResponse = super().history_form_view(
+                request, object_id, version_id, {**(extra_context or {}), **carried}
+            )
         return response
 
     def _current(self, request: HttpRequest, object_id: str) -> Model | None:

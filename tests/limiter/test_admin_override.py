@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from limiter.models import Override
 from tenants.models import Action, Tenant
+from tests.filled_form import as_seen
 
 pytestmark = pytest.mark.django_db
 LIST, ADD = "/admin/limiter/override/", "/admin/limiter/override/add/"
@@ -50,7 +51,8 @@ def test_a_later_edit_does_not_change_who_made_it(root: Client, acme: Tenant) ->
     row = Override.objects.create(
         tenant=acme, effect="shadow", ends_at=timezone.now() + timedelta(days=1), reason="cutover", created_by="ana"
     )
-    root.post(f"{LIST}{row.pk}/change/", typed(acme, reason="longer cutover"))
+    page = f"{LIST}{row.pk}/change/"
+    root.post(page, typed(acme, reason="longer cutover") | as_seen(root, page))
     row.refresh_from_db()
     assert (row.reason, row.created_by) == ("longer cutover", "ana")
 

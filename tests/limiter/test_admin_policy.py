@@ -14,7 +14,7 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
 from limiter.policies.sentences import policy as sentences_of
 from tenants.models import Action, Tenant
-from tests.filled_form import filled_form
+from tests.filled_form import as_seen, filled_form
 
 pytestmark = pytest.mark.django_db
 ADD = "/admin/limiter/quotapolicy/add/"
@@ -155,8 +155,9 @@ def test_thresholds_that_make_no_sense_are_told_at_their_field(
 
 
 def test_a_bulk_delete_takes_limits_along_and_is_recorded(root: Client, gold: QuotaPolicy) -> None:
-    chosen = {"action": "delete_selected", "_selected_action": [str(gold.pk)], "post": "yes"}
-    root.post(reverse("admin:limiter_quotapolicy_changelist"), chosen)
+    url = reverse("admin:limiter_quotapolicy_changelist")
+    asked = root.post(url, {"action": "delete_selected", "_selected_action": [str(gold.pk)]})
+    root.post(url, filled_form(asked.content))
     assert not QuotaPolicy.objects.exists() and not QuotaLimit.objects.exists()
     assert list(QuotaLimit.history.values_list("history_type", flat=True))[:2] == ["-", "-"]
 
@@ -253,9 +254,11 @@ def test_a_policy_of_too_many_limits_says_how_many_it_may_have(root: Client) -> 
 def test_the_second_of_two_editors_is_told_instead_of_overwriting(root: Client, gold: QuotaPolicy) -> None:
     mine, yours = form_of(root, change_url(gold)), form_of(root, change_url(gold))
     assert root.post(change_url(gold), mine | {"limits-0-quota": "50"}).status_code == 302
-    (said,) = errors_of(root.post(change_url(gold), yours | {"limits-1-quota": "7"}))["__all__"]
-    assert "root saved version 2" in said
+    refused = root.post(change_url(gold), yours | {"limits-1-quota": "7"})
+    assert refused.status_code == 409 and b"Saved meanwhile by somebody else" in refused.content
     assert says(gold) == {"minute": 50, "day": 1000}
+    assert root.post(change_url(gold), filled_form(refused.content)).status_code == 302
+    assert says(gold) == {"minute": 50, "day": 7}
 
 
 def test_a_limit_that_is_never_reached_is_pointed_out_after_saving(root: Client, gold: QuotaPolicy) -> None:
@@ -389,7 +392,7 @@ def test_the_version_in_force_is_not_offered_for_putting_back(root: Client, edit
 
 
 def test_putting_a_version_back_restores_its_limits_as_a_new_version(root: Client, edited: QuotaPolicy) -> None:
-    answer = root.post(version_url(edited, 1), {"change_reason": "too strict"})
+    answer = root.post(version_url(edited, 1), {"change_reason": "too strict", **as_seen(root, version_url(edited, 1))})
     assert answer["Location"] == change_url(edited)
     edited.refresh_from_db()
     assert (edited.version, edited.mode, says(edited)) == (3, "enforce", {"minute": 100, "day": 1000})
@@ -401,7 +404,7 @@ def test_a_version_that_breaks_a_rule_of_today_is_not_put_back(root: Client, edi
     edited.name = "Old"
     edited.save()
     QuotaPolicy.objects.create(name="Gold")
-    answer = root.post(version_url(edited, 1), follow=True)
+    answer = root.post(version_url(edited, 1), as_seen(root, version_url(edited, 1)), follow=True)
     assert b"cannot be put back" in answer.content
     edited.refresh_from_db()
     assert (edited.version, says(edited)) == (3, {"minute": 50, "hour": 500})

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from limiter.models import AlertDelivery, AlertHook, AuditEntry
 from tenants.models import Tenant
 from tests.api_client import editor, errors, person
-from tests.filled_form import filled_form
+from tests.filled_form import as_seen, filled_form
 from tests.limiter.alerts.receiver import Receiver, listening
 from tests.people import browser, member
 
@@ -163,7 +163,7 @@ def test_the_admin_makes_a_new_secret_and_shows_it_once(root: Client, acme: Tena
     row = made(tenant=acme)
     before = row.secret()
     assert root.get(f"{ADMIN}{row.pk}/new-secret/").status_code == 302
-    shown = root.post(f"{ADMIN}{row.pk}/new-secret/")
+    shown = root.post(f"{ADMIN}{row.pk}/new-secret/", as_seen(root, f"{ADMIN}{row.pk}/change/"))
     row.refresh_from_db()
     assert row.secret() != before and row.secret() in shown.content.decode()
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from limiter.models import Assignment, AuditEntry, Export, Override, QuotaPolicy
 from tenants import scope
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
+from tests.filled_form import as_seen
 from tests.people import browser, member
 from tests.quota_platform.test_admin_pages import MAKERS, make_event, url_of
 
@@ -194,14 +195,17 @@ def test_their_own_is_theirs(ana: Client, globex: Tenant) -> None:
     assert [row.tenant_id for row in ana.get(url_of(Tenant, "changelist")).context["cl"].result_list] == ["globex"]
     fields = {"tenant": globex.pk, "name": "IVR", "expires_at_0": "", "expires_at_1": ""}
     assert b"qk_" in ana.post("/admin/tenants/apikey/add/", fields).content
-    assert ana.post(url_of(Action, "delete", action), {"post": "yes"}).status_code == 302
+    gone = url_of(Action, "delete", action)
+    assert ana.post(gone, {"post": "yes", **as_seen(ana, gone)}).status_code == 302
     assert not Action.objects.filter(pk=action.pk).exists()
 
 
 def test_their_tenants_id_is_not_theirs_to_change(ana: Client, globex: Tenant) -> None:
+    url = url_of(Tenant, "change", globex)
     ana.post(
-        url_of(Tenant, "change", globex),
+        url,
         {
+            **as_seen(ana, url),
             "tenant_id": "acme",
             "name": "Globex Ltd",
             "status": "active",
@@ -236,17 +240,21 @@ def tenant_form(tenant: Tenant, **lines: Any) -> dict[str, Any]:
 def test_a_person_is_bound_to_a_tenant_on_its_page_and_released(admin_user: User, acme: Tenant) -> None:
     root, ben, url = browser(admin_user), member("ben"), url_of(Tenant, "change", acme)
     added = {**management("memberships", 0, 1), "memberships-0-user": ben.pk, "memberships-0-reason": "OPS-12"}
-    assert root.post(url, tenant_form(acme, **added)).status_code == 302
+    assert root.post(url, tenant_form(acme, **added, **as_seen(root, url))).status_code == 302
     line = Membership.objects.get()
     assert (line.user, line.tenant, line.added_by, line.reason) == (ben, acme, "root", "OPS-12")
     again: Any = root.post(
         url,
-        tenant_form(acme, **management("memberships", 1, 2), **{"memberships-1-user": ben.pk, **kept(line)}),
+        tenant_form(
+            acme,
+            **management("memberships", 1, 2),
+            **{"memberships-1-user": ben.pk, **kept(line), **as_seen(root, url)},
+        ),
     )
     assert b"Please correct the duplicate data for user." in again.content
     assert root.get(url).status_code == 200
     gone = {**management("memberships", 1), **kept(line), "memberships-0-DELETE": "on"}
-    assert root.post(url, tenant_form(acme, **gone)).status_code == 302
+    assert root.post(url, tenant_form(acme, **gone, **as_seen(root, url))).status_code == 302
     assert not Membership.objects.exists()
     told = AuditEntry.objects.filter(tenant_id="acme", kind__startswith="membership.").order_by("position")
     assert [(entry.kind, entry.actor, entry.payload["name"]) for entry in told] == [
@@ -266,10 +274,10 @@ def test_on_a_persons_page_only_ones_own_tenants_are_given_and_shown(ana: Client
     assert page.status_code == 200 and b">acme" not in page.content
     fields = {"username": "ben", "date_joined_0": "2026-01-01", "date_joined_1": "00:00", "is_active": "on"}
     lines = {**management("memberships", 0, 1), "memberships-0-tenant": acme.pk}
-    ana.post(url, {**fields, **lines})
+    ana.post(url, {**fields, **lines, **as_seen(ana, url)})
     assert Membership.objects.filter(user=ben).count() == 1
     lines["memberships-0-tenant"] = globex.pk
-    assert ana.post(url, {**fields, **lines}).status_code == 302
+    assert ana.post(url, {**fields, **lines, **as_seen(ana, url)}).status_code == 302
     assert set(Membership.objects.filter(user=ben).values_list("tenant__tenant_id", flat=True)) == {"acme", "globex"}
 
 
@@ -277,5 +285,5 @@ def test_without_the_right_nobody_is_bound(globex: Tenant) -> None:
     leaf = browser(member("leaf", globex, without=("add_membership", "delete_membership")))
     url = url_of(Tenant, "change", globex)
     lines = {**management("memberships", 0, 1), "memberships-0-user": member("ben").pk}
-    leaf.post(url, tenant_form(globex, **lines))
+    leaf.post(url, tenant_form(globex, **lines, **as_seen(leaf, url)))
     assert Membership.objects.count() == 1

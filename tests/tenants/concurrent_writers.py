@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
+from django.test import Client
+from django.urls import reverse
 
 from limiter.models import AlertHook, QuotaPolicy
 from tenants.models import Tenant
 from tests.api_client import signed_in
+from tests.filled_form import filled_form
 from tests.rows import a_hook, an_export
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -77,6 +80,45 @@ def test_of_a_change_and_a_deletion_one_wins(admin_user: User, acme: Tenant) -> 
 def test_reading_locks_nothing_and_needs_no_transaction(admin_user: User) -> None:
     export = an_export(state="done", requested_by=admin_user, manifest={"rows": 1})
     assert signed_in(admin_user).get(f"/api/exports/{export.pk}/manifest/").json() == {"rows": 1}
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_of_two_forms_opened_at_once_one_is_saved(admin_user: User, acme: Tenant, _round: int) -> None:
+    browsers = [Client(), Client()]
+    url = reverse("admin:tenants_tenant_change", args=[acme.pk])
+    forms = []
+    for browser, change in zip(browsers, ({"status": "suspended"}, {"notes": "a note"}), strict=True):
+        browser.force_login(admin_user)
+        forms.append({**filled_form(browser.get(url).content), **change})
+    answers = sorted(at_once(lambda number: browsers[number].post(url, forms[number]).status_code))
+    acme.refresh_from_db()
+    assert answers == [302, 409]
+    assert (acme.status, acme.notes) in [("suspended", ""), ("active", "a note")]
+
+
+def test_of_a_form_and_a_call_of_the_api_one_wins(admin_user: User, acme: Tenant) -> None:
+    browser, client = Client(), signed_in(admin_user)
+    browser.force_login(admin_user)
+    url, path = reverse("admin:tenants_tenant_change", args=[acme.pk]), "/api/tenants/acme/"
+    form = {**filled_form(browser.get(url).content), "notes": "a note"}
+    headers = {"If-Match": client.get(path)["ETag"]}
+    work = (
+        lambda: browser.post(url, form).status_code,
+        lambda: client.patch(path, {"status": "suspended"}, headers=headers).status_code,
+    )
+    assert at_once(lambda number: work[number]()) in ([302, 412], [409, 200])
+
+
+def test_a_version_of_a_policy_is_put_back_in_a_transaction_of_its_own(admin_user: User) -> None:
+    policy = QuotaPolicy.objects.create(name="Gold")
+    first = policy.history.latest().pk
+    policy.mode = "shadow"
+    policy.save()
+    browser, url = Client(), reverse("admin:limiter_quotapolicy_simple_history", args=[policy.pk, first])
+    browser.force_login(admin_user)
+    assert browser.post(url, filled_form(browser.get(url).content)).status_code == 302
+    policy.refresh_from_db()
+    assert policy.mode == "enforce"
 
 
 def test_words_of_many_writers_who_read_again_when_refused_are_all_there(admin_user: User, acme: Tenant) -> None:

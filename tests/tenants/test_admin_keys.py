@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from tenants import credentials
 from tenants.models import ApiKey, Tenant
+from tests.filled_form import as_seen, filled_form
 
 pytestmark = pytest.mark.django_db
 LIST, ADD, REVOKE = (f"/admin/tenants/apikey/{tail}" for tail in ("", "add/", "revoke/"))
@@ -107,8 +108,9 @@ def test_wrong_input_is_told_at_its_field_and_makes_no_key(
 
 def test_only_its_name_and_end_can_be_changed(root: Client, acme: Tenant, globex: Tenant) -> None:
     key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
+    page = f"{LIST}{key.pk}/change/"
     data = {"name": "IVR 2", "tenant": globex.pk, "prefix": "x", "expires_at_0": "2099-01-01", "expires_at_1": "00:00"}
-    assert root.post(f"{LIST}{key.pk}/change/", data).status_code == 302
+    assert root.post(page, data | as_seen(root, page)).status_code == 302
     changed = ApiKey.objects.get()
     assert (changed.name, changed.tenant, changed.prefix, changed.digest) == ("IVR 2", acme, key.prefix, key.digest)
     assert changed.expires_at is not None
@@ -123,7 +125,10 @@ def test_revoking_asks_before_it_does(root: Client, acme: Tenant) -> None:
     assert "Revoke 1 key?" in asked.content.decode() and str(key) in asked.content.decode()
     assert ApiKey.objects.get().revoked_at is None
 
-    assert root.post(REVOKE, {"key": [key.pk]})["Location"] == f"/admin/tenants/tenant/{acme.pk}/change/"
+    assert (
+        root.post(REVOKE, {"key": [key.pk], **filled_form(asked.content)})["Location"]
+        == f"/admin/tenants/tenant/{acme.pk}/change/"
+    )
     assert ApiKey.objects.get().revoked_at is not None
 
 
@@ -132,7 +137,7 @@ def test_several_keys_are_revoked_from_the_list(root: Client, acme: Tenant) -> N
     chosen = {"action": "revoke_selected", "_selected_action": [key.pk for key in keys[:2]]}
     asked = root.post(LIST, chosen, follow=True)
     assert "Revoke 2 keys?" in asked.content.decode()
-    root.post(REVOKE, {"key": [key.pk for key in keys[:2]]})
+    root.post(REVOKE, {**filled_form(asked.content), "key": [key.pk for key in keys[:2]]})
     assert [key.revoked_at is not None for key in ApiKey.objects.order_by("pk")] == [True, True, False]
 
 
@@ -145,9 +150,10 @@ def test_revoking_nothing_says_so(root: Client, chosen: list[str]) -> None:
 def test_a_revoked_key_cannot_be_edited_revoked_again_or_brought_back(root: Client, acme: Tenant) -> None:
     key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
     unrevoked = key.history.latest().history_id
-    root.post(REVOKE, {"key": [key.pk]})
+    root.post(REVOKE, {"key": [key.pk], **as_seen(root, f"{REVOKE}?key={key.pk}")})
     revoked_at = ApiKey.objects.get().revoked_at
-    root.post(f"{LIST}{key.pk}/change/", {"name": "alive", "expires_at_0": "", "expires_at_1": ""})
+    page = f"{LIST}{key.pk}/change/"
+    root.post(page, {"name": "alive", "expires_at_0": "", "expires_at_1": "", **as_seen(root, page)})
     root.post(REVOKE, {"key": [key.pk]})
     back = root.post(f"{LIST}{key.pk}/history/{unrevoked}/", {"name": "IVR"})
     assert back.status_code == 403
@@ -161,7 +167,7 @@ def test_the_right_to_revoke_is_enough_to_revoke(acme: Tenant) -> None:
     person.user_permissions.set(Permission.objects.filter(codename__in=wanted))
     client = Client()
     client.force_login(person)
-    assert client.post(REVOKE, {"key": key.pk}).status_code == 302
+    assert client.post(REVOKE, {"key": key.pk, **as_seen(client, f"{REVOKE}?key={key.pk}")}).status_code == 302
     key.refresh_from_db()
     assert key.revoked_at is not None
     assert client.post(f"{LIST}{key.pk}/change/", {"name": "Mine"}).status_code == 403

@@ -20,6 +20,7 @@ from limiter.record.drain import drain
 from limiter.record.scripts import Client
 from limiter.record.verify import verify
 from tenants.models import ApiKey, Connection, Tenant
+from tests.filled_form import as_seen
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +45,8 @@ def test_a_person_s_edit_names_the_person(admin_user: User, acme: Tenant) -> Non
     browser = Browser()
     browser.force_login(admin_user)
     row = ApiKey.objects.issue(name="Acme IVR", tenant=acme)[0]
-    browser.post(reverse("admin:tenants_apikey_revoke"), {"key": row.pk})
+    url = reverse("admin:tenants_apikey_revoke")
+    browser.post(url, {"key": row.pk, **as_seen(browser, f"{url}?key={row.pk}")})
     (entry,) = entries("key.revoked")
     assert (entry.actor, entry.tenant_id, entry.payload["name"]) == ("root", "acme", "Acme IVR")
 
