@@ -13,13 +13,14 @@ import pytest_asyncio
 from limiter import wiring
 from limiter.core.peers import Peers
 from limiter.core.pipeline import Address
-from limiter.core.pool import Pool, PoolSettings
+from limiter.core.pool import Pool
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
 from quota_platform.server.handler import LeanHandler
 from tests.asgi import Answered, Caller
+from tests.limiter.core.given import PATIENT
 
 
 @dataclass
@@ -95,7 +96,7 @@ def gateway_settings() -> GatewaySettings:
 async def gateway(redis_url: str, transactional_db: None, gateway_settings: GatewaySettings) -> AsyncIterator[Gateway]:
     upstream = FakeUpstream()
     runtime = Runtime(
-        store=Store(Pool(Address.from_url(redis_url), PoolSettings())),
+        store=Store(Pool(Address.from_url(redis_url), PATIENT)),
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=gateway_settings,
