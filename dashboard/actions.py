@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import Q
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -15,10 +18,13 @@ from django.views.decorators.http import require_POST
 from dashboard.access import may_act, may_end
 from dashboard.asking import body_of, tenant_of, wrong
 from limiter.models import Override
+from limiter.policies import sentences
+from tenants import versions
 from tenants.models import Tenant
 from tenants.scope import tenants_of
 
 MOST_MINUTES = 24 * 60
+_CHANGED = "somebody has changed this since you were asked."
 _EFFECTS = {"increase": Override.Effect.FACTOR, "shadow": Override.Effect.SHADOW}
 
 
@@ -29,9 +35,15 @@ class Asked:
     override: Override
     minutes: int
     confirmed: bool
+    seen: str
+    """What a confirmation brings back of the question; empty from a page of the release before."""
 
-    def effect(self) -> str:
-        """What will happen, in words, for the person to confirm."""
+    def effect(self, running: Iterable[Override]) -> str:
+        """What will happen, in words, for the person to confirm, and what is in force already."""
+        already = "; ".join(sentences.override(other) for other in running)
+        return self._effect() + (f" In force already: {already}." if already else "")
+
+    def _effect(self) -> str:
         override = self.override
         whom = f"{override.tenant.name}" + (f", {override.action.action_id}" if override.action else ", every action")
         which = f"limit {override.limit_name}" if override.limit_name else "every limit"
@@ -51,24 +63,47 @@ def start(request: HttpRequest) -> JsonResponse:
         return wrong("The request cannot be read.")
     except ValidationError as error:
         return wrong(" ".join(error.messages))
-    if asked.confirmed:
-        asked.override.save()
-        return JsonResponse(
-            {"done": asked.effect(), "undo": f"/dashboard/api/actions/overrides/{asked.override.pk}/end/"}
-        )
-    return JsonResponse({"effect": asked.effect()})
+    with transaction.atomic():
+        return _answer(asked)
+
+
+def _answer(asked: Asked) -> JsonResponse:
+    """Asked again when other overrides are in force than the person was told of."""
+    running = _running(asked.override)
+    now = {"effect": asked.effect(running), "seen": _mark(*running)}
+    if not asked.confirmed:
+        return JsonResponse(now)
+    if asked.seen not in ("", now["seen"]):
+        return JsonResponse({**now, "detail": f"Nothing was done: {_CHANGED} {now['effect']}"}, status=409)
+    asked.override.save()
+    stored = Override.objects.get(pk=asked.override.pk)
+    undo = f"/dashboard/api/actions/overrides/{stored.pk}/end/"
+    return JsonResponse({"done": asked.effect(()), "undo": undo, "seen": _mark(stored)})
 
 
 @require_POST
 def end(request: HttpRequest, override_id: int) -> JsonResponse:
-    """Take an override back: it ends now."""
+    """Take an override back: it ends now, if it is the one that the person has seen."""
     if not may_act(request.user):
         raise PermissionDenied
-    override = Override.objects.filter(pk=override_id, tenant__in=tenants_of(request.user)).first()
-    if override is None:
-        raise Http404
-    if not may_end(request.user, override.created_by):
-        raise PermissionDenied
+    try:
+        seen = str(body_of(request).get("seen", ""))
+    except ValidationError as error:
+        return wrong(" ".join(error.messages))
+    with transaction.atomic():
+        own = Override.objects.filter(pk=override_id, tenant__in=tenants_of(request.user))
+        override = versions.locked(own).first()
+        if override is None:
+            raise Http404
+        if not may_end(request.user, override.created_by):
+            raise PermissionDenied
+        if seen not in ("", _mark(override)):
+            says = f"Nothing was done: {_CHANGED} Now it says: {sentences.override(override)}"
+            return JsonResponse({"detail": says, "seen": _mark(override)}, status=409)
+        return _end(override)
+
+
+def _end(override: Override) -> JsonResponse:
     now = timezone.now()
     if override.ends_at > now:
         override.ends_at = max(now, override.starts_at + timedelta(milliseconds=1))
@@ -84,7 +119,21 @@ def _asked(request: HttpRequest) -> Asked:
     minutes = int(body.get("minutes", 0))
     if not 1 <= minutes <= MOST_MINUTES:
         raise ValidationError(f"Choose an end within {MOST_MINUTES // 60} hours.")
-    return Asked(_override(request, tenant, body, minutes), minutes, body.get("confirm") is True)
+    return Asked(
+        _override(request, tenant, body, minutes), minutes, body.get("confirm") is True, str(body.get("seen", ""))
+    )
+
+
+def _running(wanted: Override) -> list[Override]:
+    """The overrides in force for what is asked about, kept from other editors until the transaction ends."""
+    rows = Override.objects.in_state(Override.State.ACTIVE, now=timezone.now()).filter(tenant=wanted.tenant)
+    if wanted.action is not None:
+        rows = rows.filter(Q(action=None) | Q(action=wanted.action))
+    return list(versions.locked(rows.select_related("tenant", "action__tenant")).order_by("pk"))
+
+
+def _mark(*overrides: Override) -> str:
+    return versions.mark([versions.columns(override) for override in overrides])
 
 
 def _override(request: HttpRequest, tenant: Tenant, body: dict[str, Any], minutes: int) -> Override:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from dashboard.access import may_revoke
 from dashboard.asking import body_of, reason_of, tenant_of, wrong
+from tenants import versions
 from tenants.api.serializer import explain
 from tenants.models import ApiKey, Tenant
 
@@ -38,7 +39,7 @@ def revoke(request: HttpRequest) -> JsonResponse:
 def _revoke(request: HttpRequest) -> JsonResponse:
     body = body_of(request)
     tenant, reason = tenant_of(request, body), reason_of(body)
-    key = keys_in_use(tenant).select_for_update().filter(prefix=_prefix(body)).first()
+    key = versions.locked(keys_in_use(tenant).filter(prefix=_prefix(body))).first()
     if key is None:
         raise ValidationError("Choose a key that is still in use.")
     if body.get("confirm") is not True:

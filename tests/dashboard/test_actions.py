@@ -127,3 +127,25 @@ def test_another_sites_form_cannot_do_it(admin_user: User, acme: Tenant) -> None
     client.force_login(admin_user)
     assert post(client, {**ASKED, "confirm": True}).status_code == 403
     assert not Override.objects.exists()
+
+
+def test_an_increase_is_asked_about_again_when_somebody_else_started_one_meanwhile(root: Client) -> None:
+    seen = post(root, ASKED).json()["seen"]
+    post(root, {**ASKED, "reason": "Somebody else's", "confirm": True})
+    again = post(root, {**ASKED, "confirm": True, "seen": seen})
+    assert again.status_code == 409 and "In force already: " in again.json()["detail"]
+    assert Override.objects.count() == 1
+    assert post(root, {**ASKED, "confirm": True, "seen": again.json()["seen"]}).status_code == 200
+    assert Override.objects.count() == 2
+
+
+def test_an_override_that_somebody_changed_meanwhile_is_not_taken_back_unseen(root: Client) -> None:
+    started = post(root, {**ASKED, "confirm": True}).json()
+    Override.objects.update(factor=5)
+    refused = post(root, {"seen": started["seen"]}, started["undo"])
+    assert refused.status_code == 409 and "5" in refused.json()["detail"]
+    override = Override.objects.get()
+    assert override.ends_at - override.starts_at == timedelta(minutes=15)
+    assert post(root, {"seen": refused.json()["seen"]}, started["undo"]).status_code == 200
+    ended = Override.objects.get()
+    assert (ended.factor, ended.ends_at < override.ends_at) == (5, True)

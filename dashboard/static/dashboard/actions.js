@@ -41,11 +41,13 @@ export class Actions {
     const cancel = make("button", { type: "button" }, "Cancel");
     const fields = [...this.fields(deed), label("Reason", reason, "Kept with the change, for whoever reads the record.")];
     const form = make("form", {}, make("h2", { id: "dialog-title" }, button.textContent.replace("…", "")), ...fields, effect, make("div", { class: "buttons" }, cancel, confirm));
+    let seen;
     const asked = () => this.body(deed, form);
     const preview = async () => {
       confirm.disabled = true;
       if (!reason.value.trim()) return say(effect, "Give a reason to see what will happen.");
       const answer = await this.post(url, asked());
+      seen = answer.seen;
       say(effect, answer.effect ?? answer.detail);
       confirm.disabled = !answer.effect;
     };
@@ -53,7 +55,8 @@ export class Actions {
     cancel.addEventListener("click", () => this.dialog.close());
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const answer = await this.post(url, { ...asked(), confirm: true });
+      const answer = await this.post(url, { ...asked(), confirm: true, seen });
+      seen = answer.seen ?? seen;
       if (answer.done && deed === "revoke") drop(form.elements.key.value);
       this.show(answer);
     });
@@ -79,11 +82,12 @@ export class Actions {
 
   show(answer) {
     const place = at("done");
-    if (!answer.done) return say(this.dialog.querySelector(".effect"), answer.detail);
+    if (!answer.done && this.dialog.open) return say(this.dialog.querySelector(".effect"), answer.detail);
     this.dialog.close();
     const undo = make("button", { type: "button", class: "link" }, "Take it back");
-    undo.addEventListener("click", async () => this.show(await this.post(answer.undo, {})));
-    place.replaceChildren(`${answer.done} `, ...(answer.undo ? [undo] : []));
+    undo.addEventListener("click", async () => this.show({ undo: answer.undo, ...(await this.post(answer.undo, { seen: answer.seen })) }));
+    const over = answer.done && !answer.seen;
+    place.replaceChildren(`${answer.done ?? answer.detail} `, ...(answer.undo && !over ? [undo] : []));
     return place;
   }
 }
