@@ -15,6 +15,7 @@ from typing import Any
 from django.urls import Resolver404, get_resolver
 
 from limiter.gateway.answers import Answer, problem_answer
+from limiter.gateway.body import CallerGone
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest, Receive
 from quota_platform.server.asgi_call import WHOLE, AsgiCall
@@ -58,6 +59,8 @@ class LeanHandler:
             return answer
         except Problem as problem:
             return problem_answer(problem, request)
+        except CallerGone:
+            return problem_answer(Problem(400, "body-not-json", "The body broke off."), request)  # nobody reads it
         except Resolver404:
             return problem_answer(Problem(404, "not-found", "There is nothing at this address."), request)
         except Exception:

@@ -75,9 +75,12 @@ async def _lead_to(connection: Connection, address: str) -> None:
     await connection.asave()
 
 
+Call = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 @asynccontextmanager
-async def called(gateway: Gateway, key: str) -> AsyncIterator[asyncio.StreamReader]:
-    """The gateway behind our server, and a caller that has read the beginning of its answer; hangs up at the end."""
+async def connected(gateway: Gateway) -> AsyncIterator[Call]:
+    """A caller's connection to the gateway behind our server; hangs up at the end, and waits for the call's."""
     config = Config(LeanHandler("quota_platform.lean_urls"), proxy_headers=False)
     config.load()
     shared = ServerState()
@@ -85,19 +88,35 @@ async def called(gateway: Gateway, key: str) -> AsyncIterator[asyncio.StreamRead
     server = await asyncio.get_running_loop().create_server(lambda: Http1(config, shared, state), "127.0.0.1", 0)
     async with server, asyncio.timeout(HANG_S):
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        request = "POST /invoke/lookupOrder HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
-        writer.write(f"{request}Authorization: Bearer {key}\r\n\r\n{{}}".encode())
-        await reader.readuntil(b"x" * 1000)
         try:
-            yield reader
+            yield reader, writer
         finally:
             writer.close()
-            await eventually(_none(shared.tasks), what="the call's end")
+            await eventually(_none(shared), what="the call's end")
 
 
-def _none(tasks: set[asyncio.Task[None]]) -> Callable[[], Awaitable[bool]]:
+@asynccontextmanager
+async def called(gateway: Gateway, key: str) -> AsyncIterator[asyncio.StreamReader]:
+    """A caller that has read the beginning of its answer."""
+    async with connected(gateway) as (reader, writer):
+        writer.write(request(key, length=2) + b"{}")
+        await reader.readuntil(b"x" * 1000)
+        yield reader
+
+
+def request(key: str, *, length: int) -> bytes:
+    lines = (
+        "POST /invoke/lookupOrder HTTP/1.1",
+        "Host: x",
+        f"Content-Length: {length}",
+        f"Authorization: Bearer {key}",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def _none(shared: ServerState) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        return not tasks
+        return not shared.tasks
 
     return look
 
@@ -140,3 +159,14 @@ async def test_an_upstream_that_breaks_off_mid_stream_cuts_the_caller_off_and_is
     assert await in_use(gateway, acme_key) == 0
     (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert "broke off in the middle" in line.getMessage() and not line.exc_info
+
+
+async def test_a_caller_gone_before_its_body_was_whole_is_no_traceback(
+    gateway: Gateway, one_at_a_time: None, acme_key: str, upstream: Halfway, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(gateway) as (_, writer):
+        writer.write(request(acme_key, length=1000) + b"{")
+        for _ in range(100):
+            await asyncio.sleep(0)  # turns of the loop in which the server reads what has come
+
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
