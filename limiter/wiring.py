@@ -7,11 +7,13 @@ import redis.asyncio
 from django.conf import settings
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
 from redis.retry import Retry
 
 from limiter.core.pipeline import Address
 from limiter.core.pool import ClusterPool, Link, Pool, PoolSettings
 from limiter.core.store import Store
+from limiter.stores.servers import Servers
 
 
 def store_url() -> str:
@@ -29,15 +31,17 @@ def store() -> Store:
         probe_ms=env.LIMITER_PROBE_MS,
         max_in_flight=env.LIMITER_MAX_IN_FLIGHT,
     )
-    address = Address.from_url(store_url())
+    address = Address.from_url(store_url(), settings.ENV.redis_certificates)
     link: Link = ClusterPool(address, bounds) if env.LIMITER_REDIS_CLUSTER else Pool(address, bounds)
     return Store(link)
 
 
 def async_client() -> redis.asyncio.Redis:
     """redis-py for what is not on the hot path: tokens, remembered answers, the change bell. It never retries."""
+    servers = _shared()
     return redis.asyncio.Redis.from_url(
-        settings.ENV.REDIS_URL,
+        servers.url,
+        **servers.async_options(),
         socket_timeout=1,
         socket_connect_timeout=1,
         retry=AsyncRetry(NoBackoff(), 0),
@@ -47,13 +51,35 @@ def async_client() -> redis.asyncio.Redis:
 
 def shared_client() -> redis.Redis:
     """As :func:`async_client`, for pages: what workers tell each other, read within a second or not at all."""
-    return redis.Redis.from_url(
-        settings.ENV.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
-    )
+    return _redis(_shared(), socket_timeout=1)
 
 
 def client() -> redis.Redis | redis.RedisCluster:
     """redis-py on the limiter's store, for commands and Celery tasks."""
+    servers = Servers.of(store_url(), settings.ENV.redis_certificates)
     if settings.ENV.LIMITER_REDIS_CLUSTER:
-        return redis.RedisCluster.from_url(store_url(), socket_timeout=5, socket_connect_timeout=1)
-    return redis.Redis.from_url(store_url(), socket_timeout=5, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+        nodes = [ClusterNode(*seed) for seed in servers.seeds]  # type: ignore[no-untyped-call]
+        tls = servers.certificates.options() if servers.secure else {}
+        scheme = "rediss" if servers.secure else "redis"
+        return redis.RedisCluster.from_url(
+            scheme + servers.url.removeprefix("redis"),
+            startup_nodes=nodes,
+            socket_timeout=5,
+            socket_connect_timeout=1,
+            **tls,
+        )
+    return _redis(servers, socket_timeout=5)
+
+
+def _shared() -> Servers:
+    return Servers.of(settings.ENV.REDIS_URL, settings.ENV.redis_certificates)
+
+
+def _redis(servers: Servers, *, socket_timeout: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        servers.url,
+        **servers.options(),
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+    )

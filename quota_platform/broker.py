@@ -8,7 +8,9 @@ second would end a worker. Here every reply that says "not now" is a lost connec
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
@@ -51,6 +53,9 @@ class Channel(redis.Channel):
 
     QoS = QoS
     connection_class = Connection
+    connection_options: Mapping[str, Any] = MappingProxyType({})
+    """What redis-py's connections are made with, their class included."""
+    from_transport_options = (*redis.Channel.from_transport_options, "connection_options")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,6 +64,11 @@ class Channel(redis.Channel):
         except Exception:
             self.close()
             raise
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        self.connection_class = self.connection_options.get("connection_class", Connection)
+        told: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return dict(self.connection_options) | told
 
     @cached_property
     def _put_if_empty(self) -> Any:

@@ -9,9 +9,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from limiter.stores.servers import Certificates, Servers
 from tenants.addresses import UNIX, Networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+SECRETS = Path("/run/secrets")
 Names = Annotated[list[str], NoDecode]
 _NETWORKS = ("TRUSTED_PROXIES", "METRICS_NETWORKS")
 _LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", *_NETWORKS, "REPORT_MAIL_DOMAINS", "ALERT_HOOK_HOSTS")
@@ -26,7 +28,7 @@ class MissingSettings(SystemExit):
 class Env(BaseSettings):
     """Environment variables, or files of the same name in ``/run/secrets``. No prefix."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", secrets_dir=None)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
     # Required: there is no safe default for these.
     SECRET_KEY: SecretStr = Field(min_length=32)
@@ -34,6 +36,13 @@ class Env(BaseSettings):
     DATABASE_URL: str
     REDIS_URL: str = Field(description="second level cache, change bell, Celery, Channels and the limiter's store")
 
+    # Files in PEM format: whom to trust, and who we are.
+    REDIS_CA_FILE: str = Field("", description="empty: the system's authorities, for rediss:// URLs")
+    REDIS_CERT_FILE: str = ""
+    REDIS_KEY_FILE: str = ""
+    DATABASE_CA_FILE: str = Field("", description="set: the server's certificate and name are verified")
+    DATABASE_CERT_FILE: str = ""
+    DATABASE_KEY_FILE: str = ""
     REDIS_KEY_PREFIX: str = Field(
         "", max_length=32, pattern=r"^[A-Za-z0-9._-]*$", description="starts every key, so that deployments can share"
     )
@@ -94,6 +103,20 @@ class Env(BaseSettings):
     ALERT_HOOK_HOSTS: Names = Field([], description="names alerts may be posted under; host:port may be private")
 
     SANDBOX_HOSTS: Names = Field([], description="host:port pairs a sandbox connection may reach")
+
+    @property
+    def redis_certificates(self) -> Certificates:
+        return Certificates(self.REDIS_CA_FILE, self.REDIS_CERT_FILE, self.REDIS_KEY_FILE)
+
+    @property
+    def database_certificates(self) -> Certificates:
+        return Certificates(self.DATABASE_CA_FILE, self.DATABASE_CERT_FILE, self.DATABASE_KEY_FILE)
+
+    @field_validator("REDIS_URL", "LIMITER_REDIS_URL")
+    @classmethod
+    def _servers(cls, value: str) -> str:
+        Servers.of(value)
+        return value
 
     @field_validator("SANDBOX_HOSTS", *_LISTS, mode="before")
     @classmethod
@@ -160,10 +183,10 @@ def _line(error: ErrorDetails) -> str:
     return f"  {'.'.join(map(str, error['loc'])) or 'together'}: {wanted}"
 
 
-def load() -> Env:
-    """Read the environment, or stop with one message that names all that is missing or wrong."""
+def load(secrets: Path = SECRETS) -> Env:
+    """Read the environment, and files in ``secrets``, or stop with one message that names all missing or wrong."""
     try:
-        return Env()
+        return Env(_secrets_dir=secrets if secrets.is_dir() else None)  # one that is missing is no mistake
     except ValidationError as error:
         raise MissingSettings(
             "Settings are missing or wrong; set them in the environment or in .env"

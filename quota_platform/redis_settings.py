@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def caches(url: str, *, prefix: str) -> dict[str, Any]:
+def caches(url: str, options: dict[str, Any], *, prefix: str) -> dict[str, Any]:
     """Django's cache: the level of tenants and policies that all workers share."""
     return {
         "default": {
@@ -18,32 +18,33 @@ def caches(url: str, *, prefix: str) -> dict[str, Any]:
                 "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
                 "SOCKET_CONNECT_TIMEOUT": 1,
                 "SOCKET_TIMEOUT": 1,
-                "CONNECTION_POOL_KWARGS": {"max_connections": 32},
+                "CONNECTION_POOL_KWARGS": {"max_connections": 32, **options},
             },
         }
     }
 
 
-def channel_layers(url: str, *, prefix: str) -> dict[str, Any]:
+def channel_layers(url: str, options: dict[str, Any], *, prefix: str) -> dict[str, Any]:
     """News between workers."""
     return {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             "CONFIG": {
                 # An edit tells open pages over it, and must not hang where the store does.
-                "hosts": [{"address": url, "socket_connect_timeout": 1, "socket_timeout": 1}],
+                "hosts": [{"address": url, "socket_connect_timeout": 1, "socket_timeout": 1, **options}],
                 "prefix": f"{prefix}channels",
             },
         }
     }
 
 
-def broker_options(*, prefix: str) -> dict[str, Any]:
+def broker_options(options: dict[str, Any], *, prefix: str) -> dict[str, Any]:
     """What Celery's transport is made with."""
     return {
         "visibility_timeout": 3600,
         "global_keyprefix": f"{prefix}celery:",
         "priority_steps": [0],
+        "connection_options": options,
         # Without these a frozen store holds a publisher for ever, and a page that orders an export with it.
         "socket_connect_timeout": 2,
         "socket_timeout": 5,

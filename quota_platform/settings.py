@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 import django_stubs_ext
 
+from limiter.stores.servers import Servers as _Servers
 from quota_platform import beat as _beat
 from quota_platform import broker as _broker
 from quota_platform import env as _env
 from quota_platform import redis_settings as _redis
 from quota_platform import unfold as _unfold
+from quota_platform.database_settings import database as _database
 
 django_stubs_ext.monkeypatch()
 
@@ -89,23 +90,17 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-_database = dj_database_url.parse(ENV.DATABASE_URL)
-if _database["ENGINE"].endswith("sqlite3"):
-    # WAL lets readers go on while Celery writes; IMMEDIATE takes the write lock up front, so that a busy
-    # database makes a writer wait instead of failing half-way.
-    _database["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-    _database.setdefault("TEST", {})["NAME"] = str(ENV.VAR_DIR / "test.sqlite3")
-DATABASES = {"default": _database}
+DATABASES = {"default": _database(ENV.DATABASE_URL, ENV.database_certificates, var=ENV.VAR_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = ENV.REDIS_URL
+_servers = _Servers.of(ENV.REDIS_URL, ENV.redis_certificates)
+REDIS_URL = _servers.url
+# What redis-py's clients of it are made with, beside the URL.
+REDIS_OPTIONS = _servers.options()
+REDIS_ASYNC_OPTIONS = _servers.async_options()
 KEY_PREFIX = ENV.REDIS_KEY_PREFIX and f"{ENV.REDIS_KEY_PREFIX}:"
-CACHES = _redis.caches(REDIS_URL, prefix=KEY_PREFIX)
-CHANNEL_LAYERS = _redis.channel_layers(REDIS_URL, prefix=KEY_PREFIX)
+CACHES = _redis.caches(REDIS_URL, REDIS_OPTIONS, prefix=KEY_PREFIX)
+CHANNEL_LAYERS = _redis.channel_layers(REDIS_URL, REDIS_ASYNC_OPTIONS, prefix=KEY_PREFIX)
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT = _broker.NAME
@@ -116,7 +111,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_TASK_TIME_LIMIT = 600
-CELERY_BROKER_TRANSPORT_OPTIONS = _redis.broker_options(prefix=KEY_PREFIX)
+CELERY_BROKER_TRANSPORT_OPTIONS = _redis.broker_options(REDIS_OPTIONS, prefix=KEY_PREFIX)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

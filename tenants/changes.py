@@ -136,6 +136,7 @@ def bell() -> str:
 def _client(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
+        **settings.REDIS_OPTIONS,
         socket_connect_timeout=BELL_TIMEOUT_SECONDS,
         socket_timeout=BELL_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),

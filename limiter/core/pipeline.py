@@ -8,15 +8,16 @@ is never sent twice from here: who repeats it has to know that it did not run.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import hiredis
 from redis.connection import parse_url
 
 from limiter.core.errors import OutcomeUnknown, StoreUnavailable
+from limiter.stores.connections import Seed
+from limiter.stores.servers import SYSTEM, Certificates, Servers
 
 _GRACE_S = 0.01
 _TOGETHER = 24
@@ -43,11 +44,15 @@ class Address:
     password: str = field(default="", repr=False)
     database: int = 0
     tls: bool = False
+    certificates: Certificates = SYSTEM
+    seeds: tuple[Seed, ...] = ()
+    """All servers, where there are several: of one store its primary is used, of a cluster all are."""
 
     @classmethod
-    def from_url(cls, url: str) -> Address:
-        """Read a ``redis://``, ``rediss://`` or ``unix://`` URL; raises ValueError."""
-        parts: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    def from_url(cls, url: str, certificates: Certificates | None = None) -> Address:
+        """Read a ``redis://``, ``rediss://`` or ``unix://`` URL, of one server or several; raises ValueError."""
+        servers = Servers.of(url, certificates)
+        parts: dict[str, Any] = parse_url(servers.url)  # type: ignore[no-untyped-call]
         return cls(
             host=str(parts.get("host") or "localhost"),
             port=int(parts.get("port") or 6379),
@@ -55,8 +60,14 @@ class Address:
             username=str(parts.get("username") or ""),
             password=str(parts.get("password") or ""),
             database=int(parts.get("db") or 0),
-            tls=url.startswith("rediss"),
+            tls=servers.secure,
+            certificates=servers.certificates,
+            seeds=servers.seeds,
         )
+
+    def each(self) -> list[Address]:
+        """One address for each server."""
+        return [replace(self, host=host, port=port, seeds=()) for host, port in self.seeds] or [self]
 
     def hello(self) -> list[tuple[str, ...]]:
         """The commands that open a session."""
@@ -102,7 +113,7 @@ class Pipeline(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         if address.path:
             return (await loop.create_unix_connection(lambda: cls(timeout_s=timeout_s), address.path))[1]
-        tls = ssl.create_default_context() if address.tls else None
+        tls = address.certificates.context() if address.tls else None
         return (await loop.create_connection(lambda: cls(timeout_s=timeout_s), address.host, address.port, ssl=tls))[1]
 
     async def _sign_in(self, address: Address) -> None:

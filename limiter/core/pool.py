@@ -21,6 +21,7 @@ from limiter.core.pipeline import Address, Pipeline, Reply, pack
 _REDIRECTIONS = 4
 _ASKING = pack("ASKING")
 _SLOTS = pack("CLUSTER", "SLOTS")
+_ROLE = pack("ROLE")
 _NOT_PRIMARY = ("READONLY", "MASTERDOWN")
 """Answers of a server that a failover has made a replica."""
 _SPILL = 128
@@ -59,10 +60,10 @@ class Link(Protocol):
 
 
 class Pool:
-    """A bounded set of pipelined connections to one server."""
+    """A bounded set of pipelined connections to one server: of several, to the first that is no replica."""
 
     def __init__(self, address: Address, settings: PoolSettings) -> None:
-        self.address = address
+        self._addresses = address.each()
         self._settings = settings
         self._pipelines: list[Pipeline] = []
         self._opening: asyncio.Task[Pipeline] | None = None
@@ -145,17 +146,33 @@ class Pool:
         return self._opening
 
     async def _add(self) -> Pipeline:
-        settings = self._settings
         try:
-            made = await Pipeline.connect(
-                self.address,
-                connect_timeout_s=settings.connect_timeout_ms / 1000,
-                timeout_s=settings.timeout_ms / 1000,
-            )
+            made = await self._dial()
             self._pipelines = [p for p in self._pipelines if p.open] + [made]
             return made
         finally:
             self._opening = None
+
+    async def _dial(self) -> Pipeline:
+        """A connection to the first server that is a primary, beginning with the last that was."""
+        settings = self._settings
+        error = StoreUnavailable("no server is named")
+        for address in self._addresses.copy():
+            try:
+                made = await Pipeline.connect(
+                    address,
+                    connect_timeout_s=settings.connect_timeout_ms / 1000,
+                    timeout_s=settings.timeout_ms / 1000,
+                )
+                if len(self._addresses) > 1:
+                    await _insist_on_primary(made)
+            except StoreUnavailable as failed:
+                error = failed
+                continue
+            self._addresses.remove(address)
+            self._addresses.insert(0, address)
+            return made
+        raise error
 
     def _leave(self, pipeline: Pipeline) -> None:
         """Give up a server that is no longer the primary: a new connection follows the name to the one that is."""
@@ -168,6 +185,14 @@ class Pool:
     def _failed(self) -> None:
         self._failures += 1
         self._closed_until = asyncio.get_running_loop().time() + self._settings.probe_ms / 1000
+
+
+async def _insist_on_primary(pipeline: Pipeline) -> None:
+    """Raise :class:`StoreUnavailable` for a replica. Who may not ask takes what is there."""
+    role = await pipeline.send(_ROLE)
+    if isinstance(role, list) and role[0] == b"slave":
+        pipeline.close()
+        raise StoreUnavailable("the server is a replica")
 
 
 def _look_at(task: asyncio.Task[Pipeline]) -> None:
@@ -236,7 +261,7 @@ class ClusterPool:
 
     def _pool(self, where: tuple[str, int]) -> Pool:
         if where not in self._pools:
-            address = replace(self._seed, host=where[0], port=where[1], database=0)
+            address = replace(self._seed, host=where[0], port=where[1], database=0, seeds=())
             self._pools[where] = Pool(address, self._settings)
         return self._pools[where]
 
@@ -251,8 +276,8 @@ class ClusterPool:
 
     async def _learn(self) -> None:
         """Ask the nodes, one after the other, who serves what; raises :class:`StoreUnavailable`."""
-        seed = (self._seed.host, self._seed.port)
-        for where in [seed, *(w for w in self._pools if w != seed)]:
+        seeds = [(seed.host, seed.port) for seed in self._seed.each()]
+        for where in [*seeds, *(w for w in self._pools if w not in seeds)]:
             with contextlib.suppress(StoreUnavailable):
                 reply = await self._pool(where).send(_SLOTS)
                 if isinstance(reply, list) and reply:

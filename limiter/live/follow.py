@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import redis.asyncio
+from django.conf import settings
 from django.db import Error as DatabaseFault
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -136,7 +137,9 @@ class Follower:
             await asyncio.sleep(EVERY_SECONDS)
 
     def _client(self) -> Any:
-        return redis.asyncio.Redis.from_url(self._url, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+        return redis.asyncio.Redis.from_url(
+            self._url, **settings.REDIS_ASYNC_OPTIONS, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+        )
 
 
 async def _cancelled(task: asyncio.Future[Any]) -> None:

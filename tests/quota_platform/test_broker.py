@@ -41,7 +41,8 @@ class Celery:
         return made
 
     def _start(self, name: str, command: list[str], *arguments: str) -> None:
-        told = {"REDIS_URL": self.store.url, "REDIS_KEY_PREFIX": PREFIX, "DATABASE_URL": "sqlite:///:memory:"}
+        url = f"redis://127.0.0.1:1,127.0.0.1:{self.store.port}/0"  # the first of the two servers is dead
+        told = {"REDIS_URL": url, "REDIS_KEY_PREFIX": PREFIX, "DATABASE_URL": "sqlite:///:memory:"}
         with (self.directory / "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [*command, *arguments], env={**os.environ, **told}, stdout=log, stderr=log

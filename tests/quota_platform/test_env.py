@@ -79,6 +79,22 @@ def test_a_log_level_may_be_written_in_any_case(monkeypatch: pytest.MonkeyPatch)
     assert load().LOG_LEVEL == "WARNING"
 
 
+def test_a_setting_may_be_a_file_of_its_name_and_the_environment_is_stronger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "AUDIT_KEY").write_text("from the file\n")
+    (tmp_path / "SECRET_KEY").write_text("not this one, since the environment has another")
+    assert load(tmp_path).AUDIT_KEY.get_secret_value() == "from the file"
+    assert load(tmp_path).SECRET_KEY.get_secret_value() == os.environ["SECRET_KEY"]
+    monkeypatch.delenv("SECRET_KEY")
+    assert load(tmp_path).SECRET_KEY.get_secret_value().startswith("not this one")
+
+
+def test_a_folder_of_secrets_that_is_missing_is_no_mistake(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    assert load(tmp_path / "none").AUDIT_KEY.get_secret_value() == ""
+    assert list(recwarn) == []
+
+
 @pytest.mark.parametrize("name", sorted({*Env.model_fields, *DemoSettings.model_fields}))
 def test_every_setting_is_documented(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", (BASE_DIR / "docs" / "settings.md").read_text(), re.MULTILINE)

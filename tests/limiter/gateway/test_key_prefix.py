@@ -36,8 +36,8 @@ def confined(redis_url: str, settings: Any) -> Iterator[redis.Redis]:
     """The deployment is called "here", and the store lets it touch nothing that is called otherwise."""
     prefix.use("here:")
     settings.KEY_PREFIX = "here:"
-    settings.CACHES = redis_settings.caches(redis_url, prefix="here:")
-    settings.CHANNEL_LAYERS = redis_settings.channel_layers(redis_url, prefix="here:")
+    settings.CACHES = redis_settings.caches(redis_url, {}, prefix="here:")
+    settings.CHANNEL_LAYERS = redis_settings.channel_layers(redis_url, {}, prefix="here:")
     with redis.Redis.from_url(redis_url) as client:
         client.config_set("acllog-max-len", 128)
         client.acl_log_reset()
