@@ -43,7 +43,6 @@ class KeepAlive:
 
     idle_s: float = 4.0
     watched_s: float = 0.5
-    most_watched: int = 256
     proven_after: int = 50
     without_s: float = 60.0
 

@@ -18,6 +18,8 @@ from limiter.upstream.pins import Pins
 from limiter.upstream.resting import Resting, Route
 from limiter.upstream.wire import Wire
 
+MOST_WATCHED = 256
+"""Or a quarter of the connections: further ones are closed at once, and tell nothing about their origin."""
 MOST_ROUTES = 65_536
 _SPOKE_FIRST = "it spoke before it was asked"
 _SPOKE_TWICE = "it sent more than one answer to a request"
@@ -40,7 +42,7 @@ class Pool(NamedTuple):
 
 
 class Connections:
-    """At most ``size`` connections, in use or at rest; the longest at rest is closed when room is needed.
+    """At most ``size`` connections, in use or at rest; one at rest is closed when room is needed.
 
     Belongs to the running loop.
     """
@@ -52,7 +54,8 @@ class Connections:
         self._conducts: dict[Origin, Conduct] = {}
         self._routes: dict[tuple[Origin, str], Route] = {}
         self._dialer = Dialer(pinned)
-        self._resting = Resting(keep_alive, closed=self._left)
+        most_watched = max(1, min(MOST_WATCHED, size // 4))
+        self._resting = Resting(keep_alive, most_watched=most_watched, closed=self._left)
         self._open = self._opened = 0
         self._queue: deque[tuple[Route, asyncio.Future[Wire | None]]] = deque()
         self._closed = False
@@ -159,12 +162,12 @@ class Connections:
 
     def _make_room_for_queue(self) -> None:
         if self._queue:
-            self._resting.close_oldest()
+            self._resting.make_room()
 
     async def _room(self, route: Route) -> Wire | None:
         """Wait for a connection given back, or for the right to open one (None); first come, first served."""
         if self._open >= self._size:
-            self._resting.close_oldest()
+            self._resting.make_room()
         while self._open >= self._size:
             turn: asyncio.Future[Wire | None] = self._loop.create_future()
             self._queue.append((route, turn))

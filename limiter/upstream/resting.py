@@ -26,8 +26,9 @@ class Route:
 class Resting:
     """``closed`` is called for each connection that is closed here. Belongs to the running loop."""
 
-    def __init__(self, rules: KeepAlive, *, closed: Callable[[], None]) -> None:
+    def __init__(self, rules: KeepAlive, *, most_watched: int, closed: Callable[[], None]) -> None:
         self._rules = rules
+        self._most_watched = most_watched
         self._closed = closed
         self._idle: dict[Wire, Route] = {}
         self._watched: dict[Wire, Route] = {}
@@ -53,18 +54,17 @@ class Resting:
 
     def watch(self, wire: Wire, route: Route) -> None:
         """It serves no other call; whether bytes come over it that nobody asked for tells of its origin."""
-        if len(self._watched) < self._rules.most_watched:
+        if len(self._watched) < self._most_watched:
             self._rest(self._watched, wire, route, seconds=self._rules.watched_s)
         else:
             self._close(wire)
 
-    def close_oldest(self) -> bool:
-        """Make room; False when no connection is at rest."""
-        for resting in (self._watched, self._idle):
-            if resting:
-                self._close(next(iter(resting)))
-                return True
-        return False
+    def make_room(self) -> None:
+        """Close one, if any is at rest: one that serves no other call, else the one longest idle."""
+        if self._watched:  # those watched longest will soon tell what they were watched for
+            self._close(next(reversed(self._watched)))
+        elif self._idle:
+            self._close(next(iter(self._idle)))
 
     def close(self) -> None:
         if self._sweeper is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import select
 import sys
@@ -32,6 +33,7 @@ class Peek:
         """
         unsent = self._transport.get_write_buffer_size()
         if _TELLS_UNACKNOWLEDGED:
-            fcntl.ioctl(self._socket, termios.TIOCOUTQ, self._count)
-            unsent += int.from_bytes(self._count, sys.byteorder)
+            with contextlib.suppress(OSError):  # a kernel that does not know the question
+                fcntl.ioctl(self._socket, termios.TIOCOUTQ, self._count)
+                unsent += int.from_bytes(self._count, sys.byteorder)
         return unsent

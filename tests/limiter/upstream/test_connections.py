@@ -266,6 +266,17 @@ async def test_an_origin_proves_itself_by_connections_that_stay_silent(upstream:
         assert await again(made, upstream, kept)
 
 
+async def test_an_origin_proves_itself_in_a_small_pool_too(upstream: Upstream) -> None:
+    """New connections do not push out those that have been watched for longer."""
+    async with exchange(pool_size=2, keep_alive=KeepAlive(watched_s=60, proven_after=1)) as made:
+        watched = await served(made, upstream)
+        for _ in range(3):
+            assert await upstream.heard(await served(made, upstream)) == b""
+        assert made.pool[:2] == (1, 1)
+        with pytest.raises(BlockingIOError):
+            watched.recv(1)
+
+
 async def test_a_connection_that_speaks_while_it_is_watched_proves_nothing(upstream: Upstream) -> None:
     async with exchange(keep_alive=KeepAlive(watched_s=60, proven_after=1)) as made:
         (await served(made, upstream)).send(b"HTTP/1.1 ")
