@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,7 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
         clients = requests.get(f"{second['sandbox']['control_url']}/clients", timeout=HANG_S).json()["clients"]
         assert {client["client_id"] for client in clients} == {"demo-client", "added"}
         keys_are_had_without_a_browser(second, var)
+        the_tutorials_commands_do_what_the_tutorial_says(var)
 
 
 def keys_are_had_without_a_browser(known: dict[str, Any], var: Path) -> None:
@@ -119,6 +121,22 @@ def keys_are_had_without_a_browser(known: dict[str, Any], var: Path) -> None:
 
     hook = {"name": "mine", "url": "http://127.0.0.1:9/"}
     assert requests.post(f"{known['base_url']}/api/alert-hooks/", json=hook, **api).status_code == 201
+
+
+def the_tutorials_commands_do_what_the_tutorial_says(var: Path) -> None:
+    """Those of docs/tutorial.md, in one shell, as they stand there; only the demo's data lie elsewhere."""
+    page = (BASE_DIR / "docs" / "tutorial.md").read_text()
+    commands = "".join(re.findall(r"^```sh\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
+    script = "set -eu\n" + commands.replace("var/", f"{var}/").replace(".venv/bin/python", sys.executable)
+    ran = subprocess.run(
+        ["/bin/sh", "-c", script], cwd=BASE_DIR, capture_output=True, text=True, errors="replace", timeout=HANG_S
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert '"violated-policies":["pace"],"limit":2,"used":2' in ran.stdout
+    assert '"pace";q=6;w=4' in ran.stdout, "the raised limit is announced"
+    assert "This call was refused: 2 of 2 units in 4 s were in use under the limit 'pace'" in ran.stdout
+    assert ",initrode,lookupOrder," in ran.stdout, "the export has the event"
+    assert ran.stdout.endswith("events.csv.gz: 1 rows, as signed for admin.\n"), "the export is verified"
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
