@@ -10,6 +10,7 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.forms.boundfield import BoundField
 from django.forms.widgets import CheckboxInput, ChoiceWidget, MultiWidget
 
+from tenants.admin.autocomplete import is_row_id
 from tenants.versions import mark
 
 Sent = dict[str, list[str]]
@@ -63,7 +64,7 @@ def in_words(bound: BoundField, sent: Sent) -> str:
 def _labels(field: Any, values: list[str]) -> list[str]:
     if isinstance(field, forms.ModelChoiceField):
         rows: Any = field.queryset
-        by_id = {str(row.pk): str(row) for row in rows.filter(pk__in=filter(str.isdecimal, values))}
+        by_id = {str(row.pk): str(row) for row in rows.filter(pk__in=filter(is_row_id, values))}
     else:
         flat = (each for each in getattr(field, "choices", ()) if not isinstance(each[1], list))
         by_id = {str(value): str(label) for value, label in flat}
