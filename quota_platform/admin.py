@@ -42,7 +42,7 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """The person is saved whole: as they were seen, and nobody else saves them meanwhile."""
-        with self.whole():
+        with self.whole(request):
             person = self.get_object(request, id)
             may = person is not None and self.has_change_permission(request, person)
             if may and request.method == "POST" and not self.is_seen(request, [person]):

@@ -58,7 +58,7 @@ class PolicyHistoryPages:
         if then is None:
             raise Http404("There is no such version.")
         if request.method == "POST":
-            with self.whole():
+            with self.whole(request):
                 restored: HttpResponse = self._restore(request, int(object_id), then)
             return restored
         context = self._context(request, int(object_id), then)

@@ -195,7 +195,7 @@ class ApiKeyAdmin(RecordedAdmin):
         """GET asks, naming the keys; POST revokes them."""
         if not self.has_revoke_permission(request):
             raise PermissionDenied
-        with self.whole():
+        with self.whole(request):
             return self._answer_revoke(request)
 
     def _answer_revoke(self, request: HttpRequest) -> HttpResponse:

@@ -50,7 +50,7 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
 
     def _answer_page(self, page: panels.Page, request: HttpRequest, object_id: int) -> HttpResponse:
         edits = page.edits and request.method == "POST"
-        with self.whole() if edits else nullcontext():
+        with self.whole(request) if edits else nullcontext():
             row = self.get_object(request, str(object_id))
             if row is None:
                 raise Http404("No such record.")
@@ -78,7 +78,7 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         self._refuse_bad_id(object_id)
         self._refuse_bad_id(version_id)
         self._refuse_unseen(request, object_id)
-        with self.whole() if request.method == "POST" else nullcontext():
+        with self.whole(request):
             row = self.get_object(request, object_id)
             # simple-history hides the button from who may only look, but would take the form from them.
             if request.method == "POST" and self.revert_disabled(request, row):

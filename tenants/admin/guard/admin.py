@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from django.contrib import messages
@@ -37,7 +38,10 @@ class GuardedAdmin:
             return row
         return versions.locked(self.model._base_manager.filter(pk=row.pk)).first()
 
-    def whole(self: Any) -> Any:
+    def whole(self: Any, request: HttpRequest) -> Any:
+        """One transaction for what is posted; looking takes none, which in SQLite would keep everybody from writing."""
+        if request.method != "POST":
+            return nullcontext()
         return transaction.atomic(using=router.db_for_write(self.model))
 
     def row_mark(self, rows: Iterable[Model], *also: Any) -> str:
@@ -62,7 +66,7 @@ class GuardedAdmin:
     ) -> HttpResponse:
         if request.method != "POST" or object_id is None:
             return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc, no-any-return]
-        with self.whole():
+        with self.whole(request):
             row = self.get_object(request, unquote(object_id))
             if row is not None and self.has_change_permission(request, row):
                 self._refuse_stale(request, row)
@@ -132,7 +136,7 @@ class GuardedAdmin:
     # Deleting.
 
     def delete_view(self: Any, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        with self.whole():
+        with self.whole(request):
             row = self.get_object(request, unquote(object_id)) if request.method == "POST" else None
             if row is not None and self.has_delete_permission(request, row):
                 named, _, _, protected = self.get_deleted_objects([row], request)
@@ -153,7 +157,7 @@ class GuardedAdmin:
 
 def _delete_selected(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
     """Django's action, which asks and then deletes: what it asked about is what it deletes."""
-    with admin.whole():
+    with admin.whole(request):
         chosen = admin.model._base_manager.filter(pk__in=[row.pk for row in queryset])
         rows = list(versions.locked(chosen.order_by("pk")))
         named = admin.get_deleted_objects(queryset, request)[0]
