@@ -84,6 +84,10 @@ class Servers:
 
 def _seed(name: str) -> Seed:
     parts = urlsplit(f"//{name}")
+    try:
+        port = parts.port
+    except ValueError:  # its words would repeat a piece of the URL, which may hold a password
+        raise ValueError("a server in the list has a port that is no number") from None
     if not parts.hostname:
         raise ValueError("a server in the list has no name")
-    return parts.hostname, parts.port or _PORT
+    return parts.hostname, port or _PORT

@@ -15,6 +15,7 @@ from types import FrameType
 import psycopg
 import redis
 
+from limiter.stores.servers import Certificates, Servers
 from quota_platform import embedded, roles
 from quota_platform.demo import environment, facts, lock, service, settings
 from quota_platform.demo.supervisor import Supervisor
@@ -104,7 +105,11 @@ def _remedy(writer: str, var: str) -> str:
 def _check_store(url: str) -> None:
     say(f"Using the store at {_without_password(url)}")
     try:
-        with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3) as client:
+        files = (os.environ.get(f"REDIS_{kind}_FILE", "") for kind in ("CA", "CERT", "KEY"))
+        servers = Servers.of(url, Certificates(*files))
+        with redis.Redis.from_url(
+            servers.url, **servers.options(), socket_connect_timeout=3, socket_timeout=3
+        ) as client:
             client.ping()
     except ValueError:  # its words would repeat the URL, which may hold a password
         raise SetupFailed("REDIS_URL cannot be read; write it as redis://:password@host:port/0") from None

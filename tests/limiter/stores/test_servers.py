@@ -106,6 +106,13 @@ async def test_a_dead_seed_of_a_cluster_stops_nobody(tmp_path: Path, settings: A
             assert client.get("k") == b"v"
 
 
+def test_a_list_that_cannot_be_read_is_refused_without_repeating_it() -> None:
+    for url in ("redis://:canary@one:6379,:6380/0", "redis://one:canary,two/0", "redis://:canary,two"):
+        with pytest.raises(ValueError, match="a server in the list has") as refused:
+            Servers.of(url)
+        assert "canary" not in str(refused.value)
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
