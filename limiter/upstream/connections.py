@@ -108,13 +108,15 @@ class Connections:
         """Keep a connection for the tenant's next call, or watch it, or close it."""
         if wire.unsolicited:
             self._resting.misbehaved(route.conduct, _SPOKE_TWICE if wire.complete else _SPOKE_FIRST)
-        if self._closed or wire.unsolicited or not wire.complete or not wire.open:
             self._drop(wire)
-        elif wire.reusable and route.conduct.keeps:
+        elif route.conduct.keeps and wire.reusable and not self._closed:
             self._hand_on(wire, route)
+        elif self._closed or not wire.complete or not wire.open:
+            self._drop(wire)
         else:
             self._resting.watch(wire, route)
-            self._make_room_for_queue()
+            if self._queue:
+                self._resting.make_room()
 
     async def close(self) -> None:
         self._closed = True
@@ -158,9 +160,6 @@ class Connections:
             self._queue.popleft()[1].set_result(wire)
             return
         self._resting.keep(wire, route)
-        self._make_room_for_queue()
-
-    def _make_room_for_queue(self) -> None:
         if self._queue:
             self._resting.make_room()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 
 from limiter.upstream.conduct import Origin
 from limiter.upstream.pins import Pins
@@ -31,7 +30,6 @@ class Dialer:
         """A new connection; raises OSError, or :class:`~tenants.hosts.HostRefused`."""
         failed: OSError = OSError("the name has no address")
         for address in await self._addresses(origin):
-            began = time.perf_counter()
             try:
                 _, wire = await self._loop.create_connection(
                     Wire,
@@ -40,7 +38,6 @@ class Dialer:
                     ssl=self._context() if origin.tls else None,
                     server_hostname=origin.host if origin.tls else None,
                 )
-                wire.round_trip_s = time.perf_counter() - began
                 return wire
             except ssl.SSLCertVerificationError:
                 raise

@@ -194,7 +194,7 @@ def _message(request: Request, conduct: Conduct) -> bytes:
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if body is not None or request.method not in _SENDS_NO_LENGTH:
         lines.append(f"Content-Length: {len(body or b'')}")
-    if conduct.left_s:
+    if conduct.until and conduct.left_s:
         lines.append("Connection: close")
     head = "\r\n".join(lines)
     expected = len(lines) + 1 + _ALWAYS.count("\r\n")

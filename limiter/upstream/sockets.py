@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import select
+import socket
+import struct
 import sys
 import termios
 
+_RTT_AT = 68
+"""Where struct tcp_info of linux/tcp.h has the round trip and its variance, in microseconds."""
 _TELLS_UNACKNOWLEDGED = sys.platform == "linux"
 
 
@@ -25,6 +30,17 @@ class Peek:
     def pending(self) -> bool:
         """Something has arrived and was not read yet: bytes, or the end of the connection."""
         return bool(self._arrived.poll(0))
+
+    def round_trip_s(self) -> float:
+        """How long TCP lets the way there and back take, variance included; 0 where the kernel does not say."""
+        if not _TELLS_UNACKNOWLEDGED:
+            return 0.0
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._socket)) as same:
+            told = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + 8)
+            if len(told) == _RTT_AT + 8:
+                rtt_us, variance_us = struct.unpack_from("=II", told, _RTT_AT)
+                return float(rtt_us + 4 * variance_us) / 1e6
+        return 0.0
 
     def unsent(self) -> int:
         """Bytes written that the other side's TCP has not acknowledged: whoever is there has not read them.

@@ -63,7 +63,7 @@ class Wire(asyncio.Protocol):
         self.unsolicited = False
         self.ended: Callable[[Wire], None] | None = None
         self.round_trip_s = 0.0
-        """How long it took to connect: the way there and back takes no longer."""
+        """The way to the upstream and back takes no longer."""
         self.due = 0.0
         """When a connection that rests is to be closed; for who keeps it."""
         self.status = 0
@@ -80,7 +80,9 @@ class Wire(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Another request may be sent: the answer before came to a clean end and nobody closed the connection."""
-        return self.complete and self._keep and self._error is None and not self._paused and self.open
+        if not self.complete or not self._keep or self._paused or self._error is not None:
+            return False
+        return self._transport is not None and not self._transport.is_closing()
 
     def pending(self) -> bool:
         """Something has arrived that nobody has read: bytes, or the end. A request must not follow it."""
@@ -93,7 +95,8 @@ class Wire(asyncio.Protocol):
         """
         self._begin(len(data))
         self._deadline = self._loop.call_later(seconds, self._too_late)
-        cast(asyncio.Transport, self._transport).write(data)
+        assert self._transport is not None, "an open connection is asked"
+        self._transport.write(data)
         while not self.head_complete:
             await self._wait()
 
@@ -204,6 +207,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._peek = Peek(self._transport)
+        self.round_trip_s = self._peek.round_trip_s()
 
     def data_received(self, data: bytes) -> None:
         if self.complete or self._parser is None:
@@ -281,7 +285,8 @@ class Wire(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self.complete:
             return
-        self.status = cast(httptools.HttpResponseParser, self._parser).get_status_code()
+        assert self._parser is not None, "it is calling"
+        self.status = self._parser.get_status_code()
         if self.status == 101 or not 100 <= self.status < 600:
             error = InvalidStatus(f"status {self.status}")
             self._fail(error)
@@ -307,6 +312,6 @@ class Wire(asyncio.Protocol):
         if not self.head_complete:
             self._reset_head()  # 1xx: the answer itself is still to come
             return
-        keep = cast(httptools.HttpResponseParser, self._parser).should_keep_alive()
-        self._keep = keep and not self._early
+        assert self._parser is not None, "it is calling"
+        self._keep = self._parser.should_keep_alive() and not self._early
         self._finish()
