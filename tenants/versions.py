@@ -17,7 +17,6 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
 
 from tenants.models import Change
-from tenants.models.published import Published
 
 M = TypeVar("M", bound=Model)
 _SIZE = 12
@@ -40,9 +39,8 @@ def columns(row: Model) -> dict[str, Any]:
 def locked(rows: QuerySet[M]) -> QuerySet[M]:
     """The rows, kept from other writers until the transaction ends.
 
-    Of models that workers hold copies of, the turn is taken first, as :class:`~tenants.models.published.Published`
-    does when it saves: two edits wait for each other where neither holds anything yet.
+    The turn is taken first, as :class:`~tenants.models.published.Published` does when it saves: two edits wait for each
+    other where neither holds anything yet. Also of models that workers hold no copies of: a hook goes with its tenant.
     """
-    if issubclass(rows.model, Published):
-        Change.objects.using(rows.db).take_turn()
+    Change.objects.using(rows.db).take_turn()
     return rows.select_for_update(of=("self",))

@@ -20,7 +20,7 @@ from limiter.alerts import signature
 from limiter.models import AlertDelivery, AlertHook
 from limiter.record import due
 from limiter.upstream.pins import Lookup, Pins, session, system_lookup
-from tenants import hosts
+from tenants import hosts, versions
 from tenants.secrets import SecretUnreadable
 
 MOST_GIVEN_UP = 5
@@ -101,7 +101,7 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
 
 def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
     """Forgive a hook that listens; switch off one that does not."""
-    row = AlertHook.objects.select_for_update().get(pk=hook_id)
+    row = versions.locked(AlertHook.objects.filter(pk=hook_id)).get()
     if not result.error:
         if row.failures:
             AlertHook.objects.filter(pk=hook_id).update(failures=0)

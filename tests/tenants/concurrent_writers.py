@@ -5,6 +5,7 @@ Not collected on SQLite, which has one writer at a time; tests/test_on_postgres.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -12,15 +13,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
 
 from limiter.models import AlertHook, QuotaPolicy
+from tenants import versions
 from tenants.models import Tenant
 from tests.api_client import signed_in
 from tests.filled_form import filled_form
-from tests.rows import a_hook, an_export
+from tests.rows import a_hook, a_key, an_export
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
 WRITERS, WORDS = 4, 5
@@ -119,6 +121,40 @@ def test_a_version_of_a_policy_is_put_back_in_a_transaction_of_its_own(admin_use
     assert browser.post(url, filled_form(browser.get(url).content)).status_code == 302
     policy.refresh_from_db()
     assert policy.mode == "enforce"
+
+
+def test_a_tenant_that_goes_waits_for_its_hook_that_is_edited_and_holds_nothing(acme: Tenant) -> None:
+    hook = a_hook(acme)
+    a_key(acme)
+
+    def delete() -> int:
+        try:
+            return acme.delete()[0]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            row = versions.locked(AlertHook.objects.filter(pk=hook.pk)).get()
+            gone = pool.submit(delete)
+            until(somebody_waits)
+            row.name = "Day"
+            row.save()
+        assert gone.result() > 1
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+def until(fact: Callable[[], bool]) -> None:
+    """Ends a hang; says nothing of how long anything takes."""
+    deadline = time.monotonic() + 60
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_words_of_many_writers_who_read_again_when_refused_are_all_there(admin_user: User, acme: Tenant) -> None:
