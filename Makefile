@@ -2,7 +2,7 @@
 # answers more calls; PYTHON=/path/to/python3 takes another.
 BIN := .venv/bin
 
-.PHONY: help run reset test test-postgres test-slow lint format bench bench-scale lock clean
+.PHONY: help run reset test test-postgres test-slow coverage lint format bench bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what each target does
@@ -36,12 +36,22 @@ test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an 
 test-slow: .venv/.dev ## Run the slow chaos and load tests
 	$(BIN)/python -m pytest -m slow
 
-lint: .venv/.dev ## ruff, mypy --strict, layers, migrations
+coverage: .venv/.dev ## Run the tests and print how much of the code they run
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: .venv/.dev ## ruff, mypy --strict, layers, migrations; JavaScript, templates and Lua
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	DJANGO_SETTINGS_MODULE=tests.static_settings $(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/oxlint --deny-warnings .
+	$(BIN)/djlint --lint --quiet dashboard limiter quota_platform tenants
+	@if command -v luacheck >/dev/null; then luacheck -q dashboard limiter; \
+		else echo "luacheck is not installed, so the Lua scripts were not checked (Debian: apt-get install lua-check)"; fi
 
 format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .

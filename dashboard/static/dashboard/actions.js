@@ -97,16 +97,16 @@ function choice(row) {
 }
 
 // The server writes the keys that are in use into a template of the page.
-function options() {
+function keyOptions() {
   return at("keys")?.content.querySelectorAll("option") ?? [];
 }
 
 function keys() {
-  return [...options()].map((option) => [option.value, option.textContent]);
+  return [...keyOptions()].map((option) => [option.value, option.textContent]);
 }
 
 function drop(prefix) {
-  for (const option of options()) if (option.value === prefix) option.remove();
+  for (const option of keyOptions()) if (option.value === prefix) option.remove();
 }
 
 function select(name, options) {

@@ -44,7 +44,7 @@ function apply(control, { byHand }) {
       if (byHand) (wanted ? refill : empty)(element);
     }
   }
-  for (const row of new Set([...control.form.querySelectorAll(".form-row.field-row")])) {
+  for (const row of control.form.querySelectorAll(".form-row.field-row")) {
     const lines = [...row.querySelectorAll(":scope > .field-line")];
     if (lines.length) row.hidden = lines.every((line) => line.hidden);
   }
