@@ -6,7 +6,9 @@ The lifespan opens and closes this worker's clients; they travel in the ASGI sta
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import resource
 from functools import lru_cache
 from typing import Any
 
@@ -20,15 +22,17 @@ django_application: Any = get_asgi_application()
 
 from dashboard.broadcast import Broadcast  # noqa: E402  Django's apps have to be loaded first
 from dashboard.routing import websocket  # noqa: E402
-from limiter.gateway.request import Receive  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
 from quota_platform.server import draining  # noqa: E402
-from quota_platform.server.handler import LeanHandler, Scope, Send  # noqa: E402
+from quota_platform.server.guard import Guard  # noqa: E402
+from quota_platform.server.handler import LeanHandler, Receive, Scope, Send  # noqa: E402
+from quota_platform.server.limits import Limits  # noqa: E402
 from tenants import addresses  # noqa: E402
 
 lean = LeanHandler("quota_platform.lean_urls")
 _resolve = lru_cache(4096)(get_resolver(settings.ROOT_URLCONF).resolve)
+log = logging.getLogger(__name__)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,6 +74,9 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     runtime = Runtime.from_settings()
     await runtime.open()
     scope["state"]["runtime"] = runtime
+    guard = _guard()
+    guard.keep_in(scope["state"])
+    runtime.heartbeat.server = guard.status
     broadcast = Broadcast.of(runtime)
     broadcast.open()
     scope["state"]["broadcast"] = broadcast
@@ -80,6 +87,19 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await broadcast.close()
     await runtime.close()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _guard() -> Guard:
+    """What this process grants its callers, as far as the files that it may open reach."""
+    max_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits = Limits.from_env(settings.ENV, call_prefixes=PREFIXES, max_files=max_files)
+    if limits.max_connections < settings.ENV.MAX_CONNECTIONS:
+        log.warning(
+            "%d connections at a time, not MAX_CONNECTIONS: the process may open %d files, see `ulimit -n`",
+            limits.max_connections,
+            max_files,
+        )
+    return Guard(limits)
 
 
 def _settle() -> None:

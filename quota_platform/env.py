@@ -57,6 +57,16 @@ class Env(BaseSettings):
     VAR_DIR: Path = BASE_DIR / "var"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
+    # What a caller may send and hold before anything is known of it.
+    MAX_BODY_BYTES: int = Field(262_144, ge=0, description="of a call to the gateway")
+    MAX_PAGE_BODY_BYTES: int = Field(1_048_576, ge=0, description="of a request to any other address")
+    MAX_ARRIVING_BYTES: int = Field(67_108_864, ge=1, description="of all bodies that are arriving, per process")
+    HEAD_TIMEOUT_MS: int = Field(10_000, ge=1)
+    BODY_TIMEOUT_MS: int = Field(10_000, ge=1)
+    KEEP_ALIVE_TIMEOUT_MS: int = Field(75_000, ge=1)
+    MAX_CONNECTIONS: int = Field(8192, ge=1, description="per web process; at most half of the files it may open")
+    MAX_CONNECTIONS_PER_ADDRESS: int = Field(1024, ge=1, description="per web process; not of TRUSTED_PROXIES")
+
     # The limiter's store. Its own URL when the windows live apart from cache and broker.
     LIMITER_REDIS_URL: str = ""
     LIMITER_REDIS_CLUSTER: bool = False
@@ -71,8 +81,6 @@ class Env(BaseSettings):
     WEB_WORKERS: int = Field(2, ge=1, le=128, description="web processes of one machine or container")
     DRAIN_SECONDS: float = Field(15, ge=0, le=3600, description="from SIGTERM until the listener closes")
     STOP_GRACE_SECONDS: int = Field(310, ge=0, le=3600, description="from then on, for calls that still run")
-    MAX_BODY_BYTES: int = Field(262_144, ge=0)
-    BODY_TIMEOUT_MS: int = Field(10_000, ge=1)
     UPSTREAM_POOL_SIZE: int = Field(4096, ge=1, description="open connections to upstreams, per worker")
     LEGACY_RATELIMIT_HEADERS: bool = False
     SNAPSHOT_TENANTS: int = Field(10_000, ge=1, description="tenants a worker keeps compiled")

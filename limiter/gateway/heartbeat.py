@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -34,6 +35,7 @@ _EXAMPLE: dict[str, Any] = {
     "records": {"waiting": 0, "lost": 0},
     "unreadable": {},
     "failed_keys": {"invalid": 0, "refused": 0},
+    "server": {"connections": 0, "rejections": {}},
 }
 """What a reader finds in a heartbeat, whichever release wrote it."""
 _UNIT = {
@@ -54,7 +56,9 @@ def _beat(told: Any) -> dict[str, Any]:
     """A heartbeat with all that readers look for; one without a time is none."""
     beat = versioned.filled(told, _EXAMPLE) | {"at": float(told["at"])}
     beat["upstream"] = {uid: versioned.filled(unit, _UNIT) for uid, unit in beat["upstream"].items()}
-    beat["unreadable"] = {kind: count for kind, count in beat["unreadable"].items() if isinstance(count, int)}
+    for counts in (beat["unreadable"], beat["server"]["rejections"]):
+        for kind in [kind for kind, count in counts.items() if not isinstance(count, int)]:
+            del counts[kind]
     trips = beat["round_trips"]
     numbers = [*trips["bounds"], *trips["counts"]]
     if len(trips["counts"]) != len(trips["bounds"]) + 1 or not all(isinstance(each, int | float) for each in numbers):
@@ -80,6 +84,8 @@ class Heartbeat:
         self._gateway = gateway
         self._peers = peers
         self._every_s = every_s
+        self.server: Callable[[], dict[str, Any]] = dict
+        """How the server before the gateway is: its connections, and what it rejected."""
 
     def state(self) -> dict[str, Any]:
         """What is told: what is held, how the store answers, what waits."""
@@ -107,6 +113,7 @@ class Heartbeat:
             "alone": {"waiting": gateway.alone.waiting},
             "unreadable": dict(versioned.unreadable),
             "failed_keys": dataclasses.asdict(gateway.callers.failed.counts),
+            "server": self.server(),
         }
 
     async def tell(self) -> None:

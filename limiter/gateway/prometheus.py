@@ -115,6 +115,7 @@ class _Collected(Collector):
         yield from self._adaptive()
         yield from self._workers()
         yield self._failed_keys()
+        yield from self._server()
         yield from self._upstreams()
         yield self._round_trips()
 
@@ -214,6 +215,18 @@ class _Collected(Collector):
             family.add_metric([worker, "401"], state["failed_keys"]["invalid"])
             family.add_metric([worker, "429"], state["failed_keys"]["refused"])
         return family
+
+    def _server(self) -> Iterator[Metric]:
+        """What each web process serves, and rejects before an application hears of it."""
+        open_now = GaugeMetricFamily("quota_server_connections", "Callers' connections.", labels=["worker"])
+        rejected = CounterMetricFamily(
+            "quota_server_rejections", "Requests and connections rejected by the server.", labels=["worker", "type"]
+        )
+        for worker, state in sorted(self._found.workers.items()):
+            open_now.add_metric([worker], state["server"]["connections"])
+            for kind, count in sorted(state["server"]["rejections"].items()):
+                rejected.add_metric([worker, kind], count)
+        return iter((open_now, rejected))
 
     def _upstreams(self) -> Iterator[Metric]:
         """Sums over the workers; a breaker counts the workers that hold it open."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -14,29 +14,25 @@ from django.core.handlers.asgi import ASGIRequest
 
 from tenants import addresses
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 
 class GatewayRequest(ASGIRequest):
     """Django's request without its cost: META, cookies and query are made when a view asks for them.
 
-    The body is not read before the view runs; :mod:`limiter.gateway.body` reads it from ``receive``.
+    ``content``: the body, whole. The server has bounded its length and the time it took.
     """
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
+    def __init__(self, scope: MutableMapping[str, Any], content: bytes) -> None:
         self.scope = scope
-        self.receive = receive
+        self.content = content
         self.method = scope["method"]
         self.path = self.path_info = scope["path"]
         self.fields = _by_name(scope["headers"])
         """The headers by lower-case name; one that came several times is joined by commas."""
         given = self.fields.get("x-request-id")
-        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+        self.request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
         """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
-        self.body_at_hand: bytes | None = None
-        """The whole body, where the server had read it before the view was asked."""
 
     @property
     def caller_address(self) -> str:

@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 class GatewaySettings:
     """What the gateway's views need to know."""
 
-    max_body_bytes: int = 262_144
-    body_timeout_s: float = 10.0
     legacy_headers: bool = False
     failed_keys_per_minute: int = 60
 
@@ -46,8 +44,6 @@ class GatewaySettings:
     def from_env(cls) -> GatewaySettings:
         env = settings.ENV
         return cls(
-            max_body_bytes=env.MAX_BODY_BYTES,
-            body_timeout_s=env.BODY_TIMEOUT_MS / 1000,
             legacy_headers=env.LEGACY_RATELIMIT_HEADERS,
             failed_keys_per_minute=env.MAX_FAILED_KEYS_PER_MINUTE,
         )

@@ -24,6 +24,9 @@ from limiter.gateway.runtime import Runtime
 from limiter.upstream import errors
 from limiter.upstream.call import UpstreamAnswer
 
+_METHODS = {"GET": "get", "HEAD": "get", "POST": "post"}
+"""The handler of each method; HEAD is GET, of which the server sends the head."""
+
 
 class GatewayView(APIView):
     """Base of the gateway's views: they return an Answer and raise problems, which the handler sends.
@@ -41,9 +44,10 @@ class GatewayView(APIView):
         return cls(**initkwargs).dispatch
 
     async def dispatch(self, request: GatewayRequest, *args: Any, **kwargs: Any) -> Answer:  # type: ignore[override]
-        handler = getattr(self, request.method.lower(), None) if request.method in ("POST", "GET", "HEAD") else None
+        method = _METHODS.get(request.method)
+        handler = None if method is None else getattr(self, method, None)
         if handler is None:
-            allowed = ", ".join(sorted(set(self.allowed_methods) - {"OPTIONS"}))
+            allowed = ", ".join([name for name, method in _METHODS.items() if hasattr(self, method)])
             raise Problem(405, "method-not-allowed", f"Use {allowed} here.", fields=(("Allow", allowed),))
         answer: Answer = await handler(request, *args, **kwargs)
         return answer
@@ -78,15 +82,8 @@ class InvokeView(GatewayView):
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
-        content = await body.read(
-            request.receive,
-            declared=request.fields.get("content-length", ""),
-            cap=settings.max_body_bytes,
-            timeout_s=settings.body_timeout_s,
-            at_hand=request.body_at_hand,
-        )
-        body.check_json(content)
-        call = Request(request_id=request.request_id, body=content, headers=request.fields)
+        body.check_json(request.content)
+        call = Request(request_id=request.request_id, body=request.content, headers=request.fields)
         try:
             outcome = await gateway.invoke(caller, target, call)
             fields = quota_fields(target.bound, outcome.decision, legacy=settings.legacy_headers)

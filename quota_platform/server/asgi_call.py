@@ -1,14 +1,21 @@
-"""One request on a connection and its answer: ASGI's ``receive`` and ``send``, and a short way for a whole answer."""
+"""One request on a connection and its response: ASGI's ``receive`` and ``send``, and a short way for a whole response.
+
+A request is handed on when it is whole, so that no application waits for a body, and whatever is wrong with one has
+been answered before an application, or a quota, hears of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from uvicorn.server import ServerState
+
+from limiter.gateway.problems import Problem
+from quota_platform.server import rejection
+from quota_platform.server.response_head import FieldLines, InvalidResponse, common, field_lines, status_line
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -16,9 +23,7 @@ App = Callable[..., Awaitable[None]]
 
 WHOLE = "quota_platform.whole"
 """Name of the ASGI extension under which an application finds the :class:`AsgiCall` itself."""
-_BODILESS = frozenset({204, 304})
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_FAILED = b"Internal Server Error"
+_BODILESS = frozenset({204, 205, 304})
 
 log = logging.getLogger(__name__)
 
@@ -31,51 +36,35 @@ class Connection(Protocol):
     transport: asyncio.Transport
 
     async def write(self, data: bytes) -> None: ...
-    def resume_reading(self) -> None: ...
     def answered(self, call: AsgiCall) -> None: ...
 
 
 class AsgiCall:
-    """A request as it arrives and its answer as it leaves. ``keep``: the connection serves another one afterwards."""
+    """A request and its response as it leaves. ``keep``: the connection serves another request afterwards."""
 
     __slots__ = (
-        *("keep", "gone", "_connection", "_scope", "_parts", "_buffered", "_more", "_told", "_continue", "_waiter"),
-        *("_task", "_pending", "_started", "_ended", "_chunked", "_left", "_bodiless", "_can_chunk"),
+        *("keep", "gone", "body", "scope", "started", "_connection", "_told", "_ended", "_waiter", "_task", "_opening"),
+        *("_chunked", "_left", "_bodiless", "_is_head", "_is_1_1"),
     )
 
     def __init__(self, connection: Connection, scope: Scope, *, keep: bool) -> None:
         self.keep = keep
         self.gone = False
+        self.body = b""
+        self.scope: Scope | None = scope
+        """None once the call was started: the scope knows this call, a circle that only a collection would free."""
+        self.started = False
+        """Bytes of the response have gone out."""
         self._connection = connection
-        self._scope: Scope | None = scope
-        self._parts: list[bytes] = []
-        self._buffered = 0
-        self._more = True
-        self._told = False
-        self._continue = (b"expect", b"100-continue") in scope["headers"]
+        self._told = self._ended = False
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._pending: tuple[int, bytes, int] | None = None
-        self._started = self._ended = self._chunked = False
+        self._opening: tuple[int, FieldLines] | None = None
+        self._chunked = self._bodiless = False
         self._left: int | None = None
-        self._bodiless = scope["method"] == "HEAD"
-        self._can_chunk = scope["http_version"] == "1.1"
+        self._is_head = scope["method"] == "HEAD"
+        self._is_1_1 = scope["http_version"] == "1.1"
         scope["extensions"] = {WHOLE: self}
-
-    # What the connection tells
-
-    def take(self, body: bytes) -> int:
-        """A piece of the body; returns how much of it nobody has taken yet."""
-        if not self._ended:
-            self._parts.append(body)
-            self._buffered += len(body)
-            self._wake()
-        return self._buffered
-
-    def take_end(self) -> None:
-        """The body is whole."""
-        self._more = False
-        self._wake()
 
     def lose(self) -> None:
         """The caller is gone."""
@@ -84,61 +73,55 @@ class AsgiCall:
 
     def start(self, app: App) -> None:
         """Let the application answer, in a task that the server waits for when it stops."""
-        scope, self._scope = self._scope, None  # the scope knows this call: a circle that only a collection would free
+        scope, self.scope = self.scope, None
         assert scope is not None, "a call is started once"
         self._task = self._connection.loop.create_task(self._run(app, scope))
         self._connection.shared.tasks.add(self._task)
 
     async def _run(self, app: App, scope: Scope) -> None:
+        detail = "The server failed; the fault is in its log."
         try:
             await app(scope, self.receive, self.send)
         except Exception:
             if not self.gone:
                 log.exception("the application failed on %s %s", scope["method"], scope["path"])
+        except BaseException:
+            detail = "The server stopped before the call had ended."
+            raise
         finally:
             if self._task is not None:
                 self._connection.shared.tasks.discard(self._task)
-        if not self._ended and not self.gone:
-            await self._give_up()
+            if not self._ended and not self.gone:
+                self._give_up(Problem(500, "internal", detail), scope)
 
-    async def _give_up(self) -> None:
-        """Break off what the application left unfinished, or answer 500 in its place."""
-        if self._started:
+    def _give_up(self, problem: Problem, scope: Scope) -> None:
+        """Answer in the application's place, or break off what it left unfinished."""
+        if self.started:
             self._connection.transport.abort()  # the caller must not take a part for the whole
             return
         self.keep = False
-        await self.answer(500, b"\r\ncontent-type: text/plain", _FAILED)
+        self.started = True
+        self._connection.transport.write(rejection.response(problem, self._connection.shared.default_headers, scope))
+        self._end()
 
     # The short way
 
-    def whole_body(self) -> bytes | None:
-        """The whole body if it has arrived and nobody has taken any of it."""
-        if self._more or self._told:
-            return None
+    def whole_body(self) -> bytes:
+        """The body, for an application that does not ask for it by ``receive``."""
         self._told = True
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return self.body
 
-    async def answer(self, status: int, fields: bytes, body: bytes) -> None:
-        """The whole answer. ``fields``: each ``\\r\\nname: value``, names in lower case."""
-        head = self._head(status, fields, fields.count(b"\r\n"), length=len(body))
-        await self._connection.write(head + body if not self._bodiless else head)
-        self._end()
+    async def answer(self, status: int, fields: Sequence[tuple[str, str]], body: bytes) -> None:
+        """The whole response; raises InvalidResponse when it cannot be sent as HTTP, and has sent nothing then."""
+        await self._send_whole(status, field_lines(fields), body)
 
     # ASGI
 
     async def receive(self) -> Message:
+        if not self._told and not self.gone:
+            self._told = True
+            return {"type": "http.request", "body": self.body, "more_body": False}
         while not self.gone and not self._ended:
-            if self._parts or not (self._more or self._told):
-                body = b"".join(self._parts)
-                self._parts.clear()
-                self._buffered = 0
-                self._told = not self._more
-                return {"type": "http.request", "body": body, "more_body": self._more}
-            self._connection.resume_reading()
-            if self._continue and self._more:
-                self._continue = False
-                await self._connection.write(_CONTINUE)
-                continue
             self._waiter = self._connection.loop.create_future()
             try:
                 await self._waiter
@@ -150,51 +133,85 @@ class AsgiCall:
         if self.gone:
             return
         if message["type"] == "http.response.start":
-            if self._pending or self._started:
-                raise RuntimeError("an answer starts once")
-            headers = list(message.get("headers", ()))
-            fields = b"".join([b"\r\n%b: %b" % (name.lower(), value) for name, value in headers])
-            self._pending = message["status"], fields, len(headers)
+            if self._opening or self.started:
+                raise InvalidResponse("a response starts once")
+            fields = [(name.decode("latin1"), value.decode("latin1")) for name, value in message.get("headers", ())]
+            self._opening = message["status"], field_lines(fields)
+        elif message["type"] == "http.response.body":
+            await self._send_piece(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise InvalidResponse(f"{message['type']!r} is no message of a response")
+
+    async def _send_piece(self, body: bytes, *, more: bool) -> None:
+        if self._ended:
+            raise InvalidResponse("the response has ended")
+        if self.started:
+            await self._connection.write(self._framed(body, more))
+        elif self._opening is None:
+            raise InvalidResponse("a response starts with its status")
+        elif not more:
+            await self._send_whole(*self._opening, body)
             return
-        body, more = message.get("body", b""), message.get("more_body", False)
-        head = b""
-        if not self._started:
-            if self._pending is None:
-                raise RuntimeError("an answer starts with its status")
-            head = self._head(*self._pending, length=None if more else len(body))
-        elif self._ended:
-            raise RuntimeError("the answer has ended")
-        await self._connection.write(head + self._framed(body, more))
+        else:
+            data = self._opened(*self._opening) + self._framed(body, more)
+            self.started = True
+            await self._connection.write(data)
         if not more:
             self._end()
 
-    # The answer's bytes
+    # The response's bytes
 
-    def _head(self, status: int, fields: bytes, count: int, *, length: int | None) -> bytes:
-        """The answer's head. ``length``: of the whole body, None when it comes piece by piece."""
-        if fields.count(b"\n") != count or fields.count(b"\r") != count or b"\0" in fields:
-            raise ValueError("a line break or NUL in a header of the answer")
-        self._started, self._continue = True, False
-        self._bodiless = self._bodiless or status in _BODILESS
-        end = b"\r\n\r\n"
-        at = fields.find(b"\r\ncontent-length: ")
-        if at >= 0:
-            stated = fields[at + 18 :].split(b"\r", 1)[0]
-            self._left = int(stated)
-        elif length is not None:
-            self._left = length
-            if status not in _BODILESS:
-                end = b"\r\ncontent-length: %d\r\n\r\n" % length
-        elif self._can_chunk:
-            if not self._bodiless:
-                self._chunked, end = True, b"\r\ntransfer-encoding: chunked\r\n\r\n"
+    async def _send_whole(self, status: int, fields: FieldLines, body: bytes) -> None:
+        if self.gone:
+            return
+        if self.started:
+            raise InvalidResponse("a response starts once")
+        length = self._length(status, fields.length, len(body))
+        framing = b"" if length is None else b"\r\ncontent-length: %d" % length
+        if status in _BODILESS or self._is_head:
+            body = b""
+        data = self._head(status, fields, framing) + body
+        self.started = True
+        await self._connection.write(data)
+        self._end()
+
+    def _length(self, status: int, stated: int | None, length: int) -> int | None:
+        """The Content-Length of a whole response; None: none is sent (RFC 9110 8.6)."""
+        if status == 204:
+            return None
+        if status == 205:
+            return 0
+        if status == 304:
+            return stated
+        if self._is_head:
+            return stated if stated is not None else length or None
+        if stated is not None and stated != length:
+            raise InvalidResponse(f"the response has {length} bytes, its Content-Length says {stated}")
+        return length
+
+    def _opened(self, status: int, fields: FieldLines) -> bytes:
+        """The head of a response that comes piece by piece."""
+        self._bodiless = status in _BODILESS or self._is_head
+        self._left, self._chunked = fields.length, False
+        framing = b""
+        if self._bodiless:
+            length = self._length(status, fields.length, 0)
+            framing = b"" if length is None else b"\r\ncontent-length: %d" % length
+        elif fields.length is not None:
+            framing = b"\r\ncontent-length: %d" % fields.length
+        elif self._is_1_1:
+            self._chunked, framing = True, b"\r\ntransfer-encoding: chunked"
         else:
+            self.keep = False  # the end of the connection ends the body
+        return self._head(status, fields, framing)
+
+    def _head(self, status: int, fields: FieldLines, framing: bytes) -> bytes:
+        head = status_line(status) + common(self._connection.shared.default_headers) + fields.lines + framing
+        if fields.close:
             self.keep = False
-        if b"\r\nconnection: close" in fields:
-            self.keep = False
-        elif not self.keep:
-            end = b"\r\nconnection: close" + end
-        return _status_line(status) + _common(self._connection.shared.default_headers) + fields + end
+        if not self.keep:
+            return head + b"\r\nconnection: close\r\n\r\n"
+        return head + (b"\r\n\r\n" if self._is_1_1 else b"\r\nconnection: keep-alive\r\n\r\n")
 
     def _framed(self, body: bytes, more: bool) -> bytes:
         """A piece of the body as it goes out."""
@@ -205,43 +222,15 @@ class AsgiCall:
         if self._left is not None:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):
-                raise RuntimeError("the answer is not as long as its Content-Length says")
+                raise InvalidResponse("the response is not as long as its Content-Length says")
         return body
 
     def _end(self) -> None:
         self._ended = True
-        self._parts.clear()
-        self._buffered = 0
+        self.body = b""
         self._wake()
         self._connection.answered(self)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-_LINES = {status: f"HTTP/1.1 {status} {_phrase(status)}".encode() for status in range(200, 600)}
-
-
-def _status_line(status: int) -> bytes:
-    return _LINES[status]
-
-
-def _common(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The fields of every answer: uvicorn renews the date once a second."""
-    return b"".join([b"\r\n%b: %b" % field for field in fields])
-
-
-def refusal(status: int, detail: str) -> bytes:
-    """The whole answer to what could not be read as a request."""
-    return (
-        f"HTTP/1.1 {status} {_phrase(status)}\r\ncontent-type: text/plain\r\ncontent-length: {len(detail)}\r\n"
-        f"connection: close\r\n\r\n{detail}"
-    ).encode()

@@ -15,13 +15,13 @@ from typing import Any
 from django.urls import Resolver404, get_resolver
 
 from limiter.gateway.answers import Answer, problem_answer
-from limiter.gateway.body import CallerGone
 from limiter.gateway.problems import Problem
-from limiter.gateway.request import GatewayRequest, Receive
+from limiter.gateway.request import GatewayRequest
 from quota_platform.server.asgi_call import WHOLE, AsgiCall
 from quota_platform.server.streaming import stream
 
 Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PATHS_KEPT = 8192
@@ -30,22 +30,20 @@ log = logging.getLogger(__name__)
 
 
 class LeanHandler:
-    """Serves the views of one urlconf: async views that read the body themselves and return an Answer."""
+    """Serves the views of one urlconf: async views that return an Answer."""
 
     def __init__(self, urlconf: str) -> None:
         self._resolve = lru_cache(_PATHS_KEPT)(get_resolver(urlconf).resolve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = GatewayRequest(scope, receive)
         call: AsgiCall | None = scope["extensions"].get(WHOLE) if "extensions" in scope else None
-        if call is not None:
-            request.body_at_hand = call.whole_body()
+        content = await _whole_body(receive) if call is None else call.whole_body()
+        request = GatewayRequest(scope, content)
         answer = await self._respond(request)
         if call is not None and answer.chunks is None:
-            lines = "".join([f"\r\n{name}: {value}" for name, value in answer.fields])
-            await call.answer(answer.status, lines.encode("utf-8", "surrogateescape"), answer.body)
+            await call.answer(answer.status, answer.fields, answer.body)
             return
-        fields = [(name.encode("latin1"), value.encode("utf-8", "surrogateescape")) for name, value in answer.fields]
+        fields = [(name.encode("latin1"), value.encode("latin1")) for name, value in answer.fields]
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
         if answer.chunks is None:
             await send({"type": "http.response.body", "body": answer.body})
@@ -59,11 +57,19 @@ class LeanHandler:
             return answer
         except Problem as problem:
             return problem_answer(problem, request)
-        except CallerGone:
-            return problem_answer(Problem(400, "body-not-json", "The body broke off."), request)  # nobody reads it
         except Resolver404:
             return problem_answer(Problem(404, "not-found", "There is nothing at this address."), request)
         except Exception:
             log.exception("the gateway failed on %s %s", request.method, request.path_info)
             detail = "The gateway failed; the fault is logged under this request ID."
             return problem_answer(Problem(500, "internal", detail), request)
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    """The body, from a server that hands it on piece by piece; what bounds it is the server."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+    return body

@@ -1,8 +1,8 @@
-"""HTTP/1.1 as the web role speaks it: llhttp's parser on an asyncio protocol, run by uvicorn in place of its own.
+"""HTTP/1.1 as the web role speaks it: an asyncio protocol of our own, run by uvicorn in place of its own.
 
 It runs on the loop's own thread: a server that reads its callers on another one hands the interpreter's lock to and fro
 for every call, which costs as much as deciding it. uvicorn's protocol sets no bound on the time and the length of a
-head, nor on a caller that does not read its answer, and costs twice this one.
+head and a body, nor on a caller that does not read its response, and costs twice this one.
 """
 
 from __future__ import annotations
@@ -11,28 +11,31 @@ import asyncio
 import math
 from collections import deque
 from typing import Any, cast
-from urllib.parse import unquote
 
-import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from quota_platform.server.asgi_call import AsgiCall, refusal
+from limiter.gateway.problems import Problem
+from quota_platform.server import rejection, request_head
+from quota_platform.server.asgi_call import AsgiCall
+from quota_platform.server.deadline import Deadline
 from quota_platform.server.draining import DRAINING
+from quota_platform.server.guard import Arrival, Guard, Seat
+from quota_platform.server.request_reader import Data, RequestReader
+from tenants import addresses
 
-MOST_HEAD_BYTES = 65_536
-PAUSE_BYTES = 65_536
-"""Of a body that nobody has taken yet; above this the caller is not read."""
+SLICE_BYTES = 65_536
+"""Parsed at a time: of requests that were sent ahead, no more are made than these bytes hold."""
+READ_ON_S = 2.0
+READ_ON_BYTES = 1_048_576
+"""How long, and of how much, a rejected caller is still read, so that what it sends does not undo its response."""
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NOTHING = memoryview(b"")
 
 
 class Http1(asyncio.Protocol):
     """One caller's connection: requests one after the other, pipelined ones answered in their order."""
 
-    head_s = 10.0
-    """For the whole head of a request, from its first byte on; of the first one, from when the connection was made."""
-    stalled_s = 60.0
-    """How long a caller may take nothing of its answer while the rest waits here."""
     linger_s = 0.1
     """How long a server that stops still hears an idle caller, whose next request may be in the socket already."""
 
@@ -49,155 +52,169 @@ class Http1(asyncio.Protocol):
         self._config = config
         self._app = config.loaded_app
         self._state = app_state
-        self._parser: Any = httptools.HttpRequestParser(self)
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._reading: AsgiCall | None = None
-        """The request whose body is arriving; None within a head and between requests."""
+        self._guard = Guard.of(app_state)
+        self._limits = self._guard.limits
+        self._seat: Seat | None = None
+        self._peer = ""
+        self._reader: RequestReader = cast(RequestReader, None)
+        self._unread = _NOTHING
+        """What came behind requests that wait to be answered."""
+        self._arrival = Arrival(self._guard)
         self._serving: AsgiCall | None = None
         self._queue: deque[AsgiCall] = deque()
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._scope: dict[str, Any] = {}
-        self._always: dict[str, Any] = {}
-        self._head_bytes = 0
-        self._refused: tuple[int, str] | None = None
-        self._upgrade = ""
-        self._idle = False
-        self._stopping = False
-        self._due = math.inf
-        self._clock: asyncio.TimerHandle | None = None
-        self._paused = False
+        self._rejection = b""
+        """What is said after the responses before it, and last."""
+        self._lingering = 0
+        """Bytes that are still read from a caller that was rejected; 0: it was not."""
+        self.half_closed = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._idle = self._paused = self._stopping = False
+        look_s = min(self._limits.head_s, self._limits.keep_alive_s)
+        self._deadline = Deadline(self.loop, look_s=look_s, late=self._end_late)
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        always = request_head.of_connection(self.transport, root_path=self._config.root_path)
+        self._peer = addresses.peer(always)
+        self._reader = RequestReader(self, self._limits, always, self._state)
+        try:
+            self._seat = self._guard.admit(self._peer)
+        except Problem as problem:
+            self._guard.count(problem, peer=self._peer)
+            self.transport.write(rejection.response(problem, self.shared.default_headers))
+            self.transport.close()
+            return
         self.shared.connections.add(self)  # type: ignore[arg-type]
-        self._always = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": get_local_addr(self.transport),
-            "client": get_remote_addr(self.transport),
-            "scheme": "https" if is_ssl(self.transport) else "http",
-            "root_path": self._config.root_path,
-        }
-        self._due = self.loop.time() + self.head_s
-        self._clock = self.loop.call_later(self.head_s, self._look)
+        self._deadline.set(self._limits.head_s)
 
     def data_received(self, data: bytes) -> None:
         if self._idle:
             self._idle = False
-            self._due = self.loop.time() + self.head_s
-        if self._reading is None:
-            self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            if self._upgrade == "websocket":
-                self._hand_over()
-            return
-        except httptools.HttpParserError:
-            self._refuse(*(self._refused or (400, "The request is not HTTP/1.1.")))
-            return
-        if self._reading is None and self._head_bytes > MOST_HEAD_BYTES:
-            self._refuse(431, "The request's head is too long.")
+            self._deadline.due = self.loop.time() + self._limits.head_s
+        if len(data) <= SLICE_BYTES and not self._unread:
+            self._feed(data)
+        else:
+            self._unread = memoryview(bytes(self._unread) + data)
+            self._read_on()
 
     def eof_received(self) -> bool:
-        return False
+        """The caller sends no more. It gets the responses that have not begun; what has, it no longer takes."""
+        if self._lingering or (self._serving is not None and self._serving.started):
+            return False
+        self.half_closed = True
+        if self._serving is None and self._reader.head_bytes:
+            self._reject(Problem(400, "request-malformed", "The request is not HTTP/1.1: it ends in the middle."))
+        return self._serving is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.shared.connections.discard(self)
-        if self._clock is not None:
-            self._clock.cancel()
-        for call in (self._reading, self._serving):
-            if call is not None:
-                call.lose()
+        if self._seat is not None:
+            self._seat.release()
+        self._deadline.cancel()
+        self._arrival.end()
+        if self._serving is not None:
+            self._serving.lose()
         self._queue.clear()
+        self._unread = _NOTHING
         self._writable.set()
-        self._parser = None
+        self._reader = cast(RequestReader, None)
 
     def pause_writing(self) -> None:
         self._writable.clear()
-        self._due = self.loop.time() + self.stalled_s
+        self._deadline.set(self._limits.stalled_s)
 
     def resume_writing(self) -> None:
         self._writable.set()
-        if self._serving is None:
+        if self._arrival.call is not None:
+            self._deadline.set(self._limits.body_s)
+        elif self._serving is None:
             self._rest()
         else:
-            self._due = math.inf
+            self._deadline.due = math.inf
 
-    # llhttp's callbacks
+    # Requests
 
-    def on_message_begin(self) -> None:
-        self._url, self._headers, self._upgrade = b"", [], ""
-        self._head_bytes = self._head_bytes or 1  # it may begin in the piece that ended the last one
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        headers, parser = self._headers, self._parser
-        if sum([len(name) + len(value) for name, value in headers]) + len(self._url) > MOST_HEAD_BYTES:
-            self._refused = (431, "The request's head is too long.")
-            raise ValueError
-        url = httptools.parse_url(self._url)
-        path = url.path.decode("ascii")
-        scope = {
-            **self._always,
-            "method": parser.get_method().decode("ascii"),
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": url.path,
-            "query_string": url.query or b"",
-            "headers": headers,
-            "state": self._state.copy(),
-        }
-        version = parser.get_http_version()
-        if version != "1.1":
-            scope["http_version"] = version
-        if parser.should_upgrade():
-            self._upgrade = _value(headers, b"upgrade").lower()
-            if self._upgrade == "websocket":
-                self._scope = scope
-                return
-        last = self._stopping or self._upgrade or DRAINING in self._state
-        call = AsgiCall(self, scope, keep=not last and parser.should_keep_alive())
-        self._reading = call
-        self._due = math.inf
+    def ready(self, call: AsgiCall) -> None:
+        """A request is whole: it is served, after those before it."""
+        self._deadline.due = math.inf
+        if self._arrival.call is not None:
+            self._arrival.end()
+        if self._stopping or DRAINING in self._state:
+            call.keep = False
         if self._serving is None:
             self._start(call)
         else:
             self._queue.append(call)
-            self.pause_reading()
+            self._pause_reading()
 
-    def on_body(self, body: bytes) -> None:
-        if self._reading is not None and self._reading.take(body) > PAUSE_BYTES:
-            self.pause_reading()
+    def _feed(self, data: Data) -> None:
+        if self._lingering:
+            self._lingering -= len(data)
+            if self._lingering <= 0:
+                self.transport.abort()
+            return
+        if self._rejection or self._seat is None:
+            return
+        try:
+            handshake = self._reader.feed(data)
+            if handshake is not None:
+                self._hand_over(handshake)
+            elif self._reader.receiving is not None:
+                self._await_body()
+        except Problem as problem:
+            self._reject(problem)
 
-    def on_message_complete(self) -> None:
-        self._head_bytes = 0
-        if self._reading is not None:
-            call, self._reading = self._reading, None
-            call.take_end()
-            if self._serving is None:
-                self._rest()
+    def _read_on(self) -> None:
+        """Parse what is unread, up to the first request that has to wait."""
+        while self._unread and not self._queue and not self.transport.is_closing():
+            piece, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
+            self._feed(piece)
 
-    # What a call needs of its connection
+    def _await_body(self) -> None:
+        """A body is not whole yet: it gets a deadline, and counts among those that are arriving."""
+        if self._arrival.begins(self._reader.receiving):
+            self._deadline.set(self._limits.body_s)
+            self._invite()
+        self._arrival.count(self._reader.received)
 
-    def pause_reading(self) -> None:
+    def _invite(self) -> None:
+        """Ask for the body of a caller that waits to be asked, unless a response before it has still to be sent."""
+        if self._reader.invites and self._serving is None:
+            self._reader.invites = False
+            self.transport.write(_CONTINUE)
+
+    def _hand_over(self, handshake: bytes) -> None:
+        """The connection becomes a websocket: its protocol reads the request once more. Raises Problem."""
+        if self._serving is not None:
+            raise Problem(400, "websocket-invalid", "A websocket's handshake waits for the responses before it.")
+        self._deadline.cancel()
+        self.shared.connections.discard(self)
+        made: Any = cast(Any, self._config.ws_protocol_class)(
+            config=self._config, server_state=self.shared, app_state=self._state
+        )
+        made.seat, self._seat = self._seat, None
+        made.connection_made(self.transport)
+        self.transport.set_protocol(made)
+        made.data_received(handshake)
+
+    def _pause_reading(self) -> None:
         if not self._paused and not self.transport.is_closing():
             self._paused = True
             self.transport.pause_reading()
 
-    def resume_reading(self) -> None:
-        if self._paused and not self._queue and not self.transport.is_closing():
+    def _resume_reading(self) -> None:
+        if self._paused and not self.half_closed:
             self._paused = False
             self.transport.resume_reading()
+
+    # Responses
+
+    def _start(self, call: AsgiCall) -> None:
+        self._serving = call
+        call.start(self._app)
 
     async def write(self, data: bytes) -> None:
         """Send, once the caller has taken most of what was sent before."""
@@ -206,7 +223,7 @@ class Http1(asyncio.Protocol):
         self.transport.write(data)
 
     def answered(self, call: AsgiCall) -> None:
-        """A call has its whole answer: the next one's turn."""
+        """A call has its whole response: the next one's turn."""
         self.shared.total_requests += 1
         self._serving = None
         if self.transport.is_closing():
@@ -216,7 +233,24 @@ class Http1(asyncio.Protocol):
         elif self._queue:
             self._start(self._queue.popleft())
         else:
-            self.resume_reading()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Every request that was read has its response."""
+        if self._unread:
+            self._read_on()
+            if self._serving is not None:
+                if not self._queue:
+                    self._resume_reading()
+                return
+        if self._rejection:
+            if not self._lingering:
+                self._say_last()
+        elif self.half_closed:
+            self.transport.close()
+        else:
+            self._resume_reading()
+            self._invite()
             self._rest()
 
     def shutdown(self) -> None:
@@ -228,55 +262,57 @@ class Http1(asyncio.Protocol):
             (self._queue[-1] if self._queue else self._serving).keep = False
 
     def _close_if_idle(self) -> None:
-        if self._serving is None and self._head_bytes == 0 and not self.transport.is_closing():
+        if not self.transport.is_closing() and self._serving is None and self._reader.head_bytes == 0:
             self.transport.close()
 
-    def _start(self, call: AsgiCall) -> None:
-        self._serving = call
-        call.start(self._app)
+    def _reject(self, problem: Problem) -> None:
+        """Answer what is no request that can be served, after those before it were answered, and close."""
+        self._guard.count(problem, peer=self._peer)
+        receiving = self._reader.receiving
+        scope = None if receiving is None else receiving.scope
+        self._rejection = rejection.response(problem, self.shared.default_headers, scope)
+        self._unread = _NOTHING
+        self._arrival.end()
+        if self._serving is None:
+            self._say_last()
+        else:
+            self._deadline.due = math.inf
+            self._pause_reading()
+
+    def _say_last(self) -> None:
+        """Say why the connection ends, and read on for a while: closed at once, it would be reset, the reason lost."""
+        if self.transport.is_closing():
+            return
+        self.transport.write(self._rejection)
+        if self.half_closed or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._lingering = READ_ON_BYTES
+        self._resume_reading()
+        self._deadline.set(READ_ON_S)
+
+    # Deadlines
 
     def _rest(self) -> None:
         """No call is being served: the next head may be long in coming, what has begun to arrive may not."""
-        self._idle = self._reading is None and self._head_bytes == 0
-        self._due = self.loop.time() + (self._config.timeout_keep_alive if self._idle else self.head_s)
+        if self._reader.receiving is not None:
+            return
+        self._idle = self._reader.head_bytes == 0
+        self._deadline.due = self.loop.time() + (self._limits.keep_alive_s if self._idle else self._limits.head_s)
 
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer what cannot be read as a request, after those before it were answered, and close."""
-        if self._reading is not None:
-            self._reading.lose()
-            self.transport.close()
-        elif self._serving is not None:
-            (self._queue[-1] if self._queue else self._serving).keep = False
-            self.pause_reading()
-        elif not self.transport.is_closing():
-            self.transport.write(refusal(status, detail))
-            self.transport.close()
-
-    def _look(self) -> None:
-        """Close a connection whose time is over. Looked at every few seconds, which costs a call no timer."""
-        left = self._due - self.loop.time()
-        if left > 0:
-            self._clock = self.loop.call_later(min(left, self.head_s), self._look)
-        elif self._writable.is_set():
-            self.transport.close()
-        else:
+    def _end_late(self) -> None:
+        if self._lingering:
+            self.transport.abort()
+        elif not self._writable.is_set():
+            stalled = Problem(408, "response-stalled", "The caller did not take its response.")
+            self._guard.count(stalled, peer=self._peer)
             self.transport.abort()  # what the caller does not take would keep it open
-
-    def _hand_over(self) -> None:
-        """The connection becomes a websocket: uvicorn's protocol reads the request once more."""
-        scope = self._scope
-        if self._clock is not None:
-            self._clock.cancel()
-        self.shared.connections.discard(self)
-        lines = [f"{scope['method']} ".encode() + self._url + b" HTTP/1.1"]
-        lines += [name + b": " + value for name, value in self._headers]
-        made: Any = cast(Any, self._config.ws_protocol_class)(
-            config=self._config, server_state=self.shared, app_state=self._state
-        )
-        made.connection_made(self.transport)
-        made.data_received(b"\r\n".join(lines) + b"\r\n\r\n")
-        self.transport.set_protocol(made)
-
-
-def _value(headers: list[tuple[bytes, bytes]], name: bytes) -> str:
-    return next((value.decode("latin1") for field, value in headers if field == name), "")
+        elif self._reader.receiving is not None:
+            detail = f"The body did not arrive within {self._limits.body_s:g} s."
+            self._reject(Problem(408, "body-too-slow", detail))
+        elif self._reader.head_bytes:
+            detail = f"The request's head did not arrive within {self._limits.head_s:g} s."
+            self._reject(Problem(408, "head-too-slow", detail))
+        else:
+            self.transport.close()

@@ -5,7 +5,6 @@ Not collected on SQLite, which has one writer at a time; tests/test_on_postgres.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -22,6 +21,7 @@ from tenants import versions
 from tenants.models import Tenant
 from tests.api_client import signed_in
 from tests.filled_form import filled_form
+from tests.patience import until
 from tests.rows import a_hook, a_key, an_export
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
@@ -137,7 +137,7 @@ def test_a_tenant_that_goes_waits_for_its_hook_that_is_edited_and_holds_nothing(
         with transaction.atomic():
             row = versions.locked(AlertHook.objects.filter(pk=hook.pk)).get()
             gone = pool.submit(delete)
-            until(somebody_waits)
+            until(somebody_waits, what="somebody_waits")
             row.name = "Day"
             row.save()
         assert gone.result() > 1
@@ -147,14 +147,6 @@ def somebody_waits() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
-
-
-def until(fact: Callable[[], bool]) -> None:
-    """Ends a hang; says nothing of how long anything takes."""
-    deadline = time.monotonic() + 60
-    while not fact():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_words_of_many_writers_who_read_again_when_refused_are_all_there(admin_user: User, acme: Tenant) -> None:

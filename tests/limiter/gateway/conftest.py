@@ -89,7 +89,7 @@ class Gateway:
 
 @pytest.fixture
 def gateway_settings() -> GatewaySettings:
-    return GatewaySettings(max_body_bytes=10_000, body_timeout_s=0.05)
+    return GatewaySettings()
 
 
 @pytest_asyncio.fixture

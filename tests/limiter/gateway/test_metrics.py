@@ -11,7 +11,9 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from limiter.gateway.problems import Problem
 from limiter.models import QuotaPolicy
+from quota_platform.server.guard import Guard
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
@@ -127,3 +129,22 @@ async def test_prometheus_and_readiness_say_what_waits_for_celery(gateway: Gatew
     assert "quota_queue_waiting 3.0" in page
     assert ready["waiting"] == 3
     assert ready["oldest_s"] >= 3_600
+
+
+async def test_prometheus_counts_what_the_server_rejects(gateway: Gateway) -> None:
+    guard = Guard()
+    seat = guard.admit("192.0.2.1")
+    guard.count(Problem(413, "body-too-large", "Too large."), peer="192.0.2.1")
+    gateway.runtime.heartbeat.server = guard.status
+    await gateway.runtime.heartbeat.tell()
+    token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+    text = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
+    worker = gateway.runtime.heartbeat.name
+    assert f'quota_server_rejections_total{{type="body-too-large",worker="{worker}"}} 1.0' in text
+    assert f'quota_server_connections{{worker="{worker}"}} 1.0' in text
+    seat.release()
+
+
+async def test_head_is_get_of_which_the_server_sends_the_head(gateway: Gateway) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert (await gateway.caller.call("HEAD", path)).status == (await gateway.caller.call("GET", path)).status

@@ -1,93 +1,23 @@
-"""What callers meet on the wire: framing, order, bounds, and a connection that ends when it should."""
+"""What callers meet on a connection: order, framing, and an end when it should come."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from quota_platform.server.asgi_call import WHOLE
-from quota_platform.server.draining import DRAINING
-from quota_platform.server.http1 import MOST_HEAD_BYTES, Http1
-
-DATE = (b"date", b"Wed, 25 Nov 2026 05:00:00 GMT")
-
-
-class Wire:
-    """A caller that speaks bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self._writer = reader, writer
-
-    async def say(self, *data: bytes) -> None:
-        for piece in data:
-            self._writer.write(piece)
-            await self._writer.drain()
-
-    async def hear(self) -> tuple[str, dict[str, str], bytes]:
-        """One answer: status line, headers, body as its length says."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-        line, *lines = head.strip().split("\r\n")
-        headers = dict(entry.split(": ", 1) for entry in lines)
-        return line, headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
-
-    async def rest(self) -> bytes:
-        """Everything until the server closes."""
-        return await self.reader.read()
-
-    def hang_up(self) -> None:
-        self._writer.close()
+from quota_platform.server.guard import Guard
+from quota_platform.server.http1 import SLICE_BYTES, Http1
+from quota_platform.server.limits import Limits
+from tests.patience import HANG_S
+from tests.quota_platform.server.wire import DATE, echo, served
 
 
-@contextlib.asynccontextmanager
-async def served(
-    app: Any, *, protocol: type[Http1] = Http1, draining: bool = False, **settings: Any
-) -> AsyncIterator[tuple[Any, ServerState]]:
-    """``app`` behind our protocol; yields how to connect, and what the server shares."""
-    state: dict[str, Any] = {"greeting": "hello"} | ({DRAINING: True} if draining else {})
-    config = Config(app, proxy_headers=False, ws="websockets-sansio", **settings)
-    config.load()
-    shared = ServerState()
-    shared.default_headers = [DATE]
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol(config, shared, state), "127.0.0.1", 0)
-    wires: list[Wire] = []
-
-    async def connect() -> Wire:
-        wires.append(Wire(*await asyncio.open_connection(*server.sockets[0].getsockname())))
-        return wires[-1]
-
-    try:
-        yield connect, shared
-    finally:
-        for wire in wires:
-            wire.hang_up()
-        server.close()
-        await server.wait_closed()
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with what it was asked, in one piece."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-    said = f"{scope['method']} {scope['path']}?{scope['query_string'].decode()} {body.decode()}".encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"X-Said", b"yes")]})
-    await send({"type": "http.response.body", "body": said})
-
-
-async def pieces(scope: Any, receive: Any, send: Any) -> None:
-    """Answers in three pieces, of which one is empty."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    for piece in (b"one", b"", b"two"):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+async def unreachable(scope: Any, receive: Any, send: Any) -> None:
+    """Must not be asked."""
+    raise AssertionError(f"{scope['path']} was handed on")
 
 
 async def test_calls_follow_each_other_on_one_connection() -> None:
@@ -123,113 +53,94 @@ async def test_pipelined_requests_are_answered_in_their_order() -> None:
         assert [(await wire.hear())[2] for _ in range(3)] == [b"GET /1? ", b"GET /2? ", b"GET /3? "]
 
 
-@pytest.mark.parametrize(
-    ("version", "framed"),
-    [
-        (b"1.1", b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"),
-        (b"1.0", b"connection: close\r\n\r\nonetwo"),
-    ],
-)
-async def test_pieces_are_chunks_where_the_caller_knows_them(version: bytes, framed: bytes) -> None:
-    async with served(pieces) as (connect, _):
+HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"
+
+
+def hasty(
+    *, head_s: float = HANG_S, body_s: float = HANG_S, keep_alive_s: float = HANG_S, stalled_s: float = HANG_S
+) -> Limits:
+    """No patience for one thing, and all of it for the others: a busy machine may be late with those."""
+    return Limits(head_s=head_s, body_s=body_s, keep_alive_s=keep_alive_s, stalled_s=stalled_s)
+
+
+async def test_a_connection_nothing_comes_over_is_closed() -> None:
+    async with served(echo, limits=hasty(head_s=0.01)) as (connect, shared):
         wire = await connect()
-        await wire.say(b"GET / HTTP/%b\r\nHost: x\r\nConnection: close\r\n\r\n" % version)
-        answer = await wire.rest()
-        assert sorted(answer.split(b"\r\n\r\n", 1)[0].split(b"\r\n")[1:]) == sorted(
-            [b": ".join(DATE), *framed.split(b"\r\n\r\n", 1)[0].split(b"\r\n")]
-        )
-        assert answer.split(b"\r\n\r\n", 1)[1] == framed.split(b"\r\n\r\n", 1)[1]
-
-
-@pytest.mark.parametrize("app", [echo, pieces])
-async def test_head_is_answered_without_a_body(app: Any) -> None:
-    async with served(app) as (connect, _):
-        wire = await connect()
-        await wire.say(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert (await wire.rest()).endswith(b"\r\n\r\n")
-
-
-async def test_a_caller_that_asks_first_is_told_to_send() -> None:
-    async with served(echo) as (connect, _):
-        wire = await connect()
-        await wire.say(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-        assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        await wire.say(b"hi")
-        assert (await wire.hear())[2] == b"POST /? hi"
-
-
-@pytest.mark.parametrize(
-    ("request_", "status"),
-    [
-        (b"NONSENSE\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * MOST_HEAD_BYTES, b"431"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * (MOST_HEAD_BYTES // 2) + b"\r\n", b"431"),
-        (b"GET /" + b"a" * MOST_HEAD_BYTES + b" HTTP/1.1\r\n\r\n", b"431"),
-    ],
-)
-async def test_what_is_no_request_of_ours_is_refused_and_the_connection_closed(request_: bytes, status: bytes) -> None:
-    async with served(echo) as (connect, _):
-        wire = await connect()
-        await wire.say(request_)
-        head = await wire.reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 " + status)
-        assert b"connection: close" in head
-
-
-async def test_nonsense_behind_a_request_does_not_cost_it_its_answer() -> None:
-    async with served(echo) as (connect, _):
-        wire = await connect()
-        await wire.say(b"GET /good HTTP/1.1\r\nHost: x\r\n\r\nNONSENSE\r\n\r\n")
-        answer = await wire.rest()
-        assert answer.endswith(b"GET /good? ")
-        assert b"connection: close" in answer
-
-
-async def test_a_body_that_breaks_off_its_framing_ends_the_call() -> None:
-    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def listen(scope: Any, receive: Any, send: Any) -> None:
-        while (message := await receive())["type"] == "http.request":
-            pass
-        heard.set_result(message["type"])
-
-    async with served(listen) as (connect, _):
-        wire = await connect()
-        await wire.say(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
-        assert await heard == "http.disconnect"
         assert await wire.rest() == b""
-
-
-class Hasty(Http1):
-    """Has no patience, and notes when it looked at its clock."""
-
-    head_s = stalled_s = 0.01
-    looked: ClassVar[list[Http1]] = []
-
-    def _look(self) -> None:
-        super()._look()
-        self.looked.append(self)
-
-
-@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
-async def test_a_connection_nothing_comes_over_is_closed(begun: bytes) -> None:
-    async with served(echo, protocol=Hasty, timeout_keep_alive=0) as (connect, shared):
-        wire = await connect()
-        await wire.say(begun)
-        await wire.rest()
         assert not shared.connections
 
 
+async def test_a_connection_that_rests_for_too_long_is_closed() -> None:
+    async with served(echo, limits=hasty(keep_alive_s=0.01)) as (connect, _):
+        wire = await connect()
+        await wire.say(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await wire.rest()).endswith(b"GET /a? ")
+
+
+@pytest.mark.parametrize("begun", [b"GET / HTTP/1.1\r\nHo", b"\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET"])
+async def test_a_head_that_does_not_arrive_is_408(begun: bytes) -> None:
+    guard = Guard(hasty(head_s=0.01))
+    async with served(echo, guard=guard) as (connect, _):
+        wire = await connect()
+        await wire.say(begun)
+        assert b"HTTP/1.1 408 Request Timeout\r\n" in await wire.rest()
+    assert guard.rejections == {"head-too-slow": 1}
+
+
+BODIES = [
+    b"Content-Length: 10\r\n\r\n12345",
+    b"Content-Length: 10\r\nExpect: 100-Continue\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\nX: ",
+    b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 10\r\n\r\n12345",
+]
+
+
+@pytest.mark.parametrize("path", [b"/admin/login/", b"/static/nothing", b"/nothing", b"/invoke/a"])
+@pytest.mark.parametrize("body", BODIES)
+async def test_a_body_that_does_not_arrive_is_408_wherever_it_goes(path: bytes, body: bytes) -> None:
+    guard = Guard(hasty(body_s=0.01))
+    async with served(unreachable, guard=guard) as (connect, shared):
+        wire = await connect()
+        await wire.say(b"POST %b HTTP/1.1\r\nHost: x\r\n" % path + body)
+        said = await wire.rest()
+        assert b"HTTP/1.1 408 Request Timeout\r\n" in said
+        assert b"connection: close" in said
+        assert not shared.tasks
+    assert guard.rejections == {"body-too-slow": 1}
+    assert guard.arriving_bytes == 0
+
+
+async def test_a_body_that_comes_ahead_keeps_its_deadline_while_a_call_runs() -> None:
+    guard, turn = Guard(hasty(body_s=0.01)), asyncio.Event()
+
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        await turn.wait()
+        await echo(scope, receive, send)
+
+    async with served(wait, guard=guard) as (connect, _):
+        wire = await connect()
+        await wire.say(
+            b"GET /first HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"
+        )
+        while not guard.rejections:
+            await asyncio.sleep(0)
+        turn.set()
+        said = await wire.rest()
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"GET /first? HTTP/1.1 408 " in said
+
+
 async def test_a_call_that_takes_long_is_not_hurried() -> None:
-    Hasty.looked.clear()
+    limits = hasty(body_s=0.01, keep_alive_s=0.01)
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
-        while len(Hasty.looked) < 5:
+        began = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < began + 5 * limits.body_s:
             await asyncio.sleep(0)
         await echo(scope, receive, send)
 
-    async with served(slow, protocol=Hasty, timeout_keep_alive=60) as (connect, _):
+    async with served(slow, limits=limits) as (connect, _):
         wire = await connect()
         await wire.say(b"GET /done HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await wire.hear())[2] == b"GET /done? "
@@ -245,13 +156,13 @@ async def test_a_caller_that_does_not_read_its_answer_is_let_go() -> None:
             await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
         ended.set()
 
-    async with served(flood, protocol=Hasty) as (connect, _):
+    async with served(flood, limits=hasty(stalled_s=0.01)) as (connect, _):
         wire = await connect()
         await wire.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await ended.wait()
 
 
-async def test_who_waits_for_the_caller_hears_that_it_hung_up() -> None:
+async def test_an_application_that_waits_for_the_caller_hears_that_it_reset() -> None:
     arrived, heard = asyncio.Event(), asyncio.Event()
 
     async def wait(scope: Any, receive: Any, send: Any) -> None:
@@ -264,68 +175,106 @@ async def test_who_waits_for_the_caller_hears_that_it_hung_up() -> None:
         wire = await connect()
         await wire.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await arrived.wait()
-        wire.hang_up()
+        wire.reset()
         await heard.wait()
 
 
-async def broken(scope: Any, receive: Any, send: Any) -> None:
-    raise ZeroDivisionError
+async def test_a_caller_that_half_closes_gets_its_response() -> None:
+    turn = asyncio.Event()
 
-
-async def split(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"a\r\nset-cookie: b")]})
-    await send({"type": "http.response.body", "body": b""})
-
-
-@pytest.mark.parametrize("app", [broken, split])
-async def test_an_application_that_fails_is_answered_for(app: Any, caplog: pytest.LogCaptureFixture) -> None:
-    async with served(app) as (connect, _):
-        wire = await connect()
-        await wire.say(b"GET /here HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = await wire.rest()
-        assert answer.startswith(b"HTTP/1.1 500 ")
-        assert b"set-cookie" not in answer
-    assert "the application failed on GET /here" in caplog.text
-
-
-async def test_an_answer_that_breaks_off_is_not_ended(caplog: pytest.LogCaptureFixture) -> None:
-    async def half(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"10")]})
-        await send({"type": "http.response.body", "body": b"half", "more_body": False})
-
-    async with served(half) as (connect, _):
-        wire = await connect()
-        await wire.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-            await wire.hear()
-
-
-async def test_the_whole_answer_goes_the_short_way() -> None:
-    async def short(scope: Any, receive: Any, send: Any) -> None:
-        call = scope["extensions"][WHOLE]
-        await call.answer(429, b"\r\nx-greeting: " + scope["state"]["greeting"].encode(), call.whole_body())
-
-    async with served(short) as (connect, _):
-        wire = await connect()
-        await wire.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
-        line, headers, body = await wire.hear()
-        assert (line, headers["x-greeting"], body) == ("HTTP/1.1 429 Too Many Requests", "hello", b"body")
-
-
-async def test_a_body_under_way_is_not_at_hand() -> None:
-    asked = asyncio.Event()
-
-    async def short(scope: Any, receive: Any, send: Any) -> None:
-        assert scope["extensions"][WHOLE].whole_body() is None
-        asked.set()
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        await turn.wait()
         await echo(scope, receive, send)
 
-    async with served(short) as (connect, _):
+    async with served(wait) as (connect, shared):
         wire = await connect()
-        await wire.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo")
-        await asked.wait()
-        await wire.say(b"dy")
-        assert (await wire.hear())[2] == b"POST /? body"
+        await wire.say(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        wire.end()
+        while not shared.tasks:
+            await asyncio.sleep(0)
+        [connection] = shared.connections
+        while isinstance(connection, Http1) and not connection.half_closed:
+            await asyncio.sleep(0)
+        turn.set()
+        said = await wire.rest()
+        assert said.endswith(b"GET /1? ")
+        assert not shared.connections
+
+
+@pytest.mark.parametrize(
+    "begun", [b"GET / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"]
+)
+async def test_a_request_that_ends_in_the_middle_is_400(begun: bytes) -> None:
+    async with served(unreachable) as (connect, _):
+        wire = await connect()
+        await wire.say(begun)
+        wire.end()
+        assert (await wire.rest()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_caller_that_ends_in_the_middle_of_its_response_is_gone() -> None:
+    begun, heard = asyncio.Event(), asyncio.Event()
+
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        begun.set()
+        assert (await receive())["type"] == "http.disconnect"
+        heard.set()
+
+    async with served(stream) as (connect, _):
+        wire = await connect()
+        await wire.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await begun.wait()
+        wire.end()
+        await heard.wait()
+
+
+async def test_nonsense_behind_requests_is_answered_after_them() -> None:
+    async with served(echo) as (connect, _):
+        wire = await connect()
+        await wire.say(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\nNONSENSE\r\n\r\n")
+        said = await wire.rest()
+        assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"GET /1? HTTP/1.1 200 OK\r\n" in said
+        assert b"GET /2? HTTP/1.1 400 Bad Request\r\n" in said
+
+
+async def test_many_requests_sent_ahead_are_answered_and_never_all_held() -> None:
+    held: list[int] = []
+
+    async def count(scope: Any, receive: Any, send: Any) -> None:
+        [connection] = shared.connections
+        held.append(len(connection._queue))  # type: ignore[union-attr]
+        await echo(scope, receive, send)
+
+    async with served(count) as (connect, shared):
+        wire = await connect()
+        one = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        sent = asyncio.create_task(wire.say(one * 20_000))
+        for _ in range(20_000):
+            assert (await wire.hear())[0] == "HTTP/1.1 200 OK"
+        await sent
+    assert max(held) <= SLICE_BYTES // len(one) + 1
+
+
+async def test_a_rejected_caller_that_goes_on_sending_hears_why() -> None:
+    async with served(unreachable) as (connect, _):
+        wire = await connect()
+        await wire.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n", b"x" * 500_000)
+        assert (await wire.rest()).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_rejected_caller_that_never_stops_sending_is_cut_off() -> None:
+    async with served(unreachable) as (connect, shared):
+        wire = await connect()
+        await wire.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            while True:
+                await wire.say(b"x" * 100_000)
+        while shared.connections:
+            await asyncio.sleep(0)
 
 
 async def test_a_server_that_stops_ends_idle_connections_and_lets_calls_end() -> None:
@@ -403,10 +352,3 @@ async def test_a_websocket_is_handed_over() -> None:
         )
         assert (await wire.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         assert (await wire.reader.readexactly(13))[2:] == b"/live hello"
-
-
-async def test_another_upgrade_is_ignored() -> None:
-    async with served(echo) as (connect, _):
-        wire = await connect()
-        await wire.say(b"GET /plain HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
-        assert (await wire.rest()).endswith(b"GET /plain? ")
