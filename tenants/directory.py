@@ -133,13 +133,15 @@ class TenantSpec:
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
-    """One API key. ``tenant_id`` is None for a platform key, which acts for ``acts_for``. Times are epoch seconds."""
+    """One API key. Times are epoch seconds.
+
+    ``tenant_id`` is None for a platform key. Which tenants it acts for is looked up one by one: they may be all.
+    """
 
     id: int
     prefix: str
     digest: str = dataclasses.field(repr=False)
     tenant_id: str | None
-    acts_for: frozenset[str]
     expires_at: float | None
     revoked: bool
 
@@ -234,7 +236,6 @@ def key_spec(row: ApiKey) -> KeySpec:
         prefix=row.prefix,
         digest=row.digest,
         tenant_id=row.tenant.tenant_id if row.tenant else None,
-        acts_for=frozenset(row.acts_for.values_list("tenant_id", flat=True)) if row.tenant_id is None else frozenset(),
         expires_at=row.expires_at.timestamp() if row.expires_at else None,
         revoked=row.revoked_at is not None,
     )
@@ -254,7 +255,13 @@ def load_key(prefix: str) -> KeySpec | None:
 
 def as_dict(spec: TenantSpec | KeySpec) -> dict[str, Any]:
     """A spec as plain JSON-able data, for the shared second level."""
-    data = dataclasses.asdict(spec)
-    if isinstance(spec, KeySpec):
-        data["acts_for"] = sorted(spec.acts_for)
+    data = as_fields(spec)
+    if isinstance(spec, TenantSpec):
+        data["connection"] = as_fields(spec.connection)
+        data["actions"] = {action_id: as_fields(action) for action_id, action in spec.actions.items()}
     return data
+
+
+def as_fields(spec: Any) -> dict[str, Any]:
+    """The fields of a frozen dataclass, themselves and not copies: ``asdict`` takes ten times as long."""
+    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}

@@ -21,6 +21,7 @@ FILES = (
     "tests/test_deletion.py",
     "tests/test_odd_input.py",
     "tests/tenants/test_one_case.py",
+    "tests/limiter/live/test_cold_tenants.py",
     "tests/limiter/live/test_snapshot.py",
     "tests/limiter/live/test_snapshot_faults.py",
     "tests/limiter/test_policy_version.py",

@@ -15,6 +15,7 @@ from limiter.gateway.problems import Problem
 from limiter.live.snapshot import DirectoryUnavailable, Missing, Snapshot, TenantEntry
 from tenants import credentials
 from tenants.directory import KeySpec
+from tenants.models.names import is_name
 
 _NOBODY = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
 """What an unknown key is compared with, so that it takes as long as a known one."""
@@ -62,7 +63,7 @@ class Callers:
     async def identify(self, token: str, tenant_id: str, source: Source) -> Caller:
         """Who presents ``token``, acting for ``tenant_id`` ("" when the call does not say); raises Problem."""
         key = await self._key(token, source)
-        wanted = _tenant_of(key, tenant_id)
+        wanted = await self._tenant_of(key, tenant_id)
         entry = await self._entry(wanted) if wanted else None
         if entry is None:
             raise Problem(403, "forbidden", "This key may not act for that tenant.")
@@ -130,6 +131,22 @@ class Callers:
             return None
         return None if key.expires_at is not None and key.expires_at <= self._clock() else key
 
+    async def _tenant_of(self, key: KeySpec, named: str) -> str:
+        """The tenant the key acts for; "" when it may not act for the one that was named."""
+        if key.tenant_id is not None:
+            return key.tenant_id if named in ("", key.tenant_id) else ""
+        if not named:
+            raise Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id.")
+        granted = self._snapshot.held_grant(key.id, named)
+        if granted is None:
+            if not is_name(named):
+                return ""
+            try:
+                granted = await self._snapshot.grant(key.id, named)
+            except DirectoryUnavailable as error:
+                raise _unavailable(error) from error
+        return named if granted else ""
+
     async def _entry(self, tenant_id: str) -> TenantEntry | None:
         held = self._snapshot.held_tenant(tenant_id)
         if held is not None:
@@ -138,15 +155,6 @@ class Callers:
             return await self._snapshot.tenant(tenant_id)
         except DirectoryUnavailable as error:
             raise _unavailable(error) from error
-
-
-def _tenant_of(key: KeySpec, named: str) -> str:
-    """The tenant the key acts for; "" when it may not act for the one that was named."""
-    if key.tenant_id is not None:
-        return key.tenant_id if named in ("", key.tenant_id) else ""
-    if not named:
-        raise Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id.")
-    return named if named in key.acts_for else ""
 
 
 def _unavailable(error: DirectoryUnavailable) -> Problem:

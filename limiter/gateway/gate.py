@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
@@ -31,7 +30,7 @@ from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
 from limiter.upstream.dedupe import Dedupe, Held
 from tenants.directory import ActionSpec, unlisted_action
-from tenants.models.names import NAME
+from tenants.models.names import is_name
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +106,7 @@ class Gateway:
         tenant = caller.entry.tenant
         action = tenant.actions.get(action_id)
         if action is None:
-            if not tenant.accept_unlisted_actions or not _is_name(action_id):
+            if not tenant.accept_unlisted_actions or not is_name(action_id):
                 raise Problem(404, "action-unknown", f"Tenant {tenant.tenant_id} has no action of this ID.")
             action = unlisted_action(tenant.connection, action_id)
         if not action.enabled:
@@ -274,10 +273,6 @@ class Gateway:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()  # the upstream's connection is free with the slot
-
-
-def _is_name(action_id: str) -> bool:
-    return len(action_id) <= 128 and re.fullmatch(NAME.regex, action_id) is not None
 
 
 def _problem(error: errors.UpstreamError, decision: Decision) -> Problem:

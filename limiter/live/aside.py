@@ -16,6 +16,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def read(call: Callable[[], T]) -> T:
+    """The outcome of ``call``, which only reads. The connection that was kept for it may have broken long ago: then it
+    is made once more, with a new one.
+    """
+    kept = any(connection.connection is not None for connection in connections.all(initialized_only=True))
+    try:
+        return call()
+    except DatabaseFault:
+        connections.close_all()
+        if not kept:
+            raise
+        return call()
+
+
 class Aside:
     """A few threads. Django ties a database connection to its thread; each job leaves none behind that is broken.
 
@@ -32,13 +46,7 @@ class Aside:
 
         def job() -> T:
             try:
-                return call(*args, **kwargs)
-            except DatabaseFault:
-                connections.close_all()
-                if not self._keep:
-                    raise
-                # The connection that was kept may have broken long ago: once more with a new one.
-                return call(*args, **kwargs)
+                return read(lambda: call(*args, **kwargs))
             finally:
                 self._leave_tidy()
 

@@ -33,17 +33,20 @@ class Follower:
 
     After a start ``touched`` is what was touched while cached entries lived; when changes were lost ``floor`` is the
     newest change there is, and :data:`NOTHING` otherwise. What ``apply`` could not take in is handed to it again.
+    ``saw`` is told before it which change whatever is read from now on includes.
     """
 
     def __init__(
         self,
         apply: Callable[[Mapping[Touch, int], int], Awaitable[None]],
         *,
+        saw: Callable[[int], None],
         start_over: Callable[[int], None],
         url: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._apply = apply
+        self._saw = saw
         self._start_over = start_over
         self._url = url
         self._clock = clock
@@ -77,6 +80,7 @@ class Follower:
                 newest, touched = await self._aside.run(changes.latest_id), {}
                 floor = newest
                 self._start_over(floor)
+        self._saw(max(newest, *touched.values()) if touched else newest)
         await self._apply(touched, floor)
         self._started = True
         self._looked_at = self._clock()

@@ -51,6 +51,8 @@ class Held:
         self.shelf = PolicyShelf()
         self.tenants: Lru[str, TenantEntry] = Lru(capacity)
         self.keys: Lru[str, tuple[KeySpec, int]] = Lru(2 * capacity)
+        self.grants: Lru[str, tuple[bool, int]] = Lru(2 * capacity)
+        """Whether a platform key may act for a tenant, by both their names, and as of which change."""
         self.connections: dict[int, tuple[ConnectionSpec, int]] = {}
         self.unknown_tenants: Lru[str, int] = Lru(_UNKNOWN)
         self.unknown_keys: Lru[str, int] = Lru(_UNKNOWN)
@@ -108,6 +110,26 @@ class Held:
         self._forget_keys(self.keys.put(prefix, (spec, self._seq(fetched))))
         self._prefixes[spec.id] = prefix
         return True
+
+    def adopt_grant(self, name: str, fetched: Fetched[int]) -> bool:
+        """Hold whether a platform key may act for a tenant; False: a newer change is known, load it again."""
+        key_id = int(name.partition(":")[0])
+        if self._outdated(fetched, [Touch(Topic.KEY, key_id)]):
+            return False
+        self.grants.put(name, (fetched.value is not None, self._seq(fetched)))
+        return True
+
+    def granted(self, name: str) -> bool:
+        """Whether this is held as granted."""
+        held = self.grants.get(name)
+        return held is not None and held[0]
+
+    def forget_grants(self, key_ids: Collection[int]) -> None:
+        """What is held of these platform keys may have changed."""
+        if key_ids:
+            for name, _ in self.grants.items():
+                if int(name.partition(":")[0]) in key_ids:
+                    self.grants.drop(name)
 
     def adopt_policy(self, policy_id: int, fetched: Fetched[PolicySpec]) -> bool:
         """Hold a policy just loaded, or the last good one of it; False: a newer change is known, load it again."""

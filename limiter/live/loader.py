@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 from django.db import Error as DatabaseFault
 
 from limiter.core.versioned import Unreadable, refused
-from limiter.live import plain, rows
+from limiter.live import aside, plain, rows
 from limiter.live.entries import TenantRules
 from limiter.live.second_level import SecondLevel, Stored, Touched
 from limiter.policies.compiled import PolicySpec
-from tenants import changes, directory
+from tenants import changes
 from tenants.changes import DEFAULT, Topic, Touch
 from tenants.directory import ConnectionSpec, KeySpec
 
@@ -67,10 +67,17 @@ TENANT: Kind[str, TenantRules] = Kind(
 )
 KEY: Kind[str, KeySpec] = Kind(
     name="key",
-    encode=directory.as_dict,
+    encode=plain.of_key,
     decode=plain.key,
     touches=lambda spec: [Touch(Topic.KEY, spec.id)],
     read=rows.read_keys,
+)
+GRANT: Kind[str, int] = Kind(
+    name="grant",
+    encode=int,
+    decode=lambda data, *, whole=True: int(data),
+    touches=lambda key_id: [Touch(Topic.KEY, key_id)],
+    read=rows.read_grants,
 )
 POLICY: Kind[int, PolicySpec] = Kind(
     name="policy",
@@ -90,6 +97,11 @@ DEFAULT_ID: Kind[int, int] = Kind(
 )
 
 
+def grant_name(key_id: int, tenant_id: str) -> str:
+    """What one tenant of a platform key is looked up by: a key may have a hundred thousand."""
+    return f"{key_id}:{tenant_id}"
+
+
 class Loader:
     """Everything here waits for cache and database, so it runs in threads; it holds nothing but what it is handed."""
 
@@ -104,6 +116,10 @@ class Loader:
     def keys(self, prefixes: Collection[str]) -> dict[str, Fetched[KeySpec]]:
         return self._fetch(KEY, prefixes)
 
+    def grants(self, names: Collection[str]) -> dict[str, Fetched[int]]:
+        """Which of these platform keys may act for which tenant, by :func:`grant_name`; the value is the key's id."""
+        return self._fetch(GRANT, names)
+
     def policies(self, ids: Collection[int]) -> dict[int, Fetched[PolicySpec]]:
         return self._fetch(POLICY, ids)
 
@@ -117,8 +133,7 @@ class Loader:
     def connections(self, ids: Collection[int]) -> dict[int, Fetched[ConnectionSpec]]:
         """Straight from the database: asked for after an edit only."""
         try:
-            seq = changes.latest_id()
-            found = rows.read_connections(ids)
+            seq, found = aside.read(lambda: (self._seq(), rows.read_connections(ids)))
         except DatabaseFault:
             return {}
         return {connection_id: _fetched(found.get(connection_id), seq) for connection_id in ids}
@@ -130,9 +145,7 @@ class Loader:
         if not wanted:
             return new_enough
         try:
-            # The number first: what is read after it includes at least that change.
-            seq = changes.latest_id()
-            read = kind.read(wanted)
+            seq, read = aside.read(lambda: (self._seq(), kind.read(wanted)))
         except DatabaseFault:
             return stored
         sound = {name: value for name, value in read.items() if not isinstance(value, rows.Unusable)}
@@ -146,6 +159,10 @@ class Loader:
             if isinstance(value, rows.Unusable)
         }
         return new_enough | {name: Fetched(sound.get(name), seq) for name in wanted} | unusable
+
+    def _seq(self) -> int:
+        """The change that whatever is read after this includes at least."""
+        return changes.latest_id() if self._touched.seen is None else self._touched.seen
 
     def _stored(self, kind: Kind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
         keys = {f"{kind.name}:{name}": name for name in names}

@@ -29,7 +29,10 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
     tenants = list(Tenant.objects.select_related("connection").prefetch_related("actions").filter(tenant_id__in=names))
     ids = [row.pk for row in tenants]
     assigned: dict[int, list[Assignment]] = defaultdict(list)
-    for row in Assignment.objects.select_related("action").filter(Q(tenant__in=ids) | Q(action__tenant__in=ids)):
+    targets = Assignment.objects.select_related("action").only(
+        "policy", "tenant", "action__tenant", "action__action_id"
+    )
+    for row in targets.filter(Q(tenant__in=ids) | Q(action__tenant__in=ids)):
         assigned[row.action.tenant_id if row.action else row.tenant_id or 0].append(row)
     overrides: dict[int, list[Override]] = defaultdict(list)
     for override in Override.objects.select_related("action").filter(tenant__in=ids, ends_at__gt=timezone.now()):
@@ -84,8 +87,19 @@ def _connection(row: Connection) -> ConnectionSpec | Unusable:
 
 def read_keys(prefixes: Collection[str]) -> Mapping[str, KeySpec | Unusable]:
     """API keys by prefix."""
-    rows = ApiKey.objects.select_related("tenant").filter(prefix__in=prefixes)
+    asked = ("prefix", "digest", "expires_at", "revoked_at", "tenant__tenant_id")
+    rows = ApiKey.objects.select_related("tenant").only(*asked).filter(prefix__in=prefixes)
     return {row.prefix: directory.key_spec(row) for row in rows}
+
+
+def read_grants(names: Collection[str]) -> Mapping[str, int | Unusable]:
+    """The platform keys that may act for a tenant, by ``<key id>:<tenant id>``; one that may not is not there."""
+    wanted = [(int(key_id), tenant_id) for key_id, _, tenant_id in (name.partition(":") for name in names)]
+    rows = ApiKey.acts_for.through.objects.filter(
+        apikey__in={key_id for key_id, _ in wanted}, tenant__tenant_id__in={tenant_id for _, tenant_id in wanted}
+    )
+    found = {f"{key_id}:{name}": key_id for key_id, name in rows.values_list("apikey_id", "tenant__tenant_id")}
+    return {name: found[name] for name in names if name in found}
 
 
 def read_policies(ids: Collection[int]) -> Mapping[int, PolicySpec | Unusable]:

@@ -90,7 +90,8 @@ class Touched:
     """Which change last touched what, as far as this worker knows: an entry that is older must not be used.
 
     Written by the event loop, read by loading threads. Notes are kept for twice the life of an entry in the cache;
-    beyond ``most`` of them everything older than the newest is taken for touched.
+    beyond ``most`` of them everything older than the newest is taken for touched. ``seen``: the newest change this
+    worker has seen in the database; what it reads from now on includes it. None before the first look.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, most: int = 100_000) -> None:
@@ -98,6 +99,10 @@ class Touched:
         self._most = most
         self._notes: dict[Touch, tuple[int, float]] = {}
         self.floor = 0
+        self.seen: int | None = None
+
+    def saw(self, seq: int) -> None:
+        self.seen = seq
 
     def note(self, touched: Mapping[Touch, int]) -> None:
         now = self._clock()

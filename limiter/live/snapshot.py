@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
 
 from limiter.live.aside import Aside
-from limiter.live.entries import TenantEntry
-from limiter.live.flights import Flights, TooManyFlights
+from limiter.live.batches import Batches, TooManyWaiting
+from limiter.live.entries import TenantEntry, TenantRules
 from limiter.live.follow import Follower
 from limiter.live.held import STALE, Affected, Held, Missing
-from limiter.live.loader import DirectoryUnavailable, Fetched, Loader
+from limiter.live.loader import DirectoryUnavailable, Fetched, Loader, grant_name
 from limiter.live.second_level import SecondLevel, Touched
 from tenants.changes import Topic, Touch
 from tenants.directory import KeySpec
@@ -24,10 +23,14 @@ __all__ = ["DirectoryUnavailable", "Missing", "Snapshot", "TenantEntry"]
 
 K = TypeVar("K", int, str)
 T = TypeVar("T")
-_MOST_LOADS = 512
+_MOST_WAITING = 4096
 _BATCH = 100
+_SESSIONS = 2
+"""Database sessions that one worker loads over, kept open."""
 _ATTEMPTS = 5
 _RETRY_SECONDS = 10.0
+_AWAY = "the directory cannot be reached at the moment"
+_RESTLESS = "the directory is being edited faster than it can be loaded"
 
 
 class Snapshot:
@@ -43,10 +46,22 @@ class Snapshot:
         self._touched = Touched()
         self._loader = Loader(second=second or SecondLevel(), touched=self._touched)
         self._held = Held(capacity=capacity, touched=self._touched)
-        # Callers choose what keys they try: they must not crowd out the loading of tenants.
-        self._tenants, self._keys, self._policies = (Flights(most=_MOST_LOADS) for _ in range(3))
-        self._aside = Aside(4, name="snapshot")
-        self._follower = Follower(self._apply, start_over=self._touched.start_from, url=settings.REDIS_URL, clock=clock)
+        # Callers choose what keys they try: they must not crowd out the loading of tenants. And what is loaded in one
+        # go must not push itself out of memory again.
+        size = min(_BATCH, capacity)
+        self._tenants = Batches(self._load_tenants, size=size, most=_MOST_WAITING)
+        self._keys = Batches(self._load_keys, size=size, most=_MOST_WAITING)
+        self._grants = Batches(self._load_grants, size=size, most=_MOST_WAITING)
+        self._policies = Batches(self._load_policies, size=_BATCH, most=_MOST_WAITING)
+        self._default = Batches(self._load_default, size=1, most=1)
+        self._aside = Aside(_SESSIONS, name="snapshot", keep=True)
+        self._follower = Follower(
+            self._apply,
+            saw=self._touched.saw,
+            start_over=self._touched.start_from,
+            url=settings.REDIS_URL,
+            clock=clock,
+        )
         self._retry_at = 0.0
 
     @property
@@ -66,7 +81,7 @@ class Snapshot:
 
     async def warm(self) -> None:
         """Load what every call needs; raises :class:`DirectoryUnavailable`. With the database away the cache may do."""
-        await self._join(self._policies, 0, self._bring_default)
+        await _join(self._default, 0)
 
     def held_tenant(self, tenant_id: str) -> TenantEntry | None:
         """The tenant, if it is held."""
@@ -84,17 +99,27 @@ class Snapshot:
         held = self._held.tenants.get(tenant_id)
         if held is not None or tenant_id in self._held.unknown_tenants:
             return held
-        return await self._join(self._tenants, tenant_id, self._bring_tenant)
+        return await _join(self._tenants, tenant_id)
 
     async def key(self, prefix: str) -> KeySpec | Missing:
         """The key, or that there is none; raises :class:`DirectoryUnavailable`."""
         held = self.held_key(prefix)
-        return held if held is not None else await self._join(self._keys, prefix, self._bring_key)
+        return held if held is not None else await _join(self._keys, prefix)
+
+    def held_grant(self, key_id: int, tenant_id: str) -> bool | None:
+        """Whether a platform key may act for a tenant; None: not held, ask :meth:`grant`."""
+        held = self._held.grants.get(grant_name(key_id, tenant_id))
+        return None if held is None else held[0]
+
+    async def grant(self, key_id: int, tenant_id: str) -> bool:
+        """Whether a platform key may act for a tenant; raises :class:`DirectoryUnavailable`."""
+        held = self.held_grant(key_id, tenant_id)
+        return held if held is not None else await _join(self._grants, grant_name(key_id, tenant_id))
 
     async def preload(self, tenant_ids: Sequence[str]) -> None:
         """Load many tenants with few queries, so that their first calls wait for nothing."""
         for names in _batches(tenant_ids):
-            await self._bring_tenants(names)
+            _raise_any(await self._bring_tenants(names))
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Keep what is held up to date until ``stop`` is set."""
@@ -117,57 +142,68 @@ class Snapshot:
             "tenants": len(held.tenants),
             "keys": len(held.keys),
             "policies": len(held.shelf.held),
-            "loading": len(self._tenants) + len(self._keys),
+            "loading": len(self._tenants) + len(self._keys) + len(self._grants),
             "problems": self.problems,
         }
 
     async def close(self) -> None:
         """Stop loading; what is held can still be read."""
-        for flights in (self._tenants, self._keys, self._policies):
-            await flights.close()
+        for batches in (self._tenants, self._keys, self._grants, self._policies, self._default):
+            await batches.close()
         await self._follower.close()
         await self._aside.close()
 
-    async def _join(self, flights: Flights, name: K, bring: Callable[[K], Coroutine[Any, Any, T]]) -> T:
-        try:
-            return await flights.join(name, partial(bring, name))
-        except TooManyFlights as error:
-            raise DirectoryUnavailable(f"too much is being loaded: {error}") from error
+    async def _load_tenants(self, names: Sequence[str]) -> dict[str, TenantEntry | DirectoryUnavailable | None]:
+        failed = await self._bring_tenants(names)
+        return {name: self._tenant_or_problem(name) for name in names} | failed
 
-    async def _bring_tenant(self, name: str) -> TenantEntry | None:
-        await self._bring_tenants([name])
+    async def _bring_tenants(self, names: Collection[str]) -> dict[str, DirectoryUnavailable]:
+        return await self._bring(names, self._loader.tenants, self._held.adopt_tenant, first=self._hold_policies_of)
+
+    def _tenant_or_problem(self, name: str) -> TenantEntry | DirectoryUnavailable | None:
         entry = self._held.tenants.get(name)
         if entry is None and (problem := self._held.problems.get(("tenant", name))):
-            raise DirectoryUnavailable(problem)
+            return DirectoryUnavailable(problem)
         return entry
 
-    async def _bring_key(self, prefix: str) -> KeySpec | Missing:
-        await self._bring([prefix], self._loader.keys, self._held.adopt_key)
-        return self.held_key(prefix) or Missing.MISSING
+    async def _load_keys(self, prefixes: Sequence[str]) -> dict[str, KeySpec | Missing | DirectoryUnavailable]:
+        failed = await self._bring(prefixes, self._loader.keys, self._held.adopt_key)
+        return {prefix: self.held_key(prefix) or Missing.MISSING for prefix in prefixes} | failed
 
-    async def _bring_policy(self, policy_id: int) -> None:
-        await self._bring([policy_id], self._loader.policies, self._held.adopt_policy)
+    async def _load_grants(self, names: Sequence[str]) -> dict[str, bool | DirectoryUnavailable]:
+        failed = await self._bring(names, self._loader.grants, self._held.adopt_grant)
+        return {name: self._held.granted(name) for name in names} | failed
 
-    async def _bring_default(self, _: int) -> None:
+    async def _load_policies(self, ids: Sequence[int]) -> dict[int, DirectoryUnavailable | None]:
+        failed = await self._bring(ids, self._loader.policies, self._held.adopt_policy)
+        return {policy_id: failed.get(policy_id) for policy_id in ids}
+
+    async def _load_default(self, names: Sequence[int]) -> dict[int, DirectoryUnavailable | None]:
         def load(names: Collection[int]) -> dict[int, Fetched[int]]:
             return {name: self._loader.default() for name in names}
 
-        async def hold_policy(found: Collection[Fetched[int]]) -> None:
-            for fetched in found:
+        async def hold_policy(found: Mapping[int, Fetched[int]]) -> dict[int, DirectoryUnavailable]:
+            for fetched in found.values():
                 while fetched.value is not None and fetched.value not in self._held.shelf.held:
-                    await self._join(self._policies, fetched.value, self._bring_policy)
+                    await _join(self._policies, fetched.value)
+            return {}
 
-        await self._bring([0], load, lambda _, fetched: self._held.adopt_default(fetched), first=hold_policy)
+        failed = await self._bring(names, load, lambda _, fetched: self._held.adopt_default(fetched), first=hold_policy)
+        return {name: failed.get(name) for name in names}
 
-    async def _bring_tenants(self, names: Collection[str]) -> None:
-        await self._bring(names, self._loader.tenants, self._held.adopt_tenant, first=self._hold_policies_of)
-
-    async def _hold_policies_of(self, found: Collection[Fetched[Any]]) -> None:
-        """A tenant is seen with its policies or not at all."""
+    async def _hold_policies_of(self, found: Mapping[str, Fetched[TenantRules]]) -> dict[str, DirectoryUnavailable]:
+        """A tenant is seen with its policies or not at all; why not which."""
         if self._held.shelf.default_seq is None:
-            await self._join(self._policies, 0, self._bring_default)
-        while missing := self._held.missing_policies(found):
-            await asyncio.gather(*(self._join(self._policies, id_, self._bring_policy) for id_ in missing))
+            await self.warm()
+        while missing := self._held.missing_policies(found.values()):
+            brought = zip(missing, await asyncio.gather(*map(self._policies.join, missing)), strict=True)
+            if failed := {policy_id: error for policy_id, error in brought if error is not None}:
+                error = next(iter(failed.values()))
+                lacking = [
+                    name for name, each in found.items() if each.value and each.value.policy_ids() & failed.keys()
+                ]
+                return dict.fromkeys(lacking, error)
+        return {}
 
     async def _bring(
         self,
@@ -175,20 +211,20 @@ class Snapshot:
         load: Callable[[Collection[K]], dict[K, Fetched[T]]],
         adopt: Callable[[K, Fetched[T]], bool],
         *,
-        first: Callable[[Collection[Fetched[T]]], Coroutine[Any, Any, None]] | None = None,
-    ) -> None:
-        """Load and adopt all of these; what is edited meanwhile is loaded again."""
+        first: Callable[[Mapping[K, Fetched[T]]], Coroutine[Any, Any, Mapping[K, DirectoryUnavailable]]] | None = None,
+    ) -> dict[K, DirectoryUnavailable]:
+        """Load and adopt these, and say why not which; what is edited meanwhile is loaded again."""
+        failed: dict[K, DirectoryUnavailable] = {}
         for _ in range(_ATTEMPTS):
             found = await self._aside.run(load, names)
             if first is not None:
-                await first(found.values())
-            outdated = [name for name, fetched in found.items() if not adopt(name, fetched)]
-            if len(found) < len(names):
-                raise DirectoryUnavailable("the directory cannot be reached at the moment")
+                failed |= await first(found)
+            outdated = [name for name, fetched in found.items() if name not in failed and not adopt(name, fetched)]
+            failed |= {name: DirectoryUnavailable(_AWAY) for name in names if name not in found}
             if not outdated:
-                return
+                return failed
             names = outdated
-        raise DirectoryUnavailable("the directory is being edited faster than it can be loaded")
+        return failed | {name: DirectoryUnavailable(_RESTLESS) for name in names}
 
     async def _apply(self, touched: Mapping[Touch, int], floor: int) -> None:
         """Take in these changes; ``floor``: whatever is older than that change is to be loaded again."""
@@ -197,6 +233,10 @@ class Snapshot:
         if floor > STALE or topics & {Topic.TENANT, Topic.KEY}:
             self._held.forget_unknown(max(touched.values(), default=floor))
         stale, self._held.stale = self._held.stale, False
+        if stale or floor > STALE:
+            self._held.grants.clear()
+        else:
+            self._held.forget_grants({touch.entity_id for touch in touched if touch.topic == Topic.KEY})
         try:
             await self._reload(self._held.affected(touched, floor=max(floor, 0) if stale else floor))
             await self._retry()
@@ -220,17 +260,33 @@ class Snapshot:
     async def _reload(self, affected: Affected) -> None:
         """Policies before the tenants under them. Tenants and keys in batches, one after another: others load too."""
         if affected.policies:
-            await self._bring(affected.policies, self._loader.policies, self._held.adopt_policy)
+            _raise_any(await self._load_policies(affected.policies))
         if affected.default:
-            await self._bring_default(0)
+            _raise_any(await self._load_default([0]))
         if affected.connections:
-            await self._bring(affected.connections, self._loader.connections, self._held.adopt_connection)
+            _raise_any(await self._bring(affected.connections, self._loader.connections, self._held.adopt_connection))
             await self._reconnect(affected.connections)
         for names in _batches(affected.tenants):
-            await self._bring_tenants(names)
+            _raise_any(await self._bring_tenants(names))
         for prefixes in _batches(affected.keys):
-            await self._bring(prefixes, self._loader.keys, self._held.adopt_key)
+            _raise_any(await self._load_keys(prefixes))
+
+
+def _raise_any(brought: Mapping[Any, object]) -> None:
+    for outcome in brought.values():
+        if isinstance(outcome, DirectoryUnavailable):
+            raise outcome
 
 
 def _batches(names: Sequence[str]) -> list[Sequence[str]]:
     return [names[at : at + _BATCH] for at in range(0, len(names), _BATCH)]
+
+
+async def _join(batches: Batches[K, T | DirectoryUnavailable], name: K) -> T:
+    try:
+        found = await batches.join(name)
+    except TooManyWaiting as error:
+        raise DirectoryUnavailable(f"too much is being loaded: {error}") from error
+    if isinstance(found, DirectoryUnavailable):
+        raise found
+    return found

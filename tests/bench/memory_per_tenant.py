@@ -117,7 +117,6 @@ def _key(number: int) -> dict[str, Any]:
         "prefix": f"{number:012}",
         "digest": f"{number:064}",
         "tenant_id": f"tenant-{number:06}",
-        "acts_for": [],
         "expires_at": None,
         "revoked": False,
     }

@@ -38,7 +38,7 @@ from limiter.record.scripts import Client
 from limiter.upstream.dedupe import REPLAYED, Dedupe, Held
 from limiter.upstream.vault import Shelf, Vault
 from tenants import secrets
-from tenants.models import Tenant
+from tenants.models import ApiKey, Tenant
 from tests import releases
 from tests.limiter import sharing
 from tests.limiter.core.given import T0, store_at
@@ -116,7 +116,7 @@ def test_cached_entries_spare_the_database(
     assert rules is not None and stranger is not None and policy is not None
     assert (rules.tenant.connection.client_id, list(rules.tenant.actions)) == ("demo-client", ["lookupOrder"])
     assert (rules.overrides[0].factor, list(stranger.tenant.actions)) == (1.5, ["createCase"])
-    assert sorted(bool(key and key.acts_for) for key in found_keys) == [False, True]
+    assert [key and key.tenant_id for key in found_keys] == [None, "acme"]
     assert [limit.name for limit in policy.limits] == ["minute", "burst"]
 
 
@@ -270,6 +270,23 @@ def read_json(store: Any) -> None:
         written, was = (first.cached(json.loads(text))[1] for text in (store.get(key), SHARED["store"][key]["value"]))
         # An entry with a field more it leaves out, and reads the row; one with a field less would serve with a default.
         assert fields(was) <= fields(written)
+
+
+def test_the_first_release_reads_the_row_of_a_platform_key_and_not_that_it_acts_for_nobody(
+    redis_url: str, acme: Tenant
+) -> None:
+    tenants_own, _ = ApiKey.objects.issue(name="own", tenant=acme)
+    platform, _ = ApiKey.objects.issue(name="platform")
+    platform.acts_for.add(acme)
+    Loader(second=SecondLevel(), touched=Touched()).keys([tenants_own.prefix, platform.prefix])
+    with redis.Redis.from_url(redis_url) as store:
+        own, shared = (
+            first.cached(json.loads(store.get(f"cache:1:snapshot:2:key:{row.prefix}") or ""))[1]
+            for row in (tenants_own, platform)
+        )
+    assert first.key(own) == ("acme", frozenset())
+    with pytest.raises(KeyError):
+        first.key(shared)
 
 
 def fields(value: Any, path: str = "") -> set[str]:

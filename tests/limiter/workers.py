@@ -7,15 +7,25 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from django.db import connections
 from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from limiter.live.second_level import SecondLevel
 from limiter.live.snapshot import Snapshot, TenantEntry
 
 T = TypeVar("T")
 NOW = 1_000_000.0
+
+_opened: WeakSet[Any] = WeakSet()
+"""Connections of all threads: a worker keeps some open."""
+
+
+@receiver(connection_created)
+def _remember(connection: Any, **_: object) -> None:
+    _opened.add(connection)
 
 
 async def aside(call: Callable[[], T]) -> T:
@@ -63,6 +73,10 @@ class Queries:
         if self not in connection.execute_wrappers:
             connection.execute_wrappers.append(self)
 
+    def leave(self, connection: Any) -> None:
+        if self in connection.execute_wrappers:
+            connection.execute_wrappers.remove(self)
+
 
 class Meanwhile(Queries):
     """Does something else, on another connection, right after the first statement that reads a table."""
@@ -83,10 +97,14 @@ class Meanwhile(Queries):
 
 @contextlib.contextmanager
 def counted(queries: Queries | None = None) -> Iterator[Queries]:
-    """The statements of connections that are opened inside."""
+    """The statements of all connections, those that are kept open and those that are opened inside."""
     queries = queries or Queries()
+    for connection in list(_opened):
+        queries.wrap(connection)
     connection_created.connect(queries.wrap)
     try:
         yield queries
     finally:
         connection_created.disconnect(queries.wrap)
+        for connection in list(_opened):
+            queries.leave(connection)

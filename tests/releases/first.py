@@ -119,6 +119,13 @@ def cached(value: Mapping[str, Any]) -> tuple[int, Any]:
     return value["seq"], value["data"]
 
 
+def key(data: Mapping[str, Any]) -> tuple[str | None, frozenset[str]]:
+    """A cached key's tenant, and those that a platform key acts for; a KeyError makes it read the row."""
+    fields = {"id", "prefix", "digest", "tenant_id", "acts_for", "expires_at", "revoked"}
+    told = dataclass_of(fields, fields - {"acts_for"}, json.dumps(dict(data)))
+    return told["tenant_id"], frozenset(told["acts_for"])
+
+
 def news(message: Mapping[str, Any]) -> int:
     return int(message["person"])
 

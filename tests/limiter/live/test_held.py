@@ -45,9 +45,7 @@ def tenant(number: int, tenant_id: str = "", *, seq: int = 1, **fields: Any) -> 
 
 
 def key(number: int, *, seq: int = 1, revoked: bool = False) -> Fetched[KeySpec]:
-    spec = KeySpec(
-        number, f"k{number}", "digest", tenant_id="t1", acts_for=frozenset(), expires_at=None, revoked=revoked
-    )
+    spec = KeySpec(number, f"k{number}", "digest", tenant_id="t1", expires_at=None, revoked=revoked)
     return Fetched(spec, seq)
 
 

@@ -58,6 +58,7 @@ class TestFirstUse:
         with counted() as alone:
             await snapshot.tenant("acme")
         async with worker() as other:
+            await other.look()
             await aside(cache.clear)
             with counted() as together:
                 entries = await asyncio.gather(*(other.tenant("acme") for _ in range(50)))
@@ -177,10 +178,12 @@ class TestEdits:
     ) -> None:
         row, token = await aside(lambda: ApiKey.objects.issue(name="platform"))
         await snapshot.key(prefix(token))
+        assert not await snapshot.grant(row.pk, "acme")
         await aside(lambda: row.acts_for.add(acme))
         await snapshot.look()
-        held = snapshot.held_key(prefix(token))
-        assert isinstance(held, KeySpec) and held.acts_for == {"acme"}
+        assert snapshot.held_grant(row.pk, "acme") is None
+        assert await snapshot.grant(row.pk, "acme") and not await snapshot.grant(row.pk, "globex")
+        assert snapshot.held_grant(row.pk, "acme") is True
         await aside(row.revoke)
         await snapshot.look()
         held = snapshot.held_key(prefix(token))
