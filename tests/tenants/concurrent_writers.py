@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from limiter.models import AlertHook, QuotaPolicy
 from tenants import versions
@@ -66,7 +67,8 @@ def test_of_two_lists_of_limits_one_wins(admin_user: User, base_policy: QuotaPol
     assert base_policy.limits.count() == 1
 
 
-def test_of_a_change_and_a_deletion_one_wins(admin_user: User, acme: Tenant) -> None:
+def test_of_a_change_and_a_deletion_one_wins(admin_user: User, acme: Tenant, settings: Settings) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"ALERT_HOOK_HOSTS": ["hooks.example.com"]})
     hook = a_hook(acme)
     path, client = f"/api/alert-hooks/{hook.pk}/", signed_in(admin_user)
     headers = {"If-Match": client.get(path)["ETag"]}
