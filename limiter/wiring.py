@@ -33,7 +33,7 @@ def store() -> Store:
     )
     address = Address.from_url(store_url(), settings.ENV.redis_certificates)
     link: Link = ClusterPool(address, bounds) if env.LIMITER_REDIS_CLUSTER else Pool(address, bounds)
-    return Store(link)
+    return Store(link, give_up_ms=env.LIMITER_SOCKET_TIMEOUT_MS)
 
 
 def async_client() -> redis.asyncio.Redis:

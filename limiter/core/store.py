@@ -17,6 +17,7 @@ import hiredis
 
 from limiter.core import adaptive, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
+from limiter.core.due import Due
 from limiter.core.errors import ScriptFailed, StoreUnavailable
 from limiter.core.forecast import Held
 from limiter.core.peers import GONE_AFTER_S
@@ -107,10 +108,14 @@ class RoundTrips:
 
 
 class Store:
-    """Decisions over a :class:`~limiter.core.pool.Link`. One per worker and event loop."""
+    """Decisions over a :class:`~limiter.core.pool.Link`. One per worker and event loop.
 
-    def __init__(self, link: Link) -> None:
+    ``give_up_ms``: after how long the link gives a command up. One that runs later does nothing; 0: it does.
+    """
+
+    def __init__(self, link: Link, *, give_up_ms: int = 0) -> None:
         self._link = link
+        self._due = Due(give_up_us=give_up_ms * 1000) if give_up_ms else None
         self.round_trips = RoundTrips()
 
     async def open(self) -> None:
@@ -127,13 +132,22 @@ class Store:
         :class:`~limiter.core.errors.OutcomeUnknown` the call may have been charged.
         """
         started = time.perf_counter()
-        packed = window.pack(stack, call, verb=b"EVALSHA", script=DECIDE.digest)
+        connection, due_us = stack.subject.connection, None
+        if self._due is not None:
+            due_us = self._due.at(connection, int(started * 1_000_000))
+        packed = window.pack(stack, call, verb=b"EVALSHA", script=DECIDE.digest, due_us=due_us)
         reply = await self._link.send(packed, key=stack.slot_key)
         if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):
-            packed = window.pack(stack, call, verb=b"EVAL", script=DECIDE.source)
+            packed = window.pack(stack, call, verb=b"EVAL", script=DECIDE.source, due_us=due_us)
             reply = await self._link.send(packed, key=stack.slot_key)
-        self.round_trips.observe(time.perf_counter() - started)
-        return window.read(stack, call, _checked(reply, DECIDE))
+        ended = time.perf_counter()
+        self.round_trips.observe(ended - started)
+        told = _checked(reply, DECIDE)
+        if self._due is not None and call.now_us is None:
+            self._due.heard(connection, told[0], int(ended * 1_000_000))
+        if window.came_too_late(told):
+            raise StoreUnavailable("the store came to the call too late and did nothing")
+        return window.read(stack, call, told)
 
     async def record(
         self,

@@ -118,10 +118,15 @@ def _pack_static(names: Sequence[str], arguments: Sequence[str | bytes]) -> byte
     return packed[packed.index(b"\r\n") + 2 :]
 
 
-def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes) -> bytes:
-    """The whole command: ``verb`` EVALSHA with a digest, or EVAL with the source. The store's own wire format."""
+def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes, due_us: int | None = None) -> bytes:
+    """The whole command: ``verb`` EVALSHA with a digest, or EVAL with the source. The store's own wire format.
+
+    ``due_us``: by the store's clock; after it nothing is to be decided.
+    """
     count = 3 + len(stack.keys) + len(stack.arguments) + _DYNAMIC
-    now = b"" if call.now_us is None else b"%d" % call.now_us
+    now = b"" if due_us is None else b"-%d" % due_us
+    if call.now_us is not None:
+        now = b"%d" % call.now_us
     cost = b"%d" % call.cost
     decision, context = call.decision_id.encode(), call.context.encode()
     return b"*%d\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$1\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
@@ -151,3 +156,8 @@ def retry_after(states: Sequence[LimitState]) -> int | None:
     """The latest of the waits of the enforced limits that refuse, in microseconds; None when no wait can help."""
     waits = [state.wait_us for state in states if state.wait_us and not state.limit.shadow]
     return None if -1 in waits else max(waits, default=0)
+
+
+def came_too_late(reply: list[Any]) -> bool:
+    """The script did nothing: the instant that :func:`pack` was told had passed."""
+    return bool(reply[2] == -1)

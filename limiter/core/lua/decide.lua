@@ -14,13 +14,14 @@
 -- ARGV[4]    description of the limits, copied into events (limiter/core/description.py)
 -- ARGV[5]    the limits, packed one after the other (LIMIT): algorithm (l, s, b, c) · quota (units) · window (us) ·
 --            burst (units) · lease (us) · flags (1: shadow, 2: adaptive)
--- ARGV[6]    now (us; "" for the server's clock)
+-- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
+--            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
 -- ARGV[8]    "1" to charge, "0" to peek
 -- ARGV[9]    decision id (also the concurrency lease)
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
 --
--- Returns    now (us) · multiplier (millionths) · 1 if admitted ·
+-- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more) ·
 --            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us)
 --
 -- Numbers stay below 2^53, so Lua's doubles are exact, and so is the way the server writes those that a command is
@@ -41,9 +42,10 @@ local MARGIN_MS = 1000 -- keys outlive what they count by this
 
 local n = #KEYS - 5
 local now = num(ARGV[6])
-if not now then
-  local t = call('TIME')
+if not now or now < 0 then
+  local due, t = now, call('TIME')
   now = t[1] * 1000000 + t[2]
+  if due and now > -due then return { now, 0, -1 } end -- nobody waits for this any more, and the call was decided
 end
 local cost, charging, decision_id = num(ARGV[7]), ARGV[8] == '1', ARGV[9]
 
