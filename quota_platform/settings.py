@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ django_stubs_ext.monkeypatch()
 
 ENV = _env.load()
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 SECRET_KEY = ENV.SECRET_KEY.get_secret_value()
 SECRETS_KEYS = [key for key in ENV.SECRETS_KEYS.get_secret_value().split(",") if key]
@@ -146,7 +148,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Quota platform",
     "DESCRIPTION": "Callers use the gateway with an API key. People and programs that manage it use /api/ with a"
     " session or a token, under Django's model permissions. Errors are problem documents (RFC 9457).",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
 def test_an_index_lists_every_page_beside_it(index: Path) -> None:
     listed = {target for target, _ in _LINK.findall(_prose(index))}
     assert {page.name for page in index.parent.glob("*.md")} - {index.name} <= listed
+
+
+def test_the_changelog_has_a_section_for_the_version_and_sections_of_it_only_once() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    releases = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert version in releases
+    assert len(releases) == len(set(releases))
 
 
 def test_every_test_that_a_page_names_exists() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import models
 from django.http import HttpResponse
@@ -34,6 +35,10 @@ GATEWAY = {
 def document() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(views.document())
     return found
+
+
+def test_the_document_has_the_version_of_the_release(document: dict[str, Any]) -> None:
+    assert document["info"]["version"] == settings.VERSION
 
 
 def resolve(document: dict[str, Any], node: Any) -> Any:
