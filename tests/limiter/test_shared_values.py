@@ -23,6 +23,7 @@ READS_JSON_OF_ITS_OWN = {
     "limiter/record/edits.py": "what it wrote a line before",
     "limiter/record/anchor_files.py": "a file, handed to its form once the signature was checked",
     "limiter/offline.py": "a file, handed to its form once the signature was checked",
+    "limiter/gateway/queue_state.py": "a message in Celery's own format",
     "dashboard/consumers.py": "a page's message",
     "dashboard/asking.py": "a page's request",
 }
