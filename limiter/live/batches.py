@@ -69,10 +69,7 @@ class Batches(Generic[K, T]):
                 if len(self._wanted) < self._size:
                     await asyncio.sleep(due - loop.time())
         finally:
-            self._loading = None
-            for waiting in (*self._under_way.values(), *self._wanted.values()):
-                waiting.cancel()
-            self._under_way, self._wanted = {}, {}
+            self._give_up()
 
     async def _bring(self, names: Sequence[K]) -> None:
         try:
@@ -91,3 +88,11 @@ class Batches(Generic[K, T]):
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
+        self._give_up()  # a task that is cancelled before its first step runs nothing of itself
+
+    def _give_up(self) -> None:
+        """Whoever still waits is cancelled."""
+        self._loading = None
+        for waiting in (*self._under_way.values(), *self._wanted.values()):
+            waiting.cancel()
+        self._under_way, self._wanted = {}, {}

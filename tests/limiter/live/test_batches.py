@@ -89,3 +89,14 @@ async def test_there_is_an_end_to_how_many_names_wait(load: Load) -> None:
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
     assert len(ours) == 0
+
+
+async def test_closing_before_a_load_has_begun_leaves_nobody_waiting(load: Load) -> None:
+    ours = batches(load)
+    (waiting,) = asking(ours, "a")
+    while not len(ours):
+        await asyncio.sleep(0)
+    await ours.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert load.asked == []

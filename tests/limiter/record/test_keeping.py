@@ -78,11 +78,12 @@ def test_a_connection_that_cannot_be_stored_holds_no_other_up_and_is_told(client
     assert (last.ok, last.error) == (False, "ResponseError")
 
 
-def test_every_entry_of_the_schedule_is_a_task_that_exists_and_expires() -> None:
+def test_every_entry_of_the_schedule_is_a_task_that_exists_and_has_a_queue_of_its_own() -> None:
     app.loader.import_default_modules()
-    for entry in settings.CELERY_BEAT_SCHEDULE.values():
-        assert entry["task"] in current_app.tasks
-        assert entry["options"]["expires"] <= entry["schedule"]
+    tasks = [entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
+    assert set(tasks) <= set(current_app.tasks)
+    queues = {settings.CELERY_TASK_ROUTES[task]["queue"] for task in tasks}
+    assert len(queues) == len(tasks) and queues <= {queue.name for queue in settings.CELERY_TASK_QUEUES}
     patience: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     assert patience > settings.CELERY_TASK_TIME_LIMIT
 
