@@ -28,7 +28,7 @@ reset: ## Forget the demo's data
 	rm -rf var
 
 test: .venv/.dev ## Run the tests (embedded Valkey and SQLite; no service needed)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an embedded one)
 	$(BIN)/python -m tests.on_postgres
@@ -38,7 +38,7 @@ test-slow: .venv/.dev ## Run the slow chaos and load tests
 
 coverage: .venv/.dev ## Run the tests and print how much of the code they run
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/coverage run -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
