@@ -41,16 +41,14 @@ class Caller:
         headers: Iterable[tuple[str, str]] = (),
         query: str = "",
         client: str = "192.0.2.7",
-        hang: bool = False,
     ) -> Answered:
-        """One request. ``body`` as several parts arrives as several messages; with ``hang`` the last never does."""
+        """One request. ``body`` as several parts arrives as several messages."""
         parts = [body] if isinstance(body, bytes) else list(body)
         raw = [(name.lower().encode(), value.encode("latin1")) for name, value in headers]
         if isinstance(body, bytes) and body:
             raw.append((b"content-length", str(len(body)).encode()))
         messages = [
-            {"type": "http.request", "body": part, "more_body": hang or at < len(parts) - 1}
-            for at, part in enumerate(parts)
+            {"type": "http.request", "body": part, "more_body": at < len(parts) - 1} for at, part in enumerate(parts)
         ]
         answered = Answered()
 

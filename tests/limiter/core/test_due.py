@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 import redis
 
 from limiter.core import keys
@@ -17,19 +14,11 @@ from limiter.core.pipeline import Address
 from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.core.window import Call
-from quota_platform.embedded import Valkey, start_valkey
+from quota_platform.embedded import Valkey
 from tests.limiter.core.given import ACME, S, log, stack
 from tests.patience import until
 
 GIVE_UP_MS = 400
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    started = start_valkey(directory=tmp_path)
-    yield started
-    started.process.send_signal(signal.SIGCONT)
-    started.kill()
 
 
 def decisions_run(client: redis.Redis) -> int:
