@@ -19,7 +19,7 @@ from limiter.live.rows import Unusable
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.policies.in_force import in_force
 from limiter.upstream import health
-from limiter.upstream.sandbox import Running, running_in_thread
+from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Action, Connection, Tenant
 
 pytestmark = pytest.mark.django_db

@@ -23,7 +23,7 @@ from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.upstream.client import Client
-from limiter.upstream.sandbox import Running, running_in_thread
+from quota_platform.sandbox import Running, running_in_thread
 from quota_platform.server.handler import LeanHandler
 from tenants.models import Connection, Tenant
 from tests.asgi import Answered, Caller

@@ -13,7 +13,7 @@ import redis.asyncio
 from limiter.upstream.call import UpstreamCall
 from limiter.upstream.client import Client
 from limiter.upstream.clock import Clock
-from limiter.upstream.sandbox import Running, running
+from quota_platform.sandbox import Running, running
 from tenants.directory import ActionSpec, ConnectionSpec, connection_spec
 from tenants.models import Connection
 

@@ -9,7 +9,7 @@ import pytest
 from limiter.upstream.breaker import Breaker, BreakerState
 from limiter.upstream.client import Client
 from limiter.upstream.errors import BreakerOpen, OutcomeUnknown
-from limiter.upstream.sandbox import Running
+from quota_platform.sandbox import Running
 from tests.limiter.upstream.conftest import Connect, HandClock, call_to, connection_to
 
 

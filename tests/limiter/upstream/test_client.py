@@ -14,8 +14,8 @@ from limiter.upstream import exchange
 from limiter.upstream.client import Client
 from limiter.upstream.connections import NotConnected, NotConnectedInTime
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
-from limiter.upstream.sandbox import Running
 from limiter.upstream.wire import BrokenAnswer
+from quota_platform.sandbox import Running
 from tenants.directory import ActionSpec
 from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to, connection_to
 

@@ -16,8 +16,8 @@ from limiter.upstream.client import Client
 from limiter.upstream.discovery import TTL_S, Discovery, Endpoints
 from limiter.upstream.errors import NotConfigured
 from limiter.upstream.grants import GrantRefused
-from limiter.upstream.sandbox import Running, running_in_thread
 from limiter.upstream.vault import fingerprint
+from quota_platform.sandbox import Running, running_in_thread
 from tenants.directory import ActionSpec, ConnectionSpec
 from tests.limiter.upstream.conftest import Connect, HandClock, MakeClient, call_to, connection_to
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from limiter.upstream.client import Client
-from limiter.upstream.sandbox import Running, masked
+from quota_platform.sandbox import Running, masked
 from tenants.directory import ActionSpec
 from tests.limiter.upstream.conftest import CLIENT_SECRET, KEY_ID, KEY_SECRET, Connect, call_to
 

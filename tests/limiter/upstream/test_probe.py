@@ -9,7 +9,7 @@ import pytest
 
 from limiter.upstream.pins import Pins
 from limiter.upstream.probe import Step, test_connection
-from limiter.upstream.sandbox import Running, running_in_thread
+from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Connection
 from tests.limiter.upstream.conftest import CLIENT_SECRET, KEY_ID, KEY_SECRET
 

@@ -11,8 +11,8 @@ from pytest_django import Settings
 
 from limiter.tasks import refresh_upstream_tokens
 from limiter.upstream.discovery import Endpoints
-from limiter.upstream.sandbox import Running, running_in_thread
 from limiter.upstream.vault import Stored, Vault, fingerprint
+from quota_platform.sandbox import Running, running_in_thread
 from tenants.directory import ConnectionSpec, connection_spec
 from tenants.models import Connection
 from tests.limiter.upstream.conftest import CLIENT_SECRET

@@ -14,7 +14,7 @@ from limiter.core import keys
 from limiter.upstream import health
 from limiter.upstream.client import Client
 from limiter.upstream.errors import UpstreamError
-from limiter.upstream.sandbox import Running
+from quota_platform.sandbox import Running
 from tenants.directory import ActionSpec
 from tests.limiter.upstream.conftest import Connect, HandClock, call_to
 

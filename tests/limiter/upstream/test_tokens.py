@@ -17,9 +17,9 @@ from limiter.upstream.client import Client
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.errors import NotConfigured, Unreachable
 from limiter.upstream.grants import Grant, GrantFailed, GrantRefused
-from limiter.upstream.sandbox import Running, running_in_thread
 from limiter.upstream.tokens import Minted, Tokens
 from limiter.upstream.vault import Vault, fingerprint
+from quota_platform.sandbox import Running, running_in_thread
 from tenants import directory
 from tenants.directory import ConnectionSpec
 from tests.limiter.upstream.conftest import LOOKUP, Connect, HandClock, MakeClient, call_to, connection_to

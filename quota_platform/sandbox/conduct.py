@@ -1,0 +1,122 @@
+"""Checks how the client behaves: what a careful caller of CXone never does is counted, and refused on request."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+from urllib.parse import unquote_plus
+
+from quota_platform.sandbox.answers import Answer
+from quota_platform.sandbox.endpoints import CXONE_STYLE, INVOKE
+from quota_platform.sandbox.fields import ControlError, Fields
+from quota_platform.sandbox.log import Entry
+
+BREACHES: dict[str, str] = {
+    "accept_absent": "A CXone endpoint was called without Accept.",
+    "secret_in_url": "A secret or a token stood in the path or the query.",
+    "both_client_auths": "A token request carried client credentials in Basic and in the body.",
+    "early_token": "A token was asked for while the last one had more than half of its life before it.",
+    "sooner_same_call": "The same call came again before its Retry-After had passed.",
+    "sooner_same_unit": "A call came to a unit before the Retry-After that the unit had given had passed.",
+    "repeated_after_unknown": "A call that may have run (no whole answer reached the client) came again.",
+    "foreign_token": "A token of one business unit was used on another.",
+    "token_followed_redirect": "A redirect was followed with the Authorization header.",
+    "redirect_followed": "A redirect was followed.",
+}
+KEEP = 10_000
+HIDDEN = "(not kept: it held a secret)"
+
+
+class Conduct:
+    """Counts breaches. A breach named in ``refuse`` is answered 400 as well."""
+
+    def __init__(self) -> None:
+        self.breaches: dict[str, int] = dict.fromkeys(BREACHES, 0)
+        self.refuse: frozenset[str] = frozenset()
+        self._told: OrderedDict[object, float] = OrderedDict()
+        self._unknown: OrderedDict[object, None] = OrderedDict()
+
+    def breach(self, name: str) -> str:
+        self.breaches[name] += 1
+        return name
+
+    def check(self, entry: Entry, *, secrets_known: list[str]) -> list[str]:
+        """Look at a call as it arrives; returns the breaches that shall be refused."""
+        found = []
+        if entry.endpoint in CXONE_STYLE and "Accept" not in entry.headers:
+            found.append(self.breach("accept_absent"))
+        if secrets_known and _holds_secret(entry, secrets_known):
+            found.append(self.breach("secret_in_url"))
+            entry.path = entry.query = HIDDEN
+            entry.action = entry.action and HIDDEN
+        return [name for name in found if name in self.refuse]
+
+    def check_repeat(self, entry: Entry) -> list[str]:
+        """Look at an invocation once its unit is known; returns the breaches that shall be refused."""
+        if not self._told and not self._unknown:
+            return []
+        return [name for name in self._repeats(entry) if name in self.refuse]
+
+    def answered(self, entry: Entry, answer: Answer, *, now: float) -> None:
+        """Remember what the client was told to wait, by the call and by its unit."""
+        if answer.status not in (429, 503) or entry.endpoint not in INVOKE:
+            return
+        told = answer.headers.get("Retry-After", "")
+        if told.isdigit():
+            # A client that rounds its own clock is not in breach: five hundredths of a second are let pass.
+            until = now + int(told) - 0.05
+            self._remember(self._told, fingerprint(entry), until)
+            self._remember(self._told, entry.unit, until)
+
+    def outcome_unknown(self, entry: Entry) -> None:
+        """The call ran, and its client got no whole answer."""
+        if entry.ran and entry.endpoint in INVOKE:
+            self._remember(self._unknown, fingerprint(entry), None)
+
+    def put(self, fields: Fields) -> None:
+        """Say which breaches are refused."""
+        names = fields.raw("refuse")
+        fields.done()
+        if not isinstance(names, list) or not all(name in BREACHES for name in names):
+            raise ControlError(
+                "refuse", problem="It is not a list of breaches.", remedy=f"Known: {', '.join(BREACHES)}."
+            )
+        self.refuse = frozenset(names)
+
+    def clear(self) -> None:
+        self.breaches = dict.fromkeys(BREACHES, 0)
+        self.refuse = frozenset()
+        self._told.clear()
+        self._unknown.clear()
+
+    def public(self) -> dict[str, Any]:
+        return {"ok": not any(self.breaches.values()), "breaches": dict(self.breaches), "refuse": sorted(self.refuse)}
+
+    def _repeats(self, entry: Entry) -> list[str]:
+        found = []
+        same = fingerprint(entry)
+        if entry.at < self._told.get(same, 0.0):
+            found.append(self.breach("sooner_same_call"))
+        if entry.at < self._told.get(entry.unit, 0.0):
+            found.append(self.breach("sooner_same_unit"))
+        if same in self._unknown:
+            found.append(self.breach("repeated_after_unknown"))
+        return found
+
+    @staticmethod
+    def _remember(table: OrderedDict[object, Any], key: object, value: object) -> None:
+        table[key] = value
+        table.move_to_end(key)
+        if len(table) > KEEP:
+            table.popitem(last=False)
+
+
+def _holds_secret(entry: Entry, secrets_known: list[str]) -> bool:
+    url = f"{entry.path}?{entry.query}"
+    plain = unquote_plus(url)
+    return any(secret in url or secret in plain for secret in secrets_known)
+
+
+def fingerprint(entry: Entry) -> object:
+    """What makes two calls the same call: where it goes, what it says, and the caller's own number for it."""
+    return (entry.method, entry.path, entry.query, entry.body, entry.key)

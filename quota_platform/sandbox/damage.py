@@ -1,0 +1,164 @@
+"""What each fault does: the answer sent instead of running the call, or the harm done to a good answer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+from quota_platform.sandbox.answers import HTML, Answer, Manner, api_error, empty
+from quota_platform.sandbox.faults import Fault
+from quota_platform.sandbox.pushback import pushback
+from quota_platform.sandbox.tokens import camel
+
+PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><p>Please sign in.</p></body></html>"
+BIG = 2_000_000
+
+
+def spoil(fault: Fault, *, good: Answer | None, now: float, trap: str) -> Answer:
+    """The answer under ``fault``. ``good``: what the call would have got, None when it did not run.
+
+    ``trap``: where a redirect leads when the rule names no place.
+    """
+    change = HARM.get(fault.name)
+    answer = change(good or empty(200), fault) if change else _status(fault, now=now, trap=trap)
+    answer.headers |= fault.headers
+    answer.pause_ms += fault.slow_ms
+    return answer
+
+
+def _status(fault: Fault, *, now: float, trap: str) -> Answer:
+    given = fault.parameters
+    answer: Answer
+    if fault.name in ("429", "503"):
+        default = "bare" if fault.name == "429" else "busy"
+        answer = pushback(given.get("flavour", default), wait_s=given.get("retry_after_seconds", 1), now=now)
+        answer.status = int(fault.name)
+    elif fault.name == "redirect":
+        answer = empty(given.get("status", 302))
+        answer.headers["Location"] = given.get("location", trap)
+    else:
+        status = given.get("status", 500) if fault.name == "status" else int(fault.name)
+        answer = api_error(status, error=f"sandbox_{status}", description="Scripted by a fault of the sandbox.")
+    if "body" in given:
+        body = given["body"]
+        answer.body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return answer
+
+
+def _manner(manner: Manner) -> Callable[[Answer, Fault], Answer]:
+    def change(answer: Answer, fault: Fault) -> Answer:
+        answer.manner = manner
+        return answer
+
+    return change
+
+
+def _reset_mid_body(answer: Answer, fault: Fault) -> Answer:
+    answer.manner = Manner.RESET_MID_BODY
+    answer.body = _padded(answer.body, size=fault.parameters.get("bytes", 2 * len(answer.body) + 64))
+    return answer
+
+
+def _truncated(answer: Answer, fault: Fault) -> Answer:
+    answer.body = answer.body[: max(1, len(answer.body) // 2)] or b"{"
+    return answer
+
+
+def _malformed(answer: Answer, fault: Fault) -> Answer:
+    answer.body = b"{not json"
+    return answer
+
+
+def _html(answer: Answer, fault: Fault) -> Answer:
+    answer.body, answer.content_type = PAGE, HTML
+    return answer
+
+
+def _content_type(answer: Answer, fault: Fault) -> Answer:
+    answer.content_type = fault.parameters.get("content_type", "text/plain; charset=utf-8")
+    return answer
+
+
+def _gzip(answer: Answer, fault: Fault) -> Answer:
+    answer.body = gzip.compress(answer.body)
+    answer.headers["Content-Encoding"] = "gzip"
+    return answer
+
+
+def _big(answer: Answer, fault: Fault) -> Answer:
+    answer.body = b'{"padding":"' + b"x" * max(0, fault.parameters.get("bytes", BIG) - 14) + b'"}'
+    return answer
+
+
+def _drip(answer: Answer, fault: Fault) -> Answer:
+    answer.manner = Manner.DRIP
+    answer.chunk_bytes = fault.parameters.get("chunk_bytes", 1)
+    answer.chunk_ms = fault.parameters.get("chunk_ms", 50)
+    return answer
+
+
+def _error_in_200(answer: Answer, fault: Fault) -> Answer:
+    answer.status = 200
+    rows = [{"success": False, "error": "InvalidRow"}]
+    answer.body = json.dumps({"errorCount": 1, "results": rows}).encode()
+    return answer
+
+
+def _slow(answer: Answer, fault: Fault) -> Answer:
+    return answer
+
+
+def _stall(answer: Answer, fault: Fault) -> Answer:
+    answer.forever = True
+    return answer
+
+
+def _on_fields(change: Callable[[dict[str, Any], Fault], dict[str, Any]]) -> Callable[[Answer, Fault], Answer]:
+    """A change of a token answer's fields; an error answer has none to change."""
+
+    def apply(answer: Answer, fault: Fault) -> Answer:
+        if answer.status == 200:
+            answer.body = json.dumps(change(json.loads(answer.body), fault)).encode()
+        return answer
+
+    return apply
+
+
+def _without(name: str) -> Callable[[Answer, Fault], Answer]:
+    return _on_fields(lambda fields, _: {n: v for n, v in fields.items() if n != name})
+
+
+def _with(name: str, value: Callable[[dict[str, Any], Fault], Any]) -> Callable[[Answer, Fault], Answer]:
+    return _on_fields(lambda fields, fault: fields | {name: value(fields, fault)})
+
+
+HARM: dict[str, Callable[[Answer, Fault], Answer]] = {
+    "close_before_headers": _manner(Manner.CLOSE_BEFORE_HEADERS),
+    "reset_before_headers": _manner(Manner.RESET_BEFORE_HEADERS),
+    "reset_mid_body": _reset_mid_body,
+    "truncated_json": _truncated,
+    "malformed": _malformed,
+    "html": _html,
+    "wrong_content_type": _content_type,
+    "gzip": _gzip,
+    "big_body": _big,
+    "drip": _drip,
+    "error_in_200": _error_in_200,
+    "slow": _slow,
+    "stall": _stall,
+    "expires_in": _with("expires_in", lambda _, fault: fault.parameters.get("value")),
+    "expires_in_missing": _without("expires_in"),
+    "expires_in_string": _with("expires_in", lambda fields, _: str(fields["expires_in"])),
+    "expires_in_zero": _with("expires_in", lambda *_: 0),
+    "expires_in_negative": _with("expires_in", lambda *_: -1),
+    "camel_case": _on_fields(lambda fields, _: camel(fields)),
+    "no_id_token": _without("id_token"),
+    "no_access_token": _without("access_token"),
+    "empty_access_token": _with("access_token", lambda *_: ""),
+}
+
+
+def _padded(body: bytes, *, size: int) -> bytes:
+    return body + b" " * max(0, size - len(body))

@@ -1,0 +1,62 @@
+"""Puts an answer on the wire, whole or the way a fault wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+
+from aiohttp import web
+
+from quota_platform.sandbox.answers import Answer, Manner
+
+
+async def send(request: web.BaseRequest, answer: Answer, *, trace_id: str) -> web.StreamResponse:
+    """Send ``answer``. What is returned is aiohttp's to finish; for a broken connection there is nothing to finish."""
+    headers = {"x-trace-id": trace_id}
+    if answer.content_type is not None:
+        headers["Content-Type"] = answer.content_type
+    if answer.headers:
+        headers |= answer.headers
+    if answer.manner is Manner.WHOLE:
+        return web.Response(status=answer.status, body=answer.body or None, headers=headers)
+    if answer.manner is Manner.DRIP:
+        return await _drip(request, answer, headers)
+    if answer.manner is Manner.RESET_MID_BODY:
+        return await _half(request, answer, headers)
+    hang_up(request, reset=answer.manner is Manner.RESET_BEFORE_HEADERS)
+    return web.Response()
+
+
+async def _drip(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = len(answer.body)
+    await response.prepare(request)
+    for start in range(0, len(answer.body), answer.chunk_bytes):
+        await response.write(answer.body[start : start + answer.chunk_bytes])
+        await asyncio.sleep(answer.chunk_ms / 1000)
+    return response
+
+
+async def _half(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
+    """Promise the whole length, send half of it, and reset the connection."""
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = len(answer.body)
+    await response.prepare(request)
+    await response.write(answer.body[: len(answer.body) // 2])
+    hang_up(request, reset=True)
+    return response
+
+
+def hang_up(request: web.BaseRequest, *, reset: bool) -> None:
+    """Drop the connection. ``reset``: with RST instead of FIN, so that the client sees "connection reset by peer"."""
+    transport = request.transport
+    if transport is None:
+        return
+    if reset:
+        # uvloop does not let its own socket object be changed; the option belongs to the open file, so a
+        # duplicate of the descriptor will do.
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
