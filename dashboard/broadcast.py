@@ -14,7 +14,7 @@ from dashboard.seats import RENEW_S, Seat, Seats
 from dashboard.streams import FAULT, LEAVING, NO_RIGHT, SILENT, SILENT_S, Stream, Viewer
 from dashboard.topics import Topic, overview, tenant
 from dashboard.viewers import Sight, sight, sights
-from limiter import wiring
+from limiter import clients
 from limiter.gateway.runtime import Runtime
 from limiter.live.aside import Aside
 
@@ -59,7 +59,7 @@ class Broadcast:
     @classmethod
     def of(cls, runtime: Runtime) -> Broadcast:
         """That of a running worker."""
-        return cls(Live(runtime), seats=Seats(wiring.async_client()))
+        return cls(Live(runtime), seats=Seats(clients.async_client()))
 
     def open(self) -> None:
         """Start to read, and to hear whose rights changed."""

@@ -20,11 +20,11 @@ from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import Stored
 from dashboard.topics import Topic
-from limiter.core.errors import StoreError
 from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import Runtime
 from limiter.live.aside import Aside
 from limiter.live.flights import Flights, TooManyFlights
+from limiter.stores.errors import StoreError
 
 EVERY_S = 0.8
 """Less than the second between two frames, by what a tick may come early."""

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST
 from dashboard.access import may_reset
 from dashboard.asking import body_of, reason_of, tenant_of, wrong
 from dashboard.revocation import keys_in_use
-from limiter.core.errors import StoreError
 from limiter.core.types import MICROS, Algorithm, CountedPer
 from limiter.gateway import counters
 from limiter.gateway.counters import Counter
@@ -21,6 +20,7 @@ from limiter.gateway.gate import Gateway
 from limiter.gateway.problems import Problem
 from limiter.record import resets
 from limiter.record.resets import Reset
+from limiter.stores.errors import StoreError
 from tenants import scope
 from tenants.models import Tenant
 

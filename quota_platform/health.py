@@ -8,13 +8,13 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from limiter.core.errors import StoreError
 from limiter.gateway import record_state, scraper, store_settings
 from limiter.gateway.answers import Answer, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import GatewayView, runtime_of
 from limiter.live.snapshot import DirectoryUnavailable
+from limiter.stores.errors import StoreError
 from quota_platform.server.draining import DRAINING
 
 POLL_TOO_OLD_S = 10.0

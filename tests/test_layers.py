@@ -14,7 +14,7 @@ PACKAGES = ("quota_platform", "dashboard", "limiter", "tenants")
 APPS = "Apps: platform, dashboard, limiter, tenants"
 PURE_CORE = "Core: no Django, no app, no HTTP"
 LIMITER = "Limiter: doors, gateway, policies and record, models, core"
-CORE = "Core: store, pool and shares, stack, rules and connection, values"
+CORE = "Core: store, shares, stack, rules, values"
 STATE = re.compile(r"^(.+) (KEPT|BROKEN)$", re.MULTILINE)
 
 
@@ -48,7 +48,7 @@ def test_the_code_keeps_every_layer(copy: Path) -> None:
     [
         ("tenants/planted.py", "import limiter.core.types", APPS),
         ("limiter/core/types.py", "import django.conf", PURE_CORE),
-        ("limiter/wiring.py", "import limiter.gateway.gate", LIMITER),
+        ("limiter/clients.py", "import limiter.gateway.gate", LIMITER),
         ("limiter/core/keys.py", "import limiter.core.window", CORE),
         ("limiter/core/unlisted.py", "", CORE),
     ],

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from redis.exceptions import RedisError
 
-from limiter import wiring
+from limiter import clients
 from limiter.gateway import heartbeat
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
@@ -33,7 +33,7 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
         return {"state": "incomplete", "missing": completeness.in_words(missing)}
     uid = str(connection.uid)
     try:
-        with wiring.shared_client() as client:
+        with clients.shared_client() as client:
             fault = health.read(client, [uid]).get(uid)
         without_keep_alive = _without_keep_alive(uid)
     except RedisError:
@@ -46,7 +46,7 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
 
 def _without_keep_alive(uid: str) -> dict[str, Any] | None:
     """How many web processes use it without keep-alive, until when and why; None when none does."""
-    with closing(wiring.client()) as store:
+    with closing(clients.client()) as store:
         beats = heartbeat.read(store)
     units = [beat["upstream"][uid] for beat in beats if uid in beat["upstream"]]
     now = time.time()

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
-from limiter import wiring
+from limiter import clients
 from limiter.admin.record import RecordAdmin
 from limiter.models import DeadLetter, RecordGap, ThrottleEvent
 from limiter.record import state
@@ -76,7 +76,7 @@ class ThrottleEventAdmin(RecordAdmin):
 def _state() -> dict[str, Any]:
     """How far the record is behind, and where it has holes."""
     told = {"gaps": RecordGap.objects.count(), "dead_letters": DeadLetter.objects.count()}
-    client = wiring.client()
+    client = clients.client()
     try:
         return {**told, "known": True, "behind": state.behind(client)}
     except (RedisError, OSError):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from limiter import wiring
+from limiter import clients
 from limiter.core import forecast
 from limiter.core.store import Store
 from limiter.core.types import MICROS, Algorithm, CountedPer, LimitState, Subject
@@ -90,7 +90,7 @@ def read(bound: Sequence[Stack], *, foresee: Callable[[Watched], bool]) -> dict[
 
 
 async def _read(bound: Sequence[Stack], foresee: Callable[[Watched], bool]) -> dict[Row, Watched]:
-    store = wiring.store()
+    store = clients.store()
     await store.open()
     try:
         found: dict[Row, Watched] = {}

@@ -18,14 +18,14 @@ import hiredis
 from limiter.core import adaptive, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
 from limiter.core.due import Due
-from limiter.core.errors import ScriptFailed, StoreUnavailable
 from limiter.core.forecast import Held
 from limiter.core.peers import GONE_AFTER_S
-from limiter.core.pipeline import Reply, pack
-from limiter.core.pool import Link, PoolStatus
 from limiter.core.types import PPM, Algorithm, Decision, Limit
 from limiter.core.window import Call, Stack
 from limiter.stores.away import AWAY
+from limiter.stores.errors import ScriptFailed, StoreUnavailable
+from limiter.stores.pipeline import Reply, pack
+from limiter.stores.pool import Link, PoolStatus
 
 _LUA = Path(__file__).parent / "lua"
 
@@ -108,7 +108,7 @@ class RoundTrips:
 
 
 class Store:
-    """Decisions over a :class:`~limiter.core.pool.Link`. One per worker and event loop.
+    """Decisions over a :class:`~limiter.stores.pool.Link`. One per worker and event loop.
 
     ``give_up_ms``: after how long the link gives a command up. One that runs later does nothing; 0: it does.
     """
@@ -128,8 +128,8 @@ class Store:
         return self._link.status()
 
     async def decide(self, stack: Stack, call: Call) -> Decision:
-        """Decide one call in one round trip. Raises :class:`~limiter.core.errors.StoreError`; after
-        :class:`~limiter.core.errors.OutcomeUnknown` the call may have been charged.
+        """Decide one call in one round trip. Raises :class:`~limiter.stores.errors.StoreError`; after
+        :class:`~limiter.stores.errors.OutcomeUnknown` the call may have been charged.
         """
         started = time.perf_counter()
         connection, due_us = stack.subject.connection, None
@@ -219,7 +219,7 @@ class Store:
     async def take_over(self, connection: int, part: DecidedAlone) -> bool:
         """Enter what a worker decided without the store; False when that had been done.
 
-        Raises :class:`~limiter.core.errors.StoreError`; then it may be told again.
+        Raises :class:`~limiter.stores.errors.StoreError`; then it may be told again.
         """
         names = (keys.taken_over(connection, part.name), keys.events(connection))
         counts = [word for name, count in part.counts.items() for word in (name, count)]
@@ -245,7 +245,7 @@ class Store:
         await self.command("UNLINK", name, key=name)
 
     async def run(self, script: Script, names: Iterable[str], *arguments: str | int) -> Reply:
-        """Run a script on keys of one slot; raises :class:`~limiter.core.errors.StoreError`."""
+        """Run a script on keys of one slot; raises :class:`~limiter.stores.errors.StoreError`."""
         names = tuple(names)
         rest = (str(len(names)), *names, *(str(a) for a in arguments))
         slot = names[0].encode()
@@ -255,7 +255,7 @@ class Store:
         return _checked(reply, script)
 
     async def command(self, *parts: str | int | bytes, key: str) -> Reply:
-        """One plain command on ``key``; raises :class:`~limiter.core.errors.StoreError`."""
+        """One plain command on ``key``; raises :class:`~limiter.stores.errors.StoreError`."""
         return _checked(await self._link.send(pack(*parts), key=key.encode()), None)
 
     async def ask(self, *parts: str | int | bytes, key: str) -> Reply:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from limiter.core import description, keys
-from limiter.core.pipeline import pack as pack_command
 from limiter.core.types import Algorithm, Decision, Limit, LimitState, Subject
+from limiter.stores.pipeline import pack as pack_command
 
 CODE = {
     Algorithm.SLIDING_LOG: "l",

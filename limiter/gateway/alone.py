@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from limiter.core.errors import StoreError
 from limiter.core.refusal import Refusal, write
 from limiter.core.store import MOST_TAKEN_OVER, DecidedAlone, Store
 from limiter.core.types import PPM, Decision
 from limiter.core.window import Call, Stack
+from limiter.stores.errors import StoreError
 
 MOST = 5_000
 """Refusals of a connection that are kept with all they say, and usage counts of one; of more there is a number only."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from limiter.core.errors import StoreUnavailable
 from limiter.core.types import CountedPer, Limit, LimitState
 from limiter.core.window import Stack
 from limiter.gateway.callers import Caller
 from limiter.gateway.gate import Gateway, Target
+from limiter.stores.errors import StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)

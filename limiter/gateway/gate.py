@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
-from limiter.core.errors import StoreError
 from limiter.core.local import LocalShare
 from limiter.core.store import Ended, Store
 from limiter.core.types import PPM, Decision
@@ -26,6 +25,7 @@ from limiter.gateway.stacks import Bound, Stacks
 from limiter.live.snapshot import Snapshot
 from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.plan import Plan
+from limiter.stores.errors import StoreError
 from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
 from limiter.upstream.dedupe import Dedupe, Held

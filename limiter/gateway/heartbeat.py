@@ -16,10 +16,10 @@ from typing import Any
 import redis
 
 from limiter.core import keys, versioned
-from limiter.core.errors import StoreError
 from limiter.core.peers import EVERY_S, GONE_AFTER_S, Peers
 from limiter.core.versioned import Form
 from limiter.gateway.gate import Gateway
+from limiter.stores.errors import StoreError
 
 _KEEP_S = 604_800
 
@@ -117,7 +117,7 @@ class Heartbeat:
         }
 
     async def tell(self) -> None:
-        """Write the state once; raises :class:`~limiter.core.errors.StoreError`."""
+        """Write the state once; raises :class:`~limiter.stores.errors.StoreError`."""
         store = self._gateway.store
         self._peers.heard(await store.alive(self.name))
         await store.command("HSET", keys.workers(), self.name, FORM.dump(self.state()), key=keys.workers())

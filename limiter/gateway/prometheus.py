@@ -54,7 +54,7 @@ class Gathered:
 
 
 async def gather(store: Store) -> Gathered:
-    """Read everything; raises :class:`~limiter.core.errors.StoreError`."""
+    """Read everything; raises :class:`~limiter.stores.errors.StoreError`."""
     found = Gathered(now=time.time())
     found.record = await record_state.look(store, now=found.now)
     for name, told in _pairs(await store.command("HGETALL", keys.workers(), key=keys.workers())):

@@ -24,7 +24,7 @@ class RecordState:
 
 
 async def look(store: Store, *, now: float) -> RecordState:
-    """Ask the store; raises :class:`~limiter.core.errors.StoreError`."""
+    """Ask the store; raises :class:`~limiter.stores.errors.StoreError`."""
     told = await store.command("HGETALL", keys.tasks(), key=keys.tasks())
     seen = RecordState(tasks=runs.read(dict(zip(told[::2], told[1::2], strict=True))))
     for connection in keys.connection_ids(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):

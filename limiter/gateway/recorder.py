@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.errors import OutcomeUnknown, StoreError
 from limiter.core.store import MOST_ENDS, Ended, Store
 from limiter.core.window import Stack
+from limiter.stores.errors import OutcomeUnknown, StoreError
 
 log = logging.getLogger(__name__)
 _KEPT = 100_000

@@ -12,8 +12,7 @@ import redis.asyncio
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from limiter import wiring
-from limiter.core.errors import StoreError
+from limiter import clients
 from limiter.core.local import LocalShare
 from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
@@ -24,6 +23,7 @@ from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
 from limiter.live.snapshot import Snapshot
+from limiter.stores.errors import StoreError
 from limiter.upstream import health
 from limiter.upstream.call import Upstream
 from limiter.upstream.client import Client
@@ -86,9 +86,9 @@ class Runtime:
     def from_settings(cls) -> Runtime:
         """The parts that the settings ask for."""
         env = settings.ENV
-        side = wiring.async_client()
+        side = clients.async_client()
         return cls(
-            store=wiring.store(),
+            store=clients.store(),
             snapshot=Snapshot(capacity=env.SNAPSHOT_TENANTS),
             upstream=Client(redis=side, pool_size=env.UPSTREAM_POOL_SIZE, sandbox_hosts=env.SANDBOX_HOSTS),
             gateway_settings=GatewaySettings.from_env(),

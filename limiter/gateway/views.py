@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.views import APIView
 
 from limiter.core import headers
-from limiter.core.errors import StoreError
 from limiter.core.types import PPM, Decision
 from limiter.gateway import body, problems, prometheus, readers, scraper
 from limiter.gateway.answers import Answer, Fields, enveloped, json_answer, passed_through, problem_answer, quota_fields
@@ -21,6 +20,7 @@ from limiter.gateway.gate import Gateway, Request, Target
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
+from limiter.stores.errors import StoreError
 from limiter.upstream import errors
 from limiter.upstream.call import UpstreamAnswer
 

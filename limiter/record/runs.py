@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from limiter import wiring
+from limiter import clients
 from limiter.core import keys, versioned
 from limiter.core.versioned import Form
 from limiter.record.scripts import Client
@@ -39,7 +39,7 @@ FORM = Form("run", {1: _run}, lenient=True)
 
 def alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | None:
     """:func:`run_alone` with a client of the store for as long as the work takes."""
-    client = wiring.client()
+    client = clients.client()
     try:
         return run_alone(client, name, lambda: work(client), at_most_s=at_most_s)
     finally:

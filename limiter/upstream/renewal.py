@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from limiter import wiring
+from limiter import clients
 from limiter.upstream.clock import Clock
 from limiter.upstream.pins import Pins
 from limiter.upstream.tokens import ThreadedMint, Tokens
@@ -28,7 +28,7 @@ def refresh_due() -> int:
 
 async def _refresh(connections: Sequence[ConnectionSpec]) -> int:
     clock = Clock()
-    client = wiring.async_client()
+    client = clients.async_client()
     mint = ThreadedMint(pinned=Pins(sandbox_hosts=settings.ENV.SANDBOX_HOSTS), clock=clock)
     tokens = Tokens(vault=Vault(client), mint=mint, clock=clock)
     gate = asyncio.Semaphore(_AT_ONCE)

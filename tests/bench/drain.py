@@ -90,13 +90,13 @@ def _main() -> None:
     django.setup()
     from django.core.management import call_command
 
-    from limiter import wiring
+    from limiter import clients
     from limiter.models import ThrottleEvent
     from limiter.record import keeping
 
     events = int(sys.argv[1])
     call_command("migrate", verbosity=0, skip_checks=True)
-    client = wiring.client()
+    client = clients.client()
     assert isinstance(client, redis.Redis)
     _fill(client, events)
     started = time.perf_counter()

@@ -18,11 +18,11 @@ import limits.strategies
 import throttled
 import throttled.asyncio
 
-from limiter.core.pipeline import Address
-from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.core.types import Algorithm, CountedPer, Limit, Subject
 from limiter.core.window import Call, bind
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool, PoolSettings
 
 QUOTA = 1_000_000
 LOG = Limit("minute", Algorithm.SLIDING_LOG, QUOTA, window_us=60_000_000)

@@ -9,7 +9,7 @@ from typing import Any
 import redis.asyncio
 from django.utils import timezone
 
-from limiter import wiring
+from limiter import clients
 from limiter.core import keys
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.refusal import Refusal, write
@@ -82,7 +82,7 @@ def decide(url: str) -> None:
 
 
 def tasks() -> None:
-    client = wiring.client()
+    client = clients.client()
     client.sadd(keys.connections(), 1)
     runs.run_alone(client, "store_events", lambda: 7, at_most_s=30)
     client.close()
@@ -113,7 +113,7 @@ def upstream(connection: ConnectionSpec, *, mark: str) -> None:
     """A token with its endpoints, a fault, and the answers to repeated calls."""
 
     async def share() -> None:
-        client: redis.asyncio.Redis = wiring.async_client()
+        client: redis.asyncio.Redis = clients.async_client()
         await Vault(client).put(connection, mark=mark, value="token-1", lifetime_s=3600.0, endpoints=ENDPOINTS)
         await health.record(client, connection.uid, FAULT)
         dedupe = Dedupe(client)

@@ -18,7 +18,7 @@ from django.db.models import Sum
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from dashboard import news
-from limiter import wiring
+from limiter import clients
 from limiter.core import keys, versioned
 from limiter.core.types import Decision
 from limiter.core.window import Call
@@ -60,7 +60,7 @@ def shared(request: pytest.FixtureRequest, redis_url: str, settings: Settings) -
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Client]:
-    made = wiring.client()
+    made = clients.client()
     yield made
     made.close()
 
@@ -157,7 +157,7 @@ def test_tokens_endpoints_and_faults_are_shared(shared: dict[str, Any]) -> None:
     connection = replace(CONNECTION, uid=shared["connection_uid"])
 
     async def read() -> Shelf:
-        side = wiring.async_client()
+        side = clients.async_client()
         shelf = await Vault(side).read(connection, mark=shared["mark"])
         await side.aclose()
         return shelf
@@ -171,7 +171,7 @@ def test_tokens_endpoints_and_faults_are_shared(shared: dict[str, Any]) -> None:
 
 def recalled(*names: str) -> list[Any]:
     async def recall() -> list[Any]:
-        side = wiring.async_client()
+        side = clients.async_client()
         found = [await Dedupe(side).recall(keyed(name)) for name in names]
         await side.aclose()
         return found

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from pytest_django import Settings
 
 from dashboard import news
-from limiter import wiring
+from limiter import clients
 from limiter.core import keys
 from limiter.models import Override, QuotaPolicy
 from limiter.models.version import one_version
@@ -50,7 +50,7 @@ def test_the_record(
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy, admin_user: User, settings: Settings, tmp_path: Path
 ) -> None:
     settings.ENV = settings.ENV.model_copy(update={"AUDIT_KEY": SecretStr(AUDIT_KEY), "EVENTS_KEPT_DAYS": 1})
-    client = wiring.client()
+    client = clients.client()
     edit(acme, base_policy)
     refuse_of_every_kind(client, redis_url)
     anchors.write(now=START + timedelta(days=1), where=tmp_path / "anchors")

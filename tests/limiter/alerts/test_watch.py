@@ -11,11 +11,11 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from limiter import wiring
+from limiter import clients
 from limiter.alerts import watch
 from limiter.core import keys
-from limiter.core.errors import StoreError
 from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy, UsageMinute
+from limiter.stores.errors import StoreError
 from quota_platform.beat import SCHEDULE
 from tenants.models import Action, Tenant
 from tests.limiter.alerts.given import called, forget, told, use
@@ -171,7 +171,7 @@ def test_one_evaluator_has_the_turn_and_says_how_it_went(
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy
 ) -> None:
     use(redis_url, acme, 80)
-    client = wiring.client()
+    client = clients.client()
     client.set(keys.running("watch_limits"), "another", px=60_000)
     assert watch.watch() is None
     client.delete(keys.running("watch_limits"))

@@ -10,10 +10,10 @@ from typing import cast
 import redis
 
 from limiter.core import keys
-from limiter.core.errors import StoreError
-from limiter.core.pool import PoolSettings
 from limiter.core.store import Store
 from limiter.core.types import Decision
+from limiter.stores.errors import StoreError
+from limiter.stores.pool import PoolSettings
 from tests.limiter.core.given import ACME, call, log, stack, store_at
 from tests.patience import eventually
 

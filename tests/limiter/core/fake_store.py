@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import hiredis
 
-from limiter.core.pipeline import Address, Pipeline
+from limiter.stores.pipeline import Address, Pipeline
 
 
 class FakeStore(asyncio.Protocol):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from limiter.core.pipeline import Address
-from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.core.types import Algorithm, Decision, Limit, Subject
 from limiter.core.window import Call, Stack, bind
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool, PoolSettings
 
 S = 1_000_000
 """Microseconds in a second."""

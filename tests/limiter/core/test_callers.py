@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 import redis
 
-from limiter.core.errors import StoreUnavailable
 from limiter.core.types import Decision
+from limiter.stores.errors import StoreUnavailable
 from quota_platform.embedded import Valkey
 from tests.chaos import ChaosProxy
 from tests.limiter.core.ailing import BOUND, STEADY, counted, opened

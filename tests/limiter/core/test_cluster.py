@@ -12,12 +12,12 @@ from redis.crc import key_slot
 
 from limiter.core import keys
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.errors import StoreError, StoreUnavailable
-from limiter.core.pipeline import Address
-from limiter.core.pool import ClusterPool
 from limiter.core.store import Ended, Store
 from limiter.core.types import Decision
 from limiter.core.window import Stack, bind
+from limiter.stores.errors import StoreError, StoreUnavailable
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import ClusterPool
 from quota_platform.embedded import free_port
 from tests.cluster import Cluster, Node
 from tests.limiter.core.given import ACME, PATIENT, T0, bucket, call, counter, log, slots

@@ -9,11 +9,11 @@ import redis
 
 from limiter.core import keys
 from limiter.core.due import Due
-from limiter.core.errors import OutcomeUnknown
-from limiter.core.pipeline import Address
-from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.core.window import Call
+from limiter.stores.errors import OutcomeUnknown
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool, PoolSettings
 from quota_platform.embedded import Valkey
 from tests.limiter.core.given import ACME, S, log, stack
 from tests.patience import until

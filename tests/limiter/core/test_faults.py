@@ -11,8 +11,8 @@ from typing import cast
 import pytest
 import redis
 
-from limiter.core.errors import OutcomeUnknown, StoreUnavailable
-from limiter.core.pool import PoolSettings
+from limiter.stores.errors import OutcomeUnknown, StoreUnavailable
+from limiter.stores.pool import PoolSettings
 from quota_platform.embedded import Valkey, start_valkey
 from tests.chaos import ChaosProxy
 from tests.limiter.core.ailing import BOUND, HASTY, RESIGNED, STEADY, counted, opened, recovered, times_run

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from limiter.core import keys
-from limiter.core.errors import StoreError, StoreUnavailable
+from limiter.stores.errors import StoreError, StoreUnavailable
 from quota_platform.embedded import Valkey, start_valkey
 from tests.chaos import ChaosProxy
 from tests.limiter.core.ailing import BOUND, LIMIT, STEADY, counted, opened, recovered, times_run

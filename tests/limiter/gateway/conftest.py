@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from limiter import wiring
+from limiter import clients
 from limiter.core.peers import Peers
-from limiter.core.pipeline import Address
-from limiter.core.pool import Pool
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool
 from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
 from quota_platform.server.handler import LeanHandler
 from tests.asgi import Answered, Caller
@@ -101,7 +101,7 @@ async def gateway(redis_url: str, transactional_db: None, gateway_settings: Gate
         upstream=upstream,
         gateway_settings=gateway_settings,
         peers=Peers(expected=2),
-        side=wiring.async_client(),
+        side=clients.async_client(),
     )
     await runtime.open()
     app = LeanHandler("quota_platform.lean_urls")

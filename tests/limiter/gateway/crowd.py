@@ -19,11 +19,11 @@ from tests.patience import PAUSE_S
 async def gateway(size: int, store_url: str) -> None:
     """One process: serves until it is killed."""
     from limiter.core.peers import Peers
-    from limiter.core.pipeline import Address
-    from limiter.core.pool import Pool, PoolSettings
     from limiter.core.store import Store
     from limiter.gateway.runtime import GatewaySettings, Runtime
     from limiter.live.snapshot import Snapshot
+    from limiter.stores.pipeline import Address
+    from limiter.stores.pool import Pool, PoolSettings
     from quota_platform.server.handler import LeanHandler
     from tests.limiter.gateway.conftest import FakeUpstream
     from tests.served import served

@@ -12,16 +12,16 @@ import pytest
 import pytest_asyncio
 from django.conf import settings
 
-from limiter import wiring
+from limiter import clients
 from limiter.core import adaptive, keys
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.peers import Peers
-from limiter.core.pipeline import Address
-from limiter.core.pool import Pool
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool
 from limiter.upstream.client import Client
 from quota_platform.sandbox import Running, running_in_thread
 from quota_platform.server.handler import LeanHandler
@@ -63,7 +63,7 @@ class World:
     """Two workers before one sandbox."""
 
     def __init__(self, key: str, redis_url: str, sandbox: Running) -> None:
-        side = wiring.async_client()
+        side = clients.async_client()
         self.key = key
         self.sandbox = sandbox
         self.runtimes = [

@@ -11,8 +11,6 @@ import redis
 from asgiref.sync import sync_to_async
 
 from limiter.core.peers import Peers
-from limiter.core.pipeline import Address
-from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.gateway import alone
 from limiter.gateway.runtime import GatewaySettings, Runtime
@@ -21,6 +19,8 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy, RecordGap, Throt
 from limiter.record import keeping
 from limiter.record.explain import explain
 from limiter.record.verify import verify
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool, PoolSettings
 from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant
 from tests.asgi import Caller

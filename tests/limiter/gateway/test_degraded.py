@@ -8,12 +8,12 @@ import pytest
 import pytest_asyncio
 
 from limiter.core.peers import Peers
-from limiter.core.pipeline import Address
-from limiter.core.pool import Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool, PoolSettings
 from quota_platform.embedded import free_port
 from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant

@@ -14,7 +14,7 @@ from django.db import connections
 
 from dashboard import news
 from dashboard.seats import Seats
-from limiter import wiring
+from limiter import clients
 from limiter.core import keys
 from limiter.models import QuotaPolicy
 from limiter.record import keeping
@@ -53,7 +53,7 @@ async def test_no_name_in_the_store_is_without_the_prefix(
     await gateway.invoke("lookupOrder", key=acme_key, headers={"Idempotency-Key": "once"})
     await gateway.recorded()
     await gateway.runtime.heartbeat.tell()
-    seats = Seats(wiring.async_client())
+    seats = Seats(clients.async_client())
     await seats.renew([await seats.take(1) or pytest.fail("no seat")])
     await news._send(1)
     await asyncio.to_thread(_in_pages_and_tasks)
@@ -67,7 +67,7 @@ async def test_no_name_in_the_store_is_without_the_prefix(
 
 
 def _in_pages_and_tasks() -> None:
-    with wiring.shared_client() as client:
+    with clients.shared_client() as client:
         client.set(keys.health("u"), dump(Fault("gone", 1, 2, 3, lasting=False, fingerprint="f")))
     changes.ring()
     cache.set_many({"snapshot": {"seq": 1}})

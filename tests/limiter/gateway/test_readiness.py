@@ -13,14 +13,14 @@ import pytest
 from django.conf import settings
 
 from limiter.core import keys
-from limiter.core.errors import StoreError
 from limiter.core.peers import Peers
-from limiter.core.pipeline import Address
-from limiter.core.pool import ClusterPool, Link, Pool, PoolSettings
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.stores.errors import StoreError
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import ClusterPool, Link, Pool, PoolSettings
 from quota_platform.embedded import free_port
 from quota_platform.health import POLL_TOO_OLD_S
 from quota_platform.server.draining import DRAINING

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Sum
 
-from limiter import wiring
+from limiter import clients
 from limiter.core import keys
 from limiter.models import QuotaPolicy, ThrottleEvent, UsageMinute
 from limiter.record import keeping
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def store_everything() -> dict[str, Any]:
     """What the tasks do, and what is then in the database."""
-    client = wiring.client()
+    client = clients.client()
     try:
         keeping.store_events()
         keeping.store_usage()

@@ -13,7 +13,7 @@ import pytest
 from django.db import connections
 from django.db.models import Sum
 
-from limiter import wiring
+from limiter import clients
 from limiter.core import keys
 from limiter.models import AuditEntry, ThrottleEvent, UsageDay, UsageMinute
 from limiter.record import chain, events, usage
@@ -33,7 +33,7 @@ def at_once(work: Callable[[Client], int]) -> int:
     ready = Barrier(DRAINERS)
 
     def one(number: int) -> int:
-        client = wiring.client()
+        client = clients.client()
         try:
             ready.wait()
             return work(client)
@@ -57,7 +57,7 @@ def test_each_event_is_stored_once(redis_url: str) -> None:
     # 600 and 20 by themselves, two rows for the rest of two floods
     assert at_once(work) == ThrottleEvent.objects.count() == 622
     assert ThrottleEvent.objects.aggregate(refusals=Sum("count")) == {"refusals": 800}
-    with wiring.client() as client:
+    with clients.client() as client:
         assert drain(events.of(client, 1), events.write, idle_ms=0) == 0
         assert client.xlen(keys.events(1)) == 0
     checked = verify()
@@ -73,7 +73,7 @@ def test_each_count_is_added_once(redis_url: str) -> None:
         return 20
 
     assert at_once(work) == 1_000
-    with wiring.client() as client:
+    with clients.client() as client:
         usage.drain(client, 1)
         usage.drain(client, 1)
     for model in (UsageMinute, UsageDay):

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from limiter import wiring
+from limiter import clients
 from limiter.record.scripts import Client
 
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Client]:
-    made = wiring.client()
+    made = clients.client()
     yield made
     made.close()

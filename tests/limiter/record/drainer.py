@@ -7,11 +7,11 @@ def main() -> None:
     import django
 
     django.setup()
-    from limiter import wiring
+    from limiter import clients
     from limiter.record import events, multipliers, usage
     from limiter.record.drain import drain
 
-    client = wiring.client()
+    client = clients.client()
     while True:
         drain(events.of(client, 1), events.write, batch=50, idle_ms=50)
         events.store_floods(client, 1)

@@ -15,10 +15,10 @@ from django.core.cache import caches
 from kombu import Connection
 from redis.exceptions import RedisError
 
-from limiter import wiring
-from limiter.core.errors import StoreUnavailable
-from limiter.core.pipeline import Address, pack
-from limiter.core.pool import ClusterPool, Link, Pool
+from limiter import clients
+from limiter.stores.errors import StoreUnavailable
+from limiter.stores.pipeline import Address, pack
+from limiter.stores.pool import ClusterPool, Link, Pool
 from limiter.stores.servers import SYSTEM, Certificates, Servers
 from quota_platform import broker, redis_settings
 from quota_platform.embedded import Valkey, start_valkey
@@ -102,7 +102,7 @@ async def test_a_dead_seed_of_a_cluster_stops_nobody(tmp_path: Path, settings: A
         url = f"redis://{DEAD},127.0.0.1:{cluster.nodes[0].server.port}/0"
         assert await ask(ClusterPool(Address.from_url(url), PATIENT), "SET", "k", "v") == b"OK"
         settings.ENV = settings.ENV.model_copy(update={"LIMITER_REDIS_URL": url, "LIMITER_REDIS_CLUSTER": True})
-        with wiring.client() as client:
+        with clients.client() as client:
             assert client.get("k") == b"v"
 
 

@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from limiter.core import keys
-from limiter.core.errors import StoreUnavailable
-from limiter.core.pool import PoolSettings, PoolStatus
 from limiter.core.store import Store
+from limiter.stores.errors import StoreUnavailable
+from limiter.stores.pool import PoolSettings, PoolStatus
 from quota_platform.embedded import Valkey, free_port, start_valkey
 from tests.limiter.core.given import ACME, PATIENT, call, log, stack, store_at
 

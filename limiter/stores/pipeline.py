@@ -15,8 +15,8 @@ from typing import Any, cast
 import hiredis
 from redis.connection import parse_url
 
-from limiter.core.errors import OutcomeUnknown, StoreUnavailable
 from limiter.stores.connections import Seed
+from limiter.stores.errors import OutcomeUnknown, StoreUnavailable
 from limiter.stores.servers import SYSTEM, Certificates, Servers
 
 _GRACE_S = 0.01

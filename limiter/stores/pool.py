@@ -15,8 +15,8 @@ from typing import Protocol
 import hiredis
 from redis.crc import key_slot
 
-from limiter.core.errors import StoreUnavailable
-from limiter.core.pipeline import Address, Pipeline, Reply, pack
+from limiter.stores.errors import StoreUnavailable
+from limiter.stores.pipeline import Address, Pipeline, Reply, pack
 
 _REDIRECTIONS = 4
 _ASKING = pack("ASKING")

@@ -7,8 +7,8 @@ import asyncio
 import hiredis
 import pytest
 
-from limiter.core.errors import OutcomeUnknown, StoreUnavailable
-from limiter.core.pipeline import Address, Pipeline, pack
+from limiter.stores.errors import OutcomeUnknown, StoreUnavailable
+from limiter.stores.pipeline import Address, Pipeline, pack
 from tests.limiter.core.fake_store import connected
 
 

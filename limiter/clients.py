@@ -10,9 +10,9 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.retry import Retry
 
-from limiter.core.pipeline import Address
-from limiter.core.pool import ClusterPool, Link, Pool, PoolSettings
 from limiter.core.store import Store
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import ClusterPool, Link, Pool, PoolSettings
 from limiter.stores.servers import Servers
 
 
