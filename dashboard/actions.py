@@ -19,7 +19,7 @@ from dashboard.access import may_act, may_end
 from dashboard.asking import body_of, tenant_of, wrong
 from limiter.models import Override
 from limiter.policies import sentences
-from tenants import versions
+from quota_platform.base import versions
 from tenants.models import Tenant
 from tenants.scope import tenants_of
 

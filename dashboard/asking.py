@@ -7,10 +7,10 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, JsonResponse
 
-from tenants import json_text
+from quota_platform.base import json_text
+from quota_platform.base.reason import ReasonRefused
+from quota_platform.base.reason import check as check_reason
 from tenants.models import Tenant
-from tenants.reason import ReasonRefused
-from tenants.reason import check as check_reason
 from tenants.scope import tenants_of
 
 

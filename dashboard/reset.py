@@ -21,7 +21,7 @@ from limiter.gateway.problems import Problem
 from limiter.record import resets
 from limiter.record.resets import Reset
 from limiter.stores.errors import StoreError
-from tenants import scope
+from quota_platform.base import row_access
 from tenants.models import Tenant
 
 _AWAY = "The limiter's store does not answer: nothing was reset. Try again when it does."
@@ -90,7 +90,7 @@ def _asked(request: HttpRequest) -> Asked:
         reason=reason_of(body),
         who=request.user.get_username(),
         confirmed=body.get("confirm") is True,
-        connection_is_own=scope.may_change(request.user, tenant.connection),
+        connection_is_own=row_access.may_change(request.user, tenant.connection),
     )
 
 
@@ -101,7 +101,7 @@ def _refuse(asked: Asked, counter: Counter) -> None:
             " than the limit."
         )
     if counter.limit.counted_per is CountedPer.CONNECTION and not asked.connection_is_own:
-        raise ValidationError(f"This counter is shared by all tenants of the connection. {scope.NOT_YOURS}")
+        raise ValidationError(f"This counter is shared by all tenants of the connection. {row_access.NOT_YOURS}")
 
 
 def _whose(asked: Asked, counter: Counter) -> str:

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_POST
 
 from dashboard.access import may_revoke
 from dashboard.asking import body_of, reason_of, tenant_of, wrong
-from tenants import versions
-from tenants.api.serializer import explain
+from quota_platform.base import versions
+from quota_platform.base.api.serializer import explain
 from tenants.models import ApiKey, Tenant
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
-from tenants import changes
-from tenants.changes import DEFAULT, Topic, Touch
+from quota_platform.base import changes
+from quota_platform.base.changes import DEFAULT, Topic, Touch
 
 
 def connect() -> None:

@@ -25,7 +25,8 @@ from limiter.models import (
     UsageHour,
     UsageMinute,
 )
-from tenants.scope import by_name, by_tenant, everything, nothing, rule
+from quota_platform.base.row_access import everything, nothing, rule
+from tenants.scope import by_name, by_tenant
 
 _own = by_tenant("tenant", "action__tenant")
 

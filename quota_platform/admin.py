@@ -14,7 +14,7 @@ from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from tenants.admin.guard.admin import GuardedAdmin
+from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
 # The framework's page of tokens shows them in full, in its list and in the log of what was done.

@@ -23,12 +23,12 @@ django_application: Any = get_asgi_application()
 from dashboard.broadcast import Broadcast  # noqa: E402  Django's apps have to be loaded first
 from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
+from quota_platform.base import addresses  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
 from quota_platform.server import draining  # noqa: E402
 from quota_platform.server.guard import Guard  # noqa: E402
 from quota_platform.server.handler import LeanHandler, Receive, Scope, Send  # noqa: E402
 from quota_platform.server.limits import Limits  # noqa: E402
-from tenants import addresses  # noqa: E402
 
 lean = LeanHandler("quota_platform.lean_urls")
 _resolve = lru_cache(4096)(get_resolver(settings.ROOT_URLCONF).resolve)

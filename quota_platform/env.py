@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from limiter.stores.servers import Certificates, Servers
-from tenants.addresses import UNIX, Networks
+from quota_platform.base.addresses import UNIX, Networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SECRETS = Path("/run/secrets")

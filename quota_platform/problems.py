@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from tenants.api.errors import PayloadTooLarge
+from quota_platform.base.api.errors import PayloadTooLarge
 
 CONTENT_TYPE = "application/problem+json"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)

@@ -137,7 +137,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["tenants.api.parser.BoundedJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["quota_platform.base.api.parser.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "quota_platform.problems.answer",
     "URL_FORMAT_OVERRIDE": None,
@@ -164,7 +164,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# A reason is bounded where it is told (tenants.reason), not cut off where it is kept.
+# A reason is bounded where it is told (quota_platform.base.reason), not cut off where it is kept.
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -22,7 +22,7 @@ from django.shortcuts import render
 from django_redis.exceptions import ConnectionInterrupted
 
 from dashboard.csp import strict_csp
-from tenants import addresses
+from quota_platform.base import addresses
 
 WINDOW_S = 900
 """Failures are counted for so long after the first."""

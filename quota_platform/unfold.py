@@ -77,8 +77,8 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "quota_platform.glance.add_glance",
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},
-    "STYLES": [lambda request: static("tenants/admin.css")],
-    "SCRIPTS": [lambda request: static("tenants/named_choices.js")],
+    "STYLES": [lambda request: static("quota_platform/admin.css")],
+    "SCRIPTS": [lambda request: static("quota_platform/named_choices.js")],
     "SIDEBAR": {
         "navigation": [
             {

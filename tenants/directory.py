@@ -9,7 +9,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from tenants import presets, secrets
+from quota_platform.base import secrets
+from tenants import presets
 from tenants.models import Action, ApiKey, Connection, Tenant
 
 
@@ -61,11 +62,11 @@ class ConnectionSpec:
         return hash(self.id)
 
     def client_secret(self) -> str:
-        """The plain client secret; raises :class:`tenants.secrets.SecretUnreadable`."""
+        """The plain client secret; raises :class:`quota_platform.base.secrets.SecretUnreadable`."""
         return self._unsealed(self.client_secret_sealed, "client_secret")
 
     def access_key_secret(self) -> str:
-        """The plain access key secret; raises :class:`tenants.secrets.SecretUnreadable`."""
+        """The plain access key secret; raises :class:`quota_platform.base.secrets.SecretUnreadable`."""
         return self._unsealed(self.access_key_secret_sealed, "access_key_secret")
 
     def _unsealed(self, sealed: str, name: str) -> str:

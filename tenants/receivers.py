@@ -13,8 +13,8 @@ from simple_history.models import registered_models
 from simple_history.signals import pre_create_historical_record
 from simple_history.utils import get_history_model_for_model
 
-from tenants import changes
-from tenants.changes import Topic, Touch
+from quota_platform.base import changes
+from quota_platform.base.changes import Topic, Touch
 from tenants.models import Action, ApiKey, Connection, Tenant
 
 

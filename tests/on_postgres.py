@@ -13,8 +13,8 @@ import sys
 from tests.postgres import impatient_postgres
 
 FILES = (
-    "tests/tenants/test_changes.py",
-    "tests/tenants/commit_order.py",
+    "tests/quota_platform/base/test_changes.py",
+    "tests/quota_platform/base/commit_order.py",
     "tests/tenants/concurrent_writers.py",
     "tests/tenants/test_scope.py",
     "tests/test_api_scope.py",

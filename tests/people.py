@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from quota_platform.base.row_access import SEE_EVERY
 from tenants.models import Membership, Tenant
-from tenants.scope import SEE_EVERY
 
 
 def member(name: str, *tenants: Tenant, without: tuple[str, ...] = ()) -> User:

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from limiter.models import AlertHook, QuotaLimit, QuotaPolicy
-from tenants.admin.guard.admin import GuardedAdmin
+from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 from tests.filled_form import as_seen, filled_form
 from tests.rows import MAKE, a_hook, a_limit, a_person, a_platform_key, a_policy

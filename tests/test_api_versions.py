@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from limiter.api.urls import router as limiter_router
 from limiter.models import QuotaPolicy
-from tenants.api.resource import WriteResource
+from quota_platform.base.api.resource import WriteResource
 from tenants.api.urls import router as tenants_router
 from tenants.models import ApiKey, Connection, Tenant
 from tests.api_client import errors, signed_in

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("quota_platform", "dashboard", "limiter", "tenants")
-APPS = "Apps: platform, dashboard, limiter, tenants"
+APPS = "Apps: platform, dashboard, limiter, tenants, base"
 PURE_CORE = "Core: no Django, no app, no HTTP"
 LIMITER = "Limiter: doors, gateway, policies and record, models, core"
 CORE = "Core: store, shares, stack, rules, values"

@@ -9,8 +9,9 @@ from django.http import HttpRequest
 
 from limiter.upstream.errors import NotConfigured, PayloadRefused
 from limiter.upstream.outbound import preview
-from tenants import json_text, presets, templates
-from tenants.admin.panels import Panel, add_panel
+from quota_platform.base import json_text
+from quota_platform.base.admin.panels import Panel, add_panel
+from tenants import presets, request_template
 from tenants.directory import action_spec, connection_spec
 from tenants.models import Action
 
@@ -43,5 +44,5 @@ def _example(action: Action) -> dict[str, str]:
     """A payload with every key that the action's templates take."""
     kind = presets.KINDS[action.kind]
     texts = [action.path_template or kind.path, *action.query_template.values()]
-    named = [name for text in texts for name in templates.split(text)[1::2]]
-    return {key: f"example-{key}" for key in [*named, *action.param_map] if key not in templates.BUILT_IN}
+    named = [name for text in texts for name in request_template.split(text)[1::2]]
+    return {key: f"example-{key}" for key in [*named, *action.param_map] if key not in request_template.BUILT_IN}

@@ -13,9 +13,9 @@ from unfold.decorators import display
 
 from limiter.models import Assignment
 from limiter.policies import sentences
-from tenants import scope
-from tenants.admin.recorded import RecordedAdmin
-from tenants.admin.scoped import RowFilter
+from quota_platform.base import row_access
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter
 
 WHO_WINS = (
     "A call takes the limits of the default policy, then those of its tenant's policy, then those of its action's. "
@@ -53,10 +53,10 @@ class AssignmentAdmin(RecordedAdmin):
     fieldsets = ((None, {"fields": ("policy", "target", "tenant", "action"), "description": WHO_WINS}),)
 
     class Media:
-        js = (Script("tenants/applies.js", type="module"),)
+        js = (Script("quota_platform/applies.js", type="module"),)
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "target" and not scope.sees_every_tenant(request.user):
+        if db_field.name == "target" and not row_access.sees_every_tenant(request.user):
             kwargs["choices"] = [one for one in db_field.get_choices() if one[0] != Assignment.Target.DEFAULT]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 

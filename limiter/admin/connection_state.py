@@ -17,8 +17,8 @@ from limiter import clients
 from limiter.gateway import heartbeat
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
+from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
 from tenants import completeness
-from tenants.admin.panels import Page, Panel, add_page, add_panel
 from tenants.models import Connection
 
 

@@ -14,11 +14,11 @@ from unfold.decorators import display
 from limiter.admin.record import RecordAdmin
 from limiter.alerts import outbox, posting
 from limiter.models import AlertDelivery, AlertHook
-from tenants import scope
-from tenants.admin.panels import Page, Panel, add_page, add_panel
-from tenants.admin.recorded import RecordedAdmin
-from tenants.admin.scoped import RowFilter
-from tenants.admin.shown_once import show_once
+from quota_platform.base import row_access
+from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter
+from quota_platform.base.admin.shown_once import show_once
 
 _LATEST = 10
 _COLOURS = {"arrived": "success", "waiting": "info", "given up": "danger"}
@@ -45,7 +45,7 @@ class AlertHookAdmin(RecordedAdmin):
         return (*asked, *(("stopped_because",) if obj.stopped_because else ()), ("created_by", "created_at"))
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "tenant" and not scope.sees_every_tenant(request.user):
+        if db_field.name == "tenant" and not row_access.sees_every_tenant(request.user):
             kwargs["required"] = True  # without one it would be told of tenants that the person does not see
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

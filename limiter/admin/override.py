@@ -15,8 +15,8 @@ from unfold.decorators import display
 
 from limiter.models import Override
 from limiter.policies import sentences
-from tenants.admin.recorded import RecordedAdmin
-from tenants.admin.scoped import RowFilter
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter
 
 
 class OverrideForm(forms.ModelForm):
@@ -73,7 +73,7 @@ class OverrideAdmin(RecordedAdmin):
     )
 
     class Media:
-        js = (Script("tenants/applies.js", type="module"),)
+        js = (Script("quota_platform/applies.js", type="module"),)
 
     @display(description="override", ordering="starts_at")
     def says(self, obj: Override) -> str:

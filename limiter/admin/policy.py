@@ -24,8 +24,8 @@ from limiter.policies import sentences
 from limiter.policies.advice import advice
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.reach import FIRST, reach
-from tenants.admin.recorded import RecordedAdmin
-from tenants.reason import MAX_REASON
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.reason import MAX_REASON
 from tenants.scope import tenants_of
 
 _ADAPTIVE = (
@@ -114,7 +114,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
     )
 
     class Media:
-        js = (Script("tenants/applies.js", type="module"), Script("limiter/policy_preview.js", type="module"))
+        js = (Script("quota_platform/applies.js", type="module"), Script("limiter/policy_preview.js", type="module"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[QuotaPolicy]:
         rows: QuerySet[QuotaPolicy] = super().get_queryset(request)

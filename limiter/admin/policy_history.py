@@ -22,8 +22,8 @@ from limiter.policies.versions import (
     restore,
     version_of,
 )
-from tenants.reason import MAX_REASON, ReasonRefused
-from tenants.reason import check as check_reason
+from quota_platform.base.reason import MAX_REASON, ReasonRefused
+from quota_platform.base.reason import check as check_reason
 
 
 class PolicyHistoryPages:

@@ -11,7 +11,7 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
 from limiter.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
-from tenants.admin.scoped import ScopedAdmin
+from quota_platform.base.admin.scoped import ScopedAdmin
 
 MOST_COUNTED = 10_000
 

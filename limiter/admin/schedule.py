@@ -17,8 +17,8 @@ from unfold.decorators import display
 from limiter.admin.export import NamesField
 from limiter.models import Export, ReportSchedule
 from limiter.reports import access, rhythm, schedules
-from tenants.admin.panels import Page, Panel, add_page, add_panel
-from tenants.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
+from quota_platform.base.admin.recorded import RecordedAdmin
 
 _NAMES = ("tenants", "actions", "policies")
 _LATEST = 10

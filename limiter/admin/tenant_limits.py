@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from limiter.live.rows import Unusable
 from limiter.policies import sentences
 from limiter.policies.in_force import InForce, in_force
-from tenants.admin.panels import Panel, add_panel
+from quota_platform.base.admin.panels import Panel, add_panel
 from tenants.models import Tenant
 
 

@@ -20,8 +20,8 @@ from limiter.alerts import signature
 from limiter.models import AlertDelivery, AlertHook
 from limiter.record import due
 from limiter.upstream.pins import Lookup, Pins, session, system_lookup
-from tenants import hosts, versions
-from tenants.secrets import SecretUnreadable
+from quota_platform.base import hosts, versions
+from quota_platform.base.secrets import SecretUnreadable
 
 MOST_GIVEN_UP = 5
 """Messages given up in a row, with none that arrived between them, before the hook is switched off."""

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from limiter.api.record import RecordResource
 from limiter.models import Alert
-from tenants.api.filters import flag, moment, text
+from quota_platform.base.api.filters import flag, moment, text
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):

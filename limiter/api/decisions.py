@@ -14,8 +14,8 @@ from rest_framework.viewsets import GenericViewSet
 from limiter.api.events import EventSerializer
 from limiter.models import ThrottleEvent
 from limiter.record import explain
-from tenants import scope
-from tenants.api.permissions import ModelPermissions
+from quota_platform.base import row_access
+from quota_platform.base.api.permissions import ModelPermissions
 
 
 class LimitThenSerializer(serializers.Serializer[Any]):
@@ -84,7 +84,7 @@ class DecisionResource(GenericViewSet[ThrottleEvent]):
 
     def retrieve(self, request: Request, decision_id: str) -> Response:
         """Why the call with this decision ID was refused; the refusal's body names it."""
-        event = explain.event_of(decision_id, among=scope.seen(self.get_queryset(), request.user))
+        event = explain.event_of(decision_id, among=row_access.seen(self.get_queryset(), request.user))
         if event is None:
             raise NotFound(
                 "No refusal is kept under this decision ID. It may not be stored yet, or be one of a flood:"

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from limiter.api.record import RecordResource
 from limiter.models import ThrottleEvent
 from limiter.models.event import TOLD
-from tenants.api.filters import flag, moment, text
+from quota_platform.base.api.filters import flag, moment, text
 
 
 class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):

@@ -23,8 +23,8 @@ from rest_framework.views import APIView
 from limiter.models import Export
 from limiter.reports import access, build, csv_gz, orders, selection, sources, streaming
 from limiter.reports.selection import Selection
-from tenants.api.resource import Creates, whole
-from tenants.api.serializer import StrictSerializer, by_field
+from quota_platform.base.api.resource import Creates, whole
+from quota_platform.base.api.serializer import StrictSerializer, by_field
 from tenants.scope import names_of
 
 AT_ONCE = 100_000

@@ -14,10 +14,10 @@ from rest_framework.response import Response
 from limiter.alerts import outbox, posting
 from limiter.api.record import RecordResource
 from limiter.models import AlertDelivery, AlertHook
-from tenants.api.filters import choice, flag, number, text
+from quota_platform.base.api.filters import choice, flag, number, text
+from quota_platform.base.api.resource import Resource, whole
+from quota_platform.base.api.serializer import RowSerializer, explain
 from tenants.api.references import NameField
-from tenants.api.resource import Resource, whole
-from tenants.api.serializer import RowSerializer, explain
 from tenants.models import Tenant
 
 _FIELDS = [

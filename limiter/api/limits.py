@@ -11,8 +11,8 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.policies.compiled import PolicyInvalid, compile_policy
-from tenants.api.serializer import StrictSerializer, clean
-from tenants.versions import columns
+from quota_platform.base.api.serializer import StrictSerializer, clean
+from quota_platform.base.versions import columns
 
 
 class LimitSerializer(StrictSerializer[QuotaLimit]):

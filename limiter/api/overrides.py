@@ -7,10 +7,10 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 
 from limiter.models import Override
-from tenants.api.filters import choice, moment, text
+from quota_platform.base.api.filters import choice, moment, text
+from quota_platform.base.api.resource import Resource
+from quota_platform.base.api.serializer import RowSerializer
 from tenants.api.references import ActionField, NameField
-from tenants.api.resource import Resource
-from tenants.api.serializer import RowSerializer
 from tenants.models import Tenant
 
 

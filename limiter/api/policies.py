@@ -14,10 +14,10 @@ from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.models.limit import MAX_LIMITS
 from limiter.models.policy import MOST_ALERTS
 from limiter.models.version import one_version
-from tenants.api.errors import Conflict, Stale
-from tenants.api.filters import choice, flag, text
-from tenants.api.resource import Resource
-from tenants.api.serializer import RowSerializer
+from quota_platform.base.api.errors import Conflict, Stale
+from quota_platform.base.api.filters import choice, flag, text
+from quota_platform.base.api.resource import Resource
+from quota_platform.base.api.serializer import RowSerializer
 
 
 def _stale(policy: QuotaPolicy) -> str:

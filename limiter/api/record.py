@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from django.db.models import Model
 
-from tenants.api.filters import DeclaredFilters
-from tenants.api.paging import Keyset
-from tenants.api.resource import ReadResource
+from quota_platform.base.api.filters import DeclaredFilters
+from quota_platform.base.api.paging import Keyset
+from quota_platform.base.api.resource import ReadResource
 
 M = TypeVar("M", bound=Model)
 

@@ -18,9 +18,9 @@ from rest_framework.response import Response
 from limiter.api.exports import ExportSerializer, Names
 from limiter.models import ReportSchedule
 from limiter.reports import access, rhythm, schedules
-from tenants.api.filters import choice, flag
-from tenants.api.resource import Resource, whole
-from tenants.api.serializer import RowSerializer, by_field
+from quota_platform.base.api.filters import choice, flag
+from quota_platform.base.api.resource import Resource, whole
+from quota_platform.base.api.serializer import RowSerializer, by_field
 
 
 @extend_schema_serializer(

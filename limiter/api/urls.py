@@ -13,7 +13,7 @@ from limiter.api.hooks import DeliveryResource, HookResource
 from limiter.api.overrides import OverrideResource
 from limiter.api.policies import PolicyResource
 from limiter.api.schedules import ScheduleResource
-from tenants.api.router import Router
+from quota_platform.base.api.router import Router
 
 router = Router()
 router.register("policies", PolicyResource, basename="api-policy")

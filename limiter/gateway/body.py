@@ -6,7 +6,7 @@ import json
 import re
 
 from limiter.gateway.problems import Problem
-from tenants import json_text
+from quota_platform.base import json_text
 
 
 def check_json(body: bytes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from limiter.live.lru import Lru
-from tenants import addresses
+from quota_platform.base import addresses
 
 _CALLERS = 10_000
 """Remembered at a time; whoever failed longest ago is forgotten first."""

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from limiter.gateway import problems
 from limiter.gateway.problems import Problem
+from quota_platform.base import row_access
 from tenants import scope
 
 
@@ -57,7 +58,7 @@ def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
         if user is None:
             return None
         # Who sees every tenant is told by the gateway that there is none of this ID.
-        return scope.sees_every_tenant(user) or scope.tenants_of(user).filter(tenant_id=tenant_id).exists()
+        return row_access.sees_every_tenant(user) or scope.tenants_of(user).filter(tenant_id=tenant_id).exists()
     finally:
         close_old_connections()
 

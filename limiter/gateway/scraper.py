@@ -8,7 +8,7 @@ from django.conf import settings
 
 from limiter.gateway import readers
 from limiter.gateway.request import GatewayRequest
-from tenants import addresses
+from quota_platform.base import addresses
 
 
 def may_read(request: GatewayRequest) -> bool:

@@ -19,8 +19,8 @@ from redis.backoff import NoBackoff
 from limiter.live.aside import Aside
 from limiter.live.loader import DirectoryUnavailable
 from limiter.live.second_level import TTL_SECONDS
-from tenants import changes
-from tenants.changes import ChangesLost, Touch
+from quota_platform.base import changes
+from quota_platform.base.changes import ChangesLost, Touch
 
 EVERY_SECONDS = 1.0
 NOTHING = -1

@@ -15,7 +15,7 @@ from limiter.live.loader import KEY, TENANT, Fetched
 from limiter.live.lru import Lru
 from limiter.live.second_level import Touched
 from limiter.policies.compiled import PolicySpec
-from tenants.changes import DEFAULT, Topic, Touch
+from quota_platform.base.changes import DEFAULT, Topic, Touch
 from tenants.directory import ConnectionSpec, KeySpec
 
 STALE = -1

@@ -13,8 +13,8 @@ from limiter.live import aside, plain, rows
 from limiter.live.entries import TenantRules
 from limiter.live.second_level import SecondLevel, Stored, Touched
 from limiter.policies.compiled import PolicySpec
-from tenants import changes
-from tenants.changes import DEFAULT, Topic, Touch
+from quota_platform.base import changes
+from quota_platform.base.changes import DEFAULT, Topic, Touch
 from tenants.directory import ConnectionSpec, KeySpec
 
 K = TypeVar("K", int, str)

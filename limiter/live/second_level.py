@@ -12,7 +12,7 @@ from django.core.cache import BaseCache, cache
 from django_redis.exceptions import ConnectionInterrupted
 
 from limiter.core.versioned import Form, Unreadable
-from tenants.changes import Touch
+from quota_platform.base.changes import Touch
 
 TTL_SECONDS = 600
 _SHAPE = "2"

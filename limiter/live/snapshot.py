@@ -16,7 +16,7 @@ from limiter.live.follow import Follower
 from limiter.live.held import STALE, Affected, Held, Missing
 from limiter.live.loader import DirectoryUnavailable, Fetched, Loader, grant_name
 from limiter.live.second_level import SecondLevel, Touched
-from tenants.changes import Topic, Touch
+from quota_platform.base.changes import Topic, Touch
 from tenants.directory import KeySpec
 
 __all__ = ["DirectoryUnavailable", "Missing", "Snapshot", "TenantEntry"]

@@ -2,7 +2,6 @@
 
 from limiter.models.alert import Alert
 from limiter.models.assignment import Assignment, Override
-from limiter.models.attempted import Attempted
 from limiter.models.audit import AuditEntry
 from limiter.models.dead_letter import DeadLetter
 from limiter.models.event import ThrottleEvent
@@ -14,6 +13,7 @@ from limiter.models.multiplier import MultiplierChange
 from limiter.models.policy import QuotaPolicy
 from limiter.models.schedule import ReportMail, ReportSchedule
 from limiter.models.usage import UsageBatch, UsageDay, UsageHour, UsageMinute
+from quota_platform.base.models.attempted import Attempted
 
 __all__ = [
     "Alert",

@@ -14,9 +14,9 @@ from simple_history.models import HistoricalRecords
 from limiter.core.types import MAX_QUOTA
 from limiter.models.limit import LIMIT_NAME
 from limiter.models.policy import QuotaPolicy
+from quota_platform.base.models.published import Published
+from quota_platform.base.reason import MAX_REASON
 from tenants.models import Action, Tenant
-from tenants.models.published import Published
-from tenants.reason import MAX_REASON
 
 
 class Assignment(Published):

@@ -16,8 +16,8 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from limiter.models.alert import Alert
-from limiter.models.attempted import Attempted
-from tenants import hosts, secrets
+from quota_platform.base import hosts, secrets
+from quota_platform.base.models.attempted import Attempted
 from tenants.models import Tenant
 
 SECRET_PREFIX = "whsec_"
@@ -86,7 +86,7 @@ class AlertHook(models.Model):
         super().save(*args, **kwargs)
 
     def sealed_for(self, name: str) -> str:
-        """What the secret of this name is sealed for; see :func:`tenants.secrets.seal`."""
+        """What the secret of this name is sealed for; see :func:`quota_platform.base.secrets.seal`."""
         return f"alert_hook:{self.uid}:{name}"
 
     def renew_secret(self) -> str:
@@ -96,7 +96,7 @@ class AlertHook(models.Model):
         return plain
 
     def secret(self) -> str:
-        """The secret in plain; raises :class:`tenants.secrets.SecretUnreadable`."""
+        """The secret in plain; raises :class:`quota_platform.base.secrets.SecretUnreadable`."""
         return secrets.unseal(self.secret_sealed, purpose=self.sealed_for("secret"))
 
 

@@ -22,7 +22,7 @@ from limiter.core.types import (
 )
 from limiter.models.policy import QuotaPolicy
 from limiter.models.version import EditRecords, LimitHistory, one_version
-from tenants.models.published import Published
+from quota_platform.base.models.published import Published
 
 LIMIT_NAME = RegexValidator(
     r"\A[a-z][a-z0-9_-]{0,31}\Z",

@@ -11,8 +11,8 @@ from django.db import models, transaction
 from django.db.models import F, Max, Q
 
 from limiter.models.version import EditRecords, give, is_given
+from quota_platform.base.models.published import Published
 from tenants.models import Change
-from tenants.models.published import Published
 
 MOST_ALERTS = 5
 
@@ -40,8 +40,8 @@ class QuotaPolicyQuerySet(models.QuerySet["QuotaPolicy"]):
     def locked(self, policy_id: int) -> QuotaPolicy | None:
         """The policy as it is stored, kept from other editors until the transaction ends.
 
-        The turn is taken before the row, as in :class:`~tenants.models.published.Published`: two edits wait for each
-        other where neither holds anything yet.
+        The turn is taken before the row, as :class:`~quota_platform.base.models.published.Published` takes it: two
+        edits wait for each other where neither holds anything yet.
         """
         Change.objects.using(self.db).take_turn()
         return self.select_for_update().filter(pk=policy_id).first()

@@ -13,8 +13,8 @@ from django.db.models import Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from limiter.models.attempted import Attempted
 from limiter.models.export import Export
+from quota_platform.base.models.attempted import Attempted
 
 MOST_RECIPIENTS = 20
 

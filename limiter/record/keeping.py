@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from limiter.record import anchors, events, multipliers, overrides, retention, rollup, runs, streams, usage
 from limiter.record.drain import drain
 from limiter.record.scripts import Client
-from tenants import changes
+from quota_platform.base import changes
 
 STORE_EVENTS, STORE_USAGE = "store_events", "store_usage"
 _BUDGET_S = 8.0

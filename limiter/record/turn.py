@@ -16,8 +16,8 @@ USAGE = 7_261_102_834_003
 def taken(lock: int, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """A transaction that no other one with the same lock overlaps. It ends with the outermost transaction.
 
-    An edit takes the outbox's turn (:meth:`tenants.models.change.ChangeQuerySet.take_turn`) before this one, and
-    nobody takes them in the other order. On SQLite every transaction has the write lock from its start.
+    An edit takes the outbox's turn (:mod:`quota_platform.base.models.change`) before this one, and nobody
+    takes them in the other order. On SQLite every transaction has the write lock from its start.
     """
     with transaction.atomic(using=using, savepoint=False):
         connection = connections[using]

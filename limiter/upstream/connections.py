@@ -86,7 +86,7 @@ class Connections:
 
         Nothing is awaited between the last look at it and the return: a request that is written at once follows nothing
         that has arrived. Raises :class:`NotConnected`, ssl.SSLCertVerificationError, or
-        :class:`~tenants.hosts.HostRefused` when the name leads where it may not.
+        :class:`~quota_platform.base.hosts.HostRefused` when the name leads where it may not.
         """
         while (kept := self._resting.take(route)) is not None:
             if self._is_clean(kept, route):

@@ -24,7 +24,7 @@ from limiter.core.versioned import Form, Unreadable
 from limiter.upstream.call import UpstreamAnswer, UpstreamCall
 from limiter.upstream.clock import Clock
 from limiter.upstream.errors import OutcomeUnknown, UpstreamError
-from tenants import secrets
+from quota_platform.base import secrets
 
 _LUA = Path(__file__).parent / "lua"
 _CLAIM = (_LUA / "claim_answer.lua").read_text()

@@ -27,7 +27,7 @@ class Dialer:
         self._tls: ssl.SSLContext | None = None
 
     async def connect(self, origin: Origin) -> Wire:
-        """A new connection; raises OSError, or :class:`~tenants.hosts.HostRefused`."""
+        """A new connection; raises OSError, or :class:`~quota_platform.base.hosts.HostRefused`."""
         failed: OSError = OSError("the name has no address")
         for address in await self._addresses(origin):
             try:

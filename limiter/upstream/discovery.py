@@ -14,7 +14,7 @@ import requests
 from limiter.core import versioned
 from limiter.core.versioned import Form
 from limiter.upstream import grants
-from tenants import hosts
+from quota_platform.base import hosts
 from tenants.directory import ConnectionSpec
 
 TTL_S = 86_400
@@ -51,7 +51,10 @@ def parse(raw: bytes | str | None, *, fingerprint: str) -> Endpoints:
 
 
 class Discovery:
-    """Asks with one HTTP session; blocks. ``wall``: epoch seconds now. ``sandbox_hosts``: see tenants.hosts."""
+    """Asks with one HTTP session and blocks. ``wall``: epoch seconds now.
+
+    ``sandbox_hosts``: see :mod:`quota_platform.base.hosts`.
+    """
 
     def __init__(self, http: requests.Session, *, wall: float, sandbox_hosts: frozenset[str]) -> None:
         self._http = http

@@ -17,7 +17,7 @@ from limiter.upstream.connections import Connections, NotConnected, NotConnected
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
 from limiter.upstream.resting import Route
 from limiter.upstream.wire import BrokenAnswer, InvalidStatus, Wire
-from tenants.hosts import HostRefused
+from quota_platform.base.hosts import HostRefused
 
 SHORT_BYTES = 65_536
 """Answers up to this length are read whole before the caller gets the first byte."""

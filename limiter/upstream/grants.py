@@ -20,10 +20,10 @@ from urllib.parse import quote_plus
 import requests
 
 from limiter.upstream.retry import retry_after_s
+from quota_platform.base.hosts import HostRefused
+from quota_platform.base.secrets import SecretUnreadable
 from tenants import completeness
 from tenants.directory import ConnectionSpec
-from tenants.hosts import HostRefused
-from tenants.secrets import SecretUnreadable
 
 DEFAULT_LIFETIME_S = 1800.0
 LONGEST_LIFETIME_S = 86_400.0

@@ -13,7 +13,8 @@ from limiter.upstream.errors import NotConfigured
 from limiter.upstream.exchange import Patience
 from limiter.upstream.outbound import Plan, compile_plan
 from limiter.upstream.vault import fingerprint
-from tenants import hosts, presets
+from quota_platform.base import hosts
+from tenants import presets
 from tenants.directory import ActionSpec, ConnectionSpec
 
 MOST_LANES = 4096

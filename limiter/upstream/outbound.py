@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from limiter.upstream.errors import NotConfigured, PayloadRefused
-from tenants import presets, templates
+from tenants import presets, request_template
 from tenants.directory import ActionSpec, ConnectionSpec
 
 MAX_URL_CHARS = 4096
@@ -53,9 +53,9 @@ def compile_plan(connection: ConnectionSpec, action: ActionSpec) -> Plan:
     template = action.path_template or kind.path
     query = _query(action)
     try:
-        parts = templates.split(template)
-        templates.check_path(template)
-    except templates.TemplateWrong:
+        parts = request_template.split(template)
+        request_template.check_path(template)
+    except request_template.TemplateWrong:
         raise NotConfigured("The action's path is not usable; an administrator has to look at it.") from None
     constants = {"services": presets.services_prefix(connection.api_version), "action_id": _segment(action.action_id)}
     fixed = None
@@ -109,7 +109,7 @@ def _query(action: ActionSpec) -> Fill:
         template = template or tuple(presets.WORK_ITEM_QUERY.items())
     if own is None and not template:
         return _nothing
-    compiled = [(name, templates.split(value)) for name, value in template]
+    compiled = [(name, request_template.split(value)) for name, value in template]
 
     def fill(payload: dict[str, Any], tenant_id: str) -> str:
         pairs = own(payload) if own else []

@@ -17,7 +17,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from tenants.hosts import HostRefused, is_public
+from quota_platform.base.hosts import HostRefused, is_public
 
 USER_AGENT = "quota-platform"
 Lookup = Callable[[str, int], list[str]]

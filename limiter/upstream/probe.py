@@ -14,7 +14,8 @@ from limiter.upstream import grants, pins
 from limiter.upstream.discovery import Discovery, Endpoints
 from limiter.upstream.grants import GrantError, masked
 from limiter.upstream.pins import Pins
-from tenants import hosts, presets
+from quota_platform.base import hosts
+from tenants import presets
 from tenants.directory import ConnectionSpec, connection_spec
 from tenants.models import Connection
 

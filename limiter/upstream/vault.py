@@ -22,7 +22,7 @@ from limiter.core.versioned import Form
 from limiter.upstream import discovery, health
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.health import Fault
-from tenants import secrets
+from quota_platform.base import secrets
 from tenants.directory import ConnectionSpec
 
 _DELETE_IF_STARTS_WITH = (Path(__file__).parent / "lua" / "delete_if_starts_with.lua").read_text()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from quota_platform.base.private_file import write_private
 from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port
-from tenants.private_file import write_private
 
 FILE = "demo.env"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from quota_platform.base.private_file import write_private
 from quota_platform.demo import cast, environment
-from tenants.private_file import write_private
 
 FILE = "demo.json"
 

@@ -13,8 +13,9 @@ from django.utils import timezone
 from limiter.core.types import Algorithm, CountedPer
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.models.version import one_version
+from quota_platform.base import secrets
 from quota_platform.demo import cast, environment, tokens
-from tenants import credentials, secrets
+from tenants import credentials
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 
 BASE_LIMITS: tuple[dict[str, object], ...] = ({"name": "minute", "quota": 100, "window_seconds": 60},)

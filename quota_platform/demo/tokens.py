@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tenants.private_file import write_private
+from quota_platform.base.private_file import write_private
 
 FILE = "demo.keys.json"
 

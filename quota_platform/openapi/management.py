@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from limiter.gateway.problems import CONTENT_TYPE
+from quota_platform.base.api.resource import REASON_HEADER
+from quota_platform.base.reason import MAX_REASON
 from quota_platform.openapi import headers, schemas
 from quota_platform.openapi.headers import Schema
-from tenants.api.resource import REASON_HEADER
-from tenants.reason import MAX_REASON
 
 _REASON: Schema = {
     "name": REASON_HEADER,

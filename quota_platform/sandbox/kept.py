@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from quota_platform.base.private_file import write_private
 from quota_platform.sandbox.accounts import AccessKey, Accounts, Client
-from tenants.private_file import write_private
 
 _VERSION = 1
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from limiter.gateway.problems import Problem
+from quota_platform.base import addresses
 from quota_platform.server.limits import Limits
-from tenants import addresses
 
 LOG_EVERY_S = 60.0
 _STATE = "guard"

@@ -16,13 +16,13 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from limiter.gateway.problems import Problem
+from quota_platform.base import addresses
 from quota_platform.server import rejection, request_head
 from quota_platform.server.asgi_call import AsgiCall
 from quota_platform.server.deadline import Deadline
 from quota_platform.server.draining import DRAINING
 from quota_platform.server.guard import Arrival, Guard, Seat
 from quota_platform.server.request_reader import Data, RequestReader
-from tenants import addresses
 
 SLICE_BYTES = 65_536
 """Parsed at a time: of requests that were sent ahead, no more are made than these bytes hold."""

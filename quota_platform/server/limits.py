@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from quota_platform.base.addresses import Networks, networks
 from quota_platform.env import Env
-from tenants.addresses import Networks, networks
 
 
 @dataclass(frozen=True, slots=True)

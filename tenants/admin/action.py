@@ -11,10 +11,10 @@ from django.forms import Script
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter
 from tenants import presets
-from tenants.admin.json_field import JSON_FIELDS, EmptyMeansDefault
-from tenants.admin.recorded import RecordedAdmin
-from tenants.admin.scoped import RowFilter
 from tenants.models import Action
 
 APPLIES = {key: sorted(kind.fields) for key, kind in presets.KINDS.items()}
@@ -62,7 +62,7 @@ class ActionAdmin(RecordedAdmin):
     )
 
     class Media:
-        js = (Script("tenants/applies.js", type="module"),)
+        js = (Script("quota_platform/applies.js", type="module"),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Action]:
         """An action is shown with its tenant's ID everywhere, also in the choices of other forms."""

@@ -14,11 +14,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.decorators import action, display
 
-from tenants import scope, versions
-from tenants.admin.autocomplete import is_row_id
-from tenants.admin.recorded import RecordedAdmin
-from tenants.admin.scoped import RowFilter, require_own
-from tenants.admin.shown_once import show_once
+from quota_platform.base import row_access, versions
+from quota_platform.base.admin.autocomplete import is_row_id
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter, require_own
+from quota_platform.base.admin.shown_once import show_once
 from tenants.models import ApiKey
 
 
@@ -106,7 +106,7 @@ class ApiKeyAdmin(RecordedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         if obj is None:
-            every = scope.sees_every_tenant(request.user)
+            every = row_access.sees_every_tenant(request.user)
             return ("tenant", "acts_for", "name", "expires_at") if every else ("tenant", "name", "expires_at")
         whose = ("acts_for",) if obj.is_platform else ("tenant",)
         return (*whose, "name", "shown_prefix", "state", "expires_at", "created_at", "created_by", "revoked_at")
@@ -132,7 +132,7 @@ class ApiKeyAdmin(RecordedAdmin):
     # Making one.
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "tenant" and not scope.sees_every_tenant(request.user):
+        if db_field.name == "tenant" and not row_access.sees_every_tenant(request.user):
             kwargs["required"] = True  # without one it would be a platform key, which belongs to no tenant of theirs
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

@@ -16,9 +16,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
+from quota_platform.base.admin.recorded import RecordedAdmin
 from tenants import completeness, presets
-from tenants.admin.json_field import JSON_FIELDS, EmptyMeansDefault
-from tenants.admin.recorded import RecordedAdmin
 from tenants.models import Connection
 
 _SECRETS = tuple(completeness.SECRETS)
@@ -120,7 +120,7 @@ class ConnectionAdmin(RecordedAdmin):
     )
 
     class Media:
-        js = (Script("tenants/applies.js", type="module"),)
+        js = (Script("quota_platform/applies.js", type="module"),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         rows: QuerySet[Connection] = super().get_queryset(request)

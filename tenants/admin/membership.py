@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.forms import PaginationInlineFormSet
 
-from tenants import scope
-from tenants.admin.scoped import ScopedChoices
+from quota_platform.base import row_access
+from quota_platform.base.admin.scoped import ScopedChoices
 from tenants.models import Membership
 
 
@@ -38,7 +38,7 @@ class MembershipInline(ScopedChoices, TabularInline):
     verbose_name_plural = "Tenants this person sees"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        return scope.seen(super().get_queryset(request).select_related("user", "tenant"), request.user)
+        return row_access.seen(super().get_queryset(request).select_related("user", "tenant"), request.user)
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         return type("Lines", (super().get_formset(request, obj, **kwargs),), {"author": request.user.get_username()})

@@ -13,11 +13,11 @@ from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from tenants import scope
+from quota_platform.base import row_access
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter
 from tenants.admin.api_key import STATE_COLOURS, state_of
 from tenants.admin.membership import MemberInline
-from tenants.admin.recorded import RecordedAdmin
-from tenants.admin.scoped import RowFilter
 from tenants.models import Action, ApiKey, Tenant
 
 LINK = "text-primary-600 dark:text-primary-500"
@@ -93,7 +93,7 @@ class TenantAdmin(RecordedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
         """A new ID would open the record of that ID."""
-        return () if obj is None or scope.sees_every_tenant(request.user) else ("tenant_id",)
+        return () if obj is None or row_access.sees_every_tenant(request.user) else ("tenant_id",)
 
     @display(description="state", ordering="status", label={"active": "success", "suspended": "danger"})
     def state(self, obj: Tenant) -> str:

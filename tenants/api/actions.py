@@ -7,11 +7,11 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from quota_platform.base.api.filters import choice, flag, text
+from quota_platform.base.api.resource import Resource
+from quota_platform.base.api.serializer import RowSerializer
 from tenants import presets
-from tenants.api.filters import choice, flag, text
 from tenants.api.references import NameField
-from tenants.api.resource import Resource
-from tenants.api.serializer import RowSerializer
 from tenants.models import Action, Tenant
 
 

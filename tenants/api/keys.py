@@ -13,10 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from simple_history.utils import update_change_reason
 
-from tenants.api.filters import flag, text
+from quota_platform.base.api.filters import flag, text
+from quota_platform.base.api.resource import Creates, Updates, whole
+from quota_platform.base.api.serializer import RowSerializer, by_field, explain
 from tenants.api.references import NameField, TenantsField
-from tenants.api.resource import Creates, Updates, whole
-from tenants.api.serializer import RowSerializer, by_field, explain
 from tenants.models import ApiKey, Tenant
 
 _FIELDS = ["prefix", "name", "tenant", "acts_for", "created_by", "created_at", "expires_at", "revoked_at", "reason"]

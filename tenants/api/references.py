@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from tenants import scope
+from quota_platform.base import row_access
 from tenants.models import Action, Tenant
 
 MAX_NAMED = 1_000
@@ -16,7 +16,7 @@ MAX_NAMED = 1_000
 
 def seen(field: serializers.Field[Any, Any, Any, Any], rows: QuerySet[Any]) -> QuerySet[Any]:
     """Those of the rows that whoever asks sees; another is unknown, as one that does not exist."""
-    return scope.seen(rows, field.context["request"].user)
+    return row_access.seen(rows, field.context["request"].user)
 
 
 class NameField(serializers.CharField):

@@ -7,11 +7,11 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework.exceptions import ValidationError
 
-from tenants import scope
-from tenants.api.filters import choice, flag, text
+from quota_platform.base import row_access
+from quota_platform.base.api.filters import choice, flag, text
+from quota_platform.base.api.resource import Resource
+from quota_platform.base.api.serializer import RowSerializer
 from tenants.api.references import NameField
-from tenants.api.resource import Resource
-from tenants.api.serializer import RowSerializer
 from tenants.models import Connection, Tenant
 
 
@@ -46,8 +46,8 @@ class TenantSerializer(RowSerializer[Tenant]):
 
     def fill(self, row: Tenant, values: dict[str, Any]) -> None:
         renamed = self.instance is not None and values.get("tenant_id", row.tenant_id) != row.tenant_id
-        if renamed and not scope.sees_every_tenant(self.context["request"].user):
-            raise ValidationError({"tenant_id": [f"A new ID opens the record of that ID. {scope.NOT_YOURS}"]})
+        if renamed and not row_access.sees_every_tenant(self.context["request"].user):
+            raise ValidationError({"tenant_id": [f"A new ID opens the record of that ID. {row_access.NOT_YOURS}"]})
         super().fill(row, values)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from quota_platform.base.api.router import Router
 from tenants.api.actions import ActionResource
 from tenants.api.connections import ConnectionResource
 from tenants.api.keys import KeyResource
-from tenants.api.router import Router
 from tenants.api.tenants import TenantResource
 
 router = Router()

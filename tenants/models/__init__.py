@@ -1,9 +1,9 @@
 """The rows that say who may call what: connections, tenants, their actions and API keys; and who looks after them."""
 
+from quota_platform.base.models.change import Change
+from quota_platform.base.models.granted import Granted
 from tenants.models.api_key import ApiKey
-from tenants.models.change import Change
 from tenants.models.connection import Connection
-from tenants.models.granted import Granted
 from tenants.models.membership import Membership
 from tenants.models.tenant import Action, Tenant
 

@@ -8,8 +8,8 @@ from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from quota_platform.base.models.published import Published
 from tenants import credentials
-from tenants.models.published import Published
 from tenants.models.tenant import Tenant
 
 

@@ -13,9 +13,10 @@ from django.db.models import Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from tenants import completeness, hosts, presets, secrets, templates
+from quota_platform.base import hosts, secrets
+from quota_platform.base.models.published import Published
+from tenants import completeness, presets, request_template
 from tenants.models.names import NAME
-from tenants.models.published import Published
 
 _AREA = RegexValidator(r"\A[a-z]{2}[0-9]{1,2}\Z", "Write an area such as na1, eu1 or au1.")
 _VERSION = RegexValidator(r"\Av[0-9]{1,3}\.[0-9]{1,2}\Z", "Write a version such as v30.0.")
@@ -200,7 +201,7 @@ class Connection(Published):
         return self.name
 
     def sealed_for(self, name: str) -> str:
-        """What the secret of this name is sealed for; see :func:`tenants.secrets.seal`."""
+        """What the secret of this name is sealed for; see :func:`quota_platform.base.secrets.seal`."""
         return f"connection:{self.uid}:{name}"
 
     def set_client_secret(self, plain: str) -> None:
@@ -287,10 +288,10 @@ class Connection(Published):
     def _wrong_templates(self) -> Iterator[tuple[str, str]]:
         if self.probe_path:
             try:
-                templates.check_path(self.probe_path)
-                if set(templates.split(self.probe_path)[1::2]) - {"services"}:
-                    raise templates.TemplateWrong("Only {services} can be filled in a test path.")
-            except templates.TemplateWrong as error:
+                request_template.check_path(self.probe_path)
+                if set(request_template.split(self.probe_path)[1::2]) - {"services"}:
+                    raise request_template.TemplateWrong("Only {services} can be filled in a test path.")
+            except request_template.TemplateWrong as error:
                 yield "probe_path", str(error)
         extra = self.token_extra_params
         if not isinstance(extra, dict) or not all(isinstance(value, str) for value in extra.values()):

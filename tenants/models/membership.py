@@ -7,8 +7,8 @@ from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from quota_platform.base.reason import MAX_REASON
 from tenants.models.tenant import Tenant
-from tenants.reason import MAX_REASON
 
 
 class Membership(models.Model):

@@ -12,10 +12,10 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from tenants import presets, templates
+from quota_platform.base.models.one_case import OneCase
+from tenants import presets, request_template
 from tenants.models.connection import Connection
 from tenants.models.names import NAME
-from tenants.models.one_case import OneCase
 
 
 class Tenant(OneCase):
@@ -177,14 +177,14 @@ class Action(OneCase):
     def _wrong_templates(self) -> Iterator[tuple[str, str]]:
         most = 9 if self.kind == "signal" else 32
         checks: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("path_template", lambda: templates.check_path(self.path_template or "/")),
-            ("query_template", lambda: templates.check_query(self.query_template)),
-            ("param_map", lambda: templates.check_keys(self.param_map, most=most)),
+            ("path_template", lambda: request_template.check_path(self.path_template or "/")),
+            ("query_template", lambda: request_template.check_query(self.query_template)),
+            ("param_map", lambda: request_template.check_keys(self.param_map, most=most)),
         )
         for field, check in checks:
             try:
                 check()
-            except templates.TemplateWrong as error:
+            except request_template.TemplateWrong as error:
                 yield field, str(error)
 
 

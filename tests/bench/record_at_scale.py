@@ -163,7 +163,7 @@ def _asked(events: int) -> Iterator[tuple[str, Callable[[], int]]]:
 
 def _cursor(number: int) -> str:
     from limiter.models import ThrottleEvent
-    from tenants.api.paging import _encode
+    from quota_platform.base.api.paging import _encode
 
     return _encode(ThrottleEvent.objects.get(decision_id=f"decision-{number}"))
 

@@ -8,7 +8,7 @@ from dashboard import stored
 from limiter.record import chain, resets
 from limiter.record.chain import Draft
 from limiter.record.resets import Reset
-from tenants.api.serializer import explain
+from quota_platform.base.api.serializer import explain
 from tenants.models import ApiKey, Tenant
 
 pytestmark = pytest.mark.django_db

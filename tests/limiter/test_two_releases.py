@@ -37,7 +37,7 @@ from limiter.record import keeping, runs
 from limiter.record.scripts import Client
 from limiter.upstream.dedupe import REPLAYED, Dedupe, Held
 from limiter.upstream.vault import Shelf, Vault
-from tenants import secrets
+from quota_platform.base import secrets
 from tenants.models import ApiKey, Tenant
 from tests import releases
 from tests.limiter import sharing

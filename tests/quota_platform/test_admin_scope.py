@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from limiter.models import Assignment, AuditEntry, Export, Override, QuotaPolicy
-from tenants import scope
+from quota_platform.base import row_access
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 from tests.filled_form import as_seen
 from tests.people import browser, member
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 SHARED: set[type[Model]] = {QuotaPolicy, Export}
 """Policies are everybody's to read; whose an export is has tests of its own."""
 MODELS = sorted(
-    (model for model in admin.site._registry if scope.has_rule(model) and model not in SHARED),
+    (model for model in admin.site._registry if row_access.has_rule(model) and model not in SHARED),
     key=lambda model: model._meta.label,
 )
 named = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)

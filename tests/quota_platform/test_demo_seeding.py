@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from limiter.models import Assignment, QuotaPolicy
+from quota_platform.base import secrets
 from quota_platform.demo import seeding, tokens
-from tenants import credentials, scope, secrets
+from tenants import credentials, scope
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 
 pytestmark = pytest.mark.django_db

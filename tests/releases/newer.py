@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tenants import secrets
+from quota_platform.base import secrets
 
 _BY_NAME = {"actions", "action_policy_ids", "upstream", "problems", "unreadable"}
 """Objects whose members are named by people, so that no field can be added to them."""

@@ -18,7 +18,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from limiter.models import AlertHook, QuotaPolicy
-from tenants import versions
+from quota_platform.base import versions
 from tenants.models import Tenant
 from tests.api_client import signed_in
 from tests.filled_form import filled_form

@@ -10,7 +10,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tenants import presets, secrets
+from quota_platform.base import secrets
+from tenants import presets
 from tenants.admin.action import APPLIES as ACTION_APPLIES
 from tenants.admin.connection import APPLIES as CONNECTION_APPLIES
 from tenants.models import Action, Connection, Tenant

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from tenants import secrets
+from quota_platform.base import secrets
 from tenants.models import Connection
 from tests.api_client import ANY, editor, errors
 

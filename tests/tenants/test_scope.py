@@ -13,8 +13,9 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from limiter.models import Assignment, AuditEntry, QuotaLimit, QuotaPolicy
 from limiter.record import verify
+from quota_platform.base import row_access
+from quota_platform.base.api.resource import ReadResource
 from tenants import scope
-from tenants.api.resource import ReadResource
 from tenants.models import Action, Connection, Membership, Tenant
 from tests.people import member
 
@@ -36,7 +37,7 @@ class TestWhichTenants:
         ana = member("ana", acme)
         assert set(scope.tenants_of(ana)) == {acme}
         assert scope.names_of(ana) == frozenset(["acme"])
-        assert not scope.sees_every_tenant(ana)
+        assert not row_access.sees_every_tenant(ana)
 
     def test_a_membership_without_the_right_shows_nothing(self, acme: Tenant) -> None:
         assert scope.names_of(member("ana", acme, without=("view_tenant",))) == frozenset()
@@ -61,7 +62,7 @@ class TestWhichTenants:
         left = member("left", acme)
         left.is_active = False
         for person in (gone, left, AnonymousUser()):
-            assert not scope.sees_every_tenant(person)
+            assert not row_access.sees_every_tenant(person)
             assert not scope.tenants_of(person).exists()
 
     @pytest.mark.parametrize("how", ["delete", "bulk", "move", "tenant"])
@@ -132,37 +133,37 @@ class TestWhatMayBeChanged:
             "foreign tenant": policy("foreign tenant", globex),
             "mixed": policy("mixed", other, theirs),
         }
-        may = {name for name, row in found.items() if scope.may_change(ana, row)}
+        may = {name for name, row in found.items() if row_access.may_change(ana, row)}
         assert may == {"nobody", "own"}
-        assert set(scope.seen(QuotaPolicy.objects.all(), ana)) == set(found.values())
+        assert set(row_access.seen(QuotaPolicy.objects.all(), ana)) == set(found.values())
         line = QuotaLimit.objects.create(policy=found["mixed"], name="minute", quota=1, window_seconds=60)
-        assert not scope.may_change(ana, line)
+        assert not row_access.may_change(ana, line)
 
     def test_a_connection_that_strangers_use_is_seen_and_not_changed(self, acme: Tenant, globex: Tenant) -> None:
         ana, shared = member("ana", acme), acme.connection
-        assert set(scope.seen(Connection.objects.all(), ana)) == {shared}
-        assert not scope.may_change(ana, shared)
+        assert set(row_access.seen(Connection.objects.all(), ana)) == {shared}
+        assert not row_access.may_change(ana, shared)
         globex.delete()
-        assert scope.may_change(ana, shared)
+        assert row_access.may_change(ana, shared)
         unused = Connection.objects.create(name="unused", preset="cxone")
-        assert not scope.may_change(ana, unused)
-        assert unused not in scope.seen(Connection.objects.all(), ana)
+        assert not row_access.may_change(ana, unused)
+        assert unused not in row_access.seen(Connection.objects.all(), ana)
 
     def test_everyones_policy_is_seen_and_not_changed(self, acme: Tenant) -> None:
         policy("Base", None)
         ana, default = member("ana", acme), Assignment.objects.get()
-        assert set(scope.seen(Assignment.objects.all(), ana)) == {default}
-        assert not scope.may_change(ana, default)
+        assert set(row_access.seen(Assignment.objects.all(), ana)) == {default}
+        assert not row_access.may_change(ana, default)
 
     def test_all_of_several_rows_have_to_be_ones_own(self, acme: Tenant, globex: Tenant) -> None:
         ana = member("ana", acme)
-        assert scope.may_change_all(ana, Action.objects.filter(tenant=acme))
-        assert not scope.may_change_all(ana, Action.objects.all())
+        assert row_access.may_change_all(ana, Action.objects.filter(tenant=acme))
+        assert not row_access.may_change_all(ana, Action.objects.all())
 
 
 def test_a_model_without_a_rule_is_an_error_and_not_open(acme: Tenant) -> None:
     with pytest.raises(KeyError):
-        scope.seen(User.objects.all(), member("ana", acme))
+        row_access.seen(User.objects.all(), member("ana", acme))
 
 
 def test_every_model_that_is_shown_has_a_rule() -> None:
@@ -170,7 +171,7 @@ def test_every_model_that_is_shown_has_a_rule() -> None:
     shown = {model for model in admin.site._registry if model._meta.app_label in ("tenants", "limiter")}
     shown |= {view.queryset.model for view in _views(ReadResource) if getattr(view, "queryset", None) is not None}
     assert {Tenant, QuotaPolicy, AuditEntry} <= shown
-    assert all(scope.has_rule(model) for model in shown)
+    assert all(row_access.has_rule(model) for model in shown)
 
 
 def _views(base: type[Any]) -> Iterator[type[Any]]:

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from limiter.alerts import outbox, posting, watch
 from limiter.models import Alert, AlertDelivery, AlertHook, AuditEntry, QuotaPolicy
-from limiter.models.attempted import AGAIN_S, LEASE_S
+from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
 from quota_platform.beat import SCHEDULE
 from quota_platform.env import BASE_DIR
 from tenants.models import Tenant

@@ -18,7 +18,8 @@ from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import GatewaySettings
 from limiter.live.loader import Loader
 from limiter.models import QuotaPolicy
-from tenants import changes, credentials
+from quota_platform.base import changes
+from tenants import credentials
 from tenants.models import ApiKey, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway

@@ -21,7 +21,7 @@ from limiter.record import keeping
 from limiter.stores import prefix
 from limiter.upstream.health import Fault, dump
 from quota_platform import redis_settings
-from tenants import changes
+from quota_platform.base import changes
 from tests.limiter.gateway.conftest import Gateway
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from limiter.live.snapshot import Missing, Snapshot
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
-from tenants import changes
+from quota_platform.base import changes
 from tenants.directory import KeySpec
 from tenants.models import Action, ApiKey, Change, Connection, Tenant
 from tests.limiter.workers import NOW, Meanwhile, aside, counted, quotas, worker

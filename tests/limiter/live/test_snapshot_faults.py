@@ -15,8 +15,8 @@ from limiter.live.second_level import SecondLevel
 from limiter.live.snapshot import DirectoryUnavailable
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.policies.compiled import PolicyUnavailable
-from tenants import changes
-from tenants.changes import Topic
+from quota_platform.base import changes
+from quota_platform.base.changes import Topic
 from tenants.directory import KeySpec
 from tenants.models import Connection, Tenant
 from tests.limiter.workers import NOW, aside, counted, quotas, worker

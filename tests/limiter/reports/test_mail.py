@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from pytest_django import Settings
 
 from limiter.models import AuditEntry, Export, ReportMail, ReportSchedule
-from limiter.models.attempted import AGAIN_S, LEASE_S
 from limiter.reports import build, mail, schedules
+from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
 from quota_platform.beat import SCHEDULE
 from tests.limiter.reports.given import event, export
 from tests.limiter.reports.mail_server import MailServer, serving

@@ -19,8 +19,8 @@ from limiter.upstream.discovery import Endpoints
 from limiter.upstream.errors import NotConfigured, Unreachable
 from limiter.upstream.pins import Pins
 from limiter.upstream.vault import Vault, fingerprint
+from quota_platform.base.hosts import HostRefused
 from quota_platform.sandbox import Running
-from tenants.hosts import HostRefused
 from tests.limiter.upstream.conftest import Connect, HandClock, MakeClient, call_to, connection_to
 from tests.patience import HANG_S
 

@@ -1,0 +1,202 @@
+"""The base of every admin page that edits or deletes: what was not seen is not undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.options import InlineModelAdmin
+from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.db import connections, router, transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+
+from quota_platform.base import versions
+from quota_platform.base.admin.guard import stale
+from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, Seen, Shown
+
+NOTHING_SAVED = "Nothing was saved: somebody else has saved this meanwhile. See above, then save again."
+CHANGED = "Nothing was done: this has changed since you were asked. Look again, then confirm."
+
+
+class GuardedAdmin:
+    """Put it before the other bases. ``bookkeeping``: columns that the platform keeps by itself and nobody edits."""
+
+    bookkeeping: tuple[str, ...] = ()
+    change_form_before_template = "quota_platform/seen.html"
+
+    # One row at a time.
+
+    def get_object(self: Any, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Whoever saves has the row to themselves until they are done, so that of two only one saves it."""
+        row = super().get_object(request, object_id, from_field)  # type: ignore[misc]
+        if row is None or request.method != "POST" or not connections[row._state.db].in_atomic_block:
+            return row
+        return versions.locked(self.model._base_manager.filter(pk=row.pk)).first()
+
+    def whole(self: Any, request: HttpRequest) -> Any:
+        """One transaction for what is posted; looking takes none, which in SQLite would keep everybody from writing."""
+        if request.method != "POST":
+            return nullcontext()
+        return transaction.atomic(using=router.db_for_write(self.model))
+
+    def row_mark(self, rows: Iterable[Model], *also: Any) -> str:
+        """A mark of the rows as they are, and of what else was shown of them."""
+        held = [
+            {name: value for name, value in versions.columns(row).items() if name not in self.bookkeeping}
+            for row in rows
+        ]
+        return versions.mark([held, *also])
+
+    def is_seen(self, request: HttpRequest, rows: Iterable[Model], *also: Any) -> bool:
+        """Whether what was posted was asked about the rows as they are; says so when it was not."""
+        if request.POST.get(ROW) == self.row_mark(rows, *also):
+            return True
+        messages.warning(request, CHANGED)
+        return False
+
+    # The form.
+
+    def changeform_view(
+        self: Any, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if request.method != "POST" or object_id is None:
+            return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc, no-any-return]
+        with self.whole(request):
+            row = self.get_object(request, unquote(object_id))
+            if row is not None and self.has_change_permission(request, row):
+                self._refuse_stale(request, row)
+            response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
+        if _stale(request) is not None and response.status_code == 200:
+            response.status_code = 409
+        return response
+
+    def _refuse_stale(self: Any, request: HttpRequest, row: Model) -> None:
+        found = stale.compare(self._shown(request, row), request.POST)
+        if found is not None:
+            request.stale = found  # type: ignore[attr-defined]
+            request.POST = found.data
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(request, obj, change=change, **kwargs)  # type: ignore[misc]
+        return _refusing(made) if change and _stale(request) is not None else made
+
+    def render_change_form(
+        self: Any,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> HttpResponse:
+        row = kwargs.get("obj")
+        if row is not None:
+            context["seen"] = self._carried(request, context, row)
+            context["stale"] = _stale(request)
+            context["row_mark"] = self.row_mark([self.model._base_manager.get(pk=row.pk)])
+        response: HttpResponse = super().render_change_form(request, context, add, change, *args, **kwargs)  # type: ignore[misc]
+        return response
+
+    def _carried(self: Any, request: HttpRequest, context: Any, row: Model) -> str:
+        """What the form is to bring back: one that was wrong shows what was typed, and has still seen what it had."""
+        if (found := _stale(request)) is not None:
+            return found.seen.text()
+        if request.method == "POST":
+            return Seen.read(request.POST.get(FIELD, "")).text()
+        sets = ((each.formset, each.opts) for each in context["inline_admin_formsets"])
+        shown: Shown = self._put(request, row, context["adminform"].form, sets)
+        return shown.seen().text()
+
+    def _shown(self: Any, request: HttpRequest, row: Model) -> Shown:
+        """The form of the row as it is stored, with nothing typed in it."""
+        form = self.get_form(request, row, change=True)(instance=self.model._base_manager.get(pk=row.pk))
+        return self._put(request, row, form, self._blank_sets(request, row))  # type: ignore[no-any-return]
+
+    def _blank_sets(self: Any, request: HttpRequest, row: Model) -> Iterator[tuple[Any, InlineModelAdmin]]:
+        prefixes: dict[str, int] = {}
+        for made, inline in self.get_formsets_with_inlines(request, row):
+            prefix = made.get_default_prefix()
+            prefixes[prefix] = prefixes.get(prefix, 0) + 1
+            prefix = prefix if prefixes[prefix] == 1 else f"{prefix}-{prefixes[prefix]}"
+            asked = self.get_formset_kwargs(request, row, inline, prefix)
+            yield (
+                made(**{name: each for name, each in asked.items() if name not in ("data", "files", "save_as_new")}),
+                inline,
+            )
+
+    def _put(self, request: HttpRequest, row: Model, form: Any, sets: Iterable[tuple[Any, Any]]) -> Shown:
+        lines = tuple(line for formset, inline in sets if (line := _lines(request, row, formset, inline)) is not None)
+        return Shown(form, lines, row, self.bookkeeping)
+
+    # Deleting.
+
+    def delete_view(self: Any, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        with self.whole(request):
+            row = self.get_object(request, unquote(object_id)) if request.method == "POST" else None
+            if row is not None and self.has_delete_permission(request, row):
+                named, _, _, protected = self.get_deleted_objects([row], request)
+                if not protected and not self.is_seen(request, [row], named):
+                    return HttpResponseRedirect(request.get_full_path())
+            return super().delete_view(request, object_id, extra_context)  # type: ignore[misc, no-any-return]
+
+    def render_delete_form(self, request: HttpRequest, context: Any) -> HttpResponse:
+        context["row_mark"] = self.row_mark([context["object"]], context["deleted_objects"])
+        return super().render_delete_form(request, context)  # type: ignore[misc, no-any-return]
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)  # type: ignore[misc]
+        if "delete_selected" in actions:
+            actions["delete_selected"] = (_delete_selected, *actions["delete_selected"][1:])
+        return actions
+
+
+def _delete_selected(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    """Django's action, which asks and then deletes: what it asked about is what it deletes."""
+    with admin.whole(request):
+        chosen = admin.model._base_manager.filter(pk__in=[row.pk for row in queryset])
+        rows = list(versions.locked(chosen.order_by("pk")))
+        named = admin.get_deleted_objects(queryset, request)[0]
+        if request.POST.get("post") and not admin.is_seen(request, rows, named):
+            request.POST = _without(request.POST, "post")  # type: ignore[assignment]
+        answer: HttpResponse | None = delete_selected(admin, request, queryset)
+    if isinstance(answer, TemplateResponse) and answer.context_data is not None:
+        answer.context_data["row_mark"] = admin.row_mark(rows, named)
+    return answer
+
+
+def _without(posted: QueryDict, name: str) -> QueryDict:
+    rest = posted.copy()
+    del rest[name]
+    return rest
+
+
+def _stale(request: HttpRequest) -> stale.Stale | None:
+    return getattr(request, "stale", None)
+
+
+def _refusing(form: Any) -> Any:
+    """The form, which says what is wrong with it as ever and that it is stale."""
+
+    def full_clean(self: Any) -> None:
+        form.full_clean(self)
+        if self.is_bound:
+            self.add_error(None, NOTHING_SAVED)
+
+    return type(form.__name__, (form,), {"full_clean": full_clean})
+
+
+def _lines(request: HttpRequest, row: Model, formset: Any, inline: Any) -> Lines | None:
+    """What a person can do below the form, None where they can only look."""
+    may_change = inline.has_change_permission(request, row)
+    may_delete = inline.can_delete and inline.has_delete_permission(request, row)
+    if not (may_change or may_delete or inline.has_add_permission(request, row)):
+        return None
+    shown = flatten_fieldsets(inline.get_fieldsets(request, row)) if may_change else []
+    readonly = inline.get_readonly_fields(request, row)
+    fields = tuple(name for name in shown if name not in readonly and name in formset.form.base_fields)
+    return Lines(formset, str(inline.verbose_name), fields)

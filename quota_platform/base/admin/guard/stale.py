@@ -1,0 +1,107 @@
+"""A form that was sent for a row that has changed: what changed, by whom, and the form with theirs and one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+
+from quota_platform.base.admin.guard import sent
+from quota_platform.base.admin.guard.lines import put_together
+from quota_platform.base.admin.guard.seen import FIELD, Part, Seen, Shown
+
+_MOST_EDITS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One part that somebody changed meanwhile. ``mine`` is what the person had entered there, if they had."""
+
+    label: str
+    theirs: str
+    mine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Who saved the row, when and why."""
+
+    who: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What a refused person is shown, and the data with which their form is shown again."""
+
+    changes: tuple[Change, ...]
+    edits: tuple[Edit, ...]
+    data: Any
+    seen: Seen
+
+    @property
+    def has_clash(self) -> bool:
+        return any(change.mine for change in self.changes)
+
+
+def compare(shown: Shown, posted: Any) -> Stale | None:
+    """None when the row is still the one that the form was made from."""
+    seen, parts = Seen.read(posted.get(FIELD, "")), shown.parts()
+    changed = {name: part for name, part in parts.items() if seen.parts.get(name) != part.mark}
+    gone = [name for name in seen.parts if name not in parts and _is_line(name, shown)]
+    if not changed and not gone:
+        return None
+    data = posted.copy()
+    changes = [_merge(name, part, data, seen) for name, part in changed.items()]
+    changes += [Change(f"A {lines.label}", "deleted") for name in gone for lines in shown.lines if _of(name, lines)]
+    for lines in shown.lines:
+        put_together(data, lines, seen)
+    return Stale(tuple(filter(None, changes)), tuple(_edits(shown.row, seen.at)), data, shown.seen())
+
+
+def _of(name: str, lines: Any) -> bool:
+    return name.startswith(f"{lines.formset.prefix}:") and name.count(":") == 1
+
+
+def _is_line(name: str, shown: Shown) -> bool:
+    return any(_of(name, lines) for lines in shown.lines)
+
+
+def _merge(name: str, part: Part, data: Any, seen: Seen) -> Change | None:
+    """What is told of a changed part; a field that the person had not touched shows theirs from now on."""
+    if part.bound is None:
+        return Change(part.label, "changed" if name.startswith(".") else "added")
+    if ":" in name:
+        # A line's field; one of a line that is new is told with the line.
+        return Change(part.label, sent.in_words(part.bound, sent.as_shown(part.bound))) if name in seen.parts else None
+    theirs, mine = sent.as_shown(part.bound), sent.as_posted(data, part.bound)
+    if sent.mark_of(mine.values()) == seen.parts.get(name):
+        for control, values in theirs.items():
+            data.setlist(control, values)
+        return Change(part.label, sent.in_words(part.bound, theirs))
+    if sent.mark_of(mine.values()) == part.mark:
+        return Change(part.label, sent.in_words(part.bound, theirs)) if seen.parts else None
+    return Change(part.label, sent.in_words(part.bound, theirs), sent.in_words(part.bound, mine))
+
+
+def _edits(row: Model, since: float) -> Iterator[Edit]:
+    """The newest records of the row: those since the form was made, at least the last one."""
+    found = _recorded(row)
+    for place, edit in enumerate(found):
+        if place == 0 or edit.at.timestamp() >= since:
+            yield edit
+
+
+def _recorded(row: Any) -> list[Edit]:
+    if hasattr(row, "history"):
+        records = row.history.select_related("history_user").order_by("-history_id")[:_MOST_EDITS]
+        return [Edit(str(r.history_user or ""), r.history_date, r.history_change_reason or "") for r in records]
+    about = ContentType.objects.get_for_model(row)
+    logged = LogEntry.objects.filter(content_type=about, object_id=str(row.pk)).select_related("user")
+    return [Edit(str(entry.user), entry.action_time.astimezone(UTC), "") for entry in logged[:_MOST_EDITS]]

@@ -1,0 +1,1 @@
+"""The bases of every resource of the management API."""

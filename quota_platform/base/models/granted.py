@@ -1,0 +1,21 @@
+"""Which permissions the platform has given to its groups, so that what an administrator took away stays away."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+
+class Granted(models.Model):
+    """A permission (``app.codename``) that was given once to the group of this name."""
+
+    group = models.CharField(max_length=150)
+    permission = models.CharField(max_length=200)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        app_label = "tenants"  # where its table has always been
+        constraints = [models.UniqueConstraint(fields=["group", "permission"], name="granted_once")]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.permission}"
