@@ -17,8 +17,8 @@ from django.views.decorators.http import require_POST
 
 from dashboard.access import may_act, may_end
 from dashboard.asking import body_of, tenant_of, wrong
-from limiter.models import Override
 from limiter.policies import sentences
+from limiter.policies.models import Override
 from quota_platform.base import versions
 from tenants.models import Tenant
 from tenants.scope import tenants_of

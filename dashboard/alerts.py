@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from limiter.models import Alert
+from limiter.alerts.models import Alert
 
 _SHOWN = 20
 

@@ -12,9 +12,9 @@ from limiter.core import keys
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import Store
 from limiter.gateway import heartbeat
-from limiter.models import ThrottleEvent
-from limiter.models.event import ALONE
 from limiter.record import events as recorded
+from limiter.record.models import ThrottleEvent
+from limiter.record.models.event import ALONE
 
 _UNDRAINED = 100
 """Of each connection the newest so many are read; the others wait to be stored unseen."""

@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from limiter.models import MultiplierChange, UsageHour, UsageMinute
-from limiter.models.usage import Usage, span_start
+from limiter.record.models import MultiplierChange, UsageHour, UsageMinute
+from limiter.record.models.usage import Usage, span_start
 
 RANGES: dict[str, tuple[type[Usage], timedelta, timedelta]] = {
     "1h": (UsageMinute, timedelta(minutes=1), timedelta(hours=1)),

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 
-from limiter.models import ThrottleEvent
+from limiter.record.models import ThrottleEvent
 
 PAGE_SIZE = 50
 _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name", "decision": "decision_id"}

@@ -11,7 +11,9 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from limiter.models import Alert, AuditEntry, MultiplierChange, Override, QuotaPolicy, ThrottleEvent
+from limiter.alerts.models import Alert
+from limiter.policies.models import Override, QuotaPolicy
+from limiter.record.models import AuditEntry, MultiplierChange, ThrottleEvent
 from tenants.models import Tenant
 
 _LATELY = timedelta(minutes=15)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from quota_platform.base import changes
 from quota_platform.base.changes import DEFAULT, Topic, Touch
 

@@ -6,25 +6,19 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
-from limiter.models import (
-    Alert,
-    AlertDelivery,
-    AlertHook,
-    Assignment,
+from limiter.alerts.models import Alert, AlertDelivery, AlertHook
+from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.record.models import (
     AuditEntry,
     DeadLetter,
-    Export,
     MultiplierChange,
-    Override,
-    QuotaLimit,
-    QuotaPolicy,
     RecordGap,
-    ReportSchedule,
     ThrottleEvent,
     UsageDay,
     UsageHour,
     UsageMinute,
 )
+from limiter.reports.models import Export, ReportSchedule
 from quota_platform.base.row_access import everything, nothing, rule
 from tenants.scope import by_name, by_tenant
 

@@ -9,7 +9,7 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
-from limiter.models import ThrottleEvent
+from limiter.record.models import ThrottleEvent
 from tenants.scope import tenants_of
 
 MINUTES = 15

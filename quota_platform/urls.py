@@ -15,7 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="api-docs"),
     path("api/", include("tenants.api.urls")),
-    path("api/", include("limiter.api.urls")),
+    path("api/", include("limiter.api_urls")),
 ]
 handler400 = "quota_platform.problems.bad_request"
 handler404 = "quota_platform.problems.not_found"

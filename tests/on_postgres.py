@@ -24,7 +24,7 @@ FILES = (
     "tests/limiter/live/test_cold_tenants.py",
     "tests/limiter/live/test_snapshot.py",
     "tests/limiter/live/test_snapshot_faults.py",
-    "tests/limiter/test_policy_version.py",
+    "tests/limiter/policies/test_policy_version.py",
     "tests/limiter/alerts/test_watch.py",
     "tests/limiter/record/test_events.py",
     "tests/limiter/record/test_usage.py",

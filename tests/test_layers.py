@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("quota_platform", "dashboard", "limiter", "tenants")
 APPS = "Apps: platform, dashboard, limiter, tenants, base"
 PURE_CORE = "Core: no Django, no app, no HTTP"
-LIMITER = "Limiter: doors, gateway, policies and record, models, core"
-CORE = "Core: store, shares, stack, rules, values"
+LIMITER = "Limiter: gateway, features, policies and upstream, core, stores"
+CORE = "Core: store, stack, rules, values"
 STATE = re.compile(r"^(.+) (KEPT|BROKEN)$", re.MULTILINE)
 
 

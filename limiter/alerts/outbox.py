@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
-from limiter.models import Alert, AlertDelivery, AlertHook
+from limiter.alerts.models import Alert, AlertDelivery, AlertHook
 
 VERSION = 1
 """Of the body; it changes when a field goes or changes its meaning, not when one is added."""

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from limiter.alerts import signature
-from limiter.models import AlertDelivery, AlertHook
+from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record import due
 from limiter.upstream.pins import Lookup, Pins, session, system_lookup
 from quota_platform.base import hosts, versions

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 
-from limiter.models.hook import SECRET_PREFIX
+from limiter.alerts.models.hook import SECRET_PREFIX
 
 
 def headers(secret: str, *, message_id: str, at_s: int, body: bytes) -> dict[str, str]:

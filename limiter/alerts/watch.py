@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from limiter.alerts import outbox, thresholds, watched
+from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
-from limiter.models import Alert, AlertDelivery
 from limiter.record import pruning, runs
 
 EVERY_S = 5.0

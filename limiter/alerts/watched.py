@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from limiter import clients
+from limiter.alerts.models import Alert
 from limiter.core import forecast
 from limiter.core.store import Store
 from limiter.core.types import MICROS, Algorithm, CountedPer, LimitState, Subject
 from limiter.core.window import Call, Stack
 from limiter.live import rows
 from limiter.live.entries import HeldPolicy, PolicyShelf, TenantEntry
-from limiter.models import Alert, UsageMinute
 from limiter.policies.compiled import PolicySpec, PolicyUnavailable
 from limiter.policies.plan import bind
+from limiter.record.models import UsageMinute
 
 LATELY = timedelta(minutes=3)
 """A call this long ago is stored as usage by now, and no call is what makes a limit fuller."""

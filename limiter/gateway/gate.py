@@ -12,17 +12,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
-from limiter.core.local import LocalShare
 from limiter.core.store import Ended, Store
 from limiter.core.types import PPM, Decision
 from limiter.core.window import Call, Stack
-from limiter.gateway.alone import Alone
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
 from limiter.live.snapshot import Snapshot
+from limiter.outage.alone import Alone
+from limiter.outage.local import LocalShare
 from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.plan import Plan
 from limiter.stores.errors import StoreError

@@ -13,7 +13,6 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from limiter import clients
-from limiter.core.local import LocalShare
 from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
 from limiter.gateway import queue_state, store_settings
@@ -23,6 +22,7 @@ from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
 from limiter.live.snapshot import Snapshot
+from limiter.outage.local import LocalShare
 from limiter.stores.errors import StoreError
 from limiter.upstream import health
 from limiter.upstream.call import Upstream

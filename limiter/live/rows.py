@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from limiter.live.entries import TenantRules, frugal
-from limiter.models import Assignment, Override, QuotaPolicy
 from limiter.policies.compiled import PolicyInvalid, PolicySpec, compile_policy
+from limiter.policies.models import Assignment, Override, QuotaPolicy
 from limiter.policies.plan import OverrideSpec
 from tenants import directory
 from tenants.directory import ConnectionSpec, KeySpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from limiter.core.types import Algorithm, CountedPer
-from limiter.models import QuotaLimit, QuotaPolicy
+from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.sentences import duration
 
 _NARROWER = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from limiter.live import rows
-from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies.advice import advice
 from limiter.policies.compiled import PolicySpec
+from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
 
 EVERYONE = Assignment.Target.DEFAULT
 

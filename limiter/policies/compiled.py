@@ -19,8 +19,8 @@ from limiter.core.types import (
     CountedPer,
     Limit,
 )
-from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.models.policy import alert_fault
+from limiter.policies.models import QuotaLimit, QuotaPolicy
+from limiter.policies.models.policy import alert_fault
 
 _LIMIT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 MAX_LEASE_SECONDS = 3600

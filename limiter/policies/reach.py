@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from limiter.models import Assignment, QuotaPolicy
+from limiter.policies.models import Assignment, QuotaPolicy
 from tenants.models import Action, Tenant
 
 FIRST = 20

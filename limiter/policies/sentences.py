@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from limiter.core.types import COUNTER_SLICES, MICROS, Algorithm, CountedPer, Limit
-from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 
 MISSING = "…"
 """Stands for a value that has not been typed yet."""

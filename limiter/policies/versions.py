@@ -10,9 +10,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Model
 
-from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.models.version import one_version
 from limiter.policies import sentences
+from limiter.policies.models import QuotaLimit, QuotaPolicy
+from limiter.policies.models.version import one_version
 
 _UNCOMPARED = {"id", "policy", "version"}
 

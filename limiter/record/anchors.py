@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.utils import timezone
 
-from limiter.models import AuditEntry
 from limiter.record import anchor_files, chain, signing
+from limiter.record.models import AuditEntry
 
 
 def directory() -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from limiter.models import ThrottleEvent
+from limiter.record.models import ThrottleEvent
 
 _FIELDS = [field for field in ThrottleEvent._meta.concrete_fields if not field.primary_key]
 _COLUMNS = ", ".join(f'"{field.column}"' for field in _FIELDS)

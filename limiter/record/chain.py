@@ -18,8 +18,8 @@ from typing import Any
 from django.db.models import Model
 from django.utils import timezone
 
-from limiter.models import AuditEntry, ThrottleEvent
 from limiter.record import bulk, formats, turn
+from limiter.record.models import AuditEntry, ThrottleEvent
 
 EVENTS = "events"
 """Kind of the entry that a batch of throttle events makes."""

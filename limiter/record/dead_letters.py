@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from limiter.models import DeadLetter
+from limiter.record.models import DeadLetter
 
 log = logging.getLogger(__name__)
 

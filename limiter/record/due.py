@@ -7,8 +7,8 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from limiter.models import Attempted
 from limiter.record import runs
+from quota_platform.base.models.attempted import Attempted
 
 
 def hand_out(

@@ -13,9 +13,11 @@ from django.db.models import Model
 from django.db.models.signals import pre_delete
 from simple_history.signals import post_create_historical_record
 
-from limiter.models import AlertHook, Assignment, Override, QuotaLimit, QuotaPolicy, ReportSchedule
+from limiter.alerts.models import AlertHook
+from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record import chain
 from limiter.record.chain import Draft
+from limiter.reports.models import ReportSchedule
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 
 _WHAT = {"+": "created", "~": "changed", "-": "deleted"}

@@ -13,9 +13,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 from limiter.core import adaptive, description, keys, refusal
 from limiter.core.types import PPM
-from limiter.models import ThrottleEvent
-from limiter.models.event import ALONE
 from limiter.record import batches, chain, dead_letters, gaps
+from limiter.record.models import ThrottleEvent
+from limiter.record.models.event import ALONE
 from limiter.record.scripts import Client
 from limiter.record.streams import Entry, Stream
 

@@ -10,8 +10,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from limiter.core.types import CountedPer
-from limiter.models import MultiplierChange, QuotaPolicy, ThrottleEvent
 from limiter.policies import versions
+from limiter.policies.models import QuotaPolicy
+from limiter.record.models import MultiplierChange, ThrottleEvent
 
 
 @dataclass(frozen=True, slots=True)

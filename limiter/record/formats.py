@@ -13,7 +13,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error
 from django.db.models import Model
 
-from limiter.models import AuditEntry, ThrottleEvent
+from limiter.record.models import AuditEntry, ThrottleEvent
 
 Columns = tuple[str, ...]
 

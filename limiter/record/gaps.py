@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from django.db.models import Max
 
-from limiter.models import RecordGap
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
+from limiter.record.models import RecordGap
 from limiter.record.streams import Entry, Standing
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from limiter.core import adaptive, keys
 from limiter.core.types import PPM
 from limiter.core.versioned import Form
-from limiter.models import MultiplierChange
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
+from limiter.record.models import MultiplierChange
 from limiter.record.scripts import Client, Script
 from limiter.record.streams import Entry, Stream
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from limiter.models import AuditEntry, Override
+from limiter.policies.models import Override
 from limiter.record import chain
 from limiter.record.chain import Draft
+from limiter.record.models import AuditEntry
 
 _LOOK_BACK = timedelta(days=7)
 """Runs that were missed are made up for within a week."""

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from limiter.core import versioned
 from limiter.core.versioned import Form, Unreadable
-from limiter.models import AuditEntry, ThrottleEvent
 from limiter.record import anchors, chain, signing, turn
 from limiter.record.chain import Draft
+from limiter.record.models import AuditEntry, ThrottleEvent
 
 KIND = "events.pruned"
 _AT_ONCE = 20_000

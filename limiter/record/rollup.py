@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from limiter.models import UsageBatch, UsageDay, UsageHour, UsageMinute
-from limiter.models.usage import Usage
 from limiter.record import pruning
+from limiter.record.models import UsageBatch, UsageDay, UsageHour, UsageMinute
+from limiter.record.models.usage import Usage
 
 _BATCHES_KEPT = timedelta(days=15)
 """Longer than the store keeps a batch that nobody finished."""

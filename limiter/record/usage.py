@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from limiter.core import keys
-from limiter.models import UsageBatch
-from limiter.models.usage import COUNTERS, LEVELS, Usage, span_start
 from limiter.record import batches, turn
+from limiter.record.models import UsageBatch
+from limiter.record.models.usage import COUNTERS, LEVELS, Usage, span_start
 from limiter.record.scripts import Client
 
 Span = tuple[str, str, datetime]

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db.models import Model
 
-from limiter.models import AuditEntry, ThrottleEvent
 from limiter.record import anchors, chain, formats, retention
+from limiter.record.models import AuditEntry, ThrottleEvent
 from limiter.record.retention import Cut
 
 _READ_AT_ONCE = 2_000

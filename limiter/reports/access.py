@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from limiter.models import Export, ReportSchedule
+from limiter.reports.models import Export, ReportSchedule
 from tenants import scope
 
 _READS: dict[str, str] = {

@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from limiter.models import Export
 from limiter.reports import access, csv_gz, files, incomplete, jsonl, mail, manifest, pdf, selection, sources, xlsx
+from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 
 KEPT = timedelta(days=7)

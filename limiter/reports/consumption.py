@@ -16,10 +16,10 @@ from django.utils import timezone
 
 from limiter.core.types import Algorithm, CountedPer, Limit
 from limiter.live.rows import Unusable
-from limiter.models import MultiplierChange
-from limiter.models.usage import LEVELS, span_start
 from limiter.policies.in_force import in_force
 from limiter.record import rollup
+from limiter.record.models import MultiplierChange
+from limiter.record.models.usage import LEVELS, span_start
 from limiter.reports import figures, sources
 from limiter.reports.selection import Selection
 from tenants.models import Tenant

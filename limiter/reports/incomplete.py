@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db.models import Q
 
-from limiter.models import AuditEntry, DeadLetter, Export, RecordGap
 from limiter.record import retention
+from limiter.record.models import AuditEntry, DeadLetter, RecordGap
+from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 from tenants.models import Tenant
 

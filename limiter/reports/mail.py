@@ -18,10 +18,10 @@ from django.core.mail import EmailMessage, get_connection
 from django.urls import reverse
 from django.utils import timezone
 
-from limiter.models import Export, ReportMail
-from limiter.models.schedule import may_be_mailed
 from limiter.record import due
 from limiter.reports import access, files
+from limiter.reports.models import Export, ReportMail
+from limiter.reports.models.schedule import may_be_mailed
 
 MOST_S = 50
 """What one attempt may take in all; each answer of the mail server has 20 s."""

@@ -9,8 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from limiter.models import Export
 from limiter.reports import access, build, selection
+from limiter.reports.models import Export
 from tenants import scope
 
 log = logging.getLogger(__name__)

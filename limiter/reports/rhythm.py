@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from limiter.models import ReportSchedule
+from limiter.reports.models import ReportSchedule
 
 _EVERY = {ReportSchedule.Rhythm.DAILY: timedelta(days=1), ReportSchedule.Rhythm.WEEKLY: timedelta(days=7)}
 

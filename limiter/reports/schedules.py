@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from limiter.models import Export, ReportSchedule
 from limiter.record import runs
 from limiter.reports import orders, rhythm, selection
+from limiter.reports.models import Export, ReportSchedule
 
 GONE = "Its owner is no more, or may not sign in."
 

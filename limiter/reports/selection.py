@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from limiter.models import Export
+from limiter.reports.models import Export
 
 _BY_ACTION = {Export.Kind.EVENTS, Export.Kind.USAGE, Export.Kind.SUMMARY}
 

@@ -10,10 +10,11 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from limiter.core import latency
-from limiter.models import AuditEntry, Export, MultiplierChange, ThrottleEvent, UsageDay, UsageHour, UsageMinute
-from limiter.models.event import TOLD
-from limiter.models.usage import COUNTERS, Usage
 from limiter.record import chain
+from limiter.record.models import AuditEntry, MultiplierChange, ThrottleEvent, UsageDay, UsageHour, UsageMinute
+from limiter.record.models.event import TOLD
+from limiter.record.models.usage import COUNTERS, Usage
+from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 
 Row = tuple[Any, ...]

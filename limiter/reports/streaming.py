@@ -10,8 +10,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
-from limiter.models import Export
 from limiter.reports import files
+from limiter.reports.models import Export
 
 _PIECE = 262_144
 

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from limiter.core.types import Algorithm, CountedPer
-from limiter.models import Assignment, QuotaLimit, QuotaPolicy
-from limiter.models.version import one_version
+from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.policies.models.version import one_version
 from quota_platform.base import secrets
 from quota_platform.demo import cast, environment, tokens
 from tenants import credentials

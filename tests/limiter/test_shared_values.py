@@ -19,7 +19,7 @@ READS_JSON_OF_ITS_OWN = {
     "limiter/upstream/discovery.py": "an upstream's answer",
     "limiter/upstream/grants.py": "an upstream's answer",
     "limiter/upstream/outbound.py": "a caller's body",
-    "limiter/admin/action_preview.py": "a person's entry",
+    "limiter/upstream/admin/action_preview.py": "a person's entry",
     "limiter/record/edits.py": "what it wrote a line before",
     "limiter/record/anchor_files.py": "a file, handed to its form once the signature was checked",
     "limiter/offline.py": "a file, handed to its form once the signature was checked",

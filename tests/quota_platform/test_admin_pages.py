@@ -32,7 +32,7 @@ from limiter.models import (
     ReportSchedule,
     ThrottleEvent,
 )
-from limiter.models.version import one_version
+from limiter.policies.models.version import one_version
 from tenants.models import Action, ApiKey, Connection, Tenant
 
 pytestmark = pytest.mark.django_db

@@ -26,7 +26,7 @@ from dashboard import news
 from limiter import clients
 from limiter.core import keys
 from limiter.models import Override, QuotaPolicy
-from limiter.models.version import one_version
+from limiter.policies.models.version import one_version
 from limiter.record import anchors, formats, keeping, overrides, resets, retention
 from limiter.record.resets import Reset
 from limiter.record.scripts import Client

@@ -11,8 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
-from limiter.models import Export
 from limiter.reports import build, selection, sources
+from limiter.reports.models import Export
 
 
 class Command(BaseCommand):

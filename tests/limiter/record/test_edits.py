@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from limiter.core import keys
 from limiter.models import AuditEntry, MultiplierChange, Override, QuotaPolicy
-from limiter.models.version import one_version
+from limiter.policies.models.version import one_version
 from limiter.record import keeping, multipliers, overrides
 from limiter.record.drain import drain
 from limiter.record.scripts import Client

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from limiter.core import keys
 from limiter.models import MultiplierChange, QuotaLimit, QuotaPolicy, ThrottleEvent
-from limiter.models.version import one_version
+from limiter.policies.models.version import one_version
 from limiter.record import keeping
 from limiter.record.explain import explain
 from limiter.record.scripts import Client

@@ -1,0 +1,58 @@
+"""Alerts: to read, those that last first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+
+from limiter.alerts.models import Alert
+from limiter.record.admin.record import RecordAdmin
+
+
+class LastsFilter(admin.SimpleListFilter):
+    """Whether the alert is over."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "lasts"), ("over", "over")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
+        return queryset if self.value() is None else queryset.filter(ended_at__isnull=self.value() == "open")
+
+
+@admin.register(Alert)
+class AlertAdmin(RecordAdmin):
+    """Alerts, newest first."""
+
+    list_display = ("at", "tenant_id", "action", "limit_name", "reached", "counted", "state", "ended_at", "policy")
+    list_filter = (LastsFilter, "shadow", ("at", RangeDateTimeFilter))
+    list_filter_submit = True
+    search_fields = ("tenant_id__exact", "action_id__exact", "policy_name__exact")
+    search_help_text = "Tenant ID, action ID or policy, in full"
+
+    @display(description="action", ordering="action_id")
+    def action(self, obj: Alert) -> str:
+        return obj.action_id or "all"
+
+    @display(description="threshold")
+    def reached(self, obj: Alert) -> str:
+        return f"{obj.threshold} %"
+
+    @display(description="used / effective limit")
+    def counted(self, obj: Alert) -> str:
+        return f"{obj.used:,} / {obj.effective_limit:,}"
+
+    @display(description="state", label={"lasts": "warning", "over": "success"})
+    def state(self, obj: Alert) -> str:
+        return "over" if obj.ended_at else "lasts"
+
+    @display(description="policy")
+    def policy(self, obj: Alert) -> str:
+        return f"{obj.policy_name} v{obj.policy_version}" + (", shadow" if obj.shadow else "")

@@ -1,0 +1,132 @@
+"""Alert hooks: made with a secret that is shown once, tried with a button, and what was posted to them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from unfold.decorators import display
+
+from limiter.alerts import outbox, posting
+from limiter.alerts.models import AlertDelivery, AlertHook
+from limiter.record.admin.record import RecordAdmin
+from quota_platform.base import row_access
+from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter
+from quota_platform.base.admin.shown_once import show_once
+
+_LATEST = 10
+_COLOURS = {"arrived": "success", "waiting": "info", "given up": "danger"}
+
+
+@admin.register(AlertHook)
+class AlertHookAdmin(RecordedAdmin):
+    """Where alerts are posted."""
+
+    formfield_overrides: ClassVar = {models.URLField: {"assume_scheme": "https"}}
+    list_display = ("name", "owner", "url", "from_threshold", "state", "created_by")
+    list_select_related = ("tenant",)
+    list_filter = ("enabled", ("tenant", RowFilter))
+    search_fields = ("name", "url", "tenant__tenant_id")
+    search_help_text = "Name, URL or tenant ID"
+    autocomplete_fields = ("tenant",)
+    readonly_fields = ("stopped_because", "created_by", "created_at")
+    bookkeeping = ("failures",)
+
+    def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
+        asked = ("name", "tenant", "url", ("from_threshold", "tell_ends"), "enabled")
+        if obj is None:
+            return asked
+        return (*asked, *(("stopped_because",) if obj.stopped_because else ()), ("created_by", "created_at"))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "tenant" and not row_access.sees_every_tenant(request.user):
+            kwargs["required"] = True  # without one it would be told of tenants that the person does not see
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @display(description="whose alerts", ordering="tenant__tenant_id")
+    def owner(self, obj: AlertHook) -> str:
+        return str(obj.tenant) if obj.tenant else "every tenant's"
+
+    @display(description="state", label={"on": "success", "off": "info", "stopped": "danger"})
+    def state(self, obj: AlertHook) -> str:
+        if obj.enabled:
+            return "on"
+        return "stopped" if obj.stopped_because else "off"
+
+    def save_model(self, request: HttpRequest, obj: AlertHook, form: Any, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user.get_username()
+            # Lives as long as this request: shown in its response and kept nowhere.
+            request.hook_secret = obj.renew_secret()  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: AlertHook, post_url_continue: str | None = None) -> HttpResponse:
+        return _show_secret(request, obj, request.hook_secret)  # type: ignore[attr-defined]
+
+
+def _show_secret(request: HttpRequest, hook: AlertHook, secret: str) -> HttpResponse:
+    title = "Copy the signing secret now"
+    return show_once(request, "limiter/hook_secret.html", title=title, secret=secret, of=hook, next_url=_page_of(hook))
+
+
+def _page_of(hook: AlertHook) -> str:
+    return reverse("admin:limiter_alerthook_change", args=[hook.pk])
+
+
+def register() -> None:
+    """Called once, when the admin's modules are imported."""
+    add_panel(AlertHook, Panel(template="limiter/hook_state.html", fill=_fill))
+    add_page(AlertHook, Page(path="test", name="test", permission="change", answer=_test))
+    add_page(AlertHook, Page(path="new-secret", name="new_secret", permission="change", answer=_new_secret, edits=True))
+
+
+def _fill(request: HttpRequest, hook: AlertHook) -> dict[str, Any]:
+    return {"latest": hook.deliveries.all()[:_LATEST]}
+
+
+def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
+    """Post a test at once and say how it went. Only on POST."""
+    if request.method == "POST":
+        delivery = outbox.put_test(hook, at=timezone.now())
+        posting.try_out(delivery)
+        if delivery.state == AlertDelivery.State.ARRIVED:
+            messages.success(request, f"The test arrived: answered {delivery.status}.")
+        else:
+            messages.error(request, f"The test did not arrive: {delivery.error}.")
+    return HttpResponseRedirect(_page_of(hook))
+
+
+def _new_secret(request: HttpRequest, hook: AlertHook) -> HttpResponse:
+    """Replace the secret and show the new one. Only on POST."""
+    if request.method != "POST":
+        return HttpResponseRedirect(_page_of(hook))
+    secret = hook.renew_secret()
+    hook._change_reason = "New signing secret"  # type: ignore[attr-defined]
+    hook.save()
+    return _show_secret(request, hook, secret)
+
+
+@admin.register(AlertDelivery)
+class AlertDeliveryAdmin(RecordAdmin):
+    """What was posted to hooks, newest first."""
+
+    goes_with_its_owner = True
+    list_display = ("at", "hook", "tenant_id", "event", "status_word", "attempts", "status", "error", "next")
+    list_select_related = ("hook",)
+    list_filter = ("state", "event")
+    search_fields = ("tenant_id__exact", "hook__name__exact")
+    search_help_text = "Tenant ID or name of the hook, in full"
+
+    @display(description="state", label=_COLOURS)
+    def status_word(self, obj: AlertDelivery) -> str:
+        return obj.get_state_display()
+
+    @display(description="next attempt")
+    def next(self, obj: AlertDelivery) -> Any:
+        return obj.next_at if obj.state == AlertDelivery.State.WAITING else "-"

@@ -1,0 +1,1 @@
+"""The resources of this feature in the management API."""

@@ -1,0 +1,141 @@
+"""Alert hooks: where alerts are posted, signed, as they start and end; and each post, until it has arrived."""
+
+from __future__ import annotations
+
+import base64
+import secrets as random
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from limiter.alerts.models.alert import Alert
+from quota_platform.base import hosts, secrets
+from quota_platform.base.models.attempted import Attempted
+from tenants.models import Tenant
+
+SECRET_PREFIX = "whsec_"
+"""As the Standard Webhooks specification writes a signing secret: this, then base64."""
+_SECRET_BYTES = 32
+
+
+class AlertHook(models.Model):
+    """An address that is told of alerts: one tenant's, or every tenant's. It belongs to the tenant, not to its maker.
+
+    ``failures``: posts given up since the last one that arrived. ``stopped_because`` is why the platform switched it
+    off by itself.
+    """
+
+    name = models.CharField(max_length=80, help_text="Who listens there, e.g. 'On-call'.")
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.CASCADE,
+        related_name="alert_hooks",
+        null=True,
+        blank=True,
+        help_text="Whose alerts. Empty: every tenant's.",
+    )
+    url = models.URLField("URL", max_length=500, help_text="https, under one of ALERT_HOOK_HOSTS.")
+    from_threshold = models.PositiveSmallIntegerField(
+        "from threshold (%)",
+        default=80,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="Alerts of lower thresholds are not posted.",
+    )
+    tell_ends = models.BooleanField("tell ends, too", default=True, help_text="Post again when an alert is over.")
+    enabled = models.BooleanField(default=True)
+    uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
+    secret_sealed = models.TextField(editable=False)
+    failures = models.PositiveIntegerField("given up in a row", default=0, editable=False)
+    stopped_because = models.CharField("stopped because", max_length=200, blank=True, editable=False)
+    created_by = models.CharField(max_length=150, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    history = HistoricalRecords(excluded_fields=["secret_sealed", "failures"])
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(from_threshold__gte=1, from_threshold__lte=100),
+                name="alert_hook_threshold_is_percent",
+                violation_error_message="A threshold is 1 to 100 percent.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if self.url:
+            try:
+                hosts.check_listed(self.url, settings.ENV.ALERT_HOOK_HOSTS, setting="ALERT_HOOK_HOSTS")
+            except hosts.HostRefused as error:
+                raise ValidationError({"url": str(error)}) from None
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A hook that somebody switched on again starts afresh."""
+        if self.enabled and self.stopped_because:
+            self.stopped_because, self.failures = "", 0
+        super().save(*args, **kwargs)
+
+    def sealed_for(self, name: str) -> str:
+        """What the secret of this name is sealed for; see :func:`quota_platform.base.secrets.seal`."""
+        return f"alert_hook:{self.uid}:{name}"
+
+    def renew_secret(self) -> str:
+        """Seal a new random secret and return it, to be shown once; save() stores it."""
+        plain = SECRET_PREFIX + base64.b64encode(random.token_bytes(_SECRET_BYTES)).decode()
+        self.secret_sealed = secrets.seal(plain, purpose=self.sealed_for("secret"))
+        return plain
+
+    def secret(self) -> str:
+        """The secret in plain; raises :class:`quota_platform.base.secrets.SecretUnreadable`."""
+        return secrets.unseal(self.secret_sealed, purpose=self.sealed_for("secret"))
+
+
+class AlertDelivery(Attempted):
+    """One message for one hook: what is posted, and how that went. A body is written once and never changes.
+
+    ``uid`` names it to the receiver, the same at every attempt.
+    """
+
+    class Event(models.TextChoices):
+        STARTED = "alert.started", "started"
+        ENDED = "alert.ended", "ended"
+        TEST = "alert.test", "test"
+
+    at = models.DateTimeField("made", default=timezone.now)
+    uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
+    hook = models.ForeignKey(AlertHook, on_delete=models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(Alert, on_delete=models.SET_NULL, null=True, related_name="+")
+    tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
+    event = models.CharField(max_length=16, choices=Event.choices)
+    body = models.TextField()
+    status = models.PositiveSmallIntegerField("last answer", null=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        verbose_name_plural = "alert deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["hook", "alert", "event"], name="alert_delivery_once"),
+        ]
+        indexes = [
+            models.Index(fields=["next_at"], name="alert_delivery_due", condition=Q(state="waiting")),
+            models.Index(fields=["finished_at"], name="alert_delivery_by_end"),
+            models.Index(fields=["-at", "-id"], name="alert_delivery_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.hook} {self.at:%Y-%m-%d %H:%M}"
+
+    @property
+    def message_id(self) -> str:
+        """What the receiver knows it by."""
+        return f"msg_{self.uid.hex}"

@@ -1,1 +1,0 @@
-"""The management API of policies, assignments, overrides and throttle events."""

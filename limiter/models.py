@@ -1,0 +1,40 @@
+"""Every model of the limiter, for Django to find; the features hold them."""
+
+from limiter.alerts.models import Alert, AlertDelivery, AlertHook
+from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.record.models import (
+    AuditEntry,
+    DeadLetter,
+    MultiplierChange,
+    RecordGap,
+    ThrottleEvent,
+    UsageBatch,
+    UsageDay,
+    UsageHour,
+    UsageMinute,
+)
+from limiter.reports.models import Export, ReportMail, ReportSchedule
+from quota_platform.base.models.attempted import Attempted
+
+__all__ = [
+    "Alert",
+    "AlertDelivery",
+    "AlertHook",
+    "Assignment",
+    "Attempted",
+    "AuditEntry",
+    "DeadLetter",
+    "Export",
+    "MultiplierChange",
+    "Override",
+    "QuotaLimit",
+    "QuotaPolicy",
+    "RecordGap",
+    "ReportMail",
+    "ReportSchedule",
+    "ThrottleEvent",
+    "UsageBatch",
+    "UsageDay",
+    "UsageHour",
+    "UsageMinute",
+]

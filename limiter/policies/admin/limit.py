@@ -1,0 +1,121 @@
+"""The lines of a policy as part of its form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest
+from unfold.admin import StackedInline
+
+from limiter.core.types import Algorithm
+from limiter.policies.compiled import PolicyInvalid, compile_policy
+from limiter.policies.models import QuotaLimit, QuotaPolicy
+from limiter.policies.models.limit import MAX_LIMITS
+
+_WINDOWED = ["window_seconds"]
+APPLIES = {
+    Algorithm.SLIDING_LOG: _WINDOWED,
+    Algorithm.SLIDING_COUNTER: _WINDOWED,
+    Algorithm.TOKEN_BUCKET: [*_WINDOWED, "burst"],
+    Algorithm.CONCURRENCY: ["lease_seconds"],
+}
+"""Which of the fields that depend on the algorithm it uses."""
+
+
+class LimitForm(forms.ModelForm):
+    """One limit; the algorithm says which of the numbers apply."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "algorithm" in self.fields:
+            self.fields["algorithm"].widget.attrs["data-applies"] = json.dumps(APPLIES)
+        if "lease_seconds" in self.fields:
+            # It has to have a value, also where it is not used.
+            self.fields["lease_seconds"].widget.attrs["data-keep"] = ""
+        if "window_seconds" in self.fields:
+            self.fields["window_seconds"].help_text = "60 is a minute, 3600 an hour, 86400 a day."
+
+
+class LimitFormSet(BaseInlineFormSet):
+    """All limits of one policy: their names differ, and together they compile."""
+
+    default_error_messages = {"too_many_forms": f"A policy has at most {MAX_LIMITS} limits; nothing was saved."}
+
+    def validate_unique(self) -> None:
+        """Say at the name itself that it is taken; Django would say it above the form, naming no field."""
+        taken: set[str] = set()
+        for form in self._kept():
+            name = form.cleaned_data.get("name", "")
+            if name and name in taken:
+                form.add_error("name", "Another limit of this policy has this name; give each a name of its own.")
+            taken.add(name)
+
+    def clean(self) -> None:
+        super().clean()
+        forms_kept = self._kept()
+        if any(form.errors for form in self.forms):
+            return
+        try:
+            compile_policy(self.instance, [form.instance for form in forms_kept])
+        except PolicyInvalid as error:
+            # What is wrong with the policy itself its own form says.
+            if error.limit is not None:
+                self._place(error, forms_kept)
+
+    def _kept(self) -> list[forms.ModelForm]:
+        """The forms whose limits will be there after saving, as far as they could be read."""
+        return [
+            form
+            for form in self.forms
+            if hasattr(form, "cleaned_data")
+            and (form.instance.pk or form.has_changed())
+            and not form.cleaned_data.get("DELETE")
+        ]
+
+    @staticmethod
+    def _place(error: PolicyInvalid, kept: list[forms.ModelForm]) -> None:
+        """Show what the compiler refuses at the field it names, or above the limits when they have no such field."""
+        for form in kept:
+            if form.instance.name == error.limit and error.field in form.fields:
+                form.add_error(error.field, error.remedy)
+                return
+        raise ValidationError(str(error))
+
+
+class LimitInline(StackedInline):
+    """Limits below the policy's own fields."""
+
+    model = QuotaLimit
+    form = LimitForm
+    formset = LimitFormSet
+    extra = 0
+    max_num = MAX_LIMITS
+    verbose_name = "limit"
+    verbose_name_plural = "Limits"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("name", "algorithm", "counted_per", "adaptive"),
+                    ("quota", "window_seconds", "burst", "lease_seconds"),
+                )
+            },
+        ),
+    )
+
+    def get_formset(
+        self, request: HttpRequest, obj: QuotaPolicy | None = None, **kwargs: Any
+    ) -> type[BaseInlineFormSet]:
+        """However many limits are posted, one too many is made into a form, so that it can be said."""
+        most: dict[str, Any] = {"absolute_max": MAX_LIMITS + 1, "validate_max": True}
+        made: type[BaseInlineFormSet] = super().get_formset(request, obj, **most, **kwargs)
+        return made
+
+    def get_extra(self, request: HttpRequest, obj: QuotaPolicy | None = None, **kwargs: Any) -> int:
+        """A new policy starts with one empty limit."""
+        return 1 if obj is None else 0

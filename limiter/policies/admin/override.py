@@ -1,0 +1,89 @@
+"""Overrides: a change for a while, with a reason and an end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms import Script
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.decorators import display
+
+from limiter.policies import sentences
+from limiter.policies.models import Override
+from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.scoped import RowFilter
+
+
+class OverrideForm(forms.ModelForm):
+    """The effect says which value it takes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "effect" in self.fields:
+            applies = {"factor": ["factor"], "quota": ["quota"], "shadow": []}
+            self.fields["effect"].widget.attrs["data-applies"] = json.dumps(applies)
+        for name in ("starts_at", "ends_at"):
+            if name in self.fields:
+                self.fields[name].help_text = "UTC. From this moment on." if name == "starts_at" else "UTC."
+
+    def clean_ends_at(self) -> Any:
+        ends_at = self.cleaned_data["ends_at"]
+        if self.instance.pk is None and ends_at <= timezone.now():
+            raise forms.ValidationError("This moment has passed; choose a later one.")
+        return ends_at
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Planned, active or ended, by the clock."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state.value, str(state.label)) for state in Override.State]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Override]) -> QuerySet[Override]:
+        state = self.value()
+        if state not in Override.State.values:
+            return queryset
+        return queryset & Override.objects.in_state(str(state), now=timezone.now())
+
+
+@admin.register(Override)
+class OverrideAdmin(RecordedAdmin):
+    """Who changed what for whom, until when, and why."""
+
+    form = OverrideForm
+    list_display = ("says", "state", "reason", "created_by")
+    list_select_related = ("tenant", "action__tenant")
+    list_filter = (StateFilter, "effect", ("tenant", RowFilter))
+    search_fields = ("tenant__tenant_id", "action__action_id", "limit_name", "reason", "created_by")
+    search_help_text = "Tenant ID, action ID, limit, reason or who made it"
+    autocomplete_fields = ("tenant", "action")
+    readonly_fields = ("created_by",)
+    fieldsets = (
+        ("For whom", {"fields": (("tenant", "action"), "limit_name")}),
+        ("What changes", {"fields": ("effect", "factor", "quota")}),
+        ("For how long, and why", {"fields": ("starts_at", "ends_at", "reason", "created_by")}),
+    )
+
+    class Media:
+        js = (Script("quota_platform/applies.js", type="module"),)
+
+    @display(description="override", ordering="starts_at")
+    def says(self, obj: Override) -> str:
+        return sentences.override(obj)
+
+    @display(description="state", label={"planned": "info", "active": "success", "ended": "default"})
+    def state(self, obj: Override) -> str:
+        return str(obj.state_at(timezone.now()).label)
+
+    def save_model(self, request: HttpRequest, obj: Override, form: Any, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user.get_username()
+        super().save_model(request, obj, form, change)

@@ -1,0 +1,7 @@
+"""The rows that say how much: policies, their limits, whom they are assigned to, and overrides."""
+
+from limiter.policies.models.assignment import Assignment, Override
+from limiter.policies.models.limit import QuotaLimit
+from limiter.policies.models.policy import QuotaPolicy
+
+__all__ = ["Assignment", "Override", "QuotaLimit", "QuotaPolicy"]

@@ -1,0 +1,181 @@
+"""One line of a policy: how many, per what window, counted per what, by which algorithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
+from simple_history.signals import pre_create_historical_record
+
+from limiter.core.types import (
+    MAX_BURST_SECONDS,
+    MAX_LOG_QUOTA,
+    MAX_QUOTA,
+    MAX_WINDOW_SECONDS,
+    Algorithm,
+    CountedPer,
+)
+from limiter.policies.models.policy import QuotaPolicy
+from limiter.policies.models.version import EditRecords, LimitHistory, one_version
+from quota_platform.base.models.published import Published
+
+LIMIT_NAME = RegexValidator(
+    r"\A[a-z][a-z0-9_-]{0,31}\Z",
+    "Use up to 32 lower-case letters, digits, dash and underscore, starting with a letter.",
+)
+
+
+MAX_LIMITS = 50
+"""Lines of one policy at most; all of them are decided in one script."""
+
+
+class QuotaLimitQuerySet(models.QuerySet["QuotaLimit"]):
+    """Limits; deleting many is one edit of each policy they belong to."""
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with one_version():
+            return super().delete()
+
+    # As Django marks its own: not for managers, not for templates.
+    delete.queryset_only = True  # type: ignore[attr-defined]
+    delete.alters_data = True  # type: ignore[attr-defined]
+
+
+class QuotaLimit(Published):
+    """One line of a policy: how many, per what window, counted per what, by which algorithm."""
+
+    policy = models.ForeignKey(QuotaPolicy, on_delete=models.CASCADE, related_name="limits")
+    name = models.CharField(
+        max_length=32,
+        validators=[LIMIT_NAME],
+        help_text="Same name replaces a broader policy's limit; others add up.",
+    )
+    algorithm = models.CharField(
+        max_length=16, choices=[(a.value, a.label) for a in Algorithm], default=Algorithm.SLIDING_LOG.value
+    )
+    quota = models.PositiveBigIntegerField(
+        "limit",
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_QUOTA)],
+        help_text="Units per window, or in flight.",
+    )
+    window_seconds = models.PositiveIntegerField(
+        "window (s)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_WINDOW_SECONDS)],
+        help_text="Not for concurrency.",
+    )
+    burst = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_QUOTA)],
+        help_text="Token bucket only: units that may come at once.",
+    )
+    lease_seconds = models.PositiveIntegerField(
+        "lease (s)",
+        default=90,
+        validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text="Concurrency only: after this a slot frees itself. Keep it above the upstream deadline.",
+    )
+    counted_per = models.CharField(
+        max_length=12, choices=[(c.value, c.label) for c in CountedPer], default=CountedPer.ACTION.value
+    )
+    adaptive = models.BooleanField(default=True, help_text="Shrinks with the policy's multiplier.")
+
+    history = EditRecords(bases=[LimitHistory])
+    objects = QuotaLimitQuerySet.as_manager()
+
+    policy_version = 1
+    """The policy's version that the latest change of this object made; kept in the history, not in the row."""
+
+    class Meta:
+        ordering = ["policy_id", "id"]
+        permissions = [("reset_counter", "Can reset what a limit has counted")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["policy", "name"],
+                name="limit_name_unique_per_policy",
+                violation_error_message="Two limits of one policy cannot have the same name.",
+            ),
+            models.CheckConstraint(condition=Q(quota__gte=1, quota__lte=MAX_QUOTA), name="limit_quota_in_range"),
+            models.CheckConstraint(
+                condition=Q(algorithm="concurrency", window_seconds__isnull=True)
+                | Q(window_seconds__gte=1, window_seconds__lte=MAX_WINDOW_SECONDS) & ~Q(algorithm="concurrency"),
+                name="limit_window_fits_algorithm",
+                violation_error_message="Give a window in seconds, except for concurrency, which has none.",
+            ),
+            models.CheckConstraint(
+                condition=Q(algorithm="token_bucket", burst__gte=1)
+                | ~Q(algorithm="token_bucket") & Q(burst__isnull=True),
+                name="limit_burst_fits_algorithm",
+                violation_error_message="A token bucket needs a burst; the other algorithms have none.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(algorithm="sliding_log") | Q(quota__lte=MAX_LOG_QUOTA),
+                name="limit_log_not_too_long",
+                violation_error_message=f"A sliding log holds at most {MAX_LOG_QUOTA:,} units; use a sliding counter.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy.name}: {self.name}"
+
+    def save(self, **kwargs: Any) -> None:
+        with transaction.atomic():
+            self._raise_policy_version()
+            super().save(**kwargs)
+
+    def _raise_policy_version(self) -> None:
+        self.policy_version = QuotaPolicy.objects.raise_version(self.policy_id)
+        if QuotaLimit.policy.is_cached(self):
+            self.policy.version = self.policy_version
+
+    def clean(self) -> None:
+        wrong = {"window_seconds": self._wrong_window(), "burst": self._wrong_burst()}
+        if self.algorithm == Algorithm.SLIDING_LOG and self.quota is not None and self.quota > MAX_LOG_QUOTA:
+            wrong["quota"] = f"A sliding log holds at most {MAX_LOG_QUOTA:,} units; use a sliding counter."
+        if self.pk and QuotaLimit.objects.filter(pk=self.pk).exclude(policy_id=self.policy_id).exists():
+            wrong["policy"] = "A limit stays with its policy; add a limit to the other policy instead."
+        errors = {field: message for field, message in wrong.items() if message}
+        if errors:
+            raise ValidationError(errors)
+
+    def _wrong_window(self) -> str:
+        if self.algorithm == Algorithm.CONCURRENCY:
+            return (
+                "Concurrency counts calls in flight and has no window; leave it empty."
+                if self.window_seconds is not None
+                else ""
+            )
+        return "Give the window in seconds." if self.window_seconds is None else ""
+
+    def _wrong_burst(self) -> str:
+        if self.algorithm != Algorithm.TOKEN_BUCKET:
+            return "" if self.burst is None else "Only a token bucket has a burst; leave it empty."
+        if self.burst is None:
+            return "Say how many units may come at once."
+        if self.window_seconds and self.burst * self.window_seconds > MAX_BURST_SECONDS:
+            return f"Burst times window must not exceed {MAX_BURST_SECONDS:,}; shorten the window."
+        return ""
+
+
+@receiver(pre_delete, sender=QuotaLimit)
+def _raise_version_before_delete(instance: QuotaLimit, origin: object = None, **_: object) -> None:
+    """A limit that goes is a new version of its policy, unless the policy goes with it.
+
+    Then the record says one version further, so that the policy's last version keeps its limits.
+    """
+    if getattr(origin, "model", type(origin)) is QuotaLimit:
+        instance._raise_policy_version()
+    else:
+        instance.policy_version = instance.policy.version + 1
+
+
+@receiver(pre_create_historical_record, sender=QuotaLimit.history.model)
+def _record_policy_version(instance: QuotaLimit, history_instance: LimitHistory, **_: object) -> None:
+    history_instance.policy_version = instance.policy_version

@@ -1,0 +1,77 @@
+"""What the pages of the record share: rows to read, not to write, however many there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+
+from limiter.record.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
+from quota_platform.base.admin.scoped import ScopedAdmin
+
+MOST_COUNTED = 10_000
+
+
+class BoundedPaginator(Paginator[Any]):
+    """Counts, and pages through, the newest 10,000 rows: counting tens of millions takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[:MOST_COUNTED].count())
+
+
+class RecordAdmin(ScopedAdmin, ModelAdmin):
+    """Nobody adds, changes or deletes a record here."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    sortable_by = ()
+    goes_with_its_owner = False
+    """Whether rows that nobody deletes here go with the row that they belong to."""
+    paginator = BoundedPaginator
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(RecordAdmin):
+    """Edits, sign-ins, overrides' starts and ends, and batches of events, as they are chained."""
+
+    list_display = ("at", "tenant_id", "position", "kind", "actor")
+    search_fields = ("tenant_id__exact", "kind__exact", "actor__exact")
+    search_help_text = "Tenant ID, kind or person, in full"
+
+
+@admin.register(MultiplierChange)
+class MultiplierChangeAdmin(RecordAdmin):
+    """Changes of multipliers with their evidence."""
+
+    list_display = ("at", "tenant_id", "action_id", "before", "after", "p95_ms", "threshold_ms", "samples")
+    search_fields = ("tenant_id__exact", "action_id__exact")
+    search_help_text = "Tenant ID or action ID, in full"
+
+
+@admin.register(RecordGap)
+class RecordGapAdmin(RecordAdmin):
+    """Where the record is known to be incomplete."""
+
+    list_display = ("noticed_at", "stream", "lost", "after", "before")
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(RecordAdmin):
+    """Entries that could not be stored."""
+
+    list_display = ("at", "stream", "stream_id", "error")

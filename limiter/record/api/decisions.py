@@ -1,0 +1,93 @@
+"""``/api/decisions/<decision_id>``: why a call was refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from limiter.record import explain
+from limiter.record.api.events import EventSerializer
+from limiter.record.models import ThrottleEvent
+from quota_platform.base import row_access
+from quota_platform.base.api.permissions import ModelPermissions
+
+
+class LimitThenSerializer(serializers.Serializer[Any]):
+    """One limit as it stood when the call was decided."""
+
+    name = serializers.CharField()
+    policy = serializers.CharField()
+    policy_version = serializers.IntegerField()
+    algorithm = serializers.CharField()
+    counted_per = serializers.CharField()
+    quota = serializers.IntegerField()
+    burst = serializers.IntegerField(allow_null=True)
+    window_seconds = serializers.FloatField(allow_null=True)
+    used = serializers.IntegerField()
+    effective_limit = serializers.IntegerField()
+    shadow = serializers.BooleanField()
+    refused = serializers.BooleanField()
+    passes_at = serializers.DateTimeField(allow_null=True)
+
+
+class MultiplierThenSerializer(serializers.Serializer[Any]):
+    """The multiplier and what it was computed from."""
+
+    value = serializers.FloatField()
+    p95_ms = serializers.FloatField(allow_null=True)
+    samples = serializers.IntegerField(allow_null=True)
+    threshold_ms = serializers.FloatField(allow_null=True)
+    set_at = serializers.DateTimeField(allow_null=True)
+
+
+class PolicyThenSerializer(serializers.Serializer[Any]):
+    """The policy version that refused, and who had made it."""
+
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    changed_by = serializers.CharField()
+    changed_at = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField()
+    version_now = serializers.IntegerField(allow_null=True)
+
+
+class DecisionSerializer(serializers.Serializer[Any]):
+    """Why a call was refused, and what would have let it pass."""
+
+    event = EventSerializer()
+    sentence = serializers.CharField()
+    alone = serializers.BooleanField(
+        source="event.alone", help_text="Decided by one worker without the limiter's store, which was away."
+    )
+    limits = LimitThenSerializer(many=True)
+    multiplier = MultiplierThenSerializer()
+    policy = PolicyThenSerializer()
+    passes_at = serializers.DateTimeField(allow_null=True)
+    remedies = serializers.ListField(child=serializers.CharField())
+
+
+@extend_schema(tags=["events"])
+class DecisionResource(GenericViewSet[ThrottleEvent]):
+    """A refusal explained. Only refusals are kept, not the decisions that let a call pass."""
+
+    queryset = ThrottleEvent.objects.all()
+    permission_classes = [ModelPermissions]
+    serializer_class = DecisionSerializer
+    lookup_field = "decision_id"
+    lookup_value_regex = "[A-Za-z0-9_-]{1,32}"
+
+    def retrieve(self, request: Request, decision_id: str) -> Response:
+        """Why the call with this decision ID was refused; the refusal's body names it."""
+        event = explain.event_of(decision_id, among=row_access.seen(self.get_queryset(), request.user))
+        if event is None:
+            raise NotFound(
+                "No refusal is kept under this decision ID. It may not be stored yet, or be one of a flood:"
+                " look among the events of that second."
+            )
+        return Response(self.get_serializer(explain.explain(event)).data)

@@ -1,0 +1,153 @@
+"""Saved reports in the admin: what they cover, when they run, to whom they go, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from unfold.decorators import display
+
+from limiter.reports import access, rhythm, schedules
+from limiter.reports.admin.export import NamesField
+from limiter.reports.models import Export, ReportSchedule
+from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
+from quota_platform.base.admin.recorded import RecordedAdmin
+
+_NAMES = ("tenants", "actions", "policies")
+_LATEST = 10
+
+
+class ScheduleForm(forms.ModelForm):
+    """A saved report. Refuses here what could not be ordered."""
+
+    person: Any = None
+
+    tenants = NamesField(required=False, help_text="Tenant IDs, comma separated. Empty: all that the owner may see.")
+    actions = NamesField(required=False, help_text="Action IDs, comma separated. Empty: all.")
+    policies = NamesField(required=False, help_text="Names of policies, comma separated; for throttle events only.")
+    recipients = NamesField(required=False, help_text="Mail addresses, comma separated.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "recipients" in self.fields and not settings.ENV.EMAIL_HOST:
+            self.fields["recipients"].help_text = "No mail server is set (EMAIL_HOST): the files wait under Exports."
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        try:
+            schedules.check(self.instance)
+        except ValidationError as error:
+            self.add_error(None, error)
+        if not access.may_export(self.person, self.instance.kind):
+            self.add_error("kind", f"You may not export {self.instance.get_kind_display()}.")
+
+
+@admin.register(ReportSchedule)
+class ReportScheduleAdmin(RecordedAdmin):
+    """A person's own saved reports; a superuser's list has all."""
+
+    form = ScheduleForm
+    list_display = ("name", "kind", "format", "when", "next_run", "owner_name", "state")
+    list_filter = ("enabled", "rhythm", "kind")
+    search_fields = ("name", "owner_name")
+    search_help_text = "Name or owner"
+    bookkeeping = ("armed_at", "refused")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReportSchedule]:
+        rows: QuerySet[ReportSchedule] = super().get_queryset(request) & access.schedules_of(request.user)
+        return rows
+
+    def get_fields(self, request: HttpRequest, obj: ReportSchedule | None = None) -> tuple[Any, ...]:
+        asked = ("name", ("kind", "format"), "days", ("rhythm", "weekday", "hour"), *_NAMES, "recipients", "enabled")
+        return asked if obj is None else (*asked, "owner_name", "created_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ReportSchedule | None = None) -> tuple[str, ...]:
+        return ("owner_name", "created_at")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(request, obj, change, **kwargs)
+        return type(made.__name__, (made,), {"person": request.user})
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _is_own(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and _is_own(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: ReportSchedule, form: Any, change: bool) -> None:
+        if not change:
+            obj.owner, obj.owner_name = request.user, request.user.get_username()  # type: ignore[assignment]
+        super().save_model(request, obj, form, change)
+
+    @display(description="when")
+    def when(self, obj: ReportSchedule) -> str:
+        return in_words(obj)
+
+    @display(description="next run (UTC)")
+    def next_run(self, obj: ReportSchedule) -> Any:
+        moment = rhythm.following(obj, timezone.now())
+        return f"{moment:%Y-%m-%d %H:%M}" if moment else "-"
+
+    @display(description="state", label={"on": "success", "off": "info", "refused": "danger"})
+    def state(self, obj: ReportSchedule) -> str:
+        if not obj.enabled:
+            return "off"
+        return "refused" if obj.refused else "on"
+
+
+def _is_own(request: HttpRequest, obj: Any) -> bool:
+    return not isinstance(obj, ReportSchedule) or request.user.is_superuser or obj.owner_id == request.user.pk
+
+
+def in_words(schedule: ReportSchedule) -> str:
+    """When it runs and what it covers."""
+    covers = "the day before" if schedule.days == 1 else f"the {schedule.days} days before"
+    match ReportSchedule.Rhythm(schedule.rhythm):
+        case ReportSchedule.Rhythm.DAILY:
+            return f"daily at {schedule.hour:02}:00 UTC, {covers}"
+        case ReportSchedule.Rhythm.WEEKLY:
+            return f"{schedule.get_weekday_display()}s at {schedule.hour:02}:00 UTC, {covers}"
+    return f"by hand, {covers}"
+
+
+def register() -> None:
+    """Called once, when the admin's modules are imported."""
+    add_panel(ReportSchedule, Panel(template="limiter/schedule_runs.html", fill=_fill))
+    add_page(ReportSchedule, Page(path="run", name="run", permission="change", answer=_run))
+
+
+def _fill(request: HttpRequest, schedule: ReportSchedule) -> dict[str, Any]:
+    latest = schedule.exports.order_by("-created_at").prefetch_related("mails")[:_LATEST]
+    return {
+        "words": in_words(schedule),
+        "next": rhythm.following(schedule, timezone.now()),
+        "latest": [{"export": export, "mails": _mails(export)} for export in latest],
+    }
+
+
+def _mails(export: Export) -> str:
+    told = (f"{mail.address}: {mail.error or mail.get_state_display()}" for mail in export.mails.all())
+    return "; ".join(told)
+
+
+def _run(request: HttpRequest, schedule: ReportSchedule) -> HttpResponse:
+    """Order it now, as of now. Only on POST."""
+    if request.method == "POST":
+        try:
+            schedules.run(schedule, timezone.now())
+        except (PermissionDenied, ValidationError) as error:
+            messages.error(
+                request, f"It was not ordered: {error if isinstance(error, PermissionDenied) else error.messages[0]}"
+            )
+        else:
+            messages.success(request, "It is being built; the file appears below and under Exports.")
+    return HttpResponseRedirect(reverse("admin:limiter_reportschedule_change", args=[schedule.pk]))

@@ -1,0 +1,238 @@
+"""What a worker decided while the store was away is in the record once the store is back: once, and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+import redis
+from asgiref.sync import sync_to_async
+
+from limiter.core.peers import Peers
+from limiter.core.store import Store
+from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.live.snapshot import Snapshot
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy, RecordGap, ThrottleEvent, UsageMinute
+from limiter.outage import alone
+from limiter.record import keeping
+from limiter.record.explain import explain
+from limiter.record.verify import verify
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool, PoolSettings
+from quota_platform.server.handler import LeanHandler
+from tenants.models import Tenant
+from tests.asgi import Caller
+from tests.chaos import ChaosProxy
+from tests.limiter.gateway.conftest import FakeUpstream, Gateway
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest_asyncio.fixture
+async def proxy(redis_url: str) -> AsyncIterator[ChaosProxy]:
+    async with ChaosProxy.before(urlsplit(redis_url).port or 6379) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def gateway(proxy: ChaosProxy, transactional_db: None) -> AsyncIterator[Gateway]:
+    """A gateway that is not beaten for: the tests say when what was decided alone is handed in."""
+    upstream = FakeUpstream()
+    runtime = Runtime(
+        store=Store(Pool(Address.from_url(proxy.url), PoolSettings(probe_ms=0, timeout_ms=150))),
+        snapshot=Snapshot(capacity=100),
+        upstream=upstream,
+        gateway_settings=GatewaySettings(),
+        peers=Peers(expected=2),
+    )
+    await runtime.store.open()
+    yield Gateway(runtime, upstream, Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime}))
+    await runtime.gateway.close()
+    await runtime.store.close()
+
+
+def policy(tenant: Tenant, *, mode: str = "local", quota: int = 10) -> QuotaPolicy:
+    made = QuotaPolicy.objects.create(name="Ten", store_failure=mode)
+    QuotaLimit.objects.create(policy=made, name="minute", quota=quota, window_seconds=3600)
+    Assignment.objects.create(policy=made, target="tenant", tenant=tenant)
+    return made
+
+
+@pytest.fixture
+def local(acme: Tenant) -> QuotaPolicy:
+    return policy(acme)
+
+
+@pytest.fixture
+def closed(acme: Tenant) -> QuotaPolicy:
+    return policy(acme, mode="closed")
+
+
+async def call(gateway: Gateway, key: str, times: int) -> list[int]:
+    return [(await gateway.invoke("lookupOrder", key=key)).status for _ in range(times)]
+
+
+async def back(gateway: Gateway, proxy: ChaosProxy) -> None:
+    """The store is back, and what was kept for it is handed in."""
+    await proxy.accept()
+    await gateway.runtime.gateway.hand_in()
+
+
+async def stored(redis_url: str) -> list[ThrottleEvent]:
+    """What the record has, after the periodic tasks came by."""
+
+    def store() -> list[ThrottleEvent]:
+        with redis.Redis.from_url(redis_url) as client:
+            keeping.store_all(client)
+            keeping.store_all_usage(client)
+        verify()
+        return list(ThrottleEvent.objects.order_by("position"))
+
+    return await sync_to_async(store)()
+
+
+async def used() -> tuple[int, int]:
+    rows = [(row.allowed, row.refused) async for row in UsageMinute.objects.all()]
+    return sum(allowed for allowed, _ in rows), sum(refused for _, refused in rows)
+
+
+async def test_refusals_of_an_outage_are_in_the_record_and_say_who_decided(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    assert await call(gateway, acme_key, 8) == [200] * 5 + [429] * 3
+    assert gateway.runtime.gateway.alone.waiting == 3
+    assert gateway.runtime.gateway.degraded_since is not None
+    await back(gateway, proxy)
+    assert gateway.runtime.gateway.degraded_since is None, "the store took it, so it is back"
+    rows = await stored(redis_url)
+    assert [(row.limit_name, row.used, row.quota, row.effective_limit, row.count) for row in rows] == [
+        ("minute", 5, 10, 5, 1)
+    ] * 3
+    assert all(row.alone and row.decision_id and row.retry_after_ms for row in rows)
+    told = await sync_to_async(explain)(rows[0])
+    assert "5 of 5 units" in told.sentence and "one worker decided this by itself" in told.sentence
+    assert told.data()["alone"] is True
+    assert await used() == (5, 3)
+
+
+async def test_a_call_that_is_refused_uncounted_is_in_the_record_too(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, closed: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    assert await call(gateway, acme_key, 2) == [503, 503]
+    await back(gateway, proxy)
+    row, _ = await stored(redis_url)
+    assert (row.limit_name, row.policy_name, row.used, row.retry_after_ms) == ("", "Ten", 0, 1000.0)
+    told = await sync_to_async(explain)(row)
+    assert told.sentence.startswith("This call was refused uncounted") and not any(x.refused for x in told.limits)
+    assert await used() == (0, 2)
+
+
+async def test_a_policy_of_no_limits_that_lets_no_call_pass_is_in_the_record_too(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, closed: QuotaPolicy, acme_key: str
+) -> None:
+    await sync_to_async(closed.limits.all().delete)()
+    await proxy.refuse()
+    assert await call(gateway, acme_key, 1) == [503]
+    await back(gateway, proxy)
+    (row,) = await stored(redis_url)
+    assert (row.limit_name, row.policy_name, row.limits) == ("", "", [])
+    assert (await sync_to_async(explain)(row)).sentence.startswith("This call was refused uncounted")
+
+
+async def test_what_the_store_took_without_saying_so_is_told_again_and_entered_once(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    await call(gateway, acme_key, 8)
+    await proxy.accept()
+    proxy.swallow_replies()
+    await gateway.runtime.gateway.hand_in()
+    assert gateway.runtime.gateway.alone.waiting == 3, "nobody knows whether it was taken"
+    proxy.behave()
+    await gateway.runtime.gateway.hand_in()
+    assert gateway.runtime.gateway.alone.waiting == 0
+    assert len(await stored(redis_url)) == 3
+    assert await used() == (5, 3)
+
+
+async def test_while_the_store_stays_away_nothing_is_forgotten(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    for _ in range(3):
+        await call(gateway, acme_key, 4)
+        await gateway.runtime.gateway.hand_in()
+    assert gateway.runtime.gateway.alone.waiting == 7
+    await back(gateway, proxy)
+    await gateway.runtime.gateway.hand_in()
+    assert len(await stored(redis_url)) == 7
+
+
+async def test_a_flood_is_folded_and_its_count_is_exact(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    statuses = await call(gateway, acme_key, 125)
+    assert statuses.count(429) == 120
+    await back(gateway, proxy)
+    rows = await stored(redis_url)
+    assert sum(row.count for row in rows) == 120
+    seconds = {row.at.replace(microsecond=0) for row in rows}
+    assert len(rows) <= 11 * len(seconds)
+
+
+async def test_what_cannot_be_kept_is_a_gap(
+    gateway: Gateway,
+    proxy: ChaosProxy,
+    redis_url: str,
+    local: QuotaPolicy,
+    acme_key: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alone, "MOST", 4)
+    await proxy.refuse()
+    statuses = await call(gateway, acme_key, 15)
+    assert statuses.count(429) == 10
+    await back(gateway, proxy)
+    assert len(await stored(redis_url)) == 4
+    gap = await RecordGap.objects.aget()
+    assert (gap.lost, gap.stream.endswith(":events")) == (6, True)
+    assert gap.after is not None and gap.before is not None and gap.after <= gap.before
+    await stored(redis_url)
+    assert await RecordGap.objects.acount() == 1
+
+
+async def test_peeks_and_admitted_calls_leave_no_event(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    await call(gateway, acme_key, 2)
+    await gateway.caller.call(
+        "POST", "/check/lookupOrder", query="peek=1", headers=[("Authorization", f"Bearer {acme_key}")]
+    )
+    await back(gateway, proxy)
+    assert await stored(redis_url) == []
+    assert await used() == (2, 0)
+
+
+async def test_a_worker_that_stops_hands_in_what_it_has(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    await call(gateway, acme_key, 6)
+    await proxy.accept()
+    await gateway.runtime.gateway.close()
+    assert len(await stored(redis_url)) == 1
+
+
+async def test_a_worker_that_stops_during_the_outage_says_what_is_lost(
+    gateway: Gateway, proxy: ChaosProxy, local: QuotaPolicy, acme_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await proxy.refuse()
+    await call(gateway, acme_key, 6)
+    await gateway.runtime.gateway.close()
+    assert "1 refusals decided without the store are not recorded" in caplog.text
