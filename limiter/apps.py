@@ -13,12 +13,16 @@ class LimiterConfig(AppConfig):
     def ready(self) -> None:
         from django.core.checks import register
 
-        from limiter import groups, receivers, scope
+        from limiter.alerts.feature import FEATURE as ALERTS
+        from limiter.policies.feature import FEATURE as POLICIES
         from limiter.record import edits, formats
+        from limiter.record.feature import FEATURE as RECORD
+        from limiter.reports.feature import FEATURE as REPORTS
+        from limiter.upstream.feature import FEATURE as UPSTREAM
+        from quota_platform.base import features
 
         register(formats.check, "models")
         prefix.use(settings.KEY_PREFIX)
-        receivers.connect()
+        for feature in (POLICIES, RECORD, ALERTS, REPORTS, UPSTREAM):
+            features.install(feature)
         edits.connect()
-        scope.connect()
-        groups.connect(self)

@@ -1,16 +1,24 @@
-"""What Celery's clock asks for, and how often. Every task may be missed, or come twice."""
+"""What Celery's clock asks for, how often, and in which queue it waits: from the features' declarations."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from celery import Celery
 from kombu import Queue
 
+from quota_platform.base import features
+from quota_platform.base.features import Periodic
 from quota_platform.broker import PERIODIC
 
 
-def _every(seconds: float, task: str) -> dict[str, Any]:
-    return {"task": task, "schedule": seconds}
+def periodic() -> list[Periodic]:
+    return [task for feature in features.installed() for task in feature.periodic]
+
+
+def every_s(task: str) -> float:
+    """How often the clock asks for a task."""
+    return next(each.every_s for each in periodic() if each.task == task)
 
 
 def queue_of(task: str) -> str:
@@ -18,20 +26,13 @@ def queue_of(task: str) -> str:
     return PERIODIC + task.rpartition(".")[2]
 
 
-SCHEDULE = {
-    "refresh upstream tokens": _every(15, "limiter.tasks.refresh_upstream_tokens"),
-    "store events": _every(1, "limiter.tasks.store_events"),
-    "store usage": _every(5, "limiter.tasks.store_usage"),
-    "watch limits": _every(5, "limiter.tasks.watch_limits"),
-    "post alerts": _every(5, "limiter.tasks.post_alerts"),
-    "note overrides": _every(10, "limiter.tasks.note_overrides"),
-    "anchor the record": _every(300, "limiter.tasks.anchor_record"),
-    "order reports": _every(60, "limiter.tasks.order_reports"),
-    "mail reports": _every(15, "limiter.tasks.mail_reports"),
-    "tend exports": _every(60, "limiter.tasks.tend_exports"),
-    "prune": _every(3600, "limiter.tasks.prune"),
-    "prune alerts": _every(3600, "limiter.tasks.prune_alerts"),
-}
-ROUTES = {entry["task"]: {"queue": queue_of(entry["task"])} for entry in SCHEDULE.values()}
-QUEUES = [Queue("celery"), *(Queue(route["queue"]) for route in ROUTES.values())]
-"""The first is for all that is not periodic."""
+def queues() -> list[Queue]:
+    """The first is for all that is not periodic."""
+    return [Queue("celery"), *(Queue(queue_of(each.task)) for each in periodic())]
+
+
+def configure(app: Celery) -> None:
+    """Called once, when Django is ready and every feature is installed."""
+    schedule: dict[str, Any] = {each.name: {"task": each.task, "schedule": each.every_s} for each in periodic()}
+    routes = {each.task: {"queue": queue_of(each.task)} for each in periodic()}
+    app.conf.update(beat_schedule=schedule, task_routes=routes, task_queues=queues())

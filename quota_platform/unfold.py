@@ -1,13 +1,10 @@
-"""How the admin looks and what its sidebar offers: the UNFOLD setting."""
+"""How the admin looks and what its pages load: the UNFOLD setting."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
 
 # The accent of the dashboard: 600 on light surfaces, 500 on dark ones; text in either keeps 4.5 : 1.
 _ACCENT = {
@@ -46,24 +43,6 @@ _TEXT = {
 }
 
 
-def _may_view(model: str) -> Callable[[HttpRequest], bool]:
-    app, name = model.split(".")
-
-    def allowed(request: HttpRequest) -> bool:
-        return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
-
-    return allowed
-
-
-def _page(title: str, icon: str, model: str) -> dict[str, Any]:
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
-        "permission": _may_view(model),
-    }
-
-
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Quota",
     "SITE_HEADER": "Quota",
@@ -79,51 +58,5 @@ UNFOLD: dict[str, Any] = {
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},
     "STYLES": [lambda request: static("quota_platform/admin.css")],
     "SCRIPTS": [lambda request: static("quota_platform/named_choices.js")],
-    "SIDEBAR": {
-        "navigation": [
-            {
-                "items": [
-                    {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
-                    {"title": "Dashboard", "icon": "monitoring", "link": "/dashboard/"},
-                ]
-            },
-            {
-                "title": "Who may call",
-                "separator": True,
-                "items": [
-                    _page("Tenants", "apartment", "tenants.tenant"),
-                    _page("Actions", "bolt", "tenants.action"),
-                    _page("API keys", "key", "tenants.apikey"),
-                    _page("Connections", "hub", "tenants.connection"),
-                ],
-            },
-            {
-                "title": "How much",
-                "separator": True,
-                "items": [
-                    _page("Policies", "rule", "limiter.quotapolicy"),
-                    _page("Assignments", "assignment_turned_in", "limiter.assignment"),
-                    _page("Overrides", "timer", "limiter.override"),
-                    _page("Alert hooks", "webhook", "limiter.alerthook"),
-                ],
-            },
-            {
-                "title": "The record",
-                "separator": True,
-                "items": [
-                    _page("Throttle events", "block", "limiter.throttleevent"),
-                    _page("Alerts", "notifications", "limiter.alert"),
-                    _page("Audit entries", "history", "limiter.auditentry"),
-                    _page("Multipliers", "speed", "limiter.multiplierchange"),
-                    _page("Exports", "download", "limiter.export"),
-                    _page("Saved reports", "event_repeat", "limiter.reportschedule"),
-                ],
-            },
-            {
-                "title": "People",
-                "separator": True,
-                "items": [_page("Users", "person", "auth.user"), _page("Groups", "group", "auth.group")],
-            },
-        ],
-    },
+    "SIDEBAR": {"navigation": "quota_platform.navigation.navigation"},
 }

@@ -14,8 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/?$", RedirectView.as_view(pattern_name="api-docs")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="api-docs"),
-    path("api/", include("tenants.api.urls")),
-    path("api/", include("limiter.api_urls")),
+    path("api/", include("quota_platform.management_urls")),
 ]
 handler400 = "quota_platform.problems.bad_request"
 handler404 = "quota_platform.problems.not_found"

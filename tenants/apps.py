@@ -10,7 +10,10 @@ class TenantsConfig(AppConfig):
     def ready(self) -> None:
         from django.core.checks import Tags, register
 
+        from quota_platform.base import features
         from tenants import checks, receivers
+        from tenants.feature import FEATURE
 
+        features.install(FEATURE)
         register(checks.same_but_for_capitals, Tags.database)
         receivers.connect()

@@ -1,4 +1,4 @@
-"""Which edits of tenants, actions, connections and keys are noted in the outbox."""
+"""What an edit touches beside its own row: keys of a renamed tenant, histories of a person who left."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ from simple_history.signals import pre_create_historical_record
 from simple_history.utils import get_history_model_for_model
 
 from quota_platform.base import changes
-from quota_platform.base.changes import Topic, Touch
-from tenants.models import Action, ApiKey, Connection, Tenant
+from quota_platform.base.changes import Topic
+from tenants.models import ApiKey, Tenant
 
 
 def connect() -> None:
     """Called once, when the app is ready; importing this module has connected the receivers below."""
-    changes.publish(Tenant, lambda row: [Touch(Topic.TENANT, row.pk)])
-    changes.publish(Action, lambda row: [Touch(Topic.TENANT, row.tenant_id)])
-    changes.publish(Connection, lambda row: [Touch(Topic.CONNECTION, row.pk)])
-    changes.publish(ApiKey, lambda row: [Touch(Topic.KEY, row.pk)])
     post_delete.connect(_person_left, sender=get_user_model(), dispatch_uid="history by a person who left")
 
 

@@ -1,13 +1,13 @@
-"""Which tenants a person sees, and the rules of :mod:`quota_platform.base.row_access` that follow from it."""
+"""Which tenants a person sees, and the conditions on rows that follow (:mod:`~quota_platform.base.row_access`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
-from quota_platform.base.row_access import Condition, rule, sees_every_tenant
-from tenants.models import Action, ApiKey, Connection, Membership, Tenant
+from quota_platform.base.row_access import Condition, sees_every_tenant
+from tenants.models import Membership, Tenant
 
 SEE = "tenants.view_tenant"
 
@@ -43,19 +43,3 @@ def by_tenant(*paths: str) -> Condition:
 def by_name(person: Any) -> Q:
     """Rows of the record, which hold a tenant ID as text. The names are read first, for the index on them."""
     return Q(tenant_id__in=sorted(names_of(person) or ()))
-
-
-def _own_connections(person: Any) -> Q:
-    return Q(pk__in=tenants_of(person).values("connection"))
-
-
-def _nobody_elses_connections(person: Any) -> Q:
-    strangers = Tenant.objects.filter(connection=OuterRef("pk")).exclude(pk__in=tenants_of(person))
-    return _own_connections(person) & ~Q(Exists(strangers))
-
-
-rule(Tenant, seen=by_tenant("pk"), made=False)
-rule(Action, seen=by_tenant("tenant"))
-rule(ApiKey, seen=by_tenant("tenant"))
-rule(Membership, seen=by_tenant("tenant"))
-rule(Connection, seen=_own_connections, changed=_nobody_elses_connections, made=False)

@@ -12,16 +12,15 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from rest_framework.test import APIClient
 
-from limiter.api.urls import router as limiter_router
 from limiter.models import QuotaPolicy
 from quota_platform.base.api.resource import WriteResource
-from tenants.api.urls import router as tenants_router
+from quota_platform.management_urls import router
 from tenants.models import ApiKey, Connection, Tenant
 from tests.api_client import errors, signed_in
 from tests.rows import MAKE
 
 pytestmark = pytest.mark.django_db
-REGISTERED = {prefix: view for prefix, view, _ in (*tenants_router.registry, *limiter_router.registry)}
+REGISTERED = {prefix: view for prefix, view, _ in router.registry}
 WRITTEN: dict[str, Any] = {prefix: view for prefix, view in REGISTERED.items() if issubclass(view, WriteResource)}
 OTHER = '"AAAAAAAAAAAAAAAA"'
 TOUCHED: dict[type[Model], dict[str, Any]] = {

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 import redis.asyncio
-from django.conf import settings
+from celery import current_app
 
 from limiter.core import keys
 
@@ -21,7 +21,7 @@ class QueueState:
 
 async def look(client: redis.asyncio.Redis, *, now: float) -> QueueState:
     """Ask the broker; raises RedisError."""
-    queues = [keys.queue(queue.name) for queue in settings.CELERY_TASK_QUEUES]
+    queues = [keys.queue(queue.name) for queue in current_app.conf.task_queues]
     async with client.pipeline(transaction=False) as pipe:
         for name in queues:
             pipe.llen(name)

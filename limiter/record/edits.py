@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,39 +12,28 @@ from django.db.models import Model
 from django.db.models.signals import pre_delete
 from simple_history.signals import post_create_historical_record
 
-from limiter.alerts.models import AlertHook
-from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record import chain
 from limiter.record.chain import Draft
-from limiter.reports.models import ReportSchedule
-from tenants.models import Action, ApiKey, Connection, Membership, Tenant
+from quota_platform.base import features
+from quota_platform.base.features import Audited
 
 _WHAT = {"+": "created", "~": "changed", "-": "deleted"}
-_OWNERS: dict[type[Model], tuple[str, Callable[[Any], str]]] = {
-    QuotaPolicy: ("policy", lambda row: ""),
-    QuotaLimit: ("limit", lambda row: ""),
-    ReportSchedule: ("report", lambda row: ""),
-    Connection: ("connection", lambda row: ""),
-    Assignment: ("assignment", lambda row: _tenant_of(row)),
-    Override: ("override", lambda row: row.tenant.tenant_id),
-    Tenant: ("tenant", lambda row: row.tenant_id),
-    Action: ("action", lambda row: row.tenant.tenant_id),
-    ApiKey: ("key", lambda row: row.tenant.tenant_id if row.tenant else ""),
-    AlertHook: ("alert_hook", lambda row: row.tenant.tenant_id if row.tenant else ""),
-    Membership: ("membership", lambda row: row.tenant.tenant_id),
-}
-"""The word for each kind of row, and into which tenant's chain its edits go."""
 _BOOKKEEPING = frozenset({"history_id", "history_date", "history_change_reason", "history_type", "history_user"})
 
 
 def connect() -> None:
-    """Called once, when the app is ready."""
-    for model in _OWNERS:
+    """Called once, when the features are installed."""
+    for model in audited():
         pre_delete.connect(_leaving, sender=model, dispatch_uid=f"record deletions of {model._meta.label}")
     post_create_historical_record.connect(_edited, dispatch_uid="record edits")
     user_logged_in.connect(_signed_in, dispatch_uid="record sign-ins")
     user_logged_out.connect(_signed_out, dispatch_uid="record sign-outs")
     user_login_failed.connect(_refused, dispatch_uid="record refused sign-ins")
+
+
+def audited() -> dict[type[Model], Audited]:
+    """Every model whose edits are recorded, as the features declare them."""
+    return {model: how for feature in features.installed() for model, how in feature.audited.items()}
 
 
 def _leaving(instance: Any, **_: object) -> None:
@@ -58,13 +46,13 @@ def _leaving(instance: Any, **_: object) -> None:
 
 def _whose(row: Any) -> tuple[str, str]:
     """The tenant into whose chain an edit of the row goes, and the row's name."""
-    return _OWNERS[type(row)][1](row), str(getattr(row, "name", ""))
+    return audited()[type(row)].tenant_id(row), str(getattr(row, "name", ""))
 
 
 def _edited(instance: Any, history_instance: Any, history_user: Any, **_: object) -> None:
-    if type(instance) not in _OWNERS:
+    if (how := audited().get(type(instance))) is None:
         return
-    word = _OWNERS[type(instance)][0]
+    word = how.word
     tenant_id, name = instance._leaving if history_instance.history_type == "-" else _whose(instance)
     before, after = _sides(history_instance)
     what = _WHAT[history_instance.history_type]
@@ -105,12 +93,6 @@ def _fields(record: Any) -> dict[str, Any]:
     plain = json.dumps({name: getattr(record, name) for name in names}, cls=DjangoJSONEncoder)
     fields: dict[str, Any] = json.loads(plain)
     return fields
-
-
-def _tenant_of(assignment: Assignment) -> str:
-    if assignment.action is not None:
-        return assignment.action.tenant.tenant_id
-    return assignment.tenant.tenant_id if assignment.tenant else ""
 
 
 def _signed_in(user: Any, **_: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from celery import signature
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from kombu.exceptions import OperationalError
@@ -32,10 +33,8 @@ def order(export: Export, *, user: Any) -> Export:
 
 def send(export_id: Any) -> None:
     """Ask Celery to build it; when the broker is away, the next periodic run asks again."""
-    from limiter.tasks import build_export  # the tasks import the reports
-
     try:
-        build_export.delay(str(export_id))
+        signature("limiter.tasks.build_export").delay(str(export_id))
     except OperationalError:
         log.warning("export %s waits: the broker is away", export_id)
 

@@ -30,20 +30,25 @@ def sees_every_tenant(person: Any) -> bool:
 class Rule:
     """Which rows of a model a person sees, and changes, who does not see every tenant.
 
-    ``made``: whether they may make any; a row they made must be one that they may change.
+    Without ``changed`` every row that is seen may be changed. ``made``: whether they may make any; a row they made must
+    be one that they may change.
     """
 
     seen: Condition
-    changed: Condition
+    changed: Condition | None = None
     made: bool = True
+
+    @property
+    def may_change(self) -> Condition:
+        return self.changed or self.seen
 
 
 _rules: dict[type[Model], Rule] = {}
 
 
-def rule(model: type[Model], *, seen: Condition, changed: Condition | None = None, made: bool = True) -> None:
-    """Declare a model's rule; without ``changed`` every row that is seen may be changed."""
-    _rules[model] = Rule(seen=seen, changed=changed or seen, made=made)
+def declare(model: type[Model], rule: Rule) -> None:
+    """Once per model, by its feature (:mod:`quota_platform.base.features`)."""
+    _rules[model] = rule
 
 
 def has_rule(model: type[Model]) -> bool:
@@ -68,12 +73,12 @@ def may_change(person: Any, row: Model) -> bool:
     if sees_every_tenant(person):
         return True
     model = type(row)
-    return model._default_manager.filter(_rules[model].changed(person), pk=row.pk).exists()
+    return model._default_manager.filter(_rules[model].may_change(person), pk=row.pk).exists()
 
 
 def may_change_all(person: Any, rows: QuerySet[Any]) -> bool:
     """:func:`may_change` for all of these rows."""
-    return sees_every_tenant(person) or rows.filter(_rules[rows.model].changed(person)).count() == rows.count()
+    return sees_every_tenant(person) or rows.filter(_rules[rows.model].may_change(person)).count() == rows.count()
 
 
 def may_make(person: Any, model: type[Model]) -> bool:

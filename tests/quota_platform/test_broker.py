@@ -145,13 +145,13 @@ def test_while_no_worker_runs_one_message_at_most_waits_for_each_periodic_task(c
     worker.kill()
     worker.wait()
     with celery.client("operator") as client:
-        lists = [f"{PREFIX}:celery:{queue.name}" for queue in beat.QUEUES]
+        lists = [f"{PREFIX}:celery:{queue.name}" for queue in beat.queues()]
         every_second = f"{PREFIX}:celery:{beat.queue_of('limiter.tasks.store_events')}"
         first = until(lambda: client.lrange(every_second, 0, -1), what="the message that waits")
         asked = requests(client)
         until(lambda: requests(client) > asked + 2, what="the clock to ask again")
         assert client.lrange(every_second, 0, -1) == first
-        assert sum(client.llen(name) for name in lists) <= len(beat.SCHEDULE)
+        assert sum(client.llen(name) for name in lists) <= len(beat.periodic())
 
 
 def test_celery_touches_no_name_without_the_prefix(celery: Celery) -> None:

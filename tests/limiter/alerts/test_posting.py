@@ -18,8 +18,8 @@ from pytest_django import Settings
 
 from limiter.alerts import outbox, posting, watch
 from limiter.models import Alert, AlertDelivery, AlertHook, AuditEntry, QuotaPolicy
+from quota_platform import beat
 from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
-from quota_platform.beat import SCHEDULE
 from quota_platform.env import BASE_DIR
 from tenants.models import Tenant
 from tests.limiter.alerts.given import forget, told, use
@@ -336,4 +336,4 @@ def test_alerts_are_forgotten_with_what_was_posted_of_them(acme: Tenant, receive
 
 
 def test_the_clock_comes_by_every_few_seconds() -> None:
-    assert SCHEDULE["post alerts"]["schedule"] == 5
+    assert beat.every_s("limiter.tasks.post_alerts") == 5

@@ -16,7 +16,7 @@ from limiter.alerts import watch
 from limiter.core import keys
 from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy, UsageMinute
 from limiter.stores.errors import StoreError
-from quota_platform.beat import SCHEDULE
+from quota_platform import beat
 from tenants.models import Action, Tenant
 from tests.limiter.alerts.given import called, forget, told, use
 
@@ -221,4 +221,4 @@ def test_old_alerts_are_deleted_and_those_that_last_are_kept(db: None, settings:
 
 
 def test_beat_asks_for_it_every_few_seconds() -> None:
-    assert SCHEDULE["watch limits"]["schedule"] == watch.EVERY_S
+    assert beat.every_s("limiter.tasks.watch_limits") == watch.EVERY_S

@@ -9,10 +9,9 @@ from celery import current_app
 from django.conf import settings
 from redis.exceptions import ResponseError
 
-from limiter import tasks
 from limiter.core import keys
 from limiter.models import ThrottleEvent
-from limiter.record import runs, state
+from limiter.record import runs, state, tasks
 from limiter.record.scripts import Client
 from quota_platform.celery import app
 from tests.limiter.core.given import T0, S
@@ -80,10 +79,10 @@ def test_a_connection_that_cannot_be_stored_holds_no_other_up_and_is_told(client
 
 def test_every_entry_of_the_schedule_is_a_task_that_exists_and_has_a_queue_of_its_own() -> None:
     app.loader.import_default_modules()
-    tasks = [entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
-    assert set(tasks) <= set(current_app.tasks)
-    queues = {settings.CELERY_TASK_ROUTES[task]["queue"] for task in tasks}
-    assert len(queues) == len(tasks) and queues <= {queue.name for queue in settings.CELERY_TASK_QUEUES}
+    tasks = [entry["task"] for entry in app.conf.beat_schedule.values()]
+    assert tasks and set(tasks) <= set(current_app.tasks)
+    queues = {app.conf.task_routes[task]["queue"] for task in tasks}
+    assert len(queues) == len(tasks) and queues <= {queue.name for queue in app.conf.task_queues}
     patience: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     assert patience > settings.CELERY_TASK_TIME_LIMIT
 

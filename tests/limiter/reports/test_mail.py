@@ -18,8 +18,8 @@ from pytest_django import Settings
 
 from limiter.models import AuditEntry, Export, ReportMail, ReportSchedule
 from limiter.reports import build, mail, schedules
+from quota_platform import beat
 from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
-from quota_platform.beat import SCHEDULE
 from tests.limiter.reports.given import event, export
 from tests.limiter.reports.mail_server import MailServer, serving
 
@@ -215,4 +215,4 @@ def test_the_password_of_the_mail_server_is_told_to_nobody(
 
 
 def test_the_clock_comes_by_every_quarter_of_a_minute() -> None:
-    assert SCHEDULE["mail reports"]["schedule"] == 15
+    assert beat.every_s("limiter.tasks.mail_reports") == 15

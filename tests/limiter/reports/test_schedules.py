@@ -15,7 +15,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from limiter.models import AuditEntry, Export, ReportSchedule
 from limiter.reports import rhythm, schedules
-from quota_platform.beat import SCHEDULE
+from quota_platform import beat
 from tenants.models import Membership, Tenant
 from tests.api_client import editor, errors, person, signed_in
 from tests.filled_form import filled_form
@@ -152,7 +152,7 @@ def test_what_is_switched_off_or_run_by_hand_is_not_ordered_by_the_clock() -> No
 
 
 def test_the_clock_comes_by_every_minute() -> None:
-    assert SCHEDULE["order reports"]["schedule"] == 60
+    assert beat.every_s("limiter.tasks.order_reports") == 60
 
 
 # With whose rights.

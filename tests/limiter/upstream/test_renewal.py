@@ -9,8 +9,8 @@ import pytest
 import redis.asyncio
 from pytest_django import Settings
 
-from limiter.tasks import refresh_upstream_tokens
 from limiter.upstream.discovery import Endpoints
+from limiter.upstream.tasks import refresh_upstream_tokens
 from limiter.upstream.vault import Stored, Vault, fingerprint
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.directory import ConnectionSpec, connection_spec

@@ -10,58 +10,21 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_migrate
 
-from tenants.models import Granted
+from quota_platform.base import features
+from quota_platform.base.models.granted import Granted
 
-_LOOK = (
-    "tenants.view_tenant",
-    "tenants.view_action",
-    "tenants.view_apikey",
-    "tenants.view_connection",
-    "limiter.view_quotapolicy",
-    "limiter.view_quotalimit",
-    "limiter.view_assignment",
-    "limiter.view_override",
-    "limiter.view_throttleevent",
-    "limiter.view_alert",
-    "limiter.view_alerthook",
-    "limiter.view_alertdelivery",
-    "limiter.view_multiplierchange",
-    "limiter.view_usageminute",
-    "limiter.view_usagehour",
-    "limiter.view_usageday",
-)
-_EXPORT = (
-    *("limiter.view_export", "limiter.add_export", "limiter.change_export"),
-    *(f"limiter.{verb}_reportschedule" for verb in ("view", "add", "change", "delete")),
-)
-_EDITED = ("quotapolicy", "quotalimit", "assignment", "override", "alerthook")
-MAY: dict[str, tuple[str, ...]] = {
-    "Supervisor": (
-        *_LOOK,
-        *_EXPORT,
-        "limiter.add_override",
-        "limiter.change_override",
-        "limiter.reset_counter",
-        "tenants.revoke_apikey",
-    ),
-    "Policy editor": (
-        *_LOOK,
-        *(f"limiter.{verb}_{row}" for row in _EDITED for verb in ("add", "change", "delete")),
-    ),
-    "Auditor": (
-        *_LOOK,
-        *_EXPORT,
-        "tenants.view_membership",
-        "limiter.view_auditentry",
-        "limiter.view_recordgap",
-        "limiter.view_deadletter",
-    ),
-}
-"""What, never where: a member of a group sees the tenants of their memberships."""
+
+def rights() -> dict[str, tuple[str, ...]]:
+    """What each group may do, never for which tenants: a member of a group sees the tenants of their memberships."""
+    found: dict[str, tuple[str, ...]] = {}
+    for feature in features.installed():
+        for group, permissions in feature.rights.items():
+            found[group] = (*found.get(group, ()), *permissions)
+    return found
 
 
 def connect(app: Any) -> None:
-    """Called once, when the app is ready: its ``post_migrate`` comes after the permissions of both apps are made."""
+    """Called once, when the app is ready: its ``post_migrate`` comes after the permissions of every feature are made."""
     post_migrate.connect(_migrated, sender=app, dispatch_uid="groups of the platform")
 
 
@@ -78,7 +41,7 @@ def make(*, using: str = "default") -> None:
     group that they deleted or renamed is theirs, too, and is not made again.
     """
     with transaction.atomic(using=using):
-        for name, permissions in MAY.items():
+        for name, permissions in rights().items():
             given = set(Granted.objects.using(using).filter(group=name).values_list("permission", flat=True))
             if missing := [permission for permission in permissions if permission not in given]:
                 _give(name, missing, new=not given, using=using)

@@ -1,0 +1,38 @@
+"""Celery's doors into alerts: each calls one function. All may be missed, or come twice.
+
+A message carries the id of a row at most, and a task ignores arguments that it does not know: while a release is rolled
+out messages come from the other one too. Names are what messages of both releases say, wherever the task lives.
+"""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from limiter.alerts import posting, watch
+
+
+@shared_task(name="limiter.tasks.watch_limits")
+def watch_limits(**_: object) -> int | None:
+    """Start and end alerts, and have them posted."""
+    changed = watch.watch()
+    if changed:
+        post_alerts.delay()
+    return changed
+
+
+@shared_task(name="limiter.tasks.post_alerts")
+def post_alerts(**_: object) -> int | None:
+    """Hand every post that is due to a worker."""
+    return posting.hand_out(lambda delivery: post_alert.apply_async((delivery,), expires=posting.MOST_S))
+
+
+@shared_task(name="limiter.tasks.post_alert", soft_time_limit=posting.MOST_S, time_limit=posting.MOST_S + 10)
+def post_alert(delivery: int, **_: object) -> str | None:
+    """Post one alert to one hook, unless another delivery of this message does."""
+    return posting.post(delivery)
+
+
+@shared_task(name="limiter.tasks.prune_alerts")
+def prune_alerts(**_: object) -> int:
+    """Delete alerts that ended longer ago than they are kept."""
+    return watch.prune()
