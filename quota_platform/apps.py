@@ -14,5 +14,4 @@ class PlatformConfig(AppConfig):
         from quota_platform.celery import app
 
         beat.configure(app)
-        # The last app with tables: by then the permissions of all are made.
         groups.connect(apps.get_app_config("limiter"))

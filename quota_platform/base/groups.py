@@ -24,7 +24,7 @@ def rights() -> dict[str, tuple[str, ...]]:
 
 
 def connect(app: Any) -> None:
-    """Called once, when the app is ready: its ``post_migrate`` comes after the permissions of every feature are made."""
+    """Called once, when all is ready, with the last app that has tables: by then all permissions are made."""
     post_migrate.connect(_migrated, sender=app, dispatch_uid="groups of the platform")
 
 

@@ -1,1 +1,7 @@
-"""The pages of this feature in the admin."""
+"""Policies, limits, assignments and overrides in the admin."""
+
+from limiter.policies.admin import assignment, override, policy, tenant_limits
+
+tenant_limits.register()
+
+__all__ = ["assignment", "override", "policy", "tenant_limits"]

@@ -1,1 +1,5 @@
-"""The pages of this feature in the admin."""
+"""The record in the admin."""
+
+from limiter.record.admin import event, record
+
+__all__ = ["event", "record"]

@@ -1,1 +1,7 @@
-"""The pages of this feature in the admin."""
+"""Exports and saved reports in the admin."""
+
+from limiter.reports.admin import export, schedule
+
+schedule.register()
+
+__all__ = ["export", "schedule"]

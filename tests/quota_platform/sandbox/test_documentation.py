@@ -16,7 +16,7 @@ from quota_platform.sandbox.latency import PROFILES
 from quota_platform.sandbox.unit_limits import PRESETS
 from tests.quota_platform.sandbox.conftest import KEY, Caller
 
-PAGE = (Path(__file__).resolve().parents[4] / "docs" / "sandbox.md").read_text()
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "sandbox.md").read_text()
 CURLS = re.findall(r"^ {4}curl (.+)$", PAGE, re.MULTILINE)
 
 

@@ -20,7 +20,7 @@ from quota_platform.sandbox import Running, running, running_in_thread
 from tests.patience import HANG_S
 from tests.quota_platform.sandbox.conftest import CLIENT, SECRET, Caller
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 FORM = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}
 
 
