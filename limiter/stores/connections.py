@@ -30,20 +30,31 @@ def _refuse_replica(reply: Any, connection: Any) -> None:
         raise ConnectionError(f"{connection.host}:{connection.port} is a replica")
 
 
+_served: dict[tuple[Seed, ...], Seed] = {}
+"""Of each list of servers the one that served last: all connections of a process begin with it.
+
+A server that stands still costs whoever connects a time-out, and should not cost every new connection one.
+"""
+
+
 class _Seeded:
     """``seeds``: servers of which the first that can be reached and is no replica is used; none: host and port are."""
 
     def __init__(self, *args: Any, seeds: Sequence[Seed] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._seeds = list(seeds) or [(self.host, self.port)]
+        self._seeds = tuple(seeds) or ((self.host, self.port),)
+
+    def _in_order(self) -> list[Seed]:
+        """The one that served last, then the others as they are named."""
+        return sorted(self._seeds, key=lambda seed: seed != _served.get(self._seeds))
 
     def _use(self, seed: Seed) -> None:
         self.host, self.port = seed
 
     def _keep(self, seed: Seed) -> None:
         """Begin with this one the next time."""
-        self._seeds.remove(seed)
-        self._seeds.insert(0, seed)
+        if len(self._seeds) > 1:
+            _served[self._seeds] = seed
 
     host: str
     port: int
@@ -52,7 +63,7 @@ class _Seeded:
 class _Sync(_Seeded):
     def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         error: Exception | None = None
-        for seed in self._seeds.copy():
+        for seed in self._in_order():
             self._use(seed)
             try:
                 super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
@@ -85,7 +96,7 @@ class _Sync(_Seeded):
 class _Async(_Seeded):
     async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         error: Exception | None = None
-        for seed in self._seeds.copy():
+        for seed in self._in_order():
             self._use(seed)
             try:
                 await super().connect_check_health(*args, **kwargs)  # type: ignore[misc]

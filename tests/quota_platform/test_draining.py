@@ -4,62 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import pytest
 import redis
-from aiohttp import web
 
 from limiter.core import keys
-from limiter.models import QuotaPolicy
-from tenants.models import Action, Connection, Tenant
 from tests.environment import VALKEY
 from tests.patience import PAUSE_S
+from tests.quota_platform.conftest import Upstream
 from tests.web_process import Balanced, WebProcess, web_processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
-
-
-@dataclass
-class Upstream:
-    """Answers at once, except ``slow``: when the test lets it."""
-
-    port: int = 0
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    let: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def answer(self, request: web.Request) -> web.Response:
-        if request.path == "/oauth/token":
-            return web.json_response({"access_token": "t", "token_type": "Bearer", "expires_in": 3600})
-        if "slow" in request.path:
-            self.asked.set()
-            await self.let.wait()
-        return web.json_response({"ok": True})
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    made = Upstream()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.port = runner.addresses[0][1]
-    yield made
-    await runner.cleanup()
-
-
-@pytest.fixture
-def headers(upstream: Upstream, acme: Tenant, acme_key: str, base_policy: QuotaPolicy) -> dict[str, str]:
-    """Of Acme, whose connection leads to the upstream."""
-    Action.objects.create(tenant=acme, action_id="slow")
-    Connection.objects.update(base_url=f"http://127.0.0.1:{upstream.port}")
-    return {"Authorization": f"Bearer {acme_key}"}
 
 
 def counted() -> dict[str, int]:

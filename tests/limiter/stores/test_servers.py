@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from quota_platform.embedded import Valkey, start_valkey
 from tests.cluster import running_cluster
 from tests.environment import VALKEY
 from tests.limiter.core.given import PATIENT
+from tests.patience import HANG_S
 from tests.tls import Authority, tls_before
 
 DEAD = "127.0.0.1:1"
@@ -95,6 +97,22 @@ def _once(client: redis.Redis) -> None:
         connection.read_response()
     finally:
         client.connection_pool.release(connection)
+
+
+async def test_a_server_that_stands_still_is_waited_for_once_and_not_by_every_connection(redis_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        frozen.settimeout(HANG_S)
+        servers = Servers.of(f"redis://127.0.0.1:{frozen.getsockname()[1]},127.0.0.1:{VALKEY.port}/0")
+        with redis.Redis.from_url(servers.url, **servers.options(), socket_timeout=0.2) as first:
+            assert await asyncio.to_thread(first.ping)
+        frozen.accept()[0].close()
+        frozen.setblocking(False)
+        with redis.Redis.from_url(servers.url, **servers.options()) as second:
+            assert await asyncio.to_thread(second.ping)
+        async with redis.asyncio.Redis.from_url(servers.url, **servers.async_options()) as third:
+            assert await third.ping()
+        with pytest.raises(BlockingIOError):
+            frozen.accept()
 
 
 async def test_a_dead_seed_of_a_cluster_stops_nobody(tmp_path: Path, settings: Any) -> None:
