@@ -23,17 +23,32 @@ def store_url() -> str:
 
 def store() -> Store:
     """A store for the running event loop, not yet opened."""
+    return Store(link(), give_up_ms=settings.ENV.LIMITER_SOCKET_TIMEOUT_MS)
+
+
+def link() -> Link:
+    """The connections to the limiter's store, for the running event loop, not yet opened."""
+    address = Address.from_url(store_url(), settings.ENV.redis_certificates)
+    return ClusterPool(address, _bounds()) if settings.ENV.LIMITER_REDIS_CLUSTER else Pool(address, _bounds())
+
+
+def shared_link() -> Link | None:
+    """The same for the server of REDIS_URL, where the windows live apart from it; None elsewhere."""
     env = settings.ENV
-    bounds = PoolSettings(
+    if not env.LIMITER_REDIS_URL:
+        return None
+    return Pool(Address.from_url(env.REDIS_URL, env.redis_certificates), _bounds())
+
+
+def _bounds() -> PoolSettings:
+    env = settings.ENV
+    return PoolSettings(
         size=env.LIMITER_POOL_SIZE,
         connect_timeout_ms=env.LIMITER_CONNECT_TIMEOUT_MS,
         timeout_ms=env.LIMITER_SOCKET_TIMEOUT_MS,
         probe_ms=env.LIMITER_PROBE_MS,
         max_in_flight=env.LIMITER_MAX_IN_FLIGHT,
     )
-    address = Address.from_url(store_url(), settings.ENV.redis_certificates)
-    link: Link = ClusterPool(address, bounds) if env.LIMITER_REDIS_CLUSTER else Pool(address, bounds)
-    return Store(link, give_up_ms=env.LIMITER_SOCKET_TIMEOUT_MS)
 
 
 def async_client() -> redis.asyncio.Redis:

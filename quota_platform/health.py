@@ -8,13 +8,15 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from limiter.gateway import record_state, scraper, store_settings
+from limiter.gateway import record_state, scraper
 from limiter.gateway.answers import Answer, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import GatewayView, runtime_of
 from limiter.live.snapshot import DirectoryUnavailable
+from limiter.stores import server_settings
 from limiter.stores.errors import StoreError
+from limiter.stores.server_settings import ServerSettings
 from quota_platform.server.draining import DRAINING
 
 POLL_TOO_OLD_S = 10.0
@@ -131,12 +133,21 @@ async def _queue(runtime: Runtime) -> Check:
 
 
 async def _store_settings(runtime: Runtime) -> Check:
-    """How the limiter's store is set up, and what may be lost by that."""
-    seen = await store_settings.look(runtime.store)
+    """How each server that the platform uses is set up, and what may be lost by that."""
+    servers = await runtime.servers()
+    return {
+        "known": bool(servers) and all(server.settings for server in servers),
+        "servers": {server.name: _settings_of(server.settings) for server in servers},
+        "warnings": server_settings.warnings(servers),
+    }
+
+
+def _settings_of(seen: ServerSettings | None) -> Check | None:
+    if seen is None:
+        return None
     return {
         "version": seen.version,
         "eviction": seen.eviction,
         "maxmemory": "unknown" if seen.maxmemory is None else seen.maxmemory,
         "persistence": seen.persistence,
-        "warnings": seen.warnings(),
     }

@@ -114,18 +114,18 @@ class Store:
     """
 
     def __init__(self, link: Link, *, give_up_ms: int = 0) -> None:
-        self._link = link
+        self.link = link
         self._due = Due(give_up_us=give_up_ms * 1000) if give_up_ms else None
         self.round_trips = RoundTrips()
 
     async def open(self) -> None:
-        await self._link.open()
+        await self.link.open()
 
     async def close(self) -> None:
-        await self._link.close()
+        await self.link.close()
 
     def status(self) -> PoolStatus:
-        return self._link.status()
+        return self.link.status()
 
     async def decide(self, stack: Stack, call: Call) -> Decision:
         """Decide one call in one round trip. Raises :class:`~limiter.stores.errors.StoreError`; after
@@ -136,10 +136,10 @@ class Store:
         if self._due is not None:
             due_us = self._due.at(connection, int(started * 1_000_000))
         packed = window.pack(stack, call, verb=b"EVALSHA", script=DECIDE.digest, due_us=due_us)
-        reply = await self._link.send(packed, key=stack.slot_key)
+        reply = await self.link.send(packed, key=stack.slot_key)
         if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):
             packed = window.pack(stack, call, verb=b"EVAL", script=DECIDE.source, due_us=due_us)
-            reply = await self._link.send(packed, key=stack.slot_key)
+            reply = await self.link.send(packed, key=stack.slot_key)
         ended = time.perf_counter()
         self.round_trips.observe(ended - started)
         told = _checked(reply, DECIDE)
@@ -249,18 +249,18 @@ class Store:
         names = tuple(names)
         rest = (str(len(names)), *names, *(str(a) for a in arguments))
         slot = names[0].encode()
-        reply = await self._link.send(pack("EVALSHA", script.digest, *rest), key=slot)
+        reply = await self.link.send(pack("EVALSHA", script.digest, *rest), key=slot)
         if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):
-            reply = await self._link.send(pack("EVAL", script.source, *rest), key=slot)
+            reply = await self.link.send(pack("EVAL", script.source, *rest), key=slot)
         return _checked(reply, script)
 
     async def command(self, *parts: str | int | bytes, key: str) -> Reply:
         """One plain command on ``key``; raises :class:`~limiter.stores.errors.StoreError`."""
-        return _checked(await self._link.send(pack(*parts), key=key.encode()), None)
+        return _checked(await self.link.send(pack(*parts), key=key.encode()), None)
 
     async def ask(self, *parts: str | int | bytes, key: str) -> Reply:
         """The same for what the store may refuse: its refusal, a ``hiredis.ReplyError``, is the reply."""
-        reply = await self._link.send(pack(*parts), key=key.encode())
+        reply = await self.link.send(pack(*parts), key=key.encode())
         return reply if isinstance(reply, hiredis.ReplyError) and not _is_away(reply) else _checked(reply, None)
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from limiter import clients
 from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
-from limiter.gateway import queue_state, store_settings
+from limiter.gateway import queue_state
 from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
@@ -23,7 +23,9 @@ from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
-from limiter.stores.errors import StoreError
+from limiter.stores import server_settings
+from limiter.stores.pool import Link
+from limiter.stores.server_settings import Server
 from limiter.upstream import health
 from limiter.upstream.call import Upstream
 from limiter.upstream.client import Client
@@ -62,6 +64,7 @@ class Runtime:
         peers: Peers,
         beat_every_s: float = EVERY_S,
         side: redis.asyncio.Redis | None = None,
+        shared: Link | None = None,
     ) -> None:
         self.store = store
         self.snapshot = snapshot
@@ -79,6 +82,7 @@ class Runtime:
         self.peers = peers
         self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)
         self._side = side
+        self._shared = shared
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -94,6 +98,7 @@ class Runtime:
             gateway_settings=GatewaySettings.from_env(),
             peers=Peers(expected=env.LIMITER_EXPECTED_PROCESSES),
             side=side,
+            shared=clients.shared_link(),
         )
 
     async def faults(self) -> dict[str, Fault]:
@@ -114,6 +119,10 @@ class Runtime:
         except (RedisError, OSError):
             return None
 
+    async def servers(self) -> list[Server]:
+        """How the servers that the platform uses are set up."""
+        return await server_settings.look(self.store.link, self._shared)
+
     async def open(self) -> None:
         """Connect, and start to follow edits. A store or database that is away does not stop the start."""
         await self.store.open()
@@ -125,10 +134,9 @@ class Runtime:
         ]
 
     async def _warn_of_the_store(self) -> None:
-        """Say what may be lost by how the store is set up. One that is unavailable is not asked again."""
-        with contextlib.suppress(StoreError):
-            for warning in (await store_settings.look(self.store)).warnings():
-                log.warning("%s", warning)
+        """Say what may be lost by how the servers are set up. One that is unavailable is not asked again."""
+        for warning in server_settings.warnings(await self.servers()):
+            log.warning("%s", warning)
 
     async def close(self) -> None:
         """Let what is under way end, then close every connection."""
@@ -142,5 +150,7 @@ class Runtime:
         await self.snapshot.close()
         await self.upstream.close()
         await self.store.close()
+        if self._shared is not None:
+            await self._shared.close()
         if self._side is not None:
             await self._side.aclose()

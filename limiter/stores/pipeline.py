@@ -65,6 +65,11 @@ class Address:
             seeds=servers.seeds,
         )
 
+    @property
+    def name(self) -> str:
+        """As people know it."""
+        return self.path or f"{self.host}:{self.port}"
+
     def each(self) -> list[Address]:
         """One address for each server."""
         return [replace(self, host=host, port=port, seeds=()) for host, port in self.seeds] or [self]

@@ -57,6 +57,7 @@ class Link(Protocol):
     async def open(self) -> None: ...
     async def close(self) -> None: ...
     def status(self) -> PoolStatus: ...
+    async def primaries(self) -> dict[str, Pool]: ...
 
 
 class Pool:
@@ -103,6 +104,12 @@ class Pool:
         else:
             self._closed_until = 0.0
         return reply
+
+    async def primaries(self) -> dict[str, Pool]:
+        """The one server that is used, by its name."""
+        if not self._pipelines:
+            await self._connect()
+        return {self._addresses[0].name: self}
 
     def status(self) -> PoolStatus:
         live = [p for p in self._pipelines if p.open]
@@ -246,6 +253,12 @@ class ClusterPool:
                 self._slots[slot] = where
                 self._refresh()
         raise StoreUnavailable("no node of the cluster serves this key")
+
+    async def primaries(self) -> dict[str, Pool]:
+        """Those that serve slots, by their names; raises :class:`StoreUnavailable`."""
+        if not self._slots:
+            await self._learn()
+        return {f"{host}:{port}": self._pool((host, port)) for host, port in sorted(set(self._slots.values()))}
 
     def status(self) -> PoolStatus:
         """The sums over all nodes. Only those that serve slots, and were asked, decide whether it is available."""

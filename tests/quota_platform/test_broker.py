@@ -90,10 +90,11 @@ def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:
     made.stop()
 
 
-def refused_writes(client: redis.Redis) -> int:
-    """How often the store has said READONLY."""
-    told: Any = client.info("errorstats")
-    return int(told.get("errorstat_READONLY", {}).get("count", 0))
+def turned_away(client: redis.Redis) -> int:
+    """How often a store that is a replica has said READONLY, or has been asked for its role and left for that."""
+    told: Any = client.info("everything")
+    refused = int(told.get("errorstat_READONLY", {}).get("count", 0))
+    return refused + int(told.get("cmdstat_role", {}).get("calls", 0))
 
 
 def requests(client: redis.Redis) -> int:
@@ -102,13 +103,18 @@ def requests(client: redis.Redis) -> int:
     return int(told["cmdstat_evalsha"]["calls"])
 
 
+def test_worker_and_clock_warn_at_start_of_a_store_that_forgets(celery: Celery) -> None:
+    log = celery.directory / "log"
+    until(lambda: log.read_text().count("The store keeps no append-only file") == 2, what="both to say it")
+
+
 def test_celery_outlives_a_store_that_becomes_a_replica_and_primary_again(celery: Celery) -> None:
     celery.works("a first task")
     with celery.client("operator") as client:
-        before = refused_writes(client)
+        before = turned_away(client)
         client.replicaof("127.0.0.1", "1")
         for _ in patiently("somebody who wants to write"):
-            if refused_writes(client) > before + 1:
+            if turned_away(client) > before + 1:
                 break
         client.replicaof("NO", "ONE")
     celery.works("a task after the change of roles")

@@ -126,6 +126,12 @@ async def test_those_who_may_read_metrics_are_told_of_the_record_and_the_connect
     async with worker() as ours:
         checks = (await ours.ready(signed=True)).json["checks"]
         assert set(checks) == {"policies", "database", "store", "connections", "record", "queue", "store_settings"}
+        (seen,) = checks["store_settings"]["servers"].values()
+        assert (checks["store_settings"]["known"], seen["eviction"], seen["persistence"]) == (
+            True,
+            "noeviction",
+            "none",
+        )
         assert (checks["record"]["known"], checks["record"]["events_waiting"]) == (True, 0)
 
 
