@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from limiter.core.types import Algorithm, CountedPer, Limit, Subject
-from limiter.core.window import Call
+from limiter.core.window import Call, Change
 
 SECOND_US = 1_000_000
 SLICES = 60
@@ -213,17 +213,31 @@ class Oracle:
     def __init__(self) -> None:
         self.counts: dict[tuple[object, ...], Count] = {}
 
-    def decide(self, limits: Sequence[Limit], *, subject: Subject, call: Call, ppm: int = 1_000_000) -> Verdict:
+    def decide(
+        self,
+        limits: Sequence[Limit],
+        *,
+        subject: Subject,
+        call: Call,
+        ppm: int = 1_000_000,
+        change: Change | None = None,
+    ) -> Verdict:
+        """``change``: limits that are known to replace these at an instant to come."""
         assert call.now_us is not None
         now = call.now_us
-        rules = [Rule.of(limit, Fraction(ppm, 1_000_000)) for limit in limits]
+        multiplier = Fraction(ppm, 1_000_000)
+        rules = [Rule.of(limit, multiplier) for limit in limits]
         counts = [self._count_of(limit, subject) for limit in limits]
         for rule, count in zip(rules, counts, strict=True):
             count.forget(rule, now)
         waits = [_wait(rule, count, now, call.cost) for rule, count in zip(rules, counts, strict=True)]
         enforced = [wait for rule, wait in zip(rules, waits, strict=True) if not rule.limit.shadow]
         allowed = not any(enforced)
-        unbroken = not any(waits)
+        unbroken, under_these = not any(waits), waits
+        if change is not None and change.at_us > now:
+            rules_then = [Rule.of(limit, multiplier) for limit in change.limits]
+            waits = _foreseen(rules, rules_then, counts, waits, now, change.at_us - now, call.cost)
+            enforced = [wait for rule, wait in zip(rules, waits, strict=True) if not rule.limit.shadow]
         if allowed and call.charge:
             for rule, count in zip(rules, counts, strict=True):
                 if unbroken or not rule.limit.shadow:
@@ -231,7 +245,7 @@ class Oracle:
         return Verdict(
             allowed=allowed,
             retry_after_us=None if -1 in enforced else max(enforced, default=0),
-            seen=tuple(_seen(*parts, now) for parts in zip(rules, counts, waits, strict=True)),
+            seen=tuple(_seen(*parts, now) for parts in zip(rules, counts, waits, under_these, strict=True)),
             event=call.charge and not unbroken,
         )
 
@@ -273,10 +287,40 @@ def _wait(rule: Rule, count: Count, now: int, cost: int) -> int:
     return min(wait, SECOND_US) if rule.limit.algorithm is Algorithm.CONCURRENCY else wait
 
 
-def _seen(rule: Rule, count: Count, wait: int, now: int) -> Seen:
+def _foreseen(
+    rules: Sequence[Rule],
+    rules_then: Sequence[Rule],
+    counts: Sequence[Count],
+    waits: Sequence[int],
+    now: int,
+    changes_in: int,
+    cost: int,
+) -> list[int]:
+    """The waits of a refused call when other rules hold from ``changes_in`` on.
+
+    The longest wait of an enforced limit is the time to the first instant at which all of them let it pass.
+    """
+
+    def never(wait: int) -> float:
+        return math.inf if wait < 0 else wait
+
+    then = [max(changes_in, never(_wait(rule, c, now, cost))) for rule, c in zip(rules_then, counts, strict=True)]
+    own = [never(w) if never(w) < changes_in else t for w, t in zip(waits, then, strict=True)]
+    at_once = max((never(w) for w, rule in zip(waits, rules, strict=True) if not rule.limit.shadow), default=0)
+    joint = at_once
+    if at_once >= changes_in:
+        joint = max((t for t, rule in zip(then, rules_then, strict=True) if not rule.limit.shadow), default=changes_in)
+    refusing = [i for i, rule in enumerate(rules) if waits[i] and not rule.limit.shadow]
+    if refusing:
+        own[max(refusing, key=lambda i: own[i])] = joint
+    told = [found if wait else 0 for wait, found in zip(waits, own, strict=True)]
+    return [-1 if wait == math.inf else int(wait) for wait in told]
+
+
+def _seen(rule: Rule, count: Count, wait: int, under_these: int, now: int) -> Seen:
     used = count.used(rule, now)
     if rule.limit.algorithm is Algorithm.CONCURRENCY:
-        reset = wait
+        reset = under_these
     elif used == 0:
         reset = count.empty_reset(rule, now)
     else:

@@ -6,7 +6,7 @@ Everything here is pure. Keys and arguments of a stack are made once and packed 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,10 +79,28 @@ class Call(NamedTuple):
     now_us: int | None = None
 
 
+class Change(NamedTuple):
+    """The limits that replace a stack's at ``at_us`` (epoch microseconds): an override starts or ends then.
+
+    They have the same names, algorithms and windows, in the same order.
+    """
+
+    at_us: int
+    limits: tuple[Limit, ...]
+
+
 def bind(
-    limits: Sequence[Limit], *, subject: Subject, default_ppm: int | None = None, adapts_per: str | None = None
+    limits: Sequence[Limit],
+    *,
+    subject: Subject,
+    default_ppm: int | None = None,
+    adapts_per: str | None = None,
+    change: Change | None = None,
 ) -> Stack:
-    """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name."""
+    """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name.
+
+    ``change``: what is known to come, so that a refused call is told the true wait.
+    """
     if len({limit.name for limit in limits}) != len(limits):
         raise ValueError("two limits of a stack have the same name")
     c = subject.connection
@@ -91,7 +109,7 @@ def bind(
     names = (multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c), *windows)
     arguments = (
         *("" if default_ppm is None else str(default_ppm), subject.tenant, subject.action),
-        *(description.write(limits), b"".join(map(_packed, limits))),
+        *(description.write(limits), b"".join((*map(_packed, limits), *_packed_change(change)))),
     )
     return Stack(
         subject=subject,
@@ -110,6 +128,12 @@ def _packed(limit: Limit) -> bytes:
     flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive
     code = CODE[limit.algorithm].encode()
     return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, limit.lease_us, flags)
+
+
+def _packed_change(change: Change | None) -> Iterator[bytes]:
+    if change is not None:
+        yield struct.pack("<Q", change.at_us)
+        yield from map(_packed, change.limits)
 
 
 def _pack_static(names: Sequence[str], arguments: Sequence[str | bytes]) -> bytes:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import MAX_BURST_SECONDS, MAX_LOG_QUOTA, MAX_QUOTA, MICROS, Algorithm, Limit, Subject
-from limiter.core.window import Stack
+from limiter.core.window import Change, Stack
 from limiter.policies.compiled import PolicySpec
 
 
@@ -53,7 +53,8 @@ class Plan:
     Compared and hashed by identity: tenants under the same policies share one plan, and it makes a cheap key.
 
     ``adaptive``, ``store_failure`` and ``reduced_status`` come from the most specific policy present; each limit
-    carries the name and version of the policy it came from. ``overrides`` are those active now.
+    carries the name and version of the policy it came from. ``overrides`` are those active now. ``limits_then``: as
+    ``limits`` from ``valid_until`` on, when something is due then.
     """
 
     limits: tuple[Limit, ...] = ()
@@ -62,6 +63,7 @@ class Plan:
     store_failure: str = "local"
     reduced_status: int = 429
     valid_until: float = math.inf
+    limits_then: tuple[Limit, ...] = ()
     replaced: tuple[Replaced, ...] = ()
     overrides: tuple[OverrideSpec, ...] = ()
 
@@ -80,8 +82,8 @@ def build_plan(
     """
     in_force, replaced = _pile(stack)
     mine = [override for override in overrides if override.concerns(action_id)]
-    active = tuple(sorted((o for o in mine if o.active(now)), key=_narrowest_and_latest_last))
-    due = [at for o in mine for at in (o.starts_at, o.ends_at) if at > now]
+    valid_until = min((at for o in mine for at in (o.starts_at, o.ends_at) if at > now), default=math.inf)
+    active, active_then = _active(mine, now), _active(mine, valid_until)
     top = stack[-1] if stack else None
     return Plan(
         limits=tuple(_overridden(limit, active) for limit in in_force),
@@ -89,7 +91,8 @@ def build_plan(
         adaptive=top.adaptive if top else None,
         store_failure=top.store_failure if top else "local",
         reduced_status=top.reduced_status if top else 429,
-        valid_until=min(due, default=math.inf),
+        valid_until=valid_until,
+        limits_then=tuple(_overridden(limit, active_then) for limit in in_force) if valid_until < math.inf else (),
         replaced=replaced,
         overrides=active,
     )
@@ -102,6 +105,7 @@ def bind(plan: Plan, subject: Subject) -> Stack:
         subject=subject,
         default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
         adapts_per=subject.action if plan.adaptive and plan.adaptive.per_action else None,
+        change=Change(math.ceil(plan.valid_until * MICROS), plan.limits_then) if plan.limits_then else None,
     )
 
 
@@ -114,6 +118,10 @@ def _pile(stack: Sequence[PolicySpec]) -> tuple[list[Limit], tuple[Replaced, ...
                 replaced.append(Replaced(limit=in_force[limit.name], by_policy=policy.name))
             in_force[limit.name] = limit
     return list(in_force.values()), tuple(replaced)
+
+
+def _active(overrides: Iterable[OverrideSpec], at: float) -> tuple[OverrideSpec, ...]:
+    return tuple(sorted((o for o in overrides if o.active(at)), key=_narrowest_and_latest_last))
 
 
 def _narrowest_and_latest_last(override: OverrideSpec) -> tuple[bool, float, int]:

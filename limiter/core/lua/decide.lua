@@ -13,7 +13,8 @@
 -- ARGV[3]    action
 -- ARGV[4]    description of the limits, copied into events (limiter/core/description.py)
 -- ARGV[5]    the limits, packed one after the other (LIMIT): algorithm (l, s, b, c) · quota (units) · window (us) ·
---            burst (units) · lease (us) · flags (1: shadow, 2: adaptive)
+--            burst (units) · lease (us) · flags (1: shadow, 2: adaptive). Where an override is known to start or to
+--            end, that instant (us, 8 bytes) and the limits as they are from then on, in the same order, come behind
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
@@ -22,7 +23,9 @@
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
 --
 -- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more) ·
---            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us)
+--            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us).
+--            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
+--            the multiplier and of an override are known, and are taken into account
 --
 -- Numbers stay below 2^53, so Lua's doubles are exact, and so is the way the server writes those that a command is
 -- given. `..` is not: it keeps fourteen digits. Refused calls are stored in no window.
@@ -49,9 +52,10 @@ if not now or now < 0 then
 end
 local cost, charging, decision_id = num(ARGV[7]), ARGV[8] == '1', ARGV[9]
 
-local ppm = PPM
+local ppm, uncut = PPM, PPM
 if ARGV[1] ~= '' then
-  ppm = num(call('GET', KEYS[1]) or ARGV[1])
+  uncut = num(ARGV[1])
+  ppm = num(call('GET', KEYS[1]) or uncut)
 end
 
 -- Look at every limit -----------------------------------------------------------------------------------------------
@@ -144,6 +148,7 @@ for i = 1, n do
       debt, t, w = num(d), num(t), num(w)
       if w ~= window then debt = ceil(debt / w) * window end
       at = max(now, t)
+      oldest, latest = t, debt -- as the last charge left it
       debt = max(0, debt - (at - t) * quota)
       counted_for = at - now + ceil(debt / quota)
     end
@@ -176,6 +181,83 @@ for i = 1, n do
     wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
     counted_for = counted_for,
   }
+end
+
+-- What is known to change -------------------------------------------------------------------------------------------
+-- A multiplier ends by itself, and so does an override. Between two such instants the limits stay as they are and less
+-- is counted with every microsecond, so the earliest instant at which a refused call passes is looked for span by span.
+-- All enforced limits have to let it pass at that instant: what passes now may not when a higher limit has ended.
+
+if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]) then
+  local froms = { 0 }
+  local life = ppm ~= uncut and call('PTTL', KEYS[1]) or -1
+  -- A key is gone as soon as the server's milliseconds are past its end.
+  local cut_ends = life >= 0 and (life + 1) * 1000 - now % 1000 or math.huge
+  local changes = next_limit < #ARGV[5] and struct.unpack('<I8', ARGV[5], next_limit) - now or math.huge
+  local first, last = math.min(cut_ends, changes), max(cut_ends, changes)
+  if first > 0 and first < math.huge then froms[2] = first end
+  if last > first and last < math.huge then froms[#froms + 1] = last end
+
+  local longest = 0
+  for i = 1, n do
+    if limits[i].wait < 0 then longest = math.huge end
+    longest = max(longest, limits[i].wait)
+  end
+  if froms[2] and longest >= froms[2] then
+    -- The wait until so much is allowed, whatever changes; -1: it never is.
+    local function until_passes(limit, key, quota, most)
+      local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
+      if units > most then return -1 end
+      if kind == 'b' then
+        local over = limit.latest - (most - cost) * limit.window
+        return over > 0 and max(0, limit.oldest - now + ceil(over / quota)) or 0
+      end
+      if used + units <= most then return 0 end
+      if kind == 'l' then
+        return num(call('LINDEX', key, used + cost - most - 1)) + limit.window - now
+      elseif kind == 's' then
+        local names, freed = {}, 0
+        for s = limit.oldest, limit.latest do names[#names + 1] = s end
+        for s, slice in ipairs(call('HMGET', key, unpack(names))) do
+          freed = freed + num(slice or 0)
+          if used + cost - freed <= most then return (limit.oldest + s) * limit.slice + limit.window - now end
+        end
+      end
+      local freeing = call('ZRANGE', key, used - most, used - most, 'WITHSCORES')
+      return math.min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
+    end
+
+    local numbers = '<c1I8xxxxxxxxI8xxxxxxxxB' -- LIMIT without window and lease, which stay
+    local own, joint = {}, nil -- per limit and for all: the wait found, nil while it is not
+    for span = 1, #froms do
+      local from, to = froms[span], froms[span + 1] or math.huge
+      local multiplier = from < cut_ends and ppm or uncut
+      local at, latest = from >= changes and next_limit + 8 or 1, from
+      for i = 1, n do
+        local kind, quota, burst, flags
+        kind, quota, burst, flags, at = struct.unpack(numbers, ARGV[5], at)
+        if flags >= 2 and multiplier ~= PPM then
+          quota, burst = max(1, floor(quota * multiplier / PPM)), max(1, floor(burst * multiplier / PPM))
+        end
+        local wait = until_passes(limits[i], KEYS[5 + i], quota, kind == 'b' and burst or quota)
+        if wait < 0 then wait = math.huge end
+        wait = max(from, wait)
+        if not own[i] and wait < to then own[i] = wait end
+        if flags % 2 == 0 then latest = max(latest, wait) end
+      end
+      if not joint and latest < to then joint = latest end
+    end
+
+    local bound, longest_own = nil, -1
+    for i = 1, n do
+      local limit = limits[i]
+      if limit.wait ~= 0 then
+        limit.wait = own[i] or -1
+        if not limit.shadow and (own[i] or math.huge) > longest_own then bound, longest_own = limit, own[i] or math.huge end
+      end
+    end
+    if bound then bound.wait = joint or -1 end
+  end
 end
 
 -- Charge all or nothing ---------------------------------------------------------------------------------------------

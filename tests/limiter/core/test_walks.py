@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from limiter.core import keys
 from limiter.core.store import Ended, Store
 from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, Algorithm, Decision, Limit, Subject
-from limiter.core.window import Call, bind
+from limiter.core.window import Call, Change, bind
 from tests.limiter.core.given import ACME, T0, S
 from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, decided, walks
 from tests.oracle import Oracle, Seen, Verdict
@@ -56,11 +56,20 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Override:
+    """It is known that from an instant to come the limits are others; then they are."""
+
+    after_us: int
+    quotas: tuple[int, ...]
+    shadow: bool
+
+
+@dataclass(frozen=True)
 class EndOldest:
     """The call that has run longest ends."""
 
 
-Step = Arrive | WaitOut | StepBack | Cut | Edit | EndOldest
+Step = Arrive | WaitOut | StepBack | Cut | Edit | Override | EndOldest
 
 GAPS = st.one_of(
     st.sampled_from([0, 1, 2, 999_999, 1 * S, 1 * S + 1, 7 * S, 60 * S]), st.integers(0, 3 * S), st.integers(0, 130 * S)
@@ -86,6 +95,7 @@ STEPS = st.one_of(
     st.builds(Edit, place=st.integers(0, 3), quota=UNITS, burst=UNITS, window_us=WINDOWS),
     st.builds(EndOldest),
 )
+OVERRIDES = st.builds(Override, after_us=GAPS, quotas=st.tuples(UNITS, UNITS, UNITS, UNITS), shadow=st.booleans())
 
 
 @dataclass
@@ -96,6 +106,7 @@ class Walk:
     limits: list[Limit]
     now_us: int = T0
     ppm: int | None = None
+    change: Change | None = None
     oracle: Oracle = field(default_factory=Oracle)
     running: list[tuple[str, Subject]] = field(default_factory=list)
     refused: tuple[Arrive, int] | None = None
@@ -119,15 +130,27 @@ class Walk:
                 at = step.place % len(self.limits)
                 edited = replace(self.limits[at], quota=step.quota, burst=step.burst, window_us=step.window_us)
                 self.limits[at] = edited
+            case Override():
+                self.override(step)
             case EndOldest() if self.running:
                 await self.end(*self.running.pop(0))
 
+    def override(self, step: Override) -> None:
+        """Limits of the same windows: an override changes numbers and whether they refuse."""
+        changed = zip(self.limits, step.quotas, strict=False)
+        then = [replace(limit, quota=q, burst=q, shadow=limit.shadow ^ step.shadow) for limit, q in changed]
+        self.change = Change(self.now_us + step.after_us, tuple(then))
+
     async def arrive(self, step: Arrive) -> None:
+        if self.change is not None and self.change.at_us <= self.now_us:
+            self.limits, self.change = list(self.change.limits), None
         call = Call(f"d{self.calls}", cost=step.cost, charge=not step.peek, now_us=self.now_us)
         self.calls += 1
-        bound = bind(self.limits, subject=step.caller, default_ppm=1_000_000)
+        bound = bind(self.limits, subject=step.caller, default_ppm=1_000_000, change=self.change)
         decision = await decided(self.store, bound, call)
-        verdict = self.oracle.decide(self.limits, subject=step.caller, call=call, ppm=self.ppm or 1_000_000)
+        verdict = self.oracle.decide(
+            self.limits, subject=step.caller, call=call, ppm=self.ppm or 1_000_000, change=self.change
+        )
         assert as_verdict(decision, event=verdict.event) == verdict
         self.events += verdict.event
         self.refused = (step, verdict.retry_after_us) if verdict.retry_after_us else None
@@ -141,7 +164,7 @@ class Walk:
             if ppm is None:
                 await self.store.command("DEL", key, key=key)
             else:
-                await self.store.command("SET", key, ppm, "EX", 600, key=key)
+                await self.store.command("SET", key, ppm, key=key)  # no end is known
 
     async def end(self, lease: str, caller: Subject) -> None:
         bound = bind(self.limits, subject=caller)
@@ -167,6 +190,18 @@ async def test_every_answer_equals_the_oracle_s(store: Store, limits: list[Limit
         sum(int(count) for kind, count in zip(kinds[::2], kinds[1::2], strict=True) if kind[-5:] != b"|last")
         == walk.events
     )
+
+
+@given(limits=STACKS, steps=st.lists(st.one_of(STEPS, STEPS, OVERRIDES), min_size=30, max_size=60))
+@walks
+async def test_a_wait_foresees_the_start_and_end_of_an_override(
+    store: Store, limits: list[Limit], steps: list[Step]
+) -> None:
+    await store.command("FLUSHALL", key="")
+    walk = Walk(store, list(limits))
+    for step in steps:
+        if not isinstance(step, Edit):
+            await walk.take(step)
 
 
 @st.composite

@@ -69,6 +69,11 @@ class TestOverrides:
     def test_the_plan_holds_until_the_next_start_or_end(self, now: float, until: float) -> None:
         assert build_plan([], overrides=[override("shadow")], now=now).valid_until == until
 
+    def test_the_plan_knows_the_limits_that_come_after_it(self) -> None:
+        twice = override("factor", factor=2)
+        before, during, after = (build_plan([policy("Base", limit())], overrides=[twice], now=t) for t in (0, 15, 20))
+        assert [[each.quota for each in plan.limits_then] for plan in (before, during, after)] == [[200], [100], []]
+
     def test_another_actions_override_neither_counts_nor_ends_the_plan(self) -> None:
         other = override("factor", factor=2, action_id="b")
         plan = build_plan([policy("Base", limit())], overrides=[other], now=15, action_id="a")
