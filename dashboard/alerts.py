@@ -26,13 +26,12 @@ def lines(
 def _line(alerts: Sequence[Alert], row: Mapping[str, Any] | None, names: Mapping[str, str]) -> dict[str, Any]:
     highest = max(alerts, key=lambda alert: alert.threshold)
     used, effective = (row["used"], row["effective"]) if row else (highest.used, highest.effective_limit)
-    who, which = names.get(highest.tenant_id, highest.tenant_id), highest.action_id or "all actions"
     return {
         "id": highest.pk,
         "ids": sorted(alert.pk for alert in alerts),
         "at_ms": int(highest.at.timestamp() * 1000),
         "tenant": highest.tenant_id,
-        "tenant_name": who,
+        "tenant_name": names.get(highest.tenant_id, highest.tenant_id),
         "action": highest.action_id,
         "limit": highest.limit_name,
         "threshold": highest.threshold,
@@ -40,5 +39,4 @@ def _line(alerts: Sequence[Alert], row: Mapping[str, Any] | None, names: Mapping
         "used": used,
         "effective": effective,
         "full_in_s": row["full_in_s"] if row else None,
-        "text": f"{who} · {which} · {highest.limit_name} has reached {highest.threshold} %",
     }

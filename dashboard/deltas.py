@@ -7,16 +7,16 @@ from typing import Any
 
 Frame = dict[str, Any]
 
-_APART = frozenset({"rows", "feed", "charts"})
+_APART = frozenset({"rows", "feed", "charts", "figures"})
 _APPENDED = "spark"
 
 
 def delta(before: Frame, now: Frame) -> Frame:
-    """The members of ``now`` that are new. Of ``rows``, ``feed`` and ``charts`` only what changed within them.
+    """The members of ``now`` that are new. Of ``rows``, ``feed``, ``charts`` and ``figures`` only what changed in them.
 
     ``rows``: of each row that changed its ``id`` and the members that did; ``gone``: the ids that are no more.
     ``next``: the value that a row's ``spark`` goes on with. ``feed``: lines that are new or count more. ``points``:
-    what each chart goes on with; one of which more changed stands whole in ``charts``.
+    what each chart goes on with; one of which more changed stands whole in ``charts``. ``figures``: those that changed.
     """
     found = {name: value for name, value in now.items() if name not in _APART and before.get(name) != value}
     found |= {"v": now["v"], "at_ms": now["at_ms"], "kind": "delta"}
@@ -26,6 +26,7 @@ def delta(before: Frame, now: Frame) -> Frame:
         "rows": [_row(held.get(name), row) for name, row in current.items() if held.get(name) != row],
         "gone": [name for name in held if name not in current],
         "feed": _lines(before["feed"], now["feed"]),
+        "figures": _changed(before.get("figures", {}), now.get("figures", {})),
         **_charts(before.get("charts", {}), now.get("charts", {})),
     }
     return found | {name: part for name, part in parts.items() if part}
@@ -34,12 +35,16 @@ def delta(before: Frame, now: Frame) -> Frame:
 def _row(before: Frame | None, now: Frame) -> Frame:
     if before is None:
         return now
-    changed = {name: value for name, value in now.items() if before.get(name) != value}
+    changed = _changed(before, now)
     spark = changed.get(_APPENDED)
     if spark and _goes_on(before[_APPENDED], spark):
         del changed[_APPENDED]
         changed["next"] = spark[-1]
     return {"id": now["id"], **changed}
+
+
+def _changed(before: Frame, now: Frame) -> Frame:
+    return {name: value for name, value in now.items() if before.get(name) != value}
 
 
 def _goes_on(before: list[Any], now: list[Any]) -> bool:

@@ -8,8 +8,10 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
+from dashboard import changes
 from limiter.record.models import MultiplierChange, UsageHour, UsageMinute
 from limiter.record.models.usage import Usage, span_start
+from tenants.models import Tenant
 
 RANGES: dict[str, tuple[type[Usage], timedelta, timedelta]] = {
     "1h": (UsageMinute, timedelta(minutes=1), timedelta(hours=1)),
@@ -38,12 +40,6 @@ def chart(tenant_id: str, wanted: str) -> dict[str, Any]:
 
 
 def _notes(tenant_id: str, first: datetime) -> list[dict[str, Any]]:
+    tenants = Tenant.objects.filter(tenant_id=tenant_id).select_related("connection")
     rows = MultiplierChange.objects.filter(tenant_id=tenant_id, at__gte=first)[:40]
-    return [
-        {
-            "at_ms": int(row.at.timestamp() * 1000),
-            "kind": "multiplier",
-            "text": f"Multiplier {row.before:.2f} → {row.after:.2f}: {row.because}",
-        }
-        for row in rows
-    ]
+    return changes.of_multipliers(rows, tenants)

@@ -192,15 +192,11 @@ class Live:
             return
         self._deployment_at = now
 
-    def _degraded(self) -> str:
-        if since := self._away_since or self._gateway.degraded_since:
-            return f"The limiter's store is away since {_time(since)}: each worker decides as its policies say."
-        return ""
+    def _degraded(self) -> Frame | None:
+        return _since("degraded.store", self._away_since or self._gateway.degraded_since)
 
-    def _without_database(self) -> str:
-        if since := self._database_away_since:
-            return f"The database is away since {_time(since)}: stored refusals and changes are those of then."
-        return ""
+    def _without_database(self) -> Frame | None:
+        return _since("degraded.database", self._database_away_since)
 
 
 async def _rows(readings: Sequence[TenantReading], known: Stored) -> list[Frame]:
@@ -213,5 +209,5 @@ async def _rows(readings: Sequence[TenantReading], known: Stored) -> list[Frame]
     return rows
 
 
-def _time(at: float) -> str:
-    return time.strftime("%H:%M UTC", time.gmtime(at))
+def _since(code: str, at: float | None) -> Frame | None:
+    return {"code": code, "since": int(at * 1000)} if at else None

@@ -7,42 +7,54 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashboard import alerts, stored
+from dashboard import alerts, figures, stored
 from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import Stored
 from limiter.core.types import MICROS, Algorithm, Limit
 
-VERSION = 1
+VERSION = 2
 NEAR = 0.8
 _REFUSING_MS = 10_000
 _SPARK = 40
 _GAP_S = 5.0
 _FEED = 60
+_NAMED = 3
+"""Limits that a sentence names; of the others it says how many there are."""
 
 Frame = dict[str, Any]
 
 
 def overview_frame(
-    readings: Sequence[TenantReading], known: Stored, *, platform: Frame, degraded: str, rows: list[Frame] | None = None
+    readings: Sequence[TenantReading],
+    known: Stored,
+    *,
+    platform: Frame,
+    degraded: Frame | None,
+    rows: list[Frame] | None = None,
 ) -> Frame:
     """Everything the overview shows, whole; its number is given by who sends it. ``rows``: those made already."""
     if rows is None:
         rows = [row for some in rows_by_tenant(readings, known) for row in some]
+    now = figures.Now(readings, known.names, platform.get("events_waiting"))
+    state, limits = _worst(rows)
+    about = {"tenants": len({row["tenant"] for row in limits})} if limits else _refused_lately(known)
+    sentence = {"code": f"overview.{_said(state, known)}", **about, **_named(limits, "limit.of_tenant")}
     return {
-        **_frame(readings, known, platform=platform, degraded=degraded, rows=rows),
+        **_frame(readings, known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
+        "figures": figures.told(now),
         "connections": _connections(readings, known),
     }
 
 
-def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degraded: str) -> Frame:
+def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degraded: Frame | None) -> Frame:
     """Everything a tenant's page shows, with the chart of the last minutes."""
     rows = _rows(reading, known)
-    frame = _frame([reading], known, platform=platform, degraded=degraded, rows=rows)
-    if not degraded:
-        frame["summary"]["sentence"] = _sentence_of_one(rows)
+    state, limits = _worst(rows)
+    about = _named(limits, "limit.of_action") if limits else _refused_lately(known)
+    sentence = {"code": f"tenant.{_said(state, known)}", **about}
     connection = _connections([reading], known)
     return {
-        **frame,
+        **_frame([reading], known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "limits": _in_force(reading),
         "connection": {**connection[0], **_evidence(reading)} if connection else None,
         "charts": {row["id"]: _series(reading, row) for row in rows},
@@ -52,15 +64,26 @@ def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degr
 
 
 def _frame(
-    readings: Sequence[TenantReading], known: Stored, *, platform: Frame, degraded: str, rows: list[Frame]
+    readings: Sequence[TenantReading],
+    known: Stored,
+    *,
+    platform: Frame,
+    degraded: Frame | None,
+    rows: list[Frame],
+    said: tuple[str, Frame],
 ) -> Frame:
-    at_ms = int(max((reading.at for reading in readings), default=time.time()) * 1000)
+    state, sentence = said if degraded is None else ("unknown", {"code": "unknown"})
     return {
         "v": VERSION,
         "seq": 0,
-        "at_ms": at_ms,
+        "at_ms": int(max((reading.at for reading in readings), default=time.time()) * 1000),
         "kind": "full",
-        "summary": _summary(readings, rows, platform=platform, degraded=degraded),
+        "summary": {
+            "state": state,
+            "sentence": sentence,
+            "workers": platform.get("workers"),
+            "degraded": degraded,
+        },
         "rows": rows,
         "alerts": alerts.lines(known.alerts, rows=rows, names=known.names),
         "feed": stored.feed(known.events, names=known.names)[:_FEED],
@@ -68,48 +91,32 @@ def _frame(
     }
 
 
-def _summary(readings: Sequence[TenantReading], rows: list[Frame], *, platform: Frame, degraded: str) -> Frame:
-    rates = [reading.rate() for reading in readings if reading.is_paced()]
-    allowed, refused = sum(rate[0] for rate in rates), sum(rate[1] for rate in rates)
-    known = bool(rates) or not readings
-    slow = max((r for r in readings if r.evidence), key=lambda r: r.evidence.p95_us if r.evidence else 0, default=None)
-    lowest = min(readings, key=lambda reading: reading.multiplier, default=None)
-    state, sentence = _sentence(rows, degraded)
-    return {
-        "state": state,
-        "sentence": sentence,
-        "calls_per_min": round(allowed + refused) if known else None,
-        "allowed_per_min": round(allowed) if known else None,
-        "refused_per_min": round(refused) if known else None,
-        "p95_ms": round(slow.evidence.p95_us / 1000) if slow and slow.evidence and slow.evidence.p95_us else None,
-        "p95_threshold_ms": slow.threshold_ms if slow else None,
-        "multiplier_low": {"tenant": lowest.tenant_id, "value": round(lowest.multiplier, 2)} if lowest else None,
-        "events_waiting": platform.get("events_waiting"),
-        "workers": platform.get("workers"),
-        "degraded": degraded,
-    }
+def _worst(rows: list[Frame]) -> tuple[str, list[Frame]]:
+    """The state that a sentence tells of, and the limits that are in it."""
+    for state in ("stop", "near"):
+        if found := [row for row in rows if row["state"] == state]:
+            return state, found
+    return "ok", []
 
 
-def _sentence(rows: list[Frame], degraded: str) -> tuple[str, str]:
-    if degraded:
-        return "unknown", "The limiter is degraded."
-    for state, verb in (("stop", "being refused"), ("near", "close to a limit")):
-        found = [row for row in rows if row["state"] == state]
-        names = sorted({row["tenant_name"] for row in found})
-        if found:
-            who = "1 tenant is" if len(names) == 1 else f"{len(names)} tenants are"
-            listed = [f"{row['tenant_name']} · {row['limit']}" for row in found[:3]]
-            return state, f"{who} {verb}. {', '.join(dict.fromkeys(listed))}{' and more' if len(found) > 3 else ''}"
-    return "ok", "All limits are kept."
+def _said(state: str, known: Stored) -> str:
+    """Which sentence: where no limit is full, whether anything was refused a few minutes ago is news."""
+    return state if state != "ok" else "calm" if any(known.refused.values()) else "quiet"
 
 
-def _sentence_of_one(rows: list[Frame]) -> str:
-    """What a tenant's page says after the tenant's name."""
-    for state, verb in (("stop", "is being refused on"), ("near", "is close to")):
-        found = [f"{row['limit']} of {row['action'] or 'all actions'}" for row in rows if row["state"] == state]
-        if found:
-            return f"{verb} {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}"
-    return "keeps all limits."
+def _refused_lately(known: Stored) -> Frame:
+    return {"calls": sum(known.refused.values()), "minutes": stored.LATELY_MINUTES}
+
+
+def _named(limits: list[Frame], code: str) -> Frame:
+    """The first limits by their names, and how many more there are."""
+    if not limits:
+        return {}
+    names = [
+        {"code": code, "tenant": row["tenant_name"], "limit": row["limit"], "action": row["action"]} for row in limits
+    ]
+    alike = [name for number, name in enumerate(names) if name not in names[:number]]
+    return {"limits": alike[:_NAMED], "more": len(alike[_NAMED:])}
 
 
 def rows_by_tenant(readings: Iterable[TenantReading], known: Stored) -> Iterator[list[Frame]]:
@@ -198,10 +205,9 @@ def _state(reading: TenantReading, row: RowReading, known: Stored) -> str:
 def _connections(readings: Sequence[TenantReading], known: Stored) -> list[Frame]:
     found: dict[str, Frame] = {}
     for reading in readings:
-        name = known.connections.get(reading.tenant_id, "")
-        slow = bool(reading.evidence and reading.threshold_ms and reading.evidence.p95_us > reading.threshold_ms * 1000)
+        name, slow = known.connections.get(reading.tenant_id, ""), reading.is_slow()
         if name and (slow or name not in found):
-            reason = f"p95 is over its threshold of {reading.threshold_ms} ms" if slow else ""
+            reason = {"code": "connection.slow", "threshold": reading.threshold_ms} if slow else None
             found[name] = {"name": name, "state": "near" if slow else "ok", "reason": reason}
     return list(found.values())
 
@@ -218,7 +224,7 @@ def _in_force(reading: TenantReading) -> list[Frame]:
         for limit in plan.limits:
             lines.setdefault((limit, ""), _limit_line(limit, reading.multiplier))
         for replaced in plan.replaced:
-            reason = f"{replaced.by_policy} has a limit of the same name"
+            reason = {"code": "limit.replaced", "policy": replaced.by_policy}
             line = {**_limit_line(replaced.limit, 1.0), "replaced": True, "reason": reason}
             lines.setdefault((replaced.limit, replaced.by_policy), line)
     return list(lines.values())

@@ -53,9 +53,7 @@ class TenantReading:
     """What was read of a tenant last, and a little before. Times are epoch seconds."""
 
     tenant_id: str
-    name: str = ""
     connection_id: int = 0
-    connection: str = ""
     at: float = 0.0
     rows: dict[str, RowReading] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
@@ -91,6 +89,10 @@ class TenantReading:
         self.latency.append((self.at, (p95, self.multiplier)))
         self._keep(counts, zip(targets, decisions, strict=True))
         await self._foresee(gateway, targets)
+
+    def is_slow(self) -> bool:
+        """Whether the upstream's p95 is above the threshold from which limits are cut."""
+        return bool(self.evidence and self.threshold_ms and self.evidence.p95_us > self.threshold_ms * 1000)
 
     def is_paced(self) -> bool:
         """Whether two counts are known, so that there is a pace at all."""

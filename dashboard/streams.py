@@ -18,8 +18,6 @@ FIGURES_KEPT = 120
 MOST_IN_FLIGHT = 8
 """Frames that were sent and not seen yet: more than that would be a queue."""
 
-_FIGURES = ("calls_per_min", "allowed_per_min", "refused_per_min", "p95_ms", "events_waiting")
-
 NO_RIGHT = 4403
 SILENT = 4408
 TOO_MANY = 4429
@@ -42,7 +40,7 @@ class Stream:
     def advance(self, frame: Frame) -> None:
         """Take the next frame; it gets its number here."""
         if self._frame is not None:
-            self._figures.append(self._frame["summary"])
+            self._figures.append(self._frame.get("figures", {}))
         self.seq += 1
         self._before, self._frame = self._frame, {**frame, "seq": self.seq}
         self._texts = {}
@@ -61,9 +59,9 @@ class Stream:
 
     def _series(self) -> dict[str, list[float]]:
         """The key figures of the frames before, for who has not seen them."""
-        series = {name: [each[name] for each in self._figures if each[name] is not None] for name in _FIGURES}
-        lowest = [each["multiplier_low"] for each in self._figures]
-        return series | {"multiplier": [each["value"] if each else 1.0 for each in lowest]}
+        names = self._frame.get("figures", {}) if self._frame is not None else {}
+        told = {name: [each[name]["value"] for each in self._figures if name in each] for name in names}
+        return {name: [value for value in values if value is not None] for name, values in told.items()}
 
 
 class Viewer:

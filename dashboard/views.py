@@ -14,13 +14,14 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from dashboard import catalogue
 from dashboard import refusals as refused
 from dashboard.access import may_act, may_export, may_reset, may_revoke
 from dashboard.csp import strict_csp
+from dashboard.figures import FIGURES
 from dashboard.revocation import keys_in_use
 from tenants.scope import tenants_of
 
-KPI_LABELS = ("Calls a minute", "Allowed a minute", "Refused a minute", "Upstream p95", "Multiplier", "Events waiting")
 _PAGES = (("overview", "Overview"), ("tenants", "Tenants"), ("refusals", "Refusals"))
 
 MOST_KEYS = 200
@@ -42,9 +43,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "overview",
         live=True,
+        words=catalogue.words(),
         feed_url="/ws/dashboard/",
         poll_url="/dashboard/api/overview.json",
-        kpi_labels=KPI_LABELS,
+        figures=FIGURES,
         wallboard=request.GET.get("wallboard") == "1",
         tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),
     )
@@ -61,6 +63,7 @@ def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         request,
         "tenant",
         live=True,
+        words=catalogue.words(),
         tenant=found,
         may_act=may_act(request.user),
         may_revoke=may_revoke(request.user),

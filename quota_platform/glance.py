@@ -9,6 +9,8 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
+from dashboard import catalogue
+from dashboard.figures import FIGURES
 from limiter.record.models import ThrottleEvent
 from tenants.scope import tenants_of
 
@@ -32,4 +34,6 @@ def _glance(request: HttpRequest) -> dict[str, Any]:
         "more": max(0, len(refused) - 3),
         "minutes": MINUTES,
         "seen": len(tenant_ids),
+        "figures": [figure for figure in FIGURES if figure.at_a_glance],
+        "words": catalogue.words(),
     }

@@ -57,9 +57,7 @@ def _alerts(shown: Frame) -> list[dict[str, Any]]:
 
 
 def _alert(row: dict[str, Any], threshold: int, at_ms: int) -> dict[str, Any]:
-    place = " \N{MIDDLE DOT} ".join((row["tenant_name"], row["action"], row["limit"]))
-    own = {"id": threshold, "ids": [threshold], "at_ms": at_ms - 40_000, "threshold": threshold}
-    return {**row, **own, "text": f"{place} has reached {threshold} %"}
+    return {**row, "id": threshold, "ids": [threshold], "at_ms": at_ms - 40_000, "threshold": threshold}
 
 
 if __name__ == "__main__":

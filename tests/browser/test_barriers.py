@@ -64,7 +64,7 @@ def test_a_stored_refusal_and_all_it_says_have_no_barrier(visitor: Visitor, demo
 @pytest.mark.parametrize("theme", THEMES)
 def test_alerts_have_no_barrier(visitor: Visitor, theme: Theme) -> None:
     row = frame("overview")["rows"][0]
-    alert = {**row, "id": 7, "ids": [7], "at_ms": 0, "threshold": 100, "text": "minute has reached 100 %"}
+    alert = {**row, "id": 7, "ids": [7], "at_ms": 0, "threshold": 100}
     near = {**alert, "id": 8, "ids": [8], "limit": "day", "state": "near"}
     visitor.page.emulate_media(color_scheme=theme)
     visitor.shown("/dashboard/", frame("overview", alerts=[alert, near]))

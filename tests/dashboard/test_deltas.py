@@ -15,7 +15,7 @@ KEPT = {"spark": 40, "points": 300, "feed": 60}
 
 def laid_over(held: Frame, changed: Frame) -> Frame:
     """What a page makes of the two: the obvious reference."""
-    apart = {"rows", "gone", "feed", "charts", "points"}
+    apart = {"rows", "gone", "feed", "charts", "points", "figures"}
     whole = copy.deepcopy(held) | {name: value for name, value in changed.items() if name not in apart}
     rows = {row["id"]: row for row in whole["rows"]}
     for row in changed.get("rows", []):
@@ -26,6 +26,8 @@ def laid_over(held: Frame, changed: Frame) -> Frame:
     whole["rows"] = [row for row in rows.values() if row["id"] not in changed.get("gone", [])]
     lines = {line_of(line): line for line in [*whole["feed"], *changed.get("feed", [])]}
     whole["feed"] = list(lines.values())
+    if "figures" in held:
+        whole["figures"] |= changed.get("figures", {})
     if "charts" in held:
         charts = whole["charts"] | changed.get("charts", {})
         for name, point in changed.get("points", {}).items():
@@ -53,7 +55,9 @@ def life(name: str, *, seed: int, seconds: int) -> Iterator[Frame]:
     for second in range(seconds):
         now = copy.deepcopy(now)
         now["at_ms"] += 1000
-        now["summary"]["calls_per_min"] = chance.choice([100, 101])
+        now["summary"]["workers"] = {"seen": chance.choice([3, 4]), "seqs": [812]}
+        if "figures" in now:
+            now["figures"]["calls_per_min"]["value"] = chance.choice([100, 101])
         hidden = chance.choice([*every, None, None])
         now["rows"] = [_turned(row, chance) for row in now["rows"] if row["id"] != hidden]
         shown = {row["id"] for row in now["rows"]}
@@ -100,7 +104,7 @@ def test_the_whole_can_be_made_from_what_changed() -> None:
 def test_a_second_in_which_nothing_happened_is_told_in_a_hundred_bytes() -> None:
     before = written("overview")
     now = {**before, "seq": 2, "at_ms": before["at_ms"] + 1000}
-    assert delta(before, now) == {"v": 1, "seq": 2, "at_ms": now["at_ms"], "kind": "delta"}
+    assert delta(before, now) == {"v": 2, "seq": 2, "at_ms": now["at_ms"], "kind": "delta"}
 
 
 def test_of_a_row_only_what_changed_is_told() -> None:
@@ -108,6 +112,13 @@ def test_of_a_row_only_what_changed_is_told() -> None:
     row = before["rows"][0]
     now = {**before, "rows": [{**row, "used": 7, "spark": [*row["spark"][1:], 7]}, *before["rows"][1:]]}
     assert delta(before, now)["rows"] == [{"id": row["id"], "used": 7, "next": 7}]
+
+
+def test_of_the_key_figures_only_those_that_changed_are_told() -> None:
+    before = written("overview")
+    now = copy.deepcopy(before)
+    now["figures"]["refused_per_min"]["value"] = 180
+    assert delta(before, now)["figures"] == {"refused_per_min": now["figures"]["refused_per_min"]}
 
 
 def test_a_row_that_is_no_more_is_told_by_its_id() -> None:

@@ -17,7 +17,7 @@ from limiter.models import Alert, ThrottleEvent
 
 AT = 1_784_025_727.0
 MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60 * MICROS)
-NOBODY: dict[str, Any] = {"platform": {}, "degraded": ""}
+NOBODY: dict[str, Any] = {"platform": {}, "degraded": None}
 
 
 def state(used: int, *, effective: int = 100, limit: Limit = MINUTE) -> LimitState:
@@ -87,28 +87,41 @@ def test_another_tenants_refusal_changes_nothing() -> None:
 def test_the_sentence_counts_tenants_and_names_limits() -> None:
     full = [reading(state(100)), reading(state(100), tenant_id="globex"), reading(state(85), tenant_id="stark")]
     known = Stored(names={"acme": "Acme Retail"})
-    summary = overview_frame(full, known, **NOBODY)["summary"]
-    assert summary["sentence"] == "2 tenants are being refused. Acme Retail · minute, globex · minute"
+    sentence = overview_frame(full, known, **NOBODY)["summary"]["sentence"]
+    assert (sentence["code"], sentence["tenants"], sentence["more"]) == ("overview.stop", 2, 0)
+    assert [(limit["tenant"], limit["limit"]) for limit in sentence["limits"]] == [
+        ("Acme Retail", "minute"),
+        ("globex", "minute"),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("used", "told"),
-    [
-        (100, "is being refused on minute of lookupOrder"),
-        (80, "is close to minute of lookupOrder"),
-        (1, "keeps all limits."),
-    ],
-)
+@pytest.mark.parametrize(("used", "told"), [(100, "tenant.stop"), (80, "tenant.near")])
 def test_a_tenants_page_says_which_of_its_limits_is_meant(used: int, told: str) -> None:
-    assert tenant_frame(reading(state(used)), Stored(), **NOBODY)["summary"]["sentence"] == told
+    sentence = tenant_frame(reading(state(used)), Stored(), **NOBODY)["summary"]["sentence"]
+    assert sentence["code"] == told
+    assert [(limit["limit"], limit["action"]) for limit in sentence["limits"]] == [("minute", "lookupOrder")]
+
+
+def test_where_no_limit_is_full_the_sentence_says_what_was_refused_lately() -> None:
+    quiet = overview_frame([reading(state(1))], Stored(), **NOBODY)["summary"]["sentence"]
+    assert quiet == {"code": "overview.quiet", "calls": 0, "minutes": 15}
+    known = Stored(refused={("acme", "lookupOrder", "minute"): 7})
+    calm = tenant_frame(reading(state(1)), known, **NOBODY)["summary"]["sentence"]
+    assert calm == {"code": "tenant.calm", "calls": 7, "minutes": 15}
+
+
+def test_a_sentence_names_three_limits_and_counts_the_others() -> None:
+    full = [reading(state(100), tenant_id=f"t{number}") for number in range(5)]
+    sentence = overview_frame(full, Stored(), **NOBODY)["summary"]["sentence"]
+    assert (sentence["tenants"], len(sentence["limits"]), sentence["more"]) == (5, 3, 2)
 
 
 def test_a_pace_is_told_when_two_counts_are_known() -> None:
     one = reading(state(1))
     one.counts.append(Counts(AT, allowed=5, refused=1))
-    assert overview_frame([one], Stored(), **NOBODY)["summary"]["calls_per_min"] is None
+    assert overview_frame([one], Stored(), **NOBODY)["figures"]["calls_per_min"]["value"] is None
     one.counts.append(Counts(AT + 30, allowed=35, refused=1))
-    assert overview_frame([one], Stored(), **NOBODY)["summary"]["calls_per_min"] == 60
+    assert overview_frame([one], Stored(), **NOBODY)["figures"]["calls_per_min"]["value"] == 60
 
 
 def test_a_limit_that_nothing_counts_against_is_left_out() -> None:
@@ -116,13 +129,14 @@ def test_a_limit_that_nothing_counts_against_is_left_out() -> None:
 
 
 def test_a_degraded_limiter_is_unknown_whatever_was_last_read() -> None:
-    summary = overview_frame([reading(state(100))], Stored(), platform={}, degraded="The store is away.")["summary"]
-    assert (summary["state"], summary["degraded"]) == ("unknown", "The store is away.")
+    away = {"code": "degraded.store", "since": 1}
+    summary = overview_frame([reading(state(100))], Stored(), platform={}, degraded=away)["summary"]
+    assert (summary["state"], summary["sentence"], summary["degraded"]) == ("unknown", {"code": "unknown"}, away)
 
 
 def test_nobody_who_sees_no_tenant_gets_a_row() -> None:
     frame = overview_frame([], Stored(), **NOBODY)
-    assert (frame["rows"], frame["feed"], frame["summary"]["calls_per_min"]) == ([], [], 0)
+    assert (frame["rows"], frame["feed"], frame["figures"]["calls_per_min"]["value"]) == ([], [], 0)
 
 
 def test_a_tenants_frame_carries_a_line_for_each_limit() -> None:
@@ -173,7 +187,8 @@ def test_of_a_limit_the_highest_threshold_is_told_with_what_is_used_now() -> Non
     seen = reading(state(97))
     seen.full_in_s = {"lookupOrder|minute": 4.2}
     (line,) = overview_frame([seen], known, **NOBODY)["alerts"]
-    assert line["text"] == "Acme Retail · lookupOrder · minute has reached 95 %"
+    assert (line["tenant_name"], line["action"], line["limit"]) == ("Acme Retail", "lookupOrder", "minute")
+    assert line["threshold"] == 95
     assert (line["id"], line["ids"], line["state"]) == (2, [1, 2], "near")
     assert (line["used"], line["effective"], line["full_in_s"]) == (97, 100, 4.2)
 
@@ -181,7 +196,8 @@ def test_of_a_limit_the_highest_threshold_is_told_with_what_is_used_now() -> Non
 def test_an_alert_of_a_limit_that_is_not_read_now_tells_the_numbers_of_its_start() -> None:
     known = Stored(alerts=[alert(1, 80, action_id="", limit_name="day")])
     (line,) = overview_frame([reading(state(3))], known, **NOBODY)["alerts"]
-    assert (line["text"], line["used"], line["full_in_s"]) == ("acme · all actions · day has reached 80 %", 80, None)
+    assert (line["tenant_name"], line["action"], line["limit"]) == ("acme", "", "day")
+    assert (line["threshold"], line["used"], line["full_in_s"]) == (80, 80, None)
 
 
 def test_full_limits_come_first_and_shadow_limits_last() -> None:

@@ -69,7 +69,7 @@ def test_every_page_carries_the_strict_policy_and_nothing_inline(ana: Client, ac
     assert "unsafe" not in policy
     assert "connect-src 'self' ws://testserver" in policy
     html = answer.content.decode()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", html)
+    assert not re.search(r"<script(?![^>]*\b(?:src=|type=\"application/json\"))|<style|\sstyle=|\son[a-z]+=", html)
 
 
 def test_a_stranger_learns_nothing_of_a_tenant(stranger: Client, acme: Tenant) -> None:

@@ -49,10 +49,9 @@ class FakeLive:
         if self.fault is not None:
             raise self.fault
         rows = [{"id": name, "used": self.reads, "spark": []} for name in sorted(topic.tenant_ids)]
-        figures = dict.fromkeys(("allowed_per_min", "refused_per_min", "p95_ms", "events_waiting", "multiplier_low"))
-        summary = {**figures, "calls_per_min": self.reads}
-        told = {"v": 1, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": summary}
-        return {**told, "rows": rows, "feed": []}
+        figures = {"calls_per_min": {"value": self.reads}, "p95_ms": {"value": None}}
+        told = {"v": 2, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": {}}
+        return {**told, "figures": figures, "rows": rows, "feed": []}
 
     def forget(self, watched: Collection[Topic]) -> None:
         pass

@@ -1,8 +1,8 @@
 // What may be done here: the dialog says what will happen before it does, and offers to take back what can be.
 import { at, make, say } from "./element.js";
+import { word } from "./words.js";
 
-const MINUTES = { "15 minutes": 15, "1 hour": 60, "4 hours": 240, "24 hours": 1440 };
-const EVERY = ["", "every limit"];
+const MINUTES = [15, 60, 240, 1440];
 
 export class Actions {
   constructor({ tenant, rows, limits }) {
@@ -15,12 +15,12 @@ export class Actions {
 
   // What each deed asks for, beside its reason.
   fields(deed) {
-    if (deed === "revoke") return [label("Key", select("key", keys()))];
-    if (deed === "reset") return [label("Counter", select("which", [...this.counters(), ...this.keyCounters()]))];
+    if (deed === "revoke") return [label(word("ask.key"), select("key", keys()))];
+    if (deed === "reset") return [label(word("ask.counter"), select("which", [...this.counters(), ...this.keyCounters()]))];
     const factor = make("input", { name: "factor", type: "number", min: "1.1", max: "100", step: "0.1", value: "2", required: true });
-    const minutes = select("minutes", Object.entries(MINUTES).map(([word, count]) => [count, word]));
-    const which = label("Limit", select("which", [EVERY, ...this.rows().map(choice)]));
-    return [which, ...(deed === "increase" ? [label("Times", factor)] : []), label("For", minutes)];
+    const minutes = select("minutes", MINUTES.map((count) => [count, word(`ask.${count}`)]));
+    const which = label(word("ask.limit"), select("which", [["", word("limit.every")], ...this.rows().map(choice)]));
+    return [which, ...(deed === "increase" ? [label(word("ask.times"), factor)] : []), label(word("ask.for"), minutes)];
   }
 
   // Slots of running calls come back by themselves: they are no counter to reset.
@@ -30,22 +30,22 @@ export class Actions {
 
   keyCounters() {
     const perKey = this.limits().filter((limit) => limit.counted_per === "key" && !limit.replaced);
-    return perKey.flatMap((limit) => keys().map(([prefix, name]) => [`|${limit.name}|${prefix}`, `${limit.name}, ${name}`]));
+    return perKey.flatMap((limit) => keys().map(([prefix, name]) => [`|${limit.name}|${prefix}`, word("ask.key_of", { limit: limit.name, key: name })]));
   }
 
   ask(button) {
     const { deed, url } = button.dataset;
     const reason = make("input", { name: "reason", maxlength: "255", required: true, autocomplete: "off" });
     const effect = make("p", { class: "effect", role: "status" });
-    const confirm = make("button", { type: "submit", class: "main", disabled: true }, "Confirm");
-    const cancel = make("button", { type: "button" }, "Cancel");
-    const fields = [...this.fields(deed), label("Reason", reason, "Kept with the change, for whoever reads the record.")];
+    const confirm = make("button", { type: "submit", class: "main", disabled: true }, word("ask.confirm"));
+    const cancel = make("button", { type: "button" }, word("ask.cancel"));
+    const fields = [...this.fields(deed), label(word("ask.reason"), reason, word("ask.reason_hint"))];
     const form = make("form", {}, make("h2", { id: "dialog-title" }, button.textContent.replace("…", "")), ...fields, effect, make("div", { class: "buttons" }, cancel, confirm));
     let seen;
     const asked = () => this.body(deed, form);
     const preview = async () => {
       confirm.disabled = true;
-      if (!reason.value.trim()) return say(effect, "Give a reason to see what will happen.");
+      if (!reason.value.trim()) return say(effect, word("ask.reason_first"));
       const answer = await this.post(url, asked());
       seen = answer.seen;
       say(effect, answer.effect ?? answer.detail);
@@ -75,16 +75,16 @@ export class Actions {
     const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
     const options = { method: "POST", credentials: "same-origin", headers: { "content-type": "application/json", "x-csrftoken": token }, body: JSON.stringify(body) };
     const answer = await fetch(url, options).catch(() => null);
-    if (!answer) return { detail: "The server cannot be reached." };
-    if (answer.status === 403) return { detail: "You have no right to do this." };
-    return answer.json().catch(() => ({ detail: "The server could not do this." }));
+    if (!answer) return { detail: word("ask.unreachable") };
+    if (answer.status === 403) return { detail: word("ask.forbidden") };
+    return answer.json().catch(() => ({ detail: word("ask.failed") }));
   }
 
   show(answer) {
     const place = at("done");
     if (!answer.done && this.dialog.open) return say(this.dialog.querySelector(".effect"), answer.detail);
     this.dialog.close();
-    const undo = make("button", { type: "button", class: "link" }, "Take it back");
+    const undo = make("button", { type: "button", class: "link" }, word("ask.undo"));
     undo.addEventListener("click", async () => this.show({ undo: answer.undo, ...(await this.post(answer.undo, { seen: answer.seen })) }));
     const over = answer.done && !answer.seen;
     place.replaceChildren(`${answer.done ?? answer.detail} `, ...(answer.undo && !over ? [undo] : []));
@@ -93,7 +93,7 @@ export class Actions {
 }
 
 function choice(row) {
-  return [`${row.action}|${row.limit}`, `${row.limit}, ${row.action || "all actions"}`];
+  return [`${row.action}|${row.limit}`, word("limit.of_action", row)];
 }
 
 // The server writes the keys that are in use into a template of the page.

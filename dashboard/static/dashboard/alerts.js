@@ -1,7 +1,7 @@
 // The alerts that last: a list above everything, told once when one starts or ends, and put away by who has seen it.
 import { at, make, mark, say } from "./element.js";
-import { clock, span, whole } from "./format.js";
 import { sign } from "./signs.js";
+import { word } from "./words.js";
 
 const KEPT = "acknowledged-alerts";
 
@@ -67,10 +67,11 @@ export class Alerts {
   tell(alerts) {
     const now = new Map(alerts.flatMap((alert) => alert.ids.map((id) => [id, alert])));
     if (this.known) {
-      const started = alerts.filter((alert) => !this.known.has(alert.id)).map((alert) => `Alert: ${alert.text}.`);
-      const over = [...this.known].filter(([id, alert]) => id === alert.id && !now.has(id)).map(([, alert]) => `Over: ${alert.text}.`);
+      const started = alerts.filter((alert) => !this.known.has(alert.id)).map((alert) => word("alert.starts", { alert: textOf(alert) }));
+      const over = [...this.known].filter(([id, alert]) => id === alert.id && !now.has(id)).map(([, alert]) => word("alert.ends", { alert: textOf(alert) }));
       const said = [...started, ...over];
-      if (said.length) say(at("alert-announcer"), said.slice(0, 3).join(" ") + (said.length > 3 ? ` And ${said.length - 3} more.` : ""));
+      const rest = said.length > 3 ? [word("alert.more", { more: said.length - 3 })] : [];
+      if (said.length) say(at("alert-announcer"), [...said.slice(0, 3), ...rest].join(" "));
     }
     this.known = now;
   }
@@ -83,7 +84,7 @@ export class Alerts {
     const same = nodes.length === this.list.children.length && nodes.every((node, place) => this.list.children[place] === node);
     if (!same) this.arrange(nodes);
     this.more.parentNode.hidden = hidden === 0;
-    say(this.more, hidden === 1 ? "Show 1 acknowledged alert" : `Show ${hidden} acknowledged alerts`);
+    say(this.more, word("alert.acknowledged", { count: hidden }));
     this.onChange(open);
   }
 
@@ -105,15 +106,15 @@ export class Alerts {
       node.dataset.sign = alert.state;
       node.firstChild.replaceChildren(sign(alert.state));
     }
-    const full = alert.full_in_s > 0 ? `, full in ${span(alert.full_in_s)}` : "";
-    say(node.children[1].firstChild, alert.text);
-    say(node.children[1].lastChild, ` ${whole(alert.used)} of ${whole(alert.effective)} used${full} · since ${clock(alert.at_ms)}`);
-    node.lastChild.setAttribute("aria-label", `Acknowledge: ${alert.text}`);
+    const about = { used: alert.used, effective: alert.effective, full: alert.full_in_s, at: alert.at_ms };
+    say(node.children[1].firstChild, textOf(alert));
+    say(node.children[1].lastChild, ` ${word(alert.full_in_s > 0 ? "alert.used_full" : "alert.used", about)}`);
+    node.lastChild.setAttribute("aria-label", word("alert.acknowledge_this", { alert: textOf(alert) }));
     return node;
   }
 
   make(key) {
-    const button = make("button", { type: "button", class: "quiet" }, "Acknowledge");
+    const button = make("button", { type: "button", class: "quiet" }, word("alert.acknowledge"));
     const node = make("li", { class: "alert" }, make("span"), make("span", {}, make("strong"), make("span", { class: "detail" })), button);
     button.addEventListener("click", () => {
       this.acknowledged.add(node.alert);
@@ -122,4 +123,8 @@ export class Alerts {
     this.nodes.set(key, node);
     return node;
   }
+}
+
+function textOf({ tenant_name, action, limit, threshold }) {
+  return word("alert", { tenant: tenant_name, action, limit, threshold });
 }

@@ -1,5 +1,5 @@
 // The tenant page's two charts on uPlot: usage against its limits, and what the multiplier stands on.
-import { clock, factor, minute, moment, short, whole } from "./format.js";
+import { clock, minute, moment, percent, short, whole } from "./format.js";
 
 const SYNC = "tenant";
 const HEIGHTS = { usage: 260, latency: 150 };
@@ -55,15 +55,15 @@ function flags(read) {
 
 export const SERIES = {
   usage: [
-    { name: "used", label: "Used", token: "accent", show: whole, area: true },
-    { name: "limit", label: "Limit", token: "ink", show: whole, dash: [6, 4], steps: true },
-    { name: "effective", label: "Effective limit", token: "near", show: whole, steps: true },
-    { name: "refused", label: "Refused", token: "stop", show: whole },
+    { name: "used", token: "accent", show: whole, area: true },
+    { name: "limit", token: "ink", show: whole, dash: [6, 4], steps: true },
+    { name: "effective", token: "near", show: whole, steps: true },
+    { name: "refused", token: "stop", show: whole },
   ],
   latency: [
-    { name: "p95_ms", label: "p95, ms", token: "accent", show: whole, scale: "ms" },
-    { name: "threshold_ms", label: "Threshold, ms", token: "ink", show: whole, dash: [6, 4], scale: "ms" },
-    { name: "multiplier", label: "Multiplier", token: "near", show: factor, scale: "m", steps: true },
+    { name: "p95_ms", token: "accent", show: whole, scale: "ms" },
+    { name: "threshold_ms", token: "ink", show: whole, dash: [6, 4], scale: "ms" },
+    { name: "multiplier", token: "near", show: percent, scale: "m", steps: true },
   ],
 };
 
@@ -71,7 +71,7 @@ const AXES = {
   usage: [{ scale: "y", show: (value) => short(value) }],
   latency: [
     { scale: "ms", show: (value) => `${short(value)}` },
-    { scale: "m", show: (value) => (value === null ? "" : `×${value.toFixed(1)}`) },
+    { scale: "m", show: (value) => (value === null ? "" : percent(value)) },
   ],
 };
 

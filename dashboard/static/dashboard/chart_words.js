@@ -1,7 +1,9 @@
 // What the charts say in words: the legend with values at the pointer, the notes, the summary and the table.
 import { make, say } from "./element.js";
-import { moment, NOTHING, whole } from "./format.js";
+import { moment, NOTHING } from "./format.js";
 import { SERIES } from "./chart.js";
+import { changeText } from "./log.js";
+import { word } from "./words.js";
 
 const MOST_LINES = 120;
 
@@ -10,7 +12,7 @@ export function legend(place, kind) {
     const swatch = make("span", { class: "swatch", "data-dash": Boolean(line.dash) });
     swatch.style.setProperty("--swatch", `var(--${line.token})`);
     const value = make("b");
-    place.append(make("span", { class: "key" }, swatch, line.label, value));
+    place.append(make("span", { class: "key" }, swatch, word(`line.${line.name}`), value));
     return value;
   });
   return (columns, index) =>
@@ -27,14 +29,14 @@ function valueAt(columns, line, index) {
 }
 
 export function notesList(place, notes) {
-  place.replaceChildren(...notes.map((note) => make("p", {}, make("time", { datetime: new Date(note.at_ms).toISOString() }, moment(note.at_ms).slice(11)), ` · ${note.text}`)));
+  place.replaceChildren(...notes.map((note) => make("p", {}, make("time", { datetime: new Date(note.at_ms).toISOString() }, moment(note.at_ms).slice(11)), ` · ${changeText(note)}`)));
 }
 
 export function summary(columns, range) {
   const used = (columns.used ?? []).filter((value) => value !== null && value !== undefined);
-  if (!used.length) return `No calls in the last ${range}.`;
+  if (!used.length) return word("chart.none");
   const limit = columns.effective?.at(-1) ?? columns.limit?.at(-1);
-  return `Usage over the last ${range}: lowest ${whole(Math.min(...used))}, highest ${whole(Math.max(...used))}, now ${whole(used.at(-1))} of ${whole(limit)}.`;
+  return word(`chart.${range}`, { lowest: Math.min(...used), highest: Math.max(...used), now: used.at(-1), limit: limit ?? NOTHING });
 }
 
 export function chartTable(times, columns) {
@@ -44,6 +46,6 @@ export function chartTable(times, columns) {
   for (let index = times.length - 1; index >= 0; index -= step) {
     rows.push(make("tr", {}, make("th", { scope: "row" }, moment(times[index] * 1_000)), ...lines.map((line) => make("td", {}, valueAt(columns, line, index)))));
   }
-  const head = make("tr", {}, make("th", { scope: "col" }, "Time, UTC"), ...lines.map((line) => make("th", { scope: "col" }, line.label)));
-  return make("table", {}, make("caption", { class: "unseen" }, "Usage, limits, latency and multiplier over time"), make("thead", {}, head), make("tbody", {}, ...rows));
+  const head = make("tr", {}, make("th", { scope: "col" }, word("chart.time")), ...lines.map((line) => make("th", { scope: "col" }, word(`line.${line.name}`))));
+  return make("table", {}, make("caption", { class: "unseen" }, word("chart.table")), make("thead", {}, head), make("tbody", {}, ...rows));
 }

@@ -1,8 +1,9 @@
 // The columns of the table of limits: how a cell is made once and brought up to date after.
 import { make, mark, say } from "./element.js";
-import { factor, known, NOTHING, short, span, whole, windowText } from "./format.js";
-import { setChip, WORDS } from "./signs.js";
+import { known, NOTHING, short, whole } from "./format.js";
+import { setChip } from "./signs.js";
 import { setSpark, spark } from "./spark.js";
+import { FORMS, span, windowText, word } from "./words.js";
 
 export function share(row) {
   return row.effective ? row.used / row.effective : 0;
@@ -13,9 +14,9 @@ export function tenantUrl(tenantId) {
 }
 
 export function ruleOf(row) {
-  const time = windowText(row.window_seconds);
-  const amount = known(row.quota) ? short(row.quota) : "";
-  return time ? `${amount} / ${time}` : amount;
+  const window = windowText(row.window_seconds);
+  const quota = known(row.quota) ? short(row.quota) : "";
+  return window ? word("limit.in_window", { quota, window }) : quota;
 }
 
 function text(read) {
@@ -47,7 +48,7 @@ const USED = {
     const [used, limit, cut] = amount.children;
     say(used, whole(row.used));
     say(limit, ` / ${whole(row.effective)}`);
-    say(cut, row.effective < row.quota ? ` ×${factor(row.effective / row.quota)}` : "");
+    say(cut, row.effective < row.quota ? ` ${word("limit.cut", { share: row.effective / row.quota })}` : "");
   },
 };
 
@@ -67,20 +68,20 @@ const TREND = {
   },
   update(cell, row) {
     setSpark(cell.firstChild, row.spark ?? []);
-    say(cell.lastChild, row.trend ?? "");
+    say(cell.lastChild, row.trend ? word(`trend.${row.trend}`) : "");
   },
 };
 
 export const COLUMNS = [
-  { name: "tenant", title: "Tenant", ...TENANT, sort: (row) => row.tenant },
-  { name: "action", title: "Action", ...text((row) => row.action || "all actions") },
-  { name: "limit", title: "Limit", ...LIMIT },
-  { name: "used", title: "Used / effective", ...USED },
-  { name: "left", title: "Left", number: true, ...text((row) => short(row.remaining)) },
-  { name: "full", title: "Full in", number: true, ...text((row) => (share(row) >= 1 ? "now" : span(row.full_in_s))) },
-  { name: "resets", title: "Resets in", number: true, ...text((row) => span(row.reset_s)) },
-  { name: "peak", title: "Peak 1 h", number: true, ...text((row) => short(row.peak_1h)) },
-  { name: "refused", title: "Refused 15 min", number: true, ...text((row) => (known(row.refused_15m) ? whole(row.refused_15m) : NOTHING)) },
-  { name: "trend", title: "Trend", ...TREND },
-  { name: "state", title: "State", make: () => {}, update: (cell, row) => setChip(cell, row.state, WORDS[row.state]) },
+  { name: "tenant", ...TENANT, sort: (row) => row.tenant },
+  { name: "action", ...text((row) => FORMS.action(row.action)) },
+  { name: "limit", ...LIMIT },
+  { name: "used", ...USED },
+  { name: "left", number: true, ...text((row) => short(row.remaining)) },
+  { name: "full", number: true, ...text((row) => (share(row) >= 1 ? word("span.now") : span(row.full_in_s))) },
+  { name: "resets", number: true, ...text((row) => span(row.reset_s)) },
+  { name: "peak", number: true, ...text((row) => short(row.peak_1h)) },
+  { name: "refused", number: true, ...text((row) => (known(row.refused_15m) ? whole(row.refused_15m) : NOTHING)) },
+  { name: "trend", ...TREND },
+  { name: "state", make: () => {}, update: (cell, row) => setChip(cell, row.state) },
 ];

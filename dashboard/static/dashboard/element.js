@@ -1,5 +1,8 @@
 // Builds and updates elements; text only ever goes in as text.
 
+// What the page is written in; the server has chosen it.
+export const LANGUAGE = document.documentElement.lang || "en";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function make(tag, attributes = {}, ...children) {

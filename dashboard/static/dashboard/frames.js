@@ -23,8 +23,9 @@ export class Frames {
   }
 }
 
-function laidOver(held, { rows = [], gone = [], feed = [], charts = {}, points = {}, ...rest }) {
+function laidOver(held, { rows = [], gone = [], feed = [], charts = {}, points = {}, figures = {}, ...rest }) {
   const whole = { ...held, ...rest, rows: laidRows(held.rows, rows, gone), feed: laidLines(held.feed, feed) };
+  if (held.figures) whole.figures = { ...held.figures, ...figures };
   if (held.charts) whole.charts = laidCharts({ ...held.charts, ...charts }, points, whole.rows);
   return whole;
 }

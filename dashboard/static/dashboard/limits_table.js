@@ -2,6 +2,7 @@
 import { make, mark } from "./element.js";
 import { COLUMNS, share } from "./columns.js";
 import { ORDER } from "./signs.js";
+import { word } from "./words.js";
 
 const HIDDEN = "hidden-columns";
 
@@ -23,7 +24,7 @@ export class LimitsTable {
     this.hidden = new Set(load());
     this.body = make("tbody");
     this.head = COLUMNS.map((column) => headCell(column));
-    const table = make("table", {}, make("caption", { class: "unseen" }, "Limits, the fullest first"), make("thead", {}, make("tr", {}, ...this.head)), this.body);
+    const table = make("table", {}, make("caption", { class: "unseen" }, word("table")), make("thead", {}, make("tr", {}, ...this.head)), this.body);
     this.place.replaceChildren(table);
     this.watchReading();
     this.showColumns();
@@ -117,13 +118,13 @@ export class LimitsTable {
 
 function headCell(column) {
   const sorted = column.name === "used" ? "descending" : null;
-  return make("th", { scope: "col", class: column.number ? "number" : null, "data-column": column.name, "aria-sort": sorted }, column.title);
+  return make("th", { scope: "col", class: column.number ? "number" : null, "data-column": column.name, "aria-sort": sorted }, word(`column.${column.name}`));
 }
 
-const LABELLED = { left: "left", full: "full in", resets: "resets in", refused: "refused" };
+const LABELLED = ["left", "full", "resets", "refused"];
 
 function cell(column, row) {
-  const attributes = { class: column.number ? "number" : null, "data-column": column.name, "data-label": LABELLED[column.name] };
+  const attributes = { class: column.number ? "number" : null, "data-column": column.name, "data-label": LABELLED.includes(column.name) ? word(`label.${column.name}`) : null };
   const node = make(column.name === "tenant" ? "th" : "td", column.name === "tenant" ? { ...attributes, scope: "row" } : attributes);
   column.make?.(node, row);
   return node;

@@ -1,6 +1,7 @@
 // The lists that grow at the top: refusals as they happen, and what changed.
 import { make, mark, say } from "./element.js";
-import { clock, lineKey, minute, whole } from "./format.js";
+import { clock, lineKey, minute } from "./format.js";
+import { told, word } from "./words.js";
 
 const KEPT = 60;
 
@@ -40,8 +41,8 @@ export class Log {
 }
 
 function countOf(entry) {
-  const many = entry.count > 1 ? `${whole(entry.count)} in 1 s` : "1 call";
-  return entry.shadow ? `${many}, shadow` : many;
+  const calls = word("feed.many", { count: entry.count });
+  return entry.shadow ? word("feed.shadow", { calls }) : calls;
 }
 
 function time(ms, read) {
@@ -50,14 +51,21 @@ function time(ms, read) {
 
 export function refusalLine(entry) {
   const who = [entry.tenant_name ?? entry.tenant, entry.action].filter(Boolean).join(" · ");
-  const cut = entry.cut ? ` (cut to ${whole(entry.cut)})` : "";
+  const limit = entry.cut ? word("feed.cut", entry) : entry.limit;
   const address = document.body.dataset.refusals;
   const href = entry.decision_id ? `${address}?decision=${encodeURIComponent(entry.decision_id)}` : `${address}?tenant=${encodeURIComponent(entry.tenant)}`;
-  const line = make("a", { class: "entry", href }, time(entry.at_ms, clock), make("span", {}, who, make("span", { class: "muted" }, ` · ${entry.limit}${cut}`)), make("span", { class: "count" }, countOf(entry)));
+  const line = make("a", { class: "entry", href }, time(entry.at_ms, clock), make("span", {}, who, make("span", { class: "muted" }, ` · ${limit}`)), make("span", { class: "count" }, countOf(entry)));
   mark(line, "state", entry.shadow ? "shadow" : "stop");
   return line;
 }
 
 export function changeLine(entry) {
-  return make("div", { class: "entry" }, time(entry.at_ms, minute), make("span", {}, entry.text));
+  return make("div", { class: "entry" }, time(entry.at_ms, minute), make("span", {}, changeText(entry)));
+}
+
+// What changed, who did it and why.
+export function changeText({ by, why, ...said }) {
+  const change = told(said);
+  const done = by ? word("change.by", { change, by }) : change;
+  return why ? word("change.why", { change: done, why }) : done;
 }

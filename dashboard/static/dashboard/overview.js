@@ -6,8 +6,10 @@ import { download } from "./csv.js";
 import { Kpis } from "./kpis.js";
 import { LimitsTable } from "./limits_table.js";
 import { changeLine, Log, refusalLine } from "./log.js";
+import { sentenceOf } from "./sentence.js";
 import { Shell } from "./shell.js";
-import { ORDER, setChip, sign, WORDS } from "./signs.js";
+import { ORDER, setChip, sign } from "./signs.js";
+import { told, word } from "./words.js";
 
 const kpis = new Kpis(at("kpis"));
 const feed = new Log(at("feed"), refusalLine);
@@ -20,7 +22,7 @@ function theTable() {
   table ??= new LimitsTable(at("table"), {
     onMoved: (count) => {
       at("moved").hidden = count === 0;
-      say(at("moved-text"), count === 1 ? "1 row moved" : `${count} rows moved`);
+      say(at("moved-text"), word("rows.moved", { count }));
     },
     onSettled: () => {
       at("moved").hidden = true;
@@ -33,12 +35,12 @@ function wanted(row) {
   if (chosen !== "all" && row.state !== chosen) return false;
   const words = search.value.trim().toLowerCase();
   const text = `${row.tenant} ${row.tenant_name ?? ""} ${row.action ?? ""} ${row.limit}`.toLowerCase();
-  return words.split(/\s+/).every((word) => text.includes(word));
+  return words.split(/\s+/).every((part) => text.includes(part));
 }
 
 const filterButtons = new Map(
   ["all", ...ORDER].map((state) => {
-    const button = make("button", { type: "button", "aria-pressed": String(state === "all"), "data-filter": state }, make("span", {}, WORDS[state] ?? "All"), make("b"));
+    const button = make("button", { type: "button", "aria-pressed": String(state === "all"), "data-filter": state }, make("span", {}, word(`state.${state}`)), make("b"));
     button.addEventListener("click", () => {
       chosen = state;
       for (const [name, other] of filterButtons) other.setAttribute("aria-pressed", name === state);
@@ -71,38 +73,36 @@ function showEmpty() {
 }
 
 function nothingFound() {
-  return [make("p", { class: "muted" }, "No limit matches this filter and search.")];
+  return [make("p", { class: "muted" }, word("empty.filtered"))];
 }
 
 function nothingYet() {
   const line = `curl -X POST ${location.origin}/invoke/<action> -H 'Authorization: Bearer <API key>'`;
-  const copy = make("button", { type: "button" }, "Copy");
+  const copy = make("button", { type: "button" }, word("copy"));
   copy.addEventListener("click", async () => {
     await navigator.clipboard.writeText(line);
-    say(copy, "Copied");
+    say(copy, word("copied"));
   });
-  return [make("h3", {}, "No calls yet"), make("p", { class: "muted" }, "Limits appear here with the first call. Try:"), make("code", {}, line), copy];
+  return [make("h3", {}, word("empty.title")), make("p", { class: "muted" }, word("empty.text")), make("code", {}, line), copy];
 }
 
 function showSentence(summary) {
   const place = at("sentence");
-  const said = `${summary.state} ${summary.sentence}`;
+  const [main, detail] = sentenceOf(summary.sentence);
+  const said = `${summary.state} ${main} ${detail}`;
   if (place.dataset.said === said) return;
   place.dataset.said = said;
   mark(place, "state", summary.state);
-  const [main, ...rest] = summary.sentence.split(/(?<=\.)\s+/);
-  place.replaceChildren(sign(summary.state), make("span", {}, `${main} `, make("span", { class: "detail" }, rest.join(" "))));
+  place.replaceChildren(sign(summary.state), make("span", {}, `${main} `, make("span", { class: "detail" }, detail)));
 }
-
-const CONNECTED = { ok: "Connected", near: "Slow", stop: "Failing", unknown: "Unknown" };
 
 function showConnections(connections) {
   const place = at("connections");
   const nodes = new Map([...place.children].map((node) => [node.dataset.name, node]));
   const lines = connections.map((connection) => {
     const node = nodes.get(connection.name) ?? make("li", { "data-name": connection.name }, make("span"), make("span"));
-    say(node.firstChild, connection.reason ? `${connection.name} · ${connection.reason}` : connection.name);
-    setChip(node.lastChild, connection.state, CONNECTED[connection.state] ?? connection.state);
+    say(node.firstChild, connection.reason ? `${connection.name} · ${told(connection.reason)}` : connection.name);
+    setChip(node.lastChild, connection.state, word(`connection.${connection.state}`));
     return node;
   });
   if (lines.length) place.replaceChildren(...lines);
@@ -110,9 +110,8 @@ function showConnections(connections) {
 
 function showWorkers(workers) {
   if (!workers) return;
-  const seqs = new Set(workers.seqs);
-  const agreed = seqs.size <= 1 ? "all on the same policies" : "not all on the newest policies yet";
-  say(at("workers"), `${workers.seen} ${workers.seen === 1 ? "worker" : "workers"} seen, ${agreed}`);
+  const agree = new Set(workers.seqs).size <= 1;
+  say(at("workers"), word(agree ? "workers.agree" : "workers.differ", { count: workers.seen }));
 }
 
 const alerts = new Alerts({
@@ -123,7 +122,7 @@ const shell = new Shell({
   render(frame) {
     const { summary } = frame;
     kpis.fill(frame.series);
-    kpis.update(summary);
+    kpis.update(frame.figures);
     showSentence(summary);
     theTable().update(frame.rows);
     showCounts();
@@ -134,7 +133,7 @@ const shell = new Shell({
     showWorkers(summary.workers);
     shell.degrade(summary.degraded);
     alerts.update(frame.alerts ?? alerts.now);
-    shell.announce(summary.sentence);
+    shell.announce(sentenceOf(summary.sentence).join(" ").trim());
   },
 });
 
@@ -143,7 +142,7 @@ at("columns-body").append(
     const box = make("input", { type: "checkbox" });
     box.checked = !theTable().hidden.has(column.name);
     box.addEventListener("change", () => theTable().toggleColumn(column.name, box.checked));
-    return make("label", {}, box, column.title);
+    return make("label", {}, box, word(`column.${column.name}`));
   }),
 );
 search.addEventListener("input", () => {

@@ -2,19 +2,10 @@
 import { at, mark, say } from "./element.js";
 import { clock } from "./format.js";
 import { Stream } from "./stream.js";
+import { told, word } from "./words.js";
 
-const STATES = {
-  live: ["live", "Live"],
-  polling: ["live", "Live, by polling"],
-  reconnecting: ["reconnecting", "Reconnecting"],
-  paused: ["paused", "Paused"],
-  forbidden: ["reconnecting", "No permission"],
-  crowded: ["reconnecting", "Too many pages"],
-};
-const TOLD = {
-  forbidden: "You may no longer see these numbers. Ask an administrator for a membership of the tenant, then reload.",
-  crowded: "You have as many live pages open as one person may. Close one of them: this page then goes on by itself.",
-};
+const KINDS = { live: "live", polling: "live", paused: "paused" };
+const ON_A_BANNER = ["forbidden", "crowded"];
 const NEAR_MS = 5_000;
 const UNKNOWN_MS = 15_000;
 const ANNOUNCE_EVERY_MS = 12_000;
@@ -83,15 +74,14 @@ export class Shell {
   togglePause() {
     const paused = !this.stream.paused;
     at("pause").setAttribute("aria-pressed", paused);
-    say(at("pause-word"), paused ? "Resume" : "Pause");
+    say(at("pause-word"), word(paused ? "resume" : "pause"));
     this.stream.setPaused(paused);
   }
 
   setState(state) {
-    const [kind, word] = STATES[state];
-    mark(at("live"), "state", kind);
-    say(at("live-word"), word);
-    if (TOLD[state]) this.tell(TOLD[state]);
+    mark(at("live"), "state", KINDS[state] ?? "reconnecting");
+    say(at("live-word"), word(`live.${state}`));
+    if (ON_A_BANNER.includes(state)) this.tell(word(`banner.${state}`));
   }
 
   tell(text) {
@@ -106,7 +96,7 @@ export class Shell {
     const age = Math.max(0, Date.now() + this.offset - this.lastData);
     const node = at("age");
     const seconds = Math.round(age / 1_000);
-    say(node, seconds < 3_600 ? `${seconds} s ago` : "over an hour ago");
+    say(node, seconds < 3_600 ? word("age", { seconds }) : word("age.hour"));
     if (age >= UNKNOWN_MS) mark(node, "state", "unknown");
     else if (age >= NEAR_MS) mark(node, "state", "near");
     else delete node.dataset.state;
@@ -119,8 +109,8 @@ export class Shell {
   // The tab tells it too: the title begins with the count, the icon turns into the octagon or the half disc.
   alert(refusing, alerts = []) {
     const count = alerts.length;
-    const words = refusing ? `(${refusing}) Refusing · ` : count ? `(${count}) ${count === 1 ? "Alert" : "Alerts"} · ` : "";
-    document.title = `${words}${this.title}`;
+    const words = refusing ? word("title.refusing", { count: refusing }) : count ? word("title.alerts", { count }) : "";
+    document.title = words ? `${words} · ${this.title}` : this.title;
     const icon = at("icon");
     const full = refusing || alerts.some((alert) => alert.state === "stop");
     const wanted = full ? icon.dataset.alert : count ? icon.dataset.near : icon.dataset.quiet;
@@ -145,10 +135,10 @@ export class Shell {
     say(at("announcer"), this.next);
   }
 
-  degrade(text) {
+  degrade(said) {
     const banner = at("banner");
     delete banner.dataset.state;
-    banner.hidden = !text;
-    if (text) say(banner, text);
+    banner.hidden = !said;
+    if (said) say(banner, told(said));
   }
 }

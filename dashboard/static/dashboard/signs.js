@@ -1,7 +1,7 @@
 // What each state is called and drawn as: never a colour alone.
 import { drawn, make } from "./element.js";
+import { word } from "./words.js";
 
-export const WORDS = { stop: "Refusing", near: "Near", shadow: "Shadow", ok: "OK", unknown: "No data" };
 export const ORDER = ["stop", "near", "shadow", "unknown", "ok"];
 
 const OCTAGON = "M5 1h6l4 4v6l-4 4H5l-4-4V5z";
@@ -28,15 +28,15 @@ export function sign(state) {
   return drawn("svg", { viewBox: "0 0 16 16", class: "sign", "aria-hidden": "true" }, ...shape());
 }
 
-export function chip(state, word = WORDS[state] ?? state) {
+export function chip(state, said = word(`state.${state}`)) {
   const known = state in SHAPES ? state : "unknown";
-  return make("span", { class: "chip", "data-state": known }, sign(known), make("span", {}, word));
+  return make("span", { class: "chip", "data-state": known }, sign(known), make("span", {}, said));
 }
 
 // Replaces the chip only when what it says has changed.
-export function setChip(place, state, word = WORDS[state]) {
-  const said = `${state} ${word}`;
+export function setChip(place, state, text = word(`state.${state}`)) {
+  const said = `${state} ${text}`;
   if (place.dataset.said === said) return;
   place.dataset.said = said;
-  place.replaceChildren(chip(state, word));
+  place.replaceChildren(chip(state, text));
 }

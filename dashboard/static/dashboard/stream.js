@@ -10,7 +10,7 @@ const TOLD_EVERY = 4;
 const NO_RIGHT = 4403;
 const TOO_MANY = 4429;
 // Of the frames that these scripts draw; dashboard/messages.py says when it rises.
-const VERSION = 1;
+const VERSION = 2;
 const RELOAD_AT_MOST_EVERY_MS = 60_000;
 const RELOADED = "dashboard.reloaded_at";
 
@@ -76,7 +76,7 @@ export class Stream {
   }
 
   receive(frame) {
-    if (frame.v > VERSION) return this.outdated();
+    if (frame.v !== VERSION) return this.outdated();
     this.expectWithin(SILENT_MS);
     this.tellSeen(frame.seq);
     const whole = this.frames.take(frame);
@@ -92,7 +92,7 @@ export class Stream {
     this.onFrame(whole);
   }
 
-  // The server is a newer release than the page: its own scripts are one reload away, unless a server of the earlier
+  // The server is another release than the page: its own scripts are one reload away, unless a server of this page's
   // release answers that; then the page comes back a little later.
   outdated() {
     if (Date.now() - Number(sessionStorage.getItem(RELOADED)) > RELOAD_AT_MOST_EVERY_MS) {
@@ -153,7 +153,7 @@ export class Stream {
       if (answer.status === 401 || answer.status === 403) return "forbidden";
       if (!answer.ok) throw new Error(String(answer.status));
       const frame = await answer.json();
-      if (frame.v > VERSION) {
+      if (frame.v !== VERSION) {
         this.outdated();
         return "late";
       }

@@ -7,12 +7,13 @@ import { chartTable, legend, notesList, summary } from "./chart_words.js";
 import { LimitsTable } from "./limits_table.js";
 import { changeLine, Log, refusalLine } from "./log.js";
 import { showConnection, showInForce, showTops } from "./tenant_side.js";
+import { sentenceOf } from "./sentence.js";
 import { Shell } from "./shell.js";
 import { sign } from "./signs.js";
+import { word } from "./words.js";
 
 const SECONDS = { "5m": 300, "1h": 3_600, "24h": 86_400, "7d": 604_800 };
 const EVERY_MS = 30_000;
-const RANGES = { "5m": "5 minutes", "1h": "hour", "24h": "24 hours", "7d": "7 days" };
 const { tenant, tenantName, poll } = document.body.dataset;
 const feed = new Log(at("feed"), refusalLine);
 const changes = new Log(at("changes"), changeLine);
@@ -37,7 +38,7 @@ function showChart(chart) {
   for (const each of charts) each.setData(chart.times, chart.columns, SECONDS[shown.range]);
   describe(null);
   notesList(at("notes"), chart.notes);
-  say(at("chart-summary"), summary(chart.columns, RANGES[shown.range]));
+  say(at("chart-summary"), summary(chart.columns, shown.range));
   if (!at("chart-table").hidden) showTable();
 }
 
@@ -53,7 +54,7 @@ function showPick(rows) {
   if (pick.dataset.ids === ids) return;
   pick.dataset.ids = ids;
   const before = pick.value;
-  pick.replaceChildren(...rows.map((row) => make("option", { value: row.id }, `${row.limit}, ${row.action || "all actions"}`)));
+  pick.replaceChildren(...rows.map((row) => make("option", { value: row.id }, word("limit.of_action", row))));
   if (rows.some((row) => row.id === before)) pick.value = before;
 }
 
@@ -95,10 +96,13 @@ pick.addEventListener("change", showNow);
 function showSentence(frame) {
   const place = at("sentence");
   const { state, sentence } = frame.summary;
-  if (place.dataset.said === `${state} ${sentence}`) return;
-  place.dataset.said = `${state} ${sentence}`;
+  const [main, detail] = sentenceOf(sentence);
+  const said = `${state} ${main} ${detail}`;
+  if (place.dataset.said === said) return;
+  place.dataset.said = said;
   mark(place, "state", state);
-  place.replaceChildren(sign(state), make("span", {}, `${tenantName} `, make("span", { class: "detail" }, sentence)));
+  const rest = detail ? `${main}: ${detail}` : main;
+  place.replaceChildren(sign(state), make("span", {}, `${tenantName} `, make("span", { class: "detail" }, rest)));
 }
 
 const alerts = new Alerts({
@@ -120,7 +124,7 @@ const shell = new Shell({
     if (frame.tops) showTops(at("tops"), frame.tops);
     shell.degrade(frame.summary.degraded);
     alerts.update(frame.alerts ?? alerts.now);
-    shell.announce(frame.summary.sentence);
+    shell.announce(sentenceOf(frame.summary.sentence).join(" "));
   },
 });
 
@@ -128,7 +132,7 @@ at("as-table").addEventListener("click", () => {
   const place = at("chart-table");
   place.hidden = !place.hidden;
   at("as-table").setAttribute("aria-expanded", !place.hidden);
-  say(at("as-table"), place.hidden ? "Show as table" : "Hide the table");
+  say(at("as-table"), word(place.hidden ? "chart.show" : "chart.hide"));
   if (!place.hidden) showTable();
 });
 shell.start();

@@ -1,19 +1,25 @@
 // Puts the dashboard's live sentence and figures on the admin's first page, every few seconds while it is looked at.
+import { known, NOTHING } from "../dashboard/format.js";
+import { sentenceOf } from "../dashboard/sentence.js";
+import { FORMS, word } from "../dashboard/words.js";
 
 const EVERY_MS = 5_000;
 // When nobody watched before, a pace is known from the second look on.
 let next = 1_500;
 const glance = document.getElementById("glance");
-const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-function show({ summary }) {
+// Of the frames that these scripts read, as in the dashboard's stream.js.
+const VERSION = 2;
+
+function show({ summary, figures }) {
   glance.dataset.state = summary.state;
-  document.getElementById("glance-title").textContent = summary.sentence;
-  document.getElementById("glance-detail").textContent = "Right now.";
+  document.getElementById("glance-title").textContent = sentenceOf(summary.sentence).join(" ");
+  document.getElementById("glance-detail").textContent = word("glance.now");
   document.getElementById("glance-figures").hidden = false;
   for (const node of glance.querySelectorAll("[data-figure]")) {
-    const value = summary[node.dataset.figure];
-    node.textContent = Number.isFinite(value) ? WHOLE.format(value) + (node.dataset.unit ?? "") : "—";
+    const { figure, form, unit } = node.dataset;
+    const value = figures[figure]?.value;
+    node.textContent = known(value) ? `${FORMS[form](value)} ${unit}` : NOTHING;
   }
 }
 
@@ -21,8 +27,9 @@ async function look() {
   if (!document.hidden) {
     const answer = await fetch(glance.dataset.poll).catch(() => null);
     // Whoever may not see the live numbers keeps what the server wrote.
-    if (answer?.ok) show(await answer.json());
-    else if (answer && answer.status < 500) return;
+    const frame = answer?.ok ? await answer.json() : null;
+    if (frame?.v === VERSION) show(frame);
+    else if (answer && !answer.ok && answer.status < 500) return;
   }
   setTimeout(look, next);
   next = EVERY_MS;

@@ -1,0 +1,27 @@
+"""The words that a page's scripts say, in the language of the moment: ``locale/<language>/browser.json``."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import translation
+
+from dashboard import figures
+
+Words = dict[str, Any]
+"""Code -> a text, or its plural forms with ``by``, the parameter that they go by."""
+
+
+def words() -> Words:
+    """All that a page's scripts say. What figures are called and noted is declared with them."""
+    return {**_browser(translation.get_language() or settings.LANGUAGE_CODE), **figures.words()}
+
+
+@cache
+def _browser(language: str) -> Words:
+    read: Words = json.loads((Path(settings.LOCALE_PATHS[0]) / language / "browser.json").read_text())
+    return read

@@ -1,0 +1,158 @@
+"""The key figures of the overview. Each is declared here and nowhere else: frames and pages loop over ``FIGURES``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashboard.readings import TenantReading
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What figures are computed from: the tenants that somebody may see, and their refusals not in the database yet."""
+
+    readings: Sequence[TenantReading]
+    names: Mapping[str, str] = field(default_factory=dict)
+    events_waiting: int | None = None
+
+    def name_of(self, reading: TenantReading) -> str:
+        return self.names.get(reading.tenant_id, reading.tenant_id)
+
+    def pace(self) -> tuple[int, int] | None:
+        """Calls allowed and refused a minute; None while that is not known of anybody."""
+        rates = [reading.rate() for reading in self.readings if reading.is_paced()]
+        if not rates and self.readings:
+            return None
+        return round(sum(rate[0] for rate in rates)), round(sum(rate[1] for rate in rates))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """``note`` is a key of the figure's notes and ``about`` its parameters; ``state`` is near, stop or empty."""
+
+    value: float | None
+    note: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """``form`` says how the page writes its value: ``whole`` or ``percent``; ``tone`` colours its line."""
+
+    name: str
+    label: str
+    read: Callable[[Now], Value]
+    notes: Mapping[str, str]
+    unit: str = ""
+    form: str = "whole"
+    tone: str = ""
+    at_a_glance: bool = False
+    """Whether the admin's first page shows it, too."""
+
+    def told(self, now: Now) -> dict[str, Any]:
+        """The figure as frames carry it: its note as a code, for each viewer reads it in their own language."""
+        seen = self.read(now)
+        note = {"code": self._code(seen.note), **seen.about} if seen.note else None
+        return {"value": seen.value, "state": seen.state, "note": note}
+
+    def words(self) -> dict[str, str]:
+        """The words of its notes by their codes, for the page."""
+        return {self._code(name): str(text) for name, text in self.notes.items()}
+
+    def _code(self, note: str) -> str:
+        return f"figure.{self.name}.{note}"
+
+
+def _calls(now: Now) -> Value:
+    pace = now.pace()
+    return Value(None if pace is None else sum(pace), "time")
+
+
+def _share(part: int, whole: int) -> dict[str, float]:
+    return {"share": part / whole if whole else 0.0}
+
+
+def _allowed(now: Now) -> Value:
+    if (pace := now.pace()) is None:
+        return Value(None)
+    return Value(pace[0], "share", _share(pace[0], sum(pace)))
+
+
+def _refused(now: Now) -> Value:
+    if (pace := now.pace()) is None:
+        return Value(None)
+    return Value(pace[1], "share", _share(pace[1], sum(pace)), state="stop" if pace[1] else "")
+
+
+def _p95(now: Now) -> Value:
+    measured = [(r.evidence.p95_us, r) for r in now.readings if r.evidence and r.evidence.p95_us]
+    if not measured:
+        return Value(None, "none")
+    p95_us, slowest = max(measured, key=lambda each: each[0])
+    about = {"threshold": slowest.threshold_ms, "tenant": now.name_of(slowest)}
+    over = slowest.is_slow()
+    return Value(round(p95_us / 1000), "slow" if over else "well", about, state="near" if over else "")
+
+
+def _multiplier(now: Now) -> Value:
+    lowest = min(now.readings, key=lambda reading: reading.multiplier, default=None)
+    if lowest is None or lowest.multiplier >= 1:
+        return Value(1.0 if lowest is None else round(lowest.multiplier, 2), "none")
+    return Value(round(lowest.multiplier, 2), "lowest", {"tenant": now.name_of(lowest)}, state="near")
+
+
+def _waiting(now: Now) -> Value:
+    return Value(now.events_waiting, "some" if now.events_waiting else "none")
+
+
+FIGURES = (
+    Figure("calls_per_min", "Calls a minute", _calls, {"time": "in the last minute"}, at_a_glance=True),
+    Figure("allowed_per_min", "Allowed a minute", _allowed, {"share": "{share|percent} of calls"}),
+    Figure(
+        "refused_per_min",
+        "Refused a minute",
+        _refused,
+        {"share": "{share|percent} of calls"},
+        tone="stop",
+        at_a_glance=True,
+    ),
+    Figure(
+        "p95_ms",
+        "Upstream p95",
+        _p95,
+        {
+            "none": "no latency measured lately",
+            "well": "limits are cut above {threshold} ms",
+            "slow": "{tenant}: above {threshold} ms",
+        },
+        unit="ms",
+        at_a_glance=True,
+    ),
+    Figure(
+        "multiplier",
+        "Limits cut to",
+        _multiplier,
+        {"none": "no limit is cut", "lowest": "{tenant}, the lowest"},
+        form="percent",
+    ),
+    Figure(
+        "events_waiting",
+        "Refusals to be stored",
+        _waiting,
+        {"none": "all are in the record", "some": "not in the record yet"},
+        at_a_glance=True,
+    ),
+)
+
+
+def told(now: Now) -> dict[str, Any]:
+    """All figures by their names, as a frame carries them."""
+    return {figure.name: figure.told(now) for figure in FIGURES}
+
+
+def words() -> dict[str, str]:
+    """The words of all their notes, in the language of the moment."""
+    return {code: text for figure in FIGURES for code, text in figure.words().items()}

@@ -1,0 +1,7 @@
+// The sentence above everything: what is going on, and at which limits.
+import { listed, told } from "./words.js";
+
+// What goes on, and the limits it goes on at; the second may be empty.
+export function sentenceOf({ limits = [], more = 0, ...said }) {
+  return [told(said), listed(limits.map(told), more)];
+}

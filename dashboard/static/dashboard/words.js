@@ -1,0 +1,61 @@
+// What the page says: its language's words, which the server writes into the page, with plural forms. A text that comes
+// in a frame is `{ code, …parameters }`; its words may say how a parameter is written: `{share|percent}`.
+import { LANGUAGE } from "./element.js";
+import { clock, factor, known, minute, moment, NOTHING, percent, whole } from "./format.js";
+
+const held = document.getElementById("words")?.textContent;
+const WORDS = held ? JSON.parse(held) : {};
+const PLURALS = new Intl.PluralRules(LANGUAGE);
+const PLACE = /\{(\w+)(?:\|(\w+))?\}/g;
+
+export const FORMS = {
+  whole,
+  percent,
+  factor,
+  clock,
+  minute,
+  span,
+  points: (value) => `${whole(value)} %`,
+  until: (ms) => (ms - Date.now() < 86_400_000 ? minute(ms) : moment(ms).slice(0, 16)),
+  action: (action) => action || word("action.all"),
+  limit: (limit) => limit || word("limit.every"),
+};
+
+export function word(code, about = {}) {
+  const words = WORDS[code] ?? code;
+  const chosen = typeof words === "string" ? words : (words[PLURALS.select(about[words.by])] ?? words.other);
+  return chosen.replace(PLACE, (_, name, form) => written(about[name], form));
+}
+
+export function told({ code, ...about }) {
+  return word(code, about);
+}
+
+function written(value, form) {
+  if (form) return FORMS[form](value);
+  return typeof value === "number" ? whole(value) : String(value ?? "");
+}
+
+// The first of many by their names, and how many more there are.
+export function listed(names, more = 0) {
+  const list = names.join(", ");
+  return more ? word("list.more", { list, more }) : list;
+}
+
+export function span(seconds) {
+  if (!known(seconds)) return NOTHING;
+  if (seconds < 1) return word("span.now");
+  if (seconds < 60) return word("span.seconds", { count: Math.round(seconds) });
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return word("span.minutes", { count: minutes });
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 48) return word("span.days", { count: Math.round(hours / 24) });
+  return minutes % 60 ? word("span.hours_minutes", { hours, minutes: minutes % 60 }) : word("span.hours", { count: hours });
+}
+
+export function windowText(seconds) {
+  if (!known(seconds) || !seconds) return "";
+  if (seconds % 86_400 === 0 && seconds > 86_400) return word("span.days", { count: seconds / 86_400 });
+  if (seconds % 3_600 === 0) return word("span.hours", { count: seconds / 3_600 });
+  return word("span.seconds", { count: seconds });
+}

@@ -1,0 +1,82 @@
+"""What the live pages tell of changes: codes with parameters, who did it and why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from dashboard import changes, stored
+from dashboard.changes import Line
+from limiter.policies.models import Override
+from limiter.record import chain, resets
+from limiter.record.chain import Draft
+from limiter.record.models import MultiplierChange
+from limiter.record.resets import Reset
+from quota_platform.base.api.serializer import explain
+from tenants.models import ApiKey, Tenant
+
+pytestmark = pytest.mark.django_db
+
+
+def told(*kinds: str, tenant: str = "acme") -> list[Line]:
+    found = [change for change in stored.read([tenant]).changes if change["kind"] in kinds]
+    return [{name: value for name, value in change.items() if name not in ("at_ms", "kind")} for change in found]
+
+
+def test_a_reset_counter_is_among_what_changed(acme: Tenant, globex: Tenant) -> None:
+    done = Reset("acme", "lookupOrder", "", "minute", "action", used=1_234, effective_limit=5_000)
+    resets.note(done, actor="ana", reason="load test")
+    resets.note(Reset("acme", "", "k1", "hour", "key", used=1, effective_limit=2), actor="ben", reason="mistake")
+    of_key = {"limit": "hour", "key": "k1", "action": "", "used": 1, "effective": 2, "by": "ben", "why": "mistake"}
+    of_action = {"limit": "minute", "key": "", "action": "lookupOrder", "used": 1_234, "effective": 5_000}
+    assert told("counter", "key") == [
+        {"code": "change.reset_of_key", **of_key},
+        {"code": "change.reset", **of_action, "by": "ana", "why": "load test"},
+    ]
+    assert told("counter", "key", tenant="globex") == []
+
+
+def test_a_revoked_key_is_among_what_changed(acme: Tenant) -> None:
+    key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
+    explain(key, "leaked")
+    key.revoke()
+    assert told("key") == [{"code": "change.revoked", "key": "IVR", "by": "", "why": "leaked"}]
+
+
+def test_an_entry_that_another_release_wrote_in_another_way_is_told_by_its_kind(acme: Tenant) -> None:
+    chain.append([Draft("counter.reset", tenant_id="acme", actor="ana", payload={"reason": "load test"})])
+    assert told("counter") == [{"code": "change.other", "entry": "counter.reset", "by": "ana", "why": "load test"}]
+
+
+def test_an_override_tells_what_it_does_until_when_by_whom_and_why(acme: Tenant) -> None:
+    now = timezone.now()
+    Override.objects.create(
+        tenant=acme,
+        effect="factor",
+        factor=2.0,
+        starts_at=now - timedelta(minutes=1),
+        ends_at=now + timedelta(hours=1),
+        reason="launch",
+        created_by="ana",
+    )
+    (line,) = told("override")
+    assert (line["code"], line["tenant"], line["factor"]) == ("change.override_factor", acme.name, 2.0)
+    assert (line["action"], line["limit"], line["by"], line["why"]) == ("", "", "ana", "launch")
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"before": 1.0, "after": 0.62}, "change.cut_slow"),
+        ({"before": 1.0, "after": 0.8, "p95_ms": 300.0, "pushed_back": 0.2}, "change.cut_pushed_back"),
+        ({"before": 0.62, "after": 0.8}, "change.cut_less"),
+        ({"before": 0.62, "after": 1.0}, "change.cut_ended"),
+        ({"before": 0.62, "after": 1.0, "samples": 0}, "change.cut_over"),
+    ],
+)
+def test_a_cut_is_told_with_its_reason(acme: Tenant, values: dict[str, float], code: str) -> None:
+    about = {"tenant_id": "acme", "at": timezone.now(), "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0}
+    (line,) = changes.of_multipliers([MultiplierChange(**{**about, **values})], [acme])
+    assert (line["code"], line["upstream"]) == (code, acme.connection.name)

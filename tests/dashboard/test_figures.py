@@ -1,0 +1,72 @@
+"""The key figures: what each tells, and that one declaration is all it takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dashboard import figures
+from dashboard.figures import FIGURES, Figure, Now, Value
+from dashboard.messages import overview_frame
+from dashboard.readings import Counts, TenantReading
+from dashboard.stored import Stored
+from dashboard.streams import Stream
+from dashboard.topics import overview
+from limiter.core.adaptive import Evidence
+
+AT = 1_784_025_727.0
+
+
+def reading(**values: object) -> TenantReading:
+    return replace(TenantReading("acme", at=AT), **values)  # type: ignore[arg-type]
+
+
+def paced(allowed: int, refused: int) -> TenantReading:
+    one = reading()
+    one.counts.extend([Counts(AT - 60), Counts(AT, allowed=allowed, refused=refused)])
+    return one
+
+
+def test_refused_calls_are_told_as_a_share_and_in_the_colour_of_refusals() -> None:
+    told = figures.told(Now([paced(90, 10)]))
+    assert told["refused_per_min"] == {
+        "value": 10,
+        "state": "stop",
+        "note": {"code": "figure.refused_per_min.share", "share": 0.1},
+    }
+    assert told["calls_per_min"]["value"] == 100
+
+
+def test_while_no_pace_is_known_nothing_is_told_of_it() -> None:
+    told = figures.told(Now([reading()]))
+    assert told["refused_per_min"] == {"value": None, "state": "", "note": None}
+
+
+def test_a_latency_above_its_threshold_names_the_tenant() -> None:
+    slow = reading(evidence=Evidence(620_000, 1_410_000, samples=100, pushback_ppm=0, fresh_for_us=0), threshold_ms=800)
+    told = figures.told(Now([slow], {"acme": "Acme Retail"}))["p95_ms"]
+    about = {"threshold": 800, "tenant": "Acme Retail"}
+    assert told == {"value": 1410, "state": "near", "note": {"code": "figure.p95_ms.slow", **about}}
+
+
+def test_the_lowest_multiplier_is_told_with_its_tenant() -> None:
+    told = figures.told(Now([reading(multiplier=0.62), replace(reading(), tenant_id="globex")]))["multiplier"]
+    assert told == {"value": 0.62, "state": "near", "note": {"code": "figure.multiplier.lowest", "tenant": "acme"}}
+
+
+def test_every_note_that_a_figure_tells_has_words() -> None:
+    for now in (Now([]), Now([reading()]), Now([paced(9, 1)]), Now([reading(multiplier=0.5)], events_waiting=3)):
+        notes = [told["note"]["code"] for told in figures.told(now).values() if told["note"]]
+        assert set(notes) <= set(figures.words())
+
+
+def test_a_declared_figure_is_in_the_frames_the_lines_and_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Figure("tenants", "Tenants", lambda now: Value(len(now.readings), "seen"), {"seen": "seen now"})
+    monkeypatch.setattr(figures, "FIGURES", (*FIGURES, one))
+    stream = Stream(overview(["acme"]))
+    for _ in range(2):
+        stream.advance(overview_frame([reading()], Stored(), platform={}, degraded=None))
+    assert '"tenants":{"value":1,"state":"","note":{"code":"figure.tenants.seen"}}' in stream.text(after=None)
+    assert '"tenants":[1]' in stream.text(after=None)
+    assert figures.words()["figure.tenants.seen"] == "seen now"
