@@ -1,23 +1,31 @@
-"""Every setting that comes from outside, typed, with its default, checked in one go at start."""
+"""Every setting that comes from outside, typed, with its default, checked in one go at start.
+
+Rooms declare their own in their module ``settings``; those of the platform itself stand here.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from limiter.stores.servers import Certificates, Servers
-from quota_platform.base.addresses import UNIX, Networks
+from limiter.alerts.settings import AlertSettings
+from limiter.gateway.settings import GatewaySettings
+from limiter.live.settings import LiveSettings
+from limiter.outage.settings import OutageSettings
+from limiter.record.settings import RecordSettings
+from limiter.reports.settings import ReportSettings
+from limiter.stores.servers import Certificates
+from limiter.stores.settings import StoreSettings
+from limiter.upstream.settings import UpstreamSettings
+from quota_platform.base.settings import BASE_DIR as BASE_DIR
+from quota_platform.base.settings import Names
+from quota_platform.server.settings import ServerSettings
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 SECRETS = Path("/run/secrets")
-Names = Annotated[list[str], NoDecode]
-_NETWORKS = ("TRUSTED_PROXIES", "METRICS_NETWORKS")
-_LISTS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", *_NETWORKS, "REPORT_MAIL_DOMAINS", "ALERT_HOOK_HOSTS")
-
 _DATABASES = ("postgresql://", "postgres://", "sqlite://")
 
 
@@ -25,111 +33,38 @@ class MissingSettings(SystemExit):
     """The start is refused; the message names every setting that is missing or wrong, at once."""
 
 
-class Env(BaseSettings):
+class Env(
+    AlertSettings,
+    ReportSettings,
+    RecordSettings,
+    UpstreamSettings,
+    LiveSettings,
+    GatewaySettings,
+    OutageSettings,
+    StoreSettings,
+    ServerSettings,
+    BaseSettings,
+):
     """Environment variables, or files of the same name in ``/run/secrets``. No prefix."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
-    # Required: there is no safe default for these.
-    SECRET_KEY: SecretStr = Field(min_length=32)
-    SECRETS_KEYS: SecretStr = Field(description="Fernet keys, comma separated, newest first; seal upstream secrets")
     DATABASE_URL: str
-    REDIS_URL: str = Field(description="second level cache, change bell, Celery, Channels and the limiter's store")
-
-    # Files in PEM format: whom to trust, and who we are.
-    REDIS_CA_FILE: str = Field("", description="empty: the system's authorities, for rediss:// URLs")
-    REDIS_CERT_FILE: str = ""
-    REDIS_KEY_FILE: str = ""
     DATABASE_CA_FILE: str = Field("", description="set: the server's certificate and name are verified")
     DATABASE_CERT_FILE: str = ""
     DATABASE_KEY_FILE: str = ""
-    REDIS_KEY_PREFIX: str = Field(
-        "", max_length=32, pattern=r"^[A-Za-z0-9._-]*$", description="starts every key, so that deployments can share"
-    )
 
-    SIGN_IN_FAILURES: int = Field(5, ge=1, le=1_000, description="wrong passwords per account and address")
-    SIGN_IN_FAILURES_PER_ADDRESS: int = Field(50, ge=1, le=100_000, description="the same of all accounts together")
     DEBUG: bool = False
     ALLOWED_HOSTS: Names = ["localhost", "127.0.0.1", "[::1]"]
     CSRF_TRUSTED_ORIGINS: Names = []
     BEHIND_TLS: bool = Field(False, description="cookies are Secure, HTTP is redirected, HSTS is sent")
-    TRUSTED_PROXIES: Names = Field([], description="networks whose X-Forwarded-* is believed; unix: unix sockets")
-    VAR_DIR: Path = BASE_DIR / "var"
+    SIGN_IN_FAILURES: int = Field(5, ge=1, le=1_000, description="wrong passwords per account and address")
+    SIGN_IN_FAILURES_PER_ADDRESS: int = Field(50, ge=1, le=100_000, description="the same of all accounts together")
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-
-    # What a caller may send and hold before anything is known of it.
-    MAX_BODY_BYTES: int = Field(262_144, ge=0, description="of a call to the gateway")
-    MAX_PAGE_BODY_BYTES: int = Field(1_048_576, ge=0, description="of a request to any other address")
-    MAX_ARRIVING_BYTES: int = Field(67_108_864, ge=1, description="of all bodies that are arriving, per process")
-    HEAD_TIMEOUT_MS: int = Field(10_000, ge=1)
-    BODY_TIMEOUT_MS: int = Field(10_000, ge=1)
-    KEEP_ALIVE_TIMEOUT_MS: int = Field(75_000, ge=1)
-    MAX_CONNECTIONS: int = Field(8192, ge=1, description="per web process; at most half of the files it may open")
-    MAX_CONNECTIONS_PER_ADDRESS: int = Field(1024, ge=1, description="per web process; not of TRUSTED_PROXIES")
-
-    # The limiter's store. Its own URL when the windows live apart from cache and broker.
-    LIMITER_REDIS_URL: str = ""
-    LIMITER_REDIS_CLUSTER: bool = False
-    LIMITER_POOL_SIZE: int = Field(4, ge=1, le=256, description="connections per worker; each is pipelined")
-    LIMITER_CONNECT_TIMEOUT_MS: int = Field(200, ge=1, le=10_000)
-    LIMITER_SOCKET_TIMEOUT_MS: int = Field(250, ge=1, le=10_000)
-    LIMITER_MAX_IN_FLIGHT: int = Field(4096, ge=1, description="commands waiting for the store, per worker")
-    LIMITER_EXPECTED_PROCESSES: int = Field(0, ge=0, le=10_000, description="web processes there may be; 0: unknown")
-    LIMITER_PROBE_MS: int = Field(500, ge=10, description="how long a worker decides alone before it asks again")
-
-    # The gateway.
-    WEB_WORKERS: int = Field(2, ge=1, le=128, description="web processes of one machine or container")
-    DRAIN_SECONDS: float = Field(15, ge=0, le=3600, description="from SIGTERM until the listener closes")
-    STOP_GRACE_SECONDS: int = Field(310, ge=0, le=3600, description="from then on, for calls that still run")
-    UPSTREAM_POOL_SIZE: int = Field(4096, ge=1, description="open connections to upstreams, per worker")
-    LEGACY_RATELIMIT_HEADERS: bool = False
-    SNAPSHOT_TENANTS: int = Field(10_000, ge=1, description="tenants a worker keeps compiled")
-    MAX_FAILED_KEYS_PER_MINUTE: int = Field(60, ge=1, description="from one address or IPv6 /64, per worker")
-    METRICS_TOKEN: SecretStr = SecretStr("")
-    METRICS_NETWORKS: Names = []
-
-    # The record.
-    USAGE_MINUTES_KEPT_DAYS: int = Field(14, ge=0, description="0 keeps them for good; so for the next two")
-    USAGE_HOURS_KEPT_DAYS: int = Field(400, ge=0)
-    USAGE_DAYS_KEPT_DAYS: int = Field(0, ge=0)
-    EVENTS_KEPT_DAYS: int = Field(0, ge=0, description="throttle events; 0 keeps them for good")
-    ALERTS_KEPT_DAYS: int = Field(400, ge=0, description="after their end; 0 keeps them for good")
-    AUDIT_KEY: SecretStr = Field(SecretStr(""), description="signs the daily anchors; empty: SECRET_KEY does")
-
-    # What is sent to people.
-    EMAIL_HOST: str = Field("", description="the mail server; empty: reports are not mailed")
-    EMAIL_PORT: int = Field(587, ge=1, le=65_535)
-    EMAIL_USER: str = ""
-    EMAIL_PASSWORD: SecretStr = SecretStr("")
-    EMAIL_TLS: Literal["starttls", "tls", "none"] = "starttls"
-    EMAIL_FROM: str = Field("quota@localhost", description="who reports come from")
-    REPORT_MAIL_DOMAINS: Names = Field([], description="domains that reports may be mailed to")
-    REPORT_MAIL_MOST_KB: int = Field(
-        5_000, ge=0, description="a larger file is not attached, the mail says where it is"
-    )
-    PUBLIC_URL: str = Field("", description="where people reach the platform; for links in what it sends")
-    ALERT_HOOK_HOSTS: Names = Field([], description="names alerts may be posted under; host:port may be private")
-
-    SANDBOX_HOSTS: Names = Field([], description="host:port pairs a sandbox connection may reach")
-
-    @property
-    def redis_certificates(self) -> Certificates:
-        return Certificates(self.REDIS_CA_FILE, self.REDIS_CERT_FILE, self.REDIS_KEY_FILE)
 
     @property
     def database_certificates(self) -> Certificates:
         return Certificates(self.DATABASE_CA_FILE, self.DATABASE_CERT_FILE, self.DATABASE_KEY_FILE)
-
-    @field_validator("REDIS_URL", "LIMITER_REDIS_URL")
-    @classmethod
-    def _servers(cls, value: str) -> str:
-        Servers.of(value)
-        return value
-
-    @field_validator("SANDBOX_HOSTS", *_LISTS, mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("LOG_LEVEL", mode="before")
     @classmethod
@@ -141,19 +76,6 @@ class Env(BaseSettings):
     def _is_a_known_database(cls, value: str) -> str:
         if not value.startswith(_DATABASES):
             raise ValueError(f"Start it with one of {', '.join(_DATABASES)}")
-        return value
-
-    @field_validator(*_NETWORKS)
-    @classmethod
-    def _are_networks(cls, value: list[str]) -> list[str]:
-        Networks(value)
-        return value
-
-    @field_validator("METRICS_NETWORKS")
-    @classmethod
-    def _can_be_scraped_from(cls, value: list[str]) -> list[str]:
-        if UNIX in value:
-            raise ValueError("a unix socket is no network; use METRICS_TOKEN there")
         return value
 
     @model_validator(mode="after")

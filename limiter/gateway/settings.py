@@ -1,0 +1,24 @@
+"""Settings of the gateway: headers, keys that are wrong, and who may read its metrics."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from quota_platform.base.addresses import UNIX
+from quota_platform.base.settings import NetworkNames
+
+
+class GatewaySettings(BaseModel):
+    """Of each web process."""
+
+    LEGACY_RATELIMIT_HEADERS: bool = False
+    MAX_FAILED_KEYS_PER_MINUTE: int = Field(60, ge=1, description="from one address or IPv6 /64, per worker")
+    METRICS_TOKEN: SecretStr = SecretStr("")
+    METRICS_NETWORKS: NetworkNames = []
+
+    @field_validator("METRICS_NETWORKS")
+    @classmethod
+    def _can_be_scraped_from(cls, value: list[str]) -> list[str]:
+        if UNIX in value:
+            raise ValueError("a unix socket is no network; use METRICS_TOKEN there")
+        return value
