@@ -10,14 +10,15 @@ samples), so a tenant whose every third call is turned away upstream is allowed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from limiter.core.types import PPM
-from limiter.core.versioned import Form
+from limiter.core.versioned import Form, build
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,20 @@ class AdaptiveSettings:
     def default_ppm(self) -> int:
         """The multiplier when nothing is cut, in millionths."""
         return round(self.max_multiplier * PPM)
+
+
+def _settings(told: Mapping[str, Any]) -> AdaptiveSettings:
+    return build(AdaptiveSettings, told, whole=False)
+
+
+SETTINGS = Form("adaptive settings", {1: _settings}, lenient=True)
+"""By which settings samples are to be assessed, for a worker that knows nothing else of the policy."""
+
+
+@lru_cache(maxsize=1024)
+def written(settings: AdaptiveSettings) -> str:
+    """As the store keeps them beside samples."""
+    return SETTINGS.dump(asdict(settings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,21 @@ def due(connection: int, tenant: str, action: str | None) -> str:
     return f"{tag(connection)}:due:{tenant}" + ("" if action is None else f":{action}")
 
 
+def unassessed(connection: int) -> str:
+    """Sorted set of ``<tenant>|<action>`` -> when its multiplier is to be computed; see ``record.lua``."""
+    return f"{tag(connection)}:unassessed"
+
+
+def assessed_by(connection: int) -> str:
+    """Hash of ``<tenant>|<action>`` -> by which settings; see ``record.lua``."""
+    return f"{tag(connection)}:assessed-by"
+
+
+def sampled() -> str:
+    """Sorted set of the connections whose latencies were sampled lately -> when."""
+    return named("q:sampled")
+
+
 def evidence(connection: int) -> str:
     """Hash of ``<tenant>|<action>`` -> what its multiplier was last computed from; see ``adapt.lua``."""
     return f"{tag(connection)}:evidence"

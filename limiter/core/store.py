@@ -21,7 +21,7 @@ from limiter.core.due import Due
 from limiter.core.forecast import Held
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.types import PPM, Algorithm, Decision, Limit
-from limiter.core.window import Call, Stack
+from limiter.core.window import Call, Stack, Whose
 from limiter.stores.away import AWAY
 from limiter.stores.errors import ScriptFailed, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
@@ -48,11 +48,14 @@ answer, not sent (breaker, configuration), and decided only (``/check``).
 MOST_ENDS = 1_000
 """Calls in one :meth:`Store.record`: Lua's unpack holds a few thousand values."""
 
+EVERY_MS = 400
+"""Between two computations of a multiplier."""
+
 MOST_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
 
-DECIDE, RECORD, ADAPT, HELD, ALONE, ALIVE = (
-    Script(name) for name in ("decide", "record", "adapt", "held", "alone", "alive")
+DECIDE, RECORD, ASSESS, UNASSESSED, ADAPT, HELD, ALONE, ALIVE = (
+    Script(name) for name in ("decide", "record", "assess", "unassessed", "adapt", "held", "alone", "alive")
 )
 
 
@@ -107,6 +110,13 @@ class RoundTrips:
         self.counts[-1] += 1
 
 
+class Recorded(NamedTuple):
+    """What came of recording ends: the evidence that was computed, or in how many ms it is due; or neither."""
+
+    evidence: Evidence | None = None
+    assess_in_ms: int | None = None
+
+
 class Store:
     """Decisions over a :class:`~limiter.stores.pool.Link`. One per worker and event loop.
 
@@ -155,46 +165,66 @@ class Store:
         ends: Sequence[Ended],
         *,
         settings: AdaptiveSettings | None,
-        every_ms: int = 500,
+        every_ms: int = EVERY_MS,
         now_us: int | None = None,
-    ) -> Evidence | None:
+    ) -> Recorded:
         """Free the slots of calls that have ended, count their outcomes and keep their latencies, in one round trip.
 
-        When the multiplier is due, at most once in ``every_ms`` for all workers, this computes and stores it and
-        returns what it was computed from. At most :data:`MOST_ENDS` calls at once.
+        When the multiplier is due, at most once in ``every_ms`` for all workers, this computes and stores it. At most
+        :data:`MOST_ENDS` calls at once.
         """
         if not ends:
-            return None
+            return Recorded()
         subject = stack.subject
         c, tenant, per = subject.connection, subject.tenant, stack.adapts_per
-        names = (keys.samples(c, tenant, per), keys.usage(c), keys.totals(c), keys.due(c, tenant, per), *stack.slots)
+        names = (keys.samples(c, tenant, per), keys.usage(c), keys.totals(c), keys.due(c, tenant, per))
         shape = settings or AdaptiveSettings()
-        samples = await self.run(
+        reply = await self.run(
             RECORD,
-            names,
+            (*names, keys.unassessed(c), keys.assessed_by(c), *stack.slots),
             *("" if now_us is None else now_us, tenant, subject.action, shape.sample_size),
             *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
+            *(f"{tenant}|{per or ''}", adaptive.written(settings) if settings else ""),
             *(part for ended in ends for part in ended.parts(pushback_counts=shape.cut_on_pushback)),
         )
-        if samples is None or settings is None or not (parsed := adaptive.parse(samples)):
+        if settings is None or reply is None:
+            return Recorded()
+        if isinstance(reply, int):
+            return Recorded(assess_in_ms=reply)
+        return Recorded(await self._adapt(stack.whose, reply[1:], settings, count=reply[0], now_us=now_us))
+
+    async def unassessed(self, connection: int, *, most: int, now_us: int | None = None) -> list[Whose]:
+        """Whose multipliers are due: their last calls have ended, and nobody has computed them since."""
+        now = "" if now_us is None else now_us
+        found = await self.run(UNASSESSED, [keys.unassessed(connection)], now, most)
+        return [Whose.read(connection, name) for name in found]
+
+    async def assess(self, whose: Whose, *, every_ms: int = EVERY_MS, now_us: int | None = None) -> Evidence | None:
+        """Compute and store a multiplier that is due; None when it is not, or another worker is at it."""
+        c, tenant, per = whose
+        names = (keys.samples(c, tenant, per), keys.due(c, tenant, per), keys.unassessed(c), keys.assessed_by(c))
+        reply = await self.run(ASSESS, names, "" if now_us is None else now_us, whose.name, every_ms)
+        if reply is None or (settings := adaptive.SETTINGS.load_or_none(reply[1])) is None:
+            return None
+        return await self._adapt(whose, reply[2:], settings, count=reply[0], now_us=now_us)
+
+    async def _adapt(
+        self, whose: Whose, samples: Sequence[bytes], settings: AdaptiveSettings, *, count: int, now_us: int | None
+    ) -> Evidence | None:
+        """Compute the multiplier and make it the one that every worker's next decision uses."""
+        if not (parsed := adaptive.parse(samples)):
             return None
         evidence = adaptive.assess(parsed, settings, now_us=parsed[-1].at_us)
-        await self.adapt(stack, evidence, settings=settings, now_us=now_us)
-        return evidence
-
-    async def adapt(
-        self, stack: Stack, evidence: Evidence, *, settings: AdaptiveSettings, now_us: int | None = None
-    ) -> None:
-        """Make a multiplier the one that every worker's next decision uses."""
-        c, tenant, per = stack.subject.connection, stack.subject.tenant, stack.adapts_per
+        c, tenant, per = whose
         names = (keys.multiplier(c, tenant, per), keys.evidence(c), keys.multiplier_changes(c))
         await self.run(
             ADAPT,
-            names,
+            (*names, keys.unassessed(c), keys.assessed_by(c)),
             *(tenant, per or "", evidence.multiplier_ppm, settings.default_ppm, evidence.fresh_for_us),
             *(evidence.p95_us, evidence.samples, settings.latency_threshold_ms * 1000, evidence.pushback_ppm),
-            "" if now_us is None else now_us,
+            *("" if now_us is None else now_us, count),
         )
+        return evidence
 
     async def evidence(self, stack: Stack) -> Evidence | None:
         """What the multiplier of these calls was last computed from; None when it never was."""

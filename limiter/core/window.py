@@ -33,6 +33,24 @@ _BEFORE_WINDOWS = 5
 """Keys of a stack that are not a limit's."""
 
 
+class Whose(NamedTuple):
+    """Whose latencies make one multiplier; ``action`` is None when all of the tenant's calls share it."""
+
+    connection: int
+    tenant: str
+    action: str | None
+
+    @property
+    def name(self) -> str:
+        """As the store calls it among those of its connection."""
+        return f"{self.tenant}|{self.action or ''}"
+
+    @classmethod
+    def read(cls, connection: int, name: bytes) -> Whose:
+        tenant, _, action = name.decode().partition("|")
+        return cls(connection, tenant, action or None)
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """All limits of one kind of call. Build it with :func:`bind`.
@@ -55,6 +73,11 @@ class Stack:
     @property
     def holds_slots(self) -> bool:
         return bool(self.slots)
+
+    @property
+    def whose(self) -> Whose:
+        """Whose latencies make the multiplier of these calls."""
+        return Whose(self.subject.connection, self.subject.tenant, self.adapts_per)
 
     @property
     def described(self) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.store import MOST_ENDS, Ended, Store
 from limiter.core.window import Stack
+from limiter.gateway.assessor import Assessor
 from limiter.stores.errors import OutcomeUnknown, StoreError
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,9 @@ _Group = tuple[Stack, AdaptiveSettings | None]
 class Recorder:
     """Sends the ends of calls to the store in the background. One per worker and event loop."""
 
-    def __init__(self, store: Store, *, every_ms: int = 500, again_s: float = 1.0) -> None:
+    def __init__(self, store: Store, assessor: Assessor, *, again_s: float = 1.0) -> None:
         self._store = store
-        self._every_ms = every_ms
+        self._assessor = assessor
         self._again_s = again_s
         self._collected: dict[int, tuple[_Group, list[Ended]]] = {}
         self._flush: asyncio.Handle | None = None
@@ -98,7 +99,11 @@ class Recorder:
     async def _send(self, group: _Group, ends: Sequence[Ended]) -> None:
         stack, settings = group
         try:
-            await self._store.record(stack, ends, settings=settings, every_ms=self._every_ms)
+            if settings is not None:
+                await self._assessor.noting(stack.subject.connection)
+            recorded = await self._store.record(stack, ends, settings=settings, every_ms=self._assessor.every_ms)
+            if recorded.assess_in_ms is not None:
+                self._assessor.later(stack.whose, recorded.assess_in_ms)
         except OutcomeUnknown:
             self.lost += len(ends)  # they may have been counted, and are not counted twice; slots end with their lease
         except StoreError:

@@ -16,6 +16,7 @@ from limiter import clients
 from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
 from limiter.gateway import queue_state
+from limiter.gateway.assessor import Assessor
 from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
@@ -70,12 +71,13 @@ class Runtime:
         self.snapshot = snapshot
         self.upstream = upstream
         self.settings = gateway_settings
+        self.assessor = Assessor(store)
         self.gateway = Gateway(
             store=store,
             snapshot=snapshot,
             upstream=upstream,
             local=LocalShare(peers),
-            recorder=Recorder(store),
+            recorder=Recorder(store, self.assessor),
             dedupe=Dedupe(side),
             failed_keys=FailedKeys(most=gateway_settings.failed_keys_per_minute),
         )
@@ -130,6 +132,7 @@ class Runtime:
         self._tasks = [
             loop.create_task(self.snapshot.follow(self._stop)),
             loop.create_task(self.heartbeat.beat(self._stop)),
+            loop.create_task(self.assessor.look(self._stop)),
             loop.create_task(self._warn_of_the_store()),
         ]
 

@@ -150,7 +150,7 @@ class UsageView(GatewayView):
         return {
             "threshold_ms": settings.latency_threshold_ms,
             "sensitivity": settings.sensitivity,
-            "p95_ms": shown.p95_us / 1000 if shown else None,
+            "p95_ms": shown.p95_us / 1000 if shown and shown.p95_us else None,
             "samples": shown.samples if shown else 0,
             "pushed_back": shown.pushback_ppm / PPM if shown else 0.0,
         }

@@ -5,10 +5,12 @@
 -- KEYS[2]  hash    evidence: "<tenant>|<action>" -> "<multiplier>|<default>|<p95 us>|<samples>|<threshold us>|
 --                  <pushed back, millionths>|<at us>|<until us>"; action is "" when the tenant's calls share it
 -- KEYS[3]  stream  changes of multipliers that are not in the database yet
+-- KEYS[4]  sorted set, KEYS[5] hash: what is unassessed, and how (record.lua)
 --
 -- ARGV[1] tenant · [2] action or "" · [3] multiplier (millionths) · [4] multiplier when nothing is cut (millionths) ·
 -- [5] how long it holds (us) · [6] p95 (us) · [7] samples · [8] threshold (us) · [9] pushed back (millionths) ·
--- [10] now (us; "" for the server's clock)
+-- [10] now (us; "" for the server's clock) · [11] the count of KEYS[5] when the samples were read: if it is the same, all
+-- are assessed
 --
 -- Returns  the multiplier before, in millionths
 
@@ -53,4 +55,8 @@ end
 local shown = { ARGV[3], ARGV[4], ARGV[6], ARGV[7], ARGV[8], ARGV[9], int(now), int(until_us) }
 call('HSET', KEYS[2], field, table.concat(shown, '|'))
 call('EXPIRE', KEYS[2], KEEP_SECONDS)
+if call('HGET', KEYS[5], field .. '|n') == ARGV[11] then
+  call('ZREM', KEYS[4], field)
+  call('HDEL', KEYS[5], field, field .. '|n')
+end
 return num(before)

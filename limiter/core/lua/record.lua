@@ -4,14 +4,19 @@
 -- KEYS[2]    hash    usage:  "<minute>|<tenant>|<action>|<counter>" -> count
 -- KEYS[3]    hash    totals: "<tenant>|<counter>" -> count
 -- KEYS[4]    string  present while the multiplier is fresh enough
--- KEYS[4+i]  sorted set  leases of a concurrency limit
+-- KEYS[5]    sorted set  unassessed: "<tenant>|<action>" -> when its multiplier is to be computed (us); action is ""
+--            when the tenant's calls share it. An entry goes when a multiplier was computed from all samples (adapt.lua)
+-- KEYS[6]    hash    the same -> by which settings; and with "|n" -> how often samples were kept since it is there
+-- KEYS[6+i]  sorted set  leases of a concurrency limit
 --
 -- ARGV[1] now (us; "" for the server's clock) · [2] tenant · [3] action · [4] samples kept ·
--- [5] oldest sample that counts (us) · [6] ms between two computations of the multiplier; 0: keep no samples
+-- [5] oldest sample that counts (us) · [6] ms between two computations of the multiplier; 0: keep no samples ·
+-- [7] what KEYS[5] calls them · [8] the settings
 -- then five per call: lease · outcome (a counter's name) · latency (us; "" when the upstream was not heard) ·
 --            latency bucket · "1" if the upstream pushed back and that counts
 --
--- Returns    the samples, when it is time to compute the multiplier from them and this caller is to do it; else nil
+-- Returns    nil when no samples are kept; else in how many ms the multiplier is to be computed (assess.lua); or, when
+--            that is now and for this caller to do: the count of KEYS[6], then the samples
 
 local call, num, floor = redis.call, tonumber, math.floor
 local KEEP_SECONDS = 604800
@@ -25,7 +30,7 @@ end
 local counts, samples, leases = {}, {}, {}
 local function count(counter, by) counts[counter] = (counts[counter] or 0) + by end
 local stamp = string.format('%.0f:', now)
-for i = 7, #ARGV, 5 do
+for i = 9, #ARGV, 5 do
   local latency = ARGV[i + 2]
   leases[#leases + 1] = ARGV[i]
   count(ARGV[i + 1], 1)
@@ -38,7 +43,7 @@ for i = 7, #ARGV, 5 do
   end
 end
 
-for i = 5, #KEYS do call('ZREM', KEYS[i], unpack(leases)) end
+for i = 7, #KEYS do call('ZREM', KEYS[i], unpack(leases)) end
 
 local line = string.format('%.0f|', floor(now / 60000000)) .. ARGV[2] .. '|' .. ARGV[3] .. '|'
 for counter, by in pairs(counts) do
@@ -53,5 +58,13 @@ if #samples == 0 or ARGV[6] == '0' then return nil end
 call('RPUSH', KEYS[1], unpack(samples))
 call('LTRIM', KEYS[1], -num(ARGV[4]), -1)
 call('PEXPIRE', KEYS[1], math.ceil(num(ARGV[5]) / 1000) + 1000)
-if call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[6]) then return call('LRANGE', KEYS[1], 0, -1) end
-return nil
+-- Whoever is to compute it may die: then it is due again.
+local mine, due_ms = call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[6]), num(ARGV[6])
+if not mine then due_ms = math.max(1, call('PTTL', KEYS[4])) end
+call('ZADD', KEYS[5], mine and 'CH' or 'NX', now + due_ms * 1000, ARGV[7])
+call('HSET', KEYS[6], ARGV[7], ARGV[8])
+local kept = call('HINCRBY', KEYS[6], ARGV[7] .. '|n', 1)
+call('EXPIRE', KEYS[5], KEEP_SECONDS)
+call('EXPIRE', KEYS[6], KEEP_SECONDS)
+if not mine then return due_ms end
+return { kept, unpack(call('LRANGE', KEYS[1], 0, -1)) }

@@ -73,7 +73,7 @@ async def test_a_call_s_end_is_recorded_and_the_multiplier_made_on_every_node(cl
             bound = bound_to(connection)
             await call(store, bound, 0, lease="one")
             slow = [Ended("one", "answered", latency_us=1_600_000)] * 5
-            evidence = await store.record(bound, slow, settings=AdaptiveSettings(), now_us=T0)
+            evidence = (await store.record(bound, slow, settings=AdaptiveSettings(), now_us=T0)).evidence
             assert evidence is not None and evidence.multiplier_ppm == 500_000
             after = await call(store, bound, 0, lease="two")
             assert (after.multiplier, after.states[3].used) == (0.5, 1)

@@ -11,7 +11,7 @@ import redis
 from limiter.core import keys, refusal
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.refusal import Refusal
-from limiter.core.store import Ended, Store
+from limiter.core.store import Ended, Recorded, Store
 from limiter.core.types import Limit
 from limiter.core.window import Call
 from tests.limiter.core.given import ACME, T0, S, bucket, call, counter, fill, log, slots, stack
@@ -71,9 +71,9 @@ async def test_a_call_that_enforced_and_shadow_limits_refuse_is_one_event_of_a_r
 
 async def test_an_event_carries_the_cut_and_the_cost_that_can_never_pass(store: Store, raw: redis.Redis) -> None:
     raw.set(keys.multiplier(1, "acme", None), 250_000, ex=60)
-    await call(store, stack(log(8), default_ppm=1_000_000), 0, cost=3)
+    await call(store, stack(log(8), default_ppm=1_000_000), 0, cost=9)
     (event,) = events(raw)
-    assert (event.multiplier_ppm, event.cost, event.states) == (250_000, 3, (0, 2, -1, 10 * S))
+    assert (event.multiplier_ppm, event.cost, event.states) == (250_000, 9, (0, 2, -1, 10 * S))
 
 
 async def test_admitted_calls_and_peeks_leave_no_event(store: Store, raw: redis.Redis) -> None:
@@ -171,7 +171,7 @@ async def test_an_ended_call_counts_its_outcome_and_its_latency(store: Store, ra
 
 
 async def test_no_ends_leave_nothing(store: Store, raw: redis.Redis) -> None:
-    assert await store.record(stack(slots(5)), [], settings=AdaptiveSettings()) is None
+    assert await store.record(stack(slots(5)), [], settings=AdaptiveSettings()) == Recorded()
     assert list(raw.scan_iter()) == []
 
 

@@ -78,7 +78,7 @@ class World:
             for _ in range(2)
         ]
         for runtime in self.runtimes:
-            runtime.gateway.recorder = type(runtime.gateway.recorder)(runtime.store, every_ms=1)
+            runtime.assessor.every_ms = 1
         app = LeanHandler("quota_platform.lean_urls")
         self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
 
