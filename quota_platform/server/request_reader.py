@@ -56,10 +56,18 @@ class RequestReader:
         self._upgrade: bytes | None = None
         """The head of a request that asks for an upgrade, which llhttp ends there, as it is to be read again."""
         self._handshake = False
+        self._pieces: list[Data] = []
+        """What came since the head that is read began, and what stood before it in its first piece."""
+        self._follows = False
+        """Another request ended in that piece."""
 
     def feed(self, data: Data) -> bytes | None:
         """Take what has come. Returns the bytes of a websocket's handshake, from its head on; raises Problem."""
         before = self.receiving
+        if before is None and self.head_bytes:
+            self._pieces.append(data)
+        else:
+            self._pieces, self._follows = [data], False
         if before is None:
             self.head_bytes += len(data)
         upgraded_at = self._parse(data)
@@ -68,6 +76,8 @@ class RequestReader:
         if self.receiving is None:
             if self.head_bytes > MAX_HEAD_BYTES:
                 raise _head_too_long()
+            if not self.head_bytes:
+                self._pieces = []
         elif self.receiving is before:
             self._wire += len(data)
             if self._wire > MAX_FRAMING_BYTES + _FRAMING_PER_BYTE * self.received:
@@ -134,6 +144,7 @@ class RequestReader:
             call.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             self._parts = []
         self.receiving = None
+        self._follows = True
         self.head_bytes = 0
         self.invites = False
         self._connection.ready(call)
@@ -143,6 +154,7 @@ class RequestReader:
         if self.head_bytes > MAX_HEAD_BYTES and _size(headers) + len(self._url) > MAX_HEAD_BYTES:
             raise _head_too_long()
         method, version = parser.get_method().decode("ascii"), parser.get_http_version()
+        request_head.check_protocol(method, self._url, b"".join(self._pieces), follows=self._follows)
         scope = request_head.scope(self._always, method=method, version=version, url=self._url, headers=headers)
         named = dict(scope["headers"])
         if parser.should_upgrade():

@@ -78,6 +78,12 @@ UNSOUND_HOSTS = [b"", b"a b", b"u@x", b"x:99999", b"[::1", b"x/y"]
         (b"GET / HTTP/0.9\r\n" + HOST + b"\r\n", 505),
         (b"GET /\r\n" + HOST + b"\r\n", 505),
         (b"GET / HTTP/1.2\r\n" + HOST + b"\r\n", 505),
+        (b"GET / RTSP/1.0\r\n" + HOST + b"\r\n", 400),
+        (b"GET  / RTSP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"\r\nPOST /a?b RTSP/1.0\r\n" + HOST + b"\r\n", 400),
+        (b"OPTIONS * RTSP/1.0\r\n" + HOST + b"\r\n", 400),
+        (b"DESCRIBE /a RTSP/1.0\r\n" + HOST + b"\r\n", 400),
+        (b"SOURCE /a ICE/1.0\r\n" + HOST + b"\r\n", 400),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
         (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
@@ -102,6 +108,18 @@ async def test_what_is_no_request_of_ours_is_answered_and_the_connection_closed(
         assert (headers["connection"], headers["content-type"]) == ("close", "application/problem+json")
         assert b'"type":"urn:quota-platform:problem:' in body
     assert guard.rejections.total() == 1
+
+
+@pytest.mark.parametrize("size", [1, 9, 1000])
+async def test_another_protocol_is_found_wherever_its_line_begins_and_not_in_bodies(size: int) -> None:
+    body = b"POST / RTSP/1.0"
+    said = b"POST / HTTP/1.1\r\nHost: x\r\nX: a RTSP/1.0\r\nContent-Length: 15\r\n\r\n" + body
+    said += b"GET /next RTSP/1.0\r\nHost: x\r\n\r\n"
+    async with served(echo) as (connect, _):
+        wire = await connect()
+        await wire.say(*(said[at : at + size] for at in range(0, len(said), size)))
+        assert (await wire.hear())[2] == b"POST /? " + body
+        assert (await wire.hear())[0].split()[1] == "400"
 
 
 async def test_the_host_of_an_absolute_target_counts() -> None:
