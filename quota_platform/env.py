@@ -12,18 +12,18 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from limiter.alerts.settings import AlertSettings
-from limiter.gateway.settings import GatewaySettings
-from limiter.live.settings import LiveSettings
-from limiter.outage.settings import OutageSettings
-from limiter.record.settings import RecordSettings
-from limiter.reports.settings import ReportSettings
+from limiter.alerts.settings import AlertEnv
+from limiter.gateway.settings import GatewayEnv
+from limiter.live.settings import LiveEnv
+from limiter.outage.settings import OutageEnv
+from limiter.record.settings import RecordEnv
+from limiter.reports.settings import ReportEnv
 from limiter.stores.servers import Certificates
-from limiter.stores.settings import StoreSettings
-from limiter.upstream.settings import UpstreamSettings
+from limiter.stores.settings import StoreEnv
+from limiter.upstream.settings import UpstreamEnv
 from quota_platform.base.settings import BASE_DIR as BASE_DIR
 from quota_platform.base.settings import Names
-from quota_platform.server.settings import ServerSettings
+from quota_platform.server.settings import ServerEnv
 
 SECRETS = Path("/run/secrets")
 _DATABASES = ("postgresql://", "postgres://", "sqlite://")
@@ -34,15 +34,15 @@ class MissingSettings(SystemExit):
 
 
 class Env(
-    AlertSettings,
-    ReportSettings,
-    RecordSettings,
-    UpstreamSettings,
-    LiveSettings,
-    GatewaySettings,
-    OutageSettings,
-    StoreSettings,
-    ServerSettings,
+    AlertEnv,
+    ReportEnv,
+    RecordEnv,
+    UpstreamEnv,
+    LiveEnv,
+    GatewayEnv,
+    OutageEnv,
+    StoreEnv,
+    ServerEnv,
     BaseSettings,
 ):
     """Environment variables, or files of the same name in ``/run/secrets``. No prefix."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from quota_platform.base.settings import Names
 
 
-class AlertSettings(BaseModel):
+class AlertEnv(BaseModel):
     """How long they are kept, and where they may be posted."""
 
     ALERTS_KEPT_DAYS: int = Field(400, ge=0, description="after their end; 0 keeps them for good")

@@ -8,7 +8,7 @@ from quota_platform.base.addresses import UNIX
 from quota_platform.base.settings import NetworkNames
 
 
-class GatewaySettings(BaseModel):
+class GatewayEnv(BaseModel):
     """Of each web process."""
 
     LEGACY_RATELIMIT_HEADERS: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 
-class OutageSettings(BaseModel):
+class OutageEnv(BaseModel):
     """How large a worker's share is, and how often it asks for the store."""
 
     LIMITER_EXPECTED_PROCESSES: int = Field(0, ge=0, le=10_000, description="web processes there may be; 0: unknown")

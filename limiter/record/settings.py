@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field, SecretStr
 
 
-class RecordSettings(BaseModel):
+class RecordEnv(BaseModel):
     """``0`` keeps rows for good."""
 
     USAGE_MINUTES_KEPT_DAYS: int = Field(14, ge=0)

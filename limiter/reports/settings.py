@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 from quota_platform.base.settings import Names
 
 
-class ReportSettings(BaseModel):
+class ReportEnv(BaseModel):
     """The mail server, and who may be written to."""
 
     EMAIL_HOST: str = Field("", description="the mail server; empty: reports are not mailed")

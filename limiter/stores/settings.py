@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from limiter.stores.servers import Certificates, Servers
 
 
-class StoreSettings(BaseModel):
+class StoreEnv(BaseModel):
     """``LIMITER_REDIS_URL`` when the windows live apart from cache and broker. Files are in PEM format."""
 
     REDIS_URL: str = Field(description="second level cache, change bell, Celery, Channels and the limiter's store")

@@ -32,7 +32,7 @@ NetworkNames = Annotated[Names, AfterValidator(_are_networks)]
 """Networks as ``10.0.0.0/8``; ``unix`` for unix sockets."""
 
 
-class SharedSettings(BaseModel):
+class SharedEnv(BaseModel):
     """What several apps need."""
 
     SECRET_KEY: SecretStr = Field(min_length=32)

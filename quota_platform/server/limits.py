@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from quota_platform.base.addresses import Networks, networks
-from quota_platform.server.settings import ServerSettings
+from quota_platform.server.settings import ServerEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Limits:
     call_prefixes: tuple[str, ...] = ()
 
     @classmethod
-    def from_env(cls, env: ServerSettings, *, call_prefixes: tuple[str, ...], max_files: int) -> Limits:
+    def from_env(cls, env: ServerEnv, *, call_prefixes: tuple[str, ...], max_files: int) -> Limits:
         """The limits that the settings ask for. Half of ``max_files`` is kept for what a call opens itself."""
         return cls(
             head_s=env.HEAD_TIMEOUT_MS / 1000,

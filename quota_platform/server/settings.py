@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from quota_platform.base.settings import SharedSettings
+from quota_platform.base.settings import SharedEnv
 
 
-class ServerSettings(SharedSettings):
+class ServerEnv(SharedEnv):
     """What a caller may send and hold is checked before anything is known of it."""
 
     WEB_WORKERS: int = Field(2, ge=1, le=128, description="web processes of one machine or container")
