@@ -65,12 +65,12 @@ def scope(always: Mapping[str, Any], *, method: str, version: str, url: bytes, h
 def check_protocol(method: str, url: bytes, read: bytes, *, follows: bool) -> None:
     """Raise Problem where the request line ends in ``RTSP/`` or ``ICE/``: llhttp reads these too, and does not say so.
 
-    ``read`` begins with the line or, when it ``follows`` what was sent before, holds it at the beginning of a line.
+    ``read`` begins with the line or, when it ``follows`` what was sent before, holds it somewhere.
     """
     if method != "SOURCE" and b" RTSP/" not in read:
         return
     line = method.encode() + rb" +" + re.escape(url) + rb" +(?:RTSP|ICE)/"
-    if re.search(rb"(?:^|\n)" + line, read) if follows else re.match(rb"[\r\n]*" + line, read):
+    if re.search(line, read) if follows else re.match(rb"[\r\n]*" + line, read):
         raise malformed("The protocol in its first line is not HTTP.")
 
 
