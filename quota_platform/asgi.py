@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import resource
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +24,7 @@ from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
 from quota_platform.base import addresses  # noqa: E402
 from quota_platform.lean_urls import PREFIXES  # noqa: E402
-from quota_platform.server import draining  # noqa: E402
+from quota_platform.server import draining, open_files  # noqa: E402
 from quota_platform.server.guard import Guard  # noqa: E402
 from quota_platform.server.handler import LeanHandler, Receive, Scope, Send  # noqa: E402
 from quota_platform.server.limits import Limits  # noqa: E402
@@ -74,9 +73,9 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     runtime = Runtime.from_settings()
     await runtime.open()
     scope["state"]["runtime"] = runtime
-    guard = _guard()
-    guard.keep_in(scope["state"])
-    runtime.heartbeat.server = guard.status
+    granted = guard()
+    granted.keep_in(scope["state"])
+    runtime.heartbeat.server = granted.status
     broadcast = Broadcast.of(runtime)
     broadcast.open()
     scope["state"]["broadcast"] = broadcast
@@ -89,15 +88,17 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def _guard() -> Guard:
-    """What this process grants its callers, as far as the files that it may open reach."""
-    max_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+def guard() -> Guard:
+    """What this process grants its callers, as far as the files that it may open reach: it asks for enough."""
+    max_files = open_files.allow(2 * settings.ENV.MAX_CONNECTIONS)
     limits = Limits.from_env(settings.ENV, call_prefixes=PREFIXES, max_files=max_files)
     if limits.max_connections < settings.ENV.MAX_CONNECTIONS:
         log.warning(
-            "%d connections at a time, not MAX_CONNECTIONS: the process may open %d files, see `ulimit -n`",
+            "%d connections at a time, not MAX_CONNECTIONS: the process may open %d files; raise its hard limit to %d"
+            " (`ulimit -Hn`, LimitNOFILE, `ulimits` of the container)",
             limits.max_connections,
             max_files,
+            2 * settings.ENV.MAX_CONNECTIONS,
         )
     return Guard(limits)
 
