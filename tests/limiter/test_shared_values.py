@@ -26,6 +26,7 @@ READS_JSON_OF_ITS_OWN = {
     "limiter/gateway/queue_state.py": "a message in Celery's own format",
     "dashboard/consumers.py": "a page's message",
     "dashboard/asking.py": "a page's request",
+    "dashboard/catalogue.py": "a file of this release",
 }
 """Files that read JSON without a form, and what that is."""
 
