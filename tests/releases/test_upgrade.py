@@ -1,0 +1,174 @@
+"""An upgrade in place: this release goes on with the database, the store and the files that the first one left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db.models import Sum
+from django.test import Client as Browser
+from django.urls import reverse
+from pydantic import SecretStr
+from pytest_django import DjangoDbBlocker, Settings
+
+from limiter import clients, offline
+from limiter.core.peers import Peers
+from limiter.core.store import Store
+from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.live.snapshot import Snapshot
+from limiter.models import DeadLetter, ThrottleEvent, UsageMinute
+from limiter.record import anchors, keeping
+from limiter.record.verify import verify
+from limiter.reports.models import Export
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import Pool
+from quota_platform.server.handler import LeanHandler
+from tests import releases
+from tests.asgi import Caller
+from tests.limiter.core.given import PATIENT
+from tests.limiter.gateway.conftest import FakeUpstream
+from tests.releases import platform
+
+FACTS = releases.sample(releases.FIRST, "platform")
+ACME, GLOBEX = FACTS["api_keys"]["acme"], FACTS["api_keys"]["globex"]
+STORED, ALL = 666, 911
+"""Refusals in the database, and all of them: no worker had taken the others out of the store yet."""
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Path:
+    """The files of the first release, with the database brought up to date."""
+    var = tmp_path_factory.mktemp("migrated")
+    platform.unpack(releases.FIRST, var)
+    shutil.copy(var / platform.DATABASE, var / "before.sqlite3")
+    with django_db_blocker.unblock(), platform.using(var / platform.DATABASE):
+        call_command("migrate", verbosity=0)
+    return var
+
+
+@pytest.fixture
+def upgraded(
+    migrated: Path, tmp_path: Path, redis_url: str, settings: Settings, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Path]:
+    """A deployment of this release on what the first one left; its VAR_DIR."""
+    var = tmp_path / "var"
+    shutil.copytree(migrated, var)
+    told = {"VAR_DIR": var, "METRICS_TOKEN": SecretStr(FACTS["METRICS_TOKEN"]), "AUDIT_KEY": SecretStr("")}
+    settings.SECRET_KEY = FACTS["SECRET_KEY"]
+    settings.SECRETS_KEYS = [FACTS["SECRETS_KEYS"]]
+    settings.ENV = settings.ENV.model_copy(update={**told, "SECRET_KEY": SecretStr(FACTS["SECRET_KEY"])})
+    platform.put_into_store(var, redis_url, taken_at_us=FACTS["at_us"])
+    with django_db_blocker.unblock(), platform.using(var / platform.DATABASE):
+        yield var
+
+
+@asynccontextmanager
+async def gateway(redis_url: str) -> AsyncIterator[Caller]:
+    runtime = Runtime(
+        store=Store(Pool(Address.from_url(redis_url), PATIENT)),
+        snapshot=Snapshot(capacity=100),
+        upstream=FakeUpstream(),
+        gateway_settings=GatewaySettings(),
+        peers=Peers(expected=1),
+        side=clients.async_client(),
+    )
+    await runtime.open()
+    try:
+        yield Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime})
+    finally:
+        await runtime.close()
+
+
+def columns(path: Path) -> dict[str, dict[str, tuple[bool, bool]]]:
+    """Of every table: each column, whether it may be null, and whether the database has a default for it."""
+    with closing(sqlite3.connect(path)) as file:
+        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: {row[1]: (not row[3], row[4] is not None) for row in file.execute(f'PRAGMA table_info("{table}")')}
+            for table in tables
+        }
+
+
+async def test_a_key_goes_on_where_its_limits_were(upgraded: Path, redis_url: str) -> None:
+    async with gateway(redis_url) as caller:
+        answered = [
+            await caller.call("POST", "/invoke/lookupOrder", body=b"{}", headers=[("Authorization", f"Bearer {ACME}")])
+            for _ in range(4)
+        ]
+        assert [each.status for each in answered] == [200, 200, 200, 429]  # 117 of 120 calls of the month were made
+        assert answered[-1].json["detail"].startswith("Limit 'month' has 120 of 120 in use")
+
+
+async def test_totals_are_counted_on(upgraded: Path, redis_url: str) -> None:
+    async with gateway(redis_url) as caller:
+        await caller.call("POST", "/invoke/lookupOrder", body=b"{}", headers=[("Authorization", f"Bearer {ACME}")])
+        metrics = await caller.call("GET", "/metrics", headers=[("Authorization", f"Bearer {FACTS['METRICS_TOKEN']}")])
+    assert b'quota_decisions_total{decision="allowed",tenant="acme"} 118.0' in metrics.body
+    assert b'quota_decisions_total{decision="refused",tenant="acme"} 7.0' in metrics.body
+
+
+def test_what_waited_in_the_store_is_recorded(upgraded: Path) -> None:
+    assert ThrottleEvent.objects.aggregate(refusals=Sum("count"))["refusals"] == STORED
+    client = clients.client()
+    keeping.store_all(client)
+    keeping.store_all_usage(client)
+    client.close()
+    assert ThrottleEvent.objects.aggregate(refusals=Sum("count"))["refusals"] == ALL
+    assert UsageMinute.objects.aggregate(refused=Sum("refused"))["refused"] == ALL
+    assert not DeadLetter.objects.exists()
+    assert verify(anchored_in=anchors.directory()).events > 0
+
+
+def test_the_record_and_its_anchors_are_intact(upgraded: Path) -> None:
+    checked = str(verify(anchored_in=anchors.directory()))
+    assert f"412 events ({STORED} refusals), and 1 daily anchors" in checked
+
+
+def test_exports_are_downloaded_and_verified(upgraded: Path, tmp_path: Path) -> None:
+    program = Browser(headers={"Authorization": f"Token {FACTS['api_token']}"})
+    exports = program.get("/api/exports/").json()["results"]
+    assert {each["kind"] for each in exports} == {"events", "usage"}
+    for export in exports:
+        file = tmp_path / Export.objects.get(pk=export["id"]).manifest["file"]
+        file.write_bytes(b"".join(program.get(f"/api/exports/{export['id']}/download/")))
+        beside = tmp_path / f"{export['id']}.json"
+        beside.write_text(json.dumps(program.get(f"/api/exports/{export['id']}/manifest/").json()))
+        said = offline.verify_export(file, beside=beside, public=None, secret=FACTS["SECRET_KEY"])
+        assert said == f"{file.name}: {export['rows']:,} rows, as signed for admin."
+
+
+def test_every_page_of_the_admin_opens(upgraded: Path) -> None:
+    browser = Browser()
+    browser.force_login(User.objects.get(username="admin"))
+    assert {url: browser.get(url).status_code for url in pages()} == dict.fromkeys(pages(), 200)
+
+
+def pages() -> list[str]:
+    """Each list, each first row, and the dashboard."""
+    lists = [model for model in admin.site._registry if model._meta.app_label in {"limiter", "tenants", "auth"}]
+    names = {model: f"admin:{model._meta.app_label}_{model._meta.model_name}" for model in lists}
+    first: dict[Any, Any] = {model: model._default_manager.first() for model in lists}
+    return [
+        "/dashboard/",
+        reverse("admin:index"),
+        *(reverse(f"{name}_changelist") for name in names.values()),
+        *(reverse(f"{names[model]}_change", args=[row.pk]) for model, row in first.items() if row is not None),
+    ]
+
+
+def test_the_first_release_can_run_beside_on_the_migrated_database(migrated: Path) -> None:
+    before, after = columns(migrated / "before.sqlite3"), columns(migrated / platform.DATABASE)
+    assert before.keys() <= after.keys()
+    for table, had in before.items():
+        assert had.keys() <= after[table].keys()
+        added = {name: after[table][name] for name in after[table].keys() - had.keys()}
+        assert {name: fits for name, fits in added.items() if True not in fits} == {}
