@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
 from limiter.policies.models import Override, QuotaPolicy
+from limiter.record import edits, resets
 from limiter.record.models import AuditEntry, MultiplierChange
 from tenants.models import Tenant
 
@@ -94,20 +95,21 @@ def _done(tenant_ids: Collection[str]) -> list[Line]:
     ]
 
 
-def _reset(payload: Mapping[str, Any]) -> Line:
+def _reset(payload: Any) -> Line:
+    reset = resets.read(payload)
     return {
-        "code": "change.reset_of_key" if payload["key_prefix"] else "change.reset",
-        "limit": payload["limit_name"],
-        "key": payload["key_prefix"],
-        "action": payload["action_id"],
-        "used": int(payload["used"]),
-        "effective": int(payload["effective_limit"]),
+        "code": "change.reset_of_key" if reset.key_prefix else "change.reset",
+        "limit": reset.limit_name,
+        "key": reset.key_prefix,
+        "action": reset.action_id,
+        "used": reset.used,
+        "effective": reset.effective_limit,
     }
 
 
-_DONE: dict[str, Callable[[Mapping[str, Any]], Line]] = {
+_DONE: dict[str, Callable[[Any], Line]] = {
     "counter.reset": _reset,
-    "key.revoked": lambda payload: {"code": "change.revoked", "key": payload["name"]},
+    "key.revoked": lambda payload: {"code": "change.revoked", "key": edits.name_in(payload)},
 }
 
 

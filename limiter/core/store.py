@@ -260,9 +260,9 @@ class Store:
         )
         return bool(reply == 1)
 
-    async def alive(self, process: str) -> int:
-        """Note that this process lives; how many do."""
-        return int(await self.run(ALIVE, [keys.alive()], process, int(GONE_AFTER_S * 1_000_000)))
+    async def alive(self, process: str) -> None:
+        """Note that this process lives, and forget those that do not."""
+        await self.run(ALIVE, [keys.alive()], process, int(GONE_AFTER_S * 1_000_000))
 
     async def forget(self, stack: Stack, limit: Limit) -> None:
         """Delete what one limit of the stack has counted, at one instant; the multiplier and all else stay.

@@ -19,6 +19,7 @@ from limiter.core import keys, versioned
 from limiter.core.peers import EVERY_S, GONE_AFTER_S, Peers
 from limiter.core.versioned import Form
 from limiter.gateway.gate import Gateway
+from limiter.gateway.living import Living
 from limiter.stores.errors import StoreError
 
 _KEEP_S = 604_800
@@ -83,6 +84,7 @@ class Heartbeat:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._gateway = gateway
         self._peers = peers
+        self._living = Living(gateway.store, read=FORM.load_or_none)
         self._every_s = every_s
         self.server: Callable[[], dict[str, Any]] = dict
         """How the server before the gateway is: its connections, and what it rejected."""
@@ -119,7 +121,7 @@ class Heartbeat:
     async def tell(self) -> None:
         """Write the state once; raises :class:`~limiter.stores.errors.StoreError`."""
         store = self._gateway.store
-        self._peers.heard(await store.alive(self.name))
+        self._peers.heard(await self._living.count(self.name))
         await store.command("HSET", keys.workers(), self.name, FORM.dump(self.state()), key=keys.workers())
         await store.command("EXPIRE", keys.workers(), _KEEP_S, key=keys.workers())
         if seen := self._gateway.connections_seen:

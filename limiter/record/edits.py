@@ -12,6 +12,7 @@ from django.db.models import Model
 from django.db.models.signals import pre_delete
 from simple_history.signals import post_create_historical_record
 
+from limiter.core.versioned import Form
 from limiter.record import chain
 from limiter.record.chain import Draft
 from quota_platform.base import features
@@ -63,15 +64,25 @@ def _edited(instance: Any, history_instance: Any, history_user: Any, **_: object
         tenant_id=tenant_id,
         actor=history_user.get_username() if history_user else "",
         at=history_instance.history_date,
-        payload={
-            "id": instance.pk,
-            "name": name,
-            "reason": history_instance.history_change_reason or "",
-            "before": before,
-            "after": after,
-        },
+        payload=FORM.named(
+            {
+                "id": instance.pk,
+                "name": name,
+                "reason": history_instance.history_change_reason or "",
+                "before": before,
+                "after": after,
+            }
+        ),
     )
     chain.append([draft])
+
+
+def name_in(payload: Any) -> str:
+    """What an entry calls the row that was edited; raises :class:`~limiter.core.versioned.Unreadable`."""
+    return FORM.take(payload)
+
+
+FORM: Form[str] = Form("edit", {1: lambda told: str(told["name"])})
 
 
 def _sides(record: Any) -> tuple[dict[str, Any], dict[str, Any]]:

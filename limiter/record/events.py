@@ -13,12 +13,15 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 from limiter.core import adaptive, description, keys, refusal
 from limiter.core.types import PPM
+from limiter.core.versioned import Newer
 from limiter.record import batches, chain, dead_letters, gaps
 from limiter.record.models import ThrottleEvent
 from limiter.record.models.event import ALONE
 from limiter.record.scripts import Client
 from limiter.record.streams import Entry, Stream
 
+FLOOD = "flood"
+"""Field of a stream's entry that was folded from a flood: the id that its row would have had at once."""
 _NO_POLICY = {"policy_name": "", "policy_version": 0, "quota": 0, "burst": 0}
 _UNCOUNTED = {"name": "", "used": 0, "effective": 0, "wait_us": 1_000_000}
 
@@ -58,11 +61,14 @@ def _store_floods(client: Client, connection: int, batch: str, told: Mapping[str
         return chain.store_events(rows) if rows else 0
     except (OperationalError, InterfaceError):
         raise
-    except (DatabaseError, ValueError, LookupError):
+    except (DatabaseError, ValueError, LookupError) as error:
         if len(told) > 1:
             return sum(_store_floods(client, connection, batch, {kind: told[kind]}) for kind in sorted(told))
         ((kind, text),) = told.items()
         stream_id = _flood_id(connection, batch, kind)
+        if isinstance(error, Newer):  # it waits in the stream for a newer worker, as single refusals do
+            of(client, connection).add({"event": text, FLOOD: stream_id})
+            return 0
         dead_letters.keep(stream_id, stream=keys.floods(connection), fields={kind: text}, deliveries=1)
         return 0
 
@@ -72,8 +78,8 @@ def _flood_id(connection: int, batch: str, kind: str) -> str:
 
 
 def _entered(entry: Entry) -> ThrottleEvent:
-    alone = "alone" in entry.fields
-    return event(ALONE.join(entry.stream_id.split("/", 1)) if alone else entry.stream_id, entry.fields["event"])
+    stream_id = entry.fields.get(FLOOD, entry.stream_id)
+    return event(ALONE.join(stream_id.split("/", 1)) if "alone" in entry.fields else stream_id, entry.fields["event"])
 
 
 def event(stream_id: str, text: str) -> ThrottleEvent:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from limiter.core import versioned
+from limiter.core.versioned import Form
 from limiter.record import chain
 from limiter.record.chain import Draft
 
@@ -27,5 +31,18 @@ def note(reset: Reset, *, actor: str, reason: str, failed: str = "") -> None:
     ``failed``: afterwards, why it was not done after all.
     """
     kind = "counter.not_reset" if failed else "counter.reset"
-    payload = {**asdict(reset), "reason": reason, **({"error": failed} if failed else {})}
+    payload = {**FORM.named(asdict(reset)), "reason": reason, **({"error": failed} if failed else {})}
     chain.append([Draft(kind, tenant_id=reset.tenant_id, actor=actor, payload=payload)])
+
+
+def read(payload: Any) -> Reset:
+    """What an entry says that was reset, of whichever release; raises :class:`~limiter.core.versioned.Unreadable`."""
+    return FORM.take(payload)
+
+
+def _read(told: Mapping[str, Any]) -> Reset:
+    reset = versioned.build(Reset, told)
+    return replace(reset, used=int(reset.used), effective_limit=int(reset.effective_limit))
+
+
+FORM = Form("reset of a counter", {1: _read})

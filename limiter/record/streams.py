@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +15,11 @@ from tenants.models import Connection
 GROUP = "record"
 CONSUMER = "record"
 """One name for all who drain: whoever finds an entry that was left idle may take it."""
-_KEEP_S = 2 * 604_800
-"""Twice as long as the scripts keep a stream that nothing is added to."""
+_STREAM_KEPT_S = 604_800
+"""As the scripts keep a stream that nothing is added to."""
+_KEEP_S = 2 * _STREAM_KEPT_S
+_MOST = 1_000_000
+"""As the scripts: entries of a stream."""
 _ATTEND, _SETTLE = Script("attend"), Script("settle")
 
 
@@ -72,6 +75,12 @@ class Stream:
         pending = self.client.xpending_range(self.name, GROUP, first, last, count=len(found) + count)
         deliveries: dict[Any, Any] = {row["message_id"]: row["times_delivered"] for row in pending}
         return self._entries(found, deliveries)
+
+    def add(self, fields: Mapping[str, str]) -> None:
+        """One entry more."""
+        told: Any = dict(fields)
+        self.client.xadd(self.name, told, maxlen=_MOST)
+        self.client.expire(self.name, _STREAM_KEPT_S)
 
     def settle(self, entries: Sequence[Entry]) -> int:
         """They are in the database: take them off the stream. Returns how many nobody had settled before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -48,6 +49,21 @@ def test_a_revoked_key_is_among_what_changed(acme: Tenant) -> None:
 def test_an_entry_that_another_release_wrote_in_another_way_is_told_by_its_kind(acme: Tenant) -> None:
     chain.append([Draft("counter.reset", tenant_id="acme", actor="ana", payload={"reason": "load test"})])
     assert told("counter") == [{"code": "change.other", "entry": "counter.reset", "by": "ana", "why": "load test"}]
+
+
+RESET = {"tenant_id": "acme", "action_id": "", "key_prefix": "", "limit_name": "hour", "counted_per": "tenant"}
+COUNTS = {"used": 1, "effective_limit": 2, "reason": "test"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("counter.reset", {**RESET, **COUNTS}), ("key.revoked", {"id": 7, "name": "IVR", "reason": "test"})],
+)
+def test_what_a_newer_release_wrote_is_not_half_understood(acme: Tenant, kind: str, payload: dict[str, Any]) -> None:
+    for more in ({}, {"zone": "b"}, {"v": 2}):
+        chain.append([Draft(kind, tenant_id="acme", actor="ana", payload={**payload, **more})])
+    newer, with_more, today = (line["code"] for line in told("counter", "key"))
+    assert newer == "change.other" and with_more == today != newer
 
 
 def test_an_override_tells_what_it_does_until_when_by_whom_and_why(acme: Tenant) -> None:

@@ -1,10 +1,10 @@
--- Note that a process lives, and count those that do.
+-- Note that a process lives, and forget those that do not.
 --
 -- KEYS[1]    sorted set: process -> when it was last heard (us)
 --
 -- ARGV[1]    the process · [2] after how long without a word one has gone (us)
 --
--- Returns    how many live, this one included
+-- Returns    nothing
 
 local call = redis.call
 local KEEP_SECONDS = 604800
@@ -14,4 +14,3 @@ local now = t[1] * 1000000 + t[2]
 call('ZADD', KEYS[1], now, ARGV[1])
 call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 call('EXPIRE', KEYS[1], KEEP_SECONDS)
-return call('ZCARD', KEYS[1])

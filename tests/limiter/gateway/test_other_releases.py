@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from limiter.core import keys
+from limiter.core.peers import SETTLED
 from tests import releases
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
@@ -58,6 +59,15 @@ async def test_a_newer_release_s_are_told_of_as_far_as_they_are_understood(gatew
     assert ready.json["checks"]["record"]["tasks"]["store_events"]["succeeded"] is True
     text = page.body.decode()
     assert 'quota_snapshot_seq{worker="new"} 9.0' in text and 'quota_task_ok{task="store_events"} 1.0' in text
+
+
+async def test_the_first_release_s_workers_count_among_those_that_share_a_limit(gateway: Gateway) -> None:
+    runtime = gateway.runtime
+    killed = {"killed": beat(at=time.time() - 60), "odd": "{"}
+    await told(gateway, beats={"old": beat(), "older": beat(), **killed}, runs={})
+    for _ in range(SETTLED):
+        await runtime.heartbeat.tell()
+    assert runtime.peers.known == 3
 
 
 NONSENSE = ["{", "[]", "{}", '{"at": "noon"}', '{"at": null, "ok": 1}', '{"v": "x", "at": 1, "ok": true}', '"\\ud800"']

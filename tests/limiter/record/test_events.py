@@ -133,6 +133,22 @@ def test_an_entry_of_a_newer_release_is_tried_far_longer(client: Client, redis_u
     assert (decisions(), waiting(client), DeadLetter.objects.get().deliveries) == (["d0"], 0, MOST_OF_NEWER)
 
 
+def test_a_flood_of_a_newer_release_waits_as_its_other_refusals_do(client: Client, redis_url: str) -> None:
+    refuse(redis_url, 15, per_second=15)
+    floods: Any = client.hgetall(keys.floods(1))
+    ((kind, text),) = ((kind, text) for kind, text in floods.items() if kind.endswith(b"|last"))
+    client.hset(keys.floods(1), kind, b"=2=" + text)
+    assert (events.store_floods(client, 1), DeadLetter.objects.count()) == (0, 0)
+    drain(stream(client), events.write)
+    assert (len(decisions()), waiting(client), DeadLetter.objects.count()) == (10, 1, 0)
+    left: Any = client.xrange(keys.events(1))
+    ((id_, fields),) = left
+    understood = {"event": text.decode(), "flood": fields[b"flood"].decode()}
+    again = Entry("2-0", "c1/2-0", understood)  # a drainer died when it had put the refusal into the stream
+    assert events.write(stream(client), [Entry(id_.decode(), "c1/1-0", understood), again]) == 1
+    assert ThrottleEvent.objects.get(stream_id=understood["flood"]).count == 5
+
+
 def test_a_poison_entry_holds_nobody_up_and_ends_as_a_dead_letter(client: Client, redis_url: str) -> None:
     refuse(redis_url, 3)
     client.xadd(keys.events(1), {"event": "soon", b"raw": b"\xff\x00"})
