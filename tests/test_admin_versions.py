@@ -46,9 +46,12 @@ each = pytest.mark.parametrize("model", EDITED, ids=lambda model: model.__name__
 def touch(row: Any) -> None:
     """Change the row past every save, as SQL does, or a release that knows nothing of versions."""
     names = {field.name for field in row._meta.concrete_fields}
-    free = [name for name in ("description", "notes", "first_name", "name", "reason") if name in names]
+    free = [name for name in TYPED_INTO if name in names]
     change = {free[0]: "other"} if free else {"policy": QuotaPolicy.objects.create(name="Other")}
     type(row)._base_manager.filter(pk=row.pk).update(**change)
+
+
+TYPED_INTO = ("description", "notes", "first_name", "name", "reason")
 
 
 def stored(row: Any) -> Any:
@@ -83,6 +86,31 @@ def test_a_stale_form_is_refused_with_what_changed_and_saved_when_sent_again(mod
     assert stored(row) == before
     assert root.post(page(row), filled_form(refused.content)).status_code == 302
     assert stored(row) == before  # what was not touched is theirs
+
+
+@each
+def test_what_was_entered_for_a_row_that_is_gone_is_not_lost(model: type[Model], root: Client) -> None:
+    row: Any = MAKE[model]()
+    opened = filled_form(root.get(page(row)).content)
+    (name,) = [each for each in opened if each in TYPED_INTO][:1] or ["policy"]
+    kept = {**opened, **({} if name == "policy" else {name: "typed meanwhile"}), "client_secret": "typed-secret"}
+    url = page(row)
+    model._base_manager.filter(pk=row.pk).delete()
+    answer = root.post(url, kept)
+    told = answer.content.decode()
+    assert answer.status_code == 404 and "Nothing was saved" in told and stored(row) is None
+    assert name == "policy" or "<strong>typed meanwhile</strong>" in told
+    assert "typed-secret" not in told
+
+
+def test_lines_typed_below_a_row_that_is_gone_are_not_lost(root: Client) -> None:
+    policy = a_policy()
+    a_limit(policy)
+    opened = filled_form(root.get(page(policy)).content) | {"limits-0-quota": "4711"}
+    url = page(policy)
+    policy.delete()
+    told = root.post(url, opened).content.decode()
+    assert "<strong>4711</strong>" in told and "<strong>minute</strong>" not in told and "minute" in told
 
 
 @pytest.mark.parametrize("seen", [None, "", "{}", "[]", '{"parts": 1}', '{"format": 9, "at": 0, "parts": {}}', "\0"])

@@ -54,6 +54,7 @@ def test_another_tenants_row_is_answered_as_one_that_is_not_there(model: type[Mo
     assert theirs.headers.get("Location") == nobodys.headers.get("Location")
     posted = ana.post(url, {"post": "yes"})
     assert posted.status_code in (302, 403, 404)
+    assert posted.status_code == ana.post(url.replace(f"/{row.pk}/", "/999999/"), {"post": "yes"}).status_code
     assert model._default_manager.filter(pk=row.pk).exists()
 
 

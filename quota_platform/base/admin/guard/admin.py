@@ -14,9 +14,10 @@ from django.db import connections, router, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from quota_platform.base import versions
-from quota_platform.base.admin.guard import stale
+from quota_platform.base.admin.guard import gone, stale
 from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, Seen, Shown
 
 NOTHING_SAVED = "Nothing was saved: somebody else has saved this meanwhile. See above, then save again."
@@ -68,12 +69,30 @@ class GuardedAdmin:
             return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc, no-any-return]
         with self.whole(request):
             row = self.get_object(request, unquote(object_id))
+            if row is None and self.has_change_permission(request):
+                return self._gone(request)  # type: ignore[no-any-return]
             if row is not None and self.has_change_permission(request, row):
                 self._refuse_stale(request, row)
             response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
         if _stale(request) is not None and response.status_code == 200:
             response.status_code = 409
         return response
+
+    def _gone(self: Any, request: HttpRequest) -> HttpResponse:
+        """Nothing can be saved, and what was entered is not lost."""
+        blank = self.model()
+        form = self.get_form(request, blank, change=True)(instance=blank)
+        shown = self._put(request, blank, form, self._blank_sets(request, blank))
+        at = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"This {self.opts.verbose_name} is gone",
+            "opts": self.opts,
+            "entries": gone.entries(shown, request.POST),
+            "list_url": reverse(f"{at}_changelist"),
+            "add_url": reverse(f"{at}_add") if self.has_add_permission(request) else "",
+        }
+        return TemplateResponse(request, "quota_platform/gone.html", context, status=404)
 
     def _refuse_stale(self: Any, request: HttpRequest, row: Model) -> None:
         found = stale.compare(self._shown(request, row), request.POST)

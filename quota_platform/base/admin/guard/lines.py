@@ -21,7 +21,7 @@ def put_together(data: Any, lines: Lines, seen: Seen) -> None:
     """
     formset = lines.formset
     key = formset.model._meta.pk.name
-    posted = list(_posted(data, formset.prefix))
+    posted = list(of(data, formset.prefix))
     mine = {line[key][0]: line for line in posted if line.get(key, [""])[0]}
     there = [_line(form, mine.pop(str(form.instance.pk), None), lines, seen) for form in formset.initial_forms]
     again = [{**line, key: [""]} for row_id, line in mine.items() if _is_edited(row_id, line, lines, seen)]
@@ -29,7 +29,8 @@ def put_together(data: Any, lines: Lines, seen: Seen) -> None:
     _write(data, formset.prefix, [*there, *again, *new], initial=len(there))
 
 
-def _posted(data: Any, prefix: str) -> Iterator[Line]:
+def of(data: Any, prefix: str) -> Iterator[Line]:
+    """The lines that were posted, those that are new among them."""
     total = data.get(f"{prefix}-TOTAL_FORMS", "")
     for number in range(min(int(total), _MOST) if total.isascii() and total.isdigit() and len(total) < 5 else 0):
         start = f"{prefix}-{number}-"
