@@ -6,23 +6,22 @@ No ORM query and no thread hop on the way of a call whose tenant and key are hel
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 from limiter.core.store import Ended, Store
-from limiter.core.types import PPM, Decision
-from limiter.core.window import Call, Stack
+from limiter.core.types import Decision
+from limiter.core.window import Call
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
 from limiter.live.snapshot import Snapshot
-from limiter.outage.alone import Alone
 from limiter.outage.local import LocalShare
+from limiter.outage.outage import Outage
 from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.plan import Plan
 from limiter.stores.errors import StoreError
@@ -31,8 +30,6 @@ from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
 from limiter.upstream.dedupe import Dedupe, Held
 from tenants.directory import ActionSpec, unlisted_action
 from tenants.models.names import is_name
-
-log = logging.getLogger(__name__)
 
 _UPSTREAM_KIND = {
     errors.Unreachable: "upstream-unreachable",
@@ -93,10 +90,8 @@ class Gateway:
         self.snapshot = snapshot
         self.upstream = upstream
         self.recorder = recorder
-        self.alone = Alone(store)
-        self._away_since: dict[int, float] = {}
+        self.outage = Outage(store, local, clock=clock)
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
-        self._local = local
         self._dedupe = dedupe
         self._clock = clock
         self._stacks = Stacks()
@@ -128,9 +123,13 @@ class Gateway:
         try:
             decision = await self.store.decide(target.bound.stack, call)
         except StoreError as error:
-            return self._without_store(target.plan, target.bound.stack, call, error)
-        if self._away_since:
-            self._recovered(target.bound.stack.subject.connection)
+            alone = self.outage.decide(target.plan.store_failure, target.bound.stack, call, error)
+            if alone is None:
+                detail = "The limiter's store is away and this policy lets no call pass without it."
+                raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
+            return alone
+        if self.outage.unavailable_since:
+            self.outage.answered(target.bound.stack.subject.connection)
         return decision
 
     async def invoke(self, caller: Caller, target: Target, request: Request) -> Outcome:
@@ -198,7 +197,7 @@ class Gateway:
     @property
     def degraded_since(self) -> float | None:
         """Since when the store has not answered for one of the connections; in a cluster each has a node of its own."""
-        return min(self._away_since.values(), default=None)
+        return min(self.outage.unavailable_since.values(), default=None)
 
     @property
     def connections_seen(self) -> set[int]:
@@ -207,54 +206,14 @@ class Gateway:
 
     async def close(self) -> None:
         await self.recorder.close()
-        await self.alone.close()
-
-    def _without_store(self, plan: Plan, stack: Stack, call: Call, error: StoreError) -> Decision:
-        connection, at_us = stack.subject.connection, int(self._clock() * 1_000_000)
-        if connection not in self._away_since:
-            self._away_since[connection] = self._clock()
-            log.warning("the limiter's store is away for connection %d: %s", connection, error)
-        self.alone.away(connection)
-        decision = self._decided_alone(plan, stack, call, at_us)
-        if call.charge:
-            self.alone.note(stack, call, decision, at_us=at_us)
-        if decision is None:
-            detail = "The limiter's store is away and this policy lets no call pass without it."
-            raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
-        return decision
-
-    def _decided_alone(self, plan: Plan, stack: Stack, call: Call, at_us: int) -> Decision | None:
-        """By the policy's failure mode; None refuses without counting."""
-        if plan.store_failure == "closed":
-            return None
-        if plan.store_failure == "local":
-            return self._local.decide(stack, call)
-        return Decision(
-            allowed=True,
-            decision_id=call.decision_id,
-            at_us=at_us,
-            cost=call.cost,
-            multiplier_ppm=PPM,
-            states=(),
-            degraded=True,
-        )
-
-    async def hand_in(self) -> None:
-        """Give the store what was decided without it. Where it takes that, it is back, whether or not anybody calls."""
-        for connection in await self.alone.hand_in():
-            self._recovered(connection)
-
-    def _recovered(self, connection: int) -> None:
-        if self._away_since.pop(connection, None) is not None:
-            log.warning("the limiter's store answers again for connection %d", connection)
-            self._local.forget()
+        await self.outage.close()
 
     def _end(
         self, target: Target, decision: Decision, outcome: str, latency_us: int | None, pushback: bool = False
     ) -> None:
         stack = target.bound.stack
         if decision.degraded:
-            self._local.release(stack, decision.decision_id)
+            self.outage.ended(stack, decision)
         ended = Ended(decision.decision_id, outcome, latency_us=latency_us, pushback=pushback)
         self.recorder.record(stack, ended, target.plan.adaptive)
 

@@ -112,7 +112,7 @@ class Heartbeat:
                 for uid, seen in gateway.upstream.units().items()
             },
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
-            "alone": {"waiting": gateway.alone.waiting},
+            "alone": {"waiting": gateway.outage.waiting},
             "unreadable": dict(versioned.unreadable),
             "failed_keys": dataclasses.asdict(gateway.callers.failed.counts),
             "server": self.server(),
@@ -133,7 +133,7 @@ class Heartbeat:
         while not stop.is_set():
             with contextlib.suppress(StoreError):
                 await self.tell()
-                await self._gateway.hand_in()
+                await self._gateway.outage.hand_in()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._every_s)
         with contextlib.suppress(StoreError):

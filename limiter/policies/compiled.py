@@ -19,6 +19,7 @@ from limiter.core.types import (
     CountedPer,
     Limit,
 )
+from limiter.outage.modes import MODES
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.policy import alert_fault
 
@@ -43,7 +44,7 @@ class PolicyUnavailable(Exception):
 class PolicySpec:
     """One compiled policy. ``adaptive`` is None when the policy does not follow latency.
 
-    ``store_failure``: ``local``, ``open`` or ``closed``. ``reduced_status``: 429 or 503.
+    ``store_failure``: a failure mode's name (:mod:`limiter.outage.modes`). ``reduced_status``: 429 or 503.
     """
 
     id: int | None
@@ -84,7 +85,7 @@ def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec
 def _check_choices(row: QuotaPolicy) -> None:
     choices: dict[str, list[Any]] = {
         "mode": QuotaPolicy.Mode.values,
-        "store_failure": QuotaPolicy.StoreFailure.values,
+        "store_failure": list(MODES),
         "reduced_status": QuotaPolicy.ReducedStatus.values,
         "adaptive_scope": QuotaPolicy.AdaptiveScope.values,
     }

@@ -12,6 +12,7 @@ from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import MAX_BURST_SECONDS, MAX_LOG_QUOTA, MAX_QUOTA, MICROS, Algorithm, Limit, Subject
 from limiter.core.window import Change, Stack
+from limiter.outage.modes import LOCAL
 from limiter.policies.compiled import PolicySpec
 
 
@@ -60,7 +61,7 @@ class Plan:
     limits: tuple[Limit, ...] = ()
     cost: int = 1
     adaptive: AdaptiveSettings | None = None
-    store_failure: str = "local"
+    store_failure: str = LOCAL.name
     reduced_status: int = 429
     valid_until: float = math.inf
     limits_then: tuple[Limit, ...] = ()
@@ -89,7 +90,7 @@ def build_plan(
         limits=tuple(_overridden(limit, active) for limit in in_force),
         cost=cost,
         adaptive=top.adaptive if top else None,
-        store_failure=top.store_failure if top else "local",
+        store_failure=top.store_failure if top else LOCAL.name,
         reduced_status=top.reduced_status if top else 429,
         valid_until=valid_until,
         limits_then=tuple(_overridden(limit, active_then) for limit in in_force) if valid_until < math.inf else (),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from limiter.core.types import COUNTER_SLICES, MICROS, Algorithm, CountedPer, Limit
+from limiter.outage.modes import MODES
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 
 MISSING = "…"
@@ -23,11 +24,6 @@ _BRIEFLY_SHARED_BY = {
     CountedPer.TENANT: " per tenant",
     CountedPer.KEY: " per key",
     CountedPer.CONNECTION: " per connection",
-}
-_STORE_AWAY = {
-    QuotaPolicy.StoreFailure.LOCAL: "While the store is away, each worker spends its own share of the limits.",
-    QuotaPolicy.StoreFailure.OPEN: "While the store is away, every call passes.",
-    QuotaPolicy.StoreFailure.CLOSED: "While the store is away, every call is answered 503.",
 }
 
 
@@ -135,7 +131,7 @@ def policy(row: QuotaPolicy, lines: Iterable[QuotaLimit]) -> list[str]:
         said.append("A call over any limit is refused, charged to none, and told when to come back.")
     if lines:
         said.append(_adaptive(row) if any(line.adaptive for line in lines) else "No limit follows the latency.")
-        said.append(_STORE_AWAY[QuotaPolicy.StoreFailure(row.store_failure)])
+        said.append(MODES[row.store_failure].sentence)
         said.append(_alerts(row))
     return said
 

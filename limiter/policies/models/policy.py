@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Max, Q
 
+from limiter.outage import modes
 from limiter.policies.models.version import EditRecords, give, is_given
 from quota_platform.base.models.published import Published
 from tenants.models import Change
@@ -70,11 +71,6 @@ class QuotaPolicy(Published):
         ENFORCE = "enforce", "enforce: refuse calls over a limit"
         SHADOW = "shadow", "shadow: decide and record, never refuse"
 
-    class StoreFailure(models.TextChoices):
-        LOCAL = "local", "local: each worker spends its own share"
-        OPEN = "open", "open: let every call pass"
-        CLOSED = "closed", "closed: answer 503"
-
     class AdaptiveScope(models.TextChoices):
         TENANT = "tenant", "per tenant"
         ACTION = "action", "per action"
@@ -88,7 +84,7 @@ class QuotaPolicy(Published):
     version = models.PositiveIntegerField(default=1, editable=False)
     mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.ENFORCE)
     store_failure = models.CharField(
-        "when the store is away", max_length=8, choices=StoreFailure.choices, default=StoreFailure.LOCAL
+        "when the store is away", max_length=8, choices=modes.CHOICES, default=modes.LOCAL.name
     )
     reduced_status = models.PositiveSmallIntegerField(
         "status when only the adaptive cut refuses",

@@ -108,7 +108,7 @@ class Deployment:
     async def handed_in(self) -> None:
         for runtime in self.runtimes:
             await runtime.gateway.recorder.drain()
-            await runtime.gateway.hand_in()
+            await runtime.gateway.outage.hand_in()
 
     def counted(self, connection: int) -> dict[str, int]:
         """Usage by counter."""

@@ -77,7 +77,7 @@ async def call(gateway: Gateway, key: str, times: int) -> list[int]:
 async def back(gateway: Gateway, proxy: ChaosProxy) -> None:
     """The store is back, and what was kept for it is handed in."""
     await proxy.accept()
-    await gateway.runtime.gateway.hand_in()
+    await gateway.runtime.gateway.outage.hand_in()
 
 
 async def stored(redis_url: str) -> list[ThrottleEvent]:
@@ -103,7 +103,7 @@ async def test_refusals_of_an_outage_are_in_the_record_and_say_who_decided(
 ) -> None:
     await proxy.refuse()
     assert await call(gateway, acme_key, 8) == [200] * 5 + [429] * 3
-    assert gateway.runtime.gateway.alone.waiting == 3
+    assert gateway.runtime.gateway.outage.waiting == 3
     assert gateway.runtime.gateway.degraded_since is not None
     await back(gateway, proxy)
     assert gateway.runtime.gateway.degraded_since is None, "the store took it, so it is back"
@@ -150,11 +150,11 @@ async def test_what_the_store_took_without_saying_so_is_told_again_and_entered_o
     await call(gateway, acme_key, 8)
     await proxy.accept()
     proxy.swallow_replies()
-    await gateway.runtime.gateway.hand_in()
-    assert gateway.runtime.gateway.alone.waiting == 3, "nobody knows whether it was taken"
+    await gateway.runtime.gateway.outage.hand_in()
+    assert gateway.runtime.gateway.outage.waiting == 3, "nobody knows whether it was taken"
     proxy.behave()
-    await gateway.runtime.gateway.hand_in()
-    assert gateway.runtime.gateway.alone.waiting == 0
+    await gateway.runtime.gateway.outage.hand_in()
+    assert gateway.runtime.gateway.outage.waiting == 0
     assert len(await stored(redis_url)) == 3
     assert await used() == (5, 3)
 
@@ -165,10 +165,10 @@ async def test_while_the_store_stays_away_nothing_is_forgotten(
     await proxy.refuse()
     for _ in range(3):
         await call(gateway, acme_key, 4)
-        await gateway.runtime.gateway.hand_in()
-    assert gateway.runtime.gateway.alone.waiting == 7
+        await gateway.runtime.gateway.outage.hand_in()
+    assert gateway.runtime.gateway.outage.waiting == 7
     await back(gateway, proxy)
-    await gateway.runtime.gateway.hand_in()
+    await gateway.runtime.gateway.outage.hand_in()
     assert len(await stored(redis_url)) == 7
 
 
