@@ -54,11 +54,11 @@ const USED = {
 
 // The whole bar is the base limit (or the effective one, when that is higher): what is cut off is hatched.
 export function setBar(bar, row) {
-  const whole_ = Math.max(row.quota, row.effective, 1);
+  const full = Math.max(row.quota, row.effective, 1);
   const [fill, cut] = bar.children;
   mark(bar, "state", row.state);
-  fill.style.width = `${Math.min(100, (100 * row.used) / whole_)}%`;
-  cut.style.width = `${Math.max(0, (100 * (row.quota - row.effective)) / whole_)}%`;
+  fill.style.width = `${Math.min(100, (100 * row.used) / full)}%`;
+  cut.style.width = `${Math.max(0, (100 * (row.quota - row.effective)) / full)}%`;
 }
 
 const TREND = {

@@ -47,7 +47,7 @@ function laidLines(held, changed) {
   if (!changed.length) return held;
   const fresh = new Set(changed.map(lineKey));
   const lines = [...changed, ...held.filter((line) => !fresh.has(lineKey(line)))];
-  return lines.sort((a, b) => b.at_ms - a.at_ms).slice(0, LINES_KEPT);
+  return lines.toSorted((a, b) => b.at_ms - a.at_ms).slice(0, LINES_KEPT);
 }
 
 function laidCharts(charts, points, rows) {
@@ -55,8 +55,11 @@ function laidCharts(charts, points, rows) {
   return Object.fromEntries(shown.map(({ id }) => [id, points[id] ? extended(charts[id], points[id]) : charts[id]]));
 }
 
+function more(values, value) {
+  return [...values, value].slice(-POINTS_KEPT);
+}
+
 function extended(chart, point) {
-  const more = (values, value) => [...values, value].slice(-POINTS_KEPT);
   const columns = Object.entries(chart.columns).map(([name, values]) => [name, more(values, point.columns[name])]);
   return { times: more(chart.times, point.time), columns: Object.fromEntries(columns) };
 }

@@ -61,7 +61,7 @@ export class LimitsTable {
       this.nodes.delete(id);
     }
     for (const row of shown) this.drawRow(row);
-    this.order = shown.sort((a, b) => weight(a) - weight(b) || (a.id < b.id ? -1 : 1)).map((row) => row.id);
+    this.order = shown.toSorted((a, b) => weight(a) - weight(b) || (a.id < b.id ? -1 : 1)).map((row) => row.id);
     if (this.read) this.onMoved(this.countMoved());
     else this.settle();
   }
@@ -121,10 +121,10 @@ function headCell(column) {
   return make("th", { scope: "col", class: column.number ? "number" : null, "data-column": column.name, "aria-sort": sorted }, word(`column.${column.name}`));
 }
 
-const LABELLED = ["left", "full", "resets", "refused"];
+const LABELLED = new Set(["left", "full", "resets", "refused"]);
 
 function cell(column, row) {
-  const attributes = { class: column.number ? "number" : null, "data-column": column.name, "data-label": LABELLED.includes(column.name) ? word(`label.${column.name}`) : null };
+  const attributes = { class: column.number ? "number" : null, "data-column": column.name, "data-label": LABELLED.has(column.name) ? word(`label.${column.name}`) : null };
   const node = make(column.name === "tenant" ? "th" : "td", column.name === "tenant" ? { ...attributes, scope: "row" } : attributes);
   column.make?.(node, row);
   return node;

@@ -5,7 +5,7 @@ import { Stream } from "./stream.js";
 import { told, word } from "./words.js";
 
 const KINDS = { live: "live", polling: "live", paused: "paused" };
-const ON_A_BANNER = ["forbidden", "crowded"];
+const ON_A_BANNER = new Set(["forbidden", "crowded"]);
 const NEAR_MS = 5_000;
 const UNKNOWN_MS = 15_000;
 const ANNOUNCE_EVERY_MS = 12_000;
@@ -81,7 +81,7 @@ export class Shell {
   setState(state) {
     mark(at("live"), "state", KINDS[state] ?? "reconnecting");
     say(at("live-word"), word(`live.${state}`));
-    if (ON_A_BANNER.includes(state)) this.tell(word(`banner.${state}`));
+    if (ON_A_BANNER.has(state)) this.tell(word(`banner.${state}`));
   }
 
   tell(text) {

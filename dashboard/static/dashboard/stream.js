@@ -62,8 +62,8 @@ export class Stream {
     this.asked = false;
     // A firewall may leave a websocket hanging for ever; it must not keep the page from polling.
     this.expectWithin(SILENT_MS);
-    socket.onmessage = (event) => this.socket === socket && this.receive(JSON.parse(event.data));
-    socket.onclose = (event) => this.socket === socket && this.lost(event.code);
+    socket.addEventListener("message", (event) => this.socket === socket && this.receive(JSON.parse(event.data)));
+    socket.addEventListener("close", (event) => this.socket === socket && this.lost(event.code));
   }
 
   expectWithin(ms) {

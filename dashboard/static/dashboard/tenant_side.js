@@ -27,8 +27,7 @@ function limitLine(limit) {
 }
 
 export function showInForce(place, limits) {
-  const nothing = () => [make("li", { class: "muted" }, word("side.nothing"))];
-  showOnce(place, limits, () => (limits.length ? limits.map(limitLine) : nothing()));
+  showOnce(place, limits, () => (limits.length ? limits.map(limitLine) : [make("li", { class: "muted" }, word("side.nothing"))]));
 }
 
 export function showConnection(place, connection) {

@@ -2,7 +2,7 @@
 // In a block, since the frame's scripts are no modules and share one scope.
 
 {
-  const nameAll = () => {
+  function nameAll() {
     for (const select of document.querySelectorAll("select.admin-autocomplete")) {
       const said = select.labels[0]?.textContent.trim();
       const box = select.nextElementSibling?.querySelector(".select2-selection");
@@ -12,7 +12,7 @@
         node?.setAttribute("aria-label", said);
       }
     }
-  };
+  }
 
   // They are made when Django's script comes to it, and again with each line that is added to a form.
   new MutationObserver(nameAll).observe(document.documentElement, { childList: true, subtree: true });
