@@ -42,8 +42,8 @@ def answer(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     response["X-Request-Id"] = body["request_id"]
     if challenge := getattr(error, "auth_header", None):
         response["WWW-Authenticate"] = challenge
-    if error.status_code == 503:
-        response["Retry-After"] = "5"
+    if wait_s := getattr(error, "retry_after_s", 5 if error.status_code == 503 else None):
+        response["Retry-After"] = str(wait_s)
     return response
 
 

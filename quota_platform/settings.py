@@ -130,7 +130,7 @@ CELERY_TIMEZONE = "UTC"
 REST_FRAMEWORK = {
     # Token first: its challenge makes "not signed in" a 401, where the session's would make it a 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "quota_platform.base.api.tokens.Tokens",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from limiter.gateway import problems
-from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.problems import Problem
 from limiter.live.snapshot import DirectoryUnavailable, Missing, Snapshot, TenantEntry
+from quota_platform.base.failures import Failures
 from tenants import credentials
 from tenants.directory import KeySpec
 from tenants.models.names import is_name
@@ -50,14 +50,14 @@ class Callers:
         self,
         snapshot: Snapshot,
         *,
-        failed: FailedKeys,
+        failed: Failures,
         clock: Callable[[], float],
-        failed_look_ups: FailedKeys | None = None,
+        failed_look_ups: Failures | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._clock = clock
         self._looking_up = asyncio.Semaphore(_UNPROVEN)
-        self._failed_look_ups = failed_look_ups or FailedKeys(most=_FAILED_LOOK_UPS, seconds=1)
+        self._failed_look_ups = failed_look_ups or Failures(most=_FAILED_LOOK_UPS, seconds=1)
         self.failed = failed
 
     async def identify(self, token: str, tenant_id: str, source: Source) -> Caller:

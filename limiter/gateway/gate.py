@@ -15,7 +15,6 @@ from limiter.core.store import Ended, Store
 from limiter.core.types import Decision
 from limiter.core.window import Call
 from limiter.gateway.callers import Caller, Callers
-from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
@@ -28,6 +27,7 @@ from limiter.stores.errors import StoreError
 from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
 from limiter.upstream.dedupe import Dedupe, Held
+from quota_platform.base.failures import Failures
 from tenants.directory import ActionSpec, unlisted_action
 from tenants.models.names import is_name
 
@@ -83,7 +83,7 @@ class Gateway:
         local: LocalShare,
         recorder: Recorder,
         dedupe: Dedupe,
-        failed_keys: FailedKeys,
+        failed_keys: Failures,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store

@@ -21,6 +21,7 @@ from limiter.core.versioned import Form
 from limiter.gateway.gate import Gateway
 from limiter.gateway.living import Living
 from limiter.stores.errors import StoreError
+from quota_platform.base.api import tokens
 
 _KEEP_S = 604_800
 
@@ -36,6 +37,7 @@ _EXAMPLE: dict[str, Any] = {
     "records": {"waiting": 0, "lost": 0},
     "unreadable": {},
     "failed_keys": {"invalid": 0, "refused": 0},
+    "failed_tokens": {"invalid": 0, "refused": 0},
     "server": {"connections": 0, "rejections": {}},
 }
 """What a reader finds in a heartbeat, whichever release wrote it."""
@@ -115,6 +117,7 @@ class Heartbeat:
             "alone": {"waiting": gateway.outage.waiting},
             "unreadable": dict(versioned.unreadable),
             "failed_keys": dataclasses.asdict(gateway.callers.failed.counts),
+            "failed_tokens": dataclasses.asdict(tokens.presented().failures.counts),
             "server": self.server(),
         }
 

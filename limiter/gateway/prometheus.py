@@ -114,7 +114,8 @@ class _Collected(Collector):
         yield self._latency()
         yield from self._adaptive()
         yield from self._workers()
-        yield self._failed_keys()
+        yield self._failed("keys", "Calls with an invalid key, by their answer.")
+        yield self._failed("tokens", "Requests to the management API with an invalid token, by their answer.")
         yield from self._server()
         yield from self._upstreams()
         yield self._round_trips()
@@ -207,13 +208,11 @@ class _Collected(Collector):
                 unreadable.add_metric([worker, kind], count)
         yield unreadable
 
-    def _failed_keys(self) -> Metric:
-        family = CounterMetricFamily(
-            "quota_failed_keys", "Calls with an invalid key, by their answer.", labels=["worker", "status"]
-        )
+    def _failed(self, what: str, documentation: str) -> Metric:
+        family = CounterMetricFamily(f"quota_failed_{what}", documentation, labels=["worker", "status"])
         for worker, state in sorted(self._found.workers.items()):
-            family.add_metric([worker, "401"], state["failed_keys"]["invalid"])
-            family.add_metric([worker, "429"], state["failed_keys"]["refused"])
+            family.add_metric([worker, "401"], state[f"failed_{what}"]["invalid"])
+            family.add_metric([worker, "429"], state[f"failed_{what}"]["refused"])
         return family
 
     def _server(self) -> Iterator[Metric]:

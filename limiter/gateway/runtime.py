@@ -17,7 +17,6 @@ from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
 from limiter.gateway import queue_state
 from limiter.gateway.assessor import Assessor
-from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.queue_state import QueueState
@@ -32,6 +31,7 @@ from limiter.upstream.call import Upstream
 from limiter.upstream.client import Client
 from limiter.upstream.dedupe import Dedupe
 from limiter.upstream.health import Fault
+from quota_platform.base.failures import Failures
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Runtime:
             local=LocalShare(peers),
             recorder=Recorder(store, self.assessor),
             dedupe=Dedupe(side),
-            failed_keys=FailedKeys(most=gateway_settings.failed_keys_per_minute),
+            failed_keys=Failures(most=gateway_settings.failed_keys_per_minute),
         )
         self.peers = peers
         self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from limiter.live.entries import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
 from limiter.live.loader import KEY, TENANT, Fetched
-from limiter.live.lru import Lru
 from limiter.live.second_level import Touched
 from limiter.policies.compiled import PolicySpec
 from quota_platform.base.changes import DEFAULT, Topic, Touch
+from quota_platform.base.lru import Lru
 from tenants.directory import ConnectionSpec, KeySpec
 
 STALE = -1

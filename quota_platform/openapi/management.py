@@ -109,14 +109,16 @@ ANSWERS: dict[str, Schema] = {
         "This replaces what others may have changed meanwhile. Send the ETag of the row as you read it in If-Match,"
         " or * to replace whatever there is.",
     ),
+    "429": _problem(429, "Too Many Requests", "Too many invalid tokens came from this address."),
     "503": _problem(503, "Service Unavailable", "The database does not answer; nothing was saved."),
 }
 ANSWERS["401"]["headers"] |= headers.refer("WWW-Authenticate")
+ANSWERS["429"]["headers"] |= headers.refer("Retry-After")
 ANSWERS["503"]["headers"] |= headers.refer("Retry-After")
 
 
 def _statuses(path: str, method: str, operation: Schema) -> Iterator[str]:
-    yield from ("400", "401", "403", "503")
+    yield from ("400", "401", "403", "429", "503")
     if "{" in path or any(parameter["name"] == "page" for parameter in operation.get("parameters", ())):
         yield "404"
     if method in _WRITES:

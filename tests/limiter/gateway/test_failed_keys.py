@@ -13,12 +13,13 @@ from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from limiter.gateway.callers import Callers
-from limiter.gateway.failed_keys import FailedKeys
 from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import GatewaySettings
 from limiter.live.loader import Loader
 from limiter.models import QuotaPolicy
 from quota_platform.base import changes
+from quota_platform.base.api import tokens
+from quota_platform.base.failures import Failures
 from tenants import credentials
 from tenants.models import ApiKey, Tenant
 from tests.asgi import Answered
@@ -143,8 +144,8 @@ async def test_made_up_keys_from_everywhere_do_not_keep_the_database_busy(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, looked_up: list[str]
 ) -> None:
     await gateway.runtime.snapshot.reached(await sync_to_async(changes.latest_id)())
-    at_once = FailedKeys(most=3, seconds=1, clock=lambda: 0.0)
-    callers = Callers(gateway.runtime.snapshot, failed=FailedKeys(most=MOST), clock=time.time, failed_look_ups=at_once)
+    at_once = Failures(most=3, seconds=1, clock=lambda: 0.0)
+    callers = Callers(gateway.runtime.snapshot, failed=Failures(most=MOST), clock=time.time, failed_look_ups=at_once)
     statuses = []
     for number in range(10):
         with pytest.raises(Problem) as refused:
@@ -166,6 +167,7 @@ async def test_made_up_keys_that_come_at_once_wait_for_each_other(
 async def test_prometheus_counts_failed_keys(gateway: Gateway) -> None:
     for _ in range(MOST + 3):
         await call(gateway, "nonsense")
+    tokens.presented().note(b"wrong", "192.0.2.7", valid=False)
     await gateway.runtime.heartbeat.tell()
     token = django_settings.ENV.METRICS_TOKEN.get_secret_value()
     page = await gateway.caller.call("GET", "/metrics", headers=[("Authorization", f"Bearer {token}")])
@@ -173,11 +175,13 @@ async def test_prometheus_counts_failed_keys(gateway: Gateway) -> None:
     worker = gateway.runtime.heartbeat.name
     assert f'quota_failed_keys_total{{status="401",worker="{worker}"}} {MOST}.0' in text
     assert f'quota_failed_keys_total{{status="429",worker="{worker}"}} 3.0' in text
+    wrong = tokens.presented().failures.counts.invalid
+    assert f'quota_failed_tokens_total{{status="401",worker="{worker}"}} {wrong}.0' in text
 
 
 def test_failures_are_forgotten_one_by_one_and_in_time_all() -> None:
     now = 1000.0
-    failed = FailedKeys(most=2, seconds=60, clock=lambda: now)
+    failed = Failures(most=2, seconds=60, clock=lambda: now)
     failed.note("192.0.2.7")
     assert failed.wait_us("192.0.2.7") == 0
     failed.note("192.0.2.7")
@@ -193,14 +197,14 @@ def test_failures_are_forgotten_one_by_one_and_in_time_all() -> None:
 
 def test_what_failed_at_the_same_time_is_waited_for_afterwards() -> None:
     now = 1000.0
-    failed = FailedKeys(most=2, seconds=60, clock=lambda: now)
+    failed = Failures(most=2, seconds=60, clock=lambda: now)
     for _ in range(10):
         failed.note("192.0.2.7")
     assert failed.wait_us("192.0.2.7") == 270_000_000
 
 
 def test_callers_who_failed_long_ago_make_room() -> None:
-    failed = FailedKeys(most=1, clock=lambda: 0.0)
+    failed = Failures(most=1, clock=lambda: 0.0)
     for number in range(10_001):
         failed.note(f"198.51.{number // 256}.{number % 256}")
     assert failed.wait_us("198.51.0.0") == 0

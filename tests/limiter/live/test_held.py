@@ -9,9 +9,9 @@ import pytest
 from limiter.live.entries import TenantRules
 from limiter.live.held import Held
 from limiter.live.loader import Fetched
-from limiter.live.lru import Lru
 from limiter.live.second_level import Touched
 from quota_platform.base.changes import Topic, Touch
+from quota_platform.base.lru import Lru
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec, connection_spec
 from tenants.models import Connection
 

@@ -1,4 +1,4 @@
-"""How many API keys that are none may come from one caller: counted by each worker alone, without the store."""
+"""How many credentials that are none may come from one caller: counted by each process alone, without the store."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from limiter.live.lru import Lru
 from quota_platform.base import addresses
+from quota_platform.base.lru import Lru
 
 _CALLERS = 10_000
 """Remembered at a time; whoever failed longest ago is forgotten first."""
 
 
 @dataclass(slots=True)
-class KeyCounts:
-    """Since the worker's start: calls with an invalid key, and calls that were refused because of many such."""
+class FailureCounts:
+    """Since the start: calls with invalid credentials, and calls that were refused because of many such."""
 
     invalid: int = 0
     refused: int = 0
 
 
-class FailedKeys:
+class Failures:
     """So many failures in so many seconds from an address, or from an IPv6 /64; they come back one by one."""
 
     def __init__(self, *, most: int, seconds: float = 60, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,7 +30,7 @@ class FailedKeys:
         self._clock = clock
         self._used_until: Lru[str, float] = Lru(_CALLERS)
         """Per caller: when the last of its failures is forgotten."""
-        self.counts = KeyCounts()
+        self.counts = FailureCounts()
 
     def wait_us(self, address: str) -> int:
         """0 when the caller may fail once more, else the µs until it may."""
