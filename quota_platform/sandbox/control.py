@@ -10,10 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from quota_platform.sandbox import dispatch
-from quota_platform.sandbox.answers import Answer, empty, reply
+from quota_platform.sandbox.answers import Answer, empty, reply, script_answer
 from quota_platform.sandbox.endpoints import ENDPOINTS, GROUPS
 from quota_platform.sandbox.fields import ControlError, Fields
-from quota_platform.sandbox.scripted import script_answer
 from quota_platform.sandbox.state import State
 
 PREFIX = "/__sim__"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.alerts import thresholds
+from limiter.alerts import watch
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ from limiter.alerts import thresholds
 def test_a_threshold_is_reached_at_its_percentage_and_left_by_a_margin(
     threshold: int, used: int, effective: int, is_reached: bool, is_left: bool
 ) -> None:
-    assert thresholds.reached(threshold, used=used, effective=effective) is is_reached
-    assert thresholds.left(threshold, used=used, effective=effective) is is_left
+    assert watch.reached(threshold, used=used, effective=effective) is is_reached
+    assert watch.left(threshold, used=used, effective=effective) is is_left
 
 
 @given(st.integers(1, 100), st.integers(0, 10**9), st.integers(1, 10**9))
@@ -38,7 +38,7 @@ def test_none_is_reached_and_left_at_once_and_nothing_used_leaves_all(
     threshold: int, used: int, effective: int
 ) -> None:
     assert not (
-        thresholds.reached(threshold, used=used, effective=effective)
-        and thresholds.left(threshold, used=used, effective=effective)
+        watch.reached(threshold, used=used, effective=effective)
+        and watch.left(threshold, used=used, effective=effective)
     )
-    assert thresholds.left(threshold, used=0, effective=effective)
+    assert watch.left(threshold, used=0, effective=effective)
