@@ -93,6 +93,11 @@ def usage(connection: int) -> str:
     return f"{tag(connection)}:usage"
 
 
+def given_back(connection: int) -> str:
+    """Sorted set of decisions whose units were given back lately, so that none are twice; see ``give_back.lua``."""
+    return f"{tag(connection)}:given-back"
+
+
 def totals(connection: int) -> str:
     """Hash of ``<tenant>|<counter>`` -> count since the store was empty: what Prometheus reads."""
     return f"{tag(connection)}:totals"

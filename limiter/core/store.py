@@ -274,10 +274,10 @@ class Store:
         name = stack.window_of(limit)
         await self.command("UNLINK", name, key=name)
 
-    async def run(self, script: Script, names: Iterable[str], *arguments: str | int) -> Reply:
+    async def run(self, script: Script, names: Iterable[str], *arguments: str | int | bytes) -> Reply:
         """Run a script on keys of one slot; raises :class:`~limiter.stores.errors.StoreError`."""
         names = tuple(names)
-        rest = (str(len(names)), *names, *(str(a) for a in arguments))
+        rest = (str(len(names)), *names, *(a if isinstance(a, bytes) else str(a) for a in arguments))
         slot = names[0].encode()
         reply = await self.link.send(pack("EVALSHA", script.digest, *rest), key=slot)
         if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):

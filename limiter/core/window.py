@@ -84,6 +84,16 @@ class Stack:
         """Its limits as an event carries them (:mod:`limiter.core.description`)."""
         return str(self.arguments[_DESCRIPTION])
 
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """The keys of its limits, in their order."""
+        return self.keys[_BEFORE_WINDOWS:]
+
+    @property
+    def packed_limits(self) -> bytes:
+        """Its limits as the scripts unpack them."""
+        return b"".join(map(_packed, self.limits))
+
     def window_of(self, limit: Limit) -> str:
         """The key of one of its limits."""
         return self.keys[_BEFORE_WINDOWS + self.limits.index(limit)]

@@ -11,10 +11,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
+from limiter.core.giving_back import Charge
 from limiter.core.store import Ended, Store
 from limiter.core.types import Decision
 from limiter.core.window import Call
 from limiter.gateway.callers import Caller, Callers
+from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.problems import Problem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
@@ -45,6 +47,8 @@ _OUTCOME = {
     errors.OutcomeUnknown: "unknown",
     errors.Overloaded: "upstream_busy",
 }
+_DID_NOT_RUN = frozenset({"unreachable", "not_sent", "upstream_busy"})
+"""Outcomes of calls that certainly did nothing upstream: what they were charged is given back."""
 _GIVEN_UP = errors.OutcomeUnknown("The call was given up while it ran.")
 
 
@@ -91,6 +95,7 @@ class Gateway:
         self.upstream = upstream
         self.recorder = recorder
         self.outage = Outage(store, local, clock=clock)
+        self.giving_back = GivingBack(store)
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
         self._dedupe = dedupe
         self._clock = clock
@@ -166,7 +171,10 @@ class Gateway:
         try:
             answer = await self.upstream.invoke(call)
         except errors.UpstreamError as error:
-            self._end(target, decision, _OUTCOME.get(type(error), "not_sent"), error.latency_us, error.pushback)
+            outcome = _OUTCOME.get(type(error), "not_sent")
+            self._end(target, decision, outcome, error.latency_us, error.pushback)
+            if outcome in _DID_NOT_RUN and not error.may_have_run and not decision.degraded:
+                self.giving_back.give_back(target.bound.stack, Charge.of(decision))
             raise
         except BaseException:
             self._end(target, decision, "unknown", None)
@@ -205,6 +213,7 @@ class Gateway:
         return self._stacks.connections
 
     async def close(self) -> None:
+        await self.giving_back.close()
         await self.recorder.close()
         await self.outage.close()
 

@@ -43,6 +43,7 @@ class _Attempts:
     repeats: int = 0
     renewed: bool = False
     pushback: bool = False
+    may_have_run: bool = False
     verdict: Verdict = Verdict.DONE
 
 
@@ -186,6 +187,9 @@ class Client:
     async def _may_go_on(self, attempts: _Attempts, outcome: UpstreamAnswer | UpstreamError) -> bool:
         """Decide about another attempt, and wait for its time."""
         waits = self._judge(attempts, outcome)
+        attempts.may_have_run |= retry.may_have_run(
+            outcome, says_when=waits is not None, overload=attempts.lane.preset.overload
+        )
         if attempts.verdict is Verdict.RENEW_TOKEN:
             if attempts.renewed or self._clock.monotonic() < attempts.lane.unit.sour_until:
                 return False
@@ -240,6 +244,7 @@ class Client:
         else:
             error = outcome
         error.attempts = attempts.sent
+        error.may_have_run = attempts.may_have_run
         error.pushback = attempts.pushback
         raise error
 

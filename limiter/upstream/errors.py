@@ -28,6 +28,8 @@ class UpstreamError(Exception):
         """How long the upstream took, when it is a real latency sample (a timeout counts as the timeout)."""
         self.attempts = 0
         """How many times the call was sent."""
+        self.may_have_run = False
+        """An earlier attempt of this call may have done its work, whatever became of the last one."""
         self.pushback = False
         """Some attempt of this call was answered 429 or another overload status."""
 

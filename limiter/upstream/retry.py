@@ -6,6 +6,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
+from limiter.upstream.call import UpstreamAnswer
 from limiter.upstream.errors import OutcomeUnknown, Unreachable, UpstreamError
 
 LONGEST_BACKOFF_S = 60.0
@@ -76,6 +77,13 @@ def verdict(status: int, *, says_when: bool, idempotent: bool, overload: frozens
     if status == 429 or (status in overload and says_when):
         return Verdict.REPEAT
     return Verdict.REPEAT if idempotent and (status in _FAILED or status in overload) else Verdict.DONE
+
+
+def may_have_run(outcome: UpstreamAnswer | UpstreamError, *, says_when: bool, overload: frozenset[int]) -> bool:
+    """Whether an attempt that was not answered for good may have done its work; one that was turned away did not."""
+    if isinstance(outcome, UpstreamError):
+        return isinstance(outcome, OutcomeUnknown)
+    return outcome.status != 429 and not (says_when and outcome.status in overload)
 
 
 def verdict_on_error(error: UpstreamError, *, idempotent: bool) -> Verdict:

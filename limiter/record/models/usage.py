@@ -20,6 +20,7 @@ COUNTERS = (
     "not_sent",
     "checked",
     "latency_us_sum",
+    "given_back",
 )
 """The fields of a usage row that are sums."""
 
@@ -27,7 +28,8 @@ COUNTERS = (
 class Usage(models.Model):
     """What one tenant did with one action in the span that begins at ``start``.
 
-    ``cost``: units charged. ``latency_histogram``: bucket of :mod:`limiter.core.latency`, as text, -> calls.
+    ``cost``: units charged; ``given_back``: those of them whose calls certainly did not run. ``latency_histogram``:
+    bucket of :mod:`limiter.core.latency`, as text, -> calls.
     """
 
     tenant_id = models.CharField("tenant ID", max_length=64)
@@ -37,6 +39,7 @@ class Usage(models.Model):
     refused = models.PositiveBigIntegerField(default=0)
     shadow_refused = models.PositiveBigIntegerField(default=0)
     cost = models.PositiveBigIntegerField(default=0)
+    given_back = models.PositiveBigIntegerField(default=0, db_default=0)
     answered = models.PositiveBigIntegerField(default=0)
     upstream_error = models.PositiveBigIntegerField(default=0)
     upstream_busy = models.PositiveBigIntegerField(default=0)

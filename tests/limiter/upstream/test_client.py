@@ -166,6 +166,23 @@ async def test_a_wait_longer_than_the_deadline_is_not_begun(
     assert (caught.value.attempts, caught.value.pushback, clock.slept) == (1, True, [])
 
 
+@pytest.mark.parametrize(
+    ("first", "may_have_run"),
+    [({"fault": "429"}, False), ({"fault": "500"}, True), ({"fault": "503"}, True)],
+    ids=["turned away", "failed", "failed without saying when"],
+)
+async def test_a_call_that_is_turned_away_at_last_says_whether_it_may_have_run_before(
+    sandbox: Running, client: Client, connect: Connect, first: dict[str, str], may_have_run: bool
+) -> None:
+    sandbox.state.faults.add({**first, "count": 1})
+    sandbox.state.faults.add({"fault": "429", "headers": {"Retry-After": "3600"}})
+
+    with pytest.raises(Overloaded) as caught:
+        await client.invoke(call_to(connect(), IDEMPOTENT))
+
+    assert (caught.value.attempts, caught.value.may_have_run) == (2, may_have_run)
+
+
 async def test_an_upstream_that_keeps_refusing_is_asked_four_times_at_growing_intervals(
     sandbox: Running, client: Client, connect: Connect, clock: HandClock
 ) -> None:
