@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+ROOMS = ("quota_platform", "dashboard", "limiter", "tenants", "tests", "locale")
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
 
@@ -51,6 +52,18 @@ def test_the_changelog_has_a_section_for_the_version_and_sections_of_it_only_onc
     releases = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert version in releases
     assert len(releases) == len(set(releases))
+
+
+def test_every_source_file_that_a_page_names_exists() -> None:
+    files = {f"/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob("*.*")}
+    missing = [
+        f"{_name(page)}: {named}"
+        for page in PAGES
+        if page.name != "CHANGELOG.md" and page.parent.name != "decisions"  # these speak of their time
+        for named in re.findall(r"`(?!var/)((?:[\w-]+/)+[\w-]+\.(?:py|lua|js|html|json))`", page.read_text())
+        if not any(file.endswith(f"/{named}") for file in files)
+    ]
+    assert not missing
 
 
 def test_every_test_that_a_page_names_exists() -> None:
