@@ -49,6 +49,8 @@ def test_the_code_keeps_every_layer(copy: Path) -> None:
         ("tenants/planted.py", "import limiter.core.types", APPS),
         ("limiter/core/types.py", "import django.conf", PURE_CORE),
         ("limiter/clients.py", "import limiter.gateway.gate", LIMITER),
+        ("limiter/policies/plan.py", "import limiter.live.snapshot", LIMITER),
+        ("limiter/live/loader.py", "import limiter.record.models", LIMITER),
         ("limiter/core/keys.py", "import limiter.core.window", CORE),
         ("limiter/core/unlisted.py", "", CORE),
     ],

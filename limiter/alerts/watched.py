@@ -16,9 +16,9 @@ from limiter.core import forecast
 from limiter.core.store import Store
 from limiter.core.types import MICROS, Algorithm, CountedPer, LimitState, Subject
 from limiter.core.window import Call, Stack
-from limiter.live import rows
-from limiter.live.entries import HeldPolicy, PolicyShelf, TenantEntry
-from limiter.policies.compiled import PolicySpec, PolicyUnavailable
+from limiter.policies import stored
+from limiter.policies.compiled import PolicyUnavailable
+from limiter.policies.effective import TenantEntry
 from limiter.policies.plan import bind
 from limiter.record.models import UsageMinute
 
@@ -59,16 +59,8 @@ def actions(open_alerts: Iterable[Alert], *, now: datetime) -> dict[str, set[str
 
 def entries(tenant_ids: Iterable[str]) -> dict[str, TenantEntry]:
     """These tenants with the policies they are under, from the database; without those that cannot be used."""
-    found = rows.read_tenants(list(tenant_ids))
-    rules = {name: each for name, each in found.items() if not isinstance(each, rows.Unusable)}
-    default = rows.read_default([0])[0]
-    default_id = default if isinstance(default, int) and default else None
-    wanted = {policy_id for each in rules.values() for policy_id in each.policy_ids()}
-    shelf = PolicyShelf()
-    for policy_id, spec in rows.read_policies(wanted | ({default_id} if default_id else set())).items():
-        shelf.put(policy_id, HeldPolicy(spec if isinstance(spec, PolicySpec) else None, seq=0))
-    shelf.set_default(default_id, seq=0)
-    return {name: TenantEntry(each, shelf=shelf, seq=0) for name, each in rules.items()}
+    found = stored.read_entries(list(tenant_ids))
+    return {name: entry for name, entry in found.items() if isinstance(entry, TenantEntry)}
 
 
 def stacks(entry: TenantEntry, called: Iterable[str]) -> Iterator[Stack]:

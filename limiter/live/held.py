@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
-from limiter.live.entries import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
 from limiter.live.loader import KEY, TENANT, Fetched
 from limiter.live.second_level import Touched
 from limiter.policies.compiled import PolicySpec
+from limiter.policies.effective import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
 from quota_platform.base.changes import DEFAULT, Topic, Touch
 from quota_platform.base.lru import Lru
 from tenants.directory import ConnectionSpec, KeySpec

@@ -9,10 +9,11 @@ from typing import Any, Generic, TypeVar
 from django.db import Error as DatabaseFault
 
 from limiter.core.versioned import Unreadable, refused
-from limiter.live import aside, plain, rows
-from limiter.live.entries import TenantRules
+from limiter.live import aside, plain
 from limiter.live.second_level import SecondLevel, Stored, Touched
+from limiter.policies import stored
 from limiter.policies.compiled import PolicySpec
+from limiter.policies.effective import TenantRules
 from quota_platform.base import changes
 from quota_platform.base.changes import DEFAULT, Topic, Touch
 from tenants.directory import ConnectionSpec, KeySpec
@@ -51,7 +52,7 @@ class Kind(Generic[K, T]):
     encode: Callable[[T], Any]
     decode: Callable[..., T]
     touches: Callable[[T], Collection[Touch]]
-    read: Callable[[Collection[K]], Mapping[K, T | rows.Unusable]]
+    read: Callable[[Collection[K]], Mapping[K, T | stored.Unusable]]
     keeps_good: bool = False
 
 
@@ -63,28 +64,28 @@ TENANT: Kind[str, TenantRules] = Kind(
         Touch(Topic.TENANT, rules.tenant.id),
         Touch(Topic.CONNECTION, rules.tenant.connection.id),
     ],
-    read=rows.read_tenants,
+    read=stored.read_tenants,
 )
 KEY: Kind[str, KeySpec] = Kind(
     name="key",
     encode=plain.of_key,
     decode=plain.key,
     touches=lambda spec: [Touch(Topic.KEY, spec.id)],
-    read=rows.read_keys,
+    read=stored.read_keys,
 )
 GRANT: Kind[str, int] = Kind(
     name="grant",
     encode=int,
     decode=lambda data, *, whole=True: int(data),
     touches=lambda key_id: [Touch(Topic.KEY, key_id)],
-    read=rows.read_grants,
+    read=stored.read_grants,
 )
 POLICY: Kind[int, PolicySpec] = Kind(
     name="policy",
     encode=plain.of_policy,
     decode=plain.policy,
     touches=lambda spec: [Touch(Topic.POLICY, spec.id or 0)],
-    read=rows.read_policies,
+    read=stored.read_policies,
     keeps_good=True,
 )
 # The id of the default policy, under the one name 0; an id of 0 says that nobody has chosen one.
@@ -93,7 +94,7 @@ DEFAULT_ID: Kind[int, int] = Kind(
     encode=int,
     decode=lambda data, *, whole=True: int(data),
     touches=lambda _: [DEFAULT],
-    read=rows.read_default,
+    read=stored.read_default,
 )
 
 
@@ -133,22 +134,22 @@ class Loader:
     def connections(self, ids: Collection[int]) -> dict[int, Fetched[ConnectionSpec]]:
         """Straight from the database: asked for after an edit only."""
         try:
-            seq, found = aside.read(lambda: (self._seq(), rows.read_connections(ids)))
+            seq, found = aside.read(lambda: (self._seq(), stored.read_connections(ids)))
         except DatabaseFault:
             return {}
         return {connection_id: _fetched(found.get(connection_id), seq) for connection_id in ids}
 
     def _fetch(self, kind: Kind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
-        stored = self._stored(kind, names)
-        new_enough = {name: found for name, found in stored.items() if not found.stale}
+        shared = self._stored(kind, names)
+        new_enough = {name: found for name, found in shared.items() if not found.stale}
         wanted = [name for name in names if name not in new_enough]
         if not wanted:
             return new_enough
         try:
             seq, read = aside.read(lambda: (self._seq(), kind.read(wanted)))
         except DatabaseFault:
-            return stored
-        sound = {name: value for name, value in read.items() if not isinstance(value, rows.Unusable)}
+            return shared
+        sound = {name: value for name, value in read.items() if not isinstance(value, stored.Unusable)}
         self._second.put({f"{kind.name}:{name}": Stored(seq, kind.encode(value)) for name, value in sound.items()})
         if kind.keeps_good:
             for name, value in sound.items():
@@ -156,7 +157,7 @@ class Loader:
         unusable = {
             name: Fetched(self._last_good(kind, name), seq, problem=str(value))
             for name, value in read.items()
-            if isinstance(value, rows.Unusable)
+            if isinstance(value, stored.Unusable)
         }
         return new_enough | {name: Fetched(sound.get(name), seq) for name in wanted} | unusable
 
@@ -194,7 +195,7 @@ def _decoded(kind: Kind[Any, Any], data: Any) -> tuple[Any, bool]:
     return None, False
 
 
-def _fetched(read: T | rows.Unusable | None, seq: int) -> Fetched[T]:
-    if isinstance(read, rows.Unusable):
+def _fetched(read: T | stored.Unusable | None, seq: int) -> Fetched[T]:
+    if isinstance(read, stored.Unusable):
         return Fetched(None, seq, problem=str(read))
     return Fetched(read, seq)

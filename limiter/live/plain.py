@@ -12,8 +12,8 @@ from typing import Any
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import Algorithm, CountedPer, Limit
 from limiter.core.versioned import build
-from limiter.live.entries import TenantRules, frugal
 from limiter.policies.compiled import PolicySpec
+from limiter.policies.effective import TenantRules, frugal
 from limiter.policies.plan import OverrideSpec
 from tenants import directory
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec

@@ -11,11 +11,11 @@ from django.conf import settings
 
 from limiter.live.aside import Aside
 from limiter.live.batches import Batches, TooManyWaiting
-from limiter.live.entries import TenantEntry, TenantRules
 from limiter.live.follow import Follower
 from limiter.live.held import STALE, Affected, Held, Missing
 from limiter.live.loader import DirectoryUnavailable, Fetched, Loader, grant_name
 from limiter.live.second_level import SecondLevel, Touched
+from limiter.policies.effective import TenantEntry, TenantRules
 from quota_platform.base.changes import Topic, Touch
 from tenants.directory import KeySpec
 

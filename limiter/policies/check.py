@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
-from limiter.live import rows
+from limiter.policies import stored
 from limiter.policies.advice import advice
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
@@ -43,7 +43,7 @@ def check_policies() -> Report:
     """The policies as they are stored now, compiled as workers compile them; a fixed number of queries."""
     counts = {target: Count("assignments", filter=Q(assignments__target=target)) for target in Assignment.Target.values}
     policies = {row.pk: row for row in QuotaPolicy.objects.prefetch_related("limits").annotate(**_prefixed(counts))}
-    compiled = rows.read_policies(policies)
+    compiled = stored.read_policies(policies)
     return Report(
         policies=tuple(_checked(row, compiled.get(row.pk)) for row in policies.values()),
         warnings=tuple(_warnings({pk: row for pk, row in policies.items() if isinstance(compiled[pk], PolicySpec)})),
@@ -54,7 +54,7 @@ def _prefixed(counts: Mapping[str, Count]) -> dict[str, Count]:
     return {f"for_{target}": count for target, count in counts.items()}
 
 
-def _checked(row: QuotaPolicy, compiled: PolicySpec | rows.Unusable | None) -> Checked:
+def _checked(row: QuotaPolicy, compiled: PolicySpec | stored.Unusable | None) -> Checked:
     applies_to = [
         text
         for count, text in (

@@ -37,7 +37,14 @@ class PolicyInvalid(Exception):
 
 
 class PolicyUnavailable(Exception):
-    """A policy that a call stands under cannot compile and no earlier good version of it is left: answer 503."""
+    """A policy that a call stands under cannot compile and no earlier good version of it is left: answer 503.
+
+    Callers see the message; ``problem``, for those who can mend it, says what is wrong.
+    """
+
+    def __init__(self, policy_id: int, problem: str = "") -> None:
+        self.problem = problem
+        super().__init__(f"policy {policy_id} cannot be compiled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,14 +16,15 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 
 from limiter.core.types import Algorithm, CountedPer, Limit
-from limiter.live.rows import Unusable
-from limiter.policies.in_force import in_force
+from limiter.policies import stored
+from limiter.policies.compiled import PolicyUnavailable
+from limiter.policies.effective import TenantEntry
+from limiter.policies.stored import Unusable
 from limiter.record import rollup
 from limiter.record.models import MultiplierChange
 from limiter.record.models.usage import LEVELS, span_start
 from limiter.reports import figures, sources
 from limiter.reports.selection import Selection
-from tenants.models import Tenant
 
 MOST = 4
 """Limits that are drawn, the fullest first."""
@@ -75,18 +77,24 @@ def _counts(chosen: Selection) -> Iterator[Counted]:
         (tenant, action) for tenant, action, _ in pairs.order_by("-units", "tenant_id", "action_id")[:_MOST_PAIRS]
     ]
     names = list(dict.fromkeys(tenant for tenant, _ in busiest))[:_MOST_TENANTS]
-    for tenant in Tenant.objects.filter(tenant_id__in=names):
-        try:
-            plans = {each.action_id: each.plan for each in in_force(tenant)}
-        except Unusable:
-            continue  # What cannot be compiled has no limits to compare with; check_policies says why.
+    for tenant_id, entry in stored.read_entries(names).items():
         counts: dict[tuple[str, str], Counted] = {}
-        for _, action in (pair for pair in busiest if pair[0] == tenant.tenant_id):
-            for limit in plans.get(action, plans[None]).limits:
+        for _, action in (pair for pair in busiest if pair[0] == tenant_id):
+            for limit in _limits(entry, action):
                 of = action if limit.counted_per is CountedPer.ACTION else ""
                 if limit.algorithm in _WINDOWED and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT):
-                    counts.setdefault((of, limit.name), Counted(tenant.tenant_id, of, limit))
+                    counts.setdefault((of, limit.name), Counted(tenant_id, of, limit))
         yield from counts.values()
+
+
+def _limits(entry: TenantEntry | Unusable, action_id: str) -> tuple[Limit, ...]:
+    """What cannot be compiled has no limits to compare with; check_policies says why."""
+    if isinstance(entry, Unusable):
+        return ()
+    try:
+        return entry.plan(action_id, time.time()).limits
+    except PolicyUnavailable:
+        return ()
 
 
 def _read(of: Counted, chosen: Selection) -> Consumption | None:

@@ -35,11 +35,11 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
     place in the table of held tenants.
     """
     from limiter.live import plain
-    from limiter.live.entries import HeldPolicy
     from limiter.live.held import Held
     from limiter.live.loader import Fetched
     from limiter.live.second_level import Touched
     from limiter.policies.compiled import compile_policy
+    from limiter.policies.effective import HeldPolicy
 
     gold = HeldPolicy(compile_policy(*_policy()), seq=1)
     held = Held(capacity=tenants, touched=Touched())
@@ -90,7 +90,7 @@ def _policy() -> Any:
 
 
 def _rules(number: int, *, actions: int) -> Any:
-    from limiter.live.entries import TenantRules
+    from limiter.policies.effective import TenantRules
     from tenants.directory import ActionSpec, TenantSpec, connection_spec
     from tenants.models import Connection
 

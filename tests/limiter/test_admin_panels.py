@@ -15,9 +15,9 @@ from django.test import Client
 from django.utils import timezone
 
 from limiter.core import keys
-from limiter.live.rows import Unusable
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.policies.in_force import in_force
+from limiter.policies.stored import Unusable
 from limiter.upstream import health
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Action, Connection, Tenant

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from limiter.live.rows import Unusable
 from limiter.policies import sentences
 from limiter.policies.in_force import InForce, in_force
+from limiter.policies.stored import Unusable
 from quota_platform.base.admin.panels import Panel, add_panel
 from tenants.models import Tenant
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from limiter.live.entries import TenantRules
 from limiter.live.held import Held
 from limiter.live.loader import Fetched
 from limiter.live.second_level import Touched
+from limiter.policies.effective import TenantRules
 from quota_platform.base.changes import Topic, Touch
 from quota_platform.base.lru import Lru
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec, connection_spec

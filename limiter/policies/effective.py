@@ -1,4 +1,7 @@
-"""What a worker holds of one tenant, and the policies that all tenants it holds share."""
+"""The effective policy of a call: a tenant with its rules, and the policies that all tenants share.
+
+Workers decide by it, and pages and alerts read it, so that what they show is what is decided.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +110,7 @@ class PolicyShelf:
                 continue
             held = self.held.get(policy_id)
             if held is None or held.spec is None:
-                raise PolicyUnavailable(f"policy {policy_id} cannot be compiled")
+                raise PolicyUnavailable(policy_id, held.problem if held else "")
             stack.append(held.spec)
         return stack
 
@@ -142,8 +145,11 @@ class TenantEntry:
         self._plans: dict[str | None, Plan] = {}
         self._generation = shelf.generation
 
-    def plan(self, action_id: str, now: float) -> Plan:
-        """What a call of this action is decided by at ``now`` (epoch seconds); raises :class:`PolicyUnavailable`."""
+    def plan(self, action_id: str | None, now: float) -> Plan:
+        """What a call of this action is decided by at ``now`` (epoch seconds); raises :class:`PolicyUnavailable`.
+
+        None stands for every action that is not registered.
+        """
         if self._generation != self._shelf.generation:
             self._plans = {}
             self._generation = self._shelf.generation
@@ -156,8 +162,8 @@ class TenantEntry:
         """The policies a call of this action stands under, broadest first; raises :class:`PolicyUnavailable`."""
         return self._shelf.stack(self.rules.policy_id, self.rules.action_policy_ids.get(action_id))
 
-    def _remember(self, action_id: str, now: float) -> Plan:
-        action = self.tenant.actions.get(action_id)
+    def _remember(self, action_id: str | None, now: float) -> Plan:
+        action = None if action_id is None else self.tenant.actions.get(action_id)
         # Actions that are not registered share one plan: callers choose their names, and must not fill the memory.
         name = None if action is None else action_id
         plan = self._plans.get(name)

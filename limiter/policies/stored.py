@@ -1,4 +1,4 @@
-"""Reads rows of the database into the values that workers hold; a fixed number of queries for any number of names."""
+"""Reads rows of the database into the values that calls are decided by, in a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db.models import Q
 from django.utils import timezone
 
-from limiter.live.entries import TenantRules, frugal
 from limiter.policies.compiled import PolicyInvalid, PolicySpec, compile_policy
+from limiter.policies.effective import HeldPolicy, PolicyShelf, TenantEntry, TenantRules, frugal
 from limiter.policies.models import Assignment, Override, QuotaPolicy
 from limiter.policies.plan import OverrideSpec
 from tenants import directory
@@ -116,5 +116,25 @@ def _compiled(row: QuotaPolicy) -> PolicySpec | Unusable:
 
 def read_default(names: Collection[int]) -> Mapping[int, int | Unusable]:
     """The id of everyone's policy, 0 when nobody has chosen one, under each of the names (there is one)."""
-    chosen = Assignment.objects.filter(target=Assignment.Target.DEFAULT).values_list("policy_id", flat=True).first()
-    return dict.fromkeys(names, chosen or 0)
+    return dict.fromkeys(names, _default_id() or 0)
+
+
+def _default_id() -> int | None:
+    return Assignment.objects.filter(target=Assignment.Target.DEFAULT).values_list("policy_id", flat=True).first()
+
+
+def read_entries(names: Collection[str]) -> dict[str, TenantEntry | Unusable]:
+    """Tenants by public id with the policies they are under, as a worker would hold them had it just begun."""
+    rules = read_tenants(names)
+    default_id = _default_id()
+    usable = [each for each in rules.values() if isinstance(each, TenantRules)]
+    wanted = {policy_id for each in usable for policy_id in each.policy_ids()} | ({default_id} if default_id else set())
+    shelf = PolicyShelf()
+    for policy_id, spec in read_policies(wanted).items():
+        usable_spec = spec if isinstance(spec, PolicySpec) else None
+        shelf.put(policy_id, HeldPolicy(usable_spec, seq=0, problem="" if usable_spec else str(spec)))
+    shelf.set_default(default_id, seq=0)
+    return {
+        name: TenantEntry(each, shelf=shelf, seq=0) if isinstance(each, TenantRules) else each
+        for name, each in rules.items()
+    }
