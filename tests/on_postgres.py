@@ -35,6 +35,7 @@ FILES = (
     "tests/limiter/reports/test_build.py",
     "tests/limiter/record/concurrent_drainers.py",
     "tests/limiter/record/refused_rows.py",
+    "tests/releases/test_upgrade.py",
     "tests/dashboard/test_live.py",
     "tests/dashboard/test_news.py",
     "tests/dashboard/test_stream.py",

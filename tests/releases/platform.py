@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from django.db import connections
+from django.core.management import call_command
+from django.db import connections, transaction
 
 from limiter.stores.servers import Certificates
 from quota_platform.database_settings import database
@@ -22,6 +25,16 @@ from tests import releases
 
 DATABASE = "demo.sqlite3"
 STORE = "store.json"
+MIGRATED_TO = (
+    ("contenttypes",),
+    ("auth",),
+    ("admin",),
+    ("sessions",),
+    ("authtoken",),
+    ("tenants", "0003"),
+    ("limiter", "0011"),
+)
+"""How far the first release's migrations went."""
 EXPIRED = "q:workers"
 """Its heartbeats are long over by the time that they are looked at."""
 
@@ -45,9 +58,9 @@ def put_into_store(var: Path, url: str, *, taken_at_us: int) -> None:
 
 
 @contextlib.contextmanager
-def using(path: Path) -> Iterator[None]:
-    """Have every thread's default database be the SQLite file at ``path``."""
-    told = database(f"sqlite:///{path}", Certificates("", "", ""), var=path.parent)
+def using(url: str, *, var: Path) -> Iterator[None]:
+    """Have every thread's default database be the one at ``url``."""
+    told = database(url, Certificates("", "", ""), var=var)
     outer, outer_settings = connections["default"], connections.settings["default"]
     connections.settings["default"] = connections.configure_settings({"default": told})["default"]
     connections["default"] = connections.create_connection("default")
@@ -57,3 +70,49 @@ def using(path: Path) -> Iterator[None]:
         connections["default"].close()
         connections.settings["default"] = outer_settings
         connections["default"] = outer
+
+
+def columns() -> dict[str, dict[str, bool]]:
+    """Of every table: each column, and whether a row may be inserted that does not name it."""
+    link = connections["default"]
+    with link.cursor() as cursor:
+        return {
+            table: {
+                column.name: column.null_ok or column.default is not None
+                for column in link.introspection.get_table_description(cursor, table)
+            }
+            for table in link.introspection.table_names(cursor)
+        }
+
+
+def move_into_postgres(file: Path) -> None:
+    """Make the tables of the first release in the default database, an empty one, with the rows of its SQLite file."""
+    for target in MIGRATED_TO:
+        call_command("migrate", *target, verbosity=0)
+    link = connections["default"]
+    with closing(sqlite3.connect(file)) as source, transaction.atomic(), link.cursor() as cursor:
+        tables = [table for table in link.introspection.table_names(cursor) if table != "django_migrations"]
+        cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+        for table in tables:
+            _copy(source, table, cursor)
+
+
+def _copy(source: sqlite3.Connection, table: str, cursor: Any) -> None:
+    cursor.execute(
+        "SELECT column_name, data_type, is_identity FROM information_schema.columns WHERE table_name = %s", [table]
+    )
+    told = cursor.fetchall()
+    names = ", ".join(f'"{name}"' for name, _, _ in told)
+    rows = [
+        [
+            bool(value) if kind == "boolean" and value is not None else value
+            for value, (_, kind, _) in zip(row, told, strict=True)
+        ]
+        for row in source.execute(f'SELECT {names} FROM "{table}"')
+    ]
+    cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({", ".join(["%s"] * len(told))})', rows)
+    for name, _, counted in told:
+        if counted == "YES" and rows:
+            cursor.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', '{name}'), (SELECT max({name}) FROM {table}))"
+            )

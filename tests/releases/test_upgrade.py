@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import sqlite3
+import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -44,31 +48,59 @@ STORED, ALL = 666, 911
 """Refusals in the database, and all of them: no worker had taken the others out of the store yet."""
 
 
+@dataclass(frozen=True)
+class Migrated:
+    """The files of the first release, its database brought up to date, and the columns that there were before."""
+
+    var: Path
+    url: str
+    before: dict[str, dict[str, bool]]
+
+
 @pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Path:
-    """The files of the first release, with the database brought up to date."""
+def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Migrated]:
+    """On SQLite the very file that there was; on PostgreSQL its rows, in the tables that there were."""
     var = tmp_path_factory.mktemp("migrated")
     platform.unpack(releases.FIRST, var)
-    shutil.copy(var / platform.DATABASE, var / "before.sqlite3")
-    with django_db_blocker.unblock(), platform.using(var / platform.DATABASE):
-        call_command("migrate", verbosity=0)
-    return var
+    with a_database(var / platform.DATABASE) as url, django_db_blocker.unblock():
+        with platform.using(url, var=var):
+            if url.startswith("postgres"):
+                platform.move_into_postgres(var / platform.DATABASE)
+            before = platform.columns()
+            call_command("migrate", verbosity=0)
+        yield Migrated(var, url, before)
+
+
+@contextmanager
+def a_database(file: Path, *, copied_from: str = "") -> Iterator[str]:
+    """The URL of the SQLite file, or of a new database where the tests run on PostgreSQL."""
+    server = os.environ.get("TEST_DATABASE_URL", "")
+    if not server.startswith("postgres"):
+        yield f"sqlite:///{file}"
+        return
+    name = f"upgrade_{uuid.uuid4().hex}"
+    template = f" TEMPLATE {urlsplit(copied_from).path[1:]}" if copied_from else ""
+    with psycopg.connect(server, autocommit=True) as link:
+        link.execute(f"CREATE DATABASE {name}{template}".encode())
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        link.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
 def upgraded(
-    migrated: Path, tmp_path: Path, redis_url: str, settings: Settings, django_db_blocker: DjangoDbBlocker
+    migrated: Migrated, tmp_path: Path, redis_url: str, settings: Settings, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Path]:
     """A deployment of this release on what the first one left; its VAR_DIR."""
     var = tmp_path / "var"
-    shutil.copytree(migrated, var)
+    shutil.copytree(migrated.var, var)
     told = {"VAR_DIR": var, "METRICS_TOKEN": SecretStr(FACTS["METRICS_TOKEN"]), "AUDIT_KEY": SecretStr("")}
     settings.SECRET_KEY = FACTS["SECRET_KEY"]
     settings.SECRETS_KEYS = [FACTS["SECRETS_KEYS"]]
     settings.ENV = settings.ENV.model_copy(update={**told, "SECRET_KEY": SecretStr(FACTS["SECRET_KEY"])})
     platform.put_into_store(var, redis_url, taken_at_us=FACTS["at_us"])
-    with django_db_blocker.unblock(), platform.using(var / platform.DATABASE):
-        yield var
+    with a_database(var / platform.DATABASE, copied_from=migrated.url) as url:
+        with django_db_blocker.unblock(), platform.using(url, var=var):
+            yield var
 
 
 @asynccontextmanager
@@ -86,16 +118,6 @@ async def gateway(redis_url: str) -> AsyncIterator[Caller]:
         yield Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime})
     finally:
         await runtime.close()
-
-
-def columns(path: Path) -> dict[str, dict[str, tuple[bool, bool]]]:
-    """Of every table: each column, whether it may be null, and whether the database has a default for it."""
-    with closing(sqlite3.connect(path)) as file:
-        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            table: {row[1]: (not row[3], row[4] is not None) for row in file.execute(f'PRAGMA table_info("{table}")')}
-            for table in tables
-        }
 
 
 async def test_a_key_goes_on_where_its_limits_were(upgraded: Path, redis_url: str) -> None:
@@ -165,10 +187,9 @@ def pages() -> list[str]:
     ]
 
 
-def test_the_first_release_can_run_beside_on_the_migrated_database(migrated: Path) -> None:
-    before, after = columns(migrated / "before.sqlite3"), columns(migrated / platform.DATABASE)
-    assert before.keys() <= after.keys()
-    for table, had in before.items():
+def test_the_first_release_can_run_beside_on_the_migrated_database(migrated: Migrated, upgraded: Path) -> None:
+    after = platform.columns()
+    assert migrated.before.keys() <= after.keys()
+    for table, had in migrated.before.items():
         assert had.keys() <= after[table].keys()
-        added = {name: after[table][name] for name in after[table].keys() - had.keys()}
-        assert {name: fits for name, fits in added.items() if True not in fits} == {}
+        assert all(after[table][name] for name in after[table].keys() - had.keys()), table
