@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from dashboard.access import may_act, may_end
@@ -20,11 +21,11 @@ from dashboard.asking import body_of, tenant_of, wrong
 from limiter.policies import sentences
 from limiter.policies.models import Override
 from quota_platform.base import versions
+from quota_platform.base.languages import number
 from tenants.models import Tenant
 from tenants.scope import tenants_of
 
 MOST_MINUTES = 24 * 60
-_CHANGED = "somebody has changed this since you were asked."
 _EFFECTS = {"increase": Override.Effect.FACTOR, "shadow": Override.Effect.SHADOW}
 
 
@@ -41,16 +42,29 @@ class Asked:
     def effect(self, running: Iterable[Override]) -> str:
         """What will happen, in words, for the person to confirm, and what is in force already."""
         already = "; ".join(sentences.override(other) for other in running)
-        return self._effect() + (f" In force already: {already}." if already else "")
+        effect = self._effect()
+        return _("{effect} Already in force: {already}.").format(effect=effect, already=already) if already else effect
 
     def _effect(self) -> str:
         override = self.override
-        whom = f"{override.tenant.name}" + (f", {override.action.action_id}" if override.action else ", every action")
-        which = f"limit {override.limit_name}" if override.limit_name else "every limit"
-        until = f"for {self.minutes} minutes, until {override.ends_at:%H:%M} UTC"
+        which = _("limit {limit}").format(limit=override.limit_name) if override.limit_name else _("every limit")
         if override.effect == Override.Effect.SHADOW:
-            return f"{whom}: {which} refuses nobody {until}; what it would have refused is recorded."
-        return f"{whom}: {which} is multiplied by {override.factor:g} {until}."
+            effect = _(
+                "{tenant}, {action}: {which} refuses nobody for {minutes} minutes, until {until} UTC. What it would"
+                " have refused is recorded."
+            )
+        else:
+            effect = _(
+                "{tenant}, {action}: {which} is multiplied by {factor} for {minutes} minutes, until {until} UTC."
+            )
+        return effect.format(
+            tenant=override.tenant.name,
+            action=override.action.action_id if override.action else _("every action"),
+            which=which,
+            factor=number(override.factor),
+            minutes=number(self.minutes),
+            until=f"{override.ends_at:%H:%M}",
+        )
 
 
 @require_POST
@@ -60,7 +74,7 @@ def start(request: HttpRequest) -> JsonResponse:
         asked = _asked(request)
         asked.override.full_clean(exclude=["created_by"])
     except (ValueError, TypeError, AttributeError, LookupError):
-        return wrong("The request cannot be read.")
+        return wrong(_("The request cannot be read."))
     except ValidationError as error:
         return wrong(" ".join(error.messages))
     with transaction.atomic():
@@ -74,7 +88,7 @@ def _answer(asked: Asked) -> JsonResponse:
     if not asked.confirmed:
         return JsonResponse(now)
     if asked.seen not in ("", now["seen"]):
-        return JsonResponse({**now, "detail": f"Nothing was done: {_CHANGED} {now['effect']}"}, status=409)
+        return JsonResponse({**now, "detail": f"{_nothing_done()} {now['effect']}"}, status=409)
     asked.override.save()
     stored = Override.objects.get(pk=asked.override.pk)
     undo = f"/dashboard/api/actions/overrides/{stored.pk}/end/"
@@ -98,9 +112,13 @@ def end(request: HttpRequest, override_id: int) -> JsonResponse:
         if not may_end(request.user, override.created_by):
             raise PermissionDenied
         if seen not in ("", _mark(override)):
-            says = f"Nothing was done: {_CHANGED} Now it says: {sentences.override(override)}"
+            says = f"{_nothing_done()} {sentences.override(override)}"
             return JsonResponse({"detail": says, "seen": _mark(override)}, status=409)
         return _end(override)
+
+
+def _nothing_done() -> str:
+    return _("Nothing was done: somebody has changed this since you were asked. Now it says:")
 
 
 def _end(override: Override) -> JsonResponse:
@@ -108,7 +126,7 @@ def _end(override: Override) -> JsonResponse:
     if override.ends_at > now:
         override.ends_at = max(now, override.starts_at + timedelta(milliseconds=1))
         override.save()
-    return JsonResponse({"done": "Taken back: the limits are as before."})
+    return JsonResponse({"done": _("Taken back: your limits are as before.")})
 
 
 def _asked(request: HttpRequest) -> Asked:
@@ -118,7 +136,7 @@ def _asked(request: HttpRequest) -> Asked:
     tenant = tenant_of(request, body)
     minutes = int(body.get("minutes", 0))
     if not 1 <= minutes <= MOST_MINUTES:
-        raise ValidationError(f"Choose an end within {MOST_MINUTES // 60} hours.")
+        raise ValidationError(_("Choose an end within {hours} hours.").format(hours=MOST_MINUTES // 60))
     return Asked(
         _override(request, tenant, body, minutes), minutes, body.get("confirm") is True, str(body.get("seen", ""))
     )
@@ -139,11 +157,11 @@ def _mark(*overrides: Override) -> str:
 def _override(request: HttpRequest, tenant: Tenant, body: dict[str, Any], minutes: int) -> Override:
     effect = _EFFECTS.get(str(body.get("kind")))
     if effect is None:
-        raise ValidationError("There is no such action.")
+        raise ValidationError(_("There is no such action."))
     action_id = str(body.get("action", ""))
     action = tenant.actions.filter(action_id=action_id).first() if action_id else None
     if action_id and action is None:
-        raise ValidationError(f"{tenant.name} has no action {action_id}.")
+        raise ValidationError(_("{tenant} has no action {action}.").format(tenant=tenant.name, action=action_id))
     now = timezone.now()
     return Override(
         tenant=tenant,
@@ -161,5 +179,5 @@ def _override(request: HttpRequest, tenant: Tenant, body: dict[str, Any], minute
 def _factor(given: Any) -> float:
     factor = float(given)
     if not math.isfinite(factor):
-        raise ValidationError("The factor has to be a number.")
+        raise ValidationError(_("The factor must be a number."))
     return factor

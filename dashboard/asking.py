@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, JsonResponse
+from django.utils.translation import gettext as _
 
 from quota_platform.base import json_text
 from quota_platform.base.reason import ReasonRefused
@@ -19,9 +20,9 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
     try:
         body = json_text.read(request.body)
     except json_text.JsonRefused as error:
-        raise ValidationError(f"The request cannot be read. {error}") from None
+        raise ValidationError(_("The request cannot be read. {error}").format(error=error)) from None
     if not isinstance(body, dict):
-        raise ValidationError("The request cannot be read.")
+        raise ValidationError(_("The request cannot be read."))
     return body
 
 
@@ -40,9 +41,9 @@ def reason_of(body: dict[str, Any]) -> str:
     try:
         reason = check_reason(str(body.get("reason", "")))
     except ReasonRefused as error:
-        raise ValidationError(f"The reason: {error}") from None
+        raise ValidationError(_("The reason: {error}").format(error=error)) from None
     if not reason:
-        raise ValidationError("Give a reason: it is kept for whoever reads the record.")
+        raise ValidationError(_("Give a reason: it is kept for everyone who reads the record."))
     return reason
 
 

@@ -23,5 +23,6 @@ def words() -> Words:
 
 @cache
 def _browser(language: str) -> Words:
-    read: Words = json.loads((Path(settings.LOCALE_PATHS[0]) / language / "browser.json").read_text())
+    places = (Path(path) / language / "browser.json" for path in settings.LOCALE_PATHS)
+    read: Words = json.loads(next(file for file in places if file.exists()).read_text())
     return read

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from dashboard.readings import TenantReading
 
 
@@ -43,9 +46,9 @@ class Figure:
     """``form`` says how the page writes its value: ``whole`` or ``percent``; ``tone`` colours its line."""
 
     name: str
-    label: str
+    label: str | Promise
     read: Callable[[Now], Value]
-    notes: Mapping[str, str]
+    notes: Mapping[str, str | Promise]
     unit: str = ""
     form: str = "whole"
     tone: str = ""
@@ -109,40 +112,40 @@ def _waiting(now: Now) -> Value:
 
 
 FIGURES = (
-    Figure("calls_per_min", "Calls a minute", _calls, {"time": "in the last minute"}, at_a_glance=True),
-    Figure("allowed_per_min", "Allowed a minute", _allowed, {"share": "{share|percent} of calls"}),
+    Figure("calls_per_min", _("Calls a minute"), _calls, {"time": _("in the last minute")}, at_a_glance=True),
+    Figure("allowed_per_min", _("Allowed a minute"), _allowed, {"share": _("{share|percent} of calls")}),
     Figure(
         "refused_per_min",
-        "Refused a minute",
+        _("Refused a minute"),
         _refused,
-        {"share": "{share|percent} of calls"},
+        {"share": _("{share|percent} of calls")},
         tone="stop",
         at_a_glance=True,
     ),
     Figure(
         "p95_ms",
-        "Upstream p95",
+        _("Upstream p95"),
         _p95,
         {
-            "none": "no latency measured lately",
-            "well": "limits are cut above {threshold} ms",
-            "slow": "{tenant}: above {threshold} ms",
+            "none": _("no latency measured lately"),
+            "well": _("limits are cut above {threshold} ms"),
+            "slow": _("{tenant}: above {threshold} ms"),
         },
         unit="ms",
         at_a_glance=True,
     ),
     Figure(
         "multiplier",
-        "Limits cut to",
+        _("Limits cut to"),
         _multiplier,
-        {"none": "no limit is cut", "lowest": "{tenant}, the lowest"},
+        {"none": _("no limit is cut"), "lowest": _("{tenant}, the lowest")},
         form="percent",
     ),
     Figure(
         "events_waiting",
-        "Refusals to be stored",
+        _("Refusals to be stored"),
         _waiting,
-        {"none": "all are in the record", "some": "not in the record yet"},
+        {"none": _("all are in the record"), "some": _("not in the record yet")},
         at_a_glance=True,
     ),
 )

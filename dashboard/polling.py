@@ -14,7 +14,7 @@ from dashboard.topics import Topic
 from dashboard.viewers import Sight
 
 _SIGN_IN = {"detail": "Sign in first."}
-_NO_RIGHT = {"detail": "You have no right to see this."}
+_NO_RIGHT = {"detail": "You have no permission to see this."}
 
 
 @require_safe

@@ -8,6 +8,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, JsonResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from dashboard.access import may_reset
@@ -22,9 +23,8 @@ from limiter.record import resets
 from limiter.record.resets import Reset
 from limiter.stores.errors import StoreError
 from quota_platform.base import row_access
+from quota_platform.base.languages import number
 from tenants.models import Tenant
-
-_AWAY = "The limiter's store does not answer: nothing was reset. Try again when it does."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ async def reset(request: HttpRequest) -> JsonResponse:
     except ValidationError as error:
         return wrong(" ".join(error.messages))
     except LookupError:
-        return wrong("This limit is not in force here any more.")
+        return wrong(_("This limit is no longer in force here."))
     except Problem as problem:
         return wrong(problem.detail)
     except StoreError:
-        return wrong(_AWAY, status=503)
+        return wrong(_("The limiter's store is unavailable: nothing was reset. Try again later."), status=503)
 
 
 async def _answer(gateway: Gateway, asked: Asked) -> JsonResponse:
@@ -73,7 +73,8 @@ async def _answer(gateway: Gateway, asked: Asked) -> JsonResponse:
         failed = type(error).__name__
         await sync_to_async(resets.note)(told, actor=asked.who, reason=asked.reason, failed=failed)
         raise
-    return JsonResponse({"done": f"{_whose(asked, counter)} counts from nothing again; it held {told.used:,} units."})
+    done = _("{counter} starts from zero again; it held {used} units.")
+    return JsonResponse({"done": done.format(counter=_whose(asked, counter), used=number(told.used))})
 
 
 def _asked(request: HttpRequest) -> Asked:
@@ -83,7 +84,7 @@ def _asked(request: HttpRequest) -> Asked:
     tenant = tenant_of(request, body)
     named: dict[str, Any] = {name: str(body.get(name, "")) for name in ("limit", "action", "key")}
     if named["key"] and not keys_in_use(tenant).filter(prefix=named["key"].replace("\0", "")).exists():
-        raise ValidationError("Choose a key that is still in use.")
+        raise ValidationError(_("Choose a key that is still in use."))
     return Asked(
         tenant=tenant,
         **named,
@@ -97,30 +98,36 @@ def _asked(request: HttpRequest) -> Asked:
 def _refuse(asked: Asked, counter: Counter) -> None:
     if counter.limit.algorithm is Algorithm.CONCURRENCY:
         raise ValidationError(
-            "The slots of calls in flight come back when these calls end; forgetting them would let more run at once"
-            " than the limit."
+            _("Slots come back when the calls that hold them end; a reset would let more run at once than the limit.")
         )
     if counter.limit.counted_per is CountedPer.CONNECTION and not asked.connection_is_own:
-        raise ValidationError(f"This counter is shared by all tenants of the connection. {row_access.NOT_YOURS}")
+        raise ValidationError(_("All tenants of the connection share this counter.") + f" {row_access.NOT_YOURS}")
 
 
 def _whose(asked: Asked, counter: Counter) -> str:
     """Which counter, in words."""
     where = {
-        CountedPer.ACTION: f"{asked.tenant.name}, {asked.action}",
-        CountedPer.TENANT: f"{asked.tenant.name}, all actions together",
-        CountedPer.KEY: f"{asked.tenant.name}, key qk_{asked.key}_…",
-        CountedPer.CONNECTION: f"All tenants of connection {asked.tenant.connection.name}",
+        CountedPer.ACTION: _("{tenant}, {action}: limit {limit}"),
+        CountedPer.TENANT: _("{tenant}, all actions together: limit {limit}"),
+        CountedPer.KEY: _("{tenant}, key qk_{key}_…: limit {limit}"),
+        CountedPer.CONNECTION: _("All tenants of connection {connection}: limit {limit}"),
     }[counter.limit.counted_per]
-    return f"{where}: limit {counter.limit.name}"
+    tenant, connection = asked.tenant.name, asked.tenant.connection.name
+    return where.format(
+        tenant=tenant, action=asked.action, key=asked.key, connection=connection, limit=counter.limit.name
+    )
 
 
 def _effect(asked: Asked, counter: Counter) -> str:
     state, limit = counter.state, counter.limit
-    return (
-        f"{_whose(asked, counter)} forgets the {state.used:,} of {state.effective:,} units it holds. The next calls"
-        f" find it empty, so the upstream may see up to twice the limit within {limit.window_us // MICROS:,} s. The"
-        " multiplier stays as it is. This cannot be taken back."
+    return _(
+        "{counter} forgets the {used} of {effective} units it holds, so the upstream may see up to twice the limit"
+        " within {window} s. Cuts stay as they are. You cannot take this back."
+    ).format(
+        counter=_whose(asked, counter),
+        used=number(state.used),
+        effective=number(state.effective),
+        window=number(limit.window_us // MICROS),
     )
 
 

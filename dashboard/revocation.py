@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from dashboard.access import may_revoke
@@ -41,12 +42,14 @@ def _revoke(request: HttpRequest) -> JsonResponse:
     tenant, reason = tenant_of(request, body), reason_of(body)
     key = versions.locked(keys_in_use(tenant).filter(prefix=_prefix(body))).first()
     if key is None:
-        raise ValidationError("Choose a key that is still in use.")
+        raise ValidationError(_("Choose a key that is still in use."))
     if body.get("confirm") is not True:
         return JsonResponse({"effect": _effect(tenant, key)})
     explain(key, reason)
     key.revoke()
-    return JsonResponse({"done": f"{tenant.name}: {key} is revoked. A caller needs a new key."})
+    return JsonResponse(
+        {"done": _("{tenant}: {key} is revoked. A caller needs a new key.").format(tenant=tenant.name, key=key)}
+    )
 
 
 def _prefix(body: dict[str, Any]) -> str:
@@ -55,9 +58,8 @@ def _prefix(body: dict[str, Any]) -> str:
 
 
 def _effect(tenant: Tenant, key: ApiKey) -> str:
-    only = keys_in_use(tenant).count() == 1
-    alone = f" It is the only key of {tenant.name}: nobody calls for it until there is another." if only else ""
-    return (
-        f"{tenant.name}: every call with {key} is answered 401 from now on, in every worker within a second.{alone}"
-        " This cannot be taken back."
-    )
+    effect = [_("{tenant}: calls with {key} will be refused with 401, in every worker within a second.")]
+    if keys_in_use(tenant).count() == 1:
+        effect.append(_("It is the only key of {tenant}: nobody can call for it until there is another."))
+    effect.append(_("You cannot take this back."))
+    return " ".join(effect).format(tenant=tenant.name, key=key)

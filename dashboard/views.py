@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -22,7 +23,7 @@ from dashboard.figures import FIGURES
 from dashboard.revocation import keys_in_use
 from tenants.scope import tenants_of
 
-_PAGES = (("overview", "Overview"), ("tenants", "Tenants"), ("refusals", "Refusals"))
+_PAGES = (("overview", _("Overview")), ("tenants", _("Tenants")), ("refusals", _("Refusals")))
 
 MOST_KEYS = 200
 """Keys that a tenant's page offers to choose from; the admin lists all."""
@@ -94,7 +95,7 @@ def refusals(request: HttpRequest) -> HttpResponse:
 def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
     pages = [{"title": title, "url": reverse(f"dashboard:{page}"), "current": page == name} for page, title in _PAGES]
     if may_export(request.user):
-        pages.append({"title": "Exports", "url": reverse("admin:limiter_export_changelist"), "current": False})
+        pages.append({"title": _("Exports"), "url": reverse("admin:limiter_export_changelist"), "current": False})
     return render(request, f"dashboard/{name}.html", {"pages": pages, **context}, status=status)
 
 

@@ -11,6 +11,7 @@ import django_stubs_ext
 from limiter.stores.servers import Servers as _Servers
 from quota_platform import broker as _broker
 from quota_platform import env as _env
+from quota_platform import languages as _languages
 from quota_platform import redis_settings as _redis
 from quota_platform import unfold as _unfold
 from quota_platform.database_settings import database as _database
@@ -57,6 +58,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "quota_platform.nul.RefuseNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "quota_platform.languages.page_language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -86,6 +88,7 @@ TEMPLATES: list[dict[str, Any]] = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ]
@@ -174,6 +177,8 @@ LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = _unfold.UNFOLD
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGES = _languages.found(BASE_DIR / "locale")
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = "quota_platform.formats"
@@ -195,7 +200,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if ENV.BEHIND_TLS:
-    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True  # quota_platform.asgi reads X-Forwarded-Proto, from TRUSTED_PROXIES alone
     SECURE_HSTS_SECONDS = 31_536_000
 

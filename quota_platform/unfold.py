@@ -53,6 +53,7 @@ UNFOLD: dict[str, Any] = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("dashboard/icon.svg")},
     ],
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
     "DASHBOARD_CALLBACK": "quota_platform.glance.add_glance",
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 
 from quota_platform.openapi.views import DocsView, schema
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("dashboard/", include("dashboard.urls")),
+    path("language/", set_language, name="set_language"),
     re_path(r"^api/?$", RedirectView.as_view(pattern_name="api-docs")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="api-docs"),

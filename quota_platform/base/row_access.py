@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 SEE_EVERY = "tenants.see_every_tenant"
-NOT_YOURS = "This reaches tenants that you do not see. It takes somebody who sees every tenant."
+NOT_YOURS = _("This reaches tenants that you do not see. Ask somebody who sees every tenant.")
 
 M = TypeVar("M", bound=Model)
 Condition = Callable[[Any], Q]

@@ -14,6 +14,7 @@ from quota_platform.demo import cast, environment, service, tokens
 from quota_platform.demo.service import Service
 from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port, last_words
+from tests.browser import pseudo
 from tests.patience import HANG_S, PAUSE_S
 
 
@@ -27,6 +28,8 @@ class LiveDemo:
         self.url = f"http://127.0.0.1:{self.variables['PORT']}"
         self._services = {each.name: each for each in service.all_of(self.variables)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._settings = {"DJANGO_SETTINGS_MODULE": pseudo.__name__, pseudo.PLACE: str(var / "locale")}
+        """One language more than the platform's, to see which texts are in no catalogue."""
 
     @property
     def sign_in(self) -> tuple[str, str]:
@@ -38,6 +41,7 @@ class LiveDemo:
         return cast.SUPERVISOR, self.variables["DEMO_SUPERVISOR_PASSWORD"]
 
     def start(self) -> None:
+        pseudo.write(self.var / "locale")
         service.store_directory(self.variables).mkdir(parents=True, exist_ok=True)
         self._run(self._services[service.STORE])
         self.manage("migrate", "--no-input", "--skip-checks")
@@ -99,7 +103,7 @@ class LiveDemo:
 
     def _run(self, each: Service) -> None:
         with (self.var / f"{each.name}.log").open("ab") as log:
-            told = {**os.environ, **each.environment, "PYTHONWARNINGS": "ignore"}
+            told = {**os.environ, **each.environment, **self._settings, "PYTHONWARNINGS": "ignore"}
             self._running[each.name] = subprocess.Popen(each.command, env=told, stdout=log, stderr=log)
 
     def _end(self, name: str) -> None:

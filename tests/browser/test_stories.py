@@ -98,7 +98,7 @@ def test_a_counter_is_reset_with_a_word_of_what_will_happen(visitor: Visitor, de
     expect(dialog.get_by_role("status")).to_contain_text("forgets the 3 of 600 units")
     assert visitor.barriers() == []
     dialog.get_by_role("button", name="Confirm").click()
-    expect(visitor.page.locator("#done")).to_contain_text("counts from nothing again")
+    expect(visitor.page.locator("#done")).to_contain_text("starts from zero again")
     expect(visitor.page.get_by_role("button", name="Take it back")).to_have_count(0)
     expect(row).to_contain_text("0 / 600")
 
@@ -116,7 +116,7 @@ def test_a_key_is_revoked_and_its_calls_are_refused(visitor: Visitor, demo: Live
     choice = dialog.get_by_label("Key").locator("option").filter(has_text="Leaked").get_attribute("value")
     dialog.get_by_label("Key").select_option(choice)
     dialog.get_by_label("Reason").fill("Seen in a public log")
-    expect(dialog.get_by_role("status")).to_contain_text("This cannot be taken back.")
+    expect(dialog.get_by_role("status")).to_contain_text("You cannot take this back.")
     assert visitor.barriers() == []
     dialog.get_by_role("button", name="Confirm").click()
     expect(visitor.page.locator("#done")).to_contain_text("is revoked")

@@ -133,7 +133,7 @@ def test_an_increase_is_asked_about_again_when_somebody_else_started_one_meanwhi
     seen = post(root, ASKED).json()["seen"]
     post(root, {**ASKED, "reason": "Somebody else's", "confirm": True})
     again = post(root, {**ASKED, "confirm": True, "seen": seen})
-    assert again.status_code == 409 and "In force already: " in again.json()["detail"]
+    assert again.status_code == 409 and "Already in force: " in again.json()["detail"]
     assert Override.objects.count() == 1
     assert post(root, {**ASKED, "confirm": True, "seen": again.json()["seen"]}).status_code == 200
     assert Override.objects.count() == 2

@@ -86,7 +86,7 @@ def test_a_person_of_one_tenant_finds_nothing_of_another(client: Client, acme: T
     pages = [client.get(page).content for page in (*PAGES, "/dashboard/refusals/?tenant=globex", "/admin/")]
     assert not any(b"Globex" in page or b"decision-2" in page for page in pages)
     assert b"decision-1" in client.get("/dashboard/refusals/").content
-    assert b"<b>minute</b>" not in client.get("/dashboard/refusals/?decision=decision-2").content
+    assert b"units of minute" not in client.get("/dashboard/refusals/?decision=decision-2").content
     assert client.get("/dashboard/tenants/globex/").status_code == 403
     Membership.objects.all().delete()
     assert client.get("/dashboard/tenants/acme/").status_code == 403
@@ -102,7 +102,8 @@ def test_a_stranger_reads_no_refusal(stranger: Client, acme: Tenant) -> None:
 def test_a_refusal_says_why(ana: Client, acme: Tenant) -> None:
     refusal(1, effective_limit=62, used=62, multiplier=0.62)
     html = ana.get("/dashboard/refusals/?decision=decision-1").content.decode()
-    assert "Of 62 that <b>minute</b> lets pass, 62 were used; the limit is 100, times the multiplier 0.62." in html
+    assert "The call costs 1, and 62 of the 62 units of minute were used." in html
+    assert "The limit of 100 was cut to 62 because the upstream was slow." in html
     assert "Base, version 3" in html
 
 

@@ -66,11 +66,11 @@ async def test_it_is_told_then_done_then_recorded(
         told = await left(gateway, acme_key)
     assert "r=97" in told
     effect = (await ask(gateway, ana)).json["effect"]
-    assert effect.startswith("Acme, lookupOrder: limit minute forgets the 3 of 100 units it holds.")
+    assert effect.startswith("Acme, lookupOrder: limit minute forgets the 3 of 100 units it holds,")
     assert "r=96" in await left(gateway, acme_key)
     assert not await entries()
     done = (await ask(gateway, ana, confirm=True)).json
-    assert done == {"done": "Acme, lookupOrder: limit minute counts from nothing again; it held 4 units."}
+    assert done == {"done": "Acme, lookupOrder: limit minute starts from zero again; it held 4 units."}
     assert "r=99" in await left(gateway, acme_key)
     (entry,) = await entries()
     assert (entry.kind, entry.tenant_id, entry.actor) == ("counter.reset", "acme", "ana")

@@ -32,7 +32,7 @@ def is_in_use(key: ApiKey) -> bool:
 def test_it_is_told_then_done_then_recorded(acme: Tenant, key: ApiKey) -> None:
     ana = browser(member("ana", acme))
     told = post(ana, key).json()["effect"]
-    assert "answered 401" in told and "only key of Acme" in told and "cannot be taken back" in told
+    assert "refused with 401" in told and "only key of Acme" in told and "cannot take this back" in told
     assert is_in_use(key)
     done = post(ana, key, confirm=True).json()
     assert "is revoked" in done["done"] and "undo" not in done

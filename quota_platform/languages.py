@@ -1,0 +1,62 @@
+"""The languages of pages: those that have catalogues. Everything that programs read stays English."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.conf.locale import LANG_INFO
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+from django.utils.decorators import sync_and_async_middleware
+
+CATALOGUE = "browser.json"
+_PAGES = ("/admin/", "/dashboard/", "/language/")
+
+
+def found(directory: Path) -> list[tuple[str, str]]:
+    """Each language with a catalogue in ``directory``, as the setting LANGUAGES has them: code and own name."""
+    codes = sorted(file.parent.name for file in directory.glob(f"*/{CATALOGUE}"))
+    return [(code, LANG_INFO[code]["name_local"].capitalize()) for code in codes]
+
+
+@sync_and_async_middleware
+def page_language(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Pages are in the language that their reader has chosen, or else in the one their browser asks for first.
+
+    Unlike Django's LocaleMiddleware this leaves the API alone: a client's ``Accept-Language`` changes no answer of it.
+    """
+    if iscoroutinefunction(get_response):
+
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            with translation.override(_chosen(request)):
+                response: HttpResponseBase = await get_response(request)
+            return _named(request, response)
+
+        return answer_async
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        with translation.override(_chosen(request)):
+            response: HttpResponseBase = get_response(request)
+        return _named(request, response)
+
+    return answer
+
+
+def _chosen(request: HttpRequest) -> str:
+    if not request.path_info.startswith(_PAGES):
+        return settings.LANGUAGE_CODE
+    language = translation.get_language_from_request(request)
+    request.LANGUAGE_CODE = language
+    return language
+
+
+def _named(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    if request.path_info.startswith(_PAGES):
+        patch_vary_headers(response, ("Accept-Language", "Cookie"))
+        response.headers.setdefault("Content-Language", getattr(request, "LANGUAGE_CODE", settings.LANGUAGE_CODE))
+    return response

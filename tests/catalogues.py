@@ -1,0 +1,118 @@
+"""The catalogues under ``locale/``: what the code says, what each language has, and bringing both together.
+
+``python -m tests.catalogues`` writes new texts of the code into every language's ``django.po``, takes out those that
+are said no more, and compiles them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from django.utils.translation.template import templatize
+
+from quota_platform.env import BASE_DIR
+
+LOCALE = BASE_DIR / "locale"
+APPS = ("dashboard", "limiter", "quota_platform", "tenants")
+SOURCE = "en"
+LANGUAGES = sorted(path.parent.name for path in LOCALE.glob("*/browser.json") if path.parent.name != SOURCE)
+KEYWORDS: dict[str, Any] = {
+    "_": None,
+    "gettext": None,
+    "gettext_lazy": None,
+    "ngettext": (1, 2),
+    "pgettext": ((1, "c"), 2),
+}
+PLACES = re.compile(r"%\((\w+)\)[sd]|\{(\w*)(?:[|:][^{}]*)?\}")
+
+Text = str | tuple[str, ...]
+"""A msgid, or that of one and that of many."""
+
+
+@cache
+def said() -> dict[Text, list[str]]:
+    """Every text that the server's code marks for translation, and where."""
+    texts: dict[Text, list[str]] = {}
+    for app in APPS:
+        for path in sorted((BASE_DIR / app).rglob("*.py")):
+            if "migrations" not in path.parts:
+                _note(texts, path, path.read_bytes(), "python")
+        for path in sorted((BASE_DIR / app).rglob("*.html")):
+            _note(texts, path, templatize(path.read_text(), origin=str(path)).encode(), "javascript")
+    for text in _of_models():
+        texts.setdefault(text, []).append("models")
+    return texts
+
+
+def _note(texts: dict[Text, list[str]], path: Path, source: bytes, kind: str) -> None:
+    for _line, text, _comments, _context in extract(kind, io.BytesIO(source), keywords=KEYWORDS):
+        texts.setdefault(text, []).append(path.relative_to(BASE_DIR).as_posix())
+
+
+def _of_models() -> Iterator[str]:
+    return iter(())
+
+
+def po_file(language: str) -> Path:
+    return LOCALE / language / "LC_MESSAGES" / "django.po"
+
+
+def catalogue(language: str) -> Catalog:
+    path = po_file(language)
+    if not path.exists():
+        return Catalog(locale=language)
+    return read_po(io.BytesIO(path.read_bytes()), locale=language)
+
+
+def compiled(language: str) -> bytes:
+    """The ``.mo`` of a language as it should be: the same bytes whenever it is made."""
+    found = io.BytesIO()
+    write_mo(found, catalogue(language))
+    return found.getvalue()
+
+
+def browser(language: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((LOCALE / language / "browser.json").read_text())
+    return read
+
+
+def places(text: str) -> set[str]:
+    """The names of the values that a text speaks of."""
+    return {one or other for one, other in PLACES.findall(text)}
+
+
+def update(language: str) -> list[Any]:
+    """Bring a language's texts in line with the code's; which have no translation yet?"""
+    old, new = catalogue(language), Catalog(locale=language, fuzzy=False, project="quota-platform")
+    new.creation_date = new.revision_date = old.creation_date
+    for text, where in sorted(said().items(), key=lambda each: (each[1][0], str(each[0]))):
+        held = old.get(text[0] if isinstance(text, tuple) else text)
+        new.add(text, held.string if held is not None else "", locations=[(place, 0) for place in sorted(set(where))])
+    path = po_file(language)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        write_po(file, new, width=120, include_lineno=False, omit_header=False)
+    path.with_suffix(".mo").write_bytes(compiled(language))
+    return [message.id for message in new if message.id and not (message.string and all(message.string))]
+
+
+if __name__ == "__main__":
+    import os
+
+    import django
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.static_settings"
+
+    django.setup()
+    for each in LANGUAGES:
+        print(each, *update(each), sep="\n  ")

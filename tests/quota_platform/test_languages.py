@@ -1,0 +1,62 @@
+"""The language of pages: the reader's; and of everything that programs read: English."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import translation
+
+from tenants.models import Tenant
+
+GERMAN = {"Accept-Language": "de-CH,de;q=0.9"}
+
+
+@pytest.fixture
+def root(client: Client, admin_user: User) -> Client:
+    client.force_login(admin_user)
+    return client
+
+
+def test_a_page_is_in_the_language_that_the_browser_asks_for(root: Client) -> None:
+    answer = root.get("/dashboard/tenants/", headers=GERMAN)
+    assert '<html lang="de">' in answer.content.decode()
+    assert "Noch kein Mandant" in answer.content.decode()
+    assert answer["Content-Language"] == "de"
+    assert {"Accept-Language", "Cookie"} <= set(answer["Vary"].split(", "))
+
+
+def test_a_language_without_a_catalogue_becomes_english(root: Client) -> None:
+    answer = root.get("/dashboard/tenants/", headers={"Accept-Language": "ja"})
+    assert "No tenant yet" in answer.content.decode()
+
+
+def test_a_chosen_language_is_kept_and_counts_more_than_the_browsers(root: Client) -> None:
+    answer = root.post("/language/", {"language": "es", "next": "/dashboard/tenants/"})
+    assert answer["Location"] == "/dashboard/tenants/"
+    assert "Todavía ningún inquilino" in root.get("/dashboard/tenants/", headers=GERMAN).content.decode()
+    assert '<html lang="es"' in root.get("/admin/", headers=GERMAN).content.decode()
+
+
+def test_choosing_a_language_leads_to_no_other_site(root: Client) -> None:
+    answer = root.post("/language/", {"language": "es", "next": "https://elsewhere.test/"})
+    assert answer["Location"] == "/"
+
+
+def test_the_api_says_the_same_in_every_language(root: Client) -> None:
+    for wanted in (None, GERMAN):
+        answer = root.post("/api/tenants/", {}, content_type="application/json", headers=wanted)
+        assert answer.json()["errors"]["tenant_id"] == ["This field is required."]
+        assert "Content-Language" not in answer
+
+
+def test_what_an_action_will_do_is_said_in_the_readers_language(root: Client, acme: Tenant) -> None:
+    asked = {"tenant": "acme", "kind": "increase", "factor": 1.5, "minutes": 15, "reason": "launch"}
+    url = "/dashboard/api/actions/overrides/"
+    effect = root.post(url, asked, content_type="application/json", headers=GERMAN).json()["effect"]
+    assert effect.startswith("Acme, jede Aktion: jedes Limit wird für 15 Minuten mit 1,5 multipliziert")
+
+
+def test_after_a_page_the_worker_speaks_english_again(root: Client) -> None:
+    root.get("/dashboard/tenants/", headers=GERMAN)
+    assert translation.get_language() == "en"
