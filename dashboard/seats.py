@@ -6,21 +6,19 @@ import logging
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
 from limiter.core import keys
+from limiter.stores.scripts import Script
 
 MOST_PER_PERSON = 20
 HELD_S = 60.0
 RENEW_S = 20.0
 
-_LUA = Path(__file__).parent / "lua"
-_TAKE = (_LUA / "take_seat.lua").read_text()
-_RENEW = (_LUA / "renew_seats.lua").read_text()
+_TAKE, _RENEW = Script(__file__, "take_seat"), Script(__file__, "renew_seats")
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +44,7 @@ class Seats:
         """A seat for one more page of this person; None when they have as many as they may."""
         seat = Seat(person, secrets.token_hex(8))
         try:
-            taken = await self._client.eval(
-                _TAKE, 1, keys.seats(person), seat.name, str(self._held_ms), str(self._most)
-            )
+            taken = await _TAKE(self._client, (keys.seats(person),), seat.name, self._held_ms, self._most)
         except (RedisError, OSError) as error:
             log.warning("Open pages are not counted at the moment: %s", type(error).__name__)
             return seat
@@ -61,7 +57,7 @@ class Seats:
             names[seat.person].append(seat.name)
         pipeline = self._client.pipeline(transaction=False)
         for person, theirs in names.items():
-            pipeline.eval(_RENEW, 1, keys.seats(person), str(self._held_ms), *theirs)
+            _RENEW(pipeline, (keys.seats(person),), self._held_ms, *theirs)
         try:
             await pipeline.execute()
         except (RedisError, OSError) as error:

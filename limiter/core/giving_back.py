@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from limiter.core import keys
-from limiter.core.store import Script, Store
+from limiter.core.store import Store
 from limiter.core.types import Decision
 from limiter.core.window import Stack
+from limiter.stores.scripts import Script
 
 MAX_CHARGES = 500
 """In one :func:`give_back`."""
-_SCRIPT = Script("give_back")
+_SCRIPT = Script(__file__, "give_back")
 
 
 class Charge(NamedTuple):

@@ -5,12 +5,10 @@ The only repetition is after NOSCRIPT, which says that the script did not run.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import hiredis
@@ -26,19 +24,9 @@ from limiter.stores.away import AWAY
 from limiter.stores.errors import ScriptFailed, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
 from limiter.stores.pool import Link, PoolStatus
-
-_LUA = Path(__file__).parent / "lua"
+from limiter.stores.scripts import Script
 
 log = logging.getLogger(__name__)
-
-
-class Script:
-    """A Lua file: its source and digest."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.source = (_LUA / f"{name}.lua").read_bytes()
-        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
 
 
 OUTCOMES = ("answered", "upstream_error", "upstream_busy", "unreachable", "unknown", "not_sent", "checked")
@@ -55,7 +43,7 @@ MOST_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
 
 DECIDE, RECORD, ASSESS, UNASSESSED, ADAPT, HELD, ALONE, ALIVE = (
-    Script(name) for name in ("decide", "record", "assess", "unassessed", "adapt", "held", "alone", "alive")
+    Script(__file__, name) for name in ("decide", "record", "assess", "unassessed", "adapt", "held", "alone", "alive")
 )
 
 

@@ -23,8 +23,8 @@ from limiter.core.store import OUTCOMES, Store
 from limiter.core.types import PPM
 from limiter.gateway import heartbeat, record_state
 from limiter.gateway.queue_state import QueueState
-from limiter.gateway.record_state import RecordState
 from limiter.record.runs import Run
+from limiter.record.state import RecordState
 
 _DECISIONS = ("allowed", "refused", "shadow_refused")
 _UNIT_COUNTS = {

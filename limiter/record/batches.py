@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass
 
 from limiter.core import keys
-from limiter.record.scripts import Client, Script
+from limiter.record.scripts import Client
+from limiter.stores.scripts import Script
 
-_TAKE, _DROP = Script("take"), Script("drop")
+_TAKE, _DROP = Script(__file__, "take"), Script(__file__, "drop")
 
 
 @dataclass(frozen=True, slots=True)

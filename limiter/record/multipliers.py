@@ -11,13 +11,14 @@ from limiter.core.versioned import Form
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
 from limiter.record.models import MultiplierChange
-from limiter.record.scripts import Client, Script
+from limiter.record.scripts import Client
 from limiter.record.streams import Entry, Stream
+from limiter.stores.scripts import Script
 
 KIND = "multiplier"
 GRACE_US = 2_000_000
 """A multiplier that ended this long ago has no event left that is explained by what it was computed from."""
-_LAPSE = Script("lapse")
+_LAPSE = Script(__file__, "lapse")
 
 
 def of(client: Client, connection: int) -> Stream:

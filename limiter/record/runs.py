@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
 
 from limiter import clients
 from limiter.core import keys, versioned
@@ -14,7 +17,6 @@ from limiter.core.versioned import Form
 from limiter.record.scripts import Client
 
 _KEEP_S = 604_800
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ def alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | 
 
 def run_alone(client: Client, name: str, work: Callable[[], int], *, at_most_s: int) -> int | None:
     """Do the work unless it is being done; None if it is. A run that died gives way after ``at_most_s``."""
-    mine = secrets.token_hex(8)
-    if not client.set(keys.running(name), mine, nx=True, px=at_most_s * 1000):
+    lock = Lock(client, keys.running(name), timeout=at_most_s, blocking=False)
+    if not lock.acquire():
         return None
     started = time.perf_counter()
     done, error = 0, ""
@@ -62,7 +64,8 @@ def run_alone(client: Client, name: str, work: Callable[[], int], *, at_most_s: 
     finally:
         took_ms = (time.perf_counter() - started) * 1000
         _tell(client, name, Run(time.time(), ok=not error, took_ms=round(took_ms, 1), done=done, error=error))
-        client.eval(_RELEASE, 1, keys.running(name), mine)
+        with contextlib.suppress(LockNotOwnedError):  # it took too long, and another has begun
+            lock.release()
 
 
 def _tell(client: Client, name: str, run: Run) -> None:

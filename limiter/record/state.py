@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.core import keys
@@ -16,26 +16,26 @@ LATE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class RecordState:
     """``waiting``: events that are not in the database yet. ``lag_s``: how long the oldest has waited."""
 
-    waiting: int
-    lag_s: float
-    tasks: dict[str, Run]
+    waiting: int = 0
+    lag_s: float = 0.0
+    tasks: dict[str, Run] = field(default_factory=dict)
 
     @property
     def late(self) -> bool:
         return self.lag_s > LATE_S
 
 
-def behind(client: Client) -> Behind:
+def behind(client: Client) -> RecordState:
     """Ask the store."""
     waiting, lag_s, now = 0, 0.0, time.time()
     for connection in streams.connections(client):
         name = keys.events(connection)
         waiting += int(client.xlen(name))
         lag_s = max(lag_s, lag_of(client.xrange(name, count=1), now=now))
-    return Behind(waiting, lag_s, runs.last(client))
+    return RecordState(waiting, lag_s, runs.last(client))
 
 
 def lag_of(oldest: Any, *, now: float) -> float:

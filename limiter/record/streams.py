@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from limiter.core import keys
-from limiter.record.scripts import Client, Script
+from limiter.record.scripts import Client
+from limiter.stores.scripts import Script
 from tenants.models import Connection
 
 GROUP = "record"
@@ -20,7 +21,7 @@ _STREAM_KEPT_S = 604_800
 _KEEP_S = 2 * _STREAM_KEPT_S
 _MOST = 1_000_000
 """As the scripts: entries of a stream."""
-_ATTEND, _SETTLE = Script("attend"), Script("settle")
+_ATTEND, _SETTLE = Script(__file__, "attend"), Script(__file__, "settle")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import hashlib
 import logging
 import secrets as random_secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import redis.asyncio
@@ -21,15 +20,14 @@ from redis.exceptions import RedisError
 
 from limiter.core import keys, versioned
 from limiter.core.versioned import Form, Unreadable
+from limiter.stores.scripts import Script
 from limiter.upstream.call import UpstreamAnswer, UpstreamCall
 from limiter.upstream.clock import Clock
 from limiter.upstream.errors import OutcomeUnknown, UpstreamError
 from quota_platform.base import secrets
 
-_LUA = Path(__file__).parent / "lua"
-_CLAIM = (_LUA / "claim_answer.lua").read_text()
-_REPLACE = (_LUA / "replace_claim.lua").read_text()
-_DELETE = (_LUA / "delete_if_starts_with.lua").read_text()
+_CLAIM, _REPLACE = Script(__file__, "claim_answer"), Script(__file__, "replace_claim")
+_DELETE = Script(__file__, "delete_if_starts_with")
 LONGEST_BODY_BYTES = 65_536
 LONGEST_KEY_CHARS = 255
 GRACE_S = 5.0
@@ -93,7 +91,7 @@ class Dedupe:
         pause = 0.02
         try:
             while True:
-                raw = await self._client.eval(_CLAIM, 1, key, claim.value, str(int((budget_s + GRACE_S) * 1000)))
+                raw = await _CLAIM(self._client, (key,), claim.value, int((budget_s + GRACE_S) * 1000))
                 if not raw:
                     return claim
                 found = raw.decode() if isinstance(raw, bytes) else str(raw)
@@ -117,9 +115,9 @@ class Dedupe:
             return
         try:
             if record is None:
-                await self._client.eval(_DELETE, 1, claim.key, claim.value)
+                await _DELETE(self._client, (claim.key,), claim.value)
             else:
-                await self._client.eval(_REPLACE, 1, claim.key, claim.value, record, str(claim.ttl_s * 1000))
+                await _REPLACE(self._client, (claim.key,), claim.value, record, claim.ttl_s * 1000)
         except (RedisError, OSError):
             _log.warning("the store is away; an answer was not remembered")
 

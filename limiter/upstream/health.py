@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
@@ -15,6 +15,8 @@ from limiter.core import keys, versioned
 from limiter.core.versioned import Form
 
 KEEP_S = 86_400
+
+P = TypeVar("P", redis.client.Pipeline, redis.asyncio.client.Pipeline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,24 @@ def read(client: redis.Redis, uids: Iterable[str]) -> dict[str, Fault]:
     """The connections, by uid, that cannot be used now. One round trip; raises RedisError."""
     wanted = list(uids)
     with client.pipeline(transaction=False) as pipe:
-        for uid in wanted:
-            pipe.get(keys.health(uid))
-        found = zip(wanted, pipe.execute(), strict=True)
-        return {uid: fault for uid, raw in found if (fault := parse(raw))}
+        return _faults(wanted, _asking(pipe, wanted).execute())
 
 
 async def read_async(client: redis.asyncio.Redis, uids: Iterable[str]) -> dict[str, Fault]:
     """The same from an event loop."""
     wanted = list(uids)
     async with client.pipeline(transaction=False) as pipe:
-        for uid in wanted:
-            pipe.get(keys.health(uid))
-        found = zip(wanted, await pipe.execute(), strict=True)
-        return {uid: fault for uid, raw in found if (fault := parse(raw))}
+        return _faults(wanted, await _asking(pipe, wanted).execute())
+
+
+def _asking(pipe: P, uids: Iterable[str]) -> P:
+    for uid in uids:
+        pipe.get(keys.health(uid))
+    return pipe
+
+
+def _faults(uids: Iterable[str], found: Iterable[Any]) -> dict[str, Fault]:
+    return {uid: fault for uid, raw in zip(uids, found, strict=True) if (fault := parse(raw))}
 
 
 async def record(client: redis.asyncio.Redis | None, uid: str, fault: Fault | None) -> None:

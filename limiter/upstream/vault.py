@@ -11,7 +11,6 @@ import json
 import logging
 import secrets as random_secrets
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import redis.asyncio
@@ -19,13 +18,14 @@ from redis.exceptions import RedisError
 
 from limiter.core import keys
 from limiter.core.versioned import Form
+from limiter.stores.scripts import Script
 from limiter.upstream import discovery, health
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.health import Fault
 from quota_platform.base import secrets
 from tenants.directory import ConnectionSpec
 
-_DELETE_IF_STARTS_WITH = (Path(__file__).parent / "lua" / "delete_if_starts_with.lua").read_text()
+_DELETE = Script(__file__, "delete_if_starts_with")
 LOCK_MS = 30_000
 _log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Vault:
         if self._client is None:
             return
         try:
-            await self._client.eval(_DELETE_IF_STARTS_WITH, 1, key, start)
+            await _DELETE(self._client, (key,), start)
         except (RedisError, OSError):
             _log.warning("the store is away; %s was not deleted", key)
 
