@@ -11,7 +11,7 @@ from typing import Any
 
 from quota_platform.base import secrets
 from tenants import presets
-from tenants.models import Action, ApiKey, Connection, Tenant
+from tenants.models import Action, Connection, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +217,8 @@ def action_spec(row: Action) -> ActionSpec:
     )
 
 
-def tenant_spec(row: Tenant) -> TenantSpec:
-    """The tenant as it stands in the database now; two queries when ``connection`` was selected with the row."""
+def tenant_spec(row: Tenant, connection: ConnectionSpec | None = None) -> TenantSpec:
+    """The tenant as it stands in the database now; ``connection``: the spec of its own, when that was made already."""
     return TenantSpec(
         id=row.pk,
         tenant_id=row.tenant_id,
@@ -226,19 +226,8 @@ def tenant_spec(row: Tenant) -> TenantSpec:
         active=row.status == Tenant.Status.ACTIVE,
         envelope=row.envelope,
         accept_unlisted_actions=row.accept_unlisted_actions,
-        connection=connection_spec(row.connection),
+        connection=connection or connection_spec(row.connection),
         actions={action.action_id: action_spec(action) for action in row.actions.all()},
-    )
-
-
-def key_spec(row: ApiKey) -> KeySpec:
-    return KeySpec(
-        id=row.pk,
-        prefix=row.prefix,
-        digest=row.digest,
-        tenant_id=row.tenant.tenant_id if row.tenant else None,
-        expires_at=row.expires_at.timestamp() if row.expires_at else None,
-        revoked=row.revoked_at is not None,
     )
 
 
@@ -246,12 +235,6 @@ def load_tenant(tenant_id: str) -> TenantSpec | None:
     """One tenant by its public id, or None. Synchronous: call it off the event loop."""
     row = Tenant.objects.select_related("connection").filter(tenant_id=tenant_id).first()
     return tenant_spec(row) if row else None
-
-
-def load_key(prefix: str) -> KeySpec | None:
-    """One API key by its prefix, or None. Synchronous: call it off the event loop."""
-    row = ApiKey.objects.select_related("tenant").filter(prefix=prefix).first()
-    return key_spec(row) if row else None
 
 
 def as_dict(spec: TenantSpec | KeySpec) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
@@ -24,32 +25,59 @@ class Unusable(Exception):
     """Rows that make no sense, written past every form and check; the message says which and why."""
 
 
+class Assigned(NamedTuple):
+    """A policy assigned to an action, or to the tenant itself."""
+
+    action_id: str | None
+    policy_id: int
+
+
 def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]:
     """Tenants by public id, with their connections, actions, assignments and the overrides that have not ended."""
-    tenants = list(Tenant.objects.select_related("connection").prefetch_related("actions").filter(tenant_id__in=names))
+    tenants = _tenants_of(names)
     ids = [row.pk for row in tenants]
-    assigned: dict[int, list[Assignment]] = defaultdict(list)
-    targets = Assignment.objects.select_related("action").only(
-        "policy", "tenant", "action__tenant", "action__action_id"
-    )
-    for row in targets.filter(Q(tenant__in=ids) | Q(action__tenant__in=ids)):
-        assigned[row.action.tenant_id if row.action else row.tenant_id or 0].append(row)
+    assigned = _assigned(ids)
     overrides: dict[int, list[Override]] = defaultdict(list)
     for override in Override.objects.select_related("action").filter(tenant__in=ids, ends_at__gt=timezone.now()):
         overrides[override.tenant_id].append(override)
-    return {row.tenant_id: _rules(row, assigned[row.pk], overrides[row.pk]) for row in tenants}
+    specs: dict[int, ConnectionSpec] = {}
+    return {row.tenant_id: _rules(row, specs, assigned[row.pk], overrides[row.pk]) for row in tenants}
 
 
-def _rules(row: Tenant, assigned: Iterable[Assignment], overrides: Iterable[Override]) -> TenantRules | Unusable:
+def _tenants_of(names: Collection[str]) -> list[Tenant]:
+    """The rows, those of one connection with one and the same row of it: it is wide, and shared by many."""
+    rows = list(Tenant.objects.prefetch_related("connection", "actions").filter(tenant_id__in=names))
+    # Moved to another connection between the two queries, and the former one deleted.
+    moved = [row.tenant_id for row in rows if getattr(row, "connection", None) is None]
+    if moved:
+        again = Tenant.objects.select_related("connection").prefetch_related("actions").filter(tenant_id__in=moved)
+        rows = [*(row for row in rows if row.tenant_id not in moved), *again]
+    return rows
+
+
+def _assigned(ids: Collection[int]) -> dict[int, list[Assigned]]:
+    """The policies assigned to these tenants and to their actions, by tenant."""
+    found: dict[int, list[Assigned]] = defaultdict(list)
+    asked = ("tenant_id", "action__tenant_id", "action__action_id", "policy_id")
+    rows = Assignment.objects.filter(Q(tenant__in=ids) | Q(action__tenant__in=ids)).values_list(*asked)
+    for tenant_id, owner_id, action_id, policy_id in rows:
+        found[owner_id or tenant_id or 0].append(Assigned(action_id, policy_id))
+    return found
+
+
+def _rules(
+    row: Tenant, specs: dict[int, ConnectionSpec], assigned: Iterable[Assigned], overrides: Iterable[Override]
+) -> TenantRules | Unusable:
     try:
-        spec = frugal(directory.tenant_spec(row))
+        connection = specs.get(row.connection_id) or directory.connection_spec(row.connection)
+        specs[row.connection_id] = connection
+        spec = frugal(directory.tenant_spec(row, connection))
     except _SENSELESS as error:
         return Unusable(f"tenant {row.tenant_id!r} or its connection {row.connection.name!r}: {error!r}")
-    own = [line for line in assigned if line.action is None]
     return TenantRules(
         tenant=spec,
-        policy_id=own[0].policy_id if own else None,
-        action_policy_ids={line.action.action_id: line.policy_id for line in assigned if line.action},
+        policy_id=next((line.policy_id for line in assigned if line.action_id is None), None),
+        action_policy_ids={line.action_id: line.policy_id for line in assigned if line.action_id is not None},
         overrides=tuple(override_spec(override) for override in overrides if _usable(override)),
     )
 
@@ -87,9 +115,19 @@ def _connection(row: Connection) -> ConnectionSpec | Unusable:
 
 def read_keys(prefixes: Collection[str]) -> Mapping[str, KeySpec | Unusable]:
     """API keys by prefix."""
-    asked = ("prefix", "digest", "expires_at", "revoked_at", "tenant__tenant_id")
-    rows = ApiKey.objects.select_related("tenant").only(*asked).filter(prefix__in=prefixes)
-    return {row.prefix: directory.key_spec(row) for row in rows}
+    asked = ("id", "prefix", "digest", "tenant__tenant_id", "expires_at", "revoked_at")
+    rows = ApiKey.objects.filter(prefix__in=prefixes).values_list(*asked, named=True)
+    return {
+        row.prefix: KeySpec(
+            id=row.id,
+            prefix=row.prefix,
+            digest=row.digest,
+            tenant_id=row.tenant__tenant_id,
+            expires_at=row.expires_at.timestamp() if row.expires_at else None,
+            revoked=row.revoked_at is not None,
+        )
+        for row in rows
+    }
 
 
 def read_grants(names: Collection[str]) -> Mapping[str, int | Unusable]:

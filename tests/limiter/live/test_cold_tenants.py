@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -10,12 +11,13 @@ import pytest
 from django.core.cache import cache
 from django.db import connection as database
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_init
 
 from limiter.live.second_level import _key
 from limiter.live.snapshot import DirectoryUnavailable, Missing, Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Action, ApiKey, Connection, Tenant
-from tests.limiter.workers import aside, counted, worker
+from tests.limiter.workers import Meanwhile, aside, counted, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
 pytest_plugins = ["tests.database_faults"]
@@ -129,3 +131,44 @@ async def test_with_the_database_away_those_in_the_cache_are_served_beside_those
             cached, cold = await asyncio.gather(snapshot.tenant("t0"), snapshot.tenant("t1"), return_exceptions=True)
         assert cached is not None and not isinstance(cached, BaseException)
         assert isinstance(cold, DirectoryUnavailable)
+
+
+@contextmanager
+def instances() -> Iterator[Counter[str]]:
+    """How many rows of each model are made into objects inside, in whichever thread."""
+    made: Counter[str] = Counter()
+
+    def note(sender: type, **_: object) -> None:
+        made[sender.__name__] += 1
+
+    post_init.connect(note)
+    try:
+        yield made
+    finally:
+        post_init.disconnect(note)
+
+
+async def test_cold_tenants_of_one_connection_read_it_once_and_make_no_objects_of_keys_and_assignments(
+    many: list[Tenant], platform: ApiKey
+) -> None:
+    async with worker() as snapshot:
+        await snapshot.look()
+        with instances() as made:
+            await first_calls(snapshot, many, platform)
+    assert (made["Tenant"], made["Connection"], made["ApiKey"], made["Assignment"]) == (MANY, 1, 0, 0)
+
+
+async def test_a_cold_tenant_whose_connection_was_replaced_and_deleted_meanwhile_is_held_with_the_new_one(
+    many: list[Tenant], connection: Connection
+) -> None:
+    other = await aside(lambda: Connection.objects.create(name="other", preset=connection.preset, base_url="https://o"))
+
+    def replace() -> None:
+        Tenant.objects.update(connection=other)
+        connection.delete()
+
+    async with worker() as snapshot:
+        with counted(Meanwhile("tenants_tenant", replace)):
+            entry = await snapshot.tenant("t0")
+    assert entry is not None
+    assert entry.tenant.connection.id == other.pk
