@@ -16,6 +16,7 @@ from pathlib import Path
 
 from quota_platform.env import BASE_DIR
 from tests.bench import (
+    cold_tenants,
     decisions,
     drain,
     exports,
@@ -50,6 +51,7 @@ OF_THE_GATEWAY: dict[str, Measurement] = {
     "round_trips": round_trips.measure,
     "in_flight": in_flight.measure,
     "rejections": rejections.measure,
+    "cold_tenants": cold_tenants.measure,
 }
 OF_THE_CORE: dict[str, Measurement] = {
     "decisions": decisions.measure,

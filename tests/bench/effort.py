@@ -23,6 +23,7 @@ class Effort:
     log_entries: int = 100_000
     in_flight: int = 2_000
     connections: int = 64
+    cold_tenants: int = 5_000
 
 
 FULL = Effort(
@@ -50,4 +51,5 @@ QUICK = Effort(
     decisions_seconds=0.5,
     weighed_tenants=500,
     viewers_seconds=10.0,
+    cold_tenants=1_000,
 )

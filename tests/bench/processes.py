@@ -24,6 +24,7 @@ class Server:
     ) -> None:
         self.name = name
         self.port = port
+        self.env = dict(env or {})
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(

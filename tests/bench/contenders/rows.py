@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from django.core.management import call_command
+from django.db import transaction
 
 from limiter.core.types import Algorithm, CountedPer
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
@@ -45,3 +46,17 @@ def _key_of(tenant_id: str, connection: Connection) -> str:
         limit.save()
     Assignment.objects.create(policy=policy, target=Assignment.Target.TENANT, tenant=tenant)
     return ApiKey.objects.issue(name="bench", tenant=tenant)[1]
+
+
+def crowd(number: int) -> None:
+    """As many tenants more, each with a key of its own, under the policy of ``ample``; prints the keys."""
+    ample = Tenant.objects.get(tenant_id="ample")
+    policy = QuotaPolicy.objects.get(name="ample")
+    names = [f"cold-{each}" for each in range(number)]
+    made = Tenant.objects.bulk_create(Tenant(tenant_id=name, name=name, connection=ample.connection) for name in names)
+    Action.objects.bulk_create(Action(tenant=tenant, action_id=ACTIONS[0]) for tenant in made)
+    Assignment.objects.bulk_create(
+        Assignment(policy=policy, target=Assignment.Target.TENANT, tenant=tenant) for tenant in made
+    )
+    with transaction.atomic():
+        print(json.dumps([ApiKey.objects.issue(name="bench", tenant=tenant)[1] for tenant in made]))
