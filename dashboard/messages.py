@@ -10,7 +10,8 @@ from typing import Any
 from dashboard import alerts, figures, stored
 from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import Stored
-from limiter.core.types import MICROS, Algorithm, Limit
+from limiter.core.algorithms import rules_of
+from limiter.core.types import MICROS, Limit
 
 VERSION = 2
 NEAR = 0.8
@@ -164,7 +165,8 @@ def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
         "effective": state.effective,
         "remaining": state.remaining,
         "full_in_s": reading.full_in_s.get(row.id),
-        "reset_s": None if limit.algorithm is Algorithm.CONCURRENCY else round(state.reset_us / MICROS, 1),
+        "reset_s": None if rules_of(limit.algorithm).holds_slots else round(state.reset_us / MICROS, 1),
+        "resettable": not rules_of(limit.algorithm).no_reset,
         "refused_15m": _refused(reading, row, known),
         "spark": values,
         "trend": _trend(values),
@@ -175,7 +177,7 @@ def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
 
 
 def _base(limit: Limit) -> int:
-    return limit.burst if limit.algorithm is Algorithm.TOKEN_BUCKET and limit.burst else limit.quota
+    return rules_of(limit.algorithm).capacity(limit)
 
 
 def _trend(values: list[int]) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from limiter.core import forecast, keys
 from limiter.core.adaptive import Evidence
-from limiter.core.forecast import Held
-from limiter.core.types import MICROS, PPM, Algorithm, CountedPer, Decision, LimitState
+from limiter.core.algorithms import rules_of
+from limiter.core.held import Held
+from limiter.core.types import MICROS, PPM, CountedPer, Decision, LimitState
 from limiter.gateway.gate import Gateway, Target
 from limiter.policies.plan import Plan
 
@@ -142,11 +143,7 @@ class TenantReading:
     async def _foresee(self, gateway: Gateway, targets: list[Target]) -> None:
         """One more question for each limit that is in use, in one turn."""
         stacks = {target.action.action_id: target.bound.stack for target in targets}
-        used = [
-            row
-            for row in self.rows.values()
-            if row.state.used and row.state.limit.algorithm is not Algorithm.CONCURRENCY
-        ]
+        used = [row for row in self.rows.values() if row.state.used and rules_of(row.state.limit.algorithm).forecasts]
         fullest = sorted(used, key=lambda row: -row.state.used / row.state.effective)[:_FORESEEN]
         asked = [
             gateway.store.held(stacks[row.read_of], row.state.limit, multiplier_ppm=round(row.multiplier * PPM))
@@ -157,7 +154,7 @@ class TenantReading:
 
     def _full_in_s(self, row: RowReading, held: Held) -> float | None:
         earlier = None
-        if row.state.limit.algorithm is Algorithm.TOKEN_BUCKET:
+        if rules_of(row.state.limit.algorithm).forecast_compares:
             kept = self.held.setdefault(row.id, deque())
             kept.append(held)
             while kept[0].at_us < held.at_us - _PACE_SECONDS * MICROS:

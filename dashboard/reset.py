@@ -14,7 +14,8 @@ from django.views.decorators.http import require_POST
 from dashboard.access import may_reset
 from dashboard.asking import body_of, reason_of, tenant_of, wrong
 from dashboard.revocation import keys_in_use
-from limiter.core.types import MICROS, Algorithm, CountedPer
+from limiter.core.algorithms import rules_of
+from limiter.core.types import MICROS, CountedPer
 from limiter.gateway import counters
 from limiter.gateway.counters import Counter
 from limiter.gateway.gate import Gateway
@@ -96,10 +97,8 @@ def _asked(request: HttpRequest) -> Asked:
 
 
 def _refuse(asked: Asked, counter: Counter) -> None:
-    if counter.limit.algorithm is Algorithm.CONCURRENCY:
-        raise ValidationError(
-            _("Slots come back when the calls that hold them end; a reset would let more run at once than the limit.")
-        )
+    if refusal := rules_of(counter.limit.algorithm).no_reset:
+        raise ValidationError(_(refusal))
     if counter.limit.counted_per is CountedPer.CONNECTION and not asked.connection_is_own:
         raise ValidationError(_("All tenants of the connection share this counter.") + f" {row_access.NOT_YOURS}")
 

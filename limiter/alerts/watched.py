@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from limiter import clients
 from limiter.alerts.models import Alert
 from limiter.core import forecast
+from limiter.core.algorithms import rules_of
 from limiter.core.store import Store
-from limiter.core.types import MICROS, Algorithm, CountedPer, LimitState, Subject
+from limiter.core.types import MICROS, CountedPer, LimitState, Subject
 from limiter.core.window import Call, Stack
 from limiter.policies import stored
 from limiter.policies.compiled import PolicyUnavailable
@@ -125,7 +126,7 @@ def _share(state: LimitState) -> float:
 
 async def _foresee(store: Store, seen: Watched) -> Watched:
     limit = seen.state.limit
-    if limit.algorithm is Algorithm.CONCURRENCY:
+    if not rules_of(limit.algorithm).forecasts:
         return seen
     held = await store.held(seen.stack, limit, multiplier_ppm=seen.multiplier_ppm)
     full_in_us = forecast.full_in_us(limit, held, effective=seen.state.effective)

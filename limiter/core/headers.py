@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from limiter.core.types import MICROS, PPM, Algorithm, Decision, Limit, LimitState
+from limiter.core.algorithms import rules_of
+from limiter.core.types import MICROS, PPM, Decision, Limit, LimitState
 
 
 def seconds(us: int) -> int:
@@ -24,7 +25,9 @@ def policy(limits: Iterable[Limit]) -> str:
     says ``r`` above ``q``.
     """
     return ", ".join(
-        _policy_item(limit, limit.burst or limit.quota, limit.quota) for limit in limits if not limit.shadow
+        _policy_item(limit, rules_of(limit.algorithm).capacity(limit), limit.quota)
+        for limit in limits
+        if not limit.shadow
     )
 
 
@@ -43,11 +46,8 @@ def _refill(limit: Limit, multiplier_ppm: int) -> int:
 
 def _policy_item(limit: Limit, quota: int, refill: int) -> str:
     """``refill``: the units that a token bucket gets back per window."""
-    if limit.algorithm is Algorithm.CONCURRENCY:
-        return f'"{limit.name}";q={quota};qu="concurrent-requests"'
-    if limit.algorithm is Algorithm.TOKEN_BUCKET:
-        return f'"{limit.name}";q={quota};w={max(1, seconds(-(-quota * limit.window_us // refill)))}'
-    return f'"{limit.name}";q={quota};w={limit.window_us // MICROS}'
+    parameters = rules_of(limit.algorithm).header_parameters(limit, refill, quota)
+    return f'"{limit.name}";q={quota};{parameters}'
 
 
 def tightest(states: Iterable[LimitState]) -> LimitState | None:

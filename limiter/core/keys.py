@@ -9,15 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from limiter.core.types import Algorithm, CountedPer, Limit, Subject
+from limiter.core.algorithms import rules_of
+from limiter.core.types import CountedPer, Limit, Subject
 from limiter.stores.prefix import named
-
-_LETTER = {
-    Algorithm.SLIDING_LOG: "l",
-    Algorithm.SLIDING_COUNTER: "s",
-    Algorithm.TOKEN_BUCKET: "b",
-    Algorithm.CONCURRENCY: "c",
-}
 
 
 def connections() -> str:
@@ -53,8 +47,7 @@ def tag(connection: int) -> str:
 def window(limit: Limit, subject: Subject) -> str:
     """Where a limit keeps its count for this subject.
 
-    A sliding counter's slices depend on the window, so the window is part of its key; the other algorithms carry
-    their count over when the window is edited.
+    Most algorithms carry their count over when the window is edited; one that cannot has the window in its key.
     """
     scope = {
         CountedPer.ACTION: f"a:{subject.tenant}:{subject.action}",
@@ -62,9 +55,7 @@ def window(limit: Limit, subject: Subject) -> str:
         CountedPer.KEY: f"k:{subject.key}",
         CountedPer.CONNECTION: "c",
     }[limit.counted_per]
-    kind = _LETTER[limit.algorithm]
-    if limit.algorithm is Algorithm.SLIDING_COUNTER:
-        kind += str(limit.window_us // 1_000_000)
+    kind = rules_of(limit.algorithm).key_part(limit)
     return f"{tag(subject.connection)}:w:{limit.name}:{kind}:{scope}"
 
 

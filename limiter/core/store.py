@@ -15,10 +15,11 @@ import hiredis
 
 from limiter.core import adaptive, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
+from limiter.core.algorithms import rules_of
 from limiter.core.due import Due
-from limiter.core.forecast import Held
+from limiter.core.held import Held
 from limiter.core.peers import GONE_AFTER_S
-from limiter.core.types import PPM, Algorithm, Decision, Limit
+from limiter.core.types import PPM, Decision, Limit
 from limiter.core.window import Call, Stack, Whose
 from limiter.stores.away import AWAY
 from limiter.stores.errors import ScriptFailed, StoreUnavailable
@@ -229,7 +230,7 @@ class Store:
         reply = await self.run(
             HELD,
             [stack.window_of(limit)],
-            *(window.CODE[limit.algorithm], limit.window_us, forecast.refill(limit, multiplier_ppm)),
+            *(rules_of(limit.algorithm).letter, limit.window_us, forecast.refill(limit, multiplier_ppm)),
             *("" if now_us is None else now_us, forecast.look_back_us(limit), forecast.POINTS),
         )
         return forecast.read(limit, reply)
@@ -257,8 +258,8 @@ class Store:
 
         Raises ValueError for concurrency: slots belong to running calls, and come back when these end.
         """
-        if limit.algorithm is Algorithm.CONCURRENCY:
-            raise ValueError("slots of running calls cannot be forgotten")
+        if refusal := rules_of(limit.algorithm).no_reset:
+            raise ValueError(refusal)
         name = stack.window_of(limit)
         await self.command("UNLINK", name, key=name)
 

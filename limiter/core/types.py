@@ -16,27 +16,22 @@ MAX_LOG_QUOTA = 1_000_000
 MAX_WINDOW_SECONDS = 31 * 86_400
 MAX_BURST_SECONDS = 9 * 10**9
 """Token bucket: ``burst x window`` in unit-seconds at most, so that unit-microseconds fit 53 bits."""
+MAX_LEASE_SECONDS = 3600
 MAX_COST = 1_000
 COUNTER_SLICES = 60
 """A sliding counter's window is cut into this many sub-windows."""
 
 
 class Algorithm(StrEnum):
-    """How a limit counts. See docs/policies.md for exactness, memory and use of each."""
+    """How a limit counts, each name a module of :mod:`limiter.core.algorithms`.
+
+    See docs/policies.md for exactness, memory and use of each.
+    """
 
     SLIDING_LOG = "sliding_log"
     SLIDING_COUNTER = "sliding_counter"
     TOKEN_BUCKET = "token_bucket"
     CONCURRENCY = "concurrency"
-
-    @property
-    def label(self) -> str:
-        return {
-            "sliding_log": "sliding log: exact",
-            "sliding_counter": "sliding counter: for very large limits",
-            "token_bucket": "token bucket: a rate with a burst",
-            "concurrency": "concurrency: calls in flight",
-        }[self.value]
 
 
 class CountedPer(StrEnum):

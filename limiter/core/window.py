@@ -11,16 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from limiter.core import description, keys
-from limiter.core.types import Algorithm, Decision, Limit, LimitState, Subject
+from limiter.core.algorithms import rules_of
+from limiter.core.types import Decision, Limit, LimitState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
-CODE = {
-    Algorithm.SLIDING_LOG: "l",
-    Algorithm.SLIDING_COUNTER: "s",
-    Algorithm.TOKEN_BUCKET: "b",
-    Algorithm.CONCURRENCY: "c",
-}
-"""What the scripts call each algorithm."""
 _SHADOW, _ADAPTIVE = 1, 2
 _LIMIT = struct.Struct("<cQQQQB")
 """A limit as the script unpacks it: algorithm, quota, window, burst, lease, flags.
@@ -151,7 +145,7 @@ def bind(
         adapts_per=adapts_per,
         keys=names,
         arguments=arguments,
-        slots=tuple(w for w, limit in zip(windows, limits, strict=True) if limit.algorithm is Algorithm.CONCURRENCY),
+        slots=tuple(w for w, limit in zip(windows, limits, strict=True) if rules_of(limit.algorithm).holds_slots),
         packed=_pack_static(names, arguments),
         slot_key=names[0].encode(),
     )
@@ -159,7 +153,7 @@ def bind(
 
 def _packed(limit: Limit) -> bytes:
     flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive
-    code = CODE[limit.algorithm].encode()
+    code = rules_of(limit.algorithm).letter.encode()
     return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, limit.lease_us, flags)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limiter.core import headers
-from limiter.core.types import MICROS, PPM, Algorithm, Decision, LimitState
+from limiter.core.algorithms import rules_of
+from limiter.core.types import MICROS, PPM, Decision, LimitState
 from limiter.gateway.document import encode
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -167,7 +168,7 @@ def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
     limit = state.limit
     counts = f"Limit '{limit.name}' has {state.used} of {state.effective} in use"
     if cut:
-        counts += f" (cut from {limit.burst or limit.quota} while the upstream is slow)"
+        counts += f" (cut from {rules_of(limit.algorithm).capacity(limit)} while the upstream is slow)"
     if decision.retry_after_us is None:
         return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
     return f"{counts}; {_when(state, decision, decision.retry_after_us / MICROS)}"
@@ -176,9 +177,9 @@ def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
 def _when(state: LimitState, decision: Decision, wait_s: float) -> str:
     """The exact wait, or, where a slot is missing, what it hangs on: nobody knows when a running call ends."""
     call = f"a call of cost {decision.cost} passes"
-    if state.limit.algorithm is Algorithm.CONCURRENCY:
+    if rules_of(state.limit.algorithm).holds_slots:
         return f"{call} as soon as a running one ends. When is not known; to try again in {wait_s:.3f} s is a hint."
-    full = [each.limit.name for each in decision.violated if each.limit.algorithm is Algorithm.CONCURRENCY]
+    full = [each.limit.name for each in decision.violated if rules_of(each.limit.algorithm).holds_slots]
     if full:
         return f"{call} in {wait_s:.3f} s if a running one that holds a slot of '{full[0]}' has ended by then."
     return f"{call} in {wait_s:.3f} s."

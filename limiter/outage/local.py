@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from limiter.core import keys
+from limiter.core.algorithms import rules_of
 from limiter.core.peers import Peers
-from limiter.core.types import COUNTER_SLICES, MICROS, PPM, Algorithm, Decision, Limit, LimitState
+from limiter.core.types import COUNTER_SLICES, MICROS, PPM, Decision, Limit, LimitState
 from limiter.core.window import Call, Stack, retry_after
 
 _KEPT = 50_000
@@ -92,11 +93,10 @@ class LocalShare:
         return count
 
     def _look(self, limit: Limit, count: _Count, cost: int, now: int) -> LimitState:
-        if limit.algorithm is Algorithm.CONCURRENCY:
+        rules = rules_of(limit.algorithm)
+        if rules.holds_slots:
             return self._look_at_slots(limit, count, now)
-        quota = limit.burst if limit.algorithm is Algorithm.TOKEN_BUCKET else limit.quota
-        window_us = _window_us(limit)
-        share = self._peers.share(quota)
+        window_us, share = rules.local_window_us(limit), self._peers.share(rules.capacity(limit))
         while count.slices and count.slices[0][0] + window_us <= now:
             count.used -= count.slices.popleft()[1]
         wait = -1 if cost > share else 0
@@ -118,26 +118,20 @@ class LocalShare:
         return LimitState(limit, used, share, MICROS if used >= share else 0, 0)
 
 
-def _window_us(limit: Limit) -> int:
-    """A bucket is counted as its burst per the time that refills it, which never admits more than the bucket."""
-    if limit.algorithm is Algorithm.TOKEN_BUCKET:
-        return -(-limit.burst * limit.window_us // limit.quota)
-    return limit.window_us
-
-
 def _charge(state: LimitState, count: _Count, call: Call, now: int) -> LimitState:
     """Charge one limit; the state after it."""
-    limit = state.limit
-    if limit.algorithm is Algorithm.CONCURRENCY:
+    limit, rules = state.limit, rules_of(state.limit.algorithm)
+    if rules.holds_slots:
         count.leases[call.decision_id] = now + limit.lease_us
         count.counts_until = max(count.counts_until, now + limit.lease_us)
         return state._replace(used=len(count.leases))
-    slice_us = -(-_window_us(limit) // COUNTER_SLICES)
+    window_us = rules.local_window_us(limit)
+    slice_us = -(-window_us // COUNTER_SLICES)
     end = (now // slice_us + 1) * slice_us
     if count.slices and count.slices[-1][0] >= end:
         count.slices[-1][1] += call.cost
     else:
         count.slices.append([end, call.cost])
     count.used += call.cost
-    count.counts_until = max(count.counts_until, end + _window_us(limit))
+    count.counts_until = max(count.counts_until, end + window_us)
     return state._replace(used=count.used)

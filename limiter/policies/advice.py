@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from limiter.core.types import Algorithm, CountedPer
+from limiter.core.algorithms import rules_of
+from limiter.core.amounts import duration
+from limiter.core.types import CountedPer
 from limiter.policies.models import QuotaLimit, QuotaPolicy
-from limiter.policies.sentences import duration
 
 _NARROWER = {
     CountedPer.ACTION: {CountedPer.ACTION},
@@ -19,7 +20,7 @@ _NARROWER = {
 
 def advice(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
     """Sentences about limits of this policy that can never refuse a call, because another one refuses first."""
-    windowed = [line for line in limits if line.algorithm != Algorithm.CONCURRENCY and line.window_seconds]
+    windowed = [line for line in limits if line.window_seconds and rules_of(line.algorithm).has_window]
     return [
         f"{idle.name} is never reached: {binding.name} lets at most {most:,} units pass per "
         f"{duration(idle.window_seconds)}."
@@ -30,12 +31,12 @@ def advice(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
 def _idle(policy: QuotaPolicy, limits: list[QuotaLimit]) -> Iterator[tuple[QuotaLimit, QuotaLimit, int]]:
     """Each limit that another makes idle, with that other and the most it lets pass in the idle one's window."""
     for idle in limits:
-        if idle.algorithm == Algorithm.TOKEN_BUCKET or idle.quota is None:
+        if idle.quota is None or not rules_of(idle.algorithm).can_be_idle:
             continue
         for binding in limits:
             if binding is idle or binding.quota is None or not _bounds(policy, binding, idle):
                 continue
-            most = _most(binding, idle.window_seconds or 0)
+            most = rules_of(binding.algorithm).most_in(binding, idle.window_seconds or 0)
             # Of two equal limits name one only.
             if most < idle.quota or (most == idle.quota and limits.index(binding) < limits.index(idle)):
                 yield idle, binding, most
@@ -49,11 +50,3 @@ def _bounds(policy: QuotaPolicy, binding: QuotaLimit, idle: QuotaLimit) -> bool:
     if not policy.adaptive or binding.adaptive == idle.adaptive:
         return True
     return binding.adaptive and policy.max_multiplier <= 1
-
-
-def _most(line: QuotaLimit, window_seconds: int) -> int:
-    """The most units this limit admits in any window of the given length."""
-    own = line.window_seconds or 1
-    if line.algorithm == Algorithm.TOKEN_BUCKET:
-        return (line.burst or 0) + line.quota * window_seconds // own
-    return line.quota * -(-window_seconds // own)

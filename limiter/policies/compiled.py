@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from limiter.core.adaptive import AdaptiveSettings
+from limiter.core.algorithms import rules_of
 from limiter.core.types import (
-    MAX_BURST_SECONDS,
-    MAX_LOG_QUOTA,
+    MAX_LEASE_SECONDS,
     MAX_QUOTA,
     MAX_WINDOW_SECONDS,
     MICROS,
@@ -24,7 +24,15 @@ from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.policy import alert_fault
 
 _LIMIT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-MAX_LEASE_SECONDS = 3600
+_DEPENDENT = (
+    ("window_seconds", MAX_WINDOW_SECONDS, " seconds"),
+    ("burst", MAX_QUOTA, " units"),
+    ("lease_seconds", MAX_LEASE_SECONDS, " seconds"),
+)
+"""The fields that depend on the algorithm, each with its own range. 
+
+Which of them may be empty the algorithm says.
+"""
 
 
 class PolicyInvalid(Exception):
@@ -149,7 +157,7 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
         quota=line.quota,
         window_us=(line.window_seconds or 0) * MICROS,
         burst=line.burst or 0,
-        lease_us=line.lease_seconds * MICROS if line.algorithm == Algorithm.CONCURRENCY else 0,
+        lease_us=line.lease_seconds * MICROS if rules_of(line.algorithm).holds_slots else 0,
         counted_per=CountedPer(line.counted_per),
         shadow=policy.mode == QuotaPolicy.Mode.SHADOW,
         adaptive=line.adaptive and policy.adaptive,
@@ -167,21 +175,13 @@ def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str]]:
     )
     yield "algorithm", line.algorithm in list(Algorithm), f"Choose one of {', '.join(Algorithm)}."
     yield "counted_per", line.counted_per in list(CountedPer), f"Choose one of {', '.join(CountedPer)}."
-    log = line.algorithm == Algorithm.SLIDING_LOG
-    most = MAX_LOG_QUOTA if log else MAX_QUOTA
-    other = "; use a sliding counter for more" if log else ""
-    yield "quota", _whole(line.quota, high=most), f"Give 1 to {most:,} units{other}."
-    if line.algorithm == Algorithm.CONCURRENCY:
-        yield "window_seconds", line.window_seconds is None, "Leave it empty: concurrency has no window."
-        yield "lease_seconds", _whole(line.lease_seconds, high=MAX_LEASE_SECONDS), "Give 1 to 3,600 seconds."
-    else:
-        yield "window_seconds", _whole(line.window_seconds, high=MAX_WINDOW_SECONDS), "Give the window in seconds."
-    if line.algorithm != Algorithm.TOKEN_BUCKET:
-        yield "burst", line.burst is None, "Leave it empty: only a token bucket has a burst."
-        return
-    yield "burst", _whole(line.burst, high=MAX_QUOTA), "Say how many units may come at once."
-    unit_seconds = (line.burst or 0) * (line.window_seconds or 0)
-    yield "burst", unit_seconds <= MAX_BURST_SECONDS, f"Keep burst times window within {MAX_BURST_SECONDS:,}."
+    rules = rules_of(line.algorithm)
+    yield "quota", _whole(line.quota), f"Give 1 to {MAX_QUOTA:,} units."
+    for field, most, unit in _DEPENDENT:
+        value = getattr(line, field)
+        if field in rules.fields and (value is not None or field == "lease_seconds"):
+            yield field, _whole(value, high=most), f"Give 1 to {most:,}{unit}."
+    yield from ((field, False, message) for field, message in rules.wrong(line))
 
 
 def _whole(value: object, *, high: int = MAX_QUOTA) -> bool:

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import MAX_BURST_SECONDS, MAX_LOG_QUOTA, MAX_QUOTA, MICROS, Algorithm, Limit, Subject
+from limiter.core.algorithms import rules_of
+from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Subject
 from limiter.core.window import Change, Stack
 from limiter.outage.modes import LOCAL
 from limiter.policies.compiled import PolicySpec
@@ -148,7 +149,7 @@ def _overridden(limit: Limit, active: Sequence[OverrideSpec]) -> Limit:
             factor *= Decimal(str(override.factor))
     return dataclasses.replace(
         limit,
-        quota=_within(quota * factor, most=MAX_LOG_QUOTA if limit.algorithm is Algorithm.SLIDING_LOG else MAX_QUOTA),
+        quota=_within(quota * factor, most=rules_of(limit.algorithm).max_quota),
         burst=_within(limit.burst * factor, most=_most_burst(limit)) if limit.burst else 0,
         shadow=limit.shadow or any(o.effect == "shadow" for o in mine),
     )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from limiter.core.types import COUNTER_SLICES, MICROS, Algorithm, CountedPer, Limit
+from limiter.core.algorithms import rules_of
+from limiter.core.amounts import MISSING, number
+from limiter.core.types import MICROS, CountedPer, Limit
 from limiter.outage.modes import MODES
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 
-MISSING = "…"
-"""Stands for a value that has not been typed yet."""
-
-_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _SHARED_BY = {
     CountedPer.ACTION: "for each action of each tenant",
     CountedPer.TENANT: "for each tenant, all its actions together",
@@ -27,29 +25,6 @@ _BRIEFLY_SHARED_BY = {
 }
 
 
-def duration(seconds: int | None) -> str:
-    """A length of time in the largest unit that fits exactly: ``minute``, ``90 seconds``, ``2 hours``."""
-    if not seconds:
-        return MISSING
-    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
-    count = seconds // size
-    return unit if count == 1 else f"{count:,} {unit}s"
-
-
-def _counted(amount: int | None, unit: str) -> str:
-    return f"{_number(amount)} {unit}" if amount == 1 else f"{_number(amount)} {unit}s"
-
-
-def _long(seconds: int | None) -> str:
-    """As :func:`duration`, with the number in front even when it is one."""
-    text = duration(seconds)
-    return f"1 {text}" if text in {unit for _, unit in _UNITS} else text
-
-
-def _number(value: int | None) -> str:
-    return MISSING if value is None else f"{value:,}"
-
-
 def _percent(factor: float) -> str:
     return f"{round(factor * 100, 2):g} %"
 
@@ -61,30 +36,7 @@ def _moment(at: datetime) -> str:
 def limit(line: QuotaLimit) -> str:
     """One limit as a sentence without its name: ``at most 100 units in any minute for each action of each tenant``."""
     shared_by = _SHARED_BY[CountedPer(line.counted_per)]
-    amount = _counted(line.quota, "unit")
-    match Algorithm(line.algorithm):
-        case Algorithm.CONCURRENCY:
-            # A call holds one slot, whatever it costs.
-            calls, lease = _counted(line.quota, "call"), _long(line.lease_seconds)
-            return f"at most {calls} in flight at once {shared_by}; a slot frees itself after {lease}"
-        case Algorithm.TOKEN_BUCKET:
-            refill = f"refilled by {_number(line.quota)} per {duration(line.window_seconds)}"
-            return f"at most {_counted(line.burst, 'unit')} at once, {refill}, {shared_by}"
-        case Algorithm.SLIDING_COUNTER:
-            early = _early(line.window_seconds)
-            return (
-                f"at most {amount} in any {duration(line.window_seconds)} {shared_by}; may refuse up to {early} early"
-            )
-    return f"at most {amount} in any {duration(line.window_seconds)} {shared_by}"
-
-
-def _early(window_seconds: int | None) -> str:
-    """How long a sliding counter may keep a unit too long: one sub-window."""
-    if not window_seconds:
-        return MISSING
-    if window_seconds % COUNTER_SLICES == 0:
-        return _long(window_seconds // COUNTER_SLICES)
-    return f"{window_seconds / COUNTER_SLICES:.2g} seconds"
+    return rules_of(line.algorithm).sentence(line, shared_by)
 
 
 def compiled(line: Limit) -> str:
@@ -104,14 +56,7 @@ def compiled(line: Limit) -> str:
 def brief(line: QuotaLimit) -> str:
     """One limit as a few words for lists: ``minute 100 per minute``, ``inflight 10 in flight per tenant``."""
     shared_by = _BRIEFLY_SHARED_BY[CountedPer(line.counted_per)]
-    match Algorithm(line.algorithm):
-        case Algorithm.CONCURRENCY:
-            amount = f"{_number(line.quota)} in flight"
-        case Algorithm.TOKEN_BUCKET:
-            amount = f"{_number(line.quota)} per {duration(line.window_seconds)}, {_number(line.burst)} at once"
-        case _:
-            amount = f"{_number(line.quota)} per {duration(line.window_seconds)}"
-    return f"{line.name or MISSING} {amount}{shared_by}"
+    return f"{line.name or MISSING} {rules_of(line.algorithm).brief(line)}{shared_by}"
 
 
 def briefly(lines: Iterable[QuotaLimit]) -> str:
@@ -178,7 +123,7 @@ def override(row: Override) -> str:
         case Override.Effect.FACTOR:
             what = f"{which} multiplied by {row.factor:g}"
         case Override.Effect.QUOTA:
-            what = f"{which} set to {_number(row.quota)}"
+            what = f"{which} set to {number(row.quota)}"
         case Override.Effect.SHADOW:
             what = f"{which} records and does not refuse"
     return f"{whom}: {what}, from {_moment(row.starts_at)} to {_moment(row.ends_at)}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from limiter.core.algorithms import RULES
 from limiter.core.types import CountedPer
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
@@ -192,7 +193,7 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     refusing = [limit for limit in limits if limit.refused and limit.shadow == event.shadow]
     told = []
     if passes_at is not None:
-        slots = [limit.name for limit in refusing if limit.algorithm == "concurrency"]
+        slots = [limit.name for limit in refusing if _holds_slots(limit)]
         if slots:
             told.append(f"The end of a running call that held a slot of '{slots[0]}'; the wait it was told is a hint.")
         if len(slots) < len(refusing):
@@ -201,12 +202,18 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):
         told.append(f"No cut: without the multiplier of {event.multiplier:g} the limits had room.")
     for limit in refusing:
-        concurrency = limit.algorithm == "concurrency"
+        concurrency = _holds_slots(limit)
         needed = limit.used + (1 if concurrency else event.cost)
         told.append(f"A limit '{limit.name}' that comes to at least {needed:,} (it came to {limit.effective_limit:,}).")
     return told
 
 
+def _holds_slots(limit: LimitThen) -> bool:
+    """An algorithm that only a newer release knows is taken for one that counts units."""
+    rules = RULES.get(limit.algorithm)
+    return rules is not None and rules.holds_slots
+
+
 def _fits_uncut(limit: LimitThen, cost: int) -> bool:
-    needed = 1 if limit.algorithm == "concurrency" else cost
+    needed = 1 if _holds_slots(limit) else cost
     return limit.used + needed <= (limit.burst or limit.quota)

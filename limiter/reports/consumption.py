@@ -15,7 +15,8 @@ import numpy.typing as npt
 from django.db.models import Q, Sum
 from django.utils import timezone
 
-from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.algorithms import rules_of
+from limiter.core.types import CountedPer, Limit
 from limiter.policies import stored
 from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.effective import TenantEntry
@@ -30,7 +31,6 @@ MOST = 4
 """Limits that are drawn, the fullest first."""
 _MOST_TENANTS = 8
 _MOST_PAIRS = 40
-_WINDOWED = (Algorithm.SLIDING_LOG, Algorithm.SLIDING_COUNTER)
 
 Ints = npt.NDArray[np.int64]
 
@@ -82,7 +82,7 @@ def _counts(chosen: Selection) -> Iterator[Counted]:
         for _, action in (pair for pair in busiest if pair[0] == tenant_id):
             for limit in _limits(entry, action):
                 of = action if limit.counted_per is CountedPer.ACTION else ""
-                if limit.algorithm in _WINDOWED and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT):
+                if rules_of(limit.algorithm).is_window and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT):
                     counts.setdefault((of, limit.name), Counted(tenant_id, of, limit))
         yield from counts.values()
 

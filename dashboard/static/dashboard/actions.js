@@ -25,7 +25,7 @@ export class Actions {
 
   // Slots of running calls come back by themselves: they are no counter to reset.
   counters() {
-    return this.rows().filter((row) => row.algorithm !== "concurrency").map(choice);
+    return this.rows().filter((row) => row.resettable).map(choice);
   }
 
   keyCounters() {

@@ -11,18 +11,12 @@ from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from unfold.admin import StackedInline
 
-from limiter.core.types import Algorithm
+from limiter.core.algorithms import RULES
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS
 
-_WINDOWED = ["window_seconds"]
-APPLIES = {
-    Algorithm.SLIDING_LOG: _WINDOWED,
-    Algorithm.SLIDING_COUNTER: _WINDOWED,
-    Algorithm.TOKEN_BUCKET: [*_WINDOWED, "burst"],
-    Algorithm.CONCURRENCY: ["lease_seconds"],
-}
+APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,9 +15,9 @@ from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from simple_history.signals import pre_create_historical_record
 
+from limiter.core.algorithms import RULES, Rules
 from limiter.core.types import (
-    MAX_BURST_SECONDS,
-    MAX_LOG_QUOTA,
+    MAX_LEASE_SECONDS,
     MAX_QUOTA,
     MAX_WINDOW_SECONDS,
     Algorithm,
@@ -32,6 +35,15 @@ LIMIT_NAME = RegexValidator(
 
 MAX_LIMITS = 50
 """Lines of one policy at most; all of them are decided in one script."""
+
+
+def _with(trait: Callable[[Rules], bool]) -> Q:
+    """A limit whose algorithm has the trait."""
+    return reduce(or_, (Q(algorithm=name) for name, rules in RULES.items() if trait(rules)))
+
+
+def _has_burst(rules: Rules) -> bool:
+    return "burst" in rules.fields
 
 
 class QuotaLimitQuerySet(models.QuerySet["QuotaLimit"]):
@@ -56,7 +68,9 @@ class QuotaLimit(Published):
         help_text="Same name replaces a broader policy's limit; others add up.",
     )
     algorithm = models.CharField(
-        max_length=16, choices=[(a.value, a.label) for a in Algorithm], default=Algorithm.SLIDING_LOG.value
+        max_length=16,
+        choices=[(name, rules.label) for name, rules in RULES.items()],
+        default=Algorithm.SLIDING_LOG.value,
     )
     quota = models.PositiveBigIntegerField(
         "limit",
@@ -79,7 +93,7 @@ class QuotaLimit(Published):
     lease_seconds = models.PositiveIntegerField(
         "lease (s)",
         default=90,
-        validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_LEASE_SECONDS)],
         help_text="Concurrency only: after this a slot frees itself. Keep it above the upstream deadline.",
     )
     counted_per = models.CharField(
@@ -104,21 +118,25 @@ class QuotaLimit(Published):
             ),
             models.CheckConstraint(condition=Q(quota__gte=1, quota__lte=MAX_QUOTA), name="limit_quota_in_range"),
             models.CheckConstraint(
-                condition=Q(algorithm="concurrency", window_seconds__isnull=True)
-                | Q(window_seconds__gte=1, window_seconds__lte=MAX_WINDOW_SECONDS) & ~Q(algorithm="concurrency"),
+                condition=_with(lambda rules: not rules.has_window) & Q(window_seconds__isnull=True)
+                | Q(window_seconds__gte=1, window_seconds__lte=MAX_WINDOW_SECONDS)
+                & ~_with(lambda rules: not rules.has_window),
                 name="limit_window_fits_algorithm",
                 violation_error_message="Give a window in seconds, except for concurrency, which has none.",
             ),
             models.CheckConstraint(
-                condition=Q(algorithm="token_bucket", burst__gte=1)
-                | ~Q(algorithm="token_bucket") & Q(burst__isnull=True),
+                condition=_with(_has_burst) & Q(burst__gte=1) | ~_with(_has_burst) & Q(burst__isnull=True),
                 name="limit_burst_fits_algorithm",
                 violation_error_message="A token bucket needs a burst; the other algorithms have none.",
             ),
-            models.CheckConstraint(
-                condition=~Q(algorithm="sliding_log") | Q(quota__lte=MAX_LOG_QUOTA),
-                name="limit_log_not_too_long",
-                violation_error_message=f"A sliding log holds at most {MAX_LOG_QUOTA:,} units; use a sliding counter.",
+            *(
+                models.CheckConstraint(
+                    condition=~Q(algorithm=name) | Q(quota__lte=rules.max_quota),
+                    name=rules.quota_constraint,
+                    violation_error_message=rules.too_large,
+                )
+                for name, rules in RULES.items()
+                if rules.quota_constraint
             ),
         ]
 
@@ -136,32 +154,11 @@ class QuotaLimit(Published):
             self.policy.version = self.policy_version
 
     def clean(self) -> None:
-        wrong = {"window_seconds": self._wrong_window(), "burst": self._wrong_burst()}
-        if self.algorithm == Algorithm.SLIDING_LOG and self.quota is not None and self.quota > MAX_LOG_QUOTA:
-            wrong["quota"] = f"A sliding log holds at most {MAX_LOG_QUOTA:,} units; use a sliding counter."
+        wrong = dict(rules.wrong(self)) if (rules := RULES.get(self.algorithm)) else {}
         if self.pk and QuotaLimit.objects.filter(pk=self.pk).exclude(policy_id=self.policy_id).exists():
             wrong["policy"] = "A limit stays with its policy; add a limit to the other policy instead."
-        errors = {field: message for field, message in wrong.items() if message}
-        if errors:
-            raise ValidationError(errors)
-
-    def _wrong_window(self) -> str:
-        if self.algorithm == Algorithm.CONCURRENCY:
-            return (
-                "Concurrency counts calls in flight and has no window; leave it empty."
-                if self.window_seconds is not None
-                else ""
-            )
-        return "Give the window in seconds." if self.window_seconds is None else ""
-
-    def _wrong_burst(self) -> str:
-        if self.algorithm != Algorithm.TOKEN_BUCKET:
-            return "" if self.burst is None else "Only a token bucket has a burst; leave it empty."
-        if self.burst is None:
-            return "Say how many units may come at once."
-        if self.window_seconds and self.burst * self.window_seconds > MAX_BURST_SECONDS:
-            return f"Burst times window must not exceed {MAX_BURST_SECONDS:,}; shorten the window."
-        return ""
+        if wrong:
+            raise ValidationError(wrong)
 
 
 @receiver(pre_delete, sender=QuotaLimit)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limiter.core import forecast
-from limiter.core.forecast import Held
+from limiter.core.held import Held
 from limiter.core.store import Store
 from limiter.core.types import Algorithm, Limit
 from tests.limiter.core.given import T0, S, bucket, call, counter, log, slots, stack

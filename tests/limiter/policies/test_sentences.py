@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from limiter.core.amounts import duration
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.policies import sentences
 from tenants.models import Action, Tenant
@@ -31,7 +32,7 @@ def line(**fields: Any) -> QuotaLimit:
     ],
 )
 def test_a_duration_is_said_in_the_largest_unit_that_fits_exactly(seconds: int | None, said: str) -> None:
-    assert sentences.duration(seconds) == said
+    assert duration(seconds) == said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""Concurrency: calls in flight, each holding a slot until it ends or its lease does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from limiter.core.algorithms.rules import Line, Rules
+from limiter.core.amounts import counted, gettext_noop, number, with_number
+from limiter.core.held import Held
+from limiter.core.types import Limit
+
+
+class Concurrency(Rules):
+    letter = "c"
+    label = "concurrency: calls in flight"
+    fields = ("lease_seconds",)
+    holds_slots = True
+    is_window = False
+    forecasts = False
+    can_be_idle = False
+    no_reset = gettext_noop(
+        "Slots come back when the calls that hold them end; a reset would let more run at once than the limit."
+    )
+
+    def wrong(self, line: Line) -> Iterator[tuple[str, str]]:
+        if line.window_seconds is not None:
+            yield "window_seconds", "Concurrency counts calls in flight and has no window; leave it empty."
+        if line.burst is not None:
+            yield "burst", "Only a token bucket has a burst; leave it empty."
+
+    def header_parameters(self, limit: Limit, refill: int, capacity: int) -> str:
+        return 'qu="concurrent-requests"'
+
+    def full_in_us(self, limit: Limit, held: Held, *, effective: int, earlier: Held | None) -> int | None:
+        """How long calls run, and so how many will at once (Little's law), is for the upstream to say."""
+        return None
+
+    def sentence(self, line: Line, shared_by: str) -> str:
+        """A call holds one slot, whatever it costs."""
+        calls, lease = counted(line.quota, "call"), with_number(line.lease_seconds)
+        return f"at most {calls} in flight at once {shared_by}; a slot frees itself after {lease}"
+
+    def brief(self, line: Line) -> str:
+        return f"{number(line.quota)} in flight"
+
+
+RULES = Concurrency()

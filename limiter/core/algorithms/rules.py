@@ -1,0 +1,109 @@
+"""What an algorithm is to everything outside the deciding script: one object for each, a module of its name.
+
+The defaults are those of a window that counts units; an algorithm overrides what it does in another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from limiter.core.amounts import counted, duration, number
+from limiter.core.held import Held, pace_of, window_full_in_us
+from limiter.core.types import MAX_QUOTA, MICROS, Limit
+
+
+class Line(Protocol):
+    """A limit as it is edited: any number may still be missing."""
+
+    @property
+    def quota(self) -> int | None: ...
+    @property
+    def window_seconds(self) -> int | None: ...
+    @property
+    def burst(self) -> int | None: ...
+    @property
+    def lease_seconds(self) -> int | None: ...
+
+
+class Rules:
+    """A window of ``window_seconds`` in which at most ``quota`` units are admitted."""
+
+    letter: str
+    """Its name in the scripts and in keys: stored, never changed."""
+    label: str
+    fields: tuple[str, ...] = ("window_seconds",)
+    """Which of the fields that depend on the algorithm it uses."""
+    max_quota = MAX_QUOTA
+    quota_constraint = ""
+    """The database's constraint on ``max_quota``, where it is below that of the column."""
+    too_large = ""
+    """Why a quota above ``max_quota`` is refused, and the remedy."""
+    holds_slots = False
+    """Running calls hold slots: the wait of a refusal is a hint, and a call takes one slot whatever it costs."""
+    is_window = True
+    """Its count is what the calls of one past window cost, so a report can count it again."""
+    forecasts = True
+    forecast_compares = False
+    """A forecast needs an earlier reading beside the present one."""
+    no_reset = ""
+    """Why its counter cannot be reset; "" when it can."""
+    can_be_idle = True
+    """Another limit's window can make it unreachable."""
+
+    @property
+    def has_window(self) -> bool:
+        return "window_seconds" in self.fields
+
+    def wrong(self, line: Line) -> Iterator[tuple[str, str]]:
+        """Field and message of each number that does not fit the algorithm. Ranges of their own are the fields'."""
+        if line.window_seconds is None:
+            yield "window_seconds", "Give the window in seconds."
+        if line.burst is not None:
+            yield "burst", "Only a token bucket has a burst; leave it empty."
+        if line.quota is not None and line.quota > self.max_quota:
+            yield "quota", self.too_large
+
+    def capacity(self, limit: Limit) -> int:
+        """Units (or calls) that an unused limit admits at once."""
+        return limit.quota
+
+    def key_part(self, limit: Limit) -> str:
+        """How its counts' keys name it. Most carry their count over when the window is edited."""
+        return self.letter
+
+    def header_parameters(self, limit: Limit, refill: int, capacity: int) -> str:
+        """What a ``RateLimit-Policy`` item says beside its quota."""
+        return f"w={limit.window_us // MICROS}"
+
+    def local_window_us(self, limit: Limit) -> int:
+        """How long a unit counts against a worker's own share while the store is unavailable."""
+        return limit.window_us
+
+    def kept_us(self, limit: Limit) -> int:
+        """How long a unit is counted, at most."""
+        return limit.window_us
+
+    def read_held(self, limit: Limit, reply: Sequence[int]) -> Held:
+        """The answer of ``held.lua``."""
+        at_us, used, came, over_us, of_last, silent_us, *pairs = reply
+        leaves = tuple(zip(pairs[::2], pairs[1::2], strict=True))
+        return Held(at_us, used, pace_of(came, over_us, of_last=of_last, silent_us=silent_us), leaves)
+
+    def full_in_us(self, limit: Limit, held: Held, *, effective: int, earlier: Held | None) -> int | None:
+        """See :func:`limiter.core.forecast.full_in_us`."""
+        if held.used >= effective:
+            return 0
+        if held.pace is None:
+            return None
+        return window_full_in_us(held, effective=effective, pace=held.pace / MICROS, kept_us=self.kept_us(limit))
+
+    def most_in(self, line: Line, window_seconds: int) -> int:
+        """The most units it admits in any window of the given length."""
+        return (line.quota or 0) * -(-window_seconds // (line.window_seconds or 1))
+
+    def sentence(self, line: Line, shared_by: str) -> str:
+        return f"at most {counted(line.quota, 'unit')} in any {duration(line.window_seconds)} {shared_by}"
+
+    def brief(self, line: Line) -> str:
+        return f"{number(line.quota)} per {duration(line.window_seconds)}"

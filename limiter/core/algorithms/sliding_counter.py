@@ -1,0 +1,35 @@
+"""Sliding counter: units by sub-window, for limits whose log would be too long."""
+
+from __future__ import annotations
+
+from limiter.core.algorithms.rules import Line, Rules
+from limiter.core.amounts import MISSING, with_number
+from limiter.core.types import COUNTER_SLICES, MICROS, Limit
+
+
+class SlidingCounter(Rules):
+    letter = "s"
+    label = "sliding counter: for very large limits"
+
+    def key_part(self, limit: Limit) -> str:
+        """Its slices depend on the window, so the window is part of its key."""
+        return f"{self.letter}{limit.window_us // MICROS}"
+
+    def kept_us(self, limit: Limit) -> int:
+        """Until the whole slice that a unit came in has left."""
+        return limit.window_us + -(-limit.window_us // COUNTER_SLICES)
+
+    def sentence(self, line: Line, shared_by: str) -> str:
+        return f"{super().sentence(line, shared_by)}; may refuse up to {_early(line.window_seconds)} early"
+
+
+def _early(window_seconds: int | None) -> str:
+    """How long a unit may be kept too long: one sub-window."""
+    if not window_seconds:
+        return MISSING
+    if window_seconds % COUNTER_SLICES == 0:
+        return with_number(window_seconds // COUNTER_SLICES)
+    return f"{window_seconds / COUNTER_SLICES:.2g} seconds"
+
+
+RULES = SlidingCounter()

@@ -1,0 +1,58 @@
+"""Token bucket: ``burst`` units at once, refilled at ``quota`` units per window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from limiter.core.algorithms.rules import Line, Rules
+from limiter.core.amounts import counted, duration, number
+from limiter.core.held import Held, bucket_full_in_us
+from limiter.core.types import MAX_BURST_SECONDS, MICROS, Limit
+
+
+class TokenBucket(Rules):
+    letter = "b"
+    label = "token bucket: a rate with a burst"
+    fields = ("window_seconds", "burst")
+    is_window = False
+    forecast_compares = True
+    can_be_idle = False
+
+    def wrong(self, line: Line) -> Iterator[tuple[str, str]]:
+        if line.window_seconds is None:
+            yield "window_seconds", "Give the window in seconds."
+        if line.burst is None:
+            yield "burst", "Say how many units may come at once."
+        elif line.window_seconds and line.burst * line.window_seconds > MAX_BURST_SECONDS:
+            yield "burst", f"Burst times window must not exceed {MAX_BURST_SECONDS:,}; shorten the window."
+
+    def capacity(self, limit: Limit) -> int:
+        return limit.burst or limit.quota
+
+    def header_parameters(self, limit: Limit, refill: int, capacity: int) -> str:
+        """Its window is the time in which an empty bucket fills, in whole seconds, rounded up."""
+        fills_us = -(-capacity * limit.window_us // refill)
+        return f"w={max(1, -(-fills_us // MICROS))}"
+
+    def local_window_us(self, limit: Limit) -> int:
+        """Counted as its burst per the time that refills it, which never admits more than the bucket."""
+        return -(-limit.burst * limit.window_us // limit.quota)
+
+    def read_held(self, limit: Limit, reply: Sequence[int]) -> Held:
+        return Held(reply[0], reply[1] / limit.window_us)
+
+    def full_in_us(self, limit: Limit, held: Held, *, effective: int, earlier: Held | None) -> int | None:
+        return bucket_full_in_us(held, effective=effective, earlier=earlier)
+
+    def most_in(self, line: Line, window_seconds: int) -> int:
+        return (line.burst or 0) + (line.quota or 0) * window_seconds // (line.window_seconds or 1)
+
+    def sentence(self, line: Line, shared_by: str) -> str:
+        refill = f"refilled by {number(line.quota)} per {duration(line.window_seconds)}"
+        return f"at most {counted(line.burst, 'unit')} at once, {refill}, {shared_by}"
+
+    def brief(self, line: Line) -> str:
+        return f"{super().brief(line)}, {number(line.burst)} at once"
+
+
+RULES = TokenBucket()

@@ -1,0 +1,77 @@
+"""What is said of an algorithm in Python agrees with the scripts, and is said in its own module only."""
+
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from limiter.core import window
+from limiter.core.algorithms import RULES
+from limiter.core.types import COUNTER_SLICES, PPM, Algorithm
+from limiter.outage.alone import FLOOD
+
+ROOT = Path(__file__).parents[3]
+LUA = ROOT / "limiter/core/lua"
+DECIDE, HELD = ((LUA / f"{name}.lua").read_text() for name in ("decide", "held"))
+
+
+def numbers(name: str) -> set[int]:
+    """The values that the scripts give a constant: ``local NAME = 1``, ``local OTHER, NAME = 1, 2``."""
+    found = set()
+    for source in (each.read_text() for each in LUA.glob("*.lua")):
+        for names, values in re.findall(r"^local ([A-Z_, ]+) = ([\d, ]+)", source, re.MULTILINE):
+            pairs = dict(zip(names.split(", "), values.strip().split(", "), strict=True))
+            if name in pairs:
+                found.add(int(pairs[name]))
+    return found
+
+
+@pytest.mark.parametrize(("name", "value"), [("PPM", PPM), ("SLICES", COUNTER_SLICES), ("FLOOD", FLOOD)])
+def test_constants_of_the_scripts_are_those_of_python(name: str, value: int) -> None:
+    assert numbers(name) == {value}
+
+
+@pytest.mark.parametrize("name", ["EVENTS_KEPT", "KEEP_SECONDS"])
+def test_constants_are_the_same_in_every_script(name: str) -> None:
+    assert len(numbers(name)) == 1
+
+
+def test_a_limit_is_packed_as_the_script_unpacks_it() -> None:
+    [unpacked] = re.findall(r"local LIMIT = '<([\w]+)'", DECIDE)
+    sizes = {"c1": "c", "I8": "Q", "B": "B"}
+    assert window._LIMIT.format == "<" + "".join(sizes[part] for part in re.findall(r"c1|I8|B", unpacked))
+    assert struct.calcsize(window._LIMIT.format) == 1 + 4 * 8 + 1
+
+
+def test_every_algorithm_has_a_letter_and_a_label_of_its_own() -> None:
+    assert (
+        len({rules.letter for rules in RULES.values()}) == len({rules.label for rules in RULES.values()}) == len(RULES)
+    )
+
+
+def test_stored_letters_stay_what_they_were() -> None:
+    letters = {name: rules.letter for name, rules in RULES.items()}
+    kept = {"sliding_log": "l", "sliding_counter": "s", "token_bucket": "b", "concurrency": "c"}
+    assert kept.items() <= letters.items()
+
+
+def test_the_deciding_script_has_a_branch_for_every_letter_but_the_last() -> None:
+    branches = set(re.findall(r"if kind == '(\w)' then", DECIDE))
+    assert branches | {RULES[Algorithm.CONCURRENCY].letter} == {rules.letter for rules in RULES.values()}
+
+
+def test_the_script_of_forecasts_knows_the_letters_that_have_one() -> None:
+    [table] = re.findall(r"local held = \{(.*?)\}", HELD)
+    assert set(re.findall(r"(\w) = ", table)) == {rules.letter for rules in RULES.values() if rules.forecasts}
+
+
+def test_only_the_objects_ask_which_algorithm_a_limit_has() -> None:
+    asks = re.compile(r"(is|is not|==|!=|in|case) Algorithm\.|algorithm [!=]= \"|algorithm [!=]== \"")
+    rooms = [path for room in ("limiter", "dashboard", "quota_platform") for path in (ROOT / room).rglob("*.*")]
+    sources = [path for path in rooms if path.suffix in (".py", ".js") and "migrations" not in path.parts]
+    assert [path.name for path in sources if asks.search(path.read_text())] == []
+
+
+def test_every_choice_that_the_database_takes_is_an_algorithm() -> None:
+    assert list(RULES) == [each.value for each in Algorithm]
