@@ -1,7 +1,6 @@
 """What is said of an algorithm in Python agrees with the scripts, and is said in its own module only."""
 
 import re
-import struct
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from limiter.outage.alone import FLOOD
 
 ROOT = Path(__file__).parents[3]
 LUA = ROOT / "limiter/core/lua"
-DECIDE, HELD = ((LUA / f"{name}.lua").read_text() for name in ("decide", "held"))
+DECIDE, GIVE_BACK, HELD = ((LUA / f"{name}.lua").read_text() for name in ("decide", "give_back", "held"))
 
 
 def numbers(name: str) -> set[int]:
@@ -37,11 +36,11 @@ def test_constants_are_the_same_in_every_script(name: str) -> None:
     assert len(numbers(name)) == 1
 
 
-def test_a_limit_is_packed_as_the_script_unpacks_it() -> None:
-    [unpacked] = re.findall(r"local LIMIT = '<([\w]+)'", DECIDE)
-    sizes = {"c1": "c", "I8": "Q", "B": "B"}
-    assert window._LIMIT.format == "<" + "".join(sizes[part] for part in re.findall(r"c1|I8|B", unpacked))
-    assert struct.calcsize(window._LIMIT.format) == 1 + 4 * 8 + 1
+@pytest.mark.parametrize("source", [DECIDE, GIVE_BACK], ids=["decide", "give_back"])
+def test_a_limit_is_packed_as_the_scripts_unpack_it(source: str) -> None:
+    [unpacked] = re.findall(r"local LIMIT = '<([\w]+)'", source)
+    codes = {"c1": "c", "I8": "Q", "B": "B"}
+    assert window._LIMIT.format == "<" + "".join(codes[part] for part in re.findall(r"c1|I8|B", unpacked))
 
 
 def test_every_algorithm_has_a_letter_and_a_label_of_its_own() -> None:
@@ -56,9 +55,17 @@ def test_stored_letters_stay_what_they_were() -> None:
     assert kept.items() <= letters.items()
 
 
-def test_the_deciding_script_has_a_branch_for_every_letter_but_the_last() -> None:
-    branches = set(re.findall(r"if kind == '(\w)' then", DECIDE))
-    assert branches | {RULES[Algorithm.CONCURRENCY].letter} == {rules.letter for rules in RULES.values()}
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["look", "wait while limits change", "charge"])
+def test_every_place_of_the_deciding_script_has_a_branch_for_every_letter(place: int) -> None:
+    part = re.split(r"local function until_passes|-- Charge all", DECIDE)[place]
+    slots = RULES[Algorithm.CONCURRENCY].letter  # The last branch names no letter.
+    branches = set(re.findall(r"if kind == '(\w)' then", part))
+    assert branches | {slots} == {rules.letter for rules in RULES.values()}
+
+
+def test_what_every_algorithm_charges_is_given_back_unless_it_is_a_slot() -> None:
+    branches = set(re.findall(r"if kind == '(\w)' then", GIVE_BACK))
+    assert branches == {rules.letter for rules in RULES.values() if not rules.holds_slots}
 
 
 def test_the_script_of_forecasts_knows_the_letters_that_have_one() -> None:
