@@ -16,7 +16,7 @@ from dashboard.topics import Topic, overview, tenant
 from dashboard.viewers import Sight, sight, sights
 from limiter import clients
 from limiter.gateway.runtime import Runtime
-from limiter.live.aside import Aside
+from limiter.live.queries import Aside
 
 EVERY_S = 1.0
 CHECK_S = 30.0

@@ -16,14 +16,14 @@ from django.db import Error as DatabaseFault
 from dashboard import deployment, stored
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
+from dashboard.flights import Flights, TooManyFlights
 from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import Stored
 from dashboard.topics import Topic
 from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import Runtime
-from limiter.live.aside import Aside
-from limiter.live.flights import Flights, TooManyFlights
+from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
 
 EVERY_S = 0.8

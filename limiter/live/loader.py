@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 from django.db import Error as DatabaseFault
 
 from limiter.core.versioned import Unreadable, refused
-from limiter.live import aside, plain
-from limiter.live.second_level import SecondLevel, Stored, Touched
+from limiter.live import entry_format, queries
+from limiter.live.shared_cache import SecondLevel, Stored, Touched
 from limiter.policies import stored
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import TenantRules
@@ -44,8 +44,8 @@ class Fetched(Generic[T]):
 class Kind(Generic[K, T]):
     """How one kind of thing is written to the cache, judged and read from the database.
 
-    ``decode``: see :mod:`limiter.live.plain`. ``touches``: the changes of which entities make a stored one too old.
-    ``keeps_good``: the last value that made sense is kept for good, for the day when the rows do not.
+    ``decode``: see :mod:`limiter.live.entry_format`. ``touches``: the changes of which entities make a stored one too
+    old. ``keeps_good``: the last value that made sense is kept for good, for the day when the rows do not.
     """
 
     name: str
@@ -58,8 +58,8 @@ class Kind(Generic[K, T]):
 
 TENANT: Kind[str, TenantRules] = Kind(
     name="tenant",
-    encode=plain.of_rules,
-    decode=plain.rules,
+    encode=entry_format.of_rules,
+    decode=entry_format.rules,
     touches=lambda rules: [
         Touch(Topic.TENANT, rules.tenant.id),
         Touch(Topic.CONNECTION, rules.tenant.connection.id),
@@ -68,8 +68,8 @@ TENANT: Kind[str, TenantRules] = Kind(
 )
 KEY: Kind[str, KeySpec] = Kind(
     name="key",
-    encode=plain.of_key,
-    decode=plain.key,
+    encode=entry_format.of_key,
+    decode=entry_format.key,
     touches=lambda spec: [Touch(Topic.KEY, spec.id)],
     read=stored.read_keys,
 )
@@ -82,8 +82,8 @@ GRANT: Kind[str, int] = Kind(
 )
 POLICY: Kind[int, PolicySpec] = Kind(
     name="policy",
-    encode=plain.of_policy,
-    decode=plain.policy,
+    encode=entry_format.of_policy,
+    decode=entry_format.policy,
     touches=lambda spec: [Touch(Topic.POLICY, spec.id or 0)],
     read=stored.read_policies,
     keeps_good=True,
@@ -134,7 +134,7 @@ class Loader:
     def connections(self, ids: Collection[int]) -> dict[int, Fetched[ConnectionSpec]]:
         """Straight from the database: asked for after an edit only."""
         try:
-            seq, found = aside.read(lambda: (self._seq(), stored.read_connections(ids)))
+            seq, found = queries.read(lambda: (self._seq(), stored.read_connections(ids)))
         except DatabaseFault:
             return {}
         return {connection_id: _fetched(found.get(connection_id), seq) for connection_id in ids}
@@ -146,7 +146,7 @@ class Loader:
         if not wanted:
             return new_enough
         try:
-            seq, read = aside.read(lambda: (self._seq(), kind.read(wanted)))
+            seq, read = queries.read(lambda: (self._seq(), kind.read(wanted)))
         except DatabaseFault:
             return shared
         sound = {name: value for name, value in read.items() if not isinstance(value, stored.Unusable)}

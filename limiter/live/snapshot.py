@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 
-from limiter.live.aside import Aside
 from limiter.live.batches import Batches, TooManyWaiting
-from limiter.live.follow import Follower
-from limiter.live.held import STALE, Affected, Held, Missing
+from limiter.live.cache import STALE, Affected, Held, Missing
+from limiter.live.change_feed import Follower
 from limiter.live.loader import DirectoryUnavailable, Fetched, Loader, grant_name
-from limiter.live.second_level import SecondLevel, Touched
+from limiter.live.queries import Aside
+from limiter.live.shared_cache import SecondLevel, Touched
 from limiter.policies.effective import TenantEntry, TenantRules
 from quota_platform.base.changes import Topic, Touch
 from tenants.directory import KeySpec

@@ -34,10 +34,10 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
     The allocator is asked, not the operating system: what is counted is what the objects take, all of them, also the
     place in the table of held tenants.
     """
-    from limiter.live import plain
-    from limiter.live.held import Held
+    from limiter.live import entry_format
+    from limiter.live.cache import Held
     from limiter.live.loader import Fetched
-    from limiter.live.second_level import Touched
+    from limiter.live.shared_cache import Touched
     from limiter.policies.compiled import compile_policy
     from limiter.policies.effective import HeldPolicy
 
@@ -45,11 +45,11 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
     held = Held(capacity=tenants, touched=Touched())
     held.shelf.put(1, gold)
     held.shelf.set_default(1, seq=1)
-    texts = [json.dumps(plain.of_rules(_rules(number, actions=actions))) for number in range(tenants)]
+    texts = [json.dumps(entry_format.of_rules(_rules(number, actions=actions))) for number in range(tenants)]
     gc.collect()
     tracemalloc.start()
     for number, text in enumerate(texts):
-        held.adopt_tenant(f"tenant-{number:06}", Fetched(plain.rules(json.loads(text)), seq=1))
+        held.adopt_tenant(f"tenant-{number:06}", Fetched(entry_format.rules(json.loads(text)), seq=1))
     loaded = _taken()
     for _, entry in held.tenants.items():
         for action_id in entry.tenant.actions:
@@ -61,17 +61,17 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
 
 def weigh_key(*, keys: int = TENANTS) -> float:
     """Bytes that one API key adds to a worker."""
-    from limiter.live import plain
-    from limiter.live.held import Held
+    from limiter.live import entry_format
+    from limiter.live.cache import Held
     from limiter.live.loader import Fetched
-    from limiter.live.second_level import Touched
+    from limiter.live.shared_cache import Touched
 
     held = Held(capacity=keys, touched=Touched())
     texts = [json.dumps(_key(number)) for number in range(keys)]
     gc.collect()
     tracemalloc.start()
     for number, text in enumerate(texts):
-        held.adopt_key(f"{number:012}", Fetched(plain.key(json.loads(text)), seq=1))
+        held.adopt_key(f"{number:012}", Fetched(entry_format.key(json.loads(text)), seq=1))
     taken = _taken()
     tracemalloc.stop()
     return taken / keys

@@ -17,7 +17,7 @@ from limiter.core.store import DecidedAlone, Ended
 from limiter.core.types import CountedPer, Subject
 from limiter.core.window import Call, Stack, bind
 from limiter.live.loader import Loader
-from limiter.live.second_level import SecondLevel, Touched
+from limiter.live.shared_cache import SecondLevel, Touched
 from limiter.models import Override, QuotaLimit, QuotaPolicy
 from limiter.record import runs
 from limiter.upstream import health

@@ -24,7 +24,7 @@ from limiter.core import keys, versioned
 from limiter.core.types import Decision
 from limiter.core.window import Call
 from limiter.live.loader import Loader
-from limiter.live.second_level import SecondLevel, Touched
+from limiter.live.shared_cache import SecondLevel, Touched
 from limiter.models import (
     AlertDelivery,
     DeadLetter,

@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from limiter.live.second_level import SecondLevel
+from limiter.live.shared_cache import SecondLevel
 from limiter.live.snapshot import Snapshot, TenantEntry
 
 T = TypeVar("T")

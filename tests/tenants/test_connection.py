@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
-from limiter.live import plain
+from limiter.live import entry_format
 from tenants import completeness, directory, presets
 from tenants.models import Action, Connection, Tenant
 
@@ -269,7 +269,7 @@ def test_specs_survive_the_shared_cache(acme: Tenant) -> None:
     spec = directory.load_tenant("acme")
     assert spec is not None
 
-    again = plain.tenant(json.loads(json.dumps(directory.as_dict(spec))))
+    again = entry_format.tenant(json.loads(json.dumps(directory.as_dict(spec))))
 
     assert again == spec
     assert hash(again.connection) == hash(spec.connection)

@@ -13,7 +13,7 @@ from django.db import connection as database
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_init
 
-from limiter.live.second_level import _key
+from limiter.live.shared_cache import _key
 from limiter.live.snapshot import DirectoryUnavailable, Missing, Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Action, ApiKey, Connection, Tenant

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.db import Error as DatabaseFault
 from django_redis.cache import RedisCache
 
-from limiter.live.second_level import SecondLevel
+from limiter.live.shared_cache import SecondLevel
 from limiter.live.snapshot import DirectoryUnavailable
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.policies.compiled import PolicyUnavailable

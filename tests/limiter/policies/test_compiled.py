@@ -9,7 +9,7 @@ import pytest
 
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import Algorithm, CountedPer, Limit
-from limiter.live import plain
+from limiter.live import entry_format
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 
@@ -131,4 +131,4 @@ def test_two_limits_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_a_spec_survives_the_cache(adaptive: bool) -> None:
     spec = compile_policy(policy(adaptive=adaptive), [line(), line(name="burst", algorithm="token_bucket", burst=9)])
-    assert plain.policy(json.loads(json.dumps(plain.of_policy(spec)))) == spec
+    assert entry_format.policy(json.loads(json.dumps(entry_format.of_policy(spec)))) == spec

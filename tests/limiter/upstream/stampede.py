@@ -12,11 +12,11 @@ import redis.asyncio
 
 async def _run(order: dict[str, str]) -> None:
     # Django has to be set up before the models behind these are loaded.
-    from limiter.live import plain
+    from limiter.live import entry_format
     from limiter.upstream.call import UpstreamCall
     from limiter.upstream.client import Client
 
-    tenant = plain.tenant(json.loads(order["tenant"]))
+    tenant = entry_format.tenant(json.loads(order["tenant"]))
     store = redis.asyncio.Redis.from_url(order["redis_url"])
     client = Client(redis=store, pool_size=300, sandbox_hosts=[order["address"]])
     await store.ping()

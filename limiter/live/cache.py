@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from limiter.live.loader import KEY, TENANT, Fetched
-from limiter.live.second_level import Touched
+from limiter.live.shared_cache import Touched
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
 from quota_platform.base.changes import DEFAULT, Topic, Touch

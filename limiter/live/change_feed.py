@@ -16,9 +16,9 @@ from django.db import Error as DatabaseFault
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from limiter.live.aside import Aside
 from limiter.live.loader import DirectoryUnavailable
-from limiter.live.second_level import TTL_SECONDS
+from limiter.live.queries import Aside
+from limiter.live.shared_cache import TTL_SECONDS
 from quota_platform.base import changes
 from quota_platform.base.changes import ChangesLost, Touch
 

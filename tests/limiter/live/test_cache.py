@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from limiter.live.held import Held
+from limiter.live.cache import Held
 from limiter.live.loader import Fetched
-from limiter.live.second_level import Touched
+from limiter.live.shared_cache import Touched
 from limiter.policies.effective import TenantRules
 from quota_platform.base.changes import Topic, Touch
 from quota_platform.base.lru import Lru

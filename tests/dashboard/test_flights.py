@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from django.db.backends.signals import connection_created
 
-from limiter.live.aside import Aside
-from limiter.live.flights import Flights, TooManyFlights
+from dashboard.flights import Flights, TooManyFlights
+from limiter.live.queries import Aside
 
 
 class Load:
