@@ -9,7 +9,7 @@ UpstreamError
 ├── PayloadRefused         not sent: the caller's values do not fit the action       422
 └── Disabled               the connection is switched off                            503
 
-Errors of aiohttp and requests are mapped to these at the edge, in ``client`` and ``tokens``, and nowhere else.
+Errors of the wire and of requests are mapped to these at the edge, in ``client`` and ``tokens``, and nowhere else.
 """
 
 from __future__ import annotations
