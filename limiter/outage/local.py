@@ -10,7 +10,7 @@ at most one more limit in one window; docs/limiter.md states the bound.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from limiter.core.algorithms import rules_of
 from limiter.core.peers import Peers
 from limiter.core.types import COUNTER_SLICES, MICROS, PPM, Decision, Limit, LimitState
 from limiter.core.window import Call, Stack, retry_after
+from quota_platform.base.lru import Lru
 
 _KEPT = 50_000
 """Counts held at most; the least recently used one is forgotten first."""
@@ -43,7 +44,7 @@ class LocalShare:
     def __init__(self, peers: Peers, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._peers = peers
         self._clock = clock
-        self._counts: OrderedDict[str, _Count] = OrderedDict()
+        self._counts: Lru[str, _Count] = Lru(_KEPT)
 
     @property
     def held(self) -> int:
@@ -76,20 +77,21 @@ class LocalShare:
     def release(self, stack: Stack, lease: str) -> None:
         """Free the slots of a call that was admitted here; any other lease is ignored."""
         for name in stack.slots:
-            if count := self._counts.get(name):
+            if count := self._counts.peek(name):
                 count.leases.pop(lease, None)
 
     def forget(self) -> None:
         """Drop counts that have run out, those unused for longest first; called whenever the store answers again."""
         now = self._clock()
-        while self._counts and next(iter(self._counts.values())).counts_until <= now:
-            self._counts.popitem(last=False)
+        for name, count in self._counts.items():
+            if count.counts_until > now:
+                return
+            self._counts.drop(name)
 
     def _count(self, name: str) -> _Count:
-        count = self._counts.setdefault(name, _Count())
-        self._counts.move_to_end(name)
-        if len(self._counts) > _KEPT:
-            self._counts.popitem(last=False)
+        count = self._counts.get(name)
+        if count is None:
+            self._counts.put(name, count := _Count())
         return count
 
     def _look(self, limit: Limit, count: _Count, cost: int, now: int) -> LimitState:
