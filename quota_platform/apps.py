@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.apps import AppConfig, apps
 
+OURS = ("tenants", "limiter", "quota_platform")
+
 
 class PlatformConfig(AppConfig):
     name = "quota_platform"
@@ -11,7 +13,9 @@ class PlatformConfig(AppConfig):
     def ready(self) -> None:
         from quota_platform import beat
         from quota_platform.base import groups
+        from quota_platform.base.models.translated import translate
         from quota_platform.celery import app
 
         beat.configure(app)
+        translate(model for app in OURS for model in apps.get_app_config(app).get_models())
         groups.connect(apps.get_app_config("limiter"))

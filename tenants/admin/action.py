@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
@@ -39,12 +40,12 @@ class ActionAdmin(RecordedAdmin):
     list_display = ("action_id", "tenant", "kind", "state", "cost", "timeout_ms", "idempotent", "description")
     list_filter = (("tenant", RowFilter), "kind", "enabled", "idempotent")
     search_fields = ("action_id", "tenant__tenant_id", "description")
-    search_help_text = "Action ID, tenant ID or description"
+    search_help_text = _("Action ID, tenant ID or description")
     autocomplete_fields = ("tenant",)
     fieldsets = (
         (None, {"fields": (("tenant", "action_id"), ("kind", "enabled"), "description")}),
         (
-            "What it calls",
+            _("What it calls"),
             {
                 "fields": (
                     "method",
@@ -58,7 +59,7 @@ class ActionAdmin(RecordedAdmin):
                 )
             },
         ),
-        ("What it takes", {"fields": (("cost", "timeout_ms"), "idempotent")}),
+        (_("What it takes"), {"fields": (("cost", "timeout_ms"), "idempotent")}),
     )
 
     class Media:
@@ -69,6 +70,6 @@ class ActionAdmin(RecordedAdmin):
         rows: QuerySet[Action] = super().get_queryset(request)
         return rows.select_related("tenant")
 
-    @display(description="state", ordering="enabled", label={"on": "success", "off": "danger"})
+    @display(description=_("state"), ordering="enabled", label={"on": "success", "off": "danger"})
     def state(self, obj: Action) -> str:
         return "on" if obj.enabled else "off"

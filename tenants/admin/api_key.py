@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
 from quota_platform.base import row_access, versions
@@ -28,7 +29,7 @@ class ApiKeyForm(forms.ModelForm):
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
         if expires_at and "expires_at" in self.changed_data and expires_at <= timezone.now():
-            raise forms.ValidationError("This moment has passed; revoke the key instead.")
+            raise forms.ValidationError(_("This moment has passed; revoke the key instead."))
         return expires_at
 
     def clean(self) -> dict[str, Any]:
@@ -37,9 +38,9 @@ class ApiKeyForm(forms.ModelForm):
         if "acts_for" not in self.fields or self.errors.keys() & {"acts_for", "tenant"}:
             return cleaned
         if tenant and cleaned.get("acts_for"):
-            self.add_error("acts_for", "A tenant's key acts for that tenant only; leave this empty.")
+            self.add_error("acts_for", _("A tenant's key acts for that tenant only; leave this empty."))
         if not tenant and not cleaned.get("acts_for"):
-            self.add_error("acts_for", "Choose a tenant above, or the tenants that this platform key may act for.")
+            self.add_error("acts_for", _("Choose a tenant above, or the tenants that this platform key may act for."))
         return cleaned
 
 
@@ -98,7 +99,7 @@ class ApiKeyAdmin(RecordedAdmin):
     list_select_related = ("tenant",)
     list_filter = (StateFilter, ScopeFilter, ("tenant", RowFilter))
     search_fields = ("name", "prefix", "tenant__tenant_id")
-    search_help_text = "Name, prefix (the part between qk_ and the second underscore) or tenant ID"
+    search_help_text = _("Name, prefix (the part between qk_ and the second underscore) or tenant ID")
     autocomplete_fields = ("tenant", "acts_for")
     actions = ("revoke_selected",)
     actions_detail = ("revoke",)
@@ -117,15 +118,15 @@ class ApiKeyAdmin(RecordedAdmin):
         ended = ("name", "acts_for", "expires_at") if obj.revoked_at else ()
         return ("tenant", "shown_prefix", "state", "created_at", "created_by", "revoked_at", *ended)
 
-    @display(description="prefix", ordering="prefix")
+    @display(description=_("prefix"), ordering="prefix")
     def shown_prefix(self, obj: ApiKey) -> str:
         return f"qk_{obj.prefix}_…"
 
-    @display(description="belongs to", ordering="tenant__tenant_id")
+    @display(description=_("belongs to"), ordering="tenant__tenant_id")
     def owner(self, obj: ApiKey) -> str:
         return str(obj.tenant) if obj.tenant else "the platform"
 
-    @display(description="state", label=STATE_COLOURS)
+    @display(description=_("state"), label=STATE_COLOURS)
     def state(self, obj: ApiKey) -> str:
         return state_of(obj)
 
@@ -182,11 +183,11 @@ class ApiKeyAdmin(RecordedAdmin):
         view = self.admin_site.admin_view(self.revoke_view)
         return [path("revoke/", view, name="tenants_apikey_revoke"), *super().get_urls()]
 
-    @action(description="Revoke…", permissions=["revoke"], icon="block", url_path="ask-revoke")
+    @action(description=_("Revoke…"), permissions=["revoke"], icon="block", url_path="ask-revoke")
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:tenants_apikey_revoke')}?key={object_id}")
 
-    @admin.action(description="Revoke the selected keys…", permissions=["revoke"])
+    @admin.action(description=_("Revoke the selected keys…"), permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
         chosen = "&".join(f"key={key.pk}" for key in queryset)
         return HttpResponseRedirect(f"{reverse('admin:tenants_apikey_revoke')}?{chosen}")
@@ -204,7 +205,7 @@ class ApiKeyAdmin(RecordedAdmin):
         keys = list(versions.locked(rows) if request.method == "POST" else rows)
         next_url = self._page_of(keys[0]) if len(keys) == 1 else reverse("admin:tenants_apikey_changelist")
         if not keys:
-            self.message_user(request, "No key that is still in use was chosen.", messages.WARNING)
+            self.message_user(request, _("No key that is still in use was chosen."), messages.WARNING)
             return HttpResponseRedirect(next_url)
         if request.method != "POST" or not self.is_seen(request, keys):
             context = {**self.admin_site.each_context(request), "title": "Revoke", "opts": self.opts, "keys": keys}

@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -38,8 +39,8 @@ class SecretField(forms.CharField):
 class ConnectionForm(EmptyMeansDefault):
     """A connection with its secrets write-only: blank leaves them as they are."""
 
-    client_secret = SecretField(label="New client secret")
-    access_key_secret = SecretField(label="New access key secret")
+    client_secret = SecretField(label=_("New client secret"))
+    access_key_secret = SecretField(label=_("New access key secret"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,7 +49,9 @@ class ConnectionForm(EmptyMeansDefault):
         for name in _SECRETS:
             is_set = bool(getattr(self.instance, f"{name}_sealed"))
             self.fields[name].help_text = (
-                "A secret is set. Type a new one to replace it; blank keeps it." if is_set else "No secret is set."
+                _("A secret is set. Type a new one to replace it; blank keeps it.")
+                if is_set
+                else _("No secret is set.")
             )
 
     def clean(self) -> dict[str, Any]:
@@ -76,11 +79,11 @@ class ConnectionAdmin(RecordedAdmin):
     list_display = ("name", "state", "preset", "base_url", "shown_secrets", "tenant_count")
     list_filter = ("preset", "enabled", "is_sandbox")
     search_fields = ("name", "base_url", "client_id", "access_key_id")
-    search_help_text = "Name, base URL, client ID or access key ID"
+    search_help_text = _("Name, base URL, client ID or access key ID")
     fieldsets = (
         (None, {"fields": (("name", "preset"), ("enabled", "is_sandbox"))}),
         (
-            "Where",
+            _("Where"),
             {
                 "fields": (
                     "base_url",
@@ -93,7 +96,7 @@ class ConnectionAdmin(RecordedAdmin):
             },
         ),
         (
-            "Credentials",
+            _("Credentials"),
             {
                 "fields": (
                     ("grant_type", "token_body"),
@@ -106,7 +109,7 @@ class ConnectionAdmin(RecordedAdmin):
             },
         ),
         (
-            "Patience",
+            _("Patience"),
             {
                 "fields": (
                     ("connect_timeout_s", "total_deadline_s"),
@@ -116,7 +119,7 @@ class ConnectionAdmin(RecordedAdmin):
                 )
             },
         ),
-        ("Repeated calls and the connection test", {"fields": (("dedupe", "dedupe_ttl_s"), "probe_path")}),
+        (_("Repeated calls and the connection test"), {"fields": (("dedupe", "dedupe_ttl_s"), "probe_path")}),
     )
 
     class Media:
@@ -148,7 +151,7 @@ class ConnectionAdmin(RecordedAdmin):
             )
 
     @display(
-        description="state",
+        description=_("state"),
         ordering="enabled",
         label={"on": "success", "off": "danger", "incomplete": "danger", "sandbox": "info"},
     )
@@ -159,13 +162,13 @@ class ConnectionAdmin(RecordedAdmin):
             return "incomplete"
         return "sandbox" if obj.is_sandbox else "on"
 
-    @display(description="secrets")
+    @display(description=_("secrets"))
     def shown_secrets(self, obj: Connection) -> str:
         """Whether the secrets that the preset uses are there, never what they are."""
         used = [name for name in _SECRETS if name in presets.PRESETS[obj.preset].fields]
         missing = [name.replace("_", " ") for name in used if not getattr(obj, f"{name}_sealed")]
         return f"no {', no '.join(missing)}" if missing else "set"
 
-    @display(description="tenants", ordering="shared_by")
+    @display(description=_("tenants"), ordering="shared_by")
     def tenant_count(self, obj: Connection) -> int:
         return obj.shared_by  # type: ignore[attr-defined, no-any-return]

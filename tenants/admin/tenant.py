@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
@@ -49,11 +50,11 @@ class KeyInline(TabularInline):
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 
-    @display(description="prefix")
+    @display(description=_("prefix"))
     def prefix_shown(self, obj: ApiKey) -> str:
         return f"qk_{obj.prefix}_…"
 
-    @display(description="state", label=STATE_COLOURS)
+    @display(description=_("state"), label=STATE_COLOURS)
     def state(self, obj: ApiKey) -> str:
         return state_of(obj)
 
@@ -73,13 +74,13 @@ class TenantAdmin(RecordedAdmin):
     list_select_related = ("connection",)
     list_filter = ("status", ("connection", RowFilter), "accept_unlisted_actions")
     search_fields = ("tenant_id", "name")
-    search_help_text = "Tenant ID or name"
+    search_help_text = _("Tenant ID or name")
     autocomplete_fields = ("connection",)
     inlines = (KeyInline, MemberInline)
     actions_detail = ("issue_key", "list_actions")
     fieldsets = (
         (None, {"fields": (("tenant_id", "name"), ("status", "connection"), "notes")}),
-        ("Calls", {"fields": (("envelope", "accept_unlisted_actions"),)}),
+        (_("Calls"), {"fields": (("envelope", "accept_unlisted_actions"),)}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
@@ -95,15 +96,15 @@ class TenantAdmin(RecordedAdmin):
         """A new ID would open the record of that ID."""
         return () if obj is None or row_access.sees_every_tenant(request.user) else ("tenant_id",)
 
-    @display(description="state", ordering="status", label={"active": "success", "suspended": "danger"})
+    @display(description=_("state"), ordering="status", label={"active": "success", "suspended": "danger"})
     def state(self, obj: Tenant) -> str:
         return obj.status
 
-    @display(description="actions")
+    @display(description=_("actions"))
     def action_count(self, obj: Tenant) -> int:
         return obj.actions_known  # type: ignore[attr-defined, no-any-return]
 
-    @display(description="API keys")
+    @display(description=_("API keys"))
     def key_count(self, obj: Tenant) -> int:
         return obj.keys_in_use  # type: ignore[attr-defined, no-any-return]
 
@@ -115,10 +116,10 @@ class TenantAdmin(RecordedAdmin):
     def has_view_actions_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("tenants.view_action") or request.user.has_perm("tenants.change_action")
 
-    @action(description="New API key", permissions=["issue_key"], icon="key", url_path="issue-key")
+    @action(description=_("New API key"), permissions=["issue_key"], icon="key", url_path="issue-key")
     def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:tenants_apikey_add')}?tenant={object_id}")
 
-    @action(description="Actions", permissions=["view_actions"], icon="bolt", url_path="actions")
+    @action(description=_("Actions"), permissions=["view_actions"], icon="bolt", url_path="actions")
     def list_actions(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:tenants_action_changelist')}?tenant__id__exact={object_id}")

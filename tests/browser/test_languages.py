@@ -93,7 +93,7 @@ def test_a_banner_is_in_the_catalogue(visitor: Visitor, code: str) -> None:
     expect(visitor.page.locator("#empty h3")).to_contain_text("⟦")
 
 
-@pytest.mark.parametrize("path", ["/dashboard/refusals/", "/dashboard/tenants/nobody/"])
+@pytest.mark.parametrize("path", ["/dashboard/refusals/", "/dashboard/tenants/", "/dashboard/tenants/nobody/"])
 def test_no_text_of_a_page_without_live_numbers_is_in_no_catalogue(visitor: Visitor, demo: LiveDemo, path: str) -> None:
     speak(visitor, pseudo.CODE)
     visitor.open(path)

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
@@ -35,24 +36,24 @@ class AlertAdmin(RecordAdmin):
     list_filter = (LastsFilter, "shadow", ("at", RangeDateTimeFilter))
     list_filter_submit = True
     search_fields = ("tenant_id__exact", "action_id__exact", "policy_name__exact")
-    search_help_text = "Tenant ID, action ID or policy, in full"
+    search_help_text = _("Tenant ID, action ID or policy, in full")
 
-    @display(description="action", ordering="action_id")
+    @display(description=_("action"), ordering="action_id")
     def action(self, obj: Alert) -> str:
         return obj.action_id or "all"
 
-    @display(description="threshold")
+    @display(description=_("threshold"))
     def reached(self, obj: Alert) -> str:
         return f"{obj.threshold} %"
 
-    @display(description="used / effective limit")
+    @display(description=_("used / effective limit"))
     def counted(self, obj: Alert) -> str:
         return f"{obj.used:,} / {obj.effective_limit:,}"
 
-    @display(description="state", label={"lasts": "warning", "over": "success"})
+    @display(description=_("state"), label={"lasts": "warning", "over": "success"})
     def state(self, obj: Alert) -> str:
         return "over" if obj.ended_at else "lasts"
 
-    @display(description="policy")
+    @display(description=_("policy"))
     def policy(self, obj: Alert) -> str:
         return f"{obj.policy_name} v{obj.policy_version}" + (", shadow" if obj.shadow else "")

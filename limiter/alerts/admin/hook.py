@@ -9,6 +9,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from limiter.alerts import outbox, posting
@@ -33,7 +34,7 @@ class AlertHookAdmin(RecordedAdmin):
     list_select_related = ("tenant",)
     list_filter = ("enabled", ("tenant", RowFilter))
     search_fields = ("name", "url", "tenant__tenant_id")
-    search_help_text = "Name, URL or tenant ID"
+    search_help_text = _("Name, URL or tenant ID")
     autocomplete_fields = ("tenant",)
     readonly_fields = ("stopped_because", "created_by", "created_at")
     bookkeeping = ("failures",)
@@ -49,11 +50,11 @@ class AlertHookAdmin(RecordedAdmin):
             kwargs["required"] = True  # without one it would be told of tenants that the person does not see
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    @display(description="whose alerts", ordering="tenant__tenant_id")
+    @display(description=_("whose alerts"), ordering="tenant__tenant_id")
     def owner(self, obj: AlertHook) -> str:
         return str(obj.tenant) if obj.tenant else "every tenant's"
 
-    @display(description="state", label={"on": "success", "off": "info", "stopped": "danger"})
+    @display(description=_("state"), label={"on": "success", "off": "info", "stopped": "danger"})
     def state(self, obj: AlertHook) -> str:
         if obj.enabled:
             return "on"
@@ -121,12 +122,12 @@ class AlertDeliveryAdmin(RecordAdmin):
     list_select_related = ("hook",)
     list_filter = ("state", "event")
     search_fields = ("tenant_id__exact", "hook__name__exact")
-    search_help_text = "Tenant ID or name of the hook, in full"
+    search_help_text = _("Tenant ID or name of the hook, in full")
 
-    @display(description="state", label=_COLOURS)
+    @display(description=_("state"), label=_COLOURS)
     def status_word(self, obj: AlertDelivery) -> str:
         return obj.get_state_display()
 
-    @display(description="next attempt")
+    @display(description=_("next attempt"))
     def next(self, obj: AlertDelivery) -> Any:
         return obj.next_at if obj.state == AlertDelivery.State.WAITING else "-"

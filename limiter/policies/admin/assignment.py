@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import Script
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from limiter.policies import sentences
@@ -48,7 +49,7 @@ class AssignmentAdmin(RecordedAdmin):
         ("tenant", RowFilter),
     )
     search_fields = ("policy__name", "tenant__tenant_id", "action__action_id", "action__tenant__tenant_id")
-    search_help_text = "Policy, tenant ID or action ID"
+    search_help_text = _("Policy, tenant ID or action ID")
     autocomplete_fields = ("policy", "tenant", "action")
     fieldsets = ((None, {"fields": ("policy", "target", "tenant", "action"), "description": WHO_WINS}),)
 
@@ -60,6 +61,6 @@ class AssignmentAdmin(RecordedAdmin):
             kwargs["choices"] = [one for one in db_field.get_choices() if one[0] != Assignment.Target.DEFAULT]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
-    @display(description="for")
+    @display(description=_("for"))
     def for_whom(self, obj: Assignment) -> str:
         return sentences.assignment(obj)

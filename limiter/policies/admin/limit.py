@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
 
 from limiter.core.algorithms import RULES
@@ -31,7 +32,7 @@ class LimitForm(forms.ModelForm):
             # It has to have a value, also where it is not used.
             self.fields["lease_seconds"].widget.attrs["data-keep"] = ""
         if "window_seconds" in self.fields:
-            self.fields["window_seconds"].help_text = "60 is a minute, 3600 an hour, 86400 a day."
+            self.fields["window_seconds"].help_text = _("60 is a minute, 3600 an hour, 86400 a day.")
 
 
 class LimitFormSet(BaseInlineFormSet):
@@ -45,7 +46,7 @@ class LimitFormSet(BaseInlineFormSet):
         for form in self._kept():
             name = form.cleaned_data.get("name", "")
             if name and name in taken:
-                form.add_error("name", "Another limit of this policy has this name; give each a name of its own.")
+                form.add_error("name", _("Another limit of this policy has this name; give each a name of its own."))
             taken.add(name)
 
     def clean(self) -> None:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from limiter.policies import sentences
@@ -29,12 +30,12 @@ class OverrideForm(forms.ModelForm):
             self.fields["effect"].widget.attrs["data-applies"] = json.dumps(applies)
         for name in ("starts_at", "ends_at"):
             if name in self.fields:
-                self.fields[name].help_text = "UTC. From this moment on." if name == "starts_at" else "UTC."
+                self.fields[name].help_text = _("UTC. From this moment on.") if name == "starts_at" else _("UTC.")
 
     def clean_ends_at(self) -> Any:
         ends_at = self.cleaned_data["ends_at"]
         if self.instance.pk is None and ends_at <= timezone.now():
-            raise forms.ValidationError("This moment has passed; choose a later one.")
+            raise forms.ValidationError(_("This moment has passed; choose a later one."))
         return ends_at
 
 
@@ -63,23 +64,23 @@ class OverrideAdmin(RecordedAdmin):
     list_select_related = ("tenant", "action__tenant")
     list_filter = (StateFilter, "effect", ("tenant", RowFilter))
     search_fields = ("tenant__tenant_id", "action__action_id", "limit_name", "reason", "created_by")
-    search_help_text = "Tenant ID, action ID, limit, reason or who made it"
+    search_help_text = _("Tenant ID, action ID, limit, reason or who made it")
     autocomplete_fields = ("tenant", "action")
     readonly_fields = ("created_by",)
     fieldsets = (
-        ("For whom", {"fields": (("tenant", "action"), "limit_name")}),
-        ("What changes", {"fields": ("effect", "factor", "quota")}),
-        ("For how long, and why", {"fields": ("starts_at", "ends_at", "reason", "created_by")}),
+        (_("For whom"), {"fields": (("tenant", "action"), "limit_name")}),
+        (_("What changes"), {"fields": ("effect", "factor", "quota")}),
+        (_("For how long, and why"), {"fields": ("starts_at", "ends_at", "reason", "created_by")}),
     )
 
     class Media:
         js = (Script("quota_platform/applies.js", type="module"),)
 
-    @display(description="override", ordering="starts_at")
+    @display(description=_("override"), ordering="starts_at")
     def says(self, obj: Override) -> str:
         return sentences.override(obj)
 
-    @display(description="state", label={"planned": "info", "active": "success", "ended": "default"})
+    @display(description=_("state"), label={"planned": "info", "active": "success", "ended": "default"})
     def state(self, obj: Override) -> str:
         return str(obj.state_at(timezone.now()).label)
 

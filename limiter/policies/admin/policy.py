@@ -11,6 +11,7 @@ from django.db.models import Count, QuerySet
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -45,16 +46,17 @@ class PolicyForm(forms.ModelForm):
     """The policy's own fields, and why they change."""
 
     change_reason = forms.CharField(
-        label="Reason for this change",
+        label=_("Reason for this change"),
         required=False,
         max_length=MAX_REASON,
         widget=UnfoldAdminTextInputWidget(),
-        help_text="Kept in the history, e.g. a ticket number.",
+        help_text=_("Kept in the history, e.g. a ticket number."),
     )
     alert_at = ThresholdsField(
-        label="Alerts at (%)",
-        help_text="Percent of a limit in force, as used, at which an alert starts, for instance 80, 95, 100; "
-        "empty for none.",
+        label=_("Alerts at (%)"),
+        help_text=_(
+            "Percent of a limit in force, as used, at which an alert starts, for instance 80, 95, 100; empty for none."
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -89,28 +91,30 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
     list_display = ("name", "says", "state", "assigned", "version")
     list_filter = ("mode", "adaptive", "store_failure")
     search_fields = ("name", "description", "limits__name")
-    search_help_text = "Name, description or the name of a limit"
+    search_help_text = _("Name, description or the name of a limit")
     inlines = (LimitInline,)
     readonly_fields = ("version",)
     compressed_fields = False
     fieldsets = (
         (None, {"fields": (("name", "mode"), "description")}),
         (
-            "Adaptive throttling",
+            _("Adaptive throttling"),
             {
                 "fields": (
                     ("adaptive", "cut_on_pushback"),
                     ("adaptive_scope", "latency_threshold_ms", "sensitivity", "sample_max_age_seconds"),
                     ("min_multiplier", "max_multiplier", "sample_size", "min_samples"),
                 ),
-                "description": "The limit in force is the limit times the multiplier, rounded down, at least 1. Up to "
-                "the threshold the multiplier is the largest one; above it, it falls by the sensitivity for each "
-                "threshold that the p95 lies higher, and never below the smallest one.",
+                "description": _(
+                    "The limit in force is the limit times the multiplier, rounded down, at least 1. Up to "
+                    "the threshold the multiplier is the largest one; above it, it falls by the sensitivity for each "
+                    "threshold that the p95 lies higher, and never below the smallest one."
+                ),
             },
         ),
-        ("When something fails", {"fields": (("store_failure", "reduced_status"),)}),
-        ("Who is told", {"fields": ("alert_at",)}),
-        ("This change", {"fields": ("change_reason", "version")}),
+        (_("When something fails"), {"fields": (("store_failure", "reduced_status"),)}),
+        (_("Who is told"), {"fields": ("alert_at",)}),
+        (_("This change"), {"fields": ("change_reason", "version")}),
     )
 
     class Media:
@@ -122,15 +126,15 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
             rows = rows.prefetch_related("limits").annotate(assigned_to=Count("assignments"))
         return rows
 
-    @display(description="says")
+    @display(description=_("says"))
     def says(self, obj: QuotaPolicy) -> str:
         return sentences.briefly(obj.limits.all())
 
-    @display(description="mode", ordering="mode", label={"enforcing": "success", "shadow": "info"})
+    @display(description=_("mode"), ordering="mode", label={"enforcing": "success", "shadow": "info"})
     def state(self, obj: QuotaPolicy) -> str:
         return "shadow" if obj.mode == QuotaPolicy.Mode.SHADOW else "enforcing"
 
-    @display(description="assigned to", ordering="assigned_to")
+    @display(description=_("assigned to"), ordering="assigned_to")
     def assigned(self, obj: QuotaPolicy) -> int:
         return obj.assigned_to  # type: ignore[attr-defined, no-any-return]
 

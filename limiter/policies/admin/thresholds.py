@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from limiter.policies.models.policy import alert_fault
@@ -33,7 +34,7 @@ class ThresholdsField(forms.CharField):
             if part
         ]
         if not all(part.isascii() and part.isdecimal() and len(part) < 4 for part in parts):
-            raise ValidationError("Write percentages with commas between them, for instance 80, 95, 100.")
+            raise ValidationError(_("Write percentages with commas between them, for instance 80, 95, 100."))
         return [int(part) for part in parts]
 
     def clean(self, value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
@@ -27,21 +28,21 @@ class ThrottleEventAdmin(RecordAdmin):
     list_filter = ("shadow", ("at", RangeDateTimeFilter))
     list_filter_submit = True
     search_fields = ("tenant_id",)
-    search_help_text = "Tenant ID, action ID, decision ID or request ID, in full"
+    search_help_text = _("Tenant ID, action ID, decision ID or request ID, in full")
     list_before_template = "limiter/record_state.html"
     change_form_before_template = "limiter/event_explained.html"
 
-    @display(description="used / effective limit")
+    @display(description=_("used / effective limit"))
     def counted(self, obj: ThrottleEvent) -> str:
         cut = f" ({obj.multiplier:.0%} of {obj.quota:,})" if obj.multiplier != 1 else ""
         return f"{obj.used:,} / {obj.effective_limit:,}{cut}"
 
-    @display(description="outcome", label={"refused": "danger", "would refuse": "info"})
+    @display(description=_("outcome"), label={"refused": "danger", "would refuse": "info"})
     def outcome(self, obj: ThrottleEvent) -> tuple[str, str]:
         kind = "would refuse" if obj.shadow else "refused"
         return kind, kind if obj.count == 1 else f"{kind}, {obj.count:,} times"
 
-    @display(description="policy")
+    @display(description=_("policy"))
     def policy(self, obj: ThrottleEvent) -> str:
         return f"{obj.policy_name} v{obj.policy_version}"
 

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from limiter.record.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
@@ -51,7 +52,7 @@ class AuditEntryAdmin(RecordAdmin):
 
     list_display = ("at", "tenant_id", "position", "kind", "actor")
     search_fields = ("tenant_id__exact", "kind__exact", "actor__exact")
-    search_help_text = "Tenant ID, kind or person, in full"
+    search_help_text = _("Tenant ID, kind or person, in full")
 
 
 @admin.register(MultiplierChange)
@@ -60,7 +61,7 @@ class MultiplierChangeAdmin(RecordAdmin):
 
     list_display = ("at", "tenant_id", "action_id", "before", "after", "p95_ms", "threshold_ms", "samples")
     search_fields = ("tenant_id__exact", "action_id__exact")
-    search_help_text = "Tenant ID or action ID, in full"
+    search_help_text = _("Tenant ID or action ID, in full")
 
 
 @admin.register(RecordGap)

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -37,9 +38,9 @@ class NamesField(forms.CharField):
 class ExportForm(forms.ModelForm):
     """What to export. Refuses here what could not be built."""
 
-    tenants = NamesField(required=False, help_text="Tenant IDs, comma separated. Empty: all that you may see.")
-    actions = NamesField(required=False, help_text="Action IDs, comma separated. Empty: all.")
-    policies = NamesField(required=False, help_text="Names of policies, comma separated; for throttle events only.")
+    tenants = NamesField(required=False, help_text=_("Tenant IDs, comma separated. Empty: all that you may see."))
+    actions = NamesField(required=False, help_text=_("Action IDs, comma separated. Empty: all."))
+    policies = NamesField(required=False, help_text=_("Names of policies, comma separated; for throttle events only."))
 
     class Meta:
         model = Export
@@ -86,11 +87,11 @@ class ExportAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Export, form: Any, change: bool) -> None:
         orders.order(obj, user=request.user)
 
-    @display(description="state", label=_COLOURS)
+    @display(description=_("state"), label=_COLOURS)
     def status(self, obj: Export) -> str:
         return obj.state
 
-    @display(description="file")
+    @display(description=_("file"))
     def file(self, obj: Export) -> str:
         if obj.state != Export.State.DONE:
             return "-"
@@ -111,7 +112,7 @@ class ExportAdmin(ModelAdmin):
     def manifest_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
         return streaming.manifest(self._done(request, pk))
 
-    @admin.action(description="Cancel the selected exports", permissions=["add"])
+    @admin.action(description=_("Cancel the selected exports"), permissions=["add"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Export]) -> None:
         for export in queryset:
             build.cancel(export)

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from limiter.reports import access, rhythm, schedules
@@ -29,15 +30,15 @@ class ScheduleForm(forms.ModelForm):
 
     person: Any = None
 
-    tenants = NamesField(required=False, help_text="Tenant IDs, comma separated. Empty: all that the owner may see.")
-    actions = NamesField(required=False, help_text="Action IDs, comma separated. Empty: all.")
-    policies = NamesField(required=False, help_text="Names of policies, comma separated; for throttle events only.")
-    recipients = NamesField(required=False, help_text="Mail addresses, comma separated.")
+    tenants = NamesField(required=False, help_text=_("Tenant IDs, comma separated. Empty: all that the owner may see."))
+    actions = NamesField(required=False, help_text=_("Action IDs, comma separated. Empty: all."))
+    policies = NamesField(required=False, help_text=_("Names of policies, comma separated; for throttle events only."))
+    recipients = NamesField(required=False, help_text=_("Mail addresses, comma separated."))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "recipients" in self.fields and not settings.ENV.EMAIL_HOST:
-            self.fields["recipients"].help_text = "No mail server is set (EMAIL_HOST): the files wait under Exports."
+            self.fields["recipients"].help_text = _("No mail server is set (EMAIL_HOST): the files wait under Exports.")
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
@@ -59,7 +60,7 @@ class ReportScheduleAdmin(RecordedAdmin):
     list_display = ("name", "kind", "format", "when", "next_run", "owner_name", "state")
     list_filter = ("enabled", "rhythm", "kind")
     search_fields = ("name", "owner_name")
-    search_help_text = "Name or owner"
+    search_help_text = _("Name or owner")
     bookkeeping = ("armed_at", "refused")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReportSchedule]:
@@ -88,16 +89,16 @@ class ReportScheduleAdmin(RecordedAdmin):
             obj.owner, obj.owner_name = request.user, request.user.get_username()  # type: ignore[assignment]
         super().save_model(request, obj, form, change)
 
-    @display(description="when")
+    @display(description=_("when"))
     def when(self, obj: ReportSchedule) -> str:
         return in_words(obj)
 
-    @display(description="next run (UTC)")
+    @display(description=_("next run (UTC)"))
     def next_run(self, obj: ReportSchedule) -> Any:
         moment = rhythm.following(obj, timezone.now())
         return f"{moment:%Y-%m-%d %H:%M}" if moment else "-"
 
-    @display(description="state", label={"on": "success", "off": "info", "refused": "danger"})
+    @display(description=_("state"), label={"on": "success", "off": "info", "refused": "danger"})
     def state(self, obj: ReportSchedule) -> str:
         if not obj.enabled:
             return "off"
@@ -149,5 +150,5 @@ def _run(request: HttpRequest, schedule: ReportSchedule) -> HttpResponse:
                 request, f"It was not ordered: {error if isinstance(error, PermissionDenied) else error.messages[0]}"
             )
         else:
-            messages.success(request, "It is being built; the file appears below and under Exports.")
+            messages.success(request, _("It is being built; the file appears below and under Exports."))
     return HttpResponseRedirect(reverse("admin:limiter_reportschedule_change", args=[schedule.pk]))

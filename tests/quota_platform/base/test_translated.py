@@ -1,0 +1,35 @@
+"""The texts of models: in the reader's language on pages, in English everywhere else."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import translation
+
+from limiter.models import QuotaLimit, QuotaPolicy
+from tenants.models import Tenant
+
+
+def test_names_help_and_choices_are_in_the_readers_language() -> None:
+    with translation.override("de"):
+        field = QuotaLimit._meta.get_field("quota")
+        assert (str(field.verbose_name), str(field.help_text)) == (
+            "Limit",
+            "Einheiten je Fenster oder gleichzeitig laufend.",
+        )
+        assert str(QuotaPolicy._meta.verbose_name_plural) == "Kontingent-Richtlinien"
+        assert Tenant(status=Tenant.Status.SUSPENDED).get_status_display() == "gesperrt"
+    assert Tenant(status=Tenant.Status.SUSPENDED).get_status_display() == "suspended"
+
+
+def test_what_a_validator_says_is_in_the_readers_language() -> None:
+    with translation.override("es"):
+        with pytest.raises(ValidationError) as told:
+            Tenant(tenant_id="no spaces", name="x").clean_fields()
+        assert told.value.message_dict["tenant_id"][0].startswith("Use letras")
+
+
+def test_a_migration_reads_the_text_that_stands_in_the_model() -> None:
+    with translation.override("de"):
+        *_, options = QuotaLimit._meta.get_field("window_seconds").deconstruct()
+    assert options["verbose_name"] == "window (s)"
