@@ -54,6 +54,7 @@ class ConnectionSpec:
     breaker_min_calls: int = 20
     breaker_window_s: float = 10.0
     breaker_cooldown_s: float = 10.0
+    pause_on_pushback: bool = True
     dedupe: bool = False
     dedupe_ttl_s: int = 120
     probe_path: str = ""
@@ -190,6 +191,7 @@ def connection_spec(row: Connection) -> ConnectionSpec:
         breaker_min_calls=row.breaker_min_calls,
         breaker_window_s=row.breaker_window_s,
         breaker_cooldown_s=row.breaker_cooldown_s,
+        pause_on_pushback=row.pause_on_pushback,
         dedupe=row.dedupe,
         dedupe_ttl_s=row.dedupe_ttl_s,
         probe_path=row.probe_path or preset.probe_path,

@@ -104,6 +104,11 @@ def due(connection: int, tenant: str, action: str | None) -> str:
     return f"{tag(connection)}:due:{tenant}" + ("" if action is None else f":{action}")
 
 
+def pause(connection: int) -> str:
+    """Until when the upstream takes no calls, because it said so; see ``pause.lua``."""
+    return f"{tag(connection)}:pause"
+
+
 def unassessed(connection: int) -> str:
     """Sorted set of ``<tenant>|<action>`` -> when its multiplier is to be computed; see ``record.lua``."""
     return f"{tag(connection)}:unassessed"

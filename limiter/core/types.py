@@ -114,6 +114,7 @@ class Decision(NamedTuple):
 
     ``at_us``: the store's clock, microseconds since the epoch. ``retry_after_us``: the latest of the waits of the
     limits that refused; 0 when allowed; None when no wait can help. ``degraded``: decided without the store.
+    ``paused_us``: how long the upstream takes no calls, when the limits admit this one and that is why it is not made.
     """
 
     allowed: bool
@@ -125,6 +126,7 @@ class Decision(NamedTuple):
     retry_after_us: int | None = 0
     degraded: bool = False
     leases: tuple[str, ...] = ()
+    paused_us: int = 0
 
     @property
     def multiplier(self) -> float:

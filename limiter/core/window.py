@@ -23,8 +23,9 @@ One argument for all limits costs the store less than six for each, to be read, 
 """
 _DYNAMIC = 5
 _DESCRIPTION = 3
-_BEFORE_WINDOWS = 5
+_BEFORE_WINDOWS = 6
 """Keys of a stack that are not a limit's."""
+_PAUSED = -2
 
 
 class Whose(NamedTuple):
@@ -133,7 +134,7 @@ def bind(
     c = subject.connection
     windows = tuple(keys.window(limit, subject) for limit in limits)
     multiplier = keys.multiplier(c, subject.tenant, adapts_per)
-    names = (multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c), *windows)
+    names = (multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c), keys.pause(c), *windows)
     arguments = (
         *("" if default_ppm is None else str(default_ppm), subject.tenant, subject.action),
         *(description.write(limits), b"".join((*map(_packed, limits), *_packed_change(change)))),
@@ -190,6 +191,7 @@ def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes, due_us: int | 
 def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
     """The script's answer as a :class:`Decision`."""
     now, ppm, admitted = reply[0], reply[1], reply[2]
+    paused_us = reply[-1] if admitted == _PAUSED else 0
     states = tuple(map(LimitState, stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4]))
     return Decision(
         allowed=admitted == 1,
@@ -198,8 +200,9 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
         cost=call.cost,
         multiplier_ppm=ppm,
         states=states,
-        retry_after_us=0 if admitted else retry_after(states),
-        leases=stack.slots if admitted and call.charge else (),
+        retry_after_us=retry_after(states) if admitted == 0 else paused_us,
+        leases=stack.slots if admitted == 1 and call.charge else (),
+        paused_us=paused_us,
     )
 
 

@@ -137,6 +137,8 @@ def reduced(decision: Decision, violated: Sequence[LimitState]) -> bool:
 
 def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_status: int) -> Problem:
     """Why a call was refused, and from when on it would pass."""
+    if decision.paused_us:
+        return _held_back(decision, tenant_id=tenant_id)
     violated = decision.violated
     state = binding(violated)
     cut = reduced(decision, violated)
@@ -161,6 +163,24 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
         retry_after_us=decision.retry_after_us,
         decision=decision,
         extra=extra,
+    )
+
+
+def _held_back(decision: Decision, *, tenant_id: str) -> Problem:
+    """Not made, because the upstream would turn it away: it said so to another call of the connection."""
+    wait_s = decision.paused_us / MICROS
+    return Problem(
+        429,
+        "upstream-overloaded",
+        f"The upstream takes no calls for another {wait_s:.3f} s: it said so to another call. This one was not sent"
+        " and is charged to no limit; this is not your quota.",
+        retry_after_us=decision.paused_us,
+        decision=decision,
+        extra={
+            "tenant_id": tenant_id,
+            "decision_id": decision.decision_id,
+            "retry_after_ms": decision.paused_us / 1000,
+        },
     )
 
 

@@ -133,6 +133,15 @@ class _Collected(Collector):
                     outcomes.add_metric([tenant, name], counts[name])
         yield decisions
         yield outcomes
+        yield self._counted("held_back", "Calls that the upstream would have turned away, and did not get.")
+        yield self._counted("given_back", "Units of calls that certainly did not run, given back to their limits.")
+
+    def _counted(self, counter: str, text: str) -> Metric:
+        family = CounterMetricFamily(f"quota_{counter}", text, labels=["tenant"])
+        for tenant, counts in sorted(self._found.totals.items()):
+            if counter in counts:
+                family.add_metric([tenant], counts[counter])
+        return family
 
     def _record(self) -> Iterator[Metric]:
         record = self._found.record

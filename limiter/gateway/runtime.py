@@ -19,6 +19,7 @@ from limiter.gateway import queue_state
 from limiter.gateway.assessor import Assessor
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
+from limiter.gateway.pauses import Pauses
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
 from limiter.live.snapshot import Snapshot
@@ -93,10 +94,16 @@ class Runtime:
         """The parts that the settings ask for."""
         env = settings.ENV
         side = clients.async_client()
+        store = clients.store()
         return cls(
-            store=clients.store(),
+            store=store,
             snapshot=Snapshot(capacity=env.SNAPSHOT_TENANTS),
-            upstream=Client(redis=side, pool_size=env.UPSTREAM_POOL_SIZE, sandbox_hosts=env.SANDBOX_HOSTS),
+            upstream=Client(
+                redis=side,
+                pool_size=env.UPSTREAM_POOL_SIZE,
+                sandbox_hosts=env.SANDBOX_HOSTS,
+                pushed_back=Pauses(store).note,
+            ),
             gateway_settings=GatewaySettings.from_env(),
             peers=Peers(expected=env.LIMITER_EXPECTED_PROCESSES),
             side=side,

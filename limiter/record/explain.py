@@ -14,6 +14,7 @@ from limiter.core.types import CountedPer
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
 from limiter.record.models import MultiplierChange, ThrottleEvent
+from limiter.record.models.event import UPSTREAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,12 @@ def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
 
 
 def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
+    if event.limit_name == UPSTREAM:
+        who = "This call was" if event.count == 1 else f"{event.count:,} calls like this were"
+        return (
+            f"{who} held back: the upstream had said to another call that it takes none for"
+            f" {(event.retry_after_ms or 0) / 1000:.3f} s. It is charged to no limit."
+        )
     if not event.limit_name:
         who = "This call was" if event.count == 1 else f"{event.count:,} calls like this were"
         return f"{who} refused uncounted: its policy lets no call pass without the limiter's store."
@@ -199,6 +206,8 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
         if len(slots) < len(refusing):
             wait_s = (event.retry_after_ms or 0) / 1000
             told.append(f"Waiting {wait_s:.3f} s, until {passes_at:%Y-%m-%d %H:%M:%S.%f} UTC.")
+    if event.limit_name == UPSTREAM:
+        return told
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):
         told.append(f"No cut: without the multiplier of {event.multiplier:g} the limits had room.")
     for limit in refusing:

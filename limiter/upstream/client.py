@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -23,6 +23,7 @@ from limiter.upstream.pins import Lookup, Pins, system_lookup
 from limiter.upstream.retry import Verdict
 from limiter.upstream.tokens import ThreadedMint, Token, Tokens
 from limiter.upstream.vault import Vault
+from tenants.directory import ConnectionSpec
 
 SOUR_S = 10.0
 """After a brand-new token was answered 401 too, no other is asked for this long."""
@@ -47,6 +48,13 @@ class _Attempts:
     verdict: Verdict = Verdict.DONE
 
 
+PushedBack = Callable[[ConnectionSpec, int, float | None], None]
+"""Hears at once of every attempt that was turned away for load: the status, and the seconds that it said to wait."""
+
+
+def _unheard(connection: ConnectionSpec, status: int, wait_s: float | None) -> None: ...
+
+
 class Client:
     """Implements :class:`~limiter.upstream.call.Upstream`. Make it in the running loop; close it there.
 
@@ -62,7 +70,9 @@ class Client:
         clock: Clock | None = None,
         lookup: Lookup = system_lookup,
         keep_alive: KeepAlive | None = None,
+        pushed_back: PushedBack = _unheard,
     ) -> None:
+        self._pushed_back = pushed_back
         self._clock = clock or Clock()
         pinned = Pins(sandbox_hosts=sandbox_hosts, lookup=lookup)
         self._exchange = Exchange(pinned=pinned, pool_size=pool_size, wall=self._clock.wall, keep_alive=keep_alive)
@@ -109,6 +119,7 @@ class Client:
     async def _attempt_until_done(self, attempts: _Attempts) -> UpstreamAnswer:
         lane = attempts.lane
         lane.unit.calls += 1
+        lane.unit.budget.earn()
         while True:
             outcome: UpstreamAnswer | UpstreamError
             try:
@@ -197,8 +208,12 @@ class Client:
             return True
         if attempts.verdict is Verdict.DONE or attempts.repeats >= attempts.lane.connection.max_retries:
             return False
-        pause = max(waits or 0.0, self._backoff_s(attempts))
+        pause = self._backoff_s(attempts)
+        if waits is not None:
+            pause = max(pause, retry.above(waits, chance=self._clock.chance()))
         if pause >= self._left_s(attempts) or attempts.lane.unit.breaker.state is not BreakerState.CLOSED:
+            return False
+        if not attempts.lane.unit.budget.spend():
             return False
         attempts.repeats += 1
         attempts.lane.unit.repeats += 1
@@ -220,6 +235,7 @@ class Client:
         if outcome.status in overload:
             attempts.pushback = True
             attempts.lane.unit.pushbacks += 1
+            self._pushed_back(attempts.lane.connection, outcome.status, waits)
         return waits
 
     def _backoff_s(self, attempts: _Attempts) -> float:

@@ -12,6 +12,7 @@ from limiter.upstream.conduct import Origin, origin_of
 from limiter.upstream.errors import NotConfigured
 from limiter.upstream.exchange import Patience
 from limiter.upstream.outbound import Plan, compile_plan
+from limiter.upstream.retry import Budget
 from limiter.upstream.vault import fingerprint
 from quota_platform.base import hosts
 from tenants import presets
@@ -31,6 +32,7 @@ class Unit:
     failures: int = 0
     repeats: int = 0
     pushbacks: int = 0
+    budget: Budget = field(default_factory=Budget)
     origin: Origin | None = None
     """Where its calls went last."""
     sour_until: float = 0.0

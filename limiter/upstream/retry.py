@@ -10,6 +10,7 @@ from limiter.upstream.call import UpstreamAnswer
 from limiter.upstream.errors import OutcomeUnknown, Unreachable, UpstreamError
 
 LONGEST_BACKOFF_S = 60.0
+SHORTEST_SPREAD_S, LONGEST_SPREAD_S = 0.1, 5.0
 LONGEST_RETRY_AFTER_S = 86_400.0
 """What an upstream asks for beyond this is cut to it."""
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -52,6 +53,35 @@ def backoff_s(repeat: int, *, base_s: float, factor: float, chance: float) -> fl
     """Full jitter: a random wait, ``chance`` in [0, 1) of one that grows with each ``repeat`` (1, 2, …)."""
     longest: float = min(LONGEST_BACKOFF_S, base_s * factor ** (repeat - 1))
     return chance * longest
+
+
+def above(said_s: float, *, chance: float) -> float:
+    """A wait a little longer than the upstream asked for, so that not all who were told so come back at once."""
+    return said_s + chance * min(LONGEST_SPREAD_S, max(SHORTEST_SPREAD_S, said_s / 10))
+
+
+class Budget:
+    """Repeats in proportion to calls: a tenth of them, and a few more when there are few.
+
+    Without it each call that an upstream turns away would become several, and make its overload worse.
+    """
+
+    __slots__ = ("left",)
+
+    SAVED, PER_CALL = 10.0, 0.1
+
+    def __init__(self) -> None:
+        self.left = self.SAVED
+
+    def earn(self) -> None:
+        self.left = min(self.SAVED, self.left + self.PER_CALL)
+
+    def spend(self) -> bool:
+        """Whether one more repeat may be made."""
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
 
 
 class Verdict(Enum):

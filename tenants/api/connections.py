@@ -94,6 +94,7 @@ class ConnectionSerializer(RowSerializer[Connection]):
             "breaker_min_calls",
             "breaker_window_s",
             "breaker_cooldown_s",
+            "pause_on_pushback",
             "dedupe",
             "dedupe_ttl_s",
             "probe_path",

@@ -157,6 +157,13 @@ class Connection(Published):
     breaker_cooldown_s = models.FloatField(
         "breaker stays open (s)", default=10, validators=[MinValueValidator(0.1), MaxValueValidator(600)]
     )
+    pause_on_pushback = models.BooleanField(
+        "pause when it says so",
+        default=True,
+        db_default=True,
+        help_text="A 429, or a 503 with a Retry-After, holds back every call of this connection for as long as it says."
+        " Off: for upstreams whose 429 concerns one caller alone.",
+    )
     dedupe = models.BooleanField(
         "de-duplicate",
         default=False,

@@ -6,7 +6,8 @@
 -- KEYS[4]    hash    totals: "<tenant>|<counter>" -> count
 -- KEYS[5]    hash    floods: "<second>|<1 if shadow>|<key of the count>|<tenant>|<action>|<key prefix>" -> refusals of
 --            this kind; the same with "|last" -> the last refusal without an entry of its own (see FLOOD)
--- KEYS[5+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
+-- KEYS[6]    string  until when the upstream takes no calls, because it said so (pause.lua); absent: it takes them
+-- KEYS[6+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
 -- ARGV[2]    tenant
@@ -22,8 +23,10 @@
 -- ARGV[9]    decision id (also the concurrency lease)
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
 --
--- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more) ·
---            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us).
+-- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more; -2: the limits
+--            admit it, and the upstream takes no calls) ·
+--            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us). When the
+--            upstream takes no calls, one more stands for it.
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
 --            the multiplier and of an override are known, and are taken into account
 --
@@ -41,9 +44,10 @@ local CONCURRENCY_HINT_US = 1000000
 local KEEP_SECONDS = 604800
 local EVENTS_KEPT = 1000000
 local FLOOD = 10 -- refusals of one kind and second that get an entry of their own; the others are counted together
+local UPSTREAM = '(upstream)||0|token_bucket|connection|1|1000000|1|0|0' -- as limiter/core/description.py writes a limit
 local MARGIN_MS = 1000 -- keys outlive what they count by this
 
-local n = #KEYS - 5
+local n = #KEYS - 6
 local now = num(ARGV[6])
 if not now or now < 0 then
   local due, t = now, call('TIME')
@@ -52,10 +56,13 @@ if not now or now < 0 then
 end
 local cost, charging, decision_id = num(ARGV[7]), ARGV[8] == '1', ARGV[9]
 
-local ppm, uncut = PPM, PPM
+local ppm, uncut, pause = PPM, PPM, nil
 if ARGV[1] ~= '' then
   uncut = num(ARGV[1])
-  ppm = num(call('GET', KEYS[1]) or uncut)
+  local found = call('MGET', KEYS[1], KEYS[6])
+  ppm, pause = num(found[1] or uncut), found[2]
+else
+  pause = call('GET', KEYS[6])
 end
 
 -- Look at every limit -----------------------------------------------------------------------------------------------
@@ -67,7 +74,7 @@ for i = 1, n do
   if flags >= 2 and ppm ~= PPM then
     quota, burst = max(1, floor(quota * ppm / PPM)), max(1, floor(burst * ppm / PPM))
   end
-  local key, effective, used, wait, reset = KEYS[5 + i], quota, 0, 0, window
+  local key, effective, used, wait, reset = KEYS[6 + i], quota, 0, 0, window
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
 
@@ -239,7 +246,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
         if flags >= 2 and multiplier ~= PPM then
           quota, burst = max(1, floor(quota * multiplier / PPM)), max(1, floor(burst * multiplier / PPM))
         end
-        local wait = until_passes(limits[i], KEYS[5 + i], quota, kind == 'b' and burst or quota)
+        local wait = until_passes(limits[i], KEYS[6 + i], quota, kind == 'b' and burst or quota)
         if wait < 0 then wait = math.huge end
         wait = max(from, wait)
         if not own[i] and wait < to then own[i] = wait end
@@ -260,14 +267,20 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
   end
 end
 
+-- The upstream --------------------------------------------------------------------------------------------------------
+-- A call that it would turn away is answered here, at once, and charged to nothing.
+
+local paused = 0
+if pause and admitted and charging then paused = max(0, num(string.match(pause, '^%d+') or 0) - now) end
+
 -- Charge all or nothing ---------------------------------------------------------------------------------------------
 -- A shadow limit counts what it would count if it were enforced: nothing of a call that it would refuse.
 
-local answer = { now, ppm, admitted and 1 or 0 }
+local answer = { now, ppm, paused > 0 and -2 or admitted and 1 or 0 }
 for i = 1, n do
-  local limit, key = limits[i], KEYS[5 + i]
+  local limit, key = limits[i], KEYS[6 + i]
   local kind, window, at = limit.kind, limit.window, limit.at
-  if charging and admitted and (not limit.shadow or shadow_admitted) then
+  if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
     limit.used = limit.used + (kind == 'c' and 1 or cost)
     if kind == 'l' then
       if cost == 1 then
@@ -325,10 +338,10 @@ if charging then
       call('EXPIRE', KEYS[4], KEEP_SECONDS)
     end
   end
-  count(admitted and 'allowed' or 'refused', 1)
-  if admitted and cost > 1 then count('extra_cost', cost - 1) end
-  if admitted and not shadow_admitted then count('shadow_refused', 1) end
-  if not (admitted and shadow_admitted) then
+  count(paused > 0 and 'held_back' or admitted and 'allowed' or 'refused', 1)
+  if admitted and paused == 0 and cost > 1 then count('extra_cost', cost - 1) end
+  if admitted and paused == 0 and not shadow_admitted then count('shadow_refused', 1) end
+  if paused > 0 or not (admitted and shadow_admitted) then
     -- The limit that bound: of those that refused, the one whose wait ends last.
     local bound, longest = 1, -1
     for i = 1, n do
@@ -338,14 +351,21 @@ if charging then
         if wait > longest then bound, longest = i, wait end
       end
     end
-    local shadow, context = admitted and '|1|' or '|0|', ARGV[10]
-    local kind = floor(now / 1000000) .. shadow .. KEYS[5 + bound] .. '|' .. tenant .. '|' .. action .. '|'
+    local shadow, context, described, states = admitted and '|1|' or '|0|', ARGV[10], ARGV[4], n
+    if paused > 0 then
+      -- The upstream's doing: one more limit, which is nobody's.
+      shadow, bound, states = '|0|', 0, n + 1
+      described = described .. (n > 0 and ';' or '') .. UPSTREAM
+      local told = 4 * states
+      answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = 1, 1, paused, paused
+    end
+    local kind = floor(now / 1000000) .. shadow .. KEYS[6 + bound] .. '|' .. tenant .. '|' .. action .. '|'
       .. string.match(context, '^[^|]*')
     local nth = call('HINCRBY', KEYS[5], kind, 1)
     local folded = max(0, nth - FLOOD)
     local event = text('%d', now) .. '|' .. folded .. shadow .. ppm .. '|' .. cost .. '|' .. tenant .. '|' .. action
       .. '|' .. decision_id .. '|' .. context .. '\n'
-      .. text(string.rep('%d,', 4 * n - 1) .. '%d', unpack(answer, 4)) .. '\n' .. ARGV[4]
+      .. text(string.rep('%d,', 4 * states - 1) .. '%d', unpack(answer, 4)) .. '\n' .. described
     if folded > 0 then
       call('HSET', KEYS[5], kind .. '|last', event)
     else

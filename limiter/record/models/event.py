@@ -32,6 +32,10 @@ ALONE = "/alone/"
 """Stands in the stream id of an event that one worker decided without the store."""
 
 
+UPSTREAM = "(upstream)"
+"""Stands in the place of a limit's name where the upstream took no calls (``decide.lua``)."""
+
+
 class ThrottleEvent(models.Model):
     """The durable record of a refusal, or of what shadow mode would have refused.
 

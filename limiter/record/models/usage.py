@@ -21,6 +21,7 @@ COUNTERS = (
     "checked",
     "latency_us_sum",
     "given_back",
+    "held_back",
 )
 """The fields of a usage row that are sums."""
 
@@ -28,7 +29,8 @@ COUNTERS = (
 class Usage(models.Model):
     """What one tenant did with one action in the span that begins at ``start``.
 
-    ``cost``: units charged; ``given_back``: those of them whose calls certainly did not run. ``latency_histogram``:
+    ``cost``: units charged; ``given_back``: those of them whose calls certainly did not run;
+    ``held_back``: calls that the upstream would have turned away. ``latency_histogram``:
     bucket of :mod:`limiter.core.latency`, as text, -> calls.
     """
 
@@ -40,6 +42,7 @@ class Usage(models.Model):
     shadow_refused = models.PositiveBigIntegerField(default=0)
     cost = models.PositiveBigIntegerField(default=0)
     given_back = models.PositiveBigIntegerField(default=0, db_default=0)
+    held_back = models.PositiveBigIntegerField(default=0, db_default=0)
     answered = models.PositiveBigIntegerField(default=0)
     upstream_error = models.PositiveBigIntegerField(default=0)
     upstream_busy = models.PositiveBigIntegerField(default=0)

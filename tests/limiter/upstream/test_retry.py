@@ -7,7 +7,7 @@ from email.utils import formatdate
 import pytest
 
 from limiter.upstream.errors import BreakerOpen, NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
-from limiter.upstream.retry import Verdict, backoff_s, retry_after_s, verdict, verdict_on_error
+from limiter.upstream.retry import Budget, Verdict, above, backoff_s, retry_after_s, verdict, verdict_on_error
 
 NOW = 1_700_000_000.0
 OVERLOAD = frozenset({429, 503})
@@ -94,6 +94,20 @@ def test_an_answer_is_judged_by_whether_the_call_may_have_run(
     status: int, says_when: bool, idempotent: bool, expected: Verdict
 ) -> None:
     assert verdict(status, says_when=says_when, idempotent=idempotent, overload=OVERLOAD) is expected
+
+
+def test_repeats_are_a_tenth_of_the_calls_and_a_few_more() -> None:
+    budget = Budget()
+    assert sum(budget.spend() for _ in range(100)) == 10
+    for _ in range(105):
+        budget.earn()
+    assert sum(budget.spend() for _ in range(100)) == 10
+
+
+@pytest.mark.parametrize(("said_s", "most_s"), [(0.0, 0.1), (1.0, 1.1), (20.0, 22.0), (600.0, 605.0)])
+def test_a_repeat_comes_a_little_later_than_it_was_asked_to(said_s: float, most_s: float) -> None:
+    assert above(said_s, chance=0.0) == said_s
+    assert above(said_s, chance=1.0) == pytest.approx(most_s)
 
 
 @pytest.mark.parametrize(

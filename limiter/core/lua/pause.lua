@@ -1,0 +1,37 @@
+-- What an upstream said about load binds every call of its connection: pause them.
+--
+-- KEYS[1]  string  "<until us>|<status>|<since us>|<unspoken>": the pause that decide.lua keeps. It outlives the pause
+--          by a minute, so that the next one without a time of its own is longer
+--
+-- ARGV[1] now (us; "" for the server's clock) · [2] how long the upstream said (us), "" when it did not · [3] the
+-- status it said it with · [4] longest pause (us)
+--
+-- Returns  how long calls are paused from now on (us)
+--
+-- Without a time of its own the first pause is a second, and twice as long whenever the upstream turns calls away
+-- again after one: calls that were on their way at once count as one.
+
+local call, num, min, max, text = redis.call, tonumber, math.min, math.max, string.format
+local FIRST_US, REMEMBERED_MS, MOST_DOUBLED = 1000000, 60000, 6
+
+local now = num(ARGV[1])
+if not now then
+  local t = call('TIME')
+  now = t[1] * 1000000 + t[2]
+end
+local ends, since, unspoken = string.match(call('GET', KEYS[1]) or '', '^(%d+)|%d+|(%d+)|(%d+)')
+ends, since, unspoken = num(ends or 0), num(since or now), num(unspoken or 0)
+if ends <= now then since = now end
+
+local wait = num(ARGV[2])
+if not wait then
+  wait = 0
+  if ends <= now then
+    unspoken = min(unspoken + 1, MOST_DOUBLED)
+    wait = FIRST_US * 2 ^ (unspoken - 1)
+  end
+end
+ends = max(ends, now + min(wait, num(ARGV[4])))
+local value = text('%.0f|%.0f|%.0f|%.0f', ends, num(ARGV[3]), since, unspoken)
+call('SET', KEYS[1], value, 'PX', math.ceil((ends - now) / 1000) + REMEMBERED_MS)
+return ends - now
