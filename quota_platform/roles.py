@@ -24,7 +24,7 @@ def web(*, workers: int, stop_grace_s: int = 310) -> list[str]:
         *("--http", "quota_platform.server.http1:Http1"),
         *("--ws", "quota_platform.server.websocket:Websocket"),
         *("--ws-per-message-deflate", "false", "--ws-max-size", "65536"),
-        *("--loop", "uvloop"),
+        *("--loop", "quota_platform.server.loop:Loop"),
         *("--lifespan", "on"),
         *("--workers", str(workers)),
         *("--backlog", "4096"),

@@ -24,6 +24,7 @@ from tests.bench import (
     low_load,
     machine,
     mass_expiry,
+    overload,
     record_cost,
     rejections,
     report,
@@ -52,6 +53,7 @@ OF_THE_GATEWAY: dict[str, Measurement] = {
     "in_flight": in_flight.measure,
     "rejections": rejections.measure,
     "cold_tenants": cold_tenants.measure,
+    "overload": overload.measure,
 }
 OF_THE_CORE: dict[str, Measurement] = {
     "decisions": decisions.measure,

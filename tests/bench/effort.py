@@ -20,6 +20,7 @@ class Effort:
     decisions_seconds: float
     weighed_tenants: int
     viewers_seconds: float
+    overload_seconds: float
     log_entries: int = 100_000
     in_flight: int = 2_000
     connections: int = 64
@@ -38,6 +39,7 @@ FULL = Effort(
     decisions_seconds=2.0,
     weighed_tenants=2_000,
     viewers_seconds=45.0,
+    overload_seconds=60.0,
 )
 QUICK = Effort(
     name="quick",
@@ -52,4 +54,5 @@ QUICK = Effort(
     weighed_tenants=500,
     viewers_seconds=10.0,
     cold_tenants=1_000,
+    overload_seconds=10.0,
 )

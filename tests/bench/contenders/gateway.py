@@ -23,9 +23,9 @@ from tests.bench.processes import Server
 APPLICATION = "quota_platform.asgi:application"
 
 
-def start(rig: Rig, *, application: str = APPLICATION) -> Contender:
-    """Make the data and start one worker; raises RuntimeError with what the making of the data said."""
-    port, env = free_port(), environment(rig)
+def start(rig: Rig, *, application: str = APPLICATION, settings: Mapping[str, str] | None = None) -> Contender:
+    """Make the data and start one worker, with these settings too; raises RuntimeError with what the making said."""
+    port, env = free_port(), {**environment(rig), **(settings or {})}
     (tokens,) = make(rig, env, f"rows.main({rig.upstream_port})")
     log = rig.directory / "gateway.log"
     server = Server("gateway", web(application, port=port), port=port, log=log, env=env)
