@@ -40,6 +40,14 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def matches(token: str, kept: str) -> bool:
+    """Whether the token is the one of this digest, in a time that does not depend on where they differ.
+
+    Twice: the digests are compared to their ends, and what a caller varies in a token changes all of its digest.
+    """
+    return hmac.compare_digest(digest(token), kept)
+
+
 def make() -> NewKey:
     """A fresh random key."""
     prefix = "".join(secrets.choice(_LOWER) for _ in range(PREFIX_LENGTH))

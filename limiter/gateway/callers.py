@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -126,7 +125,7 @@ class Callers:
 
     def _valid(self, token: str, key: KeySpec | Missing | None) -> KeySpec | None:
         """The key, when the token is its and it may be used now."""
-        same = hmac.compare_digest(credentials.digest(token), key.digest if isinstance(key, KeySpec) else _NOBODY)
+        same = credentials.matches(token, key.digest if isinstance(key, KeySpec) else _NOBODY)
         if not isinstance(key, KeySpec) or not same or key.revoked:
             return None
         return None if key.expires_at is not None and key.expires_at <= self._clock() else key

@@ -21,6 +21,7 @@ from tests.bench import (
     drain,
     exports,
     in_flight,
+    key_timing,
     low_load,
     machine,
     mass_expiry,
@@ -60,6 +61,7 @@ OF_THE_CORE: dict[str, Measurement] = {
     "store_memory": store_memory.measure,
     "mass_expiry": mass_expiry.measure,
     "worker_memory": worker_memory.measure,
+    "key_timing": key_timing.measure,
 }
 OF_THE_PAGES: dict[str, Measurement] = {"viewers": viewers.measure}
 OF_THE_RECORD: dict[str, Measurement] = {

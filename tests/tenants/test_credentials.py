@@ -35,6 +35,22 @@ def test_a_mistyped_character_anywhere_is_seen(place: int) -> None:
     assert not credentials.is_intact(token[:place] + wrong + token[place + 1 :])
 
 
+class Digest(str):
+    """One that nobody may compare but from end to end."""
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("an early end tells how much was right")
+
+    __hash__ = str.__hash__
+
+
+def test_a_key_is_compared_in_a_time_that_does_not_tell_how_much_of_it_was_right() -> None:
+    made = credentials.make()
+    assert credentials.matches(made.token, Digest(made.digest))
+    for wrong in (made.token[:-1] + "!", "!" + made.token[1:], ""):
+        assert not credentials.matches(wrong, Digest(made.digest))
+
+
 def test_an_old_key_has_nothing_to_check() -> None:
     assert credentials.prefix_of(OLD) == "a" * 12
     assert credentials.is_intact(OLD) and not credentials.is_marked(OLD)
