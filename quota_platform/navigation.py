@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse_lazy
+from django.utils.translation import gettext, gettext_noop
 
 from quota_platform.base import features
 
@@ -22,7 +23,7 @@ def _may_view(model: str) -> Callable[[HttpRequest], bool]:
 
 def _entry(title: str, icon: str, model: str) -> dict[str, Any]:
     return {
-        "title": title,
+        "title": gettext(title),
         "icon": icon,
         "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
         "permission": _may_view(model),
@@ -30,7 +31,7 @@ def _entry(title: str, icon: str, model: str) -> dict[str, Any]:
 
 
 def _section(title: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"title": title, "separator": True, "items": entries}
+    return {"title": gettext(title), "separator": True, "items": entries}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -39,8 +40,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     for page in (page for feature in features.installed() for page in feature.pages):
         sections.setdefault(page.section, []).append(_entry(page.title, page.icon, page.model))
     first = [
-        {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
-        {"title": "Dashboard", "icon": "monitoring", "link": "/dashboard/"},
+        {"title": gettext("Overview"), "icon": "home", "link": reverse_lazy("admin:index")},
+        {"title": gettext("Dashboard"), "icon": "monitoring", "link": "/dashboard/"},
     ]
-    people = [_entry("Users", "person", "auth.user"), _entry("Groups", "group", "auth.group")]
-    return [{"items": first}, *(_section(*each) for each in sections.items()), _section("People", people)]
+    people = [
+        _entry(gettext_noop("Users"), "person", "auth.user"),
+        _entry(gettext_noop("Groups"), "group", "auth.group"),
+    ]
+    return [{"items": first}, *(_section(*each) for each in sections.items()), _section(gettext_noop("People"), people)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.templatetags.static import static
+from django.utils.translation import gettext_lazy as _
 
 # The accent of the dashboard: 600 on light surfaces, 500 on dark ones; text in either keeps 4.5 : 1.
 _ACCENT = {
@@ -46,7 +47,7 @@ _TEXT = {
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Quota",
     "SITE_HEADER": "Quota",
-    "SITE_SUBHEADER": "Policies and tenants",
+    "SITE_SUBHEADER": _("Policies and tenants"),
     "SITE_SYMBOL": "speed",
     "SITE_URL": "/dashboard/",
     "SITE_FAVICONS": [

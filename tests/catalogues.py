@@ -18,11 +18,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
-from django.apps import apps
 from django.utils.translation.template import templatize
 
-from quota_platform.apps import OURS
-from quota_platform.base.models.translated import texts
 from quota_platform.env import BASE_DIR
 
 LOCALE = BASE_DIR / "locale"
@@ -53,8 +50,8 @@ def said() -> dict[Text, list[str]]:
                 _note(texts, path, path.read_bytes(), "python")
         for path in sorted((BASE_DIR / app).rglob("*.html")):
             _note(texts, path, templatize(path.read_text(), origin=str(path)).encode(), "javascript")
-    for text in _of_models():
-        texts.setdefault(text, []).append("models")
+    for text in _declared():
+        texts.setdefault(text, []).append("declared")
     return texts
 
 
@@ -63,10 +60,22 @@ def _note(texts: dict[Text, list[str]], path: Path, source: bytes, kind: str) ->
         texts.setdefault(text, []).append(path.relative_to(BASE_DIR).as_posix())
 
 
-def _of_models() -> Iterator[str]:
-    """The texts of models are not marked one by one."""
+def _declared() -> Iterator[str]:
+    """What is declared is not marked one by one: models, pages of the navigation, states of the admin's lists."""
+    # Not before settings are there.
+    from django.apps import apps
+    from django.contrib import admin
+
+    from quota_platform.apps import OURS
+    from quota_platform.base import features
+    from quota_platform.base.admin import display
+    from quota_platform.base.models.translated import texts
+
     ours = [model for app in OURS for model in apps.get_app_config(app).get_models()]
     yield from texts(model for model in ours if not model.__name__.startswith("Historical"))
+    yield from sorted({text for feature in features.installed() for page in feature.pages for text in page[:2]})
+    admin.autodiscover()
+    yield from sorted(display.WORDS)
 
 
 def po_file(language: str) -> Path:

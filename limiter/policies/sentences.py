@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from limiter.core.algorithms import rules_of
-from limiter.core.amounts import MISSING, number
+from limiter.core.amounts import MISSING
 from limiter.core.types import MICROS, CountedPer, Limit
 from limiter.outage.modes import MODES
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from quota_platform.base import languages
 
 _SHARED_BY = {
     CountedPer.ACTION: "for each action of each tenant",
@@ -111,19 +114,24 @@ def _alerts(row: QuotaPolicy) -> str:
 def assignment(row: Assignment) -> str:
     """Whom an assignment reaches: ``everyone``, ``tenant acme``, ``action acme/lookupOrder``."""
     if row.action is not None:
-        return f"action {row.action}"
-    return f"tenant {row.tenant}" if row.tenant is not None else "everyone"
+        return _("action {action}").format(action=row.action)
+    return _("tenant {tenant}").format(tenant=row.tenant) if row.tenant is not None else _("everyone")
 
 
 def override(row: Override) -> str:
     """What an override does to whom, and for how long."""
-    whom = str(row.action) if row.action is not None else f"{row.tenant}, all actions"
-    which = f"limit {row.limit_name}" if row.limit_name else "every limit"
-    match Override.Effect(row.effect):
-        case Override.Effect.FACTOR:
-            what = f"{which} multiplied by {row.factor:g}"
-        case Override.Effect.QUOTA:
-            what = f"{which} set to {number(row.quota)}"
-        case Override.Effect.SHADOW:
-            what = f"{which} records and does not refuse"
-    return f"{whom}: {what}, from {_moment(row.starts_at)} to {_moment(row.ends_at)}"
+    whom = str(row.action) if row.action is not None else _("{tenant}, all actions").format(tenant=row.tenant)
+    which = _("limit {limit}").format(limit=row.limit_name) if row.limit_name else _("every limit")
+    said = {
+        Override.Effect.FACTOR: _("{whom}: {which} multiplied by {factor}, from {since} to {until}"),
+        Override.Effect.QUOTA: _("{whom}: {which} set to {quota}, from {since} to {until}"),
+        Override.Effect.SHADOW: _("{whom}: {which} records and does not refuse, from {since} to {until}"),
+    }[Override.Effect(row.effect)]
+    return said.format(
+        whom=whom,
+        which=which,
+        factor=languages.number(row.factor),
+        quota=MISSING if row.quota is None else languages.number(row.quota),
+        since=_moment(row.starts_at),
+        until=_moment(row.ends_at),
+    )

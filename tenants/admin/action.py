@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter

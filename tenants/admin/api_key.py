@@ -13,10 +13,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from quota_platform.base import row_access, versions
 from quota_platform.base.admin.autocomplete import is_row_id
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter, require_own
 from quota_platform.base.admin.shown_once import show_once
@@ -72,7 +73,7 @@ class ScopeFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("tenant", "a tenant's key"), ("platform", "platform key")]
+        return [("tenant", str(_("a tenant's key"))), ("platform", str(_("platform key")))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         if self.value() in ("tenant", "platform"):
@@ -124,7 +125,7 @@ class ApiKeyAdmin(RecordedAdmin):
 
     @display(description=_("belongs to"), ordering="tenant__tenant_id")
     def owner(self, obj: ApiKey) -> str:
-        return str(obj.tenant) if obj.tenant else "the platform"
+        return str(obj.tenant) if obj.tenant else str(_("the platform"))
 
     @display(description=_("state"), label=STATE_COLOURS)
     def state(self, obj: ApiKey) -> str:
@@ -138,7 +139,7 @@ class ApiKeyAdmin(RecordedAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        one_button = {"title": "New API key", "show_save_and_continue": False, "show_save_and_add_another": False}
+        one_button = {"title": _("New API key"), "show_save_and_continue": False, "show_save_and_add_another": False}
         response: HttpResponse = super().add_view(request, form_url, {**one_button, **(extra_context or {})})
         return response
 
@@ -161,7 +162,7 @@ class ApiKeyAdmin(RecordedAdmin):
         return show_once(
             request,
             "tenants/key_issued.html",
-            title="Copy the new key now",
+            title=str(_("Copy the new key now")),
             secret=request.issued_token,  # type: ignore[attr-defined]
             of=obj,
             next_url=self._page_of(obj),
@@ -214,7 +215,7 @@ class ApiKeyAdmin(RecordedAdmin):
         for key in keys:
             key.revoke()
             self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"Revoked: {', '.join(map(str, keys))}.", messages.SUCCESS)
+        self.message_user(request, _("Revoked: {keys}.").format(keys=", ".join(map(str, keys))), messages.SUCCESS)
         return HttpResponseRedirect(next_url)
 
     def revert_disabled(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:

@@ -14,9 +14,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
 from quota_platform.base.admin.recorded import RecordedAdmin
 from tenants import completeness, presets

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.forms import PaginationInlineFormSet
 
@@ -35,7 +36,7 @@ class MembershipInline(ScopedChoices, TabularInline):
     autocomplete_fields = ("tenant",)
     extra = 0
     hide_title = True
-    verbose_name_plural = "Tenants this person sees"
+    verbose_name_plural = _("Tenants this person sees")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         return row_access.seen(super().get_queryset(request).select_related("user", "tenant"), request.user)
@@ -53,4 +54,4 @@ class MemberInline(MembershipInline):
     fk_name = "tenant"
     fields = ("user", "reason", "added_by", "added_at")
     autocomplete_fields = ("user",)
-    verbose_name_plural = "People who see this tenant"
+    verbose_name_plural = _("People who see this tenant")

@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from quota_platform.base import row_access
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 from tenants.admin.api_key import STATE_COLOURS, state_of

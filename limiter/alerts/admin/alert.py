@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import display
 
 from limiter.alerts.models import Alert
 from limiter.record.admin.record import RecordAdmin
+from quota_platform.base.admin.display import display
 
 
 class LastsFilter(admin.SimpleListFilter):

@@ -10,12 +10,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from limiter.alerts import outbox, posting
 from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base import row_access
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
@@ -52,7 +52,7 @@ class AlertHookAdmin(RecordedAdmin):
 
     @display(description=_("whose alerts"), ordering="tenant__tenant_id")
     def owner(self, obj: AlertHook) -> str:
-        return str(obj.tenant) if obj.tenant else "every tenant's"
+        return str(obj.tenant) if obj.tenant else str(_("every tenant's"))
 
     @display(description=_("state"), label={"on": "success", "off": "info", "stopped": "danger"})
     def state(self, obj: AlertHook) -> str:
@@ -72,7 +72,7 @@ class AlertHookAdmin(RecordedAdmin):
 
 
 def _show_secret(request: HttpRequest, hook: AlertHook, secret: str) -> HttpResponse:
-    title = "Copy the signing secret now"
+    title = str(_("Copy the signing secret now"))
     return show_once(request, "limiter/hook_secret.html", title=title, secret=secret, of=hook, next_url=_page_of(hook))
 
 
@@ -97,9 +97,9 @@ def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
         delivery = outbox.put_test(hook, at=timezone.now())
         posting.try_out(delivery)
         if delivery.state == AlertDelivery.State.ARRIVED:
-            messages.success(request, f"The test arrived: answered {delivery.status}.")
+            messages.success(request, _("The test arrived: answered {status}.").format(status=delivery.status))
         else:
-            messages.error(request, f"The test did not arrive: {delivery.error}.")
+            messages.error(request, _("The test did not arrive: {error}.").format(error=delivery.error))
     return HttpResponseRedirect(_page_of(hook))
 
 
@@ -126,7 +126,7 @@ class AlertDeliveryAdmin(RecordAdmin):
 
     @display(description=_("state"), label=_COLOURS)
     def status_word(self, obj: AlertDelivery) -> str:
-        return obj.get_state_display()
+        return str(AlertDelivery.State(obj.state).label)
 
     @display(description=_("next attempt"))
     def next(self, obj: AlertDelivery) -> Any:

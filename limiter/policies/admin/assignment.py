@@ -10,11 +10,11 @@ from django.contrib import admin
 from django.forms import Script
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from limiter.policies import sentences
 from limiter.policies.models import Assignment
 from quota_platform.base import row_access
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 

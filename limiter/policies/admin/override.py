@@ -12,10 +12,10 @@ from django.forms import Script
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from limiter.policies import sentences
 from limiter.policies.models import Override
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 

@@ -12,7 +12,6 @@ from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from limiter.policies import sentences
@@ -25,6 +24,7 @@ from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaPolicy
 from limiter.policies.models.version import one_version
 from limiter.policies.reach import FIRST, reach
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.reason import MAX_REASON
 from tenants.scope import tenants_of

@@ -7,16 +7,18 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import display
 
 from limiter import clients
 from limiter.record import state
 from limiter.record.admin.record import RecordAdmin
 from limiter.record.explain import explain
 from limiter.record.models import DeadLetter, RecordGap, ThrottleEvent
+from quota_platform.base.admin.display import display
+from quota_platform.base.languages import number
 from tenants.models import Action
 
 
@@ -40,7 +42,9 @@ class ThrottleEventAdmin(RecordAdmin):
     @display(description=_("outcome"), label={"refused": "danger", "would refuse": "info"})
     def outcome(self, obj: ThrottleEvent) -> tuple[str, str]:
         kind = "would refuse" if obj.shadow else "refused"
-        return kind, kind if obj.count == 1 else f"{kind}, {obj.count:,} times"
+        word = gettext(kind)
+        many = ngettext("{word}, {count} time", "{word}, {count} times", obj.count)
+        return kind, word if obj.count == 1 else many.format(word=word, count=number(obj.count))
 
     @display(description=_("policy"))
     def policy(self, obj: ThrottleEvent) -> str:

@@ -13,11 +13,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from limiter.reports import access, build, orders, selection, streaming
 from limiter.reports.models import Export
+from quota_platform.base.admin.display import display
 
 _NAMES = ("tenants", "actions", "policies")
 _COLOURS = {"done": "success", "failed": "danger", "building": "info", "waiting": "info", "expired": "warning"}

@@ -13,11 +13,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from limiter.reports import access, rhythm, schedules
 from limiter.reports.admin.export import NamesField
 from limiter.reports.models import Export, ReportSchedule
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
 
@@ -49,7 +49,7 @@ class ScheduleForm(forms.ModelForm):
         except ValidationError as error:
             self.add_error(None, error)
         if not access.may_export(self.person, self.instance.kind):
-            self.add_error("kind", f"You may not export {self.instance.get_kind_display()}.")
+            self.add_error("kind", _("You may not export {kind}.").format(kind=self.instance.get_kind_display()))
 
 
 @admin.register(ReportSchedule)

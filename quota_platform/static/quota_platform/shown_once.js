@@ -17,9 +17,9 @@ button.hidden = false;
 button.addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(code.textContent.trim());
-    said.textContent = "Copied.";
+    said.textContent = button.dataset.copied;
   } catch {
     select();
-    said.textContent = "Selected; copy it with your keyboard.";
+    said.textContent = button.dataset.selected;
   }
 });

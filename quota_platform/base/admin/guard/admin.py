@@ -15,13 +15,14 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from quota_platform.base import versions
 from quota_platform.base.admin.guard import gone, stale
 from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, Seen, Shown
 
-NOTHING_SAVED = "Nothing was saved: somebody else has saved this meanwhile. See above, then save again."
-CHANGED = "Nothing was done: this has changed since you were asked. Look again, then confirm."
+NOTHING_SAVED = _("Nothing was saved: somebody else has saved this meanwhile. See above, then save again.")
+CHANGED = _("Nothing was done: this has changed since you were asked. Look again, then confirm.")
 
 
 class GuardedAdmin:
@@ -158,7 +159,7 @@ class GuardedAdmin:
         with self.whole(request):
             row = self.get_object(request, unquote(object_id)) if request.method == "POST" else None
             if row is not None and self.has_delete_permission(request, row):
-                named, _, _, protected = self.get_deleted_objects([row], request)
+                named, _models, _permissions, protected = self.get_deleted_objects([row], request)
                 if not protected and not self.is_seen(request, [row], named):
                     return HttpResponseRedirect(request.get_full_path())
             return super().delete_view(request, object_id, extra_context)  # type: ignore[misc, no-any-return]
