@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ class WebProcess:
         database = os.environ["DATABASE_URL"] if connection.vendor == "postgresql" else f"sqlite:///{name}"
         environment = {**os.environ, "DATABASE_URL": database, **settings}
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(line, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     async def ready(self, session: aiohttp.ClientSession) -> bool:
         """What a balancer makes of ``/readyz``."""
@@ -65,7 +66,9 @@ class WebProcess:
         return self._log.read_text()
 
     def kill(self) -> None:
-        self.process.kill()
+        """With its workers, where it has several."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
