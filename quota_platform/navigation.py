@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse_lazy
+from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_noop
 
 from quota_platform.base import features
@@ -23,7 +24,7 @@ def _may_view(model: str) -> Callable[[HttpRequest], bool]:
 
 def _entry(title: str, icon: str, model: str) -> dict[str, Any]:
     return {
-        "title": gettext(title),
+        "title": capfirst(gettext(title)),
         "icon": icon,
         "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
         "permission": _may_view(model),

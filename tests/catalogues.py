@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import django
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
@@ -62,9 +64,12 @@ def _note(texts: dict[Text, list[str]], path: Path, source: bytes, kind: str) ->
 
 def _declared() -> Iterator[str]:
     """What is declared is not marked one by one: models, pages of the navigation, states of the admin's lists."""
-    # Not before settings are there.
     from django.apps import apps
     from django.contrib import admin
+
+    if not apps.ready:  # outside of pytest
+        os.environ["DJANGO_SETTINGS_MODULE"] = "tests.static_settings"
+        django.setup()
 
     from quota_platform.apps import OURS
     from quota_platform.base import features
@@ -122,12 +127,5 @@ def update(language: str) -> list[Any]:
 
 
 if __name__ == "__main__":
-    import os
-
-    import django
-
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.static_settings"
-
-    django.setup()
     for each in LANGUAGES:
         print(each, *update(each), sep="\n  ")

@@ -48,7 +48,7 @@ const USED = {
     const [used, limit, cut] = amount.children;
     say(used, whole(row.used));
     say(limit, ` / ${whole(row.effective)}`);
-    say(cut, row.effective < row.quota ? ` ${word("limit.cut", { share: row.effective / row.quota })}` : "");
+    say(cut, row.effective < row.quota ? ` ${word("limit.cut_in_row", { share: row.effective / row.quota })}` : "");
   },
 };
 
