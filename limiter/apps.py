@@ -12,16 +12,19 @@ class LimiterConfig(AppConfig):
 
     def ready(self) -> None:
         from django.core.checks import register
+        from django.utils.translation import gettext, ngettext
 
         from limiter.alerts.feature import FEATURE as ALERTS
+        from limiter.core import amounts
         from limiter.policies.feature import FEATURE as POLICIES
         from limiter.record import edits, formats
         from limiter.record.feature import FEATURE as RECORD
         from limiter.reports.feature import FEATURE as REPORTS
         from limiter.upstream.feature import FEATURE as UPSTREAM
-        from quota_platform.base import features
+        from quota_platform.base import features, languages
 
         register(formats.check, "models")
+        amounts.SPEECH.gettext, amounts.SPEECH.ngettext, amounts.SPEECH.number = gettext, ngettext, languages.number
         prefix.use(settings.KEY_PREFIX)
         for feature in (POLICIES, RECORD, ALERTS, REPORTS, UPSTREAM):
             features.install(feature)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from limiter.core.amounts import gettext_noop
 from limiter.core.types import PPM, Decision
 from limiter.core.window import Call, Stack
 from limiter.outage.local import LocalShare
@@ -49,11 +50,15 @@ def _refuse(local: LocalShare, stack: Stack, call: Call, at_us: int) -> Decision
 LOCAL = FailureMode(
     "local",
     "local: each worker spends its own share",
-    "While the store is away, each worker spends its own share of the limits.",
+    gettext_noop("While the store is away, each worker spends its own share of the limits."),
     _spend_share,
 )
-OPEN = FailureMode("open", "open: let every call pass", "While the store is away, every call passes.", _admit)
-CLOSED = FailureMode("closed", "closed: answer 503", "While the store is away, every call is answered 503.", _refuse)
+OPEN = FailureMode(
+    "open", "open: let every call pass", gettext_noop("While the store is away, every call passes."), _admit
+)
+CLOSED = FailureMode(
+    "closed", "closed: answer 503", gettext_noop("While the store is away, every call is answered 503."), _refuse
+)
 
 MODES = {mode.name: mode for mode in (LOCAL, OPEN, CLOSED)}
 CHOICES = [(mode.name, mode.label) for mode in MODES.values()]

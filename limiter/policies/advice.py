@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from limiter.core.algorithms import rules_of
-from limiter.core.amounts import duration
+from limiter.core.amounts import duration, gettext, number
 from limiter.core.types import CountedPer
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 
@@ -22,8 +22,9 @@ def advice(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
     """Sentences about limits of this policy that can never refuse a call, because another one refuses first."""
     windowed = [line for line in limits if line.window_seconds and rules_of(line.algorithm).has_window]
     return [
-        f"{idle.name} is never reached: {binding.name} lets at most {most:,} units pass per "
-        f"{duration(idle.window_seconds)}."
+        gettext("{idle} is never reached: {binding} lets at most {most} units pass per {duration}.").format(
+            idle=idle.name, binding=binding.name, most=number(most), duration=duration(idle.window_seconds)
+        )
         for idle, binding, most in _idle(policy, windowed)
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from limiter.core.algorithms import rules_of
 from limiter.core.amounts import MISSING
@@ -15,21 +16,21 @@ from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolic
 from quota_platform.base import languages
 
 _SHARED_BY = {
-    CountedPer.ACTION: "for each action of each tenant",
-    CountedPer.TENANT: "for each tenant, all its actions together",
-    CountedPer.KEY: "for each API key",
-    CountedPer.CONNECTION: "for each connection, all its tenants together",
+    CountedPer.ACTION: gettext_noop("for each action of each tenant"),
+    CountedPer.TENANT: gettext_noop("for each tenant, all its actions together"),
+    CountedPer.KEY: gettext_noop("for each API key"),
+    CountedPer.CONNECTION: gettext_noop("for each connection, all its tenants together"),
 }
 _BRIEFLY_SHARED_BY = {
     CountedPer.ACTION: "",
-    CountedPer.TENANT: " per tenant",
-    CountedPer.KEY: " per key",
-    CountedPer.CONNECTION: " per connection",
+    CountedPer.TENANT: gettext_noop("per tenant"),
+    CountedPer.KEY: gettext_noop("per key"),
+    CountedPer.CONNECTION: gettext_noop("per connection"),
 }
 
 
 def _percent(factor: float) -> str:
-    return f"{round(factor * 100, 2):g} %"
+    return f"{languages.number(round(factor * 100, 2))} %"
 
 
 def _moment(at: datetime) -> str:
@@ -38,7 +39,7 @@ def _moment(at: datetime) -> str:
 
 def limit(line: QuotaLimit) -> str:
     """One limit as a sentence without its name: ``at most 100 units in any minute for each action of each tenant``."""
-    shared_by = _SHARED_BY[CountedPer(line.counted_per)]
+    shared_by = _(_SHARED_BY[CountedPer(line.counted_per)])
     return rules_of(line.algorithm).sentence(line, shared_by)
 
 
@@ -59,12 +60,13 @@ def compiled(line: Limit) -> str:
 def brief(line: QuotaLimit) -> str:
     """One limit as a few words for lists: ``minute 100 per minute``, ``inflight 10 in flight per tenant``."""
     shared_by = _BRIEFLY_SHARED_BY[CountedPer(line.counted_per)]
-    return f"{line.name or MISSING} {rules_of(line.algorithm).brief(line)}{shared_by}"
+    said = f"{line.name or MISSING} {rules_of(line.algorithm).brief(line)}"
+    return f"{said} {_(shared_by)}" if shared_by else said
 
 
 def briefly(lines: Iterable[QuotaLimit]) -> str:
     """All limits of a policy on one line of a list."""
-    return " · ".join(brief(line) for line in lines) or "no limits"
+    return " · ".join(brief(line) for line in lines) or _("no limits")
 
 
 def policy(row: QuotaPolicy, lines: Iterable[QuotaLimit]) -> list[str]:
@@ -72,43 +74,54 @@ def policy(row: QuotaPolicy, lines: Iterable[QuotaLimit]) -> list[str]:
     lines = list(lines)
     said = [_limit_of(row, line) for line in lines]
     if not lines:
-        said.append("No limits: this policy by itself refuses nothing.")
+        said.append(_("No limits: this policy by itself refuses nothing."))
     if row.mode == QuotaPolicy.Mode.SHADOW:
-        said.append("Shadow: a call over a limit is recorded and let through.")
+        said.append(_("Shadow: a call over a limit is recorded and let through."))
     elif lines:
-        said.append("A call over any limit is refused, charged to none, and told when to come back.")
+        said.append(_("A call over any limit is refused, charged to none, and told when to come back."))
     if lines:
-        said.append(_adaptive(row) if any(line.adaptive for line in lines) else "No limit follows the latency.")
-        said.append(MODES[row.store_failure].sentence)
+        said.append(_adaptive(row) if any(line.adaptive for line in lines) else _("No limit follows the latency."))
+        said.append(_(MODES[row.store_failure].sentence))
         said.append(_alerts(row))
     return said
 
 
 def _limit_of(row: QuotaPolicy, line: QuotaLimit) -> str:
-    fixed = " It never shrinks." if row.adaptive and not line.adaptive else ""
-    return f"{line.name or MISSING}: {limit(line)}.{fixed}"
+    said = f"{line.name or MISSING}: {limit(line)}."
+    return _("{sentence} It never shrinks.").format(sentence=said) if row.adaptive and not line.adaptive else said
 
 
 def _adaptive(row: QuotaPolicy) -> str:
     if not row.adaptive:
-        return "The limits do not follow the upstream's latency."
-    whose = "tenant's" if row.adaptive_scope == QuotaPolicy.AdaptiveScope.TENANT else "action's"
-    slow = 2 * row.latency_threshold_ms
+        return _("The limits do not follow the upstream's latency.")
     at_twice = min(max(row.max_multiplier - row.sensitivity, row.min_multiplier), row.max_multiplier)
-    grown = f"; up to it they stand at {_percent(row.max_multiplier)}" if row.max_multiplier != 1 else ""
-    return (
-        f"While the p95 of the {whose} latest {row.sample_size:,} latencies is above {row.latency_threshold_ms:,} ms, "
-        f"the limits shrink: at {slow:,} ms to {_percent(at_twice)}, "
-        f"never below {_percent(row.min_multiplier)}{grown}."
+    if row.adaptive_scope == QuotaPolicy.AdaptiveScope.TENANT:
+        said = _(
+            "While the p95 of the tenant's latest {samples} latencies is above {threshold} ms, the limits shrink: at"
+            " {slow} ms to {at_twice}, never below {least}."
+        )
+    else:
+        said = _(
+            "While the p95 of the action's latest {samples} latencies is above {threshold} ms, the limits shrink: at"
+            " {slow} ms to {at_twice}, never below {least}."
+        )
+    grown = _("Up to it they stand at {most}.").format(most=_percent(row.max_multiplier))
+    sentence = said.format(
+        samples=languages.number(row.sample_size),
+        threshold=languages.number(row.latency_threshold_ms),
+        slow=languages.number(2 * row.latency_threshold_ms),
+        at_twice=_percent(at_twice),
+        least=_percent(row.min_multiplier),
     )
+    return f"{sentence} {grown}" if row.max_multiplier != 1 else sentence
 
 
 def _alerts(row: QuotaPolicy) -> str:
     if not row.alert_at:
-        return "Nobody is alerted."
+        return _("Nobody is alerted.")
     *earlier, last = (f"{threshold} %" for threshold in row.alert_at)
-    when = f"{', '.join(earlier)} and {last}" if earlier else last
-    return f"Alerts start when {when} of a limit in force is used."
+    when = _("{earlier} and {last}").format(earlier=", ".join(earlier), last=last) if earlier else last
+    return _("Alerts start when {when} of a limit in force is used.").format(when=when)
 
 
 def assignment(row: Assignment) -> str:

@@ -153,3 +153,14 @@ def test_a_translated_page_has_no_barrier_and_does_not_overflow(
     expect(visitor.page.locator("#table tbody tr")).not_to_have_count(0)
     assert visitor.barriers(["wcag2a", "wcag2aa"]) == []
     assert not visitor.scrolls_sideways()
+
+
+def test_the_admins_navigation_and_what_a_policy_says_are_in_the_catalogues(visitor: Visitor, demo: LiveDemo) -> None:
+    speak(visitor, pseudo.CODE)
+    find = "from limiter.models import QuotaPolicy as Q; print(Q.objects.get(name='Globex plan').pk)"
+    visitor.open(f"/admin/limiter/quotapolicy/{demo.manage('shell', '-c', find).split()[-1]}/change/")
+    said = visitor.page.locator("[data-sentences] li").all_inner_texts()
+    assert outside(said, {"burst", "minute", "day", "inflight"}) == []
+    entries = visitor.page.locator("#nav-sidebar-apps a").all_inner_texts()
+    assert outside([entry.strip().split("\n")[-1] for entry in entries], set()) == []
+    assert len(said) > 5

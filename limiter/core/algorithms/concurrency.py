@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from limiter.core.algorithms.rules import Line, Rules
-from limiter.core.amounts import counted, gettext_noop, number, with_number
+from limiter.core.amounts import calls, gettext, gettext_noop, number, with_number
 from limiter.core.held import Held
 from limiter.core.types import Limit
 
@@ -36,12 +36,12 @@ class Concurrency(Rules):
         return None
 
     def sentence(self, line: Line, shared_by: str) -> str:
-        """A call holds one slot, whatever it costs."""
-        calls, lease = counted(line.quota, "call"), with_number(line.lease_seconds)
-        return f"at most {calls} in flight at once {shared_by}; a slot frees itself after {lease}"
+        # A call holds one slot, whatever it costs.
+        said = gettext("at most {calls} in flight at once {shared_by}; a slot frees itself after {lease}")
+        return said.format(calls=calls(line.quota), shared_by=shared_by, lease=with_number(line.lease_seconds))
 
     def brief(self, line: Line) -> str:
-        return f"{number(line.quota)} in flight"
+        return gettext("{quota} in flight").format(quota=number(line.quota))
 
 
 RULES = Concurrency()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from limiter.core.amounts import counted, duration, number
+from limiter.core.amounts import duration, gettext, number, units
 from limiter.core.held import Held, pace_of, window_full_in_us
 from limiter.core.types import MAX_QUOTA, MICROS, Limit
 
@@ -103,7 +103,10 @@ class Rules:
         return (line.quota or 0) * -(-window_seconds // (line.window_seconds or 1))
 
     def sentence(self, line: Line, shared_by: str) -> str:
-        return f"at most {counted(line.quota, 'unit')} in any {duration(line.window_seconds)} {shared_by}"
+        said = gettext("at most {units} in any {duration} {shared_by}")
+        return said.format(units=units(line.quota), duration=duration(line.window_seconds), shared_by=shared_by)
 
     def brief(self, line: Line) -> str:
-        return f"{number(line.quota)} per {duration(line.window_seconds)}"
+        return gettext("{quota} per {duration}").format(
+            quota=number(line.quota), duration=duration(line.window_seconds)
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from limiter.core.algorithms.rules import Line, Rules
-from limiter.core.amounts import MISSING, with_number
+from limiter.core.amounts import MISSING, gettext, number, with_number
 from limiter.core.types import COUNTER_SLICES, MICROS, Limit
 
 
@@ -20,7 +20,8 @@ class SlidingCounter(Rules):
         return limit.window_us + -(-limit.window_us // COUNTER_SLICES)
 
     def sentence(self, line: Line, shared_by: str) -> str:
-        return f"{super().sentence(line, shared_by)}; may refuse up to {_early(line.window_seconds)} early"
+        said = gettext("{sentence}; may refuse up to {time} early")
+        return said.format(sentence=super().sentence(line, shared_by), time=_early(line.window_seconds))
 
 
 def _early(window_seconds: int | None) -> str:
@@ -29,7 +30,7 @@ def _early(window_seconds: int | None) -> str:
         return MISSING
     if window_seconds % COUNTER_SLICES == 0:
         return with_number(window_seconds // COUNTER_SLICES)
-    return f"{window_seconds / COUNTER_SLICES:.2g} seconds"
+    return gettext("{count} seconds").format(count=number(float(f"{window_seconds / COUNTER_SLICES:.2g}")))
 
 
 RULES = SlidingCounter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from limiter.core.algorithms.rules import Line, Rules
-from limiter.core.amounts import counted, duration, number
+from limiter.core.amounts import duration, gettext, number, units
 from limiter.core.held import Held, bucket_full_in_us
 from limiter.core.types import MAX_BURST_SECONDS, MICROS, Limit
 
@@ -48,11 +48,15 @@ class TokenBucket(Rules):
         return (line.burst or 0) + (line.quota or 0) * window_seconds // (line.window_seconds or 1)
 
     def sentence(self, line: Line, shared_by: str) -> str:
-        refill = f"refilled by {number(line.quota)} per {duration(line.window_seconds)}"
-        return f"at most {counted(line.burst, 'unit')} at once, {refill}, {shared_by}"
+        return gettext("at most {units} at once, refilled by {quota} per {duration}, {shared_by}").format(
+            units=units(line.burst),
+            quota=number(line.quota),
+            duration=duration(line.window_seconds),
+            shared_by=shared_by,
+        )
 
     def brief(self, line: Line) -> str:
-        return f"{super().brief(line)}, {number(line.burst)} at once"
+        return gettext("{rate}, {burst} at once").format(rate=super().brief(line), burst=number(line.burst))
 
 
 RULES = TokenBucket()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from limiter.core.amounts import duration
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
@@ -124,7 +125,7 @@ def test_a_limit_that_stays_fixed_says_so() -> None:
     said = sentences.policy(QuotaPolicy(name="Mixed", max_multiplier=1.5), [line(), line(name="day", adaptive=False)])
     assert "It never shrinks." not in said[0]
     assert said[1].endswith("It never shrinks.")
-    assert "at 1,600 ms to 100 %, never below 20 %; up to it they stand at 150 %." in said[3]
+    assert "at 1,600 ms to 100 %, never below 20 %. Up to it they stand at 150 %." in said[3]
 
 
 def test_a_policy_without_limits_says_that_it_refuses_nothing() -> None:
@@ -154,3 +155,12 @@ def test_overrides_say_what_changes_for_whom_and_how_long(acme: Tenant) -> None:
         f"acme/lookupOrder: limit day set to 500, {until}",
         f"acme, all actions: every limit records and does not refuse, {until}",
     ]
+
+
+def test_a_policy_speaks_the_readers_language() -> None:
+    row = QuotaPolicy(name="Gold", alert_at=[80, 95])
+    line = QuotaLimit(name="day", algorithm="sliding_log", quota=1_000, window_seconds=7_200, counted_per="action")
+    with translation.override("de"):
+        said = sentences.policy(row, [line])
+    assert said[0] == "day: höchstens 1.000 Einheiten je 2 Stunden für jede Aktion jedes Mandanten."
+    assert said[-1] == "Alarme beginnen, wenn 80 % und 95 % eines geltenden Limits belegt sind."
