@@ -38,6 +38,24 @@ KEYWORDS: dict[str, Any] = {
 }
 PLACES = re.compile(r"%\((\w+)\)[sd]|\{(\w*)(?:[|:][^{}]*)?\}")
 
+OF_UNFOLD = (
+    *("Add row", "All applications", "Apply Filters", "Cancel", "Dark", "Default", "Light", "System", "Reset filters"),
+    *(
+        "More actions",
+        "No results found",
+        "No results matching your query",
+        "Search apps and models...",
+        "Type to search",
+    ),
+    *("Return to site", "Select all rows", "Toggle password visibility", "Welcome back to", "Loading more results..."),
+    *("Recent searches", "No recent searches", "Reset to default", "This item will be deleted.", "Next", "Previous"),
+    *("Expand row", "Go back", "Run", "False", "True", "General"),
+    "This page yielded into no results. Create a new item or reset your filters.",
+    "Press the 'Change History' button below to edit the history.",
+    "Choose a date from the list below to revert to a previous version of this object",
+)
+"""What the admin's theme says and has no words for in any language but English."""
+
 Text = str | tuple[str, ...]
 """A msgid, or that of one and that of many."""
 
@@ -52,7 +70,7 @@ def said() -> dict[Text, list[str]]:
                 _note(texts, path, path.read_bytes(), "python")
         for path in sorted((BASE_DIR / app).rglob("*.html")):
             _note(texts, path, templatize(path.read_text(), origin=str(path)).encode(), "javascript")
-    for text in _declared():
+    for text in (*_declared(), *OF_UNFOLD):
         texts.setdefault(text, []).append("declared")
     return texts
 

@@ -21,18 +21,25 @@ def translate(models: Iterable[type[Model]]) -> None:
             setattr(place, name, gettext_lazy(str(getattr(place, name))))
         for field in _fields(model):
             if field.choices:
-                field.choices = [(value, _lazy(label)) for value, label in field.flatchoices]
+                field.choices = [(value, _lazy(label, value)) for value, label in field.flatchoices]
 
 
 def texts(models: Iterable[type[Model]]) -> Iterator[str]:
     """All these texts in the language of the moment."""
     for model in models:
         yield from (str(getattr(place, name)) for place, name in _places(model))
-        yield from (str(label) for field in _fields(model) for _, label in field.flatchoices or () if label)
+        choices = (choice for field in _fields(model) for choice in field.flatchoices or ())
+        yield from (str(label) for value, label in choices if label and not _is_name(label, value))
 
 
-def _lazy(label: Any) -> Any:
-    return label if isinstance(label, Promise) or not label else gettext_lazy(str(label))
+def _lazy(label: Any, value: Any) -> Any:
+    keep = isinstance(label, Promise) or not label or _is_name(label, value)
+    return label if keep else gettext_lazy(str(label))
+
+
+def _is_name(label: Any, value: Any) -> bool:
+    """Whether a choice is called by its value, such as ``DELETE``: a name that is the same in every language."""
+    return isinstance(value, str) and value.isupper() and str(label).upper() == value
 
 
 def _places(model: type[Model]) -> Iterator[tuple[Any, str]]:

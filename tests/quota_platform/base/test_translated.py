@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils import translation
 
 from limiter.models import QuotaLimit, QuotaPolicy
-from tenants.models import Tenant
+from tenants.models import Action, Tenant
 
 
 def test_names_help_and_choices_are_in_the_readers_language() -> None:
@@ -33,3 +33,9 @@ def test_a_migration_reads_the_text_that_stands_in_the_model() -> None:
     with translation.override("de"):
         *_, options = QuotaLimit._meta.get_field("window_seconds").deconstruct()
     assert options["verbose_name"] == "window (s)"
+
+
+def test_names_that_are_the_same_everywhere_take_no_word_from_djangos_own_catalogue() -> None:
+    with translation.override("de"):
+        assert translation.gettext("Delete") == "Löschen"
+        assert str(dict(Action._meta.get_field("method").flatchoices)["DELETE"]) == "Delete"
