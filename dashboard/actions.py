@@ -30,7 +30,7 @@ _EFFECTS = {"increase": Override.Effect.FACTOR, "shadow": Override.Effect.SHADOW
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OverrideRequest:
     """What a person asks for, as it would be saved, and whether they have confirmed it."""
 
     override: Override
@@ -81,7 +81,7 @@ def start(request: HttpRequest) -> JsonResponse:
         return _answer(asked)
 
 
-def _answer(asked: Asked) -> JsonResponse:
+def _answer(asked: OverrideRequest) -> JsonResponse:
     """Asked again when other overrides are in force than the person was told of."""
     running = _running(asked.override)
     now = {"effect": asked.effect(running), "seen": _mark(*running)}
@@ -129,7 +129,7 @@ def _end(override: Override) -> JsonResponse:
     return JsonResponse({"done": _("Taken back: your limits are as before.")})
 
 
-def _asked(request: HttpRequest) -> Asked:
+def _asked(request: HttpRequest) -> OverrideRequest:
     if not may_act(request.user):
         raise PermissionDenied
     body = body_of(request)
@@ -137,7 +137,7 @@ def _asked(request: HttpRequest) -> Asked:
     minutes = int(body.get("minutes", 0))
     if not 1 <= minutes <= MOST_MINUTES:
         raise ValidationError(_("Choose an end within {hours} hours.").format(hours=MOST_MINUTES // 60))
-    return Asked(
+    return OverrideRequest(
         _override(request, tenant, body, minutes), minutes, body.get("confirm") is True, str(body.get("seen", ""))
     )
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 
 from dashboard import news
 from dashboard.live import Live
-from dashboard.seats import RENEW_S, Seat, Seats
-from dashboard.streams import FAULT, LEAVING, NO_RIGHT, SILENT, SILENT_S, Stream, Viewer
-from dashboard.topics import Topic, overview, tenant
+from dashboard.seats import RENEW_S, PageSeat, Seats
+from dashboard.streams import FAULT, LEAVING, NO_RIGHT, SILENT, SILENT_S, LiveStream, Viewer
+from dashboard.topics import StreamTopic, overview, tenant
 from dashboard.viewers import Sight, sight, sights
 from limiter import clients
 from limiter.gateway.runtime import Runtime
@@ -46,9 +46,9 @@ class Broadcast:
         self._live = live
         self._clock = clock
         self._aside = Aside(2, name="rights", keep=True)
-        self._streams: dict[Topic, Stream] = {}
-        self._wanted_at: dict[Topic, float] = {}
-        self._viewers: dict[Viewer, tuple[str, Seat]] = {}
+        self._streams: dict[StreamTopic, LiveStream] = {}
+        self._wanted_at: dict[StreamTopic, float] = {}
+        self._viewers: dict[Viewer, tuple[str, PageSeat]] = {}
         self._changed: set[int] = set()
         self._blind = False
         self._renewed_at = clock()
@@ -81,7 +81,7 @@ class Broadcast:
         """What the person of this session may see now."""
         return await self._aside.run(sight, session_key)
 
-    async def join(self, session_key: str, seen: Sight, *, tenant_id: str, seat: Seat) -> Viewer:
+    async def join(self, session_key: str, seen: Sight, *, tenant_id: str, seat: PageSeat) -> Viewer:
         """A viewer of a tenant's page, or of the overview, from now on; whoever joins calls :meth:`leave`."""
         viewer = Viewer(session_key, seen.person, clock=self._clock)
         # After a restart everybody comes back at once, and need not be looked at again at once.
@@ -103,14 +103,14 @@ class Broadcast:
         if seat is not None:
             await self.seats.leave(seat)
 
-    async def newest(self, topic: Topic) -> str:
+    async def newest(self, topic: StreamTopic) -> str:
         """The newest frame, whole, for who polls."""
         return (await self._stream(topic)).text(after=None)
 
-    async def _stream(self, topic: Topic) -> Stream:
+    async def _stream(self, topic: StreamTopic) -> LiveStream:
         """The stream of this topic, with a frame at once when it is new."""
         self._wanted_at[topic] = self._clock()
-        stream = self._streams.setdefault(topic, Stream(topic))
+        stream = self._streams.setdefault(topic, LiveStream(topic))
         if not stream.seq:
             await self._live.read(topic.tenant_ids)
             frame = await self._live.frame(topic)
@@ -140,7 +140,7 @@ class Broadcast:
             await self._live.read({name for topic in streams for name in topic.tenant_ids})
             await asyncio.gather(*map(self._advance, list(streams.values())))
 
-    def _watched(self) -> dict[Topic, Stream]:
+    def _watched(self) -> dict[StreamTopic, LiveStream]:
         """The streams that somebody watches or wanted lately; the others are dropped."""
         lately = self._clock() - LATELY_S
         self._wanted_at = {topic: at for topic, at in self._wanted_at.items() if at > lately}
@@ -148,7 +148,7 @@ class Broadcast:
         self._streams = kept
         return kept
 
-    async def _advance(self, stream: Stream) -> None:
+    async def _advance(self, stream: LiveStream) -> None:
         try:
             stream.advance(await self._live.frame(stream.topic))
         except Exception:
@@ -217,7 +217,7 @@ class Broadcast:
                 viewer.watch(stream)
 
 
-def _topic(tenant_id: str, seen: Sight) -> Topic:
+def _topic(tenant_id: str, seen: Sight) -> StreamTopic:
     return tenant(tenant_id) if tenant_id else overview(seen.tenant_ids)
 
 

@@ -21,7 +21,7 @@ _LONGEST_MESSAGE = 200
 log = logging.getLogger(__name__)
 
 
-class Ended(Exception):
+class StreamEnded(Exception):
     """The page is to be closed with this code."""
 
     def __init__(self, code: int) -> None:
@@ -59,7 +59,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         match ended.exception():
             case None:
                 return
-            case Ended() as end:
+            case StreamEnded() as end:
                 code = end.code
             case fault:
                 log.error("A live page is sent to try again", exc_info=fault)
@@ -77,17 +77,17 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self.receive(message.get("text"))
 
     async def connect(self) -> None:
-        """Take part; raises :class:`Ended` when that may not be."""
+        """Take part; raises :class:`StreamEnded` when that may not be."""
         # Accepted first: before that, a browser cannot tell "no right" from "no server".
         await self.accept()
         session_key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME)
         tenant_id = parse_qs(self.scope["query_string"].decode()).get("tenant", [""])[0]
         seen = await self._broadcast.sight(session_key)
         if seen is None or not seen.of(tenant_id):
-            raise Ended(NO_RIGHT)
+            raise StreamEnded(NO_RIGHT)
         seat = await self._broadcast.seats.take(seen.person)
         if seat is None:
-            raise Ended(TOO_MANY)
+            raise StreamEnded(TOO_MANY)
         self._viewer = await self._broadcast.join(session_key, seen, tenant_id=tenant_id, seat=seat)
         self._entered.set()
 
@@ -99,7 +99,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._viewer.heard(json.loads(text_data))
 
     async def _push(self) -> None:
-        """Send the newest frame whenever there is one; raises :class:`Ended` when the page is to be closed."""
+        """Send the newest frame whenever there is one; raises :class:`StreamEnded` when the page is to be closed."""
         await self._entered.wait()
         assert self._viewer is not None
         while self._viewer.ended is None:
@@ -109,15 +109,15 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 self._viewer.wake.clear()
             elif not await self._sent(text):
                 return
-        raise Ended(self._viewer.ended)
+        raise StreamEnded(self._viewer.ended)
 
     async def _sent(self, text: str) -> bool:
-        """Whether there still is a page to send to; raises :class:`Ended` when it does not take what is sent."""
+        """Whether there still is a page to send to; raises :class:`StreamEnded` when it does not take what is sent."""
         try:
             async with asyncio.timeout(self.send_timeout_s):
                 await self.send(text_data=text)
         except TimeoutError:
-            raise Ended(SILENT) from None
+            raise StreamEnded(SILENT) from None
         except (RuntimeError, OSError):
             return False
         return True

@@ -19,8 +19,8 @@ from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
 from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
 from dashboard.readings import TenantReading
-from dashboard.stored import Stored
-from dashboard.topics import Topic
+from dashboard.stored import StoredReadings
+from dashboard.topics import StreamTopic
 from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import Runtime
 from limiter.live.queries import Aside
@@ -53,7 +53,7 @@ class Live:
         *,
         every_s: float = EVERY_S,
         kept_s: float = KEPT_S,
-        read_stored: Callable[[frozenset[str]], Stored] = stored.read,
+        read_stored: Callable[[frozenset[str]], StoredReadings] = stored.read,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = runtime.gateway
@@ -64,7 +64,7 @@ class Live:
         self._readings: dict[str, TenantReading] = {}
         self._wanted_at: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
-        self._stored: dict[frozenset[str], tuple[float, Stored]] = {}
+        self._stored: dict[frozenset[str], tuple[float, StoredReadings]] = {}
         self._deployment, self._deployment_at = Deployment(), _NEVER
         self._flights = Flights(most=_MOST_LOADS)
         self._reads = Flights(most=100_000)
@@ -97,7 +97,7 @@ class Live:
         """Counted from start to start: one that took long makes the next no later. What never was read is awaited."""
         return not reading.at or now - self._read_at.get(reading.tenant_id, _NEVER) >= self._every_s
 
-    async def frame(self, topic: Topic) -> Frame:
+    async def frame(self, topic: StreamTopic) -> Frame:
         """The frame of a topic whose tenants were read.
 
         Raises a database fault, TimeoutError or TooManyFlights while nothing was ever read for it.
@@ -114,7 +114,7 @@ class Live:
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
         return frame
 
-    def forget(self, watched: Iterable[Topic]) -> None:
+    def forget(self, watched: Iterable[StreamTopic]) -> None:
         """Keep no more than what is watched, and for a while what was."""
         sets = {topic.tenant_ids for topic in watched}
         self._stored = {ids: held for ids, held in self._stored.items() if ids in sets}
@@ -142,7 +142,7 @@ class Live:
                 self._unreadable.add(name)
                 log.error("The numbers of tenant %s cannot be read", name, exc_info=result)
 
-    async def _known(self, tenant_ids: frozenset[str]) -> Stored:
+    async def _known(self, tenant_ids: frozenset[str]) -> StoredReadings:
         """What the database says. Each set of tenants has its own flight: one that takes long delays no other."""
         at, known = self._stored.get(tenant_ids, (_NEVER, None))
         pace_s = max(self._every_s, len(self._stored) // SETS_PER_S)
@@ -156,7 +156,7 @@ class Live:
                 raise
             return known
 
-    async def _load(self, tenant_ids: frozenset[str]) -> Stored:
+    async def _load(self, tenant_ids: frozenset[str]) -> StoredReadings:
         started = self._clock()
         try:
             known = await self._aside.run(self._read_stored, tenant_ids)
@@ -169,7 +169,7 @@ class Live:
         self._stored[tenant_ids] = (started, known)
         return known
 
-    def _with_undrained(self, known: Stored, tenant_ids: frozenset[str]) -> Stored:
+    def _with_undrained(self, known: StoredReadings, tenant_ids: frozenset[str]) -> StoredReadings:
         """With the refusals that are not in the database yet."""
         held = {event.decision_id for event in known.events}
         undrained = self._deployment.undrained
@@ -199,7 +199,7 @@ class Live:
         return _since("degraded.database", self._database_away_since)
 
 
-async def _rows(readings: Sequence[TenantReading], known: Stored) -> list[Frame]:
+async def _rows(readings: Sequence[TenantReading], known: StoredReadings) -> list[Frame]:
     """All rows, with a pause for callers now and then."""
     rows: list[Frame] = []
     for number, some in enumerate(rows_by_tenant(readings, known)):

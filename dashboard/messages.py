@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboard import alerts, figures, stored
 from dashboard.readings import KEPT, RowReading, TenantReading
-from dashboard.stored import Stored
+from dashboard.stored import StoredReadings
 from limiter.core.algorithms import rules_of
 from limiter.core.types import MICROS, Limit
 
@@ -27,7 +27,7 @@ Frame = dict[str, Any]
 
 def overview_frame(
     readings: Sequence[TenantReading],
-    known: Stored,
+    known: StoredReadings,
     *,
     platform: Frame,
     degraded: Frame | None,
@@ -47,7 +47,7 @@ def overview_frame(
     }
 
 
-def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degraded: Frame | None) -> Frame:
+def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Frame, degraded: Frame | None) -> Frame:
     """Everything a tenant's page shows, with the chart of the last minutes."""
     rows = _rows(reading, known)
     state, limits = _worst(rows)
@@ -66,7 +66,7 @@ def tenant_frame(reading: TenantReading, known: Stored, *, platform: Frame, degr
 
 def _frame(
     readings: Sequence[TenantReading],
-    known: Stored,
+    known: StoredReadings,
     *,
     platform: Frame,
     degraded: Frame | None,
@@ -100,12 +100,12 @@ def _worst(rows: list[Frame]) -> tuple[str, list[Frame]]:
     return "ok", []
 
 
-def _said(state: str, known: Stored) -> str:
+def _said(state: str, known: StoredReadings) -> str:
     """Which sentence: where no limit is full, whether anything was refused a few minutes ago is news."""
     return state if state != "ok" else "calm" if any(known.refused.values()) else "quiet"
 
 
-def _refused_lately(known: Stored) -> Frame:
+def _refused_lately(known: StoredReadings) -> Frame:
     return {"calls": sum(known.refused.values()), "minutes": stored.LATELY_MINUTES}
 
 
@@ -120,24 +120,24 @@ def _named(limits: list[Frame], code: str) -> Frame:
     return {"limits": alike[:_NAMED], "more": len(alike[_NAMED:])}
 
 
-def rows_by_tenant(readings: Iterable[TenantReading], known: Stored) -> Iterator[list[Frame]]:
+def rows_by_tenant(readings: Iterable[TenantReading], known: StoredReadings) -> Iterator[list[Frame]]:
     """The rows of each reading, made as they are asked for: those of hundreds take their time."""
     apart = stored.by_tenant(known)
     for reading in readings:
-        yield _rows(reading, apart.get(reading.tenant_id, Stored()))
+        yield _rows(reading, apart.get(reading.tenant_id, StoredReadings()))
 
 
-def _rows(reading: TenantReading, known: Stored) -> list[Frame]:
+def _rows(reading: TenantReading, known: StoredReadings) -> list[Frame]:
     return [_row(reading, row, known) for row in reading.rows.values() if _worth_showing(reading, row, known)]
 
 
-def _worth_showing(reading: TenantReading, row: RowReading, known: Stored) -> bool:
+def _worth_showing(reading: TenantReading, row: RowReading, known: StoredReadings) -> bool:
     """A limit that nothing was counted against lately would only be noise."""
     lately = row.state.used or reading.at - reading.used_at.get(row.id, 0.0) < KEPT
     return bool(lately) or _refused(reading, row, known) > 0
 
 
-def _refused(reading: TenantReading, row: RowReading, known: Stored) -> int:
+def _refused(reading: TenantReading, row: RowReading, known: StoredReadings) -> int:
     kinds = known.refused.items()
     action = row.action_id
     return sum(
@@ -147,7 +147,7 @@ def _refused(reading: TenantReading, row: RowReading, known: Stored) -> int:
     )
 
 
-def _row(reading: TenantReading, row: RowReading, known: Stored) -> Frame:
+def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Frame:
     state, limit = row.state, row.state.limit
     history = reading.used[row.id]
     values = [history[at][1] for at in range(max(0, len(history) - _SPARK), len(history))]
@@ -187,7 +187,7 @@ def _trend(values: list[int]) -> str:
     return "steady" if abs(change) <= max(1, values[-1] // 20) else "rising" if change > 0 else "falling"
 
 
-def _state(reading: TenantReading, row: RowReading, known: Stored) -> str:
+def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> str:
     limit, share = row.state.limit, row.state.used / max(1, row.state.effective)
     if limit.shadow:
         return "shadow" if share >= 1 else "ok"
@@ -204,7 +204,7 @@ def _state(reading: TenantReading, row: RowReading, known: Stored) -> str:
     return "near" if share >= NEAR else "ok"
 
 
-def _connections(readings: Sequence[TenantReading], known: Stored) -> list[Frame]:
+def _connections(readings: Sequence[TenantReading], known: StoredReadings) -> list[Frame]:
     found: dict[str, Frame] = {}
     for reading in readings:
         name, slow = known.connections.get(reading.tenant_id, ""), reading.is_slow()
@@ -278,7 +278,7 @@ def _latency(reading: TenantReading, times: Sequence[float]) -> Frame:
     }
 
 
-def _tops(reading: TenantReading, known: Stored) -> Frame:
+def _tops(reading: TenantReading, known: StoredReadings) -> Frame:
     """The actions that use most of their own limits' windows now, and the keys that are refused most."""
     actions: dict[str, int] = {}
     for row in reading.rows.values():

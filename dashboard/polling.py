@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard import history, topics
 from dashboard.broadcast import Broadcast
-from dashboard.topics import Topic
+from dashboard.topics import StreamTopic
 from dashboard.viewers import Sight
 
 _SIGN_IN = {"detail": "Sign in first."}
@@ -46,7 +46,7 @@ async def _sight(request: HttpRequest) -> Sight | None:
     return await _broadcast(request).sight(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
 
 
-async def _newest(request: HttpRequest, topic: Topic) -> HttpResponse:
+async def _newest(request: HttpRequest, topic: StreamTopic) -> HttpResponse:
     return HttpResponse(await _broadcast(request).newest(topic), content_type="application/json")
 
 

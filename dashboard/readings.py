@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from limiter.core import forecast, keys
 from limiter.core.adaptive import Evidence
 from limiter.core.algorithms import rules_of
-from limiter.core.held import Held
+from limiter.core.held import Holding
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, LimitState
-from limiter.gateway.gate import Gateway, Target
-from limiter.policies.plan import Plan
+from limiter.gateway.gate import Gateway, InvokeTarget
+from limiter.policies.plan import EffectivePolicy
 
 MOST_ACTIONS = 100
 KEPT = 300
@@ -57,13 +57,13 @@ class TenantReading:
     connection_id: int = 0
     at: float = 0.0
     rows: dict[str, RowReading] = field(default_factory=dict)
-    plans: dict[str, Plan] = field(default_factory=dict)
+    plans: dict[str, EffectivePolicy] = field(default_factory=dict)
     evidence: Evidence | None = None
     threshold_ms: int | None = None
     used: dict[str, deque[tuple[float, int, int]]] = field(default_factory=dict)
     full_in_s: dict[str, float | None] = field(default_factory=dict)
     """Row -> seconds until it is full at the present pace; None when it will not be, or nobody can tell."""
-    held: dict[str, deque[Held]] = field(default_factory=dict)
+    held: dict[str, deque[Holding]] = field(default_factory=dict)
     """Row -> what a token bucket held in the last half minute."""
     peaks: dict[str, dict[int, int]] = field(default_factory=dict)
     """Row -> minute -> the most that was used in it, for an hour."""
@@ -114,14 +114,14 @@ class TenantReading:
         allowed, refused = await gateway.store.command("HMGET", name, *fields, key=name)
         return Counts(time.time(), int(allowed or 0), int(refused or 0))
 
-    async def _evidence(self, gateway: Gateway, targets: list[Target]) -> Evidence | None:
+    async def _evidence(self, gateway: Gateway, targets: list[InvokeTarget]) -> Evidence | None:
         adaptive = next((target for target in targets if target.plan.adaptive), None)
         if adaptive is None or adaptive.plan.adaptive is None:
             return None
         self.threshold_ms = adaptive.plan.adaptive.latency_threshold_ms
         return await gateway.store.evidence(adaptive.bound.stack)
 
-    def _keep(self, counts: Counts, decided: Iterable[tuple[Target, Decision]]) -> None:
+    def _keep(self, counts: Counts, decided: Iterable[tuple[InvokeTarget, Decision]]) -> None:
         self.counts.append(counts)
         self.rows = {}
         for target, decision in decided:
@@ -140,7 +140,7 @@ class TenantReading:
             self._note_peak(row.id, row.state.used)
             self.used.setdefault(row.id, deque(maxlen=KEPT)).append((self.at, row.state.used, row.state.effective))
 
-    async def _foresee(self, gateway: Gateway, targets: list[Target]) -> None:
+    async def _foresee(self, gateway: Gateway, targets: list[InvokeTarget]) -> None:
         """One more question for each limit that is in use, in one turn."""
         stacks = {target.action.action_id: target.bound.stack for target in targets}
         used = [row for row in self.rows.values() if row.state.used and rules_of(row.state.limit.algorithm).forecasts]
@@ -152,7 +152,7 @@ class TenantReading:
         held = await asyncio.gather(*asked)
         self.full_in_s = {row.id: self._full_in_s(row, seen) for row, seen in zip(fullest, held, strict=True)}
 
-    def _full_in_s(self, row: RowReading, held: Held) -> float | None:
+    def _full_in_s(self, row: RowReading, held: Holding) -> float | None:
         earlier = None
         if rules_of(row.state.limit.algorithm).forecast_compares:
             kept = self.held.setdefault(row.id, deque())

@@ -15,7 +15,7 @@ _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name", 
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RefusalPage:
     """One page of refusals; ``older`` is the query string of the next one, empty when there is none."""
 
     events: list[ThrottleEvent]
@@ -23,7 +23,7 @@ class Page:
     older: str
 
 
-def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> Page:
+def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> RefusalPage:
     """The page that ``asked`` describes. ``tenant_ids`` are those the person may see; None means every one."""
     filters = {name: asked[name].strip() for name in (*_FIELDS, "kind") if asked.get(name, "").strip()}
     events = _chosen(filters, tenant_ids)
@@ -32,7 +32,7 @@ def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> Pag
         events = events.filter(at__lte=last.at).exclude(at=last.at, pk__gte=last.pk)
     found = list(events[: PAGE_SIZE + 1])
     older = urlencode({**filters, "before": found[PAGE_SIZE - 1].pk}) if len(found) > PAGE_SIZE else ""
-    return Page(events=found[:PAGE_SIZE], filters=filters, older=older)
+    return RefusalPage(events=found[:PAGE_SIZE], filters=filters, older=older)
 
 
 def _chosen(filters: Mapping[str, str], tenant_ids: Collection[str] | None) -> QuerySet[ThrottleEvent]:

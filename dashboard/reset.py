@@ -29,7 +29,7 @@ from tenants.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResetRequest:
     """Whose count of which limit, why, by whom, and whether they have confirmed it."""
 
     tenant: Tenant
@@ -59,7 +59,7 @@ async def reset(request: HttpRequest) -> JsonResponse:
         return wrong(_("The limiter's store is unavailable: nothing was reset. Try again later."), status=503)
 
 
-async def _answer(gateway: Gateway, asked: Asked) -> JsonResponse:
+async def _answer(gateway: Gateway, asked: ResetRequest) -> JsonResponse:
     counter = await counters.find(
         gateway, asked.tenant.tenant_id, limit_name=asked.limit, action_id=asked.action, key_prefix=asked.key
     )
@@ -78,7 +78,7 @@ async def _answer(gateway: Gateway, asked: Asked) -> JsonResponse:
     return JsonResponse({"done": done.format(counter=_whose(asked, counter), used=number(told.used))})
 
 
-def _asked(request: HttpRequest) -> Asked:
+def _asked(request: HttpRequest) -> ResetRequest:
     if not may_reset(request.user):
         raise PermissionDenied
     body = body_of(request)
@@ -86,7 +86,7 @@ def _asked(request: HttpRequest) -> Asked:
     named: dict[str, Any] = {name: str(body.get(name, "")) for name in ("limit", "action", "key")}
     if named["key"] and not keys_in_use(tenant).filter(prefix=named["key"].replace("\0", "")).exists():
         raise ValidationError(_("Choose a key that is still in use."))
-    return Asked(
+    return ResetRequest(
         tenant=tenant,
         **named,
         reason=reason_of(body),
@@ -96,14 +96,14 @@ def _asked(request: HttpRequest) -> Asked:
     )
 
 
-def _refuse(asked: Asked, counter: Counter) -> None:
+def _refuse(asked: ResetRequest, counter: Counter) -> None:
     if refusal := rules_of(counter.limit.algorithm).no_reset:
         raise ValidationError(_(refusal))
     if counter.limit.counted_per is CountedPer.CONNECTION and not asked.connection_is_own:
         raise ValidationError(_("All tenants of the connection share this counter.") + f" {row_access.NOT_YOURS}")
 
 
-def _whose(asked: Asked, counter: Counter) -> str:
+def _whose(asked: ResetRequest, counter: Counter) -> str:
     """Which counter, in words."""
     where = {
         CountedPer.ACTION: _("{tenant}, {action}: limit {limit}"),
@@ -117,7 +117,7 @@ def _whose(asked: Asked, counter: Counter) -> str:
     )
 
 
-def _effect(asked: Asked, counter: Counter) -> str:
+def _effect(asked: ResetRequest, counter: Counter) -> str:
     state, limit = counter.state, counter.limit
     return _(
         "{counter} forgets the {used} of {effective} units it holds, so the upstream may see up to twice the limit"
@@ -130,7 +130,7 @@ def _effect(asked: Asked, counter: Counter) -> str:
     )
 
 
-def _told(asked: Asked, counter: Counter) -> Reset:
+def _told(asked: ResetRequest, counter: Counter) -> Reset:
     return Reset(
         tenant_id=asked.tenant.tenant_id,
         action_id=asked.action,

@@ -23,7 +23,7 @@ _TAKE, _RENEW = Script(__file__, "take_seat"), Script(__file__, "renew_seats")
 log = logging.getLogger(__name__)
 
 
-class Seat(NamedTuple):
+class PageSeat(NamedTuple):
     """One open page of a person."""
 
     person: int
@@ -40,9 +40,9 @@ class Seats:
         self._most = most
         self._held_ms = held_ms
 
-    async def take(self, person: int) -> Seat | None:
+    async def take(self, person: int) -> PageSeat | None:
         """A seat for one more page of this person; None when they have as many as they may."""
-        seat = Seat(person, secrets.token_hex(8))
+        seat = PageSeat(person, secrets.token_hex(8))
         try:
             taken = await _TAKE(self._client, (keys.seats(person),), seat.name, self._held_ms, self._most)
         except (RedisError, OSError) as error:
@@ -50,7 +50,7 @@ class Seats:
             return seat
         return seat if taken else None
 
-    async def renew(self, seats: Iterable[Seat]) -> None:
+    async def renew(self, seats: Iterable[PageSeat]) -> None:
         """Keep them a while longer; what fails is made good by the next renewal."""
         names: defaultdict[int, list[str]] = defaultdict(list)
         for seat in seats:
@@ -63,7 +63,7 @@ class Seats:
         except (RedisError, OSError) as error:
             log.warning("Open pages are not counted at the moment: %s", type(error).__name__)
 
-    async def leave(self, seat: Seat) -> None:
+    async def leave(self, seat: PageSeat) -> None:
         """Give it back; one that cannot be given back expires."""
         try:
             await self._client.zrem(keys.seats(seat.person), seat.name)

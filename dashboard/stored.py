@@ -24,7 +24,7 @@ Kind = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredReadings:
     """``names``: tenant ID -> name. ``refused``: calls refused lately per kind. ``events``: newest first."""
 
     names: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Stored:
     """Those that last, newest first."""
 
 
-def by_tenant(known: Stored) -> dict[str, Stored]:
+def by_tenant(known: StoredReadings) -> dict[str, StoredReadings]:
     """The refusals of each tenant apart, so that a limit need not look through those of all."""
     refused: defaultdict[str, dict[Kind, int]] = defaultdict(dict)
     for kind, calls in known.refused.items():
@@ -48,14 +48,14 @@ def by_tenant(known: Stored) -> dict[str, Stored]:
     return {name: replace(known, refused=refused[name], events=events[name]) for name in names}
 
 
-def read(tenant_ids: Collection[str]) -> Stored:
+def read(tenant_ids: Collection[str]) -> StoredReadings:
     """Read it in a handful of queries, whatever the number of tenants. For a thread."""
     tenants = list(Tenant.objects.filter(tenant_id__in=tenant_ids).select_related("connection"))
     lately = ThrottleEvent.objects.filter(
         tenant_id__in=tenant_ids, at__gte=timezone.now() - timedelta(minutes=LATELY_MINUTES)
     )
     kinds = lately.order_by().values_list("tenant_id", "action_id", "limit_name").annotate(calls=Sum("count"))
-    return Stored(
+    return StoredReadings(
         names={tenant.tenant_id: tenant.name for tenant in tenants},
         connections={tenant.tenant_id: tenant.connection.name for tenant in tenants},
         refused={(tenant, action, limit): calls for tenant, action, limit, calls in kinds},

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dashboard.deltas import Frame, delta
-from dashboard.topics import Topic
+from dashboard.topics import StreamTopic
 
 SILENT_S = 20.0
 """A page tells every few frames what it has seen; one that says nothing for so long is gone."""
@@ -25,10 +25,10 @@ FAULT = 1011
 LEAVING = 1012
 
 
-class Stream:
+class LiveStream:
     """The newest frame of one topic, whole and as what changed since the one before; each is encoded at most once."""
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: StreamTopic) -> None:
         self.topic = topic
         self.viewers: set[Viewer] = set()
         self.seq = 0
@@ -70,7 +70,7 @@ class Viewer:
     def __init__(self, session_key: str, person: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.session_key = session_key
         self.person = person
-        self.stream: Stream | None = None
+        self.stream: LiveStream | None = None
         self.ended: int | None = None
         """The code that the socket is to be closed with."""
         self.checked_at = self._heard_at = clock()
@@ -82,7 +82,7 @@ class Viewer:
         self._wants_whole = False
         self._in_flight: deque[int] = deque()
 
-    def watch(self, stream: Stream | None) -> None:
+    def watch(self, stream: LiveStream | None) -> None:
         """See this stream from now on, and no other."""
         if self.stream is not None:
             self.stream.viewers.discard(self)

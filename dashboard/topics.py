@@ -6,18 +6,18 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 
-class Topic(NamedTuple):
+class StreamTopic(NamedTuple):
     """One page for one set of tenants. Whoever may see the same shares what is made for it."""
 
     page: str
     tenant_ids: frozenset[str]
 
 
-def overview(tenant_ids: Collection[str]) -> Topic:
+def overview(tenant_ids: Collection[str]) -> StreamTopic:
     """The overview page of who may see these tenants."""
-    return Topic("overview", frozenset(tenant_ids))
+    return StreamTopic("overview", frozenset(tenant_ids))
 
 
-def tenant(tenant_id: str) -> Topic:
+def tenant(tenant_id: str) -> StreamTopic:
     """The page of one tenant."""
-    return Topic("tenant", frozenset([tenant_id]))
+    return StreamTopic("tenant", frozenset([tenant_id]))

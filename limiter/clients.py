@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from limiter.core.store import Store
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import ClusterPool, Link, Pool, PoolSettings
+from limiter.stores.pool import ClusterPool, Link, PoolSettings, StorePool
 from limiter.stores.servers import Servers
 
 
@@ -29,7 +29,7 @@ def store() -> Store:
 def link() -> Link:
     """The connections to the limiter's store, for the running event loop, not yet opened."""
     address = Address.from_url(store_url(), settings.ENV.redis_certificates)
-    return ClusterPool(address, _bounds()) if settings.ENV.LIMITER_REDIS_CLUSTER else Pool(address, _bounds())
+    return ClusterPool(address, _bounds()) if settings.ENV.LIMITER_REDIS_CLUSTER else StorePool(address, _bounds())
 
 
 def shared_link() -> Link | None:
@@ -37,7 +37,7 @@ def shared_link() -> Link | None:
     env = settings.ENV
     if not env.LIMITER_REDIS_URL:
         return None
-    return Pool(Address.from_url(env.REDIS_URL, env.redis_certificates), _bounds())
+    return StorePool(Address.from_url(env.REDIS_URL, env.redis_certificates), _bounds())
 
 
 def _bounds() -> PoolSettings:

@@ -16,7 +16,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.json import dumps
 
-from limiter.stores.connections import Connection
+from limiter.stores.connections import SeededConnection
 
 NAME = "store"
 _NOTHING = "writable"
@@ -52,7 +52,7 @@ class Channel(redis.Channel):
     """A channel, open only to a store that can be written to."""
 
     QoS = QoS
-    connection_class = Connection
+    connection_class = SeededConnection
     connection_options: Mapping[str, Any] = MappingProxyType({})
     """What redis-py's connections are made with, their class included."""
     from_transport_options = (*redis.Channel.from_transport_options, "connection_options")
@@ -66,7 +66,7 @@ class Channel(redis.Channel):
             raise
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        self.connection_class = self.connection_options.get("connection_class", Connection)
+        self.connection_class = self.connection_options.get("connection_class", SeededConnection)
         told: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         return dict(self.connection_options) | told
 

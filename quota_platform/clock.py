@@ -10,7 +10,7 @@ from celery.beat import PersistentScheduler, SchedulingError
 log = logging.getLogger(__name__)
 
 
-class Clock(PersistentScheduler):
+class BeatScheduler(PersistentScheduler):
     """``CELERY_BEAT_SCHEDULER``. What could not be sent is sent at its next turn."""
 
     _trouble = ""

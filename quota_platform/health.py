@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from limiter.gateway import record_state, scraper
-from limiter.gateway.answers import Answer, json_answer
+from limiter.gateway.answers import GatewayResponse, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import GatewayView, runtime_of
@@ -29,7 +29,7 @@ Check = dict[str, Any]
 class HealthView(GatewayView):
     """``GET /healthz``: this worker's event loop turns."""
 
-    async def get(self, request: GatewayRequest) -> Answer:
+    async def get(self, request: GatewayRequest) -> GatewayResponse:
         return json_answer({"status": "alive"}, request)
 
 
@@ -40,7 +40,7 @@ class ReadyView(GatewayView):
     would take out all. Strangers get no names or numbers, and cause no query.
     """
 
-    async def get(self, request: GatewayRequest) -> Answer:
+    async def get(self, request: GatewayRequest) -> GatewayResponse:
         runtime = runtime_of(request)
         checks = _checks(runtime)
         reasons = [check["reason"] for check in checks.values() if not check["ok"]]

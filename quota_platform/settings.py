@@ -127,13 +127,13 @@ CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Nobody asks workers anything; and it subscribes by patterns, which a user confined to a key prefix may not.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
-CELERY_BEAT_SCHEDULER = "quota_platform.clock:Clock"
+CELERY_BEAT_SCHEDULER = "quota_platform.clock:BeatScheduler"
 CELERY_TIMEZONE = "UTC"
 
 REST_FRAMEWORK = {
     # Token first: its challenge makes "not signed in" a 401, where the session's would make it a 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "quota_platform.base.api.tokens.Tokens",
+        "quota_platform.base.api.tokens.BoundedTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],

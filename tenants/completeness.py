@@ -13,7 +13,7 @@ SECRETS = {"client_secret": "client secret", "access_key_secret": "access key se
 """The write-only fields of forms and API, and what people call them."""
 
 
-class Credentials(Protocol):
+class HasCredentials(Protocol):
     """A connection's row, or what a worker holds of it."""
 
     @property
@@ -26,7 +26,7 @@ class Credentials(Protocol):
     def client_id(self) -> str: ...
 
 
-def missing_secrets(connection: Credentials) -> list[str]:
+def missing_secrets(connection: HasCredentials) -> list[str]:
     """The names of those that its way to get a token needs and that are not stored."""
     return [name for name in _needed(connection) if not getattr(connection, f"{name}_sealed")]
 
@@ -36,7 +36,7 @@ def in_words(missing: list[str]) -> str:
     return " and ".join(SECRETS[name] for name in missing)
 
 
-def _needed(connection: Credentials) -> list[str]:
+def _needed(connection: HasCredentials) -> list[str]:
     preset = presets.PRESETS[connection.preset]
 
     def used(name: str) -> str:

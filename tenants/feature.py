@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q
 
 from quota_platform.base.changes import Topic, Touch
-from quota_platform.base.features import Audited, Feature, Page
+from quota_platform.base.features import Audited, Feature, NavigationPage
 from quota_platform.base.row_access import Rule
 from tenants.models import Action, ApiKey, Connection, Membership, Tenant
 from tenants.scope import by_tenant, tenants_of
@@ -53,10 +53,10 @@ FEATURE = Feature(
         "Auditor": (*_LOOK, "tenants.view_membership"),
     },
     pages=(
-        Page(_SECTION, "Tenants", "apartment", "tenants.tenant"),
-        Page(_SECTION, "Actions", "bolt", "tenants.action"),
-        Page(_SECTION, "API keys", "key", "tenants.apikey"),
-        Page(_SECTION, "Connections", "hub", "tenants.connection"),
+        NavigationPage(_SECTION, "Tenants", "apartment", "tenants.tenant"),
+        NavigationPage(_SECTION, "Actions", "bolt", "tenants.action"),
+        NavigationPage(_SECTION, "API keys", "key", "tenants.apikey"),
+        NavigationPage(_SECTION, "Connections", "hub", "tenants.connection"),
     ),
     resources={
         "tenants": "tenants.api.tenants.TenantResource",

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from limiter.core.types import Algorithm, CountedPer, Limit, Subject
-from limiter.core.window import Call, Change
+from limiter.core.window import Call, LimitsThen
 
 SECOND_US = 1_000_000
 SLICES = 60
@@ -220,7 +220,7 @@ class Oracle:
         subject: Subject,
         call: Call,
         ppm: int = 1_000_000,
-        change: Change | None = None,
+        change: LimitsThen | None = None,
     ) -> Verdict:
         """``change``: limits that are known to replace these at an instant to come."""
         assert call.now_us is not None

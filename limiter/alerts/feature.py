@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
-from quota_platform.base.features import Audited, Feature, Page, Periodic
+from quota_platform.base.features import Audited, Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, nothing
 from tenants.scope import by_name, by_tenant
 
@@ -20,8 +20,8 @@ FEATURE = Feature(
     audited={AlertHook: Audited("alert_hook", lambda row: row.tenant.tenant_id if row.tenant else "")},
     rights={"Supervisor": _LOOK, "Policy editor": (*_LOOK, *_EDIT), "Auditor": _LOOK},
     pages=(
-        Page("Audit log", "Alerts", "notifications", "limiter.alert"),
-        Page("Quotas", "Alert hooks", "webhook", "limiter.alerthook"),
+        NavigationPage("Audit log", "Alerts", "notifications", "limiter.alert"),
+        NavigationPage("Quotas", "Alert hooks", "webhook", "limiter.alerthook"),
     ),
     periodic=(
         Periodic("watch limits", "limiter.tasks.watch_limits", every_s=5),

@@ -130,7 +130,7 @@ def assess(samples: Sequence[Sample], settings: AdaptiveSettings, *, now_us: int
     )
 
 
-class Shown(NamedTuple):
+class StoredEvidence(NamedTuple):
     """The evidence that ``adapt.lua`` keeps for people to see, as it keeps it: see there."""
 
     ppm: int
@@ -146,9 +146,9 @@ class Shown(NamedTuple):
         return Evidence(self.ppm, self.p95_us, self.samples, self.pushback_ppm, self.until_us - self.at_us)
 
 
-def _shown(text: str) -> Shown:
+def _shown(text: str) -> StoredEvidence:
     """Eight numbers; what stands behind them is ignored."""
-    return Shown(*map(int, text.split("|", 8)[:8]))
+    return StoredEvidence(*map(int, text.split("|", 8)[:8]))
 
 
 FORM = Form("evidence", {1: _shown})
@@ -157,7 +157,7 @@ end.
 """
 
 
-def shown_or_none(raw: bytes | str | None) -> Shown | None:
+def shown_or_none(raw: bytes | str | None) -> StoredEvidence | None:
     """The evidence, or None when there is none or it is not understood."""
     if raw is None:
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from limiter.core.algorithms import rules_of
-from limiter.core.held import Held
+from limiter.core.held import Holding
 from limiter.core.types import MICROS, PPM, Limit
 
 POINTS = 60
@@ -30,12 +30,12 @@ def refill(limit: Limit, multiplier_ppm: int) -> int:
     return max(1, limit.quota * multiplier_ppm // PPM) if limit.adaptive else limit.quota
 
 
-def read(limit: Limit, reply: Sequence[int]) -> Held:
+def read(limit: Limit, reply: Sequence[int]) -> Holding:
     """The answer of ``held.lua``."""
     return rules_of(limit.algorithm).read_held(limit, reply)
 
 
-def full_in_us(limit: Limit, held: Held, *, effective: int, earlier: Held | None = None) -> int | None:
+def full_in_us(limit: Limit, held: Holding, *, effective: int, earlier: Holding | None = None) -> int | None:
     """Microseconds from ``held.at_us`` until no unit is left at the present pace; None when it will not come to that.
 
     ``effective``: units, as in :class:`~limiter.core.types.LimitState`. ``earlier``: what a token bucket held some

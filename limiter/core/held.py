@@ -14,7 +14,7 @@ _FEWEST_US = 4 * MICROS
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Holding:
     """What a limit's count held at ``at_us`` (the store's clock, microseconds).
 
     ``used``: units; of a token bucket also a part of one. ``pace``: units that came a second, lately; None where a
@@ -36,7 +36,7 @@ def pace_of(came: int, over_us: int, *, of_last: int, silent_us: int) -> float |
     return came * MICROS / (over_us + max(0.0, silent_us - apart_us))
 
 
-def window_full_in_us(held: Held, *, effective: int, pace: float, kept_us: int) -> int | None:
+def window_full_in_us(held: Holding, *, effective: int, pace: float, kept_us: int) -> int | None:
     """Between two leavings the count grows evenly, so that it is full in the first stretch that is long enough.
 
     Of the stretches (starting with now, and after each leaving) the first in which ``effective - used + gone`` units
@@ -49,7 +49,7 @@ def window_full_in_us(held: Held, *, effective: int, pace: float, kept_us: int) 
     return None if within.size == 0 else math.ceil(full[within[0]])
 
 
-def bucket_full_in_us(held: Held, *, effective: int, earlier: Held | None) -> int | None:
+def bucket_full_in_us(held: Holding, *, effective: int, earlier: Holding | None) -> int | None:
     room = effective - 1 - held.used  # Less than one unit left is none.
     if room < 0:
         return 0

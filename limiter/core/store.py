@@ -17,7 +17,7 @@ from limiter.core import adaptive, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
 from limiter.core.algorithms import rules_of
 from limiter.core.due import Due
-from limiter.core.held import Held
+from limiter.core.held import Holding
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.types import PPM, Decision, Limit
 from limiter.core.window import Call, Stack, Whose
@@ -63,7 +63,7 @@ class DecidedAlone(NamedTuple):
     until_us: int = 0
 
 
-class Ended(NamedTuple):
+class EndedCall(NamedTuple):
     """How an admitted call ended. ``outcome``: the name it is counted under, see :data:`OUTCOMES`.
 
     ``latency_us``: None when the upstream was not heard, which is no latency sample.
@@ -128,7 +128,7 @@ class Store:
 
     async def decide(self, stack: Stack, call: Call) -> Decision:
         """Decide one call in one round trip. Raises :class:`~limiter.stores.errors.StoreError`; after
-        :class:`~limiter.stores.errors.OutcomeUnknown` the call may have been charged.
+        :class:`~limiter.stores.errors.StoreOutcomeUnknown` the call may have been charged.
         """
         started = time.perf_counter()
         connection, due_us = stack.subject.connection, None
@@ -151,7 +151,7 @@ class Store:
     async def record(
         self,
         stack: Stack,
-        ends: Sequence[Ended],
+        ends: Sequence[EndedCall],
         *,
         settings: AdaptiveSettings | None,
         every_ms: int = EVERY_MS,
@@ -222,7 +222,9 @@ class Store:
         shown = adaptive.shown_or_none(await self.command("HGET", name, field, key=name))
         return None if shown is None else shown.evidence()
 
-    async def held(self, stack: Stack, limit: Limit, *, multiplier_ppm: int = PPM, now_us: int | None = None) -> Held:
+    async def held(
+        self, stack: Stack, limit: Limit, *, multiplier_ppm: int = PPM, now_us: int | None = None
+    ) -> Holding:
         """What one limit of the stack holds, for a forecast; not for concurrency, which has none. Writes nothing.
 
         A hundred lookups in a list at most, whatever the limit: not for every call, but for every second.

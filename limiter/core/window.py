@@ -107,7 +107,7 @@ class Call(NamedTuple):
     now_us: int | None = None
 
 
-class Change(NamedTuple):
+class LimitsThen(NamedTuple):
     """The limits that replace a stack's at ``at_us`` (epoch microseconds): an override starts or ends then.
 
     They have the same names, algorithms and windows, in the same order.
@@ -123,7 +123,7 @@ def bind(
     subject: Subject,
     default_ppm: int | None = None,
     adapts_per: str | None = None,
-    change: Change | None = None,
+    change: LimitsThen | None = None,
 ) -> Stack:
     """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name.
 
@@ -158,7 +158,7 @@ def _packed(limit: Limit) -> bytes:
     return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, limit.lease_us, flags)
 
 
-def _packed_change(change: Change | None) -> Iterator[bytes]:
+def _packed_change(change: LimitsThen | None) -> Iterator[bytes]:
     if change is not None:
         yield struct.pack("<Q", change.at_us)
         yield from map(_packed, change.limits)

@@ -12,7 +12,7 @@ from limiter.gateway.document import embedded, encode
 from limiter.gateway.problems import CONTENT_TYPE, Problem
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.stacks import Bound
-from limiter.upstream.call import UpstreamAnswer
+from limiter.upstream.call import UpstreamResponse
 
 _OURS = ("x-request-id", "x-upstream-latency-ms", "x-adaptive-multiplier", "ratelimit", "ratelimit-policy")
 
@@ -20,7 +20,7 @@ Fields = list[tuple[str, str]]
 
 
 @dataclass(slots=True)
-class Answer:
+class GatewayResponse:
     """A response that needs no rendering. Header names are in lower case; ``chunks`` stands in for a long body.
 
     Not Django's HttpResponse, whose headers, cookies and charset handling cost 20 us a call.
@@ -32,18 +32,18 @@ class Answer:
     chunks: AsyncIterator[bytes] | None = None
 
 
-def problem_answer(problem: Problem, request: GatewayRequest) -> Answer:
+def problem_answer(problem: Problem, request: GatewayRequest) -> GatewayResponse:
     """A problem as an answer."""
     fields = [("content-type", CONTENT_TYPE), ("x-request-id", request.request_id), ("cache-control", "no-store")]
     fields += [(name.lower(), value) for name, value in problem.fields]
     body = problem.body(instance=request.path_info, request_id=request.request_id)
-    return Answer(problem.status, fields, body)
+    return GatewayResponse(problem.status, fields, body)
 
 
-def json_answer(data: Any, request: GatewayRequest, *, status: int = 200) -> Answer:
+def json_answer(data: Any, request: GatewayRequest, *, status: int = 200) -> GatewayResponse:
     """Plain data as a JSON answer."""
     fields = [("content-type", "application/json"), ("x-request-id", request.request_id), ("cache-control", "no-store")]
-    return Answer(status, fields, encode(data))
+    return GatewayResponse(status, fields, encode(data))
 
 
 def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fields:
@@ -57,15 +57,15 @@ def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fi
     return fields + headers.legacy(decision) if legacy else fields
 
 
-def passed_through(answer: UpstreamAnswer, fields: Fields, request: GatewayRequest) -> Answer:
+def passed_through(answer: UpstreamResponse, fields: Fields, request: GatewayRequest) -> GatewayResponse:
     """The upstream's answer unchanged, with ours beside it."""
     passed = [(name, value) for name, value in ((n.lower(), v) for n, v in answer.headers) if name not in _OURS]
-    return Answer(answer.status, passed + _own(answer, request) + fields, answer.body or b"", answer.chunks)
+    return GatewayResponse(answer.status, passed + _own(answer, request) + fields, answer.body or b"", answer.chunks)
 
 
 def enveloped(
-    answer: UpstreamAnswer, body: bytes, fields: Fields, request: GatewayRequest, decision: Decision | None
-) -> Answer:
+    answer: UpstreamResponse, body: bytes, fields: Fields, request: GatewayRequest, decision: Decision | None
+) -> GatewayResponse:
     """The upstream's answer inside ``{status, data, latency_ms, adaptive_multiplier}``; 502 when it was an error."""
     good = answer.ok and answer.status < 400
     document: dict[str, Any] = {"status": "success" if good else "error"}
@@ -77,8 +77,8 @@ def enveloped(
         "adaptive_multiplier": decision.multiplier if decision else 1.0,
     }
     passed = [("content-type", "application/json"), *_own(answer, request), *fields]
-    return Answer(200 if good else 502, passed, encode(document))
+    return GatewayResponse(200 if good else 502, passed, encode(document))
 
 
-def _own(answer: UpstreamAnswer, request: GatewayRequest) -> Fields:
+def _own(answer: UpstreamResponse, request: GatewayRequest) -> Fields:
     return [("x-request-id", request.request_id), ("x-upstream-latency-ms", f"{answer.latency_us / 1000:.3f}")]

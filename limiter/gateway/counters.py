@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from limiter.core.types import CountedPer, Limit, LimitState
 from limiter.core.window import Stack
 from limiter.gateway.callers import Caller
-from limiter.gateway.gate import Gateway, Target
+from limiter.gateway.gate import Gateway, InvokeTarget
 from limiter.stores.errors import StoreUnavailable
 
 
@@ -38,7 +38,7 @@ async def find(
     raise LookupError(limit_name)
 
 
-def _targets(gateway: Gateway, caller: Caller, action_id: str) -> Iterator[Target]:
+def _targets(gateway: Gateway, caller: Caller, action_id: str) -> Iterator[InvokeTarget]:
     if action_id:
         yield gateway.target(caller, action_id)
         return
@@ -47,7 +47,7 @@ def _targets(gateway: Gateway, caller: Caller, action_id: str) -> Iterator[Targe
             yield gateway.target(caller, action.action_id)
 
 
-async def _looked_up(gateway: Gateway, caller: Caller, target: Target, limit: Limit) -> Counter:
+async def _looked_up(gateway: Gateway, caller: Caller, target: InvokeTarget, limit: Limit) -> Counter:
     decision = await gateway.decide(caller, target, request_id="", charge=False)
     if decision.degraded:
         raise StoreUnavailable("the store is away: its counts can be neither read nor reset")

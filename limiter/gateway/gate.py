@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 from limiter.core.giving_back import Charge
-from limiter.core.store import Ended, Store
+from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision
 from limiter.core.window import Call
 from limiter.gateway.callers import Caller, Callers
@@ -24,11 +24,11 @@ from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
 from limiter.outage.outage import Outage
 from limiter.policies.compiled import PolicyUnavailable
-from limiter.policies.plan import Plan
+from limiter.policies.plan import EffectivePolicy
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
-from limiter.upstream.call import Upstream, UpstreamAnswer, UpstreamCall
-from limiter.upstream.dedupe import Dedupe, Held
+from limiter.upstream.call import Upstream, UpstreamCall, UpstreamResponse
+from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
 from tenants.directory import ActionSpec, unlisted_action
 from tenants.models.names import is_name
@@ -52,15 +52,15 @@ _DID_NOT_RUN = frozenset({"unreachable", "not_sent", "upstream_busy"})
 _GIVEN_UP = errors.OutcomeUnknown("The call was given up while it ran.")
 
 
-class Target(NamedTuple):
+class InvokeTarget(NamedTuple):
     """What is called: the action, the plan its calls are decided by, and the limits bound to this caller."""
 
     action: ActionSpec
-    plan: Plan
+    plan: EffectivePolicy
     bound: Bound
 
 
-class Request(NamedTuple):
+class InvokeRequest(NamedTuple):
     """A caller's request after its body was read and checked. Header names are in lower case."""
 
     request_id: str
@@ -71,7 +71,7 @@ class Request(NamedTuple):
 class Outcome(NamedTuple):
     """How a call went. No ``answer``: refused by ``decision``. No ``decision``: a remembered answer."""
 
-    answer: UpstreamAnswer | None = None
+    answer: UpstreamResponse | None = None
     decision: Decision | None = None
 
 
@@ -101,7 +101,7 @@ class Gateway:
         self._clock = clock
         self._stacks = Stacks()
 
-    def target(self, caller: Caller, action_id: str) -> Target:
+    def target(self, caller: Caller, action_id: str) -> InvokeTarget:
         """What ``action_id`` means for this caller; raises Problem."""
         tenant = caller.entry.tenant
         action = tenant.actions.get(action_id)
@@ -115,9 +115,9 @@ class Gateway:
             plan = caller.entry.plan(action_id, self._clock())
         except PolicyUnavailable as error:
             raise Problem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
-        return Target(action, plan, self._stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix))
+        return InvokeTarget(action, plan, self._stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix))
 
-    async def decide(self, caller: Caller, target: Target, *, request_id: str, charge: bool = True) -> Decision:
+    async def decide(self, caller: Caller, target: InvokeTarget, *, request_id: str, charge: bool = True) -> Decision:
         """Decide one call, in the store or, when it is away, as the policy says; raises Problem for ``closed``."""
         call = Call(
             decision_id=os.urandom(12).hex(),
@@ -137,7 +137,7 @@ class Gateway:
             self.outage.answered(target.bound.stack.subject.connection)
         return decision
 
-    async def invoke(self, caller: Caller, target: Target, request: Request) -> Outcome:
+    async def invoke(self, caller: Caller, target: InvokeTarget, request: InvokeRequest) -> Outcome:
         """Decide a call and make it when it is admitted; raises Problem.
 
         A repeat of a call whose answer is remembered gets that answer: nothing is decided and nothing charged.
@@ -146,12 +146,12 @@ class Gateway:
         claim = None
         if self._dedupe.wants(call):
             found = await self._dedupe.recall(call)
-            if isinstance(found, UpstreamAnswer):
+            if isinstance(found, UpstreamResponse):
                 return Outcome(answer=found)
-            if isinstance(found, Held):
+            if isinstance(found, NotRepeated):
                 raise Problem(found.status, found.kind, found.detail)
             claim = found
-        ended: UpstreamAnswer | errors.UpstreamError | None = None  # not made
+        ended: UpstreamResponse | errors.UpstreamError | None = None  # not made
         try:
             decision = await self.decide(caller, target, request_id=call.request_id)
             if not decision.allowed:
@@ -166,7 +166,7 @@ class Gateway:
             if claim is not None:
                 await self._dedupe.remember(claim, ended)
 
-    async def _make(self, target: Target, call: UpstreamCall, decision: Decision) -> UpstreamAnswer:
+    async def _make(self, target: InvokeTarget, call: UpstreamCall, decision: Decision) -> UpstreamResponse:
         """Make an admitted call and see to it that its end is recorded."""
         try:
             answer = await self.upstream.invoke(call)
@@ -186,7 +186,7 @@ class Gateway:
             answer.chunks = self._until_end(answer, answer.chunks, target, decision, outcome)
         return answer
 
-    def _upstream_call(self, caller: Caller, target: Target, request: Request) -> UpstreamCall:
+    def _upstream_call(self, caller: Caller, target: InvokeTarget, request: InvokeRequest) -> UpstreamCall:
         tenant = caller.entry.tenant
         return UpstreamCall(
             connection=tenant.connection,
@@ -198,7 +198,7 @@ class Gateway:
             idempotency_key=request.headers.get("idempotency-key"),
         )
 
-    def release(self, target: Target, decision: Decision) -> None:
+    def release(self, target: InvokeTarget, decision: Decision) -> None:
         """End an admitted call that this gateway does not forward."""
         self._end(target, decision, "checked", None)
 
@@ -218,16 +218,21 @@ class Gateway:
         await self.outage.close()
 
     def _end(
-        self, target: Target, decision: Decision, outcome: str, latency_us: int | None, pushback: bool = False
+        self, target: InvokeTarget, decision: Decision, outcome: str, latency_us: int | None, pushback: bool = False
     ) -> None:
         stack = target.bound.stack
         if decision.degraded:
             self.outage.ended(stack, decision)
-        ended = Ended(decision.decision_id, outcome, latency_us=latency_us, pushback=pushback)
+        ended = EndedCall(decision.decision_id, outcome, latency_us=latency_us, pushback=pushback)
         self.recorder.record(stack, ended, target.plan.adaptive)
 
     async def _until_end(
-        self, answer: UpstreamAnswer, chunks: AsyncIterator[bytes], target: Target, decision: Decision, outcome: str
+        self,
+        answer: UpstreamResponse,
+        chunks: AsyncIterator[bytes],
+        target: InvokeTarget,
+        decision: Decision,
+        outcome: str,
     ) -> AsyncIterator[bytes]:
         """The chunks as they come; the call has ended when they have, or when the caller is gone."""
         try:

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from limiter.core import adaptive, keys, latency
-from limiter.core.adaptive import Shown
+from limiter.core.adaptive import StoredEvidence
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import OUTCOMES, Store
 from limiter.core.types import PPM
@@ -45,7 +45,7 @@ class Gathered:
 
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    evidence: dict[tuple[str, str], Shown] = field(default_factory=dict)
+    evidence: dict[tuple[str, str], StoredEvidence] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     record: RecordState = field(default_factory=RecordState)
     queue: QueueState | None = None

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.store import MOST_ENDS, Ended, Store
+from limiter.core.store import MOST_ENDS, EndedCall, Store
 from limiter.core.window import Stack
 from limiter.gateway.assessor import Assessor
-from limiter.stores.errors import OutcomeUnknown, StoreError
+from limiter.stores.errors import StoreError, StoreOutcomeUnknown
 
 log = logging.getLogger(__name__)
 _KEPT = 100_000
@@ -32,11 +32,11 @@ class Recorder:
         self._store = store
         self._assessor = assessor
         self._again_s = again_s
-        self._collected: dict[int, tuple[_Group, list[Ended]]] = {}
+        self._collected: dict[int, tuple[_Group, list[EndedCall]]] = {}
         self._flush: asyncio.Handle | None = None
         self._soon = False
         self._running: set[asyncio.Task[None]] = set()
-        self._kept: deque[tuple[_Group, Sequence[Ended]]] = deque()
+        self._kept: deque[tuple[_Group, Sequence[EndedCall]]] = deque()
         self._kept_ends = 0
         self._again: asyncio.TimerHandle | None = None
         self.lost = 0
@@ -46,7 +46,7 @@ class Recorder:
         """Ends of calls that the store does not have yet, those under way left out."""
         return sum(len(ends) for _, ends in self._collected.values()) + self._kept_ends
 
-    def record(self, stack: Stack, ended: Ended, settings: AdaptiveSettings | None) -> None:
+    def record(self, stack: Stack, ended: EndedCall, settings: AdaptiveSettings | None) -> None:
         """Note the end of one call, without waiting."""
         group = self._collected.get(id(stack))
         if group is None:
@@ -91,12 +91,12 @@ class Recorder:
             for at in range(0, len(ends), MOST_ENDS):
                 self._start(group, ends[at : at + MOST_ENDS])
 
-    def _start(self, group: _Group, ends: Sequence[Ended]) -> None:
+    def _start(self, group: _Group, ends: Sequence[EndedCall]) -> None:
         task = asyncio.get_running_loop().create_task(self._send(group, ends))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _send(self, group: _Group, ends: Sequence[Ended]) -> None:
+    async def _send(self, group: _Group, ends: Sequence[EndedCall]) -> None:
         stack, settings = group
         try:
             if settings is not None:
@@ -104,12 +104,12 @@ class Recorder:
             recorded = await self._store.record(stack, ends, settings=settings, every_ms=self._assessor.every_ms)
             if recorded.assess_in_ms is not None:
                 self._assessor.later(stack.whose, recorded.assess_in_ms)
-        except OutcomeUnknown:
+        except StoreOutcomeUnknown:
             self.lost += len(ends)  # they may have been counted, and are not counted twice; slots end with their lease
         except StoreError:
             self._keep(group, ends)
 
-    def _keep(self, group: _Group, ends: Sequence[Ended]) -> None:
+    def _keep(self, group: _Group, ends: Sequence[EndedCall]) -> None:
         self._kept.append((group, ends))
         self._kept_ends += len(ends)
         while self._kept_ends > _KEPT:

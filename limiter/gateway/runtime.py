@@ -31,7 +31,7 @@ from limiter.upstream import health
 from limiter.upstream.call import Upstream
 from limiter.upstream.client import Client
 from limiter.upstream.dedupe import Dedupe
-from limiter.upstream.health import Fault
+from limiter.upstream.health import ConnectionFault
 from quota_platform.base.failures import Failures
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Runtime:
             shared=clients.shared_link(),
         )
 
-    async def faults(self) -> dict[str, Fault]:
+    async def faults(self) -> dict[str, ConnectionFault]:
         """The connections this worker has used that cannot be used now, by name; empty when nobody can tell."""
         names = {uid: seen.name for uid, seen in self.upstream.units().items()}
         if self._side is None or not names:

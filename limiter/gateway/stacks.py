@@ -9,7 +9,7 @@ from typing import NamedTuple
 from limiter.core import headers
 from limiter.core.types import PPM, CountedPer, Decision, Limit, Subject
 from limiter.core.window import Stack
-from limiter.policies.plan import Plan, bind
+from limiter.policies.plan import EffectivePolicy, bind
 from tenants.directory import TenantSpec
 
 _KEPT = 20_000
@@ -33,7 +33,7 @@ class Announced:
 class Bound(NamedTuple):
     """A plan bound to a subject, with the header that announces it."""
 
-    plan: Plan
+    plan: EffectivePolicy
     stack: Stack
     announced: Announced
 
@@ -45,7 +45,7 @@ class Stacks:
         self._kept: OrderedDict[tuple[int, str, str, str], Bound] = OrderedDict()
         self.connections: set[int] = set()
 
-    def bound(self, plan: Plan, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
+    def bound(self, plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
         """The stack for calls of this action with this key under ``plan``."""
         # Tenants share plans: all that a subject is made of has to be in the name.
         name = (tenant.connection.id, tenant.tenant_id, action_id, key_prefix)
@@ -61,7 +61,7 @@ class Stacks:
         return made
 
 
-def _bind(plan: Plan, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
+def _bind(plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
     per_key = any(limit.counted_per is CountedPer.KEY for limit in plan.limits)
     subject = Subject(
         connection=tenant.connection.id,

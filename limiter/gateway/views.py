@@ -14,15 +14,23 @@ from rest_framework.views import APIView
 from limiter.core import headers
 from limiter.core.types import PPM, Decision
 from limiter.gateway import problems, prometheus, readers, scraper
-from limiter.gateway.answers import Answer, Fields, enveloped, json_answer, passed_through, problem_answer, quota_fields
+from limiter.gateway.answers import (
+    Fields,
+    GatewayResponse,
+    enveloped,
+    json_answer,
+    passed_through,
+    problem_answer,
+    quota_fields,
+)
 from limiter.gateway.callers import Caller
-from limiter.gateway.gate import Gateway, Request, Target
+from limiter.gateway.gate import Gateway, InvokeRequest, InvokeTarget
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest, check_json
 from limiter.gateway.runtime import Runtime
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
-from limiter.upstream.call import UpstreamAnswer
+from limiter.upstream.call import UpstreamResponse
 
 _METHODS = {"GET": "get", "HEAD": "get", "POST": "post"}
 """The handler of each method; HEAD is GET, of which the server sends the head."""
@@ -43,13 +51,13 @@ class GatewayView(APIView):
         """What a route calls. Django's own makes an instance per call, and checks for CSRF what carries no cookie."""
         return cls(**initkwargs).dispatch
 
-    async def dispatch(self, request: GatewayRequest, *args: Any, **kwargs: Any) -> Answer:  # type: ignore[override]
+    async def dispatch(self, request: GatewayRequest, *args: Any, **kwargs: Any) -> GatewayResponse:  # type: ignore[override]
         method = _METHODS.get(request.method)
         handler = None if method is None else getattr(self, method, None)
         if handler is None:
             allowed = ", ".join([name for name, method in _METHODS.items() if hasattr(self, method)])
             raise Problem(405, "method-not-allowed", f"Use {allowed} here.", fields=(("Allow", allowed),))
-        answer: Answer = await handler(request, *args, **kwargs)
+        answer: GatewayResponse = await handler(request, *args, **kwargs)
         return answer
 
 
@@ -77,13 +85,13 @@ def api_key(request: GatewayRequest) -> str:
 class InvokeView(GatewayView):
     """``POST /invoke/<action_id>``: decide, forward, answer."""
 
-    async def post(self, request: GatewayRequest, action_id: str) -> Answer:
+    async def post(self, request: GatewayRequest, action_id: str) -> GatewayResponse:
         runtime = runtime_of(request)
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
         check_json(request.content)
-        call = Request(request_id=request.request_id, body=request.content, headers=request.fields)
+        call = InvokeRequest(request_id=request.request_id, body=request.content, headers=request.fields)
         try:
             outcome = await gateway.invoke(caller, target, call)
             fields = quota_fields(target.bound, outcome.decision, legacy=settings.legacy_headers)
@@ -102,7 +110,7 @@ class InvokeView(GatewayView):
 class CheckView(GatewayView):
     """``POST /check/<action_id>``: the decision only, for other gateways. ``?peek=1`` counts nothing."""
 
-    async def post(self, request: GatewayRequest, action_id: str) -> Answer:
+    async def post(self, request: GatewayRequest, action_id: str) -> GatewayResponse:
         runtime = runtime_of(request)
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
@@ -124,7 +132,7 @@ class CheckView(GatewayView):
 class UsageView(GatewayView):
     """``GET /metrics/<tenant_id>/<action_id>``: what an action has used, for its tenant and for signed-in people."""
 
-    async def get(self, request: GatewayRequest, tenant_id: str, action_id: str) -> Answer:
+    async def get(self, request: GatewayRequest, tenant_id: str, action_id: str) -> GatewayResponse:
         runtime = runtime_of(request)
         gateway = runtime.gateway
         if token := api_key(request):
@@ -138,7 +146,7 @@ class UsageView(GatewayView):
         told["adaptive"] = await self._adaptive(runtime, target)
         return json_answer(told, request)
 
-    async def _adaptive(self, runtime: Runtime, target: Target) -> dict[str, Any] | None:
+    async def _adaptive(self, runtime: Runtime, target: InvokeTarget) -> dict[str, Any] | None:
         """What the multiplier follows and was last computed from; None when the policy does not adapt."""
         settings = target.plan.adaptive
         if settings is None:
@@ -159,7 +167,7 @@ class UsageView(GatewayView):
 class PrometheusView(GatewayView):
     """``GET /metrics``: for a scraper with the token, or from an allowed network."""
 
-    async def get(self, request: GatewayRequest) -> Answer:
+    async def get(self, request: GatewayRequest) -> GatewayResponse:
         if not scraper.may_read(request):
             raise Problem(
                 401,
@@ -175,12 +183,12 @@ class PrometheusView(GatewayView):
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is away."
             raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
-        return Answer(200, [("content-type", CONTENT_TYPE_LATEST)], prometheus.page(found))
+        return GatewayResponse(200, [("content-type", CONTENT_TYPE_LATEST)], prometheus.page(found))
 
 
 async def _enveloped(
-    request: GatewayRequest, answer: UpstreamAnswer, decision: Decision | None, fields: Fields
-) -> Answer:
+    request: GatewayRequest, answer: UpstreamResponse, decision: Decision | None, fields: Fields
+) -> GatewayResponse:
     try:
         whole = answer.body if answer.chunks is None else b"".join([part async for part in answer.chunks])
     except errors.OutcomeUnknown as error:
@@ -188,7 +196,7 @@ async def _enveloped(
     return enveloped(answer, whole or b"", fields, request, decision)
 
 
-def _refusal(caller: Caller, target: Target, decision: Decision | None) -> Problem:
+def _refusal(caller: Caller, target: InvokeTarget, decision: Decision | None) -> Problem:
     assert decision is not None, "a call is refused by a decision"
     return problems.refusal(
         decision,
@@ -198,7 +206,7 @@ def _refusal(caller: Caller, target: Target, decision: Decision | None) -> Probl
     )
 
 
-def described(caller: Caller, target: Target, decision: Decision) -> dict[str, Any]:
+def described(caller: Caller, target: InvokeTarget, decision: Decision) -> dict[str, Any]:
     """A decision as plain data."""
     return {
         "allowed": decision.allowed,
@@ -234,7 +242,7 @@ def limits(decision: Decision) -> list[dict[str, Any]]:
     ]
 
 
-def usage(caller: Caller, target: Target, decision: Decision) -> dict[str, Any]:
+def usage(caller: Caller, target: InvokeTarget, decision: Decision) -> dict[str, Any]:
     """Consumption under the names of the platform's first version: those of the tightest limit, then all limits."""
     state = headers.tightest(decision.states) or next(iter(decision.states), None)
     return {

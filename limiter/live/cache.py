@@ -43,7 +43,7 @@ class Affected:
     default: bool = False
 
 
-class Held:
+class Cache:
     """Tenants and keys least recently used make room for others; policies and connections go with their last tenant."""
 
     def __init__(self, *, capacity: int, touched: Touched) -> None:

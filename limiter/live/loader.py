@@ -10,7 +10,7 @@ from django.db import Error as DatabaseFault
 
 from limiter.core.versioned import Unreadable, refused
 from limiter.live import entry_format, queries
-from limiter.live.shared_cache import SecondLevel, Stored, Touched
+from limiter.live.shared_cache import CachedValue, SecondLevel, Touched
 from limiter.policies import stored
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import TenantRules
@@ -150,7 +150,7 @@ class Loader:
         except DatabaseFault:
             return shared
         sound = {name: value for name, value in read.items() if not isinstance(value, stored.Unusable)}
-        self._second.put({f"{kind.name}:{name}": Stored(seq, kind.encode(value)) for name, value in sound.items()})
+        self._second.put({f"{kind.name}:{name}": CachedValue(seq, kind.encode(value)) for name, value in sound.items()})
         if kind.keeps_good:
             for name, value in sound.items():
                 self._second.keep(f"good:{kind.name}:{name}", kind.encode(value))

@@ -22,14 +22,14 @@ _REST_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-class Stored(NamedTuple):
+class CachedValue(NamedTuple):
     """``data`` as it stood after change ``seq``, or later."""
 
     seq: int
     data: Any
 
 
-FORM = Form("cached entry", {1: lambda told: Stored(int(told["seq"]), told["data"])})
+FORM = Form("cached entry", {1: lambda told: CachedValue(int(told["seq"]), told["data"])})
 
 
 class SecondLevel:
@@ -43,14 +43,14 @@ class SecondLevel:
         self._clock = clock
         self._resting_until = 0.0
 
-    def get(self, names: Iterable[str]) -> dict[str, Stored]:
+    def get(self, names: Iterable[str]) -> dict[str, CachedValue]:
         """Those of the entries that are there and are understood."""
         keys = {_key(name): name for name in names}
         found: dict[str, Any] = self._ask(lambda: self._store.get_many(list(keys))) or {}
         stored = ((keys[key], _stored(value)) for key, value in found.items())
         return {name: entry for name, entry in stored if entry is not None}
 
-    def put(self, entries: Mapping[str, Stored]) -> None:
+    def put(self, entries: Mapping[str, CachedValue]) -> None:
         """Share these entries for a while."""
         if entries:
             data = {_key(name): FORM.named({"seq": each.seq, "data": each.data}) for name, each in entries.items()}
@@ -75,7 +75,7 @@ class SecondLevel:
             return None
 
 
-def _stored(told: Any) -> Stored | None:
+def _stored(told: Any) -> CachedValue | None:
     try:
         return FORM.take(told)
     except Unreadable:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 from limiter.live.batches import Batches, TooManyWaiting
-from limiter.live.cache import STALE, Affected, Held, Missing
+from limiter.live.cache import STALE, Affected, Cache, Missing
 from limiter.live.change_feed import Follower
 from limiter.live.loader import DirectoryUnavailable, Fetched, Loader, grant_name
 from limiter.live.queries import Aside
@@ -45,7 +45,7 @@ class Snapshot:
         self._clock = clock
         self._touched = Touched()
         self._loader = Loader(second=second or SecondLevel(), touched=self._touched)
-        self._held = Held(capacity=capacity, touched=self._touched)
+        self._held = Cache(capacity=capacity, touched=self._touched)
         # Callers choose what keys they try: they must not crowd out the loading of tenants. And what is loaded in one
         # go must not push itself out of memory again.
         size = min(_BATCH, capacity)

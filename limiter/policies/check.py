@@ -16,7 +16,7 @@ EVERYONE = Assignment.Target.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedPolicy:
     """One policy; ``problem`` is empty when it compiles."""
 
     name: str
@@ -31,7 +31,7 @@ class Checked:
 class Report:
     """``warnings``: sentences about policies that compile and yet may not do what was meant."""
 
-    policies: tuple[Checked, ...]
+    policies: tuple[CheckedPolicy, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -54,7 +54,7 @@ def _prefixed(counts: Mapping[str, Count]) -> dict[str, Count]:
     return {f"for_{target}": count for target, count in counts.items()}
 
 
-def _checked(row: QuotaPolicy, compiled: PolicySpec | stored.Unusable | None) -> Checked:
+def _checked(row: QuotaPolicy, compiled: PolicySpec | stored.Unusable | None) -> CheckedPolicy:
     applies_to = [
         text
         for count, text in (
@@ -64,7 +64,7 @@ def _checked(row: QuotaPolicy, compiled: PolicySpec | stored.Unusable | None) ->
         )
         if count
     ]
-    return Checked(
+    return CheckedPolicy(
         name=row.name,
         version=row.version,
         mode=row.mode,

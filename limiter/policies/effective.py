@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.policies.compiled import PolicySpec, PolicyUnavailable
-from limiter.policies.plan import OverrideSpec, Plan, build_plan
+from limiter.policies.plan import EffectivePolicy, OverrideSpec, build_plan
 from tenants.directory import TenantSpec
 
 _SHARED_PLANS = 20_000
@@ -71,7 +71,7 @@ class PolicyShelf:
         self.generation = 0
         """Rises whenever a plan made earlier may no longer hold."""
         self._uses: Counter[int] = Counter()
-        self._plans: dict[tuple[int | None, int | None, int], Plan] = {}
+        self._plans: dict[tuple[int | None, int | None, int], EffectivePolicy] = {}
 
     def put(self, policy_id: int, policy: HeldPolicy) -> None:
         before = self.held.get(policy_id)
@@ -114,7 +114,7 @@ class PolicyShelf:
             stack.append(held.spec)
         return stack
 
-    def plan(self, rules: TenantRules, *, action_id: str | None, cost: int, now: float) -> Plan:
+    def plan(self, rules: TenantRules, *, action_id: str | None, cost: int, now: float) -> EffectivePolicy:
         """The plan for one action, None being one that is not registered. Without overrides tenants share it."""
         ids = rules.policy_id, rules.action_policy_ids.get(action_id) if action_id else None
         if any(override.concerns(action_id) for override in rules.overrides):
@@ -142,10 +142,10 @@ class TenantEntry:
         self.tenant = rules.tenant
         self.seq = seq
         self._shelf = shelf
-        self._plans: dict[str | None, Plan] = {}
+        self._plans: dict[str | None, EffectivePolicy] = {}
         self._generation = shelf.generation
 
-    def plan(self, action_id: str | None, now: float) -> Plan:
+    def plan(self, action_id: str | None, now: float) -> EffectivePolicy:
         """What a call of this action is decided by at ``now`` (epoch seconds); raises :class:`PolicyUnavailable`.
 
         None stands for every action that is not registered.
@@ -162,7 +162,7 @@ class TenantEntry:
         """The policies a call of this action stands under, broadest first; raises :class:`PolicyUnavailable`."""
         return self._shelf.stack(self.rules.policy_id, self.rules.action_policy_ids.get(action_id))
 
-    def _remember(self, action_id: str | None, now: float) -> Plan:
+    def _remember(self, action_id: str | None, now: float) -> EffectivePolicy:
         action = None if action_id is None else self.tenant.actions.get(action_id)
         # Actions that are not registered share one plan: callers choose their names, and must not fill the memory.
         name = None if action is None else action_id

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from quota_platform.base.changes import DEFAULT, Topic, Touch
-from quota_platform.base.features import Audited, Feature, Page
+from quota_platform.base.features import Audited, Feature, NavigationPage
 from quota_platform.base.row_access import Rule, everything
 from tenants.scope import by_tenant
 
@@ -72,9 +72,9 @@ FEATURE = Feature(
         "Auditor": _LOOK,
     },
     pages=(
-        Page(_SECTION, "Policies", "rule", "limiter.quotapolicy"),
-        Page(_SECTION, "Assignments", "assignment_turned_in", "limiter.assignment"),
-        Page(_SECTION, "Overrides", "timer", "limiter.override"),
+        NavigationPage(_SECTION, "Policies", "rule", "limiter.quotapolicy"),
+        NavigationPage(_SECTION, "Assignments", "assignment_turned_in", "limiter.assignment"),
+        NavigationPage(_SECTION, "Overrides", "timer", "limiter.override"),
     ),
     resources={
         "policies": "limiter.policies.api.policies.PolicyResource",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from limiter.policies import stored
 from limiter.policies.compiled import PolicyUnavailable
-from limiter.policies.plan import Plan
+from limiter.policies.plan import EffectivePolicy
 from limiter.policies.stored import Unusable
 from tenants.models import Tenant
 
@@ -19,7 +19,7 @@ class InForce:
     """The plan of one action, or with ``action_id`` None of all that have nothing of their own."""
 
     action_id: str | None
-    plan: Plan
+    plan: EffectivePolicy
 
 
 def in_force(tenant: Tenant, *, now: float | None = None) -> list[InForce]:

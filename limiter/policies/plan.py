@@ -12,7 +12,7 @@ from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import rules_of
 from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Subject
-from limiter.core.window import Change, Stack
+from limiter.core.window import LimitsThen, Stack
 from limiter.outage.modes import LOCAL
 from limiter.policies.compiled import PolicySpec
 
@@ -49,7 +49,7 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class EffectivePolicy:
     """Everything one action's calls are decided by, until ``valid_until`` (epoch seconds, inf when nothing is due).
 
     Compared and hashed by identity: tenants under the same policies share one plan, and it makes a cheap key.
@@ -77,7 +77,7 @@ def build_plan(
     action_id: str | None = None,
     overrides: Iterable[OverrideSpec] = (),
     now: float = 0.0,
-) -> Plan:
+) -> EffectivePolicy:
     """The plan under these policies, broadest first. Same name replaces, different names add up.
 
     An empty stack gives a plan without limits: nobody has said how much, so nothing is refused.
@@ -87,7 +87,7 @@ def build_plan(
     valid_until = min((at for o in mine for at in (o.starts_at, o.ends_at) if at > now), default=math.inf)
     active, active_then = _active(mine, now), _active(mine, valid_until)
     top = stack[-1] if stack else None
-    return Plan(
+    return EffectivePolicy(
         limits=tuple(_overridden(limit, active) for limit in in_force),
         cost=cost,
         adaptive=top.adaptive if top else None,
@@ -100,14 +100,14 @@ def build_plan(
     )
 
 
-def bind(plan: Plan, subject: Subject) -> Stack:
+def bind(plan: EffectivePolicy, subject: Subject) -> Stack:
     """The plan's limits, bound to who calls what."""
     return window.bind(
         plan.limits,
         subject=subject,
         default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
         adapts_per=subject.action if plan.adaptive and plan.adaptive.per_action else None,
-        change=Change(math.ceil(plan.valid_until * MICROS), plan.limits_then) if plan.limits_then else None,
+        change=LimitsThen(math.ceil(plan.valid_until * MICROS), plan.limits_then) if plan.limits_then else None,
     )
 
 

@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 from limiter.core.versioned import Newer
 from limiter.record import dead_letters, gaps
-from limiter.record.streams import Entry, Stream
+from limiter.record.streams import EventStream, StreamEntry
 
 BATCH = 1_000
 IDLE_MS = 30_000
@@ -24,12 +24,12 @@ MOST_DELIVERIES = 5
 MOST_OF_NEWER = 240
 """The same for one that says that a newer release wrote it: two hours, for a rollout to come to its end."""
 
-Write = Callable[[Stream, Sequence[Entry]], int]
+Write = Callable[[EventStream, Sequence[StreamEntry]], int]
 log = logging.getLogger(__name__)
 
 
 def drain(
-    stream: Stream, write: Write, *, until: float | None = None, batch: int = BATCH, idle_ms: int = IDLE_MS
+    stream: EventStream, write: Write, *, until: float | None = None, batch: int = BATCH, idle_ms: int = IDLE_MS
 ) -> int:
     """Store what the stream holds; returns how many entries that were.
 
@@ -41,7 +41,7 @@ def drain(
         return 0
     gaps.note(stream.name, standing)
     stored = 0
-    takes: tuple[Callable[[], list[Entry]], ...] = (
+    takes: tuple[Callable[[], list[StreamEntry]], ...] = (
         lambda: stream.claim(batch, idle_ms=idle_ms),
         lambda: stream.read(batch),
     )
@@ -53,7 +53,7 @@ def drain(
     return stored
 
 
-def _store(stream: Stream, write: Write, entries: Sequence[Entry]) -> int:
+def _store(stream: EventStream, write: Write, entries: Sequence[StreamEntry]) -> int:
     try:
         stored = write(stream, entries)
     except (OperationalError, InterfaceError):
@@ -67,7 +67,7 @@ def _store(stream: Stream, write: Write, entries: Sequence[Entry]) -> int:
     return stored
 
 
-def _refuse(stream: Stream, entry: Entry, *, most: int) -> int:
+def _refuse(stream: EventStream, entry: StreamEntry, *, most: int) -> int:
     """Leave it for another try, or set it aside as a dead letter."""
     if entry.deliveries >= most:
         dead_letters.keep(entry.stream_id, stream=stream.name, fields=entry.fields, deliveries=entry.deliveries)

@@ -18,7 +18,7 @@ from limiter.record import batches, chain, dead_letters, gaps
 from limiter.record.models import ThrottleEvent
 from limiter.record.models.event import ALONE
 from limiter.record.scripts import Client
-from limiter.record.streams import Entry, Stream
+from limiter.record.streams import EventStream, StreamEntry
 
 FLOOD = "flood"
 """Field of a stream's entry that was folded from a flood: the id that its row would have had at once."""
@@ -26,12 +26,12 @@ _NO_POLICY = {"policy_name": "", "policy_version": 0, "quota": 0, "burst": 0}
 _UNCOUNTED = {"name": "", "used": 0, "effective": 0, "wait_us": 1_000_000}
 
 
-def of(client: Client, connection: int) -> Stream:
+def of(client: Client, connection: int) -> EventStream:
     """The stream of a connection's events."""
-    return Stream(client, keys.events(connection), connection=connection)
+    return EventStream(client, keys.events(connection), connection=connection)
 
 
-def write(stream: Stream, entries: Sequence[Entry]) -> int:
+def write(stream: EventStream, entries: Sequence[StreamEntry]) -> int:
     """Store events; raises ValueError or LookupError for an entry that is none."""
     for entry in entries:
         if "lost" in entry.fields:
@@ -77,7 +77,7 @@ def _flood_id(connection: int, batch: str, kind: str) -> str:
     return f"c{connection}/f/{batch}/{hashlib.sha256(kind.encode()).hexdigest()[:16]}"
 
 
-def _entered(entry: Entry) -> ThrottleEvent:
+def _entered(entry: StreamEntry) -> ThrottleEvent:
     stream_id = entry.fields.get(FLOOD, entry.stream_id)
     return event(ALONE.join(stream_id.split("/", 1)) if "alone" in entry.fields else stream_id, entry.fields["event"])
 

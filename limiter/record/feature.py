@@ -12,7 +12,7 @@ from limiter.record.models import (
     UsageHour,
     UsageMinute,
 )
-from quota_platform.base.features import Feature, Page, Periodic
+from quota_platform.base.features import Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, nothing
 from tenants.scope import by_name
 
@@ -36,9 +36,9 @@ FEATURE = Feature(
         "Auditor": (*_LOOK, "limiter.view_auditentry", "limiter.view_recordgap", "limiter.view_deadletter"),
     },
     pages=(
-        Page(_SECTION, "Throttle events", "block", "limiter.throttleevent"),
-        Page(_SECTION, "Audit entries", "history", "limiter.auditentry"),
-        Page(_SECTION, "Multipliers", "speed", "limiter.multiplierchange"),
+        NavigationPage(_SECTION, "Throttle events", "block", "limiter.throttleevent"),
+        NavigationPage(_SECTION, "Audit entries", "history", "limiter.auditentry"),
+        NavigationPage(_SECTION, "Multipliers", "speed", "limiter.multiplierchange"),
     ),
     periodic=(
         Periodic("store events", "limiter.tasks.store_events", every_s=1),

@@ -10,12 +10,12 @@ from django.db.models import Max
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
 from limiter.record.models import RecordGap
-from limiter.record.streams import Entry, Standing
+from limiter.record.streams import Standing, StreamEntry
 
 log = logging.getLogger(__name__)
 
 
-def lost_alone(stream: str, entry: Entry) -> None:
+def lost_alone(stream: str, entry: StreamEntry) -> None:
     """Note what a worker decided without the store and could not keep; a second telling changes nothing."""
     lost, generation = int(entry.fields["lost"]), f"alone/{entry.id}"
     after, before = (_moment(entry.fields.get(name, "")) for name in ("from", "until"))

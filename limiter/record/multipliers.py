@@ -12,7 +12,7 @@ from limiter.record import chain, turn
 from limiter.record.chain import Draft
 from limiter.record.models import MultiplierChange
 from limiter.record.scripts import Client
-from limiter.record.streams import Entry, Stream
+from limiter.record.streams import EventStream, StreamEntry
 from limiter.stores.scripts import Script
 
 KIND = "multiplier"
@@ -21,9 +21,9 @@ GRACE_US = 2_000_000
 _LAPSE = Script(__file__, "lapse")
 
 
-def of(client: Client, connection: int) -> Stream:
+def of(client: Client, connection: int) -> EventStream:
     """The stream of the changes under a connection."""
-    return Stream(client, keys.multiplier_changes(connection), connection=connection)
+    return EventStream(client, keys.multiplier_changes(connection), connection=connection)
 
 
 def note_lapses(client: Client, connection: int) -> int:
@@ -37,7 +37,7 @@ def note_lapses(client: Client, connection: int) -> int:
     return noted
 
 
-def write(stream: Stream, entries: Sequence[Entry]) -> int:
+def write(stream: EventStream, entries: Sequence[StreamEntry]) -> int:
     """Store changes; raises ValueError or LookupError for an entry that is none."""
     rows = [change(entry.stream_id, entry.fields) for entry in entries]
     with turn.taken(turn.CHAIN):

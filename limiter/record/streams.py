@@ -25,7 +25,7 @@ _ATTEND, _SETTLE = Script(__file__, "attend"), Script(__file__, "settle")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StreamEntry:
     """One entry: its id in the stream, an id that no other stream's entry has, and how often it was handed out."""
 
     id: str
@@ -44,7 +44,7 @@ class Standing:
     before: datetime | None
 
 
-class Stream:
+class EventStream:
     """One stream of one connection."""
 
     def __init__(self, client: Client, name: str, *, connection: int) -> None:
@@ -60,14 +60,14 @@ class Stream:
         generation, lost, last, oldest = told
         return Standing(generation.decode(), lost, _time_of(last), _time_of(oldest))
 
-    def read(self, count: int) -> list[Entry]:
+    def read(self, count: int) -> list[StreamEntry]:
         """Entries that nobody was handed yet, oldest first."""
         found: Any = self.client.xreadgroup(GROUP, CONSUMER, {self.name: ">"}, count=count)
         if isinstance(found, dict):  # the cluster's client
             return self._entries(entry for batches in found.values() for batch in batches for entry in batch)
         return self._entries(entry for _, entries in found for entry in entries)
 
-    def claim(self, count: int, *, idle_ms: int) -> list[Entry]:
+    def claim(self, count: int, *, idle_ms: int) -> list[StreamEntry]:
         """Entries that somebody was handed and did not settle within ``idle_ms``, oldest first."""
         _, found, *_ = self.client.xautoclaim(self.name, GROUP, CONSUMER, idle_ms, "0-0", count=count)
         if not found:
@@ -83,14 +83,14 @@ class Stream:
         self.client.xadd(self.name, told, maxlen=_MOST)
         self.client.expire(self.name, _STREAM_KEPT_S)
 
-    def settle(self, entries: Sequence[Entry]) -> int:
+    def settle(self, entries: Sequence[StreamEntry]) -> int:
         """They are in the database: take them off the stream. Returns how many nobody had settled before."""
         ids = (entry.id for entry in entries)
         return int(_SETTLE(self.client, (self.name, keys.settled(self.name)), GROUP, *ids))
 
-    def _entries(self, found: Iterable[Any], deliveries: dict[bytes, int] | None = None) -> list[Entry]:
+    def _entries(self, found: Iterable[Any], deliveries: dict[bytes, int] | None = None) -> list[StreamEntry]:
         return [
-            Entry(
+            StreamEntry(
                 id=id_.decode(),
                 stream_id=f"c{self.connection}/{id_.decode()}",
                 fields={_text(name): _text(value) for name, value in fields.items()},

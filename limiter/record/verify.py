@@ -22,7 +22,7 @@ class Broken(Exception):
 
 
 @dataclass
-class Checked:
+class CheckedChain:
     """What was checked. ``pruned``: events that are not there because they were taken out by their age."""
 
     chains: int = 0
@@ -40,9 +40,9 @@ class Checked:
         )
 
 
-def verify(*, tenant_id: str | None = None, anchored_in: Path | None = None) -> Checked:
+def verify(*, tenant_id: str | None = None, anchored_in: Path | None = None) -> CheckedChain:
     """Check all chains, or one tenant's, and the anchors; raises :class:`Broken` or ``AnchorBroken``."""
-    checked = Checked()
+    checked = CheckedChain()
     names = (
         [tenant_id] if tenant_id is not None else sorted({*chain.tenants(AuditEntry), *chain.tenants(ThrottleEvent)})
     )
@@ -62,7 +62,7 @@ def verify(*, tenant_id: str | None = None, anchored_in: Path | None = None) -> 
     return checked
 
 
-def _entries(tenant_id: str, checked: Checked, cut: Cut | None) -> None:
+def _entries(tenant_id: str, checked: CheckedChain, cut: Cut | None) -> None:
     for entry in _walk(AuditEntry, tenant_id, lambda row: f"audit entry {row.pk} ({row})"):
         checked.entries += 1
         if entry.kind == chain.EVENTS and (cut is None or _last_of(entry) > cut.last):
@@ -71,7 +71,7 @@ def _entries(tenant_id: str, checked: Checked, cut: Cut | None) -> None:
             _declared(entry, checked)
 
 
-def _declared(entry: AuditEntry, checked: Checked) -> None:
+def _declared(entry: AuditEntry, checked: CheckedChain) -> None:
     """Every cut was signed, not only the last."""
     try:
         checked.pruned += retention.read(entry).rows
@@ -79,7 +79,7 @@ def _declared(entry: AuditEntry, checked: Checked) -> None:
         raise Broken(str(forged)) from None
 
 
-def _events(tenant_id: str, checked: Checked, cut: Cut | None) -> None:
+def _events(tenant_id: str, checked: CheckedChain, cut: Cut | None) -> None:
     stray = ThrottleEvent.objects.filter(tenant_id=tenant_id, position__isnull=True).order_by("pk").first()
     if stray is not None:
         raise Broken(f"event {stray.pk} ({stray}) is in no chain: it was put in by hand")

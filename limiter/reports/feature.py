@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from limiter.reports.models import Export, ReportSchedule
-from quota_platform.base.features import Audited, Feature, Page, Periodic
+from quota_platform.base.features import Audited, Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, everything
 
 _SECTION = "Audit log"
@@ -19,8 +19,8 @@ FEATURE = Feature(
     audited={ReportSchedule: Audited("report")},
     rights={"Supervisor": _EXPORT, "Auditor": _EXPORT},
     pages=(
-        Page(_SECTION, "Exports", "download", "limiter.export"),
-        Page(_SECTION, "Saved reports", "event_repeat", "limiter.reportschedule"),
+        NavigationPage(_SECTION, "Exports", "download", "limiter.export"),
+        NavigationPage(_SECTION, "Saved reports", "event_repeat", "limiter.reportschedule"),
     ),
     periodic=(
         Periodic("order reports", "limiter.tasks.order_reports", every_s=60),

@@ -126,7 +126,7 @@ class _Async(_Seeded):
             raise gone from error
 
 
-class Connection(_Sync, redis.Connection):
+class SeededConnection(_Sync, redis.Connection):
     """Over TCP. As for the others, replies of :data:`~limiter.stores.away.AWAY` end it."""
 
 

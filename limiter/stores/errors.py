@@ -19,7 +19,7 @@ class StoreUnavailable(StoreError):
     """No decision can be had from the store right now."""
 
 
-class OutcomeUnknown(StoreUnavailable):
+class StoreOutcomeUnknown(StoreUnavailable):
     """Sent, unanswered. Repeating it could count one call twice."""
 
 

@@ -16,7 +16,7 @@ import hiredis
 from redis.connection import parse_url
 
 from limiter.stores.connections import Seed
-from limiter.stores.errors import OutcomeUnknown, StoreUnavailable
+from limiter.stores.errors import StoreOutcomeUnknown, StoreUnavailable
 from limiter.stores.servers import SYSTEM, Certificates, Servers
 
 _GRACE_S = 0.01
@@ -153,7 +153,7 @@ class Pipeline(asyncio.Protocol):
         return future
 
     def close(self) -> None:
-        """End the connection; what waits for a reply gets :class:`OutcomeUnknown`."""
+        """End the connection; what waits for a reply gets :class:`StoreOutcomeUnknown`."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -190,7 +190,7 @@ class Pipeline(asyncio.Protocol):
         waiting, self._waiting = self._waiting, deque()
         for future, _ in waiting:
             if not future.done():
-                future.set_exception(OutcomeUnknown(why))
+                future.set_exception(StoreOutcomeUnknown(why))
                 future.exception()  # a caller that was cancelled never looks; that is no fault to report
 
     # asyncio.Protocol

@@ -57,10 +57,10 @@ class Link(Protocol):
     async def open(self) -> None: ...
     async def close(self) -> None: ...
     def status(self) -> PoolStatus: ...
-    async def primaries(self) -> dict[str, Pool]: ...
+    async def primaries(self) -> dict[str, StorePool]: ...
 
 
-class Pool:
+class StorePool:
     """A bounded set of pipelined connections to one server: of several, to the first that is no replica."""
 
     def __init__(self, address: Address, settings: PoolSettings) -> None:
@@ -105,7 +105,7 @@ class Pool:
             self._closed_until = 0.0
         return reply
 
-    async def primaries(self) -> dict[str, Pool]:
+    async def primaries(self) -> dict[str, StorePool]:
         """The one server that is used, by its name."""
         if not self._pipelines:
             await self._connect()
@@ -217,7 +217,7 @@ class ClusterPool:
     def __init__(self, seed: Address, settings: PoolSettings) -> None:
         self._seed = seed
         self._settings = settings
-        self._pools: dict[tuple[str, int], Pool] = {}
+        self._pools: dict[tuple[str, int], StorePool] = {}
         self._slots: dict[int, tuple[str, int]] = {}
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -254,7 +254,7 @@ class ClusterPool:
                 self._refresh()
         raise StoreUnavailable("no node of the cluster serves this key")
 
-    async def primaries(self) -> dict[str, Pool]:
+    async def primaries(self) -> dict[str, StorePool]:
         """Those that serve slots, by their names; raises :class:`StoreUnavailable`."""
         if not self._slots:
             await self._learn()
@@ -272,10 +272,10 @@ class ClusterPool:
             available=bool(self._slots) and all(p.available for p in serving if p.open or p.failures),
         )
 
-    def _pool(self, where: tuple[str, int]) -> Pool:
+    def _pool(self, where: tuple[str, int]) -> StorePool:
         if where not in self._pools:
             address = replace(self._seed, host=where[0], port=where[1], database=0, seeds=())
-            self._pools[where] = Pool(address, self._settings)
+            self._pools[where] = StorePool(address, self._settings)
         return self._pools[where]
 
     def _parse(self, address: str, answered_by: tuple[str, int]) -> tuple[str, int]:

@@ -14,7 +14,7 @@ import hiredis
 from limiter.stores.away import AWAY
 from limiter.stores.errors import StoreError, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
-from limiter.stores.pool import Link, Pool
+from limiter.stores.pool import Link, StorePool
 
 OLDEST = (6, 2)
 """The first version that has every command we use (XAUTOCLAIM)."""
@@ -118,7 +118,7 @@ async def _servers(link: Link, use: Use) -> list[Server]:
     return [Server(name, use, settings) for name, settings in zip(primaries, found, strict=True)]
 
 
-async def _settings(server: Pool) -> ServerSettings | None:
+async def _settings(server: StorePool) -> ServerSettings | None:
     """None when it is unavailable."""
     try:
         return await ask(server)
@@ -126,7 +126,7 @@ async def _settings(server: Pool) -> ServerSettings | None:
         return None
 
 
-async def ask(server: Pool) -> ServerSettings:
+async def ask(server: StorePool) -> ServerSettings:
     """Ask one server; raises StoreUnavailable."""
     told: dict[str, str] = {}
     refused = ""
@@ -151,7 +151,7 @@ def _read(told: Mapping[str, str], refused: str, save: Reply) -> ServerSettings:
     )
 
 
-async def _reply(server: Pool, *words: str) -> Reply:
+async def _reply(server: StorePool, *words: str) -> Reply:
     """What it says, a refusal included."""
     reply = await server.send(pack(*words))
     if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(AWAY):

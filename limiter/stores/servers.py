@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from limiter.stores.connections import AsyncConnection, AsyncSecureConnection, Connection, SecureConnection, Seed
+from limiter.stores.connections import AsyncConnection, AsyncSecureConnection, SecureConnection, Seed, SeededConnection
 
 _PORT = 6379
 
@@ -69,7 +69,7 @@ class Servers:
 
     def options(self) -> dict[str, Any]:
         """What redis-py's ``from_url`` takes beside the URL."""
-        return self._options(SecureConnection if self.secure else Connection)
+        return self._options(SecureConnection if self.secure else SeededConnection)
 
     def async_options(self) -> dict[str, Any]:
         """The same for ``redis.asyncio``."""

@@ -27,7 +27,7 @@ class UpstreamCall(NamedTuple):
 
 
 @dataclass(slots=True)
-class UpstreamAnswer:
+class UpstreamResponse:
     """What came back. ``headers`` passed the allow-list. ``latency_us``: request sent → answer's head received.
 
     Exactly one of ``body`` (a short answer, read whole) and ``chunks`` (a long one, to be streamed; raises
@@ -69,7 +69,7 @@ class UnitStatus:
 class Upstream(Protocol):
     """What the gateway needs of a client; tests hand in a fake."""
 
-    async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
+    async def invoke(self, call: UpstreamCall) -> UpstreamResponse:
         """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`."""
         ...
 

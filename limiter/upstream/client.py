@@ -12,16 +12,16 @@ from yarl import URL
 
 from limiter.upstream import fields, retry
 from limiter.upstream.breaker import BreakerState
-from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
+from limiter.upstream.call import UnitStatus, UpstreamCall, UpstreamResponse
 from limiter.upstream.clock import Clock
 from limiter.upstream.conduct import KeepAlive, Origin
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
-from limiter.upstream.exchange import Exchange, Request, give_up
-from limiter.upstream.health import Fault
-from limiter.upstream.lanes import Lane, Lanes, Prepared, Unit
+from limiter.upstream.exchange import Exchange, UpstreamRequest, give_up
+from limiter.upstream.health import ConnectionFault
+from limiter.upstream.lanes import Lane, Lanes, Prepared, UnitState
 from limiter.upstream.pins import Lookup, Pins, system_lookup
 from limiter.upstream.retry import Verdict
-from limiter.upstream.tokens import ThreadedMint, Token, Tokens
+from limiter.upstream.tokens import AccessToken, ThreadedMint, TokenCache
 from limiter.upstream.vault import Vault
 from tenants.directory import ConnectionSpec
 
@@ -77,7 +77,7 @@ class Client:
         pinned = Pins(sandbox_hosts=sandbox_hosts, lookup=lookup)
         self._exchange = Exchange(pinned=pinned, pool_size=pool_size, wall=self._clock.wall, keep_alive=keep_alive)
         self._mint = ThreadedMint(pinned=pinned, clock=self._clock)
-        self._tokens = Tokens(vault=Vault(redis), mint=self._mint, clock=self._clock)
+        self._tokens = TokenCache(vault=Vault(redis), mint=self._mint, clock=self._clock)
         self._lanes = Lanes(sandbox_hosts=pinned.sandbox_hosts, monotonic=self._clock.monotonic)
 
     async def close(self) -> None:
@@ -89,7 +89,7 @@ class Client:
         """Per connection uid, for metrics and people."""
         return {uid: self._status(unit) for uid, unit in self._lanes.units.items()}
 
-    def _status(self, unit: Unit) -> UnitStatus:
+    def _status(self, unit: UnitState) -> UnitStatus:
         seen = UnitStatus(unit.name, unit.calls, unit.failures, unit.repeats, unit.pushbacks, unit.breaker.state)
         if unit.origin is None:
             return seen
@@ -100,7 +100,7 @@ class Client:
             return replace(seen, without_keep_alive_until=until, without_keep_alive_why=conduct.reason)
         return seen
 
-    async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
+    async def invoke(self, call: UpstreamCall) -> UpstreamResponse:
         """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`."""
         if not call.connection.enabled:
             raise Disabled("The connection to the upstream is switched off.")
@@ -116,12 +116,12 @@ class Client:
             if attempts.probe:
                 breaker.abandon()
 
-    async def _attempt_until_done(self, attempts: _Attempts) -> UpstreamAnswer:
+    async def _attempt_until_done(self, attempts: _Attempts) -> UpstreamResponse:
         lane = attempts.lane
         lane.unit.calls += 1
         lane.unit.budget.earn()
         while True:
-            outcome: UpstreamAnswer | UpstreamError
+            outcome: UpstreamResponse | UpstreamError
             try:
                 outcome = await self._attempt(attempts)
                 if outcome.status < 300 and not attempts.pushback and not lane.unit.sour_until:
@@ -132,10 +132,10 @@ class Client:
                 outcome = error
             if not await self._may_go_on(attempts, outcome):
                 return await self._conclude(attempts, outcome)
-            if isinstance(outcome, UpstreamAnswer):
+            if isinstance(outcome, UpstreamResponse):
                 await give_up(outcome)
 
-    async def _attempt(self, attempts: _Attempts) -> UpstreamAnswer:
+    async def _attempt(self, attempts: _Attempts) -> UpstreamResponse:
         """Send the call once and tell the breaker how it went."""
         lane, prepared, call = attempts.lane, attempts.prepared, attempts.call
         token = self._tokens.peek(lane.mark)
@@ -144,7 +144,7 @@ class Client:
             token = await self._token(attempts)
         attempts.sent += 1
         url = self._url(lane, prepared, attempts.target, token)
-        request = Request(
+        request = UpstreamRequest(
             call.tenant_id,
             cast(Origin, lane.origin),
             prepared.plan.method,
@@ -169,7 +169,7 @@ class Client:
             await self._tokens.refuse(lane.connection, lane.mark, token)
         return answer
 
-    def _url(self, lane: Lane, prepared: Prepared, target: str, token: Token) -> URL:
+    def _url(self, lane: Lane, prepared: Prepared, target: str, token: AccessToken) -> URL:
         if token.api_base != lane.base:
             lane.use_base(token.api_base)
         if prepared.url is not None:
@@ -179,7 +179,7 @@ class Client:
             prepared.url = url
         return url
 
-    async def _token(self, attempts: _Attempts) -> Token:
+    async def _token(self, attempts: _Attempts) -> AccessToken:
         try:
             async with asyncio.timeout(self._left_s(attempts)):
                 return await self._tokens.get(attempts.lane.connection, attempts.lane.mark)
@@ -195,7 +195,7 @@ class Client:
         attempts.lane.unit.breaker.record(failed=failed, probe=attempts.probe)
         attempts.probe = False
 
-    async def _may_go_on(self, attempts: _Attempts, outcome: UpstreamAnswer | UpstreamError) -> bool:
+    async def _may_go_on(self, attempts: _Attempts, outcome: UpstreamResponse | UpstreamError) -> bool:
         """Decide about another attempt, and wait for its time."""
         waits = self._judge(attempts, outcome)
         attempts.may_have_run |= retry.may_have_run(
@@ -220,7 +220,7 @@ class Client:
         await self._clock.sleep(pause)
         return True
 
-    def _judge(self, attempts: _Attempts, outcome: UpstreamAnswer | UpstreamError) -> float | None:
+    def _judge(self, attempts: _Attempts, outcome: UpstreamResponse | UpstreamError) -> float | None:
         """Set the verdict; the answer's Retry-After in seconds, if it has one."""
         idempotent = attempts.prepared.spec.idempotent
         if isinstance(outcome, UpstreamError):
@@ -247,9 +247,9 @@ class Client:
             chance=self._clock.chance(),
         )
 
-    async def _conclude(self, attempts: _Attempts, outcome: UpstreamAnswer | UpstreamError) -> UpstreamAnswer:
+    async def _conclude(self, attempts: _Attempts, outcome: UpstreamResponse | UpstreamError) -> UpstreamResponse:
         """The last outcome as the caller gets it."""
-        if isinstance(outcome, UpstreamAnswer):
+        if isinstance(outcome, UpstreamResponse):
             error = await self._as_error(attempts, outcome)
             if error is None:
                 outcome.attempts = attempts.sent
@@ -264,7 +264,7 @@ class Client:
         error.pushback = attempts.pushback
         raise error
 
-    async def _as_error(self, attempts: _Attempts, answer: UpstreamAnswer) -> UpstreamError | None:
+    async def _as_error(self, attempts: _Attempts, answer: UpstreamResponse) -> UpstreamError | None:
         """What an answer amounts to that is not the caller's to see; None when it is."""
         if answer.status == 401:
             await self._sour(attempts.lane, seen=attempts.renewed)
@@ -288,7 +288,7 @@ class Client:
             return
         lane.unit.sour_until = self._clock.monotonic() + SOUR_S
         wall = self._clock.wall()
-        fault = Fault(
+        fault = ConnectionFault(
             reason="The upstream answers 401 to a token that it has just issued. Check the account's rights and the"
             " base URL.",
             since=wall,
@@ -300,6 +300,6 @@ class Client:
         await self._tokens.note(lane.connection, fault)
 
 
-def _retry_after_s(answer: UpstreamAnswer) -> float | None:
+def _retry_after_s(answer: UpstreamResponse) -> float | None:
     """What the answer asks to wait; only a valid value, in seconds, has passed :func:`fields.from_upstream`."""
     return next((float(value) for field, value in answer.headers if field == "Retry-After"), None)

@@ -47,7 +47,7 @@ class KeepAlive:
     without_s: float = 60.0
 
 
-class Conduct:
+class OriginConduct:
     """How one origin has behaved towards this worker. ``authority``: what Host names.
 
     ``keeps``: its connections serve more than one request. ``until``: the clock's seconds until which it is used

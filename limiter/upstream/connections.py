@@ -12,10 +12,10 @@ import ssl
 from collections import deque
 from typing import NamedTuple
 
-from limiter.upstream.conduct import Conduct, KeepAlive, Origin
+from limiter.upstream.conduct import KeepAlive, Origin, OriginConduct
 from limiter.upstream.dial import Dialer
 from limiter.upstream.pins import Pins
-from limiter.upstream.resting import Resting, Route
+from limiter.upstream.resting import Resting, TenantRoute
 from limiter.upstream.wire import Wire
 
 MOST_WATCHED = 256
@@ -33,7 +33,7 @@ class NotConnectedInTime(NotConnected):
     """Neither made nor freed by another call within the connect timeout."""
 
 
-class Pool(NamedTuple):
+class OriginPool(NamedTuple):
     """Connections: open now, those of them at rest, and opened since the start."""
 
     open: int
@@ -51,37 +51,37 @@ class Connections:
         self._size = size
         self._loop = asyncio.get_running_loop()
         self._rules = keep_alive
-        self._conducts: dict[Origin, Conduct] = {}
-        self._routes: dict[tuple[Origin, str], Route] = {}
+        self._conducts: dict[Origin, OriginConduct] = {}
+        self._routes: dict[tuple[Origin, str], TenantRoute] = {}
         self._dialer = Dialer(pinned)
         most_watched = max(1, min(MOST_WATCHED, size // 4))
         self._resting = Resting(keep_alive, most_watched=most_watched, closed=self._left)
         self._open = self._opened = 0
-        self._queue: deque[tuple[Route, asyncio.Future[Wire | None]]] = deque()
+        self._queue: deque[tuple[TenantRoute, asyncio.Future[Wire | None]]] = deque()
         self._closed = False
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> OriginPool:
         """How full it is."""
-        return Pool(self._open, len(self._resting), self._opened)
+        return OriginPool(self._open, len(self._resting), self._opened)
 
-    def conduct(self, origin: Origin) -> Conduct:
+    def conduct(self, origin: Origin) -> OriginConduct:
         """How the origin has behaved."""
         conduct = self._conducts.get(origin)
         if conduct is None:
-            conduct = self._conducts[origin] = Conduct(origin, self._rules, self._loop.time)
+            conduct = self._conducts[origin] = OriginConduct(origin, self._rules, self._loop.time)
         return conduct
 
-    def route(self, origin: Origin, tenant: str) -> Route:
+    def route(self, origin: Origin, tenant: str) -> TenantRoute:
         """This tenant's way to the origin. Connections of one that was forgotten leave by themselves."""
         route = self._routes.get((origin, tenant))
         if route is None:
             if len(self._routes) >= MOST_ROUTES:
                 self._routes.clear()
-            route = self._routes[origin, tenant] = Route(self.conduct(origin), tenant)
+            route = self._routes[origin, tenant] = TenantRoute(self.conduct(origin), tenant)
         return route
 
-    async def take(self, route: Route, *, seconds: float) -> Wire:
+    async def take(self, route: TenantRoute, *, seconds: float) -> Wire:
         """A connection of this tenant's to the origin, one of those kept if there is one.
 
         Nothing is awaited between the last look at it and the return: a request that is written at once follows nothing
@@ -104,7 +104,7 @@ class Connections:
         except OSError:
             raise NotConnected from None
 
-    def give_back(self, route: Route, wire: Wire) -> None:
+    def give_back(self, route: TenantRoute, wire: Wire) -> None:
         """Keep a connection for the tenant's next call, or watch it, or close it."""
         if wire.unsolicited:
             self._resting.misbehaved(route.conduct, _SPOKE_TWICE if wire.complete else _SPOKE_FIRST)
@@ -123,7 +123,7 @@ class Connections:
         self._resting.close()
         await asyncio.sleep(0)  # transports say goodbye in the next turn
 
-    def _is_clean(self, wire: Wire, route: Route) -> bool:
+    def _is_clean(self, wire: Wire, route: TenantRoute) -> bool:
         """Nothing has come over a connection since its last answer; one that is not clean is taken out of use.
 
         What waits in the kernel is not looked at here: the loop will tell whether it is bytes or the end.
@@ -138,7 +138,7 @@ class Connections:
             self._drop(wire)
         return False
 
-    async def _connect(self, route: Route) -> Wire:
+    async def _connect(self, route: TenantRoute) -> Wire:
         """Open one, in room that is there."""
         try:
             wire = await self._dialer.connect(route.conduct.origin)
@@ -152,7 +152,7 @@ class Connections:
             raise NotConnected
         return wire
 
-    def _hand_on(self, wire: Wire, route: Route) -> None:
+    def _hand_on(self, wire: Wire, route: TenantRoute) -> None:
         """To the call that waits first, if it is one of the same tenant's; else it rests, and may make room for it."""
         while self._queue and self._queue[0][1].done():
             self._queue.popleft()
@@ -163,7 +163,7 @@ class Connections:
         if self._queue:
             self._resting.make_room()
 
-    async def _room(self, route: Route) -> Wire | None:
+    async def _room(self, route: TenantRoute) -> Wire | None:
         """Wait for a connection given back, or for the right to open one (None); first come, first served."""
         if self._open >= self._size:
             self._resting.make_room()
@@ -180,7 +180,7 @@ class Connections:
         self._open += 1
         return None
 
-    def _pass_on(self, route: Route, turn: asyncio.Future[Wire | None]) -> None:
+    def _pass_on(self, route: TenantRoute, turn: asyncio.Future[Wire | None]) -> None:
         """What came for a call that no longer waits goes to the next one."""
         if turn.cancelled() or not turn.done():
             self._queue = deque(waiting for waiting in self._queue if waiting[1] is not turn)

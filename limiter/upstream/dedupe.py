@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from limiter.core import keys, versioned
 from limiter.core.versioned import Form, Unreadable
 from limiter.stores.scripts import Script
-from limiter.upstream.call import UpstreamAnswer, UpstreamCall
+from limiter.upstream.call import UpstreamCall, UpstreamResponse
 from limiter.upstream.clock import Clock
 from limiter.upstream.errors import OutcomeUnknown, UpstreamError
 from quota_platform.base import secrets
@@ -46,7 +46,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class NotRepeated:
     """This call is a repeat that cannot be answered with the first answer; answer it with this problem."""
 
     status: int
@@ -54,10 +54,14 @@ class Held:
     detail: str
 
 
-_MISMATCH = Held(422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another action or body.")
-_PENDING = Held(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet.")
-_TOO_LONG = Held(409, "idempotency-too-long", "The first call was answered, but its answer is too long to be repeated.")
-_BAD_KEY = Held(
+_MISMATCH = NotRepeated(
+    422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another action or body."
+)
+_PENDING = NotRepeated(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet.")
+_TOO_LONG = NotRepeated(
+    409, "idempotency-too-long", "The first call was answered, but its answer is too long to be repeated."
+)
+_BAD_KEY = NotRepeated(
     400, "idempotency-key-invalid", f"An Idempotency-Key is 1 to {LONGEST_KEY_CHARS} printable ASCII characters."
 )
 
@@ -74,7 +78,7 @@ class Dedupe:
         """Whether the call takes part at all; costs nothing, so that other calls need not await :meth:`recall`."""
         return call.idempotency_key is not None or call.connection.dedupe
 
-    async def recall(self, call: UpstreamCall) -> UpstreamAnswer | Held | Claim | None:
+    async def recall(self, call: UpstreamCall) -> UpstreamResponse | NotRepeated | Claim | None:
         """The first answer to this call, a claim to make it, or why neither; None: go on without.
 
         A repeat that comes while the first is under way waits for it, as long as the call's own deadline.
@@ -105,7 +109,7 @@ class Dedupe:
             _log.warning("the store is away; a repeated call would not be noticed")
             return None
 
-    async def remember(self, claim: Claim, outcome: UpstreamAnswer | UpstreamError | None) -> None:
+    async def remember(self, claim: Claim, outcome: UpstreamResponse | UpstreamError | None) -> None:
         """How the claimed call ended: its answer, its error, or None when it was not made (refused by a quota).
 
         A call that did not run is forgotten, so that its repeat is made; one that may have run is not.
@@ -130,12 +134,12 @@ def _names(call: UpstreamCall) -> tuple[str, str]:
     return keys.answer(call.connection.id, digest), print_
 
 
-def _record(claim: Claim, outcome: UpstreamAnswer | UpstreamError | None) -> str | None:
+def _record(claim: Claim, outcome: UpstreamResponse | UpstreamError | None) -> str | None:
     """What is stored in the claim's place: a letter for its sort, the fingerprint, the content."""
     print_ = claim.value[1:33]
     if isinstance(outcome, OutcomeUnknown):
         return f"u{print_}{outcome.status}"
-    if not isinstance(outcome, UpstreamAnswer):
+    if not isinstance(outcome, UpstreamResponse):
         return None
     if outcome.body is None or len(outcome.body) > LONGEST_BODY_BYTES:
         return f"l{print_}"
@@ -151,7 +155,7 @@ def _record(claim: Claim, outcome: UpstreamAnswer | UpstreamError | None) -> str
     return f"a{print_}" + secrets.seal(plain, purpose=claim.key)
 
 
-def _read(found: str, print_: str, *, key: str) -> UpstreamAnswer | Held | None:
+def _read(found: str, print_: str, *, key: str) -> UpstreamResponse | NotRepeated | None:
     """A stored record as an answer to the repeat."""
     sort, stored_print, content = found[0], found[1:33], found[33:]
     if stored_print != print_:
@@ -159,7 +163,7 @@ def _read(found: str, print_: str, *, key: str) -> UpstreamAnswer | Held | None:
     if sort == "u":
         detail = "The outcome of the first call is unknown: it may have run, and is not made again for now."
         status = int(content[:3]) if content[:3].isdecimal() else 502
-        return Held(status, "upstream-outcome-unknown", detail)
+        return NotRepeated(status, "upstream-outcome-unknown", detail)
     if sort == "l":
         return _TOO_LONG
     try:
@@ -171,8 +175,8 @@ def _read(found: str, print_: str, *, key: str) -> UpstreamAnswer | Held | None:
         return _TOO_LONG
 
 
-def _answer(told: dict[str, Any]) -> UpstreamAnswer:
-    return UpstreamAnswer(
+def _answer(told: dict[str, Any]) -> UpstreamResponse:
+    return UpstreamResponse(
         status=int(told["status"]),
         headers=[*((str(name), str(value)) for name, value in told["headers"]), REPLAYED],
         latency_us=int(told["latency_us"]),

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from yarl import URL
 
 from limiter.upstream import fields, pins
-from limiter.upstream.call import UpstreamAnswer
-from limiter.upstream.conduct import Conduct, KeepAlive, Origin
-from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, Pool
+from limiter.upstream.call import UpstreamResponse
+from limiter.upstream.conduct import KeepAlive, Origin, OriginConduct
+from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, OriginPool
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
-from limiter.upstream.resting import Route
-from limiter.upstream.wire import BrokenAnswer, InvalidStatus, Wire
+from limiter.upstream.resting import TenantRoute
+from limiter.upstream.wire import BrokenResponse, InvalidStatus, Wire
 from quota_platform.base.hosts import HostRefused
 
 SHORT_BYTES = 65_536
@@ -36,7 +36,7 @@ class Patience:
 
 
 @dataclass(slots=True, eq=False)
-class Request:
+class UpstreamRequest:
     """One attempt. ``tenant``: whose call it is; its connections serve no other. ``body`` None: none is sent.
 
     ``cap_bytes``: longest answer that is accepted.
@@ -66,19 +66,19 @@ class Exchange:
         self._wall = wall
         self._connections = Connections(pinned=pinned, size=pool_size, keep_alive=keep_alive or KeepAlive())
 
-    def conduct(self, origin: Origin) -> Conduct:
+    def conduct(self, origin: Origin) -> OriginConduct:
         """How the origin has behaved."""
         return self._connections.conduct(origin)
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> OriginPool:
         """Its connections, counted."""
         return self._connections.pool
 
     async def close(self) -> None:
         await self._connections.close()
 
-    async def send(self, request: Request) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """The answer, whatever its status; raises :class:`~limiter.upstream.errors.UpstreamError` for none."""
         began = _perf()
         try:
@@ -92,7 +92,7 @@ class Exchange:
                 await wire.request(data, seconds=max(0.001, left))
                 latency_us = (_perf() - sent) // 1000
                 passed = fields.from_upstream(wire.fields, wall=self._wall)
-                answer = UpstreamAnswer(wire.status, passed, latency_us=latency_us)
+                answer = UpstreamResponse(wire.status, passed, latency_us=latency_us)
                 await self._receive(route, wire, answer, request.cap_bytes)
             except BaseException:
                 self._give_up(route, wire)
@@ -103,7 +103,7 @@ class Exchange:
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
         return answer
 
-    async def _receive(self, route: Route, wire: Wire, answer: UpstreamAnswer, cap_bytes: int) -> None:
+    async def _receive(self, route: TenantRoute, wire: Wire, answer: UpstreamResponse, cap_bytes: int) -> None:
         """Read a short answer whole, or leave a long one to be streamed."""
         length = wire.length
         first = b""
@@ -117,19 +117,21 @@ class Exchange:
             if wire.complete and len(first) <= min(cap_bytes, SHORT_BYTES):
                 answer.body = first + await wire.read()
         if answer.body is None:
-            answer.chunks = Stream(self, route, wire, cap_bytes=cap_bytes, first=first)
+            answer.chunks = ResponseStream(self, route, wire, cap_bytes=cap_bytes, first=first)
         else:
             self._connections.give_back(route, wire)
 
-    def _give_up(self, route: Route, wire: Wire) -> None:
+    def _give_up(self, route: TenantRoute, wire: Wire) -> None:
         wire.close()
         self._connections.give_back(route, wire)
 
 
-class Stream(AsyncIterator[bytes]):
+class ResponseStream(AsyncIterator[bytes]):
     """The rest of a long answer, chunk by chunk as it comes."""
 
-    def __init__(self, exchange: Exchange, route: Route, wire: Wire, *, cap_bytes: int, first: bytes = b"") -> None:
+    def __init__(
+        self, exchange: Exchange, route: TenantRoute, wire: Wire, *, cap_bytes: int, first: bytes = b""
+    ) -> None:
         self._exchange = exchange
         self._route = route
         self._wire: Wire | None = wire
@@ -181,13 +183,13 @@ class Stream(AsyncIterator[bytes]):
         self._end(whole=False)
 
 
-async def give_up(answer: UpstreamAnswer) -> None:
+async def give_up(answer: UpstreamResponse) -> None:
     """Do without the rest of an answer that is not passed on."""
-    if isinstance(answer.chunks, Stream):
+    if isinstance(answer.chunks, ResponseStream):
         await answer.chunks.aclose()
 
 
-def _message(request: Request, conduct: Conduct) -> bytes:
+def _message(request: UpstreamRequest, conduct: OriginConduct) -> bytes:
     """The request as it goes out. Raises ValueError when a value would break out of its line."""
     body = request.body
     lines = [f"{request.method} {request.url.raw_path_qs} HTTP/1.1\r\nHost: {conduct.authority}\r\n{_ALWAYS}"]
@@ -204,7 +206,7 @@ def _message(request: Request, conduct: Conduct) -> bytes:
 
 
 _ALWAYS = f"Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: {pins.USER_AGENT}"
-_FAILURES = (OSError, NotConnected, BrokenAnswer, HostRefused, ValueError)
+_FAILURES = (OSError, NotConnected, BrokenResponse, HostRefused, ValueError)
 
 
 def _too_long(cap_bytes: int) -> OutcomeUnknown:

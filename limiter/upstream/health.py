@@ -20,7 +20,7 @@ P = TypeVar("P", redis.client.Pipeline, redis.asyncio.client.Pipeline)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConnectionFault:
     """Why a connection cannot be used. Times are epoch seconds.
 
     ``lasting``: somebody has to change something; else a fault of the moment. ``retry_at``: nothing is tried before.
@@ -35,32 +35,32 @@ class Fault:
     fingerprint: str
 
 
-def _fault(told: Any) -> Fault:
+def _fault(told: Any) -> ConnectionFault:
     rest = {"reason": "", "since": 0.0, "retry_at": 0.0, "failures": 1, "lasting": False}
-    return Fault(fingerprint=str(told["fingerprint"]), **versioned.filled(told, rest))
+    return ConnectionFault(fingerprint=str(told["fingerprint"]), **versioned.filled(told, rest))
 
 
 FORM = Form("fault of a connection", {1: _fault}, lenient=True)
 """The first release takes these fields and no more."""
 
 
-def parse(raw: bytes | str | None) -> Fault | None:
+def parse(raw: bytes | str | None) -> ConnectionFault | None:
     """A stored record; None when there is none or it cannot be read."""
     return FORM.load_or_none(raw or None)
 
 
-def dump(fault: Fault) -> str:
+def dump(fault: ConnectionFault) -> str:
     return FORM.dump(asdict(fault))
 
 
-def read(client: redis.Redis, uids: Iterable[str]) -> dict[str, Fault]:
+def read(client: redis.Redis, uids: Iterable[str]) -> dict[str, ConnectionFault]:
     """The connections, by uid, that cannot be used now. One round trip; raises RedisError."""
     wanted = list(uids)
     with client.pipeline(transaction=False) as pipe:
         return _faults(wanted, _asking(pipe, wanted).execute())
 
 
-async def read_async(client: redis.asyncio.Redis, uids: Iterable[str]) -> dict[str, Fault]:
+async def read_async(client: redis.asyncio.Redis, uids: Iterable[str]) -> dict[str, ConnectionFault]:
     """The same from an event loop."""
     wanted = list(uids)
     async with client.pipeline(transaction=False) as pipe:
@@ -73,11 +73,11 @@ def _asking(pipe: P, uids: Iterable[str]) -> P:
     return pipe
 
 
-def _faults(uids: Iterable[str], found: Iterable[Any]) -> dict[str, Fault]:
+def _faults(uids: Iterable[str], found: Iterable[Any]) -> dict[str, ConnectionFault]:
     return {uid: fault for uid, raw in zip(uids, found, strict=True) if (fault := parse(raw))}
 
 
-async def record(client: redis.asyncio.Redis | None, uid: str, fault: Fault | None) -> None:
+async def record(client: redis.asyncio.Redis | None, uid: str, fault: ConnectionFault | None) -> None:
     """Remember a fault, or with None that there is none any more. Never raises: it is advice, not state."""
     if client is None:
         return

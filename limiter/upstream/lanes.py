@@ -11,7 +11,7 @@ from limiter.upstream.breaker import Breaker
 from limiter.upstream.conduct import Origin, origin_of
 from limiter.upstream.errors import NotConfigured
 from limiter.upstream.exchange import Patience
-from limiter.upstream.outbound import Plan, compile_plan
+from limiter.upstream.outbound import RequestTemplate, compile_plan
 from limiter.upstream.retry import Budget
 from limiter.upstream.vault import fingerprint
 from quota_platform.base import hosts
@@ -23,7 +23,7 @@ MOST_PER_LANE = 16_384
 
 
 @dataclass(slots=True)
-class Unit:
+class UnitState:
     """What one connection has been through in this worker, whatever edits were made to it meanwhile."""
 
     name: str
@@ -43,7 +43,7 @@ class Unit:
 class Prepared:
     """One action of one connection. ``url`` is its whole URL when no value of a call goes into it."""
 
-    plan: Plan
+    plan: RequestTemplate
     spec: ActionSpec
     budget_s: float
     patience: Patience
@@ -55,7 +55,7 @@ class Lane:
     """One connection as a worker uses it; an edit of the connection makes another lane over the same unit."""
 
     connection: ConnectionSpec
-    unit: Unit
+    unit: UnitState
     preset: presets.Preset
     mark: str
     sandbox_hosts: frozenset[str]
@@ -104,7 +104,7 @@ class Lanes:
         self._sandbox_hosts = sandbox_hosts
         self._monotonic = monotonic
         self._lanes: dict[ConnectionSpec, Lane] = {}
-        self.units: dict[str, Unit] = {}
+        self.units: dict[str, UnitState] = {}
 
     def get(self, connection: ConnectionSpec) -> Lane:
         lane = self._lanes.get(connection)
@@ -115,7 +115,7 @@ class Lanes:
             self._lanes.clear()
         unit = self.units.get(connection.uid)
         if unit is None:
-            unit = self.units[connection.uid] = Unit(connection.name, Breaker(monotonic=self._monotonic))
+            unit = self.units[connection.uid] = UnitState(connection.name, Breaker(monotonic=self._monotonic))
         unit.name = connection.name
         unit.breaker.configure(connection)
         lane = Lane(

@@ -23,7 +23,7 @@ Fill = Callable[[dict[str, Any], str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RequestTemplate:
     """One action, ready to be filled in. ``fixed``: the whole target when no value of a call goes into it."""
 
     method: str
@@ -45,7 +45,7 @@ class Plan:
         return target
 
 
-def compile_plan(connection: ConnectionSpec, action: ActionSpec) -> Plan:
+def compile_plan(connection: ConnectionSpec, action: ActionSpec) -> RequestTemplate:
     """The plan of an action on a connection; raises :class:`~limiter.upstream.errors.NotConfigured`."""
     kind = presets.KINDS.get(action.kind)
     if kind is None or action.kind not in presets.PRESETS[connection.preset].kinds:
@@ -62,7 +62,7 @@ def compile_plan(connection: ConnectionSpec, action: ActionSpec) -> Plan:
     if query is _nothing and set(parts[1::2]) <= _STATIC:
         fixed = "".join(constants[part] if index % 2 else part for index, part in enumerate(parts))
     method = action.method or kind.method
-    return Plan(
+    return RequestTemplate(
         method=method,
         sends_body=kind.body and method != "GET",
         fixed=fixed,

@@ -24,7 +24,7 @@ _SHOWN_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProbeStep:
     """One step of the test. ``detail`` says what worked, or what to change; it holds no secret."""
 
     name: str
@@ -32,7 +32,7 @@ class Step:
     detail: str
 
 
-def test_connection(connection: Connection, *, pinned: Pins | None = None) -> list[Step]:
+def test_connection(connection: Connection, *, pinned: Pins | None = None) -> list[ProbeStep]:
     """Resolve, authenticate, call once; stops at the first step that fails. Blocks for half a minute at most.
 
     The row need not be saved. Nothing is cached, and no shared token is touched.
@@ -50,26 +50,26 @@ def test_connection(connection: Connection, *, pinned: Pins | None = None) -> li
 test_connection.__test__ = False  # type: ignore[attr-defined]  # pytest would take its name for a test's
 
 
-def _steps(spec: ConnectionSpec, pinned: Pins) -> Iterator[Step]:
+def _steps(spec: ConnectionSpec, pinned: Pins) -> Iterator[ProbeStep]:
     with pins.session(pinned) as http:
         find = Discovery(http, wall=time.time(), sandbox_hosts=pinned.sandbox_hosts)
         try:
             known = find.token_endpoint(spec, Endpoints())
         except GrantError as error:
-            yield Step("Find the token endpoint", False, error.reason)
+            yield ProbeStep("Find the token endpoint", False, error.reason)
             return
-        yield Step("Find the token endpoint", True, _found(known.token_url, guessed=known.token_at == 0))
+        yield ProbeStep("Find the token endpoint", True, _found(known.token_url, guessed=known.token_at == 0))
         yield _resolve(pinned, known.token_url)
         token = ""
         try:
             grant = _token(spec, http, known)
             token = grant.value
-            yield Step("Get an access token", True, f"Issued for {grant.lifetime_s:g} s.{_about(grant)}")
+            yield ProbeStep("Get an access token", True, f"Issued for {grant.lifetime_s:g} s.{_about(grant)}")
             known = find.api_host(spec, known, claims=grant.claims)
         except GrantError as error:
-            yield Step("Find the API host" if token else "Get an access token", False, error.reason)
+            yield ProbeStep("Find the API host" if token else "Get an access token", False, error.reason)
             return
-        yield Step("Find the API host", True, _found(known.api_base, guessed=known.api_at == 0))
+        yield ProbeStep("Find the API host", True, _found(known.api_base, guessed=known.api_at == 0))
         yield _resolve(pinned, known.api_base)
         yield _call(spec, http, known.api_base, token)
 
@@ -78,17 +78,17 @@ def _found(url: str, *, guessed: bool) -> str:
     return f"{url} (CXone did not say; this is its usual address)" if guessed else url
 
 
-def _resolve(pinned: Pins, url: str) -> Step:
+def _resolve(pinned: Pins, url: str) -> ProbeStep:
     parts = urlsplit(url)
     host = parts.hostname or ""
     name = f"Resolve {host}"
     try:
         addresses = pinned.resolve(host, parts.port or (443 if parts.scheme == "https" else 80))
     except hosts.HostRefused as error:
-        return Step(name, False, str(error))
+        return ProbeStep(name, False, str(error))
     except OSError:
-        return Step(name, False, "The name does not resolve. Check its spelling, and this server's DNS.")
-    return Step(name, True, ", ".join(addresses))
+        return ProbeStep(name, False, "The name does not resolve. Check its spelling, and this server's DNS.")
+    return ProbeStep(name, True, ", ".join(addresses))
 
 
 def _token(spec: ConnectionSpec, http: requests.Session, known: Endpoints) -> grants.Grant:
@@ -103,7 +103,7 @@ def _about(grant: grants.Grant) -> str:
     return masked(f" It names {', '.join(said)}.", ()) if said else ""
 
 
-def _call(spec: ConnectionSpec, http: requests.Session, base: str, token: str) -> Step:
+def _call(spec: ConnectionSpec, http: requests.Session, base: str, token: str) -> ProbeStep:
     path = spec.probe_path.replace("{services}", presets.services_prefix(spec.api_version))
     name = f"GET {path}"
     deadline = time.monotonic() + _TIMEOUT_S
@@ -118,13 +118,13 @@ def _call(spec: ConnectionSpec, http: requests.Session, base: str, token: str) -
             body = grants.read_bounded(answer, deadline=deadline)
             status = answer.status_code
     except grants.GrantFailed as error:
-        return Step(name, False, error.reason)
+        return ProbeStep(name, False, error.reason)
     except hosts.HostRefused as error:
-        return Step(name, False, str(error))
+        return ProbeStep(name, False, str(error))
     except requests.RequestException as error:
-        return Step(name, False, f"The API host was not reached ({type(error).__name__}).")
+        return ProbeStep(name, False, f"The API host was not reached ({type(error).__name__}).")
     said = masked(body[:4096].decode("utf-8", "replace"), (token,))[:_SHOWN_CHARS]
-    return Step(name, *_judge(status, said, harmless=spec.probe_path != "/"))
+    return ProbeStep(name, *_judge(status, said, harmless=spec.probe_path != "/"))
 
 
 def _judge(status: int, said: str, *, harmless: bool) -> tuple[bool, str]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from limiter import clients
 from limiter.upstream.clock import Clock
 from limiter.upstream.pins import Pins
-from limiter.upstream.tokens import ThreadedMint, Tokens
+from limiter.upstream.tokens import ThreadedMint, TokenCache
 from limiter.upstream.vault import Vault, fingerprint
 from tenants.directory import ConnectionSpec, connection_spec
 from tenants.models import Connection
@@ -30,7 +30,7 @@ async def _refresh(connections: Sequence[ConnectionSpec]) -> int:
     clock = Clock()
     client = clients.async_client()
     mint = ThreadedMint(pinned=Pins(sandbox_hosts=settings.ENV.SANDBOX_HOSTS), clock=clock)
-    tokens = Tokens(vault=Vault(client), mint=mint, clock=clock)
+    tokens = TokenCache(vault=Vault(client), mint=mint, clock=clock)
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def refresh(connection: ConnectionSpec) -> bool:

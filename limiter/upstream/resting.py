@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from limiter.upstream.conduct import Conduct, KeepAlive
+from limiter.upstream.conduct import KeepAlive, OriginConduct
 from limiter.upstream.wire import Wire
 
 _SWEEPS = 4
@@ -15,10 +15,10 @@ _SPOKE_IDLE = "it sent bytes on an idle connection"
 
 
 @dataclass(slots=True, eq=False)
-class Route:
+class TenantRoute:
     """One tenant's way to an origin. ``kept``: the connections that wait for its next call; no other one uses them."""
 
-    conduct: Conduct
+    conduct: OriginConduct
     tenant: str
     kept: dict[Wire, None] = field(default_factory=dict)
 
@@ -30,15 +30,15 @@ class Resting:
         self._rules = rules
         self._most_watched = most_watched
         self._closed = closed
-        self._idle: dict[Wire, Route] = {}
-        self._watched: dict[Wire, Route] = {}
+        self._idle: dict[Wire, TenantRoute] = {}
+        self._watched: dict[Wire, TenantRoute] = {}
         self._loop = asyncio.get_running_loop()
         self._sweeper: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._idle) + len(self._watched)
 
-    def take(self, route: Route) -> Wire | None:
+    def take(self, route: TenantRoute) -> Wire | None:
         """The one kept last for this tenant; the caller looks whether it can still be used."""
         if not route.kept:
             return None
@@ -47,12 +47,12 @@ class Resting:
         wire.ended = None
         return wire
 
-    def keep(self, wire: Wire, route: Route) -> None:
+    def keep(self, wire: Wire, route: TenantRoute) -> None:
         """For the next call of its tenant, for a moment."""
         route.kept[wire] = None
         self._rest(self._idle, wire, route, seconds=self._rules.idle_s)
 
-    def watch(self, wire: Wire, route: Route) -> None:
+    def watch(self, wire: Wire, route: TenantRoute) -> None:
         """It serves no other call; whether bytes come over it that nobody asked for tells of its origin."""
         if len(self._watched) < self._most_watched:
             self._rest(self._watched, wire, route, seconds=self._rules.watched_s)
@@ -72,7 +72,7 @@ class Resting:
         for wire in [*self._idle, *self._watched]:
             self._close(wire)
 
-    def _rest(self, where: dict[Wire, Route], wire: Wire, route: Route, *, seconds: float) -> None:
+    def _rest(self, where: dict[Wire, TenantRoute], wire: Wire, route: TenantRoute, *, seconds: float) -> None:
         where[wire] = route
         wire.due = self._loop.time() + seconds
         wire.ended = self._ended
@@ -99,7 +99,7 @@ class Resting:
         elif idle:
             conduct.ended_idle += 1
 
-    def misbehaved(self, conduct: Conduct, reason: str) -> None:
+    def misbehaved(self, conduct: OriginConduct, reason: str) -> None:
         """What one connection to an origin has done those kept beside it may be about to: none is used again."""
         kept = conduct.keeps
         conduct.misbehaved(reason)

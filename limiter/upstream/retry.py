@@ -6,7 +6,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
-from limiter.upstream.call import UpstreamAnswer
+from limiter.upstream.call import UpstreamResponse
 from limiter.upstream.errors import OutcomeUnknown, Unreachable, UpstreamError
 
 LONGEST_BACKOFF_S = 60.0
@@ -109,7 +109,7 @@ def verdict(status: int, *, says_when: bool, idempotent: bool, overload: frozens
     return Verdict.REPEAT if idempotent and (status in _FAILED or status in overload) else Verdict.DONE
 
 
-def may_have_run(outcome: UpstreamAnswer | UpstreamError, *, says_when: bool, overload: frozenset[int]) -> bool:
+def may_have_run(outcome: UpstreamResponse | UpstreamError, *, says_when: bool, overload: frozenset[int]) -> bool:
     """Whether an attempt that was not answered for good may have done its work; one that was turned away did not."""
     if isinstance(outcome, UpstreamError):
         return isinstance(outcome, OutcomeUnknown)

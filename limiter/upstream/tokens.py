@@ -16,8 +16,8 @@ from limiter.upstream import grants, pins
 from limiter.upstream.clock import Clock
 from limiter.upstream.discovery import Discovery, Endpoints
 from limiter.upstream.errors import NotConfigured, Unreachable, UpstreamError
-from limiter.upstream.health import Fault
-from limiter.upstream.vault import Shelf, Stored, Vault
+from limiter.upstream.health import ConnectionFault
+from limiter.upstream.vault import Shelf, StoredToken, Vault
 from tenants.directory import ConnectionSpec
 
 SKEW_SHARE = 0.2
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Token:
+class AccessToken:
     """A token in memory. Times are this process's monotonic seconds. ``header``: the Authorization value."""
 
     value: str = field(repr=False)
@@ -79,24 +79,24 @@ class ThreadedMint:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class Tokens:
+class TokenCache:
     """The tokens of one process. ``mark`` is the connection's :func:`~limiter.upstream.vault.fingerprint`."""
 
     def __init__(self, *, vault: Vault, mint: Mint, clock: Clock) -> None:
         self._vault = vault
         self._mint = mint
         self._clock = clock
-        self._held: dict[str, Token] = {}
-        self._faults: dict[str, Fault] = {}
-        self._refused: dict[str, Token] = {}
-        self._renewals: dict[str, asyncio.Task[Token]] = {}
+        self._held: dict[str, AccessToken] = {}
+        self._faults: dict[str, ConnectionFault] = {}
+        self._refused: dict[str, AccessToken] = {}
+        self._renewals: dict[str, asyncio.Task[AccessToken]] = {}
 
-    def peek(self, mark: str) -> Token | None:
+    def peek(self, mark: str) -> AccessToken | None:
         """The token in memory if it needs no renewal yet."""
         token = self._held.get(mark)
         return token if token is not None and self._clock.monotonic() < token.renew_at else None
 
-    async def get(self, connection: ConnectionSpec, mark: str) -> Token:
+    async def get(self, connection: ConnectionSpec, mark: str) -> AccessToken:
         """A token that is good now; raises :class:`~limiter.upstream.errors.UpstreamError`.
 
         While one is good but due for renewal it is returned at once, and renewed behind the caller's back.
@@ -115,7 +115,7 @@ class Tokens:
             raise as_error(fault)
         return await asyncio.shield(self._renewal(connection, mark))
 
-    async def refuse(self, connection: ConnectionSpec, mark: str, token: Token) -> None:
+    async def refuse(self, connection: ConnectionSpec, mark: str, token: AccessToken) -> None:
         """The upstream answered 401 to this very token: nobody shall use it again."""
         held = self._held.get(mark)
         if held is not None and held.value == token.value:
@@ -142,7 +142,7 @@ class Tokens:
             await self._vault.unlock(connection, receipt)
         return True
 
-    async def note(self, connection: ConnectionSpec, fault: Fault | None) -> None:
+    async def note(self, connection: ConnectionSpec, fault: ConnectionFault | None) -> None:
         """Record for everybody that the connection cannot be used, or that it can again."""
         await self._vault.note(connection, fault)
 
@@ -151,7 +151,7 @@ class Tokens:
             renewal.cancel()
         await asyncio.gather(*self._renewals.values(), return_exceptions=True)
 
-    def _renewal(self, connection: ConnectionSpec, mark: str) -> asyncio.Task[Token]:
+    def _renewal(self, connection: ConnectionSpec, mark: str) -> asyncio.Task[AccessToken]:
         """The one renewal under way in this process, shared by all who wait for it."""
         renewal = self._renewals.get(mark)
         if renewal is None:
@@ -160,12 +160,12 @@ class Tokens:
             renewal.add_done_callback(lambda done: self._done(mark, done))
         return renewal
 
-    def _done(self, mark: str, renewal: asyncio.Task[Token]) -> None:
+    def _done(self, mark: str, renewal: asyncio.Task[AccessToken]) -> None:
         self._renewals.pop(mark, None)
         if not renewal.cancelled():
             renewal.exception()  # those who waited had it already; behind their backs nobody did
 
-    async def _renew(self, connection: ConnectionSpec, mark: str) -> Token:
+    async def _renew(self, connection: ConnectionSpec, mark: str) -> AccessToken:
         """Take the token another worker renewed, or become the one who renews it."""
         try:
             async with asyncio.timeout(BUDGET_S):
@@ -183,11 +183,11 @@ class Tokens:
             pass
         raise Unreachable("No access token was to be had from the upstream in time.")
 
-    async def _renew_locked(self, connection: ConnectionSpec, mark: str) -> Token:
+    async def _renew_locked(self, connection: ConnectionSpec, mark: str) -> AccessToken:
         shelf = await self._vault.read(connection, mark=mark)
         return self._take(connection, mark, shelf) or await self._issue(connection, mark, shelf)
 
-    def _take(self, connection: ConnectionSpec, mark: str, shelf: Shelf) -> Token | None:
+    def _take(self, connection: ConnectionSpec, mark: str, shelf: Shelf) -> AccessToken | None:
         """The shared token if it needs no renewal; raises when the store says that there is none to be had now."""
         stored, fault, refused = shelf.token, shelf.fault, self._refused.get(mark)
         if stored is not None and refused is not None and stored.value == refused.value:
@@ -199,7 +199,7 @@ class Tokens:
             raise as_error(fault)
         return None
 
-    async def _issue(self, connection: ConnectionSpec, mark: str, shelf: Shelf) -> Token:
+    async def _issue(self, connection: ConnectionSpec, mark: str, shelf: Shelf) -> AccessToken:
         """Ask the upstream for a token, at most :data:`ATTEMPTS` times, and share what comes of it."""
         try:
             minted = await self._ask(connection, shelf.endpoints)
@@ -211,7 +211,7 @@ class Tokens:
             raise as_error(fault) from None
         grant, endpoints = minted.grant, minted.endpoints
         self._faults.pop(mark, None)
-        stored = Stored(grant.value, endpoints.api_base, grant.lifetime_s, grant.lifetime_s)
+        stored = StoredToken(grant.value, endpoints.api_base, grant.lifetime_s, grant.lifetime_s)
         token = self._hold(connection, mark, stored)
         await self._vault.put(
             connection, mark=mark, value=grant.value, lifetime_s=grant.lifetime_s, endpoints=endpoints
@@ -231,13 +231,13 @@ class Tokens:
                 await self._clock.sleep(max(pause, self._clock.chance() * 0.5 * attempt))
         raise AssertionError("unreachable")
 
-    def _fault(self, mark: str, error: grants.GrantError, before: Fault | None) -> Fault:
+    def _fault(self, mark: str, error: grants.GrantError, before: ConnectionFault | None) -> ConnectionFault:
         wall = self._clock.wall()
         again = before is not None and before.fingerprint == mark
         failures = before.failures + 1 if before is not None and again else 1
         lasting = isinstance(error, grants.GrantRefused)
         rest = REFUSED_BACKOFF_S if lasting else min(FAILED_BACKOFF_S, 0.5 * 2 ** min(failures, 10))
-        return Fault(
+        return ConnectionFault(
             reason=error.reason,
             since=before.since if before is not None and again else wall,
             retry_at=wall + max(rest, min(error.retry_after_s or 0.0, REFUSED_BACKOFF_S)),
@@ -246,11 +246,11 @@ class Tokens:
             fingerprint=mark,
         )
 
-    def _hold(self, connection: ConnectionSpec, mark: str, stored: Stored) -> Token:
+    def _hold(self, connection: ConnectionSpec, mark: str, stored: StoredToken) -> AccessToken:
         now = self._clock.monotonic()
         for old in [key for key, token in self._held.items() if token.expires_at <= now]:
             del self._held[old]
-        token = Token(
+        token = AccessToken(
             value=stored.value,
             header=f"Bearer {stored.value}",
             api_base=stored.api_base,
@@ -266,7 +266,7 @@ def skew_s(connection: ConnectionSpec, lifetime_s: float) -> float:
     return min(float(connection.token_refresh_skew_s), lifetime_s * SKEW_SHARE)
 
 
-def as_error(fault: Fault) -> UpstreamError:
+def as_error(fault: ConnectionFault) -> UpstreamError:
     """What a caller is told: that it is not their doing, nothing about the account."""
     if fault.lasting:
         return NotConfigured("The upstream refuses this platform's credentials; an administrator has to look at it.")

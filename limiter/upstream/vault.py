@@ -21,7 +21,7 @@ from limiter.core.versioned import Form
 from limiter.stores.scripts import Script
 from limiter.upstream import discovery, health
 from limiter.upstream.discovery import Endpoints
-from limiter.upstream.health import Fault
+from limiter.upstream.health import ConnectionFault
 from quota_platform.base import secrets
 from tenants.directory import ConnectionSpec
 
@@ -54,7 +54,7 @@ def fingerprint(connection: ConnectionSpec) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredToken:
     """A token as it lies in Redis. ``left_s``: how much of ``lifetime_s`` is left by the store's clock."""
 
     value: str = field(repr=False)
@@ -63,10 +63,10 @@ class Stored:
     left_s: float
 
 
-def _sealed(told: dict[str, Any]) -> tuple[str, Stored]:
+def _sealed(told: dict[str, Any]) -> tuple[str, StoredToken]:
     """For which settings a token was issued, and the token, all of it left."""
     lifetime_s = float(told["lifetime_s"])
-    return str(told["mark"]), Stored(str(told["value"]), str(told["api_base"]), lifetime_s, lifetime_s)
+    return str(told["mark"]), StoredToken(str(told["value"]), str(told["api_base"]), lifetime_s, lifetime_s)
 
 
 FORM = Form("access token", {1: _sealed})
@@ -76,9 +76,9 @@ FORM = Form("access token", {1: _sealed})
 class Shelf:
     """All that the store knows of one connection, read in one round trip. ``away``: the store did not answer."""
 
-    token: Stored | None = None
+    token: StoredToken | None = None
     endpoints: Endpoints = field(default_factory=Endpoints)
-    fault: Fault | None = None
+    fault: ConnectionFault | None = None
     away: bool = False
 
 
@@ -149,7 +149,7 @@ class Vault:
     async def unlock(self, connection: ConnectionSpec, receipt: str) -> None:
         await self._delete_if(keys.token_lock(connection.uid), receipt)
 
-    async def note(self, connection: ConnectionSpec, fault: Fault | None) -> None:
+    async def note(self, connection: ConnectionSpec, fault: ConnectionFault | None) -> None:
         """Record a fault for everybody, or with None that it is over."""
         await health.record(self._client, connection.uid, fault)
 
@@ -162,7 +162,7 @@ class Vault:
             _log.warning("the store is away; %s was not deleted", key)
 
 
-def _open(raw: bytes | str | None, left_ms: int, *, uid: str, mark: str) -> Stored | None:
+def _open(raw: bytes | str | None, left_ms: int, *, uid: str, mark: str) -> StoredToken | None:
     if not raw or left_ms <= 0:
         return None
     text = raw.decode() if isinstance(raw, bytes) else raw

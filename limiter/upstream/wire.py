@@ -27,11 +27,11 @@ _perf = time.perf_counter
 _BODILESS = (204, 304)
 
 
-class BrokenAnswer(Exception):
+class BrokenResponse(Exception):
     """What came is not one whole HTTP answer."""
 
 
-class InvalidStatus(BrokenAnswer):
+class InvalidStatus(BrokenResponse):
     """The answer has a status that no final answer may have: it cannot be handed on."""
 
 
@@ -91,7 +91,7 @@ class Wire(asyncio.Protocol):
     async def request(self, data: bytes, *, seconds: float) -> None:
         """Send ``data`` and read until the answer's head is there.
 
-        The whole answer has to arrive within ``seconds``. Raises TimeoutError, OSError, :class:`BrokenAnswer`.
+        The whole answer has to arrive within ``seconds``. Raises TimeoutError, OSError, :class:`BrokenResponse`.
         """
         self._begin(len(data))
         self._deadline = self._loop.call_later(seconds, self._too_late)
@@ -193,7 +193,7 @@ class Wire(asyncio.Protocol):
 
     def _disown(self, reason: str) -> None:
         self.unsolicited = True
-        self._fail(BrokenAnswer(reason))
+        self._fail(BrokenResponse(reason))
         self.close()
         self._tell_end()
 
@@ -224,7 +224,7 @@ class Wire(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.unsolicited = self.complete  # what came after a whole answer is not HTTP
-            self._fail(BrokenAnswer(str(error)))  # unless a callback has said before what is wrong
+            self._fail(BrokenResponse(str(error)))  # unless a callback has said before what is wrong
             self.close()
             return
         if self.complete:
@@ -236,7 +236,7 @@ class Wire(asyncio.Protocol):
     def _bound(self) -> None:
         """Hold what an answer that is still coming may take of memory."""
         if self._framing > MOST_HEAD_BYTES + _FRAMING_PER_BYTE * self._body_bytes:
-            self._fail(BrokenAnswer("the answer has more around it than in it"))
+            self._fail(BrokenResponse("the answer has more around it than in it"))
             self.close()
         elif self._buffered > _PAUSE_BYTES and not self._paused and self._transport is not None:
             self._paused = True
@@ -252,7 +252,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = self._peek = None
-        self._fail(exc if isinstance(exc, OSError) else BrokenAnswer("the connection was closed"))
+        self._fail(exc if isinstance(exc, OSError) else BrokenResponse("the connection was closed"))
         if self.complete:
             self._tell_end()
 
@@ -272,7 +272,7 @@ class Wire(asyncio.Protocol):
             return  # a trailer is not taken for a field of the head
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MOST_HEAD_BYTES:
-            raise BrokenAnswer("the answer's head is too long")
+            raise BrokenResponse("the answer's head is too long")
         text = name.decode("latin1")
         self.fields.append((text, value.decode("latin1")))
         lower = text.lower()

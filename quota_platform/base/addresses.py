@@ -23,7 +23,7 @@ _MAX_CHARS = 64
 """Of one entry; the longest address with zone, brackets and port is shorter."""
 
 
-class Origin(NamedTuple):
+class CallerOrigin(NamedTuple):
     """Who sent a request: an address (``unix``: on this machine; "": nobody can tell), and over which scheme."""
 
     address: str
@@ -83,11 +83,11 @@ def peer(scope: Mapping[str, Any]) -> str:
     return UNIX if server and server[1] is None else ""
 
 
-def origin(scope: Mapping[str, Any], trusted: Networks) -> Origin:
+def origin(scope: Mapping[str, Any], trusted: Networks) -> CallerOrigin:
     """Who sent the request of this ASGI scope."""
     address, scheme = peer(scope), scope.get("scheme", "http")
     if not trusted or address not in trusted:
-        return Origin(address, scheme)
+        return CallerOrigin(address, scheme)
     given = _fields(scope["headers"])
     by_list = [_host(part) for part in _last(given.get(b"x-forwarded-for", ""))]
     elements = [_pairs(part) for part in _last(given.get(b"forwarded", ""))]
@@ -100,7 +100,7 @@ def origin(scope: Mapping[str, Any], trusted: Networks) -> Origin:
     if schemes:
         # The entry of the proxy that the caller reached; one entry alone was set by the last proxy for all.
         scheme = "https" if schemes[-min(max(hops, 1), len(schemes))] in ("https", "wss") else "http"
-    return Origin(told, scheme)
+    return CallerOrigin(told, scheme)
 
 
 def _walk(entries: list[str], trusted: Networks, nearest: str) -> tuple[int, str]:

@@ -25,7 +25,7 @@ class Audited(NamedTuple):
     tenant_id: Callable[[Any], str] = lambda row: ""
 
 
-class Page(NamedTuple):
+class NavigationPage(NamedTuple):
     """An entry of the admin's navigation; ``model`` as ``app.model``, ``icon`` a name of Material Symbols."""
 
     section: str
@@ -58,7 +58,7 @@ class Feature:
     audited: Mapping[type[Model], Audited] = field(default_factory=dict)
     published: Mapping[type[Model], Callable[[Any], list[Touch]]] = field(default_factory=dict)
     rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    pages: tuple[Page, ...] = ()
+    pages: tuple[NavigationPage, ...] = ()
     periodic: tuple[Periodic, ...] = ()
     resources: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)

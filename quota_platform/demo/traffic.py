@@ -31,7 +31,7 @@ SURVEY_PER_SECOND = 9.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TrafficStep:
     """So many calls of one action at once, after a pause."""
 
     pause_seconds: float
@@ -40,7 +40,7 @@ class Step:
     calls: int = 1
 
 
-def steps(chance: random.Random) -> Iterator[Step]:
+def steps(chance: random.Random) -> Iterator[TrafficStep]:
     """An endless stream: single calls at random intervals, more while a survey runs, now and then a burst."""
     number, at_s = 0, 0.0
     while True:
@@ -48,12 +48,12 @@ def steps(chance: random.Random) -> Iterator[Step]:
         pause = chance.expovariate(rate)
         at_s += pause
         if chance.random() * rate >= STEADY_PER_SECOND:
-            yield Step(pause, cast.GLOBEX.tenant_id, SURVEY)
+            yield TrafficStep(pause, cast.GLOBEX.tenant_id, SURVEY)
             continue
         number += 1
         action = chance.choice(cast.GLOBEX.actions)
         burst = number % BURST_EVERY == 0
-        yield Step(pause, cast.GLOBEX.tenant_id, action, BURST_CALLS if burst else 1)
+        yield TrafficStep(pause, cast.GLOBEX.tenant_id, action, BURST_CALLS if burst else 1)
 
 
 def survey_runs(at_s: float) -> bool:
@@ -61,7 +61,7 @@ def survey_runs(at_s: float) -> bool:
     return (at_s - SURVEY_FIRST_S) % SURVEY_EVERY_S < SURVEY_S and at_s >= SURVEY_FIRST_S
 
 
-async def play(stream: Iterator[Step], *, call: Callable[[Step], Awaitable[None]]) -> None:
+async def play(stream: Iterator[TrafficStep], *, call: Callable[[TrafficStep], Awaitable[None]]) -> None:
     """Make the calls of each step, without waiting for their answers before the next."""
     running: set[asyncio.Task[None]] = set()
     for step in stream:
@@ -77,7 +77,7 @@ async def _call_platform(base_url: str, var: Path) -> None:
     headers = {"Authorization": f"Bearer {tokens.read(var)[cast.GLOBEX.tenant_id]}"}
     async with aiohttp.ClientSession(base_url, headers=headers, timeout=aiohttp.ClientTimeout(30)) as session:
 
-        async def call(step: Step) -> None:
+        async def call(step: TrafficStep) -> None:
             # A call that finds no platform (it may be starting or stopping) is a call nobody made.
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with session.post(f"/invoke/{step.action}", json={"reference": "demo traffic"}) as answer:

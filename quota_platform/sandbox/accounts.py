@@ -16,7 +16,7 @@ _NAMESPACE = uuid.UUID("11e85da0-f32c-7e10-898c-0242ac110003")
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class BusinessUnit:
     """One business unit: a 7-digit number, and the UUID that discovery is asked with."""
 
     number: int
@@ -33,7 +33,7 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Client:
+class Account:
     """A registered application. ``auth``: the one style it may authenticate in, or ``any``."""
 
     client_id: str
@@ -58,22 +58,22 @@ class Accounts:
     """
 
     def __init__(self) -> None:
-        self.clients: dict[str, Client] = {}
+        self.clients: dict[str, Account] = {}
         self.access_keys: dict[str, AccessKey] = {}
         self.changed: Callable[[], None] = lambda: None
 
-    def add_client(self, client_id: str, *, secret: str, unit: int = FIRST_UNIT, auth: str = "any") -> Client:
-        self.clients[client_id] = Client(client_id, secret, unit, auth)
+    def add_client(self, client_id: str, *, secret: str, unit: int = FIRST_UNIT, auth: str = "any") -> Account:
+        self.clients[client_id] = Account(client_id, secret, unit, auth)
         return self.clients[client_id]
 
     def add_access_key(self, key_id: str, *, secret: str, unit: int = FIRST_UNIT) -> AccessKey:
         self.access_keys[key_id] = AccessKey(key_id, secret, unit)
         return self.access_keys[key_id]
 
-    def units(self) -> dict[str, Unit]:
+    def units(self) -> dict[str, BusinessUnit]:
         """Every unit that an account belongs to, by its tenant UUID; the first unit always exists."""
         numbers = {FIRST_UNIT} | {account.unit for account in self._all()}
-        return {unit.tenant_id: unit for unit in map(Unit, sorted(numbers))}
+        return {unit.tenant_id: unit for unit in map(BusinessUnit, sorted(numbers))}
 
     def unit_of(self, account_id: str) -> int | None:
         account = self.access_keys.get(account_id) or self.clients.get(account_id)
@@ -82,7 +82,7 @@ class Accounts:
     def secrets(self) -> list[str]:
         return [account.secret for account in self._all()]
 
-    def _all(self) -> list[Client | AccessKey]:
+    def _all(self) -> list[Account | AccessKey]:
         return [*self.clients.values(), *self.access_keys.values()]
 
     def public(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Accounts:
             ],
         }
 
-    def put_client(self, fields: Fields) -> Client:
+    def put_client(self, fields: Fields) -> Account:
         """Register a client, or change the one of that id, from a control request."""
         client_id = fields.text("client_id")
         old = self.clients.get(client_id)

@@ -24,7 +24,7 @@ class Manner(enum.Enum):
 
 
 @dataclass(slots=True)
-class Answer:
+class SandboxResponse:
     """Status, headers and body as they will be sent. ``pause_ms`` comes on top of the latency profile."""
 
     status: int = 200
@@ -39,32 +39,32 @@ class Answer:
     """Never sent, unless the control API lets the held calls go."""
 
 
-def reply(payload: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+def reply(payload: object, *, status: int = 200, headers: dict[str, str] | None = None) -> SandboxResponse:
     """A JSON answer."""
-    return Answer(status=status, body=json.dumps(payload).encode(), headers=headers or {})
+    return SandboxResponse(status=status, body=json.dumps(payload).encode(), headers=headers or {})
 
 
-def empty(status: int) -> Answer:
+def empty(status: int) -> SandboxResponse:
     """An answer without a body."""
-    return Answer(status=status, content_type=None)
+    return SandboxResponse(status=status, content_type=None)
 
 
-def api_error(status: int, *, error: str, description: str, key: str = "errorDescription") -> Answer:
+def api_error(status: int, *, error: str, description: str, key: str = "errorDescription") -> SandboxResponse:
     """CXone's error body. NICE spells the second key in three ways; ``key`` says which one."""
     return reply({"error": error, key: description}, status=status)
 
 
-def missing_parameter(name: str) -> Answer:
+def missing_parameter(name: str) -> SandboxResponse:
     """400 as the contact endpoints answer it, with their odd spelling of the second key."""
     return api_error(400, error="missing_parameter", description=f"{name} is required.", key="error_Description")
 
 
-def no_accept() -> Answer:
+def no_accept() -> SandboxResponse:
     """What CXone answers, with status 200, to a request that names no media type it can send."""
-    return Answer(body=b"No known way to render data", content_type="text/html")
+    return SandboxResponse(body=b"No known way to render data", content_type="text/html")
 
 
-def script_answer(fields: Fields) -> Answer:
+def script_answer(fields: Fields) -> SandboxResponse:
     """What a tester has written to be given in place of the echo: ``{"status": 201, "body": {…}, "headers": {…}}``.
 
     A string body is sent as it is, all else as JSON.
@@ -75,4 +75,4 @@ def script_answer(fields: Fields) -> Answer:
     body = fields.raw("body")
     fields.done()
     raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return Answer(status=status, body=raw, content_type=content_type, headers=headers)
+    return SandboxResponse(status=status, body=raw, content_type=content_type, headers=headers)

@@ -8,9 +8,9 @@ import math
 from aiohttp import web
 
 from quota_platform.sandbox import control, endpoints, wire
-from quota_platform.sandbox.answers import Answer, Manner
+from quota_platform.sandbox.answers import Manner, SandboxResponse
 from quota_platform.sandbox.dispatch import decide
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.state import State
 from quota_platform.sandbox.unit_limits import Pass
 
@@ -33,7 +33,7 @@ class App:
         entry = self.state.arrive(method=request.method, path=path, query=query, headers=request.headers, body=body)
         return await self._call(request, entry)
 
-    async def _call(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
+    async def _call(self, request: web.BaseRequest, entry: LogEntry) -> web.StreamResponse:
         state = self.state
         admitted: Pass | None = None
         outcome = "client_left"
@@ -50,7 +50,7 @@ class App:
             if admitted is not None:
                 state.unit_limits.leave(admitted)
 
-    async def _wait(self, entry: Entry, answer: Answer, admitted: Pass | None) -> None:
+    async def _wait(self, entry: LogEntry, answer: SandboxResponse, admitted: Pass | None) -> None:
         """Wait for a place, for the latency of a call that ran, and for what a fault adds."""
         if admitted is not None and admitted.turn is not None:
             await admitted.turn
@@ -60,7 +60,7 @@ class App:
         elif ms:
             await asyncio.sleep(ms / 1000)
 
-    def _latency_ms(self, entry: Entry) -> float:
+    def _latency_ms(self, entry: LogEntry) -> float:
         """Refusals come at once; a call that ran takes its time."""
         state = self.state
         if entry.endpoint == endpoints.TOKEN:

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import Any
 from urllib.parse import unquote_plus
 
-from quota_platform.sandbox.answers import Answer
+from quota_platform.sandbox.answers import SandboxResponse
 from quota_platform.sandbox.endpoints import CXONE_STYLE, INVOKE
 from quota_platform.sandbox.fields import ControlError, Fields
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.log import LogEntry
 
 BREACHES: dict[str, str] = {
     "accept_absent": "A CXone endpoint was called without Accept.",
@@ -27,7 +27,7 @@ KEEP = 10_000
 HIDDEN = "(not kept: it held a secret)"
 
 
-class Conduct:
+class CallerConduct:
     """Counts breaches. A breach named in ``refuse`` is answered 400 as well."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Conduct:
         self.breaches[name] += 1
         return name
 
-    def check(self, entry: Entry, *, secrets_known: list[str]) -> list[str]:
+    def check(self, entry: LogEntry, *, secrets_known: list[str]) -> list[str]:
         """Look at a call as it arrives; returns the breaches that shall be refused."""
         found = []
         if entry.endpoint in CXONE_STYLE and "Accept" not in entry.headers:
@@ -51,13 +51,13 @@ class Conduct:
             entry.action = entry.action and HIDDEN
         return [name for name in found if name in self.refuse]
 
-    def check_repeat(self, entry: Entry) -> list[str]:
+    def check_repeat(self, entry: LogEntry) -> list[str]:
         """Look at an invocation once its unit is known; returns the breaches that shall be refused."""
         if not self._told and not self._unknown:
             return []
         return [name for name in self._repeats(entry) if name in self.refuse]
 
-    def answered(self, entry: Entry, answer: Answer, *, now: float) -> None:
+    def answered(self, entry: LogEntry, answer: SandboxResponse, *, now: float) -> None:
         """Remember what the client was told to wait, by the call and by its unit."""
         if answer.status not in (429, 503) or entry.endpoint not in INVOKE:
             return
@@ -68,7 +68,7 @@ class Conduct:
             self._remember(self._told, fingerprint(entry), until)
             self._remember(self._told, entry.unit, until)
 
-    def outcome_unknown(self, entry: Entry) -> None:
+    def outcome_unknown(self, entry: LogEntry) -> None:
         """The call ran, and its client got no whole answer."""
         if entry.ran and entry.endpoint in INVOKE:
             self._remember(self._unknown, fingerprint(entry), None)
@@ -92,7 +92,7 @@ class Conduct:
     def public(self) -> dict[str, Any]:
         return {"ok": not any(self.breaches.values()), "breaches": dict(self.breaches), "refuse": sorted(self.refuse)}
 
-    def _repeats(self, entry: Entry) -> list[str]:
+    def _repeats(self, entry: LogEntry) -> list[str]:
         found = []
         same = fingerprint(entry)
         if entry.at < self._told.get(same, 0.0):
@@ -111,12 +111,12 @@ class Conduct:
             table.popitem(last=False)
 
 
-def _holds_secret(entry: Entry, secrets_known: list[str]) -> bool:
+def _holds_secret(entry: LogEntry, secrets_known: list[str]) -> bool:
     url = f"{entry.path}?{entry.query}"
     plain = unquote_plus(url)
     return any(secret in url or secret in plain for secret in secrets_known)
 
 
-def fingerprint(entry: Entry) -> object:
+def fingerprint(entry: LogEntry) -> object:
     """What makes two calls the same call: where it goes, what it says, and the caller's own number for it."""
     return (entry.method, entry.path, entry.query, entry.body, entry.key)

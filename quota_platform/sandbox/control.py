@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from quota_platform.sandbox import dispatch
-from quota_platform.sandbox.answers import Answer, empty, reply, script_answer
+from quota_platform.sandbox.answers import SandboxResponse, empty, reply, script_answer
 from quota_platform.sandbox.endpoints import ENDPOINTS, GROUPS
 from quota_platform.sandbox.fields import ControlError, Fields
 from quota_platform.sandbox.state import State
@@ -50,7 +50,7 @@ class Order:
         return int(text)
 
 
-async def answer(state: State, order: Order) -> Answer:
+async def answer(state: State, order: Order) -> SandboxResponse:
     """Carry out one order. Mistakes are answered 400 and change nothing."""
     name = order.path[len(PREFIX) :].strip("/")
     actions = ORDERS.get(name)
@@ -71,11 +71,11 @@ def _known() -> list[str]:
     return [f"{method} {PREFIX}/{name}" for name, actions in sorted(ORDERS.items()) for method in actions]
 
 
-async def _state(state: State, order: Order) -> Answer:
+async def _state(state: State, order: Order) -> SandboxResponse:
     return reply(state.public())
 
 
-async def _log(state: State, order: Order) -> Answer:
+async def _log(state: State, order: Order) -> SandboxResponse:
     """``since`` (exclusive), ``endpoint``, ``limit``; with ``wait_for=SEQ`` waits until that call has arrived."""
     endpoint = order.query.get("endpoint")
     if endpoint is not None and endpoint not in ENDPOINTS:
@@ -94,15 +94,15 @@ async def _log(state: State, order: Order) -> Answer:
     return reply({"entries": [entry.public() for entry in entries], "last_seq": state.log.last_seq})
 
 
-async def _counters(state: State, order: Order) -> Answer:
+async def _counters(state: State, order: Order) -> SandboxResponse:
     return reply(state.counters.public() | {"conduct": state.conduct.public()["breaches"]})
 
 
-async def _latency(state: State, order: Order) -> Answer:
+async def _latency(state: State, order: Order) -> SandboxResponse:
     return reply({"latency": state.put_latency(order.values()).label})
 
 
-async def _add_faults(state: State, order: Order) -> Answer:
+async def _add_faults(state: State, order: Order) -> SandboxResponse:
     """One rule, or a list of rules of which all are good or none is added."""
     values = order.values()
     rules = values if isinstance(values, list) else [values]
@@ -117,16 +117,16 @@ async def _add_faults(state: State, order: Order) -> Answer:
     return reply({"faults": [fault.public() for fault in added]}, status=201)
 
 
-async def _show_faults(state: State, order: Order) -> Answer:
+async def _show_faults(state: State, order: Order) -> SandboxResponse:
     return reply({"faults": state.faults.public()})
 
 
-async def _clear_faults(state: State, order: Order) -> Answer:
+async def _clear_faults(state: State, order: Order) -> SandboxResponse:
     fault_id = order.number("id", default=0) or None
     return reply({"removed": state.faults.clear(fault_id=fault_id)})
 
 
-async def _revoke(state: State, order: Order) -> Answer:
+async def _revoke(state: State, order: Order) -> SandboxResponse:
     fields = order.fields()
     client_id = fields.maybe_text("client_id")
     unit = fields.maybe_whole("unit", low=1_000_000, high=9_999_999)
@@ -135,36 +135,36 @@ async def _revoke(state: State, order: Order) -> Answer:
     return reply({"revoked": state.tokens.revoke(client_id=client_id, unit=unit, refresh=refresh)})
 
 
-async def _limiter(state: State, order: Order) -> Answer:
+async def _limiter(state: State, order: Order) -> SandboxResponse:
     state.unit_limits.put(order.fields())
     return reply(state.unit_limits.public())
 
 
-async def _tokens(state: State, order: Order) -> Answer:
+async def _tokens(state: State, order: Order) -> SandboxResponse:
     state.tokens.rules.change(order.fields())
     return reply(state.tokens.rules.public())
 
 
-async def _show_accounts(state: State, order: Order) -> Answer:
+async def _show_accounts(state: State, order: Order) -> SandboxResponse:
     return reply(state.accounts.public())
 
 
-async def _client(state: State, order: Order) -> Answer:
+async def _client(state: State, order: Order) -> SandboxResponse:
     client = state.accounts.put_client(order.fields())
     return reply({"client_id": client.client_id, "unit": client.unit, "auth": client.auth})
 
 
-async def _access_key(state: State, order: Order) -> Answer:
+async def _access_key(state: State, order: Order) -> SandboxResponse:
     key = state.accounts.put_access_key(order.fields())
     return reply({"access_key_id": key.key_id, "unit": key.unit})
 
 
-async def _remove_account(state: State, order: Order) -> Answer:
+async def _remove_account(state: State, order: Order) -> SandboxResponse:
     state.accounts.remove(order.fields())
     return empty(204)
 
 
-async def _script(state: State, order: Order) -> Answer:
+async def _script(state: State, order: Order) -> SandboxResponse:
     fields = order.fields()
     name = fields.text("action") if "action" in fields else fields.text("endpoint", choices=sorted(GROUPS["invoke"]))
     fields.raw("action")
@@ -172,25 +172,25 @@ async def _script(state: State, order: Order) -> Answer:
     return reply({"answers": sorted(state.scripted)})
 
 
-async def _unscript(state: State, order: Order) -> Answer:
+async def _unscript(state: State, order: Order) -> SandboxResponse:
     state.scripted.clear()
     return empty(204)
 
 
-async def _contacts(state: State, order: Order) -> Answer:
+async def _contacts(state: State, order: Order) -> SandboxResponse:
     return reply(state.contacts.change(order.fields()))
 
 
-async def _conduct(state: State, order: Order) -> Answer:
+async def _conduct(state: State, order: Order) -> SandboxResponse:
     return reply(state.conduct.public())
 
 
-async def _put_conduct(state: State, order: Order) -> Answer:
+async def _put_conduct(state: State, order: Order) -> SandboxResponse:
     state.conduct.put(order.fields())
     return reply(state.conduct.public())
 
 
-async def _clock(state: State, order: Order) -> Answer:
+async def _clock(state: State, order: Order) -> SandboxResponse:
     fields = order.fields()
     seconds = fields.number("advance_seconds", low=0, high=31_536_000)
     fields.done()
@@ -198,7 +198,7 @@ async def _clock(state: State, order: Order) -> Answer:
     return reply({"clock": state.now()})
 
 
-async def _outage(state: State, order: Order) -> Answer:
+async def _outage(state: State, order: Order) -> SandboxResponse:
     """Connections are refused for a while; the connection this order came on stays."""
     fields = order.fields()
     seconds = fields.number("for_seconds", low=0.05, high=3600)
@@ -210,12 +210,12 @@ async def _outage(state: State, order: Order) -> Answer:
     return reply({"refusing_for_seconds": seconds})
 
 
-async def _let_go(state: State, order: Order) -> Answer:
+async def _let_go(state: State, order: Order) -> SandboxResponse:
     state.let_go()
     return empty(204)
 
 
-async def _reset(state: State, order: Order) -> Answer:
+async def _reset(state: State, order: Order) -> SandboxResponse:
     fields = order.fields()
     tokens = fields.flag("tokens", default=False)
     fields.done()
@@ -223,11 +223,11 @@ async def _reset(state: State, order: Order) -> Answer:
     return reply({"last_seq": state.log.last_seq})
 
 
-async def _trap(state: State, order: Order) -> Answer:
+async def _trap(state: State, order: Order) -> SandboxResponse:
     return dispatch.trapped(state, with_token=order.bearer)
 
 
-Action = Callable[[State, Order], Awaitable[Answer]]
+Action = Callable[[State, Order], Awaitable[SandboxResponse]]
 ORDERS: dict[str, dict[str, Action]] = {
     "": {"GET": _state},
     "log": {"GET": _log},

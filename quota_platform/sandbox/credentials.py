@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
-from quota_platform.sandbox.accounts import Accounts, Client, same
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.accounts import Account, Accounts, same
+from quota_platform.sandbox.log import LogEntry
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Credentials:
         return self.fields.get(name, "")
 
 
-def read(entry: Entry) -> Credentials:
+def read(entry: LogEntry) -> Credentials:
     """Never fails: what cannot be read is empty, and is refused as a wrong client would be."""
     fields = _json(entry.body) if _is_json(entry) else _form(entry.body)
     basic = _basic(entry.headers.get("Authorization", ""))
@@ -37,7 +37,7 @@ def read(entry: Entry) -> Credentials:
     return Credentials(fields, style, fields.get("client_id", ""), fields.get("client_secret", ""))
 
 
-def client_of(accounts: Accounts, given: Credentials) -> Client | None:
+def client_of(accounts: Accounts, given: Credentials) -> Account | None:
     """The registered client these credentials prove, or None."""
     client = accounts.clients.get(given.client_id)
     if client is None:
@@ -51,7 +51,7 @@ def client_of(accounts: Accounts, given: Credentials) -> Client | None:
     return client if known else None
 
 
-def _is_json(entry: Entry) -> bool:
+def _is_json(entry: LogEntry) -> bool:
     return "json" in entry.headers.get("Content-Type", "").lower()
 
 

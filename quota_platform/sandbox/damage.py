@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from quota_platform.sandbox.answers import HTML, Answer, Manner, api_error, empty
-from quota_platform.sandbox.faults import Fault
+from quota_platform.sandbox.answers import HTML, Manner, SandboxResponse, api_error, empty
+from quota_platform.sandbox.faults import PlannedFault
 from quota_platform.sandbox.pushback import pushback
 from quota_platform.sandbox.tokens import camel
 
@@ -16,7 +16,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><p>Please
 BIG = 2_000_000
 
 
-def spoil(fault: Fault, *, good: Answer | None, now: float, trap: str) -> Answer:
+def spoil(fault: PlannedFault, *, good: SandboxResponse | None, now: float, trap: str) -> SandboxResponse:
     """The answer under ``fault``. ``good``: what the call would have got, None when it did not run.
 
     ``trap``: where a redirect leads when the rule names no place.
@@ -28,9 +28,9 @@ def spoil(fault: Fault, *, good: Answer | None, now: float, trap: str) -> Answer
     return answer
 
 
-def _status(fault: Fault, *, now: float, trap: str) -> Answer:
+def _status(fault: PlannedFault, *, now: float, trap: str) -> SandboxResponse:
     given = fault.parameters
-    answer: Answer
+    answer: SandboxResponse
     if fault.name in ("429", "503"):
         default = "bare" if fault.name == "429" else "busy"
         answer = pushback(given.get("flavour", default), wait_s=given.get("retry_after_seconds", 1), now=now)
@@ -47,78 +47,80 @@ def _status(fault: Fault, *, now: float, trap: str) -> Answer:
     return answer
 
 
-def _manner(manner: Manner) -> Callable[[Answer, Fault], Answer]:
-    def change(answer: Answer, fault: Fault) -> Answer:
+def _manner(manner: Manner) -> Callable[[SandboxResponse, PlannedFault], SandboxResponse]:
+    def change(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
         answer.manner = manner
         return answer
 
     return change
 
 
-def _reset_mid_body(answer: Answer, fault: Fault) -> Answer:
+def _reset_mid_body(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.manner = Manner.RESET_MID_BODY
     answer.body = _padded(answer.body, size=fault.parameters.get("bytes", 2 * len(answer.body) + 64))
     return answer
 
 
-def _truncated(answer: Answer, fault: Fault) -> Answer:
+def _truncated(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.body = answer.body[: max(1, len(answer.body) // 2)] or b"{"
     return answer
 
 
-def _malformed(answer: Answer, fault: Fault) -> Answer:
+def _malformed(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.body = b"{not json"
     return answer
 
 
-def _html(answer: Answer, fault: Fault) -> Answer:
+def _html(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.body, answer.content_type = PAGE, HTML
     return answer
 
 
-def _content_type(answer: Answer, fault: Fault) -> Answer:
+def _content_type(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.content_type = fault.parameters.get("content_type", "text/plain; charset=utf-8")
     return answer
 
 
-def _gzip(answer: Answer, fault: Fault) -> Answer:
+def _gzip(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.body = gzip.compress(answer.body)
     answer.headers["Content-Encoding"] = "gzip"
     return answer
 
 
-def _big(answer: Answer, fault: Fault) -> Answer:
+def _big(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.body = b'{"padding":"' + b"x" * max(0, fault.parameters.get("bytes", BIG) - 14) + b'"}'
     return answer
 
 
-def _drip(answer: Answer, fault: Fault) -> Answer:
+def _drip(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.manner = Manner.DRIP
     answer.chunk_bytes = fault.parameters.get("chunk_bytes", 1)
     answer.chunk_ms = fault.parameters.get("chunk_ms", 50)
     return answer
 
 
-def _error_in_200(answer: Answer, fault: Fault) -> Answer:
+def _error_in_200(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.status = 200
     rows = [{"success": False, "error": "InvalidRow"}]
     answer.body = json.dumps({"errorCount": 1, "results": rows}).encode()
     return answer
 
 
-def _slow(answer: Answer, fault: Fault) -> Answer:
+def _slow(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     return answer
 
 
-def _stall(answer: Answer, fault: Fault) -> Answer:
+def _stall(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
     answer.forever = True
     return answer
 
 
-def _on_fields(change: Callable[[dict[str, Any], Fault], dict[str, Any]]) -> Callable[[Answer, Fault], Answer]:
+def _on_fields(
+    change: Callable[[dict[str, Any], PlannedFault], dict[str, Any]],
+) -> Callable[[SandboxResponse, PlannedFault], SandboxResponse]:
     """A change of a token answer's fields; an error answer has none to change."""
 
-    def apply(answer: Answer, fault: Fault) -> Answer:
+    def apply(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
         if answer.status == 200:
             answer.body = json.dumps(change(json.loads(answer.body), fault)).encode()
         return answer
@@ -126,15 +128,17 @@ def _on_fields(change: Callable[[dict[str, Any], Fault], dict[str, Any]]) -> Cal
     return apply
 
 
-def _without(name: str) -> Callable[[Answer, Fault], Answer]:
+def _without(name: str) -> Callable[[SandboxResponse, PlannedFault], SandboxResponse]:
     return _on_fields(lambda fields, _: {n: v for n, v in fields.items() if n != name})
 
 
-def _with(name: str, value: Callable[[dict[str, Any], Fault], Any]) -> Callable[[Answer, Fault], Answer]:
+def _with(
+    name: str, value: Callable[[dict[str, Any], PlannedFault], Any]
+) -> Callable[[SandboxResponse, PlannedFault], SandboxResponse]:
     return _on_fields(lambda fields, fault: fields | {name: value(fields, fault)})
 
 
-HARM: dict[str, Callable[[Answer, Fault], Answer]] = {
+HARM: dict[str, Callable[[SandboxResponse, PlannedFault], SandboxResponse]] = {
     "close_before_headers": _manner(Manner.CLOSE_BEFORE_HEADERS),
     "reset_before_headers": _manner(Manner.RESET_BEFORE_HEADERS),
     "reset_mid_body": _reset_mid_body,

@@ -7,14 +7,14 @@ from urllib.parse import parse_qs
 
 from quota_platform.sandbox import signing
 from quota_platform.sandbox.accounts import FIRST_UNIT
-from quota_platform.sandbox.answers import Answer, api_error, reply
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.answers import SandboxResponse, api_error, reply
+from quota_platform.sandbox.log import LogEntry
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.state import State
 
 
-def openid_configuration(state: State, entry: Entry) -> Answer:
+def openid_configuration(state: State, entry: LogEntry) -> SandboxResponse:
     """``GET /.well-known/openid-configuration``."""
     base = state.address_used(entry)
     return reply(
@@ -32,7 +32,7 @@ def openid_configuration(state: State, entry: Entry) -> Answer:
     )
 
 
-def cxone_configuration(state: State, entry: Entry) -> Answer:
+def cxone_configuration(state: State, entry: LogEntry) -> SandboxResponse:
     """``GET /.well-known/cxone-configuration?tenantId=``: where a business unit lives.
 
     The first unit's API is at the sandbox's own address; each other one's under ``/bu/<number>``, as a stand-in for a
@@ -60,6 +60,6 @@ def cxone_configuration(state: State, entry: Entry) -> Answer:
     )
 
 
-def jwks(state: State, entry: Entry) -> Answer:
+def jwks(state: State, entry: LogEntry) -> SandboxResponse:
     """``GET /auth/jwks``."""
     return reply(signing.jwks())

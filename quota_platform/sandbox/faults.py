@@ -10,7 +10,7 @@ from typing import Any
 
 from quota_platform.sandbox.endpoints import GROUPS, TOKEN
 from quota_platform.sandbox.fields import ControlError, Fields
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.pushback import FLAVOURS
 
 PARAMETERS: dict[str, Callable[[Fields], Any]] = {
@@ -69,7 +69,7 @@ RUNS = frozenset(list(KINDS)[list(KINDS).index("500") :])
 
 
 @dataclass(slots=True)
-class Fault:
+class PlannedFault:
     """One rule. It applies while all of its conditions hold, ``count`` times at most."""
 
     id: int
@@ -89,7 +89,7 @@ class Fault:
     seen: int = 0
     hits: int = 0
 
-    def concerns(self, entry: Entry, *, now: float) -> bool:
+    def concerns(self, entry: LogEntry, *, now: float) -> bool:
         """True when this call is one the rule is about."""
         return (
             self.starts_at <= now < self.ends_at
@@ -99,7 +99,7 @@ class Fault:
             and self.client_id in (None, entry.client_id)
         )
 
-    def runs(self, entry: Entry) -> bool:
+    def runs(self, entry: LogEntry) -> bool:
         """True when the call takes effect all the same. A token that is not delivered is not minted."""
         ran = self.parameters.get("ran")
         if ran is not None:
@@ -128,13 +128,13 @@ class Faults:
     def __init__(self, *, rng: random.Random, clock: Callable[[], float]) -> None:
         self._rng = rng
         self._clock = clock
-        self._rules: list[Fault] = []
+        self._rules: list[PlannedFault] = []
         self._next_id = 1
 
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def add(self, values: object) -> Fault:
+    def add(self, values: object) -> PlannedFault:
         """Add the rule a control request describes; raises :class:`ControlError`."""
         fault = read(Fields(values), fault_id=self._next_id, now=self._clock())
         self._next_id += 1
@@ -147,7 +147,7 @@ class Faults:
         self._rules = [] if fault_id is None else [f for f in self._rules if f.id != fault_id]
         return before - len(self._rules)
 
-    def pick(self, entry: Entry, *, now: float) -> Fault | None:
+    def pick(self, entry: LogEntry, *, now: float) -> PlannedFault | None:
         """The fault this call shall have. Rules that are used up or over are dropped."""
         self._drop_spent(now)
         for fault in self._rules:
@@ -168,12 +168,12 @@ class Faults:
         self._rules = [f for f in self._rules if now < f.ends_at and (f.count is None or f.hits < f.count)]
 
 
-def read(fields: Fields, *, fault_id: int, now: float) -> Fault:
+def read(fields: Fields, *, fault_id: int, now: float) -> PlannedFault:
     """Read one rule, e.g. ``{"fault": "429", "count": 3, "headers": {"Retry-After": "2"}}``."""
     name = fields.text("fault", choices=KINDS)
     after = fields.number("after_seconds", low=0, high=86_400, default=0)
     lasts = fields.number("for_seconds", low=0, high=86_400, default=math.inf)
-    fault = Fault(
+    fault = PlannedFault(
         id=fault_id,
         name=name,
         where=fields.text("where", choices=sorted(GROUPS), default=TOKEN if name in TOKEN_ONLY else "invoke"),

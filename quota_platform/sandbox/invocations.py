@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from quota_platform.sandbox.answers import Answer, api_error, empty, missing_parameter, reply
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.answers import SandboxResponse, api_error, empty, missing_parameter, reply
+from quota_platform.sandbox.log import LogEntry
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.state import State
 
 
-def web_action(state: State, entry: Entry) -> Answer:
+def web_action(state: State, entry: LogEntry) -> SandboxResponse:
     """``POST /webactions/{id}/invoke``: our convention, not NICE's. Answers what was scripted, or an echo."""
     if (scripted := _scripted(state, entry)) is not None:
         return scripted
@@ -22,17 +22,17 @@ def web_action(state: State, entry: Entry) -> Answer:
         return api_error(400, error="invalid_request", description="The body is not JSON.")
     name = json.dumps(entry.action).encode()
     body = b'{"actionId":%b,"invocation":%d,"received":%b}' % (name, entry.seq, entry.body or b"null")
-    return Answer(body=body)
+    return SandboxResponse(body=body)
 
 
-def genesys_execute(state: State, entry: Entry) -> Answer:
+def genesys_execute(state: State, entry: LogEntry) -> SandboxResponse:
     """``POST /api/v2/integrations/actions/{id}/execute``: the echo with Genesys's rate headers."""
     answer = _scripted(state, entry)
     if answer is None and not _is_json(entry.body):
         return reply({"message": "The request body is not JSON.", "code": "bad.request", "status": 400}, status=400)
     if answer is None:
         name = json.dumps(entry.action).encode()
-        answer = Answer(body=b'{"actionId":%b,"received":%b}' % (name, entry.body or b"null"))
+        answer = SandboxResponse(body=b'{"actionId":%b,"received":%b}' % (name, entry.body or b"null"))
     minute, second = divmod(int(entry.at), 60)
     answer.headers |= {
         "inin-ratelimit-allowed": "300",
@@ -42,7 +42,7 @@ def genesys_execute(state: State, entry: Entry) -> Answer:
     return answer
 
 
-def script_start(state: State, entry: Entry) -> Answer:
+def script_start(state: State, entry: LogEntry) -> SandboxResponse:
     """``POST …/scripts/start``: everything stands in the query; answers the new contact's number."""
     query = parse_qs(entry.query)
     if "skillId" not in query:
@@ -55,14 +55,14 @@ def script_start(state: State, entry: Entry) -> Answer:
     return _scripted(state, entry) or _new_contact(state, entry, status=state.contacts.start_status)
 
 
-def signal(state: State, entry: Entry) -> Answer:
+def signal(state: State, entry: LogEntry) -> SandboxResponse:
     """``POST …/interactions/{contactId}/signal``: 202 without a body; a contact of another unit is not found."""
     if state.contacts.unit_of(entry.contact or "") != entry.unit:
         return api_error(404, error="not_found", description="No such contact.")
     return _scripted(state, entry) or empty(202)
 
 
-def work_item(state: State, entry: Entry) -> Answer:
+def work_item(state: State, entry: LogEntry) -> SandboxResponse:
     """``POST …/interactions/work-items``: 202; empty or with the contact's number, sources disagree."""
     if "pointOfContact" not in parse_qs(entry.query):
         return missing_parameter("pointOfContact")
@@ -72,7 +72,7 @@ def work_item(state: State, entry: Entry) -> Answer:
     return answer if state.contacts.work_item_body else empty(202)
 
 
-def rest(state: State, entry: Entry) -> Answer:
+def rest(state: State, entry: LogEntry) -> SandboxResponse:
     """Any method under ``/rest/``: says what arrived, so that a template can be checked."""
     if (scripted := _scripted(state, entry)) is not None:
         return scripted
@@ -80,12 +80,12 @@ def rest(state: State, entry: Entry) -> Answer:
     return reply({"method": entry.method, "path": entry.path, "query": entry.query, "body": received})
 
 
-def _new_contact(state: State, entry: Entry, *, status: int) -> Answer:
+def _new_contact(state: State, entry: LogEntry, *, status: int) -> SandboxResponse:
     state.counters.contacts += 1
     return reply({"contactId": state.contacts.create(entry.unit or 0)}, status=status)
 
 
-def _scripted(state: State, entry: Entry) -> Answer | None:
+def _scripted(state: State, entry: LogEntry) -> SandboxResponse | None:
     if not state.scripted:
         return None
     answer = state.scripted.get(entry.action or "") or state.scripted.get(entry.endpoint)

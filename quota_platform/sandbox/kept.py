@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from quota_platform.base.private_file import write_private
-from quota_platform.sandbox.accounts import AccessKey, Accounts, Client
+from quota_platform.sandbox.accounts import AccessKey, Account, Accounts
 
 _VERSION = 1
 
 
-class Unreadable(Exception):
+class AccountsUnreadable(Exception):
     """The file is not one that a sandbox wrote; the message names it and the remedy."""
 
 
 def restore(accounts: Accounts, path: Path) -> None:
-    """Register what the file holds, and write it anew whenever accounts change; raises :class:`Unreadable`."""
+    """Register what the file holds, and write it anew whenever accounts change; raises :class:`AccountsUnreadable`."""
     try:
         if path.exists():
             _register(accounts, json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Unreadable(f"{path} does not hold accounts of a sandbox ({type(error).__name__}); delete it.") from None
+        raise AccountsUnreadable(
+            f"{path} does not hold accounts of a sandbox ({type(error).__name__}); delete it."
+        ) from None
     accounts.changed = lambda: _write(accounts, path)
 
 
@@ -44,7 +46,7 @@ def _write(accounts: Accounts, path: Path) -> None:
     write_private(path, json.dumps(told, indent=1) + "\n")
 
 
-def _client(client: Client) -> dict[str, str | int]:
+def _client(client: Account) -> dict[str, str | int]:
     return {"client_id": client.client_id, "secret": client.secret, "unit": client.unit, "auth": client.auth}
 
 

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 
-class Listener:
+class SandboxListener:
     """One address. :meth:`open` after :meth:`close` listens at the same port again."""
 
     def __init__(self, server: web.Server, *, host: str, port: int) -> None:

@@ -22,7 +22,7 @@ def masked(secret: str) -> str:
 
 
 @dataclass(slots=True)
-class Entry:
+class LogEntry:
     """One call, from the moment its body is read. Times are seconds since 1970 by the sandbox's clock."""
 
     seq: int
@@ -107,12 +107,12 @@ class RequestLog:
     """The newest ``size`` entries. A call is in it as soon as it has arrived, so that a held call can be waited for."""
 
     def __init__(self, *, size: int = 5000) -> None:
-        self._entries: deque[Entry] = deque(maxlen=size)
+        self._entries: deque[LogEntry] = deque(maxlen=size)
         self._arrivals: list[tuple[int, asyncio.Future[None]]] = []
         self._ends: dict[int, asyncio.Future[None]] = {}
         self.last_seq = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LogEntry) -> None:
         self.last_seq = entry.seq
         self._entries.append(entry)
         if self._arrivals:
@@ -122,7 +122,7 @@ class RequestLog:
         """Forget the entries; numbering goes on, so that a ``since`` taken before stays good."""
         self._entries.clear()
 
-    def entries(self, *, since: int = 0, endpoint: str | None = None) -> list[Entry]:
+    def entries(self, *, since: int = 0, endpoint: str | None = None) -> list[LogEntry]:
         """Entries numbered above ``since``, oldest first."""
         found = []
         for entry in reversed(self._entries):
@@ -139,14 +139,14 @@ class RequestLog:
             self._arrivals.append((seq, waiter))
             await waiter
 
-    async def ended(self, seq: int) -> Entry:
+    async def ended(self, seq: int) -> LogEntry:
         """Return the entry of that number once its call is over; it must have arrived and still be kept."""
         entry = next(entry for entry in self._entries if entry.seq == seq)
         if entry.done_at is None:
             await self._ends.setdefault(seq, asyncio.get_running_loop().create_future())
         return entry
 
-    def end(self, entry: Entry) -> None:
+    def end(self, entry: LogEntry) -> None:
         """The call is over; wake who waits for it."""
         if self._ends and (waiter := self._ends.pop(entry.seq, None)) is not None and not waiter.done():
             waiter.set_result(None)

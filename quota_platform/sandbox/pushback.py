@@ -6,12 +6,12 @@ import email.utils
 import math
 import uuid
 
-from quota_platform.sandbox.answers import BUSY_PAGE, HTML, Answer, empty, reply
+from quota_platform.sandbox.answers import BUSY_PAGE, HTML, SandboxResponse, empty, reply
 
 FLAVOURS = ("bare", "retry_after", "retry_after_date", "genesys", "x_ratelimit", "busy")
 
 
-def pushback(flavour: str, *, wait_s: float, now: float, limit: int = 0) -> Answer:
+def pushback(flavour: str, *, wait_s: float, now: float, limit: int = 0) -> SandboxResponse:
     """The refusal in one flavour. ``wait_s``: what the caller is told, where the flavour tells."""
     seconds = max(1, math.ceil(wait_s))
     if flavour == "retry_after":
@@ -29,14 +29,14 @@ def pushback(flavour: str, *, wait_s: float, now: float, limit: int = 0) -> Answ
         reset = str(math.ceil(now + seconds))
         answer.headers |= {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
     elif flavour == "busy":
-        answer = Answer(status=503, body=BUSY_PAGE, content_type=HTML)
+        answer = SandboxResponse(status=503, body=BUSY_PAGE, content_type=HTML)
     else:
         # Nobody publishes what CXone sends; public clients report a 429 they could read nothing from.
         answer = empty(429)
     return answer
 
 
-def _genesys(seconds: int) -> Answer:
+def _genesys(seconds: int) -> SandboxResponse:
     correlation = str(uuid.uuid4())
     body = {
         "message": f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",

@@ -6,9 +6,9 @@ import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from quota_platform.sandbox.accounts import Unit
-from quota_platform.sandbox.answers import Answer, api_error, reply
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.accounts import BusinessUnit
+from quota_platform.sandbox.answers import SandboxResponse, api_error, reply
+from quota_platform.sandbox.log import LogEntry
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.state import State
@@ -17,9 +17,9 @@ SKILLS = 250
 LARGEST_PAGE = 100
 
 
-def business_unit(state: State, entry: Entry) -> Answer:
+def business_unit(state: State, entry: LogEntry) -> SandboxResponse:
     """``GET …/business-unit``. ``apiPublishedLimit`` is an integer whose meaning NICE does not publish."""
-    unit = Unit(entry.unit or 0)
+    unit = BusinessUnit(entry.unit or 0)
     record = {
         "businessUnitId": unit.number,
         "businessUnitName": unit.name,
@@ -31,18 +31,18 @@ def business_unit(state: State, entry: Entry) -> Answer:
     return reply({"businessUnits": [record], "businessUnitId": unit.number})
 
 
-def server_time(state: State, entry: Entry) -> Answer:
+def server_time(state: State, entry: LogEntry) -> SandboxResponse:
     """``GET …/server-time``, by the sandbox's clock."""
     moment = datetime.datetime.fromtimestamp(state.now(), datetime.UTC)
     return reply({"serverTime": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
 
 
-def api_version(state: State, entry: Entry) -> Answer:
+def api_version(state: State, entry: LogEntry) -> SandboxResponse:
     """``GET /apiversion``."""
     return reply({"versions": ["v30.0", "v31.0", "v32.0", "v33.0"]})
 
 
-def skills(state: State, entry: Entry) -> Answer:
+def skills(state: State, entry: LogEntry) -> SandboxResponse:
     """``GET …/skills?skip=&top=``: at most 100 a page, with links to the next and the previous one."""
     query = parse_qs(entry.query)
     skip, top = query.get("skip", ["0"])[0], query.get("top", ["50"])[0]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from quota_platform.sandbox import discovery, endpoints, invocations, oauth, records
-from quota_platform.sandbox.answers import Answer
-from quota_platform.sandbox.log import Entry
+from quota_platform.sandbox.answers import SandboxResponse
+from quota_platform.sandbox.log import LogEntry
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.state import State
@@ -21,7 +21,7 @@ class Route:
     """One endpoint: its name, the methods it takes, what it does, and whether it wants a bearer token."""
 
     endpoint: str
-    handler: Callable[[State, Entry], Answer]
+    handler: Callable[[State, LogEntry], SandboxResponse]
     methods: frozenset[str] = frozenset({"POST"})
     guarded: bool = True
 

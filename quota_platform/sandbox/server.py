@@ -13,7 +13,7 @@ from aiohttp import web
 
 from quota_platform.sandbox.app import App
 from quota_platform.sandbox.control import PREFIX
-from quota_platform.sandbox.listener import Listener
+from quota_platform.sandbox.listener import SandboxListener
 from quota_platform.sandbox.state import State
 
 LARGEST_HEAD = 128 * 1024
@@ -25,7 +25,7 @@ class Running:
 
     base_url: str
     state: State
-    listener: Listener
+    listener: SandboxListener
 
     @property
     def control_url(self) -> str:
@@ -63,7 +63,7 @@ async def serving(state: State, *, host: str, port: int) -> AsyncIterator[Runnin
         max_line_size=LARGEST_HEAD,
         max_field_size=LARGEST_HEAD,
     )
-    listener = state.listener = Listener(server, host=host, port=port)
+    listener = state.listener = SandboxListener(server, host=host, port=port)
     try:
         await listener.open()
         name = f"[{host}]" if ":" in host else host

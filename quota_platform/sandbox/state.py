@@ -12,14 +12,14 @@ from typing import Any
 
 from quota_platform.sandbox import latency
 from quota_platform.sandbox.accounts import Accounts
-from quota_platform.sandbox.answers import Answer
-from quota_platform.sandbox.conduct import Conduct
+from quota_platform.sandbox.answers import SandboxResponse
+from quota_platform.sandbox.conduct import CallerConduct
 from quota_platform.sandbox.contacts import Contacts
 from quota_platform.sandbox.counters import Counters
 from quota_platform.sandbox.faults import Faults
 from quota_platform.sandbox.fields import Fields
-from quota_platform.sandbox.listener import Listener
-from quota_platform.sandbox.log import Entry, RequestLog
+from quota_platform.sandbox.listener import SandboxListener
+from quota_platform.sandbox.log import LogEntry, RequestLog
 from quota_platform.sandbox.tokens import TokenBook
 from quota_platform.sandbox.unit_limits import UnitLimits
 
@@ -59,16 +59,16 @@ class State:
         self.tokens = TokenBook()
         self.log = RequestLog(size=log_size)
         self.counters = Counters()
-        self.conduct = Conduct()
+        self.conduct = CallerConduct()
         self.faults = Faults(rng=self.rng, clock=self.now)
         self.unit_limits = UnitLimits()
         self.contacts = Contacts()
-        self.scripted: dict[str, Answer] = {}
+        self.scripted: dict[str, SandboxResponse] = {}
         self.gate = asyncio.Event()
         self.invoke_latency = latency.named(profile, now=self.now())
         self.token_latency = latency.named(token_profile, now=self.now())
         self.action_latency: dict[str, latency.Setting] = {}
-        self.listener: Listener | None = None
+        self.listener: SandboxListener | None = None
         self._minute = 0
         self._in_minute: Counter[str] = Counter()
 
@@ -107,7 +107,7 @@ class State:
         self._in_minute[client_id] += 1
         return self._in_minute[client_id]
 
-    def address_used(self, entry: Entry) -> str:
+    def address_used(self, entry: LogEntry) -> str:
         """The sandbox's address as this caller knows it, which behind 0.0.0.0 or a container is not our own."""
         host = entry.headers.get("Host")
         return f"http://{host}" if host else self.base_url
@@ -116,15 +116,15 @@ class State:
         """Where redirects lead: this server under another name, where a client that follows is seen."""
         return "http://localhost:" + self.base_url.rpartition(":")[2] + "/__sim__/trap"
 
-    def trace_id(self, entry: Entry) -> str:
+    def trace_id(self, entry: LogEntry) -> str:
         """A UUID's shape without a UUID's price: this run's prefix and the call's number."""
         return f"{self._trace}{entry.seq:012x}"
 
-    def arrive(self, *, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Entry:
+    def arrive(self, *, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> LogEntry:
         """A call has come in whole: number it, count it, log it."""
         self._seq += 1
         now = self.now()
-        entry = Entry(self._seq, method, path, query, headers, body, now)
+        entry = LogEntry(self._seq, method, path, query, headers, body, now)
         for name in KEY_HEADERS:
             if name in headers:
                 entry.key = headers[name]
@@ -133,7 +133,7 @@ class State:
         self.log.add(entry)
         return entry
 
-    def depart(self, entry: Entry, *, outcome: str) -> None:
+    def depart(self, entry: LogEntry, *, outcome: str) -> None:
         """The call is over: answered, or broken off by either side."""
         entry.done_at = self.now()
         entry.outcome = outcome

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from quota_platform.sandbox import signing
-from quota_platform.sandbox.accounts import Unit
+from quota_platform.sandbox.accounts import BusinessUnit
 from quota_platform.sandbox.fields import Fields
 
 KEEP = 20_000
@@ -21,7 +21,7 @@ CAMEL = {
 
 
 @dataclass(slots=True)
-class Rules:
+class TokenRules:
     """How tokens are issued; ``PUT /__sim__/tokens`` changes it."""
 
     expires_in: int = 3600
@@ -40,7 +40,7 @@ class Rules:
 
     def change(self, fields: Fields) -> None:
         """Take over the rules that a control request names."""
-        new = Rules(
+        new = TokenRules(
             expires_in=fields.whole("expires_in", low=1, high=86_400, default=self.expires_in),
             refresh_expires_in=fields.whole("refresh_expires_in", low=1, high=86_400, default=self.refresh_expires_in),
             allow_client_credentials=fields.flag("allow_client_credentials", default=self.allow_client_credentials),
@@ -60,9 +60,9 @@ class Rules:
         self._take(new)
 
     def reset(self) -> None:
-        self._take(Rules())
+        self._take(TokenRules())
 
-    def _take(self, new: Rules) -> None:
+    def _take(self, new: TokenRules) -> None:
         for name, value in asdict(new).items():
             setattr(self, name, value)
 
@@ -73,12 +73,12 @@ class Owner:
 
     client_id: str
     account: str
-    unit: Unit
+    unit: BusinessUnit
     scopes: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
-class Token:
+class SandboxToken:
     """One issued token."""
 
     value: str = field(repr=False)
@@ -96,15 +96,15 @@ class TokenBook:
 
     def __init__(self, *, issuer: str = "") -> None:
         self.issuer = issuer
-        self.rules = Rules()
-        self._access: dict[str, Token] = {}
-        self._refresh: dict[str, Token] = {}
-        self._newest: dict[Owner, Token] = {}
+        self.rules = TokenRules()
+        self._access: dict[str, SandboxToken] = {}
+        self._refresh: dict[str, SandboxToken] = {}
+        self._newest: dict[Owner, SandboxToken] = {}
 
-    def find(self, value: str) -> Token | None:
+    def find(self, value: str) -> SandboxToken | None:
         return self._access.get(value)
 
-    def find_refresh(self, value: str) -> Token | None:
+    def find_refresh(self, value: str) -> SandboxToken | None:
         return self._refresh.get(value)
 
     def is_early(self, owner: Owner, *, now: float) -> bool:
@@ -122,13 +122,13 @@ class TokenBook:
         self._prune(now)
         life = self.rules.expires_in
         claims = self._claims(owner, now=now + self.rules.clock_skew_seconds, life=life)
-        token = Token(signing.sign(claims), owner, now, now + life)
+        token = SandboxToken(signing.sign(claims), owner, now, now + life)
         self._access[token.value] = self._newest[owner] = token
         answer: dict[str, Any] = {"access_token": token.value, "token_type": "Bearer", "expires_in": life}
         if owner.scopes:
             answer["scope"] = " ".join(sorted(owner.scopes))
         if refreshable:
-            refresh = Token(secrets.token_urlsafe(48), owner, now, now + self.rules.refresh_expires_in)
+            refresh = SandboxToken(secrets.token_urlsafe(48), owner, now, now + self.rules.refresh_expires_in)
             self._refresh[refresh.value] = refresh
             answer["refresh_token"] = refresh.value
             if self.rules.id_token:

@@ -9,10 +9,10 @@ import struct
 
 from aiohttp import web
 
-from quota_platform.sandbox.answers import Answer, Manner
+from quota_platform.sandbox.answers import Manner, SandboxResponse
 
 
-async def send(request: web.BaseRequest, answer: Answer, *, trace_id: str) -> web.StreamResponse:
+async def send(request: web.BaseRequest, answer: SandboxResponse, *, trace_id: str) -> web.StreamResponse:
     """Send ``answer``. What is returned is aiohttp's to finish; for a broken connection there is nothing to finish."""
     headers = {"x-trace-id": trace_id}
     if answer.content_type is not None:
@@ -29,7 +29,7 @@ async def send(request: web.BaseRequest, answer: Answer, *, trace_id: str) -> we
     return web.Response()
 
 
-async def _drip(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
+async def _drip(request: web.BaseRequest, answer: SandboxResponse, headers: dict[str, str]) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)
     await response.prepare(request)
@@ -39,7 +39,7 @@ async def _drip(request: web.BaseRequest, answer: Answer, headers: dict[str, str
     return response
 
 
-async def _half(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
+async def _half(request: web.BaseRequest, answer: SandboxResponse, headers: dict[str, str]) -> web.StreamResponse:
     """Promise the whole length, send half of it, and reset the connection."""
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)

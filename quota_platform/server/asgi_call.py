@@ -28,7 +28,7 @@ _BODILESS = frozenset({204, 205, 304})
 log = logging.getLogger(__name__)
 
 
-class Connection(Protocol):
+class CallConnection(Protocol):
     """What a call needs of the connection it came over."""
 
     loop: asyncio.AbstractEventLoop
@@ -47,7 +47,7 @@ class AsgiCall:
         *("_chunked", "_left", "_bodiless", "_is_head", "_is_1_1"),
     )
 
-    def __init__(self, connection: Connection, scope: Scope, *, keep: bool) -> None:
+    def __init__(self, connection: CallConnection, scope: Scope, *, keep: bool) -> None:
         self.keep = keep
         self.gone = False
         self.body = b""

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.urls import Resolver404, get_resolver
 
-from limiter.gateway.answers import Answer, problem_answer
+from limiter.gateway.answers import GatewayResponse, problem_answer
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest
 from quota_platform.server.asgi_call import WHOLE, AsgiCall
@@ -50,10 +50,10 @@ class LeanHandler:
         else:
             await stream(answer.chunks, receive, send, path=request.path_info)
 
-    async def _respond(self, request: GatewayRequest) -> Answer:
+    async def _respond(self, request: GatewayRequest) -> GatewayResponse:
         try:
             match = self._resolve(request.path_info)
-            answer: Answer = await match.func(request, *match.args, **match.kwargs)
+            answer: GatewayResponse = await match.func(request, *match.args, **match.kwargs)
             return answer
         except Problem as problem:
             return problem_answer(problem, request)

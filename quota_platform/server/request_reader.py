@@ -9,7 +9,7 @@ import httptools
 
 from limiter.gateway.problems import Problem
 from quota_platform.server import request_head
-from quota_platform.server.asgi_call import AsgiCall, Connection
+from quota_platform.server.asgi_call import AsgiCall, CallConnection
 from quota_platform.server.limits import Limits
 
 MAX_HEAD_BYTES = 65_536
@@ -24,7 +24,7 @@ Data = bytes | memoryview
 log = logging.getLogger(__name__)
 
 
-class Receiver(Connection, Protocol):
+class Receiver(CallConnection, Protocol):
     """The connection that requests come over."""
 
     def ready(self, call: AsgiCall) -> None:

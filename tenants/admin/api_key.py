@@ -45,7 +45,7 @@ class ApiKeyForm(forms.ModelForm):
         return cleaned
 
 
-class StateFilter(admin.SimpleListFilter):
+class KeyStateFilter(admin.SimpleListFilter):
     """Which keys still open the door."""
 
     title = "state"
@@ -98,7 +98,7 @@ class ApiKeyAdmin(RecordedAdmin):
     form = ApiKeyForm
     list_display = ("name", "shown_prefix", "owner", "state", "expires_at", "created_at", "created_by")
     list_select_related = ("tenant",)
-    list_filter = (StateFilter, ScopeFilter, ("tenant", RowFilter))
+    list_filter = (KeyStateFilter, ScopeFilter, ("tenant", RowFilter))
     search_fields = ("name", "prefix", "tenant__tenant_id")
     search_help_text = _("Name, prefix (the part between qk_ and the second underscore) or tenant ID")
     autocomplete_fields = ("tenant", "acts_for")

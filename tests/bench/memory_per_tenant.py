@@ -35,14 +35,14 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
     place in the table of held tenants.
     """
     from limiter.live import entry_format
-    from limiter.live.cache import Held
+    from limiter.live.cache import Cache
     from limiter.live.loader import Fetched
     from limiter.live.shared_cache import Touched
     from limiter.policies.compiled import compile_policy
     from limiter.policies.effective import HeldPolicy
 
     gold = HeldPolicy(compile_policy(*_policy()), seq=1)
-    held = Held(capacity=tenants, touched=Touched())
+    held = Cache(capacity=tenants, touched=Touched())
     held.shelf.put(1, gold)
     held.shelf.set_default(1, seq=1)
     texts = [json.dumps(entry_format.of_rules(_rules(number, actions=actions))) for number in range(tenants)]
@@ -62,11 +62,11 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
 def weigh_key(*, keys: int = TENANTS) -> float:
     """Bytes that one API key adds to a worker."""
     from limiter.live import entry_format
-    from limiter.live.cache import Held
+    from limiter.live.cache import Cache
     from limiter.live.loader import Fetched
     from limiter.live.shared_cache import Touched
 
-    held = Held(capacity=keys, touched=Touched())
+    held = Cache(capacity=keys, touched=Touched())
     texts = [json.dumps(_key(number)) for number in range(keys)]
     gc.collect()
     tracemalloc.start()

@@ -22,7 +22,7 @@ from limiter.core.store import Store
 from limiter.core.types import Algorithm, CountedPer, Limit, Subject
 from limiter.core.window import Call, bind
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool, PoolSettings
+from limiter.stores.pool import PoolSettings, StorePool
 
 QUOTA = 1_000_000
 LOG = Limit("minute", Algorithm.SLIDING_LOG, QUOTA, window_us=60_000_000)
@@ -44,7 +44,7 @@ class Ours:
 
     @classmethod
     async def open(cls, redis_url: str) -> Ours:
-        store = Store(Pool(Address.from_url(redis_url), PoolSettings(timeout_ms=5_000)))
+        store = Store(StorePool(Address.from_url(redis_url), PoolSettings(timeout_ms=5_000)))
         await store.open()
         return cls(store)
 

@@ -51,7 +51,7 @@ def main() -> None:
 
 async def _measured(address: str, tenants: int) -> str:
     from limiter.upstream.conduct import origin_of
-    from limiter.upstream.exchange import Exchange, Patience, Request
+    from limiter.upstream.exchange import Exchange, Patience, UpstreamRequest
     from limiter.upstream.pins import Pins
 
     url = URL(address)
@@ -62,7 +62,7 @@ async def _measured(address: str, tenants: int) -> str:
         calls = 0
         while time.monotonic() < until:
             tenant = f"tenant-{rng.randrange(tenants)}"
-            await exchange.send(Request(tenant, origin_of(url), "POST", url, {}, b"{}", patience, 10_000))
+            await exchange.send(UpstreamRequest(tenant, origin_of(url), "POST", url, {}, b"{}", patience, 10_000))
             calls += 1
         return calls
 

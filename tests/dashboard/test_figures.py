@@ -10,8 +10,8 @@ from dashboard import figures
 from dashboard.figures import FIGURES, Figure, Now, Value
 from dashboard.messages import overview_frame
 from dashboard.readings import Counts, TenantReading
-from dashboard.stored import Stored
-from dashboard.streams import Stream
+from dashboard.stored import StoredReadings
+from dashboard.streams import LiveStream
 from dashboard.topics import overview
 from limiter.core.adaptive import Evidence
 
@@ -64,9 +64,9 @@ def test_every_note_that_a_figure_tells_has_words() -> None:
 def test_a_declared_figure_is_in_the_frames_the_lines_and_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Figure("tenants", "Tenants", lambda now: Value(len(now.readings), "seen"), {"seen": "seen now"})
     monkeypatch.setattr(figures, "FIGURES", (*FIGURES, one))
-    stream = Stream(overview(["acme"]))
+    stream = LiveStream(overview(["acme"]))
     for _ in range(2):
-        stream.advance(overview_frame([reading()], Stored(), platform={}, degraded=None))
+        stream.advance(overview_frame([reading()], StoredReadings(), platform={}, degraded=None))
     assert '"tenants":{"value":1,"state":"","note":{"code":"figure.tenants.seen"}}' in stream.text(after=None)
     assert '"tenants":[1]' in stream.text(after=None)
     assert figures.words()["figure.tenants.seen"] == "seen now"

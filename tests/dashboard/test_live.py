@@ -13,7 +13,7 @@ from django.db import OperationalError
 from dashboard import stored, topics
 from dashboard.deltas import Frame
 from dashboard.live import SETS_PER_S, Live
-from dashboard.stored import Stored
+from dashboard.stored import StoredReadings
 from limiter.gateway.runtime import Runtime
 from limiter.models import QuotaPolicy
 from tenants.models import Tenant
@@ -64,7 +64,7 @@ async def test_a_refusal_counts_before_it_is_in_the_database(runtime: Runtime) -
 async def test_within_a_second_nothing_is_read_twice(runtime: Runtime, redis_url: str) -> None:
     read: list[frozenset[str]] = []
 
-    def counted(tenant_ids: frozenset[str]) -> Stored:
+    def counted(tenant_ids: frozenset[str]) -> StoredReadings:
         read.append(tenant_ids)
         return stored.read(tenant_ids)
 
@@ -85,9 +85,9 @@ async def test_many_different_sets_of_tenants_take_turns_at_the_database(runtime
     read: list[frozenset[str]] = []
     now = 0.0
 
-    def counted(tenant_ids: frozenset[str]) -> Stored:
+    def counted(tenant_ids: frozenset[str]) -> StoredReadings:
         read.append(tenant_ids)
-        return Stored()
+        return StoredReadings()
 
     live = Live(runtime, read_stored=counted, clock=lambda: now)
     sets = [topics.overview(["acme", f"other-{number}"]) for number in range(2 * SETS_PER_S)]
@@ -110,7 +110,7 @@ async def test_many_different_sets_of_tenants_take_turns_at_the_database(runtime
 async def test_a_database_that_is_slow_for_some_delays_no_others(runtime: Runtime) -> None:
     hurry = threading.Event()
 
-    def slow_for_acme(tenant_ids: frozenset[str]) -> Stored:
+    def slow_for_acme(tenant_ids: frozenset[str]) -> StoredReadings:
         if "acme" in tenant_ids:
             hurry.wait(HANG_S)
         return stored.read(tenant_ids)
@@ -128,7 +128,7 @@ async def test_a_database_that_is_slow_for_some_delays_no_others(runtime: Runtim
 async def test_with_the_database_away_the_numbers_go_on_and_it_is_told(runtime: Runtime) -> None:
     away = False
 
-    def sometimes(tenant_ids: frozenset[str]) -> Stored:
+    def sometimes(tenant_ids: frozenset[str]) -> StoredReadings:
         if away:
             raise OperationalError("gone")
         return stored.read(tenant_ids)

@@ -11,7 +11,7 @@ import pytest
 from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import Counts, RowReading, TenantReading
-from dashboard.stored import Stored
+from dashboard.stored import StoredReadings
 from limiter.core.types import MICROS, Algorithm, Limit, LimitState
 from limiter.models import Alert, ThrottleEvent
 
@@ -48,25 +48,25 @@ def refusal(*, seconds_ago: float = 0, **values: Any) -> ThrottleEvent:
     ("used", "told"), [(1, "ok"), (79, "ok"), (80, "near"), (99, "near"), (100, "stop"), (130, "stop")]
 )
 def test_a_limit_is_near_at_four_fifths_and_refuses_when_full(used: int, told: str) -> None:
-    (row,) = overview_frame([reading(state(used))], Stored(), **NOBODY)["rows"]
+    (row,) = overview_frame([reading(state(used))], StoredReadings(), **NOBODY)["rows"]
     assert row["state"] == told
 
 
 def test_what_is_cut_is_measured_by_the_effective_limit() -> None:
-    (row,) = overview_frame([reading(state(62, effective=62))], Stored(), **NOBODY)["rows"]
+    (row,) = overview_frame([reading(state(62, effective=62))], StoredReadings(), **NOBODY)["rows"]
     assert (row["state"], row["quota"], row["effective"], row["remaining"]) == ("stop", 100, 62, 0)
 
 
 def test_a_full_shadow_limit_is_shadow_and_refuses_nobody() -> None:
     shadow = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60 * MICROS, shadow=True)
-    frame = overview_frame([reading(state(120, limit=shadow))], Stored(), **NOBODY)
+    frame = overview_frame([reading(state(120, limit=shadow))], StoredReadings(), **NOBODY)
     assert frame["rows"][0]["state"] == "shadow"
     assert frame["summary"]["state"] == "ok"
 
 
 @pytest.mark.parametrize(("seconds_ago", "told"), [(2, "stop"), (60, "ok")])
 def test_a_burst_that_has_refilled_is_refusing_for_a_while_after_its_last_refusal(seconds_ago: int, told: str) -> None:
-    known = Stored(events=[refusal(seconds_ago=seconds_ago)])
+    known = StoredReadings(events=[refusal(seconds_ago=seconds_ago)])
     (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
     assert row["state"] == told
 
@@ -74,19 +74,19 @@ def test_a_burst_that_has_refilled_is_refusing_for_a_while_after_its_last_refusa
 def test_the_peak_is_that_of_the_last_hour() -> None:
     seen = reading(state(40))
     seen.peaks = {"lookupOrder|minute": {29_733_761: 55, 29_733_762: 41}}
-    (row,) = overview_frame([seen], Stored(), **NOBODY)["rows"]
+    (row,) = overview_frame([seen], StoredReadings(), **NOBODY)["rows"]
     assert row["peak_1h"] == 55
 
 
 def test_another_tenants_refusal_changes_nothing() -> None:
-    known = Stored(events=[refusal(tenant_id="globex")])
+    known = StoredReadings(events=[refusal(tenant_id="globex")])
     (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
     assert row["state"] == "ok"
 
 
 def test_the_sentence_counts_tenants_and_names_limits() -> None:
     full = [reading(state(100)), reading(state(100), tenant_id="globex"), reading(state(85), tenant_id="stark")]
-    known = Stored(names={"acme": "Acme Retail"})
+    known = StoredReadings(names={"acme": "Acme Retail"})
     sentence = overview_frame(full, known, **NOBODY)["summary"]["sentence"]
     assert (sentence["code"], sentence["tenants"], sentence["more"]) == ("overview.stop", 2, 0)
     assert [(limit["tenant"], limit["limit"]) for limit in sentence["limits"]] == [
@@ -97,64 +97,64 @@ def test_the_sentence_counts_tenants_and_names_limits() -> None:
 
 @pytest.mark.parametrize(("used", "told"), [(100, "tenant.stop"), (80, "tenant.near")])
 def test_a_tenants_page_says_which_of_its_limits_is_meant(used: int, told: str) -> None:
-    sentence = tenant_frame(reading(state(used)), Stored(), **NOBODY)["summary"]["sentence"]
+    sentence = tenant_frame(reading(state(used)), StoredReadings(), **NOBODY)["summary"]["sentence"]
     assert sentence["code"] == told
     assert [(limit["limit"], limit["action"]) for limit in sentence["limits"]] == [("minute", "lookupOrder")]
 
 
 def test_where_no_limit_is_full_the_sentence_says_what_was_refused_lately() -> None:
-    quiet = overview_frame([reading(state(1))], Stored(), **NOBODY)["summary"]["sentence"]
+    quiet = overview_frame([reading(state(1))], StoredReadings(), **NOBODY)["summary"]["sentence"]
     assert quiet == {"code": "overview.quiet", "calls": 0, "minutes": 15}
-    known = Stored(refused={("acme", "lookupOrder", "minute"): 7})
+    known = StoredReadings(refused={("acme", "lookupOrder", "minute"): 7})
     calm = tenant_frame(reading(state(1)), known, **NOBODY)["summary"]["sentence"]
     assert calm == {"code": "tenant.calm", "calls": 7, "minutes": 15}
 
 
 def test_a_sentence_names_three_limits_and_counts_the_others() -> None:
     full = [reading(state(100), tenant_id=f"t{number}") for number in range(5)]
-    sentence = overview_frame(full, Stored(), **NOBODY)["summary"]["sentence"]
+    sentence = overview_frame(full, StoredReadings(), **NOBODY)["summary"]["sentence"]
     assert (sentence["tenants"], len(sentence["limits"]), sentence["more"]) == (5, 3, 2)
 
 
 def test_a_pace_is_told_when_two_counts_are_known() -> None:
     one = reading(state(1))
     one.counts.append(Counts(AT, allowed=5, refused=1))
-    assert overview_frame([one], Stored(), **NOBODY)["figures"]["calls_per_min"]["value"] is None
+    assert overview_frame([one], StoredReadings(), **NOBODY)["figures"]["calls_per_min"]["value"] is None
     one.counts.append(Counts(AT + 30, allowed=35, refused=1))
-    assert overview_frame([one], Stored(), **NOBODY)["figures"]["calls_per_min"]["value"] == 60
+    assert overview_frame([one], StoredReadings(), **NOBODY)["figures"]["calls_per_min"]["value"] == 60
 
 
 def test_a_limit_that_nothing_counts_against_is_left_out() -> None:
-    assert overview_frame([reading(state(0))], Stored(), **NOBODY)["rows"] == []
+    assert overview_frame([reading(state(0))], StoredReadings(), **NOBODY)["rows"] == []
 
 
 def test_a_degraded_limiter_is_unknown_whatever_was_last_read() -> None:
     away = {"code": "degraded.store", "since": 1}
-    summary = overview_frame([reading(state(100))], Stored(), platform={}, degraded=away)["summary"]
+    summary = overview_frame([reading(state(100))], StoredReadings(), platform={}, degraded=away)["summary"]
     assert (summary["state"], summary["sentence"], summary["degraded"]) == ("unknown", {"code": "unknown"}, away)
 
 
 def test_nobody_who_sees_no_tenant_gets_a_row() -> None:
-    frame = overview_frame([], Stored(), **NOBODY)
+    frame = overview_frame([], StoredReadings(), **NOBODY)
     assert (frame["rows"], frame["feed"], frame["figures"]["calls_per_min"]["value"]) == ([], [], 0)
 
 
 def test_a_tenants_frame_carries_a_line_for_each_limit() -> None:
-    frame = tenant_frame(reading(state(40)), Stored(), **NOBODY)
+    frame = tenant_frame(reading(state(40)), StoredReadings(), **NOBODY)
     assert frame["charts"]["acme|lookupOrder|minute"]["columns"]["used"] == [40]
 
 
 def test_no_line_is_drawn_across_a_time_in_which_nothing_was_read() -> None:
     seen = reading(state(40))
     seen.used["lookupOrder|minute"] = deque([(AT - 61, 7, 100), (AT - 60, 8, 100), (AT, 40, 100)])
-    chart = tenant_frame(seen, Stored(), **NOBODY)["charts"]["acme|lookupOrder|minute"]
+    chart = tenant_frame(seen, StoredReadings(), **NOBODY)["charts"]["acme|lookupOrder|minute"]
     assert chart["times"] == [AT - 61, AT - 60, AT - 59, AT]
     assert chart["columns"]["used"] == [7, 8, None, 40]
 
 
 def test_a_tenants_frame_says_which_key_is_refused_most() -> None:
     events = [refusal(key_prefix="qk_a", count=3), refusal(key_prefix="qk_b", count=9), refusal(count=5)]
-    tops = tenant_frame(reading(state(40)), Stored(events=events), **NOBODY)["tops"]
+    tops = tenant_frame(reading(state(40)), StoredReadings(events=events), **NOBODY)["tops"]
     assert tops["keys"][0] == {"name": "qk_b", "calls": 9, "share": 0.75}
     assert tops["actions"] == [{"name": "lookupOrder", "calls": 40, "share": 1.0}]
 
@@ -183,7 +183,7 @@ def alert(pk: int, threshold: int, **fields: Any) -> Alert:
 
 
 def test_of_a_limit_the_highest_threshold_is_told_with_what_is_used_now() -> None:
-    known = Stored(names={"acme": "Acme Retail"}, alerts=[alert(2, 95), alert(1, 80)])
+    known = StoredReadings(names={"acme": "Acme Retail"}, alerts=[alert(2, 95), alert(1, 80)])
     seen = reading(state(97))
     seen.full_in_s = {"lookupOrder|minute": 4.2}
     (line,) = overview_frame([seen], known, **NOBODY)["alerts"]
@@ -194,7 +194,7 @@ def test_of_a_limit_the_highest_threshold_is_told_with_what_is_used_now() -> Non
 
 
 def test_an_alert_of_a_limit_that_is_not_read_now_tells_the_numbers_of_its_start() -> None:
-    known = Stored(alerts=[alert(1, 80, action_id="", limit_name="day")])
+    known = StoredReadings(alerts=[alert(1, 80, action_id="", limit_name="day")])
     (line,) = overview_frame([reading(state(3))], known, **NOBODY)["alerts"]
     assert (line["tenant_name"], line["action"], line["limit"]) == ("acme", "", "day")
     assert (line["threshold"], line["used"], line["full_in_s"]) == (80, 80, None)
@@ -207,12 +207,12 @@ def test_full_limits_come_first_and_shadow_limits_last() -> None:
         alert(3, 100, action_id="b", shadow=True),
         alert(4, 100, action_id="c"),
     ]
-    lines = overview_frame([reading(state(3))], Stored(alerts=alerts), **NOBODY)["alerts"]
+    lines = overview_frame([reading(state(3))], StoredReadings(alerts=alerts), **NOBODY)["alerts"]
     assert [(line["id"], line["state"]) for line in lines] == [(4, "stop"), (2, "stop"), (1, "near"), (3, "shadow")]
 
 
 def test_a_row_says_in_how_many_seconds_it_is_full_and_one_that_will_not_be_says_nothing() -> None:
     filling, quiet = reading(state(60)), reading(state(60), tenant_id="globex")
     filling.full_in_s = {"lookupOrder|minute": 20.5}
-    rows = overview_frame([filling, quiet], Stored(), **NOBODY)["rows"]
+    rows = overview_frame([filling, quiet], StoredReadings(), **NOBODY)["rows"]
     assert [row["full_in_s"] for row in rows] == [20.5, None]

@@ -9,7 +9,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from dashboard.seats import Seat, Seats
+from dashboard.seats import PageSeat, Seats
 from limiter.core import keys
 from quota_platform.embedded import free_port
 
@@ -62,7 +62,7 @@ async def test_renewed_seats_stay_taken_also_when_the_store_lost_them(
     taken = [seat for seat in [await one.take(ANA) for _ in range(3)] if seat is not None]
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
-        await one.renew([*taken, Seat(BEN, "his")])
+        await one.renew([*taken, PageSeat(BEN, "his")])
         assert client.pttl(keys.seats(ANA)) > 0
     assert await other.take(ANA) is None
 

@@ -25,7 +25,7 @@ from dashboard.news import rights_changed
 from dashboard.routing import websocket
 from dashboard.seats import MOST_PER_PERSON, Seats
 from dashboard.streams import SILENT_S
-from dashboard.topics import Topic
+from dashboard.topics import StreamTopic
 from dashboard.viewers import Sight, sights
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered, Caller
@@ -45,7 +45,7 @@ class FakeLive:
     async def read(self, tenant_ids: Collection[str]) -> None:
         self.reads += 1
 
-    async def frame(self, topic: Topic) -> Frame:
+    async def frame(self, topic: StreamTopic) -> Frame:
         if self.fault is not None:
             raise self.fault
         rows = [{"id": name, "used": self.reads, "spark": []} for name in sorted(topic.tenant_ids)]
@@ -53,7 +53,7 @@ class FakeLive:
         told = {"v": 2, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": {}}
         return {**told, "figures": figures, "rows": rows, "feed": []}
 
-    def forget(self, watched: Collection[Topic]) -> None:
+    def forget(self, watched: Collection[StreamTopic]) -> None:
         pass
 
     async def close(self) -> None:

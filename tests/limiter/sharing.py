@@ -13,7 +13,7 @@ from limiter import clients
 from limiter.core import keys
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.refusal import Refusal, write
-from limiter.core.store import DecidedAlone, Ended
+from limiter.core.store import DecidedAlone, EndedCall
 from limiter.core.types import CountedPer, Subject
 from limiter.core.window import Call, Stack, bind
 from limiter.live.loader import Loader
@@ -21,11 +21,11 @@ from limiter.live.shared_cache import SecondLevel, Touched
 from limiter.models import Override, QuotaLimit, QuotaPolicy
 from limiter.record import runs
 from limiter.upstream import health
-from limiter.upstream.call import UpstreamAnswer, UpstreamCall
+from limiter.upstream.call import UpstreamCall, UpstreamResponse
 from limiter.upstream.dedupe import Claim, Dedupe
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.errors import OutcomeUnknown
-from limiter.upstream.health import Fault
+from limiter.upstream.health import ConnectionFault
 from limiter.upstream.vault import Vault
 from tenants.directory import ConnectionSpec
 from tenants.models import ApiKey, Tenant
@@ -46,11 +46,11 @@ STACK: Stack = bind(
 )
 CONNECTION = connection_to("http://127.0.0.1:8801", dedupe_ttl_s=120)
 ENDPOINTS = Endpoints("https://cxone.example.com/token", 1.5, "https://api.example.com", 2.5)
-FAULT = Fault("The credentials were refused.", 1.5, 2.5, 3, True, "f1")
-ANSWER = UpstreamAnswer(201, [("Content-Type", "application/json")], 1500, body=b'{"contactId": 1}\x00\xff')
-OUTCOMES: dict[str, UpstreamAnswer | OutcomeUnknown] = {
+FAULT = ConnectionFault("The credentials were refused.", 1.5, 2.5, 3, True, "f1")
+ANSWER = UpstreamResponse(201, [("Content-Type", "application/json")], 1500, body=b'{"contactId": 1}\x00\xff')
+OUTCOMES: dict[str, UpstreamResponse | OutcomeUnknown] = {
     "answered": ANSWER,
-    "long": UpstreamAnswer(200, [], 1, body=b"x" * 70_000),
+    "long": UpstreamResponse(200, [], 1, body=b"x" * 70_000),
     "unknown": OutcomeUnknown("x"),
 }
 
@@ -72,7 +72,7 @@ def decide(url: str) -> None:
         await store.open()
         for number in range(18):
             await store.decide(STACK, Call(f"d{number}", context=f"k1|r|{number}", now_us=T0 + number))
-        ends = [Ended("d0", "answered", 12_345), Ended("d1", "upstream_busy", 9_000_000, pushback=True)]
+        ends = [EndedCall("d0", "answered", 12_345), EndedCall("d1", "upstream_busy", 9_000_000, pushback=True)]
         await store.record(STACK, ends, settings=AdaptiveSettings(min_samples=2), now_us=T0 + 100)
         part = DecidedAlone("0" * 24, (write(told), write(folded)), counts, 3, T0, T0 + 9 * S)
         await store.take_over(1, part)

@@ -180,7 +180,7 @@ def test_a_connection_without_a_known_fault_is_usable(root: Client, connection: 
 
 
 def test_a_fault_is_shown_with_its_reason(root: Client, connection: Connection, redis_url: str) -> None:
-    fault = health.Fault("invalid_client: unknown client", time.time(), time.time() + 60, 3, True, "f")
+    fault = health.ConnectionFault("invalid_client: unknown client", time.time(), time.time() + 60, 3, True, "f")
     with redis.Redis.from_url(redis_url) as store:
         store.set(keys.health(str(connection.uid)), health.dump(fault))
     assert panel(root, connection)["state"] == "faulty"

@@ -37,7 +37,7 @@ from limiter.models import (
 from limiter.record import keeping, runs
 from limiter.record.scripts import Client
 from limiter.record.tasks import note_overrides
-from limiter.upstream.dedupe import REPLAYED, Dedupe, Held
+from limiter.upstream.dedupe import REPLAYED, Dedupe, NotRepeated
 from limiter.upstream.vault import Shelf, Vault
 from quota_platform.base import secrets
 from tenants.models import ApiKey, Tenant
@@ -196,7 +196,7 @@ def test_an_answer_that_is_not_understood_is_not_made_again(redis_url: str, seal
     with redis.Redis.from_url(redis_url) as store:
         store.set(claim.key, f"a{claim.value[1:33]}" + secrets.seal(sealed, purpose=claim.key))
         (held,) = recalled("mine")
-        assert isinstance(held, Held) and held.status == 409
+        assert isinstance(held, NotRepeated) and held.status == 409
         store.set(claim.key, f"z{claim.value[1:33]}new")
         assert recalled("mine") == [held]
 

@@ -12,7 +12,7 @@ from quota_platform.demo import cast, traffic
 from quota_platform.demo.seeding import GLOBEX_LIMITS
 
 
-def timed(count: int, *, seed: int) -> Iterator[tuple[traffic.Step, float]]:
+def timed(count: int, *, seed: int) -> Iterator[tuple[traffic.TrafficStep, float]]:
     """Steps, each with the second it is made at."""
     at_s = 0.0
     for step in islice(traffic.steps(random.Random(seed)), count):
@@ -53,9 +53,9 @@ def test_a_survey_nearly_uses_up_its_limit_every_few_minutes(seed: int) -> None:
 async def test_every_call_of_a_step_is_made() -> None:
     made: list[str] = []
 
-    async def call(step: traffic.Step) -> None:
+    async def call(step: traffic.TrafficStep) -> None:
         made.append(step.action)
 
-    steps = [traffic.Step(0, "globex", "lookupOrder"), traffic.Step(0, "globex", "createCase", calls=3)]
+    steps = [traffic.TrafficStep(0, "globex", "lookupOrder"), traffic.TrafficStep(0, "globex", "createCase", calls=3)]
     await traffic.play(iter(steps), call=call)
     assert sorted(made) == ["createCase"] * 3 + ["lookupOrder"]

@@ -34,7 +34,7 @@ from limiter.record import anchors, keeping
 from limiter.record.verify import verify
 from limiter.reports.models import Export
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool
+from limiter.stores.pool import StorePool
 from quota_platform.server.handler import LeanHandler
 from tests import releases
 from tests.asgi import Caller
@@ -106,7 +106,7 @@ def upgraded(
 @asynccontextmanager
 async def gateway(redis_url: str) -> AsyncIterator[Caller]:
     runtime = Runtime(
-        store=Store(Pool(Address.from_url(redis_url), PATIENT)),
+        store=Store(StorePool(Address.from_url(redis_url), PATIENT)),
         snapshot=Snapshot(capacity=100),
         upstream=FakeUpstream(),
         gateway_settings=GatewaySettings(),

@@ -16,7 +16,7 @@ from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base import row_access
 from quota_platform.base.admin.display import display
-from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
+from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 from quota_platform.base.admin.shown_once import show_once
@@ -83,8 +83,10 @@ def _page_of(hook: AlertHook) -> str:
 def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(AlertHook, Panel(template="limiter/hook_state.html", fill=_fill))
-    add_page(AlertHook, Page(path="test", name="test", permission="change", answer=_test))
-    add_page(AlertHook, Page(path="new-secret", name="new_secret", permission="change", answer=_new_secret, edits=True))
+    add_page(AlertHook, AdminPage(path="test", name="test", permission="change", answer=_test))
+    add_page(
+        AlertHook, AdminPage(path="new-secret", name="new_secret", permission="change", answer=_new_secret, edits=True)
+    )
 
 
 def _fill(request: HttpRequest, hook: AlertHook) -> dict[str, Any]:

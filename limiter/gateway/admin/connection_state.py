@@ -17,7 +17,7 @@ from limiter import clients
 from limiter.gateway import heartbeat
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
-from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
+from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from tenants import completeness
 from tenants.models import Connection
 
@@ -25,7 +25,7 @@ from tenants.models import Connection
 def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(Connection, Panel(template="limiter/connection_state.html", fill=_fill))
-    add_page(Connection, Page(path="test", name="test", permission="change", answer=_test))
+    add_page(Connection, AdminPage(path="test", name="test", permission="change", answer=_test))
 
 
 def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from limiter.policies.check import Checked, check_policies
+from limiter.policies.check import CheckedPolicy, check_policies
 
 HEAD = ("policy", "version", "mode", "limits", "applies to", "result")
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(report.problems))
 
 
-def _cells(policy: Checked) -> tuple[str, ...]:
+def _cells(policy: CheckedPolicy) -> tuple[str, ...]:
     result = "cannot be used" if policy.problem else "ok"
     return policy.name, str(policy.version), policy.mode, str(policy.limits), policy.applies_to, result
 

@@ -39,7 +39,7 @@ class OverrideForm(forms.ModelForm):
         return ends_at
 
 
-class StateFilter(admin.SimpleListFilter):
+class OverrideStateFilter(admin.SimpleListFilter):
     """Planned, active or ended, by the clock."""
 
     title = "state"
@@ -62,7 +62,7 @@ class OverrideAdmin(RecordedAdmin):
     form = OverrideForm
     list_display = ("says", "state", "reason", "created_by")
     list_select_related = ("tenant", "action__tenant")
-    list_filter = (StateFilter, "effect", ("tenant", RowFilter))
+    list_filter = (OverrideStateFilter, "effect", ("tenant", RowFilter))
     search_fields = ("tenant__tenant_id", "action__action_id", "limit_name", "reason", "created_by")
     search_help_text = _("Tenant ID, action ID, limit, reason or who made it")
     autocomplete_fields = ("tenant", "action")

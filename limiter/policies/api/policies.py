@@ -14,7 +14,7 @@ from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS
 from limiter.policies.models.policy import MOST_ALERTS
 from limiter.policies.models.version import one_version
-from quota_platform.base.api.errors import Conflict, Stale
+from quota_platform.base.api.errors import Conflict, PreconditionFailed
 from quota_platform.base.api.filters import choice, flag, text
 from quota_platform.base.api.resource import Resource
 from quota_platform.base.api.serializer import RowSerializer
@@ -144,8 +144,8 @@ class PolicyResource(Resource[QuotaPolicy]):
         """The version in quotes is a tag as well: it stands in the body, and the release before sent it."""
         return [*super().tags(row, shown), f'"{row.version}"']
 
-    def stale(self, row: QuotaPolicy) -> Stale:
-        return Stale(_stale(row), current_version=row.version)
+    def stale(self, row: QuotaPolicy) -> PreconditionFailed:
+        return PreconditionFailed(_stale(row), current_version=row.version)
 
     def _has_to_say(self) -> bool:
         body = self.request.data

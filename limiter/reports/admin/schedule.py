@@ -18,7 +18,7 @@ from limiter.reports import access, rhythm, schedules
 from limiter.reports.admin.export import NamesField
 from limiter.reports.models import Export, ReportSchedule
 from quota_platform.base.admin.display import display
-from quota_platform.base.admin.panels import Page, Panel, add_page, add_panel
+from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
 
 _NAMES = ("tenants", "actions", "policies")
@@ -123,7 +123,7 @@ def in_words(schedule: ReportSchedule) -> str:
 def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(ReportSchedule, Panel(template="limiter/schedule_runs.html", fill=_fill))
-    add_page(ReportSchedule, Page(path="run", name="run", permission="change", answer=_run))
+    add_page(ReportSchedule, AdminPage(path="run", name="run", permission="change", answer=_run))
 
 
 def _fill(request: HttpRequest, schedule: ReportSchedule) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class ExportResource(Creates[Export]):
         return export
 
 
-class Asked(serializers.Serializer[Any]):
+class ExportRequest(serializers.Serializer[Any]):
     """The query of ``/api/events.csv``."""
 
     since = serializers.DateTimeField(required=False, help_text="Default: a day before the end.")
@@ -143,11 +143,11 @@ class EventsCsv(APIView):
     @extend_schema(
         tags=["exports"],
         operation_id="events_csv",
-        parameters=[Asked],
+        parameters=[ExportRequest],
         responses={(200, "text/csv"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        asked = Asked(data=request.query_params)
+        asked = ExportRequest(data=request.query_params)
         asked.is_valid(raise_exception=True)
         chosen = _chosen(asked.validated_data, scope=names_of(request.user))
         if sources.events(chosen).order_by()[: AT_ONCE + 1].count() > AT_ONCE:

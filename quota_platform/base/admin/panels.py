@@ -25,7 +25,7 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AdminPage:
     """A view at ``<object>/<path>/``, named ``admin:<app>_<model>_<name>``.
 
     ``answer`` is called with the request and the object, after the permission to ``view`` or ``change`` it was checked.
@@ -40,7 +40,7 @@ class Page:
 
 
 _panels: dict[type[Model], list[Panel]] = {}
-_pages: dict[type[Model], list[Page]] = {}
+_pages: dict[type[Model], list[AdminPage]] = {}
 
 
 def add_panel(model: type[Model], panel: Panel) -> None:
@@ -48,7 +48,7 @@ def add_panel(model: type[Model], panel: Panel) -> None:
     _panels.setdefault(model, []).append(panel)
 
 
-def add_page(model: type[Model], page: Page) -> None:
+def add_page(model: type[Model], page: AdminPage) -> None:
     """Serve this page for the model's objects. Call it while the admin modules are imported: URLs are made once."""
     _pages.setdefault(model, []).append(page)
 
@@ -61,6 +61,6 @@ def panels_of(model: type[Model], request: HttpRequest, row: Model) -> list[Cont
     ]
 
 
-def pages_of(model: type[Model]) -> list[Page]:
+def pages_of(model: type[Model]) -> list[AdminPage]:
     """The pages that were added for the model."""
     return list(_pages.get(model, []))

@@ -48,7 +48,7 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         ]
         return [*added, *super().get_urls()]
 
-    def _answer_page(self, page: panels.Page, request: HttpRequest, object_id: int) -> HttpResponse:
+    def _answer_page(self, page: panels.AdminPage, request: HttpRequest, object_id: int) -> HttpResponse:
         edits = page.edits and request.method == "POST"
         with self.whole(request) if edits else nullcontext():
             row = self.get_object(request, str(object_id))

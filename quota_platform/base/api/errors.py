@@ -26,7 +26,7 @@ class Conflict(APIException):
         self.extra = extra
 
 
-class Stale(APIException):
+class PreconditionFailed(APIException):
     """The row has changed since the caller read it. ``extra`` joins the problem document."""
 
     status_code = 412

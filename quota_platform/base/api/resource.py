@@ -19,7 +19,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from quota_platform.base import row_access, versions
 from quota_platform.base.api import preconditions
-from quota_platform.base.api.errors import Conflict, LengthRequired, Stale, Unconditional
+from quota_platform.base.api.errors import Conflict, LengthRequired, PreconditionFailed, Unconditional
 from quota_platform.base.api.filters import BoundedSearch, DeclaredFilters, Filter, KnownOrdering
 from quota_platform.base.api.paging import Pages
 from quota_platform.base.api.permissions import ModelPermissions
@@ -81,9 +81,9 @@ class ReadResource(ReadOnlyModelViewSet[M]):
             shown = self.serializer_class(row, context=self.get_serializer_context()).data
         return [f'"{versions.mark([versions.columns(row), shown])}"']
 
-    def stale(self, row: M) -> Stale:
+    def stale(self, row: M) -> PreconditionFailed:
         """What a caller who read another version is told."""
-        return Stale()
+        return PreconditionFailed()
 
     def get_queryset(self) -> QuerySet[M]:
         rows = super().get_queryset()

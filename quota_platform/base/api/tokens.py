@@ -63,7 +63,7 @@ def presented() -> Presented:
     return Presented(Failures(most=settings.ENV.MAX_FAILED_KEYS_PER_MINUTE))
 
 
-class Tokens(TokenAuthentication):
+class BoundedTokenAuthentication(TokenAuthentication):
     """``Authorization: Token …``."""
 
     def authenticate(self, request: Request) -> Any:

@@ -85,7 +85,7 @@ class Command(BaseCommand):
 def _restore(state: State, path: Path) -> None:
     try:
         kept.restore(state.accounts, path)
-    except kept.Unreadable as error:
+    except kept.AccountsUnreadable as error:
         raise CommandError(str(error)) from None
 
 

@@ -9,7 +9,7 @@ from limiter.core.store import Store
 from limiter.core.types import Algorithm, Decision, Limit, Subject
 from limiter.core.window import Call, Stack, bind
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool, PoolSettings
+from limiter.stores.pool import PoolSettings, StorePool
 
 S = 1_000_000
 """Microseconds in a second."""
@@ -41,7 +41,7 @@ def stack(*limits: Limit, subject: Subject = ACME, default_ppm: int | None = Non
 
 
 def store_at(url: str, settings: PoolSettings = PATIENT) -> Store:
-    return Store(Pool(Address.from_url(url), settings))
+    return Store(StorePool(Address.from_url(url), settings))
 
 
 class Row(NamedTuple):

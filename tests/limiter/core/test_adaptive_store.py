@@ -11,7 +11,7 @@ import redis
 
 from limiter.core import keys
 from limiter.core.adaptive import AdaptiveSettings, Evidence
-from limiter.core.store import Ended, Store
+from limiter.core.store import EndedCall, Store
 from limiter.core.window import Call, Stack, bind
 from tests.limiter.core.given import ACME, T0, S, call, log, stack, store_at
 from tests.patience import eventually
@@ -40,7 +40,9 @@ async def answer(
 ) -> Evidence | None:
     """Answers of the upstream, recorded at once when the multiplier is due."""
     raw.delete(keys.due(1, "acme", bound.adapts_per))
-    ends = [Ended(f"d{n}", "answered", latency_us=ms * 1000, pushback=pushback) for n, ms in enumerate(latencies_ms)]
+    ends = [
+        EndedCall(f"d{n}", "answered", latency_us=ms * 1000, pushback=pushback) for n, ms in enumerate(latencies_ms)
+    ]
     return (await store.record(bound, ends, settings=rule, every_ms=60_000, now_us=T0 + at_us)).evidence
 
 
@@ -67,7 +69,7 @@ async def test_workers_pool_their_samples(store: Store, other: Store, raw: redis
 
 
 async def test_only_one_worker_computes_when_it_is_due(store: Store, other: Store) -> None:
-    ends = [Ended("d", "answered", latency_us=1_600_000)] * 5
+    ends = [EndedCall("d", "answered", latency_us=1_600_000)] * 5
     first = (await store.record(BOUND, ends, settings=RULE, every_ms=60_000, now_us=T0)).evidence
     assert first is not None
     for worker in (store, other):
@@ -76,13 +78,13 @@ async def test_only_one_worker_computes_when_it_is_due(store: Store, other: Stor
 
 async def test_a_policy_that_does_not_adapt_keeps_no_samples(store: Store, raw: redis.Redis) -> None:
     assert (
-        await store.record(BOUND, [Ended("d", "answered", latency_us=5)], settings=None, now_us=T0)
+        await store.record(BOUND, [EndedCall("d", "answered", latency_us=5)], settings=None, now_us=T0)
     ).evidence is None
     assert not raw.exists(keys.samples(1, "acme", None), keys.due(1, "acme", None))
 
 
 async def test_an_upstream_that_was_not_heard_is_no_sample(store: Store, raw: redis.Redis) -> None:
-    assert (await store.record(BOUND, [Ended("d", "unreachable")], settings=RULE, now_us=T0)).evidence is None
+    assert (await store.record(BOUND, [EndedCall("d", "unreachable")], settings=RULE, now_us=T0)).evidence is None
     assert not raw.exists(keys.samples(1, "acme", None))
 
 
@@ -116,7 +118,7 @@ async def test_a_multiplier_lives_until_too_few_of_its_samples_are_left(store: S
 
 async def test_it_recovers_by_itself_when_traffic_stops(store: Store) -> None:
     brief = replace(RULE, sample_max_age_seconds=1)
-    cut = (await store.record(BOUND, [Ended("d", "answered", latency_us=9_000_000)] * 5, settings=brief)).evidence
+    cut = (await store.record(BOUND, [EndedCall("d", "answered", latency_us=9_000_000)] * 5, settings=brief)).evidence
     assert cut is not None and cut.multiplier_ppm == 200_000
 
     async def recovered() -> bool:

@@ -12,7 +12,7 @@ from redis.crc import key_slot
 
 from limiter.core import keys
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.store import Ended, Store
+from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision
 from limiter.core.window import Stack, bind
 from limiter.stores.errors import StoreError, StoreUnavailable
@@ -72,7 +72,7 @@ async def test_a_call_s_end_is_recorded_and_the_multiplier_made_on_every_node(cl
         for connection in connections_of(cluster):
             bound = bound_to(connection)
             await call(store, bound, 0, lease="one")
-            slow = [Ended("one", "answered", latency_us=1_600_000)] * 5
+            slow = [EndedCall("one", "answered", latency_us=1_600_000)] * 5
             evidence = (await store.record(bound, slow, settings=AdaptiveSettings(), now_us=T0)).evidence
             assert evidence is not None and evidence.multiplier_ppm == 500_000
             after = await call(store, bound, 0, lease="two")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import redis
 
 from limiter.core import keys
-from limiter.core.store import Ended, Store
+from limiter.core.store import EndedCall, Store
 from tests.limiter.core.given import ACME, T0, S, call, slots, stack
 
 
@@ -16,7 +16,7 @@ async def test_a_slot_is_held_until_the_call_is_recorded_as_ended(store: Store) 
     assert first.leases == bound.slots
     refused = await call(store, bound, 0, lease="three")
     assert (refused.allowed, refused.leases, refused.states[0].used) == (False, (), 2)
-    await store.record(bound, [Ended("one", "answered")], settings=None, now_us=T0)
+    await store.record(bound, [EndedCall("one", "answered")], settings=None, now_us=T0)
     admitted = await call(store, bound, 0, lease="three")
     assert (admitted.allowed, admitted.states[0].used, admitted.states[0].remaining) == (True, 2, 0)
 
@@ -26,7 +26,7 @@ async def test_ending_twice_frees_one_slot(store: Store) -> None:
     await call(store, bound, 0, lease="one")
     await call(store, bound, 0, lease="two")
     for _ in range(2):
-        await store.record(bound, [Ended("one", "answered")], settings=None, now_us=T0)
+        await store.record(bound, [EndedCall("one", "answered")], settings=None, now_us=T0)
     assert (await call(store, bound, 0, peek=True)).states[0].used == 1
 
 

@@ -11,9 +11,9 @@ from limiter.core import keys
 from limiter.core.due import Due
 from limiter.core.store import Store
 from limiter.core.window import Call
-from limiter.stores.errors import OutcomeUnknown
+from limiter.stores.errors import StoreOutcomeUnknown
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool, PoolSettings
+from limiter.stores.pool import PoolSettings, StorePool
 from quota_platform.embedded import Valkey
 from tests.limiter.core.given import ACME, S, log, stack
 from tests.patience import until
@@ -27,7 +27,7 @@ def decisions_run(client: redis.Redis) -> int:
 
 
 async def test_calls_that_a_frozen_store_finds_when_it_wakes_are_not_counted(valkey: Valkey) -> None:
-    store = Store(Pool(Address.from_url(valkey.url), PoolSettings(timeout_ms=GIVE_UP_MS)), give_up_ms=GIVE_UP_MS)
+    store = Store(StorePool(Address.from_url(valkey.url), PoolSettings(timeout_ms=GIVE_UP_MS)), give_up_ms=GIVE_UP_MS)
     await store.open()
     bound = stack(log(1000, window_us=3600 * S))
     with redis.Redis.from_url(valkey.url, decode_responses=True) as client:
@@ -37,7 +37,7 @@ async def test_calls_that_a_frozen_store_finds_when_it_wakes_are_not_counted(val
         valkey.process.send_signal(signal.SIGSTOP)
         late = (store.decide(bound, Call(f"late-{number}")) for number in range(50))
         outcomes = await asyncio.gather(*late, return_exceptions=True)
-        assert {type(outcome) for outcome in outcomes} == {OutcomeUnknown}
+        assert {type(outcome) for outcome in outcomes} == {StoreOutcomeUnknown}
         valkey.process.send_signal(signal.SIGCONT)
         until(lambda: decisions_run(client) == before + 50, what="the store to find what it was sent")
         assert client.hget(keys.totals(ACME.connection), f"{ACME.tenant}|allowed") == "5"

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 import redis
 
-from limiter.stores.errors import OutcomeUnknown, StoreUnavailable
+from limiter.stores.errors import StoreOutcomeUnknown, StoreUnavailable
 from limiter.stores.pool import PoolSettings
 from quota_platform.embedded import Valkey, start_valkey
 from tests.chaos import ChaosProxy
@@ -26,7 +26,7 @@ async def test_a_lost_reply_is_an_unknown_outcome_counted_once_and_never_sent_ag
     async with opened(proxy.url, HASTY) as store:
         inside.config_resetstat()
         proxy.swallow_replies()
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(StoreOutcomeUnknown):
             await call(store, BOUND, 0)
         assert (counted(inside), times_run(inside, "evalsha")) == (1, 1)
         proxy.behave()
@@ -39,7 +39,7 @@ async def test_a_connection_reset_after_the_commit_is_an_unknown_outcome(
 ) -> None:
     async with opened(proxy.url, STEADY) as store:
         proxy.reset_instead_of_replying()
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(StoreOutcomeUnknown):
             await call(store, BOUND, 0)
         assert counted(inside) == 1
         proxy.behave()
@@ -50,7 +50,7 @@ async def test_all_calls_in_flight_learn_that_their_reply_is_lost(proxy: ChaosPr
     async with opened(proxy.url, HASTY) as store:
         proxy.swallow_replies()
         answers = await asyncio.gather(*(call(store, BOUND, 0) for _ in range(50)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {OutcomeUnknown}
+        assert {type(answer) for answer in answers} == {StoreOutcomeUnknown}
         assert counted(inside) == 50
 
 
@@ -64,7 +64,7 @@ async def test_late_replies_are_waited_for_and_not_mixed_up(proxy: ChaosProxy) -
 async def test_a_store_that_stands_still_costs_one_bounded_wait_and_then_none(valkey: Valkey) -> None:
     async with opened(valkey.url, RESIGNED) as store:
         os.kill(valkey.process.pid, signal.SIGSTOP)
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(StoreOutcomeUnknown):
             await call(store, BOUND, 0)
         assert not store.status().available
         for _ in range(1000):
@@ -76,7 +76,7 @@ async def test_a_store_that_stands_still_costs_one_bounded_wait_and_then_none(va
 async def test_a_store_that_stood_still_is_used_again_by_itself(valkey: Valkey, inside: redis.Redis) -> None:
     async with opened(valkey.url, HASTY) as store:
         os.kill(valkey.process.pid, signal.SIGSTOP)
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(StoreOutcomeUnknown):
             await call(store, BOUND, 0)
         os.kill(valkey.process.pid, signal.SIGCONT)
         await recovered(store)

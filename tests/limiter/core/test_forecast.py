@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limiter.core import forecast
-from limiter.core.held import Held
+from limiter.core.held import Holding
 from limiter.core.store import Store
 from limiter.core.types import Algorithm, Limit
 from tests.limiter.core.given import T0, S, bucket, call, counter, log, slots, stack
@@ -38,7 +38,7 @@ async def happen(store: Store, limit: Limit, calls: Iterable[int], *, until_us: 
         await call(store, bound, at, lease=f"d{number}")
 
 
-async def foretold(store: Store, limit: Limit, at_us: int, *, earlier: Held | None = None) -> int | None:
+async def foretold(store: Store, limit: Limit, at_us: int, *, earlier: Holding | None = None) -> int | None:
     """In how many microseconds from ``at_us`` the limit is said to be full."""
     held = await store.held(stack(limit), limit, now_us=T0 + at_us)
     return forecast.full_in_us(limit, held, effective=limit.burst or limit.quota, earlier=earlier)
@@ -174,7 +174,7 @@ async def test_a_cut_bucket_is_refilled_by_what_the_multiplier_leaves(store: Sto
 
 
 def test_of_calls_in_flight_nothing_is_foretold() -> None:
-    held = Held(T0, 9, pace=5.0)
+    held = Holding(T0, 9, pace=5.0)
     assert forecast.full_in_us(slots(10), held, effective=10) is None
 
 
@@ -211,7 +211,7 @@ def test_what_comes_faster_than_the_limit_is_never_said_not_to_fill_it(
 ) -> None:
     limit = Limit("any", algorithm, quota, window_s * S)
     going = tuple(sorted((round(share * limit.window_us), units) for share, units in leaves))
-    held = Held(T0, sum(units for _, units in going), pace=over * quota / window_s, leaves=going)
+    held = Holding(T0, sum(units for _, units in going), pace=over * quota / window_s, leaves=going)
     said = forecast.full_in_us(limit, held, effective=quota)
     assert said is not None
     # Never later than an empty window would take, and never sooner than without anything leaving.
@@ -231,5 +231,5 @@ def test_what_comes_slower_and_finds_room_is_never_said_to_fill_it(
 ) -> None:
     limit = Limit("any", Algorithm.SLIDING_LOG, quota, window_s * S)
     used = int(share * quota)
-    held = Held(T0, used, pace=under * quota / window_s, leaves=((1, used),) if used else ())
+    held = Holding(T0, used, pace=under * quota / window_s, leaves=((1, used),) if used else ())
     assert forecast.full_in_us(limit, held, effective=quota) is None

@@ -8,7 +8,7 @@ import redis
 from limiter.core import keys
 from limiter.core.store import Store
 from limiter.core.types import PPM, Decision, Limit
-from limiter.core.window import Call, Change, Stack, bind
+from limiter.core.window import Call, LimitsThen, Stack, bind
 from tests.limiter.core.given import ACME, T0, S, bucket, call, counter, fill, log, slots, stack
 from tests.patience import eventually
 
@@ -117,4 +117,4 @@ async def test_what_an_override_only_recorded_and_refuses_after_it_counts(store:
 
 def changing(*limits: Limit, in_us: int) -> Stack:
     """Limits now and then, in turn."""
-    return bind(limits[::2], subject=ACME, change=Change(T0 + in_us, limits[1::2]))
+    return bind(limits[::2], subject=ACME, change=LimitsThen(T0 + in_us, limits[1::2]))

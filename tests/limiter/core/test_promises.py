@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.core.store import Ended, Store
+from limiter.core.store import EndedCall, Store
 from limiter.core.types import Algorithm, Limit
 from limiter.core.window import Call, bind
 from tests.limiter.core.given import ACME, T0, S
@@ -132,7 +132,7 @@ async def test_slots_are_refused_exactly_when_all_are_taken(
     for number, (after_us, runs_us) in enumerate(running_us):
         now += after_us
         for lease in [lease for lease, at in ends.items() if at <= now]:
-            await store.record(bound, [Ended(lease, "answered")], settings=None, now_us=now)
+            await store.record(bound, [EndedCall(lease, "answered")], settings=None, now_us=now)
             del ends[lease]
         decision = await decided(store, bound, Call(str(number), now_us=now))
         assert decision.allowed is (len(ends) < quota)

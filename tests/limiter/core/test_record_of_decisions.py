@@ -11,7 +11,7 @@ import redis
 from limiter.core import keys, refusal
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.refusal import Refusal
-from limiter.core.store import Ended, Recorded, Store
+from limiter.core.store import EndedCall, Recorded, Store
 from limiter.core.types import Limit
 from limiter.core.window import Call
 from tests.limiter.core.given import ACME, T0, S, bucket, call, counter, fill, log, slots, stack
@@ -161,8 +161,8 @@ async def test_actions_have_usage_of_their_own_and_their_tenant_s_total(store: S
 
 async def test_an_ended_call_counts_its_outcome_and_its_latency(store: Store, raw: redis.Redis) -> None:
     bound = stack(log(5))
-    await store.record(bound, [Ended("d", "answered", latency_us=250_000)], settings=None, now_us=T0)
-    await store.record(bound, [Ended("e", "unreachable")], settings=None, now_us=T0)
+    await store.record(bound, [EndedCall("d", "answered", latency_us=250_000)], settings=None, now_us=T0)
+    await store.record(bound, [EndedCall("e", "unreachable")], settings=None, now_us=T0)
     line = f"{MINUTE}|acme|lookupOrder|"
     usage = counts(raw, keys.usage(1))
     assert (usage[line + "answered"], usage[line + "unreachable"], usage[line + "ms32"]) == (1, 1, 1)
@@ -181,7 +181,7 @@ async def test_every_key_has_a_time_to_live(store: Store, raw: redis.Redis) -> N
     bound = stack(log(3), counter(3), bucket(3, burst=3), slots(3), trial, default_ppm=1_000_000)
     for number in range(4):
         await call(store, bound, number, lease=f"d{number}", cost=1)
-    await store.record(bound, [Ended("d1", "answered", latency_us=5_000_000)], settings=settings, now_us=T0)
+    await store.record(bound, [EndedCall("d1", "answered", latency_us=5_000_000)], settings=settings, now_us=T0)
     lives = {key: raw.ttl(key) for key in raw.scan_iter()}
     kinds = {key.decode().split(":")[2] for key in lives}
     assert {"w", "events", "usage", "totals", "m", "lat", "due", "changes"} <= kinds

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limiter.core import keys
-from limiter.core.store import Ended, Store
+from limiter.core.store import EndedCall, Store
 from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, Algorithm, Decision, Limit, Subject
-from limiter.core.window import Call, Change, bind
+from limiter.core.window import Call, LimitsThen, bind
 from tests.limiter.core.given import ACME, T0, S
 from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, decided, walks
 from tests.oracle import Oracle, Seen, Verdict
@@ -106,7 +106,7 @@ class Walk:
     limits: list[Limit]
     now_us: int = T0
     ppm: int | None = None
-    change: Change | None = None
+    change: LimitsThen | None = None
     oracle: Oracle = field(default_factory=Oracle)
     running: list[tuple[str, Subject]] = field(default_factory=list)
     refused: tuple[Arrive, int] | None = None
@@ -139,7 +139,7 @@ class Walk:
         """Limits of the same windows: an override changes numbers and whether they refuse."""
         changed = zip(self.limits, step.quotas, strict=False)
         then = [replace(limit, quota=q, burst=q, shadow=limit.shadow ^ step.shadow) for limit, q in changed]
-        self.change = Change(self.now_us + step.after_us, tuple(then))
+        self.change = LimitsThen(self.now_us + step.after_us, tuple(then))
 
     async def arrive(self, step: Arrive) -> None:
         if self.change is not None and self.change.at_us <= self.now_us:
@@ -168,7 +168,7 @@ class Walk:
 
     async def end(self, lease: str, caller: Subject) -> None:
         bound = bind(self.limits, subject=caller)
-        await self.store.record(bound, [Ended(lease, "answered")], settings=None, now_us=self.now_us)
+        await self.store.record(bound, [EndedCall(lease, "answered")], settings=None, now_us=self.now_us)
         self.oracle.release(self.limits, subject=caller, lease=lease)
 
 

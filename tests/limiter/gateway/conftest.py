@@ -16,8 +16,8 @@ from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool
-from limiter.upstream.call import UnitStatus, UpstreamAnswer, UpstreamCall
+from limiter.stores.pool import StorePool
+from limiter.upstream.call import UnitStatus, UpstreamCall, UpstreamResponse
 from quota_platform.server.handler import LeanHandler
 from tests.asgi import Answered, Caller
 from tests.limiter.core.given import PATIENT
@@ -37,7 +37,7 @@ class FakeUpstream:
     held: asyncio.Event | None = None
     calls: list[UpstreamCall] = field(default_factory=list)
 
-    async def invoke(self, call: UpstreamCall) -> UpstreamAnswer:
+    async def invoke(self, call: UpstreamCall) -> UpstreamResponse:
         self.calls.append(call)
         if self.held is not None:
             await self.held.wait()
@@ -45,7 +45,7 @@ class FakeUpstream:
             raise self.error
         chunks = None if self.parts is None else self._stream(self.parts)
         body = self.body if self.parts is None else None
-        return UpstreamAnswer(self.status, list(self.headers), self.latency_us, body=body, chunks=chunks)
+        return UpstreamResponse(self.status, list(self.headers), self.latency_us, body=body, chunks=chunks)
 
     async def _stream(self, parts: list[bytes]) -> AsyncIterator[bytes]:
         for part in parts:
@@ -96,7 +96,7 @@ def gateway_settings() -> GatewaySettings:
 async def gateway(redis_url: str, transactional_db: None, gateway_settings: GatewaySettings) -> AsyncIterator[Gateway]:
     upstream = FakeUpstream()
     runtime = Runtime(
-        store=Store(Pool(Address.from_url(redis_url), PATIENT)),
+        store=Store(StorePool(Address.from_url(redis_url), PATIENT)),
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=gateway_settings,

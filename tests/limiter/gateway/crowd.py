@@ -23,13 +23,13 @@ async def gateway(size: int, store_url: str) -> None:
     from limiter.gateway.runtime import GatewaySettings, Runtime
     from limiter.live.snapshot import Snapshot
     from limiter.stores.pipeline import Address
-    from limiter.stores.pool import Pool, PoolSettings
+    from limiter.stores.pool import PoolSettings, StorePool
     from quota_platform.server.handler import LeanHandler
     from tests.limiter.gateway.conftest import FakeUpstream
     from tests.served import served
 
     runtime = Runtime(
-        store=Store(Pool(Address.from_url(store_url), PoolSettings())),
+        store=Store(StorePool(Address.from_url(store_url), PoolSettings())),
         snapshot=Snapshot(capacity=100),
         upstream=FakeUpstream(),
         gateway_settings=GatewaySettings(),

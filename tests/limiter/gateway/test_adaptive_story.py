@@ -21,7 +21,7 @@ from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool
+from limiter.stores.pool import StorePool
 from limiter.upstream.client import Client
 from quota_platform.sandbox import Running, running_in_thread
 from quota_platform.server.handler import LeanHandler
@@ -68,7 +68,7 @@ class World:
         self.sandbox = sandbox
         self.runtimes = [
             Runtime(
-                store=Store(Pool(Address.from_url(redis_url), PATIENT)),
+                store=Store(StorePool(Address.from_url(redis_url), PATIENT)),
                 snapshot=Snapshot(capacity=10),
                 upstream=Client(redis=side, pool_size=10, sandbox_hosts=[sandbox.address]),
                 gateway_settings=GatewaySettings(),

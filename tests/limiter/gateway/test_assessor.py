@@ -11,7 +11,7 @@ import redis
 
 from limiter.core import keys
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.store import Ended, Store
+from limiter.core.store import EndedCall, Store
 from limiter.core.types import PPM, Subject
 from limiter.core.window import Stack, bind
 from limiter.gateway.assessor import Assessor
@@ -27,8 +27,8 @@ def calls_of(subject: Subject = ACME) -> Stack:
     return bind([log(1_000_000)], subject=subject, default_ppm=PPM)
 
 
-def ends(latency_us: int, number: int) -> list[Ended]:
-    return [Ended("d", "answered", latency_us=latency_us)] * number
+def ends(latency_us: int, number: int) -> list[EndedCall]:
+    return [EndedCall("d", "answered", latency_us=latency_us)] * number
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool, PoolSettings
+from limiter.stores.pool import PoolSettings, StorePool
 from quota_platform.embedded import free_port
 from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant
@@ -29,7 +29,7 @@ async def storeless(redis_url: str, transactional_db: None) -> AsyncIterator[Gat
     upstream = FakeUpstream()
     nowhere = Address(host="127.0.0.1", port=free_port())
     runtime = Runtime(
-        store=Store(Pool(nowhere, PoolSettings(probe_ms=60_000))),
+        store=Store(StorePool(nowhere, PoolSettings(probe_ms=60_000))),
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=GatewaySettings(),

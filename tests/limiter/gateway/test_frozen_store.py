@@ -21,7 +21,7 @@ from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool, PoolSettings
+from limiter.stores.pool import PoolSettings, StorePool
 from quota_platform.embedded import Valkey, start_valkey
 from quota_platform.server.handler import LeanHandler
 from tenants.models import Action, Tenant
@@ -144,7 +144,7 @@ async def deployment(frozen: Valkey, policies: None, acme_key: str) -> AsyncIter
     bounds = PoolSettings(timeout_ms=GIVE_UP_MS, connect_timeout_ms=GIVE_UP_MS, probe_ms=100)
     runtimes = [
         Runtime(
-            store=Store(Pool(Address.from_url(frozen.url), bounds), give_up_ms=GIVE_UP_MS),
+            store=Store(StorePool(Address.from_url(frozen.url), bounds), give_up_ms=GIVE_UP_MS),
             snapshot=Snapshot(capacity=100),
             upstream=FakeUpstream(),
             gateway_settings=GatewaySettings(),

@@ -8,7 +8,7 @@ import pytest
 
 from limiter.core import keys
 from limiter.models import QuotaPolicy
-from limiter.stores.errors import OutcomeUnknown as StoreOutcomeUnknown
+from limiter.stores.errors import StoreOutcomeUnknown as StoreOutcomeUnknown
 from limiter.stores.errors import StoreUnavailable
 from limiter.upstream import errors
 from tests.limiter.gateway.conftest import Gateway

@@ -19,7 +19,7 @@ from limiter.core import keys
 from limiter.models import QuotaPolicy
 from limiter.record import keeping
 from limiter.stores import prefix
-from limiter.upstream.health import Fault, dump
+from limiter.upstream.health import ConnectionFault, dump
 from quota_platform import redis_settings
 from quota_platform.base import changes
 from tests.limiter.gateway.conftest import Gateway
@@ -68,7 +68,7 @@ async def test_no_name_in_the_store_is_without_the_prefix(
 
 def _in_pages_and_tasks() -> None:
     with clients.shared_client() as client:
-        client.set(keys.health("u"), dump(Fault("gone", 1, 2, 3, lasting=False, fingerprint="f")))
+        client.set(keys.health("u"), dump(ConnectionFault("gone", 1, 2, 3, lasting=False, fingerprint="f")))
     changes.ring()
     cache.set_many({"snapshot": {"seq": 1}})
     for keep in (keeping.store_events, keeping.store_usage, keeping.note_overrides):

@@ -20,7 +20,7 @@ from limiter.models import QuotaPolicy
 from limiter.record import events
 from limiter.record.explain import explain
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool
+from limiter.stores.pool import StorePool
 from limiter.upstream.client import Client
 from quota_platform.sandbox import Running, running_in_thread
 from quota_platform.server.handler import LeanHandler
@@ -51,7 +51,7 @@ class Workers:
         self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
 
     def _runtime(self, redis_url: str) -> Runtime:
-        side, store = clients.async_client(), Store(Pool(Address.from_url(redis_url), PATIENT))
+        side, store = clients.async_client(), Store(StorePool(Address.from_url(redis_url), PATIENT))
         self.pauses.append(Pauses(store))
         return Runtime(
             store=store,

@@ -20,7 +20,7 @@ from limiter.live.snapshot import Snapshot
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.stores.errors import StoreError
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import ClusterPool, Link, Pool, PoolSettings
+from limiter.stores.pool import ClusterPool, Link, PoolSettings, StorePool
 from quota_platform.embedded import free_port
 from quota_platform.health import POLL_TOO_OLD_S
 from quota_platform.server.draining import DRAINING
@@ -68,7 +68,7 @@ class Worker:
 
 @asynccontextmanager
 async def worker(link: Link | None = None) -> AsyncIterator[Worker]:
-    made = Worker(link or Pool(Address.from_url(VALKEY.url), BOUNDS))
+    made = Worker(link or StorePool(Address.from_url(VALKEY.url), BOUNDS))
     await made.runtime.store.open()
     try:
         yield made
@@ -92,7 +92,7 @@ async def test_a_database_that_is_away_leaves_a_worker_in_service(database_away:
 
 
 async def test_a_store_that_is_away_leaves_a_worker_in_service() -> None:
-    async with worker(Pool(Address(host="127.0.0.1", port=free_port()), BOUNDS)) as ours:
+    async with worker(StorePool(Address(host="127.0.0.1", port=free_port()), BOUNDS)) as ours:
         await ours.runtime.snapshot.look()
         assert await ours.says() == (200, "degraded", ["store-unavailable"])
 

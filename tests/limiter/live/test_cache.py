@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from limiter.live.cache import Held
+from limiter.live.cache import Cache
 from limiter.live.loader import Fetched
 from limiter.live.shared_cache import Touched
 from limiter.policies.effective import TenantRules
@@ -22,8 +22,8 @@ def touched() -> Touched:
 
 
 @pytest.fixture
-def held(touched: Touched) -> Held:
-    return Held(capacity=2, touched=touched)
+def held(touched: Touched) -> Cache:
+    return Cache(capacity=2, touched=touched)
 
 
 def connection(number: int = 1, name: str = "unit") -> ConnectionSpec:
@@ -50,39 +50,39 @@ def key(number: int, *, seq: int = 1, revoked: bool = False) -> Fetched[KeySpec]
 
 
 class TestCrossing:
-    def test_a_load_older_than_a_known_change_has_to_be_made_again(self, held: Held, touched: Touched) -> None:
+    def test_a_load_older_than_a_known_change_has_to_be_made_again(self, held: Cache, touched: Touched) -> None:
         touched.note({Touch(Topic.TENANT, 1): 5, Touch(Topic.KEY, 1): 5})
         assert not held.adopt_tenant("t1", tenant(1, seq=4)) and not held.adopt_key("k1", key(1, seq=4))
         assert held.adopt_tenant("t1", tenant(1, seq=5)) and held.adopt_key("k1", key(1, seq=5))
 
-    def test_a_slow_load_does_not_replace_a_newer_one(self, held: Held) -> None:
+    def test_a_slow_load_does_not_replace_a_newer_one(self, held: Cache) -> None:
         held.adopt_tenant("t1", tenant(1, seq=7, active=False))
         held.adopt_key("k1", key(1, seq=7, revoked=True))
         assert held.adopt_tenant("t1", tenant(1, seq=6)) and held.adopt_key("k1", key(1, seq=6))
         entry, found = held.tenants.get("t1"), held.keys.get("k1")
         assert entry and not entry.tenant.active and found and found[0].revoked
 
-    def test_nobody_was_there_before_a_change_says_nothing_about_after_it(self, held: Held) -> None:
+    def test_nobody_was_there_before_a_change_says_nothing_about_after_it(self, held: Cache) -> None:
         held.forget_unknown(5)
         assert not held.adopt_tenant("t1", Fetched(None, 4)) and not held.adopt_key("k1", Fetched(None, 4))
         assert "t1" not in held.unknown_tenants and "k1" not in held.unknown_keys
         assert held.adopt_tenant("t1", Fetched(None, 5)) and held.adopt_key("k1", Fetched(None, 5))
         assert "t1" in held.unknown_tenants and "k1" in held.unknown_keys
 
-    def test_the_newer_of_two_states_of_a_connection_is_shared(self, held: Held) -> None:
+    def test_the_newer_of_two_states_of_a_connection_is_shared(self, held: Cache) -> None:
         held.adopt_tenant("t1", tenant(1, seq=5, connection=connection(name="new")))
         held.adopt_tenant("t2", tenant(2, seq=4, connection=connection(name="old")))
         entries = [held.tenants.get(name) for name in ("t1", "t2")]
         assert [entry.tenant.connection.name for entry in entries if entry] == ["new", "new"]
 
-    def test_a_tenant_asked_for_by_its_new_name_is_not_held_by_the_old_one_too(self, held: Held) -> None:
+    def test_a_tenant_asked_for_by_its_new_name_is_not_held_by_the_old_one_too(self, held: Cache) -> None:
         held.adopt_tenant("before", tenant(1, "before", seq=1))
         held.adopt_tenant("after", tenant(1, "after", seq=2))
         assert "before" not in held.tenants and "after" in held.tenants
 
 
 class TestAffected:
-    def test_only_what_is_held_and_older_than_its_change(self, held: Held) -> None:
+    def test_only_what_is_held_and_older_than_its_change(self, held: Cache) -> None:
         held.adopt_tenant("t1", tenant(1, seq=4))
         held.adopt_tenant("t2", tenant(2, seq=4, connection=connection(2)))
         held.adopt_key("k1", key(1, seq=4))
@@ -93,14 +93,14 @@ class TestAffected:
         assert (found.tenants, found.keys, found.connections) == (["t1"], ["k1"], [1])
         assert (found.policies, found.default) == ([], False)
 
-    def test_everything_older_than_the_floor(self, held: Held) -> None:
+    def test_everything_older_than_the_floor(self, held: Cache) -> None:
         held.adopt_tenant("t1", tenant(1, seq=4))
         held.adopt_tenant("t2", tenant(2, seq=9, connection=connection(2)))
         held.adopt_key("k1", key(1, seq=4))
         found = held.affected({}, floor=9)
         assert (found.tenants, found.keys, found.connections) == (["t1"], ["k1"], [1])
 
-    def test_what_was_taken_in_with_the_database_away(self, held: Held) -> None:
+    def test_what_was_taken_in_with_the_database_away(self, held: Cache) -> None:
         rules = tenant(1).value
         held.adopt_tenant("t1", Fetched(rules, 9, stale=True))
         held.adopt_tenant("t2", tenant(2, seq=0))
@@ -108,7 +108,7 @@ class TestAffected:
 
 
 class TestBounds:
-    def test_the_tenant_and_the_key_unused_for_longest_make_room(self, held: Held) -> None:
+    def test_the_tenant_and_the_key_unused_for_longest_make_room(self, held: Cache) -> None:
         for number in (1, 2):
             held.adopt_tenant(f"t{number}", tenant(number, connection=connection(number)))
         held.tenants.get("t1")
@@ -122,7 +122,7 @@ class TestBounds:
         found = held.affected(changes)
         assert (found.tenants, found.keys) == (["t1", "t3"], ["k5", "k6", "k7", "k8"])
 
-    def test_names_that_callers_make_up_are_forgotten_in_turn_and_push_out_nothing_real(self, held: Held) -> None:
+    def test_names_that_callers_make_up_are_forgotten_in_turn_and_push_out_nothing_real(self, held: Cache) -> None:
         held.adopt_tenant("t1", tenant(1))
         held.adopt_key("k1", key(1))
         for number in range(20_000):

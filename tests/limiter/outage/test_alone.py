@@ -20,7 +20,7 @@ from limiter.record import keeping
 from limiter.record.explain import explain
 from limiter.record.verify import verify
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import Pool, PoolSettings
+from limiter.stores.pool import PoolSettings, StorePool
 from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant
 from tests.asgi import Caller
@@ -41,7 +41,7 @@ async def gateway(proxy: ChaosProxy, transactional_db: None) -> AsyncIterator[Ga
     """A gateway that is not beaten for: the tests say when what was decided alone is handed in."""
     upstream = FakeUpstream()
     runtime = Runtime(
-        store=Store(Pool(Address.from_url(proxy.url), PoolSettings(probe_ms=0, timeout_ms=150))),
+        store=Store(StorePool(Address.from_url(proxy.url), PoolSettings(probe_ms=0, timeout_ms=150))),
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=GatewaySettings(),

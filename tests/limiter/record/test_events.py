@@ -15,7 +15,7 @@ from limiter.models import AuditEntry, DeadLetter, RecordGap, ThrottleEvent
 from limiter.record import events, keeping
 from limiter.record.drain import MOST_DELIVERIES, MOST_OF_NEWER, drain
 from limiter.record.scripts import Client
-from limiter.record.streams import GROUP, Entry, Stream
+from limiter.record.streams import GROUP, EventStream, StreamEntry
 from tests.limiter.core.given import T0, S, counter, log
 from tests.limiter.record.given import GOLD, refuse
 
@@ -27,14 +27,14 @@ class Killed(Exception):
     """Stands for SIGKILL."""
 
 
-class DiesBeforeSettling(Stream):
+class DiesBeforeSettling(EventStream):
     """Its drainer is killed between the commit and the acknowledgement."""
 
-    def settle(self, entries: Sequence[Entry]) -> int:
+    def settle(self, entries: Sequence[StreamEntry]) -> int:
         raise Killed
 
 
-def stream(client: Client) -> Stream:
+def stream(client: Client) -> EventStream:
     return events.of(client, 1)
 
 
@@ -114,7 +114,7 @@ def test_what_a_dead_drainer_was_handed_is_taken_over(client: Client, redis_url:
 def test_while_the_database_is_away_nothing_is_lost_or_given_up(client: Client, redis_url: str) -> None:
     refuse(redis_url, 20)
 
-    def away(stream: Stream, entries: Sequence[Entry]) -> int:
+    def away(stream: EventStream, entries: Sequence[StreamEntry]) -> int:
         raise OperationalError("the database is away")
 
     for _ in range(MOST_DELIVERIES + 2):
@@ -144,8 +144,8 @@ def test_a_flood_of_a_newer_release_waits_as_its_other_refusals_do(client: Clien
     left: Any = client.xrange(keys.events(1))
     ((id_, fields),) = left
     understood = {"event": text.decode(), "flood": fields[b"flood"].decode()}
-    again = Entry("2-0", "c1/2-0", understood)  # a drainer died when it had put the refusal into the stream
-    assert events.write(stream(client), [Entry(id_.decode(), "c1/1-0", understood), again]) == 1
+    again = StreamEntry("2-0", "c1/2-0", understood)  # a drainer died when it had put the refusal into the stream
+    assert events.write(stream(client), [StreamEntry(id_.decode(), "c1/1-0", understood), again]) == 1
     assert ThrottleEvent.objects.get(stream_id=understood["flood"]).count == 5
 
 

@@ -7,7 +7,7 @@ import asyncio
 import hiredis
 import pytest
 
-from limiter.stores.errors import OutcomeUnknown, StoreUnavailable
+from limiter.stores.errors import StoreOutcomeUnknown, StoreUnavailable
 from limiter.stores.pipeline import Address, Pipeline, pack
 from tests.limiter.core.fake_store import connected
 
@@ -91,7 +91,7 @@ async def test_what_is_not_the_protocol_ends_the_connection(noise: bytes) -> Non
         fake.answering = False
         asked = pipeline.send(pack("PING"))
         fake.say(noise)
-        with pytest.raises(OutcomeUnknown, match="not RESP"):
+        with pytest.raises(StoreOutcomeUnknown, match="not RESP"):
             await asked
         assert not pipeline.open
 
@@ -108,13 +108,13 @@ async def test_a_server_that_hangs_up_leaves_the_outcome_unknown() -> None:
         fake.answering = False
         asked = [pipeline.send(pack("PING")) for _ in range(2)]
         fake.hang_up()
-        assert {type(error) for error in await asyncio.gather(*asked, return_exceptions=True)} == {OutcomeUnknown}
+        assert {type(error) for error in await asyncio.gather(*asked, return_exceptions=True)} == {StoreOutcomeUnknown}
 
 
 async def test_a_server_that_says_nothing_is_left() -> None:
     async with connected(timeout_s=0.1) as (pipeline, fake):
         fake.answering = False
-        with pytest.raises(OutcomeUnknown, match="in time"):
+        with pytest.raises(StoreOutcomeUnknown, match="in time"):
             await pipeline.send(pack("PING"))
         await fake.gone.wait()
         assert (pipeline.open, pipeline.pending) == (False, 0)
@@ -127,7 +127,7 @@ async def test_the_oldest_command_s_time_is_what_counts() -> None:
         while not oldest.done():
             pipeline.send(pack("PING")).add_done_callback(lambda late: late.exception())
             await asyncio.sleep(0)
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(StoreOutcomeUnknown):
             await oldest
 
 
@@ -136,7 +136,7 @@ async def test_a_closed_connection_sends_nothing() -> None:
         pipeline.close()
         with pytest.raises(StoreUnavailable) as raised:
             await pipeline.send(pack("PING"))
-        assert not isinstance(raised.value, OutcomeUnknown)
+        assert not isinstance(raised.value, StoreOutcomeUnknown)
 
 
 async def test_a_retired_connection_ends_when_all_is_answered() -> None:

@@ -10,7 +10,7 @@ import redis
 
 from limiter.stores import server_settings
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import ClusterPool, Pool
+from limiter.stores.pool import ClusterPool, StorePool
 from limiter.stores.server_settings import LIMITER, UNKNOWN
 from quota_platform.embedded import Valkey, start_valkey
 from tests.cluster import running_cluster
@@ -18,8 +18,8 @@ from tests.limiter.core.given import PATIENT
 
 
 @pytest.fixture
-async def link(redis_url: str) -> AsyncIterator[Pool]:
-    made = Pool(Address.from_url(redis_url), PATIENT)
+async def link(redis_url: str) -> AsyncIterator[StorePool]:
+    made = StorePool(Address.from_url(redis_url), PATIENT)
     yield made
     await made.close()
 
@@ -35,7 +35,7 @@ def operator(redis_url: str) -> Iterator[redis.Redis]:
             client.config_set(name, value)
 
 
-async def test_a_store_that_evicts_is_warned_of(link: Pool, operator: redis.Redis) -> None:
+async def test_a_store_that_evicts_is_warned_of(link: StorePool, operator: redis.Redis) -> None:
     operator.config_set("maxmemory-policy", "allkeys-lru")
     seen = await server_settings.ask(link)
     assert seen.eviction == "allkeys-lru"
@@ -47,7 +47,7 @@ async def test_a_store_that_evicts_is_warned_of(link: Pool, operator: redis.Redi
     [("no", "", "none", True), ("no", "3600 1", "snapshots (3600 1)", True), ("yes", "", "append-only file", False)],
 )
 async def test_a_store_that_forgets_is_warned_of(
-    link: Pool, operator: redis.Redis, append_only: str, save: str, persistence: str, warned: bool
+    link: StorePool, operator: redis.Redis, append_only: str, save: str, persistence: str, warned: bool
 ) -> None:
     operator.config_set("save", save)
     operator.config_set("appendonly", append_only)
@@ -56,7 +56,7 @@ async def test_a_store_that_forgets_is_warned_of(
     assert any("restart may lose" in warning for warning in seen.warnings(LIMITER)) == warned
 
 
-async def test_a_store_that_refuses_config_is_judged_by_what_it_tells(link: Pool, operator: redis.Redis) -> None:
+async def test_a_store_that_refuses_config_is_judged_by_what_it_tells(link: StorePool, operator: redis.Redis) -> None:
     operator.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"], commands=["-config"])
     seen = await server_settings.ask(link)
     operator.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
@@ -65,7 +65,7 @@ async def test_a_store_that_refuses_config_is_judged_by_what_it_tells(link: Pool
 
 
 async def test_a_user_without_the_right_is_told_which_to_grant(
-    link: Pool, operator: redis.Redis, caplog: pytest.LogCaptureFixture
+    link: StorePool, operator: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     operator.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"], commands=["-info", "-config"])
     seen = await server_settings.ask(link)
@@ -83,8 +83,8 @@ def other(tmp_path: Path) -> Iterator[Valkey]:
     server.kill()
 
 
-async def test_the_server_of_all_but_the_windows_is_looked_at_too(link: Pool, other: Valkey) -> None:
-    shared = Pool(Address.from_url(other.url), PATIENT)
+async def test_the_server_of_all_but_the_windows_is_looked_at_too(link: StorePool, other: Valkey) -> None:
+    shared = StorePool(Address.from_url(other.url), PATIENT)
     seen = await server_settings.look(link, shared)
     assert [server.settings.eviction for server in seen if server.settings] == ["noeviction", "allkeys-lru"]
     (evicts,) = [warning for warning in server_settings.warnings(seen) if "evicts" in warning]
@@ -92,8 +92,8 @@ async def test_the_server_of_all_but_the_windows_is_looked_at_too(link: Pool, ot
     await shared.close()
 
 
-async def test_a_server_that_two_addresses_name_is_one(link: Pool, redis_url: str) -> None:
-    shared = Pool(Address.from_url(redis_url.replace("127.0.0.1", "localhost")), PATIENT)
+async def test_a_server_that_two_addresses_name_is_one(link: StorePool, redis_url: str) -> None:
+    shared = StorePool(Address.from_url(redis_url.replace("127.0.0.1", "localhost")), PATIENT)
     assert len(await server_settings.look(link, shared)) == 1
     await shared.close()
 

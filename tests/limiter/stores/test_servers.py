@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from limiter import clients
 from limiter.stores.errors import StoreUnavailable
 from limiter.stores.pipeline import Address, pack
-from limiter.stores.pool import ClusterPool, Link, Pool
+from limiter.stores.pool import ClusterPool, Link, StorePool
 from limiter.stores.servers import SYSTEM, Certificates, Servers
 from quota_platform import broker, redis_settings
 from quota_platform.embedded import Valkey, start_valkey
@@ -50,7 +50,7 @@ async def ask(link: Link, *words: str) -> Any:
 async def reached(url: str, certificates: Certificates = SYSTEM) -> list[int]:
     """The ports of the servers that each of the clients reaches; raises what the first that reaches none raises."""
     servers = Servers.of(url, certificates)
-    own = await ask(Pool(Address.from_url(url, certificates), PATIENT), "CONFIG", "GET", "port")
+    own = await ask(StorePool(Address.from_url(url, certificates), PATIENT), "CONFIG", "GET", "port")
     async with redis.asyncio.Redis.from_url(servers.url, **servers.async_options()) as client:
         asynchronous: Any = await client.config_get("port")
     return [int(own[1]), int(asynchronous["port"]), *await asyncio.to_thread(_reached, servers)]

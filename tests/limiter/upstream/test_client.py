@@ -14,7 +14,7 @@ from limiter.upstream import exchange
 from limiter.upstream.client import Client
 from limiter.upstream.connections import NotConnected, NotConnectedInTime
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
-from limiter.upstream.wire import BrokenAnswer
+from limiter.upstream.wire import BrokenResponse
 from quota_platform.sandbox import Running
 from tenants.directory import ActionSpec
 from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to, connection_to
@@ -288,7 +288,7 @@ async def test_an_answer_above_the_cap_is_broken_off(
 async def test_a_reader_can_give_up_a_long_answer(sandbox: Running, client: Client, connect: Connect) -> None:
     sandbox.state.faults.add({"fault": "big_body", "bytes": 900_000})
     answer = await client.invoke(call_to(connect()))
-    assert isinstance(answer.chunks, exchange.Stream)
+    assert isinstance(answer.chunks, exchange.ResponseStream)
 
     await anext(answer.chunks)
     await answer.chunks.aclose()
@@ -358,7 +358,7 @@ async def test_what_happened_is_counted_per_connection(sandbox: Running, client:
     [
         NotConnected,
         NotConnectedInTime,
-        BrokenAnswer,
+        BrokenResponse,
         ssl.SSLCertVerificationError,
         TimeoutError,
         OSError,

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 from yarl import URL
 
-from limiter.upstream.conduct import Conduct, KeepAlive, origin_of
+from limiter.upstream.conduct import KeepAlive, OriginConduct, origin_of
 from limiter.upstream.errors import OutcomeUnknown, Unreachable
-from limiter.upstream.exchange import Exchange, Patience, Request
-from limiter.upstream.wire import BrokenAnswer, Wire
+from limiter.upstream.exchange import Exchange, Patience, UpstreamRequest
+from limiter.upstream.wire import BrokenResponse, Wire
 from tests.limiter.upstream.test_exchange import Anywhere
 from tests.patience import HANG_S, eventually
 
@@ -81,8 +81,8 @@ async def exchange(*, pool_size: int = 10, keep_alive: KeepAlive = KEPT) -> Asyn
         await made.close()
 
 
-def call(upstream: Upstream, tenant: str = "acme", *, seconds: float = HANG_S, body: bytes = b"{}") -> Request:
-    return Request(
+def call(upstream: Upstream, tenant: str = "acme", *, seconds: float = HANG_S, body: bytes = b"{}") -> UpstreamRequest:
+    return UpstreamRequest(
         tenant,
         origin_of(upstream.url),
         "POST",
@@ -120,7 +120,7 @@ def seen(true: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     return look
 
 
-def conduct(made: Exchange, upstream: Upstream) -> Conduct:
+def conduct(made: Exchange, upstream: Upstream) -> OriginConduct:
     return made.conduct(origin_of(upstream.url))
 
 
@@ -327,7 +327,7 @@ async def test_an_answer_to_a_request_of_which_nothing_has_arrived_is_refused() 
         asking = asyncio.ensure_future(wire.request(b"GET / HTTP/1.1\r\n\r\n", seconds=HANG_S))
         await asyncio.sleep(0)
         wire.data_received(OK)
-        with pytest.raises(BrokenAnswer, match="before the request"):
+        with pytest.raises(BrokenResponse, match="before the request"):
             await asking
         assert wire.unsolicited and not wire.reusable
 
@@ -360,7 +360,7 @@ async def test_what_stands_around_an_answer_is_bounded(upstream: Upstream, begin
         assert sent < 30_000_000
 
 
-async def _read_all(made: Exchange, request: Request) -> None:
+async def _read_all(made: Exchange, request: UpstreamRequest) -> None:
     answer = await made.send(request)
     if answer.chunks is not None:
         async for _ in answer.chunks:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from limiter.upstream.call import UpstreamAnswer, UpstreamCall
-from limiter.upstream.dedupe import GRACE_S, REPLAYED, Claim, Dedupe, Held
+from limiter.upstream.call import UpstreamCall, UpstreamResponse
+from limiter.upstream.dedupe import GRACE_S, REPLAYED, Claim, Dedupe, NotRepeated
 from limiter.upstream.errors import (
     BreakerOpen,
     NotConfigured,
@@ -20,12 +20,12 @@ from limiter.upstream.errors import (
     Unreachable,
     UpstreamError,
 )
-from limiter.upstream.exchange import Stream
+from limiter.upstream.exchange import ResponseStream
 from tests.limiter.upstream.conftest import LOOKUP, HandClock, call_to, connection_to
 
 CONNECTION = connection_to("http://127.0.0.1:8801", dedupe_ttl_s=120)
 BY_BODY = connection_to("http://127.0.0.1:8801", dedupe=True)
-ANSWER = UpstreamAnswer(201, [("Content-Type", "application/json")], 1500, body=b'{"contactId": 1}\x00\xff')
+ANSWER = UpstreamResponse(201, [("Content-Type", "application/json")], 1500, body=b'{"contactId": 1}\x00\xff')
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_a_repeat_gets_the_first_answer(dedupe: Dedupe) -> None:
 
     again = await dedupe.recall(keyed())
 
-    assert isinstance(again, UpstreamAnswer)
+    assert isinstance(again, UpstreamResponse)
     assert (again.status, again.body, again.latency_us) == (201, ANSWER.body, 1500)
     assert again.headers == [*ANSWER.headers, REPLAYED]
 
@@ -62,7 +62,7 @@ async def test_a_call_that_takes_no_part_is_not_looked_up(dedupe: Dedupe, store:
 async def test_a_connection_can_recognise_repeats_by_their_body(dedupe: Dedupe) -> None:
     await dedupe.remember(await claimed(dedupe, call_to(BY_BODY, body=b'{"a":1}')), ANSWER)
 
-    assert isinstance(await dedupe.recall(call_to(BY_BODY, body=b'{"a":1}')), UpstreamAnswer)
+    assert isinstance(await dedupe.recall(call_to(BY_BODY, body=b'{"a":1}')), UpstreamResponse)
     assert isinstance(await dedupe.recall(call_to(BY_BODY, body=b'{"a":2}')), Claim)
     assert isinstance(await dedupe.recall(call_to(BY_BODY, replace(LOOKUP, action_id="b"), body=b'{"a":1}')), Claim)
 
@@ -93,7 +93,7 @@ async def test_the_same_key_for_another_call_is_a_mistake(dedupe: Dedupe, change
 
     held = await dedupe.recall(keyed()._replace(**changed))
 
-    assert isinstance(held, Held) and held.status == 422
+    assert isinstance(held, NotRepeated) and held.status == 422
 
 
 async def test_a_repeat_waits_for_the_first(dedupe: Dedupe) -> None:
@@ -104,7 +104,7 @@ async def test_a_repeat_waits_for_the_first(dedupe: Dedupe) -> None:
     await dedupe.remember(claim, ANSWER)
 
     for repeat in await asyncio.gather(*repeats):
-        assert isinstance(repeat, UpstreamAnswer) and repeat.status == 201
+        assert isinstance(repeat, UpstreamResponse) and repeat.status == 201
 
 
 async def test_of_many_at_once_one_is_made(dedupe: Dedupe) -> None:
@@ -113,7 +113,7 @@ async def test_of_many_at_once_one_is_made(dedupe: Dedupe) -> None:
     )
 
     assert sum(isinstance(one, Claim) for one in found) == 1
-    assert {one.status for one in found if isinstance(one, Held)} == {409}
+    assert {one.status for one in found if isinstance(one, NotRepeated)} == {409}
 
 
 async def test_a_repeat_does_not_wait_longer_than_its_deadline(dedupe: Dedupe, clock: HandClock) -> None:
@@ -121,7 +121,7 @@ async def test_a_repeat_does_not_wait_longer_than_its_deadline(dedupe: Dedupe, c
 
     held = await dedupe.recall(keyed())
 
-    assert isinstance(held, Held) and (held.status, held.kind) == (409, "idempotency-pending")
+    assert isinstance(held, NotRepeated) and (held.status, held.kind) == (409, "idempotency-pending")
     assert 30 <= clock.seconds < 31
 
 
@@ -148,28 +148,28 @@ async def test_a_call_that_may_have_run_is_not_made_again(dedupe: Dedupe, timed_
 
     held = await dedupe.recall(keyed())
 
-    assert isinstance(held, Held) and (held.status, held.kind) == (status, "upstream-outcome-unknown")
+    assert isinstance(held, NotRepeated) and (held.status, held.kind) == (status, "upstream-outcome-unknown")
 
 
 async def test_an_error_of_the_upstream_is_an_answer_like_any_other(dedupe: Dedupe) -> None:
-    await dedupe.remember(await claimed(dedupe, keyed()), UpstreamAnswer(500, [], 1, body=b"", ok=False))
+    await dedupe.remember(await claimed(dedupe, keyed()), UpstreamResponse(500, [], 1, body=b"", ok=False))
 
     again = await dedupe.recall(keyed())
 
-    assert isinstance(again, UpstreamAnswer) and (again.status, again.ok) == (500, False)
+    assert isinstance(again, UpstreamResponse) and (again.status, again.ok) == (500, False)
 
 
 @pytest.mark.parametrize("body", [None, b"x" * 65_537])
 async def test_a_long_answer_is_not_kept_but_neither_is_the_call_made_again(dedupe: Dedupe, body: bytes | None) -> None:
-    long = UpstreamAnswer(200, [], 1, body=body, chunks=None if body else object.__new__(Nothing))
+    long = UpstreamResponse(200, [], 1, body=body, chunks=None if body else object.__new__(Nothing))
     await dedupe.remember(await claimed(dedupe, keyed()), long)
 
     held = await dedupe.recall(keyed())
 
-    assert isinstance(held, Held) and held.kind == "idempotency-too-long"
+    assert isinstance(held, NotRepeated) and held.kind == "idempotency-too-long"
 
 
-class Nothing(Stream):
+class Nothing(ResponseStream):
     """A stream that nobody reads."""
 
     def __del__(self) -> None:
@@ -181,17 +181,17 @@ async def test_a_claim_that_ended_meanwhile_overwrites_nothing(dedupe: Dedupe, s
     await store.delete(late.key)
     await dedupe.remember(await claimed(dedupe, keyed()), ANSWER)
 
-    await dedupe.remember(late, UpstreamAnswer(200, [], 1, body=b"late"))
+    await dedupe.remember(late, UpstreamResponse(200, [], 1, body=b"late"))
     await dedupe.remember(late, None)
 
     again = await dedupe.recall(keyed())
-    assert isinstance(again, UpstreamAnswer) and again.status == 201
+    assert isinstance(again, UpstreamResponse) and again.status == 201
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "ä", "a\0"], ids=repr)
 async def test_a_key_that_is_no_key_is_refused(dedupe: Dedupe, key: str) -> None:
     held = await dedupe.recall(keyed(key))
-    assert isinstance(held, Held) and held.status == 400
+    assert isinstance(held, NotRepeated) and held.status == 400
 
 
 async def test_an_answer_whose_seal_was_rotated_away_is_not_made_again(
@@ -203,7 +203,7 @@ async def test_an_answer_whose_seal_was_rotated_away_is_not_made_again(
     assert isinstance(stored, bytes)
     await store.set(claim.key, stored[:33] + b"v1:another")
 
-    assert isinstance(await dedupe.recall(keyed()), Held)
+    assert isinstance(await dedupe.recall(keyed()), NotRepeated)
 
 
 async def test_without_a_store_calls_go_on(clock: HandClock) -> None:

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from yarl import URL
 
-from limiter.upstream.call import UpstreamAnswer
+from limiter.upstream.call import UpstreamResponse
 from limiter.upstream.conduct import KeepAlive, origin_of
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable
-from limiter.upstream.exchange import Exchange, Patience, Request
+from limiter.upstream.exchange import Exchange, Patience, UpstreamRequest
 from limiter.upstream.pins import Pins
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -61,11 +61,11 @@ async def exchange() -> AsyncIterator[Exchange]:
     await made.close()
 
 
-def request(url: URL, *, body: bytes | None = b"{}", cap: int = 1_000_000) -> Request:
-    return Request("acme", origin_of(url), "POST", url, {}, body, PATIENCE, cap)
+def request(url: URL, *, body: bytes | None = b"{}", cap: int = 1_000_000) -> UpstreamRequest:
+    return UpstreamRequest("acme", origin_of(url), "POST", url, {}, body, PATIENCE, cap)
 
 
-async def read(answer: UpstreamAnswer) -> bytes:
+async def read(answer: UpstreamResponse) -> bytes:
     if answer.chunks is None:
         return answer.body or b""
     return b"".join([chunk async for chunk in answer.chunks])
@@ -203,7 +203,9 @@ async def test_a_full_pool_means_that_nothing_was_sent() -> None:
     async with server(script) as url:
         first = asyncio.ensure_future(exchange.send(request(url)))
         await entered.wait()
-        impatient = Request("acme", origin_of(url), "POST", url, {}, b"{}", Patience(total=5, connect=0.01), 1000)
+        impatient = UpstreamRequest(
+            "acme", origin_of(url), "POST", url, {}, b"{}", Patience(total=5, connect=0.01), 1000
+        )
         with pytest.raises(Unreachable):
             await exchange.send(impatient)
         held.set()
@@ -246,7 +248,9 @@ async def test_a_line_break_in_a_header_is_not_sent(exchange: Exchange) -> None:
     async with server(says(b"HTTP/1.1 204 No Content\r\n\r\n")) as url:
         for value in ("a\r\nX-Evil: 1", "a\nb", "a\rb", "a\0b"):
             with pytest.raises(NotConfigured):
-                await exchange.send(Request("acme", origin_of(url), "POST", url, {"X-A": value}, b"{}", PATIENCE, 1000))
+                await exchange.send(
+                    UpstreamRequest("acme", origin_of(url), "POST", url, {"X-A": value}, b"{}", PATIENCE, 1000)
+                )
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(exchange: Exchange, tmp_path: Path) -> None:

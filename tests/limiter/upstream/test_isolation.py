@@ -12,7 +12,7 @@ from yarl import URL
 
 from limiter.upstream.conduct import KeepAlive, origin_of
 from limiter.upstream.errors import UpstreamError
-from limiter.upstream.exchange import Exchange, Patience, Request
+from limiter.upstream.exchange import Exchange, Patience, UpstreamRequest
 from tests.limiter.upstream.hostile import STRAY, hostile
 from tests.limiter.upstream.test_exchange import Anywhere, read
 from tests.patience import HANG_S
@@ -32,7 +32,9 @@ async def calls(exchange: Exchange, url: URL, *, seed: int) -> list[tuple[str, b
         for number in numbers:
             tenant = rng.choice(TENANTS)
             own = f"<{tenant} call {number}>".encode()
-            call = Request(tenant, origin_of(url), "POST", url, {}, own, Patience(total=0.1, connect=HANG_S), 1_000_000)
+            call = UpstreamRequest(
+                tenant, origin_of(url), "POST", url, {}, own, Patience(total=0.1, connect=HANG_S), 1_000_000
+            )
             try:
                 answer = await exchange.send(call)
                 if rng.random() < 0.05:

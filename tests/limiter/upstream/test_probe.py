@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from limiter.upstream.pins import Pins
-from limiter.upstream.probe import Step, test_connection
+from limiter.upstream.probe import ProbeStep, test_connection
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Connection
 from tests.limiter.upstream.conftest import CLIENT_SECRET, KEY_ID, KEY_SECRET
 
-Test = Callable[..., list[Step]]
+Test = Callable[..., list[ProbeStep]]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def row(unit: Running, preset: str = "cxone_webaction", **fields: Any) -> Connec
     return made
 
 
-def steps_of(unit: Running, connection: Connection) -> list[Step]:
+def steps_of(unit: Running, connection: Connection) -> list[ProbeStep]:
     steps = test_connection(connection, pinned=Pins(sandbox_hosts=[unit.address]))
     shown = repr(steps)
     assert "canary" not in shown and not any(token in shown for token in unit.state.tokens.values())

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.tasks import refresh_upstream_tokens
-from limiter.upstream.vault import Stored, Vault, fingerprint
+from limiter.upstream.vault import StoredToken, Vault, fingerprint
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.directory import ConnectionSpec, connection_spec
 from tenants.models import Connection
@@ -46,8 +46,8 @@ def used(unit: Running, redis_url: str, *, left_s: float, **fields: object) -> C
     return spec
 
 
-def shared(spec: ConnectionSpec, redis_url: str) -> Stored | None:
-    async def get() -> Stored | None:
+def shared(spec: ConnectionSpec, redis_url: str) -> StoredToken | None:
+    async def get() -> StoredToken | None:
         async with redis.asyncio.Redis.from_url(redis_url) as store:
             return (await Vault(store).read(spec, mark=fingerprint(spec))).token
 

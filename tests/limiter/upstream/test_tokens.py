@@ -17,7 +17,7 @@ from limiter.upstream.client import Client
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.errors import NotConfigured, Unreachable
 from limiter.upstream.grants import Grant, GrantFailed, GrantRefused
-from limiter.upstream.tokens import Minted, Tokens
+from limiter.upstream.tokens import Minted, TokenCache
 from limiter.upstream.vault import Vault, fingerprint
 from quota_platform.sandbox import Running, running_in_thread
 from tenants import directory
@@ -56,8 +56,8 @@ def issuer() -> Issuer:
     return Issuer()
 
 
-def worker(store: redis.asyncio.Redis | None, issuer: Issuer, clock: HandClock) -> Tokens:
-    return Tokens(vault=Vault(store), mint=issuer, clock=clock.as_clock())
+def worker(store: redis.asyncio.Redis | None, issuer: Issuer, clock: HandClock) -> TokenCache:
+    return TokenCache(vault=Vault(store), mint=issuer, clock=clock.as_clock())
 
 
 async def test_a_good_token_in_memory_costs_no_wait(

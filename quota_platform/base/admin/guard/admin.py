@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from quota_platform.base import versions
 from quota_platform.base.admin.guard import gone, stale
-from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, Seen, Shown
+from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, Seen, SeenField
 
 NOTHING_SAVED = _("Nothing was saved: somebody else has saved this meanwhile. See above, then save again.")
 CHANGED = _("Nothing was done: this has changed since you were asked. Look again, then confirm.")
@@ -129,10 +129,10 @@ class GuardedAdmin:
         if request.method == "POST":
             return Seen.read(request.POST.get(FIELD, "")).text()
         sets = ((each.formset, each.opts) for each in context["inline_admin_formsets"])
-        shown: Shown = self._put(request, row, context["adminform"].form, sets)
+        shown: SeenField = self._put(request, row, context["adminform"].form, sets)
         return shown.seen().text()
 
-    def _shown(self: Any, request: HttpRequest, row: Model) -> Shown:
+    def _shown(self: Any, request: HttpRequest, row: Model) -> SeenField:
         """The form of the row as it is stored, with nothing typed in it."""
         form = self.get_form(request, row, change=True)(instance=self.model._base_manager.get(pk=row.pk))
         return self._put(request, row, form, self._blank_sets(request, row))  # type: ignore[no-any-return]
@@ -149,9 +149,9 @@ class GuardedAdmin:
                 inline,
             )
 
-    def _put(self, request: HttpRequest, row: Model, form: Any, sets: Iterable[tuple[Any, Any]]) -> Shown:
+    def _put(self, request: HttpRequest, row: Model, form: Any, sets: Iterable[tuple[Any, Any]]) -> SeenField:
         lines = tuple(line for formset, inline in sets if (line := _lines(request, row, formset, inline)) is not None)
-        return Shown(form, lines, row, self.bookkeeping)
+        return SeenField(form, lines, row, self.bookkeeping)
 
     # Deleting.
 

@@ -72,7 +72,7 @@ class Lines:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SeenField:
     """A row's form with nothing typed in it, and the lines below."""
 
     form: Any

@@ -13,13 +13,13 @@ from django.db.models import Model
 
 from quota_platform.base.admin.guard import sent
 from quota_platform.base.admin.guard.lines import put_together
-from quota_platform.base.admin.guard.seen import FIELD, Part, Seen, Shown
+from quota_platform.base.admin.guard.seen import FIELD, Part, Seen, SeenField
 
 _MOST_EDITS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Conflict:
     """One part that somebody changed meanwhile. ``mine`` is what the person had entered there, if they had."""
 
     label: str
@@ -40,7 +40,7 @@ class Edit:
 class Stale:
     """What a refused person is shown, and the data with which their form is shown again."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[Conflict, ...]
     edits: tuple[Edit, ...]
     data: Any
     seen: Seen
@@ -50,7 +50,7 @@ class Stale:
         return any(change.mine for change in self.changes)
 
 
-def compare(shown: Shown, posted: Any) -> Stale | None:
+def compare(shown: SeenField, posted: Any) -> Stale | None:
     """None when the row is still the one that the form was made from."""
     seen, parts = Seen.read(posted.get(FIELD, "")), shown.parts()
     changed = {name: part for name, part in parts.items() if seen.parts.get(name) != part.mark}
@@ -59,7 +59,7 @@ def compare(shown: Shown, posted: Any) -> Stale | None:
         return None
     data = posted.copy()
     changes = [_merge(name, part, data, seen) for name, part in changed.items()]
-    changes += [Change(f"A {lines.label}", "deleted") for name in gone for lines in shown.lines if _of(name, lines)]
+    changes += [Conflict(f"A {lines.label}", "deleted") for name in gone for lines in shown.lines if _of(name, lines)]
     for lines in shown.lines:
         put_together(data, lines, seen)
     return Stale(tuple(filter(None, changes)), tuple(_edits(shown.row, seen.at)), data, shown.seen())
@@ -69,25 +69,27 @@ def _of(name: str, lines: Any) -> bool:
     return name.startswith(f"{lines.formset.prefix}:") and name.count(":") == 1
 
 
-def _is_line(name: str, shown: Shown) -> bool:
+def _is_line(name: str, shown: SeenField) -> bool:
     return any(_of(name, lines) for lines in shown.lines)
 
 
-def _merge(name: str, part: Part, data: Any, seen: Seen) -> Change | None:
+def _merge(name: str, part: Part, data: Any, seen: Seen) -> Conflict | None:
     """What is told of a changed part; a field that the person had not touched shows theirs from now on."""
     if part.bound is None:
-        return Change(part.label, "changed" if name.startswith(".") else "added")
+        return Conflict(part.label, "changed" if name.startswith(".") else "added")
     if ":" in name:
         # A line's field; one of a line that is new is told with the line.
-        return Change(part.label, sent.in_words(part.bound, sent.as_shown(part.bound))) if name in seen.parts else None
+        return (
+            Conflict(part.label, sent.in_words(part.bound, sent.as_shown(part.bound))) if name in seen.parts else None
+        )
     theirs, mine = sent.as_shown(part.bound), sent.as_posted(data, part.bound)
     if sent.mark_of(mine.values()) == seen.parts.get(name):
         for control, values in theirs.items():
             data.setlist(control, values)
-        return Change(part.label, sent.in_words(part.bound, theirs))
+        return Conflict(part.label, sent.in_words(part.bound, theirs))
     if sent.mark_of(mine.values()) == part.mark:
-        return Change(part.label, sent.in_words(part.bound, theirs)) if seen.parts else None
-    return Change(part.label, sent.in_words(part.bound, theirs), sent.in_words(part.bound, mine))
+        return Conflict(part.label, sent.in_words(part.bound, theirs)) if seen.parts else None
+    return Conflict(part.label, sent.in_words(part.bound, theirs), sent.in_words(part.bound, mine))
 
 
 def _edits(row: Model, since: float) -> Iterator[Edit]:
