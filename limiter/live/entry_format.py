@@ -44,6 +44,7 @@ def tenant(data: Plain, *, whole: bool = True) -> TenantSpec:
 
 def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
     told = {
+        "pause_on_pushback": True,  # the first release does not write it, and nobody has switched it off there
         **data,
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),
