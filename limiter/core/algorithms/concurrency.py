@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from limiter.core.algorithms.rules import Line, Rules
 from limiter.core.amounts import calls, gettext, gettext_noop, number, with_number
-from limiter.core.held import Held
+from limiter.core.held import Holding
 from limiter.core.types import Limit
 
 
@@ -31,7 +31,7 @@ class Concurrency(Rules):
     def header_parameters(self, limit: Limit, refill: int, capacity: int) -> str:
         return 'qu="concurrent-requests"'
 
-    def full_in_us(self, limit: Limit, held: Held, *, effective: int, earlier: Held | None) -> int | None:
+    def full_in_us(self, limit: Limit, held: Holding, *, effective: int, earlier: Holding | None) -> int | None:
         """How long calls run, and so how many will at once (Little's law), is for the upstream to say."""
         return None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from limiter.core.amounts import duration, gettext, number, units
-from limiter.core.held import Held, pace_of, window_full_in_us
+from limiter.core.held import Holding, pace_of, window_full_in_us
 from limiter.core.types import MAX_QUOTA, MICROS, Limit
 
 
@@ -84,13 +84,13 @@ class Rules:
         """How long a unit is counted, at most."""
         return limit.window_us
 
-    def read_held(self, limit: Limit, reply: Sequence[int]) -> Held:
+    def read_held(self, limit: Limit, reply: Sequence[int]) -> Holding:
         """The answer of ``held.lua``."""
         at_us, used, came, over_us, of_last, silent_us, *pairs = reply
         leaves = tuple(zip(pairs[::2], pairs[1::2], strict=True))
-        return Held(at_us, used, pace_of(came, over_us, of_last=of_last, silent_us=silent_us), leaves)
+        return Holding(at_us, used, pace_of(came, over_us, of_last=of_last, silent_us=silent_us), leaves)
 
-    def full_in_us(self, limit: Limit, held: Held, *, effective: int, earlier: Held | None) -> int | None:
+    def full_in_us(self, limit: Limit, held: Holding, *, effective: int, earlier: Holding | None) -> int | None:
         """See :func:`limiter.core.forecast.full_in_us`."""
         if held.used >= effective:
             return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from limiter.core.algorithms.rules import Line, Rules
 from limiter.core.amounts import duration, gettext, number, units
-from limiter.core.held import Held, bucket_full_in_us
+from limiter.core.held import Holding, bucket_full_in_us
 from limiter.core.types import MAX_BURST_SECONDS, MICROS, Limit
 
 
@@ -38,10 +38,10 @@ class TokenBucket(Rules):
         """Counted as its burst per the time that refills it, which never admits more than the bucket."""
         return -(-limit.burst * limit.window_us // limit.quota)
 
-    def read_held(self, limit: Limit, reply: Sequence[int]) -> Held:
-        return Held(reply[0], reply[1] / limit.window_us)
+    def read_held(self, limit: Limit, reply: Sequence[int]) -> Holding:
+        return Holding(reply[0], reply[1] / limit.window_us)
 
-    def full_in_us(self, limit: Limit, held: Held, *, effective: int, earlier: Held | None) -> int | None:
+    def full_in_us(self, limit: Limit, held: Holding, *, effective: int, earlier: Holding | None) -> int | None:
         return bucket_full_in_us(held, effective=effective, earlier=earlier)
 
     def most_in(self, line: Line, window_seconds: int) -> int:
