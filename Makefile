@@ -42,11 +42,12 @@ coverage: .venv/.dev ## Run the tests and print how much of the code they run
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-lint: .venv/.dev ## ruff, mypy --strict, layers, migrations; JavaScript, templates and Lua
+lint: .venv/.dev ## ruff, mypy --strict, layers, words, migrations; JavaScript, templates and Lua
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/words.py
 	DJANGO_SETTINGS_MODULE=tests.static_settings $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/oxlint --deny-warnings .
 	$(BIN)/djlint --lint --quiet dashboard limiter quota_platform tenants
