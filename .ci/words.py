@@ -58,6 +58,8 @@ class Place(NamedTuple):
 
 def in_text(file: str, text: str) -> Iterator[Place]:
     for number, line in enumerate(text.splitlines(), 1):
+        if file.endswith(".md"):  # a name in code is found where it is defined
+            line = re.sub(r"`[^`]*`", "`", line)
         for pattern, suggestion in WORDS:
             for match in pattern.finditer(line):
                 yield Place(file, number, match[0], suggestion)

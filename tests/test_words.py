@@ -59,7 +59,14 @@ def test_each_word_is_found_with_its_line_and_a_suggestion(line: str, word: str)
 
 
 @pytest.mark.parametrize(
-    "line", ["What is a lease?", "Throw it away.", "You answer the alert.", "the sandbox responds"]
+    "line",
+    [
+        "What is a lease?",
+        "Run `test_callers_are_told`.",
+        "Throw it away.",
+        "You answer the alert.",
+        "the sandbox responds",
+    ],
 )
 def test_plain_sentences_pass(line: str) -> None:
     assert not list(words.in_text("docs/page.md", line))
