@@ -52,18 +52,18 @@ def measure(stage: Stage, effort: Effort) -> Findings:
         ["served in a closed loop, before and after", f"{before.per_second:,.0f}/s, {after.per_second:,.0f}/s"],
         ["offered in the open loop", f"{offered.calls / offered.seconds:,.0f}/s for {offered.seconds:.0f} s"],
         [f"served within {IN_TIME_MS / 1000:g} s", f"{goodput:,.0f}/s"],
-        ["p50, p99 of what was served", f"{offered.percentile_ms(50):,.0f} ms, {offered.percentile_ms(99):,.0f} ms"],
+        ["p50, p99 of the calls served", f"{offered.percentile_ms(50):,.0f} ms, {offered.percentile_ms(99):,.0f} ms"],
         ["turned away (429)", f"{turned_away / offered.seconds:,.0f}/s"],
         ["p99 of that", f"{load.percentile(offered.turned_away_ms, 99):,.0f} ms"],
         ["not sent by the generator", f"{offered.unsent / offered.seconds:,.0f}/s"],
         ["server CPU for a call served, in the closed loop", f"{alone_us:,.0f} µs"],
-        ["the same in the open loop, with what it turns away", f"{overload_us:,.0f} µs"],
+        ["the same in the open loop, with the calls turned away", f"{overload_us:,.0f} µs"],
         ["memory of the worker, growth", f"{grown / MB:.1f} MB"],
         ["sign-in page of the admin meanwhile, slowest of " + str(len(visits)), f"{max(visits, default=0):.2f} s"],
     ]
     how = (
         f"One worker with MAX_CONNECTIONS_PER_ADDRESS={CONNECTIONS}; callers with up to {4 * CONNECTIONS:,} connections"
-        f" call {TIMES_CAPACITY} times as often as it served {effort.connections} callers who wait for their answers."
+        f" call {TIMES_CAPACITY} times as often as it served {effort.connections} callers who wait for each response."
         " Generator, store and upstream share the machine with it."
     )
     return Findings(

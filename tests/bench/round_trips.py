@@ -30,17 +30,17 @@ def measure(stage: Stage, effort: Effort) -> Findings:
         refused = _sent(store, targets[REFUSED], effort)
         recorded = (_events(store) - events) / calls
         allowed = _sent(store, targets[ALLOWED], effort)
-    goal = "round trips to the store before the answer"
+    goal = "round trips to the store before the response"
     rows = [
-        ["allowed: scripts before the answer", f"{before:.3f}"],
-        ["allowed: scripts after the answer, which record how the call ended", f"{after:.3f}"],
+        ["allowed: scripts before the response", f"{before:.3f}"],
+        ["allowed: scripts after the response, which record how the call ended", f"{after:.3f}"],
         ["allowed: reads from a connection, a few for all commands of a loop tick", f"{allowed.reads / calls:.3f}"],
         ["refused: scripts", f"{refused.scripts / calls:.3f}"],
         ["refused: reads from a connection", f"{refused.reads / calls:.3f}"],
         ["refused: events recorded", f"{recorded:.3f}"],
     ]
     how = (
-        f"Counted by the store. Before the answer: {HELD} calls, while they wait for an upstream of 1 s."
+        f"Counted by the store. Before the response: {HELD} calls, while they wait for an upstream of 1 s."
         f" The rest: {calls:,} calls of each kind over {effort.connections} connections."
     )
     return Findings(
