@@ -25,7 +25,7 @@ from quota_platform.base.languages import number
 from tenants.models import Tenant
 from tenants.scope import tenants_of
 
-MOST_MINUTES = 24 * 60
+MAX_MINUTES = 24 * 60
 _EFFECTS = {"increase": Override.Effect.FACTOR, "shadow": Override.Effect.SHADOW}
 
 
@@ -78,10 +78,10 @@ def start(request: HttpRequest) -> JsonResponse:
     except ValidationError as error:
         return wrong(" ".join(error.messages))
     with transaction.atomic():
-        return _answer(asked)
+        return _respond(asked)
 
 
-def _answer(asked: OverrideRequest) -> JsonResponse:
+def _respond(asked: OverrideRequest) -> JsonResponse:
     """Asked again when other overrides are in force than the person was told of."""
     running = _running(asked.override)
     now = {"effect": asked.effect(running), "seen": _mark(*running)}
@@ -135,8 +135,8 @@ def _asked(request: HttpRequest) -> OverrideRequest:
     body = body_of(request)
     tenant = tenant_of(request, body)
     minutes = int(body.get("minutes", 0))
-    if not 1 <= minutes <= MOST_MINUTES:
-        raise ValidationError(_("Choose an end within {hours} hours.").format(hours=MOST_MINUTES // 60))
+    if not 1 <= minutes <= MAX_MINUTES:
+        raise ValidationError(_("Choose an end within {hours} hours.").format(hours=MAX_MINUTES // 60))
     return OverrideRequest(
         _override(request, tenant, body, minutes), minutes, body.get("confirm") is True, str(body.get("seen", ""))
     )

@@ -19,8 +19,8 @@ def lines(
     for alert in alerts:
         of_limit[f"{alert.tenant_id}|{alert.action_id}|{alert.limit_name}"].append(alert)
     now = {row["id"]: row for row in rows}
-    told = [_line(each, now.get(row_id), names) for row_id, each in of_limit.items()]
-    return sorted(told, key=lambda line: (line["state"] == "shadow", -line["threshold"], -line["at_ms"]))[:_SHOWN]
+    data = [_line(each, now.get(row_id), names) for row_id, each in of_limit.items()]
+    return sorted(data, key=lambda line: (line["state"] == "shadow", -line["threshold"], -line["at_ms"]))[:_SHOWN]
 
 
 def _line(alerts: Sequence[Alert], row: Mapping[str, Any] | None, names: Mapping[str, str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Deployment:
     waiting: dict[int, int] = field(default_factory=dict)
     undrained: list[ThrottleEvent] = field(default_factory=list)
 
-    def told(self, connections: Collection[int]) -> dict[str, Any]:
+    def data(self, connections: Collection[int]) -> dict[str, Any]:
         """What a frame says of it to who may see these connections."""
         waiting = [count for connection, count in self.waiting.items() if connection in connections]
         return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None}
@@ -46,8 +46,8 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
 
 async def _workers(store: Store) -> dict[str, Any]:
     beats = await store.command("HVALS", keys.workers(), key=keys.workers())
-    told = [beat for beat in map(heartbeat.FORM.load_or_none, beats) if beat is not None]
-    seen = [beat for beat in told if time.time() - beat["at"] < GONE_AFTER_S]
+    data = [beat for beat in map(heartbeat.FORM.load_or_none, beats) if beat is not None]
+    seen = [beat for beat in data if time.time() - beat["at"] < GONE_AFTER_S]
     return {"seen": len(seen), "seqs": sorted({beat["snapshot"]["seq"] for beat in seen})}
 
 

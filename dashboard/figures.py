@@ -55,7 +55,7 @@ class Figure:
     at_a_glance: bool = False
     """Whether the admin's first page shows it, too."""
 
-    def told(self, now: Now) -> dict[str, Any]:
+    def data(self, now: Now) -> dict[str, Any]:
         """The figure as frames carry it: its note as a code, for each viewer reads it in their own language."""
         seen = self.read(now)
         note = {"code": self._code(seen.note), **seen.about} if seen.note else None
@@ -151,9 +151,9 @@ FIGURES = (
 )
 
 
-def told(now: Now) -> dict[str, Any]:
+def data(now: Now) -> dict[str, Any]:
     """All figures by their names, as a frame carries them."""
-    return {figure.name: figure.told(now) for figure in FIGURES}
+    return {figure.name: figure.data(now) for figure in FIGURES}
 
 
 def words() -> dict[str, str]:

@@ -37,7 +37,7 @@ SETS_PER_S = 25
 """Different sets of tenants that the database is asked about each second; of more each has its turn less often."""
 _WANTED_S = 5.0
 _NEVER = float("-inf")
-_MOST_LOADS = 64
+_MAX_LOADS = 64
 _AT_ONCE = 20
 """Tenants taken in one go: hundreds would hold up callers for as long as they take."""
 
@@ -66,12 +66,12 @@ class Live:
         self._read_at: dict[str, float] = {}
         self._stored: dict[frozenset[str], tuple[float, StoredReadings]] = {}
         self._deployment, self._deployment_at = Deployment(), _NEVER
-        self._flights = Flights(most=_MOST_LOADS)
+        self._flights = Flights(most=_MAX_LOADS)
         self._reads = Flights(most=100_000)
         self._aside = Aside(4, name="dashboard", keep=True)
         self._unreadable: set[str] = set()
-        self._away_since: float | None = None
-        self._database_away_since: float | None = None
+        self._unavailable_since: float | None = None
+        self._database_unavailable_since: float | None = None
 
     def __len__(self) -> int:
         """How many tenants and sets of tenants something is kept of."""
@@ -104,8 +104,8 @@ class Live:
         """
         known = await self._known(topic.tenant_ids)
         readings = [self._readings[name] for name in sorted(topic.tenant_ids)]
-        told = self._deployment.told({reading.connection_id for reading in readings})
-        rest: dict[str, Any] = {"platform": told, "degraded": self._degraded()}
+        data = self._deployment.data({reading.connection_id for reading in readings})
+        rest: dict[str, Any] = {"platform": data, "degraded": self._degraded()}
         known = self._with_undrained(known, topic.tenant_ids)
         if topic.page == "tenant":
             frame = tenant_frame(readings[0], known, **rest)
@@ -132,9 +132,9 @@ class Live:
     def _note(self, results: Mapping[str, BaseException | None]) -> None:
         """A tenant that cannot be read keeps its last numbers, and is no trouble for the others."""
         if any(isinstance(result, StoreError) for result in results.values()):
-            self._away_since = self._away_since or time.time()
+            self._unavailable_since = self._unavailable_since or time.time()
         elif results:
-            self._away_since = None
+            self._unavailable_since = None
         for name, result in results.items():
             if result is None or isinstance(result, StoreError | Problem):
                 self._unreadable.discard(name)
@@ -161,11 +161,11 @@ class Live:
         try:
             known = await self._aside.run(self._read_stored, tenant_ids)
         except DatabaseFault as error:
-            if self._database_away_since is None:
+            if self._database_unavailable_since is None:
                 log.warning("The live pages show no news of the database: %s", type(error).__name__)
-                self._database_away_since = time.time()
+                self._database_unavailable_since = time.time()
             raise
-        self._database_away_since = None
+        self._database_unavailable_since = None
         self._stored[tenant_ids] = (started, known)
         return known
 
@@ -188,15 +188,15 @@ class Live:
         try:
             self._deployment = await deployment.read(self._gateway.store, connections)
         except StoreError:
-            self._away_since = self._away_since or time.time()
+            self._unavailable_since = self._unavailable_since or time.time()
             return
         self._deployment_at = now
 
     def _degraded(self) -> Frame | None:
-        return _since("degraded.store", self._away_since or self._gateway.degraded_since)
+        return _since("degraded.store", self._unavailable_since or self._gateway.degraded_since)
 
     def _without_database(self) -> Frame | None:
-        return _since("degraded.database", self._database_away_since)
+        return _since("degraded.database", self._database_unavailable_since)
 
 
 async def _rows(readings: Sequence[TenantReading], known: StoredReadings) -> list[Frame]:

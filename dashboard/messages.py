@@ -42,7 +42,7 @@ def overview_frame(
     sentence = {"code": f"overview.{_said(state, known)}", **about, **_named(limits, "limit.of_tenant")}
     return {
         **_frame(readings, known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
-        "figures": figures.told(now),
+        "figures": figures.data(now),
         "connections": _connections(readings, known),
     }
 

@@ -26,16 +26,16 @@ _TYPE = "rights.changed"
 _AGAIN_S = 1.0
 
 log = logging.getLogger(__name__)
-FORM: Form[int] = Form("news", {1: lambda told: versioned.filled(told, {"person": EVERYONE})["person"]}, lenient=True)
+FORM: Form[int] = Form("news", {1: lambda data: versioned.filled(data, {"person": EVERYONE})["person"]}, lenient=True)
 """Whose rights changed; news that are understood in part are about everyone."""
 
 
 def rights_changed(person: int = EVERYONE, *, using: str | None = None) -> None:
     """Tell every worker, once what was done is committed. Never fails."""
-    transaction.on_commit(lambda: _tell(person), using=using, robust=True)
+    transaction.on_commit(lambda: _report(person), using=using, robust=True)
 
 
-def _tell(person: int) -> None:
+def _report(person: int) -> None:
     try:
         async_to_sync(_send)(person)
     except (RedisError, OSError) as error:

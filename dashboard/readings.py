@@ -16,7 +16,7 @@ from limiter.core.types import MICROS, PPM, CountedPer, Decision, LimitState
 from limiter.gateway.gate import Gateway, InvokeTarget
 from limiter.policies.plan import EffectivePolicy
 
-MOST_ACTIONS = 100
+MAX_ACTIONS = 100
 KEPT = 300
 """Seconds of history that are kept while somebody watches."""
 _RATE_SECONDS = 60
@@ -77,7 +77,7 @@ class TenantReading:
         """Read everything anew in one turn of pipelined questions; raises Problem and StoreError."""
         caller = await gateway.callers.on_behalf(self.tenant_id)
         tenant = caller.entry.tenant
-        actions = [action for action in list(tenant.actions.values())[:MOST_ACTIONS] if action.enabled]
+        actions = [action for action in list(tenant.actions.values())[:MAX_ACTIONS] if action.enabled]
         targets = [gateway.target(caller, action.action_id) for action in actions]
         peeks = [gateway.decide(caller, target, request_id="", charge=False) for target in targets]
         decisions = await asyncio.gather(*peeks)

@@ -48,7 +48,7 @@ async def reset(request: HttpRequest) -> JsonResponse:
     try:
         asked = await sync_to_async(_asked)(request)
         runtime = request.scope["state"]["runtime"]  # type: ignore[attr-defined]
-        return await _answer(runtime.gateway, asked)
+        return await _respond(runtime.gateway, asked)
     except ValidationError as error:
         return wrong(" ".join(error.messages))
     except LookupError:
@@ -59,23 +59,23 @@ async def reset(request: HttpRequest) -> JsonResponse:
         return wrong(_("The limiter's store is unavailable: nothing was reset. Try again later."), status=503)
 
 
-async def _answer(gateway: Gateway, asked: ResetRequest) -> JsonResponse:
+async def _respond(gateway: Gateway, asked: ResetRequest) -> JsonResponse:
     counter = await counters.find(
         gateway, asked.tenant.tenant_id, limit_name=asked.limit, action_id=asked.action, key_prefix=asked.key
     )
     _refuse(asked, counter)
     if not asked.confirmed:
         return JsonResponse({"effect": _effect(asked, counter)})
-    told = _told(asked, counter)
-    await sync_to_async(resets.note)(told, actor=asked.who, reason=asked.reason)
+    data = _described(asked, counter)
+    await sync_to_async(resets.note)(data, actor=asked.who, reason=asked.reason)
     try:
         await counters.reset(gateway, counter)
     except StoreError as error:
         failed = type(error).__name__
-        await sync_to_async(resets.note)(told, actor=asked.who, reason=asked.reason, failed=failed)
+        await sync_to_async(resets.note)(data, actor=asked.who, reason=asked.reason, failed=failed)
         raise
     done = _("{counter} starts from zero again; it held {used} units.")
-    return JsonResponse({"done": done.format(counter=_whose(asked, counter), used=number(told.used))})
+    return JsonResponse({"done": done.format(counter=_whose(asked, counter), used=number(data.used))})
 
 
 def _asked(request: HttpRequest) -> ResetRequest:
@@ -130,7 +130,7 @@ def _effect(asked: ResetRequest, counter: Counter) -> str:
     )
 
 
-def _told(asked: ResetRequest, counter: Counter) -> Reset:
+def _described(asked: ResetRequest, counter: Counter) -> Reset:
     return Reset(
         tenant_id=asked.tenant.tenant_id,
         action_id=asked.action,

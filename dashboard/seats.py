@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from limiter.core import keys
 from limiter.stores.scripts import Script
 
-MOST_PER_PERSON = 20
+MAX_PER_PERSON = 20
 HELD_S = 60.0
 RENEW_S = 20.0
 
@@ -34,7 +34,7 @@ class Seats:
     """One per worker. While the store is away everyone gets a seat: nobody could be counted."""
 
     def __init__(
-        self, client: redis.asyncio.Redis, *, most: int = MOST_PER_PERSON, held_ms: int = int(HELD_S * 1000)
+        self, client: redis.asyncio.Redis, *, most: int = MAX_PER_PERSON, held_ms: int = int(HELD_S * 1000)
     ) -> None:
         self._client = client
         self._most = most

@@ -15,7 +15,7 @@ from dashboard.topics import StreamTopic
 SILENT_S = 20.0
 """A page tells every few frames what it has seen; one that says nothing for so long is gone."""
 FIGURES_KEPT = 120
-MOST_IN_FLIGHT = 8
+MAX_IN_FLIGHT = 8
 """Frames that were sent and not seen yet: more than that would be a queue."""
 
 NO_RIGHT = 4403
@@ -60,8 +60,8 @@ class LiveStream:
     def _series(self) -> dict[str, list[float]]:
         """The key figures of the frames before, for who has not seen them."""
         names = self._frame.get("figures", {}) if self._frame is not None else {}
-        told = {name: [each[name]["value"] for each in self._figures if name in each] for name in names}
-        return {name: [value for value in values if value is not None] for name, values in told.items()}
+        data = {name: [each[name]["value"] for each in self._figures if name in each] for name in names}
+        return {name: [value for value in values if value is not None] for name, values in data.items()}
 
 
 class Viewer:
@@ -107,7 +107,7 @@ class Viewer:
     def next(self) -> str | None:
         """The frame to send now: always the newest, none twice in the same way, and none while many are under way."""
         stream = self.stream
-        if stream is None or not stream.seq or len(self._in_flight) >= MOST_IN_FLIGHT:
+        if stream is None or not stream.seq or len(self._in_flight) >= MAX_IN_FLIGHT:
             return None
         done = self._whole if self._wants_whole else self._sent
         if stream.seq == done:

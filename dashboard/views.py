@@ -25,7 +25,7 @@ from tenants.scope import tenants_of
 
 _PAGES = (("overview", _("Overview")), ("tenants", _("Tenants")), ("refusals", _("Refusals")))
 
-MOST_KEYS = 200
+MAX_KEYS = 200
 """Keys that a tenant's page offers to choose from; the admin lists all."""
 
 Shown = Callable[..., HttpResponse]
@@ -69,7 +69,7 @@ def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         may_act=may_act(request.user),
         may_revoke=may_revoke(request.user),
         may_reset=may_reset(request.user),
-        keys=keys_in_use(found)[:MOST_KEYS] if may_revoke(request.user) or may_reset(request.user) else [],
+        keys=keys_in_use(found)[:MAX_KEYS] if may_revoke(request.user) or may_reset(request.user) else [],
         feed_url=f"/ws/dashboard/?tenant={found.tenant_id}",
         poll_url=f"/dashboard/api/tenants/{found.tenant_id}.json",
         tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),

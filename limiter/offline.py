@@ -38,16 +38,16 @@ def verify_export(file: Path, *, beside: Path | None, public: str | None, secret
     """What the manifest says of the file, in a sentence; raises :class:`NotVerified`."""
     beside = beside or file.with_name(file.name + ".manifest.json")
     try:
-        told = json.loads(beside.read_text())
+        data = json.loads(beside.read_text())
         known = public or (signing.public_key(signing.key(manifest.PURPOSE, secret=secret)) if secret else "")
-        manifest.verify(file, told, public=known or _own(told))
+        manifest.verify(file, data, public=known or _own(data))
     except (OSError, ValueError) as error:
         raise NotVerified(f"Cannot read: {error}") from None
     except manifest.ManifestBroken as broken:
         raise NotVerified(f"BROKEN: {broken}") from None
     if not known:
-        raise NotVerified(_unknown(f"{file.name} is the file that its manifest names, which was signed", _own(told)))
-    return f"{file.name}: {told['rows']:,} rows, as signed for {told['requested_by']}."
+        raise NotVerified(_unknown(f"{file.name} is the file that its manifest names, which was signed", _own(data)))
+    return f"{file.name}: {data['rows']:,} rows, as signed for {data['requested_by']}."
 
 
 def verify_anchors(folder: Path, *, public: str | None, secret: str) -> str:

@@ -14,8 +14,8 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"usage: python -m quota_platform {{web,{','.join(roles.PLAIN)},<manage.py command>}} …")
     if (code := offline.run(arguments)) is not None:
         sys.exit(code)
-    told = env.load()
-    line = roles.command(arguments[0], arguments[1:], workers=told.WEB_WORKERS, stop_grace_s=told.STOP_GRACE_SECONDS)
+    data = env.load()
+    line = roles.command(arguments[0], arguments[1:], workers=data.WEB_WORKERS, stop_grace_s=data.STOP_GRACE_SECONDS)
     os.execv(line[0], line)
 
 

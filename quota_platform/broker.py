@@ -67,8 +67,8 @@ class Channel(redis.Channel):
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         self.connection_class = self.connection_options.get("connection_class", SeededConnection)
-        told: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
-        return dict(self.connection_options) | told
+        data: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return dict(self.connection_options) | data
 
     @cached_property
     def _put_if_empty(self) -> Any:

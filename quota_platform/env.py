@@ -99,8 +99,8 @@ class _Signing(BaseSettings):
 
 def signing_secret() -> str:
     """The secret that signatures are derived from, where it is at hand; empty elsewhere."""
-    told = _Signing()
-    return told.AUDIT_KEY.get_secret_value() or told.SECRET_KEY.get_secret_value()
+    data = _Signing()
+    return data.AUDIT_KEY.get_secret_value() or data.SECRET_KEY.get_secret_value()
 
 
 def named(error: ValidationError) -> str:

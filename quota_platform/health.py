@@ -8,8 +8,9 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+from limiter.gateway.responses import GatewayResponse, json_response
+
 from limiter.gateway import record_state, scraper
-from limiter.gateway.answers import GatewayResponse, json_answer
 from limiter.gateway.request import GatewayRequest
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import GatewayView, runtime_of
@@ -30,7 +31,7 @@ class HealthView(GatewayView):
     """``GET /healthz``: this worker's event loop turns."""
 
     async def get(self, request: GatewayRequest) -> GatewayResponse:
-        return json_answer({"status": "alive"}, request)
+        return json_response({"status": "alive"}, request)
 
 
 class ReadyView(GatewayView):
@@ -48,7 +49,7 @@ class ReadyView(GatewayView):
         data: dict[str, Any] = {"status": status, "reasons": reasons}
         if await scraper.may_see_details(request):
             data["checks"] = checks | await _asked(runtime)
-        return json_answer(data, request, status=200 if status in ("ready", "degraded") else 503)
+        return json_response(data, request, status=200 if status in ("ready", "degraded") else 503)
 
 
 async def _status(request: GatewayRequest, runtime: Runtime, *, degraded: bool) -> str:

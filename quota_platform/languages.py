@@ -32,19 +32,19 @@ def page_language(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpR
     """
     if iscoroutinefunction(get_response):
 
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+        async def respond_async(request: HttpRequest) -> HttpResponseBase:
             with translation.override(_chosen(request)):
                 response: HttpResponseBase = await get_response(request)
             return _named(request, response)
 
-        return answer_async
+        return respond_async
 
-    def answer(request: HttpRequest) -> HttpResponseBase:
+    def respond(request: HttpRequest) -> HttpResponseBase:
         with translation.override(_chosen(request)):
             response: HttpResponseBase = get_response(request)
         return _named(request, response)
 
-    return answer
+    return respond
 
 
 def _chosen(request: HttpRequest) -> str:

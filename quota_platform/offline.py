@@ -20,17 +20,17 @@ def run(arguments: list[str]) -> int | None:
             description="Check a file against its signed manifest, without settings, database or network.",
         )
         offline.add_export_arguments(parser)
-        told = parser.parse_args(arguments[1:])
+        data = parser.parse_args(arguments[1:])
         return _say(
             lambda: offline.verify_export(
-                told.file, beside=told.manifest, public=told.public_key, secret=env.signing_secret()
+                data.file, beside=data.manifest, public=data.public_key, secret=env.signing_secret()
             )
         )
     if arguments[:1] == ["verify_audit"] and ANCHORS_ONLY in arguments:
         parser = ArgumentParser(prog=f"verify_audit {ANCHORS_ONLY}", description="Check a copy of the anchors alone.")
         offline.add_anchor_arguments(parser)
-        told = parser.parse_args([word for word in arguments[1:] if word != ANCHORS_ONLY])
-        return _say(lambda: offline.verify_anchors(told.anchors, public=told.public_key, secret=env.signing_secret()))
+        data = parser.parse_args([word for word in arguments[1:] if word != ANCHORS_ONLY])
+        return _say(lambda: offline.verify_anchors(data.anchors, public=data.public_key, secret=env.signing_secret()))
     return None
 
 

@@ -25,7 +25,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 logger = logging.getLogger(__name__)
 
 
-def answer(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+def response(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception handler. What it does not know is re-raised and ends in :func:`server_error`."""
     error = _known(exc)
     if error is None:

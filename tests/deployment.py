@@ -107,10 +107,10 @@ class Deployment:
         leader.wait(HANG_S)
 
     def _start(self, name: str) -> None:
-        told = self._services[name]
+        data = self._services[name]
         with self._changing, self._log.open("ab") as log:
             self._running[name] = subprocess.Popen(
-                told.command, env=told.environment, stdout=log, stderr=log, start_new_session=True
+                data.command, env=data.environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def _manage(self, over: threading.Event) -> None:

@@ -313,8 +313,8 @@ def _foreseen(
     refusing = [i for i, rule in enumerate(rules) if waits[i] and not rule.limit.shadow]
     if refusing:
         own[max(refusing, key=lambda i: own[i])] = joint
-    told = [found if wait else 0 for wait, found in zip(waits, own, strict=True)]
-    return [-1 if wait == math.inf else int(wait) for wait in told]
+    data = [found if wait else 0 for wait, found in zip(waits, own, strict=True)]
+    return [-1 if wait == math.inf else int(wait) for wait in data]
 
 
 def _seen(rule: Rule, count: Count, wait: int, under_these: int, now: int) -> Seen:

@@ -18,23 +18,23 @@ async def served(app: App, *, state: dict[str, Any]) -> AsyncIterator[str]:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         messages = [{"type": "http.request", "body": body, "more_body": False}]
-        answer = web.StreamResponse()
+        response = web.StreamResponse()
 
         async def receive() -> dict[str, Any]:
             return messages.pop(0) if messages else {"type": "http.disconnect"}
 
         async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                answer.set_status(message["status"])
+                response.set_status(message["status"])
                 for name, value in message["headers"]:
-                    answer.headers.add(name.decode(), value.decode("latin1"))
-                await answer.prepare(request)
+                    response.headers.add(name.decode(), value.decode("latin1"))
+                await response.prepare(request)
             elif message.get("body"):
-                await answer.write(message["body"])
+                await response.write(message["body"])
 
         await app(_scope(request, state), receive, send)
-        await answer.write_eof()
-        return answer
+        await response.write_eof()
+        return response
 
     server = web.Server(handle)
     runner = web.ServerRunner(server)

@@ -71,8 +71,8 @@ def test_every_page_that_edits_or_deletes_is_guarded_and_tried(admin_user: User)
 @each
 def test_a_form_as_it_was_opened_is_saved(model: type[Model], root: Client) -> None:
     row = MAKE[model]()
-    answer = root.post(page(row), filled_form(root.get(page(row)).content))
-    assert answer.status_code == 302, answer.context["errors"]
+    response = root.post(page(row), filled_form(root.get(page(row)).content))
+    assert response.status_code == 302, response.context["errors"]
 
 
 @each
@@ -96,11 +96,11 @@ def test_what_was_entered_for_a_row_that_is_gone_is_not_lost(model: type[Model],
     kept = {**opened, **({} if name == "policy" else {name: "typed meanwhile"}), "client_secret": "typed-secret"}
     url = page(row)
     model._base_manager.filter(pk=row.pk).delete()
-    answer = root.post(url, kept)
-    told = answer.content.decode()
-    assert answer.status_code == 404 and "Nothing was saved" in told and stored(row) is None
-    assert name == "policy" or "<strong>typed meanwhile</strong>" in told
-    assert "typed-secret" not in told
+    response = root.post(url, kept)
+    data = response.content.decode()
+    assert response.status_code == 404 and "Nothing was saved" in data and stored(row) is None
+    assert name == "policy" or "<strong>typed meanwhile</strong>" in data
+    assert "typed-secret" not in data
 
 
 def test_lines_typed_below_a_row_that_is_gone_are_not_lost(root: Client) -> None:
@@ -109,8 +109,8 @@ def test_lines_typed_below_a_row_that_is_gone_are_not_lost(root: Client) -> None
     opened = filled_form(root.get(page(policy)).content) | {"limits-0-quota": "4711"}
     url = page(policy)
     policy.delete()
-    told = root.post(url, opened).content.decode()
-    assert "<strong>4711</strong>" in told and "<strong>minute</strong>" not in told and "minute" in told
+    data = root.post(url, opened).content.decode()
+    assert "<strong>4711</strong>" in data and "<strong>minute</strong>" not in data and "minute" in data
 
 
 @pytest.mark.parametrize("seen", [None, "", "{}", "[]", '{"parts": 1}', '{"format": 9, "at": 0, "parts": {}}', "\0"])
@@ -130,10 +130,10 @@ def test_what_has_changed_since_it_was_asked_about_is_not_deleted(model: type[Mo
     url = listed(row) if many else page(row, "delete")
     asked = filled_form((root.post(url, chosen) if many else root.get(url)).content)
     touch(row)
-    answer = root.post(url, asked, follow=True)
-    assert b"this has changed since you were asked" in answer.content
+    response = root.post(url, asked, follow=True)
+    assert b"this has changed since you were asked" in response.content
     assert stored(row) is not None
-    assert root.post(url, filled_form(answer.content)).status_code == 302
+    assert root.post(url, filled_form(response.content)).status_code == 302
     assert stored(row) is None
 
 
@@ -144,8 +144,8 @@ def test_a_suspension_survives_a_note_and_the_note_survives_the_refusal(root: Cl
     refused = root.post(page(acme), {**mine, "notes": "a note"})
     acme.refresh_from_db()
     assert (refused.status_code, acme.status, acme.notes) == (409, "suspended", "")
-    told = refused.content.decode()
-    assert "Status: <strong>suspended</strong>" in told and "root, 20" in told
+    data = refused.content.decode()
+    assert "Status: <strong>suspended</strong>" in data and "root, 20" in data
     merged = filled_form(refused.content)
     assert (merged["status"], merged["notes"]) == ("suspended", "a note")
     assert root.post(page(acme), merged).status_code == 302
@@ -179,10 +179,10 @@ def test_a_secret_that_somebody_replaced_is_told_and_not_shown(root: Client, con
     mine = {**filled_form(root.get(page(connection)).content), "client_secret": "typed-secret"}
     connection.set_client_secret("their-secret")
     connection.save()
-    told = root.post(page(connection), mine).content.decode()
-    assert "Client secret sealed: <strong>changed</strong>" in told.replace("client secret", "Client secret")
+    data = root.post(page(connection), mine).content.decode()
+    assert "Client secret sealed: <strong>changed</strong>" in data.replace("client secret", "Client secret")
     for secret in ("typed-secret", "their-secret", connection.client_secret_sealed):
-        assert secret not in told
+        assert secret not in data
 
 
 def test_choices_of_several_rows_meet(root: Client, acme: Tenant, globex: Tenant) -> None:
@@ -220,9 +220,9 @@ def test_lines_that_others_added_changed_and_deleted_meet_ones_own(root: Client)
     QuotaLimit.objects.create(policy=policy, name="week", quota=900, window_seconds=604_800)
     refused = root.post(page(policy), {**mine, "limits-2-quota": "400"})
     assert refused.status_code == 409 and limits_of(policy) == {"minute": 7, "week": 900}
-    told = refused.content.decode()
+    data = refused.content.decode()
     for said in ("limit minute: limit: <strong>7</strong>", "limit week: <strong>added</strong>", "deleted"):
-        assert said.lower() in told.lower(), told
+        assert said.lower() in data.lower(), data
     assert root.post(page(policy), filled_form(refused.content)).status_code == 302
     assert limits_of(policy) == {"minute": 7, "week": 900, "day": 400}
 

@@ -53,9 +53,9 @@ def test_a_stranger_is_refused_everywhere(acme: Tenant, url: str, method: str) -
     assert anonymous["WWW-Authenticate"] == "Token"
     stranger = getattr(person(name="stranger"), method)(url)
     assert stranger.status_code == 403
-    for answer in (anonymous, stranger):
-        assert answer["Content-Type"] == "application/problem+json"
-        assert "Acme" not in answer.content.decode()
+    for response in (anonymous, stranger):
+        assert response["Content-Type"] == "application/problem+json"
+        assert "Acme" not in response.content.decode()
 
 
 @pytest.mark.parametrize("url", [url for url in URLS if "acme" in url or "sandbox" in url or url.count("/") == 2])

@@ -92,8 +92,8 @@ def foreign() -> dict[str, dict[str, Any]]:
     }
 
 
-def body(answer: Any) -> bytes:
-    return b"".join(answer.streaming_content) if answer.streaming else bytes(answer.content)
+def body(response: Any) -> bytes:
+    return b"".join(response.streaming_content) if response.streaming else bytes(response.content)
 
 
 LISTS = [pattern for pattern in ROUTES if not pattern.pattern.regex.groupindex]
@@ -104,9 +104,9 @@ ROWS = [pattern for pattern in ROUTES if pattern.pattern.regex.groupindex]
 def test_no_list_shows_anything_of_another_tenant(ana: APIClient, pattern: URLPattern) -> None:
     url = reverse(str(pattern.name))
     for query in ("", "?search=globex", "?tenant=globex", "?page_size=500"):
-        answer = ana.get(url + query)
-        assert answer.status_code in (200, 400)
-        assert FOREIGN not in body(answer).replace(b"tenant=globex", b"").replace(b"search=globex", b"")
+        response = ana.get(url + query)
+        assert response.status_code in (200, 400)
+        assert FOREIGN not in body(response).replace(b"tenant=globex", b"").replace(b"search=globex", b"")
 
 
 @pytest.mark.parametrize("pattern", ROWS, ids=lambda pattern: str(pattern.name))
@@ -118,9 +118,12 @@ def test_another_tenants_row_is_answered_as_one_that_is_not_there(
     given = {name: SAMPLES.get(name, "999999") for name in pattern.pattern.regex.groupindex}
     url = reverse(str(pattern.name), kwargs={**given, **foreign().get(route, {})})
     before = snapshot()
-    answer = getattr(ana, method)(url, {})
-    assert answer.status_code in (404, 405)
-    assert answer.json()["detail"] in (NOT_THERE.get(str(pattern.name), "Not found."), NO_METHOD.format(method.upper()))
+    response = getattr(ana, method)(url, {})
+    assert response.status_code in (404, 405)
+    assert response.json()["detail"] in (
+        NOT_THERE.get(str(pattern.name), "Not found."),
+        NO_METHOD.format(method.upper()),
+    )
     assert snapshot() == before
 
 
@@ -189,8 +192,8 @@ def test_nothing_is_moved_to_a_stranger(ana: APIClient) -> None:
 
 
 def test_a_renamed_tenant_would_read_another_ones_record(ana: APIClient) -> None:
-    answer = ana.patch("/api/tenants/acme/", {"tenant_id": "globex"})
-    assert answer.status_code == 400 and "already" not in answer.content.decode()
+    response = ana.patch("/api/tenants/acme/", {"tenant_id": "globex"})
+    assert response.status_code == 400 and "already" not in response.content.decode()
     assert ana.patch("/api/tenants/acme/", {"name": "Acme Ltd"}).status_code == 200
 
 

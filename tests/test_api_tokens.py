@@ -28,8 +28,8 @@ def few(settings: Settings) -> Iterator[None]:
 
 
 def get(token: str, address: str = "192.0.2.7") -> tuple[int, str]:
-    answer = Client(REMOTE_ADDR=address).get("/api/tenants/", headers={"Authorization": f"Token {token}"})
-    return answer.status_code, answer.headers.get("Retry-After", "")
+    response = Client(REMOTE_ADDR=address).get("/api/tenants/", headers={"Authorization": f"Token {token}"})
+    return response.status_code, response.headers.get("Retry-After", "")
 
 
 def test_wrong_tokens_of_one_address_are_looked_up_until_it_has_failed_too_often() -> None:
@@ -44,10 +44,10 @@ def test_wrong_tokens_of_one_address_are_looked_up_until_it_has_failed_too_often
 def test_who_is_refused_is_told_how_long_to_wait_in_a_problem_document() -> None:
     for number in range(MOST):
         get(f"wrong{number}")
-    answer = Client(REMOTE_ADDR="192.0.2.7").get("/api/tenants/", headers={"Authorization": "Token wrong"})
-    assert (answer.status_code, answer.headers["content-type"]) == (429, "application/problem+json")
-    assert 1 <= int(answer.headers["retry-after"]) <= 60 // MOST
-    assert "invalid tokens" in answer.json()["detail"]
+    response = Client(REMOTE_ADDR="192.0.2.7").get("/api/tenants/", headers={"Authorization": "Token wrong"})
+    assert (response.status_code, response.headers["content-type"]) == (429, "application/problem+json")
+    assert 1 <= int(response.headers["retry-after"]) <= 60 // MOST
+    assert "invalid tokens" in response.json()["detail"]
 
 
 def test_a_token_in_use_is_not_affected_by_its_neighbours(admin_user: User) -> None:

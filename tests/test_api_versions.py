@@ -104,33 +104,33 @@ def test_no_write_goes_through_for_a_row_that_was_changed_meanwhile(
     seen = api.get(path)["ETag"]
     touch(row)
     before = stored(row)
-    for what, answer in writes(api, prefix, path, **{"If-Match": seen}):
-        assert answer.status_code == 412, (what, answer.content)
-        assert answer["Content-Type"] == "application/problem+json"
+    for what, response in writes(api, prefix, path, **{"If-Match": seen}):
+        assert response.status_code == 412, (what, response.content)
+        assert response["Content-Type"] == "application/problem+json"
     assert stored(row) == before
 
 
 @each
 def test_an_if_match_that_cannot_be_read_is_400(api: APIClient, prefix: str, path: str, row: Model) -> None:
     before = stored(row)
-    for _, answer in writes(api, prefix, path, **{"If-Match": "nonsense"}):
-        assert list(errors(answer)) == ["If-Match"]
+    for _, response in writes(api, prefix, path, **{"If-Match": "nonsense"}):
+        assert list(errors(response)) == ["If-Match"]
     assert stored(row) == before
 
 
 @each
 def test_no_write_goes_through_unless_the_row_is_another(api: APIClient, prefix: str, path: str, row: Model) -> None:
     before = stored(row)
-    for what, answer in writes(api, prefix, path, **{"If-None-Match": "*", "If-Match": "*"}):
-        assert answer.status_code == 412, (what, answer.content)
+    for what, response in writes(api, prefix, path, **{"If-None-Match": "*", "If-Match": "*"}):
+        assert response.status_code == 412, (what, response.content)
     assert stored(row) == before
 
 
 @each
 def test_a_put_says_what_it_replaces(api: APIClient, prefix: str, path: str, row: Model) -> None:
     if hasattr(WRITTEN[prefix], "update"):
-        answer = api.put(path, {})
-        assert answer.status_code == 428 and "If-Match" in answer.json()["detail"]
+        response = api.put(path, {})
+        assert response.status_code == 428 and "If-Match" in response.json()["detail"]
 
 
 @each
@@ -139,9 +139,9 @@ def test_a_write_of_the_row_as_it_was_read_goes_through_and_answers_with_the_nex
 ) -> None:
     if not hasattr(WRITTEN[prefix], "partial_update"):
         return
-    answer = api.patch(path, {}, headers={"If-Match": f"{OTHER}, {api.get(path)['ETag']}"})
-    assert answer.status_code == 200, answer.content
-    assert answer["ETag"] == api.get(path)["ETag"]
+    response = api.patch(path, {}, headers={"If-Match": f"{OTHER}, {api.get(path)['ETag']}"})
+    assert response.status_code == 200, response.content
+    assert response["ETag"] == api.get(path)["ETag"]
 
 
 @pytest.mark.parametrize("tags", ['"open', "", '"a" "b"', "*, *", 'w/"a"', "*a", '"a"b', 'W/ "a"', '"a b"'])

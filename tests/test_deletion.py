@@ -170,8 +170,8 @@ def test_the_admin_deletes_a_row_with_its_children(model: type[Model], many: boo
             else:
                 url = reverse(f"{place}_delete", args=[pk])
                 asked = browser.get(url)
-            answer = browser.post(url, filled_form(asked.content))
-            assert answer.status_code == 302 and gone(model, pk), (wanted, answer.content)
+            response = browser.post(url, filled_form(asked.content))
+            assert response.status_code == 302 and gone(model, pk), (wanted, response.content)
             transaction.set_rollback(True)
 
 
@@ -194,8 +194,8 @@ def test_the_api_deletes_a_row_with_its_children(model: type[Model], admin_user:
         with transaction.atomic():
             row = made(model, wanted)
             pk, (route, key) = row.pk, BY_API[model]
-            answer = client.delete(f"/api/{route}/{getattr(row, key)}/")
-            assert answer.status_code == 204 and gone(model, pk), (wanted, answer.content)
+            response = client.delete(f"/api/{route}/{getattr(row, key)}/")
+            assert response.status_code == 204 and gone(model, pk), (wanted, response.content)
             transaction.set_rollback(True)
 
 
@@ -207,11 +207,11 @@ def test_the_record_names_the_tenant_and_the_rows_that_went_with_it(acme: Tenant
     a_membership(a_person(), acme)
     acme.delete()
     entries = AuditEntry.objects.filter(kind__endswith=".deleted")
-    told = {entry.kind: (entry.tenant_id, entry.payload["name"]) for entry in entries}
-    assert told["key.deleted"] == ("acme", "IVR")
-    assert told["membership.deleted"] == ("acme", "ana")
-    assert told["assignment.deleted"] == ("acme", "")
-    assert told["alert_hook.deleted"] == ("acme", "On-call")
+    data = {entry.kind: (entry.tenant_id, entry.payload["name"]) for entry in entries}
+    assert data["key.deleted"] == ("acme", "IVR")
+    assert data["membership.deleted"] == ("acme", "ana")
+    assert data["assignment.deleted"] == ("acme", "")
+    assert data["alert_hook.deleted"] == ("acme", "On-call")
 
 
 def test_a_person_who_deletes_their_own_account_leaves_no_broken_reference(admin_user: User, acme: Tenant) -> None:
@@ -219,7 +219,7 @@ def test_a_person_who_deletes_their_own_account_leaves_no_broken_reference(admin
     browser = Client()
     browser.force_login(admin_user)
     url = reverse("admin:auth_user_delete", args=[admin_user.pk])
-    answer = browser.post(url, filled_form(browser.get(url).content))
-    assert answer.status_code == 302 and gone(User, admin_user.pk)
+    response = browser.post(url, filled_form(browser.get(url).content))
+    assert response.status_code == 302 and gone(User, admin_user.pk)
     entry = AuditEntry.objects.get(kind="membership.deleted")
     assert (entry.actor, entry.payload["name"]) == ("root", "root")

@@ -38,9 +38,9 @@ def test_what_no_field_can_hold_is_named(acme: Tenant, route: str) -> None:
 
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"{", b'"\xed\xa0\x80"', "{}".encode("utf-16")])
 def test_a_body_that_is_no_json_is_told_in_plain_words(acme: Tenant, body: bytes) -> None:
-    answer = editor().post("/api/tenants/", body, content_type="application/json")
-    assert answer.status_code == 400
-    detail = answer.json()["detail"]
+    response = editor().post("/api/tenants/", body, content_type="application/json")
+    assert response.status_code == 400
+    detail = response.json()["detail"]
     assert detail.startswith("The body cannot be taken. ")
     assert not any(word in detail for word in ("char", "codec", "Expecting", "decode", "delimiter", "utf-8-sig"))
 
@@ -62,8 +62,8 @@ def test_a_change_with_half_a_character_is_named_and_changes_nothing(
     acme: Tenant, path: str, body: bytes, field: str
 ) -> None:
     action = Action.objects.get()
-    answer = editor().patch(path.format(action=action.pk), body, content_type="application/json")
-    assert list(errors(answer)) == [field]
+    response = editor().patch(path.format(action=action.pk), body, content_type="application/json")
+    assert list(errors(response)) == [field]
     assert action.history.count() == 1
 
 
@@ -77,8 +77,8 @@ def test_a_whole_pair_is_a_character(acme: Tenant) -> None:
 )
 def test_a_reason_may_be_told_in_any_language(acme: Tenant, header: str | None) -> None:
     headers, body = ({"X-Change-Reason": header}, {}) if header else ({}, {"reason": "Größe geändert"})
-    answer = editor().patch("/api/tenants/acme/", {"name": "Acme 2", **body}, headers=headers)
-    assert answer.status_code == 200, answer.content
+    response = editor().patch("/api/tenants/acme/", {"name": "Acme 2", **body}, headers=headers)
+    assert response.status_code == 200, response.content
     assert acme.history.latest().history_change_reason == "Größe geändert"
     long = "ü" * 255
     assert editor("bob").patch("/api/tenants/acme/", {"name": "Acme 3", "reason": long}).status_code == 200
@@ -94,10 +94,10 @@ QUERIES = ("search=%00", "q=%00", "status=a%00b", "%00=1", "preset__exact=%00", 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_nul_in_an_address_is_a_400(admin_client: Client, acme: Tenant, page: str) -> None:
     for query in QUERIES:
-        answer = admin_client.get(f"{page}?{query}")
-        assert answer.status_code == 400
+        response = admin_client.get(f"{page}?{query}")
+        assert response.status_code == 400
         if page.startswith("/api/"):
-            assert list(errors(answer)) == [query.partition("=")[0].replace("%00", r"\u0000")]
+            assert list(errors(response)) == [query.partition("=")[0].replace("%00", r"\u0000")]
 
 
 def test_a_nul_in_a_path_or_a_cookie_is_a_400() -> None:
@@ -123,14 +123,14 @@ def test_json_typed_into_the_admin_is_an_error_of_its_field(
     admin_client: Client, acme: Tenant, typed: str, says: str
 ) -> None:
     url = f"/admin/tenants/action/{Action.objects.get().pk}/change/"
-    answer = admin_client.post(url, filled_form(admin_client.get(url).content) | {"query_template": typed})
-    assert answer.status_code == 200
-    assert says in " ".join(answer.context["adminform"].form.errors["query_template"])
+    response = admin_client.post(url, filled_form(admin_client.get(url).content) | {"query_template": typed})
+    assert response.status_code == 200
+    assert says in " ".join(response.context["adminform"].form.errors["query_template"])
 
 
 def test_an_odd_number_in_the_dashboards_requests_is_told_in_plain_words(admin_client: Client, acme: Tenant) -> None:
     for url in ("/dashboard/api/actions/overrides/", "/dashboard/api/actions/keys/"):
         for body in (b'{"tenant": "\\ud800"}', b'{"tenant": ' + b"9" * 5000 + b"}"):
-            answer = admin_client.post(url, body, content_type="application/json")
-            assert answer.status_code == 400
-            assert "tenant: " in answer.json()["detail"]
+            response = admin_client.post(url, body, content_type="application/json")
+            assert response.status_code == 400
+            assert "tenant: " in response.json()["detail"]

@@ -39,8 +39,8 @@ class WebProcess:
     async def ready(self, session: aiohttp.ClientSession) -> bool:
         """What a balancer makes of ``/readyz``."""
         with contextlib.suppress(aiohttp.ClientError, OSError):
-            async with session.get(f"{self.url}/readyz", headers={"Connection": "close"}) as answer:
-                return answer.status == 200
+            async with session.get(f"{self.url}/readyz", headers={"Connection": "close"}) as response:
+                return response.status == 200
         return False
 
     async def until_ready(self, session: aiohttp.ClientSession) -> None:
@@ -109,9 +109,9 @@ class Balanced:
                 number += 1
                 node = ready[number % len(ready)]
                 try:
-                    async with session.post(f"{node.url}{path}", data=b"{}", headers=headers) as answer:
-                        await answer.read()
-                        self.statuses[answer.status] += 1
+                    async with session.post(f"{node.url}{path}", data=b"{}", headers=headers) as response:
+                        await response.read()
+                        self.statuses[response.status] += 1
                 except (aiohttp.ClientError, OSError) as error:
                     self.failed.append(repr(error))
 

@@ -23,7 +23,11 @@ def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
     hooks = list(_wanted({alert.tenant_id for alert in alerts}, event))
     made = [
         AlertDelivery(
-            hook=hook, alert=alert, tenant_id=alert.tenant_id, event=event, body=body(event, told(alert), at=_at(alert))
+            hook=hook,
+            alert=alert,
+            tenant_id=alert.tenant_id,
+            event=event,
+            body=body(event, described(alert), at=_at(alert)),
         )
         for alert in alerts
         for hook, tenant_id in hooks
@@ -49,7 +53,7 @@ def put_test(hook: AlertHook, *, at: datetime) -> AlertDelivery:
     )
     event = AlertDelivery.Event.TEST
     return AlertDelivery.objects.create(
-        hook=hook, tenant_id=alert.tenant_id, event=event, body=body(event, told(alert), at=at), next_at=at
+        hook=hook, tenant_id=alert.tenant_id, event=event, body=body(event, described(alert), at=at), next_at=at
     )
 
 
@@ -58,7 +62,7 @@ def body(event: AlertDelivery.Event, data: dict[str, Any], *, at: datetime) -> s
     return json.dumps({"type": event.value, "version": VERSION, "timestamp": at.isoformat(), "data": data})
 
 
-def told(alert: Alert) -> dict[str, Any]:
+def described(alert: Alert) -> dict[str, Any]:
     """What a receiver learns of an alert."""
     origin = settings.ENV.PUBLIC_URL.rstrip("/")
     return {

@@ -23,9 +23,9 @@ from limiter.upstream.pins import Lookup, Pins, session, system_lookup
 from quota_platform.base import hosts, versions
 from quota_platform.base.secrets import SecretUnreadable
 
-MOST_GIVEN_UP = 5
+MAX_GIVEN_UP = 5
 """Messages given up in a row, with none that arrived between them, before the hook is switched off."""
-MOST_S = 20
+MAX_S = 20
 """What one attempt may take in all; its connection has 3 s, each wait for the answer 10 s."""
 _TIMEOUTS_S = (3.05, 10)
 _AT_ONCE = 500
@@ -75,7 +75,7 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
         hosts.check_listed(hook.url, listed, setting="ALERT_HOOK_HOSTS")
         signed = signature.headers(hook.secret(), message_id=delivery.message_id, at_s=int(now.timestamp()), body=body)
         with session(Pins(sandbox_hosts=[each for each in listed if ":" in each], lookup=lookup)) as http:
-            answer = http.post(
+            response = http.post(
                 hook.url,
                 data=body,
                 headers={"Content-Type": "application/json", **signed},
@@ -83,7 +83,7 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
                 allow_redirects=False,
                 stream=True,  # what it answers is not read
             )
-            answer.close()
+            response.close()
     except hosts.HostRefused as error:
         return Result(error=str(error)[:200])
     except SecretUnreadable:
@@ -94,9 +94,9 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
         return Result(error="its certificate is not valid")
     except requests.RequestException:
         return Result(error="no connection")
-    if answer.status_code < 300:
-        return Result(answer.status_code)
-    return Result(answer.status_code, f"answered {answer.status_code}", gone=answer.status_code == 410)
+    if response.status_code < 300:
+        return Result(response.status_code)
+    return Result(response.status_code, f"answered {response.status_code}", gone=response.status_code == 410)
 
 
 def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
@@ -109,7 +109,7 @@ def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
     if not given_up:
         return
     row.failures += 1
-    if result.gone or row.failures >= MOST_GIVEN_UP:
+    if result.gone or row.failures >= MAX_GIVEN_UP:
         why = "it wants no more" if result.gone else f"{row.failures} messages in a row did not arrive"
         row.enabled, row.stopped_because = False, f"{why}: {result.error}"[:200]
         row._change_reason = "Switched off by the platform"  # type: ignore[attr-defined]

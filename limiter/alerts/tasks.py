@@ -23,10 +23,10 @@ def watch_limits(**_: object) -> int | None:
 @shared_task(name="limiter.tasks.post_alerts")
 def post_alerts(**_: object) -> int | None:
     """Hand every post that is due to a worker."""
-    return posting.hand_out(lambda delivery: post_alert.apply_async((delivery,), expires=posting.MOST_S))
+    return posting.hand_out(lambda delivery: post_alert.apply_async((delivery,), expires=posting.MAX_S))
 
 
-@shared_task(name="limiter.tasks.post_alert", soft_time_limit=posting.MOST_S, time_limit=posting.MOST_S + 10)
+@shared_task(name="limiter.tasks.post_alert", soft_time_limit=posting.MAX_S, time_limit=posting.MAX_S + 10)
 def post_alert(delivery: int, **_: object) -> str | None:
     """Post one alert to one hook, unless another delivery of this message does."""
     return posting.post(delivery)

@@ -25,7 +25,7 @@ from limiter.record.models import UsageMinute
 
 LATELY = timedelta(minutes=3)
 """A call this long ago is stored as usage by now, and no call is what makes a limit fuller."""
-MOST = 5_000
+MAX_ACTIONS = 5_000
 """Actions looked at in one turn; those called last come first."""
 _AT_ONCE = 200
 
@@ -49,11 +49,11 @@ class Watched:
 def actions(open_alerts: Iterable[Alert], *, now: datetime) -> dict[str, set[str]]:
     """Tenant -> its actions that were called lately, or that an open alert is about ("" for all of the tenant's)."""
     called = UsageMinute.objects.filter(start__gt=now - LATELY - timedelta(minutes=1)).order_by("-start")
-    pairs = list(dict.fromkeys(called.values_list("tenant_id", "action_id")[: 4 * MOST]))
-    if len(pairs) > MOST:
-        log.warning("%s actions were called lately; alerts are looked for in %s of them", len(pairs), MOST)
+    pairs = list(dict.fromkeys(called.values_list("tenant_id", "action_id")[: 4 * MAX_ACTIONS]))
+    if len(pairs) > MAX_ACTIONS:
+        log.warning("%s actions were called lately; alerts are looked for in %s of them", len(pairs), MAX_ACTIONS)
     found: dict[str, set[str]] = defaultdict(set)
-    for tenant_id, action_id in [*pairs[:MOST], *((alert.tenant_id, alert.action_id) for alert in open_alerts)]:
+    for tenant_id, action_id in [*pairs[:MAX_ACTIONS], *((alert.tenant_id, alert.action_id) for alert in open_alerts)]:
         found[tenant_id].add(action_id)
     return dict(found)
 

@@ -41,8 +41,8 @@ class AdaptiveSettings:
         return round(self.max_multiplier * PPM)
 
 
-def _settings(told: Mapping[str, Any]) -> AdaptiveSettings:
-    return build(AdaptiveSettings, told, whole=False)
+def _settings(data: Mapping[str, Any]) -> AdaptiveSettings:
+    return build(AdaptiveSettings, data, whole=False)
 
 
 SETTINGS = Form("adaptive settings", {1: _settings}, lenient=True)

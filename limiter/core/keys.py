@@ -169,7 +169,7 @@ def health(uid: str) -> str:
     return named(f"q:health:{uid}")
 
 
-def answer(connection: int, digest: str) -> str:
+def response(connection: int, digest: str) -> str:
     """The first answer to a call that may be repeated, sealed; or the claim of the worker that is making it."""
     return f"{tag(connection)}:answer:{digest}"
 

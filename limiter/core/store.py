@@ -21,7 +21,7 @@ from limiter.core.held import Holding
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.types import PPM, Decision, Limit
 from limiter.core.window import Call, Stack, Whose
-from limiter.stores.away import AWAY
+from limiter.stores.away import UNAVAILABLE
 from limiter.stores.errors import ScriptFailed, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
 from limiter.stores.pool import Link, PoolStatus
@@ -34,13 +34,13 @@ OUTCOMES = ("answered", "upstream_error", "upstream_busy", "unreachable", "unkno
 """How an admitted call can end: answered below 500, answered above, refused upstream for load, no connection, no whole
 answer, not sent (breaker, configuration), and decided only (``/check``).
 """
-MOST_ENDS = 1_000
+MAX_ENDS = 1_000
 """Calls in one :meth:`Store.record`: Lua's unpack holds a few thousand values."""
 
 EVERY_MS = 400
 """Between two computations of a multiplier."""
 
-MOST_TAKEN_OVER = 500
+MAX_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
 
 DECIDE, RECORD, ASSESS, UNASSESSED, ADAPT, HELD, ALONE, ALIVE = (
@@ -141,12 +141,12 @@ class Store:
             reply = await self.link.send(packed, key=stack.slot_key)
         ended = time.perf_counter()
         self.round_trips.observe(ended - started)
-        told = _checked(reply, DECIDE)
+        data = _checked(reply, DECIDE)
         if self._due is not None and call.now_us is None:
-            self._due.heard(connection, told[0], int(ended * 1_000_000))
-        if window.came_too_late(told):
+            self._due.heard(connection, data[0], int(ended * 1_000_000))
+        if window.came_too_late(data):
             raise StoreUnavailable("the store came to the call too late and did nothing")
-        return window.read(stack, call, told)
+        return window.read(stack, call, data)
 
     async def record(
         self,
@@ -282,15 +282,15 @@ class Store:
     async def ask(self, *parts: str | int | bytes, key: str) -> Reply:
         """The same for what the store may refuse: its refusal, a ``hiredis.ReplyError``, is the reply."""
         reply = await self.link.send(pack(*parts), key=key.encode())
-        return reply if isinstance(reply, hiredis.ReplyError) and not _is_away(reply) else _checked(reply, None)
+        return reply if isinstance(reply, hiredis.ReplyError) and not _is_unavailable(reply) else _checked(reply, None)
 
 
 def _is_noscript(reply: Reply) -> bool:
     return str(reply).startswith("NOSCRIPT")
 
 
-def _is_away(reply: Reply) -> bool:
-    return str(reply).startswith(AWAY)
+def _is_unavailable(reply: Reply) -> bool:
+    return str(reply).startswith(UNAVAILABLE)
 
 
 def _checked(reply: Reply, script: Script | None) -> Reply:
@@ -298,7 +298,7 @@ def _checked(reply: Reply, script: Script | None) -> Reply:
     if not isinstance(reply, hiredis.ReplyError):
         return reply
     text = str(reply)
-    if _is_away(reply):
+    if _is_unavailable(reply):
         raise StoreUnavailable(f"the store cannot decide now: {text}")
     log.error("the store refused %s: %s", script.name if script else "a command", text)
     raise ScriptFailed(text)

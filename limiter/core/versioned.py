@@ -78,17 +78,17 @@ class Form(Generic[T]):
     def load(self, text: str | bytes) -> T:
         """What :meth:`dump` wrote, of whichever release; raises :class:`Unreadable`."""
         try:
-            told = json.loads(text)
+            data = json.loads(text)
         except (ValueError, RecursionError):
             raise refused(self.kind, Unreadable(f"{self.kind}: no JSON")) from None
-        return self.take(told)
+        return self.take(data)
 
-    def take(self, told: Any) -> T:
+    def take(self, data: Any) -> T:
         """The same for an object that was JSON, or has named fields otherwise."""
-        if not isinstance(told, Mapping):
+        if not isinstance(data, Mapping):
             raise refused(self.kind, Unreadable(f"{self.kind}: an object was expected"))
-        version = told.get(self._field, 1)
-        return self._read(_number(version) if isinstance(version, str) else version, told)
+        version = data.get(self._field, 1)
+        return self._read(_number(version) if isinstance(version, str) else version, data)
 
     def text(self, text: str) -> T:
         """What :meth:`marked` made of a text."""
@@ -138,14 +138,14 @@ def refused(kind: str, error: Unreadable) -> Unreadable:
     return error
 
 
-def filled(told: Any, example: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of ``example`` with what ``told`` says of them, as far as it is of the example's type.
+def filled(data: Any, example: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of ``example`` with what ``data`` says of them, as far as it is of the example's type.
 
     An object in the example is filled the same way; an empty one, and None, stand for anything.
     """
-    if not isinstance(told, Mapping):
+    if not isinstance(data, Mapping):
         return dict(example)
-    return {name: _like(told[name], default) if name in told else default for name, default in example.items()}
+    return {name: _like(data[name], default) if name in data else default for name, default in example.items()}
 
 
 def _like(value: Any, default: Any) -> Any:
@@ -160,16 +160,16 @@ def _like(value: Any, default: Any) -> Any:
     )
 
 
-def build(cls: type[T], told: Mapping[str, Any], *, whole: bool = True) -> T:
+def build(cls: type[T], data: Mapping[str, Any], *, whole: bool = True) -> T:
     """A dataclass from the fields it knows.
 
     ``whole``: a field that is missing is a LookupError even where the class has a default, for values that have to be
     those of a row and not what an earlier release made of it.
     """
     names = _names(cast(Any, cls))
-    if told.keys() != names:
-        told = {name: told[name] for name in names if whole or name in told}
-    return cls(**told)
+    if data.keys() != names:
+        data = {name: data[name] for name in names if whole or name in data}
+    return cls(**data)
 
 
 @lru_cache(maxsize=64)

@@ -69,9 +69,9 @@ class InvokeRequest(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a call went. No ``answer``: refused by ``decision``. No ``decision``: a remembered answer."""
+    """How a call went. No ``response``: refused by ``decision``. No ``decision``: a remembered answer."""
 
-    answer: UpstreamResponse | None = None
+    response: UpstreamResponse | None = None
     decision: Decision | None = None
 
 
@@ -147,7 +147,7 @@ class Gateway:
         if self._dedupe.wants(call):
             found = await self._dedupe.recall(call)
             if isinstance(found, UpstreamResponse):
-                return Outcome(answer=found)
+                return Outcome(response=found)
             if isinstance(found, NotRepeated):
                 raise Problem(found.status, found.kind, found.detail)
             claim = found
@@ -158,7 +158,7 @@ class Gateway:
                 return Outcome(decision=decision)
             ended = _GIVEN_UP
             ended = await self._make(target, call, decision)
-            return Outcome(answer=ended, decision=decision)
+            return Outcome(response=ended, decision=decision)
         except errors.UpstreamError as error:
             ended = error
             raise _problem(error, decision) from error
@@ -169,7 +169,7 @@ class Gateway:
     async def _make(self, target: InvokeTarget, call: UpstreamCall, decision: Decision) -> UpstreamResponse:
         """Make an admitted call and see to it that its end is recorded."""
         try:
-            answer = await self.upstream.invoke(call)
+            response = await self.upstream.invoke(call)
         except errors.UpstreamError as error:
             outcome = _OUTCOME.get(type(error), "not_sent")
             self._end(target, decision, outcome, error.latency_us, error.pushback)
@@ -179,12 +179,12 @@ class Gateway:
         except BaseException:
             self._end(target, decision, "unknown", None)
             raise
-        outcome = "upstream_error" if answer.status >= 500 else "answered"
-        if answer.chunks is None:
-            self._end(target, decision, outcome, answer.latency_us, answer.pushback)
+        outcome = "upstream_error" if response.status >= 500 else "answered"
+        if response.chunks is None:
+            self._end(target, decision, outcome, response.latency_us, response.pushback)
         else:
-            answer.chunks = self._until_end(answer, answer.chunks, target, decision, outcome)
-        return answer
+            response.chunks = self._until_end(response, response.chunks, target, decision, outcome)
+        return response
 
     def _upstream_call(self, caller: Caller, target: InvokeTarget, request: InvokeRequest) -> UpstreamCall:
         tenant = caller.entry.tenant
@@ -228,7 +228,7 @@ class Gateway:
 
     async def _until_end(
         self,
-        answer: UpstreamResponse,
+        response: UpstreamResponse,
         chunks: AsyncIterator[bytes],
         target: InvokeTarget,
         decision: Decision,
@@ -242,7 +242,7 @@ class Gateway:
             outcome = "unknown"
             raise
         finally:
-            self._end(target, decision, outcome, answer.latency_us, answer.pushback)
+            self._end(target, decision, outcome, response.latency_us, response.pushback)
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()  # the upstream's connection is free with the slot

@@ -55,9 +55,9 @@ _UNIT = {
 }
 
 
-def _beat(told: Any) -> dict[str, Any]:
+def _beat(data: Any) -> dict[str, Any]:
     """A heartbeat with all that readers look for; one without a time is none."""
-    beat = versioned.filled(told, _EXAMPLE) | {"at": float(told["at"])}
+    beat = versioned.filled(data, _EXAMPLE) | {"at": float(data["at"])}
     beat["upstream"] = {uid: versioned.filled(unit, _UNIT) for uid, unit in beat["upstream"].items()}
     for counts in (beat["unreadable"], beat["server"]["rejections"]):
         for kind in [kind for kind, count in counts.items() if not isinstance(count, int)]:

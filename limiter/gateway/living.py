@@ -29,9 +29,9 @@ class Living:
     async def count(self, process: str) -> int:
         """Note that this process lives; how many do. Raises :class:`~limiter.stores.errors.StoreError`."""
         await self._store.alive(process)
-        told = await self._store.command("HKEYS", keys.workers(), key=keys.workers())
+        data = await self._store.command("HKEYS", keys.workers(), key=keys.workers())
         entered = await self._store.command("ZRANGE", keys.alive(), 0, -1, key=keys.alive())
-        return len(entered) + await self._others({*told} - {*entered})
+        return len(entered) + await self._others({*data} - {*entered})
 
     async def _others(self, names: set[bytes]) -> int:
         """Those among them that were heard lately; the rest was killed, and is not asked for at every beat."""

@@ -18,21 +18,21 @@ class Pauses:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._telling: dict[int, asyncio.Task[None]] = {}
+        self._reporting: dict[int, asyncio.Task[None]] = {}
 
     def note(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
         """An attempt was answered this status and told to wait so long, or not for how long. Nobody waits for it."""
-        if connection.pause_on_pushback and connection.id not in self._telling:
-            task = asyncio.get_running_loop().create_task(self._tell(connection.id, status, wait_s))
-            self._telling[connection.id] = task
-            task.add_done_callback(lambda _: self._telling.pop(connection.id))
+        if connection.pause_on_pushback and connection.id not in self._reporting:
+            task = asyncio.get_running_loop().create_task(self._report(connection.id, status, wait_s))
+            self._reporting[connection.id] = task
+            task.add_done_callback(lambda _: self._reporting.pop(connection.id))
 
     async def drain(self) -> None:
         """Wait until the store knows."""
-        while self._telling:
-            await asyncio.gather(*self._telling.values())
+        while self._reporting:
+            await asyncio.gather(*self._reporting.values())
 
-    async def _tell(self, connection: int, status: int, wait_s: float | None) -> None:
+    async def _report(self, connection: int, status: int, wait_s: float | None) -> None:
         try:
             said_us = None if wait_s is None else int(wait_s * 1_000_000)
             await pause(self._store, connection, status=status, said_us=said_us)

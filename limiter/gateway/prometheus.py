@@ -57,8 +57,8 @@ async def gather(store: Store) -> Gathered:
     """Read everything; raises :class:`~limiter.stores.errors.StoreError`."""
     found = Gathered(now=time.time())
     found.record = await record_state.look(store, now=found.now)
-    for name, told in _pairs(await store.command("HGETALL", keys.workers(), key=keys.workers())):
-        state = heartbeat.FORM.load_or_none(told)
+    for name, data in _pairs(await store.command("HGETALL", keys.workers(), key=keys.workers())):
+        state = heartbeat.FORM.load_or_none(data)
         if state is None:
             continue  # of a release that this one does not understand: counted, and left to that one
         if state["at"] > found.now - GONE_AFTER_S:

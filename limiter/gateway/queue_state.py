@@ -34,7 +34,7 @@ async def look(client: redis.asyncio.Redis, *, now: float) -> QueueState:
 def _sent_at(message: bytes | None) -> float | None:
     """When it was put there; None when nobody can tell, as for messages of earlier releases."""
     try:
-        told = json.loads(message or b"{}")
-        return float(told["properties"]["timestamp"])
+        data = json.loads(message or b"{}")
+        return float(data["properties"]["timestamp"])
     except (ValueError, TypeError, KeyError):
         return None

@@ -10,11 +10,11 @@ from limiter.record.state import RecordState
 
 async def look(store: Store, *, now: float) -> RecordState:
     """Ask the store; raises :class:`~limiter.stores.errors.StoreError`."""
-    told = await store.command("HGETALL", keys.tasks(), key=keys.tasks())
+    data = await store.command("HGETALL", keys.tasks(), key=keys.tasks())
     waiting, lag_s = 0, 0.0
     for connection in keys.connection_ids(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
         name = keys.events(connection)
         waiting += await store.command("XLEN", name, key=name)
         oldest = await store.command("XRANGE", name, "-", "+", "COUNT", 1, key=name)
         lag_s = max(lag_s, state.lag_of(oldest, now=now))
-    return RecordState(waiting, lag_s, runs.read(dict(zip(told[::2], told[1::2], strict=True))))
+    return RecordState(waiting, lag_s, runs.read(dict(zip(data[::2], data[1::2], strict=True))))

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.store import MOST_ENDS, EndedCall, Store
+from limiter.core.store import MAX_ENDS, EndedCall, Store
 from limiter.core.window import Stack
 from limiter.gateway.assessor import Assessor
 from limiter.stores.errors import StoreError, StoreOutcomeUnknown
@@ -52,7 +52,7 @@ class Recorder:
         if group is None:
             group = self._collected[id(stack)] = ((stack, settings), [])
         group[1].append(ended)
-        urgent = stack.holds_slots or len(group[1]) >= MOST_ENDS
+        urgent = stack.holds_slots or len(group[1]) >= MAX_ENDS
         if self._flush is None or (urgent and not self._soon):
             self._schedule(soon=urgent)
 
@@ -88,8 +88,8 @@ class Recorder:
         self._flush, self._soon = None, False
         collected, self._collected = self._collected, {}
         for group, ends in collected.values():
-            for at in range(0, len(ends), MOST_ENDS):
-                self._start(group, ends[at : at + MOST_ENDS])
+            for at in range(0, len(ends), MAX_ENDS):
+                self._start(group, ends[at : at + MAX_ENDS])
 
     def _start(self, group: _Group, ends: Sequence[EndedCall]) -> None:
         task = asyncio.get_running_loop().create_task(self._send(group, ends))

@@ -14,19 +14,19 @@ from rest_framework.views import APIView
 from limiter.core import headers
 from limiter.core.types import PPM, Decision
 from limiter.gateway import problems, prometheus, readers, scraper
-from limiter.gateway.answers import (
-    Fields,
-    GatewayResponse,
-    enveloped,
-    json_answer,
-    passed_through,
-    problem_answer,
-    quota_fields,
-)
 from limiter.gateway.callers import Caller
 from limiter.gateway.gate import Gateway, InvokeRequest, InvokeTarget
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest, check_json
+from limiter.gateway.responses import (
+    Fields,
+    GatewayResponse,
+    enveloped,
+    json_response,
+    passed_through,
+    problem_response,
+    quota_fields,
+)
 from limiter.gateway.runtime import Runtime
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
@@ -57,8 +57,8 @@ class GatewayView(APIView):
         if handler is None:
             allowed = ", ".join([name for name, method in _METHODS.items() if hasattr(self, method)])
             raise Problem(405, "method-not-allowed", f"Use {allowed} here.", fields=(("Allow", allowed),))
-        answer: GatewayResponse = await handler(request, *args, **kwargs)
-        return answer
+        response: GatewayResponse = await handler(request, *args, **kwargs)
+        return response
 
 
 def runtime_of(request: GatewayRequest) -> Runtime:
@@ -95,13 +95,13 @@ class InvokeView(GatewayView):
         try:
             outcome = await gateway.invoke(caller, target, call)
             fields = quota_fields(target.bound, outcome.decision, legacy=settings.legacy_headers)
-            if outcome.answer is None:
+            if outcome.response is None:
                 problem = _refusal(caller, target, outcome.decision)
                 problem.fields += fields
-                return problem_answer(problem, request)
+                return problem_response(problem, request)
             if caller.entry.tenant.envelope:
-                return await _enveloped(request, outcome.answer, outcome.decision, fields)
-            return passed_through(outcome.answer, fields, request)
+                return await _enveloped(request, outcome.response, outcome.decision, fields)
+            return passed_through(outcome.response, fields, request)
         except Problem as problem:
             problem.fields += quota_fields(target.bound, problem.decision, legacy=settings.legacy_headers)
             raise
@@ -121,12 +121,12 @@ class CheckView(GatewayView):
         if not decision.allowed:
             problem = _refusal(caller, target, decision)
             problem.fields += fields
-            return problem_answer(problem, request)
+            return problem_response(problem, request)
         if charge:
             gateway.release(target, decision)
-        answer = json_answer(described(caller, target, decision), request)
-        answer.fields += fields
-        return answer
+        response = json_response(described(caller, target, decision), request)
+        response.fields += fields
+        return response
 
 
 class UsageView(GatewayView):
@@ -142,9 +142,9 @@ class UsageView(GatewayView):
             caller = await gateway.callers.on_behalf(tenant_id)
         target = gateway.target(caller, action_id)
         decision = await gateway.decide(caller, target, request_id=request.request_id, charge=False)
-        told = usage(caller, target, decision)
-        told["adaptive"] = await self._adaptive(runtime, target)
-        return json_answer(told, request)
+        data = usage(caller, target, decision)
+        data["adaptive"] = await self._adaptive(runtime, target)
+        return json_response(data, request)
 
     async def _adaptive(self, runtime: Runtime, target: InvokeTarget) -> dict[str, Any] | None:
         """What the multiplier follows and was last computed from; None when the policy does not adapt."""
@@ -187,13 +187,13 @@ class PrometheusView(GatewayView):
 
 
 async def _enveloped(
-    request: GatewayRequest, answer: UpstreamResponse, decision: Decision | None, fields: Fields
+    request: GatewayRequest, response: UpstreamResponse, decision: Decision | None, fields: Fields
 ) -> GatewayResponse:
     try:
-        whole = answer.body if answer.chunks is None else b"".join([part async for part in answer.chunks])
+        whole = response.body if response.chunks is None else b"".join([part async for part in response.chunks])
     except errors.OutcomeUnknown as error:
         raise Problem(error.status, "upstream-outcome-unknown", error.detail, decision=decision) from error
-    return enveloped(answer, whole or b"", fields, request, decision)
+    return enveloped(response, whole or b"", fields, request, decision)
 
 
 def _refusal(caller: Caller, target: InvokeTarget, decision: Decision | None) -> Problem:

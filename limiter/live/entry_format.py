@@ -32,34 +32,34 @@ def of_rules(rules: TenantRules) -> Plain:
 
 def rules(data: Plain, *, whole: bool = True) -> TenantRules:
     overrides = tuple(build(OverrideSpec, each, whole=whole) for each in data["overrides"])
-    told = {**data, "tenant": frugal(tenant(data["tenant"], whole=whole)), "overrides": overrides}
-    return build(TenantRules, told, whole=whole)
+    payload = {**data, "tenant": frugal(tenant(data["tenant"], whole=whole)), "overrides": overrides}
+    return build(TenantRules, payload, whole=whole)
 
 
 def tenant(data: Plain, *, whole: bool = True) -> TenantSpec:
-    actions = {name: _action(told, whole=whole) for name, told in data["actions"].items()}
-    told = {**data, "connection": _connection(data["connection"], whole=whole), "actions": actions}
-    return build(TenantSpec, told, whole=whole)
+    actions = {name: _action(payload, whole=whole) for name, payload in data["actions"].items()}
+    payload = {**data, "connection": _connection(data["connection"], whole=whole), "actions": actions}
+    return build(TenantSpec, payload, whole=whole)
 
 
 def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
-    told = {
+    payload = {
         "pause_on_pushback": True,  # the first release does not write it, and nobody has switched it off there
         **data,
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),
     }
-    return build(ConnectionSpec, told, whole=whole)
+    return build(ConnectionSpec, payload, whole=whole)
 
 
 def _action(data: Plain, *, whole: bool) -> ActionSpec:
-    told = {
+    payload = {
         **data,
         "query_template": tuple(map(tuple, data["query_template"])),
         "param_map": tuple(data["param_map"]),
         "success_statuses": tuple(data["success_statuses"]),
     }
-    return build(ActionSpec, told, whole=whole)
+    return build(ActionSpec, payload, whole=whole)
 
 
 def of_key(spec: KeySpec) -> Plain:
@@ -83,19 +83,19 @@ def of_policy(spec: PolicySpec) -> Plain:
 
 def policy(data: Plain, *, whole: bool = True) -> PolicySpec:
     adaptive = data["adaptive"]
-    told = {
+    payload = {
         **data,
         "limits": tuple(_limit(line, whole=whole) for line in data["limits"]),
         "adaptive": build(AdaptiveSettings, adaptive, whole=whole) if adaptive else None,
     }
-    return build(PolicySpec, told, whole=whole)
+    return build(PolicySpec, payload, whole=whole)
 
 
 def _limit(data: Plain, *, whole: bool) -> Limit:
-    told = {
+    payload = {
         **data,
         "algorithm": Algorithm(data["algorithm"]),
         "counted_per": CountedPer(data["counted_per"]),
         "alert_at": tuple(data["alert_at"]),
     }
-    return build(Limit, told, whole=whole)
+    return build(Limit, payload, whole=whole)

@@ -29,7 +29,7 @@ class CachedValue(NamedTuple):
     data: Any
 
 
-FORM = Form("cached entry", {1: lambda told: CachedValue(int(told["seq"]), told["data"])})
+FORM = Form("cached entry", {1: lambda payload: CachedValue(int(payload["seq"]), payload["data"])})
 
 
 class SecondLevel:
@@ -75,9 +75,9 @@ class SecondLevel:
             return None
 
 
-def _stored(told: Any) -> CachedValue | None:
+def _stored(payload: Any) -> CachedValue | None:
     try:
-        return FORM.take(told)
+        return FORM.take(payload)
     except Unreadable:
         return None
 

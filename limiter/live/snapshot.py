@@ -23,13 +23,13 @@ __all__ = ["DirectoryUnavailable", "Missing", "Snapshot", "TenantEntry"]
 
 K = TypeVar("K", int, str)
 T = TypeVar("T")
-_MOST_WAITING = 4096
+_MAX_WAITING = 4096
 _BATCH = 100
 _SESSIONS = 2
 """Database sessions that one worker loads over, kept open."""
 _ATTEMPTS = 5
 _RETRY_SECONDS = 10.0
-_AWAY = "the directory cannot be reached at the moment"
+_UNAVAILABLE = "the directory cannot be reached at the moment"
 _RESTLESS = "the directory is being edited faster than it can be loaded"
 
 
@@ -49,10 +49,10 @@ class Snapshot:
         # Callers choose what keys they try: they must not crowd out the loading of tenants. And what is loaded in one
         # go must not push itself out of memory again.
         size = min(_BATCH, capacity)
-        self._tenants = Batches(self._load_tenants, size=size, most=_MOST_WAITING)
-        self._keys = Batches(self._load_keys, size=size, most=_MOST_WAITING)
-        self._grants = Batches(self._load_grants, size=size, most=_MOST_WAITING)
-        self._policies = Batches(self._load_policies, size=_BATCH, most=_MOST_WAITING)
+        self._tenants = Batches(self._load_tenants, size=size, most=_MAX_WAITING)
+        self._keys = Batches(self._load_keys, size=size, most=_MAX_WAITING)
+        self._grants = Batches(self._load_grants, size=size, most=_MAX_WAITING)
+        self._policies = Batches(self._load_policies, size=_BATCH, most=_MAX_WAITING)
         self._default = Batches(self._load_default, size=1, most=1)
         self._aside = Aside(_SESSIONS, name="snapshot", keep=True)
         self._follower = Follower(
@@ -220,7 +220,7 @@ class Snapshot:
             if first is not None:
                 failed |= await first(found)
             outdated = [name for name, fetched in found.items() if name not in failed and not adopt(name, fetched)]
-            failed |= {name: DirectoryUnavailable(_AWAY) for name in names if name not in found}
+            failed |= {name: DirectoryUnavailable(_UNAVAILABLE) for name in names if name not in found}
             if not outdated:
                 return failed
             names = outdated

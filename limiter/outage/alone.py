@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from limiter.core.refusal import Refusal, write
-from limiter.core.store import MOST_TAKEN_OVER, DecidedAlone, Store
+from limiter.core.store import MAX_TAKEN_OVER, DecidedAlone, Store
 from limiter.core.types import PPM, Decision
 from limiter.core.window import Call, Stack
 from limiter.stores.errors import StoreError
 
-MOST = 5_000
+MAX_KEPT = 5_000
 """Refusals of a connection that are kept with all they say, and usage counts of one; of more there is a number only."""
 FLOOD = 10
 """As in ``decide.lua``: refusals of one kind and second that are told one by one; the others count for the last."""
@@ -31,7 +31,7 @@ _Kind = tuple[int, bool, str, str, str, str]
 class _Kept:
     """One connection's. ``folded``: of each kind the last refusal beyond those told one by one."""
 
-    told: list[Refusal] = field(default_factory=list)
+    data: list[Refusal] = field(default_factory=list)
     folded: dict[_Kind, Refusal] = field(default_factory=dict)
     seen: Counter[_Kind] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -42,25 +42,25 @@ class _Kept:
     def refused(self, kind: _Kind, refusal: Refusal) -> None:
         if kind in self.folded:
             self.folded[kind] = refusal._replace(folded=self.folded[kind].folded + 1)
-        elif len(self.told) + len(self.folded) >= MOST:
+        elif len(self.data) + len(self.folded) >= MAX_KEPT:
             self.lost += 1
             self.from_us, self.until_us = self.from_us or refusal.at_us, refusal.at_us
         elif self.seen[kind] < FLOOD:
             self.seen[kind] += 1
-            self.told.append(refusal)
+            self.data.append(refusal)
         else:
             self.folded[kind] = refusal._replace(folded=1)
 
     def count(self, name: str, by: int = 1) -> None:
-        if name in self.counts or len(self.counts) < MOST:
+        if name in self.counts or len(self.counts) < MAX_KEPT:
             self.counts[name] += by
 
     def parts(self) -> Iterator[DecidedAlone]:
         """All of it, in parts that one script takes."""
-        events = [write(refusal) for refusal in (*self.told, *self.folded.values())]
+        events = [write(refusal) for refusal in (*self.data, *self.folded.values())]
         counts = list(self.counts.items())
-        for at in range(0, max(len(events), len(counts), 1), MOST_TAKEN_OVER):
-            some = slice(at, at + MOST_TAKEN_OVER)
+        for at in range(0, max(len(events), len(counts), 1), MAX_TAKEN_OVER):
+            some = slice(at, at + MAX_TAKEN_OVER)
             lost = 0 if at else self.lost
             yield DecidedAlone(
                 secrets.token_hex(12), tuple(events[some]), dict(counts[some]), lost, self.from_us, self.until_us
@@ -80,7 +80,7 @@ class Alone:
     @property
     def waiting(self) -> int:
         """Refusals with a text of their own that the store does not have yet."""
-        kept = sum(len(each.told) + len(each.folded) for each in self._kept.values())
+        kept = sum(len(each.data) + len(each.folded) for each in self._kept.values())
         return kept + sum(len(part.events) for parts in self._leaving.values() for part in parts)
 
     def away(self, connection: int) -> None:

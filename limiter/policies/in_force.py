@@ -11,7 +11,7 @@ from limiter.policies.plan import EffectivePolicy
 from limiter.policies.stored import Unusable
 from tenants.models import Tenant
 
-MOST_ACTIONS = 20
+MAX_ACTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,6 @@ def in_force(tenant: Tenant, *, now: float | None = None) -> list[InForce]:
     rules = entry.rules
     own = {o.action_id for o in rules.overrides if o.action_id and o.ends_at > at} | set(rules.action_policy_ids)
     try:
-        return [InForce(action_id, entry.plan(action_id, at)) for action_id in (None, *sorted(own)[:MOST_ACTIONS])]
+        return [InForce(action_id, entry.plan(action_id, at)) for action_id in (None, *sorted(own)[:MAX_ACTIONS])]
     except PolicyUnavailable as error:
         raise Unusable(error.problem) from error

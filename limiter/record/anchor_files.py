@@ -17,12 +17,12 @@ from limiter.record import signing
 PURPOSE = b"quota-platform audit anchor"
 
 
-def _anchor(told: dict[str, Any]) -> dict[str, Any]:
+def _anchor(data: dict[str, Any]) -> dict[str, Any]:
     """All of it; what readers look for has to be there."""
     heads = {
-        tenant: {"position": int(each["position"]), "hash": str(each["hash"])} for tenant, each in told["heads"].items()
+        tenant: {"position": int(each["position"]), "hash": str(each["hash"])} for tenant, each in data["heads"].items()
     }
-    return {**told, "heads": heads, "previous": told["previous"]}
+    return {**data, "heads": heads, "previous": data["previous"]}
 
 
 FORM = Form("anchor", {1: _anchor}, field=signing.VERSION)

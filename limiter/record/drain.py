@@ -19,9 +19,9 @@ from limiter.record.streams import EventStream, StreamEntry
 BATCH = 1_000
 IDLE_MS = 30_000
 """An entry that was handed out this long ago and is not settled has been left: longer than any batch takes."""
-MOST_DELIVERIES = 5
+MAX_DELIVERIES = 5
 """An entry that fails by itself this often becomes a dead letter. Until then a newer worker may understand it."""
-MOST_OF_NEWER = 240
+MAX_OF_NEWER = 240
 """The same for one that says that a newer release wrote it: two hours, for a rollout to come to its end."""
 
 Write = Callable[[EventStream, Sequence[StreamEntry]], int]
@@ -62,7 +62,7 @@ def _store(stream: EventStream, write: Write, entries: Sequence[StreamEntry]) ->
         if len(entries) > 1:
             return sum(_store(stream, write, [entry]) for entry in entries)
         log.exception("entry %s of %s cannot be stored", entries[0].id, stream.name)
-        return _refuse(stream, entries[0], most=MOST_OF_NEWER if isinstance(error, Newer) else MOST_DELIVERIES)
+        return _refuse(stream, entries[0], most=MAX_OF_NEWER if isinstance(error, Newer) else MAX_DELIVERIES)
     stream.settle(entries)
     return stored
 

@@ -82,7 +82,7 @@ def name_in(payload: Any) -> str:
     return FORM.take(payload)
 
 
-FORM: Form[str] = Form("edit", {1: lambda told: str(told["name"])})
+FORM: Form[str] = Form("edit", {1: lambda data: str(data["name"])})
 
 
 def _sides(record: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -47,24 +47,24 @@ def store_floods(client: Client, connection: int) -> int:
     batch = batches.take(client, name)
     if batch is None:
         return 0
-    told = {kind: text for kind, text in batch.counts.items() if kind.endswith("|last")}
-    stored = _store_floods(client, connection, batch.name, told)
+    data = {kind: text for kind, text in batch.counts.items() if kind.endswith("|last")}
+    stored = _store_floods(client, connection, batch.name, data)
     batches.drop(client, name, batch)
     return stored
 
 
-def _store_floods(client: Client, connection: int, batch: str, told: Mapping[str, str]) -> int:
+def _store_floods(client: Client, connection: int, batch: str, data: Mapping[str, str]) -> int:
     """Store the rows of a batch; of one that fails, each by itself, and what fails by itself is a dead letter."""
     try:
-        rows = [event(_flood_id(connection, batch, kind), text) for kind, text in sorted(told.items())]
+        rows = [event(_flood_id(connection, batch, kind), text) for kind, text in sorted(data.items())]
         _explain_cuts(client, connection, rows)
         return chain.store_events(rows) if rows else 0
     except (OperationalError, InterfaceError):
         raise
     except (DatabaseError, ValueError, LookupError) as error:
-        if len(told) > 1:
-            return sum(_store_floods(client, connection, batch, {kind: told[kind]}) for kind in sorted(told))
-        ((kind, text),) = told.items()
+        if len(data) > 1:
+            return sum(_store_floods(client, connection, batch, {kind: data[kind]}) for kind in sorted(data))
+        ((kind, text),) = data.items()
         stream_id = _flood_id(connection, batch, kind)
         if isinstance(error, Newer):  # it waits in the stream for a newer worker, as single refusals do
             of(client, connection).add({"event": text, FLOOD: stream_id})
@@ -84,30 +84,30 @@ def _entered(entry: StreamEntry) -> ThrottleEvent:
 
 def event(stream_id: str, text: str) -> ThrottleEvent:
     """The row that a refusal's text stands for; raises ValueError or LookupError when it says too little."""
-    told = refusal.read(text)
-    at = _moment(told.at_us)
-    limits = _limits(told.limits, told.states)
-    bound = _bound(limits, shadow=told.shadow, alone=ALONE in stream_id)
+    data = refusal.read(text)
+    at = _moment(data.at_us)
+    limits = _limits(data.limits, data.states)
+    bound = _bound(limits, shadow=data.shadow, alone=ALONE in stream_id)
     return ThrottleEvent(
         stream_id=stream_id,
         at=at,
-        first_at=at.replace(microsecond=0) if told.folded else None,
-        count=told.folded or 1,
-        tenant_id=told.tenant,
-        action_id=told.action,
-        key_prefix=told.key_prefix,
-        request_id=told.request_id[:128],
-        decision_id=told.decision_id,
+        first_at=at.replace(microsecond=0) if data.folded else None,
+        count=data.folded or 1,
+        tenant_id=data.tenant,
+        action_id=data.action,
+        key_prefix=data.key_prefix,
+        request_id=data.request_id[:128],
+        decision_id=data.decision_id,
         policy_name=bound["policy_name"],
         policy_version=bound["policy_version"],
         limit_name=bound["name"],
         used=bound["used"],
         quota=bound["burst"] or bound["quota"],
         effective_limit=bound["effective"],
-        multiplier=told.multiplier_ppm / PPM,
-        cost=told.cost,
+        multiplier=data.multiplier_ppm / PPM,
+        cost=data.cost,
         retry_after_ms=None if bound["wait_us"] < 0 else bound["wait_us"] / 1000,
-        shadow=told.shadow,
+        shadow=data.shadow,
         limits=limits,
     )
 

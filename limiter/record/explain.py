@@ -101,7 +101,7 @@ def event_of(decision_id: str, *, among: QuerySet[ThrottleEvent]) -> ThrottleEve
 
 def explain(event: ThrottleEvent) -> Explanation:
     """Why the call was refused, from the event and from the record around it."""
-    limits = tuple(_limit(event, told) for told in event.limits)
+    limits = tuple(_limit(event, payload) for payload in event.limits)
     never = event.retry_after_ms is None
     passes_at = None if never else event.at + timedelta(milliseconds=event.retry_after_ms or 0)
     return Explanation(
@@ -115,20 +115,20 @@ def explain(event: ThrottleEvent) -> Explanation:
     )
 
 
-def _limit(event: ThrottleEvent, told: Mapping[str, Any]) -> LimitThen:
-    wait_us = told["wait_us"]
+def _limit(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:
+    wait_us = payload["wait_us"]
     return LimitThen(
-        name=told["name"],
-        policy=told["policy_name"],
-        policy_version=told["policy_version"],
-        algorithm=told["algorithm"],
-        counted_per=told["counted_per"],
-        quota=told["quota"],
-        burst=told["burst"] or None,
-        window_seconds=told["window_us"] / 1_000_000 or None,
-        used=told["used"],
-        effective_limit=told["effective"],
-        shadow=told["shadow"],
+        name=payload["name"],
+        policy=payload["policy_name"],
+        policy_version=payload["policy_version"],
+        algorithm=payload["algorithm"],
+        counted_per=payload["counted_per"],
+        quota=payload["quota"],
+        burst=payload["burst"] or None,
+        window_seconds=payload["window_us"] / 1_000_000 or None,
+        used=payload["used"],
+        effective_limit=payload["effective"],
+        shadow=payload["shadow"],
         refused=wait_us != 0,
         passes_at=event.at + timedelta(microseconds=wait_us) if wait_us > 0 else None,
     )
@@ -198,23 +198,27 @@ def _policy(event: ThrottleEvent) -> PolicyThen:
 
 def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: datetime | None) -> list[str]:
     refusing = [limit for limit in limits if limit.refused and limit.shadow == event.shadow]
-    told = []
+    payload = []
     if passes_at is not None:
         slots = [limit.name for limit in refusing if _holds_slots(limit)]
         if slots:
-            told.append(f"The end of a running call that held a slot of '{slots[0]}'; the wait it was told is a hint.")
+            payload.append(
+                f"The end of a running call that held a slot of '{slots[0]}'; the wait it was told is a hint."
+            )
         if len(slots) < len(refusing):
             wait_s = (event.retry_after_ms or 0) / 1000
-            told.append(f"Waiting {wait_s:.3f} s, until {passes_at:%Y-%m-%d %H:%M:%S.%f} UTC.")
+            payload.append(f"Waiting {wait_s:.3f} s, until {passes_at:%Y-%m-%d %H:%M:%S.%f} UTC.")
     if event.limit_name == UPSTREAM:
-        return told
+        return payload
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):
-        told.append(f"No cut: without the multiplier of {event.multiplier:g} the limits had room.")
+        payload.append(f"No cut: without the multiplier of {event.multiplier:g} the limits had room.")
     for limit in refusing:
         concurrency = _holds_slots(limit)
         needed = limit.used + (1 if concurrency else event.cost)
-        told.append(f"A limit '{limit.name}' that comes to at least {needed:,} (it came to {limit.effective_limit:,}).")
-    return told
+        payload.append(
+            f"A limit '{limit.name}' that comes to at least {needed:,} (it came to {limit.effective_limit:,})."
+        )
+    return payload
 
 
 def _holds_slots(limit: LimitThen) -> bool:

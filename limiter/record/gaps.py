@@ -20,8 +20,8 @@ def lost_alone(stream: str, entry: StreamEntry) -> None:
     lost, generation = int(entry.fields["lost"]), f"alone/{entry.id}"
     after, before = (_moment(entry.fields.get(name, "")) for name in ("from", "until"))
     with turn.taken(turn.CHAIN):
-        told = {"lost": lost, "after": after, "before": before}
-        _, new = RecordGap.objects.get_or_create(stream=stream, generation=generation, total=lost, defaults=told)
+        data = {"lost": lost, "after": after, "before": before}
+        _, new = RecordGap.objects.get_or_create(stream=stream, generation=generation, total=lost, defaults=data)
         if new:
             chain.append([Draft("gap", payload={"stream": stream, "lost": lost, "total": lost})])
             log.error("a worker without the store could not keep %d refusals; the record has a gap", lost)

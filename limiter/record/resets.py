@@ -40,8 +40,8 @@ def read(payload: Any) -> Reset:
     return FORM.take(payload)
 
 
-def _read(told: Mapping[str, Any]) -> Reset:
-    reset = versioned.build(Reset, told)
+def _read(data: Mapping[str, Any]) -> Reset:
+    reset = versioned.build(Reset, data)
     return replace(reset, used=int(reset.used), effective_limit=int(reset.effective_limit))
 
 

@@ -51,7 +51,7 @@ class Cut:
         return signing.sign(anchors.key(), FORM.named(asdict(self)))
 
 
-FORM = Form("cut", {1: lambda told: versioned.build(Cut, told)}, field=signing.VERSION)
+FORM = Form("cut", {1: lambda data: versioned.build(Cut, data)}, field=signing.VERSION)
 """The first release takes no field more, and calls one that has it forged: nothing may be added while it runs."""
 
 
@@ -126,7 +126,7 @@ def _next(tenant_id: str, oldest: datetime, at_once: int | None) -> Cut | None:
         last = min(last, first + at_once - 1)
     if last < first:
         return None
-    told = rows.filter(position__lte=last).aggregate(rows=Count("pk"), refusals=Sum("count"), until=Max("at"))
+    data = rows.filter(position__lte=last).aggregate(rows=Count("pk"), refusals=Sum("count"), until=Max("at"))
     head = rows.values_list("hash", flat=True).get(position=last)
-    until = told["until"].astimezone(UTC).isoformat()
-    return Cut(tenant_id, last, head, rows=told["rows"], refusals=told["refusals"], until=until)
+    until = data["until"].astimezone(UTC).isoformat()
+    return Cut(tenant_id, last, head, rows=data["rows"], refusals=data["refusals"], until=until)

@@ -30,9 +30,9 @@ class Run:
     error: str = ""
 
 
-def _run(told: Any) -> Run:
-    rest = versioned.filled(told, {"took_ms": 0.0, "done": 0, "error": ""})
-    return Run(at=float(told["at"]), ok=bool(told["ok"]), **rest)
+def _run(data: Any) -> Run:
+    rest = versioned.filled(data, {"took_ms": 0.0, "done": 0, "error": ""})
+    return Run(at=float(data["at"]), ok=bool(data["ok"]), **rest)
 
 
 FORM = Form("run", {1: _run}, lenient=True)
@@ -63,19 +63,19 @@ def run_alone(client: Client, name: str, work: Callable[[], int], *, at_most_s: 
         raise
     finally:
         took_ms = (time.perf_counter() - started) * 1000
-        _tell(client, name, Run(time.time(), ok=not error, took_ms=round(took_ms, 1), done=done, error=error))
+        _report(client, name, Run(time.time(), ok=not error, took_ms=round(took_ms, 1), done=done, error=error))
         with contextlib.suppress(LockNotOwnedError):  # it took too long, and another has begun
             lock.release()
 
 
-def _tell(client: Client, name: str, run: Run) -> None:
+def _report(client: Client, name: str, run: Run) -> None:
     client.hset(keys.tasks(), name, FORM.dump(asdict(run)))
     client.expire(keys.tasks(), _KEEP_S)
 
 
-def read(told: Any) -> dict[str, Run]:
+def read(data: Any) -> dict[str, Run]:
     """The last run of each task that can be read, from the fields of ``keys.tasks()``."""
-    runs = ((_text(name), FORM.load_or_none(run)) for name, run in sorted(told.items()))
+    runs = ((_text(name), FORM.load_or_none(run)) for name, run in sorted(data.items()))
     return {name: run for name, run in runs if run is not None}
 
 

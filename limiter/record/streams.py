@@ -54,10 +54,10 @@ class EventStream:
 
     def attend(self) -> Standing | None:
         """Make the stream ready to be read; None when there is none."""
-        told = _ATTEND(self.client, (self.name, keys.settled(self.name)), GROUP, secrets.token_hex(8), _KEEP_S)
-        if told is None:
+        data = _ATTEND(self.client, (self.name, keys.settled(self.name)), GROUP, secrets.token_hex(8), _KEEP_S)
+        if data is None:
             return None
-        generation, lost, last, oldest = told
+        generation, lost, last, oldest = data
         return Standing(generation.decode(), lost, _time_of(last), _time_of(oldest))
 
     def read(self, count: int) -> list[StreamEntry]:
@@ -79,8 +79,8 @@ class EventStream:
 
     def add(self, fields: Mapping[str, str]) -> None:
         """One entry more."""
-        told: Any = dict(fields)
-        self.client.xadd(self.name, told, maxlen=_MOST)
+        data: Any = dict(fields)
+        self.client.xadd(self.name, data, maxlen=_MOST)
         self.client.expire(self.name, _STREAM_KEPT_S)
 
     def settle(self, entries: Sequence[StreamEntry]) -> int:

@@ -79,7 +79,7 @@ def signed(path: Path, chosen: Selection, *, count: int, format: str, who: str) 
             "rows": count,
             "bytes": path.stat().st_size,
             "sha256": manifest.digest(path),
-            "selection": chosen.told(),
+            "selection": chosen.data(),
             "columns": sources.COLUMNS[chosen.kind],
             "incomplete": incomplete.notes(chosen),
             "requested_by": who,

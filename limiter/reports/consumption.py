@@ -27,10 +27,10 @@ from limiter.record.models.usage import LEVELS, span_start
 from limiter.reports import figures, sources
 from limiter.reports.selection import Selection
 
-MOST = 4
+MAX_TENANTS_SHOWN = 4
 """Limits that are drawn, the fullest first."""
-_MOST_TENANTS = 8
-_MOST_PAIRS = 40
+_MAX_TENANTS = 8
+_MAX_PAIRS = 40
 
 Ints = npt.NDArray[np.int64]
 
@@ -60,7 +60,7 @@ class Consumption:
         return max(self.peaks) / self.of.limit.quota
 
 
-def fullest(chosen: Selection, *, most: int = MOST) -> tuple[list[Consumption], int]:
+def fullest(chosen: Selection, *, most: int = MAX_TENANTS_SHOWN) -> tuple[list[Consumption], int]:
     """The counts that came nearest to their limits, and how many more there were.
 
     Limits are those in force now, of the busiest tenants and actions: counted per action or tenant, over a window that
@@ -74,9 +74,9 @@ def fullest(chosen: Selection, *, most: int = MOST) -> tuple[list[Consumption], 
 def _counts(chosen: Selection) -> Iterator[Counted]:
     pairs = sources.usage(chosen).order_by().values_list("tenant_id", "action_id").annotate(units=Sum("cost"))
     busiest = [
-        (tenant, action) for tenant, action, _ in pairs.order_by("-units", "tenant_id", "action_id")[:_MOST_PAIRS]
+        (tenant, action) for tenant, action, _ in pairs.order_by("-units", "tenant_id", "action_id")[:_MAX_PAIRS]
     ]
-    names = list(dict.fromkeys(tenant for tenant, _ in busiest))[:_MOST_TENANTS]
+    names = list(dict.fromkeys(tenant for tenant, _ in busiest))[:_MAX_TENANTS]
     for tenant_id, entry in stored.read_entries(names).items():
         counts: dict[tuple[str, str], Counted] = {}
         for _, action in (pair for pair in busiest if pair[0] == tenant_id):

@@ -23,7 +23,7 @@ from limiter.reports import access, files
 from limiter.reports.models import Export, ReportMail
 from limiter.reports.models.schedule import may_be_mailed
 
-MOST_S = 50
+MAX_S = 50
 """What one attempt may take in all; each answer of the mail server has 20 s."""
 _TIMEOUT_S = 20
 _AT_ONCE = 200
@@ -119,8 +119,8 @@ def message(mail: ReportMail) -> EmailMessage:
     if mail.attached:
         with files.storage().open(export.stored_as) as file:
             made.attach(export.file_name, file.read(), "application/octet-stream")
-        told = json.dumps(export.manifest, indent=1, sort_keys=True)
-        made.attach(f"{export.file_name}.manifest.json", told, "application/json")
+        data = json.dumps(export.manifest, indent=1, sort_keys=True)
+        made.attach(f"{export.file_name}.manifest.json", data, "application/json")
     return made
 
 

@@ -21,7 +21,7 @@ from limiter.record import signing
 PURPOSE = b"quota-platform export manifest"
 
 
-FORM: Form[tuple[int, str]] = Form("manifest", {1: lambda told: (told["bytes"], told["sha256"])}, field=signing.VERSION)
+FORM: Form[tuple[int, str]] = Form("manifest", {1: lambda data: (data["bytes"], data["sha256"])}, field=signing.VERSION)
 """How long the file is, and its SHA-256. One that names no version is of the first."""
 
 
@@ -47,8 +47,8 @@ def digest(path: Path) -> str:
 
 def sign(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts with version, key and signature."""
-    told = {**facts, signing.VERSION: FORM.writes, "public_key": public_key()}
-    return signing.sign(key(), told, ascii_only=False)
+    data = {**facts, signing.VERSION: FORM.writes, "public_key": public_key()}
+    return signing.sign(key(), data, ascii_only=False)
 
 
 def verify(path: Path, manifest: Any, *, public: str) -> None:

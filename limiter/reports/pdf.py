@@ -24,8 +24,8 @@ _SMALL = ParagraphStyle("small", parent=_BODY, fontSize=7.5, leading=10, textCol
 _TITLE = ParagraphStyle("title", parent=_BODY, fontName="Helvetica-Bold", fontSize=18, leading=24)
 _HEAD = ParagraphStyle("head", parent=_BODY, fontName="Helvetica-Bold", fontSize=11, leading=16, spaceBefore=10)
 _FIGURE = ParagraphStyle("figure", parent=_TITLE, fontSize=20, leading=24)
-_MOST_ROWS = 200
-_MOST_NOTES = 10
+_MAX_ROWS = 200
+_MAX_NOTES = 10
 _WIDTH = A4[0] - 36 * mm
 
 
@@ -34,7 +34,7 @@ def write(path: Path, chosen: Selection, *, rows: Iterable[tuple[Any, ...]]) -> 
     shown: list[tuple[Any, ...]] = []
     more = 0
     for row in rows:
-        if len(shown) < _MOST_ROWS:
+        if len(shown) < _MAX_ROWS:
             shown.append(row)
         else:
             more += 1
@@ -69,10 +69,10 @@ def _lacks(chosen: Selection) -> list[Flowable]:
     notes = incomplete.notes(chosen)
     if not notes:
         return []
-    told = [Paragraph(escape(note), _BODY) for note in notes[:_MOST_NOTES]]
-    if len(notes) > _MOST_NOTES:
-        told.append(Paragraph(f"{len(notes) - _MOST_NOTES:,} more: see the manifest.", _BODY))
-    return [Paragraph("The record of this time is incomplete", _HEAD), *told, Spacer(1, 4 * mm)]
+    data = [Paragraph(escape(note), _BODY) for note in notes[:_MAX_NOTES]]
+    if len(notes) > _MAX_NOTES:
+        data.append(Paragraph(f"{len(notes) - _MAX_NOTES:,} more: see the manifest.", _BODY))
+    return [Paragraph("The record of this time is incomplete", _HEAD), *data, Spacer(1, 4 * mm)]
 
 
 def _numbers(found: figures.Figures) -> Flowable:
@@ -112,7 +112,7 @@ def _consumption(chosen: Selection, found: figures.Figures) -> list[Flowable]:
     shown, more = consumption.fullest(chosen)
     if not shown:
         return [title, Paragraph("No limit of this time can be told from usage.", _BODY)]
-    parts: list[list[Flowable]] = [[Paragraph(_told(each), _BODY), _against(each, found)] for each in shown]
+    parts: list[list[Flowable]] = [[Paragraph(_described(each), _BODY), _against(each, found)] for each in shown]
     parts[0].insert(0, title)
     note = (
         "Bars: units in the fullest window that ended in each span, of windows that begin with a whole minute, hour or "
@@ -124,7 +124,7 @@ def _consumption(chosen: Selection, found: figures.Figures) -> list[Flowable]:
     return [*(KeepTogether(part) for part in parts), Paragraph(note + left_out, _SMALL)]
 
 
-def _told(each: consumption.Consumption) -> str:
+def _described(each: consumption.Consumption) -> str:
     of, most = each.of, max(each.peaks)
     whom = f"{of.tenant_id} / {of.action_id}" if of.action_id else f"{of.tenant_id}, all actions"
     window = f"{of.limit.window_us // MICROS:,} s"

@@ -32,7 +32,7 @@ class Selection:
             return self.tenants or None
         return self.scope & self.tenants if self.tenants else self.scope
 
-    def told(self) -> dict[str, Any]:
+    def data(self) -> dict[str, Any]:
         """The selection as a manifest states it."""
         return {
             "kind": str(self.kind),

@@ -12,14 +12,14 @@ from django.db.models import Q, QuerySet
 from limiter.core import latency
 from limiter.record import chain
 from limiter.record.models import AuditEntry, MultiplierChange, ThrottleEvent, UsageDay, UsageHour, UsageMinute
-from limiter.record.models.event import TOLD
+from limiter.record.models.event import LISTED_FIELDS
 from limiter.record.models.usage import COUNTERS, Usage
 from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 
 Row = tuple[Any, ...]
 PAGE = 2_000
-_EVENT = [*TOLD, "p95_ms", "p95_samples", "threshold_ms", "position", "hash"]
+_EVENT = [*LISTED_FIELDS, "p95_ms", "p95_samples", "threshold_ms", "position", "hash"]
 _COUNTS = [name for name in COUNTERS if name != "latency_us_sum"]
 _CHANGE = ["at", "tenant_id", "position", "kind", "actor", "payload", "previous_hash", "hash"]
 _TIMES = ["mean_ms", "p50_ms", "p95_ms", "p99_ms"]

@@ -26,10 +26,10 @@ def order_reports(**_: object) -> int | None:
 @shared_task(name="limiter.tasks.mail_reports")
 def mail_reports(**_: object) -> int | None:
     """Hand every mail that is due to a worker."""
-    return mail.hand_out(lambda pk: mail_report.apply_async((pk,), expires=mail.MOST_S))
+    return mail.hand_out(lambda pk: mail_report.apply_async((pk,), expires=mail.MAX_S))
 
 
-@shared_task(name="limiter.tasks.mail_report", soft_time_limit=mail.MOST_S, time_limit=mail.MOST_S + 5)
+@shared_task(name="limiter.tasks.mail_report", soft_time_limit=mail.MAX_S, time_limit=mail.MAX_S + 5)
 def mail_report(pk: int, **_: object) -> str | None:
     """Mail one report to one address, unless another delivery of this message does."""
     return mail.send(pk)

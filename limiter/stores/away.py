@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-AWAY = (
+UNAVAILABLE = (
     "LOADING",
     "READONLY",
     "UNBLOCKED",

@@ -12,17 +12,17 @@ import redis
 import redis.asyncio
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
-from limiter.stores.away import AWAY
+from limiter.stores.away import UNAVAILABLE
 
 Seed = tuple[str, int]
 _A_REPLICA = ("slave", b"slave")
 
 
 def lost(error: ResponseError) -> ConnectionError | None:
-    """The lost connection that a reply stands for, if it is one of :data:`~limiter.stores.away.AWAY`."""
+    """The lost connection that a reply stands for, if it is one of :data:`~limiter.stores.away.UNAVAILABLE`."""
     # redis-py keeps the first word apart for those it has classes for.
     text = f"{error.status_code} {error}" if error.status_code else str(error)
-    return ConnectionError(f"the store cannot work now: {text}") if text.startswith(AWAY) else None
+    return ConnectionError(f"the store cannot work now: {text}") if text.startswith(UNAVAILABLE) else None
 
 
 def _refuse_replica(reply: Any, connection: Any) -> None:
@@ -127,7 +127,7 @@ class _Async(_Seeded):
 
 
 class SeededConnection(_Sync, redis.Connection):
-    """Over TCP. As for the others, replies of :data:`~limiter.stores.away.AWAY` end it."""
+    """Over TCP. As for the others, replies of :data:`~limiter.stores.away.UNAVAILABLE` end it."""
 
 
 class SecureConnection(_Sync, redis.SSLConnection):

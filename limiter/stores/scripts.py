@@ -17,5 +17,5 @@ class Script:
 
     def __call__(self, client: Any, keys: tuple[str, ...], *arguments: str | int | bytes) -> Any:
         """Run on a client or pipeline of redis-py, sent with its source: for what runs a few times a second at most."""
-        told = (each if isinstance(each, bytes) else str(each) for each in arguments)
-        return client.eval(self.source, len(keys), *keys, *told)
+        data = (each if isinstance(each, bytes) else str(each) for each in arguments)
+        return client.eval(self.source, len(keys), *keys, *data)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import hiredis
 
-from limiter.stores.away import AWAY
+from limiter.stores.away import UNAVAILABLE
 from limiter.stores.errors import StoreError, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
 from limiter.stores.pool import Link, StorePool
@@ -102,11 +102,11 @@ async def look(limiter: Link, shared: Link | None) -> list[Server]:
 
 def warnings(servers: Iterable[Server]) -> list[str]:
     """What may be lost by the settings of these servers; what holds for several is said once, with their names."""
-    told: dict[str, list[str]] = {}
+    data: dict[str, list[str]] = {}
     for server in servers:
         for warning in server.settings.warnings(server.use) if server.settings else ():
-            told.setdefault(warning, []).append(server.name)
-    return [f"{warning} ({', '.join(names)})" for warning, names in told.items()]
+            data.setdefault(warning, []).append(server.name)
+    return [f"{warning} ({', '.join(names)})" for warning, names in data.items()]
 
 
 async def _servers(link: Link, use: Use) -> list[Server]:
@@ -128,33 +128,33 @@ async def _settings(server: StorePool) -> ServerSettings | None:
 
 async def ask(server: StorePool) -> ServerSettings:
     """Ask one server; raises StoreUnavailable."""
-    told: dict[str, str] = {}
+    data: dict[str, str] = {}
     refused = ""
     for section in ("server", "memory", "persistence"):
         reply = await _reply(server, "INFO", section)
         if isinstance(reply, bytes):
-            told |= _fields(reply)
+            data |= _fields(reply)
         else:
             refused = str(reply)
-    return _read(told, refused, await _reply(server, "CONFIG", "GET", "save"))
+    return _read(data, refused, await _reply(server, "CONFIG", "GET", "save"))
 
 
-def _read(told: Mapping[str, str], refused: str, save: Reply) -> ServerSettings:
+def _read(data: Mapping[str, str], refused: str, save: Reply) -> ServerSettings:
     return ServerSettings(
-        version=told.get("valkey_version") or told.get("redis_version") or UNKNOWN,
-        eviction=told.get("maxmemory_policy", UNKNOWN),
-        maxmemory=_int(told.get("maxmemory")),
-        append_only={"0": False, "1": True}.get(told.get("aof_enabled", "")),
+        version=data.get("valkey_version") or data.get("redis_version") or UNKNOWN,
+        eviction=data.get("maxmemory_policy", UNKNOWN),
+        maxmemory=_int(data.get("maxmemory")),
+        append_only={"0": False, "1": True}.get(data.get("aof_enabled", "")),
         save=save[1].decode() if isinstance(save, list) and save else None,
         refused=refused,
-        run=told.get("run_id", ""),
+        run=data.get("run_id", ""),
     )
 
 
 async def _reply(server: StorePool, *words: str) -> Reply:
     """What it says, a refusal included."""
     reply = await server.send(pack(*words))
-    if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(AWAY):
+    if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(UNAVAILABLE):
         raise StoreUnavailable(f"the server cannot answer now: {reply}")
     return reply
 

@@ -160,14 +160,14 @@ class Client:
             lane.connection.max_response_bytes,
         )
         try:
-            answer = await self._exchange.send(request)
+            response = await self._exchange.send(request)
         except UpstreamError as error:
             self._record(attempts, failed=isinstance(error, Unreachable | OutcomeUnknown))
             raise
-        self._record(attempts, failed=answer.status >= 500)
-        if answer.status == 401 and not attempts.renewed and self._clock.monotonic() >= lane.unit.sour_until:
+        self._record(attempts, failed=response.status >= 500)
+        if response.status == 401 and not attempts.renewed and self._clock.monotonic() >= lane.unit.sour_until:
             await self._tokens.refuse(lane.connection, lane.mark, token)
-        return answer
+        return response
 
     def _url(self, lane: Lane, prepared: Prepared, target: str, token: AccessToken) -> URL:
         if token.api_base != lane.base:
@@ -264,20 +264,20 @@ class Client:
         error.pushback = attempts.pushback
         raise error
 
-    async def _as_error(self, attempts: _Attempts, answer: UpstreamResponse) -> UpstreamError | None:
+    async def _as_error(self, attempts: _Attempts, response: UpstreamResponse) -> UpstreamError | None:
         """What an answer amounts to that is not the caller's to see; None when it is."""
-        if answer.status == 401:
+        if response.status == 401:
             await self._sour(attempts.lane, seen=attempts.renewed)
             return NotConfigured("The upstream does not accept this platform's access token.")
-        if 300 <= answer.status < 400 and answer.status != _NOT_MODIFIED:
+        if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
             return NotConfigured("The upstream answered with a redirect, which is not followed.")
-        if attempts.verdict is Verdict.REPEAT and answer.status in attempts.lane.preset.overload:
-            waits = _retry_after_s(answer)
+        if attempts.verdict is Verdict.REPEAT and response.status in attempts.lane.preset.overload:
+            waits = _retry_after_s(response)
             return Overloaded(
                 "The upstream itself refused the call for load; this is not your quota.",
                 retry_after_us=None if waits is None else int(waits * 1_000_000),
             )
-        if attempts.lane.unit.sour_until and answer.status < 400:
+        if attempts.lane.unit.sour_until and response.status < 400:
             attempts.lane.unit.sour_until = 0.0
             await self._tokens.note(attempts.lane.connection, None)
         return None
@@ -300,6 +300,6 @@ class Client:
         await self._tokens.note(lane.connection, fault)
 
 
-def _retry_after_s(answer: UpstreamResponse) -> float | None:
+def _retry_after_s(response: UpstreamResponse) -> float | None:
     """What the answer asks to wait; only a valid value, in seconds, has passed :func:`fields.from_upstream`."""
-    return next((float(value) for field, value in answer.headers if field == "Retry-After"), None)
+    return next((float(value) for field, value in response.headers if field == "Retry-After"), None)

@@ -18,9 +18,9 @@ from limiter.upstream.pins import Pins
 from limiter.upstream.resting import Resting, TenantRoute
 from limiter.upstream.wire import Wire
 
-MOST_WATCHED = 256
+MAX_WATCHED = 256
 """Or a quarter of the connections: further ones are closed at once, and tell nothing about their origin."""
-MOST_ROUTES = 65_536
+MAX_ROUTES = 65_536
 _SPOKE_FIRST = "it spoke before it was asked"
 _SPOKE_TWICE = "it sent more than one answer to a request"
 
@@ -54,7 +54,7 @@ class Connections:
         self._conducts: dict[Origin, OriginConduct] = {}
         self._routes: dict[tuple[Origin, str], TenantRoute] = {}
         self._dialer = Dialer(pinned)
-        most_watched = max(1, min(MOST_WATCHED, size // 4))
+        most_watched = max(1, min(MAX_WATCHED, size // 4))
         self._resting = Resting(keep_alive, most_watched=most_watched, closed=self._left)
         self._open = self._opened = 0
         self._queue: deque[tuple[TenantRoute, asyncio.Future[Wire | None]]] = deque()
@@ -76,7 +76,7 @@ class Connections:
         """This tenant's way to the origin. Connections of one that was forgotten leave by themselves."""
         route = self._routes.get((origin, tenant))
         if route is None:
-            if len(self._routes) >= MOST_ROUTES:
+            if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
             route = self._routes[origin, tenant] = TenantRoute(self.conduct(origin), tenant)
         return route

@@ -131,7 +131,7 @@ def _names(call: UpstreamCall) -> tuple[str, str]:
     print_ = hashlib.sha256(b"\0".join([call.action.action_id.encode(), call.body])).hexdigest()[:32]
     said = print_ if call.idempotency_key is None else "key\0" + call.idempotency_key
     digest = hashlib.sha256(f"{call.tenant_id}\0{said}".encode()).hexdigest()
-    return keys.answer(call.connection.id, digest), print_
+    return keys.response(call.connection.id, digest), print_
 
 
 def _record(claim: Claim, outcome: UpstreamResponse | UpstreamError | None) -> str | None:
@@ -175,15 +175,15 @@ def _read(found: str, print_: str, *, key: str) -> UpstreamResponse | NotRepeate
         return _TOO_LONG
 
 
-def _answer(told: dict[str, Any]) -> UpstreamResponse:
+def _respond(data: dict[str, Any]) -> UpstreamResponse:
     return UpstreamResponse(
-        status=int(told["status"]),
-        headers=[*((str(name), str(value)) for name, value in told["headers"]), REPLAYED],
-        latency_us=int(told["latency_us"]),
-        body=base64.b64decode(told["body"]),
+        status=int(data["status"]),
+        headers=[*((str(name), str(value)) for name, value in data["headers"]), REPLAYED],
+        latency_us=int(data["latency_us"]),
+        body=base64.b64decode(data["body"]),
         attempts=0,
-        ok=bool(told["ok"]),
+        ok=bool(data["ok"]),
     )
 
 
-FORM = Form("remembered answer", {1: _answer})
+FORM = Form("remembered answer", {1: _respond})

@@ -39,7 +39,7 @@ class Endpoints:
 
 
 FORM = Form(
-    "endpoints", {1: lambda told: Endpoints(**versioned.filled(told, dataclasses.asdict(Endpoints())))}, lenient=True
+    "endpoints", {1: lambda data: Endpoints(**versioned.filled(data, dataclasses.asdict(Endpoints())))}, lenient=True
 )
 """The first release takes these fields and no more."""
 
@@ -115,9 +115,9 @@ class Discovery:
         """A JSON object from ``url``; empty when there is none to be had."""
         deadline = time.monotonic() + _TIMEOUT_S
         try:
-            with self._http.get(url, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:
-                body = grants.read_bounded(answer, deadline=deadline)
-                said = json.loads(body) if answer.status_code == 200 else None
+            with self._http.get(url, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as response:
+                body = grants.read_bounded(response, deadline=deadline)
+                said = json.loads(body) if response.status_code == 200 else None
         except (requests.RequestException, hosts.HostRefused, grants.GrantFailed, ValueError, RecursionError):
             return {}
         return said if isinstance(said, dict) else {}

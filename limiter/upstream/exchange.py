@@ -92,8 +92,8 @@ class Exchange:
                 await wire.request(data, seconds=max(0.001, left))
                 latency_us = (_perf() - sent) // 1000
                 passed = fields.from_upstream(wire.fields, wall=self._wall)
-                answer = UpstreamResponse(wire.status, passed, latency_us=latency_us)
-                await self._receive(route, wire, answer, request.cap_bytes)
+                response = UpstreamResponse(wire.status, passed, latency_us=latency_us)
+                await self._receive(route, wire, response, request.cap_bytes)
             except BaseException:
                 self._give_up(route, wire)
                 raise
@@ -101,23 +101,23 @@ class Exchange:
             if isinstance(error, InvalidStatus):
                 log.warning("the upstream %s answered with %s; the call is a 502", request.url.host, error)
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
-        return answer
+        return response
 
-    async def _receive(self, route: TenantRoute, wire: Wire, answer: UpstreamResponse, cap_bytes: int) -> None:
+    async def _receive(self, route: TenantRoute, wire: Wire, response: UpstreamResponse, cap_bytes: int) -> None:
         """Read a short answer whole, or leave a long one to be streamed."""
         length = wire.length
         first = b""
         if length is not None and length > cap_bytes:
             raise _too_long(cap_bytes)
         if length is not None and length <= SHORT_BYTES:
-            answer.body = await wire.read_all()
+            response.body = await wire.read_all()
         elif length is None:
             # The end of a short chunked answer mostly comes with its beginning.
             first = await wire.read()
             if wire.complete and len(first) <= min(cap_bytes, SHORT_BYTES):
-                answer.body = first + await wire.read()
-        if answer.body is None:
-            answer.chunks = ResponseStream(self, route, wire, cap_bytes=cap_bytes, first=first)
+                response.body = first + await wire.read()
+        if response.body is None:
+            response.chunks = ResponseStream(self, route, wire, cap_bytes=cap_bytes, first=first)
         else:
             self._connections.give_back(route, wire)
 
@@ -183,10 +183,10 @@ class ResponseStream(AsyncIterator[bytes]):
         self._end(whole=False)
 
 
-async def give_up(answer: UpstreamResponse) -> None:
+async def give_up(response: UpstreamResponse) -> None:
     """Do without the rest of an answer that is not passed on."""
-    if isinstance(answer.chunks, ResponseStream):
-        await answer.chunks.aclose()
+    if isinstance(response.chunks, ResponseStream):
+        await response.chunks.aclose()
 
 
 def _message(request: UpstreamRequest, conduct: OriginConduct) -> bytes:

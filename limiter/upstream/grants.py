@@ -28,7 +28,7 @@ from tenants.directory import ConnectionSpec
 DEFAULT_LIFETIME_S = 1800.0
 LONGEST_LIFETIME_S = 86_400.0
 TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 262_144
+MAX_RESPONSE_BYTES = 262_144
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}", re.ASCII)
 _TRANSIENT_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 _CONFIGURATION_STATUSES = frozenset({400, 401, 403, 404, 405, 410, 415})
@@ -111,7 +111,7 @@ def send(request: TokenRequest, *, http: requests.Session, connect_timeout_s: fl
     """
     deadline = time.monotonic() + TIMEOUT_S
     try:
-        answer = http.post(
+        response = http.post(
             request.url,
             headers=request.headers,
             data=request.form,
@@ -120,23 +120,23 @@ def send(request: TokenRequest, *, http: requests.Session, connect_timeout_s: fl
             allow_redirects=False,
             stream=True,
         )
-        with answer:
-            body = read_bounded(answer, deadline=deadline)
+        with response:
+            body = read_bounded(response, deadline=deadline)
     except HostRefused as error:
         raise GrantRefused(f"The token endpoint may not be used: {error}") from None
     except requests.RequestException as error:
         # The exception's text may name the URL, never the body; still only its kind is kept.
         raise GrantFailed(f"The token endpoint was not reached ({type(error).__name__}).") from None
-    waits = retry_after_s(answer.headers.get("Retry-After"), date=answer.headers.get("Date"), wall=wall)
-    return read(answer.status_code, body, waits_s=waits, secrets=request.secrets, wall=wall)
+    waits = retry_after_s(response.headers.get("Retry-After"), date=response.headers.get("Date"), wall=wall)
+    return read(response.status_code, body, waits_s=waits, secrets=request.secrets, wall=wall)
 
 
-def read_bounded(answer: requests.Response, *, deadline: float) -> bytes:
+def read_bounded(response: requests.Response, *, deadline: float) -> bytes:
     """The body, as long as it is short and comes before ``deadline`` (monotonic); raises :class:`GrantFailed`."""
     body = bytearray()
-    for chunk in answer.iter_content(16_384):
+    for chunk in response.iter_content(16_384):
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
+        if len(body) > MAX_RESPONSE_BYTES:
             raise GrantFailed("The answer was too long.")
         if time.monotonic() > deadline:
             raise GrantFailed("The answer came too slowly.")

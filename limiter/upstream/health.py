@@ -35,9 +35,9 @@ class ConnectionFault:
     fingerprint: str
 
 
-def _fault(told: Any) -> ConnectionFault:
+def _fault(data: Any) -> ConnectionFault:
     rest = {"reason": "", "since": 0.0, "retry_at": 0.0, "failures": 1, "lasting": False}
-    return ConnectionFault(fingerprint=str(told["fingerprint"]), **versioned.filled(told, rest))
+    return ConnectionFault(fingerprint=str(data["fingerprint"]), **versioned.filled(data, rest))
 
 
 FORM = Form("fault of a connection", {1: _fault}, lenient=True)

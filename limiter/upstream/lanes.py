@@ -18,8 +18,8 @@ from quota_platform.base import hosts
 from tenants import presets
 from tenants.directory import ActionSpec, ConnectionSpec
 
-MOST_LANES = 4096
-MOST_PER_LANE = 16_384
+MAX_LANES = 4096
+MAX_PER_LANE = 16_384
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Lane:
 
     def prepare(self, action: ActionSpec) -> Prepared:
         """Compile an action the first time it is called; raises NotConfigured."""
-        if len(self.actions) >= MOST_PER_LANE:
+        if len(self.actions) >= MAX_PER_LANE:
             self.actions.clear()
         budget_s = min(action.timeout_ms / 1000, self.connection.total_deadline_s)
         prepared = Prepared(
@@ -111,7 +111,7 @@ class Lanes:
         return lane if lane is not None else self._add(connection)
 
     def _add(self, connection: ConnectionSpec) -> Lane:
-        if len(self._lanes) >= MOST_LANES:
+        if len(self._lanes) >= MAX_LANES:
             self._lanes.clear()
         unit = self.units.get(connection.uid)
         if unit is None:

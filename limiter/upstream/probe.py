@@ -114,9 +114,9 @@ def _call(spec: ConnectionSpec, http: requests.Session, base: str, token: str) -
             timeout=(spec.connect_timeout_s, _TIMEOUT_S),
             allow_redirects=False,
             stream=True,
-        ) as answer:
-            body = grants.read_bounded(answer, deadline=deadline)
-            status = answer.status_code
+        ) as response:
+            body = grants.read_bounded(response, deadline=deadline)
+            status = response.status_code
     except grants.GrantFailed as error:
         return ProbeStep(name, False, error.reason)
     except hosts.HostRefused as error:

@@ -36,9 +36,9 @@ class Peek:
         if not _TELLS_UNACKNOWLEDGED:
             return 0.0
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._socket)) as same:
-            told = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + 8)
-            if len(told) == _RTT_AT + 8:
-                rtt_us, variance_us = struct.unpack_from("=II", told, _RTT_AT)
+            data = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + 8)
+            if len(data) == _RTT_AT + 8:
+                rtt_us, variance_us = struct.unpack_from("=II", data, _RTT_AT)
                 return float(rtt_us + 4 * variance_us) / 1e6
         return 0.0
 

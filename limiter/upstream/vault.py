@@ -63,10 +63,10 @@ class StoredToken:
     left_s: float
 
 
-def _sealed(told: dict[str, Any]) -> tuple[str, StoredToken]:
+def _sealed(data: dict[str, Any]) -> tuple[str, StoredToken]:
     """For which settings a token was issued, and the token, all of it left."""
-    lifetime_s = float(told["lifetime_s"])
-    return str(told["mark"]), StoredToken(str(told["value"]), str(told["api_base"]), lifetime_s, lifetime_s)
+    lifetime_s = float(data["lifetime_s"])
+    return str(data["mark"]), StoredToken(str(data["value"]), str(data["api_base"]), lifetime_s, lifetime_s)
 
 
 FORM = Form("access token", {1: _sealed})

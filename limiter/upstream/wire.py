@@ -16,12 +16,12 @@ import httptools
 
 from limiter.upstream.sockets import Peek
 
-MOST_HEAD_BYTES = 65_536
+MAX_HEAD_BYTES = 65_536
 _FRAMING_PER_BYTE = 16
 """Of a body: so much of chunk sizes, their extensions and trailers may come with it, beyond what a head may have."""
 _PAUSE_BYTES = 262_144
 """Of an answer that its reader has not taken yet; above this the connection is not read."""
-_MOST_AT_ONCE = 14_000
+_MAX_AT_ONCE = 14_000
 """What TCP sends without waiting to hear from the other side."""
 _perf = time.perf_counter
 _BODILESS = (204, 304)
@@ -179,7 +179,7 @@ class Wire(asyncio.Protocol):
         later than the way there and back takes need not be looked at.
         """
         late = _perf() - self._written > self.round_trip_s
-        if self._peek is None or (late and self._request_bytes < _MOST_AT_ONCE):
+        if self._peek is None or (late and self._request_bytes < _MAX_AT_ONCE):
             return False
         unsent = self._peek.unsent()
         self._early = unsent > 0
@@ -195,9 +195,9 @@ class Wire(asyncio.Protocol):
         self.unsolicited = True
         self._fail(BrokenResponse(reason))
         self.close()
-        self._tell_end()
+        self._report_end()
 
-    def _tell_end(self) -> None:
+    def _report_end(self) -> None:
         ended, self.ended = self.ended, None
         if ended is not None:
             ended(self)
@@ -235,7 +235,7 @@ class Wire(asyncio.Protocol):
 
     def _bound(self) -> None:
         """Hold what an answer that is still coming may take of memory."""
-        if self._framing > MOST_HEAD_BYTES + _FRAMING_PER_BYTE * self._body_bytes:
+        if self._framing > MAX_HEAD_BYTES + _FRAMING_PER_BYTE * self._body_bytes:
             self._fail(BrokenResponse("the answer has more around it than in it"))
             self.close()
         elif self._buffered > _PAUSE_BYTES and not self._paused and self._transport is not None:
@@ -247,14 +247,14 @@ class Wire(asyncio.Protocol):
             self._keep = False
             self._finish()  # an answer that tells no length ends with its connection
         elif self.complete:
-            self._tell_end()
+            self._report_end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = self._peek = None
         self._fail(exc if isinstance(exc, OSError) else BrokenResponse("the connection was closed"))
         if self.complete:
-            self._tell_end()
+            self._report_end()
 
     def _finish(self) -> None:
         self.complete = True
@@ -271,7 +271,7 @@ class Wire(asyncio.Protocol):
         if self.head_complete:
             return  # a trailer is not taken for a field of the head
         self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MOST_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES:
             raise BrokenResponse("the answer's head is too long")
         text = name.decode("latin1")
         self.fields.append((text, value.decode("latin1")))

@@ -92,15 +92,15 @@ def origin(scope: Mapping[str, Any], trusted: Networks) -> CallerOrigin:
     by_list = [_host(part) for part in _last(given.get(b"x-forwarded-for", ""))]
     elements = [_pairs(part) for part in _last(given.get(b"forwarded", ""))]
     by_element = [_host(pairs.get("for", "")) for pairs in elements]
-    hops, told = _walk(by_list or by_element, trusted, address)
-    if by_list and by_element and _walk(by_element, trusted, address)[1] != told:
-        told = ""  # one of the two was handed through by a proxy that writes only the other: anybody may have sent it
+    hops, data = _walk(by_list or by_element, trusted, address)
+    if by_list and by_element and _walk(by_element, trusted, address)[1] != data:
+        data = ""  # one of the two was handed through by a proxy that writes only the other: anybody may have sent it
     schemes = [part.lower() for part in _last(given.get(b"x-forwarded-proto", ""))]
     schemes = schemes or [pairs["proto"].lower() for pairs in elements if "proto" in pairs]
     if schemes:
         # The entry of the proxy that the caller reached; one entry alone was set by the last proxy for all.
         scheme = "https" if schemes[-min(max(hops, 1), len(schemes))] in ("https", "wss") else "http"
-    return CallerOrigin(told, scheme)
+    return CallerOrigin(data, scheme)
 
 
 def _walk(entries: list[str], trusted: Networks, nearest: str) -> tuple[int, str]:

@@ -48,13 +48,13 @@ def main() -> int:
 
 def set_up(variables: Mapping[str, str]) -> None:
     """Bring the database up to date and seed it, beside a running store: saving a row rings the workers' bell."""
-    told = {**environment.for_platform(variables), **variables}
+    data = {**environment.for_platform(variables), **variables}
     with _store(variables):
         _check_database(variables["DATABASE_URL"])
         say(f"Migrating the database at {_without_password(variables['DATABASE_URL'])}")
-        _step(roles.migrate(), told)
+        _step(roles.migrate(), data)
         say("Seeding tenants, policies, keys and people")
-        _step([*roles.MANAGE, "seed_demo", "--skip-checks"], told)
+        _step([*roles.MANAGE, "seed_demo", "--skip-checks"], data)
 
 
 def run(variables: Mapping[str, str]) -> int:
@@ -134,8 +134,8 @@ def _check_database(url: str) -> None:
         ) from None
 
 
-def _step(line: list[str], told: dict[str, str]) -> None:
-    if code := subprocess.run([*line, "--verbosity", "0"], env=told).returncode:
+def _step(line: list[str], data: dict[str, str]) -> None:
+    if code := subprocess.run([*line, "--verbosity", "0"], env=data).returncode:
         raise SetupFailed(f"`manage.py {line[2]}` failed with exit code {code}; its message stands above")
 
 

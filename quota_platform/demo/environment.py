@@ -80,8 +80,8 @@ def for_platform(variables: Mapping[str, str]) -> dict[str, str]:
 
     So every setting of docs/settings.md that the demo does not set itself can be given to `make run`.
     """
-    told = {name: value for name, value in variables.items() if name not in SETUP_ONLY}
-    return {"PYTHONWARNINGS": ",".join(_KNOWN_WARNINGS), **os.environ, **told}
+    data = {name: value for name, value in variables.items() if name not in SETUP_ONLY}
+    return {"PYTHONWARNINGS": ",".join(_KNOWN_WARNINGS), **os.environ, **data}
 
 
 def sandbox_address(variables: Mapping[str, str]) -> str:

@@ -22,16 +22,16 @@ def held(var: Path, *, say: Callable[[str], None], patience_seconds: float = 10)
     var.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (var / "demo.lock").open("w") as file:
         deadline = time.monotonic() + patience_seconds
-        told = False
+        data = False
         while not _taken(file.fileno()):
             if time.monotonic() >= deadline:
                 raise InUse(
                     f"Another demo is running in {var}. Stop it with Ctrl-C in its terminal,"
                     " or give this one a directory of its own: VAR_DIR=/some/where PORT=8001 make run"
                 )
-            if not told:
+            if not data:
                 say(f"Another demo is still using {var}; waiting for it to end")
-                told = True
+                data = True
             time.sleep(0.1)
         yield
 

@@ -26,14 +26,14 @@ class Service:
 def all_of(variables: Mapping[str, str]) -> list[Service]:
     """Every process of a demo with these variables, the store first."""
     platform = environment.for_platform(variables)
-    told_all = {**platform, **variables}
+    all_reported = {**platform, **variables}
     var = Path(variables["VAR_DIR"])
     services = [
         _sandbox(variables, platform),
         _web(variables, platform),
         Service("worker", [*roles.worker(), "--concurrency", "2"], platform),
         Service("beat", [*roles.beat(), "--schedule", str(var / "celerybeat-schedule")], platform),
-        Service("welcome", _module("quota_platform.demo.welcome"), told_all),
+        Service("welcome", _module("quota_platform.demo.welcome"), all_reported),
     ]
     if variables["DEMO_TRAFFIC"] == "1":
         services.append(Service("traffic", _module("quota_platform.demo.traffic"), platform))

@@ -80,8 +80,8 @@ async def _call_platform(base_url: str, var: Path) -> None:
         async def call(step: TrafficStep) -> None:
             # A call that finds no platform (it may be starting or stopping) is a call nobody made.
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.post(f"/invoke/{step.action}", json={"reference": "demo traffic"}) as answer:
-                    await answer.read()
+                async with session.post(f"/invoke/{step.action}", json={"reference": "demo traffic"}) as response:
+                    await response.read()
 
         await play(steps(random.Random()), call=call)
 

@@ -25,20 +25,20 @@ def wait_until_ready(url: str, *, token: str = "", patience_seconds: float = PAT
     ``token`` opens its details.
     """
     deadline = time.monotonic() + patience_seconds
-    answer = "nothing"
+    response = "nothing"
     while time.monotonic() < deadline:
-        ready, answer = _ask(url, token)
+        ready, response = _ask(url, token)
         if ready:
             return
         time.sleep(0.1)
-    raise NotReady(f"The platform was not ready after {patience_seconds:.0f} s; {url} last answered: {answer}")
+    raise NotReady(f"The platform was not ready after {patience_seconds:.0f} s; {url} last answered: {response}")
 
 
 def _ask(url: str, token: str) -> tuple[bool, str]:
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urllib.request.urlopen(asked, timeout=2) as answer:
-            return answer.status == 200, f"{answer.status}"
+        with urllib.request.urlopen(asked, timeout=2) as response:
+            return response.status == 200, f"{response.status}"
     except urllib.error.HTTPError as error:
         with error:
             return False, f"{error.code} {error.read(2000).decode('utf-8', 'replace')}"

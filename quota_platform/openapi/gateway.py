@@ -47,29 +47,29 @@ _IDEMPOTENCY = _header(
 )
 
 
-def _operation(name: str, tag: str, summary: str, answers: dict[str, Schema], **more: Any) -> Schema:
-    return {"operationId": name, "tags": [tag], "summary": summary, **more, "responses": dict(sorted(answers.items()))}
+def _operation(name: str, tag: str, summary: str, replies: dict[str, Schema], **more: Any) -> Schema:
+    return {"operationId": name, "tags": [tag], "summary": summary, **more, "responses": dict(sorted(replies.items()))}
 
 
 def _invoke() -> Schema:
     anything: Schema = {}
     upstream = ("X-Upstream-Latency-Ms", *QUOTA)
-    answers = r.identified(_INVOKE)
-    answers["200"] = r.body("The upstream's answer, unchanged.", anything, {"orderId": 42, "state": "sent"}, *upstream)
-    answers["200"]["content"]["*/*"] = {"schema": anything}
-    answers["default"] = {
+    replies = r.identified(_INVOKE)
+    replies["200"] = r.body("The upstream's answer, unchanged.", anything, {"orderId": 42, "state": "sent"}, *upstream)
+    replies["200"]["content"]["*/*"] = {"schema": anything}
+    replies["default"] = {
         "description": "Any other status is the upstream's own answer, unchanged.",
-        "headers": answers["200"]["headers"],
+        "headers": replies["200"]["headers"],
         "content": {"*/*": {"schema": anything}},
     }
-    answers["400"] = r.problem(
+    replies["400"] = r.problem(
         "The body is not JSON, a header is unusable, or a platform key does not name its tenant.",
         Problem(400, "body-not-json", "The body is not JSON: Expecting value: line 1 column 1 (char 0)"),
         Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
         Problem(400, "idempotency-key-invalid", "An Idempotency-Key is 1 to 255 printable ASCII characters."),
         instance=_INVOKE,
     )
-    answers |= {
+    replies |= {
         "408": r.problem(
             "The body came too slowly.",
             Problem(408, "body-too-slow", "The body did not arrive within 10 s."),
@@ -121,7 +121,7 @@ def _invoke() -> Schema:
         "invoke",
         "gateway",
         "Invoke an action: decided by its limits, forwarded, answered as the upstream answers",
-        answers,
+        replies,
         security=_KEY,
         parameters=[_ACTION, *_CALLER, _IDEMPOTENCY],
         requestBody={
@@ -131,7 +131,7 @@ def _invoke() -> Schema:
     )
 
 
-def _envelope_too(answer: Schema) -> Schema:
+def _envelope_too(response: Schema) -> Schema:
     example = {
         "status": "error",
         "error": "The upstream answered 500.",
@@ -139,8 +139,8 @@ def _envelope_too(answer: Schema) -> Schema:
         "latency_ms": 184.22,
         "adaptive_multiplier": 1.0,
     }
-    answer["content"]["application/json"] = {"schema": schemas.refer("Envelope"), "example": example}
-    return answer
+    response["content"]["application/json"] = {"schema": schemas.refer("Envelope"), "example": example}
+    return response
 
 
 def _check() -> Schema:
@@ -150,7 +150,7 @@ def _check() -> Schema:
         "description": "1: count nothing, only look.",
         "schema": {"type": "string", "enum": ["0", "1"]},
     }
-    answers = r.identified(_CHECK) | {
+    replies = r.identified(_CHECK) | {
         "200": r.body("It may pass.", schemas.refer("Decision"), r.DECISION, *QUOTA),
         "429": r.refused(_CHECK),
     }
@@ -158,20 +158,20 @@ def _check() -> Schema:
         "check",
         "gateway",
         "Decide a call without forwarding it; counts like a call",
-        answers,
+        replies,
         security=_KEY,
         parameters=[_ACTION, peek, *_CALLER],
     )
 
 
 def _usage() -> Schema:
-    answers = r.identified(_USAGE) | {"200": r.body("Consumption now.", schemas.refer("Usage"), r.USAGE)}
-    del answers["400"]
+    replies = r.identified(_USAGE) | {"200": r.body("Consumption now.", schemas.refer("Usage"), r.USAGE)}
+    del replies["400"]
     return _operation(
         "usage",
         "gateway",
         "What an action has used; for its tenant's key, and for signed-in people with the right",
-        answers,
+        replies,
         security=[*_KEY, {"cookieAuth": []}],
         parameters=[_TENANT, _ACTION, _CALLER[1]],
     )
@@ -180,21 +180,21 @@ def _usage() -> Schema:
 def _prometheus() -> Schema:
     text = "# HELP quota_calls_total Calls decided.\n# TYPE quota_calls_total counter\n"
     found = r.identified("/metrics")
-    answers = {status: found[status] for status in ("401", "405", "500", "503")}
-    answers["200"] = {
+    replies = {status: found[status] for status in ("401", "405", "500", "503")}
+    replies["200"] = {
         "description": "The same numbers from every worker.",
         "content": {"text/plain": {"schema": {"type": "string"}, "example": text}},
     }
     security: list[dict[str, list[str]]] = [{"metricsToken": []}, {}]
     summary = "Metrics for Prometheus; with METRICS_TOKEN, or from one of METRICS_NETWORKS"
-    return _operation("metrics", "operation", summary, answers, security=security)
+    return _operation("metrics", "operation", summary, replies, security=security)
 
 
 def _probe(name: str, summary: str, *, example: dict[str, Any], failing: dict[str, Any] | None = None) -> Schema:
-    answers = {"200": _plain("Yes.", example)}
+    replies = {"200": _plain("Yes.", example)}
     if failing:
-        answers["503"] = _plain("No, and why.", failing)
-    return _operation(name, "operation", summary, answers, security=[{}])
+        replies["503"] = _plain("No, and why.", failing)
+    return _operation(name, "operation", summary, replies, security=[{}])
 
 
 def _plain(description: str, example: dict[str, Any]) -> Schema:

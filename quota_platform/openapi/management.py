@@ -82,7 +82,7 @@ _INVALID = _problem(
     errors={"limits[1].quota": ["Ensure this value is greater than or equal to 1."]},
 )
 _INVALID["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("ValidationProblem"), schemas.refer("Problem")]}
-ANSWERS: dict[str, Schema] = {
+RESPONSES: dict[str, Schema] = {
     "400": _INVALID,
     "401": _problem(401, "Unauthorized", "Authentication credentials were not provided."),
     "403": _problem(403, "Forbidden", "You do not have permission to perform this action."),
@@ -112,9 +112,9 @@ ANSWERS: dict[str, Schema] = {
     "429": _problem(429, "Too Many Requests", "Too many invalid tokens came from this address."),
     "503": _problem(503, "Service Unavailable", "The database does not answer; nothing was saved."),
 }
-ANSWERS["401"]["headers"] |= headers.refer("WWW-Authenticate")
-ANSWERS["429"]["headers"] |= headers.refer("Retry-After")
-ANSWERS["503"]["headers"] |= headers.refer("Retry-After")
+RESPONSES["401"]["headers"] |= headers.refer("WWW-Authenticate")
+RESPONSES["429"]["headers"] |= headers.refer("Retry-After")
+RESPONSES["503"]["headers"] |= headers.refer("Retry-After")
 
 
 def _statuses(path: str, method: str, operation: Schema) -> Iterator[str]:
@@ -152,7 +152,7 @@ def management_routes(result: Schema, **_: Any) -> Schema:
 
 
 def _complete(path: str, method: str, operation: Schema) -> None:
-    found = {status: ANSWERS[status] for status in _statuses(path, method, operation)}
+    found = {status: RESPONSES[status] for status in _statuses(path, method, operation)}
     operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
     if method in _WRITES:
         operation.setdefault("parameters", []).append(_REASON)
@@ -174,6 +174,6 @@ def _say_versions(path: str, method: str, operation: Schema) -> None:
             parameters.append(_IF_NONE_MATCH)
             operation["responses"]["304"] = {"description": "Not Modified", "headers": headers.refer("ETag")}
     for status in ("200", "201"):
-        answer = operation["responses"].get(status)
-        if answer is not None and (_is_one_row(path) or status == "201"):
-            answer.setdefault("headers", {}).update(headers.refer("ETag"))
+        response = operation["responses"].get(status)
+        if response is not None and (_is_one_row(path) or status == "201"):
+            response.setdefault("headers", {}).update(headers.refer("ETag"))

@@ -151,7 +151,7 @@ def unavailable(instance: str, *more: Problem) -> Schema:
 
 def refused(instance: str, *more: Problem) -> Schema:
     """429 of a decision; ``more`` are others that share the status."""
-    answer = problem(
+    response = problem(
         "Over a limit. Retry-After, waited out, suffices if nobody else calls. Or many invalid keys.",
         _refused(multiplier_ppm=1_000_000, used=100, effective=100),
         _refused(multiplier_ppm=620_000, used=62, effective=62),
@@ -160,5 +160,5 @@ def refused(instance: str, *more: Problem) -> Schema:
         instance=instance,
         extra=("Retry-After", *QUOTA),
     )
-    answer["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("Refusal"), schemas.refer("Problem")]}
-    return answer
+    response["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("Refusal"), schemas.refer("Problem")]}
+    return response

@@ -8,9 +8,9 @@ import math
 from aiohttp import web
 
 from quota_platform.sandbox import control, endpoints, wire
-from quota_platform.sandbox.answers import Manner, SandboxResponse
 from quota_platform.sandbox.dispatch import decide
 from quota_platform.sandbox.log import LogEntry
+from quota_platform.sandbox.responses import Manner, SandboxResponse
 from quota_platform.sandbox.state import State
 from quota_platform.sandbox.unit_limits import Pass
 
@@ -38,24 +38,24 @@ class App:
         admitted: Pass | None = None
         outcome = "client_left"
         try:
-            answer, admitted = decide(state, entry)
-            await self._wait(entry, answer, admitted)
-            entry.status = answer.status
-            state.conduct.answered(entry, answer, now=state.now())
-            response = await wire.send(request, answer, trace_id=state.trace_id(entry))
-            outcome = "answered" if answer.manner in (Manner.WHOLE, Manner.DRIP) else answer.manner.value
+            reply, admitted = decide(state, entry)
+            await self._wait(entry, reply, admitted)
+            entry.status = reply.status
+            state.conduct.answered(entry, reply, now=state.now())
+            response = await wire.send(request, reply, trace_id=state.trace_id(entry))
+            outcome = "answered" if reply.manner in (Manner.WHOLE, Manner.DRIP) else reply.manner.value
             return response
         finally:
             state.depart(entry, outcome=outcome)
             if admitted is not None:
                 state.unit_limits.leave(admitted)
 
-    async def _wait(self, entry: LogEntry, answer: SandboxResponse, admitted: Pass | None) -> None:
+    async def _wait(self, entry: LogEntry, reply: SandboxResponse, admitted: Pass | None) -> None:
         """Wait for a place, for the latency of a call that ran, and for what a fault adds."""
         if admitted is not None and admitted.turn is not None:
             await admitted.turn
-        ms = answer.pause_ms + self._latency_ms(entry)
-        if answer.forever or ms == math.inf:
+        ms = reply.pause_ms + self._latency_ms(entry)
+        if reply.forever or ms == math.inf:
             await self.state.gate.wait()
         elif ms:
             await asyncio.sleep(ms / 1000)
@@ -81,5 +81,5 @@ class App:
             authorization=request.headers.get("Authorization", ""),
             connection=request.protocol,
         )
-        answer = await control.answer(self.state, order)
-        return await wire.send(request, answer, trace_id="control")
+        reply = await control.response(self.state, order)
+        return await wire.send(request, reply, trace_id="control")

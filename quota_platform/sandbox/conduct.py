@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import Any
 from urllib.parse import unquote_plus
 
-from quota_platform.sandbox.answers import SandboxResponse
 from quota_platform.sandbox.endpoints import CXONE_STYLE, INVOKE
 from quota_platform.sandbox.fields import ControlError, Fields
 from quota_platform.sandbox.log import LogEntry
+from quota_platform.sandbox.responses import SandboxResponse
 
 BREACHES: dict[str, str] = {
     "accept_absent": "A CXone endpoint was called without Accept.",
@@ -33,7 +33,7 @@ class CallerConduct:
     def __init__(self) -> None:
         self.breaches: dict[str, int] = dict.fromkeys(BREACHES, 0)
         self.refuse: frozenset[str] = frozenset()
-        self._told: OrderedDict[object, float] = OrderedDict()
+        self._described: OrderedDict[object, float] = OrderedDict()
         self._unknown: OrderedDict[object, None] = OrderedDict()
 
     def breach(self, name: str) -> str:
@@ -53,20 +53,20 @@ class CallerConduct:
 
     def check_repeat(self, entry: LogEntry) -> list[str]:
         """Look at an invocation once its unit is known; returns the breaches that shall be refused."""
-        if not self._told and not self._unknown:
+        if not self._described and not self._unknown:
             return []
         return [name for name in self._repeats(entry) if name in self.refuse]
 
-    def answered(self, entry: LogEntry, answer: SandboxResponse, *, now: float) -> None:
+    def answered(self, entry: LogEntry, response: SandboxResponse, *, now: float) -> None:
         """Remember what the client was told to wait, by the call and by its unit."""
-        if answer.status not in (429, 503) or entry.endpoint not in INVOKE:
+        if response.status not in (429, 503) or entry.endpoint not in INVOKE:
             return
-        told = answer.headers.get("Retry-After", "")
-        if told.isdigit():
+        data = response.headers.get("Retry-After", "")
+        if data.isdigit():
             # A client that rounds its own clock is not in breach: five hundredths of a second are let pass.
-            until = now + int(told) - 0.05
-            self._remember(self._told, fingerprint(entry), until)
-            self._remember(self._told, entry.unit, until)
+            until = now + int(data) - 0.05
+            self._remember(self._described, fingerprint(entry), until)
+            self._remember(self._described, entry.unit, until)
 
     def outcome_unknown(self, entry: LogEntry) -> None:
         """The call ran, and its client got no whole answer."""
@@ -86,7 +86,7 @@ class CallerConduct:
     def clear(self) -> None:
         self.breaches = dict.fromkeys(BREACHES, 0)
         self.refuse = frozenset()
-        self._told.clear()
+        self._described.clear()
         self._unknown.clear()
 
     def public(self) -> dict[str, Any]:
@@ -95,9 +95,9 @@ class CallerConduct:
     def _repeats(self, entry: LogEntry) -> list[str]:
         found = []
         same = fingerprint(entry)
-        if entry.at < self._told.get(same, 0.0):
+        if entry.at < self._described.get(same, 0.0):
             found.append(self.breach("sooner_same_call"))
-        if entry.at < self._told.get(entry.unit, 0.0):
+        if entry.at < self._described.get(entry.unit, 0.0):
             found.append(self.breach("sooner_same_unit"))
         if same in self._unknown:
             found.append(self.breach("repeated_after_unknown"))

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from quota_platform.sandbox import dispatch
-from quota_platform.sandbox.answers import SandboxResponse, empty, reply, script_answer
 from quota_platform.sandbox.endpoints import ENDPOINTS, GROUPS
 from quota_platform.sandbox.fields import ControlError, Fields
+from quota_platform.sandbox.responses import SandboxResponse, empty, reply, script_response
 from quota_platform.sandbox.state import State
 
 PREFIX = "/__sim__"
@@ -50,7 +50,7 @@ class Order:
         return int(text)
 
 
-async def answer(state: State, order: Order) -> SandboxResponse:
+async def response(state: State, order: Order) -> SandboxResponse:
     """Carry out one order. Mistakes are answered 400 and change nothing."""
     name = order.path[len(PREFIX) :].strip("/")
     actions = ORDERS.get(name)
@@ -168,7 +168,7 @@ async def _script(state: State, order: Order) -> SandboxResponse:
     fields = order.fields()
     name = fields.text("action") if "action" in fields else fields.text("endpoint", choices=sorted(GROUPS["invoke"]))
     fields.raw("action")
-    state.scripted[name] = script_answer(fields)
+    state.scripted[name] = script_response(fields)
     return reply({"answers": sorted(state.scripted)})
 
 

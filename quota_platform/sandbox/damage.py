@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from quota_platform.sandbox.answers import HTML, Manner, SandboxResponse, api_error, empty
 from quota_platform.sandbox.faults import PlannedFault
 from quota_platform.sandbox.pushback import pushback
+from quota_platform.sandbox.responses import HTML, Manner, SandboxResponse, api_error, empty
 from quota_platform.sandbox.tokens import camel
 
 PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><p>Please sign in.</p></body></html>"
@@ -22,97 +22,97 @@ def spoil(fault: PlannedFault, *, good: SandboxResponse | None, now: float, trap
     ``trap``: where a redirect leads when the rule names no place.
     """
     change = HARM.get(fault.name)
-    answer = change(good or empty(200), fault) if change else _status(fault, now=now, trap=trap)
-    answer.headers |= fault.headers
-    answer.pause_ms += fault.slow_ms
-    return answer
+    response = change(good or empty(200), fault) if change else _status(fault, now=now, trap=trap)
+    response.headers |= fault.headers
+    response.pause_ms += fault.slow_ms
+    return response
 
 
 def _status(fault: PlannedFault, *, now: float, trap: str) -> SandboxResponse:
     given = fault.parameters
-    answer: SandboxResponse
+    response: SandboxResponse
     if fault.name in ("429", "503"):
         default = "bare" if fault.name == "429" else "busy"
-        answer = pushback(given.get("flavour", default), wait_s=given.get("retry_after_seconds", 1), now=now)
-        answer.status = int(fault.name)
+        response = pushback(given.get("flavour", default), wait_s=given.get("retry_after_seconds", 1), now=now)
+        response.status = int(fault.name)
     elif fault.name == "redirect":
-        answer = empty(given.get("status", 302))
-        answer.headers["Location"] = given.get("location", trap)
+        response = empty(given.get("status", 302))
+        response.headers["Location"] = given.get("location", trap)
     else:
         status = given.get("status", 500) if fault.name == "status" else int(fault.name)
-        answer = api_error(status, error=f"sandbox_{status}", description="Scripted by a fault of the sandbox.")
+        response = api_error(status, error=f"sandbox_{status}", description="Scripted by a fault of the sandbox.")
     if "body" in given:
         body = given["body"]
-        answer.body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return answer
+        response.body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return response
 
 
 def _manner(manner: Manner) -> Callable[[SandboxResponse, PlannedFault], SandboxResponse]:
-    def change(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-        answer.manner = manner
-        return answer
+    def change(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+        response.manner = manner
+        return response
 
     return change
 
 
-def _reset_mid_body(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.manner = Manner.RESET_MID_BODY
-    answer.body = _padded(answer.body, size=fault.parameters.get("bytes", 2 * len(answer.body) + 64))
-    return answer
+def _reset_mid_body(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.manner = Manner.RESET_MID_BODY
+    response.body = _padded(response.body, size=fault.parameters.get("bytes", 2 * len(response.body) + 64))
+    return response
 
 
-def _truncated(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.body = answer.body[: max(1, len(answer.body) // 2)] or b"{"
-    return answer
+def _truncated(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.body = response.body[: max(1, len(response.body) // 2)] or b"{"
+    return response
 
 
-def _malformed(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.body = b"{not json"
-    return answer
+def _malformed(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.body = b"{not json"
+    return response
 
 
-def _html(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.body, answer.content_type = PAGE, HTML
-    return answer
+def _html(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.body, response.content_type = PAGE, HTML
+    return response
 
 
-def _content_type(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.content_type = fault.parameters.get("content_type", "text/plain; charset=utf-8")
-    return answer
+def _content_type(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.content_type = fault.parameters.get("content_type", "text/plain; charset=utf-8")
+    return response
 
 
-def _gzip(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.body = gzip.compress(answer.body)
-    answer.headers["Content-Encoding"] = "gzip"
-    return answer
+def _gzip(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.body = gzip.compress(response.body)
+    response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
-def _big(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.body = b'{"padding":"' + b"x" * max(0, fault.parameters.get("bytes", BIG) - 14) + b'"}'
-    return answer
+def _big(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.body = b'{"padding":"' + b"x" * max(0, fault.parameters.get("bytes", BIG) - 14) + b'"}'
+    return response
 
 
-def _drip(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.manner = Manner.DRIP
-    answer.chunk_bytes = fault.parameters.get("chunk_bytes", 1)
-    answer.chunk_ms = fault.parameters.get("chunk_ms", 50)
-    return answer
+def _drip(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.manner = Manner.DRIP
+    response.chunk_bytes = fault.parameters.get("chunk_bytes", 1)
+    response.chunk_ms = fault.parameters.get("chunk_ms", 50)
+    return response
 
 
-def _error_in_200(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.status = 200
+def _error_in_200(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.status = 200
     rows = [{"success": False, "error": "InvalidRow"}]
-    answer.body = json.dumps({"errorCount": 1, "results": rows}).encode()
-    return answer
+    response.body = json.dumps({"errorCount": 1, "results": rows}).encode()
+    return response
 
 
-def _slow(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    return answer
+def _slow(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    return response
 
 
-def _stall(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-    answer.forever = True
-    return answer
+def _stall(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+    response.forever = True
+    return response
 
 
 def _on_fields(
@@ -120,10 +120,10 @@ def _on_fields(
 ) -> Callable[[SandboxResponse, PlannedFault], SandboxResponse]:
     """A change of a token answer's fields; an error answer has none to change."""
 
-    def apply(answer: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
-        if answer.status == 200:
-            answer.body = json.dumps(change(json.loads(answer.body), fault)).encode()
-        return answer
+    def apply(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
+        if response.status == 200:
+            response.body = json.dumps(change(json.loads(response.body), fault)).encode()
+        return response
 
     return apply
 

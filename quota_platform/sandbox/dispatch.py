@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quota_platform.sandbox import credentials, damage, endpoints, routes
-from quota_platform.sandbox.answers import SandboxResponse, api_error, no_accept, reply
 from quota_platform.sandbox.counters import count
 from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.pushback import pushback
+from quota_platform.sandbox.responses import SandboxResponse, api_error, no_accept, reply
 from quota_platform.sandbox.unit_limits import Pass
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ SCOPE = "webaction:execute"
 
 def decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]:
     """The answer, and the call's place under the unit limit, to be given back when the call is over."""
-    answer, admitted = _decide(state, entry)
+    response, admitted = _decide(state, entry)
     if entry.endpoint == endpoints.GENESYS_EXECUTE:
-        answer.headers.setdefault("ININ-Correlation-Id", state.trace_id(entry))
-    return answer, admitted
+        response.headers.setdefault("ININ-Correlation-Id", state.trace_id(entry))
+    return response, admitted
 
 
 def _decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]:
@@ -36,9 +36,9 @@ def _decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None
     if found is None:
         return api_error(404, error="not_found", description="No such resource."), None
     if entry.method not in found.route.methods:
-        answer = api_error(405, error="method_not_allowed", description="Method not allowed.")
-        answer.headers["Allow"] = ", ".join(sorted(found.route.methods))
-        return answer, None
+        response = api_error(405, error="method_not_allowed", description="Method not allowed.")
+        response.headers["Allow"] = ", ".join(sorted(found.route.methods))
+        return response, None
     if found.route.guarded:
         return _guarded(state, entry, found)
     if entry.endpoint == endpoints.TOKEN:
@@ -63,10 +63,10 @@ def _guarded(state: State, entry: LogEntry, found: routes.Found) -> tuple[Sandbo
         if admitted.wait_s:
             state.counters.refused_by_unit_limit += 1
             return pushback(admitted.flavour, wait_s=admitted.wait_s, now=entry.at, limit=admitted.limit), None
-    answer = _run(state, entry, found.route)
-    if entry.endpoint in endpoints.CXONE_STYLE and "Accept" not in entry.headers and answer.status < 300:
-        answer = no_accept()
-    return answer, admitted
+    response = _run(state, entry, found.route)
+    if entry.endpoint in endpoints.CXONE_STYLE and "Accept" not in entry.headers and response.status < 300:
+        response = no_accept()
+    return response, admitted
 
 
 def _misconduct(breaches: list[str]) -> SandboxResponse:
@@ -77,9 +77,9 @@ def _check_token(state: State, entry: LogEntry, found: routes.Found) -> SandboxR
     kind, _, value = entry.headers.get("Authorization", "").partition(" ")
     token = state.tokens.find(value) if kind.lower() == "bearer" else None
     if token is None or not token.live(entry.at):
-        answer = api_error(401, error="invalid_token", description="The token is missing, expired or not known.")
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
+        response = api_error(401, error="invalid_token", description="The token is missing, expired or not known.")
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
     owner = token.owner
     entry.client_id, entry.unit = owner.account, owner.unit.number
     if found.unit not in (None, entry.unit):
@@ -106,13 +106,13 @@ def _faulty(state: State, entry: LogEntry, route: routes.Route, fault: PlannedFa
 
 
 def _effect(state: State, entry: LogEntry, route: routes.Route) -> SandboxResponse:
-    answer = route.handler(state, entry)
-    if entry.endpoint in endpoints.INVOKE and answer.status < 400:
+    response = route.handler(state, entry)
+    if entry.endpoint in endpoints.INVOKE and response.status < 400:
         entry.ran = True
         count(state.counters.ran, entry.action or entry.endpoint)
         if entry.key is not None:
             count(state.counters.runs_by_key, entry.key)
-    return answer
+    return response
 
 
 def _account(entry: LogEntry) -> str:

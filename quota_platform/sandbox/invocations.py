@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from quota_platform.sandbox.answers import SandboxResponse, api_error, empty, missing_parameter, reply
 from quota_platform.sandbox.log import LogEntry
+from quota_platform.sandbox.responses import SandboxResponse, api_error, empty, missing_parameter, reply
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.state import State
@@ -27,19 +27,19 @@ def web_action(state: State, entry: LogEntry) -> SandboxResponse:
 
 def genesys_execute(state: State, entry: LogEntry) -> SandboxResponse:
     """``POST /api/v2/integrations/actions/{id}/execute``: the echo with Genesys's rate headers."""
-    answer = _scripted(state, entry)
-    if answer is None and not _is_json(entry.body):
+    response = _scripted(state, entry)
+    if response is None and not _is_json(entry.body):
         return reply({"message": "The request body is not JSON.", "code": "bad.request", "status": 400}, status=400)
-    if answer is None:
+    if response is None:
         name = json.dumps(entry.action).encode()
-        answer = SandboxResponse(body=b'{"actionId":%b,"received":%b}' % (name, entry.body or b"null"))
+        response = SandboxResponse(body=b'{"actionId":%b,"received":%b}' % (name, entry.body or b"null"))
     minute, second = divmod(int(entry.at), 60)
-    answer.headers |= {
+    response.headers |= {
         "inin-ratelimit-allowed": "300",
         "inin-ratelimit-count": str(state.rate_in_minute(entry.client_id or "", minute=minute)),
         "inin-ratelimit-reset": str(60 - second),
     }
-    return answer
+    return response
 
 
 def script_start(state: State, entry: LogEntry) -> SandboxResponse:
@@ -68,8 +68,8 @@ def work_item(state: State, entry: LogEntry) -> SandboxResponse:
         return missing_parameter("pointOfContact")
     if (scripted := _scripted(state, entry)) is not None:
         return scripted
-    answer = _new_contact(state, entry, status=202)
-    return answer if state.contacts.work_item_body else empty(202)
+    response = _new_contact(state, entry, status=202)
+    return response if state.contacts.work_item_body else empty(202)
 
 
 def rest(state: State, entry: LogEntry) -> SandboxResponse:
@@ -88,8 +88,8 @@ def _new_contact(state: State, entry: LogEntry, *, status: int) -> SandboxRespon
 def _scripted(state: State, entry: LogEntry) -> SandboxResponse | None:
     if not state.scripted:
         return None
-    answer = state.scripted.get(entry.action or "") or state.scripted.get(entry.endpoint)
-    return replace(answer, headers=dict(answer.headers)) if answer else None
+    response = state.scripted.get(entry.action or "") or state.scripted.get(entry.endpoint)
+    return replace(response, headers=dict(response.headers)) if response else None
 
 
 def _is_json(body: bytes) -> bool:

@@ -28,22 +28,22 @@ def restore(accounts: Accounts, path: Path) -> None:
     accounts.changed = lambda: _write(accounts, path)
 
 
-def _register(accounts: Accounts, told: Any) -> None:
-    if told["version"] != _VERSION:
+def _register(accounts: Accounts, data: Any) -> None:
+    if data["version"] != _VERSION:
         raise ValueError("a version that this release does not know")
-    for client in told["clients"]:
+    for client in data["clients"]:
         accounts.add_client(client["client_id"], secret=client["secret"], unit=client["unit"], auth=client["auth"])
-    for key in told["access_keys"]:
+    for key in data["access_keys"]:
         accounts.add_access_key(key["access_key_id"], secret=key["secret"], unit=key["unit"])
 
 
 def _write(accounts: Accounts, path: Path) -> None:
-    told = {
+    data = {
         "version": _VERSION,
         "clients": [_client(client) for client in accounts.clients.values()],
         "access_keys": [_access_key(key) for key in accounts.access_keys.values()],
     }
-    write_private(path, json.dumps(told, indent=1) + "\n")
+    write_private(path, json.dumps(data, indent=1) + "\n")
 
 
 def _client(client: Account) -> dict[str, str | int]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from quota_platform.sandbox import credentials
 from quota_platform.sandbox.accounts import BusinessUnit, same
-from quota_platform.sandbox.answers import SandboxResponse, reply
 from quota_platform.sandbox.counters import count
 from quota_platform.sandbox.credentials import Credentials
 from quota_platform.sandbox.log import LogEntry
+from quota_platform.sandbox.responses import SandboxResponse, reply
 from quota_platform.sandbox.tokens import Owner, camel
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import email.utils
 import math
 import uuid
 
-from quota_platform.sandbox.answers import BUSY_PAGE, HTML, SandboxResponse, empty, reply
+from quota_platform.sandbox.responses import BUSY_PAGE, HTML, SandboxResponse, empty, reply
 
 FLAVOURS = ("bare", "retry_after", "retry_after_date", "genesys", "x_ratelimit", "busy")
 
@@ -15,25 +15,25 @@ def pushback(flavour: str, *, wait_s: float, now: float, limit: int = 0) -> Sand
     """The refusal in one flavour. ``wait_s``: what the caller is told, where the flavour tells."""
     seconds = max(1, math.ceil(wait_s))
     if flavour == "retry_after":
-        answer = empty(429)
-        answer.headers["Retry-After"] = str(seconds)
+        response = empty(429)
+        response.headers["Retry-After"] = str(seconds)
     elif flavour == "retry_after_date":
         # A date has whole seconds; round up so that the moment named is not too early.
-        answer = empty(429)
-        answer.headers["Retry-After"] = email.utils.formatdate(math.ceil(now + seconds), usegmt=True)
-        answer.headers["Date"] = email.utils.formatdate(now, usegmt=True)
+        response = empty(429)
+        response.headers["Retry-After"] = email.utils.formatdate(math.ceil(now + seconds), usegmt=True)
+        response.headers["Date"] = email.utils.formatdate(now, usegmt=True)
     elif flavour == "genesys":
-        answer = _genesys(seconds)
+        response = _genesys(seconds)
     elif flavour == "x_ratelimit":
-        answer = empty(429)
+        response = empty(429)
         reset = str(math.ceil(now + seconds))
-        answer.headers |= {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+        response.headers |= {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
     elif flavour == "busy":
-        answer = SandboxResponse(status=503, body=BUSY_PAGE, content_type=HTML)
+        response = SandboxResponse(status=503, body=BUSY_PAGE, content_type=HTML)
     else:
         # Nobody publishes what CXone sends; public clients report a 429 they could read nothing from.
-        answer = empty(429)
-    return answer
+        response = empty(429)
+    return response
 
 
 def _genesys(seconds: int) -> SandboxResponse:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from quota_platform.sandbox.accounts import BusinessUnit
-from quota_platform.sandbox.answers import SandboxResponse, api_error, reply
 from quota_platform.sandbox.log import LogEntry
+from quota_platform.sandbox.responses import SandboxResponse, api_error, reply
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.state import State

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from quota_platform.sandbox import discovery, endpoints, invocations, oauth, records
-from quota_platform.sandbox.answers import SandboxResponse
 from quota_platform.sandbox.log import LogEntry
+from quota_platform.sandbox.responses import SandboxResponse
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.state import State

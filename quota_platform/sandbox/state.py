@@ -12,7 +12,6 @@ from typing import Any
 
 from quota_platform.sandbox import latency
 from quota_platform.sandbox.accounts import Accounts
-from quota_platform.sandbox.answers import SandboxResponse
 from quota_platform.sandbox.conduct import CallerConduct
 from quota_platform.sandbox.contacts import Contacts
 from quota_platform.sandbox.counters import Counters
@@ -20,6 +19,7 @@ from quota_platform.sandbox.faults import Faults
 from quota_platform.sandbox.fields import Fields
 from quota_platform.sandbox.listener import SandboxListener
 from quota_platform.sandbox.log import LogEntry, RequestLog
+from quota_platform.sandbox.responses import SandboxResponse
 from quota_platform.sandbox.tokens import TokenBook
 from quota_platform.sandbox.unit_limits import UnitLimits
 

@@ -124,16 +124,16 @@ class TokenBook:
         claims = self._claims(owner, now=now + self.rules.clock_skew_seconds, life=life)
         token = SandboxToken(signing.sign(claims), owner, now, now + life)
         self._access[token.value] = self._newest[owner] = token
-        answer: dict[str, Any] = {"access_token": token.value, "token_type": "Bearer", "expires_in": life}
+        response: dict[str, Any] = {"access_token": token.value, "token_type": "Bearer", "expires_in": life}
         if owner.scopes:
-            answer["scope"] = " ".join(sorted(owner.scopes))
+            response["scope"] = " ".join(sorted(owner.scopes))
         if refreshable:
             refresh = SandboxToken(secrets.token_urlsafe(48), owner, now, now + self.rules.refresh_expires_in)
             self._refresh[refresh.value] = refresh
-            answer["refresh_token"] = refresh.value
+            response["refresh_token"] = refresh.value
             if self.rules.id_token:
-                answer["id_token"] = signing.sign(claims | {"token_use": "id"})
-        return answer
+                response["id_token"] = signing.sign(claims | {"token_use": "id"})
+        return response
 
     def undelivered(self, value: str) -> None:
         """Nobody was given this token: asking again is no breach."""
@@ -186,6 +186,6 @@ class TokenBook:
             self._newest.clear()
 
 
-def camel(answer: dict[str, Any]) -> dict[str, Any]:
+def camel(response: dict[str, Any]) -> dict[str, Any]:
     """The answer's fields as CXone's regional endpoints spell them."""
-    return {CAMEL.get(name, name): value for name, value in answer.items()}
+    return {CAMEL.get(name, name): value for name, value in response.items()}

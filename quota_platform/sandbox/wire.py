@@ -9,42 +9,42 @@ import struct
 
 from aiohttp import web
 
-from quota_platform.sandbox.answers import Manner, SandboxResponse
+from quota_platform.sandbox.responses import Manner, SandboxResponse
 
 
-async def send(request: web.BaseRequest, answer: SandboxResponse, *, trace_id: str) -> web.StreamResponse:
-    """Send ``answer``. What is returned is aiohttp's to finish; for a broken connection there is nothing to finish."""
+async def send(request: web.BaseRequest, reply: SandboxResponse, *, trace_id: str) -> web.StreamResponse:
+    """Send ``reply``. What is returned is aiohttp's to finish; for a broken connection there is nothing to finish."""
     headers = {"x-trace-id": trace_id}
-    if answer.content_type is not None:
-        headers["Content-Type"] = answer.content_type
-    if answer.headers:
-        headers |= answer.headers
-    if answer.manner is Manner.WHOLE:
-        return web.Response(status=answer.status, body=answer.body or None, headers=headers)
-    if answer.manner is Manner.DRIP:
-        return await _drip(request, answer, headers)
-    if answer.manner is Manner.RESET_MID_BODY:
-        return await _half(request, answer, headers)
-    hang_up(request, reset=answer.manner is Manner.RESET_BEFORE_HEADERS)
+    if reply.content_type is not None:
+        headers["Content-Type"] = reply.content_type
+    if reply.headers:
+        headers |= reply.headers
+    if reply.manner is Manner.WHOLE:
+        return web.Response(status=reply.status, body=reply.body or None, headers=headers)
+    if reply.manner is Manner.DRIP:
+        return await _drip(request, reply, headers)
+    if reply.manner is Manner.RESET_MID_BODY:
+        return await _half(request, reply, headers)
+    hang_up(request, reset=reply.manner is Manner.RESET_BEFORE_HEADERS)
     return web.Response()
 
 
-async def _drip(request: web.BaseRequest, answer: SandboxResponse, headers: dict[str, str]) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = len(answer.body)
+async def _drip(request: web.BaseRequest, reply: SandboxResponse, headers: dict[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    response.content_length = len(reply.body)
     await response.prepare(request)
-    for start in range(0, len(answer.body), answer.chunk_bytes):
-        await response.write(answer.body[start : start + answer.chunk_bytes])
-        await asyncio.sleep(answer.chunk_ms / 1000)
+    for start in range(0, len(reply.body), reply.chunk_bytes):
+        await response.write(reply.body[start : start + reply.chunk_bytes])
+        await asyncio.sleep(reply.chunk_ms / 1000)
     return response
 
 
-async def _half(request: web.BaseRequest, answer: SandboxResponse, headers: dict[str, str]) -> web.StreamResponse:
+async def _half(request: web.BaseRequest, reply: SandboxResponse, headers: dict[str, str]) -> web.StreamResponse:
     """Promise the whole length, send half of it, and reset the connection."""
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = len(answer.body)
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    response.content_length = len(reply.body)
     await response.prepare(request)
-    await response.write(answer.body[: len(answer.body) // 2])
+    await response.write(reply.body[: len(reply.body) // 2])
     hang_up(request, reset=True)
     return response
 

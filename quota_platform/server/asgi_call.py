@@ -43,7 +43,8 @@ class AsgiCall:
     """A request and its response as it leaves. ``keep``: the connection serves another request afterwards."""
 
     __slots__ = (
-        *("keep", "gone", "body", "scope", "started", "_connection", "_told", "_ended", "_waiter", "_task", "_opening"),
+        *("keep", "gone", "body", "scope", "started"),
+        *("_connection", "_delivered", "_ended", "_waiter", "_task", "_opening"),
         *("_chunked", "_left", "_bodiless", "_is_head", "_is_1_1"),
     )
 
@@ -56,7 +57,7 @@ class AsgiCall:
         self.started = False
         """Bytes of the response have gone out."""
         self._connection = connection
-        self._told = self._ended = False
+        self._delivered = self._ended = False
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._opening: tuple[int, FieldLines] | None = None
@@ -108,18 +109,18 @@ class AsgiCall:
 
     def whole_body(self) -> bytes:
         """The body, for an application that does not ask for it by ``receive``."""
-        self._told = True
+        self._delivered = True
         return self.body
 
-    async def answer(self, status: int, fields: Sequence[tuple[str, str]], body: bytes) -> None:
+    async def response(self, status: int, fields: Sequence[tuple[str, str]], body: bytes) -> None:
         """The whole response; raises InvalidResponse when it cannot be sent as HTTP, and has sent nothing then."""
         await self._send_whole(status, field_lines(fields), body)
 
     # ASGI
 
     async def receive(self) -> Message:
-        if not self._told and not self.gone:
-            self._told = True
+        if not self._delivered and not self.gone:
+            self._delivered = True
             return {"type": "http.request", "body": self.body, "more_body": False}
         while not self.gone and not self._ended:
             self._waiter = self._connection.loop.create_future()

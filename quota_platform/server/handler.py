@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from django.urls import Resolver404, get_resolver
+from limiter.gateway.responses import GatewayResponse, problem_response
 
-from limiter.gateway.answers import GatewayResponse, problem_answer
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest
 from quota_platform.server.asgi_call import WHOLE, AsgiCall
@@ -39,30 +39,30 @@ class LeanHandler:
         call: AsgiCall | None = scope["extensions"].get(WHOLE) if "extensions" in scope else None
         content = await _whole_body(receive) if call is None else call.whole_body()
         request = GatewayRequest(scope, content)
-        answer = await self._respond(request)
-        if call is not None and answer.chunks is None:
-            await call.answer(answer.status, answer.fields, answer.body)
+        response = await self._respond(request)
+        if call is not None and response.chunks is None:
+            await call.response(response.status, response.fields, response.body)
             return
-        fields = [(name.encode("latin1"), value.encode("latin1")) for name, value in answer.fields]
-        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-        if answer.chunks is None:
-            await send({"type": "http.response.body", "body": answer.body})
+        fields = [(name.encode("latin1"), value.encode("latin1")) for name, value in response.fields]
+        await send({"type": "http.response.start", "status": response.status, "headers": fields})
+        if response.chunks is None:
+            await send({"type": "http.response.body", "body": response.body})
         else:
-            await stream(answer.chunks, receive, send, path=request.path_info)
+            await stream(response.chunks, receive, send, path=request.path_info)
 
     async def _respond(self, request: GatewayRequest) -> GatewayResponse:
         try:
             match = self._resolve(request.path_info)
-            answer: GatewayResponse = await match.func(request, *match.args, **match.kwargs)
-            return answer
+            response: GatewayResponse = await match.func(request, *match.args, **match.kwargs)
+            return response
         except Problem as problem:
-            return problem_answer(problem, request)
+            return problem_response(problem, request)
         except Resolver404:
-            return problem_answer(Problem(404, "not-found", "There is nothing at this address."), request)
+            return problem_response(Problem(404, "not-found", "There is nothing at this address."), request)
         except Exception:
             log.exception("the gateway failed on %s %s", request.method, request.path_info)
             detail = "The gateway failed; the fault is logged under this request ID."
-            return problem_answer(Problem(500, "internal", detail), request)
+            return problem_response(Problem(500, "internal", detail), request)
 
 
 async def _whole_body(receive: Receive) -> bytes:

@@ -198,9 +198,9 @@ class ApiKeyAdmin(RecordedAdmin):
         if not self.has_revoke_permission(request):
             raise PermissionDenied
         with self.whole(request):
-            return self._answer_revoke(request)
+            return self._respond_to_revoke(request)
 
-    def _answer_revoke(self, request: HttpRequest) -> HttpResponse:
+    def _respond_to_revoke(self, request: HttpRequest) -> HttpResponse:
         chosen = [pk for pk in (request.POST or request.GET).getlist("key") if is_row_id(pk)]
         rows = self.get_queryset(request).select_related("tenant").filter(pk__in=chosen, revoked_at=None).order_by("pk")
         keys = list(versions.locked(rows) if request.method == "POST" else rows)

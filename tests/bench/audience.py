@@ -126,9 +126,9 @@ class Audience:
     async def _one(self, session: aiohttp.ClientSession) -> None:
         self.seen.calls += 1
         asked = time.perf_counter()
-        async with session.post(self._url + self._task.path, headers=self._task.headers, json={}) as answer:
-            await answer.read()
-            self.seen.failed += answer.status != 200
+        async with session.post(self._url + self._task.path, headers=self._task.headers, json={}) as response:
+            await response.read()
+            self.seen.failed += response.status != 200
         self._answered_at.append(time.perf_counter())
         self.seen.call_ms.append((self._answered_at[-1] - asked) * 1000)
 

@@ -49,7 +49,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
 
 
 def _drained_in(events: int, *, redis_url: str, database_url: str) -> float:
-    told = {
+    data = {
         **os.environ,
         "SECRET_KEY": secrets.token_urlsafe(48),
         "SECRETS_KEYS": Fernet.generate_key().decode(),
@@ -59,7 +59,7 @@ def _drained_in(events: int, *, redis_url: str, database_url: str) -> float:
         "LOG_LEVEL": "WARNING",
     }
     command = [sys.executable, "-m", "tests.bench.drain", str(events)]
-    done = subprocess.run(command, cwd=BASE_DIR, env=told, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=BASE_DIR, env=data, check=True, stdout=subprocess.PIPE, text=True)
     return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
 

@@ -121,7 +121,7 @@ class Caller:
         self._sent_at = time.perf_counter()
         self.sock.send(next(self._requests))
 
-    def answer(self) -> tuple[int, float] | None:
+    def response(self) -> tuple[int, float] | None:
         """Status and milliseconds of a complete answer, None while some of it is missing; OSError when it broke."""
         data = self.sock.recv(65536)
         if not data:
@@ -203,17 +203,17 @@ class _Drive:
     def _ended(self, caller: Caller) -> bool:
         """Whether the caller's call has ended, well or badly; notes how."""
         try:
-            answer = caller.answer()
+            response = caller.response()
         except BlockingIOError:
             return False
         except OSError:
             self._load.broken += 1
             self._reconnect(caller)
             return True
-        if answer is None:
+        if response is None:
             return False
-        self._load.statuses[answer[0]] += 1
-        self._load.latencies_ms.append(answer[1])
+        self._load.statuses[response[0]] += 1
+        self._load.latencies_ms.append(response[1])
         if caller.closed:
             self._reconnect(caller)
         return True

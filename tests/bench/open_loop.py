@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from tests.bench.load import Caller, Target, percentile
 
-_MOST_AT_ONCE = 64
+_MAX_AT_ONCE = 64
 """Calls begun before answers are read again."""
 
 
@@ -67,11 +67,11 @@ class _Loop:
         now = started
         while now - started < seconds:
             due = int((now - started) * per_second) - seen.calls
-            for _ in range(min(due, _MOST_AT_ONCE)):
+            for _ in range(min(due, _MAX_AT_ONCE)):
                 self._begin()
             if due > per_second:  # a second behind: these would never be sent
                 seen.calls, seen.unsent = seen.calls + due, seen.unsent + due
-            for key, _ in self._selector.select(0 if due > _MOST_AT_ONCE else 0.5 / per_second):
+            for key, _ in self._selector.select(0 if due > _MAX_AT_ONCE else 0.5 / per_second):
                 self._hear(key.data)
             now = time.perf_counter()
         seen.seconds = now - started
@@ -101,15 +101,15 @@ class _Loop:
 
     def _hear(self, caller: Caller) -> None:
         try:
-            answer = caller.answer()
+            response = caller.response()
         except BlockingIOError:
             return
         except OSError:
             self._lose(caller)
             return
-        if answer is None:
+        if response is None:
             return
-        status, took_ms = answer
+        status, took_ms = response
         self.seen.statuses[status] += 1
         (self.seen.latencies_ms if status == 200 else self.seen.turned_away_ms).append(took_ms)
         if status in (429, 503):

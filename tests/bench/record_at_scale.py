@@ -107,17 +107,17 @@ def _asked(events: int) -> Iterator[tuple[str, Callable[[], int]]]:
 
     def listed(query: str) -> Callable[[], int]:
         def ask() -> int:
-            answer = api.get(f"/api/events/?{query}")
-            assert answer.status_code == 200, answer.content
-            return len(answer.json()["results"])
+            response = api.get(f"/api/events/?{query}")
+            assert response.status_code == 200, response.content
+            return len(response.json()["results"])
 
         return ask
 
     def page(path: str) -> Callable[[], int]:
         def ask() -> int:
-            answer = pages.get(path)
-            assert answer.status_code == 200, answer.content
-            return len(answer.content)
+            response = pages.get(path)
+            assert response.status_code == 200, response.content
+            return len(response.content)
 
         return ask
 

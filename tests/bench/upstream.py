@@ -47,11 +47,11 @@ class Exchange(asyncio.Protocol):
         line = data[: data.index(b"\r\n")]
         delay = _DELAY.search(line)
         if delay:
-            asyncio.get_running_loop().call_later(int(delay[1]) / 1000, self._answer, ANSWER)
+            asyncio.get_running_loop().call_later(int(delay[1]) / 1000, self._respond, ANSWER)
         else:
-            self._answer(TOKEN if b"/oauth/token" in line else ANSWER)
+            self._respond(TOKEN if b"/oauth/token" in line else ANSWER)
 
-    def _answer(self, response: bytes) -> None:
+    def _respond(self, response: bytes) -> None:
         if not self._transport.is_closing():
             self._transport.write(response)
 

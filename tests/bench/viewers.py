@@ -121,9 +121,9 @@ def _watch(worker: Worker, *, viewers: int, effort: Effort) -> Watched:
         if audience.stdout.readline() != "ready\n":
             raise RuntimeError("the audience did not take its seats")
         before, memory = worker.server.cpu_s(), _memory_mb(worker.server)
-        told = audience.stdout.readline()
+        data = audience.stdout.readline()
         used = worker.server.cpu_s() - before
-    return Watched(json.loads(told), used / effort.viewers_seconds, (memory, _memory_mb(worker.server)))
+    return Watched(json.loads(data), used / effort.viewers_seconds, (memory, _memory_mb(worker.server)))
 
 
 def _memory_mb(server: Server) -> float:
@@ -188,11 +188,11 @@ def _load(browser: Any, worker: Worker, path: str) -> tuple[float, tuple[int, in
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_cookies([{"name": "sessionid", "value": worker.sessions[0], "url": url}])
     page = context.new_page()
-    answers: list[Any] = []
-    page.on("response", lambda answer: answers.append(answer))
+    responses: list[Any] = []
+    page.on("response", lambda response: responses.append(response))
     page.goto(url + path)
     page.locator("#table tbody tr").first.wait_for()
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    bodies = [answer.body() for answer in answers]
+    bodies = [response.body() for response in responses]
     context.close()
     return float(paint), (sum(map(len, bodies)), sum(len(gzip.compress(body)) for body in bodies))

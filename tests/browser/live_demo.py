@@ -70,8 +70,8 @@ class LiveDemo:
     def manage(self, *arguments: str) -> str:
         """Run one of the platform's commands on the demo's data."""
         line = [sys.executable, "manage.py", *arguments]
-        told = {**environment.for_platform(self.variables), **self.variables}
-        done = subprocess.run(line, env=told, capture_output=True, text=True, timeout=HANG_S, check=False)
+        payload = {**environment.for_platform(self.variables), **self.variables}
+        done = subprocess.run(line, env=payload, capture_output=True, text=True, timeout=HANG_S, check=False)
         if done.returncode:
             store = last_words(self.var / f"{service.STORE}.log")
             raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}\nThe store said:\n{store}")
@@ -95,16 +95,16 @@ class LiveDemo:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/invoke/{action_id}", data=b"{}", headers=headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=HANG_S) as answer:
-                return int(answer.status)
+            with urllib.request.urlopen(request, timeout=HANG_S) as response:
+                return int(response.status)
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.code
 
     def _run(self, each: Service) -> None:
         with (self.var / f"{each.name}.log").open("ab") as log:
-            told = {**os.environ, **each.environment, **self._settings, "PYTHONWARNINGS": "ignore"}
-            self._running[each.name] = subprocess.Popen(each.command, env=told, stdout=log, stderr=log)
+            payload = {**os.environ, **each.environment, **self._settings, "PYTHONWARNINGS": "ignore"}
+            self._running[each.name] = subprocess.Popen(each.command, env=payload, stdout=log, stderr=log)
 
     def _end(self, name: str) -> None:
         process = self._running.pop(name)

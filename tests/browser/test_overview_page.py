@@ -158,7 +158,7 @@ def test_frames_of_the_release_before_are_not_drawn_wrongly_but_bring_its_script
 
 def test_where_websockets_are_blocked_the_page_polls(visitor: Visitor) -> None:
     polled = frame("overview", seq=9)
-    visitor.page.route("**/dashboard/api/overview.json", lambda route: _answer(route, polled))
+    visitor.page.route("**/dashboard/api/overview.json", lambda route: _respond(route, polled))
     visitor.page.route_web_socket(FEED, lambda socket: socket.close(code=1008))
     visitor.open("/dashboard/")
     expect(visitor.page.locator(STATE)).to_have_text("Live, by polling")
@@ -233,7 +233,7 @@ def test_the_theme_is_chosen_by_hand_and_kept(visitor: Visitor) -> None:
     assert visitor.page.evaluate(colour) == "rgb(15, 19, 24)"
 
 
-def _answer(route: Route, body: dict[str, object]) -> None:
+def _respond(route: Route, body: dict[str, object]) -> None:
     route.fulfill(json=body)
 
 

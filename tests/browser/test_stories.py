@@ -7,7 +7,7 @@ import re
 import redis
 from playwright.sync_api import Browser, expect
 
-from dashboard.seats import MOST_PER_PERSON
+from dashboard.seats import MAX_PER_PERSON
 from limiter.core import keys
 from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Visitor
@@ -173,7 +173,7 @@ def test_one_page_too_many_says_so_and_goes_on_when_another_is_closed(visitor: V
     find = "from django.contrib.auth.models import User as U; print(U.objects.get(username={!r}).pk)"
     person = int(demo.manage("shell", "-c", find.format(demo.sign_in[0])).split()[-1])
     with redis.Redis.from_url(demo.variables["REDIS_URL"]) as store:
-        elsewhere = {f"page-{number}": 2**53 for number in range(MOST_PER_PERSON)}
+        elsewhere = {f"page-{number}": 2**53 for number in range(MAX_PER_PERSON)}
         store.zadd(keys.seats(person), elsewhere)
         visitor.open("/dashboard/")
         alert = visitor.page.get_by_role("alert")

@@ -34,7 +34,7 @@ class Feed:
         self.asked: list[Any] = []
         self._socket: WebSocketRoute | None = None
 
-    def answer(self, socket: WebSocketRoute) -> None:
+    def response(self, socket: WebSocketRoute) -> None:
         self._socket = socket
         self.opened += 1
         socket.on_message(lambda message: self.asked.append(json.loads(message)))
@@ -77,7 +77,7 @@ class Visitor:
     def shown(self, path: str, *frames: Frame) -> Feed:
         """Open a page that gets these frames; the feed stays in the test's hand."""
         feed = Feed(*frames)
-        self.page.route_web_socket(FEED, feed.answer)
+        self.page.route_web_socket(FEED, feed.response)
         self.open(path)
         return feed
 

@@ -36,8 +36,8 @@ def post(client: Client, body: dict[str, Any], url: str = START) -> Any:
 
 
 def test_the_effect_is_told_and_nothing_is_done_before_it_is_confirmed(root: Client) -> None:
-    told = post(root, ASKED).json()["effect"]
-    assert told.startswith("Acme, lookupOrder: limit minute is multiplied by 2 for 15 minutes, until ")
+    data = post(root, ASKED).json()["effect"]
+    assert data.startswith("Acme, lookupOrder: limit minute is multiplied by 2 for 15 minutes, until ")
     assert not Override.objects.exists()
 
 
@@ -75,9 +75,9 @@ def test_shadow_refuses_nobody_and_says_so(root: Client) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_reason(root: Client, wrong: dict[str, Any]) -> None:
-    answer = post(root, {**ASKED, **wrong, "confirm": True})
-    assert answer.status_code == 400
-    assert answer.json()["detail"]
+    response = post(root, {**ASKED, **wrong, "confirm": True})
+    assert response.status_code == 400
+    assert response.json()["detail"]
     assert not Override.objects.exists()
 
 

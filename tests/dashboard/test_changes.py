@@ -21,7 +21,7 @@ from tenants.models import ApiKey, Tenant
 pytestmark = pytest.mark.django_db
 
 
-def told(*kinds: str, tenant: str = "acme") -> list[Line]:
+def data(*kinds: str, tenant: str = "acme") -> list[Line]:
     found = [change for change in stored.read([tenant]).changes if change["kind"] in kinds]
     return [{name: value for name, value in change.items() if name not in ("at_ms", "kind")} for change in found]
 
@@ -32,23 +32,23 @@ def test_a_reset_counter_is_among_what_changed(acme: Tenant, globex: Tenant) -> 
     resets.note(Reset("acme", "", "k1", "hour", "key", used=1, effective_limit=2), actor="ben", reason="mistake")
     of_key = {"limit": "hour", "key": "k1", "action": "", "used": 1, "effective": 2, "by": "ben", "why": "mistake"}
     of_action = {"limit": "minute", "key": "", "action": "lookupOrder", "used": 1_234, "effective": 5_000}
-    assert told("counter", "key") == [
+    assert data("counter", "key") == [
         {"code": "change.reset_of_key", **of_key},
         {"code": "change.reset", **of_action, "by": "ana", "why": "load test"},
     ]
-    assert told("counter", "key", tenant="globex") == []
+    assert data("counter", "key", tenant="globex") == []
 
 
 def test_a_revoked_key_is_among_what_changed(acme: Tenant) -> None:
     key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
     explain(key, "leaked")
     key.revoke()
-    assert told("key") == [{"code": "change.revoked", "key": "IVR", "by": "", "why": "leaked"}]
+    assert data("key") == [{"code": "change.revoked", "key": "IVR", "by": "", "why": "leaked"}]
 
 
 def test_an_entry_that_another_release_wrote_in_another_way_is_told_by_its_kind(acme: Tenant) -> None:
     chain.append([Draft("counter.reset", tenant_id="acme", actor="ana", payload={"reason": "load test"})])
-    assert told("counter") == [{"code": "change.other", "entry": "counter.reset", "by": "ana", "why": "load test"}]
+    assert data("counter") == [{"code": "change.other", "entry": "counter.reset", "by": "ana", "why": "load test"}]
 
 
 RESET = {"tenant_id": "acme", "action_id": "", "key_prefix": "", "limit_name": "hour", "counted_per": "tenant"}
@@ -62,7 +62,7 @@ COUNTS = {"used": 1, "effective_limit": 2, "reason": "test"}
 def test_what_a_newer_release_wrote_is_not_half_understood(acme: Tenant, kind: str, payload: dict[str, Any]) -> None:
     for more in ({}, {"zone": "b"}, {"v": 2}):
         chain.append([Draft(kind, tenant_id="acme", actor="ana", payload={**payload, **more})])
-    newer, with_more, today = (line["code"] for line in told("counter", "key"))
+    newer, with_more, today = (line["code"] for line in data("counter", "key"))
     assert newer == "change.other" and with_more == today != newer
 
 
@@ -77,7 +77,7 @@ def test_an_override_tells_what_it_does_until_when_by_whom_and_why(acme: Tenant)
         reason="launch",
         created_by="ana",
     )
-    (line,) = told("override")
+    (line,) = data("override")
     assert (line["code"], line["tenant"], line["factor"]) == ("change.override_factor", acme.name, 2.0)
     assert (line["action"], line["limit"], line["by"], line["why"]) == ("", "", "ana", "launch")
 

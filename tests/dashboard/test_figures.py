@@ -29,35 +29,35 @@ def paced(allowed: int, refused: int) -> TenantReading:
 
 
 def test_refused_calls_are_told_as_a_share_and_in_the_colour_of_refusals() -> None:
-    told = figures.told(Now([paced(90, 10)]))
-    assert told["refused_per_min"] == {
+    data = figures.data(Now([paced(90, 10)]))
+    assert data["refused_per_min"] == {
         "value": 10,
         "state": "stop",
         "note": {"code": "figure.refused_per_min.share", "share": 0.1},
     }
-    assert told["calls_per_min"]["value"] == 100
+    assert data["calls_per_min"]["value"] == 100
 
 
 def test_while_no_pace_is_known_nothing_is_told_of_it() -> None:
-    told = figures.told(Now([reading()]))
-    assert told["refused_per_min"] == {"value": None, "state": "", "note": None}
+    data = figures.data(Now([reading()]))
+    assert data["refused_per_min"] == {"value": None, "state": "", "note": None}
 
 
 def test_a_latency_above_its_threshold_names_the_tenant() -> None:
     slow = reading(evidence=Evidence(620_000, 1_410_000, samples=100, pushback_ppm=0, fresh_for_us=0), threshold_ms=800)
-    told = figures.told(Now([slow], {"acme": "Acme Retail"}))["p95_ms"]
+    data = figures.data(Now([slow], {"acme": "Acme Retail"}))["p95_ms"]
     about = {"threshold": 800, "tenant": "Acme Retail"}
-    assert told == {"value": 1410, "state": "near", "note": {"code": "figure.p95_ms.slow", **about}}
+    assert data == {"value": 1410, "state": "near", "note": {"code": "figure.p95_ms.slow", **about}}
 
 
 def test_the_lowest_multiplier_is_told_with_its_tenant() -> None:
-    told = figures.told(Now([reading(multiplier=0.62), replace(reading(), tenant_id="globex")]))["multiplier"]
-    assert told == {"value": 0.62, "state": "near", "note": {"code": "figure.multiplier.lowest", "tenant": "acme"}}
+    data = figures.data(Now([reading(multiplier=0.62), replace(reading(), tenant_id="globex")]))["multiplier"]
+    assert data == {"value": 0.62, "state": "near", "note": {"code": "figure.multiplier.lowest", "tenant": "acme"}}
 
 
 def test_every_note_that_a_figure_tells_has_words() -> None:
     for now in (Now([]), Now([reading()]), Now([paced(9, 1)]), Now([reading(multiplier=0.5)], events_waiting=3)):
-        notes = [told["note"]["code"] for told in figures.told(now).values() if told["note"]]
+        notes = [data["note"]["code"] for data in figures.data(now).values() if data["note"]]
         assert set(notes) <= set(figures.words())
 
 

@@ -51,9 +51,9 @@ def refusal(number: int, *, tenant_id: str = "acme", **values: object) -> Thrott
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_leads_a_visitor_to_the_sign_in(client: Client, db: None, page: str) -> None:
-    answer = client.get(page)
-    assert answer.status_code == 302
-    assert answer["Location"] == f"/dashboard/sign-in/?next={page}"
+    response = client.get(page)
+    assert response.status_code == 302
+    assert response["Location"] == f"/dashboard/sign-in/?next={page}"
 
 
 @pytest.mark.parametrize("page", [*PAGES, "/dashboard/?wallboard=1"])
@@ -63,12 +63,12 @@ def test_every_page_opens_for_someone_who_may_see_it(ana: Client, acme: Tenant, 
 
 @pytest.mark.parametrize("page", [*PAGES, "/dashboard/sign-in/", "/dashboard/tenants/nobody/"])
 def test_every_page_carries_the_strict_policy_and_nothing_inline(ana: Client, acme: Tenant, page: str) -> None:
-    answer = ana.get(page)
-    policy = answer["Content-Security-Policy"]
+    response = ana.get(page)
+    policy = response["Content-Security-Policy"]
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
     assert "connect-src 'self' ws://testserver" in policy
-    html = answer.content.decode()
+    html = response.content.decode()
     assert not re.search(r"<script(?![^>]*\b(?:src=|type=\"application/json\"))|<style|\sstyle=|\son[a-z]+=", html)
 
 
@@ -139,15 +139,15 @@ def test_the_refusals_are_filtered(db: None, asked: dict[str, str], found: set[s
 
 
 def test_signing_in_leads_to_the_overview_and_out_again(client: Client, admin_user: User) -> None:
-    answer = client.post("/dashboard/sign-in/", {"username": "root", "password": "a-long-test-password"})
-    assert answer["Location"] == "/dashboard/"
+    response = client.post("/dashboard/sign-in/", {"username": "root", "password": "a-long-test-password"})
+    assert response["Location"] == "/dashboard/"
     assert client.post("/dashboard/sign-out/")["Location"] == "/dashboard/sign-in/"
     assert client.get("/dashboard/").status_code == 302
 
 
 def test_a_wrong_password_is_said(client: Client, admin_user: User) -> None:
-    answer = client.post("/dashboard/sign-in/", {"username": "root", "password": "wrong"})
-    assert b'role="alert"' in answer.content
+    response = client.post("/dashboard/sign-in/", {"username": "root", "password": "wrong"})
+    assert b'role="alert"' in response.content
 
 
 def test_signing_in_leads_to_no_other_site(client: Client, admin_user: User) -> None:

@@ -63,8 +63,8 @@ async def test_it_is_told_then_done_then_recorded(
     base_policy: QuotaPolicy,
 ) -> None:
     for _ in range(3):
-        told = await left(gateway, acme_key)
-    assert "r=97" in told
+        data = await left(gateway, acme_key)
+    assert "r=97" in data
     effect = (await ask(gateway, ana)).json["effect"]
     assert effect.startswith("Acme, lookupOrder: limit minute forgets the 3 of 100 units it holds,")
     assert "r=96" in await left(gateway, acme_key)
@@ -90,8 +90,8 @@ def limited(**fields: Any) -> None:
 
 async def test_slots_of_running_calls_stay(gateway: Gateway, ana: User) -> None:  # noqa: F811
     await sync_to_async(limited)(algorithm="concurrency", window_seconds=None)
-    answer = await ask(gateway, ana, limit="other", confirm=True)
-    assert answer.status == 400 and "more run at once" in answer.json["detail"]
+    response = await ask(gateway, ana, limit="other", confirm=True)
+    assert response.status == 400 and "more run at once" in response.json["detail"]
     assert not await entries()
 
 
@@ -105,8 +105,8 @@ async def test_a_counter_shared_with_strangers_is_not_one_tenants_to_reset(
     await sync_to_async(limited)(counted_per="connection")
     await gateway.invoke("lookupOrder", key=acme_key)
     shared = {"limit": "other", "action": "", "confirm": True}
-    answer = await ask(gateway, ana, **shared)
-    assert answer.status == 400 and "do not see" in answer.json["detail"]
+    response = await ask(gateway, ana, **shared)
+    assert response.status == 400 and "do not see" in response.json["detail"]
     assert "it held 1 units" in (await ask(gateway, admin_user, **shared)).json["done"]
 
 
@@ -150,6 +150,6 @@ async def test_what_makes_no_sense_is_refused(
     base_policy: QuotaPolicy,
     wrong: dict[str, Any],
 ) -> None:
-    answer = await ask(gateway, ana, **wrong, confirm=True)
-    assert answer.status == 400 and answer.json["detail"]
+    response = await ask(gateway, ana, **wrong, confirm=True)
+    assert response.status == 400 and response.json["detail"]
     assert not await entries()

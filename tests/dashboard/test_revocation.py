@@ -31,8 +31,8 @@ def is_in_use(key: ApiKey) -> bool:
 
 def test_it_is_told_then_done_then_recorded(acme: Tenant, key: ApiKey) -> None:
     ana = browser(member("ana", acme))
-    told = post(ana, key).json()["effect"]
-    assert "refused with 401" in told and "only key of Acme" in told and "cannot take this back" in told
+    data = post(ana, key).json()["effect"]
+    assert "refused with 401" in data and "only key of Acme" in data and "cannot take this back" in data
     assert is_in_use(key)
     done = post(ana, key, confirm=True).json()
     assert "is revoked" in done["done"] and "undo" not in done
@@ -60,8 +60,8 @@ def test_a_strangers_key_is_not_to_be_had(acme: Tenant, globex: Tenant, key: Api
 
 @pytest.mark.parametrize("wrong", [{"reason": " "}, {"reason": "x" * 256}, {"key": ""}, {"key": "\0"}, {"key": [1]}])
 def test_what_makes_no_sense_is_refused(acme: Tenant, key: ApiKey, wrong: dict[str, Any]) -> None:
-    answer = post(browser(member("ana", acme)), key, **wrong, confirm=True)
-    assert answer.status_code == 400 and answer.json()["detail"]
+    response = post(browser(member("ana", acme)), key, **wrong, confirm=True)
+    assert response.status_code == 400 and response.json()["detail"]
     assert is_in_use(key)
 
 

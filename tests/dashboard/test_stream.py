@@ -23,7 +23,7 @@ from dashboard.broadcast import CHECK_S, UNCHECKED_S, Broadcast
 from dashboard.deltas import Frame
 from dashboard.news import rights_changed
 from dashboard.routing import websocket
-from dashboard.seats import MOST_PER_PERSON, Seats
+from dashboard.seats import MAX_PER_PERSON, Seats
 from dashboard.streams import SILENT_S
 from dashboard.topics import StreamTopic
 from dashboard.viewers import Sight, sights
@@ -50,8 +50,8 @@ class FakeLive:
             raise self.fault
         rows = [{"id": name, "used": self.reads, "spark": []} for name in sorted(topic.tenant_ids)]
         figures = {"calls_per_min": {"value": self.reads}, "p95_ms": {"value": None}}
-        told = {"v": 2, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": {}}
-        return {**told, "figures": figures, "rows": rows, "feed": []}
+        data = {"v": 2, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": {}}
+        return {**data, "figures": figures, "rows": rows, "feed": []}
 
     def forget(self, watched: Collection[StreamTopic]) -> None:
         pass
@@ -390,7 +390,7 @@ async def test_a_page_that_missed_something_gets_the_whole_once(worker: Worker, 
 async def test_a_page_that_lags_gets_the_newest_and_no_queue(worker: Worker, admin_user: User, acme: Tenant) -> None:
     page = Page(worker, await session_of(admin_user))
     await page.opened()
-    for _ in range(streams.MOST_IN_FLIGHT - 1):
+    for _ in range(streams.MAX_IN_FLIGHT - 1):
         await worker.second()
         last = await page.frame()
     for _ in range(5):
@@ -467,7 +467,7 @@ async def test_a_person_has_so_many_pages_in_all_workers_together(
 ) -> None:
     sessions = [await session_of(admin_user) for _ in range(2)]
     pages = [Page(where, key) for where, key in zip((worker, another_worker), sessions, strict=True) for _ in range(10)]
-    assert len(pages) == MOST_PER_PERSON
+    assert len(pages) == MAX_PER_PERSON
     for page in pages:
         await page.opened()
     one_more = Page(worker, sessions[1])
@@ -495,8 +495,8 @@ async def test_a_poll_answers_with_the_frame_that_streams_get(worker: Worker, ad
     await worker.second()
     await page.frame()
     await page.says(want="full")
-    answer = await polled(worker, "/dashboard/api/tenants/acme.json", session_key)
-    assert answer.json == await page.frame()
+    response = await polled(worker, "/dashboard/api/tenants/acme.json", session_key)
+    assert response.json == await page.frame()
     await page.leave()
 
 
@@ -524,8 +524,8 @@ async def test_a_person_of_one_tenant_polls_no_other(worker: Worker, acme: Tenan
     assert [row["id"] for row in overview["rows"]] == ["acme"]
     for tenant_id in ("globex", "nobody"):
         for query in ("", "?range=1h"):
-            answer = await polled(worker, f"/dashboard/api/tenants/{tenant_id}.json{query}", session_key)
-            assert answer.status == 403
+            response = await polled(worker, f"/dashboard/api/tenants/{tenant_id}.json{query}", session_key)
+            assert response.status == 403
     await Membership.objects.all().adelete()
     assert (await polled(worker, own, session_key)).status == 403
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from dashboard.seats import MOST_PER_PERSON
+from dashboard.seats import MAX_PER_PERSON
 from dashboard.streams import NO_RIGHT, TOO_MANY
 from tests.browser.live_demo import LiveDemo
 from tests.patience import HANG_S
@@ -32,13 +32,13 @@ def demo(tmp_path: Path) -> Iterator[LiveDemo]:
 @pytest.fixture
 async def signed_in(demo: LiveDemo) -> AsyncIterator[Session]:
     async with Session(demo.url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-        async with session.get("/dashboard/sign-in/") as answer:
-            token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', await answer.text())
+        async with session.get("/dashboard/sign-in/") as response:
+            token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', await response.text())
         assert token is not None
         name, password = demo.sign_in
         fields = {"username": name, "password": password, "csrfmiddlewaretoken": token[1]}
-        async with session.post("/dashboard/sign-in/", data=fields, headers={"Referer": demo.url}) as answer:
-            assert answer.url.path == "/dashboard/"
+        async with session.post("/dashboard/sign-in/", data=fields, headers={"Referer": demo.url}) as response:
+            assert response.url.path == "/dashboard/"
         yield session
 
 
@@ -55,10 +55,10 @@ async def ended_with(page: Page) -> int | None:
 
 
 async def test_pages_of_one_person_are_counted_and_closed_in_both_workers(demo: LiveDemo, signed_in: Session) -> None:
-    pages = [await opened(signed_in, demo) for _ in range(MOST_PER_PERSON)]
-    assert [(await page.receive_json())["kind"] for page in pages] == ["full"] * MOST_PER_PERSON
+    pages = [await opened(signed_in, demo) for _ in range(MAX_PER_PERSON)]
+    assert [(await page.receive_json())["kind"] for page in pages] == ["full"] * MAX_PER_PERSON
     assert await ended_with(await opened(signed_in, demo)) == TOO_MANY
     name = demo.sign_in[0]
     leave = f"from django.contrib.auth.models import User as U; u = U.objects.get(username={name!r})"
     await asyncio.to_thread(demo.manage, "shell", "-c", f"{leave}; u.is_active = False; u.save()")
-    assert await asyncio.gather(*map(ended_with, pages)) == [NO_RIGHT] * MOST_PER_PERSON
+    assert await asyncio.gather(*map(ended_with, pages)) == [NO_RIGHT] * MAX_PER_PERSON

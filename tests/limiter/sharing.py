@@ -61,10 +61,10 @@ def keyed(key: str) -> UpstreamCall:
 
 def decide(url: str) -> None:
     """Calls of which most are refused, what came of them, and what a worker decided alone."""
-    told = Refusal(T0 + 9 * S, 0, False, 1_000_000, 1, "acme", "alone", "alone0", "k1", "r|0", (), "")
+    data = Refusal(T0 + 9 * S, 0, False, 1_000_000, 1, "acme", "alone", "alone0", "k1", "r|0", (), "")
     described = "minute|Base|3|sliding_log|action|100|60000000|0|0|1"
     states = (25, 25, S, S)
-    folded = told._replace(at_us=told.at_us + 5, folded=7, decision_id="alone8", states=states, limits=described)
+    folded = data._replace(at_us=data.at_us + 5, folded=7, decision_id="alone8", states=states, limits=described)
     counts = {f"{T0 // 60_000_000}|acme|alone|refused": 8}
 
     async def calls() -> None:
@@ -74,7 +74,7 @@ def decide(url: str) -> None:
             await store.decide(STACK, Call(f"d{number}", context=f"k1|r|{number}", now_us=T0 + number))
         ends = [EndedCall("d0", "answered", 12_345), EndedCall("d1", "upstream_busy", 9_000_000, pushback=True)]
         await store.record(STACK, ends, settings=AdaptiveSettings(min_samples=2), now_us=T0 + 100)
-        part = DecidedAlone("0" * 24, (write(told), write(folded)), counts, 3, T0, T0 + 9 * S)
+        part = DecidedAlone("0" * 24, (write(data), write(folded)), counts, 3, T0, T0 + 9 * S)
         await store.take_over(1, part)
         await store.close()
 

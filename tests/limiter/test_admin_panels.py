@@ -145,25 +145,25 @@ def test_the_test_says_step_by_step_that_the_connection_works(
 ) -> None:
     connection.base_url = unit.base_url
     connection.save()
-    answer = root.post(f"/admin/tenants/connection/{connection.pk}/test/")
-    assert answer.context["works"], answer.context["steps"]
-    assert len(answer.context["steps"]) == 6
-    assert b"canary" not in answer.content
+    response = root.post(f"/admin/tenants/connection/{connection.pk}/test/")
+    assert response.context["works"], response.context["steps"]
+    assert len(response.context["steps"]) == 6
+    assert b"canary" not in response.content
 
 
 def test_the_test_says_what_went_wrong(root: Client, connection: Connection, unit: Running) -> None:
     connection.base_url = unit.base_url
     connection.set_client_secret("canary-wrong-secret")
     connection.save()
-    answer = root.post(f"/admin/tenants/connection/{connection.pk}/test/")
-    assert not answer.context["works"]
-    assert "invalid_client" in answer.context["steps"][-1].detail
-    assert b"canary" not in answer.content
+    response = root.post(f"/admin/tenants/connection/{connection.pk}/test/")
+    assert not response.context["works"]
+    assert "invalid_client" in response.context["steps"][-1].detail
+    assert b"canary" not in response.content
 
 
 def test_looking_does_not_test(root: Client, connection: Connection) -> None:
-    answer = root.get(f"/admin/tenants/connection/{connection.pk}/test/")
-    assert answer["Location"] == page_of(connection)
+    response = root.get(f"/admin/tenants/connection/{connection.pk}/test/")
+    assert response["Location"] == page_of(connection)
 
 
 def test_a_stranger_cannot_test(connection: Connection) -> None:

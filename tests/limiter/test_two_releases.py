@@ -55,9 +55,9 @@ SHARED = releases.sample(releases.FIRST, "shared")
 def shared(request: pytest.FixtureRequest, redis_url: str, settings: Settings) -> dict[str, Any]:
     """What the first release's processes left in the store."""
     settings.SECRETS_KEYS = [SHARED["secrets_key"]]
-    told = SHARED if request.param == "as it was written" else newer.with_more(SHARED)
-    releases.put_into_store(told, redis_url)
-    return told
+    data = SHARED if request.param == "as it was written" else newer.with_more(SHARED)
+    releases.put_into_store(data, redis_url)
+    return data
 
 
 @pytest.fixture
@@ -125,12 +125,12 @@ def test_cached_entries_spare_the_database(
 def lacking(url: str, name: str, *path: str) -> None:
     """Take a field out of a cached entry, as if a release that does not know it had written the entry."""
     with redis.Redis.from_url(url) as store:
-        told: Any = json.loads(store.get(f"cache:1:snapshot:2:{name}") or "")
-        inner = told["data"]
+        data: Any = json.loads(store.get(f"cache:1:snapshot:2:{name}") or "")
+        inner = data["data"]
         for step in path[:-1]:
             inner = inner[step]
         del inner[path[-1]]
-        store.set(f"cache:1:snapshot:2:{name}", json.dumps(told))
+        store.set(f"cache:1:snapshot:2:{name}", json.dumps(data))
 
 
 def test_a_cached_entry_that_lacks_a_field_gives_way_to_the_database(
@@ -242,7 +242,7 @@ def read_streams(store: Any) -> None:
     texts = [fields["event"] for fields in events if "event" in fields]
     texts += [text for kind, text in store.hgetall(keys.floods(1)).items() if kind.endswith("|last")]
     refusals = [first.refusal(text) for text in texts]
-    assert {told[2][2] for told in refusals} >= {"d3", "d17", "alone0", "alone8"}
+    assert {data[2][2] for data in refusals} >= {"d3", "d17", "alone0", "alone8"}
     assert [first.lost(fields)[0] for fields in events if "lost" in fields] == [3]
     assert [first.change(fields)[3] for _, fields in store.xrange(keys.multiplier_changes(1))] == [1_000_000]
 
@@ -251,7 +251,7 @@ def read_numbers(store: Any) -> None:
     assert first.evidence(store.hget(keys.evidence(1), "acme|"))[0] == 200_000
     assert len([first.sample(text) for text in store.lrange(keys.samples(1, "acme", None), 0, -1)]) == 2
     counted = [first.count(field, value) for field, value in store.hgetall(keys.usage(1)).items()]
-    assert ("acme", "lookupOrder", "refused", 15) in {told[1:] for told in counted}
+    assert ("acme", "lookupOrder", "refused", 15) in {data[1:] for data in counted}
 
 
 def read_json(store: Any) -> None:
@@ -260,9 +260,9 @@ def read_json(store: Any) -> None:
     assert first.endpoints(store.get(keys.endpoints(CONNECTION.uid)))["api_base"] == "https://api.example.com"
     sealed = store.get(keys.token(CONNECTION.uid)).partition(".")[2]
     assert first.token(secrets.unseal(sealed, purpose=f"token:{CONNECTION.uid}"))[:2] == ("f1", "token-1")
-    answers = {name: store.get(name) for name in store.keys(f"{keys.tag(CONNECTION.id)}:answer:*")}
-    assert sorted(value[0] for value in answers.values()) == ["a", "l", "p", "u"]
-    (plain,) = (secrets.unseal(value[33:], purpose=name) for name, value in answers.items() if value[0] == "a")
+    responses = {name: store.get(name) for name in store.keys(f"{keys.tag(CONNECTION.id)}:answer:*")}
+    assert sorted(value[0] for value in responses.values()) == ["a", "l", "p", "u"]
+    (plain,) = (secrets.unseal(value[33:], purpose=name) for name, value in responses.items() if value[0] == "a")
     assert first.remembered(plain)[0] == 201
     for name in ("tenant:acme", "default:0"):
         key = f"cache:1:snapshot:2:{name}"
@@ -301,15 +301,15 @@ def fields(value: Any, path: str = "") -> set[str]:
 def test_nothing_that_a_release_left_in_the_store_is_unreadable(
     release: str, client: Client, redis_url: str, settings: Settings
 ) -> None:
-    told = releases.sample(release, "shared")
-    settings.SECRETS_KEYS = [told["secrets_key"]]
-    releases.put_into_store(told, redis_url)
+    data = releases.sample(release, "shared")
+    settings.SECRETS_KEYS = [data["secrets_key"]]
+    releases.put_into_store(data, redis_url)
     before = versioned.unreadable.copy()
     keeping.store_all(client)
     keeping.store_all_usage(client)
     assert "store_events" in runs.last(client)
     cached = [
-        name.removeprefix("cache:1:snapshot:2:") for name in told["store"] if name.startswith("cache:1:snapshot:2:")
+        name.removeprefix("cache:1:snapshot:2:") for name in data["store"] if name.startswith("cache:1:snapshot:2:")
     ]
     names = {kind: [name.split(":")[1] for name in cached if name.startswith(f"{kind}:")] for kind in ("tenant", "key")}
     loader = Loader(second=SecondLevel(), touched=Touched())

@@ -21,7 +21,7 @@ class Upstream:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     let: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def response(self, request: web.Request) -> web.Response:
         if request.path == "/oauth/token":
             return web.json_response({"access_token": "t", "token_type": "Bearer", "expires_in": 3600})
         if "slow" in request.path:
@@ -34,7 +34,7 @@ class Upstream:
 async def upstream() -> AsyncIterator[Upstream]:
     made = Upstream()
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.answer)
+    app.router.add_route("*", "/{path:.*}", made.response)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -208,12 +208,12 @@ def root(db: None) -> Client:
 @named
 def test_every_page_opens(model: type[Model], page: str, root: Client) -> None:
     row = MAKERS[model](0)
-    answer = root.get(url_of(model, page, row))
+    response = root.get(url_of(model, page, row))
     if (model in RECORD and page in ("add", "delete")) or (model is Export and page == "delete"):
-        assert answer.status_code == 403
+        assert response.status_code == 403
     else:
-        assert answer.status_code == 200
-        assert b"canary" not in answer.content
+        assert response.status_code == 200
+        assert b"canary" not in response.content
 
 
 @named
@@ -238,9 +238,9 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(model: type[Model], roo
 def test_whoever_is_not_signed_in_is_sent_to_sign_in(model: type[Model]) -> None:
     row = MAKERS[model](0)
     for page in PAGES:
-        answer = Client().get(url_of(model, page, row))
-        assert answer.status_code == 302
-        assert answer["Location"].startswith(reverse("admin:login"))
+        response = Client().get(url_of(model, page, row))
+        assert response.status_code == 302
+        assert response["Location"].startswith(reverse("admin:login"))
 
 
 @named
@@ -292,8 +292,8 @@ BAD_QUERIES = (
 def test_an_id_that_is_no_id_is_not_an_error(model: type[Model], root: Client) -> None:
     changelist = url_of(model, "changelist")
     tails = ("{}/change/", "{}/history/", "{}/delete/", "1/history/{}/", "{}/history/1/")
-    answers = {root.get(changelist + tail.format(bad)).status_code for tail in tails for bad in BAD_IDS}
-    assert answers <= {302, 400, 403, 404}  # 400: a NUL
+    responses = {root.get(changelist + tail.format(bad)).status_code for tail in tails for bad in BAD_IDS}
+    assert responses <= {302, 400, 403, 404}  # 400: a NUL
 
 
 BAD_CHOICES = ("?tenant=x", "?policy=%00", "?acts_for=1,x", f"?connection={'9' * 40}", "?tenant=-1", "?tenant=999")

@@ -39,9 +39,9 @@ def ana(globex: Tenant) -> Client:
 @named
 def test_a_list_has_no_row_of_another_tenant(model: type[Model], ana: Client) -> None:
     row = MAKERS[model](0)
-    answer = ana.get(url_of(model, "changelist"))
-    assert answer.status_code == 200
-    assert row not in answer.context["cl"].result_list
+    response = ana.get(url_of(model, "changelist"))
+    assert response.status_code == 200
+    assert row not in response.context["cl"].result_list
 
 
 @named
@@ -94,9 +94,9 @@ CHOICES = [
 def test_no_choice_offers_a_row_of_another_tenant(ana: Client, acme: Tenant, app: str, model: str, field: str) -> None:
     Connection.objects.create(name="acme-unit", preset="cxone")
     asked = {"app_label": app, "model_name": model, "field_name": field}
-    answer = ana.get(reverse("admin:autocomplete"), asked)
-    assert answer.status_code == 200
-    offered = " ".join(each["text"] for each in answer.json()["results"])
+    response = ana.get(reverse("admin:autocomplete"), asked)
+    assert response.status_code == 200
+    offered = " ".join(each["text"] for each in response.json()["results"])
     assert offered and "acme" not in offered
     assert ana.get(reverse("admin:autocomplete"), {**asked, "term": "acme"}).json()["results"] == []
 
@@ -112,9 +112,9 @@ def test_an_address_that_names_a_stranger_does_not_get_their_name(ana: Client, a
         f"/admin/tenants/apikey/revoke/?key={key.pk}",
         "/admin/",
     ):
-        answer = ana.get(page, follow=True)
-        assert answer.status_code == 200
-        assert b"acme" not in answer.content.lower(), page
+        response = ana.get(page, follow=True)
+        assert response.status_code == 200
+        assert b"acme" not in response.content.lower(), page
 
 
 def form(**fields: Any) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def test_a_posted_form_makes_nothing_for_a_stranger(ana: Client, acme: Tenant, b
         ("limiter/assignment", {"policy": base_policy.pk, "target": "tenant", "tenant": acme.pk}),
         ("limiter/assignment", {"policy": base_policy.pk, "target": "action", "action": action.pk}),
     ):
-        answer: Any = ana.post(f"/admin/{page}/add/", fields)
-        assert answer.status_code == 200 and answer.context["errors"], page
+        response: Any = ana.post(f"/admin/{page}/add/", fields)
+        assert response.status_code == 200 and response.context["errors"], page
     assert ana.get("/admin/tenants/tenant/add/").status_code == 403
     assert ana.get("/admin/tenants/connection/add/").status_code == 403
     assert (ApiKey.objects.count(), Override.objects.count(), Assignment.objects.count()) == (0, 0, 1)
@@ -167,8 +167,8 @@ def test_what_is_everyones_is_read_and_not_touched(ana: Client, acme: Tenant, ba
 
 def test_nobody_makes_their_own_policy_everyones(ana: Client, globex: Tenant) -> None:
     own = QuotaPolicy.objects.create(name="Own")
-    answer: Any = ana.post("/admin/limiter/assignment/add/", {"policy": own.pk, "target": "default"})
-    assert answer.status_code == 200 and "target" in answer.context["adminform"].form.errors
+    response: Any = ana.post("/admin/limiter/assignment/add/", {"policy": own.pk, "target": "default"})
+    assert response.status_code == 200 and "target" in response.context["adminform"].form.errors
     assert not Assignment.objects.exists()
 
 
@@ -257,8 +257,8 @@ def test_a_person_is_bound_to_a_tenant_on_its_page_and_released(admin_user: User
     gone = {**management("memberships", 1), **kept(line), "memberships-0-DELETE": "on"}
     assert root.post(url, tenant_form(acme, **gone, **as_seen(root, url))).status_code == 302
     assert not Membership.objects.exists()
-    told = AuditEntry.objects.filter(tenant_id="acme", kind__startswith="membership.").order_by("position")
-    assert [(entry.kind, entry.actor, entry.payload["name"]) for entry in told] == [
+    data = AuditEntry.objects.filter(tenant_id="acme", kind__startswith="membership.").order_by("position")
+    assert [(entry.kind, entry.actor, entry.payload["name"]) for entry in data] == [
         ("membership.created", "root", "ben"),
         ("membership.deleted", "root", "ben"),
     ]

@@ -42,10 +42,10 @@ class Celery:
 
     def _start(self, name: str, command: list[str], *arguments: str) -> None:
         url = f"redis://127.0.0.1:1,127.0.0.1:{self.store.port}/0"  # the first of the two servers is dead
-        told = {"REDIS_URL": url, "REDIS_KEY_PREFIX": PREFIX, "DATABASE_URL": "sqlite:///:memory:"}
+        data = {"REDIS_URL": url, "REDIS_KEY_PREFIX": PREFIX, "DATABASE_URL": "sqlite:///:memory:"}
         with (self.directory / "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [*command, *arguments], env={**os.environ, **told}, stdout=log, stderr=log
+                [*command, *arguments], env={**os.environ, **data}, stdout=log, stderr=log
             )
 
     def confine(self) -> None:
@@ -92,15 +92,15 @@ def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:
 
 def turned_away(client: redis.Redis) -> int:
     """How often a store that is a replica has said READONLY, or has been asked for its role and left for that."""
-    told: Any = client.info("everything")
-    refused = int(told.get("errorstat_READONLY", {}).get("count", 0))
-    return refused + int(told.get("cmdstat_role", {}).get("calls", 0))
+    data: Any = client.info("everything")
+    refused = int(data.get("errorstat_READONLY", {}).get("count", 0))
+    return refused + int(data.get("cmdstat_role", {}).get("calls", 0))
 
 
 def requests(client: redis.Redis) -> int:
     """How often something was asked for that may wait once only."""
-    told: Any = client.info("commandstats")
-    return int(told["cmdstat_evalsha"]["calls"])
+    data: Any = client.info("commandstats")
+    return int(data["cmdstat_evalsha"]["calls"])
 
 
 def test_worker_and_clock_warn_at_start_of_a_store_that_forgets(celery: Celery) -> None:

@@ -34,9 +34,9 @@ async def test_a_web_process_starts_and_serves_while_the_first_servers_are_dead(
     tmp_path: Path, upstream: Upstream, headers: dict[str, str], acme: Tenant, frozen: str
 ) -> None:
     url = f"redis://{GONE},{frozen},127.0.0.1:{VALKEY.port}/0"
-    told = {"REDIS_URL": url, "SANDBOX_HOSTS": f"127.0.0.1:{upstream.port}"}
+    payload = {"REDIS_URL": url, "SANDBOX_HOSTS": f"127.0.0.1:{upstream.port}"}
     async with aiohttp.ClientSession() as session:
-        with web_processes(WebProcess(tmp_path, told)) as (node,):
+        with web_processes(WebProcess(tmp_path, payload)) as (node,):
             await node.until_ready(session)
             async with session.post(f"{node.url}/invoke/lookupOrder", data=b"{}", headers=headers) as response:
                 assert response.status == 200, await response.text()

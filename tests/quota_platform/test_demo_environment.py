@@ -94,9 +94,9 @@ def test_a_shell_and_the_next_start_read_the_same_from_the_file(tmp_path: Path) 
 
 
 def test_the_platform_is_not_told_the_passwords(tmp_path: Path) -> None:
-    told = environment.for_platform(environment.prepare(chosen(tmp_path)))
-    assert "SECRET_KEY" in told
-    assert not {"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SANDBOX_CLIENT_SECRET"} & set(told)
+    data = environment.for_platform(environment.prepare(chosen(tmp_path)))
+    assert "SECRET_KEY" in data
+    assert not {"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SANDBOX_CLIENT_SECRET"} & set(data)
 
 
 def test_every_setting_that_the_demo_does_not_make_itself_reaches_its_processes(
@@ -105,8 +105,8 @@ def test_every_setting_that_the_demo_does_not_make_itself_reaches_its_processes(
     given = {"ALERT_HOOK_HOSTS": "127.0.0.1:9,hooks.example.com", "EVENTS_KEPT_DAYS": "7", "METRICS_TOKEN": "m" * 20}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    told = environment.for_platform(environment.prepare(chosen(tmp_path)))
-    assert {name: told[name] for name in given} == given
+    data = environment.for_platform(environment.prepare(chosen(tmp_path)))
+    assert {name: data[name] for name in given} == given
 
 
 def test_hosts_that_a_person_adds_stand_behind_the_demo_s_own_sandbox(

@@ -85,9 +85,9 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
     with running(var, port) as (process, first):
         assert first["base_url"] == f"http://127.0.0.1:{port}"
         with ThreadPoolExecutor(10) as callers:
-            answers = list(callers.map(lambda _: post(first), range(101)))
-        assert Counter(answer.status_code for answer in answers) == {200: 100, 429: 1}
-        refused = next(answer for answer in answers if answer.status_code == 429)
+            responses = list(callers.map(lambda _: post(first), range(101)))
+        assert Counter(response.status_code for response in responses) == {200: 100, 429: 1}
+        refused = next(response for response in responses if response.status_code == 429)
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
         assert post(first, tenant=2).status_code == 403, "Initech is suspended"
         added = {"client_id": "added", "client_secret": "canary"}

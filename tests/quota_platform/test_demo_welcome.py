@@ -14,9 +14,9 @@ from quota_platform.embedded import free_port
 
 
 @contextmanager
-def answering(*answers: tuple[int, bytes]) -> Iterator[str]:
+def answering(*responses: tuple[int, bytes]) -> Iterator[str]:
     """A server that gives these answers in turn and repeats the last."""
-    left = list(answers)
+    left = list(responses)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -28,9 +28,9 @@ def counted() -> dict[str, int]:
 
 
 async def status_of(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> int:
-    async with session.post(url, data=b"{}", headers=headers) as answer:
-        await answer.read()
-        return answer.status
+    async with session.post(url, data=b"{}", headers=headers) as response:
+        await response.read()
+        return response.status
 
 
 async def leave(node: WebProcess, session: aiohttp.ClientSession) -> None:
@@ -38,10 +38,10 @@ async def leave(node: WebProcess, session: aiohttp.ClientSession) -> None:
     node.process.send_signal(signal.SIGTERM)
     while await node.ready(session):
         await asyncio.sleep(PAUSE_S)
-    async with session.get(f"{node.url}/readyz") as answer:
-        assert (answer.status, (await answer.json())["status"]) == (503, "draining")
-    async with session.get(f"{node.url}/healthz") as answer:
-        assert (answer.status, answer.headers["connection"]) == (200, "close")
+    async with session.get(f"{node.url}/readyz") as response:
+        assert (response.status, (await response.json())["status"]) == (503, "draining")
+    async with session.get(f"{node.url}/healthz") as response:
+        assert (response.status, response.headers["connection"]) == (200, "close")
 
 
 async def test_a_node_leaves_under_load_without_losing_a_call(
@@ -65,9 +65,9 @@ async def test_a_node_leaves_under_load_without_losing_a_call(
             stays.process.send_signal(signal.SIGINT)
             await stays.ended()
     assert (load.failed, set(load.statuses) <= {200, 429}) == ([], True), (load.statuses, said)
-    told = counted()
-    assert (told["allowed"], told["answered"]) == (load.statuses[200] + 1, load.statuses[200] + 1)
-    assert told.get("refused", 0) == load.statuses[429]
+    payload = counted()
+    assert (payload["allowed"], payload["answered"]) == (load.statuses[200] + 1, load.statuses[200] + 1)
+    assert payload.get("refused", 0) == load.statuses[429]
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ class Told:
 
 
 @contextmanager
-def callers(port: int, keys_of: dict[str, str], told: Told) -> Iterator[None]:
+def callers(port: int, keys_of: dict[str, str], data: Told) -> Iterator[None]:
     """Callers that call as fast as they are answered, until the end of the block."""
     over, lock = threading.Event(), threading.Lock()
 
@@ -61,18 +61,18 @@ def callers(port: int, keys_of: dict[str, str], told: Told) -> Iterator[None]:
                 continue  # Nobody took this call, so nobody has to know of it.
             try:
                 link.request("POST", f"/invoke/{action}", b"{}", {"Authorization": f"Bearer {keys_of[tenant]}"})
-                answer = link.getresponse()
-                body = answer.read()
+                response = link.getresponse()
+                body = response.read()
             except (OSError, http.client.HTTPException):
                 with lock:
-                    told.unsure += 1
+                    data.unsure += 1
                 continue
             finally:
                 link.close()
             with lock:
-                told.statuses[answer.status] += 1
-                if answer.status == 429:
-                    told.refusals.append(json.loads(body)["decision_id"])
+                data.statuses[response.status] += 1
+                if response.status == 429:
+                    data.refusals.append(json.loads(body)["decision_id"])
 
     threads = [threading.Thread(target=call) for _ in range(CALLERS)]
     for thread in threads:
@@ -85,11 +85,11 @@ def callers(port: int, keys_of: dict[str, str], told: Told) -> Iterator[None]:
             thread.join()
 
 
-def after(told: Told, calls: int) -> None:
+def after(data: Told, calls: int) -> None:
     """Return when so many more calls have been answered."""
-    wanted = told.answered + calls
+    wanted = data.answered + calls
     for _ in patiently(f"the answers of {calls} more calls"):
-        if told.answered >= wanted:
+        if data.answered >= wanted:
             return
 
 
@@ -139,18 +139,18 @@ def waits_in(store_url: str) -> int:
 def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Path, postgres_url: str) -> None:
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")  # shown when the test fails
-    chance, told = random.Random(seed), Told()
+    chance, data = random.Random(seed), Told()
     with Deployment.of(tmp_path / "var", database_url=postgres_url) as deployment:
-        with callers(deployment.port, tokens.read(tmp_path / "var"), told):
+        with callers(deployment.port, tokens.read(tmp_path / "var"), data):
             for _ in range(10):
-                after(told, 150)
+                after(data, 150)
                 kill_at_random(deployment, chance)
-            after(told, 150)
+            after(data, 150)
             deployment.kill("web", "worker", "beat", "valkey")
-            after(told, 150)
+            after(data, 150)
             with deployment.without("valkey"):
-                after(told, 150)
-            after(told, 150)
+                after(data, 150)
+            after(data, 150)
         deployment.end("web")
         # A lock that a killed drainer held ends after a minute.
         for _ in patiently("the rest of the record"):
@@ -159,17 +159,17 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
 
         # Of calls that were cut off nobody knows how they were decided; nor of decisions whose store was killed under
         # them, so that the worker decided again, alone.
-        unsure = told.unsure + STORE_KILLED * CALLERS
-        allowed, refused = told.answered - told.statuses[429], told.statuses[429]
+        unsure = data.unsure + STORE_KILLED * CALLERS
+        allowed, refused = data.answered - data.statuses[429], data.statuses[429]
         record, entered = kept(postgres_url), decisions(postgres_url)
-        assert allowed > 100 and refused > 500 and unsure < told.answered / 10, told
-        assert set(told.statuses) <= {200, 429}, told
+        assert allowed > 100 and refused > 500 and unsure < data.answered / 10, data
+        assert set(data.statuses) <= {200, 429}, data
         assert refused <= record.refusals <= refused + unsure
         assert {counted for _, counted in record.usage} == {record.refusals}
         (in_usage,) = {counted for counted, _ in record.usage}
         assert allowed <= in_usage <= allowed + unsure
         assert max(entered.values()) == 1
-        assert len(set(entered) - set(told.refusals)) <= unsure
+        assert len(set(entered) - set(data.refusals)) <= unsure
         verified = subprocess.run(
             [*roles.MANAGE, "verify_audit"],
             env=environment.for_platform(environment.read(tmp_path / "var")),
@@ -180,7 +180,7 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
         assert f"{record.refusals:,} refusals" in verified.stdout
 
 
-def answers(store: redis.Redis) -> bool:
+def responses(store: redis.Redis) -> bool:
     try:
         return bool(store.ping())
     except redis.RedisError:
@@ -190,7 +190,7 @@ def answers(store: redis.Redis) -> bool:
 def trouble(deployment: Deployment, chance: random.Random) -> None:
     """What a store goes through: a while as a replica, a restart, its scripts forgotten, all connections cut."""
     with redis.Redis.from_url(deployment.store_url) as store:
-        until(lambda: answers(store), what="the store")
+        until(lambda: responses(store), what="the store")
         match chance.choice(("replica", "replica", "restart", "flush", "cut")):
             case "replica":
                 store.replicaof("127.0.0.1", "1")
@@ -207,17 +207,17 @@ def trouble(deployment: Deployment, chance: random.Random) -> None:
 def test_celery_outlives_whatever_the_store_does_without_a_service_manager(tmp_path: Path, postgres_url: str) -> None:
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")
-    chance, told = random.Random(seed), Told()
+    chance, data = random.Random(seed), Told()
     var = tmp_path / "var"
     with Deployment.of(var, database_url=postgres_url, unattended=("worker", "beat")) as deployment:
-        with callers(deployment.port, tokens.read(var), told):
+        with callers(deployment.port, tokens.read(var), data):
             for _ in range(15):
-                after(told, 100)
+                after(data, 100)
                 trouble(deployment, chance)
-            after(told, 100)
+            after(data, 100)
         deployment.end("web")
         for _ in patiently("the rest of the record"):
             assert deployment.ended() == []
             if waits_in(deployment.store_url) == 0:
                 break
-        assert kept(postgres_url).refusals >= told.statuses[429] > 0
+        assert kept(postgres_url).refusals >= data.statuses[429] > 0

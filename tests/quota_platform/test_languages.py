@@ -19,35 +19,35 @@ def root(client: Client, admin_user: User) -> Client:
 
 
 def test_a_page_is_in_the_language_that_the_browser_asks_for(root: Client) -> None:
-    answer = root.get("/dashboard/tenants/", headers=GERMAN)
-    assert '<html lang="de">' in answer.content.decode()
-    assert "Noch kein Mandant" in answer.content.decode()
-    assert answer["Content-Language"] == "de"
-    assert {"Accept-Language", "Cookie"} <= set(answer["Vary"].split(", "))
+    response = root.get("/dashboard/tenants/", headers=GERMAN)
+    assert '<html lang="de">' in response.content.decode()
+    assert "Noch kein Mandant" in response.content.decode()
+    assert response["Content-Language"] == "de"
+    assert {"Accept-Language", "Cookie"} <= set(response["Vary"].split(", "))
 
 
 def test_a_language_without_a_catalogue_becomes_english(root: Client) -> None:
-    answer = root.get("/dashboard/tenants/", headers={"Accept-Language": "ja"})
-    assert "No tenant yet" in answer.content.decode()
+    response = root.get("/dashboard/tenants/", headers={"Accept-Language": "ja"})
+    assert "No tenant yet" in response.content.decode()
 
 
 def test_a_chosen_language_is_kept_and_counts_more_than_the_browsers(root: Client) -> None:
-    answer = root.post("/language/", {"language": "es", "next": "/dashboard/tenants/"})
-    assert answer["Location"] == "/dashboard/tenants/"
+    response = root.post("/language/", {"language": "es", "next": "/dashboard/tenants/"})
+    assert response["Location"] == "/dashboard/tenants/"
     assert "Todavía ningún inquilino" in root.get("/dashboard/tenants/", headers=GERMAN).content.decode()
     assert '<html lang="es"' in root.get("/admin/", headers=GERMAN).content.decode()
 
 
 def test_choosing_a_language_leads_to_no_other_site(root: Client) -> None:
-    answer = root.post("/language/", {"language": "es", "next": "https://elsewhere.test/"})
-    assert answer["Location"] == "/"
+    response = root.post("/language/", {"language": "es", "next": "https://elsewhere.test/"})
+    assert response["Location"] == "/"
 
 
 def test_the_api_says_the_same_in_every_language(root: Client) -> None:
     for wanted in (None, GERMAN):
-        answer = root.post("/api/tenants/", {}, content_type="application/json", headers=wanted)
-        assert answer.json()["errors"]["tenant_id"] == ["This field is required."]
-        assert "Content-Language" not in answer
+        response = root.post("/api/tenants/", {}, content_type="application/json", headers=wanted)
+        assert response.json()["errors"]["tenant_id"] == ["This field is required."]
+        assert "Content-Language" not in response
 
 
 def test_what_an_action_will_do_is_said_in_the_readers_language(root: Client, acme: Tenant) -> None:

@@ -16,12 +16,12 @@ from rest_framework.response import Response
 from quota_platform import problems
 
 
-def answer(error: Exception, **headers: str) -> Response | None:
-    return problems.answer(error, {"request": Request(RequestFactory().get("/api/tenants/", headers=headers))})
+def respond(error: Exception, **headers: str) -> Response | None:
+    return problems.response(error, {"request": Request(RequestFactory().get("/api/tenants/", headers=headers))})
 
 
 def document(error: Exception, **headers: str) -> dict[str, Any]:
-    response = answer(error, **headers)
+    response = respond(error, **headers)
     assert response is not None
     assert response.content_type == "application/problem+json"
     assert response["X-Request-Id"] == response.data["request_id"]
@@ -53,11 +53,11 @@ def test_each_known_error_has_its_status(error: Exception, status: int) -> None:
 
 
 def test_a_fault_of_ours_is_left_to_the_server(db: None) -> None:
-    assert answer(RuntimeError("canary")) is None
+    assert respond(RuntimeError("canary")) is None
 
 
 def test_a_database_that_is_away_says_when_to_try_again() -> None:
-    response = answer(OperationalError())
+    response = respond(OperationalError())
     assert response is not None and response["Retry-After"] == "5"
 
 

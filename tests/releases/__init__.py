@@ -36,10 +36,10 @@ def sample(release: str, name: str) -> Any:
 def put_back(record: dict[str, Any], anchors: Path) -> None:
     """Write a record's rows into the database, in the columns that they had then, and its anchors into a folder."""
     models = {model._meta.db_table: model for model in apps.get_models()}
-    for table, told in record["tables"].items():
-        columns = ", ".join(f'"{name}"' for name in told["columns"])
-        marks = ", ".join(["%s"] * len(told["columns"]))
-        fields = [next(f for f in models[table]._meta.concrete_fields if f.column == name) for name in told["columns"]]
+    for table, data in record["tables"].items():
+        columns = ", ".join(f'"{name}"' for name in data["columns"])
+        marks = ", ".join(["%s"] * len(data["columns"]))
+        fields = [next(f for f in models[table]._meta.concrete_fields if f.column == name) for name in data["columns"]]
         with connection.cursor() as cursor:
             cursor.executemany(
                 f'INSERT INTO "{table}" ({columns}) VALUES ({marks})',
@@ -48,7 +48,7 @@ def put_back(record: dict[str, Any], anchors: Path) -> None:
                         field.get_db_prep_save(field.to_python(value), connection)
                         for field, value in zip(fields, row, strict=True)
                     ]
-                    for row in told["rows"]
+                    for row in data["rows"]
                 ],
             )
     anchors.mkdir()
@@ -59,9 +59,9 @@ def put_back(record: dict[str, Any], anchors: Path) -> None:
 def put_into_store(shared: dict[str, Any], url: str) -> None:
     """Write what a release's processes shared in the store, under the names that it had there."""
     with redis.Redis.from_url(url) as client:
-        for name, told in shared["store"].items():
-            value = told["value"]
-            match told["type"]:
+        for name, data in shared["store"].items():
+            value = data["value"]
+            match data["type"]:
                 case "string":
                     client.set(name, value, px=3_600_000)
                 case "list":

@@ -17,10 +17,10 @@ COUNTED_PER = {"action", "tenant", "key", "connection"}
 
 def dataclass_of(fields: set[str], required: set[str], text: str) -> dict[str, Any]:
     """``Class(**json.loads(text))``: a TypeError for a field more, or one that is needed and missing."""
-    told: dict[str, Any] = json.loads(text)
-    if not required <= told.keys() <= fields:
-        raise TypeError(f"{sorted(told)} is not {sorted(fields)}")
-    return told
+    content: dict[str, Any] = json.loads(text)
+    if not required <= content.keys() <= fields:
+        raise TypeError(f"{sorted(content)} is not {sorted(fields)}")
+    return content
 
 
 def run(text: str) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def cached(value: Mapping[str, Any]) -> tuple[int, Any]:
 def key(data: Mapping[str, Any]) -> tuple[str | None, frozenset[str]]:
     """A cached key's tenant, and those that a platform key acts for; a KeyError makes it read the row."""
     fields = {"id", "prefix", "digest", "tenant_id", "acts_for", "expires_at", "revoked"}
-    told = dataclass_of(fields, fields - {"acts_for"}, json.dumps(dict(data)))
-    return told["tenant_id"], frozenset(told["acts_for"])
+    content = dataclass_of(fields, fields - {"acts_for"}, json.dumps(dict(data)))
+    return content["tenant_id"], frozenset(content["acts_for"])
 
 
 def news(message: Mapping[str, Any]) -> int:

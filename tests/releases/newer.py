@@ -15,7 +15,7 @@ _BY_NAME = {"actions", "action_policy_ids", "upstream", "problems", "unreadable"
 
 def with_more(shared: dict[str, Any]) -> dict[str, Any]:
     """The sample of a store with a field more in every value. Its ``secrets_key`` has to be in use."""
-    store = {name: {**told, "value": _grown(name, told["value"])} for name, told in shared["store"].items()}
+    store = {name: {**data, "value": _grown(name, data["value"])} for name, data in shared["store"].items()}
     return {**shared, "store": store, "news": more(shared["news"])}
 
 
@@ -47,7 +47,7 @@ def _token(name: str, value: str) -> str:
     return f"{mark}.{_sealed(sealed, purpose)}"
 
 
-def _answer(name: str, value: str) -> str:
+def _respond(name: str, value: str) -> str:
     return value[:33] + _sealed(value[33:], name) if value[0] == "a" else f"{value}+new" if value[0] in "ul" else value
 
 
@@ -77,7 +77,7 @@ _GROWTH: dict[str, Callable[[str, Any], Any]] = {
     r"^cache:|^q:(endpoints|health):": _json,
     r"^q:(tasks|workers)$": _fields_of_json,
     r"^q:token:": _token,
-    r":answer:": _answer,
+    r":answer:": _respond,
     r":(events|changes)$": _entries,
     r":floods$": _floods,
     r":evidence$": lambda _, value: {field: f"{text}|7|new" for field, text in value.items()},

@@ -50,9 +50,9 @@ def put_into_store(var: Path, url: str, *, taken_at_us: int) -> None:
     """Fill the store as if the earlier release had stopped this moment: sliding logs keep their age."""
     kept = json.loads((var / STORE).read_text())
     later_us = time.time_ns() // 1000 - taken_at_us
-    for name, told in kept.items():
+    for name, data in kept.items():
         if ":w:" in name and ":l:" in name:
-            told["value"] = [int(at) + later_us for at in told["value"]]
+            data["value"] = [int(at) + later_us for at in data["value"]]
     kept.pop(EXPIRED)
     releases.put_into_store({"store": kept}, url)
 
@@ -60,9 +60,9 @@ def put_into_store(var: Path, url: str, *, taken_at_us: int) -> None:
 @contextlib.contextmanager
 def using(url: str, *, var: Path) -> Iterator[None]:
     """Have every thread's default database be the one at ``url``."""
-    told = database(url, Certificates("", "", ""), var=var)
+    data = database(url, Certificates("", "", ""), var=var)
     outer, outer_settings = connections["default"], connections.settings["default"]
-    connections.settings["default"] = connections.configure_settings({"default": told})["default"]
+    connections.settings["default"] = connections.configure_settings({"default": data})["default"]
     connections["default"] = connections.create_connection("default")
     try:
         yield
@@ -101,17 +101,17 @@ def _copy(source: sqlite3.Connection, table: str, cursor: Any) -> None:
     cursor.execute(
         "SELECT column_name, data_type, is_identity FROM information_schema.columns WHERE table_name = %s", [table]
     )
-    told = cursor.fetchall()
-    names = ", ".join(f'"{name}"' for name, _, _ in told)
+    data = cursor.fetchall()
+    names = ", ".join(f'"{name}"' for name, _, _ in data)
     rows = [
         [
             bool(value) if kind == "boolean" and value is not None else value
-            for value, (_, kind, _) in zip(row, told, strict=True)
+            for value, (_, kind, _) in zip(row, data, strict=True)
         ]
         for row in source.execute(f'SELECT {names} FROM "{table}"')
     ]
-    cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({", ".join(["%s"] * len(told))})', rows)
-    for name, _, counted in told:
+    cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({", ".join(["%s"] * len(data))})', rows)
+    for name, _, counted in data:
         if counted == "YES" and rows:
             cursor.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', '{name}'), (SELECT max({name}) FROM {table}))"

@@ -93,10 +93,10 @@ def upgraded(
     """A deployment of this release on what the first one left; its VAR_DIR."""
     var = tmp_path / "var"
     shutil.copytree(migrated.var, var)
-    told = {"VAR_DIR": var, "METRICS_TOKEN": SecretStr(FACTS["METRICS_TOKEN"]), "AUDIT_KEY": SecretStr("")}
+    data = {"VAR_DIR": var, "METRICS_TOKEN": SecretStr(FACTS["METRICS_TOKEN"]), "AUDIT_KEY": SecretStr("")}
     settings.SECRET_KEY = FACTS["SECRET_KEY"]
     settings.SECRETS_KEYS = [FACTS["SECRETS_KEYS"]]
-    settings.ENV = settings.ENV.model_copy(update={**told, "SECRET_KEY": SecretStr(FACTS["SECRET_KEY"])})
+    settings.ENV = settings.ENV.model_copy(update={**data, "SECRET_KEY": SecretStr(FACTS["SECRET_KEY"])})
     platform.put_into_store(var, redis_url, taken_at_us=FACTS["at_us"])
     with a_database(var / platform.DATABASE, copied_from=migrated.url) as url:
         with django_db_blocker.unblock(), platform.using(url, var=var):

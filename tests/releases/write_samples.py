@@ -123,8 +123,8 @@ def exported(path: Path) -> dict[str, Any]:
     call_command(
         "export_events", path, since=START.isoformat(), until=until.isoformat(), format="jsonl", tenant=["globex"]
     )
-    told = json.loads(path.with_name(f"{path.name}.manifest.json").read_text())
-    return {"file": path.name, "text": path.read_text(), "manifest": told, "public_key": manifest.public_key()}
+    data = json.loads(path.with_name(f"{path.name}.manifest.json").read_text())
+    return {"file": path.name, "text": path.read_text(), "manifest": data, "public_key": manifest.public_key()}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -135,9 +135,9 @@ def test_what_is_shared(redis_url: str, acme: Tenant, base_policy: QuotaPolicy, 
     sharing.entries(acme, base_policy)
     sharing.upstream(sharing.CONNECTION, mark="f1")
     with redis.Redis.from_url(redis_url, decode_responses=True) as store:
-        told = {name: value(store, name) for name in sorted(store.keys("*"))}
+        data = {name: value(store, name) for name in sorted(store.keys("*"))}
     message = news.FORM.named({"type": "rights.changed", "person": 7})
-    keep("shared", {"secrets_key": SECRETS_KEY, "store": told, "news": message})
+    keep("shared", {"secrets_key": SECRETS_KEY, "store": data, "news": message})
 
 
 def value(store: Any, name: str) -> dict[str, Any]:
@@ -160,9 +160,9 @@ class Exact(DjangoJSONEncoder):
         return o.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(o, datetime) else super().default(o)
 
 
-def keep(name: str, told: dict[str, Any]) -> None:
+def keep(name: str, data: dict[str, Any]) -> None:
     folder = releases.HERE / releases.this_version()
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.json").write_text(
-        json.dumps(told, cls=Exact, separators=(",", ":")).replace("],[", "],\n[") + "\n"
+        json.dumps(data, cls=Exact, separators=(",", ":")).replace("],[", "],\n[") + "\n"
     )

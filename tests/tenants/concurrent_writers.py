@@ -76,9 +76,9 @@ def test_of_a_change_and_a_deletion_one_wins(admin_user: User, acme: Tenant, set
         lambda: client.patch(path, {"enabled": False}, headers=headers).status_code,
         lambda: signed_in(admin_user).delete(path, headers=headers).status_code,
     )
-    answers = at_once(lambda number: work[number]())
-    assert answers in ([200, 412], [404, 204])
-    assert AlertHook.objects.exists() is (answers == [200, 412])
+    responses = at_once(lambda number: work[number]())
+    assert responses in ([200, 412], [404, 204])
+    assert AlertHook.objects.exists() is (responses == [200, 412])
 
 
 def test_reading_locks_nothing_and_needs_no_transaction(admin_user: User) -> None:
@@ -94,9 +94,9 @@ def test_of_two_forms_opened_at_once_one_is_saved(admin_user: User, acme: Tenant
     for browser, change in zip(browsers, ({"status": "suspended"}, {"notes": "a note"}), strict=True):
         browser.force_login(admin_user)
         forms.append({**filled_form(browser.get(url).content), **change})
-    answers = sorted(at_once(lambda number: browsers[number].post(url, forms[number]).status_code))
+    responses = sorted(at_once(lambda number: browsers[number].post(url, forms[number]).status_code))
     acme.refresh_from_db()
-    assert answers == [302, 409]
+    assert responses == [302, 409]
     assert (acme.status, acme.notes) in [("suspended", ""), ("active", "a note")]
 
 

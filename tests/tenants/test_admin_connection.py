@@ -33,9 +33,9 @@ def form(client: Client, url: str, **fields: Any) -> dict[str, Any]:
     return filled_form(client.get(url).content) | fields
 
 
-def errors(answer: Any) -> list[str]:
-    assert answer.status_code == 200, "the form was accepted"
-    return list(answer.context["adminform"].form.errors)
+def errors(response: Any) -> list[str]:
+    assert response.status_code == 200, "the form was accepted"
+    return list(response.context["adminform"].form.errors)
 
 
 def change(row: Connection | Action | Tenant) -> str:
@@ -47,9 +47,9 @@ def change(row: Connection | Action | Tenant) -> str:
 
 def test_a_secret_does_not_follow_an_address_to_another_host(root: Client, connection: Connection) -> None:
     elsewhere = {"base_url": "https://api.example.com", "is_sandbox": "", "allowed_host_suffixes": "example.com"}
-    answer = root.post(change(connection), form(root, change(connection), **elsewhere))
-    assert errors(answer) == ["base_url"]
-    assert "Enter the client secret again" in answer.content.decode()
+    response = root.post(change(connection), form(root, change(connection), **elsewhere))
+    assert errors(response) == ["base_url"]
+    assert "Enter the client secret again" in response.content.decode()
     connection.refresh_from_db()
     assert "example" not in connection.base_url
     again = form(root, change(connection), **elsewhere, client_secret=SECRET)
@@ -92,9 +92,9 @@ def test_the_form_says_whether_a_secret_is_set(root: Client, connection: Connect
 
 
 def test_a_form_that_fails_does_not_give_the_secret_back(root: Client, connection: Connection) -> None:
-    answer = root.post(change(connection), form(root, change(connection), name="no good!", client_secret=SECRET))
-    assert errors(answer) == ["name"]
-    assert SECRET.encode() not in answer.content
+    response = root.post(change(connection), form(root, change(connection), name="no good!", client_secret=SECRET))
+    assert errors(response) == ["name"]
+    assert SECRET.encode() not in response.content
 
 
 def test_going_back_to_an_earlier_record_keeps_the_secret(root: Client, connection: Connection) -> None:
@@ -110,18 +110,18 @@ def test_going_back_to_an_earlier_record_keeps_the_secret(root: Client, connecti
 
 def test_a_form_without_the_secret_that_its_preset_needs_names_the_field(root: Client) -> None:
     new = {"name": "unit", "base_url": "https://api-na1.niceincontact.com", "client_id": "id"}
-    answer = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **new))
-    assert errors(answer) == ["client_secret"]
-    answer = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **new, client_secret=SECRET))
-    assert answer.status_code == 302
+    response = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **new))
+    assert errors(response) == ["client_secret"]
+    response = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **new, client_secret=SECRET))
+    assert response.status_code == 302
 
 
 def test_a_connection_that_lacks_its_secret_from_before_is_shown_as_incomplete_and_can_be_edited(root: Client) -> None:
     row = Connection.objects.create(name="old", base_url="https://api-na1.niceincontact.com", client_id="id")
     assert "incomplete" in root.get(CONNECTIONS).content.decode()
     assert "its preset needs the client secret" in root.get(change(row)).content.decode()
-    answer = root.post(change(row), form(root, change(row), max_retries="1"), follow=True)
-    assert "old is still incomplete: its preset needs the client secret" in answer.content.decode()
+    response = root.post(change(row), form(root, change(row), max_retries="1"), follow=True)
+    assert "old is still incomplete: its preset needs the client secret" in response.content.decode()
     row.refresh_from_db()
     assert row.max_retries == 1
 
@@ -174,8 +174,8 @@ def test_every_field_of_a_preset_or_kind_is_in_its_form(root: Client, acme: Tena
 )
 def test_wrong_connection_input_is_told_at_its_field(root: Client, fields: dict[str, str], wrong: str) -> None:
     right = {"name": "unit", "base_url": "https://api-na1.niceincontact.com", "client_id": "id"}
-    answer = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **right | fields))
-    assert wrong in errors(answer)
+    response = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **right | fields))
+    assert wrong in errors(response)
     assert not Connection.objects.exists()
 
 
@@ -207,8 +207,8 @@ def test_wrong_action_input_is_told_at_its_field(
     root: Client, globex: Tenant, fields: dict[str, str], wrong: str
 ) -> None:
     right = {"tenant": str(globex.pk), "action_id": "another"}
-    answer = root.post(f"{ACTIONS}add/", form(root, f"{ACTIONS}add/", **right | fields))
-    assert wrong in errors(answer)
+    response = root.post(f"{ACTIONS}add/", form(root, f"{ACTIONS}add/", **right | fields))
+    assert wrong in errors(response)
     assert Action.objects.count() == 1
 
 

@@ -37,9 +37,9 @@ def issue(client: Client, **fields: Any) -> Any:
     return client.post(ADD, empty | fields)
 
 
-def token_in(answer: Any) -> str:
-    assert answer.status_code == 200
-    found = set(TOKEN.findall(answer.content.decode()))
+def token_in(response: Any) -> str:
+    assert response.status_code == 200
+    found = set(TOKEN.findall(response.content.decode()))
     assert len(found) == 1
     return str(found.pop())
 
@@ -57,14 +57,14 @@ def test_a_new_key_s_token_is_shown_once_and_kept_nowhere(
     root: Client, acme: Tenant, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    answer = issue(root, tenant=acme.pk)
-    token = token_in(answer)
+    response = issue(root, tenant=acme.pk)
+    token = token_in(response)
     key = ApiKey.objects.get()
     assert (key.tenant, key.created_by, key.digest) == (acme, "root", credentials.digest(token))
-    assert "no-store" in answer["Cache-Control"]
+    assert "no-store" in response["Cache-Control"]
     assert token not in everything_stored()
     assert token not in caplog.text
-    assert token not in str(dict(answer.cookies))
+    assert token not in str(dict(response.cookies))
     later = [LIST, f"{LIST}{key.pk}/change/", f"{LIST}{key.pk}/history/", f"/admin/tenants/tenant/{acme.pk}/change/"]
     assert not any(TOKEN.search(root.get(url).content.decode()) for url in [*later, reverse("admin:index")])
 
@@ -77,8 +77,8 @@ def test_a_platform_key_acts_for_the_tenants_it_lists(root: Client, acme: Tenant
 
 
 def test_the_tenant_s_page_leads_to_a_new_key_for_it(root: Client, acme: Tenant) -> None:
-    answer = root.get(f"/admin/tenants/tenant/{acme.pk}/issue-key/", follow=True)
-    assert answer.context["adminform"].form.initial["tenant"] == str(acme.pk)
+    response = root.get(f"/admin/tenants/tenant/{acme.pk}/issue-key/", follow=True)
+    assert response.context["adminform"].form.initial["tenant"] == str(acme.pk)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_wrong_input_is_told_at_its_field_and_makes_no_key(
 ) -> None:
     text = {name: acme.pk if value == "acme" else value for name, value in fields.items() if name != "acts_for"}
     listed = {"acts_for": [acme.pk if value == "acme" else value for value in fields.get("acts_for", [])]}
-    answer = issue(root, **text, **listed)
-    assert answer.status_code == 200
-    assert wrong in answer.context["adminform"].form.errors
+    response = issue(root, **text, **listed)
+    assert response.status_code == 200
+    assert wrong in response.context["adminform"].form.errors
     assert not ApiKey.objects.exists()
 
 
@@ -143,8 +143,8 @@ def test_several_keys_are_revoked_from_the_list(root: Client, acme: Tenant) -> N
 
 @pytest.mark.parametrize("chosen", [[], ["x"], ["9" * 30], ["999999"], ["%00"]])
 def test_revoking_nothing_says_so(root: Client, chosen: list[str]) -> None:
-    answer = root.get(REVOKE, {"key": chosen}, follow=True)
-    assert b"No key that is still in use was chosen." in answer.content
+    response = root.get(REVOKE, {"key": chosen}, follow=True)
+    assert b"No key that is still in use was chosen." in response.content
 
 
 def test_a_revoked_key_cannot_be_edited_revoked_again_or_brought_back(root: Client, acme: Tenant) -> None:

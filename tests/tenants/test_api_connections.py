@@ -24,7 +24,7 @@ NEW: dict[str, Any] = {
 def test_a_secret_is_sealed_and_appears_in_no_answer(db: None, caplog: pytest.LogCaptureFixture) -> None:
     api = editor()
     caplog.set_level(logging.DEBUG)
-    answers = [
+    responses = [
         api.post("/api/connections/", NEW),
         api.get("/api/connections/"),
         api.get("/api/connections/cxone-na1/"),
@@ -34,11 +34,11 @@ def test_a_secret_is_sealed_and_appears_in_no_answer(db: None, caplog: pytest.Lo
         api.post("/api/connections/", NEW),
         api.post("/api/connections/", {**NEW, "client_secret": CANARY * 500}),
     ]
-    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 400, 400, 400]
+    assert [response.status_code for response in responses] == [201, 200, 200, 200, 200, 400, 400, 400]
     row = Connection.objects.get()
-    for answer in answers:
-        assert CANARY not in answer.content.decode()
-        assert row.client_secret_sealed not in answer.content.decode()
+    for response in responses:
+        assert CANARY not in response.content.decode()
+        assert row.client_secret_sealed not in response.content.decode()
     assert CANARY not in caplog.text
     assert not any(CANARY in str(vars(record)) for record in Connection.history.all())
     assert secrets.unseal(row.client_secret_sealed, purpose=row.sealed_for("client_secret")) == CANARY

@@ -25,7 +25,7 @@ def test_the_token_is_in_the_answer_that_makes_the_key_and_nowhere_else(acme: Te
 
     secret = token.rsplit("_", 1)[-1]
     path = f"/api/keys/{key.prefix}/"
-    answers = [
+    responses = [
         api.get("/api/keys/"),
         api.get(path),
         api.patch(path, {"name": "IVR 2"}),
@@ -33,11 +33,11 @@ def test_the_token_is_in_the_answer_that_makes_the_key_and_nowhere_else(acme: Te
         api.post(f"{path}revoke/"),
         api.options(path),
     ]
-    for answer in answers:
-        assert answer.status_code == 200
-        assert secret not in answer.content.decode()
-        assert key.digest not in answer.content.decode()
-        assert "token" not in answer.json()
+    for response in responses:
+        assert response.status_code == 200
+        assert secret not in response.content.decode()
+        assert key.digest not in response.content.decode()
+        assert "token" not in response.json()
     assert not any(secret in str(vars(record)) for record in ApiKey.history.all())
     assert ApiKey.history.order_by("history_id").first().history_change_reason == "go-live"
 

@@ -203,10 +203,10 @@ def test_the_check_of_all_connections_names_what_each_lacks(capsys: pytest.Captu
     Connection.objects.create(name="old", **CXONE)
     with pytest.raises(CommandError, match="1 connections cannot work"):
         call_command("check_connections")
-    told = capsys.readouterr().out
-    assert "unit (cxone_webaction): ok" in told
-    assert "off (cxone_webaction, off): the client secret is missing" in told
-    assert "old (cxone): the client secret is missing; the access key secret is missing" in told
+    data = capsys.readouterr().out
+    assert "unit (cxone_webaction): ok" in data
+    assert "off (cxone_webaction, off): the client secret is missing" in data
+    assert "old (cxone): the client secret is missing; the access key secret is missing" in data
 
 
 def test_a_preset_cannot_change_under_actions_it_could_not_invoke(acme: Tenant) -> None:

@@ -41,8 +41,8 @@ def test_an_action_is_refused_within_its_tenant_only(acme: Tenant, globex: Tenan
 def test_the_admin_says_it_at_the_field(admin_client: Client, acme: Tenant) -> None:
     url = "/admin/tenants/tenant/add/"
     typed = {"tenant_id": "aCME", "name": "x", "connection": acme.connection.pk}
-    answer = admin_client.post(url, filled_form(admin_client.get(url).content) | typed)
-    assert answer.context["adminform"].form.errors["tenant_id"] == [REFUSED]
+    response = admin_client.post(url, filled_form(admin_client.get(url).content) | typed)
+    assert response.context["adminform"].form.errors["tenant_id"] == [REFUSED]
 
 
 def test_capitals_of_ones_own_id_may_change(acme: Tenant) -> None:
@@ -104,17 +104,17 @@ def test_pairs_from_before_stay_and_can_be_edited_and_a_check_names_them(acme: T
     third = Tenant(tenant_id="Acme", name="Third", connection=acme.connection)
     with pytest.raises(ValidationError):
         third.full_clean()
-    told = StringIO()
-    call_command("check", databases=["default"], stdout=told, stderr=told)
-    assert "tenant IDs that differ in capitals only: acme." in told.getvalue()
-    assert "action IDs that differ in capitals only: lookuporder." in told.getvalue()
+    data = StringIO()
+    call_command("check", databases=["default"], stdout=data, stderr=data)
+    assert "tenant IDs that differ in capitals only: acme." in data.getvalue()
+    assert "action IDs that differ in capitals only: lookuporder." in data.getvalue()
     assert "W001" not in _checked_without_database()
 
 
 def _checked_without_database() -> str:
-    told = StringIO()
-    call_command("check", stdout=told, stderr=told)
-    return told.getvalue()
+    data = StringIO()
+    call_command("check", stdout=data, stderr=data)
+    return data.getvalue()
 
 
 def test_the_other_is_found_by_an_index(acme: Tenant) -> None:

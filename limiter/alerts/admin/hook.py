@@ -83,9 +83,10 @@ def _page_of(hook: AlertHook) -> str:
 def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(AlertHook, Panel(template="limiter/hook_state.html", fill=_fill))
-    add_page(AlertHook, AdminPage(path="test", name="test", permission="change", answer=_test))
+    add_page(AlertHook, AdminPage(path="test", name="test", permission="change", response=_test))
     add_page(
-        AlertHook, AdminPage(path="new-secret", name="new_secret", permission="change", answer=_new_secret, edits=True)
+        AlertHook,
+        AdminPage(path="new-secret", name="new_secret", permission="change", response=_new_secret, edits=True),
     )
 
 

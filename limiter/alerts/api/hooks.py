@@ -116,9 +116,9 @@ class HookResource(Resource[AlertHook]):
             explain(hook, self.reason() or "New signing secret")
             secret = hook.renew_secret()
             hook.save()
-            answer = Response({**self.get_serializer(hook).data, "secret": secret})
-            answer["Cache-Control"] = "no-store"
-            return self._tagged(answer, hook)
+            reply = Response({**self.get_serializer(hook).data, "secret": secret})
+            reply["Cache-Control"] = "no-store"
+            return self._tagged(reply, hook)
 
     @extend_schema(request=None, responses={200: DeliverySerializer})
     @action(detail=True, methods=["post"])

@@ -25,7 +25,7 @@ from tenants.models import Connection
 def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(Connection, Panel(template="limiter/connection_state.html", fill=_fill))
-    add_page(Connection, AdminPage(path="test", name="test", permission="change", answer=_test))
+    add_page(Connection, AdminPage(path="test", name="test", permission="change", response=_test))
 
 
 def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
@@ -38,10 +38,10 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
         without_keep_alive = _without_keep_alive(uid)
     except RedisError:
         return {"state": "unknown"}
-    told = {"without_keep_alive": without_keep_alive}
+    data = {"without_keep_alive": without_keep_alive}
     if fault is None:
-        return told | {"state": "usable"}
-    return told | {"state": "faulty", "fault": fault, "since": datetime.fromtimestamp(fault.since, UTC)}
+        return data | {"state": "usable"}
+    return data | {"state": "faulty", "fault": fault, "since": datetime.fromtimestamp(fault.since, UTC)}
 
 
 def _without_keep_alive(uid: str) -> dict[str, Any] | None:

@@ -22,8 +22,8 @@ class Command(BaseCommand):
         elif options["dry_run"]:
             cuts = list(retention.due())
             for cut in cuts:
-                told = f"{cut.rows:,} events ({cut.refusals:,} refusals) up to {cut.until}"
-                self.stdout.write(f"{cut.tenant_id}: {told} would be taken out")
+                data = f"{cut.rows:,} events ({cut.refusals:,} refusals) up to {cut.until}"
+                self.stdout.write(f"{cut.tenant_id}: {data} would be taken out")
             self.stdout.write(f"{sum(cut.rows for cut in cuts):,} events of {len(cuts)} tenants; nothing was changed.")
         else:
             self.stdout.write(f"{retention.prune():,} events taken out; the audit entries say which.")

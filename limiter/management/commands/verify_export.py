@@ -19,9 +19,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            told = offline.verify_export(
+            data = offline.verify_export(
                 options["file"], beside=options["manifest"], public=options["public_key"], secret=signing.secret()
             )
         except offline.NotVerified as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(told)
+        self.stdout.write(data)

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from limiter.policies.api.limits import LimitEdit, LimitSerializer, plan
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS
-from limiter.policies.models.policy import MOST_ALERTS
+from limiter.policies.models.policy import MAX_ALERTS
 from limiter.policies.models.version import one_version
 from quota_platform.base.api.errors import Conflict, PreconditionFailed
 from quota_platform.base.api.filters import choice, flag, text
@@ -58,7 +58,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
 
     alert_at = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=100),
-        max_length=MOST_ALERTS,
+        max_length=MAX_ALERTS,
         required=False,
         help_text="Percent of a limit in force, as used, at which an alert starts: ascending; empty for none.",
     )

@@ -15,7 +15,7 @@ from limiter.policies.models.version import EditRecords, give, is_given
 from quota_platform.base.models.published import Published
 from tenants.models import Change
 
-MOST_ALERTS = 5
+MAX_ALERTS = 5
 
 
 def default_alert_at() -> list[int]:
@@ -28,8 +28,8 @@ def alert_fault(value: object) -> str:
     whole = isinstance(value, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
     if not isinstance(value, list) or not whole or not all(1 <= each <= 100 for each in value):
         return "Give whole percentages from 1 to 100, or none."
-    if len(value) > MOST_ALERTS:
-        return f"Give at most {MOST_ALERTS} percentages."
+    if len(value) > MAX_ALERTS:
+        return f"Give at most {MAX_ALERTS} percentages."
     if any(later <= earlier for earlier, later in pairwise(value)):
         return "Give each percentage once, the lowest first."
     return ""

@@ -66,25 +66,25 @@ class ThrottleEventAdmin(RecordAdmin):
         return queryset.filter(action_id=term, tenant_id__in=owners), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "record": _state()})
-        return answer
+        response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "record": _state()})
+        return response
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         event = self.get_object(request, object_id) if self.has_view_permission(request) else None
-        told = {"explained": explain(event)} if event is not None else {}
-        answer: HttpResponse = super().change_view(request, object_id, form_url, {**(extra_context or {}), **told})
-        return answer
+        data = {"explained": explain(event)} if event is not None else {}
+        response: HttpResponse = super().change_view(request, object_id, form_url, {**(extra_context or {}), **data})
+        return response
 
 
 def _state() -> dict[str, Any]:
     """How far the record is behind, and where it has holes."""
-    told = {"gaps": RecordGap.objects.count(), "dead_letters": DeadLetter.objects.count()}
+    data = {"gaps": RecordGap.objects.count(), "dead_letters": DeadLetter.objects.count()}
     client = clients.client()
     try:
-        return {**told, "known": True, "behind": state.behind(client)}
+        return {**data, "known": True, "behind": state.behind(client)}
     except (RedisError, OSError):
-        return {**told, "known": False}
+        return {**data, "known": False}
     finally:
         client.close()

@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin
 from limiter.record.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
 from quota_platform.base.admin.scoped import ScopedAdmin
 
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 
 
 class BoundedPaginator(Paginator[Any]):
@@ -23,7 +23,7 @@ class BoundedPaginator(Paginator[Any]):
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return int(rows.order_by()[:MOST_COUNTED].count())
+        return int(rows.order_by()[:MAX_COUNTED].count())
 
 
 class RecordAdmin(ScopedAdmin, ModelAdmin):

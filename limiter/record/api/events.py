@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from limiter.record.api.record import RecordResource
 from limiter.record.models import ThrottleEvent
-from limiter.record.models.event import TOLD
+from limiter.record.models.event import LISTED_FIELDS
 from quota_platform.base.api.filters import flag, moment, text
 
 
@@ -16,7 +16,7 @@ class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):
 
     class Meta:
         model = ThrottleEvent
-        fields = ["id", *TOLD]
+        fields = ["id", *LISTED_FIELDS]
         read_only_fields = fields
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-TOLD = (
+LISTED_FIELDS = (
     "at",
     "first_at",
     "count",

@@ -95,8 +95,8 @@ class ExportAdmin(ModelAdmin):
     def file(self, obj: Export) -> str:
         if obj.state != Export.State.DONE:
             return "-"
-        file, told = (reverse(f"admin:limiter_export_{name}", args=[obj.pk]) for name in ("download", "manifest"))
-        return format_html('<a href="{}">Download</a> · <a href="{}">Manifest</a>', file, told)
+        file, data = (reverse(f"admin:limiter_export_{name}", args=[obj.pk]) for name in ("download", "manifest"))
+        return format_html('<a href="{}">Download</a> · <a href="{}">Manifest</a>', file, data)
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view

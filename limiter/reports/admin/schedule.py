@@ -123,7 +123,7 @@ def in_words(schedule: ReportSchedule) -> str:
 def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(ReportSchedule, Panel(template="limiter/schedule_runs.html", fill=_fill))
-    add_page(ReportSchedule, AdminPage(path="run", name="run", permission="change", answer=_run))
+    add_page(ReportSchedule, AdminPage(path="run", name="run", permission="change", response=_run))
 
 
 def _fill(request: HttpRequest, schedule: ReportSchedule) -> dict[str, Any]:
@@ -136,8 +136,8 @@ def _fill(request: HttpRequest, schedule: ReportSchedule) -> dict[str, Any]:
 
 
 def _mails(export: Export) -> str:
-    told = (f"{mail.address}: {mail.error or mail.get_state_display()}" for mail in export.mails.all())
-    return "; ".join(told)
+    data = (f"{mail.address}: {mail.error or mail.get_state_display()}" for mail in export.mails.all())
+    return "; ".join(data)
 
 
 def _run(request: HttpRequest, schedule: ReportSchedule) -> HttpResponse:

@@ -16,7 +16,7 @@ from simple_history.models import HistoricalRecords
 from limiter.reports.models.export import Export
 from quota_platform.base.models.attempted import Attempted
 
-MOST_RECIPIENTS = 20
+MAX_RECIPIENTS = 20
 
 
 class ReportSchedule(models.Model):
@@ -96,8 +96,8 @@ class ReportSchedule(models.Model):
         if self.recipients and not settings.ENV.EMAIL_HOST:
             yield "recipients", "No mail server is set (EMAIL_HOST); leave this empty, and fetch the files."
             return
-        if len(self.recipients) > MOST_RECIPIENTS:
-            yield "recipients", f"Give at most {MOST_RECIPIENTS} addresses."
+        if len(self.recipients) > MAX_RECIPIENTS:
+            yield "recipients", f"Give at most {MAX_RECIPIENTS} addresses."
         for address in self.recipients:
             if why := _wrong_address(address):
                 yield "recipients", why

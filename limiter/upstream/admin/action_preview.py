@@ -15,7 +15,7 @@ from tenants import presets, request_template
 from tenants.directory import action_spec, connection_spec
 from tenants.models import Action
 
-MOST_CHARS = 10_000
+MAX_CHARS = 10_000
 
 
 def register() -> None:
@@ -24,7 +24,7 @@ def register() -> None:
 
 
 def _fill(request: HttpRequest, action: Action) -> dict[str, Any]:
-    payload = request.GET.get("payload", "")[:MOST_CHARS]
+    payload = request.GET.get("payload", "")[:MAX_CHARS]
     try:
         payload = payload or json.dumps(_example(action), indent=2)
         return {"payload": payload, "request": _request(action, payload)}

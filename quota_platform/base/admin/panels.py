@@ -28,14 +28,15 @@ class Panel:
 class AdminPage:
     """A view at ``<object>/<path>/``, named ``admin:<app>_<model>_<name>``.
 
-    ``answer`` is called with the request and the object, after the permission to ``view`` or ``change`` it was checked.
+    ``response`` is called with the request and the object, after the permission to ``view`` or ``change`` was
+    checked.
     One that ``edits`` the object is called, on POST, with the row locked, and only if it is the row that was seen.
     """
 
     path: str
     name: str
     permission: str
-    answer: Callable[[HttpRequest, Any], HttpResponse]
+    response: Callable[[HttpRequest, Any], HttpResponse]
     edits: bool = False
 
 

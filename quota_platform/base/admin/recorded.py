@@ -41,14 +41,14 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         added = [
             path(
                 f"<int:object_id>/{page.path}/",
-                self.admin_site.admin_view(partial(self._answer_page, page)),
+                self.admin_site.admin_view(partial(self._respond_with_page, page)),
                 name=f"{self.opts.app_label}_{self.opts.model_name}_{page.name}",
             )
             for page in panels.pages_of(self.model)
         ]
         return [*added, *super().get_urls()]
 
-    def _answer_page(self, page: panels.AdminPage, request: HttpRequest, object_id: int) -> HttpResponse:
+    def _respond_with_page(self, page: panels.AdminPage, request: HttpRequest, object_id: int) -> HttpResponse:
         edits = page.edits and request.method == "POST"
         with self.whole(request) if edits else nullcontext():
             row = self.get_object(request, str(object_id))
@@ -58,7 +58,7 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
                 raise PermissionDenied
             if edits and not self.is_seen(request, [row]):
                 return HttpResponseRedirect("../change/")
-            return page.answer(request, row)
+            return page.response(request, row)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")

@@ -81,11 +81,11 @@ def _is_own(request: HttpRequest, row: Any) -> bool:
     """Remembered for the request: Django asks several times while it makes one page. (Unfold asks with an id.)"""
     if not isinstance(row, Model) or row.pk is None:
         return True
-    told: dict[Any, bool] = request.__dict__.setdefault("_own_rows", {})
+    data: dict[Any, bool] = request.__dict__.setdefault("_own_rows", {})
     key = (type(row), row.pk)
-    if key not in told:
-        told[key] = row_access.may_change(request.user, row)
-    return told[key]
+    if key not in data:
+        data[key] = row_access.may_change(request.user, row)
+    return data[key]
 
 
 class RowFilter(AutocompleteSelectFilter):

@@ -52,14 +52,14 @@ class Attempted(models.Model):
 
     def note(self, now: datetime, *, error: str = "", final: bool = False, **fields: Any) -> None:
         """Write down how an attempt went; ``final``: it is not tried again."""
-        told: dict[str, Any] = {"error": error[:200], **fields}
+        data: dict[str, Any] = {"error": error[:200], **fields}
         if not error:
-            told |= {"state": self.State.ARRIVED, "finished_at": now}
+            data |= {"state": self.State.ARRIVED, "finished_at": now}
         elif final or self.is_last:
-            told |= {"state": self.State.GIVEN_UP, "finished_at": now}
+            data |= {"state": self.State.GIVEN_UP, "finished_at": now}
         else:
             wait_s = AGAIN_S[self.attempts - 1] * random.uniform(1 - _SPREAD, 1 + _SPREAD)
-            told["next_at"] = now + timedelta(seconds=wait_s)
-        for name, value in told.items():
+            data["next_at"] = now + timedelta(seconds=wait_s)
+        for name, value in data.items():
             setattr(self, name, value)
-        type(self)._default_manager.filter(pk=self.pk, state=self.State.WAITING).update(**told)
+        type(self)._default_manager.filter(pk=self.pk, state=self.State.WAITING).update(**data)

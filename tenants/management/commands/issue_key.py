@@ -34,7 +34,7 @@ class Command(BaseCommand):
             key, token = _issue(options)
         except ValidationError as error:
             raise CommandError(
-                "; ".join(f"{name}: {' '.join(told)}" for name, told in error.message_dict.items())
+                "; ".join(f"{name}: {' '.join(data)}" for name, data in error.message_dict.items())
             ) from None
         self.stderr.write(f"{key}; this is the only time that its token is shown:")
         self.stdout.write(token)

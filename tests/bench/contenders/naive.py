@@ -53,8 +53,8 @@ async def application(
     tenant = dict(scope["headers"]).get(b"x-tenant-id", b"").decode()
     action = scope["path"].rpartition("/")[2]
     if admitted(tenant, action):
-        answer = http.post(f"{UPSTREAM}/webactions/{action}/invoke", json=json.loads(body), timeout=30)
-        status, content = answer.status_code, json.dumps({"status": "ok", "data": answer.json()}).encode()
+        response = http.post(f"{UPSTREAM}/webactions/{action}/invoke", json=json.loads(body), timeout=30)
+        status, content = response.status_code, json.dumps({"status": "ok", "data": response.json()}).encode()
     else:
         status, content = 429, b'{"error":"Rate limit exceeded"}'
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]

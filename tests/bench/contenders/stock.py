@@ -55,8 +55,8 @@ async def invoke(request: HttpRequest, action: str) -> HttpResponse:
             b'{"error":"Rate limit exceeded"}', status=429, content_type="application/json", headers=headers
         )
     url = f"{UPSTREAM}/webactions/{action}/invoke"
-    async with clients.http.post(url, data=request.body, headers={"Content-Type": "application/json"}) as answer:
-        return HttpResponse(await answer.read(), status=answer.status, content_type="application/json")
+    async with clients.http.post(url, data=request.body, headers={"Content-Type": "application/json"}) as response:
+        return HttpResponse(await response.read(), status=response.status, content_type="application/json")
 
 
 urlpatterns = [path("invoke/<str:action>", invoke)]

@@ -50,7 +50,7 @@ def forget(url: str, tenant: Tenant, *, leaving: int, limit: str = "minute", act
             client.delete(f"{keys.tag(tenant.connection_id)}:w:{limit}:l:a:{tenant.tenant_id}:{action}")
 
 
-def told(*, now: datetime | None = None) -> list[tuple[str, str, str, int]]:
+def data(*, now: datetime | None = None) -> list[tuple[str, str, str, int]]:
     """The alerts that last after the evaluator's turn."""
     watch.look(now=now)
     found = Alert.objects.filter(ended_at=None).order_by("tenant_id", "action_id", "limit_name", "threshold")

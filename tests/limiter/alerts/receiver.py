@@ -20,10 +20,10 @@ class Posted:
 
 @dataclass(slots=True)
 class Receiver:
-    """``answers``: the statuses of the next answers; afterwards 204. ``hangs``: it takes a message and says nothing."""
+    """``responses``: the next statuses; afterwards 204. ``hangs``: it takes a message and says nothing."""
 
     address: str
-    answers: list[int] = field(default_factory=list)
+    responses: list[int] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
     hangs: threading.Event | None = None
 
@@ -44,7 +44,7 @@ def listening() -> Iterator[Receiver]:
             if receiver.hangs is not None:
                 receiver.hangs.wait(HANG_S)
                 return
-            self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
+            self.send_response(receiver.responses.pop(0) if receiver.responses else 204)
             self.send_header("Location", f"http://{receiver.address}/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()

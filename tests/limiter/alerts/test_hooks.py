@@ -48,17 +48,17 @@ def made(**fields: Any) -> AlertHook:
 
 def test_the_secret_is_in_the_answer_that_makes_the_hook_and_nowhere_else(acme: Tenant, receiver: Receiver) -> None:
     api = editor("ana")
-    answer = api.post(HOOKS, {"name": "On-call", "tenant": "acme", "url": receiver.url, "reason": "go-live"})
-    assert answer.status_code == 201 and answer["Cache-Control"] == "no-store"
+    response = api.post(HOOKS, {"name": "On-call", "tenant": "acme", "url": receiver.url, "reason": "go-live"})
+    assert response.status_code == 201 and response["Cache-Control"] == "no-store"
     row = AlertHook.objects.get()
-    assert answer.json()["secret"] == row.secret() and row.secret().startswith("whsec_")
+    assert response.json()["secret"] == row.secret() and row.secret().startswith("whsec_")
     assert row.created_by == "ana"
     path = f"{HOOKS}{row.pk}/"
-    answers = [api.get(HOOKS), api.get(path), api.patch(path, {"name": "Day"}), api.post(f"{path}test/")]
-    answers.append(api.get("/api/alert-deliveries/"))
+    responses = [api.get(HOOKS), api.get(path), api.patch(path, {"name": "Day"}), api.post(f"{path}test/")]
+    responses.append(api.get("/api/alert-deliveries/"))
     kept = [*AlertHook.history.values(), *AuditEntry.objects.values()]
     plain = row.secret().removeprefix("whsec_")
-    assert all(each.status_code == 200 and plain not in each.content.decode() for each in answers)
+    assert all(each.status_code == 200 and plain not in each.content.decode() for each in responses)
     assert plain not in str(kept) and row.secret_sealed not in str(kept)
     assert AuditEntry.objects.filter(kind="alert_hook.created", tenant_id="acme").get().payload["reason"] == "go-live"
 
@@ -66,16 +66,16 @@ def test_the_secret_is_in_the_answer_that_makes_the_hook_and_nowhere_else(acme: 
 def test_a_new_secret_takes_the_place_of_the_old_one(acme: Tenant, receiver: Receiver) -> None:
     row, api = made(tenant=acme), editor()
     before = row.secret()
-    answer = api.post(f"{HOOKS}{row.pk}/new-secret/")
+    response = api.post(f"{HOOKS}{row.pk}/new-secret/")
     row.refresh_from_db()
-    assert answer.json()["secret"] == row.secret() != before
-    assert answer["Cache-Control"] == "no-store"
+    assert response.json()["secret"] == row.secret() != before
+    assert response["Cache-Control"] == "no-store"
 
 
 def test_a_test_says_how_it_went(acme: Tenant, receiver: Receiver) -> None:
     row, api = made(tenant=acme, url=receiver.url), editor()
     assert api.post(f"{HOOKS}{row.pk}/test/").json()["state"] == "arrived"
-    receiver.answers = [503]
+    receiver.responses = [503]
     failed = api.post(f"{HOOKS}{row.pk}/test/").json()
     assert (failed["state"], failed["status"], failed["error"]) == ("given_up", 503, "answered 503")
     found = api.get(f"/api/alert-deliveries/?hook={row.pk}&state=given_up").json()["results"]
@@ -153,7 +153,7 @@ def test_the_admin_posts_a_test_and_says_how_it_went(root: Client, acme: Tenant,
     row = made(tenant=acme, url=receiver.url)
     assert root.get(f"{ADMIN}{row.pk}/test/").status_code == 302 and receiver.posted == []
     assert "The test arrived: answered 204." in root.post(f"{ADMIN}{row.pk}/test/", follow=True).content.decode()
-    receiver.answers = [500]
+    receiver.responses = [500]
     assert "did not arrive: answered 500." in root.post(f"{ADMIN}{row.pk}/test/", follow=True).content.decode()
     page = root.get(f"{ADMIN}{row.pk}/change/").content.decode()
     assert "arrived" in page and "given up" in page
@@ -183,8 +183,8 @@ def test_going_back_to_an_earlier_hook_keeps_the_secret_of_now(root: Client, acm
 def test_a_member_of_the_admin_makes_none_for_every_tenant(acme: Tenant, receiver: Receiver) -> None:
     client = browser(member("mia", acme))
     form = filled_form(client.get(f"{ADMIN}add/").content) | {"name": "Mine", "url": receiver.url, "tenant": ""}
-    answer = client.post(f"{ADMIN}add/", form)
-    assert answer.context["adminform"].form.errors["tenant"]
+    response = client.post(f"{ADMIN}add/", form)
+    assert response.context["adminform"].form.errors["tenant"]
     assert client.post(f"{ADMIN}{made().pk}/test/").status_code == 404
     assert not AlertHook.objects.exclude(tenant=None).exists()
 

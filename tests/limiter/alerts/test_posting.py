@@ -22,7 +22,7 @@ from quota_platform import beat
 from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
 from quota_platform.env import BASE_DIR
 from tenants.models import Tenant
-from tests.limiter.alerts.given import forget, told, use
+from tests.limiter.alerts.given import data, forget, use
 from tests.limiter.alerts.receiver import Posted, Receiver, listening
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,10 +101,10 @@ def test_an_alert_s_start_and_end_are_posted_and_their_signatures_hold(
 ) -> None:
     _, secret = hook(receiver, tenant=acme)
     use(redis_url, acme, 81)
-    assert told() == [("acme", "lookupOrder", "minute", 80)]
+    assert data() == [("acme", "lookupOrder", "minute", 80)]
     assert post_due() == ["arrived"]
     forget(redis_url, acme, leaving=10)
-    assert told() == []
+    assert data() == []
     assert post_due() == ["arrived"]
     assert post_due() == []
     started, ended = (verified(posted, secret) for posted in receiver.posted)
@@ -163,7 +163,7 @@ def test_nothing_is_posted_of_an_alert_that_another_evaluator_started(
 def test_what_is_refused_is_posted_again_later_with_the_same_id_and_body(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
     outbox.put([alert()], AlertDelivery.Event.STARTED)
-    receiver.answers = [500, 302]
+    receiver.responses = [500, 302]
     now = timezone.now()
     assert post_due(now) == ["waiting"]
     assert (waiting().status, waiting().error) == (500, "answered 500")
@@ -221,24 +221,24 @@ def test_what_a_worker_left_when_it_died_is_posted_again_with_the_same_id(
 
 def exhaust(receiver: Receiver, status: int = 500) -> None:
     """Let every attempt of what waits fail."""
-    receiver.answers = [status] * 50
+    receiver.responses = [status] * 50
     now = timezone.now()
     while AlertDelivery.objects.filter(state="waiting").exists():
         now += timedelta(days=1)
         post_due(now)
-    receiver.answers = []
+    receiver.responses = []
 
 
 def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages(
     acme: Tenant, receiver: Receiver
 ) -> None:
     row, _ = hook(receiver, tenant=acme)
-    for number in range(posting.MOST_GIVEN_UP):
+    for number in range(posting.MAX_GIVEN_UP):
         row.refresh_from_db()
         assert (row.enabled, row.failures) == (True, number)
         outbox.put([alert(limit_name=f"limit{number}")], AlertDelivery.Event.STARTED)
         exhaust(receiver)
-    assert len(receiver.posted) == posting.MOST_GIVEN_UP * (len(AGAIN_S) + 1)
+    assert len(receiver.posted) == posting.MAX_GIVEN_UP * (len(AGAIN_S) + 1)
     row.refresh_from_db()
     assert not row.enabled
     assert row.stopped_because == "5 messages in a row did not arrive: answered 500"
@@ -264,7 +264,7 @@ def test_one_message_that_arrives_forgives_those_before(acme: Tenant, receiver: 
 def test_a_receiver_that_is_gone_is_not_asked_again(acme: Tenant, receiver: Receiver) -> None:
     row, _ = hook(receiver, tenant=acme)
     outbox.put([alert()], AlertDelivery.Event.STARTED)
-    receiver.answers = [410]
+    receiver.responses = [410]
     assert post_due() == ["given_up"]
     row.refresh_from_db()
     assert (row.enabled, row.stopped_because) == (False, "it wants no more: answered 410")
@@ -306,7 +306,7 @@ def test_a_test_is_posted_once_and_counts_for_nothing(acme: Tenant, receiver: Re
     first = outbox.put_test(row, at=timezone.now())
     assert posting.post(first.pk) == "arrived"
     assert verified(receiver.posted[0], secret)["type"] == "alert.test"
-    receiver.answers = [500]
+    receiver.responses = [500]
     assert posting.post(outbox.put_test(row, at=timezone.now()).pk) == "given_up"
     row.refresh_from_db()
     assert row.failures == 0
@@ -316,7 +316,7 @@ def test_the_secret_is_told_to_nobody(acme: Tenant, receiver: Receiver, caplog: 
     caplog.set_level(logging.DEBUG)
     _, secret = hook(receiver, tenant=acme)
     outbox.put([alert()], AlertDelivery.Event.STARTED)
-    receiver.answers = [500]
+    receiver.responses = [500]
     post_due()
     exhaust(receiver, 410)
     kept = [*AlertDelivery.objects.values(), *AuditEntry.objects.values(), *AlertHook.history.values()]

@@ -18,7 +18,7 @@ from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy,
 from limiter.stores.errors import StoreError
 from quota_platform import beat
 from tenants.models import Action, Tenant
-from tests.limiter.alerts.given import called, forget, told, use
+from tests.limiter.alerts.given import called, data, forget, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,20 +27,20 @@ ROW = ("acme", "lookupOrder", "minute")
 
 def test_nothing_is_told_below_the_lowest_threshold(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     use(redis_url, acme, 79)
-    assert told() == []
+    assert data() == []
 
 
 def test_each_threshold_that_is_reached_is_an_alert_and_says_how_it_was(
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy
 ) -> None:
     use(redis_url, acme, 80)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
     alert = Alert.objects.get()
     assert (alert.policy_name, alert.policy_version) == ("Base", base_policy.version)
     assert (alert.used, alert.effective_limit, alert.shadow) == (80, 100, False)
     assert alert.full_in_s is not None and 0 < alert.full_in_s < 60
     use(redis_url, acme, 20)
-    assert told() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
+    assert data() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
     assert Alert.objects.get(threshold=100).full_in_s == 0
 
 
@@ -48,16 +48,16 @@ def test_an_alert_lasts_until_use_has_fallen_by_a_margin_and_then_may_start_agai
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy
 ) -> None:
     use(redis_url, acme, 80)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
     for used in (79, 75):  # on the edge: neither over nor anew
         forget(redis_url, acme, leaving=used)
-        assert told() == [(*ROW, 80)]
+        assert data() == [(*ROW, 80)]
     forget(redis_url, acme, leaving=74)
-    assert told() == []
+    assert data() == []
     ended = Alert.objects.get()
     assert (ended.ending, ended.ended_at is not None) == ("fell", True)
     use(redis_url, acme, 6)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
     assert Alert.objects.count() == 2
 
 
@@ -65,24 +65,24 @@ def test_a_limit_that_nobody_calls_any_more_ends_its_alert(
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy
 ) -> None:
     use(redis_url, acme, 90)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
     UsageMinute.objects.all().delete()
     forget(redis_url, acme, leaving=0)
-    assert told(now=timezone.now() + timedelta(hours=1)) == []
+    assert data(now=timezone.now() + timedelta(hours=1)) == []
 
 
 def test_only_what_was_called_lately_is_looked_at(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     use(redis_url, acme, 90)
-    assert told(now=timezone.now() + timedelta(minutes=5)) == []
-    assert told() == [(*ROW, 80)]
+    assert data(now=timezone.now() + timedelta(minutes=5)) == []
+    assert data() == [(*ROW, 80)]
 
 
 def test_what_is_cut_is_measured_by_the_limit_in_force(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     use(redis_url, acme, 50)
-    assert told() == []
+    assert data() == []
     with redis.Redis.from_url(redis_url) as client:
         client.set(keys.multiplier(acme.connection_id, "acme", None), 500_000)
-    assert told() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
+    assert data() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
     assert Alert.objects.get(threshold=80).effective_limit == 50
 
 
@@ -93,9 +93,9 @@ def test_a_limit_of_all_actions_is_one_alert_of_the_tenant(redis_url: str, acme:
     Action.objects.create(tenant=acme, action_id="createCase")
     use(redis_url, acme, 3)
     use(redis_url, acme, 2, action="createCase")
-    assert told() == [("acme", "", "day", 50)]
+    assert data() == [("acme", "", "day", 50)]
     # It is still looked at when no action of the tenant was called lately.
-    assert told(now=timezone.now() + timedelta(hours=1)) == [("acme", "", "day", 50)]
+    assert data(now=timezone.now() + timedelta(hours=1)) == [("acme", "", "day", 50)]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_every_algorithm_has_alerts(redis_url: str, acme: Tenant, algorithm: str
     QuotaLimit.objects.create(policy=policy, name="any", algorithm=algorithm, quota=10, **more)
     Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
     use(redis_url, acme, 8)
-    assert told() == [("acme", "lookupOrder", "any", 80)]
+    assert data() == [("acme", "lookupOrder", "any", 80)]
 
 
 def test_a_limit_per_key_has_none_and_a_policy_without_thresholds_neither(redis_url: str, acme: Tenant) -> None:
@@ -120,12 +120,12 @@ def test_a_limit_per_key_has_none_and_a_policy_without_thresholds_neither(redis_
     QuotaLimit.objects.create(policy=policy, name="key", quota=10, window_seconds=60, counted_per="key")
     Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
     use(redis_url, acme, 10)
-    assert told() == []
+    assert data() == []
     policy.limits.update(counted_per="action")
     policy.alert_at = []
     policy.save()
     use(redis_url, acme, 10)
-    assert told() == []
+    assert data() == []
 
 
 @pytest.mark.parametrize("what", ["threshold", "limit", "tenant"])
@@ -133,7 +133,7 @@ def test_an_alert_ends_with_what_it_was_about(
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy, what: str
 ) -> None:
     use(redis_url, acme, 80)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
     if what == "threshold":
         base_policy.alert_at = [90]
         base_policy.save()
@@ -142,7 +142,7 @@ def test_an_alert_ends_with_what_it_was_about(
     else:
         acme.api_keys.all().delete()
         acme.delete()
-    assert told() == []
+    assert data() == []
     assert Alert.objects.get().ending == "gone"
 
 
@@ -151,7 +151,7 @@ def test_shadow_limits_are_told_as_such(redis_url: str, acme: Tenant, base_polic
         tenant=acme, effect="shadow", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(hours=1), reason="t"
     )
     use(redis_url, acme, 80)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
     assert Alert.objects.get().shadow is True
 
 
@@ -164,7 +164,7 @@ def test_a_policy_that_cannot_compile_disturbs_nobody_else(
     QuotaPolicy.objects.filter(pk=broken.pk).update(mode="nonsense")
     called(globex, "createCase")
     use(redis_url, acme, 80)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
 
 
 def test_one_evaluator_has_the_turn_and_says_how_it_went(
@@ -192,7 +192,7 @@ def test_while_the_store_is_away_no_alert_starts_or_ends(
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy, settings: Any
 ) -> None:
     use(redis_url, acme, 80)
-    assert told() == [(*ROW, 80)]
+    assert data() == [(*ROW, 80)]
     settings.ENV = settings.ENV.model_copy(update={"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"})
     with pytest.raises(StoreError):
         watch.look()

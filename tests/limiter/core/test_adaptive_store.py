@@ -29,7 +29,7 @@ async def other(redis_url: str) -> AsyncIterator[Store]:
     await made.close()
 
 
-async def answer(
+async def response(
     store: Store,
     raw: redis.Redis,
     *latencies_ms: int,
@@ -55,7 +55,7 @@ async def test_every_worker_s_next_decision_uses_the_new_multiplier(
     store: Store, other: Store, raw: redis.Redis
 ) -> None:
     assert (await call(other, BOUND, 0)).multiplier == 1.0
-    evidence = await answer(store, raw, *[1600] * 5)
+    evidence = await response(store, raw, *[1600] * 5)
     assert evidence is not None and evidence.multiplier_ppm == 500_000
     for worker in (store, other):
         decision = await call(worker, BOUND, 0)
@@ -63,8 +63,8 @@ async def test_every_worker_s_next_decision_uses_the_new_multiplier(
 
 
 async def test_workers_pool_their_samples(store: Store, other: Store, raw: redis.Redis) -> None:
-    await answer(store, raw, 1600, 1600)
-    evidence = await answer(other, raw, 1600, 1600, 1600)
+    await response(store, raw, 1600, 1600)
+    evidence = await response(other, raw, 1600, 1600, 1600)
     assert evidence is not None and (evidence.samples, evidence.multiplier_ppm) == (5, 500_000)
 
 
@@ -90,28 +90,28 @@ async def test_an_upstream_that_was_not_heard_is_no_sample(store: Store, raw: re
 
 async def test_the_store_keeps_no_more_samples_than_count(store: Store, raw: redis.Redis) -> None:
     for _ in range(3):
-        await answer(store, raw, *[100] * 60)
+        await response(store, raw, *[100] * 60)
     assert raw.llen(keys.samples(1, "acme", None)) == 100
 
 
 async def test_it_recovers_when_latency_does(store: Store, raw: redis.Redis) -> None:
-    await answer(store, raw, *[1600] * 5)
-    await answer(store, raw, *[100] * 94)
+    await response(store, raw, *[1600] * 5)
+    await response(store, raw, *[100] * 94)
     assert (await call(store, BOUND, 0)).multiplier == 1.0
     assert not raw.exists(keys.multiplier(1, "acme", None)), "an uncut tenant costs no key"
 
 
 async def test_it_recovers_when_the_samples_have_aged(store: Store, raw: redis.Redis) -> None:
-    await answer(store, raw, *[9000] * 50)
+    await response(store, raw, *[9000] * 50)
     assert (await call(store, BOUND, 119 * S)).multiplier == 0.2
-    evidence = await answer(store, raw, 9000, at_us=120 * S)
+    evidence = await response(store, raw, 9000, at_us=120 * S)
     assert evidence is not None and evidence.samples == 1
     assert (await call(store, BOUND, 120 * S)).multiplier == 1.0
 
 
 async def test_a_multiplier_lives_until_too_few_of_its_samples_are_left(store: Store, raw: redis.Redis) -> None:
-    await answer(store, raw, *[9000] * 46)
-    await answer(store, raw, *[9000] * 4, at_us=50 * S)
+    await response(store, raw, *[9000] * 46)
+    await response(store, raw, *[9000] * 4, at_us=50 * S)
     life_ms = raw.pttl(keys.multiplier(1, "acme", None))
     assert 69_000 < life_ms <= 70_000, "five of its samples are left for another 70 s"
 
@@ -128,9 +128,9 @@ async def test_it_recovers_by_itself_when_traffic_stops(store: Store) -> None:
 
 
 async def test_every_change_is_written_down_with_its_evidence(store: Store, raw: redis.Redis) -> None:
-    await answer(store, raw, *[1600] * 5)
-    await answer(store, raw, *[1600] * 5, at_us=1 * S)
-    await answer(store, raw, *[100] * 95, at_us=2 * S, pushback=True)
+    await response(store, raw, *[1600] * 5)
+    await response(store, raw, *[1600] * 5, at_us=1 * S)
+    await response(store, raw, *[100] * 95, at_us=2 * S, pushback=True)
     cut, restored = changes(raw)
     assert cut == {
         "at": str(T0),
@@ -150,8 +150,8 @@ async def test_every_change_is_written_down_with_its_evidence(store: Store, raw:
 async def test_one_that_ended_by_itself_is_written_down_at_its_end_and_before_the_next(
     store: Store, raw: redis.Redis
 ) -> None:
-    await answer(store, raw, *[1600] * 5)
-    await answer(store, raw, *[9000] * 5, at_us=3_600 * S)
+    await response(store, raw, *[1600] * 5)
+    await response(store, raw, *[9000] * 5, at_us=3_600 * S)
     _, ended, cut = changes(raw)
     assert (ended["before"], ended["after"], ended["samples"]) == ("500000", "1000000", "0")
     assert ended["at"] == str(T0 + 120 * S), "when its samples had aged"
@@ -161,7 +161,7 @@ async def test_one_that_ended_by_itself_is_written_down_at_its_end_and_before_th
 @pytest.mark.parametrize("noted", ["700000|1000000|1|5|800000|0|1|{end}|7|new", "=2=anything", "soon", ""])
 async def test_evidence_that_another_release_noted_is_no_obstacle(store: Store, raw: redis.Redis, noted: str) -> None:
     raw.hset(keys.evidence(1), "acme|", noted.format(end=2**52))
-    evidence = await answer(store, raw, *[1600] * 5)
+    evidence = await response(store, raw, *[1600] * 5)
     assert evidence is not None and evidence.multiplier_ppm == 500_000
     (change,) = changes(raw)
     assert (change["before"], change["after"]) == ("700000" if "|" in noted else "1000000", "500000")
@@ -169,7 +169,7 @@ async def test_evidence_that_another_release_noted_is_no_obstacle(store: Store, 
 
 
 async def test_the_present_multiplier_keeps_its_evidence(store: Store, raw: redis.Redis) -> None:
-    await answer(store, raw, *[1600] * 5)
+    await response(store, raw, *[1600] * 5)
     evidence = cast(bytes, raw.hget(keys.evidence(1), "acme|")).decode()
     assert evidence == f"500000|1000000|1600000|5|800000|0|{T0}|{T0 + 120 * S}"
 
@@ -177,13 +177,13 @@ async def test_the_present_multiplier_keeps_its_evidence(store: Store, raw: redi
 async def test_an_action_of_its_own_is_cut_alone(store: Store, raw: redis.Redis) -> None:
     slow = bind([log(100)], subject=ACME, default_ppm=1_000_000, adapts_per="lookupOrder")
     quick = bind([log(100)], subject=replace(ACME, action="createCase"), default_ppm=1_000_000, adapts_per="createCase")
-    await answer(store, raw, *[1600] * 5, bound=slow)
+    await response(store, raw, *[1600] * 5, bound=slow)
     assert (await call(store, slow, 0)).multiplier == 0.5
     assert (await call(store, quick, 0)).multiplier == 1.0
     assert [change["action"] for change in changes(raw)] == ["lookupOrder"]
 
 
 async def test_a_stranger_is_not_cut(store: Store, raw: redis.Redis) -> None:
-    await answer(store, raw, *[1600] * 5)
+    await response(store, raw, *[1600] * 5)
     globex = stack(log(100), subject=replace(ACME, tenant="globex"), default_ppm=1_000_000)
     assert (await call(store, globex, 0)).multiplier == 1.0

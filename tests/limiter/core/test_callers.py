@@ -25,9 +25,9 @@ async def test_cancelled_callers_leave_the_others_replies_in_order(valkey: Valke
             await asyncio.sleep(0)  # every task has queued its command
             for task in crowd[::2]:
                 task.cancel()
-            answers = await asyncio.gather(*crowd, return_exceptions=True)
-            assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[::2])
-            kept = [cast(Decision, answer) for answer in answers[1::2]]
+            responses = await asyncio.gather(*crowd, return_exceptions=True)
+            assert all(isinstance(response, asyncio.CancelledError) for response in responses[::2])
+            kept = [cast(Decision, response) for response in responses[1::2]]
             assert [int(decision.decision_id) for decision in kept] == list(range(start + 1, start + 200, 2))
             assert [decision.states[0].used for decision in kept] == list(range(start + 2, start + 201, 2))
         assert counted(inside) == 2000, "a command that was sent runs, whoever waits for it"

@@ -49,8 +49,8 @@ async def test_a_connection_reset_after_the_commit_is_an_unknown_outcome(
 async def test_all_calls_in_flight_learn_that_their_reply_is_lost(proxy: ChaosProxy, inside: redis.Redis) -> None:
     async with opened(proxy.url, HASTY) as store:
         proxy.swallow_replies()
-        answers = await asyncio.gather(*(call(store, BOUND, 0) for _ in range(50)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {StoreOutcomeUnknown}
+        responses = await asyncio.gather(*(call(store, BOUND, 0) for _ in range(50)), return_exceptions=True)
+        assert {type(response) for response in responses} == {StoreOutcomeUnknown}
         assert counted(inside) == 50
 
 

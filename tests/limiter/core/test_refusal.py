@@ -22,14 +22,14 @@ TEXT = "7|0|1|800000|2|acme|lookupOrder|01J|k1|r|7\n1,2,-1,4\nminute|Gold\n|7"
         limits=st.text(),
     )
 )
-def test_what_is_written_is_read_back(told: Refusal) -> None:
-    assert refusal.read(refusal.write(told)) == told
+def test_what_is_written_is_read_back(data: Refusal) -> None:
+    assert refusal.read(refusal.write(data)) == data
 
 
 def test_whatever_stands_in_a_request_s_id_or_a_policy_s_name_is_kept() -> None:
-    told = refusal.read(TEXT)
-    assert (told.key_prefix, told.request_id, told.limits) == ("k1", "r|7", "minute|Gold\n|7")
-    assert (told.at_us, told.shadow, told.multiplier_ppm, told.states) == (7, True, 800_000, (1, 2, -1, 4))
+    data = refusal.read(TEXT)
+    assert (data.key_prefix, data.request_id, data.limits) == ("k1", "r|7", "minute|Gold\n|7")
+    assert (data.at_us, data.shadow, data.multiplier_ppm, data.states) == (7, True, 800_000, (1, 2, -1, 4))
 
 
 @pytest.mark.parametrize("text", ["", "soon", "a\nb", TEXT.replace("1,2", "1,,2"), TEXT.replace("|2|acme", "")])

@@ -35,13 +35,13 @@ def processes() -> Iterator[list[Process]]:
         )
         for number in range(PROCESSES)
     ]
-    assert [answer(process) for process in started] == ["ready"] * PROCESSES
+    assert [response(process) for process in started] == ["ready"] * PROCESSES
     yield started
     for process in started:
         process.communicate("\n", timeout=HANG_S)
 
 
-def answer(process: Process) -> str:
+def response(process: Process) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
@@ -52,8 +52,8 @@ def rush(processes: list[Process], crowd: str) -> tuple[int, int]:
         assert process.stdin is not None
         process.stdin.write(crowd + "\n")
         process.stdin.flush()
-    answers = [[int(count) for count in answer(process).split()] for process in processes]
-    return sum(admitted for admitted, _ in answers), sum(refused for _, refused in answers)
+    responses = [[int(count) for count in response(process).split()] for process in processes]
+    return sum(admitted for admitted, _ in responses), sum(refused for _, refused in responses)
 
 
 def counted(raw: redis.Redis, limit: Limit) -> int:

@@ -18,12 +18,12 @@ class Point:
     y: int = 7
 
 
-def of_first(told: dict[str, int]) -> Point:
-    return versioned.build(Point, told, whole=False)
+def of_first(data: dict[str, int]) -> Point:
+    return versioned.build(Point, data, whole=False)
 
 
-def of_second(told: dict[str, int]) -> Point:
-    return Point(told["across"], told["down"])
+def of_second(data: dict[str, int]) -> Point:
+    return Point(data["across"], data["down"])
 
 
 FIRST = Form("point", {1: of_first})
@@ -96,8 +96,8 @@ def test_an_example_is_filled_with_what_is_of_its_type() -> None:
         "any": {},
         "list": [],
     }
-    told = {"at": 2, "n": True, "ok": 0, "since": 3, "in": {"a": 5, "b": 6, "c": 7}, "any": {"k": 1}, "new": 1}
-    assert versioned.filled(told, example) == {
+    data = {"at": 2, "n": True, "ok": 0, "since": 3, "in": {"a": 5, "b": 6, "c": 7}, "any": {"k": 1}, "new": 1}
+    assert versioned.filled(data, example) == {
         "at": 2,
         "n": 1,
         "ok": True,

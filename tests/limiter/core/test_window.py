@@ -30,11 +30,11 @@ def test_a_call_is_told_as_the_script_reads_it() -> None:
         log(100, policy_name="Gold", policy_version=7), slots(5, shadow=True, adaptive=False), default_ppm=10**6
     )
     packed = pack(bound, Call("01J", cost=3, context="kp|réq", now_us=5), verb=b"EVALSHA", script=b"digest")
-    told = words(packed)
-    assert told.pop(15) == (
+    data = words(packed)
+    assert data.pop(15) == (
         struct.pack("<cQQQQB", b"l", 100, 10_000_000, 0, 0, 2) + struct.pack("<cQQQQB", b"c", 5, 0, 0, 30_000_000, 1)
     )
-    assert [word.decode() for word in told] == [
+    assert [word.decode() for word in data] == [
         *("EVALSHA", "digest", "8"),
         *("q:{c1}:m:acme", "q:{c1}:events", "q:{c1}:usage", "q:{c1}:totals", "q:{c1}:floods", "q:{c1}:pause"),
         *("q:{c1}:w:minute:l:a:acme:lookupOrder", "q:{c1}:w:inflight:c:a:acme:lookupOrder"),

@@ -56,8 +56,8 @@ def main(deployments: list[str]) -> None:
 
     fork = multiprocessing.get_context("fork")
     running = []
-    for told in deployments:
-        size, _, url = told.partition("=")
+    for data in deployments:
+        size, _, url = data.partition("=")
         running += [fork.Process(target=_run, args=(int(size), url), daemon=True) for _ in range(int(size))]
     for process in running:
         process.start()

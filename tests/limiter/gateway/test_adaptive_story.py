@@ -91,8 +91,8 @@ class World:
         return answered
 
     async def multiplier(self, *, worker: int) -> float:
-        told = await self.callers[worker].call("GET", "/metrics/acme/lookupOrder", headers=[("X-API-Key", self.key)])
-        return float(told.json["adaptive_multiplier"])
+        data = await self.callers[worker].call("GET", "/metrics/acme/lookupOrder", headers=[("X-API-Key", self.key)])
+        return float(data.json["adaptive_multiplier"])
 
     async def forget_the_window(self) -> None:
         """Another minute begins: the calls so far count no more."""
@@ -142,19 +142,19 @@ async def test_the_multiplier_falls_with_latency_on_every_worker_and_recovers_wi
 
 async def test_what_only_the_cut_refuses_is_called_reduced_capacity_with_an_exact_wait(world: World) -> None:
     world.sandbox.state.put_latency({"ms": 250})
-    answers: list[Answered] = []
-    while not answers or (answers[-1].status == 200 and len(answers) < 40):
-        answers.append(await world.call())
-    refused = answers[-1].json
+    responses: list[Answered] = []
+    while not responses or (responses[-1].status == 200 and len(responses) < 40):
+        responses.append(await world.call())
+    refused = responses[-1].json
     assert refused["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
     assert refused["multiplier"] < 1
     assert refused["effective_limit"] == max(1, int(40 * round(refused["multiplier"] * 1_000_000) // 1_000_000))
     assert refused["limit"] == 40
-    assert answers[-1].headers["ratelimit-policy"] == f'"minute";q={refused["effective_limit"]};w=60'
-    assert answers[0].headers["ratelimit-policy"] == '"minute";q=40;w=60', "before there was a cut"
-    for answer in answers:
-        cut = int(40 * round(float(answer.headers["x-adaptive-multiplier"]) * 1_000_000) // 1_000_000)
-        assert answer.headers["ratelimit-policy"] == f'"minute";q={cut};w=60', "as each was decided"
+    assert responses[-1].headers["ratelimit-policy"] == f'"minute";q={refused["effective_limit"]};w=60'
+    assert responses[0].headers["ratelimit-policy"] == '"minute";q=40;w=60', "before there was a cut"
+    for response in responses:
+        cut = int(40 * round(float(response.headers["x-adaptive-multiplier"]) * 1_000_000) // 1_000_000)
+        assert response.headers["ratelimit-policy"] == f'"minute";q={cut};w=60', "as each was decided"
     wait_ms, used = refused["retry_after_ms"], refused["used"]
     assert 0 < wait_ms <= 60_000
     await _wait_is_exact(world, wait_ms=wait_ms, used=used, effective=refused["effective_limit"])
@@ -175,8 +175,8 @@ async def test_a_ramp_is_followed_down_and_back_up_without_flapping(world: World
     world.sandbox.state.put_latency({"profile": "ramp", "base_ms": 20, "factor": 10})
     seen = []
     for _ in range(13):
-        answers = await asyncio.gather(*[world.call(worker=at % 2) for at in range(6)])
-        assert {answer.status for answer in answers} <= {200, 429}
+        responses = await asyncio.gather(*[world.call(worker=at % 2) for at in range(6)])
+        assert {response.status for response in responses} <= {200, 429}
         seen.append(await world.multiplier(worker=0))
         await world.forget_the_window()
         world.sandbox.state.advance(20)
@@ -195,9 +195,9 @@ async def test_a_load_of_our_own_making_is_cut_until_it_is_gone_and_never_runs_a
     rounds = []
     for _ in range(9):
         before = await world.multiplier(worker=0)
-        answers = await asyncio.gather(*[world.call(worker=at % 2) for at in range(18)])
+        responses = await asyncio.gather(*[world.call(worker=at % 2) for at in range(18)])
         await world.forget_the_window()
-        took = [float(answer.headers["x-upstream-latency-ms"]) for answer in answers if answer.status == 200]
+        took = [float(response.headers["x-upstream-latency-ms"]) for response in responses if response.status == 200]
         rounds.append((before, len(took), statistics.median(took)))
     free = [typical for before, _, typical in rounds if before == 1.0]
     cut = [(admitted, typical) for before, admitted, typical in rounds if before < 0.9]

@@ -52,17 +52,17 @@ def ten_per_minute(acme: Tenant, request: pytest.FixtureRequest) -> QuotaPolicy:
 async def test_local_lets_this_worker_spend_its_share(
     storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str
 ) -> None:
-    answers = [await storeless.invoke("lookupOrder", key=acme_key) for _ in range(7)]
-    assert [a.status for a in answers] == [200] * 5 + [429] * 2
-    assert not any("ratelimit" in a.headers for a in answers)
-    assert int(answers[-1].headers["retry-after"]) >= 1
+    responses = [await storeless.invoke("lookupOrder", key=acme_key) for _ in range(7)]
+    assert [a.status for a in responses] == [200] * 5 + [429] * 2
+    assert not any("ratelimit" in a.headers for a in responses)
+    assert int(responses[-1].headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("ten_per_minute", ["open"], indirect=True)
 async def test_open_lets_every_call_pass(storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str) -> None:
-    answers = [await storeless.invoke("lookupOrder", key=acme_key) for _ in range(12)]
-    assert {a.status for a in answers} == {200}
-    assert "ratelimit" not in answers[0].headers
+    responses = [await storeless.invoke("lookupOrder", key=acme_key) for _ in range(12)]
+    assert {a.status for a in responses} == {200}
+    assert "ratelimit" not in responses[0].headers
 
 
 @pytest.mark.parametrize("ten_per_minute", ["closed"], indirect=True)

@@ -70,10 +70,10 @@ async def test_a_key_whose_checksum_is_wrong_is_never_looked_up(gateway: Gateway
 async def test_made_up_keys_of_one_address_are_looked_up_until_it_has_failed_too_often(
     gateway: Gateway, looked_up: list[str], made_up: Any
 ) -> None:
-    answers = [await call(gateway, made_up(number)) for number in range(MOST + 20)]
-    assert [answer.status for answer in answers] == [401] * MOST + [429] * 20
+    responses = [await call(gateway, made_up(number)) for number in range(MOST + 20)]
+    assert [response.status for response in responses] == [401] * MOST + [429] * 20
     assert len(looked_up) == MOST
-    last = answers[-1]
+    last = responses[-1]
     assert last.json["type"] == "urn:quota-platform:problem:too-many-failed-keys"
     assert last.headers["content-type"] == "application/problem+json"
     assert 1 <= int(last.headers["retry-after"]) <= 60 // MOST
@@ -159,8 +159,8 @@ async def test_made_up_keys_from_everywhere_do_not_keep_the_database_busy(
 async def test_made_up_keys_that_come_at_once_wait_for_each_other(
     gateway: Gateway, acme: Tenant, base_policy: QuotaPolicy, looked_up: list[str]
 ) -> None:
-    answers = await asyncio.gather(*[call(gateway, old_key(number)) for number in range(100)])
-    assert {answer.status for answer in answers} == {401, 429}
+    responses = await asyncio.gather(*[call(gateway, old_key(number)) for number in range(100)])
+    assert {response.status for response in responses} == {401, 429}
     assert MOST <= len(looked_up) < 50, "those under way when the last failure was used up, not all"
 
 

@@ -70,8 +70,8 @@ async def test_a_tenant_whose_upstream_is_down_is_never_refused_for_it(
 ) -> None:
     gateway.upstream.error = errors.Unreachable("No connection.")
     for _ in range(3):
-        answers = await asyncio.gather(*[gateway.invoke("lookupOrder", key=acme_key) for _ in range(60)])
-        assert {answer.status for answer in answers} == {502}
+        responses = await asyncio.gather(*[gateway.invoke("lookupOrder", key=acme_key) for _ in range(60)])
+        assert {response.status for response in responses} == {502}
         assert await used(gateway, acme_key) == 0
 
 

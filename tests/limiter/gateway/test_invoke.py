@@ -51,10 +51,10 @@ async def test_an_override_is_announced_as_it_is_in_force(gateway: Gateway, acme
 async def test_exactly_the_limit_passes_and_the_next_call_is_refused_with_an_exact_wait(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
 ) -> None:
-    answers = await asyncio.gather(*[gateway.invoke("lookupOrder", key=acme_key) for _ in range(101)])
-    statuses = sorted(answer.status for answer in answers)
+    responses = await asyncio.gather(*[gateway.invoke("lookupOrder", key=acme_key) for _ in range(101)])
+    statuses = sorted(response.status for response in responses)
     assert statuses == [200] * 100 + [429]
-    refused = next(answer for answer in answers if answer.status == 429)
+    refused = next(response for response in responses if response.status == 429)
     body = refused.json
     assert refused.headers["content-type"] == "application/problem+json"
     assert body["type"] == "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -82,9 +82,9 @@ async def test_a_held_call_makes_no_query_and_no_thread_hop(
     monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", refuse)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with database.execute_wrapper(count):
-        answers = [await gateway.invoke("lookupOrder", key=acme_key) for _ in range(3)]
+        responses = [await gateway.invoke("lookupOrder", key=acme_key) for _ in range(3)]
     monkeypatch.undo()
-    assert [answer.status for answer in answers] == [200] * 3
+    assert [response.status for response in responses] == [200] * 3
     assert queries == []
 
 

@@ -31,10 +31,10 @@ async def test_a_tenant_reads_its_own_consumption_under_the_promised_names(
 ) -> None:
     await gateway.invoke("lookupOrder", key=acme_key)
     answered = await read(gateway, X_API_Key=acme_key)
-    told = answered.json
-    limits = told.pop("limits")
-    adaptive = told.pop("adaptive")
-    assert told == {
+    data = answered.json
+    limits = data.pop("limits")
+    adaptive = data.pop("adaptive")
+    assert data == {
         "tenant_id": "acme",
         "action_id": "lookupOrder",
         "current_usage": 1,

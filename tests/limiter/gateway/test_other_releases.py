@@ -23,7 +23,7 @@ SHARED = releases.sample(releases.FIRST, "shared")
 RUNS: dict[str, str] = SHARED["store"][keys.tasks()]["value"]
 
 
-async def told(gateway: Gateway, *, beats: Mapping[str, str], runs: Mapping[str, str]) -> tuple[Answered, Answered]:
+async def data(gateway: Gateway, *, beats: Mapping[str, str], runs: Mapping[str, str]) -> tuple[Answered, Answered]:
     """What /readyz and /metrics answer when other processes have written this."""
     for key, values in ((keys.workers(), beats), (keys.tasks(), runs)):
         for name, value in values.items():
@@ -40,7 +40,7 @@ def beat(**more: Any) -> str:
 
 
 async def test_the_first_release_s_workers_and_tasks_are_told_of(gateway: Gateway) -> None:
-    ready, page = await told(gateway, beats={"old": beat()}, runs=RUNS)
+    ready, page = await data(gateway, beats={"old": beat()}, runs=RUNS)
     assert ready.json["checks"]["record"]["tasks"]["prune"]["succeeded"] is False
     text = page.body.decode()
     for line in (
@@ -55,7 +55,7 @@ async def test_the_first_release_s_workers_and_tasks_are_told_of(gateway: Gatewa
 
 async def test_a_newer_release_s_are_told_of_as_far_as_they_are_understood(gateway: Gateway) -> None:
     run = json.dumps({**json.loads(RUNS["store_events"]), "v": 7, "host": "b"})
-    ready, page = await told(gateway, beats={"new": beat(v=7, zone={"of": "another"})}, runs={"store_events": run})
+    ready, page = await data(gateway, beats={"new": beat(v=7, zone={"of": "another"})}, runs={"store_events": run})
     assert ready.json["checks"]["record"]["tasks"]["store_events"]["succeeded"] is True
     text = page.body.decode()
     assert 'quota_snapshot_seq{worker="new"} 9.0' in text and 'quota_task_ok{task="store_events"} 1.0' in text
@@ -64,7 +64,7 @@ async def test_a_newer_release_s_are_told_of_as_far_as_they_are_understood(gatew
 async def test_the_first_release_s_workers_count_among_those_that_share_a_limit(gateway: Gateway) -> None:
     runtime = gateway.runtime
     killed = {"killed": beat(at=time.time() - 60), "odd": "{"}
-    await told(gateway, beats={"old": beat(), "older": beat(), **killed}, runs={})
+    await data(gateway, beats={"old": beat(), "older": beat(), **killed}, runs={})
     for _ in range(SETTLED):
         await runtime.heartbeat.tell()
     assert runtime.peers.known == 3
@@ -89,7 +89,7 @@ async def test_what_makes_no_sense_answers_no_probe_500_and_is_counted(gateway: 
     for key, values in odd.items():
         for field, value in values.items():
             await store.command("HSET", key, field, value, key=key)
-    ready, page = await told(
+    ready, page = await data(
         gateway, beats=foreign, runs={**RUNS, **{f"t{n}": text for n, text in enumerate(NONSENSE)}}
     )
     assert ready.status in (200, 503) and page.status == 200

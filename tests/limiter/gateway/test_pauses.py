@@ -119,9 +119,9 @@ async def test_what_was_held_back_is_charged_to_nobody_and_kept_as_the_upstream_
         for entry in await store.command("XRANGE", stream, "-", "+", key=stream)
     ]
     assert [(row.limit_name, row.shadow) for row in rows] == [("(upstream)", False)] * 2
-    told = await asyncio.to_thread(explain, rows[0])
-    assert told.sentence.startswith("This call was held back: the upstream had said to another call that it takes none")
-    assert len(told.remedies) == 1
+    data = await asyncio.to_thread(explain, rows[0])
+    assert data.sentence.startswith("This call was held back: the upstream had said to another call that it takes none")
+    assert len(data.remedies) == 1
 
 
 @pytest.mark.parametrize("switch", [True, False], ids=["bound", "not bound"])

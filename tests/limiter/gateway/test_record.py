@@ -36,10 +36,10 @@ def store_everything() -> dict[str, Any]:
 
 
 async def test_the_record_says_what_the_callers_saw(gateway: Gateway, acme_key: str, base_policy: QuotaPolicy) -> None:
-    answers = [await gateway.invoke("lookupOrder", key=acme_key) for _ in range(150)]
+    responses = [await gateway.invoke("lookupOrder", key=acme_key) for _ in range(150)]
     await gateway.recorded()
-    seen = [answer.status for answer in answers]
-    refused = [answer.json["decision_id"] for answer in answers if answer.status == 429]
+    seen = [response.status for response in responses]
+    refused = [response.json["decision_id"] for response in responses if response.status == 429]
     kept = await asyncio.to_thread(store_everything)
     assert (seen.count(200), len(refused)) == (100, 50)
     assert (kept["allowed"], kept["answered"], kept["refused"], kept["refusals"]) == (100, 100, 50, 50)

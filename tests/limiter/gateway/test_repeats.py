@@ -38,8 +38,8 @@ async def test_a_repeat_gets_the_first_answer_and_is_charged_once(
 
 
 async def test_repeats_at_the_same_time_are_one_call(gateway: Gateway, acme_key: str, base_policy: QuotaPolicy) -> None:
-    answers = await asyncio.gather(*[repeat(gateway, acme_key) for _ in range(5)])
-    assert {answer.status for answer in answers} == {200}
+    responses = await asyncio.gather(*[repeat(gateway, acme_key) for _ in range(5)])
+    assert {response.status for response in responses} == {200}
     assert len(gateway.upstream.calls) == 1
 
 
@@ -81,7 +81,7 @@ def one_per_minute(acme: Tenant) -> QuotaPolicy:
 async def test_a_refusal_is_not_remembered(gateway: Gateway, acme_key: str, one_per_minute: QuotaPolicy) -> None:
     await repeat(gateway, acme_key, name="first")
     refusals = [await repeat(gateway, acme_key, name="second") for _ in range(2)]
-    assert [answer.status for answer in refusals] == [429, 429]
+    assert [response.status for response in refusals] == [429, 429]
     assert "idempotency-replayed" not in refusals[1].headers
 
 

@@ -43,15 +43,15 @@ class Deployment:
         return sum(await asyncio.gather(*passed))
 
     async def _passes(self, url: str) -> bool:
-        async with self.session.post(f"{url}/check/lookupOrder") as answer:
-            assert answer.status in (200, 429), await answer.text()
-            return answer.status == 200
+        async with self.session.post(f"{url}/check/lookupOrder") as response:
+            assert response.status in (200, 429), await response.text()
+            return response.status == 200
 
     async def undegraded(self) -> bool:
         """Whether all of them have noticed that the store is back."""
         for url in self.urls:
-            async with self.session.get(f"{url}/readyz") as answer:
-                if (await answer.json())["status"] != "ready":
+            async with self.session.get(f"{url}/readyz") as response:
+                if (await response.json())["status"] != "ready":
                     return False
         return True
 
@@ -79,9 +79,9 @@ async def deployments(
     stores: dict[int, Valkey], hourly: None, acme_key: str, tmp_path: Path
 ) -> AsyncIterator[dict[int, Deployment]]:
     line = [sys.executable, "-m", "tests.limiter.gateway.crowd", *(f"{n}={each.url}" for n, each in stores.items())]
-    told = {**os.environ, "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}"}
+    data = {**os.environ, "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}"}
     with (tmp_path / "log").open("wb") as log:
-        crowd = subprocess.Popen(line, env=told, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        crowd = subprocess.Popen(line, env=data, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
     urls = defaultdict(list)
     assert crowd.stdout is not None
     for _ in range(sum(SIZES)):

@@ -19,8 +19,8 @@ PROXY, SCRAPER = "10.0.3.1", "10.8.0.5"
 
 @pytest.fixture(autouse=True)
 def networks(settings: Settings) -> None:
-    told = {"METRICS_NETWORKS": ["10.8.0.0/16"], "TRUSTED_PROXIES": [PROXY]}
-    settings.ENV = settings.ENV.model_copy(update=told)
+    data = {"METRICS_NETWORKS": ["10.8.0.0/16"], "TRUSTED_PROXIES": [PROXY]}
+    settings.ENV = settings.ENV.model_copy(update=data)
 
 
 SCRAPES = (
@@ -47,8 +47,8 @@ async def test_metrics_networks_mean_the_caller(gateway: Gateway) -> None:
 
 async def test_readiness_tells_strangers_no_names(gateway: Gateway, base_policy: QuotaPolicy) -> None:
     assert set((await gateway.caller.call("GET", "/readyz")).json) == {"status", "reasons"}
-    told = (await gateway.caller.call("GET", "/readyz", client=SCRAPER)).json
-    assert {"policies", "store", "database", "connections", "record"} <= set(told["checks"])
+    data = (await gateway.caller.call("GET", "/readyz", client=SCRAPER)).json
+    assert {"policies", "store", "database", "connections", "record"} <= set(data["checks"])
     token = settings.ENV.METRICS_TOKEN.get_secret_value()
     bearer = [("Authorization", f"Bearer {token}")]
     assert "checks" in (await gateway.caller.call("GET", "/readyz", headers=bearer)).json
@@ -68,7 +68,7 @@ def people(transactional_db: None) -> Iterator[dict[str, Any]]:
 
 async def test_readiness_tells_staff_what_was_checked(gateway: Gateway, people: dict[str, Any]) -> None:
     for who, details in (("staff", True), ("outsider", False)):
-        told = (await gateway.caller.call("GET", "/readyz", headers=people[who])).json
-        assert ("checks" in told) == details
+        data = (await gateway.caller.call("GET", "/readyz", headers=people[who])).json
+        assert ("checks" in data) == details
     forged = [("Cookie", "sessionid=forged")]
     assert "checks" not in (await gateway.caller.call("GET", "/readyz", headers=forged)).json

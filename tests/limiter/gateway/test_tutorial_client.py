@@ -65,7 +65,7 @@ def one_a_second(db: None) -> None:
     Assignment.objects.create(policy=policy, target=Assignment.Target.DEFAULT)
 
 
-async def told(gateway: Gateway, key: str, story: Callable[[TutorialClient], None]) -> None:
+async def data(gateway: Gateway, key: str, story: Callable[[TutorialClient], None]) -> None:
     """The story of a client for Acme, over real HTTP."""
     async with served(gateway.caller.app, state=gateway.caller.state) as base_url:
         await asyncio.to_thread(lambda: story(TutorialClient(base_url, tenant_id="acme", key=key)))
@@ -90,7 +90,7 @@ async def test_the_tutorials_client_is_let_through_after_the_wait_it_was_given(
             "adaptive_multiplier": 1.0,
         }
 
-    await told(gateway, platform_key, story)
+    await data(gateway, platform_key, story)
 
 
 async def test_the_tutorials_metrics_have_their_names(
@@ -109,7 +109,7 @@ async def test_the_tutorials_metrics_have_their_names(
             "window_seconds": 60,
         }
 
-    await told(gateway, platform_key, story)
+    await data(gateway, platform_key, story)
 
 
 async def test_the_tutorials_client_gets_an_error_of_the_upstream_as_an_envelope_with_502(
@@ -122,7 +122,7 @@ async def test_the_tutorials_client_gets_an_error_of_the_upstream_as_an_envelope
         assert (failed.status_code, failed.json()["status"]) == (502, "error")
         assert failed.json()["error"] == "The upstream answered 500."
 
-    await told(gateway, platform_key, story)
+    await data(gateway, platform_key, story)
 
 
 async def test_the_tenant_header_alone_opens_nothing(gateway: Gateway, acme: Tenant, globex_key: str) -> None:
@@ -131,5 +131,5 @@ async def test_the_tenant_header_alone_opens_nothing(gateway: Gateway, acme: Ten
     def refused(client: TutorialClient, *, status: int) -> None:
         assert client.post("lookupOrder", {"id": 7}).status_code == status
 
-    await told(gateway, "", lambda client: refused(client, status=401))
-    await told(gateway, globex_key, lambda client: refused(client, status=403))
+    await data(gateway, "", lambda client: refused(client, status=401))
+    await data(gateway, globex_key, lambda client: refused(client, status=403))

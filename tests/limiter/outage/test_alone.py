@@ -112,9 +112,9 @@ async def test_refusals_of_an_outage_are_in_the_record_and_say_who_decided(
         ("minute", 5, 10, 5, 1)
     ] * 3
     assert all(row.alone and row.decision_id and row.retry_after_ms for row in rows)
-    told = await sync_to_async(explain)(rows[0])
-    assert "5 of 5 units" in told.sentence and "one worker decided this by itself" in told.sentence
-    assert told.data()["alone"] is True
+    payload = await sync_to_async(explain)(rows[0])
+    assert "5 of 5 units" in payload.sentence and "one worker decided this by itself" in payload.sentence
+    assert payload.data()["alone"] is True
     assert await used() == (5, 3)
 
 
@@ -126,8 +126,8 @@ async def test_a_call_that_is_refused_uncounted_is_in_the_record_too(
     await back(gateway, proxy)
     row, _ = await stored(redis_url)
     assert (row.limit_name, row.policy_name, row.used, row.retry_after_ms) == ("", "Ten", 0, 1000.0)
-    told = await sync_to_async(explain)(row)
-    assert told.sentence.startswith("This call was refused uncounted") and not any(x.refused for x in told.limits)
+    payload = await sync_to_async(explain)(row)
+    assert payload.sentence.startswith("This call was refused uncounted") and not any(x.refused for x in payload.limits)
     assert await used() == (0, 2)
 
 
@@ -193,7 +193,7 @@ async def test_what_cannot_be_kept_is_a_gap(
     acme_key: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(alone, "MOST", 4)
+    monkeypatch.setattr(alone, "MAX_KEPT", 4)
     await proxy.refuse()
     statuses = await call(gateway, acme_key, 15)
     assert statuses.count(429) == 10

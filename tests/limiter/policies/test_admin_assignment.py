@@ -27,9 +27,9 @@ def gold(db: None) -> QuotaPolicy:
     return QuotaPolicy.objects.create(name="Gold")
 
 
-def complaints(answer: Any) -> list[str]:
-    assert answer.status_code == 200, "the form was accepted"
-    return list(answer.context["adminform"].form.errors)
+def complaints(response: Any) -> list[str]:
+    assert response.status_code == 200, "the form was accepted"
+    return list(response.context["adminform"].form.errors)
 
 
 def test_each_target_takes_what_it_names(root: Client, gold: QuotaPolicy, acme: Tenant) -> None:
@@ -69,9 +69,9 @@ def test_a_second_policy_for_the_same_is_refused(
     if target != "default":
         root.post(ADD, {"policy": base_policy.pk, "target": target, **names[target]})
     before = Assignment.objects.count()
-    answer = root.post(ADD, {"policy": gold.pk, "target": target, **names[target]})
-    assert complaints(answer) == [target if target != "default" else "target"]
-    assert b"has a policy already (Base); change that assignment instead" in answer.content
+    response = root.post(ADD, {"policy": gold.pk, "target": target, **names[target]})
+    assert complaints(response) == [target if target != "default" else "target"]
+    assert b"has a policy already (Base); change that assignment instead" in response.content
     assert Assignment.objects.count() == before
 
 

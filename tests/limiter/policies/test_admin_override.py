@@ -90,9 +90,9 @@ def test_wrong_input_is_told_at_its_field(
 ) -> None:
     if fields.get("action") == "globex":
         fields = {"action": str(Action.objects.get(tenant=globex).pk)}
-    answer = root.post(ADD, typed(acme, **fields))
-    assert answer.status_code == 200
-    assert wrong in answer.context["adminform"].form.errors
+    response = root.post(ADD, typed(acme, **fields))
+    assert response.status_code == 200
+    assert wrong in response.context["adminform"].form.errors
     assert not Override.objects.exists()
 
 

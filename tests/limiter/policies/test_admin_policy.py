@@ -67,11 +67,11 @@ def more_limits(data: dict[str, Any], *limits: dict[str, Any]) -> dict[str, Any]
     return data | {"limits-TOTAL_FORMS": str(count + len(limits))}
 
 
-def errors_of(answer: Any) -> dict[str, list[str]]:
+def errors_of(response: Any) -> dict[str, list[str]]:
     """What the form complains of, by field; a limit's fields with its number in front."""
-    assert answer.status_code == 200, "the form was accepted"
-    found = {name: list(said) for name, said in answer.context["adminform"].form.errors.items()}
-    (limits,) = answer.context["inline_admin_formsets"]
+    assert response.status_code == 200, "the form was accepted"
+    found = {name: list(said) for name, said in response.context["adminform"].form.errors.items()}
+    (limits,) = response.context["inline_admin_formsets"]
     for index, form in enumerate(limits.formset.forms):
         found |= {f"{index}.{name}": list(said) for name, said in form.errors.items()}
     if limits.formset.non_form_errors():
@@ -84,9 +84,9 @@ def says(policy: QuotaPolicy) -> dict[str, int]:
 
 
 def test_a_policy_and_its_limits_are_saved_as_version_1(root: Client) -> None:
-    answer = root.post(ADD, new_policy(root, change_reason="TICKET-1"))
+    response = root.post(ADD, new_policy(root, change_reason="TICKET-1"))
     policy = QuotaPolicy.objects.get()
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert (policy.version, says(policy)) == (1, {"minute": 100})
     history = policy.history.get()
     assert (history.history_user.username, history.history_change_reason) == ("root", "TICKET-1")
@@ -150,8 +150,8 @@ def test_thresholds_are_typed_as_percentages_and_are_a_version_like_any_edit(
 def test_thresholds_that_make_no_sense_are_told_at_their_field(
     root: Client, gold: QuotaPolicy, typed: str, told: str
 ) -> None:
-    answer = root.post(change_url(gold), {**form_of(root, change_url(gold)), "alert_at": typed})
-    assert errors_of(answer) == {"alert_at": [told]}
+    response = root.post(change_url(gold), {**form_of(root, change_url(gold)), "alert_at": typed})
+    assert errors_of(response) == {"alert_at": [told]}
 
 
 def test_a_bulk_delete_takes_limits_along_and_is_recorded(root: Client, gold: QuotaPolicy) -> None:
@@ -164,8 +164,8 @@ def test_a_bulk_delete_takes_limits_along_and_is_recorded(root: Client, gold: Qu
 
 def test_a_policy_that_somebody_has_is_not_deleted(root: Client, base_policy: QuotaPolicy) -> None:
     url = reverse("admin:limiter_quotapolicy_delete", args=[base_policy.pk])
-    answer = root.post(url, {"post": "yes"})
-    assert b"protected" in answer.content
+    response = root.post(url, {"post": "yes"})
+    assert b"protected" in response.content
     assert QuotaPolicy.objects.filter(pk=base_policy.pk).exists()
 
 
@@ -211,8 +211,8 @@ def test_a_policy_that_somebody_has_is_not_deleted(root: Client, base_policy: Qu
 def test_wrong_input_is_told_at_its_field_and_nothing_is_saved(
     root: Client, fields: dict[str, str], complaint: str
 ) -> None:
-    answer = root.post(ADD, new_policy(root, **fields))
-    assert list(errors_of(answer)) == [complaint]
+    response = root.post(ADD, new_policy(root, **fields))
+    assert list(errors_of(response)) == [complaint]
     assert not QuotaPolicy.objects.exists() and not QuotaLimit.objects.exists() and not QuotaPolicy.history.exists()
 
 
@@ -239,8 +239,8 @@ def test_one_wrong_limit_keeps_the_others_from_being_saved(root: Client, gold: Q
 
 @pytest.mark.parametrize("broken", ["", "x", "999999"])
 def test_a_form_that_was_tampered_with_saves_nothing(root: Client, broken: str) -> None:
-    answer = root.post(ADD, new_policy(root) | {"limits-TOTAL_FORMS": broken})
-    assert answer.status_code == 200
+    response = root.post(ADD, new_policy(root) | {"limits-TOTAL_FORMS": broken})
+    assert response.status_code == 200
     assert not QuotaPolicy.objects.exists()
 
 
@@ -262,8 +262,8 @@ def test_the_second_of_two_editors_is_told_instead_of_overwriting(root: Client, 
 
 
 def test_a_limit_that_is_never_reached_is_pointed_out_after_saving(root: Client, gold: QuotaPolicy) -> None:
-    answer = root.post(change_url(gold), form_of(root, change_url(gold)) | {"limits-1-quota": "144000"})
-    said = [str(message) for message in get_messages(answer.wsgi_request)]
+    response = root.post(change_url(gold), form_of(root, change_url(gold)) | {"limits-1-quota": "144000"})
+    said = [str(message) for message in get_messages(response.wsgi_request)]
     assert "day is never reached: minute lets at most 144,000 units pass per day." in said
 
 
@@ -345,9 +345,9 @@ def test_of_many_only_the_first_twenty_are_named(root: Client, gold: QuotaPolicy
     for number in range(25):
         tenant = Tenant.objects.create(tenant_id=f"t{number:02}", name="T", connection=acme.connection)
         Assignment.objects.create(policy=gold, target="tenant", tenant=tenant)
-    answer = root.get(change_url(gold))
-    assert (answer.context["reach"].tenant_count, len(answer.context["reach"].tenants)) == (25, 20)
-    assert b"and others" in answer.content
+    response = root.get(change_url(gold))
+    assert (response.context["reach"].tenant_count, len(response.context["reach"].tenants)) == (25, 20)
+    assert b"and others" in response.content
 
 
 # Earlier versions.
@@ -369,8 +369,8 @@ def version_url(policy: QuotaPolicy, version: int) -> str:
 
 
 def test_the_history_shows_what_changed_in_policy_and_limits(root: Client, edited: QuotaPolicy) -> None:
-    answer = root.get(reverse("admin:limiter_quotapolicy_history", args=[edited.pk]))
-    newest, oldest = answer.context["page_obj"].object_list
+    response = root.get(reverse("admin:limiter_quotapolicy_history", args=[edited.pk]))
+    newest, oldest = response.context["page_obj"].object_list
     assert [(change["field"], change["old"], change["new"]) for change in newest.history_delta_changes] == [
         ("mode", "enforce: refuse calls over a limit", "shadow: decide and record, never refuse"),
         ("Limit minute: limit", "100", "50"),
@@ -378,7 +378,7 @@ def test_the_history_shows_what_changed_in_policy_and_limits(root: Client, edite
         ("Limit hour", "", "hour 500 per hour"),
     ]
     assert not hasattr(oldest, "history_delta_changes")
-    assert b"INC-7" in answer.content
+    assert b"INC-7" in response.content
 
 
 def test_an_earlier_version_is_shown_with_the_limits_it_had(root: Client, edited: QuotaPolicy) -> None:
@@ -392,8 +392,10 @@ def test_the_version_in_force_is_not_offered_for_putting_back(root: Client, edit
 
 
 def test_putting_a_version_back_restores_its_limits_as_a_new_version(root: Client, edited: QuotaPolicy) -> None:
-    answer = root.post(version_url(edited, 1), {"change_reason": "too strict", **as_seen(root, version_url(edited, 1))})
-    assert answer["Location"] == change_url(edited)
+    response = root.post(
+        version_url(edited, 1), {"change_reason": "too strict", **as_seen(root, version_url(edited, 1))}
+    )
+    assert response["Location"] == change_url(edited)
     edited.refresh_from_db()
     assert (edited.version, edited.mode, says(edited)) == (3, "enforce", {"minute": 100, "day": 1000})
     latest = edited.history.latest()
@@ -404,8 +406,8 @@ def test_a_version_that_breaks_a_rule_of_today_is_not_put_back(root: Client, edi
     edited.name = "Old"
     edited.save()
     QuotaPolicy.objects.create(name="Gold")
-    answer = root.post(version_url(edited, 1), as_seen(root, version_url(edited, 1)), follow=True)
-    assert b"cannot be put back" in answer.content
+    response = root.post(version_url(edited, 1), as_seen(root, version_url(edited, 1)), follow=True)
+    assert b"cannot be put back" in response.content
     edited.refresh_from_db()
     assert (edited.version, says(edited)) == (3, {"minute": 50, "hour": 500})
 

@@ -109,13 +109,13 @@ def test_thresholds_that_make_no_sense_are_named(gold: QuotaPolicy, wrong: Any) 
 def test_a_stale_version_is_409_and_says_the_version_there_is(gold: QuotaPolicy) -> None:
     api, path = editor(), f"/api/policies/{gold.pk}/"
     assert api.patch(path, {"version": gold.version, "mode": "shadow"}).status_code == 200
-    for answer in (
+    for reply in (
         api.patch(path, {"version": gold.version, "mode": "enforce"}),
         api.put(path, {**GOLD, "version": gold.version}),
     ):
-        assert answer.status_code == 409
-        assert answer["Content-Type"] == "application/problem+json"
-        assert answer.json()["current_version"] == gold.version + 1
+        assert reply.status_code == 409
+        assert reply["Content-Type"] == "application/problem+json"
+        assert reply.json()["current_version"] == gold.version + 1
     gold.refresh_from_db()
     assert gold.mode == "shadow"
 
@@ -124,20 +124,20 @@ def test_a_stale_tag_is_412_and_says_the_version_there_is(gold: QuotaPolicy) -> 
     api, path = editor(), f"/api/policies/{gold.pk}/"
     read = as_read(api, path)
     gold.limits.update(quota=5)  # past every save, as SQL would
-    for answer in (
+    for reply in (
         api.patch(path, {"mode": "shadow"}, headers=read),
         api.patch(path, {"mode": "shadow"}, headers={"If-Match": f'"{gold.version - 1}"'}),
         api.delete(path, headers=read),
     ):
-        assert (answer.status_code, answer.json()["current_version"]) == (412, gold.version)
+        assert (reply.status_code, reply.json()["current_version"]) == (412, gold.version)
     gold.refresh_from_db()
     assert gold.mode == "enforce"
 
 
 def test_limits_are_not_replaced_by_who_does_not_say_which_they_read(gold: QuotaPolicy) -> None:
     api, path = editor(), f"/api/policies/{gold.pk}/"
-    for answer in (api.patch(path, {"limits": [DAY]}), api.put(path, {"name": "Gold", "limits": [DAY]})):
-        assert answer.status_code == 428 and "If-Match" in answer.json()["detail"]
+    for reply in (api.patch(path, {"limits": [DAY]}), api.put(path, {"name": "Gold", "limits": [DAY]})):
+        assert reply.status_code == 428 and "If-Match" in reply.json()["detail"]
     assert names(gold) == {"minute": 600}
 
 

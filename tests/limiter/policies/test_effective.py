@@ -13,7 +13,7 @@ from limiter.core.types import Limit
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.policies import stored
 from limiter.policies.effective import TenantEntry
-from limiter.policies.in_force import MOST_ACTIONS, in_force
+from limiter.policies.in_force import MAX_ACTIONS, in_force
 from tenants.models import Action, Tenant
 from tests.limiter.workers import worker
 
@@ -65,13 +65,13 @@ async def test_page_alerts_and_workers_read_the_same_limits(acme: Tenant, base_p
 def test_each_of_many_actions_has_its_own_limits(acme: Tenant, base_policy: QuotaPolicy) -> None:
     """A page shows the first of them; what asks for an action by name gets that action's."""
     strict = policy("Strict", minute=5)
-    for number in range(MOST_ACTIONS + 1):
+    for number in range(MAX_ACTIONS + 1):
         action = Action.objects.create(tenant=acme, action_id=f"own{number:02}")
         Assignment.objects.create(policy=strict, target="action", action=action)
     entry = stored.read_entries(["acme"])["acme"]
     assert isinstance(entry, TenantEntry)
-    assert len(in_force(acme)) == 1 + MOST_ACTIONS
-    assert quotas(entry.plan(f"own{MOST_ACTIONS:02}", 0).limits) == quotas(entry.plan("own00", 0).limits) == [5]
+    assert len(in_force(acme)) == 1 + MAX_ACTIONS
+    assert quotas(entry.plan(f"own{MAX_ACTIONS:02}", 0).limits) == quotas(entry.plan("own00", 0).limits) == [5]
 
 
 def quotas(limits: tuple[Limit, ...]) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 from limiter.core import keys, refusal
 from limiter.models import DeadLetter, ThrottleEvent
 from limiter.record import events
-from limiter.record.drain import MOST_DELIVERIES, drain
+from limiter.record.drain import MAX_DELIVERIES, drain
 from limiter.record.scripts import Client
 from limiter.record.verify import verify
 from tests.limiter.record.given import refuse
@@ -32,7 +32,7 @@ def test_an_event_that_the_database_refuses_ends_as_a_dead_letter(
     refuse(redis_url, 5, name="later", after_s=1)
     stream = events.of(client, 1)
     assert drain(stream, events.write) == 10
-    for _ in range(MOST_DELIVERIES - 1):
+    for _ in range(MAX_DELIVERIES - 1):
         drain(stream, events.write, idle_ms=0)
     assert ThrottleEvent.objects.count() == 10 and DeadLetter.objects.count() == 1
     assert client.xlen(name) == 0 and verify().events == 10

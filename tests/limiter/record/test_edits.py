@@ -94,7 +94,7 @@ def test_sign_ins_are_entered_and_a_mistyped_password_is_not(admin_user: User) -
 
 def test_changes_of_multipliers_are_stored_with_their_evidence_and_chained(client: Client) -> None:
     stream = multipliers.of(client, 1)
-    told: dict[Any, Any] = {
+    content: dict[Any, Any] = {
         "tenant": "acme",
         "action": "",
         "samples": 100,
@@ -102,7 +102,7 @@ def test_changes_of_multipliers_are_stored_with_their_evidence_and_chained(clien
         "pushback": 250_000,
     }
     for at, before, after in ((1, 1_000_000, 620_000), (2, 620_000, 1_000_000)):
-        client.xadd(stream.name, {**told, "at": at, "before": before, "after": after, "p95_us": 1_410_000})
+        client.xadd(stream.name, {**content, "at": at, "before": before, "after": after, "p95_us": 1_410_000})
     assert drain(stream, multipliers.write) == 2
     first = MultiplierChange.objects.order_by("at")[0]
     assert (first.before, first.after, first.p95_ms, first.threshold_ms) == (1.0, 0.62, 1410.0, 800.0)

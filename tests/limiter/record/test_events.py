@@ -13,7 +13,7 @@ from django.db.models import Sum
 from limiter.core import keys
 from limiter.models import AuditEntry, DeadLetter, RecordGap, ThrottleEvent
 from limiter.record import events, keeping
-from limiter.record.drain import MOST_DELIVERIES, MOST_OF_NEWER, drain
+from limiter.record.drain import MAX_DELIVERIES, MAX_OF_NEWER, drain
 from limiter.record.scripts import Client
 from limiter.record.streams import GROUP, EventStream, StreamEntry
 from tests.limiter.core.given import T0, S, counter, log
@@ -117,7 +117,7 @@ def test_while_the_database_is_away_nothing_is_lost_or_given_up(client: Client, 
     def away(stream: EventStream, entries: Sequence[StreamEntry]) -> int:
         raise OperationalError("the database is away")
 
-    for _ in range(MOST_DELIVERIES + 2):
+    for _ in range(MAX_DELIVERIES + 2):
         with pytest.raises(OperationalError):
             drain(stream(client), away, idle_ms=0)
     assert waiting(client) == 20
@@ -130,7 +130,7 @@ def test_an_entry_of_a_newer_release_is_tried_far_longer(client: Client, redis_u
     client.xadd(keys.events(1), {"event": "=2=soon"})
     for _ in range(2):
         drain(stream(client), events.write, idle_ms=0)
-    assert (decisions(), waiting(client), DeadLetter.objects.get().deliveries) == (["d0"], 0, MOST_OF_NEWER)
+    assert (decisions(), waiting(client), DeadLetter.objects.get().deliveries) == (["d0"], 0, MAX_OF_NEWER)
 
 
 def test_a_flood_of_a_newer_release_waits_as_its_other_refusals_do(client: Client, redis_url: str) -> None:
@@ -155,13 +155,13 @@ def test_a_poison_entry_holds_nobody_up_and_ends_as_a_dead_letter(client: Client
     refuse(redis_url, 3, name="later", after_s=1)
     assert drain(stream(client), events.write) == 6
     assert waiting(client) == 1 and not DeadLetter.objects.exists()
-    for _ in range(MOST_DELIVERIES - 1):
+    for _ in range(MAX_DELIVERIES - 1):
         drain(stream(client), events.write, idle_ms=0)
     letter = DeadLetter.objects.get()
     assert (letter.stream, letter.fields, letter.deliveries) == (
         keys.events(1),
         {"event": "soon", "raw": "\\xff\\0"},
-        MOST_DELIVERIES,
+        MAX_DELIVERIES,
     )
     assert waiting(client) == 0
 

@@ -60,17 +60,17 @@ def refused(gold: QuotaPolicy, client: Client, redis_url: str) -> ThrottleEvent:
 
 
 def test_a_refusal_is_explained_from_the_record(refused: ThrottleEvent) -> None:
-    told = explain(refused)
-    assert told.sentence == (
+    data = explain(refused)
+    assert data.sentence == (
         "This call was refused: 1 of 1 units in 60 s were in use under the limit 'minute', cut to 50% of 2,"
         " counted per tenant and action, and it needed 1."
     )
-    assert (told.policy.version, told.policy.changed_by, told.policy.reason) == (2, "root", "Acme's contract")
-    assert told.policy.version_now == 3
-    assert (told.multiplier.value, told.multiplier.p95_ms, told.multiplier.samples) == (0.5, 1410, 100)
-    assert told.multiplier.set_at == START - timedelta(seconds=30)
-    assert told.passes_at == START + timedelta(seconds=59)
-    assert told.remedies == (
+    assert (data.policy.version, data.policy.changed_by, data.policy.reason) == (2, "root", "Acme's contract")
+    assert data.policy.version_now == 3
+    assert (data.multiplier.value, data.multiplier.p95_ms, data.multiplier.samples) == (0.5, 1410, 100)
+    assert data.multiplier.set_at == START - timedelta(seconds=30)
+    assert data.passes_at == START + timedelta(seconds=59)
+    assert data.remedies == (
         f"Waiting 59.000 s, until {START + timedelta(seconds=59):%Y-%m-%d %H:%M:%S}.000000 UTC.",
         "No cut: without the multiplier of 0.5 the limits had room.",
         "A limit 'minute' that comes to at least 2 (it came to 1).",
@@ -83,16 +83,16 @@ def test_a_call_above_the_limit_is_told_that_waiting_does_not_help(client: Clien
     event = ThrottleEvent.objects.get()
     event.retry_after_ms, event.cost, event.used = None, 5, 0
     event.limits[0] |= {"wait_us": -1, "used": 0}
-    told = explain(event)
-    assert told.passes_at is None
-    assert told.remedies == ("A limit 'minute' that comes to at least 5 (it came to 1).",)
+    data = explain(event)
+    assert data.passes_at is None
+    assert data.remedies == ("A limit 'minute' that comes to at least 5 (it came to 1).",)
 
 
 def test_a_call_that_found_no_slot_is_told_that_its_wait_was_a_hint(client: Client, redis_url: str) -> None:
     refuse(redis_url, 1, limits=[slots(1)])
     keeping.store_all(client)
-    told = explain(ThrottleEvent.objects.get())
-    assert told.remedies == (
+    data = explain(ThrottleEvent.objects.get())
+    assert data.remedies == (
         "The end of a running call that held a slot of 'inflight'; the wait it was told is a hint.",
         "A limit 'inflight' that comes to at least 2 (it came to 1).",
     )
@@ -101,8 +101,8 @@ def test_a_call_that_found_no_slot_is_told_that_its_wait_was_a_hint(client: Clie
 def test_a_row_that_stands_for_many_says_so(client: Client, redis_url: str) -> None:
     refuse(redis_url, 30, per_second=30)
     keeping.store_all(client)
-    told = explain(ThrottleEvent.objects.get(count=20))
-    assert told.sentence.startswith("20 calls like this were refused: 1 of 1 units in 3600 s")
+    data = explain(ThrottleEvent.objects.get(count=20))
+    assert data.sentence.startswith("20 calls like this were refused: 1 of 1 units in 3600 s")
 
 
 def test_the_api_explains_a_decision(refused: ThrottleEvent) -> None:
@@ -114,15 +114,15 @@ def test_the_api_explains_a_decision(refused: ThrottleEvent) -> None:
 
 
 def test_an_unknown_decision_is_not_found(db: None) -> None:
-    answer = person("limiter.view_throttleevent").get("/api/decisions/nobody/")
-    assert answer.status_code == 404 and "flood" in answer.json()["detail"]
+    response = person("limiter.view_throttleevent").get("/api/decisions/nobody/")
+    assert response.status_code == 404 and "flood" in response.json()["detail"]
 
 
 def test_a_stranger_is_told_nothing(refused: ThrottleEvent) -> None:
     stranger = person("tenants.view_tenant", name="stranger")
     for url in ("/api/decisions/d0/", "/api/events/", f"/api/events/{refused.pk}/"):
-        answer = stranger.get(url)
-        assert answer.status_code == 403 and b"acme" not in answer.content
+        response = stranger.get(url)
+        assert response.status_code == 403 and b"acme" not in response.content
     staff = User.objects.create_user("staff", is_staff=True)
     browser = Browser()
     browser.force_login(staff)
@@ -136,5 +136,5 @@ def test_the_event_s_page_explains_it(refused: ThrottleEvent, admin_user: User) 
     browser.force_login(admin_user)
     page: Any = browser.get(reverse("admin:limiter_throttleevent_change", args=[refused.pk]))
     text = page.content.decode()
-    for told in ("This call was refused: 1 of 1 units", "1,410 ms", "Acme&#x27;s contract", "root", "Waiting 59.000 s"):
-        assert told in text
+    for data in ("This call was refused: 1 of 1 units", "1,410 ms", "Acme&#x27;s contract", "root", "Waiting 59.000 s"):
+        assert data in text

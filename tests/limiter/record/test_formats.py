@@ -138,13 +138,13 @@ def test_an_altered_anchor_of_a_release_is_named(folder: Path) -> None:
 
 
 def test_an_export_of_a_release_is_verified(record: dict[str, Any], tmp_path: Path) -> None:
-    told = record["export"]
-    path = tmp_path / told["file"]
-    path.write_text(told["text"])
-    manifest.verify(path, told["manifest"], public=told["public_key"])
-    path.write_text(told["text"].replace("globex", "g1obex"))
+    data = record["export"]
+    path = tmp_path / data["file"]
+    path.write_text(data["text"])
+    manifest.verify(path, data["manifest"], public=data["public_key"])
+    path.write_text(data["text"].replace("globex", "g1obex"))
     with pytest.raises(manifest.ManifestBroken, match="not the one the manifest was signed for"):
-        manifest.verify(path, told["manifest"], public=told["public_key"])
+        manifest.verify(path, data["manifest"], public=data["public_key"])
 
 
 def signed_anew(cut: AuditEntry, **more: object) -> None:
@@ -172,11 +172,11 @@ def test_today_s_anchors_manifests_and_cuts_name_their_version_and_the_first_rel
     assert newest["version"] == 1 and newest["heads"]["acme"]["format"] == 1
     path = tmp_path / "events.csv"
     path.write_text("x")
-    told = manifest.sign({"bytes": 1, "sha256": manifest.digest(path)})
-    assert told["version"] == 1
-    manifest.verify(path, told, public=manifest.public_key())
+    data = manifest.sign({"bytes": 1, "sha256": manifest.digest(path)})
+    assert data["version"] == 1
+    manifest.verify(path, data, public=manifest.public_key())
     for wrong in ({"version": 2}, {"bytes": None, "sha256": 7}):
-        newer = signing.sign(manifest.key(), {**told, **wrong}, ascii_only=False)
+        newer = signing.sign(manifest.key(), {**data, **wrong}, ascii_only=False)
         with pytest.raises(manifest.ManifestBroken):
             manifest.verify(path, newer, public=manifest.public_key())
     settings.ENV = settings.ENV.model_copy(update={"EVENTS_KEPT_DAYS": 1})

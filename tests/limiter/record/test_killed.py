@@ -27,9 +27,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 @contextmanager
 def drainers(count: int) -> Iterator[None]:
     """Processes that drain the test's store into the test's database, and are killed in the end."""
-    told = {**os.environ, "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}"}
+    data = {**os.environ, "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}"}
     command = [sys.executable, "-m", "tests.limiter.record.drainer"]
-    processes = [subprocess.Popen(command, env=told) for _ in range(count)]
+    processes = [subprocess.Popen(command, env=data) for _ in range(count)]
     try:
         yield
     finally:

@@ -24,27 +24,27 @@ class MailServer:
 
 
 class Session(socketserver.StreamRequestHandler):
-    """One conversation. Its class is made anew for each server, which it knows as ``told``."""
+    """One conversation. Its class is made anew for each server, which it knows as ``data``."""
 
-    told: MailServer
+    data: MailServer
 
     def handle(self) -> None:
         self.say("220 tests")
         while line := self.rfile.readline().decode().strip():
-            if not self.answer(line):
+            if not self.response(line):
                 return
 
-    def answer(self, line: str) -> bool:
+    def response(self, line: str) -> bool:
         verb, _, rest = line.partition(" ")
         address = rest.partition("<")[2].partition(">")[0]
         match verb.upper():
             case "EHLO":
                 self.say("250-tests\r\n250-AUTH PLAIN\r\n250 8BITMIME")
             case "AUTH":
-                self.told.signed_in.append(rest)
+                self.data.signed_in.append(rest)
                 self.say("235 welcome")
-            case "RCPT" if address in self.told.refuses:
-                self.say(f"{self.told.refuses[address]} not here")
+            case "RCPT" if address in self.data.refuses:
+                self.say(f"{self.data.refuses[address]} not here")
             case "DATA":
                 self.take()
             case "QUIT":
@@ -59,13 +59,13 @@ class Session(socketserver.StreamRequestHandler):
         lines = []
         while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line[1:] if line.startswith(b"..") else line)
-        if self.told.fails:
-            self.told.fails -= 1
+        if self.data.fails:
+            self.data.fails -= 1
             self.say("451 later")
             return
         found = message_from_bytes(b"".join(lines), policy=policy.default)
         assert isinstance(found, EmailMessage)
-        self.told.mails.append(found)
+        self.data.mails.append(found)
         self.say("250 taken")
 
     def say(self, text: str) -> None:
@@ -77,7 +77,7 @@ def serving() -> Iterator[MailServer]:
     kind: Any = type("Told", (Session,), {})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), kind) as listener:
         listener.daemon_threads = True
-        kind.told = server = MailServer(listener.server_address[1])
+        kind.data = server = MailServer(listener.server_address[1])
         thread = threading.Thread(target=listener.serve_forever)
         thread.start()
         try:

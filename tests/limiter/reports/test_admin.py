@@ -43,15 +43,15 @@ def test_an_export_is_ordered_and_fetched_and_a_stranger_gets_nothing() -> None:
     order.refresh_from_db()
     for end, name in (("download", order.file_name), ("manifest", f"{order.file_name}.manifest.json")):
         url = f"/admin/limiter/export/{order.pk}/{end}/"
-        answer = ana.get(url)
-        assert (answer.status_code, answer["Content-Disposition"]) == (200, f'attachment; filename="{name}"')
+        response = ana.get(url)
+        assert (response.status_code, response["Content-Disposition"]) == (200, f'attachment; filename="{name}"')
         assert stranger.get(url).status_code == 404
     assert str(order.pk) not in stranger.get("/admin/limiter/export/").content.decode()
 
 
 def test_what_cannot_be_built_is_refused_by_the_form() -> None:
-    answer: Any = client("ana").post("/admin/limiter/export/add/", {**FORM, "format": "pdf"})
-    assert answer.status_code == 200 and "format" in answer.context["adminform"].form.errors
+    response: Any = client("ana").post("/admin/limiter/export/add/", {**FORM, "format": "pdf"})
+    assert response.status_code == 200 and "format" in response.context["adminform"].form.errors
 
 
 def test_the_selected_exports_are_cancelled() -> None:

@@ -31,9 +31,9 @@ def person(name: str, *rights: str) -> User:
     return user
 
 
-def attached(answer: Any) -> str:
+def attached(reply: Any) -> str:
     """The name under which a browser or `curl -OJ` saves what was answered."""
-    kind, _, name = answer["Content-Disposition"].partition("; filename=")
+    kind, _, name = reply["Content-Disposition"].partition("; filename=")
     assert kind == "attachment"
     return str(name.strip('"'))
 
@@ -52,8 +52,8 @@ def test_an_export_is_ordered_built_fetched_and_verified() -> None:
     assert len(lines) == 4
     signed = api.get(url + "manifest/")
     assert attached(signed) == f"{attached(api.get(url + 'download/'))}.manifest.json", "where verify_export looks"
-    told = signed.json()
-    assert (told["rows"], told["requested_by"], told["public_key"]) == (3, "ana", manifest.public_key())
+    data = signed.json()
+    assert (data["rows"], data["requested_by"], data["public_key"]) == (3, "ana", manifest.public_key())
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_an_export_is_cancelled() -> None:
 def test_events_stream_at_once_as_csv() -> None:
     event(1)
     event(2, tenant_id="globex")
-    answer = editor().get("/api/events.csv", {**DAY, "tenant": "acme"})
-    assert [row["decision_id"] for row in csv.DictReader(body(answer).decode().splitlines())] == ["d1"]
+    reply = editor().get("/api/events.csv", {**DAY, "tenant": "acme"})
+    assert [row["decision_id"] for row in csv.DictReader(body(reply).decode().splitlines())] == ["d1"]
     assert "until" in errors(editor("ben").get("/api/events.csv", {"since": DAY["until"], "until": DAY["since"]}))
 
 
@@ -151,8 +151,8 @@ def test_a_membership_that_ends_closes_the_files_that_hold_its_rows(acme: Tenant
     for order in orders:
         build.build(order.pk)
     Membership.objects.filter(user=user, tenant=globex).delete()
-    answers = [api.get(f"/api/exports/{order.pk}/download/").status_code for order in orders]
-    assert answers == [200, 404, 404]
+    responses = [api.get(f"/api/exports/{order.pk}/download/").status_code for order in orders]
+    assert responses == [200, 404, 404]
 
 
 def test_the_right_to_export_is_no_way_round_the_right_to_read() -> None:

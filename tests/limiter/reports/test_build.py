@@ -108,9 +108,9 @@ def test_a_manifest_that_was_altered_or_signed_by_another_is_refused(stored: Pat
     (path,) = files(stored)
     manifest.verify(path, order.manifest, public=manifest.public_key())
     forged = {**json.loads(json.dumps(order.manifest)), "rows": 2}
-    for told, public in ((forged, manifest.public_key()), (order.manifest, "A" * 43 + "="), ({}, "no key")):
+    for data, public in ((forged, manifest.public_key()), (order.manifest, "A" * 43 + "="), ({}, "no key")):
         with pytest.raises(manifest.ManifestBroken):
-            manifest.verify(path, told, public=public)
+            manifest.verify(path, data, public=public)
 
 
 def test_an_empty_scope_holds_no_row_and_a_scope_only_its_tenants() -> None:

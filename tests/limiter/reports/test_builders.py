@@ -27,9 +27,9 @@ ROWS = 1_500
 def order() -> Export:
     """An export of enough rows to be met in the middle."""
     first = event(0)
-    told = {field.attname: getattr(first, field.attname) for field in first._meta.concrete_fields if field.name != "id"}
+    data = {field.attname: getattr(first, field.attname) for field in first._meta.concrete_fields if field.name != "id"}
     ThrottleEvent.objects.bulk_create(
-        ThrottleEvent(**{**told, "stream_id": f"1-{n}", "decision_id": f"d{n}", "at": NOON + timedelta(seconds=n)})
+        ThrottleEvent(**{**data, "stream_id": f"1-{n}", "decision_id": f"d{n}", "at": NOON + timedelta(seconds=n)})
         for n in range(1, ROWS)
     )
     return export()
@@ -38,10 +38,10 @@ def order() -> Export:
 @contextmanager
 def builder(order: Export, stored: Path) -> Iterator[subprocess.Popen[str]]:
     """A builder that is ready to begin."""
-    told = connection.settings_dict
-    url = f"sqlite:///{told['NAME']}"
+    data = connection.settings_dict
+    url = f"sqlite:///{data['NAME']}"
     if connection.vendor == "postgresql":
-        url = f"postgresql://{told['USER']}:{told['PASSWORD']}@{told['HOST']}:{told['PORT']}/{told['NAME']}"
+        url = f"postgresql://{data['USER']}:{data['PASSWORD']}@{data['HOST']}:{data['PORT']}/{data['NAME']}"
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.limiter.reports.builder", str(order.pk), str(stored)],
         env={**os.environ, "DATABASE_URL": url},

@@ -94,10 +94,10 @@ def test_a_report_is_mailed_to_each_recipient_with_file_and_manifest(
     text = body.get_content()
     assert "1 rows" in text and order.manifest["sha256"] in text
     assert "https://quota.example.com/admin/limiter/export/" in text
-    file, told = found.iter_attachments()
+    file, data = found.iter_attachments()
     assert file.get_filename() == order.file_name
     assert b"lookupOrder" in gzip.decompress(file.get_content())
-    assert json.loads(told.get_content()) == order.manifest
+    assert json.loads(data.get_content()) == order.manifest
     assert set(order.mails.values_list("state", "attached")) == {("arrived", True)}
 
 

@@ -47,7 +47,7 @@ def saved(**fields: Any) -> ReportSchedule:
     return row
 
 
-def told(export: Export) -> tuple[str, str, str]:
+def data(export: Export) -> tuple[str, str, str]:
     return f"{export.since:%Y-%m-%d}", f"{export.until:%Y-%m-%d}", f"{export.due_at:%Y-%m-%dT%H}"
 
 
@@ -98,7 +98,7 @@ def test_each_period_is_ordered_once_with_whole_days(django_capture_on_commit_ca
     assert schedules.order_all(now=FRIDAY) == 1
     assert schedules.order_all(now=FRIDAY + timedelta(hours=20)) == 0
     assert schedules.order_all(now=FRIDAY + timedelta(days=1)) == 1
-    assert sorted(told(export) for export in row.exports.all()) == [
+    assert sorted(data(export) for export in row.exports.all()) == [
         ("2030-04-26", "2030-05-03", "2030-05-03T06"),
         ("2030-04-27", "2030-05-04", "2030-05-04T06"),
     ]
@@ -119,7 +119,7 @@ def test_of_what_was_missed_only_the_last_period_is_made_up_for() -> None:
     row = saved(owner=owner())
     schedules.order_all(now=FRIDAY)
     assert schedules.order_all(now=FRIDAY + timedelta(days=9)) == 1
-    assert [told(export)[2] for export in row.exports.order_by("due_at")] == ["2030-05-03T06", "2030-05-12T06"]
+    assert [data(export)[2] for export in row.exports.order_by("due_at")] == ["2030-05-03T06", "2030-05-12T06"]
 
 
 def test_a_second_worker_that_saw_no_run_either_orders_none() -> None:
@@ -285,8 +285,8 @@ def test_the_admin_saves_a_report_says_when_it_runs_and_runs_it(redis_url: str, 
 def test_the_admin_refuses_what_could_not_be_built(admin_user: User) -> None:
     root: Client = browser(admin_user)
     form = filled_form(root.get(f"{ADMIN}add/").content) | {"name": "Bad", "kind": "events", "format": "pdf"}
-    answer = root.post(f"{ADMIN}add/", form)
-    assert "A PDF is made of a summary only" in answer.content.decode()
+    response = root.post(f"{ADMIN}add/", form)
+    assert "A PDF is made of a summary only" in response.content.decode()
     assert not ReportSchedule.objects.exists()
 
 

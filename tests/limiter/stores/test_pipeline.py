@@ -29,8 +29,8 @@ async def test_the_commands_of_one_tick_leave_in_one_segment() -> None:
     async with connected() as (pipeline, fake):
 
         async def caller(number: int) -> bytes:
-            answer: bytes = await pipeline.send(pack("ECHO", str(number)))
-            return answer
+            response: bytes = await pipeline.send(pack("ECHO", str(number)))
+            return response
 
         assert await asyncio.gather(*(caller(number) for number in range(20))) == [b"%d" % n for n in range(20)]
         assert len(fake.segments) == 1

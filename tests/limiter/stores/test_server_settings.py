@@ -105,9 +105,9 @@ async def test_every_primary_of_a_cluster_is_looked_at(tmp_path: Path) -> None:
         evicting.client.config_set("maxmemory-policy", "volatile-ttl")
         seen = await server_settings.look(link, None)
         assert {server.name for server in seen} == {f"127.0.0.1:{node.server.port}" for node in cluster.nodes}
-        told = {warning.split(" ")[2]: warning for warning in server_settings.warnings(seen)}
-        assert f"(127.0.0.1:{evicting.server.port})" in told["evicts"]
-        assert told["keeps"].count("127.0.0.1:") == 3, "what holds for all is said once"
+        data = {warning.split(" ")[2]: warning for warning in server_settings.warnings(seen)}
+        assert f"(127.0.0.1:{evicting.server.port})" in data["evicts"]
+        assert data["keeps"].count("127.0.0.1:") == 3, "what holds for all is said once"
         lost.server.kill()
         unknown = [server.name for server in await server_settings.look(link, None) if server.settings is None]
         assert unknown == [f"127.0.0.1:{lost.server.port}"]

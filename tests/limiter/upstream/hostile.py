@@ -21,15 +21,15 @@ _LENGTH = re.compile(rb"Content-Length: (\d+)")
 
 
 def response(body: bytes, *, status: bytes = b"200 OK", length: int | None = None, more: bytes = b"") -> bytes:
-    told = len(body) if length is None else length
-    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, more, told, body)
+    payload = len(body) if length is None else length
+    return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, more, payload, body)
 
 
 def chunked(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\nX-T: 1\r\n\r\n" % (len(body), body)
 
 
-ANSWERS: dict[str, Callable[[bytes], bytes]] = {
+RESPONSES: dict[str, Callable[[bytes], bytes]] = {
     "sized": response,
     "chunked": chunked,
     "goodbye": lambda own: response(own, more=b"Connection: close\r\n"),
@@ -64,11 +64,11 @@ class Hostile:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while await self._answer(await _call(reader), writer):
+            while await self._respond(await _call(reader), writer):
                 await writer.drain()
         writer.close()
 
-    async def _answer(self, own: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def _respond(self, own: bytes, writer: asyncio.StreamWriter) -> bool:
         """Do one thing or another; False when the connection is over."""
         luck = self._random.random()
         if luck < self._strays:
@@ -79,9 +79,9 @@ class Hostile:
             writer.write(response(own))
             return True
         if luck < 0.75:
-            kind = self._random.choice(list(ANSWERS))
+            kind = self._random.choice(list(RESPONSES))
             self.done[kind] += 1
-            writer.write(ANSWERS[kind](own))
+            writer.write(RESPONSES[kind](own))
             return True
         kind = self._random.choice(list(_SCENES))
         self.done[kind] += 1

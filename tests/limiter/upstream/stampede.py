@@ -23,8 +23,8 @@ async def _run(order: dict[str, str]) -> None:
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     call = UpstreamCall(tenant.connection, tenant.actions["lookupOrder"], tenant.tenant_id, "req-1", b"{}")
-    answers = await asyncio.gather(*(client.invoke(call) for _ in range(int(order["calls"]))))
-    print(json.dumps([answer.status for answer in answers]), flush=True)
+    responses = await asyncio.gather(*(client.invoke(call) for _ in range(int(order["calls"]))))
+    print(json.dumps([response.status for response in responses]), flush=True)
     await client.close()
     await store.aclose()
 

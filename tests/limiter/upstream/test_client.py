@@ -34,18 +34,18 @@ async def test_an_upstreams_own_error_passes_through_unchanged(
 ) -> None:
     sandbox.state.faults.add({"fault": "404", "body": {"error": "no such order"}})
 
-    answer = await client.invoke(call_to(connect()))
+    response = await client.invoke(call_to(connect()))
 
-    assert (answer.status, answer.ok, answer.attempts) == (404, False, 1)
-    assert answer.body is not None and b"no such order" in answer.body
+    assert (response.status, response.ok, response.attempts) == (404, False, 1)
+    assert response.body is not None and b"no such order" in response.body
 
 
 async def test_success_is_what_the_action_says(sandbox: Running, client: Client, connect: Connect) -> None:
     sandbox.state.faults.add({"fault": "404"})
 
-    answer = await client.invoke(call_to(connect(), replace(LOOKUP, success_statuses=(200, 404))))
+    response = await client.invoke(call_to(connect(), replace(LOOKUP, success_statuses=(200, 404))))
 
-    assert answer.ok
+    assert response.ok
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ async def test_only_a_call_that_did_not_run_or_may_run_twice_is_repeated(
 ) -> None:
     sandbox.state.faults.add(fault | {"count": 1})
 
-    answer = await client.invoke(call_to(connect(), action))
+    response = await client.invoke(call_to(connect(), action))
 
-    assert invocations(sandbox) == answer.attempts == sent
-    assert (answer.status == 200) == (sent == 2)
-    assert answer.pushback == (fault["fault"] in ("429", "503"))
+    assert invocations(sandbox) == response.attempts == sent
+    assert (response.status == 200) == (sent == 2)
+    assert response.pushback == (fault["fault"] in ("429", "503"))
 
 
 @pytest.mark.parametrize("fault", ["reset_before_headers", "close_before_headers", "reset_mid_body"])
@@ -146,10 +146,10 @@ async def test_retry_after_is_honoured_and_nonsense_is_backed_off_from(
     headers |= {} if retry_after is None else {"Retry-After": retry_after}
     sandbox.state.faults.add({"fault": "429", "count": 1, "headers": headers})
 
-    answer = await client.invoke(call_to(connect()))
+    response = await client.invoke(call_to(connect()))
 
     # A tenth more at most than it asked for, at a luck of one half; full jitter on half a second where it does not say.
-    assert answer.status == 200
+    assert response.status == 200
     assert clock.slept == pytest.approx([waits])
     assert sandbox.state.conduct.public()["ok"]
 
@@ -255,19 +255,19 @@ async def test_a_connection_that_is_switched_off_sends_nothing(
 async def test_a_compressed_answer_is_passed_on_as_it_came(sandbox: Running, client: Client, connect: Connect) -> None:
     sandbox.state.faults.add({"fault": "gzip"})
 
-    answer = await client.invoke(call_to(connect()))
+    response = await client.invoke(call_to(connect()))
 
-    assert answer.body is not None and answer.body.startswith(b"\x1f\x8b")
-    assert ("content-encoding", "gzip") in [(name.lower(), value) for name, value in answer.headers]
+    assert response.body is not None and response.body.startswith(b"\x1f\x8b")
+    assert ("content-encoding", "gzip") in [(name.lower(), value) for name, value in response.headers]
 
 
 async def test_a_long_answer_is_streamed_whole(sandbox: Running, client: Client, connect: Connect) -> None:
     sandbox.state.faults.add({"fault": "big_body", "bytes": 300_000})
 
-    answer = await client.invoke(call_to(connect()))
+    response = await client.invoke(call_to(connect()))
 
-    assert answer.body is None and answer.chunks is not None
-    assert len(b"".join([chunk async for chunk in answer.chunks])) >= 300_000
+    assert response.body is None and response.chunks is not None
+    assert len(b"".join([chunk async for chunk in response.chunks])) >= 300_000
 
 
 @pytest.mark.parametrize("cap", [100, 70_000])
@@ -277,9 +277,9 @@ async def test_an_answer_above_the_cap_is_broken_off(
     sandbox.state.faults.add({"fault": "big_body", "bytes": 300_000})
 
     with pytest.raises(OutcomeUnknown, match=f"longer than the {cap} bytes") as caught:
-        answer = await client.invoke(call_to(connect(max_response_bytes=cap)))
-        assert answer.chunks is not None
-        async for _ in answer.chunks:
+        response = await client.invoke(call_to(connect(max_response_bytes=cap)))
+        assert response.chunks is not None
+        async for _ in response.chunks:
             pass
 
     assert caught.value.status == 502
@@ -287,15 +287,15 @@ async def test_an_answer_above_the_cap_is_broken_off(
 
 async def test_a_reader_can_give_up_a_long_answer(sandbox: Running, client: Client, connect: Connect) -> None:
     sandbox.state.faults.add({"fault": "big_body", "bytes": 900_000})
-    answer = await client.invoke(call_to(connect()))
-    assert isinstance(answer.chunks, exchange.ResponseStream)
+    response = await client.invoke(call_to(connect()))
+    assert isinstance(response.chunks, exchange.ResponseStream)
 
-    await anext(answer.chunks)
-    await answer.chunks.aclose()
+    await anext(response.chunks)
+    await response.chunks.aclose()
 
     with pytest.raises((StopAsyncIteration, UpstreamError)):
         while True:
-            await anext(answer.chunks)
+            await anext(response.chunks)
 
 
 async def test_a_caller_that_leaves_ends_its_call(sandbox: Running, client: Client, connect: Connect) -> None:
@@ -317,9 +317,9 @@ async def test_an_edit_of_the_connection_counts_from_the_next_call(
 ) -> None:
     await client.invoke(call_to(connect()))
 
-    answer = await client.invoke(call_to(connect("generic_oauth2"), replace(PUT, path_template="/rest/new")))
+    response = await client.invoke(call_to(connect("generic_oauth2"), replace(PUT, path_template="/rest/new")))
 
-    assert answer.status == 200
+    assert response.status == 200
     assert sandbox.state.log.entries()[-1].path == "/rest/new"
 
 
@@ -328,8 +328,8 @@ async def test_what_an_origin_sent_unasked_is_in_the_state_of_its_connection(mak
         head = await reader.readuntil(b"\r\n\r\n")
         token = b'{"access_token": "t", "expires_in": 3600}'
         body = token if b"/oauth/token" in head else b"{}"
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-        writer.write(answer if body == token else answer * 2)
+        response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        writer.write(response if body == token else response * 2)
         writer.close()
 
     async with await asyncio.start_server(script, "127.0.0.1", 0) as server:

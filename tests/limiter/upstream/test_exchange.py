@@ -65,10 +65,10 @@ def request(url: URL, *, body: bytes | None = b"{}", cap: int = 1_000_000) -> Up
     return UpstreamRequest("acme", origin_of(url), "POST", url, {}, body, PATIENCE, cap)
 
 
-async def read(answer: UpstreamResponse) -> bytes:
-    if answer.chunks is None:
-        return answer.body or b""
-    return b"".join([chunk async for chunk in answer.chunks])
+async def read(response: UpstreamResponse) -> bytes:
+    if response.chunks is None:
+        return response.body or b""
+    return b"".join([chunk async for chunk in response.chunks])
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ async def test_an_upstream_that_switches_protocols_unasked_is_a_502_and_one_line
 async def test_trailer_fields_of_an_answer_are_dropped(exchange: Exchange) -> None:
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nETag: x\r\nRetry-After: 9\r\n\r\n"
     async with server(says(raw)) as url:
-        answer = await exchange.send(request(url))
-        assert (answer.headers, await read(answer)) == ([], b"ok")
+        response = await exchange.send(request(url))
+        assert (response.headers, await read(response)) == ([], b"ok")
 
 
 async def test_trailer_fields_of_an_answer_are_bounded(exchange: Exchange) -> None:
@@ -166,11 +166,11 @@ async def test_an_answer_of_unknown_length_is_passed_on_as_it_comes(exchange: Ex
         writer.close()
 
     async with server(script) as url:
-        answer = await exchange.send(request(url))
-        assert answer.chunks is not None
-        assert await anext(answer.chunks) == b"first"
+        response = await exchange.send(request(url))
+        assert response.chunks is not None
+        assert await anext(response.chunks) == b"first"
         more.set()
-        assert await anext(answer.chunks) == b"last"
+        assert await anext(response.chunks) == b"last"
 
 
 async def test_an_empty_body_is_sent_as_one(exchange: Exchange) -> None:
@@ -233,8 +233,8 @@ async def test_a_connection_serves_one_call_after_the_other_until_the_upstream_s
 async def test_what_follows_a_whole_answer_is_not_taken_for_the_next_one(exchange: Exchange) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n{}")
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
-        writer.write(answer + b"ok" + answer + b"no")
+        response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+        writer.write(response + b"ok" + response + b"no")
         with contextlib.suppress(ConnectionError):
             await reader.read()
         writer.close()

@@ -36,11 +36,11 @@ async def calls(exchange: Exchange, url: URL, *, seed: int) -> list[tuple[str, b
                 tenant, origin_of(url), "POST", url, {}, own, Patience(total=0.1, connect=HANG_S), 1_000_000
             )
             try:
-                answer = await exchange.send(call)
+                response = await exchange.send(call)
                 if rng.random() < 0.05:
-                    await _leave(answer.chunks)
+                    await _leave(response.chunks)
                     continue
-                answered.append((tenant, own, await read(answer)))
+                answered.append((tenant, own, await read(response)))
             except UpstreamError:
                 pass
 

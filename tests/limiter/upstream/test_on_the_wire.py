@@ -166,9 +166,9 @@ async def test_a_preset_sends_exactly_this(wire: Wire, sandbox: Running, client:
     sandbox.state.accounts.add_client("demo-client", secret=_percent_encoded_too(wire))
     body = json.dumps(wire.payload).encode()
 
-    answer = await client.invoke(call_to(connect(wire.preset, **wire.fields), wire.action, body=body))
+    response = await client.invoke(call_to(connect(wire.preset, **wire.fields), wire.action, body=body))
 
-    assert answer.ok and answer.attempts == 1
+    assert response.ok and response.attempts == 1
     asked, called = (e.public() for e in sandbox.state.log.entries() if e.endpoint != "discovery")
     assert (asked["method"], asked["path"], asked["query"]) == ("POST", wire.token_path, "")
     assert (asked["headers"]["content-type"], asked["body"]) == (wire.token_type, wire.token_body)
@@ -239,9 +239,9 @@ async def test_an_answer_keeps_only_the_header_fields_that_are_the_callers(
     }
     sandbox.state.faults.add({"fault": "status", "status": 201, "headers": sent, "body": {"a": 1}})
 
-    answer = await client.invoke(call_to(connect()))
+    response = await client.invoke(call_to(connect()))
 
-    passed = {name.lower(): value for name, value in answer.headers}
+    passed = {name.lower(): value for name, value in response.headers}
     assert passed.pop("content-type").startswith("application/json")
     trace = sandbox.state.trace_id(sandbox.state.log.entries(endpoint="webaction")[0])
     assert passed == {"etag": '"1"', "content-language": "de", "x-upstream-trace-id": trace}

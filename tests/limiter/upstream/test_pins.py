@@ -112,8 +112,8 @@ def test_each_of_a_sessions_requests_has_a_connection_of_its_own() -> None:
         host, port = listening.getsockname()
         asked = threads.submit(_answer_twice, listening)
         with pins.session(pinned(host, sandbox_hosts=(f"{host}:{port}",))) as http:
-            told = [http.get(f"http://{host}:{port}/{number}", timeout=HANG_S).text for number in range(2)]
-        assert told == ["GET /0", "GET /1"]
+            data = [http.get(f"http://{host}:{port}/{number}", timeout=HANG_S).text for number in range(2)]
+        assert data == ["GET /0", "GET /1"]
         assert all(b"\r\nConnection: close\r\n" in head for head in asked.result())
 
 
@@ -187,8 +187,8 @@ async def test_a_call_to_a_name_that_moved_inside_sends_nothing(
 
 
 def test_dns_that_changes_its_answer_is_looked_at_each_time() -> None:
-    answers = iter([["93.184.215.14"], ["169.254.169.254"]])
-    rebound = Pins(lookup=lambda host, port: next(answers))
+    responses = iter([["93.184.215.14"], ["169.254.169.254"]])
+    rebound = Pins(lookup=lambda host, port: next(responses))
 
     assert rebound.resolve("api.niceincontact.com", 443) == ["93.184.215.14"]
     with pytest.raises(HostRefused):

@@ -53,10 +53,10 @@ async def test_nothing_that_goes_wrong_tells_a_secret(
     with pytest.raises(UpstreamError) as caught:
         await client.invoke(call_to(connection, SCRIPT))
 
-    told = "".join(traceback.format_exception(caught.value)) + caught.value.detail + caplog.text
-    told += str(health.parse(await store.get(keys.health(connection.uid))))
-    assert CANARY not in told
-    assert not any(token in told for token in sandbox.state.tokens.values())
+    data = "".join(traceback.format_exception(caught.value)) + caught.value.detail + caplog.text
+    data += str(health.parse(await store.get(keys.health(connection.uid))))
+    assert CANARY not in data
+    assert not any(token in data for token in sandbox.state.tokens.values())
     assert sandbox.address not in caught.value.detail
 
 
@@ -65,9 +65,9 @@ async def test_nothing_a_worker_holds_shows_a_secret(
 ) -> None:
     connection = connect("cxone")
     call = call_to(connection, dataclasses.replace(SCRIPT, timeout_ms=30_000))
-    answer = await client.invoke(call)
+    response = await client.invoke(call)
 
-    shown = repr(call) + repr(answer) + repr(client.units()) + repr(vars(client)) + repr(vars(client._tokens))
+    shown = repr(call) + repr(response) + repr(client.units()) + repr(vars(client)) + repr(vars(client._tokens))
 
     assert CANARY not in shown
     assert connection.client_secret_sealed not in shown and connection.access_key_secret_sealed not in shown

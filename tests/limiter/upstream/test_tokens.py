@@ -117,9 +117,9 @@ async def test_500_callers_on_an_expired_token_are_one_token_request(
     await store.delete(keys.token(connection.uid))
     before = sandbox.state.log.last_seq
 
-    answers = await asyncio.gather(*(client.invoke(call_to(connection)) for _ in range(500)))
+    responses = await asyncio.gather(*(client.invoke(call_to(connection)) for _ in range(500)))
 
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
     assert len(sandbox.state.log.entries(since=before, endpoint="token")) == 1
 
 
@@ -189,9 +189,9 @@ async def test_tokens_that_are_revoked_reach_no_caller(
     sandbox.state.tokens.revoke()
 
     calls = [(client, other)[n % 2].invoke(call_to(connection)) for n in range(100)]
-    answers = await asyncio.gather(*calls)
+    responses = await asyncio.gather(*calls)
 
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
     assert len(sandbox.state.log.entries(endpoint="token")) == 2
 
 
@@ -392,9 +392,9 @@ async def test_a_token_endpoint_that_answers_oddly_is_survived(
     sandbox.state.faults.add(fault)
     connection = connect("cxone")  # one for all: workers of several would wait for each other by the hand clock
 
-    answers = await asyncio.gather(*(client.invoke(call_to(connection, START_SCRIPT)) for _ in range(3)))
+    responses = await asyncio.gather(*(client.invoke(call_to(connection, START_SCRIPT)) for _ in range(3)))
 
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
 
 
 START_SCRIPT = directory.ActionSpec(2, "start", kind="script_start", skill_id="1", script_path="A")

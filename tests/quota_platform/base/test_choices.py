@@ -39,8 +39,8 @@ def test_every_choice_of_the_api_names_its_choices() -> None:
     for name, field in found.items():
         with pytest.raises(ValidationError) as refusal:
             field.run_validation("no-such-choice")
-        told = str(refusal.value.detail)
-        assert all(str(value) in told for value in field.choices), name
+        data = str(refusal.value.detail)
+        assert all(str(value) in data for value in field.choices), name
 
 
 def test_a_wrong_choice_is_not_sent_back_at_length() -> None:
@@ -50,6 +50,6 @@ def test_a_wrong_choice_is_not_sent_back_at_length() -> None:
 
 
 def test_a_filter_s_wrong_choice_is_answered_with_the_choices(admin_user: User) -> None:
-    answer = person("tenants.view_connection").get("/api/connections/?preset=cxone-webaction")
-    assert answer.status_code == 400
-    assert "cxone_webaction" in answer.json()["errors"]["preset"][0]
+    response = person("tenants.view_connection").get("/api/connections/?preset=cxone-webaction")
+    assert response.status_code == 400
+    assert "cxone_webaction" in response.json()["errors"]["preset"][0]

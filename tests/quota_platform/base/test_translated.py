@@ -24,9 +24,9 @@ def test_names_help_and_choices_are_in_the_readers_language() -> None:
 
 def test_what_a_validator_says_is_in_the_readers_language() -> None:
     with translation.override("es"):
-        with pytest.raises(ValidationError) as told:
+        with pytest.raises(ValidationError) as data:
             Tenant(tenant_id="no spaces", name="x").clean_fields()
-        assert told.value.message_dict["tenant_id"][0].startswith("Use letras")
+        assert data.value.message_dict["tenant_id"][0].startswith("Use letras")
 
 
 def test_a_migration_reads_the_text_that_stands_in_the_model() -> None:

@@ -51,11 +51,11 @@ async def test_parts_of_a_token_answer_can_be_missing(caller: Caller) -> None:
     await caller.control("POST", "faults", [{"fault": name, "count": 1} for name in names])
     form = {"grant_type": "password", "username": KEY, "password": KEY_SECRET}
     form |= {"client_id": CLIENT, "client_secret": SECRET}
-    answers = [(await caller.send("POST", "/auth/token", data=form)).json for _ in range(4)]
-    assert "id_token" not in answers[0]
-    assert "access_token" not in answers[1]
-    assert answers[2]["access_token"] == ""
-    assert {"access_token", "id_token", "refresh_token"} <= set(answers[3])
+    responses = [(await caller.send("POST", "/auth/token", data=form)).json for _ in range(4)]
+    assert "id_token" not in responses[0]
+    assert "access_token" not in responses[1]
+    assert responses[2]["access_token"] == ""
+    assert {"access_token", "id_token", "refresh_token"} <= set(responses[3])
 
 
 async def test_a_token_fault_leaves_an_error_answer_as_it_is(caller: Caller) -> None:

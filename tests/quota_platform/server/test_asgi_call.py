@@ -117,7 +117,7 @@ async def test_a_response_that_breaks_off_is_not_ended() -> None:
 async def test_a_whole_response_goes_the_short_way() -> None:
     async def short(scope: Any, receive: Any, send: Any) -> None:
         call = scope["extensions"][WHOLE]
-        await call.answer(429, [("X-Greeting", scope["state"]["greeting"])], call.whole_body())
+        await call.response(429, [("X-Greeting", scope["state"]["greeting"])], call.whole_body())
 
     async with served(short) as (connect, _):
         wire = await connect()
@@ -190,7 +190,7 @@ def encoded(fields: Any) -> Any:
 
 
 async def short_way(rng: random.Random, scope: Any, send: Any) -> None:
-    await scope["extensions"][WHOLE].answer(rng.choice(STATUSES), fields_of(rng), rng.choice(BODIES))
+    await scope["extensions"][WHOLE].response(rng.choice(STATUSES), fields_of(rng), rng.choice(BODIES))
 
 
 async def messages(rng: random.Random, scope: Any, send: Any) -> None:

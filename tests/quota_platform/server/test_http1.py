@@ -293,9 +293,9 @@ async def test_a_server_that_stops_ends_idle_connections_and_lets_calls_end() ->
             connection.shutdown()
         assert await idle.rest() == b""
         turn.set()
-        answer = await busy.rest()
-        assert answer.endswith(b"GET /last? ")
-        assert b"connection: close" in answer
+        response = await busy.rest()
+        assert response.endswith(b"GET /last? ")
+        assert b"connection: close" in response
         assert not shared.tasks
 
 

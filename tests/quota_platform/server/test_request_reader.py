@@ -38,7 +38,7 @@ async def test_a_request_that_asks_for_an_upgrade_keeps_its_body(upgrade: bytes,
 async def headers_of(scope: Any, receive: Any, send: Any) -> None:
     """Answers with the names that came in the head."""
     names = b" ".join(name for name, _ in scope["headers"])
-    await scope["extensions"][WHOLE].answer(200, [], names)
+    await scope["extensions"][WHOLE].response(200, [], names)
     assert b" ".join(name for name, _ in scope["headers"]) == names
 
 
@@ -125,7 +125,7 @@ async def test_another_protocol_is_found_wherever_its_line_begins_and_not_in_bod
 async def test_the_host_of_an_absolute_target_counts() -> None:
     async def host(scope: Any, receive: Any, send: Any) -> None:
         fields = [value for name, value in scope["headers"] if name == b"host"]
-        await scope["extensions"][WHOLE].answer(200, [], b" ".join([scope["path"].encode(), *fields]))
+        await scope["extensions"][WHOLE].response(200, [], b" ".join([scope["path"].encode(), *fields]))
 
     async with served(host) as (connect, _):
         wire = await connect()

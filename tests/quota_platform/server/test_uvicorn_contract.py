@@ -40,9 +40,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 async def running() -> AsyncIterator[tuple[Server, socket.socket]]:
     """uvicorn itself, set up by the command line of the web role."""
     line = roles.web(workers=1)
-    told = {name: value for name, value in itertools.pairwise(line) if name in ("--http", "--ws")}
+    data = {name: value for name, value in itertools.pairwise(line) if name in ("--http", "--ws")}
     listening = socket.create_server(("127.0.0.1", 0))
-    config = Config(application, lifespan="on", log_config=None, http=told["--http"], ws=told["--ws"])
+    config = Config(application, lifespan="on", log_config=None, http=data["--http"], ws=data["--ws"])
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:

@@ -183,10 +183,10 @@ def _delete_selected(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) 
         named = admin.get_deleted_objects(queryset, request)[0]
         if request.POST.get("post") and not admin.is_seen(request, rows, named):
             request.POST = _without(request.POST, "post")  # type: ignore[assignment]
-        answer: HttpResponse | None = delete_selected(admin, request, queryset)
-    if isinstance(answer, TemplateResponse) and answer.context_data is not None:
-        answer.context_data["row_mark"] = admin.row_mark(rows, named)
-    return answer
+        reply: HttpResponse | None = delete_selected(admin, request, queryset)
+    if isinstance(reply, TemplateResponse) and reply.context_data is not None:
+        reply.context_data["row_mark"] = admin.row_mark(rows, named)
+    return reply
 
 
 def _without(posted: QueryDict, name: str) -> QueryDict:

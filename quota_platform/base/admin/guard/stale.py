@@ -15,7 +15,7 @@ from quota_platform.base.admin.guard import sent
 from quota_platform.base.admin.guard.lines import put_together
 from quota_platform.base.admin.guard.seen import FIELD, Part, Seen, SeenField
 
-_MOST_EDITS = 5
+_MAX_EDITS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ def _edits(row: Model, since: float) -> Iterator[Edit]:
 
 def _recorded(row: Any) -> list[Edit]:
     if hasattr(row, "history"):
-        records = row.history.select_related("history_user").order_by("-history_id")[:_MOST_EDITS]
+        records = row.history.select_related("history_user").order_by("-history_id")[:_MAX_EDITS]
         return [Edit(str(r.history_user or ""), r.history_date, r.history_change_reason or "") for r in records]
     about = ContentType.objects.get_for_model(row)
     logged = LogEntry.objects.filter(content_type=about, object_id=str(row.pk)).select_related("user")
-    return [Edit(str(entry.user), entry.action_time.astimezone(UTC), "") for entry in logged[:_MOST_EDITS]]
+    return [Edit(str(entry.user), entry.action_time.astimezone(UTC), "") for entry in logged[:_MAX_EDITS]]

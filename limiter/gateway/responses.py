@@ -32,7 +32,7 @@ class GatewayResponse:
     chunks: AsyncIterator[bytes] | None = None
 
 
-def problem_answer(problem: Problem, request: GatewayRequest) -> GatewayResponse:
+def problem_response(problem: Problem, request: GatewayRequest) -> GatewayResponse:
     """A problem as an answer."""
     fields = [("content-type", CONTENT_TYPE), ("x-request-id", request.request_id), ("cache-control", "no-store")]
     fields += [(name.lower(), value) for name, value in problem.fields]
@@ -40,7 +40,7 @@ def problem_answer(problem: Problem, request: GatewayRequest) -> GatewayResponse
     return GatewayResponse(problem.status, fields, body)
 
 
-def json_answer(data: Any, request: GatewayRequest, *, status: int = 200) -> GatewayResponse:
+def json_response(data: Any, request: GatewayRequest, *, status: int = 200) -> GatewayResponse:
     """Plain data as a JSON answer."""
     fields = [("content-type", "application/json"), ("x-request-id", request.request_id), ("cache-control", "no-store")]
     return GatewayResponse(status, fields, encode(data))
@@ -57,28 +57,30 @@ def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fi
     return fields + headers.legacy(decision) if legacy else fields
 
 
-def passed_through(answer: UpstreamResponse, fields: Fields, request: GatewayRequest) -> GatewayResponse:
+def passed_through(response: UpstreamResponse, fields: Fields, request: GatewayRequest) -> GatewayResponse:
     """The upstream's answer unchanged, with ours beside it."""
-    passed = [(name, value) for name, value in ((n.lower(), v) for n, v in answer.headers) if name not in _OURS]
-    return GatewayResponse(answer.status, passed + _own(answer, request) + fields, answer.body or b"", answer.chunks)
+    passed = [(name, value) for name, value in ((n.lower(), v) for n, v in response.headers) if name not in _OURS]
+    return GatewayResponse(
+        response.status, passed + _own(response, request) + fields, response.body or b"", response.chunks
+    )
 
 
 def enveloped(
-    answer: UpstreamResponse, body: bytes, fields: Fields, request: GatewayRequest, decision: Decision | None
+    response: UpstreamResponse, body: bytes, fields: Fields, request: GatewayRequest, decision: Decision | None
 ) -> GatewayResponse:
     """The upstream's answer inside ``{status, data, latency_ms, adaptive_multiplier}``; 502 when it was an error."""
-    good = answer.ok and answer.status < 400
+    good = response.ok and response.status < 400
     document: dict[str, Any] = {"status": "success" if good else "error"}
     if not good:
-        document["error"] = f"The upstream answered {answer.status}."
+        document["error"] = f"The upstream answered {response.status}."
     document |= {
         "data": embedded(body),
-        "latency_ms": round(answer.latency_us / 1000, 3),
+        "latency_ms": round(response.latency_us / 1000, 3),
         "adaptive_multiplier": decision.multiplier if decision else 1.0,
     }
-    passed = [("content-type", "application/json"), *_own(answer, request), *fields]
+    passed = [("content-type", "application/json"), *_own(response, request), *fields]
     return GatewayResponse(200 if good else 502, passed, encode(document))
 
 
-def _own(answer: UpstreamResponse, request: GatewayRequest) -> Fields:
-    return [("x-request-id", request.request_id), ("x-upstream-latency-ms", f"{answer.latency_us / 1000:.3f}")]
+def _own(response: UpstreamResponse, request: GatewayRequest) -> Fields:
+    return [("x-request-id", request.request_id), ("x-upstream-latency-ms", f"{response.latency_us / 1000:.3f}")]

@@ -64,7 +64,7 @@ def no_accept() -> SandboxResponse:
     return SandboxResponse(body=b"No known way to render data", content_type="text/html")
 
 
-def script_answer(fields: Fields) -> SandboxResponse:
+def script_response(fields: Fields) -> SandboxResponse:
     """What a tester has written to be given in place of the echo: ``{"status": 201, "body": {…}, "headers": {…}}``.
 
     A string body is sent as it is, all else as JSON.
