@@ -8,10 +8,9 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from limiter.gateway.responses import GatewayResponse, json_response
-
 from limiter.gateway import record_state, scraper
 from limiter.gateway.request import GatewayRequest
+from limiter.gateway.responses import GatewayResponse, json_response
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import GatewayView, runtime_of
 from limiter.live.snapshot import DirectoryUnavailable

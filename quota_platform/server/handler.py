@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 from django.urls import Resolver404, get_resolver
-from limiter.gateway.responses import GatewayResponse, problem_response
 
 from limiter.gateway.problems import Problem
 from limiter.gateway.request import GatewayRequest
+from limiter.gateway.responses import GatewayResponse, problem_response
 from quota_platform.server.asgi_call import WHOLE, AsgiCall
 from quota_platform.server.streaming import stream
 
