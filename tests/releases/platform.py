@@ -42,7 +42,10 @@ EXPIRED = "q:workers"
 def unpack(release: str, var: Path) -> dict[str, Any]:
     """Put the files into ``var``; returns the facts of ``platform.json``."""
     with tarfile.open(releases.HERE / release / "platform.tar.xz") as packed:
-        packed.extractall(var, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+            packed.extractall(var, filter="data")
+        else:
+            packed.extractall(var)
     return dict(releases.sample(release, "platform"))
 
 
