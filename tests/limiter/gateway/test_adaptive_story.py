@@ -10,35 +10,21 @@ from collections.abc import AsyncIterator, Iterator
 import numpy as np
 import pytest
 import pytest_asyncio
-from django.conf import settings
 
-from limiter import clients
 from limiter.core import adaptive, keys
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.peers import Peers
-from limiter.core.store import Store
-from limiter.gateway.runtime import GatewaySettings, Runtime
-from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
-from limiter.stores.pipeline import Address
-from limiter.stores.pool import StorePool
-from limiter.upstream.client import Client
-from quota_platform.sandbox import Running, running_in_thread
-from quota_platform.server.handler import LeanHandler
+from quota_platform.sandbox import Running
 from tenants.models import Connection, Tenant
-from tests.asgi import Answered, Caller
-from tests.limiter.core.given import PATIENT
+from tests.asgi import Answered
+from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    with running_in_thread(clients={"demo-client": "canary-client-secret"}) as started:
-        monkeypatch.setattr(settings.ENV, "SANDBOX_HOSTS", [started.address])
-        connection.base_url = started.base_url
-        connection.max_retries = 0
-        connection.save()
+    with sandbox_behind(connection, monkeypatch) as started:
         yield started
 
 
@@ -59,36 +45,13 @@ def eighteen_at_once(quick: QuotaPolicy) -> QuotaPolicy:
     return quick
 
 
-class World:
-    """Two workers before one sandbox."""
+class World(TwoWorkers):
+    """Every call that ends has the multiplier computed."""
 
     def __init__(self, key: str, redis_url: str, sandbox: Running) -> None:
-        side = clients.async_client()
-        self.key = key
-        self.sandbox = sandbox
-        self.runtimes = [
-            Runtime(
-                store=Store(StorePool(Address.from_url(redis_url), PATIENT)),
-                snapshot=Snapshot(capacity=10),
-                upstream=Client(redis=side, pool_size=10, sandbox_hosts=[sandbox.address]),
-                gateway_settings=GatewaySettings(),
-                peers=Peers(expected=2),
-                side=side,
-            )
-            for _ in range(2)
-        ]
+        super().__init__(key, redis_url, sandbox)
         for runtime in self.runtimes:
             runtime.assessor.every_ms = 1
-        app = LeanHandler("quota_platform.lean_urls")
-        self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
-
-    async def call(self, *, worker: int = 0) -> Answered:
-        """One call, and its end recorded."""
-        answered = await self.callers[worker].call(
-            "POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", self.key)]
-        )
-        await self.runtimes[worker].gateway.recorder.drain()
-        return answered
 
     async def multiplier(self, *, worker: int) -> float:
         data = await self.callers[worker].call("GET", "/metrics/acme/lookupOrder", headers=[("X-API-Key", self.key)])
@@ -113,11 +76,8 @@ class World:
 @pytest_asyncio.fixture
 async def world(acme_key: str, redis_url: str, sandbox: Running, quick: QuotaPolicy) -> AsyncIterator[World]:
     made = World(acme_key, redis_url, sandbox)
-    for runtime in made.runtimes:
-        await runtime.open()
-    yield made
-    for runtime in made.runtimes:
-        await runtime.close()
+    async with made.running():
+        yield made
 
 
 async def test_the_multiplier_falls_with_latency_on_every_worker_and_recovers_with_it(world: World) -> None:

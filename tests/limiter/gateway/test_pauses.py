@@ -7,72 +7,25 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from django.conf import settings
 
-from limiter import clients
 from limiter.core import keys
-from limiter.core.peers import Peers
-from limiter.core.store import Store
-from limiter.gateway.pauses import Pauses
-from limiter.gateway.runtime import GatewaySettings, Runtime
-from limiter.live.snapshot import Snapshot
 from limiter.models import QuotaPolicy
 from limiter.record import events
 from limiter.record.explain import explain
-from limiter.stores.pipeline import Address
-from limiter.stores.pool import StorePool
-from limiter.upstream.client import Client
-from quota_platform.sandbox import Running, running_in_thread
-from quota_platform.server.handler import LeanHandler
+from quota_platform.sandbox import Running
 from tenants.models import Connection
-from tests.asgi import Answered, Caller
-from tests.limiter.core.given import PATIENT
+from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    with running_in_thread(clients={"demo-client": "canary-client-secret"}) as started:
-        monkeypatch.setattr(settings.ENV, "SANDBOX_HOSTS", [started.address])
-        connection.base_url, connection.max_retries = started.base_url, 0
-        connection.save()
+    with sandbox_behind(connection, monkeypatch) as started:
         yield started
 
 
-class Workers:
-    """Two workers before one sandbox."""
-
-    def __init__(self, key: str, redis_url: str, sandbox: Running) -> None:
-        self.key, self.sandbox = key, sandbox
-        self.pauses: list[Pauses] = []
-        self.runtimes = [self._runtime(redis_url) for _ in range(2)]
-        app = LeanHandler("quota_platform.lean_urls")
-        self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
-
-    def _runtime(self, redis_url: str) -> Runtime:
-        side, store = clients.async_client(), Store(StorePool(Address.from_url(redis_url), PATIENT))
-        self.pauses.append(Pauses(store))
-        return Runtime(
-            store=store,
-            snapshot=Snapshot(capacity=10),
-            upstream=Client(
-                redis=side, pool_size=10, sandbox_hosts=[self.sandbox.address], pushed_back=self.pauses[-1].note
-            ),
-            gateway_settings=GatewaySettings(),
-            peers=Peers(expected=2),
-            side=side,
-        )
-
-    async def call(self, worker: int) -> Answered:
-        """One call; what the upstream said to it has reached the store."""
-        answered = await self.callers[worker].call(
-            "POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", self.key)]
-        )
-        await self.pauses[worker].drain()
-        await self.runtimes[worker].gateway.giving_back.drain()
-        return answered
-
+class Workers(TwoWorkers):
     @property
     def sent(self) -> int:
         """Requests that reached the upstream, tokens left out."""
@@ -81,19 +34,16 @@ class Workers:
 
 @pytest_asyncio.fixture
 async def workers(acme_key: str, redis_url: str, sandbox: Running, base_policy: QuotaPolicy) -> AsyncIterator[Workers]:
-    made = Workers(acme_key, redis_url, sandbox)
-    for runtime in made.runtimes:
-        await runtime.open()
-    yield made
-    for runtime in made.runtimes:
-        await runtime.close()
+    made = Workers(acme_key, redis_url, sandbox, pauses=True)
+    async with made.running():
+        yield made
 
 
 async def test_a_unit_that_turns_one_call_away_is_spared_the_others(workers: Workers) -> None:
     workers.sandbox.state.faults.add({"fault": "429", "headers": {"Retry-After": "600"}})
-    first = await workers.call(0)
+    first = await workers.call(worker=0)
     before = workers.sent
-    others = await asyncio.gather(*[workers.call(number % 2) for number in range(20)])
+    others = await asyncio.gather(*[workers.call(worker=number % 2) for number in range(20)])
     assert workers.sent == before
     assert {first.status, *(other.status for other in others)} == {429}
     for answered in others:
@@ -107,7 +57,7 @@ async def test_what_was_held_back_is_charged_to_nobody_and_kept_as_the_upstream_
 ) -> None:
     workers.sandbox.state.faults.add({"fault": "429", "headers": {"Retry-After": "600"}})
     for _ in range(3):
-        await workers.call(1)
+        await workers.call(worker=1)
     peek = await workers.callers[0].call(
         "POST", "/check/lookupOrder", headers=[("X-API-Key", workers.key)], query="peek=1"
     )
@@ -131,11 +81,11 @@ async def test_a_connection_says_whether_a_429_binds_its_other_calls(
     connection.pause_on_pushback = switch
     await asyncio.to_thread(connection.save)
     workers.sandbox.state.faults.add({"fault": "429", "count": 1, "headers": {"Retry-After": "600"}})
-    assert [(await workers.call(0)).status for _ in range(2)] == [429, 429 if switch else 200]
+    assert [(await workers.call(worker=0)).status for _ in range(2)] == [429, 429 if switch else 200]
 
 
 async def test_a_check_for_another_gateway_is_held_back_too(workers: Workers) -> None:
     workers.sandbox.state.faults.add({"fault": "429", "headers": {"Retry-After": "600"}})
-    await workers.call(0)
+    await workers.call(worker=0)
     answered = await workers.callers[1].call("POST", "/check/lookupOrder", headers=[("X-API-Key", workers.key)])
     assert (answered.status, answered.json["type"]) == (429, "urn:quota-platform:problem:upstream-overloaded")

@@ -1,0 +1,80 @@
+"""Two workers of one deployment before one sandbox, over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+from django.conf import settings
+
+from limiter import clients
+from limiter.core.peers import Peers
+from limiter.core.store import Store
+from limiter.gateway.pauses import Pauses
+from limiter.gateway.runtime import GatewaySettings, Runtime
+from limiter.live.snapshot import Snapshot
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import StorePool
+from limiter.upstream.client import Client
+from quota_platform.sandbox import Running, running_in_thread
+from quota_platform.server.handler import LeanHandler
+from tenants.models import Connection
+from tests.asgi import Answered, Caller
+from tests.limiter.core.given import PATIENT
+
+
+@contextmanager
+def sandbox_behind(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A sandbox that the connection leads to, without repeats."""
+    with running_in_thread(clients={"demo-client": "canary-client-secret"}) as started:
+        monkeypatch.setattr(settings.ENV, "SANDBOX_HOSTS", [started.address])
+        connection.base_url, connection.max_retries = started.base_url, 0
+        connection.save()
+        yield started
+
+
+class TwoWorkers:
+    """``pauses``: whether what the upstream says about load reaches the store."""
+
+    def __init__(self, key: str, redis_url: str, sandbox: Running, *, pauses: bool = False) -> None:
+        self.key, self.sandbox = key, sandbox
+        self._pauses: list[Pauses] = []
+        self.runtimes = [self._runtime(redis_url, pauses=pauses) for _ in range(2)]
+        app = LeanHandler("quota_platform.lean_urls")
+        self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
+
+    def _runtime(self, redis_url: str, *, pauses: bool) -> Runtime:
+        side, store = clients.async_client(), Store(StorePool(Address.from_url(redis_url), PATIENT))
+        self._pauses.append(Pauses(store))
+        return Runtime(
+            store=store,
+            snapshot=Snapshot(capacity=10),
+            upstream=Client(
+                redis=side,
+                pool_size=10,
+                sandbox_hosts=[self.sandbox.address],
+                pushed_back=self._pauses[-1].note if pauses else lambda *_: None,
+            ),
+            gateway_settings=GatewaySettings(),
+            peers=Peers(expected=2),
+            side=side,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        for runtime in self.runtimes:
+            await runtime.open()
+        yield
+        for runtime in self.runtimes:
+            await runtime.close()
+
+    async def call(self, *, worker: int = 0) -> Answered:
+        """One call; its end, and what the upstream said to it, have reached the store."""
+        answered = await self.callers[worker].call(
+            "POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", self.key)]
+        )
+        await self.runtimes[worker].gateway.recorder.drain()
+        await self._pauses[worker].drain()
+        await self.runtimes[worker].gateway.giving_back.drain()
+        return answered
