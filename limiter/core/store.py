@@ -21,7 +21,7 @@ from limiter.core.held import Holding
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.types import PPM, Decision, Limit
 from limiter.core.window import Call, Stack, Whose
-from limiter.stores.away import UNAVAILABLE
+from limiter.stores.away import is_unavailable
 from limiter.stores.errors import ScriptFailed, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
 from limiter.stores.pool import Link, PoolStatus
@@ -282,15 +282,11 @@ class Store:
     async def ask(self, *parts: str | int | bytes, key: str) -> Reply:
         """The same for what the store may refuse: its refusal, a ``hiredis.ReplyError``, is the reply."""
         reply = await self.link.send(pack(*parts), key=key.encode())
-        return reply if isinstance(reply, hiredis.ReplyError) and not _is_unavailable(reply) else _checked(reply, None)
+        return reply if isinstance(reply, hiredis.ReplyError) and not is_unavailable(reply) else _checked(reply, None)
 
 
 def _is_noscript(reply: Reply) -> bool:
     return str(reply).startswith("NOSCRIPT")
-
-
-def _is_unavailable(reply: Reply) -> bool:
-    return str(reply).startswith(UNAVAILABLE)
 
 
 def _checked(reply: Reply, script: Script | None) -> Reply:
@@ -298,7 +294,7 @@ def _checked(reply: Reply, script: Script | None) -> Reply:
     if not isinstance(reply, hiredis.ReplyError):
         return reply
     text = str(reply)
-    if _is_unavailable(reply):
+    if is_unavailable(reply):
         raise StoreUnavailable(f"the store cannot decide now: {text}")
     log.error("the store refused %s: %s", script.name if script else "a command", text)
     raise ScriptFailed(text)

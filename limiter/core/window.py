@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from limiter.core import description, keys
 from limiter.core.algorithms import rules_of
@@ -22,7 +22,7 @@ _LIMIT = struct.Struct("<cQQQQB")
 One argument for all limits costs the store less than six for each, to be read, kept and turned into numbers.
 """
 _DYNAMIC = 5
-_DESCRIPTION = 3
+_DESCRIPTION, _LIMITS = 3, 4
 _BEFORE_WINDOWS = 6
 """Keys of a stack that are not a limit's."""
 _PAUSED = -2
@@ -86,8 +86,8 @@ class Stack:
 
     @property
     def packed_limits(self) -> bytes:
-        """Its limits as the scripts unpack them."""
-        return b"".join(map(_packed, self.limits))
+        """Its limits as the scripts unpack them, and behind them what is known to change."""
+        return cast(bytes, self.arguments[_LIMITS])
 
     def window_of(self, limit: Limit) -> str:
         """The key of one of its limits."""

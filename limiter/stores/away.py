@@ -18,3 +18,8 @@ UNAVAILABLE = (
 """First words of such replies. A server that a failover makes a replica says ``READONLY``, and ``UNBLOCKED`` to those
 who wait.
 """
+
+
+def is_unavailable(reply: object) -> bool:
+    """Whether an error reply says so."""
+    return str(reply).startswith(UNAVAILABLE)

@@ -12,7 +12,7 @@ import redis
 import redis.asyncio
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
-from limiter.stores.away import UNAVAILABLE
+from limiter.stores.away import is_unavailable
 
 Seed = tuple[str, int]
 _A_REPLICA = ("slave", b"slave")
@@ -22,7 +22,7 @@ def lost(error: ResponseError) -> ConnectionError | None:
     """The lost connection that a reply stands for, if it is one of :data:`~limiter.stores.away.UNAVAILABLE`."""
     # redis-py keeps the first word apart for those it has classes for.
     text = f"{error.status_code} {error}" if error.status_code else str(error)
-    return ConnectionError(f"the store cannot work now: {text}") if text.startswith(UNAVAILABLE) else None
+    return ConnectionError(f"the store cannot work now: {text}") if is_unavailable(text) else None
 
 
 def _refuse_replica(reply: Any, connection: Any) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import hiredis
 
-from limiter.stores.away import UNAVAILABLE
+from limiter.stores.away import is_unavailable
 from limiter.stores.errors import StoreError, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
 from limiter.stores.pool import Link, StorePool
@@ -154,7 +154,7 @@ def _read(data: Mapping[str, str], refused: str, save: Reply) -> ServerSettings:
 async def _reply(server: StorePool, *words: str) -> Reply:
     """What it says, a refusal included."""
     reply = await server.send(pack(*words))
-    if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(UNAVAILABLE):
+    if isinstance(reply, hiredis.ReplyError) and is_unavailable(reply):
         raise StoreUnavailable(f"the server cannot answer now: {reply}")
     return reply
 
