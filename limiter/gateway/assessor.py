@@ -40,8 +40,8 @@ class Assessor:
         """Before samples of a connection are kept: other workers know that it is in use. Raises StoreError."""
         now = asyncio.get_running_loop().time()
         if now - self._noted.get(connection, -_NOTED_EVERY_S) >= _NOTED_EVERY_S:
-            self._noted[connection] = now
             await self._store.run(ALIVE, [keys.sampled()], connection, _LATELY_S * 1_000_000)
+            self._noted[connection] = now
 
     def later(self, whose: Whose, in_ms: int) -> None:
         """Compute this multiplier then, unless a call that ends before does it."""

@@ -27,12 +27,12 @@ class GivingBack:
         self._waiting = 0
         self._sending: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
-        self.lost = 0
+        self._lost = 0
 
     def give_back(self, stack: Stack, charge: Charge) -> None:
         """Note a charge, without waiting."""
         if self._waiting >= _KEPT:
-            self.lost += 1
+            self._lost += 1
             return
         self._charges.setdefault(id(stack), (stack, []))[1].append(charge)
         self._waiting += 1
@@ -44,8 +44,8 @@ class GivingBack:
         self._stopped.set()
         if self._sending is not None:
             await self._sending
-        if self._waiting:
-            log.warning("the units of %d calls were not given back: the store is unavailable", self._waiting)
+        if missing := self._waiting + self._lost:
+            log.warning("the units of %d calls were not given back: the store is unavailable", missing)
 
     async def drain(self) -> None:
         """Wait until the store has everything."""

@@ -98,9 +98,13 @@ class Recorder:
 
     async def _send(self, group: _Group, ends: Sequence[EndedCall]) -> None:
         stack, settings = group
-        try:
-            if settings is not None:
+        if settings is not None:
+            try:
                 await self._assessor.noting(stack.subject.connection)
+            except StoreError:  # whatever became of that, nothing of these ends was sent
+                self._keep(group, ends)
+                return
+        try:
             recorded = await self._store.record(stack, ends, settings=settings, every_ms=self._assessor.every_ms)
             if recorded.assess_in_ms is not None:
                 self._assessor.later(stack.whose, recorded.assess_in_ms)

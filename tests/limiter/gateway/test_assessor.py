@@ -16,6 +16,7 @@ from limiter.core.types import PPM, Subject
 from limiter.core.window import Stack, bind
 from limiter.gateway.assessor import Assessor
 from limiter.gateway.recorder import Recorder
+from limiter.stores.errors import StoreError, StoreOutcomeUnknown, StoreUnavailable
 from tests.limiter.core.given import ACME, log, store_at
 from tests.patience import eventually
 
@@ -82,6 +83,33 @@ async def test_what_a_worker_kept_before_it_died_another_one_assesses(store: Sto
     await eventually(assessed, what="the other worker")
     stop.set()
     await living
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreOutcomeUnknown])
+async def test_ends_that_were_not_sent_yet_are_kept_when_noting_their_connection_fails(
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: type[StoreError]
+) -> None:
+    assessor = Assessor(store)
+    stack, recorder = calls_of(), Recorder(store, assessor, again_s=0.0)
+    failed: list[int] = []
+    noting = assessor.noting
+
+    async def fails_once(connection: int) -> None:
+        if not failed:
+            failed.append(connection)
+            raise error("the store did not answer")
+        await noting(connection)
+
+    monkeypatch.setattr(assessor, "noting", fails_once)
+    for ended in ends(SLOW, 12):
+        recorder.record(stack, ended, RULE)
+
+    async def recorded() -> bool:
+        await recorder.drain()
+        return await multiplier(store, stack) == (500_000, 12)
+
+    await eventually(recorded, what="the ends that were kept")
+    assert (failed, recorder.lost) == ([ACME.connection], 0)
 
 
 async def test_a_computation_that_a_worker_died_in_is_due_again(
