@@ -18,6 +18,7 @@ from quota_platform.sandbox import Running
 from tenants.models import Connection, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+from tests.patience import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,8 +55,14 @@ class World(TwoWorkers):
             runtime.assessor.every_ms = 1
 
     async def multiplier(self, *, worker: int) -> float:
+        """The one that the calls so far have led to: none of their samples waits to be assessed."""
+        await eventually(self._all_assessed, what="the last samples")
         data = await self.callers[worker].call("GET", "/metrics/acme/lookupOrder", headers=[("X-API-Key", self.key)])
         return float(data.json["adaptive_multiplier"])
+
+    async def _all_assessed(self) -> bool:
+        name = keys.unassessed(await self.connection_id())
+        return not await self.runtimes[0].store.command("EXISTS", name, key=name)
 
     async def forget_the_window(self) -> None:
         """Another minute begins: the calls so far count no more."""
