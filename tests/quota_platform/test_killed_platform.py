@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -151,6 +152,11 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
             with deployment.without("valkey"):
                 after(data, 150)
             after(data, 150)
+        # What a worker decided without the store goes with it, should it end before the store is back.
+        since = time.time()
+        for _ in patiently("what was decided without the store"):
+            if has_everything(deployment.store_url, since=since):
+                break
         deployment.end("web")
         # A lock that a killed drainer held ends after a minute.
         for _ in patiently("the rest of the record"):
@@ -178,6 +184,17 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
         )
         assert verified.returncode == 0, verified.stderr
         assert f"{record.refusals:,} refusals" in verified.stdout
+
+
+def has_everything(store_url: str, *, since: float) -> bool:
+    """Whether both workers have told since then that the store answers and waits for nothing of theirs."""
+    try:
+        with redis.Redis.from_url(store_url) as client:
+            beats: Any = client.hvals(keys.workers())
+    except redis.RedisError:
+        return False
+    heard = [beat for beat in map(json.loads, beats) if beat["at"] > since]
+    return len(heard) == 2 and all(not beat["alone"]["waiting"] and beat["degraded_since"] is None for beat in heard)
 
 
 def responses(store: redis.Redis) -> bool:
