@@ -142,14 +142,12 @@ def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
 
 def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     if event.limit_name == UPSTREAM:
-        who = "This call was" if event.count == 1 else f"{event.count:,} calls like this were"
         return (
-            f"{who} held back: the upstream had said to another call that it takes none for"
+            f"{_who(event)} held back: the upstream had said to another call that it takes none for"
             f" {(event.retry_after_ms or 0) / 1000:.3f} s. It is charged to no limit."
         )
     if not event.limit_name:
-        who = "This call was" if event.count == 1 else f"{event.count:,} calls like this were"
-        return f"{who} refused uncounted: its policy lets no call pass without the limiter's store."
+        return f"{_who(event)} refused uncounted: its policy lets no call pass without the limiter's store."
     bound = next((limit for limit in limits if limit.name == event.limit_name), None)
     what = "would have been refused (shadow)" if event.shadow else "was refused"
     who = "call" if event.count == 1 else f"{event.count:,} calls like this"
@@ -161,6 +159,10 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
         f" {event.used:,} of {event.effective_limit:,} units{window} were in use under the limit '{event.limit_name}'"
         f"{cut}{counted}, and it needed {event.cost:,}."
     )
+
+
+def _who(event: ThrottleEvent) -> str:
+    return "This call was" if event.count == 1 else f"{event.count:,} calls like this were"
 
 
 def _label(counted_per: str) -> str:
