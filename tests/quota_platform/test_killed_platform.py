@@ -187,7 +187,7 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
 
 
 def has_everything(store_url: str, *, since: float) -> bool:
-    """Whether both workers have told since then that the store answers and waits for nothing of theirs."""
+    """Whether both workers have reported since then that the store is available and that nothing waits for it."""
     try:
         with redis.Redis.from_url(store_url) as client:
             beats: Any = client.hvals(keys.workers())
