@@ -86,7 +86,7 @@ class Stack:
 
     @property
     def packed_limits(self) -> bytes:
-        """Its limits as the scripts unpack them, and behind them what is known to change."""
+        """Its limits as the scripts unpack them, and behind them the change that is due."""
         return cast(bytes, self.arguments[_LIMITS])
 
     def window_of(self, limit: Limit) -> str:

@@ -152,9 +152,9 @@ def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Pa
             with deployment.without("valkey"):
                 after(data, 150)
             after(data, 150)
-        # What a worker decided without the store goes with it, should it end before the store is back.
+        # A worker that ends before the store is back takes its own decisions with it.
         since = time.time()
-        for _ in patiently("what was decided without the store"):
+        for _ in patiently("the decisions made without the store"):
             if has_everything(deployment.store_url, since=since):
                 break
         deployment.end("web")

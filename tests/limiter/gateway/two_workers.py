@@ -35,7 +35,7 @@ def sandbox_behind(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 class TwoWorkers:
-    """``pauses``: whether what the upstream says about load reaches the store."""
+    """``pauses``: whether pushback of the upstream reaches the store."""
 
     def __init__(self, key: str, redis_url: str, sandbox: Running, *, pauses: bool = False) -> None:
         self.key, self.sandbox = key, sandbox
@@ -70,7 +70,7 @@ class TwoWorkers:
             await runtime.close()
 
     async def call(self, *, worker: int = 0) -> Answered:
-        """One call; its end, and what the upstream said to it, have reached the store."""
+        """One call; its end, and the upstream's pushback, have reached the store."""
         answered = await self.callers[worker].call(
             "POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", self.key)]
         )
