@@ -1,11 +1,11 @@
-"""What a policy may say but hardly means: limits that another limit makes idle."""
+"""What a policy may say but hardly means: limits that another limit makes idle, windows that follow alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from limiter.core.algorithms import rules_of
-from limiter.core.amounts import duration, gettext, number
+from limiter.core.amounts import MISSING, duration, gettext, number
 from limiter.core.types import CountedPer
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 
@@ -19,6 +19,12 @@ _NARROWER = {
 
 
 def advice(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
+    """Sentences about limits that do nothing, and about windows that follow the upstream without the better means."""
+    limits = list(limits)
+    return [*idle_limits(policy, limits), *_windows_alone(policy, limits)]
+
+
+def idle_limits(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
     """Sentences about limits of this policy that can never refuse a call, because another one refuses first."""
     windowed = [line for line in limits if line.window_seconds and rules_of(line.algorithm).has_window]
     return [
@@ -27,6 +33,16 @@ def advice(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
         )
         for idle, binding, most in _idle(policy, windowed)
     ]
+
+
+def _windows_alone(policy: QuotaPolicy, limits: list[QuotaLimit]) -> Iterator[str]:
+    following = [line for line in limits if policy.adaptive and line.adaptive]
+    windows = [line.name or MISSING for line in following if rules_of(line.algorithm).has_window]
+    if windows and not any(rules_of(line.algorithm).holds_slots for line in following):
+        yield gettext(
+            "{names}: a window that shrinks lets nothing pass until it has emptied. Put an adaptive concurrency limit"
+            " beside it, which follows the upstream evenly."
+        ).format(names=", ".join(windows))
 
 
 def _idle(policy: QuotaPolicy, limits: list[QuotaLimit]) -> Iterator[tuple[QuotaLimit, QuotaLimit, int]]:

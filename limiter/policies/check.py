@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from limiter.policies import stored
-from limiter.policies.advice import advice
+from limiter.policies.advice import idle_limits
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
 
@@ -91,7 +91,7 @@ def _warnings(sound: Mapping[int, QuotaPolicy]) -> Iterator[str]:
         if not ids or not all(policy_id in sound for policy_id in ids):
             continue
         policies = [sound[policy_id] for policy_id in ids]
-        for sentence in advice(policies[-1], _in_force(policies)):
+        for sentence in idle_limits(policies[-1], _in_force(policies)):
             # Once is enough: what a part of the stack does, the whole does too.
             if not any(sentence == before and part <= set(ids) for part, before in said):
                 said.append((set(ids), sentence))

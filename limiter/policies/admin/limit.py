@@ -11,18 +11,39 @@ from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from limiter.core.algorithms import RULES
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
-from limiter.policies.models.limit import MAX_LIMITS
+from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
 
 
+class _AdaptiveSelect(UnfoldAdminSelectWidget):
+    """Yes, no, or as the window is long. A page of the release before has a box there: ticked, or not sent."""
+
+    def format_value(self, value: Any) -> list[str]:
+        return [{True: "true", False: "false"}.get(value, "")]
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> bool | None:
+        said = data.get(name, "false")
+        return True if said in ("true", "on") else False if said == "false" else None
+
+
 class LimitForm(forms.ModelForm):
     """One limit; the algorithm says which of the numbers apply."""
+
+    adaptive = forms.NullBooleanField(
+        label=_("Adaptive"),
+        widget=_AdaptiveSelect(choices=[("", _("by its window")), ("true", _("yes")), ("false", _("no"))]),
+        help_text=_(
+            "Shrinks with the policy's multiplier. By its window: yes up to 5 minutes, no above, where a short slowness"
+            " would shut a tenant out for the rest of the window."
+        ),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,6 +54,12 @@ class LimitForm(forms.ModelForm):
             self.fields["lease_seconds"].widget.attrs["data-keep"] = ""
         if "window_seconds" in self.fields:
             self.fields["window_seconds"].help_text = _("60 is a minute, 3600 an hour, 86400 a day.")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("adaptive") is None:
+            cleaned["adaptive"] = adapts_by_default(cleaned.get("window_seconds"))
+        return cleaned
 
 
 class LimitFormSet(BaseInlineFormSet):

@@ -7,16 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
+from limiter.policies.models.limit import MAX_ADAPTIVE_WINDOW_S, adapts_by_default
 from quota_platform.base.api.serializer import StrictSerializer, clean
 from quota_platform.base.versions import columns
 
 
 class LimitSerializer(StrictSerializer[QuotaLimit]):
     """One limit, named within its policy."""
+
+    adaptive = serializers.BooleanField(
+        required=False,
+        help_text="Shrinks with the policy's multiplier. Left out of a new limit: true for a window of up to"
+        f" {MAX_ADAPTIVE_WINDOW_S} s and for concurrency, false for a longer window; of a stored one: as it is.",
+    )
 
     class Meta:
         model = QuotaLimit
@@ -58,8 +66,10 @@ def plan(policy: QuotaPolicy, lines: Iterable[Mapping[str, Any]]) -> LimitEdit:
     for place, values in enumerate(lines):
         line = stored.pop(values["name"], None) or QuotaLimit(policy=policy)
         before = columns(line)
+        defaults = {"adaptive": line.adaptive if line.pk else adapts_by_default(values.get("window_seconds"))}
         for column in LimitSerializer.Meta.fields:
-            setattr(line, column, values.get(column, QuotaLimit._meta.get_field(column).get_default()))  # type: ignore[union-attr]
+            default = defaults.get(column, QuotaLimit._meta.get_field(column).get_default())  # type: ignore[union-attr]
+            setattr(line, column, values.get(column, default))
         edit.wanted.append(line)
         if line.pk is None or columns(line) != before:
             (edit.added if line.pk is None else edit.changed).append(line)

@@ -33,8 +33,16 @@ LIMIT_NAME = RegexValidator(
 )
 
 
+MAX_ADAPTIVE_WINDOW_S = 300
+"""A longer window follows the upstream only where somebody says so: a cut of a day shuts a tenant out for that day."""
+
 MAX_LIMITS = 50
 """Lines of one policy at most; all of them are decided in one script."""
+
+
+def adapts_by_default(window_seconds: int | None) -> bool:
+    """Whether a limit of which nobody says it follows the upstream; a concurrency limit, without a window, does."""
+    return (window_seconds or 0) <= MAX_ADAPTIVE_WINDOW_S
 
 
 def _with(trait: Callable[[Rules], bool]) -> Q:
@@ -139,6 +147,12 @@ class QuotaLimit(Published):
                 if rules.quota_constraint
             ),
         ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Where ``adaptive`` is not given, the window decides; rows of the database come with all columns."""
+        super().__init__(*args, **kwargs)
+        if not args and "adaptive" not in kwargs:
+            self.adaptive = adapts_by_default(self.window_seconds)
 
     def __str__(self) -> str:
         return f"{self.policy.name}: {self.name}"

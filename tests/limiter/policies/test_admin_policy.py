@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.policies.advice import advice
 from limiter.policies.models.version import one_version
 from limiter.policies.sentences import policy as sentences_of
 from tenants.models import Action, Tenant
@@ -267,6 +268,43 @@ def test_a_limit_that_is_never_reached_is_pointed_out_after_saving(root: Client,
     assert "day is never reached: minute lets at most 144,000 units pass per day." in said
 
 
+# Which limits follow the upstream.
+
+
+@pytest.mark.parametrize(
+    ("said", "window_seconds", "adaptive"),
+    [
+        ("", "300", True),
+        ("", "301", False),
+        ("true", "86400", True),
+        ("false", "60", False),
+        ("on", "86400", True),  # a page of the release before
+    ],
+)
+def test_a_limit_follows_the_upstream_by_its_window_unless_the_form_says_otherwise(
+    root: Client, said: str, window_seconds: str, adaptive: bool
+) -> None:
+    root.post(ADD, new_policy(root, limit_adaptive=said, limit_window_seconds=window_seconds))
+    assert QuotaLimit.objects.get().adaptive is adaptive
+
+
+def test_an_adaptive_box_that_is_not_ticked_in_a_page_of_the_release_before_is_a_no(root: Client) -> None:
+    data = new_policy(root)
+    del data["limits-0-adaptive"]
+    root.post(ADD, data)
+    assert QuotaLimit.objects.get().adaptive is False
+
+
+def test_a_stored_limit_with_a_long_window_goes_on_following_the_upstream(root: Client, gold: QuotaPolicy) -> None:
+    gold.limits.update(adaptive=True)
+    root.post(change_url(gold), form_of(root, change_url(gold)) | {"limits-1-quota": "900"})
+    assert dict(gold.limits.values_list("quota", "adaptive")) == {100: True, 900: True}
+
+
+def test_the_form_says_which_windows_follow_the_upstream(root: Client) -> None:
+    assert "By its window: yes up to 5 minutes, no above" in root.get(ADD).content.decode()
+
+
 # In words.
 
 
@@ -281,7 +319,9 @@ def test_the_preview_says_what_the_same_policy_would_say_when_saved(root: Client
     shown = root.post(PREVIEW, data).json()
     root.post(ADD, data)
     saved = QuotaPolicy.objects.get()
-    assert shown == {"sentences": sentences_of(saved, saved.limits.all()), "advice": [], "shadow": True}
+    said = {"sentences": sentences_of(saved, saved.limits.all()), "advice": advice(saved, saved.limits.all())}
+    assert shown == said | {"shadow": True}
+    assert "a window that shrinks" in shown["advice"][0]
 
 
 def test_a_form_that_comes_back_says_what_was_typed(root: Client) -> None:

@@ -1,4 +1,4 @@
-"""Limits that another limit makes idle are pointed out; limits that can bind are not."""
+"""Limits that another limit makes idle are pointed out, and windows that follow the upstream alone; others are not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from limiter.models import QuotaLimit, QuotaPolicy
-from limiter.policies.advice import advice
+from limiter.policies.advice import advice, idle_limits
 
 
 def line(name: str, quota: int, window_seconds: int | None, **fields: Any) -> QuotaLimit:
@@ -45,17 +45,32 @@ MINUTE = line("minute", 100, 60)
     ],
 )
 def test_only_limits_that_cannot_bind_are_named(limits: list[QuotaLimit], said: list[str]) -> None:
-    assert advice(QuotaPolicy(), limits) == said
+    assert idle_limits(QuotaPolicy(), limits) == said
 
 
 def test_the_multiplier_is_taken_into_account() -> None:
-    shrinking, fixed = line("hour", 6000, 3600), line("minute", 100, 60, adaptive=False)
-    assert advice(QuotaPolicy(), [fixed, shrinking]) == []
-    assert len(advice(QuotaPolicy(adaptive=False), [fixed, shrinking])) == 1
+    shrinking, fixed = line("hour", 6000, 3600, adaptive=True), line("minute", 100, 60, adaptive=False)
+    assert idle_limits(QuotaPolicy(), [fixed, shrinking]) == []
+    assert len(idle_limits(QuotaPolicy(adaptive=False), [fixed, shrinking])) == 1
     growing = [line("minute", 100, 60), line("hour", 6000, 3600, adaptive=False)]
-    assert len(advice(QuotaPolicy(), growing)) == 1
-    assert advice(QuotaPolicy(max_multiplier=1.5), growing) == []
+    assert len(idle_limits(QuotaPolicy(), growing)) == 1
+    assert idle_limits(QuotaPolicy(max_multiplier=1.5), growing) == []
 
 
 def test_half_typed_limits_are_passed_over() -> None:
-    assert advice(QuotaPolicy(), [QuotaLimit(name="new"), MINUTE]) == []
+    assert idle_limits(QuotaPolicy(), [QuotaLimit(name="new"), MINUTE]) == []
+
+
+def test_a_window_that_follows_the_upstream_is_advised_a_concurrency_limit_beside_it() -> None:
+    slots, fixed_slots = (
+        line("slots", 5, None, algorithm="concurrency", adaptive=adaptive) for adaptive in (True, False)
+    )
+    half_typed = QuotaLimit(algorithm="sliding_log")
+    day = line("day", 5000, 86_400)
+    for limits in ([MINUTE], [MINUTE, fixed_slots], [day, MINUTE]):
+        (said,) = advice(QuotaPolicy(), limits)
+        assert said.startswith("minute: a window that shrinks lets nothing pass until it has emptied.")
+    assert advice(QuotaPolicy(), [half_typed])[0].startswith("…: ")
+    for limits in ([MINUTE, slots], [day], [line("minute", 100, 60, adaptive=False)], [slots], []):
+        assert advice(QuotaPolicy(), limits) == []
+    assert advice(QuotaPolicy(adaptive=False), [MINUTE]) == []

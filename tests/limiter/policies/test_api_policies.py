@@ -79,6 +79,23 @@ def test_limits_are_replaced_by_name_in_one_version(gold: QuotaPolicy) -> None:
     assert response.json()["version"] == gold.version + 2
 
 
+def test_a_limit_that_does_not_say_follows_the_upstream_by_its_window_and_a_stored_one_as_before(db: None) -> None:
+    lines: list[dict[str, Any]] = [
+        {"name": "five", "quota": 100, "window_seconds": 300},
+        {"name": "six", "quota": 100, "window_seconds": 360},
+        {"name": "day", "quota": 100, "window_seconds": 86_400, "adaptive": True},
+        {"name": "slots", "quota": 5, "algorithm": "concurrency"},
+    ]
+    root = editor()
+    made = root.post("/api/policies/", {"name": "Gold", "limits": lines, "reason": "test"}).json()
+    follow = {"five": True, "six": False, "day": True, "slots": True}
+    assert {line["name"]: line["adaptive"] for line in made["limits"]} == follow
+    del lines[2]["adaptive"]
+    body = {"limits": [line | {"quota": 7} for line in lines], "version": 1, "reason": "test"}
+    changed = root.patch(f"/api/policies/{made['id']}/", body).json()
+    assert {line["name"]: line["adaptive"] for line in changed["limits"]} == follow
+
+
 def test_limits_left_out_of_a_patch_stay(gold: QuotaPolicy) -> None:
     assert editor().patch(f"/api/policies/{gold.pk}/", {"mode": "shadow"}).status_code == 200
     assert names(gold) == {"minute": 600}

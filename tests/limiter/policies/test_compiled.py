@@ -35,7 +35,15 @@ def test_rows_become_one_frozen_value() -> None:
     gold: dict[str, Any] = {"policy_name": "Gold", "policy_version": 3, "alert_at": (80, 95, 100)}
     assert spec.limits == (
         Limit("minute", Algorithm.SLIDING_LOG, 100, 60_000_000, **gold),
-        Limit("day", Algorithm.SLIDING_COUNTER, 10**9, 86_400_000_000, counted_per=CountedPer.TENANT, **gold),
+        Limit(
+            "day",
+            Algorithm.SLIDING_COUNTER,
+            10**9,
+            86_400_000_000,
+            counted_per=CountedPer.TENANT,
+            adaptive=False,
+            **gold,
+        ),
         Limit("burst", Algorithm.TOKEN_BUCKET, 17, 60_000_000, burst=250, adaptive=False, **gold),
         Limit("inflight", Algorithm.CONCURRENCY, 5, lease_us=30_000_000, **gold),
     )

@@ -162,5 +162,7 @@ def test_a_policy_speaks_the_readers_language() -> None:
     line = QuotaLimit(name="day", algorithm="sliding_log", quota=1_000, window_seconds=7_200, counted_per="action")
     with translation.override("de"):
         said = sentences.policy(row, [line])
-    assert said[0] == "day: höchstens 1.000 Einheiten je 2 Stunden für jede Aktion jedes Mandanten."
+    assert (
+        said[0] == "day: höchstens 1.000 Einheiten je 2 Stunden für jede Aktion jedes Mandanten. Es wird nie gekürzt."
+    )
     assert said[-1] == "Alarme beginnen, wenn 80 % und 95 % eines geltenden Limits belegt sind."
