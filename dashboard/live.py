@@ -21,10 +21,10 @@ from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import StoredReadings
 from dashboard.topics import StreamTopic
-from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import Runtime
 from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
+from quota_platform.base.lean.problem import Problem
 
 EVERY_S = 0.8
 """Less than the second between two frames, by what a tick may come early."""

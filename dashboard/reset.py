@@ -19,12 +19,12 @@ from limiter.core.types import MICROS, CountedPer
 from limiter.gateway import counters
 from limiter.gateway.counters import Counter
 from limiter.gateway.gate import Gateway
-from limiter.gateway.problems import Problem
 from limiter.record import resets
 from limiter.record.resets import Reset
 from limiter.stores.errors import StoreError
 from quota_platform.base import row_access
 from quota_platform.base.languages import number
+from quota_platform.base.lean.problem import Problem
 from tenants.models import Tenant
 
 

@@ -22,14 +22,14 @@ django_application: Any = get_asgi_application()
 from dashboard.broadcast import Broadcast  # noqa: E402  Django's apps have to be loaded first
 from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
+from quota_platform import lean_urls  # noqa: E402
 from quota_platform.base import addresses  # noqa: E402
-from quota_platform.lean_urls import PREFIXES  # noqa: E402
 from quota_platform.server import draining, open_files  # noqa: E402
 from quota_platform.server.guard import Guard  # noqa: E402
-from quota_platform.server.handler import LeanHandler, Receive, Scope, Send  # noqa: E402
+from quota_platform.server.handler import Receive, Scope, Send  # noqa: E402
 from quota_platform.server.limits import Limits  # noqa: E402
 
-lean = LeanHandler("quota_platform.lean_urls")
+lean = lean_urls.handler()
 _resolve = lru_cache(4096)(get_resolver(settings.ROOT_URLCONF).resolve)
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(scope, receive, send)
     elif scope["type"] == "websocket":
         await websocket(_as_sent(scope), receive, send)
-    elif scope["path"].startswith(PREFIXES) or not _leads_somewhere(scope["path"]):
+    elif scope["path"].startswith(lean_urls.PREFIXES) or not _leads_somewhere(scope["path"]):
         await lean(scope, receive, send)
     else:
         await django_application(_as_sent(scope), receive, send)
@@ -91,7 +91,7 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 def guard() -> Guard:
     """What this process grants its callers, as far as the files that it may open reach: it asks for enough."""
     max_files = open_files.allow(2 * settings.ENV.MAX_CONNECTIONS)
-    limits = Limits.from_env(settings.ENV, call_prefixes=PREFIXES, max_files=max_files)
+    limits = Limits.from_env(settings.ENV, call_prefixes=lean_urls.PREFIXES, max_files=max_files)
     if limits.max_connections < settings.ENV.MAX_CONNECTIONS:
         log.warning(
             "%d connections at a time, not MAX_CONNECTIONS: the process may open %d files; raise its hard limit to %d"

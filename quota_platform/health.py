@@ -9,14 +9,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 from limiter.gateway import record_state, scraper
-from limiter.gateway.request import GatewayRequest
-from limiter.gateway.responses import GatewayResponse, json_response
 from limiter.gateway.runtime import Runtime
-from limiter.gateway.views import GatewayView, runtime_of
+from limiter.gateway.views import runtime_of
 from limiter.live.snapshot import DirectoryUnavailable
 from limiter.stores import server_settings
 from limiter.stores.errors import StoreError
 from limiter.stores.server_settings import ServerSettings
+from quota_platform.base.lean.request import LeanRequest
+from quota_platform.base.lean.response import LeanResponse, json_response
+from quota_platform.base.lean.view import LeanView
 from quota_platform.server.draining import DRAINING
 
 POLL_TOO_OLD_S = 10.0
@@ -26,21 +27,21 @@ PATIENCE_S = 0.5
 Check = dict[str, Any]
 
 
-class HealthView(GatewayView):
+class HealthView(LeanView):
     """``GET /healthz``: this worker's event loop turns."""
 
-    async def get(self, request: GatewayRequest) -> GatewayResponse:
+    async def get(self, request: LeanRequest) -> LeanResponse:
         return json_response({"status": "alive"}, request)
 
 
-class ReadyView(GatewayView):
+class ReadyView(LeanView):
     """``GET /readyz``: whether this worker is to be sent calls, degraded or not. 503: it starts, or it drains.
 
     What all workers share, and what a worker does without, takes none of them out: a fault that they have in common
     would take out all. Strangers get no names or numbers, and cause no query.
     """
 
-    async def get(self, request: GatewayRequest) -> GatewayResponse:
+    async def get(self, request: LeanRequest) -> LeanResponse:
         runtime = runtime_of(request)
         checks = _checks(runtime)
         reasons = [check["reason"] for check in checks.values() if not check["ok"]]
@@ -51,7 +52,7 @@ class ReadyView(GatewayView):
         return json_response(data, request, status=200 if status in ("ready", "degraded") else 503)
 
 
-async def _status(request: GatewayRequest, runtime: Runtime, *, degraded: bool) -> str:
+async def _status(request: LeanRequest, runtime: Runtime, *, degraded: bool) -> str:
     if DRAINING in request.scope["state"]:
         return "draining"
     snapshot = runtime.gateway.snapshot

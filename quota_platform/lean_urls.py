@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from limiter.upstream.errors import UpstreamError
 from quota_platform.health import HealthView, ReadyView
+from quota_platform.server.handler import LeanHandler
 
 urlpatterns = [
     path("", include("limiter.gateway.urls")),
@@ -13,3 +15,8 @@ urlpatterns = [
 ]
 PREFIXES = ("/invoke/", "/check/", "/metrics", "/healthz", "/readyz")
 """How those paths begin; the rest goes to stock Django."""
+
+
+def handler() -> LeanHandler:
+    """What serves these URLs. An upstream that breaks off in the middle of a response is an ordinary thing."""
+    return LeanHandler(__name__, breaks_off=UpstreamError)

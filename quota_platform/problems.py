@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -19,9 +18,9 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from quota_platform.base.api.errors import PayloadTooLarge
+from quota_platform.base.lean.problem import CONTENT_TYPE
+from quota_platform.base.lean.request import REQUEST_ID
 
-CONTENT_TYPE = "application/problem+json"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 logger = logging.getLogger(__name__)
 
 
@@ -56,7 +55,7 @@ def document(request: HttpRequest | Request, *, status: int, detail: str, **extr
         "status": status,
         "detail": detail,
         "instance": request.path,
-        "request_id": asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex,
+        "request_id": asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex,
         **extra,
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from limiter.gateway import problems
-from limiter.gateway.problems import Problem
+from limiter.gateway.problems import GatewayProblem
 from limiter.live.snapshot import DirectoryUnavailable, Missing, Snapshot, TenantEntry
 from quota_platform.base.failures import Failures
 from tenants import credentials
@@ -65,16 +65,16 @@ class Callers:
         wanted = await self._tenant_of(key, tenant_id)
         entry = await self._entry(wanted) if wanted else None
         if entry is None:
-            raise Problem(403, "forbidden", "This key may not act for that tenant.")
+            raise GatewayProblem(403, "forbidden", "This key may not act for that tenant.")
         if not entry.tenant.active:
-            raise Problem(403, "tenant-suspended", f"Tenant {entry.tenant.tenant_id} is suspended.")
+            raise GatewayProblem(403, "tenant-suspended", f"Tenant {entry.tenant.tenant_id} is suspended.")
         return Caller(key.prefix, entry)
 
     async def on_behalf(self, tenant_id: str) -> Caller:
         """A tenant as seen by somebody who may look at it without a key; raises Problem."""
         entry = await self._entry(tenant_id)
         if entry is None:
-            raise Problem(404, "not-found", "There is no such tenant.")
+            raise GatewayProblem(404, "not-found", "There is no such tenant.")
         return Caller("", entry)
 
     async def _key(self, token: str, source: Source) -> KeySpec:
@@ -135,7 +135,7 @@ class Callers:
         if key.tenant_id is not None:
             return key.tenant_id if named in ("", key.tenant_id) else ""
         if not named:
-            raise Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id.")
+            raise GatewayProblem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id.")
         granted = self._snapshot.held_grant(key.id, named)
         if granted is None:
             if not is_name(named):
@@ -156,5 +156,5 @@ class Callers:
             raise _unavailable(error) from error
 
 
-def _unavailable(error: DirectoryUnavailable) -> Problem:
-    return Problem(503, "directory-unavailable", str(error), retry_after_us=1_000_000)
+def _unavailable(error: DirectoryUnavailable) -> GatewayProblem:
+    return GatewayProblem(503, "directory-unavailable", str(error), retry_after_us=1_000_000)

@@ -17,7 +17,7 @@ from limiter.core.types import Decision
 from limiter.core.window import Call
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.giving_back import GivingBack
-from limiter.gateway.problems import Problem
+from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
 from limiter.live.snapshot import Snapshot
@@ -107,14 +107,14 @@ class Gateway:
         action = tenant.actions.get(action_id)
         if action is None:
             if not tenant.accept_unlisted_actions or not is_name(action_id):
-                raise Problem(404, "action-unknown", f"Tenant {tenant.tenant_id} has no action of this ID.")
+                raise GatewayProblem(404, "action-unknown", f"Tenant {tenant.tenant_id} has no action of this ID.")
             action = unlisted_action(tenant.connection, action_id)
         if not action.enabled:
-            raise Problem(403, "action-disabled", f"Action {action_id} is switched off.")
+            raise GatewayProblem(403, "action-disabled", f"Action {action_id} is switched off.")
         try:
             plan = caller.entry.plan(action_id, self._clock())
         except PolicyUnavailable as error:
-            raise Problem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
+            raise GatewayProblem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
         return InvokeTarget(action, plan, self._stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix))
 
     async def decide(self, caller: Caller, target: InvokeTarget, *, request_id: str, charge: bool = True) -> Decision:
@@ -131,7 +131,7 @@ class Gateway:
             alone = self.outage.decide(target.plan.store_failure, target.bound.stack, call, error)
             if alone is None:
                 detail = "The limiter's store is away and this policy lets no call pass without it."
-                raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
+                raise GatewayProblem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
             return alone
         if self.outage.unavailable_since:
             self.outage.answered(target.bound.stack.subject.connection)
@@ -149,7 +149,7 @@ class Gateway:
             if isinstance(found, UpstreamResponse):
                 return Outcome(response=found)
             if isinstance(found, NotRepeated):
-                raise Problem(found.status, found.kind, found.detail)
+                raise GatewayProblem(found.status, found.kind, found.detail)
             claim = found
         ended: UpstreamResponse | errors.UpstreamError | None = None  # not made
         try:
@@ -248,6 +248,6 @@ class Gateway:
                 await close()  # the upstream's connection is free with the slot
 
 
-def _problem(error: errors.UpstreamError, decision: Decision) -> Problem:
+def _problem(error: errors.UpstreamError, decision: Decision) -> GatewayProblem:
     kind = _UPSTREAM_KIND.get(type(error), "upstream-unreachable")
-    return Problem(error.status, kind, error.detail, retry_after_us=error.retry_after_us, decision=decision)
+    return GatewayProblem(error.status, kind, error.detail, retry_after_us=error.retry_after_us, decision=decision)

@@ -1,4 +1,4 @@
-"""Errors of the gateway as RFC 9457 problem documents, with the bytes built once and the wording in one place."""
+"""The gateway's own problems, with their wording in one place."""
 
 from __future__ import annotations
 
@@ -8,61 +8,38 @@ from typing import Any
 from limiter.core import headers
 from limiter.core.algorithms import rules_of
 from limiter.core.types import MICROS, PPM, Decision, LimitState
-from limiter.gateway.document import encode
+from quota_platform.base.lean.problem import Problem
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
-CONTENT_TYPE = "application/problem+json"
-_OWN = "urn:quota-platform:problem:"
-"""Our own types; docs/errors.md explains each under the same word."""
-
-_TITLES = {
-    "unauthorized": "Unauthorized",
-    "forbidden": "Forbidden",
-    "tenant-suspended": "Tenant suspended",
-    "tenant-required": "Tenant required",
-    "not-found": "Not found",
-    "action-unknown": "Action not registered",
-    "action-disabled": "Action switched off",
-    "method-not-allowed": "Method not allowed",
-    "request-malformed": "Request malformed",
-    "version-unsupported": "HTTP version not supported",
-    "coding-unsupported": "Transfer coding not supported",
-    "method-unsupported": "Method not supported",
-    "websocket-invalid": "Websocket handshake invalid",
-    "head-too-long": "Head too long",
-    "head-too-slow": "Head too slow",
-    "response-stalled": "Response not taken",
-    "too-many-connections": "Too many connections",
-    "connections-exhausted": "Too many connections of all callers",
-    "bodies-exhausted": "Too many bodies at once",
-    "body-too-large": "Body too large",
-    "body-too-slow": "Body too slow",
-    "body-not-json": "Body is not JSON",
-    "idempotency-key-invalid": "Idempotency-Key invalid",
-    "idempotency-mismatch": "Idempotency-Key used for another call",
-    "idempotency-pending": "The same call is in progress",
-    "idempotency-too-long": "The answer cannot be repeated",
-    "payload-refused": "Payload does not fit the action",
-    "too-many-failed-keys": "Too many invalid API keys",
-    "policy-unavailable": "Policy unavailable",
-    "directory-unavailable": "Directory unavailable",
-    "limiter-unavailable": "Limiter unavailable",
-    "upstream-unreachable": "Upstream unreachable",
-    "upstream-outcome-unknown": "Upstream outcome unknown",
-    "upstream-overloaded": "Upstream overloaded",
-    "upstream-breaker-open": "Upstream failing",
-    "upstream-not-configured": "Upstream not configured",
-    "upstream-disabled": "Upstream switched off",
-    "internal": "Internal error",
-}
 
 
-class Problem(Exception):
-    """An answer that is an error. ``kind`` is one of our own types, or a full type URI with a ``title``.
+class GatewayProblem(Problem):
+    """``decision``: what was decided before it went wrong, so that the response can carry the quota's headers."""
 
-    ``decision``: what was decided before it went wrong, so that the answer can carry the quota's headers.
-    """
+    titles = {
+        **Problem.titles,
+        "tenant-suspended": "Tenant suspended",
+        "tenant-required": "Tenant required",
+        "action-unknown": "Action not registered",
+        "action-disabled": "Action switched off",
+        "body-not-json": "Body is not JSON",
+        "idempotency-key-invalid": "Idempotency-Key invalid",
+        "idempotency-mismatch": "Idempotency-Key used for another call",
+        "idempotency-pending": "The same call is in progress",
+        "idempotency-too-long": "The answer cannot be repeated",
+        "payload-refused": "Payload does not fit the action",
+        "too-many-failed-keys": "Too many invalid API keys",
+        "policy-unavailable": "Policy unavailable",
+        "directory-unavailable": "Directory unavailable",
+        "limiter-unavailable": "Limiter unavailable",
+        "upstream-unreachable": "Upstream unreachable",
+        "upstream-outcome-unknown": "Upstream outcome unknown",
+        "upstream-overloaded": "Upstream overloaded",
+        "upstream-breaker-open": "Upstream failing",
+        "upstream-not-configured": "Upstream not configured",
+        "upstream-disabled": "Upstream switched off",
+    }
 
     def __init__(
         self,
@@ -76,34 +53,15 @@ class Problem(Exception):
         fields: tuple[tuple[str, str], ...] = (),
         decision: Decision | None = None,
     ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.type = kind if ":" in kind else _OWN + kind
-        self.title = title or _TITLES[kind]
-        self.detail = detail
-        self.extra = dict(extra or {})
-        self.fields = list(fields)
-        self.decision = decision
         if retry_after_us is not None:
-            self.fields.append(("Retry-After", headers.retry_after(retry_after_us)))
-
-    def body(self, *, instance: str, request_id: str) -> bytes:
-        """The document, as it goes out."""
-        document = {
-            "type": self.type,
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "instance": instance,
-            "request_id": request_id,
-            **self.extra,
-        }
-        return encode(document)
+            fields = (*fields, ("Retry-After", headers.retry_after(retry_after_us)))
+        super().__init__(status, kind, detail, title=title, extra=extra, fields=fields)
+        self.decision = decision
 
 
-def unauthorized() -> Problem:
+def unauthorized() -> GatewayProblem:
     """The same for a missing, malformed, unknown, expired and revoked key: an answer tells nothing about a key."""
-    return Problem(
+    return GatewayProblem(
         401,
         "unauthorized",
         "Send a valid API key as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'.",
@@ -111,9 +69,9 @@ def unauthorized() -> Problem:
     )
 
 
-def too_many_failed_keys(wait_us: int) -> Problem:
+def too_many_failed_keys(wait_us: int) -> GatewayProblem:
     """In place of :func:`unauthorized`, for who has presented many keys that are none."""
-    return Problem(
+    return GatewayProblem(
         429,
         "too-many-failed-keys",
         "Too many calls with invalid API keys came from this address; a valid key that is in use is not affected.",
@@ -135,7 +93,7 @@ def reduced(decision: Decision, violated: Sequence[LimitState]) -> bool:
     )
 
 
-def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_status: int) -> Problem:
+def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_status: int) -> GatewayProblem:
     """Why a call was refused, and from when on it would pass."""
     if decision.paused_us:
         return _held_back(decision, tenant_id=tenant_id)
@@ -155,7 +113,7 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
     }
     if decision.retry_after_us is not None:
         extra["retry_after_ms"] = decision.retry_after_us / 1000
-    return Problem(
+    return GatewayProblem(
         reduced_status if cut else 429,
         REDUCED_CAPACITY if cut else QUOTA_EXCEEDED,
         _explain(state, decision, cut=cut),
@@ -166,10 +124,10 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
     )
 
 
-def _held_back(decision: Decision, *, tenant_id: str) -> Problem:
+def _held_back(decision: Decision, *, tenant_id: str) -> GatewayProblem:
     """Not made, because the upstream would turn it away: it said so to another call of the connection."""
     wait_s = decision.paused_us / MICROS
-    return Problem(
+    return GatewayProblem(
         429,
         "upstream-overloaded",
         f"The upstream takes no calls for another {wait_s:.3f} s: it said so to another call. This one was not sent"

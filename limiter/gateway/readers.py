@@ -13,7 +13,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 
 from limiter.gateway import problems
-from limiter.gateway.problems import Problem
+from limiter.gateway.problems import GatewayProblem
 from quota_platform.base import row_access
 from tenants import scope
 
@@ -23,12 +23,12 @@ async def check(request: HttpRequest, tenant_id: str) -> None:
     if not _session_key(request):
         raise problems.unauthorized()
     if "\0" in tenant_id:  # PostgreSQL would not be asked for such a name
-        raise Problem(404, "not-found", "There is no such tenant.")
+        raise GatewayProblem(404, "not-found", "There is no such tenant.")
     allowed = await sync_to_async(_may_read, thread_sensitive=False)(request, tenant_id)
     if allowed is None:
         raise problems.unauthorized()
     if not allowed:
-        raise Problem(403, "forbidden", f"You have no permission to see tenant {tenant_id}.")
+        raise GatewayProblem(403, "forbidden", f"You have no permission to see tenant {tenant_id}.")
 
 
 async def is_staff(request: HttpRequest) -> bool:

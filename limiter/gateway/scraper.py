@@ -7,11 +7,11 @@ import hmac
 from django.conf import settings
 
 from limiter.gateway import readers
-from limiter.gateway.request import GatewayRequest
 from quota_platform.base import addresses
+from quota_platform.base.lean.request import LeanRequest
 
 
-def may_read(request: GatewayRequest) -> bool:
+def may_read(request: LeanRequest) -> bool:
     """True for the token in METRICS_TOKEN, and for an address in METRICS_NETWORKS. Neither is set: nobody."""
     token = settings.ENV.METRICS_TOKEN.get_secret_value()
     scheme, _, given = request.fields.get("authorization", "").partition(" ")
@@ -21,6 +21,6 @@ def may_read(request: GatewayRequest) -> bool:
     return bool(allowed) and request.caller_address in allowed
 
 
-async def may_see_details(request: GatewayRequest) -> bool:
+async def may_see_details(request: LeanRequest) -> bool:
     """True for who may scrape, and for signed-in staff."""
     return may_read(request) or await readers.is_staff(request)

@@ -1,78 +1,40 @@
-"""The gateway's HTTP surface: each view parses, calls the gateway, and answers.
-
-These are DRF views with a dispatch of their own: DRF's negotiation, parsing and rendering cost more than the rest of
-a call, and its synchronous authentication would hop to a thread. They are served by the lean handler only.
-"""
+"""The gateway's HTTP surface: each view parses, calls the gateway, and responds. Served by the lean handler only."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
-from rest_framework.views import APIView
 
 from limiter.core import headers
 from limiter.core.types import PPM, Decision
 from limiter.gateway import problems, prometheus, readers, scraper
 from limiter.gateway.callers import Caller
+from limiter.gateway.document import check_json
 from limiter.gateway.gate import Gateway, InvokeRequest, InvokeTarget
-from limiter.gateway.problems import Problem
-from limiter.gateway.request import GatewayRequest, check_json
-from limiter.gateway.responses import (
-    Fields,
-    GatewayResponse,
-    enveloped,
-    json_response,
-    passed_through,
-    problem_response,
-    quota_fields,
-)
+from limiter.gateway.problems import GatewayProblem
+from limiter.gateway.responses import enveloped, passed_through, quota_fields
 from limiter.gateway.runtime import Runtime
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
 from limiter.upstream.call import UpstreamResponse
-
-_METHODS = {"GET": "get", "HEAD": "get", "POST": "post"}
-"""The handler of each method; HEAD is GET, of which the server sends the head."""
-
-
-class GatewayView(APIView):
-    """Base of the gateway's views: they return an Answer and raise problems, which the handler sends.
-
-    A view keeps nothing of a call, so that one instance serves all of them.
-    """
-
-    authentication_classes = ()
-    permission_classes = ()
-    schema = None
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Any:
-        """What a route calls. Django's own makes an instance per call, and checks for CSRF what carries no cookie."""
-        return cls(**initkwargs).dispatch
-
-    async def dispatch(self, request: GatewayRequest, *args: Any, **kwargs: Any) -> GatewayResponse:  # type: ignore[override]
-        method = _METHODS.get(request.method)
-        handler = None if method is None else getattr(self, method, None)
-        if handler is None:
-            allowed = ", ".join([name for name, method in _METHODS.items() if hasattr(self, method)])
-            raise Problem(405, "method-not-allowed", f"Use {allowed} here.", fields=(("Allow", allowed),))
-        response: GatewayResponse = await handler(request, *args, **kwargs)
-        return response
+from quota_platform.base.lean.request import LeanRequest
+from quota_platform.base.lean.response import Fields, LeanResponse, json_response, problem_response
+from quota_platform.base.lean.view import LeanView
 
 
-def runtime_of(request: GatewayRequest) -> Runtime:
+def runtime_of(request: LeanRequest) -> Runtime:
     """This worker's parts, put into the ASGI state when it started."""
     runtime: Runtime = request.scope["state"]["runtime"]
     return runtime
 
 
-async def identified(request: GatewayRequest, gateway: Gateway) -> Caller:
+async def identified(request: LeanRequest, gateway: Gateway) -> Caller:
     """Who calls, by the key in Authorization or X-API-Key; raises Problem."""
     return await gateway.callers.identify(api_key(request), request.fields.get("x-tenant-id", ""), request)
 
 
-def api_key(request: GatewayRequest) -> str:
+def api_key(request: LeanRequest) -> str:
     """The key a request presents, "" when there is none; two different ones are none."""
     scheme, _, token = request.fields.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
@@ -82,10 +44,10 @@ def api_key(request: GatewayRequest) -> str:
     return bearer or plain
 
 
-class InvokeView(GatewayView):
+class InvokeView(LeanView):
     """``POST /invoke/<action_id>``: decide, forward, answer."""
 
-    async def post(self, request: GatewayRequest, action_id: str) -> GatewayResponse:
+    async def post(self, request: LeanRequest, action_id: str) -> LeanResponse:
         runtime = runtime_of(request)
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
@@ -102,15 +64,15 @@ class InvokeView(GatewayView):
             if caller.entry.tenant.envelope:
                 return await _enveloped(request, outcome.response, outcome.decision, fields)
             return passed_through(outcome.response, fields, request)
-        except Problem as problem:
+        except GatewayProblem as problem:
             problem.fields += quota_fields(target.bound, problem.decision, legacy=settings.legacy_headers)
             raise
 
 
-class CheckView(GatewayView):
+class CheckView(LeanView):
     """``POST /check/<action_id>``: the decision only, for other gateways. ``?peek=1`` counts nothing."""
 
-    async def post(self, request: GatewayRequest, action_id: str) -> GatewayResponse:
+    async def post(self, request: LeanRequest, action_id: str) -> LeanResponse:
         runtime = runtime_of(request)
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
@@ -129,10 +91,10 @@ class CheckView(GatewayView):
         return response
 
 
-class UsageView(GatewayView):
+class UsageView(LeanView):
     """``GET /metrics/<tenant_id>/<action_id>``: what an action has used, for its tenant and for signed-in people."""
 
-    async def get(self, request: GatewayRequest, tenant_id: str, action_id: str) -> GatewayResponse:
+    async def get(self, request: LeanRequest, tenant_id: str, action_id: str) -> LeanResponse:
         runtime = runtime_of(request)
         gateway = runtime.gateway
         if token := api_key(request):
@@ -164,12 +126,12 @@ class UsageView(GatewayView):
         }
 
 
-class PrometheusView(GatewayView):
+class PrometheusView(LeanView):
     """``GET /metrics``: for a scraper with the token, or from an allowed network."""
 
-    async def get(self, request: GatewayRequest) -> GatewayResponse:
+    async def get(self, request: LeanRequest) -> LeanResponse:
         if not scraper.may_read(request):
-            raise Problem(
+            raise GatewayProblem(
                 401,
                 "unauthorized",
                 "Send METRICS_TOKEN as 'Authorization: Bearer <token>', or scrape from one of METRICS_NETWORKS.",
@@ -182,21 +144,21 @@ class PrometheusView(GatewayView):
             found.queue = await runtime.queue()
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is away."
-            raise Problem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
-        return GatewayResponse(200, [("content-type", CONTENT_TYPE_LATEST)], prometheus.page(found))
+            raise GatewayProblem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
+        return LeanResponse(200, [("content-type", CONTENT_TYPE_LATEST)], prometheus.page(found))
 
 
 async def _enveloped(
-    request: GatewayRequest, response: UpstreamResponse, decision: Decision | None, fields: Fields
-) -> GatewayResponse:
+    request: LeanRequest, response: UpstreamResponse, decision: Decision | None, fields: Fields
+) -> LeanResponse:
     try:
         whole = response.body if response.chunks is None else b"".join([part async for part in response.chunks])
     except errors.OutcomeUnknown as error:
-        raise Problem(error.status, "upstream-outcome-unknown", error.detail, decision=decision) from error
+        raise GatewayProblem(error.status, "upstream-outcome-unknown", error.detail, decision=decision) from error
     return enveloped(response, whole or b"", fields, request, decision)
 
 
-def _refusal(caller: Caller, target: InvokeTarget, decision: Decision | None) -> Problem:
+def _refusal(caller: Caller, target: InvokeTarget, decision: Decision | None) -> GatewayProblem:
     assert decision is not None, "a call is refused by a decision"
     return problems.refusal(
         decision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from limiter.gateway.problems import Problem
+from limiter.gateway.problems import GatewayProblem
 from quota_platform.openapi import responses as r
 from quota_platform.openapi import schemas
 from quota_platform.openapi.headers import HEADERS, QUOTA, Schema
@@ -64,55 +64,57 @@ def _invoke() -> Schema:
     }
     replies["400"] = r.problem(
         "The body is not JSON, a header is unusable, or a platform key does not name its tenant.",
-        Problem(400, "body-not-json", "The body is not JSON: Expecting value: line 1 column 1 (char 0)"),
-        Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
-        Problem(400, "idempotency-key-invalid", "An Idempotency-Key is 1 to 255 printable ASCII characters."),
+        GatewayProblem(400, "body-not-json", "The body is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        GatewayProblem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
+        GatewayProblem(400, "idempotency-key-invalid", "An Idempotency-Key is 1 to 255 printable ASCII characters."),
         instance=_INVOKE,
     )
     replies |= {
         "408": r.problem(
             "The body came too slowly.",
-            Problem(408, "body-too-slow", "The body did not arrive within 10 s."),
+            GatewayProblem(408, "body-too-slow", "The body did not arrive within 10 s."),
             instance=_INVOKE,
         ),
         "409": r.problem(
             "The first call with this Idempotency-Key is under way, or its answer cannot be repeated.",
-            Problem(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet."),
-            Problem(409, "idempotency-too-long", "The first call was answered, but its answer is too long."),
+            GatewayProblem(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet."),
+            GatewayProblem(409, "idempotency-too-long", "The first call was answered, but its answer is too long."),
             instance=_INVOKE,
         ),
         "413": r.problem(
             "The body is over MAX_BODY_BYTES.",
-            Problem(413, "body-too-large", "A body may hold at most 262144 bytes."),
+            GatewayProblem(413, "body-too-large", "A body may hold at most 262144 bytes."),
             instance=_INVOKE,
         ),
         "422": r.problem(
             "The Idempotency-Key belongs to another call, or a value does not fit the action; nothing was sent.",
-            Problem(422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another body."),
-            Problem(422, "payload-refused", "The payload lacks orderId."),
+            GatewayProblem(422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another body."),
+            GatewayProblem(422, "payload-refused", "The payload lacks orderId."),
             instance=_INVOKE,
         ),
         "429": r.refused(
-            _INVOKE, Problem(429, "upstream-overloaded", "The upstream refused for load, repeats included.")
+            _INVOKE, GatewayProblem(429, "upstream-overloaded", "The upstream refused for load, repeats included.")
         ),
         "502": _envelope_too(
             r.problem(
                 "The upstream was not reached, broke off, or cannot be used as it is set up.",
-                Problem(502, "upstream-unreachable", "No connection to the upstream was made; the call did not run."),
-                Problem(502, "upstream-outcome-unknown", "The answer broke off; the call may have run."),
-                Problem(502, "upstream-not-configured", "The upstream refused the connection's credentials."),
+                GatewayProblem(
+                    502, "upstream-unreachable", "No connection to the upstream was made; the call did not run."
+                ),
+                GatewayProblem(502, "upstream-outcome-unknown", "The answer broke off; the call may have run."),
+                GatewayProblem(502, "upstream-not-configured", "The upstream refused the connection's credentials."),
                 instance=_INVOKE,
                 extra=QUOTA,
             )
         ),
         "503": r.unavailable(
             _INVOKE,
-            Problem(503, "upstream-breaker-open", "Too many recent calls failed; nothing was sent."),
-            Problem(503, "upstream-disabled", "The connection is switched off."),
+            GatewayProblem(503, "upstream-breaker-open", "Too many recent calls failed; nothing was sent."),
+            GatewayProblem(503, "upstream-disabled", "The connection is switched off."),
         ),
         "504": r.problem(
             "The upstream did not answer in time; the call may have run.",
-            Problem(504, "upstream-outcome-unknown", "No answer within 30 s; the call may or may not have run."),
+            GatewayProblem(504, "upstream-outcome-unknown", "No answer within 30 s; the call may or may not have run."),
             instance=_INVOKE,
             extra=QUOTA,
         ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from limiter.gateway.problems import CONTENT_TYPE
 from quota_platform.base.api.resource import REASON_HEADER
+from quota_platform.base.lean.problem import CONTENT_TYPE
 from quota_platform.base.reason import MAX_REASON
 from quota_platform.openapi import headers, schemas
 from quota_platform.openapi.headers import Schema

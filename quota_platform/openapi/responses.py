@@ -10,7 +10,8 @@ from typing import Any
 
 from limiter.core.types import Algorithm, Decision, Limit, LimitState
 from limiter.gateway import problems
-from limiter.gateway.problems import CONTENT_TYPE, Problem
+from limiter.gateway.problems import GatewayProblem
+from quota_platform.base.lean.problem import CONTENT_TYPE
 from quota_platform.openapi import headers, schemas
 from quota_platform.openapi.headers import ALWAYS, QUOTA, Schema
 
@@ -19,13 +20,13 @@ _REQUEST_ID = "5f3a9c0d1b7e42688c21ab90"
 _MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60_000_000, policy_name="Base", policy_version=3)
 
 
-def _refused(*, multiplier_ppm: int, used: int, effective: int) -> Problem:
+def _refused(*, multiplier_ppm: int, used: int, effective: int) -> GatewayProblem:
     state = LimitState(_MINUTE, used=used, effective=effective, wait_us=6_400_000, reset_us=6_400_000)
     decision = Decision(False, "9f2c4be1a07d5c3386e15a4d", 0, 1, multiplier_ppm, (state,), retry_after_us=6_400_000)
     return problems.refusal(decision, tenant_id="acme", action_id="lookupOrder", reduced_status=429)
 
 
-def problem(title: str, *found: Problem, instance: str, extra: tuple[str, ...] = ()) -> Schema:
+def problem(title: str, *found: GatewayProblem, instance: str, extra: tuple[str, ...] = ()) -> Schema:
     """A response that is a problem document, with an example of each kind it may be."""
     examples = {
         one.type.rpartition(":")[2].rpartition("#")[2]: {
@@ -93,7 +94,7 @@ def identified(instance: str) -> dict[str, Schema]:
     return {
         "400": problem(
             "A platform key that does not name its tenant.",
-            Problem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
+            GatewayProblem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
             instance=instance,
         ),
         "401": problem(
@@ -104,19 +105,19 @@ def identified(instance: str) -> dict[str, Schema]:
         ),
         "403": problem(
             "The key may not act for that tenant, or tenant or action are switched off.",
-            Problem(403, "forbidden", "This key may not act for that tenant."),
-            Problem(403, "tenant-suspended", "Tenant acme is suspended."),
-            Problem(403, "action-disabled", "Action lookupOrder is switched off."),
+            GatewayProblem(403, "forbidden", "This key may not act for that tenant."),
+            GatewayProblem(403, "tenant-suspended", "Tenant acme is suspended."),
+            GatewayProblem(403, "action-disabled", "Action lookupOrder is switched off."),
             instance=instance,
         ),
         "404": problem(
             "The tenant has no such action.",
-            Problem(404, "action-unknown", "Tenant acme has no action of this ID."),
+            GatewayProblem(404, "action-unknown", "Tenant acme has no action of this ID."),
             instance=instance,
         ),
         "405": problem(
             "The route has no such method.",
-            Problem(405, "method-not-allowed", "Use POST here."),
+            GatewayProblem(405, "method-not-allowed", "Use POST here."),
             instance=instance,
             extra=("Allow",),
         ),
@@ -128,28 +129,28 @@ def identified(instance: str) -> dict[str, Schema]:
         ),
         "500": problem(
             "A fault of ours.",
-            Problem(500, "internal", "The gateway failed; the fault is logged under this request ID."),
+            GatewayProblem(500, "internal", "The gateway failed; the fault is logged under this request ID."),
             instance=instance,
         ),
         "503": unavailable(instance),
     }
 
 
-def unavailable(instance: str, *more: Problem) -> Schema:
+def unavailable(instance: str, *more: GatewayProblem) -> Schema:
     return problem(
         "Not now: what the call needs is away, or the policy answers an adaptive cut with 503.",
-        Problem(
+        GatewayProblem(
             503, "limiter-unavailable", "The limiter's store is away and this policy lets no call pass without it."
         ),
-        Problem(503, "policy-unavailable", "Policy 'Gold' cannot be compiled and no earlier version is held."),
-        Problem(503, "directory-unavailable", "Neither the database nor the shared copy answers."),
+        GatewayProblem(503, "policy-unavailable", "Policy 'Gold' cannot be compiled and no earlier version is held."),
+        GatewayProblem(503, "directory-unavailable", "Neither the database nor the shared copy answers."),
         *more,
         instance=instance,
         extra=("Retry-After",),
     )
 
 
-def refused(instance: str, *more: Problem) -> Schema:
+def refused(instance: str, *more: GatewayProblem) -> Schema:
     """429 of a decision; ``more`` are others that share the status."""
     response = problem(
         "Over a limit. Retry-After, waited out, suffices if nobody else calls. Or many invalid keys.",

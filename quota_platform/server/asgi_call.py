@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from uvicorn.server import ServerState
 
-from limiter.gateway.problems import Problem
+from quota_platform.base.lean.problem import Problem
 from quota_platform.server import rejection
 from quota_platform.server.response_head import FieldLines, InvalidResponse, common, field_lines, status_line
 

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from limiter.gateway.problems import Problem
 from quota_platform.base import addresses
+from quota_platform.base.lean.problem import Problem
 from quota_platform.server.limits import Limits
 
 LOG_EVERY_S = 60.0
@@ -57,13 +57,13 @@ class Guard:
                 503,
                 "connections-exhausted",
                 "This server has as many connections as it can serve.",
-                retry_after_us=1_000_000,
+                retry_after_s=1,
             )
         alone = peer and peer != addresses.UNIX and peer not in limits.trusted_proxies
         group = addresses.group(peer) if alone else ""
         if group and self._by_address[group] >= limits.max_connections_per_address:
             detail = f"At most {limits.max_connections_per_address} connections at a time from one address."
-            raise Problem(429, "too-many-connections", detail, retry_after_us=1_000_000)
+            raise Problem(429, "too-many-connections", detail, retry_after_s=1)
         self.connections += 1
         if group:
             self._by_address[group] += 1
@@ -82,7 +82,7 @@ class Guard:
         self.arriving_bytes += more
         if more > 0 and self.arriving_bytes > self.limits.max_arriving_bytes:
             detail = "Too many request bodies are arriving at once."
-            raise Problem(503, "bodies-exhausted", detail, retry_after_us=1_000_000)
+            raise Problem(503, "bodies-exhausted", detail, retry_after_s=1)
 
     def count(self, problem: Problem, *, peer: str) -> None:
         """Count a rejection, and say so in the log, of each kind once in a while."""

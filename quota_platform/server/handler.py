@@ -1,4 +1,4 @@
-"""The lean ASGI handler of the gateway's routes.
+"""The lean ASGI handler: for views that need no thread.
 
 Stock Django starts a thread for every request under ASGI and hops to one for each middleware and each signal: about
 800 us a call. These routes use no ORM, no session and no middleware, so they are resolved, called, sent and closed
@@ -14,9 +14,9 @@ from typing import Any
 
 from django.urls import Resolver404, get_resolver
 
-from limiter.gateway.problems import Problem
-from limiter.gateway.request import GatewayRequest
-from limiter.gateway.responses import GatewayResponse, problem_response
+from quota_platform.base.lean.problem import Problem
+from quota_platform.base.lean.request import LeanRequest
+from quota_platform.base.lean.response import LeanResponse, problem_response
 from quota_platform.server.asgi_call import WHOLE, AsgiCall
 from quota_platform.server.streaming import stream
 
@@ -30,15 +30,19 @@ log = logging.getLogger(__name__)
 
 
 class LeanHandler:
-    """Serves the views of one urlconf: async views that return an Answer."""
+    """Serves the views of one urlconf: async views that return a response, or raise a problem.
 
-    def __init__(self, urlconf: str) -> None:
+    ``breaks_off``: what the parts of a long response may raise when their source breaks off, which is ordinary.
+    """
+
+    def __init__(self, urlconf: str, *, breaks_off: type[Exception]) -> None:
+        self._breaks_off = breaks_off
         self._resolve = lru_cache(_PATHS_KEPT)(get_resolver(urlconf).resolve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call: AsgiCall | None = scope["extensions"].get(WHOLE) if "extensions" in scope else None
         content = await _whole_body(receive) if call is None else call.whole_body()
-        request = GatewayRequest(scope, content)
+        request = LeanRequest(scope, content)
         response = await self._respond(request)
         if call is not None and response.chunks is None:
             await call.response(response.status, response.fields, response.body)
@@ -48,12 +52,12 @@ class LeanHandler:
         if response.chunks is None:
             await send({"type": "http.response.body", "body": response.body})
         else:
-            await stream(response.chunks, receive, send, path=request.path_info)
+            await stream(response.chunks, receive, send, path=request.path_info, breaks_off=self._breaks_off)
 
-    async def _respond(self, request: GatewayRequest) -> GatewayResponse:
+    async def _respond(self, request: LeanRequest) -> LeanResponse:
         try:
             match = self._resolve(request.path_info)
-            response: GatewayResponse = await match.func(request, *match.args, **match.kwargs)
+            response: LeanResponse = await match.func(request, *match.args, **match.kwargs)
             return response
         except Problem as problem:
             return problem_response(problem, request)

@@ -15,8 +15,8 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from limiter.gateway.problems import Problem
 from quota_platform.base import addresses
+from quota_platform.base.lean.problem import Problem
 from quota_platform.server import rejection, request_head
 from quota_platform.server.asgi_call import AsgiCall
 from quota_platform.server.deadline import Deadline

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from limiter.gateway.problems import CONTENT_TYPE, Problem
-from limiter.gateway.request import REQUEST_ID
+from quota_platform.base.lean.problem import CONTENT_TYPE, Problem
+from quota_platform.base.lean.request import REQUEST_ID
 
 
 def response(

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from limiter.gateway.problems import Problem
+from quota_platform.base.lean.problem import Problem
 
 Headers = list[tuple[bytes, bytes]]
 

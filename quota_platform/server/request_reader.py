@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import httptools
 
-from limiter.gateway.problems import Problem
+from quota_platform.base.lean.problem import Problem
 from quota_platform.server import request_head
 from quota_platform.server.asgi_call import AsgiCall, CallConnection
 from quota_platform.server.limits import Limits

@@ -7,8 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from limiter.upstream.errors import UpstreamError
-
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -16,12 +14,14 @@ Send = Callable[[Message], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
-async def stream(chunks: AsyncIterator[bytes], receive: Receive, send: Send, *, path: str) -> None:
+async def stream(
+    chunks: AsyncIterator[bytes], receive: Receive, send: Send, *, path: str, breaks_off: type[Exception]
+) -> None:
     """Send the parts as they come, and then the end.
 
-    A caller that hangs up ends the stream at once, also while no part comes: what feeds it is closed. An upstream that
-    breaks off leaves it without an end, so that the server cuts the connection: the caller must not take a part for
-    the whole. Both are ordinary.
+    A caller that hangs up ends the stream at once, also while no part comes: what feeds it is closed. A source that
+    breaks off (``breaks_off``) leaves it without an end, so that the server cuts the connection: the caller must not
+    take a part for the whole. Both are ordinary.
     """
     sending = asyncio.ensure_future(_send_all(chunks, send))
     leaving = asyncio.ensure_future(_left(receive))
@@ -33,8 +33,8 @@ async def stream(chunks: AsyncIterator[bytes], receive: Receive, send: Send, *, 
         await asyncio.wait((sending,))
     if sending.cancelled():
         return
-    if isinstance(error := sending.exception(), UpstreamError):
-        log.warning("%s: the upstream broke off in the middle of its answer: %s", path, error.detail)
+    if isinstance(error := sending.exception(), breaks_off):
+        log.warning("%s broke off in the middle of its response: %s", path, error)
     elif error is not None:
         raise error
 

@@ -35,7 +35,7 @@ from limiter.record.verify import verify
 from limiter.reports.models import Export
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import StorePool
-from quota_platform.server.handler import LeanHandler
+from quota_platform import lean_urls
 from tests import releases
 from tests.asgi import Caller
 from tests.limiter.core.given import PATIENT
@@ -115,7 +115,7 @@ async def gateway(redis_url: str) -> AsyncIterator[Caller]:
     )
     await runtime.open()
     try:
-        yield Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime})
+        yield Caller(lean_urls.handler(), {"runtime": runtime})
     finally:
         await runtime.close()
 

@@ -18,7 +18,7 @@ from limiter.live.snapshot import Snapshot
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import StorePool
 from limiter.upstream.call import UnitStatus, UpstreamCall, UpstreamResponse
-from quota_platform.server.handler import LeanHandler
+from quota_platform import lean_urls
 from tests.asgi import Answered, Caller
 from tests.limiter.core.given import PATIENT
 
@@ -104,6 +104,6 @@ async def gateway(redis_url: str, transactional_db: None, gateway_settings: Gate
         side=clients.async_client(),
     )
     await runtime.open()
-    app = LeanHandler("quota_platform.lean_urls")
+    app = lean_urls.handler()
     yield Gateway(runtime, upstream, Caller(app, {"runtime": runtime}))
     await runtime.close()

@@ -24,7 +24,7 @@ async def gateway(size: int, store_url: str) -> None:
     from limiter.live.snapshot import Snapshot
     from limiter.stores.pipeline import Address
     from limiter.stores.pool import PoolSettings, StorePool
-    from quota_platform.server.handler import LeanHandler
+    from quota_platform import lean_urls
     from tests.limiter.gateway.conftest import FakeUpstream
     from tests.served import served
 
@@ -37,7 +37,7 @@ async def gateway(size: int, store_url: str) -> None:
         beat_every_s=0.1,
     )
     await runtime.open()
-    async with served(LeanHandler("quota_platform.lean_urls"), state={"runtime": runtime}) as url:
+    async with served(lean_urls.handler(), state={"runtime": runtime}) as url:
         while runtime.peers.known < size:
             await asyncio.sleep(PAUSE_S)
         sys.stdout.write(f"{size} {url}\n")

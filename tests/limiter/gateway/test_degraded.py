@@ -14,8 +14,8 @@ from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import PoolSettings, StorePool
+from quota_platform import lean_urls
 from quota_platform.embedded import free_port
-from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant
 from tests.asgi import Caller
 from tests.limiter.gateway.conftest import FakeUpstream, Gateway
@@ -36,7 +36,7 @@ async def storeless(redis_url: str, transactional_db: None) -> AsyncIterator[Gat
         peers=Peers(expected=2),
     )
     await runtime.open()
-    yield Gateway(runtime, upstream, Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime}))
+    yield Gateway(runtime, upstream, Caller(lean_urls.handler(), {"runtime": runtime}))
     await runtime.close()
 
 

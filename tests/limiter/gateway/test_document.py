@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from limiter.gateway.document import embedded, encode
+from limiter.gateway.document import embedded
+from quota_platform.base.lean.document import encode
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from limiter.gateway.callers import Callers
-from limiter.gateway.problems import Problem
 from limiter.gateway.runtime import GatewaySettings
 from limiter.live.loader import Loader
 from limiter.models import QuotaPolicy
 from quota_platform.base import changes
 from quota_platform.base.api import tokens
 from quota_platform.base.failures import Failures
+from quota_platform.base.lean.problem import Problem
 from tenants import credentials
 from tenants.models import ApiKey, Tenant
 from tests.asgi import Answered

@@ -22,8 +22,8 @@ from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import PoolSettings, StorePool
+from quota_platform import lean_urls
 from quota_platform.embedded import Valkey, start_valkey
-from quota_platform.server.handler import LeanHandler
 from tenants.models import Action, Tenant
 from tests.asgi import Caller
 from tests.limiter.gateway.conftest import FakeUpstream
@@ -52,7 +52,7 @@ class Deployment:
     async def load(self) -> AsyncIterator[None]:
         """Calls of both actions at every gateway, until the end of the block; nothing is under way after it."""
         over = asyncio.Event()
-        app = LeanHandler("quota_platform.lean_urls")
+        app = lean_urls.handler()
 
         async def call(runtime: Runtime, action: str) -> None:
             caller = Caller(app, {"runtime": runtime})

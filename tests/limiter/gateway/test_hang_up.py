@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.upstream.client import Client
-from quota_platform.server.handler import LeanHandler
+from quota_platform import lean_urls
 from quota_platform.server.http1 import Http1
 from tenants.models import Connection, Tenant
 from tests.limiter.gateway.conftest import Gateway
@@ -81,7 +81,7 @@ Call = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 @asynccontextmanager
 async def connected(gateway: Gateway) -> AsyncIterator[Call]:
     """A caller's connection to the gateway behind our server; hangs up at the end, and waits for the call's."""
-    config = Config(LeanHandler("quota_platform.lean_urls"), proxy_headers=False)
+    config = Config(lean_urls.handler(), proxy_headers=False)
     config.load()
     shared = ServerState()
     state = {"runtime": gateway.runtime}

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from limiter.gateway.problems import Problem
 from limiter.models import QuotaPolicy
+from quota_platform.base.lean.problem import Problem
 from quota_platform.server.guard import Guard
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered

@@ -21,10 +21,10 @@ from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.stores.errors import StoreError
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import ClusterPool, Link, PoolSettings, StorePool
+from quota_platform import lean_urls
 from quota_platform.embedded import free_port
 from quota_platform.health import POLL_TOO_OLD_S
 from quota_platform.server.draining import DRAINING
-from quota_platform.server.handler import LeanHandler
 from tenants.models import Tenant
 from tests.asgi import Answered, Caller
 from tests.cluster import running_cluster
@@ -56,7 +56,7 @@ class Worker:
     async def ready(self, *, signed: bool = False) -> Answered:
         token = settings.ENV.METRICS_TOKEN.get_secret_value()
         state = {"runtime": self.runtime, **self.state}
-        app = LeanHandler("quota_platform.lean_urls")
+        app = lean_urls.handler()
         return await Caller(app, state).call(
             "GET", "/readyz", headers=[("Authorization", f"Bearer {token}")] if signed else []
         )

@@ -17,8 +17,8 @@ from limiter.live.snapshot import Snapshot
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import StorePool
 from limiter.upstream.client import Client
+from quota_platform import lean_urls
 from quota_platform.sandbox import Running, running_in_thread
-from quota_platform.server.handler import LeanHandler
 from tenants.models import Connection
 from tests.asgi import Answered, Caller
 from tests.limiter.core.given import PATIENT
@@ -41,7 +41,7 @@ class TwoWorkers:
         self.key, self.sandbox = key, sandbox
         self._pauses: list[Pauses] = []
         self.runtimes = [self._runtime(redis_url, pauses=pauses) for _ in range(2)]
-        app = LeanHandler("quota_platform.lean_urls")
+        app = lean_urls.handler()
         self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
 
     def _runtime(self, redis_url: str, *, pauses: bool) -> Runtime:

@@ -21,7 +21,7 @@ from limiter.record.explain import explain
 from limiter.record.verify import verify
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import PoolSettings, StorePool
-from quota_platform.server.handler import LeanHandler
+from quota_platform import lean_urls
 from tenants.models import Tenant
 from tests.asgi import Caller
 from tests.chaos import ChaosProxy
@@ -48,7 +48,7 @@ async def gateway(proxy: ChaosProxy, transactional_db: None) -> AsyncIterator[Ga
         peers=Peers(expected=2),
     )
     await runtime.store.open()
-    yield Gateway(runtime, upstream, Caller(LeanHandler("quota_platform.lean_urls"), {"runtime": runtime}))
+    yield Gateway(runtime, upstream, Caller(lean_urls.handler(), {"runtime": runtime}))
     await runtime.gateway.close()
     await runtime.store.close()
 

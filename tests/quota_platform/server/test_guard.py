@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from limiter.gateway.problems import Problem
 from quota_platform.base.addresses import networks
+from quota_platform.base.lean.problem import Problem
 from quota_platform.server.guard import LOG_EVERY_S, Guard
 from quota_platform.server.limits import Limits
 from tests.quota_platform.server.wire import echo, served

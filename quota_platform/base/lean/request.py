@@ -1,8 +1,7 @@
-"""A caller's request as the gateway reads it: headers by name once, the body checked, the rest when somebody asks."""
+"""A request as the lean views read it: headers by name once, the rest when a view asks for it."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, MutableMapping
@@ -13,13 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
-from limiter.gateway.problems import Problem
-from quota_platform.base import addresses, json_text
+from quota_platform.base import addresses
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 
-class GatewayRequest(ASGIRequest):
+class LeanRequest(ASGIRequest):
     """Django's request without its cost: META, cookies and query are made when a view asks for them.
 
     ``content``: the body, whole. The server has bounded its length and the time it took.
@@ -48,34 +46,9 @@ class GatewayRequest(ASGIRequest):
         return meta
 
 
-def check_json(body: bytes) -> None:
-    """Raise Problem 400 unless ``body`` is empty or one JSON text (RFC 8259: UTF-8, no NaN) of whole characters."""
-    if not body:
-        return
-    try:
-        _DECODER.decode(str(body, "utf-8"))
-        if not _ESCAPED_HALF.search(body):
-            return
-    except (ValueError, RecursionError):
-        pass  # read once more, slowly, for what is wrong and where
-    try:
-        json_text.read(body, storable=False)
-    except json_text.JsonRefused as error:
-        raise Problem(400, "body-not-json", f"The body is not JSON that can be sent on. {error}") from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError
-
-
 def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for raw, value in headers:
         name, text = str(raw, "latin1"), str(value, "latin1")
         found[name] = f"{found[name]}, {text}" if name in found else text
     return found
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-_ESCAPED_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-"""The only way that half of a surrogate pair gets into UTF-8; whole pairs are written so too."""
