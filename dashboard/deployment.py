@@ -1,4 +1,4 @@
-"""What the store says of the whole deployment: the workers seen, and the refusals that are not in the database yet."""
+"""What the store says of the whole deployment: workers seen, pauses, refusals that are not in the database yet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.core import keys
+from limiter.core.pausing import Pause, pause_or_none
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import Store
+from limiter.core.types import MICROS
 from limiter.gateway import heartbeat
 from limiter.record import events as recorded
 from limiter.record.models import ThrottleEvent
@@ -22,24 +24,29 @@ _UNDRAINED = 100
 
 @dataclass(slots=True)
 class Deployment:
-    """As it was read last. ``waiting``: connection -> events that are not in the database."""
+    """As it was read last. ``waiting``: connection -> events that are not in the database. ``pauses``: now lasting."""
 
     workers: dict[str, Any] | None = None
     waiting: dict[int, int] = field(default_factory=dict)
+    pauses: dict[int, Pause] = field(default_factory=dict)
     undrained: list[ThrottleEvent] = field(default_factory=list)
 
     def data(self, connections: Collection[int]) -> dict[str, Any]:
         """What a frame says of it to who may see these connections."""
         waiting = [count for connection, count in self.waiting.items() if connection in connections]
-        return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None}
+        pauses = {connection: pause for connection, pause in self.pauses.items() if connection in connections}
+        return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None, "pauses": pauses}
 
 
 async def read(store: Store, connections: Iterable[int]) -> Deployment:
     """Read it anew; raises StoreError."""
+    connections = list(connections)
     waiting = await asyncio.gather(*(_waiting(store, connection) for connection in connections))
+    pauses = await asyncio.gather(*(_pause(store, connection) for connection in connections))
     return Deployment(
         workers=await _workers(store),
         waiting={connection: count for connection, count, _ in waiting},
+        pauses={connection: pause for connection, pause in zip(connections, pauses, strict=True) if pause is not None},
         undrained=[event for _, _, undrained in waiting for event in undrained],
     )
 
@@ -49,6 +56,11 @@ async def _workers(store: Store) -> dict[str, Any]:
     data = [beat for beat in map(heartbeat.FORM.load_or_none, beats) if beat is not None]
     seen = [beat for beat in data if time.time() - beat["at"] < GONE_AFTER_S]
     return {"seen": len(seen), "seqs": sorted({beat["snapshot"]["seq"] for beat in seen})}
+
+
+async def _pause(store: Store, connection: int) -> Pause | None:
+    name = keys.pause(connection)
+    return pause_or_none(await store.command("GET", name, key=name), now_us=int(time.time() * MICROS))
 
 
 async def _waiting(store: Store, connection: int) -> tuple[int, int, list[ThrottleEvent]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from dashboard import alerts, figures, stored
 from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.algorithms import rules_of
+from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, Limit
 
 VERSION = 2
@@ -40,10 +42,13 @@ def overview_frame(
     state, limits = _worst(rows)
     about = {"tenants": len({row["tenant"] for row in limits})} if limits else _refused_lately(known)
     sentence = {"code": f"overview.{_said(state, known)}", **about, **_named(limits, "limit.of_tenant")}
+    connections = _connections(readings, known, platform.get("pauses", {}))
+    if state != "stop" and (held := [each for each in connections if each["pause"]]):
+        state, sentence = "stop", {"code": "overview.held_back", "connections": len(held), **held[0]["pause"]}
     return {
         **_frame(readings, known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "figures": figures.data(now),
-        "connections": _connections(readings, known),
+        "connections": connections,
     }
 
 
@@ -53,7 +58,9 @@ def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Fra
     state, limits = _worst(rows)
     about = _named(limits, "limit.of_action") if limits else _refused_lately(known)
     sentence = {"code": f"tenant.{_said(state, known)}", **about}
-    connection = _connections([reading], known)
+    connection = _connections([reading], known, platform.get("pauses", {}))
+    if state != "stop" and connection and connection[0]["pause"]:
+        state, sentence = "stop", {"code": "tenant.held_back", **connection[0]["pause"]}
     return {
         **_frame([reading], known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "limits": _in_force(reading),
@@ -204,14 +211,33 @@ def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> st
     return "near" if share >= NEAR else "ok"
 
 
-def _connections(readings: Sequence[TenantReading], known: StoredReadings) -> list[Frame]:
+def _connections(readings: Sequence[TenantReading], known: StoredReadings, pauses: Mapping[int, Pause]) -> list[Frame]:
+    """Each connection once: held back, slow, or well. Calls held back are those of the tenants that are shown."""
     found: dict[str, Frame] = {}
+    held: Counter[int] = Counter()
+    for reading in readings:
+        held[reading.connection_id] += reading.held_back()
     for reading in readings:
         name, slow = known.connections.get(reading.tenant_id, ""), reading.is_slow()
         if name and (slow or name not in found):
-            reason = {"code": "connection.slow", "threshold": reading.threshold_ms} if slow else None
-            found[name] = {"name": name, "state": "near" if slow else "ok", "reason": reason}
+            pause = pauses.get(reading.connection_id)
+            said = None if pause is None else _pause(pause, held[reading.connection_id])
+            found[name] = {"name": name, **_condition(reading, said), "pause": said}
     return list(found.values())
+
+
+def _condition(reading: TenantReading, pause: Frame | None) -> Frame:
+    if pause is not None:
+        asked = "asked" if pause["asked_s"] is not None else "silent"
+        return {"state": "stop", "word": "connection.paused", "reason": {"code": f"connection.{asked}", **pause}}
+    if reading.is_slow():
+        return {"state": "near", "reason": {"code": "connection.slow", "threshold": reading.threshold_ms}}
+    return {"state": "ok", "reason": None}
+
+
+def _pause(pause: Pause, calls: int) -> Frame:
+    asked_s = None if pause.asked_us is None else math.ceil(pause.asked_us / MICROS)
+    return {"until": pause.until_us // 1000, "status": pause.status, "asked_s": asked_s, "calls": calls}
 
 
 def _evidence(reading: TenantReading) -> Frame:

@@ -47,6 +47,7 @@ class Counts:
     at: float
     allowed: int = 0
     refused: int = 0
+    held_back: int = 0
 
 
 @dataclass(slots=True)
@@ -99,10 +100,16 @@ class TenantReading:
         """Whether two counts are known, so that there is a pace at all."""
         return len(self.counts) > 1
 
+    def held_back(self) -> int:
+        """Calls that were held back in the last minute, as far back as is known."""
+        return max(0, self.counts[-1].held_back - self._minute_ago().held_back) if self.counts else 0
+
+    def _minute_ago(self) -> Counts:
+        return next(each for each in self.counts if each.at >= self.counts[-1].at - _RATE_SECONDS)
+
     def rate(self) -> tuple[float, float]:
         """Calls allowed and refused a minute, over the last minute or what is known of it; needs a pace."""
-        last = self.counts[-1]
-        first = next(each for each in self.counts if each.at >= last.at - _RATE_SECONDS)
+        last, first = self.counts[-1], self._minute_ago()
         seconds = max(1.0, last.at - first.at)
         # A store that was emptied counts from nothing again.
         allowed, refused = max(0, last.allowed - first.allowed), max(0, last.refused - first.refused)
@@ -110,9 +117,9 @@ class TenantReading:
 
     async def _counted(self, gateway: Gateway, connection_id: int) -> Counts:
         name = keys.totals(connection_id)
-        fields = [f"{self.tenant_id}|{counter}" for counter in ("allowed", "refused")]
-        allowed, refused = await gateway.store.command("HMGET", name, *fields, key=name)
-        return Counts(time.time(), int(allowed or 0), int(refused or 0))
+        fields = [f"{self.tenant_id}|{counter}" for counter in ("allowed", "refused", "held_back")]
+        counts = await gateway.store.command("HMGET", name, *fields, key=name)
+        return Counts(time.time(), *(int(count or 0) for count in counts))
 
     async def _evidence(self, gateway: Gateway, targets: list[InvokeTarget]) -> Evidence | None:
         adaptive = next((target for target in targets if target.plan.adaptive), None)

@@ -15,19 +15,35 @@ _SCRIPT = Script(__file__, "pause")
 
 
 class Pause(NamedTuple):
-    """Until when an upstream takes no calls (us since the epoch), with which status it said so, and since when."""
+    """Until when an upstream takes no calls (us since the epoch), with which status it said so, and since when.
+
+    ``asked_us``: the wait in its last response; None without one.
+    """
 
     until_us: int
     status: int
     since_us: int
+    asked_us: int | None = None
 
 
 def _read(text: str) -> Pause:
-    """Three numbers; what stands behind them is ignored."""
-    return Pause(*map(int, text.split("|", 3)[:3]))
+    """Three numbers, the doublings, and the wait in the response; more is ignored.
+
+    The first release that wrote pauses wrote the first four.
+    """
+    until, status, since, *more = text.split("|", 5)
+    asked = more[1] if len(more) > 1 else ""
+    return Pause(int(until), int(status), int(since), int(asked) if asked else None)
 
 
 FORM = Form("pause", {1: _read})
+
+
+def pause_or_none(raw: bytes | str | None, *, now_us: int) -> Pause | None:
+    """The pause that is stored, while it lasts."""
+    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    found = None if text is None else FORM.text_or_none(text)
+    return found if found is not None and found.until_us > now_us else None
 
 
 async def pause(store: Store, connection: int, *, status: int, said_us: int | None, now_us: int | None = None) -> int:

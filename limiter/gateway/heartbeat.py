@@ -52,6 +52,7 @@ _UNIT = {
     "ended_idle": 0,
     "without_keep_alive_until": 0.0,
     "without_keep_alive_why": "",
+    "id": 0,
 }
 
 

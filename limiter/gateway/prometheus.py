@@ -18,9 +18,10 @@ from prometheus_client.registry import Collector
 
 from limiter.core import adaptive, keys, latency
 from limiter.core.adaptive import StoredEvidence
+from limiter.core.pausing import Pause, pause_or_none
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import OUTCOMES, Store
-from limiter.core.types import PPM
+from limiter.core.types import MICROS, PPM
 from limiter.gateway import heartbeat, record_state
 from limiter.gateway.queue_state import QueueState
 from limiter.record.runs import Run
@@ -41,11 +42,12 @@ _LATENCY_STEPS = range(0, 72, 4)
 
 @dataclass
 class Gathered:
-    """What one scrape read. ``totals``: tenant -> counter -> count."""
+    """What one scrape read. ``totals``: tenant -> counter -> count. ``pauses``: those of connections that last."""
 
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     evidence: dict[tuple[str, str], StoredEvidence] = field(default_factory=dict)
+    pauses: dict[int, Pause] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     record: RecordState = field(default_factory=RecordState)
     queue: QueueState | None = None
@@ -84,6 +86,9 @@ async def _gather_connection(store: Store, connection: int, found: Gathered) -> 
         tenant, _, action = label.partition("|")
         if (shown := adaptive.shown_or_none(value)) is not None:
             found.evidence[tenant, action] = shown
+    name = keys.pause(connection)
+    if (pause := pause_or_none(await store.command("GET", name, key=name), now_us=int(found.now * MICROS))) is not None:
+        found.pauses[connection] = pause
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:
@@ -257,13 +262,26 @@ class _Collected(Collector):
             labels=["connection"],
         )
         healthy = GaugeMetricFamily("quota_connection_healthy", "0 when it cannot be used.", labels=["connection"])
+        paused = GaugeMetricFamily(
+            "quota_connection_paused_seconds",
+            "How long its calls are held back from now on, after pushback of the upstream.",
+            labels=["connection"],
+        )
         for connection, counts in sorted(seen.items()):
+            paused.add_metric([connection], self._paused_s(connection))
             breakers.add_metric([connection], counts["open"])
             distrusting.add_metric([connection], counts["distrusting"])
             healthy.add_metric([connection], float(connection not in self._found.faults))
         yield breakers
         yield distrusting
         yield healthy
+        yield paused
+
+    def _paused_s(self, connection: str) -> float:
+        units = (unit for state in self._found.workers.values() for unit in state["upstream"].values())
+        ids = {unit["id"] for unit in units if unit["name"] == connection}
+        ends_us = max((pause.until_us for row, pause in self._found.pauses.items() if row in ids), default=0)
+        return max(0.0, ends_us / MICROS - self._found.now)
 
     def _round_trips(self) -> Metric:
         family = HistogramMetricFamily("quota_store_round_trip_seconds", "Decisions' round trips.", labels=["worker"])

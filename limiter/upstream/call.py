@@ -64,6 +64,8 @@ class UnitStatus:
     without_keep_alive_until: float = 0.0
     """Epoch seconds until which its origin is used without keep-alive for that; 0 when it is not."""
     without_keep_alive_why: str = ""
+    id: int = 0
+    """The connection's row."""
 
 
 class Upstream(Protocol):

@@ -90,7 +90,8 @@ class Client:
         return {uid: self._status(unit) for uid, unit in self._lanes.units.items()}
 
     def _status(self, unit: UnitState) -> UnitStatus:
-        seen = UnitStatus(unit.name, unit.calls, unit.failures, unit.repeats, unit.pushbacks, unit.breaker.state)
+        counts = unit.calls, unit.failures, unit.repeats, unit.pushbacks
+        seen = UnitStatus(unit.name, *counts, unit.breaker.state, id=unit.id)
         if unit.origin is None:
             return seen
         conduct = self._exchange.conduct(unit.origin)

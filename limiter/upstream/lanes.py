@@ -33,6 +33,8 @@ class UnitState:
     repeats: int = 0
     pushbacks: int = 0
     budget: Budget = field(default_factory=Budget)
+    id: int = 0
+    """The connection's row."""
     origin: Origin | None = None
     """Where its calls went last."""
     sour_until: float = 0.0
@@ -115,7 +117,9 @@ class Lanes:
             self._lanes.clear()
         unit = self.units.get(connection.uid)
         if unit is None:
-            unit = self.units[connection.uid] = UnitState(connection.name, Breaker(monotonic=self._monotonic))
+            unit = self.units[connection.uid] = UnitState(
+                connection.name, Breaker(monotonic=self._monotonic), id=connection.id
+            )
         unit.name = connection.name
         unit.breaker.configure(connection)
         lane = Lane(

@@ -12,6 +12,7 @@ from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import Counts, RowReading, TenantReading
 from dashboard.stored import StoredReadings
+from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, Algorithm, Limit, LimitState
 from limiter.models import Alert, ThrottleEvent
 
@@ -216,3 +217,43 @@ def test_a_row_says_in_how_many_seconds_it_is_full_and_one_that_will_not_be_says
     filling.full_in_s = {"lookupOrder|minute": 20.5}
     rows = overview_frame([filling, quiet], StoredReadings(), **NOBODY)["rows"]
     assert [row["full_in_s"] for row in rows] == [20.5, None]
+
+
+def held_back(calls: int, *, asked_us: int | None = 30 * MICROS) -> dict[str, Any]:
+    """Of one connection, whose tenant had so many calls held back in the last minute."""
+    seen = reading(state(1))
+    seen.connection_id = 7
+    seen.counts.extend([Counts(AT - 90, held_back=1), Counts(AT - 60, held_back=5), Counts(AT, held_back=5 + calls)])
+    pause = Pause(int((AT + 20) * MICROS), 429, int(AT * MICROS), asked_us)
+    return {"reading": seen, "platform": {"pauses": {7: pause}}, "degraded": None}
+
+
+UNIT = StoredReadings(connections={"acme": "unit"})
+
+
+def test_a_connection_that_is_held_back_says_until_when_why_and_how_many_calls() -> None:
+    given = held_back(12)
+    seen = given.pop("reading")
+    frame = overview_frame([seen], UNIT, **given)
+    pause = {"until": int((AT + 20) * 1000), "status": 429, "asked_s": 30, "calls": 12}
+    (connection,) = frame["connections"]
+    assert (connection["state"], connection["word"], connection["pause"]) == ("stop", "connection.paused", pause)
+    assert connection["reason"] == {"code": "connection.asked", **pause}
+    assert frame["summary"]["state"] == "stop"
+    assert frame["summary"]["sentence"] == {"code": "overview.held_back", "connections": 1, **pause}
+    on_its_page = tenant_frame(seen, UNIT, **given)
+    assert on_its_page["summary"]["sentence"] == {"code": "tenant.held_back", **pause}
+    assert on_its_page["connection"]["reason"] == {"code": "connection.asked", **pause}
+
+
+def test_an_upstream_that_did_not_say_for_how_long_is_said_so() -> None:
+    given = held_back(0, asked_us=None)
+    (connection,) = overview_frame([given.pop("reading")], UNIT, **given)["connections"]
+    assert connection["reason"]["code"] == "connection.silent"
+
+
+def test_a_limit_that_refuses_is_named_before_a_pause() -> None:
+    given = held_back(1)
+    given["reading"].rows = reading(state(100)).rows
+    sentence = overview_frame([given.pop("reading")], UNIT, **given)["summary"]["sentence"]
+    assert sentence["code"] == "overview.stop"

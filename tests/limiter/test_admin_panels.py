@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +15,11 @@ from django.test import Client
 from django.utils import timezone
 
 from limiter.core import keys
-from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.core.types import MICROS
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy, ThrottleEvent
 from limiter.policies.in_force import in_force
 from limiter.policies.stored import Unusable
+from limiter.record.models.event import UPSTREAM
 from limiter.upstream import health
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Action, Connection, Tenant
@@ -49,6 +51,14 @@ def panel(client: Client, row: Connection | Action | Tenant, query: dict[str, st
     """The one panel of the page."""
     (shown,) = client.get(page_of(row), query).context["panels"]
     return shown
+
+
+def refused(tenant: Tenant, limit: str, at: datetime) -> ThrottleEvent:
+    """Seven calls, recorded."""
+    numbers = dict.fromkeys(("used", "quota", "effective_limit", "cost", "policy_version", "retry_after_ms"), 1)
+    return ThrottleEvent.objects.create(
+        stream_id=str(at), at=at, tenant_id=tenant.tenant_id, limit_name=limit, count=7, multiplier=1.0, **numbers
+    )
 
 
 def policy(name: str, **limits: int) -> QuotaPolicy:
@@ -201,6 +211,29 @@ def test_a_connection_whose_origin_spoke_unasked_is_shown_as_used_without_keep_a
     page = root.get(page_of(connection)).content
     assert b"Used without keep-alive</strong> by 1 of 2 web processes" in page
     assert b"it sent bytes on an idle connection" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [("30000000", b"It asked to wait 30 s."), ("", b"It did not say for how long.")]
+)
+def test_a_connection_that_is_paused_shows_until_when_why_and_how_many_calls_were_held_back(
+    root: Client, acme: Tenant, globex: Tenant, redis_url: str, asked: str, said: bytes
+) -> None:
+    now = int(time.time() * MICROS)
+    with redis.Redis.from_url(redis_url) as store:
+        store.set(keys.pause(acme.connection_id), f"{now + 30 * MICROS}|429|{now}|0|{asked}")
+    for tenant, limit, seconds in ((acme, UPSTREAM, 9), (globex, UPSTREAM, 50), (acme, UPSTREAM, 70), (acme, "m", 1)):
+        refused(tenant, limit, timezone.now() - timedelta(seconds=seconds))
+    page = root.get(page_of(acme.connection)).content
+    assert b"<strong>Calls are held back</strong> until " in page and b"the upstream answered 429" in page
+    assert said in page
+    assert b"14 calls were held back in the last minute" in page
+
+
+def test_a_pause_that_is_over_is_not_shown(root: Client, connection: Connection, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as store:
+        store.set(keys.pause(connection.pk), f"{int((time.time() - 1) * MICROS)}|429|1|0|")
+    assert b"held back" not in root.get(page_of(connection)).content
 
 
 def test_without_the_store_the_state_is_unknown_and_the_page_opens(

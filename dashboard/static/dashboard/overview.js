@@ -102,7 +102,7 @@ function showConnections(connections) {
   const lines = connections.map((connection) => {
     const node = nodes.get(connection.name) ?? make("li", { "data-name": connection.name }, make("span"), make("span"));
     say(node.firstChild, connection.reason ? `${connection.name} · ${told(connection.reason)}` : connection.name);
-    setChip(node.lastChild, connection.state, word(`connection.${connection.state}`));
+    setChip(node.lastChild, connection.state, word(connection.word ?? `connection.${connection.state}`));
     return node;
   });
   if (lines.length) place.replaceChildren(...lines);

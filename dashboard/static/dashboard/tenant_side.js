@@ -33,7 +33,7 @@ export function showInForce(place, limits) {
 export function showConnection(place, connection) {
   showOnce(place, connection, () => {
     const facts = [
-      [word("side.state"), chip(connection.state, word(`connection.${connection.state}`))],
+      [word("side.state"), chip(connection.state, word(connection.word ?? `connection.${connection.state}`))],
       [word("side.name"), connection.name],
       [word("side.cut"), cutText(connection.multiplier)],
       [word("side.p95"), known(connection.p95_ms) ? word("side.p95_of", { p95: connection.p95_ms, samples: connection.samples }) : NOTHING],

@@ -1,7 +1,7 @@
 -- What an upstream said about load binds every call of its connection: pause them.
 --
--- KEYS[1]  string  "<until us>|<status>|<since us>|<unspoken>": the pause that decide.lua keeps. It outlives the pause
---          by a minute, so that the next one without a time of its own is longer
+-- KEYS[1]  string  "<until us>|<status>|<since us>|<unspoken>|<asked us, or nothing>": the pause that decide.lua keeps.
+--          It outlives the pause by a minute, so that the next one without a time of its own is longer
 --
 -- ARGV[1] now (us; "" for the server's clock) · [2] how long the upstream said (us), "" when it did not · [3] the
 -- status it said it with · [4] longest pause (us)
@@ -32,6 +32,6 @@ if not wait then
   end
 end
 ends = max(ends, now + min(wait, num(ARGV[4])))
-local value = text('%.0f|%.0f|%.0f|%.0f', ends, num(ARGV[3]), since, unspoken)
+local value = text('%.0f|%.0f|%.0f|%.0f|%s', ends, num(ARGV[3]), since, unspoken, ARGV[2])
 call('SET', KEYS[1], value, 'PX', math.ceil((ends - now) / 1000) + REMEMBERED_MS)
 return ends - now

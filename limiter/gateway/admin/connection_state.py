@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,7 +15,11 @@ from django.urls import reverse
 from redis.exceptions import RedisError
 
 from limiter import clients
+from limiter.core import keys
+from limiter.core.pausing import pause_or_none
+from limiter.core.types import MICROS
 from limiter.gateway import heartbeat
+from limiter.record.held_back import held_back
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
@@ -36,12 +41,28 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
         with clients.shared_client() as client:
             fault = health.read(client, [uid]).get(uid)
         without_keep_alive = _without_keep_alive(uid)
+        paused = _paused(connection)
     except RedisError:
         return {"state": "unknown"}
-    data = {"without_keep_alive": without_keep_alive}
+    data = {"without_keep_alive": without_keep_alive, "paused": paused}
     if fault is None:
         return data | {"state": "usable"}
     return data | {"state": "faulty", "fault": fault, "since": datetime.fromtimestamp(fault.since, UTC)}
+
+
+def _paused(connection: Connection) -> dict[str, Any] | None:
+    """Until when its calls are held back and why, and how many were in the last minute; None while none is."""
+    now = time.time()
+    with closing(clients.client()) as store:
+        pause = pause_or_none(store.get(keys.pause(connection.pk)), now_us=int(now * MICROS))
+    if pause is None:
+        return None
+    return {
+        "until": datetime.fromtimestamp(pause.until_us / MICROS, UTC),
+        "status": pause.status,
+        "asked_s": None if pause.asked_us is None else math.ceil(pause.asked_us / MICROS),
+        "calls": held_back(connection.pk, since=datetime.fromtimestamp(now - 60, UTC)),
+    }
 
 
 def _without_keep_alive(uid: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from limiter.core import keys
-from limiter.core.pausing import FORM, MAX_PAUSE_S, pause
+from limiter.core.pausing import FORM, MAX_PAUSE_S, pause, pause_or_none
 from limiter.core.refusal import read
 from limiter.core.store import Store
 from limiter.core.window import Stack
@@ -125,7 +125,22 @@ async def test_an_upstream_that_does_not_say_when_is_left_alone_longer_each_time
 async def test_people_can_see_since_when_and_by_what(store: Store, raw: redis.Redis) -> None:
     await paused(store, 0, said_us=30 * S, status=503)
     await paused(store, 10 * S, said_us=30 * S, status=429)
-    assert FORM.text(text_of(raw.get(keys.pause(C)))) == (T0 + 40 * S, 429, T0)
+    assert FORM.text(text_of(raw.get(keys.pause(C)))) == (T0 + 40 * S, 429, T0, 30 * S)
+    await paused(store, 11 * S, said_us=None)
+    assert FORM.text(text_of(raw.get(keys.pause(C)))) == (T0 + 40 * S, 429, T0, None)
+
+
+async def test_a_pause_can_be_seen_while_it_lasts(store: Store, raw: redis.Redis) -> None:
+    await paused(store, 0)
+    stored: Any = raw.get(keys.pause(C))
+    assert pause_or_none(stored, now_us=T0 + 30 * S - 1) == (T0 + 30 * S, 429, T0, 30 * S)
+    assert pause_or_none(stored, now_us=T0 + 30 * S) is None
+    assert pause_or_none(b"nonsense", now_us=T0) is None
+    assert pause_or_none(None, now_us=T0) is None
+
+
+def test_a_pause_of_the_first_release_that_wrote_one_is_read() -> None:
+    assert FORM.text("9|503|5|1") == (9, 503, 5, None)
 
 
 async def test_what_another_release_wrote_there_holds_nobody_back_for_good(store: Store, raw: redis.Redis) -> None:

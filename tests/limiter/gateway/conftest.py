@@ -31,6 +31,7 @@ class FakeUpstream:
     body: bytes = b'{"ok": true}'
     headers: list[tuple[str, str]] = field(default_factory=lambda: [("Content-Type", "application/json")])
     latency_us: int = 12_345
+    seen: dict[str, UnitStatus] = field(default_factory=dict)
     error: Exception | None = None
     parts: list[bytes] | None = None
     broken: Exception | None = None
@@ -54,7 +55,7 @@ class FakeUpstream:
             raise self.broken
 
     def units(self) -> dict[str, UnitStatus]:
-        return {}
+        return self.seen
 
     async def close(self) -> None:
         pass

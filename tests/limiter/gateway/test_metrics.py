@@ -11,7 +11,11 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from limiter.core.pausing import pause
+from limiter.core.types import MICROS
 from limiter.models import QuotaPolicy
+from limiter.upstream.breaker import BreakerState
+from limiter.upstream.call import UnitStatus
 from quota_platform.base.lean.problem import Problem
 from quota_platform.server.guard import Guard
 from tenants.models import Membership, Tenant
@@ -116,6 +120,24 @@ async def test_prometheus_counts_what_callers_saw(
         assert line in text
     assert 'quota_store_round_trip_seconds_bucket{le="+Inf",worker="' in text
     assert acme_key not in text
+
+
+async def test_prometheus_says_how_long_a_connection_s_calls_are_held_back(
+    gateway: Gateway, acme: Tenant, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    unit = UnitStatus("unit", 1, 0, 0, 0, BreakerState.CLOSED, id=acme.connection_id)
+    gateway.upstream.seen = {"uid": unit}
+    await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.runtime.heartbeat.tell()
+    token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+
+    async def paused_s() -> float:
+        page = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
+        return float(page.partition('quota_connection_paused_seconds{connection="unit"} ')[2].split()[0])
+
+    assert await paused_s() == 0
+    await pause(gateway.runtime.store, acme.connection_id, status=429, said_us=900 * MICROS)
+    assert 600 < await paused_s() <= 900
 
 
 async def test_prometheus_and_readiness_say_what_waits_for_celery(gateway: Gateway, redis_url: str) -> None:
