@@ -160,7 +160,7 @@ class Store:
         """Free the slots of calls that have ended, count their outcomes and keep their latencies, in one round trip.
 
         When the multiplier is due, at most once in ``every_ms`` for all workers, this computes and stores it. At most
-        :data:`MOST_ENDS` calls at once.
+        :data:`MAX_ENDS` calls at once.
         """
         if not ends:
             return Recorded()

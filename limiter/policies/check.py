@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
@@ -11,6 +11,7 @@ from limiter.policies import stored
 from limiter.policies.advice import idle_limits
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.policies.plan import build_plan
 
 EVERYONE = Assignment.Target.DEFAULT
 
@@ -44,9 +45,10 @@ def check_policies() -> Report:
     counts = {target: Count("assignments", filter=Q(assignments__target=target)) for target in Assignment.Target.values}
     policies = {row.pk: row for row in QuotaPolicy.objects.prefetch_related("limits").annotate(**_prefixed(counts))}
     compiled = stored.read_policies(policies)
+    sound = {pk: spec for pk, spec in compiled.items() if isinstance(spec, PolicySpec)}
     return Report(
         policies=tuple(_checked(row, compiled.get(row.pk)) for row in policies.values()),
-        warnings=tuple(_warnings({pk: row for pk, row in policies.items() if isinstance(compiled[pk], PolicySpec)})),
+        warnings=tuple(_warnings(policies, sound)),
     )
 
 
@@ -78,24 +80,24 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _warnings(sound: Mapping[int, QuotaPolicy]) -> Iterator[str]:
+def _warnings(rows: Mapping[int, QuotaPolicy], sound: Mapping[int, PolicySpec]) -> Iterator[str]:
     stacks = _stacks()
     if not any(stack[0] for stack in stacks):
         yield "Everyone: no policy is assigned, so tenants without a policy of their own are not limited."
     for policy in sound.values():
-        if not policy.limits.all():
+        if not policy.limits:
             yield f"{policy.name}: has no limits, so by itself it limits nothing."
     said: list[tuple[set[int], str]] = []
     for stack in sorted(stacks, key=lambda stack: (len(_present(stack)), str(stack))):
         ids = _present(stack)
         if not ids or not all(policy_id in sound for policy_id in ids):
             continue
-        policies = [sound[policy_id] for policy_id in ids]
-        for sentence in idle_limits(policies[-1], _in_force(policies)):
+        lines = _in_force([rows[policy_id] for policy_id in ids], [sound[policy_id] for policy_id in ids])
+        for sentence in idle_limits(rows[ids[-1]], lines):
             # Once is enough: what a part of the stack does, the whole does too.
             if not any(sentence == before and part <= set(ids) for part, before in said):
                 said.append((set(ids), sentence))
-                yield f"{' → '.join(policy.name for policy in policies)}: {sentence}"
+                yield f"{' → '.join(sound[policy_id].name for policy_id in ids)}: {sentence}"
 
 
 def _present(stack: Iterable[int | None]) -> list[int]:
@@ -116,7 +118,7 @@ def _stacks() -> set[tuple[int | None, int | None, int | None]]:
     }
 
 
-def _in_force(policies: Iterable[QuotaPolicy]) -> list[QuotaLimit]:
-    """The limits that refuse: those of shadow policies replace others of their name, and then refuse nobody."""
-    by_name = {line.name: (line, policy) for policy in policies for line in policy.limits.all()}
-    return [line for line, policy in by_name.values() if policy.mode == QuotaPolicy.Mode.ENFORCE]
+def _in_force(rows: Sequence[QuotaPolicy], stack: Sequence[PolicySpec]) -> list[QuotaLimit]:
+    """The lines of the limits that refuse under these policies, as a worker puts them together."""
+    lines = {(row.name, line.name): line for row in rows for line in row.limits.all()}
+    return [lines[limit.policy_name, limit.name] for limit in build_plan(stack).limits if not limit.shadow]
