@@ -164,7 +164,7 @@ def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Fram
         "tenant_name": known.names.get(reading.tenant_id, reading.tenant_id),
         "action": row.action_id,
         "limit": limit.name,
-        "algorithm": limit.algorithm.value,
+        "algorithm": limit.algorithm,
         "counted_per": limit.counted_per.value,
         "window_seconds": limit.window_us // MICROS,
         "used": state.used,

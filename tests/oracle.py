@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from limiter.core.types import Algorithm, CountedPer, Limit, Subject
+from limiter.core.types import CountedPer, Limit, Subject
 from limiter.core.window import Call, LimitsThen
 
 SECOND_US = 1_000_000
@@ -33,7 +33,7 @@ class Rule:
         def scaled(units: int) -> int:
             return max(1, math.floor(units * multiplier)) if limit.adaptive else units
 
-        at_once = limit.burst if limit.algorithm is Algorithm.TOKEN_BUCKET else limit.quota
+        at_once = limit.burst if limit.algorithm == "token_bucket" else limit.quota
         return cls(limit, quota=scaled(limit.quota), most=scaled(at_once))
 
 
@@ -199,11 +199,11 @@ class Slots:
         return 0
 
 
-_MADE: dict[Algorithm, Callable[[], Count]] = {
-    Algorithm.SLIDING_LOG: Log,
-    Algorithm.SLIDING_COUNTER: Counter,
-    Algorithm.TOKEN_BUCKET: Bucket,
-    Algorithm.CONCURRENCY: Slots,
+_MADE: dict[str, Callable[[], Count]] = {
+    "sliding_log": Log,
+    "sliding_counter": Counter,
+    "token_bucket": Bucket,
+    "concurrency": Slots,
 }
 
 
@@ -262,13 +262,13 @@ class Oracle:
             CountedPer.KEY: (subject.key,),
             CountedPer.CONNECTION: (),
         }
-        cut = limit.window_us if limit.algorithm is Algorithm.SLIDING_COUNTER else None
+        cut = limit.window_us if limit.algorithm == "sliding_counter" else None
         name = (subject.connection, limit.name, limit.algorithm, cut, limit.counted_per, *whose[limit.counted_per])
         return self.counts.setdefault(name, _MADE[limit.algorithm]())
 
 
 def _taken(rule: Rule, cost: int) -> int:
-    return 1 if rule.limit.algorithm is Algorithm.CONCURRENCY else cost
+    return 1 if rule.limit.algorithm == "concurrency" else cost
 
 
 def _wait(rule: Rule, count: Count, now: int, cost: int) -> int:
@@ -284,7 +284,7 @@ def _wait(rule: Rule, count: Count, now: int, cost: int) -> int:
         return 0
     wait = count.earliest(rule, now, passes) - now
     # A running call may end at any time: what is known is only by when a slot is free at the latest.
-    return min(wait, SECOND_US) if rule.limit.algorithm is Algorithm.CONCURRENCY else wait
+    return min(wait, SECOND_US) if rule.limit.algorithm == "concurrency" else wait
 
 
 def _foreseen(
@@ -319,7 +319,7 @@ def _foreseen(
 
 def _seen(rule: Rule, count: Count, wait: int, under_these: int, now: int) -> Seen:
     used = count.used(rule, now)
-    if rule.limit.algorithm is Algorithm.CONCURRENCY:
+    if rule.limit.algorithm == "concurrency":
         reset = under_these
     elif used == 0:
         reset = count.empty_reset(rule, now)

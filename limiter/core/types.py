@@ -22,18 +22,6 @@ COUNTER_SLICES = 60
 """A sliding counter's window is cut into this many sub-windows."""
 
 
-class Algorithm(StrEnum):
-    """How a limit counts, each name a module of :mod:`limiter.core.algorithms`.
-
-    See docs/policies.md for exactness, memory and use of each.
-    """
-
-    SLIDING_LOG = "sliding_log"
-    SLIDING_COUNTER = "sliding_counter"
-    TOKEN_BUCKET = "token_bucket"
-    CONCURRENCY = "concurrency"
-
-
 class CountedPer(StrEnum):
     """Whose calls share one count."""
 
@@ -56,14 +44,15 @@ class CountedPer(StrEnum):
 class Limit:
     """One compiled limit, ready to be decided.
 
-    ``quota``: units per ``window_us`` microseconds (in flight, for concurrency). ``burst``: units at once, token bucket
-    only. ``lease_us``: how long a concurrency slot lives unless released. ``shadow``: record, never refuse.
+    ``algorithm``: the name of a module of :mod:`limiter.core.algorithms`. ``quota``: units per ``window_us``
+    microseconds (in flight, for concurrency). ``burst``: units at once, token bucket only. ``lease_us``: how long a
+    concurrency slot lives unless released. ``shadow``: record, never refuse.
     ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)). ``alert_at``:
     percent of the effective limit at which people are told, ascending.
     """
 
     name: str
-    algorithm: Algorithm
+    algorithm: str
     quota: int
     window_us: int = 0
     burst: int = 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from limiter.core import algorithms
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.types import CountedPer, Limit
 from limiter.core.versioned import build
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import TenantRules, frugal
@@ -94,7 +95,7 @@ def policy(data: Plain, *, whole: bool = True) -> PolicySpec:
 def _limit(data: Plain, *, whole: bool) -> Limit:
     payload = {
         **data,
-        "algorithm": Algorithm(data["algorithm"]),
+        "algorithm": algorithms.known(data["algorithm"]),
         "counted_per": CountedPer(data["counted_per"]),
         "alert_at": tuple(data["alert_at"]),
     }

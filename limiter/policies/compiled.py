@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.algorithms import rules_of
+from limiter.core.algorithms import RULES, rules_of
 from limiter.core.types import (
     MAX_LEASE_SECONDS,
     MAX_QUOTA,
     MAX_WINDOW_SECONDS,
     MICROS,
-    Algorithm,
     CountedPer,
     Limit,
 )
@@ -153,7 +152,7 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
             raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=remedy)
     return Limit(
         name=line.name,
-        algorithm=Algorithm(line.algorithm),
+        algorithm=line.algorithm,
         quota=line.quota,
         window_us=(line.window_seconds or 0) * MICROS,
         burst=line.burst or 0,
@@ -173,7 +172,7 @@ def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str]]:
         _LIMIT_NAME.fullmatch(line.name or "") is not None,
         "Use lower-case letters, digits, dash, underscore.",
     )
-    yield "algorithm", line.algorithm in list(Algorithm), f"Choose one of {', '.join(Algorithm)}."
+    yield "algorithm", line.algorithm in RULES, f"Choose one of {', '.join(RULES)}."
     yield "counted_per", line.counted_per in list(CountedPer), f"Choose one of {', '.join(CountedPer)}."
     rules = rules_of(line.algorithm)
     yield "quota", _whole(line.quota), f"Give 1 to {MAX_QUOTA:,} units."

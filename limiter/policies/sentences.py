@@ -47,7 +47,7 @@ def compiled(line: Limit) -> str:
     """As :func:`limit`, for a limit that is in force."""
     return limit(
         QuotaLimit(
-            algorithm=line.algorithm.value,
+            algorithm=line.algorithm,
             quota=line.quota,
             window_seconds=line.window_us // MICROS or None,
             burst=line.burst or None,

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from limiter.core.types import Algorithm, CountedPer
+from limiter.core.types import CountedPer
 from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies.models.version import one_version
 from quota_platform.base import secrets
@@ -22,7 +22,7 @@ BASE_LIMITS: tuple[dict[str, object], ...] = ({"name": "minute", "quota": 100, "
 GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
     {
         "name": "burst",
-        "algorithm": Algorithm.TOKEN_BUCKET,
+        "algorithm": "token_bucket",
         "quota": 20,
         "window_seconds": 1,
         "burst": 40,
@@ -31,7 +31,7 @@ GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
     {"name": "minute", "quota": 600, "window_seconds": 60},
     {
         "name": "day",
-        "algorithm": Algorithm.SLIDING_COUNTER,
+        "algorithm": "sliding_counter",
         "quota": 100_000,
         "window_seconds": 86_400,
         "counted_per": CountedPer.TENANT,
@@ -39,7 +39,7 @@ GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
     },
     {
         "name": "inflight",
-        "algorithm": Algorithm.CONCURRENCY,
+        "algorithm": "concurrency",
         "quota": 25,
         "counted_per": CountedPer.TENANT,
     },

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from limiter.core.types import Algorithm, Decision, Limit, LimitState
+from limiter.core.types import Decision, Limit, LimitState
 from limiter.gateway import problems
 from limiter.gateway.problems import GatewayProblem
 from quota_platform.base.lean.problem import CONTENT_TYPE
@@ -17,7 +17,7 @@ from quota_platform.openapi.headers import ALWAYS, QUOTA, Schema
 
 FAILED_KEYS = problems.too_many_failed_keys(1_000_000)
 _REQUEST_ID = "5f3a9c0d1b7e42688c21ab90"
-_MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60_000_000, policy_name="Base", policy_version=3)
+_MINUTE = Limit("minute", "sliding_log", 100, window_us=60_000_000, policy_name="Base", policy_version=3)
 
 
 def _refused(*, multiplier_ppm: int, used: int, effective: int) -> GatewayProblem:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from limiter.core.types import Algorithm, CountedPer
+from limiter.core.algorithms import RULES
+from limiter.core.types import CountedPer
 
 Schema = dict[str, Any]
 
@@ -47,7 +48,7 @@ _REFUSAL: dict[str, Schema] = {
 }
 _LIMIT_STATE: dict[str, Schema] = {
     "name": _of("string"),
-    "algorithm": _of("string", enum=[str(a) for a in Algorithm]),
+    "algorithm": _of("string", enum=list(RULES)),
     "counted_per": _of("string", enum=[str(c) for c in CountedPer]),
     "policy": _of("string"),
     "policy_version": _of("integer"),

@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 
 from limiter.core import description, keys, refusal
 from limiter.core.refusal import Refusal
-from limiter.core.types import Algorithm, Limit
+from limiter.core.types import Limit
 from quota_platform.embedded import start_valkey
 from quota_platform.env import BASE_DIR
 from tests.bench.effort import Effort
@@ -65,8 +65,8 @@ def _drained_in(events: int, *, redis_url: str, database_url: str) -> float:
 
 def _fill(client: redis.Redis, events: int) -> None:
     limits = [
-        Limit("minute", Algorithm.SLIDING_LOG, 600, 60_000_000, policy_name="Gold", policy_version=7),
-        Limit("day", Algorithm.SLIDING_COUNTER, 100_000, 86_400_000_000, policy_name="Gold", policy_version=7),
+        Limit("minute", "sliding_log", 600, 60_000_000, policy_name="Gold", policy_version=7),
+        Limit("day", "sliding_counter", 100_000, 86_400_000_000, policy_name="Gold", policy_version=7),
     ]
     now_us = time.time_ns() // 1000
     refused = Refusal(

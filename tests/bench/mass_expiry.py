@@ -7,7 +7,7 @@ from typing import Any
 import redis
 import uvloop
 
-from limiter.core.types import MAX_COST, MAX_LOG_QUOTA, Algorithm, Limit, Subject
+from limiter.core.types import MAX_COST, MAX_LOG_QUOTA, Limit, Subject
 from limiter.core.window import Call, Stack, bind
 from tests.bench import peers
 from tests.bench.effort import Effort
@@ -34,7 +34,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
 
 async def _took_ms(url: str) -> list[float]:
     ours = await peers.Ours.open(url)
-    limit = Limit("hour", Algorithm.SLIDING_LOG, MAX_LOG_QUOTA, window_us=WINDOW_US)
+    limit = Limit("hour", "sliding_log", MAX_LOG_QUOTA, window_us=WINDOW_US)
     took = []
     for _ in range(_TIMES):
         stack = bind((limit,), subject=Subject(3, "expiry", peers.fresh(), "key"))

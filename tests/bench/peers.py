@@ -19,17 +19,17 @@ import throttled
 import throttled.asyncio
 
 from limiter.core.store import Store
-from limiter.core.types import Algorithm, CountedPer, Limit, Subject
+from limiter.core.types import CountedPer, Limit, Subject
 from limiter.core.window import Call, bind
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import PoolSettings, StorePool
 
 QUOTA = 1_000_000
-LOG = Limit("minute", Algorithm.SLIDING_LOG, QUOTA, window_us=60_000_000)
+LOG = Limit("minute", "sliding_log", QUOTA, window_us=60_000_000)
 STACK = (
-    Limit("burst", Algorithm.TOKEN_BUCKET, 10**6, window_us=10**6, burst=10**6, counted_per=CountedPer.TENANT),
+    Limit("burst", "token_bucket", 10**6, window_us=10**6, burst=10**6, counted_per=CountedPer.TENANT),
     LOG,
-    Limit("day", Algorithm.SLIDING_COUNTER, 10**9, window_us=86_400 * 10**6, counted_per=CountedPer.TENANT),
+    Limit("day", "sliding_counter", 10**9, window_us=86_400 * 10**6, counted_per=CountedPer.TENANT),
 )
 
 Decide = Callable[[], Awaitable[object]]

@@ -9,7 +9,7 @@ import redis
 import uvloop
 
 from limiter.core import keys
-from limiter.core.types import Algorithm, Limit, Subject
+from limiter.core.types import Limit, Subject
 from limiter.core.window import Call, bind
 from tests.bench import peers
 from tests.bench.effort import Effort
@@ -21,7 +21,7 @@ _REFUSALS = 1_000
 
 def measure(stage: Stage, effort: Effort) -> Findings:
     entries = effort.log_entries
-    limit = Limit("minute", Algorithm.SLIDING_LOG, entries, window_us=3_600_000_000)
+    limit = Limit("minute", "sliding_log", entries, window_us=3_600_000_000)
     subject = Subject(2, "memory", peers.fresh(), "key")
     window = keys.window(limit, subject)
     events, floods = keys.events(subject.connection), keys.floods(subject.connection)

@@ -13,11 +13,11 @@ from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import Counts, RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.pausing import Pause
-from limiter.core.types import MICROS, Algorithm, Limit, LimitState
+from limiter.core.types import MICROS, Limit, LimitState
 from limiter.models import Alert, ThrottleEvent
 
 AT = 1_784_025_727.0
-MINUTE = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60 * MICROS)
+MINUTE = Limit("minute", "sliding_log", 100, window_us=60 * MICROS)
 NOBODY: dict[str, Any] = {"platform": {}, "degraded": None}
 
 
@@ -59,7 +59,7 @@ def test_what_is_cut_is_measured_by_the_effective_limit() -> None:
 
 
 def test_a_full_shadow_limit_is_shadow_and_refuses_nobody() -> None:
-    shadow = Limit("minute", Algorithm.SLIDING_LOG, 100, window_us=60 * MICROS, shadow=True)
+    shadow = Limit("minute", "sliding_log", 100, window_us=60 * MICROS, shadow=True)
     frame = overview_frame([reading(state(120, limit=shadow))], StoredReadings(), **NOBODY)
     assert frame["rows"][0]["state"] == "shadow"
     assert frame["summary"]["state"] == "ok"

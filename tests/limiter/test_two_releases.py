@@ -77,7 +77,7 @@ def test_refusals_become_rows_and_usage_is_added(shared: dict[str, Any], client:
     assert ThrottleEvent.objects.aggregate(refusals=Sum("count"))["refusals"] == 1 + 15 + 1 + 7
     row = ThrottleEvent.objects.get(decision_id="d3")
     assert (row.policy_name, row.policy_version, row.limit_name) == ("Gold; 100 % | é", 7, "minute")
-    assert [limit["algorithm"] for limit in row.limits] == [limit.algorithm.value for limit in sharing.LIMITS]
+    assert [limit["algorithm"] for limit in row.limits] == [limit.algorithm for limit in sharing.LIMITS]
     assert ThrottleEvent.objects.get(decision_id="alone8").alone
     assert RecordGap.objects.get().lost == 3
     change = MultiplierChange.objects.get(after=0.2)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limiter.core.algorithms.rules import Line, Rules
 from limiter.core.amounts import calls, gettext, gettext_noop, number, with_number
 from limiter.core.held import Holding
+from limiter.core.rules import Line, Rules
 from limiter.core.types import Limit
 
 
 class Concurrency(Rules):
     letter = "c"
+    place = 4
     label = "concurrency: calls in flight"
     fields = ("lease_seconds",)
     holds_slots = True

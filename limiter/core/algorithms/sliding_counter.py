@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from limiter.core.algorithms.rules import Line, Rules
 from limiter.core.amounts import MISSING, gettext, number, with_number
+from limiter.core.rules import Line, Rules
 from limiter.core.types import COUNTER_SLICES, MICROS, Limit
 
 
 class SlidingCounter(Rules):
     letter = "s"
+    place = 2
     label = "sliding counter: for very large limits"
 
     def key_part(self, limit: Limit) -> str:

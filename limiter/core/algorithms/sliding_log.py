@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from limiter.core.algorithms.rules import Rules
+from limiter.core.rules import Rules
 from limiter.core.types import MAX_LOG_QUOTA
 
 
 class SlidingLog(Rules):
     letter = "l"
+    place = 1
     label = "sliding log: exact"
     max_quota = MAX_LOG_QUOTA
     quota_constraint = "limit_log_not_too_long"

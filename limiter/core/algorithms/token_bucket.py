@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from limiter.core.algorithms.rules import Line, Rules
 from limiter.core.amounts import duration, gettext, number, units
 from limiter.core.held import Holding, bucket_full_in_us
+from limiter.core.rules import Line, Rules
 from limiter.core.types import MAX_BURST_SECONDS, MICROS, Limit
 
 
 class TokenBucket(Rules):
     letter = "b"
+    place = 3
     label = "token bucket: a rate with a burst"
     fields = ("window_seconds", "burst")
     is_window = False

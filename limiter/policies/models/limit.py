@@ -20,7 +20,6 @@ from limiter.core.types import (
     MAX_LEASE_SECONDS,
     MAX_QUOTA,
     MAX_WINDOW_SECONDS,
-    Algorithm,
     CountedPer,
 )
 from limiter.policies.models.policy import QuotaPolicy
@@ -78,7 +77,7 @@ class QuotaLimit(Published):
     algorithm = models.CharField(
         max_length=16,
         choices=[(name, rules.label) for name, rules in RULES.items()],
-        default=Algorithm.SLIDING_LOG.value,
+        default="sliding_log",
     )
     quota = models.PositiveBigIntegerField(
         "limit",

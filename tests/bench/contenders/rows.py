@@ -11,13 +11,13 @@ import json
 from django.core.management import call_command
 from django.db import transaction
 
-from limiter.core.types import Algorithm, CountedPer
+from limiter.core.types import CountedPer
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Action, ApiKey, Connection, Tenant
 
 ACTIONS = ("instant", "delay-200", "delay-1000")
-BURST = {"name": "burst", "algorithm": Algorithm.TOKEN_BUCKET, "quota": 10**6, "window_seconds": 1, "burst": 10**6}
-DAY = {"name": "day", "algorithm": Algorithm.SLIDING_COUNTER, "quota": 10**9, "window_seconds": 86_400}
+BURST = {"name": "burst", "algorithm": "token_bucket", "quota": 10**6, "window_seconds": 1, "burst": 10**6}
+DAY = {"name": "day", "algorithm": "sliding_counter", "quota": 10**9, "window_seconds": 86_400}
 LOGS = {
     "ample": {"name": "minute", "quota": 10**6, "window_seconds": 60},
     "strict": {"name": "hour", "quota": 1, "window_seconds": 3600},

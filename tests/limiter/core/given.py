@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from limiter.core.store import Store
-from limiter.core.types import Algorithm, Decision, Limit, Subject
+from limiter.core.types import Decision, Limit, Subject
 from limiter.core.window import Call, Stack, bind
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import PoolSettings, StorePool
@@ -21,19 +21,19 @@ PATIENT = PoolSettings(timeout_ms=20_000, connect_timeout_ms=20_000)
 
 
 def log(quota: int, *, window_us: int = 10 * S, name: str = "minute", **more: Any) -> Limit:
-    return Limit(name, Algorithm.SLIDING_LOG, quota, window_us, **more)
+    return Limit(name, "sliding_log", quota, window_us, **more)
 
 
 def counter(quota: int, *, window_us: int = 60 * S, name: str = "hour", **more: Any) -> Limit:
-    return Limit(name, Algorithm.SLIDING_COUNTER, quota, window_us, **more)
+    return Limit(name, "sliding_counter", quota, window_us, **more)
 
 
 def bucket(quota: int, *, burst: int, window_us: int = 10 * S, name: str = "burst", **more: Any) -> Limit:
-    return Limit(name, Algorithm.TOKEN_BUCKET, quota, window_us, burst=burst, **more)
+    return Limit(name, "token_bucket", quota, window_us, burst=burst, **more)
 
 
 def slots(quota: int, *, lease_us: int = 30 * S, name: str = "inflight", **more: Any) -> Limit:
-    return Limit(name, Algorithm.CONCURRENCY, quota, lease_us=lease_us, **more)
+    return Limit(name, "concurrency", quota, lease_us=lease_us, **more)
 
 
 def stack(*limits: Limit, subject: Subject = ACME, default_ppm: int | None = None) -> Stack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limiter.core import description
-from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.types import CountedPer, Limit
 from limiter.core.versioned import Newer
 from tests.limiter.core.given import S
 
@@ -13,10 +13,10 @@ from tests.limiter.core.given import S
 def test_what_is_written_is_read_back_whatever_the_policy_is_called() -> None:
     hostile = "Gold; v2 | 100 % \n|1|x;day"
     limits = [
-        Limit("minute", Algorithm.SLIDING_LOG, 600, 60 * S, policy_name=hostile, policy_version=7),
+        Limit("minute", "sliding_log", 600, 60 * S, policy_name=hostile, policy_version=7),
         Limit(
             "burst",
-            Algorithm.TOKEN_BUCKET,
+            "token_bucket",
             17,
             60 * S,
             burst=250,

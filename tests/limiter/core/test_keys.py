@@ -8,7 +8,8 @@ from itertools import combinations, product
 from redis.crc import key_slot
 
 from limiter.core import keys
-from limiter.core.types import Algorithm, CountedPer, Limit, Subject
+from limiter.core.algorithms import RULES
+from limiter.core.types import CountedPer, Limit, Subject
 from limiter.core.window import bind
 from tests.limiter.core.given import ACME, S, bucket, counter, log, slots
 
@@ -47,7 +48,7 @@ def test_no_two_counts_share_a_name() -> None:
         Subject(1, tenant, action, key) for tenant, action, key in product(["a", "a.b"], ["x", "a.b"], ["k", "a.b"])
     ]
     seen: dict[str, tuple[object, ...]] = {}
-    for subject, per, algorithm, name in product(subjects, CountedPer, Algorithm, ["m", "m-2"]):
+    for subject, per, algorithm, name in product(subjects, CountedPer, RULES, ["m", "m-2"]):
         whose = {
             CountedPer.ACTION: (subject.tenant, subject.action),
             CountedPer.TENANT: (subject.tenant,),

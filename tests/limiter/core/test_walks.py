@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from limiter.core import keys
 from limiter.core.store import EndedCall, Store
-from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, Algorithm, Decision, Limit, Subject
+from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, Decision, Limit, Subject
 from limiter.core.window import Call, LimitsThen, bind
 from tests.limiter.core.given import ACME, T0, S
 from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, decided, walks
@@ -210,7 +210,7 @@ def large_limits(draw: st.DrawFn) -> Limit:
     window_seconds = draw(st.sampled_from([1, 59, 3600, 86_400, 31 * 86_400]))
     return Limit(
         "a",
-        draw(st.sampled_from([Algorithm.TOKEN_BUCKET, Algorithm.SLIDING_COUNTER])),
+        draw(st.sampled_from(["token_bucket", "sliding_counter"])),
         draw(st.one_of(st.integers(1, 5000), st.integers(1, MAX_QUOTA))),
         window_seconds * S,
         burst=draw(st.integers(1, min(5000, MAX_BURST_SECONDS // window_seconds))),

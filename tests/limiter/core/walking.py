@@ -7,8 +7,9 @@ import asyncio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from limiter.core.algorithms import RULES
 from limiter.core.store import Store
-from limiter.core.types import Algorithm, CountedPer, Decision, Limit
+from limiter.core.types import CountedPer, Decision, Limit
 from limiter.core.window import Call, Stack
 from tests.limiter.core.given import S
 
@@ -25,7 +26,7 @@ UNITS = st.integers(1, 8)
 LIMITS = st.builds(
     Limit,
     name=st.sampled_from(["a", "b", "c", "d"]),
-    algorithm=st.sampled_from(Algorithm),
+    algorithm=st.sampled_from(list(RULES)),
     quota=UNITS,
     window_us=WINDOWS,
     burst=UNITS,

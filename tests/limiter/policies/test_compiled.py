@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import Algorithm, CountedPer, Limit
+from limiter.core.types import CountedPer, Limit
 from limiter.live import entry_format
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.policies.compiled import PolicyInvalid, compile_policy
@@ -34,18 +34,18 @@ def test_rows_become_one_frozen_value() -> None:
     )
     gold: dict[str, Any] = {"policy_name": "Gold", "policy_version": 3, "alert_at": (80, 95, 100)}
     assert spec.limits == (
-        Limit("minute", Algorithm.SLIDING_LOG, 100, 60_000_000, **gold),
+        Limit("minute", "sliding_log", 100, 60_000_000, **gold),
         Limit(
             "day",
-            Algorithm.SLIDING_COUNTER,
+            "sliding_counter",
             10**9,
             86_400_000_000,
             counted_per=CountedPer.TENANT,
             adaptive=False,
             **gold,
         ),
-        Limit("burst", Algorithm.TOKEN_BUCKET, 17, 60_000_000, burst=250, adaptive=False, **gold),
-        Limit("inflight", Algorithm.CONCURRENCY, 5, lease_us=30_000_000, **gold),
+        Limit("burst", "token_bucket", 17, 60_000_000, burst=250, adaptive=False, **gold),
+        Limit("inflight", "concurrency", 5, lease_us=30_000_000, **gold),
     )
     assert (spec.reduced_status, spec.store_failure) == (503, "open")
     assert spec.adaptive == AdaptiveSettings(per_action=True)

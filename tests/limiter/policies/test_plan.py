@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import Algorithm, Limit
+from limiter.core.types import Limit
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.plan import OverrideSpec, Replaced, build_plan
 
@@ -16,7 +16,7 @@ MINUTE = 60_000_000
 
 
 def limit(name: str = "minute", quota: int = 100, **fields: Any) -> Limit:
-    return Limit(**{"name": name, "algorithm": Algorithm.SLIDING_LOG, "quota": quota, "window_us": MINUTE, **fields})
+    return Limit(**{"name": name, "algorithm": "sliding_log", "quota": quota, "window_us": MINUTE, **fields})
 
 
 def policy(name: str, *limits: Limit, **fields: Any) -> PolicySpec:
@@ -88,12 +88,12 @@ class TestOverrides:
         assert quotas(override("factor", factor=factor)) == [quota]
 
     def test_a_factor_changes_a_bucket_and_its_burst(self) -> None:
-        bucket = limit("burst", 17, algorithm=Algorithm.TOKEN_BUCKET, burst=250)
+        bucket = limit("burst", 17, algorithm="token_bucket", burst=250)
         plan = build_plan([policy("Base", bucket)], overrides=[override("factor", factor=2)], now=15)
         assert (plan.limits[0].quota, plan.limits[0].burst) == (34, 500)
 
     def test_a_bucket_never_grows_past_what_the_script_can_count(self) -> None:
-        bucket = limit("burst", 17, algorithm=Algorithm.TOKEN_BUCKET, burst=10**8)
+        bucket = limit("burst", 17, algorithm="token_bucket", burst=10**8)
         plan = build_plan([policy("Base", bucket)], overrides=[override("factor", factor=100)], now=15)
         assert plan.limits[0].burst == 9 * 10**9 // 60
 

@@ -31,6 +31,8 @@ class Rules:
 
     letter: str
     """Its name in the scripts and in keys: stored, never changed."""
+    place: int
+    """Where it is among those that people are offered."""
     label: str
     fields: tuple[str, ...] = ("window_seconds",)
     """Which of the fields that depend on the algorithm it uses."""
