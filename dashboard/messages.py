@@ -228,7 +228,7 @@ def _connections(readings: Sequence[TenantReading], known: StoredReadings, pause
 
 def _condition(reading: TenantReading, pause: Frame | None) -> Frame:
     if pause is not None:
-        asked = "asked" if pause["asked_s"] is not None else "silent"
+        asked = "spent" if pause["status"] < 400 else "silent" if pause["asked_s"] is None else "asked"
         return {"state": "stop", "word": "connection.paused", "reason": {"code": f"connection.{asked}", **pause}}
     if reading.is_slow():
         return {"state": "near", "reason": {"code": "connection.slow", "threshold": reading.threshold_ms}}

@@ -55,6 +55,7 @@ class ConnectionSpec:
     breaker_window_s: float = 10.0
     breaker_cooldown_s: float = 10.0
     pause_on_pushback: bool = True
+    max_pause_s: int = 900
     dedupe: bool = False
     dedupe_ttl_s: int = 120
     probe_path: str = ""
@@ -192,6 +193,7 @@ def connection_spec(row: Connection) -> ConnectionSpec:
         breaker_window_s=row.breaker_window_s,
         breaker_cooldown_s=row.breaker_cooldown_s,
         pause_on_pushback=row.pause_on_pushback,
+        max_pause_s=row.max_pause_s,
         dedupe=row.dedupe,
         dedupe_ttl_s=row.dedupe_ttl_s,
         probe_path=row.probe_path or preset.probe_path,

@@ -47,12 +47,37 @@ _CXONE = frozenset({"issuer_url", "area", "cxone_tenant_id", "api_version"})
 
 
 @dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """Headers, in lower case, in which responses give the rest of an upstream's limit and the time to its reset.
+
+    ``structured``: one header with both, as a list of structured fields. Otherwise ``remaining``, or ``used`` and
+    ``limit``; and ``reset``, in seconds, or as a time since the epoch in seconds or milliseconds.
+    """
+
+    structured: str = ""
+    remaining: str = ""
+    used: str = ""
+    limit: str = ""
+    reset: str = ""
+
+
+RATE_LIMIT = RateHeaders(structured="ratelimit")
+"""``RateLimit: "default";r=50;t=30`` of draft-ietf-httpapi-ratelimit-headers."""
+RATE_LIMIT_OF_EARLIER_DRAFTS = RateHeaders(remaining="ratelimit-remaining", reset="ratelimit-reset")
+X_RATE_LIMIT = RateHeaders(remaining="x-ratelimit-remaining", reset="x-ratelimit-reset")
+GENESYS_RATE_LIMIT = RateHeaders(
+    used="inin-ratelimit-count", limit="inin-ratelimit-allowed", reset="inin-ratelimit-reset"
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
     """The values a connection gets where its own field is blank.
 
     ``fields``: names of the form's fields that apply (``client_secret`` and ``access_key_secret`` are the write-only
     ones). ``required``: those that must be filled. ``overload``: statuses by which the upstream says "too much".
     ``backoff_base_s`` and ``backoff_factor``: the longest random wait before the first repeat, and its growth.
+    ``rate_headers``: those of its responses; CXone publishes none.
     """
 
     label: str
@@ -70,6 +95,7 @@ class Preset:
     overload: frozenset[int] = frozenset({429, 503})
     backoff_base_s: float = 2.0
     backoff_factor: float = 3.0
+    rate_headers: tuple[RateHeaders, ...] = ()
 
     @property
     def default_kind(self) -> str | None:
@@ -124,6 +150,7 @@ PRESETS: dict[str, Preset] = {
         probe_path="/api/v2/tokens/me",
         backoff_base_s=1.0,
         backoff_factor=2.0,
+        rate_headers=(GENESYS_RATE_LIMIT,),
     ),
     "generic_oauth2": Preset(
         label="Any OAuth2 API",
@@ -135,6 +162,7 @@ PRESETS: dict[str, Preset] = {
         required=("base_url", "allowed_host_suffixes"),
         backoff_base_s=0.5,
         backoff_factor=2.0,
+        rate_headers=(RATE_LIMIT, RATE_LIMIT_OF_EARLIER_DRAFTS, X_RATE_LIMIT),
     ),
 }
 DEFAULT_PRESET = "cxone_webaction"

@@ -9,8 +9,6 @@ from limiter.core.store import Store
 from limiter.core.versioned import Form
 from limiter.stores.scripts import Script
 
-MAX_PAUSE_S = 900
-"""However long an upstream asks for: after it one call finds out whether it still does."""
 _SCRIPT = Script(__file__, "pause")
 
 
@@ -46,11 +44,14 @@ def pause_or_none(raw: bytes | str | None, *, now_us: int) -> Pause | None:
     return found if found is not None and found.until_us > now_us else None
 
 
-async def pause(store: Store, connection: int, *, status: int, said_us: int | None, now_us: int | None = None) -> int:
+async def pause(
+    store: Store, connection: int, *, status: int, said_us: int | None, max_us: int, now_us: int | None = None
+) -> int:
     """Hold back every call of a connection; for how long from now on (us).
 
-    ``said_us``: how long the upstream asked to wait; None when it did not say, which is a second at first and twice as
-    long each time that it turns calls away again. Raises :class:`~limiter.stores.errors.StoreError`.
+    ``said_us``: how long the upstream asked to wait; None, and 0, when it did not say, which is a second at first and
+    twice as long each time that it turns calls away again. ``max_us``: an upper bound; after it one call finds out
+    whether the pause still has to last. Raises :class:`~limiter.stores.errors.StoreError`.
     """
-    now, said = ("" if each is None else each for each in (now_us, said_us))
-    return int(await store.run(_SCRIPT, [keys.pause(connection)], now, said, status, MAX_PAUSE_S * 1_000_000))
+    now, said = (each if each else "" for each in (now_us, said_us))
+    return int(await store.run(_SCRIPT, [keys.pause(connection)], now, said, status, max_us))

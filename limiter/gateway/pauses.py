@@ -7,6 +7,7 @@ import logging
 
 from limiter.core.pausing import pause
 from limiter.core.store import Store
+from limiter.core.types import MICROS
 from limiter.stores.errors import StoreError
 from tenants.directory import ConnectionSpec
 
@@ -23,7 +24,7 @@ class Pauses:
     def note(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
         """An attempt was answered this status and told to wait so long, or not for how long. Nobody waits for it."""
         if connection.pause_on_pushback and connection.id not in self._reporting:
-            task = asyncio.get_running_loop().create_task(self._report(connection.id, status, wait_s))
+            task = asyncio.get_running_loop().create_task(self._report(connection, status, wait_s))
             self._reporting[connection.id] = task
             task.add_done_callback(lambda _: self._reporting.pop(connection.id))
 
@@ -32,9 +33,10 @@ class Pauses:
         while self._reporting:
             await asyncio.gather(*self._reporting.values())
 
-    async def _report(self, connection: int, status: int, wait_s: float | None) -> None:
+    async def _report(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
+        said_us = None if wait_s is None else int(wait_s * MICROS)
+        max_us = connection.max_pause_s * MICROS
         try:
-            said_us = None if wait_s is None else int(wait_s * 1_000_000)
-            await pause(self._store, connection, status=status, said_us=said_us)
+            await pause(self._store, connection.id, status=status, said_us=said_us, max_us=max_us)
         except StoreError:
-            log.debug("a pause of connection %d was not noted", connection)
+            log.debug("a pause of connection %d was not noted", connection.id)

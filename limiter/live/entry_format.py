@@ -45,7 +45,9 @@ def tenant(data: Plain, *, whole: bool = True) -> TenantSpec:
 
 def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
     payload = {
-        "pause_on_pushback": True,  # the first release does not write it, and nobody has switched it off there
+        # The first release does not write these, and nobody has changed them there.
+        "pause_on_pushback": True,
+        "max_pause_s": 900,
         **data,
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),

@@ -45,6 +45,8 @@ class UpstreamResponse:
     """Some attempt of this call was answered 429 or another overload status."""
     ok: bool = True
     """The status is one of the action's success statuses."""
+    spent_for_s: float | None = None
+    """How long nothing is left of the upstream's limit, where its headers give that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ class _Attempts:
 
 
 PushedBack = Callable[[ConnectionSpec, int, float | None], None]
-"""Hears at once of every attempt that was turned away for load: the status, and the seconds that it said to wait."""
+"""Hears at once of every attempt that was turned away for load, or that took the last of the upstream's limit: the
+status, and the seconds to wait.
+"""
 
 
 def _unheard(connection: ConnectionSpec, status: int, wait_s: float | None) -> None: ...
@@ -159,6 +161,7 @@ class Client:
             call.body if prepared.plan.sends_body else None,
             prepared.patience if first else lane.patience(self._left_s(attempts)),
             lane.connection.max_response_bytes,
+            lane.preset.rate_headers,
         )
         try:
             response = await self._exchange.send(request)
@@ -166,6 +169,8 @@ class Client:
             self._record(attempts, failed=isinstance(error, Unreachable | OutcomeUnknown))
             raise
         self._record(attempts, failed=response.status >= 500)
+        if response.spent_for_s is not None and response.status not in lane.preset.overload:
+            self._pushed_back(lane.connection, response.status, response.spent_for_s)
         if response.status == 401 and not attempts.renewed and self._clock.monotonic() >= lane.unit.sour_until:
             await self._tokens.refuse(lane.connection, lane.mark, token)
         return response
@@ -236,7 +241,7 @@ class Client:
         if outcome.status in overload:
             attempts.pushback = True
             attempts.lane.unit.pushbacks += 1
-            self._pushed_back(attempts.lane.connection, outcome.status, waits)
+            self._pushed_back(attempts.lane.connection, outcome.status, outcome.spent_for_s if waits is None else waits)
         return waits
 
     def _backoff_s(self, attempts: _Attempts) -> float:

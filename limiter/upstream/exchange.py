@@ -15,9 +15,11 @@ from limiter.upstream.call import UpstreamResponse
 from limiter.upstream.conduct import KeepAlive, Origin, OriginConduct
 from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, OriginPool
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
+from limiter.upstream.rate_headers import spent_for_s
 from limiter.upstream.resting import TenantRoute
 from limiter.upstream.wire import BrokenResponse, InvalidStatus, Wire
 from quota_platform.base.hosts import HostRefused
+from tenants.presets import RateHeaders
 
 SHORT_BYTES = 65_536
 """Answers up to this length are read whole before the caller gets the first byte."""
@@ -39,7 +41,7 @@ class Patience:
 class UpstreamRequest:
     """One attempt. ``tenant``: whose call it is; its connections serve no other. ``body`` None: none is sent.
 
-    ``cap_bytes``: longest answer that is accepted.
+    ``cap_bytes``: longest answer that is accepted. ``rate_headers``: those to look for in the response.
     """
 
     tenant: str
@@ -50,6 +52,7 @@ class UpstreamRequest:
     body: bytes | None
     patience: Patience
     cap_bytes: int
+    rate_headers: tuple[RateHeaders, ...] = ()
 
 
 class Exchange:
@@ -93,6 +96,8 @@ class Exchange:
                 latency_us = (_perf() - sent) // 1000
                 passed = fields.from_upstream(wire.fields, wall=self._wall)
                 response = UpstreamResponse(wire.status, passed, latency_us=latency_us)
+                if request.rate_headers:
+                    response.spent_for_s = spent_for_s(wire.fields, request.rate_headers, wall=self._wall())
                 await self._receive(route, wire, response, request.cap_bytes)
             except BaseException:
                 self._give_up(route, wire)

@@ -116,7 +116,7 @@ class ConnectionAdmin(RecordedAdmin):
                     ("max_retries", "max_response_bytes"),
                     ("breaker_failure_percent", "breaker_min_calls"),
                     ("breaker_window_s", "breaker_cooldown_s"),
-                    "pause_on_pushback",
+                    ("pause_on_pushback", "max_pause_s"),
                 )
             },
         ),

@@ -95,6 +95,7 @@ class ConnectionSerializer(RowSerializer[Connection]):
             "breaker_window_s",
             "breaker_cooldown_s",
             "pause_on_pushback",
+            "max_pause_s",
             "dedupe",
             "dedupe_ttl_s",
             "probe_path",

@@ -164,6 +164,13 @@ class Connection(Published):
         help_text="A 429, or a 503 with a Retry-After, holds back every call of this connection for as long as it says."
         " Off: for upstreams whose 429 concerns one caller alone.",
     )
+    max_pause_s = models.PositiveIntegerField(
+        "longest pause (s)",
+        default=900,
+        db_default=900,
+        validators=[MinValueValidator(1), MaxValueValidator(86_400)],
+        help_text="An upper bound: after it, one call finds out whether the pause still has to last.",
+    )
     dedupe = models.BooleanField(
         "de-duplicate",
         default=False,

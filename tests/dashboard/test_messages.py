@@ -219,12 +219,12 @@ def test_a_row_says_in_how_many_seconds_it_is_full_and_one_that_will_not_be_says
     assert [row["full_in_s"] for row in rows] == [20.5, None]
 
 
-def held_back(calls: int, *, asked_us: int | None = 30 * MICROS) -> dict[str, Any]:
+def held_back(calls: int, *, asked_us: int | None = 30 * MICROS, status: int = 429) -> dict[str, Any]:
     """Of one connection, whose tenant had so many calls held back in the last minute."""
     seen = reading(state(1))
     seen.connection_id = 7
     seen.counts.extend([Counts(AT - 90, held_back=1), Counts(AT - 60, held_back=5), Counts(AT, held_back=5 + calls)])
-    pause = Pause(int((AT + 20) * MICROS), 429, int(AT * MICROS), asked_us)
+    pause = Pause(int((AT + 20) * MICROS), status, int(AT * MICROS), asked_us)
     return {"reading": seen, "platform": {"pauses": {7: pause}}, "degraded": None}
 
 
@@ -246,10 +246,15 @@ def test_a_connection_that_is_held_back_says_until_when_why_and_how_many_calls()
     assert on_its_page["connection"]["reason"] == {"code": "connection.asked", **pause}
 
 
-def test_an_upstream_that_did_not_say_for_how_long_is_said_so() -> None:
-    given = held_back(0, asked_us=None)
+@pytest.mark.parametrize(
+    ("asked_us", "status", "code"), [(None, 503, "connection.silent"), (MICROS, 200, "connection.spent")]
+)
+def test_a_pause_of_which_the_length_was_not_said_or_only_headers_spoke_has_other_words(
+    asked_us: int | None, status: int, code: str
+) -> None:
+    given = held_back(0, asked_us=asked_us, status=status)
     (connection,) = overview_frame([given.pop("reading")], UNIT, **given)["connections"]
-    assert connection["reason"]["code"] == "connection.silent"
+    assert connection["reason"]["code"] == code
 
 
 def test_a_limit_that_refuses_is_named_before_a_pause() -> None:

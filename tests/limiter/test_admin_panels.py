@@ -230,6 +230,16 @@ def test_a_connection_that_is_paused_shows_until_when_why_and_how_many_calls_wer
     assert b"14 calls were held back in the last minute" in page
 
 
+def test_a_connection_that_is_paused_by_rate_headers_says_so(
+    root: Client, connection: Connection, redis_url: str
+) -> None:
+    now = int(time.time() * MICROS)
+    with redis.Redis.from_url(redis_url) as store:
+        store.set(keys.pause(connection.pk), f"{now + 30 * MICROS}|200|{now}|0|30000000")
+    page = root.get(page_of(connection)).content
+    assert b"responses nothing is left of its limit." in page and b"It asked to wait" not in page
+
+
 def test_a_pause_that_is_over_is_not_shown(root: Client, connection: Connection, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as store:
         store.set(keys.pause(connection.pk), f"{int((time.time() - 1) * MICROS)}|429|1|0|")

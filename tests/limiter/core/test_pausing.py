@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from limiter.core import keys
-from limiter.core.pausing import FORM, MAX_PAUSE_S, pause, pause_or_none
+from limiter.core.pausing import FORM, pause, pause_or_none
 from limiter.core.refusal import read
 from limiter.core.store import Store
 from limiter.core.window import Stack
@@ -19,7 +19,7 @@ BOUND = stack(log(2), slots(1))
 
 
 async def paused(store: Store, at_us: int, *, said_us: int | None = 30 * S, status: int = 429) -> int:
-    return await pause(store, C, status=status, said_us=said_us, now_us=T0 + at_us)
+    return await pause(store, C, status=status, said_us=said_us, max_us=900 * S, now_us=T0 + at_us)
 
 
 async def held(store: Store, at_us: int, *, bound: Stack = BOUND) -> int:
@@ -108,14 +108,17 @@ async def test_a_pause_is_never_shortened_by_a_later_word(store: Store) -> None:
 
 
 async def test_an_upstream_that_asks_for_more_than_is_reasonable_is_asked_again(store: Store) -> None:
-    assert await paused(store, 0, said_us=86_400 * S) == MAX_PAUSE_S * S
+    assert await paused(store, 0, said_us=86_400 * S) == 900 * S
 
 
-async def test_an_upstream_that_does_not_say_when_is_left_alone_longer_each_time(store: Store) -> None:
+@pytest.mark.parametrize("said_us", [None, 0], ids=["silent", "at once"])
+async def test_an_upstream_that_does_not_say_when_is_left_alone_longer_each_time(
+    store: Store, said_us: int | None
+) -> None:
     at, waits = 0, []
     for _ in range(8):
-        waits.append(await paused(store, at, said_us=None) // S)
-        assert await paused(store, at + 1, said_us=None) == waits[-1] * S - 1, (
+        waits.append(await paused(store, at, said_us=said_us) // S)
+        assert await paused(store, at + 1, said_us=said_us) == waits[-1] * S - 1, (
             "calls that were on their way count as one"
         )
         at += waits[-1] * S
