@@ -9,11 +9,13 @@ import redis
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
+from xdist.remote import Producer
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.embedded import chosen_server
 from tenants.models import Action, ApiKey, Connection, Tenant
 from tests.environment import VALKEY
+from tests.scheduling import ByFile, longest_first
 
 
 def pytest_report_header() -> str:
@@ -28,6 +30,14 @@ def pytest_configure() -> None:
     """
     PBKDF2PasswordHasher.iterations = 1_000
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from quota_platform.demo import cast, environment, service, tokens
@@ -17,6 +16,17 @@ from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port, last_words
 from tests.browser import pseudo
 from tests.patience import HANG_S, PAUSE_S
+
+HOURLY = """
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from tenants.models import Action
+policy, made = QuotaPolicy.objects.get_or_create(name="Hourly {action_id}")
+if made:
+    action = Action.objects.get(tenant__tenant_id="acme", action_id="{action_id}")
+    Assignment.objects.create(policy=policy, target="action", action=action)
+hour = dict(quota={quota}, window_seconds=3600, adaptive=False)
+QuotaLimit.objects.update_or_create(policy=policy, name="hour", defaults=hour)
+"""
 
 
 class LiveDemo:
@@ -79,20 +89,28 @@ class LiveDemo:
         return done.stdout
 
     def call(self, action_id: str, *, tenant_id: str = "acme", calls: int = 1) -> list[int]:
-        """Invoke an action so many times, a few at once, so that a slow machine makes them within a minute too."""
+        """Invoke an action so many times, one call after the other."""
         token = tokens.read(self.var)[tenant_id]
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            return list(pool.map(lambda _: self._call(action_id, token), range(calls)))
+        return [self._call(action_id, token) for _ in range(calls)]
 
     def call_with(self, token: str, action_id: str) -> int:
         """The status of one call with this token."""
         return self._call(action_id, token)
 
-    def until_refused(self, token: str, action_id: str) -> None:
-        """Call until the token opens nothing any more; an edit is in force within a second."""
+    def until(self, status: int, token: str, action_id: str) -> None:
+        """Call with this token until a call gets this status; an edit is in force within a second."""
         deadline = time.monotonic() + HANG_S
-        while (status := self._call(action_id, token)) != 401:
-            assert time.monotonic() < deadline, status
+        while (got := self._call(action_id, token)) != status:
+            assert time.monotonic() < deadline, got
+
+    def limit(self, action_id: str, quota: int) -> None:
+        """Allow so many calls of one of Acme's actions in an hour, which the slowest machine can make in time."""
+        self.manage("shell", "-c", HOURLY.format(action_id=action_id, quota=quota))
+
+    def refuse(self, action_id: str) -> None:
+        """Have a call of one of Acme's actions refused."""
+        self.limit(action_id, 3)
+        self.until(429, tokens.read(self.var)["acme"], action_id)
 
     def _call(self, action_id: str, token: str) -> int:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

@@ -37,7 +37,7 @@ def test_a_call_appears_while_the_page_is_open(visitor: Visitor, demo: LiveDemo)
 
 def test_a_refusal_appears_in_the_feed_and_turns_the_sentence(visitor: Visitor, demo: LiveDemo) -> None:
     visitor.open("/dashboard/")
-    assert 429 in demo.call("lookupOrder", calls=102)
+    demo.refuse("lookupOrder")
     feed = visitor.page.get_by_role("log")
     expect(feed).to_contain_text("Acme Retail · lookupOrder")
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Calls of 1 tenant are being refused.")
@@ -120,7 +120,7 @@ def test_a_key_is_revoked_and_its_calls_are_refused(visitor: Visitor, demo: Live
     assert visitor.barriers() == []
     dialog.get_by_role("button", name="Confirm").click()
     expect(visitor.page.locator("#done")).to_contain_text("is revoked")
-    demo.until_refused(token, "createCase")
+    demo.until(401, token, "createCase")
     visitor.page.get_by_role("button", name="Revoke a key").click()
     expect(dialog.get_by_label("Key").locator("option").filter(has_text="Leaked")).to_have_count(0)
 
@@ -187,17 +187,16 @@ def test_a_limit_past_four_fifths_is_an_alert_until_it_is_used_less(visitor: Vis
     evaluate = (
         "from limiter.alerts import watch; from limiter.record import keeping; keeping.store_usage(); watch.watch()"
     )
-    raised = (
-        "from limiter.models import QuotaLimit as L; l = L.objects.get(policy__name='Base'); l.quota = {}; l.save()"
-    )
     visitor.open("/dashboard/tenants/acme/")
-    demo.call("createCase", calls=85)
+    demo.limit("createCase", 10)
+    demo.call("createCase")
+    expect(visitor.page.locator(ROW).filter(has_text="10 / 1 h")).to_contain_text("createCase")
+    demo.call("createCase", calls=8)
     demo.manage("shell", "-c", evaluate)
     alerts = visitor.page.locator("#alerts")
-    expect(alerts).to_contain_text("createCase \N{MIDDLE DOT} minute has reached 80 %")
+    expect(alerts).to_contain_text("createCase \N{MIDDLE DOT} hour has reached 80 %")
     expect(visitor.page).to_have_title(re.compile(r"^\(\d+\) (Alert|Refusing)"))
     assert visitor.barriers() == []
-    demo.manage("shell", "-c", raised.format(1_000))
+    demo.limit("createCase", 1_000)
     demo.manage("shell", "-c", evaluate)
     expect(alerts).not_to_contain_text("createCase")
-    demo.manage("shell", "-c", raised.format(100))
