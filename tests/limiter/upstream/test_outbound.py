@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -30,6 +32,26 @@ SIGNAL = ActionSpec(3, "signal", kind="signal")
 def target(action: ActionSpec, payload: object, *, connection: Any = GENERIC) -> str:
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return compile_plan(connection, action).target(body, tenant_id="acme")
+
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "connections.md").read_text()
+EXAMPLES = re.findall(r"^\| `(\{.+\})` \| (?:`(/[^`]+)`|422)", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("payload", "request_target"), EXAMPLES)
+def test_the_templates_of_the_documentation_make_the_requests_it_shows(payload: str, request_target: str) -> None:
+    action = ActionSpec(
+        4, "orders", kind="rest", path_template="/orders/{order}", query_template=(("lang", "{language}"),)
+    )
+    if request_target:
+        assert target(action, payload.encode()) == request_target
+    else:
+        with pytest.raises(PayloadRefused):
+            target(action, payload.encode())
+
+
+def test_the_documentation_has_an_example_of_every_outcome() -> None:
+    assert {bool(request_target) for _, request_target in EXAMPLES} == {True, False}
 
 
 @given(st.text(min_size=1, max_size=60))
