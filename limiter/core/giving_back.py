@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from limiter.core import keys
+from limiter.core.algorithms import LUA
 from limiter.core.store import Store
 from limiter.core.types import Decision
 from limiter.core.window import Stack
@@ -13,7 +14,7 @@ from limiter.stores.scripts import Script
 
 MAX_CHARGES = 500
 """In one :func:`give_back`."""
-_SCRIPT = Script(__file__, "give_back")
+_SCRIPT = Script(__file__, "give_back", before=LUA)
 
 
 class Charge(NamedTuple):

@@ -15,7 +15,7 @@ import hiredis
 
 from limiter.core import adaptive, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
-from limiter.core.algorithms import rules_of
+from limiter.core.algorithms import LUA, rules_of
 from limiter.core.due import Due
 from limiter.core.held import Holding
 from limiter.core.peers import GONE_AFTER_S
@@ -43,9 +43,10 @@ EVERY_MS = 400
 MAX_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
 
-DECIDE, RECORD, ASSESS, UNASSESSED, ADAPT, HELD, ALONE, ALIVE = (
-    Script(__file__, name) for name in ("decide", "record", "assess", "unassessed", "adapt", "held", "alone", "alive")
+DECIDE, RECORD, ASSESS, UNASSESSED, ADAPT, ALONE, ALIVE = (
+    Script(__file__, name) for name in ("decide", "record", "assess", "unassessed", "adapt", "alone", "alive")
 )
+HELD = Script(__file__, "held", before=LUA)
 
 
 class DecidedAlone(NamedTuple):

@@ -1,11 +1,14 @@
 """The algorithms by which a limit counts: one object for each, in the module of its name.
 
-See docs/policies.md for exactness, memory and use of each. Its Lua is a branch in ``lua/decide.lua``.
+See docs/policies.md for exactness, memory and use of each. How one decides is a branch in ``lua/decide.lua``; what
+else the scripts do with its counts is Lua beside its module.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 from limiter.core.rules import Line, Rules
@@ -27,4 +30,15 @@ def known(algorithm: str) -> str:
     return algorithm
 
 
-__all__ = ["RULES", "Line", "Rules", "known", "rules_of"]
+def _lua() -> Iterator[bytes]:
+    yield b"local algorithms = {}\n"
+    for name, rules in RULES.items():
+        if not rules.holds_slots:
+            source = Path(__file__).with_name(f"{name}.lua").read_bytes()
+            yield b"algorithms.%s = (function()\n%send)()\n" % (rules.letter.encode(), source)
+
+
+LUA = b"".join(_lua())
+"""The table ``algorithms`` of scripts, by letter: how to ``give_back`` units, and what a count has ``held``."""
+
+__all__ = ["LUA", "RULES", "Line", "Rules", "known", "rules_of"]

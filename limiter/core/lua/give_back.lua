@@ -9,39 +9,17 @@
 --
 -- Returns    how many calls were given back now
 --
--- Of a log and a counter exactly the units of the call leave. A bucket cannot tell whose units have been refilled since,
--- so it takes back only what cannot have been: never more than was charged, and nobody is admitted for it twice. Slots
--- are freed when the end of a call is recorded (record.lua).
+-- Each algorithm's part is beside its object (../algorithms/<name>.lua), and in front of this script: `algorithms`, by
+-- letter. Slots have none: they are freed when the end of a call is recorded (record.lua).
 
-local call, num, floor, ceil, max, text = redis.call, tonumber, math.floor, math.ceil, math.max, string.format
+local call, num, floor, text = redis.call, tonumber, math.floor, string.format
 local LIMIT = '<c1I8I8I8I8B'
-local SLICES, REMEMBERED_US, KEEP_SECONDS = 60, 600000000, 604800
+local REMEMBERED_US, KEEP_SECONDS = 600000000, 604800
 
 local now = num(ARGV[1])
 if not now then
   local t = call('TIME')
   now = t[1] * 1000000 + t[2]
-end
-
-local function log(key, at, cost) call('LREM', key, -cost, text('%.0f', at)) end
-
-local function counter(key, at, cost, window)
-  local slice = text('%.0f', floor(at / ceil(window / SLICES)))
-  local held = math.min(cost, num(call('HGET', key, slice) or 0))
-  if held > 0 then
-    call('HINCRBY', key, slice, -held)
-    call('HINCRBY', key, 'n', -held)
-  end
-end
-
-local function bucket(key, at, cost, window, quota)
-  local state = call('GET', key)
-  if not state then return end
-  local debt, t, w = string.match(state, '(%d+) (%d+) (%d+)')
-  debt, t, w = num(debt), num(t), num(w)
-  if w ~= window then return end
-  local left = max(0, cost * window - max(0, now - at) * quota)
-  call('SET', key, text('%.0f %.0f %.0f', max(0, debt - left), t, window), 'KEEPTTL')
 end
 
 local units, given = 0, 0
@@ -54,13 +32,8 @@ for i = 5, #ARGV, 4 do
       local kind, quota, window, _, flags
       kind, quota, window, _, _, flags, next_limit = struct.unpack(LIMIT, ARGV[4], next_limit)
       if shadows or flags % 2 == 0 then
-        if kind == 'l' then
-          log(KEYS[k], at, cost)
-        elseif kind == 's' then
-          counter(KEYS[k], at, cost, window)
-        elseif kind == 'b' then
-          bucket(KEYS[k], at, cost, window, quota)
-        end
+        local counts = algorithms[kind]
+        if counts then counts.give_back(KEYS[k], at, cost, window, quota, now) end
       end
     end
   end

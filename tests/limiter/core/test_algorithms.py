@@ -5,20 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from limiter.core import window
+from limiter.core import algorithms, window
 from limiter.core.algorithms import RULES
 from limiter.core.types import COUNTER_SLICES, PPM
 from limiter.outage.alone import FLOOD
 
 ROOT = Path(__file__).parents[3]
 LUA = ROOT / "limiter/core/lua"
-DECIDE, GIVE_BACK, HELD = ((LUA / f"{name}.lua").read_text() for name in ("decide", "give_back", "held"))
+BESIDE = Path(algorithms.__file__).parent
+DECIDE, GIVE_BACK = ((LUA / f"{name}.lua").read_text() for name in ("decide", "give_back"))
 
 
 def numbers(name: str) -> set[int]:
     """The values that the scripts give a constant: ``local NAME = 1``, ``local OTHER, NAME = 1, 2``."""
     found = set()
-    for source in (each.read_text() for each in LUA.glob("*.lua")):
+    for source in (each.read_text() for each in (*LUA.glob("*.lua"), *BESIDE.glob("*.lua"))):
         for names, values in re.findall(r"^local ([A-Z_, ]+) = ([\d, ]+)", source, re.MULTILINE):
             pairs = dict(zip(names.split(", "), values.strip().split(", "), strict=True))
             if name in pairs:
@@ -63,14 +64,15 @@ def test_every_place_of_the_deciding_script_has_a_branch_for_every_letter(place:
     assert branches | {slots} == {rules.letter for rules in RULES.values()}
 
 
-def test_what_every_algorithm_charges_is_given_back_unless_it_is_a_slot() -> None:
-    branches = set(re.findall(r"if kind == '(\w)' then", GIVE_BACK))
-    assert branches == {rules.letter for rules in RULES.values() if not rules.holds_slots}
-
-
-def test_the_script_of_forecasts_knows_the_letters_that_have_one() -> None:
-    [table] = re.findall(r"local held = \{(.*?)\}", HELD)
-    assert set(re.findall(r"(\w) = ", table)) == {rules.letter for rules in RULES.values() if rules.forecasts}
+def test_each_algorithm_gives_back_its_units_unless_they_are_slots_and_says_what_it_holds_if_it_has_a_forecast() -> (
+    None
+):
+    parts = {source.stem: source.read_text() for source in BESIDE.glob("*.lua")}
+    assert parts.keys() == {name for name, rules in RULES.items() if not rules.holds_slots}
+    assert all("give_back = give_back" in part for part in parts.values())
+    assert {name for name, part in parts.items() if "held = held" in part} == {
+        name for name, rules in RULES.items() if rules.forecasts
+    }
 
 
 def test_only_the_objects_ask_which_algorithm_a_limit_has() -> None:
