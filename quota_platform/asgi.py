@@ -79,7 +79,8 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     broadcast = Broadcast.of(runtime)
     broadcast.open()
     scope["state"]["broadcast"] = broadcast
-    draining.on_sigterm(scope["state"], seconds=settings.ENV.DRAIN_SECONDS)
+    waiting = runtime.gateway.waiting
+    draining.on_sigterm(scope["state"], seconds=settings.ENV.DRAIN_SECONDS, leaving=waiting.stop)
     _settle()
     await send({"type": "lifespan.startup.complete"})
     await receive()

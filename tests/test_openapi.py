@@ -114,8 +114,9 @@ def test_a_gateway_route_has_every_status_with_headers_and_an_example(
 def test_an_answer_of_the_gateway_says_which_headers_it_carries(document: dict[str, Any]) -> None:
     responses = document["paths"]["/invoke/{action_id}"]["post"]["responses"]
     quota = {"RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier"}
-    assert set(responses["200"]["headers"]) == {"X-Request-Id", "X-Upstream-Latency-Ms", *quota}
-    assert set(responses["429"]["headers"]) == {"X-Request-Id", "Retry-After", *quota}
+    wait = {"Preference-Applied", "Server-Timing"}
+    assert set(responses["200"]["headers"]) == {"X-Request-Id", "X-Upstream-Latency-Ms", *quota, *wait}
+    assert set(responses["429"]["headers"]) == {"X-Request-Id", "Retry-After", *quota, *wait}
     for name in ("Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id", "X-Upstream-Latency-Ms"):
         assert document["components"]["headers"][name]["schema"]
 

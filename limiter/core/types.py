@@ -104,6 +104,7 @@ class Decision(NamedTuple):
     ``at_us``: the store's clock, microseconds since the epoch. ``retry_after_us``: the latest of the waits of the
     limits that refused; 0 when allowed; None when no wait can help. ``degraded``: decided without the store.
     ``paused_us``: how long the upstream takes no calls, when the limits admit this one and that is why it is not made.
+    ``waits``: refused for now and recorded nowhere, since the call waits for ``retry_after_us`` and is decided again.
     """
 
     allowed: bool
@@ -116,6 +117,7 @@ class Decision(NamedTuple):
     degraded: bool = False
     leases: tuple[str, ...] = ()
     paused_us: int = 0
+    waits: bool = False
 
     @property
     def multiplier(self) -> float:

@@ -25,7 +25,7 @@ _DYNAMIC = 5
 _DESCRIPTION, _LIMITS = 3, 4
 _BEFORE_WINDOWS = 6
 """Keys of a stack that are not a limit's."""
-_PAUSED = -2
+_PAUSED, _WAITS = -2, -3
 
 
 class Whose(NamedTuple):
@@ -97,7 +97,8 @@ class Stack:
 class Call(NamedTuple):
     """What changes from call to call. ``cost`` in units; ``context`` goes into the event as it is.
 
-    ``now_us`` replaces the store's clock; only tests hand it in.
+    ``now_us`` replaces the store's clock; only tests hand it in. ``patience_us``: how long the call would wait instead
+    of being refused, in microseconds; ``waited``: it has waited already.
     """
 
     decision_id: str
@@ -105,6 +106,15 @@ class Call(NamedTuple):
     charge: bool = True
     context: str = ""
     now_us: int | None = None
+    patience_us: int = 0
+    waited: bool = False
+
+    @property
+    def mode(self) -> bytes:
+        """Whether it is charged, and how long it waits, as the script reads it."""
+        if not self.charge:
+            return b"0"
+        return b"%d|%d" % (self.patience_us, self.waited) if self.patience_us or self.waited else b"1"
 
 
 class LimitsThen(NamedTuple):
@@ -179,11 +189,11 @@ def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes, due_us: int | 
     now = b"" if due_us is None else b"-%d" % due_us
     if call.now_us is not None:
         now = b"%d" % call.now_us
-    cost = b"%d" % call.cost
+    cost, mode = b"%d" % call.cost, call.mode
     decision, context = call.decision_id.encode(), call.context.encode()
-    return b"*%d\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$1\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+    return b"*%d\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
         *(count, len(verb), verb, len(script), script, stack.packed),
-        *(len(now), now, len(cost), cost, b"1" if call.charge else b"0"),
+        *(len(now), now, len(cost), cost, len(mode), mode),
         *(len(decision), decision, len(context), context),
     )
 
@@ -191,8 +201,10 @@ def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes, due_us: int | 
 def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
     """The script's answer as a :class:`Decision`."""
     now, ppm, admitted = reply[0], reply[1], reply[2]
-    paused_us = reply[-1] if admitted == _PAUSED else 0
     states = tuple(map(LimitState, stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4]))
+    if admitted == _WAITS:
+        return _waiting(call, reply, states)
+    paused_us = reply[-1] if admitted == _PAUSED else 0
     return Decision(
         allowed=admitted == 1,
         decision_id=call.decision_id,
@@ -204,6 +216,12 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
         leases=stack.slots if admitted == 1 and call.charge else (),
         paused_us=paused_us,
     )
+
+
+def _waiting(call: Call, reply: list[Any], states: tuple[LimitState, ...]) -> Decision:
+    """Refused for now, and recorded nowhere: the call comes again after its wait, which is the last of the reply."""
+    decision = Decision(False, call.decision_id, reply[0], call.cost, reply[1], states, reply[-1], waits=True)
+    return decision if decision.violated else decision._replace(paused_us=reply[-1])
 
 
 def retry_after(states: Sequence[LimitState]) -> int | None:

@@ -66,9 +66,15 @@ class Callers:
         entry = await self._entry(wanted) if wanted else None
         if entry is None:
             raise GatewayProblem(403, "forbidden", "This key may not act for that tenant.")
-        if not entry.tenant.active:
-            raise GatewayProblem(403, "tenant-suspended", f"Tenant {entry.tenant.tenant_id} is suspended.")
-        return Caller(key.prefix, entry)
+        return Caller(key.prefix, _active(entry))
+
+    def again(self, caller: Caller) -> Caller:
+        """A caller some time later: with its tenant as it is held now; raises Problem when it may not call any more."""
+        key = self._snapshot.held_key(caller.key_prefix)
+        if isinstance(key, KeySpec) and (key.revoked or self._has_expired(key)):
+            raise problems.unauthorized()
+        held = self._snapshot.held_tenant(caller.entry.tenant.tenant_id)
+        return caller if held is None else caller._replace(entry=_active(held))
 
     async def on_behalf(self, tenant_id: str) -> Caller:
         """A tenant as seen by somebody who may look at it without a key; raises Problem."""
@@ -128,7 +134,10 @@ class Callers:
         same = credentials.matches(token, key.digest if isinstance(key, KeySpec) else _NOBODY)
         if not isinstance(key, KeySpec) or not same or key.revoked:
             return None
-        return None if key.expires_at is not None and key.expires_at <= self._clock() else key
+        return None if self._has_expired(key) else key
+
+    def _has_expired(self, key: KeySpec) -> bool:
+        return key.expires_at is not None and key.expires_at <= self._clock()
 
     async def _tenant_of(self, key: KeySpec, named: str) -> str:
         """The tenant the key acts for; "" when it may not act for the one that was named."""
@@ -154,6 +163,12 @@ class Callers:
             return await self._snapshot.tenant(tenant_id)
         except DirectoryUnavailable as error:
             raise _unavailable(error) from error
+
+
+def _active(entry: TenantEntry) -> TenantEntry:
+    if not entry.tenant.active:
+        raise GatewayProblem(403, "tenant-suspended", f"Tenant {entry.tenant.tenant_id} is suspended.")
+    return entry
 
 
 def _unavailable(error: DirectoryUnavailable) -> GatewayProblem:

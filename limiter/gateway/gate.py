@@ -14,12 +14,13 @@ from typing import NamedTuple
 from limiter.core.giving_back import Charge
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision
-from limiter.core.window import Call
+from limiter.core.window import Call, Stack
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
+from limiter.gateway.waiting import Wait, WaitBounds, Waiting
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
 from limiter.outage.outage import Outage
@@ -30,6 +31,7 @@ from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamCall, UpstreamResponse
 from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
+from quota_platform.base.lean.request import Departure
 from tenants.directory import ActionSpec, unlisted_action
 from tenants.models.names import is_name
 
@@ -61,16 +63,25 @@ class InvokeTarget(NamedTuple):
 
 
 class InvokeRequest(NamedTuple):
-    """A caller's request after its body was read and checked. Header names are in lower case."""
+    """A caller's request after its body was read and checked. Header names are in lower case.
+
+    ``wait``: how long it may wait for its turn; None when it does not. ``departure``: tells when its caller hangs up.
+    """
 
     request_id: str
     body: bytes
     headers: Mapping[str, str]
+    wait: Wait | None = None
+    departure: Departure | None = None
 
 
 class Outcome(NamedTuple):
-    """How a call went. No ``response``: refused by ``decision``. No ``decision``: a remembered answer."""
+    """How a call went. No ``response``: refused by ``decision``. No ``decision``: a remembered answer.
 
+    ``target``: what it was decided by, which an edit may have changed while it waited.
+    """
+
+    target: InvokeTarget
     response: UpstreamResponse | None = None
     decision: Decision | None = None
 
@@ -88,12 +99,15 @@ class Gateway:
         recorder: Recorder,
         dedupe: Dedupe,
         failed_keys: Failures,
+        wait_bounds: WaitBounds | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.snapshot = snapshot
         self.upstream = upstream
         self.recorder = recorder
+        self.waiting = Waiting(wait_bounds)
+        recorder.freed = self.waiting.freed
         self.outage = Outage(store, local, clock=clock)
         self.giving_back = GivingBack(store)
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
@@ -117,13 +131,27 @@ class Gateway:
             raise GatewayProblem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
         return InvokeTarget(action, plan, self._stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix))
 
-    async def decide(self, caller: Caller, target: InvokeTarget, *, request_id: str, charge: bool = True) -> Decision:
-        """Decide one call, in the store or, when it is away, as the policy says; raises Problem for ``closed``."""
+    async def decide(
+        self,
+        caller: Caller,
+        target: InvokeTarget,
+        *,
+        request_id: str,
+        charge: bool = True,
+        patience_us: int = 0,
+        waited: bool = False,
+    ) -> Decision:
+        """Decide one call, in the store or, when it is away, as the policy says; raises Problem for ``closed``.
+
+        ``patience_us``, ``waited``: of a call that may wait (:mod:`limiter.gateway.waiting`).
+        """
         call = Call(
             decision_id=os.urandom(12).hex(),
             cost=target.action.cost,
             charge=charge,
             context=f"{caller.key_prefix}|{request_id}",
+            patience_us=patience_us,
+            waited=waited,
         )
         try:
             decision = await self.store.decide(target.bound.stack, call)
@@ -143,22 +171,28 @@ class Gateway:
         A repeat of a call whose answer is remembered gets that answer: nothing is decided and nothing charged.
         """
         call = self._upstream_call(caller, target, request)
-        claim = None
+        claim, wait = None, request.wait
         if self._dedupe.wants(call):
-            found = await self._dedupe.recall(call)
+            found = await self._dedupe.recall(call, waits_s=wait.seconds if wait else 0)
             if isinstance(found, UpstreamResponse):
-                return Outcome(response=found)
+                return Outcome(target=target, response=found)
             if isinstance(found, NotRepeated):
                 raise GatewayProblem(found.status, found.kind, found.detail)
             claim = found
         ended: UpstreamResponse | errors.UpstreamError | None = None  # not made
         try:
-            decision = await self.decide(caller, target, request_id=call.request_id)
+            if wait is None:
+                decision = await self.decide(caller, target, request_id=call.request_id)
+            else:
+                attempt = _Attempt(self, caller, target, call.request_id)
+                key, departure = caller.key_prefix, request.departure
+                decision = await self.waiting.decide(attempt, wait, key=key, departure=departure)
+                target = attempt.target
             if not decision.allowed:
-                return Outcome(decision=decision)
+                return Outcome(target=target, decision=decision)
             ended = _GIVEN_UP
             ended = await self._make(target, call, decision)
-            return Outcome(response=ended, decision=decision)
+            return Outcome(target=target, response=ended, decision=decision)
         except errors.UpstreamError as error:
             ended = error
             raise _problem(error, decision) from error
@@ -201,6 +235,12 @@ class Gateway:
     def release(self, target: InvokeTarget, decision: Decision) -> None:
         """End an admitted call that this gateway does not forward."""
         self._end(target, decision, "checked", None)
+
+    def undo(self, target: InvokeTarget, decision: Decision) -> None:
+        """End an admitted call that is not made, and give back its units."""
+        self._end(target, decision, "not_sent", None)
+        if not decision.degraded:
+            self.giving_back.give_back(target.bound.stack, Charge.of(decision))
 
     @property
     def degraded_since(self) -> float | None:
@@ -246,6 +286,32 @@ class Gateway:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()  # the upstream's connection is free with the slot
+
+
+class _Attempt:
+    """A call that may wait: every decision is made by the policy that is in force then."""
+
+    def __init__(self, gateway: Gateway, caller: Caller, target: InvokeTarget, request_id: str) -> None:
+        self.target = target
+        self._gateway = gateway
+        self._caller = caller
+        self._request_id = request_id
+
+    @property
+    def stack(self) -> Stack:
+        return self.target.bound.stack
+
+    async def decide(self, *, patience_us: int, waited: bool) -> Decision:
+        gateway = self._gateway
+        if waited:
+            self._caller = gateway.callers.again(self._caller)
+            self.target = gateway.target(self._caller, self.target.action.action_id)
+        return await gateway.decide(
+            self._caller, self.target, request_id=self._request_id, patience_us=patience_us, waited=waited
+        )
+
+    def undo(self, decision: Decision) -> None:
+        self._gateway.undo(self.target, decision)
 
 
 def _problem(error: errors.UpstreamError, decision: Decision) -> GatewayProblem:

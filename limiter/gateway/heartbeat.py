@@ -35,6 +35,7 @@ _EXAMPLE: dict[str, Any] = {
     "degraded_since": None,
     "upstream": {},
     "records": {"waiting": 0, "lost": 0},
+    "waiting": {"calls": 0},
     "unreadable": {},
     "failed_keys": {"invalid": 0, "refused": 0},
     "failed_tokens": {"invalid": 0, "refused": 0},
@@ -115,6 +116,7 @@ class Heartbeat:
                 for uid, seen in gateway.upstream.units().items()
             },
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
+            "waiting": {"calls": gateway.waiting.calls},
             "alone": {"waiting": gateway.outage.waiting},
             "unreadable": dict(versioned.unreadable),
             "failed_keys": dataclasses.asdict(gateway.callers.failed.counts),

@@ -30,6 +30,7 @@ class GatewayProblem(Problem):
         "idempotency-too-long": "The answer cannot be repeated",
         "payload-refused": "Payload does not fit the action",
         "too-many-failed-keys": "Too many invalid API keys",
+        "wait-given-up": "Wait given up",
         "policy-unavailable": "Policy unavailable",
         "directory-unavailable": "Directory unavailable",
         "limiter-unavailable": "Limiter unavailable",

@@ -139,6 +139,7 @@ class _Collected(Collector):
         yield decisions
         yield outcomes
         yield self._counted("held_back", "Calls that the upstream would have turned away, and did not get.")
+        yield self._counted("waited", "Calls that waited for their turn and were then admitted.")
         yield self._counted("given_back", "Units of calls that certainly did not run, given back to their limits.")
 
     def _counted(self, counter: str, text: str) -> Metric:
@@ -206,6 +207,7 @@ class _Collected(Collector):
             "quota_store_in_flight": ("Commands without a reply.", lambda s: s["store"]["in_flight"]),
             "quota_store_failures": ("Failed commands since start.", lambda s: s["store"]["failures"]),
             "quota_degraded": ("1 while deciding without the store.", lambda s: float(s["degraded_since"] is not None)),
+            "quota_waiting_calls": ("Calls that wait for their turn.", lambda s: s["waiting"]["calls"]),
             "quota_records_waiting": ("Ends of calls not recorded yet.", lambda s: s["records"]["waiting"]),
             "quota_records_lost": ("Ends of calls that may be lost.", lambda s: s["records"]["lost"]),
         }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.store import MAX_ENDS, EndedCall, Store
@@ -40,6 +40,8 @@ class Recorder:
         self._kept_ends = 0
         self._again: asyncio.TimerHandle | None = None
         self.lost = 0
+        self.freed: Callable[[Sequence[str]], None] = lambda names: None
+        """Called with the keys of the limits whose slots have come free."""
 
     @property
     def waiting(self) -> int:
@@ -106,6 +108,8 @@ class Recorder:
                 return
         try:
             recorded = await self._store.record(stack, ends, settings=settings, every_ms=self._assessor.every_ms)
+            if stack.slots:
+                self.freed(stack.slots)
             if recorded.assess_in_ms is not None:
                 self._assessor.later(stack.whose, recorded.assess_in_ms)
         except StoreOutcomeUnknown:

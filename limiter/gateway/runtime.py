@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import redis.asyncio
 from django.conf import settings
@@ -22,6 +22,7 @@ from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.pauses import Pauses
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
+from limiter.gateway.waiting import WaitBounds
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
 from limiter.stores import server_settings
@@ -43,6 +44,7 @@ class GatewaySettings:
 
     legacy_headers: bool = False
     failed_keys_per_minute: int = 60
+    wait_bounds: WaitBounds = field(default_factory=WaitBounds)
 
     @classmethod
     def from_env(cls) -> GatewaySettings:
@@ -50,6 +52,7 @@ class GatewaySettings:
         return cls(
             legacy_headers=env.LEGACY_RATELIMIT_HEADERS,
             failed_keys_per_minute=env.MAX_FAILED_KEYS_PER_MINUTE,
+            wait_bounds=WaitBounds(env.MAX_WAIT_SECONDS, env.MAX_WAITING_CALLS, env.MAX_WAITING_CALLS_PER_KEY),
         )
 
 
@@ -81,6 +84,7 @@ class Runtime:
             recorder=Recorder(store, self.assessor),
             dedupe=Dedupe(side),
             failed_keys=Failures(most=gateway_settings.failed_keys_per_minute),
+            wait_bounds=gateway_settings.wait_bounds,
         )
         self.peers = peers
         self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)
@@ -150,6 +154,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Let what is under way end, then close every connection."""
+        self.gateway.waiting.stop()
         self._stop.set()
         _, late = await asyncio.wait(self._tasks, timeout=5) if self._tasks else (set(), set())
         for task in late:

@@ -1,4 +1,4 @@
-"""Settings of the gateway: headers, keys that are wrong, and who may read its metrics."""
+"""Settings of the gateway: headers, keys that are wrong, calls that wait, and who may read its metrics."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ class GatewayEnv(BaseModel):
 
     LEGACY_RATELIMIT_HEADERS: bool = False
     MAX_FAILED_KEYS_PER_MINUTE: int = Field(60, ge=1, description="from one address or IPv6 /64, per worker")
+    MAX_WAIT_SECONDS: int = Field(30, ge=0, le=300, description="a call waits for its turn at most; 0: none waits")
+    MAX_WAITING_CALLS: int = Field(2000, ge=0, le=100_000, description="at a time, per worker")
+    MAX_WAITING_CALLS_PER_KEY: int = Field(500, ge=0, le=100_000, description="at a time, per API key and worker")
     METRICS_TOKEN: SecretStr = SecretStr("")
     METRICS_NETWORKS: NetworkNames = []
 

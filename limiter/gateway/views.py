@@ -53,12 +53,15 @@ class InvokeView(LeanView):
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
         check_json(request.content)
-        call = InvokeRequest(request_id=request.request_id, body=request.content, headers=request.fields)
+        wait = gateway.waiting.asked(request.fields.get("prefer"))
+        call = InvokeRequest(request.request_id, request.content, request.fields, wait, request.departure)
         try:
             outcome = await gateway.invoke(caller, target, call)
-            fields = quota_fields(target.bound, outcome.decision, legacy=settings.legacy_headers)
+            fields = quota_fields(outcome.target.bound, outcome.decision, legacy=settings.legacy_headers)
+            if wait is not None:
+                fields += wait.fields()
             if outcome.response is None:
-                problem = _refusal(caller, target, outcome.decision)
+                problem = _refusal(caller, outcome.target, outcome.decision)
                 problem.fields += fields
                 return problem_response(problem, request)
             if caller.entry.tenant.envelope:
@@ -66,6 +69,8 @@ class InvokeView(LeanView):
             return passed_through(outcome.response, fields, request)
         except GatewayProblem as problem:
             problem.fields += quota_fields(target.bound, problem.decision, legacy=settings.legacy_headers)
+            if wait is not None:
+                problem.fields += wait.fields()
             raise
 
 

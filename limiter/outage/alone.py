@@ -96,6 +96,8 @@ class Alone:
         kept.count(f"{line}allowed" if allowed else f"{line}refused")
         if allowed and call.cost > 1:
             kept.count(f"{line}extra_cost", call.cost - 1)
+        if allowed and call.waited:
+            kept.count(f"{line}waited")
         shadow = decision is not None and decision.allowed and bool(decision.shadow_violated)
         if shadow:
             kept.count(f"{line}shadow_refused")

@@ -78,10 +78,11 @@ class Dedupe:
         """Whether the call takes part at all; costs nothing, so that other calls need not await :meth:`recall`."""
         return call.idempotency_key is not None or call.connection.dedupe
 
-    async def recall(self, call: UpstreamCall) -> UpstreamResponse | NotRepeated | Claim | None:
+    async def recall(self, call: UpstreamCall, *, waits_s: float = 0) -> UpstreamResponse | NotRepeated | Claim | None:
         """The first answer to this call, a claim to make it, or why neither; None: go on without.
 
-        A repeat that comes while the first is under way waits for it, as long as the call's own deadline.
+        A repeat that comes while the first is under way waits for it, as long as the call's own deadline; ``waits_s``:
+        and so long as the call may wait for its turn before.
         """
         if self._client is None or not self.wants(call):
             return None
@@ -89,7 +90,7 @@ class Dedupe:
         if given is not None and not (0 < len(given) <= LONGEST_KEY_CHARS and given.isascii() and given.isprintable()):
             return _BAD_KEY
         key, print_ = _names(call)
-        budget_s = min(call.action.timeout_ms / 1000, call.connection.total_deadline_s)
+        budget_s = waits_s + min(call.action.timeout_ms / 1000, call.connection.total_deadline_s)
         claim = Claim(key, f"p{print_}{random_secrets.token_hex(12)}", call.connection.dedupe_ttl_s)
         ends = self._clock.monotonic() + budget_s
         pause = 0.02

@@ -7,7 +7,7 @@ from typing import Any
 from limiter.gateway.problems import GatewayProblem
 from quota_platform.openapi import responses as r
 from quota_platform.openapi import schemas
-from quota_platform.openapi.headers import HEADERS, QUOTA, Schema
+from quota_platform.openapi.headers import HEADERS, QUOTA, WAIT, Schema
 from quota_platform.openapi.schemas import SCHEMAS
 
 _INVOKE, _CHECK, _USAGE = "/invoke/lookupOrder", "/check/lookupOrder", "/metrics/acme/lookupOrder"
@@ -46,6 +46,12 @@ _IDEMPOTENCY = _header(
     "Idempotency-Key", "A repeat with the same key is answered with the first answer.", maxLength=255
 )
 
+_PREFER = _header(
+    "Prefer",
+    "`wait=10`: wait up to 10 seconds for the call's turn instead of a refusal; `wait=0`: do not. Bounded by"
+    " MAX_WAIT_SECONDS. RFC 7240.",
+)
+
 
 def _operation(name: str, tag: str, summary: str, replies: dict[str, Schema], **more: Any) -> Schema:
     return {"operationId": name, "tags": [tag], "summary": summary, **more, "responses": dict(sorted(replies.items()))}
@@ -53,7 +59,7 @@ def _operation(name: str, tag: str, summary: str, replies: dict[str, Schema], **
 
 def _invoke() -> Schema:
     anything: Schema = {}
-    upstream = ("X-Upstream-Latency-Ms", *QUOTA)
+    upstream = ("X-Upstream-Latency-Ms", *QUOTA, *WAIT)
     replies = r.identified(_INVOKE)
     replies["200"] = r.body("The upstream's answer, unchanged.", anything, {"orderId": 42, "state": "sent"}, *upstream)
     replies["200"]["content"]["*/*"] = {"schema": anything}
@@ -93,7 +99,10 @@ def _invoke() -> Schema:
             instance=_INVOKE,
         ),
         "429": r.refused(
-            _INVOKE, GatewayProblem(429, "upstream-overloaded", "The upstream refused for load, repeats included.")
+            _INVOKE,
+            GatewayProblem(429, "upstream-overloaded", "The upstream refused for load, repeats included."),
+            GatewayProblem(429, "wait-given-up", "The caller closed its side of the connection while its call waited."),
+            extra=WAIT,
         ),
         "502": _envelope_too(
             r.problem(
@@ -125,7 +134,7 @@ def _invoke() -> Schema:
         "Invoke an action: decided by its limits, forwarded, answered as the upstream answers",
         replies,
         security=_KEY,
-        parameters=[_ACTION, *_CALLER, _IDEMPOTENCY],
+        parameters=[_ACTION, *_CALLER, _IDEMPOTENCY, _PREFER],
         requestBody={
             "description": "JSON, or nothing.",
             "content": {"application/json": {"schema": {}, "example": {"orderId": 42}}},

@@ -32,11 +32,14 @@ HEADERS: dict[str, Schema] = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 7,
     },
+    "Preference-Applied": _text("The wait of Prefer that was granted, in seconds. RFC 7240.", "wait=10"),
+    "Server-Timing": _text("`wait`: how long the call waited for its turn, in milliseconds.", "wait;dur=812.4"),
     "WWW-Authenticate": _text("How to sign in.", 'Bearer realm="quota-platform"'),
     "Allow": _text("The methods this route has.", "POST"),
     "Location": _text("The row that was made.", "https://quota.example.com/api/tenants/acme/"),
 }
 ALWAYS = ("X-Request-Id",)
+WAIT = ("Preference-Applied", "Server-Timing")
 QUOTA = ("RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier")
 
 

@@ -150,8 +150,8 @@ def unavailable(instance: str, *more: GatewayProblem) -> Schema:
     )
 
 
-def refused(instance: str, *more: GatewayProblem) -> Schema:
-    """429 of a decision; ``more`` are others that share the status."""
+def refused(instance: str, *more: GatewayProblem, extra: tuple[str, ...] = ()) -> Schema:
+    """429 of a decision; ``more`` are others that share the status, ``extra`` more headers."""
     response = problem(
         "Over a limit. Retry-After, waited out, suffices if nobody else calls. Or many invalid keys.",
         _refused(multiplier_ppm=1_000_000, used=100, effective=100),
@@ -159,7 +159,7 @@ def refused(instance: str, *more: GatewayProblem) -> Schema:
         FAILED_KEYS,
         *more,
         instance=instance,
-        extra=("Retry-After", *QUOTA),
+        extra=("Retry-After", *QUOTA, *extra),
     )
     response["content"][CONTENT_TYPE]["schema"] = {"anyOf": [schemas.refer("Refusal"), schemas.refer("Problem")]}
     return response

@@ -43,14 +43,16 @@ class AsgiCall:
     """A request and its response as it leaves. ``keep``: the connection serves another request afterwards."""
 
     __slots__ = (
-        *("keep", "gone", "body", "scope", "started"),
+        *("keep", "gone", "left", "on_leave", "body", "scope", "started"),
         *("_connection", "_delivered", "_ended", "_waiter", "_task", "_opening"),
         *("_chunked", "_left", "_bodiless", "_is_head", "_is_1_1"),
     )
 
     def __init__(self, connection: CallConnection, scope: Scope, *, keep: bool) -> None:
         self.keep = keep
-        self.gone = False
+        self.gone = self.left = False
+        self.on_leave: Callable[[], None] | None = None
+        """Called when the caller closes its side: it has hung up, or sends no more and takes its response."""
         self.body = b""
         self.scope: Scope | None = scope
         """None once the call was started: the scope knows this call, a circle that only a collection would free."""
@@ -71,6 +73,13 @@ class AsgiCall:
         """The caller is gone."""
         self.gone = True
         self._wake()
+        self.leave()
+
+    def leave(self) -> None:
+        """The caller has closed its side."""
+        self.left = True
+        if self.on_leave is not None:
+            self.on_leave()
 
     def start(self, app: App) -> None:
         """Let the application answer, in a task that the server waits for when it stops."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from types import FrameType
 from typing import Any
 
@@ -16,8 +16,10 @@ DRAINING = "draining"
 log = logging.getLogger(__name__)
 
 
-def on_sigterm(state: MutableMapping[str, Any], *, seconds: float) -> None:
+def on_sigterm(state: MutableMapping[str, Any], *, seconds: float, leaving: Callable[[], None] = lambda: None) -> None:
     """Hand SIGTERM on to the server only ``seconds`` later, or at once when it comes again; mark ``state`` meanwhile.
+
+    ``leaving`` is called first.
 
     Called inside the server's loop, once the server has taken the signal for itself. A server that does not run in
     the main thread gets no signals.
@@ -31,6 +33,7 @@ def on_sigterm(state: MutableMapping[str, Any], *, seconds: float) -> None:
             stop(signal.SIGTERM, None)
 
     def leave() -> None:
+        leaving()
         if DRAINING in state or not seconds:
             close()
             return

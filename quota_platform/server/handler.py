@@ -42,7 +42,7 @@ class LeanHandler:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call: AsgiCall | None = scope["extensions"].get(WHOLE) if "extensions" in scope else None
         content = await _whole_body(receive) if call is None else call.whole_body()
-        request = LeanRequest(scope, content)
+        request = LeanRequest(scope, content, departure=call)
         response = await self._respond(request)
         if call is not None and response.chunks is None:
             await call.response(response.status, response.fields, response.body)

@@ -105,6 +105,8 @@ class Http1(asyncio.Protocol):
         if self._lingering or (self._serving is not None and self._serving.started):
             return False
         self.half_closed = True
+        if self._serving is not None:
+            self._serving.leave()
         if self._serving is None and self._reader.head_bytes:
             self._reject(Problem(400, "request-malformed", "The request is not HTTP/1.1: it ends in the middle."))
         return self._serving is not None
@@ -214,6 +216,7 @@ class Http1(asyncio.Protocol):
 
     def _start(self, call: AsgiCall) -> None:
         self._serving = call
+        call.left = self.half_closed
         call.start(self._app)
 
     async def write(self, data: bytes) -> None:

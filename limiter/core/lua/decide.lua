@@ -19,12 +19,13 @@
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
--- ARGV[8]    "1" to charge, "0" to peek
+-- ARGV[8]    "1" to charge, "0" to peek; "<us>|<1 if it has waited>" to charge a call that may wait: a refusal whose wait
+--            is at most so long leaves no record, since the call waits and comes again
 -- ARGV[9]    decision id (also the concurrency lease)
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
 --
 -- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more; -2: the limits
---            admit it, and the upstream takes no calls) ·
+--            admit it, and the upstream takes no calls; -3: it waits, how long (us) comes last) ·
 --            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us). When the
 --            upstream takes no calls, one more stands for it.
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
@@ -54,7 +55,12 @@ if not now or now < 0 then
   now = t[1] * 1000000 + t[2]
   if due and now > -due then return { now, 0, -1 } end -- nobody waits for this any more, and the call was decided
 end
-local cost, charging, decision_id = num(ARGV[7]), ARGV[8] == '1', ARGV[9]
+local cost, charging, decision_id = num(ARGV[7]), ARGV[8] ~= '0', ARGV[9]
+local patience, waited
+if #ARGV[8] > 1 then
+  patience, waited = string.match(ARGV[8], '^(%d+)|(%d)')
+  patience = num(patience)
+end
 
 local ppm, uncut, pause = PPM, PPM, nil
 if ARGV[1] ~= '' then
@@ -326,6 +332,21 @@ for i = 1, n do
   answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = limit.used, limit.effective, limit.wait, limit.reset
 end
 
+-- A call that waits ---------------------------------------------------------------------------------------------------
+
+if patience and (paused > 0 or not admitted) then
+  local wait = paused
+  for i = 1, n do
+    local limit = limits[i]
+    if limit.wait < 0 and not limit.shadow then wait = math.huge end
+    if not limit.shadow then wait = max(wait, limit.wait) end
+  end
+  if wait <= patience then
+    answer[3], answer[#answer + 1] = -3, wait
+    return answer
+  end
+end
+
 -- The record --------------------------------------------------------------------------------------------------------
 
 if charging then
@@ -340,6 +361,7 @@ if charging then
   end
   count(paused > 0 and 'held_back' or admitted and 'allowed' or 'refused', 1)
   if admitted and paused == 0 and cost > 1 then count('extra_cost', cost - 1) end
+  if admitted and paused == 0 and waited == '1' then count('waited', 1) end
   if admitted and paused == 0 and not shadow_admitted then count('shadow_refused', 1) end
   if paused > 0 or not (admitted and shadow_admitted) then
     -- The limit that bound: of those that refused, the one whose wait ends last.

@@ -22,6 +22,7 @@ COUNTERS = (
     "latency_us_sum",
     "given_back",
     "held_back",
+    "waited",
 )
 """The fields of a usage row that are sums."""
 
@@ -30,7 +31,8 @@ class Usage(models.Model):
     """What one tenant did with one action in the span that begins at ``start``.
 
     ``cost``: units charged; ``given_back``: those of them whose calls certainly did not run;
-    ``held_back``: calls that the upstream would have turned away. ``latency_histogram``:
+    ``held_back``: calls that the upstream would have turned away; ``waited``: calls among the allowed ones that waited
+    for their turn. ``latency_histogram``:
     bucket of :mod:`limiter.core.latency`, as text, -> calls.
     """
 
@@ -43,6 +45,7 @@ class Usage(models.Model):
     cost = models.PositiveBigIntegerField(default=0)
     given_back = models.PositiveBigIntegerField(default=0, db_default=0)
     held_back = models.PositiveBigIntegerField(default=0, db_default=0)
+    waited = models.PositiveBigIntegerField(default=0, db_default=0)
     answered = models.PositiveBigIntegerField(default=0)
     upstream_error = models.PositiveBigIntegerField(default=0)
     upstream_busy = models.PositiveBigIntegerField(default=0)

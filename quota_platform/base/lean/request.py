@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from functools import cached_property
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -17,14 +17,23 @@ from quota_platform.base import addresses
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 
+class Departure(Protocol):
+    """Tells when the caller of a request hangs up, and whether it has."""
+
+    left: bool
+    on_leave: Callable[[], None] | None
+
+
 class LeanRequest(ASGIRequest):
     """Django's request without its cost: META, cookies and query are made when a view asks for them.
 
-    ``content``: the body, whole. The server has bounded its length and the time it took.
+    ``content``: the body, whole. The server has bounded its length and the time it took. ``departure``: tells when the
+    caller hangs up; None when the server does not know.
     """
 
-    def __init__(self, scope: MutableMapping[str, Any], content: bytes) -> None:
+    def __init__(self, scope: MutableMapping[str, Any], content: bytes, *, departure: Departure | None = None) -> None:
         self.scope = scope
+        self.departure = departure
         self.content = content
         self.method = scope["method"]
         self.path = self.path_info = scope["path"]

@@ -1,0 +1,231 @@
+"""Calls that wait for their turn instead of being refused: nobody polls, and a call costs memory and no thread.
+
+The decision says exactly when a refused call passes. So the first call of a line sleeps until then and is decided
+again, and the others behind it are not: one decision goes out for each unit that comes free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from limiter.core import keys
+from limiter.core.algorithms import rules_of
+from limiter.core.types import MICROS, Decision
+from limiter.core.window import Stack
+from limiter.gateway import prefer
+from limiter.gateway.line import Line, Waiter, Woken
+from limiter.gateway.problems import GatewayProblem, binding
+from quota_platform.base.lean.request import Departure
+
+_SLOT_HINT_US = 1_000_000
+"""Somebody's slot may have come free without a word from its worker, which was killed: it is looked for this often."""
+
+
+class Attempt(Protocol):
+    """A call that can be decided several times, each time by the policy that is in force then."""
+
+    @property
+    def stack(self) -> Stack: ...
+
+    async def decide(self, *, patience_us: int, waited: bool) -> Decision:
+        """Decide it; raises :class:`~limiter.gateway.problems.GatewayProblem`."""
+        ...
+
+    def undo(self, decision: Decision) -> None:
+        """It was admitted for a caller that is gone: give back its units."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WaitBounds:
+    """At most so long a wait, and so many waiting calls in one worker, in all and of one key."""
+
+    seconds: int = 30
+    calls: int = 2000
+    calls_per_key: int = 500
+
+
+@dataclass(slots=True)
+class Wait:
+    """How long one call may wait, how long it did, and how long its caller would (None: it named no time)."""
+
+    seconds: int
+    preferred: int | None = None
+    waited_s: float | None = None
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The headers that report it."""
+        fields = []
+        if self.preferred is not None:
+            fields.append(("preference-applied", f"wait={self.seconds}"))
+        if self.waited_s is not None:
+            fields.append(("server-timing", f"wait;dur={self.waited_s * 1000:.1f}"))
+        return fields
+
+
+class Waiting:
+    """The lines of one worker and event loop."""
+
+    def __init__(self, bounds: WaitBounds | None = None) -> None:
+        self._bounds = bounds or WaitBounds()
+        self._lines: dict[str, Line] = {}
+        self._waiters: dict[Waiter, str] = {}
+        self._by_key: Counter[str] = Counter()
+        self._numbers = itertools.count()
+        self._stopping = False
+
+    @property
+    def calls(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
+
+    def asked(self, preference: str | None, by_policy: int = 0) -> Wait | None:
+        """How long a call may wait: as its caller prefers, else as its policy says; None: not at all."""
+        preferred = None if preference is None else prefer.wait_seconds(preference)
+        seconds = min(by_policy if preferred is None else preferred, self._bounds.seconds)
+        return Wait(seconds, preferred) if seconds > 0 else None
+
+    async def decide(self, attempt: Attempt, wait: Wait, *, key: str, departure: Departure | None) -> Decision:
+        """Decide a call that may wait; raises Problem."""
+        started = asyncio.get_running_loop().time()
+        ends = started + wait.seconds
+        line = self._line_before(attempt.stack)
+        if not self._has_room(key) or (line is not None and line.next_at > ends):
+            return await attempt.decide(patience_us=0, waited=False)
+        decision = None
+        if line is None:
+            decision = await attempt.decide(patience_us=wait.seconds * MICROS, waited=False)
+            if not decision.waits:
+                return decision
+            if not self._has_room(key):
+                return await attempt.decide(patience_us=0, waited=False)
+        try:
+            return await self._queue(attempt, line, decision, ends, key=key, departure=departure)
+        finally:
+            wait.waited_s = asyncio.get_running_loop().time() - started
+
+    def freed(self, names: Iterable[str]) -> None:
+        """Slots of these counts have come free."""
+        for name in names:
+            if (line := self._lines.get(name)) is not None:
+                line.freed()
+
+    def stop(self) -> None:
+        """Decide every waiting call now, and let none wait any more."""
+        self._stopping = True
+        for waiter in list(self._waiters):
+            waiter.wake(Woken.STOPPING)
+
+    def _has_room(self, key: str) -> bool:
+        return (
+            not self._stopping
+            and len(self._waiters) < self._bounds.calls
+            and self._by_key[key] < self._bounds.calls_per_key
+        )
+
+    async def _queue(
+        self,
+        attempt: Attempt,
+        line: Line | None,
+        decision: Decision | None,
+        ends: float,
+        *,
+        key: str,
+        departure: Departure | None,
+    ) -> Decision:
+        """Wait and be decided until a decision is final."""
+        waiter = Waiter(next(self._numbers))
+        late = asyncio.get_running_loop().call_at(ends, waiter.wake, Woken.LATE)
+        self._waiters[waiter] = key
+        self._by_key[key] += 1
+        if departure is not None:
+            departure.on_leave = waiter.leave
+            if departure.left:
+                waiter.wake(Woken.GONE)
+        try:
+            while True:
+                if decision is not None:
+                    line = self._line_of(attempt.stack, decision)
+                    line.rest(decision.retry_after_us or 0)
+                assert line is not None, "a call waits in a line"
+                decision = await self._wait(attempt, waiter, line, ends)
+                if not decision.waits:
+                    return decision
+        finally:
+            late.cancel()
+            if departure is not None:
+                departure.on_leave = None
+            del self._waiters[waiter]
+            self._by_key[key] -= 1
+            if not self._by_key[key]:
+                del self._by_key[key]
+
+    async def _wait(self, attempt: Attempt, waiter: Waiter, line: Line, ends: float) -> Decision:
+        line.add(waiter)
+        try:
+            why = await waiter.until_woken()
+        except BaseException:  # the task was cancelled
+            if waiter.has_turn:
+                line.end_turn(0)
+            raise
+        finally:
+            line.remove(waiter)
+        if why is Woken.GONE:
+            raise _given_up()
+        if why is not Woken.TURN:
+            return await attempt.decide(patience_us=0, waited=True)
+        rests_us = 0
+        try:
+            left_us = max(0, int((ends - asyncio.get_running_loop().time()) * MICROS))
+            decision = await attempt.decide(patience_us=left_us, waited=True)
+            rests_us = _rests_us(attempt.stack, decision, line.name)
+        finally:
+            line.end_turn(rests_us)
+        if waiter.gone:
+            if decision.allowed:
+                attempt.undo(decision)
+            raise _given_up()
+        return decision
+
+    def _line_before(self, stack: Stack) -> Line | None:
+        """The line that a new call joins: others wait for one of its limits already."""
+        if not self._lines:
+            return None
+        for name in (keys.pause(stack.subject.connection), *stack.windows):
+            if (line := self._lines.get(name)) is not None:
+                return line
+        return None
+
+    def _line_of(self, stack: Stack, decision: Decision) -> Line:
+        """Where a call waits that this decision refuses: for the limit whose wait ends last, or for the upstream."""
+        violated = decision.violated
+        name = keys.pause(stack.subject.connection)
+        if violated:
+            name = stack.windows[decision.states.index(binding(violated))]
+        line = self._lines.get(name)
+        if line is None:
+            line = self._lines[name] = Line(name, ended=self._end)
+        return line
+
+    def _end(self, name: str) -> None:
+        self._lines.pop(name, None)
+
+
+def _rests_us(stack: Stack, decision: Decision, name: str) -> int:
+    """How long it takes, after this decision, until the limit of a line has room again."""
+    if decision.degraded or name not in stack.windows:
+        return decision.paused_us
+    state = decision.states[stack.windows.index(name)]
+    if state.wait_us or state.remaining:
+        return max(0, state.wait_us)
+    return _SLOT_HINT_US if rules_of(state.limit.algorithm).holds_slots else max(0, state.reset_us)
+
+
+def _given_up() -> GatewayProblem:
+    """For a caller that has closed its side of the connection: most never see it."""
+    return GatewayProblem(429, "wait-given-up", "The caller closed its side of the connection while its call waited.")
