@@ -2,7 +2,7 @@
 # answers more calls; PYTHON=/path/to/python3 takes another.
 BIN := .venv/bin
 
-.PHONY: help run reset test test-postgres test-slow coverage lint format bench bench-scale lock clean
+.PHONY: help run reset test test-postgres test-slow coverage lint format bench bench-control bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what each target does
@@ -60,6 +60,9 @@ format: .venv/.dev ## Format the code
 
 bench: .venv/.dev ## Measure beside other gateways and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+bench-control: .venv/.dev ## Compare controllers on a simulated unit and write docs/control.md (half an hour; see --help)
+	$(BIN)/python -m tests.bench.control
 
 bench-scale: .venv/.dev ## Time the record's pages over ten million events (some minutes, 15 GB of disk)
 	$(BIN)/python -m tests.bench.record_at_scale

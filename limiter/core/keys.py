@@ -59,6 +59,21 @@ def window(limit: Limit, subject: Subject) -> str:
     return f"{tag(subject.connection)}:w:{limit.name}:{kind}:{scope}"
 
 
+def in_flight(connection: int) -> str:
+    """The learned limit of calls in flight; see ``learned.lua``."""
+    return f"{tag(connection)}:in-flight"
+
+
+def in_flight_ends(connection: int) -> str:
+    """List of how calls ended lately, newest last; see ``learn.lua``."""
+    return f"{tag(connection)}:in-flight:ends"
+
+
+def in_flight_due(connection: int) -> str:
+    """When the next step of the learned limit is due."""
+    return f"{tag(connection)}:in-flight:due"
+
+
 def multiplier(connection: int, tenant: str, action: str | None) -> str:
     """The adaptive multiplier in millionths; ``action`` is None when the scope is the tenant."""
     return f"{tag(connection)}:m:{tenant}" + ("" if action is None else f":{action}")

@@ -6,7 +6,7 @@ Everything here is pure. Keys and arguments of a stack are made once and packed 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -15,7 +15,7 @@ from limiter.core.algorithms import rules_of
 from limiter.core.types import Decision, Limit, LimitState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
-_SHADOW, _ADAPTIVE = 1, 2
+_SHADOW, _ADAPTIVE, _LEARNED = 1, 2, 4
 _LIMIT = struct.Struct("<cQQQQB")
 """A limit as the script unpacks it: algorithm, quota, window, burst, lease, flags.
 
@@ -23,7 +23,7 @@ One argument for all limits costs the store less than six for each, to be read, 
 """
 _DYNAMIC = 5
 _DESCRIPTION, _LIMITS = 3, 4
-_BEFORE_WINDOWS = 6
+_BEFORE_WINDOWS = 7
 """Keys of a stack that are not a limit's."""
 _PAUSED, _WAITS = -2, -3
 
@@ -52,7 +52,7 @@ class Stack:
 
     ``slots``: keys of the concurrency limits, to be released when the call has ended. ``default_ppm``: the multiplier
     in millionths when nothing is cut, None when the policy does not adapt. ``adapts_per``: the action whose latency
-    counts, or None for the whole tenant.
+    counts, or None for the whole tenant. ``learned``: the limit among them that the connection learns, if any.
     """
 
     subject: Subject
@@ -64,6 +64,7 @@ class Stack:
     slots: tuple[str, ...]
     packed: bytes
     slot_key: bytes
+    learned: Limit | None = None
 
     @property
     def holds_slots(self) -> bool:
@@ -134,20 +135,27 @@ def bind(
     default_ppm: int | None = None,
     adapts_per: str | None = None,
     change: LimitsThen | None = None,
+    learned: Limit | None = None,
 ) -> Stack:
     """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name.
 
-    ``change``: what is known to come, so that a refused call is told the true wait.
+    ``change``: what is known to come, so that a refused call is told the true wait. ``learned``: one more limit, whose
+    quota the store has learned, and is at most its own (:mod:`limiter.core.in_flight`).
     """
+    if learned is not None:
+        limits = (*limits, learned)
     if len({limit.name for limit in limits}) != len(limits):
         raise ValueError("two limits of a stack have the same name")
     c = subject.connection
     windows = tuple(keys.window(limit, subject) for limit in limits)
     multiplier = keys.multiplier(c, subject.tenant, adapts_per)
-    names = (multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c), keys.pause(c), *windows)
+    names = (
+        *(multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c)),
+        *(keys.pause(c), keys.in_flight(c), *windows),
+    )
     arguments = (
         *("" if default_ppm is None else str(default_ppm), subject.tenant, subject.action),
-        *(description.write(limits), b"".join((*map(_packed, limits), *_packed_change(change)))),
+        *(description.write(limits), b"".join((*_packed_all(limits, learned), *_packed_change(change, learned)))),
     )
     return Stack(
         subject=subject,
@@ -159,19 +167,24 @@ def bind(
         slots=tuple(w for w, limit in zip(windows, limits, strict=True) if rules_of(limit.algorithm).holds_slots),
         packed=_pack_static(names, arguments),
         slot_key=names[0].encode(),
+        learned=learned,
     )
 
 
-def _packed(limit: Limit) -> bytes:
-    flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive
+def _packed(limit: Limit, *, learned: bool) -> bytes:
+    flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive + _LEARNED * learned
     code = rules_of(limit.algorithm).letter.encode()
     return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, limit.lease_us, flags)
 
 
-def _packed_change(change: LimitsThen | None) -> Iterator[bytes]:
+def _packed_all(limits: Iterable[Limit], learned: Limit | None) -> Iterator[bytes]:
+    return (_packed(limit, learned=limit is learned) for limit in limits)
+
+
+def _packed_change(change: LimitsThen | None, learned: Limit | None) -> Iterator[bytes]:
     if change is not None:
         yield struct.pack("<Q", change.at_us)
-        yield from map(_packed, change.limits)
+        yield from _packed_all(change.limits if learned is None else (*change.limits, learned), learned)
 
 
 def _pack_static(names: Sequence[str], arguments: Sequence[str | bytes]) -> bytes:

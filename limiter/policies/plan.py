@@ -100,14 +100,15 @@ def build_plan(
     )
 
 
-def bind(plan: EffectivePolicy, subject: Subject) -> Stack:
-    """The plan's limits, bound to who calls what."""
+def bind(plan: EffectivePolicy, subject: Subject, *, learned: Limit | None = None) -> Stack:
+    """The plan's limits, bound to who calls what; ``learned``: the one that the connection adds to them."""
     return window.bind(
         plan.limits,
         subject=subject,
         default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
         adapts_per=subject.action if plan.adaptive and plan.adaptive.per_action else None,
         change=LimitsThen(math.ceil(plan.valid_until * MICROS), plan.limits_then) if plan.limits_then else None,
+        learned=learned,
     )
 
 

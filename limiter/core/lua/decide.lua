@@ -7,15 +7,17 @@
 -- KEYS[5]    hash    floods: "<second>|<1 if shadow>|<key of the count>|<tenant>|<action>|<key prefix>" -> refusals of
 --            this kind; the same with "|last" -> the last refusal without an entry of its own (see FLOOD)
 -- KEYS[6]    string  until when the upstream takes no calls, because it said so (pause.lua); absent: it takes them
--- KEYS[6+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
+-- KEYS[7]    string  the learned limit of calls in flight (learned.lua); it begins with the number
+-- KEYS[7+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
 -- ARGV[2]    tenant
 -- ARGV[3]    action
 -- ARGV[4]    description of the limits, copied into events (limiter/core/description.py)
 -- ARGV[5]    the limits, packed one after the other (LIMIT): algorithm (l, s, b, c) · quota (units) · window (us) ·
---            burst (units) · lease (us) · flags (1: shadow, 2: adaptive). Where an override is known to start or to
---            end, that instant (us, 8 bytes) and the limits as they are from then on, in the same order, come behind
+--            burst (units) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what
+--            KEYS[7] holds). Where an override is known to start or to end, that instant (us, 8 bytes) and the limits as
+--            they are from then on, in the same order, come behind
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
@@ -38,8 +40,10 @@
 -- loop that looks and one that charges, with a branch for each algorithm, in place of functions; a limit's table is
 -- made with all its fields at once; numbers go to commands as they are; and the limits come as one argument.
 
-local call, num, floor, ceil, max, text = redis.call, tonumber, math.floor, math.ceil, math.max, string.format
+local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
+local max, min, band = math.max, math.min, bit.band
 local LIMIT = '<c1I8I8I8I8B'
+local FIXED = 7 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
 local CONCURRENCY_HINT_US = 1000000
 local KEEP_SECONDS = 604800
@@ -48,7 +52,7 @@ local FLOOD = 10 -- refusals of one kind and second that get an entry of their o
 local UPSTREAM = '(upstream)||0|token_bucket|connection|1|1000000|1|0|0' -- as limiter/core/description.py writes a limit
 local MARGIN_MS = 1000 -- keys outlive what they count by this
 
-local n = #KEYS - 6
+local n = #KEYS - FIXED
 local now = num(ARGV[6])
 if not now or now < 0 then
   local due, t = now, call('TIME')
@@ -74,13 +78,20 @@ end
 -- Look at every limit -----------------------------------------------------------------------------------------------
 
 local limits, admitted, shadow_admitted, next_limit = {}, true, true, 1
+local learned -- calls in flight at most; nil unless one of the limits is learned
 for i = 1, n do
   local kind, quota, window, burst, lease, flags
   kind, quota, window, burst, lease, flags, next_limit = struct.unpack(LIMIT, ARGV[5], next_limit)
-  if flags >= 2 and ppm ~= PPM then
-    quota, burst = max(1, floor(quota * ppm / PPM)), max(1, floor(burst * ppm / PPM))
+  if flags > 1 then
+    if ppm ~= PPM and band(flags, 2) ~= 0 then
+      quota, burst = max(1, floor(quota * ppm / PPM)), max(1, floor(burst * ppm / PPM))
+    end
+    if flags > 3 and band(flags, 4) ~= 0 then
+      learned = learned or num(string.match(call('GET', KEYS[7]) or '', '^%d+') or quota)
+      quota = min(quota, max(1, learned))
+    end
   end
-  local key, effective, used, wait, reset = KEYS[6 + i], quota, 0, 0, window
+  local key, effective, used, wait, reset = KEYS[FIXED + i], quota, 0, 0, window
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
 
@@ -180,7 +191,7 @@ for i = 1, n do
     used, reset = call('ZCARD', key), 0
     if used + 1 > effective then
       local freeing = call('ZRANGE', key, used - effective, used - effective, 'WITHSCORES')
-      wait = math.min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
+      wait = min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
       reset = wait
     end
   end
@@ -207,7 +218,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
   -- A key is gone as soon as the server's milliseconds are past its end.
   local cut_ends = life >= 0 and (life + 1) * 1000 - now % 1000 or math.huge
   local changes = next_limit < #ARGV[5] and struct.unpack('<I8', ARGV[5], next_limit) - now or math.huge
-  local first, last = math.min(cut_ends, changes), max(cut_ends, changes)
+  local first, last = min(cut_ends, changes), max(cut_ends, changes)
   if first > 0 and first < math.huge then froms[2] = first end
   if last > first and last < math.huge then froms[#froms + 1] = last end
 
@@ -237,7 +248,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
         end
       end
       local freeing = call('ZRANGE', key, used - most, used - most, 'WITHSCORES')
-      return math.min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
+      return min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
     end
 
     local numbers = '<c1I8xxxxxxxxI8xxxxxxxxB' -- LIMIT without window and lease, which stay
@@ -249,10 +260,11 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
       for i = 1, n do
         local kind, quota, burst, flags
         kind, quota, burst, flags, at = struct.unpack(numbers, ARGV[5], at)
-        if flags >= 2 and multiplier ~= PPM then
+        if multiplier ~= PPM and band(flags, 2) ~= 0 then
           quota, burst = max(1, floor(quota * multiplier / PPM)), max(1, floor(burst * multiplier / PPM))
         end
-        local wait = until_passes(limits[i], KEYS[6 + i], quota, kind == 'b' and burst or quota)
+        if band(flags, 4) ~= 0 then quota = min(quota, max(1, learned)) end
+        local wait = until_passes(limits[i], KEYS[FIXED + i], quota, kind == 'b' and burst or quota)
         if wait < 0 then wait = math.huge end
         wait = max(from, wait)
         if not own[i] and wait < to then own[i] = wait end
@@ -284,7 +296,7 @@ if pause and admitted and charging then paused = max(0, num(string.match(pause, 
 
 local answer = { now, ppm, paused > 0 and -2 or admitted and 1 or 0 }
 for i = 1, n do
-  local limit, key = limits[i], KEYS[6 + i]
+  local limit, key = limits[i], KEYS[FIXED + i]
   local kind, window, at = limit.kind, limit.window, limit.at
   if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
     limit.used = limit.used + (kind == 'c' and 1 or cost)
@@ -381,7 +393,7 @@ if charging then
       local told = 4 * states
       answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = 1, 1, paused, paused
     end
-    local kind = floor(now / 1000000) .. shadow .. KEYS[6 + bound] .. '|' .. tenant .. '|' .. action .. '|'
+    local kind = floor(now / 1000000) .. shadow .. KEYS[bound == 0 and 6 or FIXED + bound] .. '|' .. tenant .. '|' .. action .. '|'
       .. string.match(context, '^[^|]*')
     local nth = call('HINCRBY', KEYS[5], kind, 1)
     local folded = max(0, nth - FLOOD)

@@ -1,0 +1,383 @@
+"""How many calls a unit bears in flight, learned from its latency and from what fewer of them do to it. All pure.
+
+A limit helps only where latency comes from the calls in flight, and latency alone does not show whether it does. So a
+unit that is slow is put to the test: half as many calls are let in flight. If those that start then are faster by 30 %,
+the limit follows p95 from there on, by its distance from the threshold. If they are not, the limit is whole again, and
+the next trial is later. A limit that follows asks the same whenever it has lost 40 % and p95 is still above.
+
+docs/adaptive.md explains it to people, docs/control.md compares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+S = 1_000_000
+KEPT_ENDS = 500
+"""So many ends are kept, and none for longer than :func:`kept_us`."""
+KEPT_AGES = 100
+EVERY_MS = 500
+"""Between two steps."""
+
+_LATELY_US, _FEW_US = 3 * S, 8 * S  # the present; where fewer than _ENOUGH calls ended in it, the longer of them
+_ENOUGH = 20
+_MIN_ENDS = 10  # to tell a quantile from
+_SLOW_FOR_US = 2_500_000  # before a trial
+_SUSPICIOUS = 1.8  # times the normal median: a twentieth of slow calls does not move the median, load does
+_PUSHED_BACK = 0.05  # share of ends
+_TRIAL_ENDS = 8
+_HELPED = 0.7  # a trial did when the median falls to this share
+_FIRST = 0.8  # the first limit after a trial, of what the measured rate keeps in flight within the threshold
+_FRESH = 12  # ends of calls that started under a limit, to judge it by
+_JUDGED = 80  # the newest of them
+_TARGET, _GAIN = 0.7, 0.35  # p95 is led to this share of the threshold, by this power of its distance
+_UP, _DOWN, _IDLE_UP = 1.3, 0.8, 1.05  # factors of one step
+_BOUND = 0.05  # share of ends that found the limit reached: it binds
+_LOST, _LOST_HELPED = 0.6, 0.85  # a limit that lost so much has to have brought the median to this share
+_RAISED, _RISE, _RAISE_ENDS = 1.3, 1.15, 15  # a limit raised by this costs so much more latency if it is ours
+_HOLD_US, _MAX_HOLD_US = 30 * S, 240 * S  # how long a limit is not cut again that only lost throughput by it
+_WORSE = 1.4  # times the latency that it was held at
+_UNBOUND_US = 600 * S  # a limit that does not bind for so long is lifted
+_CALM_US = 10 * S  # without slowness, and "not ours" is over
+_MAX_TRIAL_EVERY_US = 900 * S
+
+
+class Mode(StrEnum):
+    """What the limit is doing."""
+
+    WHOLE = "whole"
+    TRIAL = "trial"
+    FOLLOWING = "following"
+    RAISING = "raising"
+    NOT_OURS = "not_ours"
+
+
+class End(NamedTuple):
+    """One call that ended. ``latency_us`` None: it was only turned away. ``in_flight``: itself and others, before."""
+
+    at_us: int
+    latency_us: int | None
+    pushed_back: bool
+    in_flight: int
+
+
+class Seen(NamedTuple):
+    """What a step goes by: ``ends`` oldest first; ``ages_us``: how long the oldest calls in flight have been so."""
+
+    now_us: int
+    in_flight: int
+    ages_us: Sequence[int]
+    ends: Sequence[End]
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """``threshold_us``: of p95. ``max_in_flight``: the whole limit. ``trial_every_us``: at first, then doubling."""
+
+    threshold_us: int = 800_000
+    min_in_flight: int = 1
+    max_in_flight: int = 100
+    trial_every_us: int = 60 * S
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The memory of the rule from step to step.
+
+    ``steps`` numbers it. ``limit`` counts in TRIAL, FOLLOWING and RAISING. ``set_us``: when the limit was last changed,
+    or in NOT_OURS when it was last slow. ``before_us``, ``after_us``: the medians of the last trial. ``reference``: an
+    earlier limit and the median latency under it, which a change is compared with.
+    """
+
+    steps: int = 0
+    at_us: int = 0
+    mode: Mode = Mode.WHOLE
+    limit: float = 0.0
+    set_us: int = 0
+    slow_since_us: int = 0
+    bound_us: int = 0
+    normal_us: float = 0.0
+    before_us: float = 0.0
+    after_us: float = 0.0
+    reference: float = 0.0
+    reference_us: float = 0.0
+    held_until_us: int = 0
+    held_us: float = 0.0
+    hold_for_us: int = _HOLD_US
+    next_trial_us: int = 0
+    trial_every_us: int = 0
+    peak: float = 0.0
+    rate: float = 0.0
+    p95_us: float = 0.0
+    in_flight: int = 0
+
+    def allowed(self, settings: LearningSettings) -> int:
+        """Calls in flight at most."""
+        if self.mode in (Mode.WHOLE, Mode.NOT_OURS):
+            return settings.max_in_flight
+        return int(min(settings.max_in_flight, max(settings.min_in_flight, self.limit)))
+
+
+class _Quantiles(NamedTuple):
+    """Of some calls: how many, their median and p95, and the share of them that were turned away."""
+
+    number: int
+    median_us: float
+    p95_us: float
+    pushed_back: float
+
+    def above(self, settings: LearningSettings) -> bool:
+        return (self.number >= _MIN_ENDS and self.p95_us > settings.threshold_us) or self.pushed_back > _PUSHED_BACK
+
+    def suspicious(self, normal_us: float) -> bool:
+        """Whether load may be why: it makes most calls slow, not a few."""
+        return self.median_us > _SUSPICIOUS * normal_us or self.pushed_back > _PUSHED_BACK
+
+
+class _View(NamedTuple):
+    """A step's view: the ends and calls in flight, their quantiles of late, and the settings."""
+
+    seen: Seen
+    lately: _Quantiles
+    settings: LearningSettings
+
+    @property
+    def now_us(self) -> int:
+        return self.seen.now_us
+
+    def started_since(self, at_us: int) -> list[End]:
+        return [end for end in self.seen.ends if end.latency_us is not None and end.at_us - end.latency_us >= at_us]
+
+    def rate(self, over_us: float) -> float:
+        """Calls a second that were answered."""
+        ended = sum(1 for end in self.seen.ends if not end.pushed_back and end.at_us > self.now_us - over_us)
+        return ended * S / over_us
+
+
+def kept_us(settings: LearningSettings) -> int:
+    """How long an end is of interest."""
+    return max(15 * S, 10 * settings.threshold_us)
+
+
+def step(state: State, seen: Seen, settings: LearningSettings) -> State:
+    """The state from now on."""
+    view = _View(seen, _lately(seen, settings), settings)
+    slow = view.lately.above(settings)
+    state = replace(
+        state,
+        steps=state.steps + 1,
+        at_us=seen.now_us,
+        slow_since_us=(state.slow_since_us or seen.now_us) if slow else 0,
+        rate=view.rate(_LATELY_US),
+        p95_us=view.lately.p95_us,
+        in_flight=seen.in_flight,
+    )
+    return _BY_MODE[state.mode](state, view)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """numpy's, with linear interpolation; 0 of nothing."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    return ordered[low] + (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]) * (at - low)
+
+
+def _quantiles(ends: Sequence[End], overdue_us: Sequence[int] = ()) -> _Quantiles:
+    latencies = [end.latency_us for end in ends if end.latency_us is not None] + list(overdue_us)
+    pushed_back = sum(end.pushed_back for end in ends) / len(ends) if len(ends) >= _MIN_ENDS else 0.0
+    return _Quantiles(len(latencies), _quantile(latencies, 0.5), _quantile(latencies, 0.95), pushed_back)
+
+
+def _lately(seen: Seen, settings: LearningSettings) -> _Quantiles:
+    """A call in flight that is older than the threshold counts with its age: a dead unit shows before a timeout."""
+    ends = [end for end in seen.ends if end.at_us > seen.now_us - _LATELY_US]
+    if len(ends) < _ENOUGH:
+        ends = [end for end in seen.ends if end.at_us > seen.now_us - _FEW_US][-_ENOUGH:]
+    return _quantiles(ends, [age for age in seen.ages_us if age > settings.threshold_us])
+
+
+def _watch(state: State, view: _View) -> State:
+    """The limit is whole."""
+    if not state.slow_since_us:
+        if state.mode is Mode.NOT_OURS:
+            calm = view.now_us - state.set_us > _CALM_US
+            return replace(state, mode=Mode.WHOLE, set_us=view.now_us) if calm else state
+        return replace(state, normal_us=_normal(state, view.lately))
+    if state.mode is Mode.NOT_OURS:
+        state = replace(state, set_us=view.now_us)
+        if view.now_us < state.next_trial_us and view.lately.median_us <= 2 * state.after_us:
+            return state
+    long_enough = view.now_us - state.slow_since_us >= _SLOW_FOR_US
+    if not long_enough or not view.lately.suspicious(state.normal_us):
+        return state
+    if view.seen.in_flight <= view.settings.min_in_flight + 1:
+        return state
+    return replace(state, mode=Mode.TRIAL, limit=view.seen.in_flight / 2, set_us=view.now_us)
+
+
+def _normal(state: State, found: _Quantiles) -> float:
+    """The median while all is well, slowly followed."""
+    if found.number < _MIN_ENDS:
+        return state.normal_us
+    return state.normal_us + (found.median_us - state.normal_us) * 0.02 if state.normal_us else found.median_us
+
+
+def _try(state: State, view: _View) -> State:
+    """Half as many are let in flight: are calls that start now faster than the last that started before?"""
+    fresh = view.started_since(state.set_us)
+    before_us = _median_before(view.seen.ends, state.set_us)
+    waited_us = view.now_us - state.set_us
+    if len(fresh) >= _TRIAL_ENDS:
+        after_us = _quantiles(fresh).median_us
+        state = replace(state, before_us=before_us, after_us=after_us)
+        if after_us <= _HELPED * before_us:
+            return _follow_first(state, view, waited_us)
+        if waited_us > 1.5 * before_us or len(fresh) > 2 * _TRIAL_ENDS:
+            return _not_ours(state, view)
+    answers = any(end.at_us > state.set_us for end in view.seen.ends)
+    if answers and waited_us > max(4 * before_us, 5 * S):
+        return _not_ours(replace(state, before_us=before_us, after_us=before_us), view)
+    return state
+
+
+def _median_before(ends: Sequence[End], at_us: int) -> float:
+    """Of the last calls that started before."""
+    started = sorted((end.at_us - end.latency_us, end.latency_us) for end in ends if end.latency_us is not None)
+    return _quantile([latency for start, latency in started if start < at_us][-_MIN_ENDS:], 0.5)
+
+
+def _follow_first(state: State, view: _View, waited_us: int) -> State:
+    rate = view.rate(max(S, min(_LATELY_US, waited_us)))
+    limit = min(state.limit, rate * view.settings.threshold_us / S * _FIRST)
+    return replace(
+        state,
+        mode=Mode.FOLLOWING,
+        limit=max(float(view.settings.min_in_flight), limit),
+        set_us=view.now_us,
+        bound_us=view.now_us,
+        trial_every_us=0,
+        reference=0.0,
+        held_until_us=0,
+        peak=rate,
+    )
+
+
+def _not_ours(state: State, view: _View) -> State:
+    every_us = state.trial_every_us or view.settings.trial_every_us
+    return replace(
+        state,
+        mode=Mode.NOT_OURS,
+        set_us=view.now_us,
+        next_trial_us=view.now_us + every_us,
+        trial_every_us=min(_MAX_TRIAL_EVERY_US, 2 * every_us),
+    )
+
+
+def _follow(state: State, view: _View) -> State:
+    """The limit is led by the p95 of calls that started under it."""
+    binds = _binds(state, view)
+    state = replace(state, peak=max(state.rate, state.peak * 0.999), bound_us=view.now_us if binds else state.bound_us)
+    if view.now_us - state.bound_us > _UNBOUND_US:
+        return replace(state, mode=Mode.WHOLE)
+    fresh = view.started_since(state.set_us)[-_JUDGED:]
+    if len(fresh) < _FRESH:
+        return _turned_away(state, view)
+    found = _quantiles(fresh)
+    if not found.above(view.settings):
+        return _while_well(state, view, found, binds)
+    if not found.suspicious(state.normal_us):
+        return _limited(state, view, state.limit * _UP) if binds else state
+    if view.now_us < state.held_until_us and found.median_us < _WORSE * state.held_us:
+        return state
+    return _while_slow(state, view, found)
+
+
+def _turned_away(state: State, view: _View) -> State:
+    """A unit that turns calls away leaves few latencies to go by."""
+    since = [end for end in view.seen.ends if end.at_us > state.set_us]
+    if len(since) < _FRESH or sum(end.pushed_back for end in since) <= _PUSHED_BACK * len(since):
+        return state
+    return _limited(state, view, state.limit * _DOWN)
+
+
+def _binds(state: State, view: _View) -> bool:
+    limit = state.allowed(view.settings)
+    lately = [end for end in view.seen.ends if end.at_us > view.now_us - _LATELY_US]
+    found_full = sum(end.in_flight >= limit for end in lately)
+    return view.seen.in_flight >= limit or (bool(lately) and found_full >= _BOUND * len(lately))
+
+
+def _while_well(state: State, view: _View, found: _Quantiles, binds: bool) -> State:
+    state = replace(state, reference=0.0, hold_for_us=state.hold_for_us if state.held_until_us else _HOLD_US)
+    if not binds:
+        # As many as it keeps in flight within the threshold, should they come.
+        most = state.peak * view.settings.threshold_us / S
+        state = replace(state, normal_us=_normal(state, found))
+        return _limited(state, view, max(state.limit, min(state.limit * _IDLE_UP, most)))
+    factor = _factor(found, view.settings)
+    held = view.now_us < state.held_until_us and found.median_us < _WORSE * state.held_us
+    if factor < 1 and (held or not found.suspicious(state.normal_us)):
+        return state
+    return _limited(state, view, state.limit * factor)
+
+
+def _factor(found: _Quantiles, settings: LearningSettings) -> float:
+    ratio = float((_TARGET * settings.threshold_us / max(1.0, found.p95_us)) ** _GAIN)
+    return max(_DOWN, min(_UP, ratio))
+
+
+def _while_slow(state: State, view: _View, found: _Quantiles) -> State:
+    """Cut further, and look whether that helps: the limit of before is the reference."""
+    turned_away = found.pushed_back > _PUSHED_BACK
+    if not state.reference:
+        state = replace(state, reference=state.limit, reference_us=found.median_us)
+    elif state.limit <= max(_LOST * state.reference, view.settings.min_in_flight + 1):
+        if found.median_us > _LOST_HELPED * state.reference_us and not turned_away:
+            return replace(state, mode=Mode.RAISING, limit=state.reference, reference_us=0.0, set_us=view.now_us)
+        state = replace(state, reference=state.limit, reference_us=found.median_us)
+    return _limited(state, view, state.limit * (_DOWN if turned_away else _factor(found, view.settings)))
+
+
+def _raise(state: State, view: _View) -> State:
+    """Cutting did not help: raise the limit until that costs latency, or until it does not bind."""
+    fresh = view.started_since(state.set_us)[-_JUDGED:]
+    if len(fresh) < _RAISE_ENDS:
+        return state
+    found = _quantiles(fresh)
+    if state.reference_us and found.median_us >= _RISE * state.reference_us:
+        return replace(
+            state,
+            mode=Mode.FOLLOWING,
+            limit=state.reference,
+            set_us=view.now_us,
+            held_until_us=view.now_us + state.hold_for_us,
+            held_us=state.reference_us,
+            hold_for_us=min(_MAX_HOLD_US, 2 * state.hold_for_us),
+            reference=0.0,
+        )
+    if state.reference_us and not _binds(state, view):
+        return _not_ours(replace(state, before_us=found.median_us, after_us=found.median_us), view)
+    state = replace(state, reference=state.limit, reference_us=found.median_us, set_us=view.now_us)
+    return replace(state, limit=state.limit * _RAISED)
+
+
+def _limited(state: State, view: _View, limit: float) -> State:
+    """With this limit; a change that is less than one call does not count as one."""
+    within = float(min(view.settings.max_in_flight, max(view.settings.min_in_flight, limit)))
+    changed = int(within) != int(state.limit)
+    return replace(state, limit=within, set_us=view.now_us if changed else state.set_us)
+
+
+_BY_MODE: Mapping[Mode, Callable[[State, _View], State]] = {
+    Mode.WHOLE: _watch,
+    Mode.NOT_OURS: _watch,
+    Mode.TRIAL: _try,
+    Mode.FOLLOWING: _follow,
+    Mode.RAISING: _raise,
+}

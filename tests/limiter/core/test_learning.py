@@ -1,0 +1,146 @@
+"""How many calls a unit bears in flight: a trial tells load from other slowness, and the limit follows p95."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from limiter.core.learning import End, LearningSettings, Mode, Seen, State, step
+
+S = 1_000_000
+SETTINGS = LearningSettings(max_in_flight=100)
+CALM = State(normal_us=200_000.0)
+AT = 100 * S
+
+
+def ends(number: int, latency_ms: float, *, until_us: int = AT, per_s: float = 10, in_flight: int = 5) -> list[End]:
+    """So many calls of this latency, evenly, the last of them at ``until_us``."""
+    apart = int(S / per_s)
+    return [End(until_us - n * apart, int(latency_ms * 1000), False, in_flight) for n in reversed(range(number))]
+
+
+def seen(found: Sequence[End], *, at_us: int = AT, in_flight: int = 20, ages_us: Sequence[int] = ()) -> Seen:
+    return Seen(at_us, in_flight, ages_us, found)
+
+
+def slow_for(seconds: float, *, normal_ms: float = 200) -> State:
+    return State(normal_us=normal_ms * 1000, slow_since_us=AT - int(seconds * S))
+
+
+def test_a_unit_that_is_fast_bears_what_it_is_given() -> None:
+    state = step(CALM, seen(ends(50, 300)), SETTINGS)
+    assert (state.mode, state.allowed(SETTINGS)) == (Mode.WHOLE, 100)
+
+
+def test_slowness_of_two_and_a_half_seconds_is_put_to_the_test_with_half_as_many_calls() -> None:
+    assert step(slow_for(2.4), seen(ends(50, 1600)), SETTINGS).mode is Mode.WHOLE
+    state = step(slow_for(2.5), seen(ends(50, 1600)), SETTINGS)
+    assert (state.mode, state.allowed(SETTINGS)) == (Mode.TRIAL, 10)
+
+
+def test_one_slow_call_in_ten_is_no_reason_for_a_trial() -> None:
+    found = [replace_latency(end, 5000) if n % 10 == 0 else end for n, end in enumerate(ends(50, 250))]
+    state = step(slow_for(10), seen(found), SETTINGS)
+    assert state.p95_us > SETTINGS.threshold_us
+    assert state.mode is Mode.WHOLE
+
+
+def replace_latency(end: End, ms: int) -> End:
+    return end._replace(latency_us=ms * 1000)
+
+
+def test_a_dead_unit_is_noticed_by_the_age_of_the_calls_in_flight() -> None:
+    state = step(slow_for(2.5), seen([], in_flight=30, ages_us=[3 * S] * 30), SETTINGS)
+    assert (state.mode, state.allowed(SETTINGS)) == (Mode.TRIAL, 15)
+
+
+def trial(*, before_ms: float, after_ms: float, after_s: float) -> State:
+    """The step after a trial that began ``after_s`` ago: calls that started before it, and those that started since."""
+    began_us = AT - int(after_s * S)
+    earlier = ends(20, before_ms, until_us=began_us + int(before_ms * 900))
+    return step(
+        State(mode=Mode.TRIAL, limit=10, set_us=began_us, normal_us=200_000.0),
+        seen(sorted([*earlier, *ends(9, after_ms)])),
+        SETTINGS,
+    )
+
+
+def test_cutting_that_helped_makes_the_limit_follow_the_rate_that_was_measured() -> None:
+    state = trial(before_ms=1600, after_ms=800, after_s=3)
+    assert state.mode is Mode.FOLLOWING
+    assert (round(state.before_us), round(state.after_us)) == (1_600_000, 800_000)
+    assert state.limit == pytest.approx(8 * 0.8 * 0.8), "8 calls a second, within the threshold, with a margin"
+
+
+def test_cutting_that_did_not_help_makes_the_limit_whole_until_the_next_trial() -> None:
+    state = trial(before_ms=1600, after_ms=1500, after_s=4)
+    assert (state.mode, state.allowed(SETTINGS)) == (Mode.NOT_OURS, 100)
+    assert state.next_trial_us == AT + 60 * S
+
+    slow = seen(ends(50, 1600, until_us=AT + 59 * S), at_us=AT + 59 * S)
+    assert step(state, slow, SETTINGS).mode is Mode.NOT_OURS
+    later = seen(ends(50, 1600, until_us=AT + 60 * S), at_us=AT + 60 * S)
+    assert step(replace(state, slow_since_us=AT), later, SETTINGS).mode is Mode.TRIAL
+    assert state.trial_every_us == 120 * S, "the one after it is twice as far away"
+
+
+def test_slowness_that_doubles_is_put_to_the_test_before_its_time() -> None:
+    state = replace(trial(before_ms=1600, after_ms=1500, after_s=4), slow_since_us=AT - 5 * S)
+    assert step(state, seen(ends(50, 3100)), SETTINGS).mode is Mode.TRIAL
+
+
+def following(limit: float, *, reference: float = 0.0, reference_us: float = 0.0) -> State:
+    state = State(mode=Mode.FOLLOWING, limit=limit, set_us=AT - 5 * S, bound_us=AT, normal_us=200_000.0)
+    return replace(state, peak=15.0, reference=reference, reference_us=reference_us)
+
+
+@pytest.mark.parametrize(("latency_ms", "sign"), [(300, 1), (560, 0), (1200, -1)])
+def test_a_limit_that_binds_follows_p95(latency_ms: float, sign: int) -> None:
+    state = step(following(5.0), seen(ends(40, latency_ms), in_flight=5), SETTINGS)
+    assert (state.limit > 5) - (state.limit < 5) == sign
+
+
+def test_a_limit_is_judged_only_by_calls_that_started_under_it() -> None:
+    started = replace(following(5.0), set_us=AT - S)
+    assert step(started, seen(ends(40, 1200), in_flight=5), SETTINGS).limit == 5.0
+
+
+def test_a_limit_that_does_not_bind_rises_to_what_the_unit_keeps_within_the_threshold() -> None:
+    idle = replace(following(8.0), bound_us=AT - S)
+    state = step(idle, seen(ends(40, 300, in_flight=2), in_flight=2), SETTINGS)
+    assert state.limit == pytest.approx(8.4)
+    assert step(replace(idle, limit=12.0), seen(ends(40, 300, in_flight=2), in_flight=2), SETTINGS).limit == 12.0
+
+
+def test_a_cut_that_loses_throughput_and_no_latency_is_undone_and_the_limit_raised() -> None:
+    lost = following(4.0, reference=8.0, reference_us=1_200_000.0)
+    undone = step(lost, seen(ends(40, 1200), in_flight=4), SETTINGS)
+    assert (undone.mode, undone.limit) == (Mode.RAISING, 8.0)
+
+    undone = replace(undone, set_us=AT - 5 * S)
+    raised = step(undone, seen(ends(40, 1200), in_flight=8), SETTINGS)
+    assert raised.limit == pytest.approx(10.4)
+    raised = replace(raised, set_us=AT - 5 * S)
+    free = step(raised, seen(ends(40, 1200), in_flight=8), SETTINGS)
+    assert free.mode is Mode.NOT_OURS, "it does not bind any more, and is as slow: not because of us"
+    held = step(raised, seen(ends(40, 1600, in_flight=10), in_flight=10), SETTINGS)
+    assert (held.mode, held.limit, held.held_until_us) == (Mode.FOLLOWING, 8.0, AT + 30 * S), "raising cost latency"
+
+
+def test_a_limit_that_has_not_bound_for_ten_minutes_is_lifted() -> None:
+    state = replace(following(8.0), bound_us=AT - 601 * S)
+    assert step(state, seen(ends(40, 300, in_flight=2), in_flight=2), SETTINGS).mode is Mode.WHOLE
+
+
+def test_a_unit_that_turns_calls_away_is_slow_however_fast_it_does_so() -> None:
+    turned = [End(AT - n * 100_000, None, True, 5) for n in reversed(range(30))]
+    assert step(slow_for(2.5), seen(turned), SETTINGS).mode is Mode.TRIAL
+    assert step(following(10.0), seen(turned, in_flight=5), SETTINGS).limit == 8.0
+
+
+def test_the_limit_stays_within_its_bounds() -> None:
+    narrow = LearningSettings(min_in_flight=4, max_in_flight=6)
+    assert step(following(4.0), seen(ends(40, 1200), in_flight=4), narrow).allowed(narrow) == 4
+    assert step(following(6.0), seen(ends(40, 300), in_flight=6), narrow).allowed(narrow) == 6
