@@ -22,6 +22,7 @@ from limiter.policies.admin.thresholds import ThresholdsField
 from limiter.policies.advice import advice
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaPolicy
+from limiter.policies.models.policy import default_alert_at
 from limiter.policies.models.version import one_version
 from limiter.policies.reach import FIRST, reach
 from quota_platform.base.admin.display import display
@@ -54,6 +55,7 @@ class PolicyForm(forms.ModelForm):
     )
     alert_at = ThresholdsField(
         label=_("Alerts at (%)"),
+        initial=default_alert_at,
         help_text=_(
             "Percent of a limit in force, as used, at which an alert starts, for instance 80, 95, 100; empty for none."
         ),
