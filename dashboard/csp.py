@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
 
-_EVERYWHERE = (
+EVERYWHERE = (
     "default-src 'self'",
     "script-src 'self'",
     "style-src 'self'",
@@ -27,7 +27,7 @@ _EVERYWHERE = (
 def policy_for(request: HttpRequest) -> str:
     """The header's value. The websocket's address is named: older browsers do not take it for 'self'."""
     scheme = "wss" if request.is_secure() else "ws"
-    return "; ".join((*_EVERYWHERE, f"connect-src 'self' {scheme}://{request.get_host()}"))
+    return "; ".join((*EVERYWHERE, f"connect-src 'self' {scheme}://{request.get_host()}"))
 
 
 def strict_csp(

@@ -15,7 +15,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
 CATALOGUE = "browser.json"
-_PAGES = ("/admin/", "/dashboard/", "/language/")
+_PROGRAMS = "/api/"
 
 
 def found(directory: Path) -> list[tuple[str, str]]:
@@ -48,7 +48,7 @@ def page_language(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpR
 
 
 def _chosen(request: HttpRequest) -> str:
-    if not request.path_info.startswith(_PAGES):
+    if request.path_info.startswith(_PROGRAMS):
         return settings.LANGUAGE_CODE
     language = translation.get_language_from_request(request)
     request.LANGUAGE_CODE = language
@@ -56,7 +56,7 @@ def _chosen(request: HttpRequest) -> str:
 
 
 def _named(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    if request.path_info.startswith(_PAGES):
+    if not request.path_info.startswith(_PROGRAMS):
         patch_vary_headers(response, ("Accept-Language", "Cookie"))
         response.headers.setdefault("Content-Language", getattr(request, "LANGUAGE_CODE", settings.LANGUAGE_CODE))
     return response

@@ -1,8 +1,9 @@
-"""Errors of the stock side as RFC 9457 problem documents: what DRF raises, and Django's own pages under /api/."""
+"""Errors of the stock side: problem documents of RFC 9457 under /api/, and pages for people elsewhere."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -10,13 +11,13 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.views import defaults
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from quota_platform import error_pages
 from quota_platform.base.api.errors import PayloadTooLarge
 from quota_platform.base.lean.problem import CONTENT_TYPE
 from quota_platform.base.lean.request import REQUEST_ID
@@ -116,21 +117,54 @@ def _page(request: HttpRequest, *, status: int, detail: str, **extra: Any) -> Ht
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if request.path.startswith("/api/"):
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _for_programs(request):
         return _page(request, status=400, detail="The request could not be read.")
-    return defaults.bad_request(request, exception)
+    return error_pages.page(400, error_pages.UNREADABLE)
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if request.path.startswith("/api/"):
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _for_programs(request):
+        return _page(request, status=403, detail="You have no permission for this.")
+    return error_pages.page(403, error_pages.FORBIDDEN)
+
+
+def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a request without the token of a form; ``reason`` is for its log."""
+    if _for_programs(request):
+        return _page(request, status=403, detail="The request needs a CSRF token, or an API token instead of a cookie.")
+    return error_pages.page(403, error_pages.EXPIRED)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _for_programs(request):
         return _page(request, status=404, detail="There is no such route; /api/docs/ lists them.")
-    return defaults.page_not_found(request, exception)
+    return error_pages.page(404, error_pages.NOT_FOUND)
 
 
-def server_error(request: HttpRequest) -> HttpResponseBase:
-    if not request.path.startswith("/api/"):
-        return defaults.server_error(request)
-    response = _page(request, status=500, detail="An error on our side; it was logged under this request_id.")
+def server_error(request: HttpRequest) -> HttpResponse:
+    """For what no view expected. Django calls this while it handles the exception."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return _unavailable(request)
+    if _for_programs(request):
+        detail = "An error on our side; it was logged under this request_id."
+        response = _page(request, status=500, detail=detail)
+    else:
+        reference = uuid.uuid4().hex
+        response = error_pages.page(500, error_pages.FAILED, reference=reference)
+        response["X-Request-Id"] = reference
     logger.error("request %s on %s failed; the traceback stands above", response["X-Request-Id"], request.path)
     return response
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    if _for_programs(request):
+        response = _page(request, status=503, detail=_DatabaseAway.default_detail)
+    else:
+        response = error_pages.page(503, error_pages.UNAVAILABLE)
+    response["Retry-After"] = "5"
+    return response
+
+
+def _for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from quota_platform.openapi.views import DocsView, schema
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="dashboard:overview")),
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("dashboard/icon.svg"))),
     path("admin/", admin.site.urls),
     path("dashboard/", include("dashboard.urls")),
     path("language/", set_language, name="set_language"),
@@ -18,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", DocsView.as_view(), name="api-docs"),
     path("api/", include("quota_platform.management_urls")),
 ]
+handler403 = "quota_platform.problems.forbidden"
 handler400 = "quota_platform.problems.bad_request"
 handler404 = "quota_platform.problems.not_found"
 handler500 = "quota_platform.problems.server_error"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
@@ -74,11 +75,37 @@ def test_a_usable_request_id_is_kept_and_an_unusable_one_replaced() -> None:
     assert document(Http404(), **{"X-Request-Id": "a b\n"})["request_id"].isalnum()
 
 
-def test_pages_of_people_stay_pages(db: None) -> None:
+def test_a_page_that_is_not_there_is_a_page_for_people_and_a_document_for_programs(db: None) -> None:
     response = Client().get("/nothing/")
     assert response.status_code == 404
-    assert response["Content-Type"].startswith("text/html")
+    assert_page(response, "There is no such page")
     assert Client().get("/api/nothing").json()["status"] == 404
+
+
+def test_an_error_page_is_in_the_language_of_its_reader(db: None) -> None:
+    assert_page(Client().get("/nothing/", headers={"Accept-Language": "de"}), "Diese Seite gibt es nicht")
+
+
+def test_a_page_without_permission_and_a_form_that_expired_are_ours(db: None) -> None:
+    user = User.objects.create_user("ana", password="a-long-test-password", is_staff=True)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    forbidden, expired = client.get("/admin/auth/user/"), client.post("/dashboard/sign-in/", {"username": "ana"})
+    assert forbidden.status_code == expired.status_code == 403
+    assert_page(forbidden, "You may not see this page")
+    assert_page(expired, "This form has expired")
+
+
+def assert_page(response: Any, heading: str) -> None:
+    assert response["Content-Type"].startswith("text/html")
+    assert f"<h1>{heading}</h1>" in response.content.decode()
+    assert "script-src 'self'" in response["Content-Security-Policy"]
+
+
+def test_the_first_address_leads_to_the_dashboard_and_the_icon_is_there(db: None) -> None:
+    assert Client().get("/")["Location"] == "/dashboard/"
+    icon = Client().get(Client().get("/favicon.ico")["Location"])
+    assert icon.status_code == 200 and icon["Content-Type"] == "image/svg+xml"
 
 
 def test_a_request_for_an_unknown_host_is_a_problem_under_api() -> None:
@@ -93,3 +120,15 @@ def test_a_server_error_names_the_request_that_the_log_names(caplog: pytest.LogC
     assert response["X-Request-Id"] in caplog.text
     page = problems.server_error(RequestFactory().get("/admin/"))
     assert page["Content-Type"].startswith("text/html")
+    assert page["X-Request-Id"] in page.content.decode() and page["X-Request-Id"] in caplog.text
+
+
+@pytest.mark.parametrize("error", [OperationalError("canary"), InterfaceError("canary")])
+@pytest.mark.parametrize("path", ["/dashboard/", "/api/nothing"])
+def test_a_page_says_that_the_database_is_away_and_when_to_try_again(error: Exception, path: str) -> None:
+    try:
+        raise error
+    except type(error):
+        response = problems.server_error(RequestFactory().get(path))
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert b"database does not" in response.content and b"canary" not in response.content
