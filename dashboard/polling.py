@@ -5,6 +5,7 @@ from __future__ import annotations
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -13,8 +14,8 @@ from dashboard.broadcast import Broadcast
 from dashboard.topics import StreamTopic
 from dashboard.viewers import Sight
 
-_SIGN_IN = {"detail": "Sign in first."}
-_NO_RIGHT = {"detail": "You have no permission to see this."}
+_SIGN_IN = {"detail": _("Sign in first.")}
+_NO_RIGHT = {"detail": _("You have no permission to see this.")}
 
 
 @require_safe

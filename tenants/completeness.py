@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from tenants import presets
 
-SECRETS = {"client_secret": "client secret", "access_key_secret": "access key secret"}
+SECRETS = {"client_secret": gettext_noop("client secret"), "access_key_secret": gettext_noop("access key secret")}
 """The write-only fields of forms and API, and what people call them."""
 
 
@@ -31,9 +34,10 @@ def missing_secrets(connection: HasCredentials) -> list[str]:
     return [name for name in _needed(connection) if not getattr(connection, f"{name}_sealed")]
 
 
-def in_words(missing: list[str]) -> str:
-    """ "client secret and access key secret"."""
-    return " and ".join(SECRETS[name] for name in missing)
+def named(secrets: list[str]) -> str:
+    """ "client secret and access key secret", in the reader's language."""
+    words = [_(SECRETS[name]) for name in secrets]
+    return _("{one} and {other}").format(one=words[0], other=words[1]) if len(words) == 2 else "".join(words)
 
 
 def _needed(connection: HasCredentials) -> list[str]:

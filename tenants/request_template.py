@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from django.utils.translation import gettext as _
+
 BUILT_IN = frozenset({"action_id", "tenant_id", "services"})
 """``services``: the path of the CXone services of the connection's API version."""
 
@@ -21,7 +23,7 @@ def split(template: str) -> list[str]:
     """Literal text and placeholder names in turn: ``"/a/{b}/c"`` is ``["/a/", "b", "/c"]``."""
     parts = _PLACEHOLDER.split(template)
     if any("{" in literal or "}" in literal for literal in parts[::2]):
-        raise TemplateWrong("Write placeholders as {name}, with letters, digits, dash and underscore only.")
+        raise TemplateWrong(_("Write placeholders as {name}, with letters, digits, dash and underscore only."))
     return parts
 
 
@@ -30,34 +32,37 @@ def check_path(template: str) -> None:
     parts = split(template)
     literal = "".join(parts[::2])
     if not template.startswith(("/", "{services}/")):
-        raise TemplateWrong("Start the path with / or {services}/.")
+        raise TemplateWrong(_("Start the path with / or {services}/."))
     if not _PATH.fullmatch(literal):
-        raise TemplateWrong("Use letters, digits and -._~!$&'()*+,;=:@/ in a path; query and fragment do not go here.")
+        said = _("Use letters, digits and -._~!$&'()*+,;=:@/ in a path; query and fragment do not go here.")
+        raise TemplateWrong(said)
     segments = template.split("/")
     if any(segment in (".", "..") for segment in segments) or "//" in template:
-        raise TemplateWrong("Leave empty, . and .. segments out of the path.")
+        raise TemplateWrong(_("Leave empty, . and .. segments out of the path."))
     if "services" in parts[3::2] or ("services" in parts[1:2] and parts[0]):
-        raise TemplateWrong("{services} may only start the path.")
+        raise TemplateWrong(_("{services} may only start the path."))
 
 
 def check_query(template: object) -> None:
     """Raise :class:`TemplateWrong` unless ``template`` maps parameter names to templates."""
     if not isinstance(template, dict):
-        raise TemplateWrong('Write an object such as {"customerId": "{customerId}"}.')
+        raise TemplateWrong(_('Write an object such as {"customerId": "{customerId}"}.'))
     for name, value in template.items():
         if not PARAMETER.fullmatch(str(name)):
-            raise TemplateWrong(f"{str(name)[:64]!r} is no parameter name; use letters, digits and _ $ . [ ] -.")
+            said = _("{name} is no parameter name; use letters, digits and _ $ . [ ] -.")
+            raise TemplateWrong(said.format(name=repr(str(name)[:64])))
         if not isinstance(value, str):
-            raise TemplateWrong(f"The value of {name} must be a text such as {{customerId}}.")
+            said = _("The value of {name} must be a text such as {example}.")
+            raise TemplateWrong(said.format(name=name, example="{customerId}"))
         if "services" in split(value)[1::2]:
-            raise TemplateWrong("{services} is for paths.")
+            raise TemplateWrong(_("{services} is for paths."))
 
 
 def check_keys(keys: object, *, most: int) -> None:
     """Raise :class:`TemplateWrong` unless ``keys`` is a list of distinct payload keys, ``most`` at most."""
     if not isinstance(keys, list) or not all(isinstance(key, str) and KEY.fullmatch(key) for key in keys):
-        raise TemplateWrong('Write a list of payload keys such as ["customerId", "language"].')
+        raise TemplateWrong(_('Write a list of payload keys such as ["customerId", "language"].'))
     if len(set(keys)) != len(keys):
-        raise TemplateWrong("Name each payload key once.")
+        raise TemplateWrong(_("Name each payload key once."))
     if len(keys) > most:
-        raise TemplateWrong(f"Name at most {most} payload keys.")
+        raise TemplateWrong(_("Name at most {most} payload keys.").format(most=most))

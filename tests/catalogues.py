@@ -33,6 +33,7 @@ KEYWORDS: dict[str, Any] = {
     "gettext": None,
     "gettext_lazy": None,
     "gettext_noop": None,
+    "kept_text": None,
     "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),
 }

@@ -21,6 +21,7 @@ from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record import due
 from limiter.upstream.pins import Lookup, Pins, session, system_lookup
 from quota_platform.base import hosts, versions
+from quota_platform.base.kept import kept_text
 from quota_platform.base.secrets import SecretUnreadable
 
 MAX_GIVEN_UP = 5
@@ -31,6 +32,16 @@ _TIMEOUTS_S = (3.05, 10)
 _AT_ONCE = 500
 
 log = logging.getLogger(__name__)
+
+_OFF = kept_text("the hook is switched off")
+_SEALED = kept_text("its secret cannot be opened with any of SECRETS_KEYS; make a new secret")
+_TOO_SLOW = kept_text("no answer in time")
+_CERTIFICATE = kept_text("its certificate is not valid")
+_NO_CONNECTION = kept_text("no connection")
+_ANSWERED = kept_text("answered {status}")
+_GONE = kept_text("it wants no more: {reason}")
+_GIVEN_UP = kept_text("{count} messages in a row did not arrive: {reason}")
+_SWITCHED_OFF = kept_text("Switched off by the platform")
 
 
 class Result(NamedTuple):
@@ -54,7 +65,7 @@ def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup
     delivery = AlertDelivery.objects.select_related("hook").get(pk=pk)
     test = delivery.event == AlertDelivery.Event.TEST
     off = not delivery.hook.enabled and not test
-    result = Result(error="the hook is switched off") if off else _attempt(delivery, now, lookup)
+    result = Result(error=_OFF) if off else _attempt(delivery, now, lookup)
     with transaction.atomic():
         delivery.note(now, error=result.error, final=off or test or result.gone, status=result.status)
         if not off and not test:
@@ -87,16 +98,16 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
     except hosts.HostRefused as error:
         return Result(error=str(error)[:200])
     except SecretUnreadable:
-        return Result(error="its secret cannot be opened with any of SECRETS_KEYS; make a new secret")
+        return Result(error=_SEALED)
     except requests.Timeout:
-        return Result(error="no answer in time")
+        return Result(error=_TOO_SLOW)
     except requests.exceptions.SSLError:
-        return Result(error="its certificate is not valid")
+        return Result(error=_CERTIFICATE)
     except requests.RequestException:
-        return Result(error="no connection")
+        return Result(error=_NO_CONNECTION)
     if response.status_code < 300:
         return Result(response.status_code)
-    return Result(response.status_code, f"answered {response.status_code}", gone=response.status_code == 410)
+    return Result(response.status_code, _ANSWERED.format(status=response.status_code), gone=response.status_code == 410)
 
 
 def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
@@ -110,9 +121,9 @@ def _judge(hook_id: int, result: Result, *, given_up: bool) -> None:
         return
     row.failures += 1
     if result.gone or row.failures >= MAX_GIVEN_UP:
-        why = "it wants no more" if result.gone else f"{row.failures} messages in a row did not arrive"
-        row.enabled, row.stopped_because = False, f"{why}: {result.error}"[:200]
-        row._change_reason = "Switched off by the platform"  # type: ignore[attr-defined]
+        why = _GONE if result.gone else _GIVEN_UP
+        row.enabled, row.stopped_because = False, why.format(count=row.failures, reason=result.error)[:200]
+        row._change_reason = _SWITCHED_OFF  # type: ignore[attr-defined]
         log.warning("alert hook %s is switched off: %s", row.name, row.stopped_because)
         row.save()
     else:

@@ -60,11 +60,11 @@ class Rules:
     def wrong(self, line: Line) -> Iterator[tuple[str, str]]:
         """Field and message of each number that does not fit the algorithm. Ranges of their own are the fields'."""
         if line.window_seconds is None:
-            yield "window_seconds", "Give the window in seconds."
+            yield "window_seconds", gettext("Give the window in seconds.")
         if line.burst is not None:
-            yield "burst", "Only a token bucket has a burst; leave it empty."
+            yield "burst", gettext("Only a token bucket has a burst; leave it empty.")
         if line.quota is not None and line.quota > self.max_quota:
-            yield "quota", self.too_large
+            yield "quota", gettext(self.too_large)
 
     def capacity(self, limit: Limit) -> int:
         """Units (or calls) that an unused limit admits at once."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import RULES, rules_of
@@ -21,14 +24,20 @@ from limiter.core.types import (
 from limiter.outage.modes import MODES
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.policy import alert_fault
+from quota_platform.base.languages import number
 
 _LIMIT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_ONE_OF = gettext_noop("Choose one of {bound}.")
+_ABOVE_0 = gettext_noop("Give a number above 0.")
+_SECONDS = gettext_noop("Give 1 to {bound} seconds.")
+_UNITS = gettext_noop("Give 1 to {bound} units.")
+Bound = int | Sequence[object]
 _DEPENDENT = (
-    ("window_seconds", MAX_WINDOW_SECONDS, " seconds"),
-    ("burst", MAX_QUOTA, " units"),
-    ("lease_seconds", MAX_LEASE_SECONDS, " seconds"),
+    ("window_seconds", MAX_WINDOW_SECONDS, _SECONDS),
+    ("burst", MAX_QUOTA, _UNITS),
+    ("lease_seconds", MAX_LEASE_SECONDS, _SECONDS),
 )
-"""The fields that depend on the algorithm, each with its own range. 
+"""The fields that depend on the algorithm, each with its range and the remedy for a value outside it.
 
 Which of them may be empty the algorithm says.
 """
@@ -39,7 +48,8 @@ class PolicyInvalid(Exception):
 
     def __init__(self, policy: str, *, limit: str | None = None, field: str, remedy: str) -> None:
         self.policy, self.limit, self.field, self.remedy = policy, limit, field, remedy
-        where = f"policy {policy!r}" + ("" if limit is None else f", limit {limit!r}")
+        said = _("policy {policy}") if limit is None else _("policy {policy}, limit {limit}")
+        where = said.format(policy=repr(policy), limit=repr(limit))
         super().__init__(f"{where}, {field}: {remedy}")
 
 
@@ -51,7 +61,7 @@ class PolicyUnavailable(Exception):
 
     def __init__(self, policy_id: int, problem: str = "") -> None:
         self.problem = problem
-        super().__init__(f"policy {policy_id} cannot be compiled")
+        super().__init__(_("policy {policy} cannot be compiled").format(policy=policy_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,8 @@ def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec
     for line in limits:
         limit = _compile_limit(row, line)
         if limit.name in compiled:
-            raise PolicyInvalid(row.name, limit=limit.name, field="name", remedy="Give each limit a name of its own.")
+            remedy = _("Give each limit a name of its own.")
+            raise PolicyInvalid(row.name, limit=limit.name, field="name", remedy=remedy)
         compiled[limit.name] = limit
     return PolicySpec(
         id=row.pk,
@@ -105,34 +116,41 @@ def _check_choices(row: QuotaPolicy) -> None:
     }
     for field, known in choices.items():
         if getattr(row, field) not in known:
-            raise PolicyInvalid(row.name, field=field, remedy=f"Choose one of {', '.join(map(str, known))}.")
+            raise PolicyInvalid(row.name, field=field, remedy=_remedy(_ONE_OF, known))
     if fault := alert_fault(row.alert_at):
         raise PolicyInvalid(row.name, field="alert_at", remedy=fault)
 
 
 def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
     checks = (
-        ("latency_threshold_ms", _whole(row.latency_threshold_ms, high=600_000), "Give 1 to 600,000 ms."),
-        ("sensitivity", _positive(row.sensitivity), "Give a number above 0."),
-        ("min_multiplier", _positive(row.min_multiplier), "Give a number above 0."),
+        (
+            "latency_threshold_ms",
+            _whole(row.latency_threshold_ms, high=600_000),
+            gettext_noop("Give 1 to {bound} ms."),
+            600_000,
+        ),
+        ("sensitivity", _positive(row.sensitivity), _ABOVE_0, 0),
+        ("min_multiplier", _positive(row.min_multiplier), _ABOVE_0, 0),
         (
             "max_multiplier",
             _positive(row.max_multiplier)
             and _positive(row.min_multiplier)
             and row.max_multiplier >= row.min_multiplier,
-            "Give a number not below the smallest multiplier.",
+            gettext_noop("Give a number not below the smallest multiplier."),
+            0,
         ),
-        ("min_samples", _whole(row.min_samples, high=1000), "Give 1 to 1,000."),
+        ("min_samples", _whole(row.min_samples, high=1000), gettext_noop("Give 1 to {bound}."), 1000),
         (
             "sample_size",
             _whole(row.sample_size, high=1000) and _whole(row.min_samples) and row.sample_size >= row.min_samples,
-            "Give at most 1,000 and at least the number of samples needed.",
+            gettext_noop("Give at most {bound} and at least the number of samples needed."),
+            1000,
         ),
-        ("sample_max_age_seconds", _whole(row.sample_max_age_seconds, high=86_400), "Give 1 to 86,400 seconds."),
+        ("sample_max_age_seconds", _whole(row.sample_max_age_seconds, high=86_400), _SECONDS, 86_400),
     )
-    for field, sound, remedy in checks:
+    for field, sound, text, bound in checks:
         if not sound:
-            raise PolicyInvalid(row.name, field=field, remedy=remedy)
+            raise PolicyInvalid(row.name, field=field, remedy=_remedy(text, bound))
     return AdaptiveSettings(
         latency_threshold_ms=row.latency_threshold_ms,
         sensitivity=row.sensitivity,
@@ -147,9 +165,11 @@ def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
 
 
 def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
-    for field, sound, remedy in _limit_checks(line):
+    for field, sound, text, bound in _limit_checks(line):
         if not sound:
-            raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=remedy)
+            raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=_remedy(text, bound))
+    for field, remedy in rules_of(line.algorithm).wrong(line):
+        raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=remedy)
     return Limit(
         name=line.name,
         algorithm=line.algorithm,
@@ -166,21 +186,24 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
     )
 
 
-def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str]]:
-    yield (
-        "name",
-        _LIMIT_NAME.fullmatch(line.name or "") is not None,
-        "Use lower-case letters, digits, dash, underscore.",
-    )
-    yield "algorithm", line.algorithm in RULES, f"Choose one of {', '.join(RULES)}."
-    yield "counted_per", line.counted_per in list(CountedPer), f"Choose one of {', '.join(CountedPer)}."
+def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str, Bound]]:
+    """Field, whether it is sound, and what to say with which bound when it is not."""
+    named = _LIMIT_NAME.fullmatch(line.name or "") is not None
+    yield "name", named, gettext_noop("Use lower-case letters, digits, dash, underscore."), 0
+    yield "algorithm", line.algorithm in RULES, _ONE_OF, list(RULES)
+    yield "counted_per", line.counted_per in list(CountedPer), _ONE_OF, list(CountedPer)
     rules = rules_of(line.algorithm)
-    yield "quota", _whole(line.quota), f"Give 1 to {MAX_QUOTA:,} units."
-    for field, most, unit in _DEPENDENT:
+    yield "quota", _whole(line.quota), _UNITS, MAX_QUOTA
+    for field, most, text in _DEPENDENT:
         value = getattr(line, field)
         if field in rules.fields and (value is not None or field == "lease_seconds"):
-            yield field, _whole(value, high=most), f"Give 1 to {most:,}{unit}."
-    yield from ((field, False, message) for field, message in rules.wrong(line))
+            yield field, _whole(value, high=most), text, most
+
+
+def _remedy(text: str, bound: Bound) -> str:
+    """A text marked above, in the reader's language: made for a wrong value alone, since every policy is compiled."""
+    said = number(bound) if isinstance(bound, int) else ", ".join(map(str, bound))
+    return _(text).format(bound=said)
 
 
 def _whole(value: object, *, high: int = MAX_QUOTA) -> bool:

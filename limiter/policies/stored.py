@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from limiter.policies.compiled import PolicyInvalid, PolicySpec, compile_policy
 from limiter.policies.effective import HeldPolicy, PolicyShelf, TenantEntry, TenantRules, frugal
@@ -73,7 +74,10 @@ def _rules(
         specs[row.connection_id] = connection
         spec = frugal(directory.tenant_spec(row, connection))
     except _SENSELESS as error:
-        return Unusable(f"tenant {row.tenant_id!r} or its connection {row.connection.name!r}: {error!r}")
+        said = gettext("tenant {tenant} or its connection {connection}: {error}")
+        return Unusable(
+            said.format(tenant=repr(row.tenant_id), connection=repr(row.connection.name), error=repr(error))
+        )
     return TenantRules(
         tenant=spec,
         policy_id=next((line.policy_id for line in assigned if line.action_id is None), None),
@@ -110,7 +114,8 @@ def _connection(row: Connection) -> ConnectionSpec | Unusable:
     try:
         return directory.connection_spec(row)
     except _SENSELESS as error:
-        return Unusable(f"connection {row.name!r}: {error!r}")
+        said = gettext("connection {connection}: {error}")
+        return Unusable(said.format(connection=repr(row.name), error=repr(error)))
 
 
 def read_keys(prefixes: Collection[str]) -> Mapping[str, KeySpec | Unusable]:

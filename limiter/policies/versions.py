@@ -9,12 +9,16 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from limiter.policies import sentences
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.version import one_version
+from quota_platform.base.kept import kept_text
+from quota_platform.base.languages import number
 
 _UNCOMPARED = {"id", "policy", "version"}
+RESTORED = kept_text("Restored version {version}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +95,16 @@ def limit_differences(old: Iterable[QuotaLimit], new: Iterable[QuotaLimit]) -> l
     differences = []
     for pk in sorted(before.keys() | after.keys()):
         if pk not in after:
-            differences.append(Difference(f"Limit {before[pk].name}", sentences.brief(before[pk]), ""))
+            differences.append(Difference(_limit(before[pk]), sentences.brief(before[pk]), ""))
         elif pk not in before:
-            differences.append(Difference(f"Limit {after[pk].name}", "", sentences.brief(after[pk])))
+            differences.append(Difference(_limit(after[pk]), "", sentences.brief(after[pk])))
         else:
-            differences += _changed_fields(before[pk], after[pk], of=f"Limit {before[pk].name}: ")
+            differences += _changed_fields(before[pk], after[pk], of=f"{_limit(before[pk])}: ")
     return differences
+
+
+def _limit(line: QuotaLimit) -> str:
+    return _("Limit {name}").format(name=line.name)
 
 
 def _changed_fields(old: Model, new: Model, *, of: str = "") -> list[Difference]:
@@ -114,8 +122,8 @@ def _shown(row: Model, field: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return _("yes") if value else _("no")
+    return number(value) if isinstance(value, int) else str(value)
 
 
 @transaction.atomic
@@ -128,7 +136,7 @@ def restore(policy_id: int, *, version: int, reason: str = "") -> QuotaPolicy:
     then = version_of(policy_id, version)
     if then is None:
         raise LookupError(f"policy {policy_id} has no version {version}")
-    with one_version(reason or f"Restored version {version}"):
+    with one_version(reason or RESTORED.format(version=version)):
         policy = then.policy
         policy._state.adding = False
         policy.full_clean()

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from limiter.core.algorithms import RULES
 from limiter.core.types import CountedPer
@@ -15,6 +17,7 @@ from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
 from limiter.record.models import MultiplierChange, ThrottleEvent
 from limiter.record.models.event import UPSTREAM
+from quota_platform.base.languages import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Explanation:
         }
 
 
-_ALONE = (
+_ALONE = gettext_noop(
     "The limiter's store was away: one worker decided this by itself, by the policy's failure mode,"
     " and counted its own calls against its own share of the limit."
 )
@@ -136,38 +139,76 @@ def _limit(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:
 
 def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     if event.alone:
-        return f"{_counted(event, limits)} {_ALONE}"
+        return f"{_counted(event, limits)} {_(_ALONE)}"
     return _counted(event, limits)
 
 
 def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     if event.limit_name == UPSTREAM:
-        return (
-            f"{_who(event)} held back: the upstream had said to another call that it takes none for"
-            f" {(event.retry_after_ms or 0) / 1000:.3f} s. It is charged to no limit."
-        )
+        return ngettext(
+            "This call was held back: the upstream had said to another call that it takes none for {seconds} s."
+            " It is charged to no limit.",
+            "{count} calls like this were held back: the upstream had said to another call that it takes none for"
+            " {seconds} s. They are charged to no limit.",
+            event.count,
+        ).format(count=number(event.count), seconds=_seconds(event))
     if not event.limit_name:
-        return f"{_who(event)} refused uncounted: its policy lets no call pass without the limiter's store."
+        return ngettext(
+            "This call was refused uncounted: its policy lets no call pass without the limiter's store.",
+            "{count} calls like this were refused uncounted: their policy lets no call pass without the limiter's"
+            " store.",
+            event.count,
+        ).format(count=number(event.count))
     bound = next((limit for limit in limits if limit.name == event.limit_name), None)
-    what = "would have been refused (shadow)" if event.shadow else "was refused"
-    who = "call" if event.count == 1 else f"{event.count:,} calls like this"
-    counted = f", counted per {_label(bound.counted_per)}" if bound else ""
-    window = f" in {bound.window_seconds:g} s" if bound and bound.window_seconds else ""
-    cut = f", cut to {event.multiplier:.0%} of {event.quota:,}" if event.effective_limit < event.quota else ""
-    return (
-        f"{'This ' if event.count == 1 else ''}{who} {what if event.count == 1 else what.replace('was', 'were')}:"
-        f" {event.used:,} of {event.effective_limit:,} units{window} were in use under the limit '{event.limit_name}'"
-        f"{cut}{counted}, and it needed {event.cost:,}."
+    return _outcome(event).format(
+        count=number(event.count),
+        usage=_usage(event, bound),
+        cut=_cut(event) if event.effective_limit < event.quota else "",
+        counted=_(", counted per {subject}").format(subject=_label(bound.counted_per)) if bound else "",
+        cost=number(event.cost),
     )
 
 
-def _who(event: ThrottleEvent) -> str:
-    return "This call was" if event.count == 1 else f"{event.count:,} calls like this were"
+def _outcome(event: ThrottleEvent) -> str:
+    if event.shadow:
+        return ngettext(
+            "This call would have been refused (shadow): {usage}{cut}{counted}, and it needed {cost}.",
+            "{count} calls like this would have been refused (shadow): {usage}{cut}{counted}, and it needed {cost}.",
+            event.count,
+        )
+    return ngettext(
+        "This call was refused: {usage}{cut}{counted}, and it needed {cost}.",
+        "{count} calls like this were refused: {usage}{cut}{counted}, and it needed {cost}.",
+        event.count,
+    )
+
+
+def _usage(event: ThrottleEvent, bound: LimitThen | None) -> str:
+    window = bound.window_seconds if bound else None
+    if window:
+        said = _("{used} of {most} units in {seconds} s were in use under the limit '{limit}'")
+    else:
+        said = _("{used} of {most} units were in use under the limit '{limit}'")
+    return said.format(
+        used=number(event.used),
+        most=number(event.effective_limit),
+        seconds=number(window, grouped=False),
+        limit=event.limit_name,
+    )
+
+
+def _cut(event: ThrottleEvent) -> str:
+    share = number(round(event.multiplier * 100))
+    return _(", cut to {share}% of {quota}").format(share=share, quota=number(event.quota))
+
+
+def _seconds(event: ThrottleEvent) -> str:
+    return number((event.retry_after_ms or 0) / 1000, digits=3, grouped=False)
 
 
 def _label(counted_per: str) -> str:
     """In words; a word that only a newer release knows stands for itself."""
-    return CountedPer(counted_per).label if counted_per in set(CountedPer) else counted_per
+    return _(CountedPer(counted_per).label) if counted_per in set(CountedPer) else counted_per
 
 
 def _multiplier(event: ThrottleEvent) -> MultiplierThen:
@@ -204,22 +245,21 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     if passes_at is not None:
         slots = [limit.name for limit in refusing if _holds_slots(limit)]
         if slots:
-            payload.append(
-                f"The end of a running call that held a slot of '{slots[0]}'; the wait it was told is a hint."
-            )
+            said = _("The end of a running call that held a slot of '{limit}'; the wait it was told is a hint.")
+            payload.append(said.format(limit=slots[0]))
         if len(slots) < len(refusing):
-            wait_s = (event.retry_after_ms or 0) / 1000
-            payload.append(f"Waiting {wait_s:.3f} s, until {passes_at:%Y-%m-%d %H:%M:%S.%f} UTC.")
+            said = _("Waiting {seconds} s, until {at} UTC.")
+            payload.append(said.format(seconds=_seconds(event), at=f"{passes_at:%Y-%m-%d %H:%M:%S.%f}"))
     if event.limit_name == UPSTREAM:
         return payload
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):
-        payload.append(f"No cut: without the multiplier of {event.multiplier:g} the limits had room.")
+        said = _("No cut: without the multiplier of {multiplier} the limits had room.")
+        payload.append(said.format(multiplier=number(event.multiplier)))
     for limit in refusing:
         concurrency = _holds_slots(limit)
         needed = limit.used + (1 if concurrency else event.cost)
-        payload.append(
-            f"A limit '{limit.name}' that comes to at least {needed:,} (it came to {limit.effective_limit:,})."
-        )
+        said = _("A limit '{limit}' that comes to at least {needed} (it came to {most}).")
+        payload.append(said.format(limit=limit.name, needed=number(needed), most=number(limit.effective_limit)))
     return payload
 
 

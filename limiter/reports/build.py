@@ -18,11 +18,13 @@ from django.utils import timezone
 from limiter.reports import access, csv_gz, files, incomplete, jsonl, mail, manifest, pdf, selection, sources, xlsx
 from limiter.reports.models import Export
 from limiter.reports.selection import Selection
+from quota_platform.base.kept import kept_text
 
 KEPT = timedelta(days=7)
 SILENT = timedelta(minutes=2)
 """A builder that said nothing for so long is dead, and another may take over."""
 _NOTED_EVERY = 2_000
+_FAILED = kept_text("{fault}: see the worker's log")
 log = logging.getLogger(__name__)
 State = Export.State
 
@@ -53,7 +55,7 @@ def build(export_id: uuid.UUID | str, *, noted_every: int = _NOTED_EVERY) -> boo
         return False
     except Exception as error:
         Export.objects.filter(pk=export_id, claim=claim).update(
-            state=State.FAILED, finished_at=timezone.now(), error=f"{type(error).__name__}: see the worker's log"
+            state=State.FAILED, finished_at=timezone.now(), error=_FAILED.format(fault=type(error).__name__)
         )
         raise
 

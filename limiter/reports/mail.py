@@ -22,6 +22,7 @@ from limiter.record import due
 from limiter.reports import access, files
 from limiter.reports.models import Export, ReportMail
 from limiter.reports.models.schedule import may_be_mailed
+from quota_platform.base.kept import kept_text
 
 MAX_S = 50
 """What one attempt may take in all; each answer of the mail server has 20 s."""
@@ -30,6 +31,15 @@ _AT_ONCE = 200
 _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 log = logging.getLogger(__name__)
+
+_NO_FILE = kept_text("the file is no longer kept")
+_NOT_SEEN = kept_text("its owner may not see these rows any more")
+_NOT_LISTED = kept_text("REPORT_MAIL_DOMAINS does not list the domain any more")
+_ADDRESS_REFUSED = kept_text("the mail server refuses the address: {code}")
+_USER_REFUSED = kept_text("the mail server refuses EMAIL_USER or EMAIL_PASSWORD")
+_MAIL_REFUSED = kept_text("the mail server refuses the mail: {code}")
+_FILE_GONE = kept_text("the file is not where it was stored")
+_NO_SERVER = kept_text("no connection to the mail server")
 
 
 def put(export: Export) -> int:
@@ -64,11 +74,11 @@ def _refused(mail: ReportMail) -> str:
     """Why it must not be sent, by the rights and settings of now; "" when it may."""
     export = mail.export
     if export.state != Export.State.DONE:
-        return "the file is no longer kept"
+        return _NO_FILE
     if export.requested_by is None or not access.may_download(export.requested_by, export):
-        return "its owner may not see these rows any more"
+        return _NOT_SEEN
     if not may_be_mailed(mail.address):
-        return "REPORT_MAIL_DOMAINS does not list the domain any more"
+        return _NOT_LISTED
     return ""
 
 
@@ -89,15 +99,15 @@ def _attempt(mail: ReportMail) -> tuple[str, bool]:
         server.send_messages([message(mail)])
     except smtplib.SMTPRecipientsRefused as error:
         code = next(iter(error.recipients.values()))[0]
-        return f"the mail server refuses the address: {code}", code >= 500
+        return _ADDRESS_REFUSED.format(code=code), code >= 500
     except smtplib.SMTPAuthenticationError:
-        return "the mail server refuses EMAIL_USER or EMAIL_PASSWORD", False
+        return _USER_REFUSED, False
     except smtplib.SMTPResponseException as error:
-        return f"the mail server refuses the mail: {error.smtp_code}", False
+        return _MAIL_REFUSED.format(code=error.smtp_code), False
     except FileNotFoundError:
-        return "the file is not where it was stored", False
+        return _FILE_GONE, False
     except (smtplib.SMTPException, OSError):
-        return "no connection to the mail server", False
+        return _NO_SERVER, False
     return "", False
 
 

@@ -8,20 +8,24 @@ from typing import Any
 from celery import signature
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils.translation import gettext
 from kombu.exceptions import OperationalError
 
 from limiter.reports import access, build, selection
 from limiter.reports.models import Export
+from quota_platform.base.kept import kept_text
 from tenants import scope
 
 log = logging.getLogger(__name__)
+
+NOT_ALLOWED = kept_text("You may not export {kind}.")
 
 
 def order(export: Export, *, user: Any) -> Export:
     """Save it and have it built; raises PermissionDenied or ValidationError."""
     selection.check(export)
     if not access.may_export(user, export.kind):
-        raise PermissionDenied(f"You may not export {export.get_kind_display()}.")
+        raise PermissionDenied(gettext(NOT_ALLOWED).format(kind=export.get_kind_display()))
     seen = scope.names_of(user)
     export.scope = None if seen is None else sorted(seen)
     export.requested_by, export.requested_name = user, user.get_username()

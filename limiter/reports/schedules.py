@@ -8,12 +8,15 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from limiter.record import runs
 from limiter.reports import orders, rhythm, selection
 from limiter.reports.models import Export, ReportSchedule
+from quota_platform.base.kept import kept_text
 
-GONE = "Its owner is no more, or may not sign in."
+GONE = kept_text("Its owner is no more, or may not sign in.")
+NOT_ORDERED = kept_text("Not ordered: {why}")
 
 
 def order_due() -> int | None:
@@ -56,7 +59,7 @@ def run(schedule: ReportSchedule, moment: datetime, *, due_at: datetime | None =
     """Order the report as of ``moment``; raises PermissionDenied or ValidationError."""
     owner = schedule.owner
     if owner is None or not owner.is_active:
-        raise PermissionDenied(GONE)
+        raise PermissionDenied(gettext(GONE))
     export = orders.order(draft(schedule, moment, due_at=due_at), user=owner)
     ReportSchedule.objects.filter(pk=schedule.pk).exclude(refused="").update(refused="")
     return export
@@ -86,7 +89,8 @@ def check(schedule: ReportSchedule) -> None:
 def _refuse(schedule: ReportSchedule, moment: datetime, why: str) -> None:
     """Leave a run that says why there is no file, so that it is not tried every minute."""
     export = draft(schedule, moment, due_at=moment)
-    export.state, export.error, export.finished_at = Export.State.FAILED, f"Not ordered: {why}"[:200], timezone.now()
+    export.state, export.finished_at = Export.State.FAILED, timezone.now()
+    export.error = NOT_ORDERED.format(why=why)[:200]
     export.requested_by, export.requested_name, export.scope = schedule.owner, schedule.owner_name, []
     try:
         with transaction.atomic():

@@ -7,10 +7,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from limiter.reports.models import Export
+from quota_platform.base.kept import kept_text
 
 _BY_ACTION = {Export.Kind.EVENTS, Export.Kind.USAGE, Export.Kind.SUMMARY}
+
+# A saved report keeps why its run was refused.
+_END = kept_text("Choose an end after the start.")
+_PDF = kept_text("A PDF is made of a summary only; choose the kind summary or another format.")
+_NO_ACTIONS = kept_text("Policy changes are not kept by action; leave this empty.")
+_NO_POLICIES = kept_text("Only throttle events are kept by policy; leave this empty.")
+_NAMES = kept_text("Give a list of names.")
+_TOO_MANY = kept_text("Give at most 500 names.")
 
 
 @dataclass(frozen=True)
@@ -62,18 +72,18 @@ def check(export: Export) -> None:
     """Refuse what cannot be built, naming the field; raises ValidationError."""
     wrong: dict[str, str] = {}
     if export.since and export.until and export.since >= export.until:
-        wrong["until"] = "Choose an end after the start."
+        wrong["until"] = _(_END)
     if export.format == Export.Format.PDF and export.kind != Export.Kind.SUMMARY:
-        wrong["format"] = "A PDF is made of a summary only; choose the kind summary or another format."
+        wrong["format"] = _(_PDF)
     if export.actions and export.kind not in _BY_ACTION:
-        wrong["actions"] = "Policy changes are not kept by action; leave this empty."
+        wrong["actions"] = _(_NO_ACTIONS)
     if export.policies and export.kind != Export.Kind.EVENTS:
-        wrong["policies"] = "Only throttle events are kept by policy; leave this empty."
+        wrong["policies"] = _(_NO_POLICIES)
     for field in ("tenants", "actions", "policies"):
         names = getattr(export, field)
         if not isinstance(names, list) or not all(isinstance(n, str) and n and "\0" not in n for n in names):
-            wrong[field] = "Give a list of names."
+            wrong[field] = _(_NAMES)
         elif len(names) > 500:
-            wrong[field] = "Give at most 500 names."
+            wrong[field] = _(_TOO_MANY)
     if wrong:
         raise ValidationError(wrong)

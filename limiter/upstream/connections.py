@@ -17,12 +17,13 @@ from limiter.upstream.dial import Dialer
 from limiter.upstream.pins import Pins
 from limiter.upstream.resting import Resting, TenantRoute
 from limiter.upstream.wire import Wire
+from quota_platform.base.kept import kept_text
 
 MAX_WATCHED = 256
 """Or a quarter of the connections: further ones are closed at once, and tell nothing about their origin."""
 MAX_ROUTES = 65_536
-_SPOKE_FIRST = "it spoke before it was asked"
-_SPOKE_TWICE = "it sent more than one answer to a request"
+_SPOKE_FIRST = kept_text("it spoke before it was asked")
+_SPOKE_TWICE = kept_text("it sent more than one answer to a request")
 
 
 class NotConnected(Exception):

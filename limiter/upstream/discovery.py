@@ -15,11 +15,14 @@ from limiter.core import versioned
 from limiter.core.versioned import Form
 from limiter.upstream import grants
 from quota_platform.base import hosts
+from quota_platform.base.kept import kept_text
 from tenants.directory import ConnectionSpec
 
 TTL_S = 86_400
 KEEP_S = 30 * 86_400
 _TIMEOUT_S = 5.0
+_API_HOST_REFUSED = kept_text("The API host may not be used: {why}")
+_NO_API_HOST = kept_text("CXone did not say where this business unit's API is. Enter the base URL, or the area.")
 _AREA = re.compile(r"[a-z]{2}[0-9]{1,2}", re.ASCII)
 _TENANT = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
@@ -71,7 +74,7 @@ class Discovery:
                 known = dataclasses.replace(known, token_url=url, token_at=self._wall)
             elif not known.token_url:
                 known = dataclasses.replace(known, token_url=connection.resolved_token_url)
-        self.check(connection, known.token_url, what="token endpoint")
+        self.check(connection, known.token_url, refused=grants.TOKEN_ENDPOINT_REFUSED)
         return known
 
     def api_host(self, connection: ConnectionSpec, known: Endpoints, *, claims: dict[str, Any]) -> Endpoints:
@@ -80,11 +83,11 @@ class Discovery:
             known = dataclasses.replace(known, api_base=connection.base_url, api_at=self._wall)
         elif not known.api_base or self._wall - known.api_at >= TTL_S:
             known = self._find_api_host(connection, known, claims)
-        self.check(connection, known.api_base, what="API host")
+        self.check(connection, known.api_base, refused=_API_HOST_REFUSED)
         return known
 
-    def check(self, connection: ConnectionSpec, url: str, *, what: str) -> None:
-        """Refuse a URL that the connection may not use, wherever it came from."""
+    def check(self, connection: ConnectionSpec, url: str, *, refused: str) -> None:
+        """Refuse, with this text, a URL that the connection may not use, wherever it came from."""
         try:
             hosts.check_url(
                 url,
@@ -92,7 +95,7 @@ class Discovery:
                 sandbox_hosts=(self._sandbox_hosts or {"(none)"}) if connection.is_sandbox else (),
             )
         except hosts.HostRefused as error:
-            raise grants.GrantRefused(f"The {what} may not be used: {error}") from None
+            raise grants.GrantRefused(refused.format(why=error)) from None
 
     def _find_api_host(self, connection: ConnectionSpec, known: Endpoints, claims: dict[str, Any]) -> Endpoints:
         tenant = connection.cxone_tenant_id or str(claims.get("tenantId") or "")
@@ -106,9 +109,7 @@ class Discovery:
             return known
         area = connection.area or str(claims.get("area") or "")
         if not _AREA.fullmatch(area):
-            raise grants.GrantRefused(
-                "CXone did not say where this business unit's API is. Enter the base URL, or the area."
-            )
+            raise grants.GrantRefused(_NO_API_HOST)
         return dataclasses.replace(known, api_base=f"https://api-{area}.niceincontact.com")
 
     def _ask(self, url: str) -> dict[str, Any]:

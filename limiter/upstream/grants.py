@@ -21,6 +21,7 @@ import requests
 
 from limiter.upstream.retry import retry_after_s
 from quota_platform.base.hosts import HostRefused
+from quota_platform.base.kept import kept_text
 from quota_platform.base.secrets import SecretUnreadable
 from tenants import completeness
 from tenants.directory import ConnectionSpec
@@ -33,9 +34,29 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}", re.ASCII)
 _TRANSIENT_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 _CONFIGURATION_STATUSES = frozenset({400, 401, 403, 404, 405, 410, 415})
 
+_NOT_STORED = {
+    ("client_secret",): kept_text("No client secret is stored. Enter it and save."),
+    ("access_key_secret",): kept_text("No access key secret is stored. Enter it and save."),
+    ("client_secret", "access_key_secret"): kept_text(
+        "No client secret and access key secret is stored. Enter it and save."
+    ),
+}
+_UNREADABLE = kept_text("A stored secret cannot be read: {why}. Enter it again.")
+TOKEN_ENDPOINT_REFUSED = kept_text("The token endpoint may not be used: {why}")
+_NOT_REACHED = kept_text("The token endpoint was not reached ({fault}).")
+_TOO_LONG = kept_text("The answer was too long.")
+_TOO_SLOW = kept_text("The answer came too slowly.")
+_NOT_JSON = kept_text("The token endpoint answered {status} with something that is not a JSON object.")
+_NO_TOKEN = kept_text("The token endpoint answered {status} without a usable access token.")
+_NOT_BEARER = kept_text("The token endpoint issued a token that is not a Bearer token.")
+_ANSWERED = kept_text("The token endpoint answered {status}.")
+_ANSWERED_WITH = kept_text("The token endpoint answered {status} ({said}).")
+_REDIRECTS = kept_text("{reason} Redirects are not followed; enter the token URL it leads to.")
+_WRONG = kept_text("{reason} Check the credentials and the token URL.")
+
 
 class GrantError(Exception):
-    """Base of both. ``reason`` is safe to show to an administrator: it holds no secret."""
+    """Base of both. ``reason``, a kept text, is safe to show to an administrator: it holds no secret."""
 
     def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -74,11 +95,11 @@ class TokenRequest:
 def request_for(connection: ConnectionSpec, *, url: str) -> TokenRequest:
     """The token request of a connection; raises :class:`GrantRefused` when a secret is missing or cannot be read."""
     if missing := completeness.missing_secrets(connection):
-        raise GrantRefused(f"No {completeness.in_words(missing)} is stored. Enter it and save.")
+        raise GrantRefused(_NOT_STORED[tuple(missing)])
     try:
         client_secret, key_secret = connection.client_secret(), connection.access_key_secret()
     except SecretUnreadable as error:
-        raise GrantRefused(f"A stored secret cannot be read: {error}. Enter it again.") from None
+        raise GrantRefused(_UNREADABLE.format(why=error)) from None
     secrets = tuple(secret for secret in (client_secret, key_secret) if secret)
     if connection.grant_type == "access_key":
         body = {"accessKeyId": connection.access_key_id, "accessKeySecret": key_secret}
@@ -123,10 +144,10 @@ def send(request: TokenRequest, *, http: requests.Session, connect_timeout_s: fl
         with response:
             body = read_bounded(response, deadline=deadline)
     except HostRefused as error:
-        raise GrantRefused(f"The token endpoint may not be used: {error}") from None
+        raise GrantRefused(TOKEN_ENDPOINT_REFUSED.format(why=error)) from None
     except requests.RequestException as error:
         # The exception's text may name the URL, never the body; still only its kind is kept.
-        raise GrantFailed(f"The token endpoint was not reached ({type(error).__name__}).") from None
+        raise GrantFailed(_NOT_REACHED.format(fault=type(error).__name__)) from None
     waits = retry_after_s(response.headers.get("Retry-After"), date=response.headers.get("Date"), wall=wall)
     return read(response.status_code, body, waits_s=waits, secrets=request.secrets, wall=wall)
 
@@ -137,9 +158,9 @@ def read_bounded(response: requests.Response, *, deadline: float) -> bytes:
     for chunk in response.iter_content(16_384):
         body += chunk
         if len(body) > MAX_RESPONSE_BYTES:
-            raise GrantFailed("The answer was too long.")
+            raise GrantFailed(_TOO_LONG)
         if time.monotonic() > deadline:
-            raise GrantFailed("The answer came too slowly.")
+            raise GrantFailed(_TOO_SLOW)
     return bytes(body)
 
 
@@ -152,13 +173,13 @@ def read(status: int, body: bytes, *, waits_s: float | None, secrets: tuple[str,
     if not 200 <= status < 300:
         raise _error(status, data if isinstance(data, dict) else {}, waits_s=waits_s, secrets=secrets)
     if not isinstance(data, dict):
-        raise GrantFailed(f"The token endpoint answered {status} with something that is not a JSON object.")
+        raise GrantFailed(_NOT_JSON.format(status=status))
     value = data.get("access_token") or data.get("accessToken")
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        raise GrantFailed(f"The token endpoint answered {status} without a usable access token.")
+        raise GrantFailed(_NO_TOKEN.format(status=status))
     kind = data.get("token_type") or data.get("tokenType") or "Bearer"
     if str(kind).lower() != "bearer":
-        raise GrantRefused("The token endpoint issued a token that is not a Bearer token.")
+        raise GrantRefused(_NOT_BEARER)
     id_token = data.get("id_token") or data.get("idToken")
     access = claims(value)
     return Grant(
@@ -205,11 +226,12 @@ def _error(status: int, data: dict[str, Any], *, waits_s: float | None, secrets:
         if said := data.get(key):
             code += f": {said}" if code else str(said)
             break
-    reason = f"The token endpoint answered {status}" + (f" ({masked(code, secrets)})." if code else ".")
+    answered = _ANSWERED_WITH if code else _ANSWERED
+    reason = answered.format(status=status, said=masked(code, secrets))
     if 300 <= status < 400:
-        return GrantRefused(f"{reason} Redirects are not followed; enter the token URL it leads to.")
+        return GrantRefused(_REDIRECTS.format(reason=reason))
     if status in _CONFIGURATION_STATUSES and data.get("error") not in _TRANSIENT_ERRORS:
-        return GrantRefused(f"{reason} Check the credentials and the token URL.")
+        return GrantRefused(_WRONG.format(reason=reason))
     return GrantFailed(reason, retry_after_s=waits_s)
 
 

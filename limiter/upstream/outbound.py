@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from django.utils.translation import gettext as _
+
 from limiter.upstream.errors import NotConfigured, PayloadRefused
 from tenants import presets, request_template
 from tenants.directory import ActionSpec, ConnectionSpec
@@ -41,7 +43,8 @@ class RequestTemplate:
         if query := self.query(payload, tenant_id):
             target += "?" + query
         if len(target) > MAX_URL_CHARS:
-            raise PayloadRefused(f"With these values the upstream URL is longer than {MAX_URL_CHARS} characters.")
+            said = _("With these values the upstream URL is longer than {most} characters.")
+            raise PayloadRefused(said.format(most=MAX_URL_CHARS))
         return target
 
 
@@ -49,14 +52,15 @@ def compile_plan(connection: ConnectionSpec, action: ActionSpec) -> RequestTempl
     """The plan of an action on a connection; raises :class:`~limiter.upstream.errors.NotConfigured`."""
     kind = presets.KINDS.get(action.kind)
     if kind is None or action.kind not in presets.PRESETS[connection.preset].kinds:
-        raise NotConfigured(f"The connection cannot invoke actions of kind {action.kind!r}.")
+        said = _("The connection cannot invoke actions of kind {kind}.")
+        raise NotConfigured(said.format(kind=repr(action.kind)))
     template = action.path_template or kind.path
     query = _query(action)
     try:
         parts = request_template.split(template)
         request_template.check_path(template)
     except request_template.TemplateWrong:
-        raise NotConfigured("The action's path is not usable; an administrator has to look at it.") from None
+        raise NotConfigured(_("The action's path is not usable; an administrator has to look at it.")) from None
     constants = {"services": presets.services_prefix(connection.api_version), "action_id": _segment(action.action_id)}
     fixed = None
     if query is _nothing and set(parts[1::2]) <= _STATIC:
@@ -75,9 +79,9 @@ def _payload(body: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(body) if body else {}
     except ValueError:
-        raise PayloadRefused("The body is not JSON.") from None
+        raise PayloadRefused(_("The body is not JSON.")) from None
     if not isinstance(payload, dict):
-        raise PayloadRefused("This action takes a JSON object.")
+        raise PayloadRefused(_("This action takes a JSON object."))
     return payload
 
 
@@ -144,7 +148,8 @@ def _script_parameters(action: ActionSpec, payload: dict[str, Any]) -> list[tupl
         values = [_scalar(payload, key) for key in action.param_map]
         for key, value in zip(action.param_map, values, strict=True):
             if "|" in value:
-                raise PayloadRefused(f"{key}: a script's parameter cannot contain |, which separates parameters.")
+                said = _("{key}: a script's parameter cannot contain |, which separates parameters.")
+                raise PayloadRefused(said.format(key=key))
         pairs.append(("Parameters", "|".join(values)))
     return pairs
 
@@ -163,10 +168,10 @@ def _scalar(payload: dict[str, Any], key: str, *, required: bool = False) -> str
     value = payload.get(key)
     if value is None:
         if required:
-            raise PayloadRefused(f"{key}: this action needs a value.")
+            raise PayloadRefused(_("{key}: this action needs a value.").format(key=key))
         return ""
     if isinstance(value, dict | list):
-        raise PayloadRefused(f"{key}: a text, a number or true/false is needed here.")
+        raise PayloadRefused(_("{key}: a text, a number or true/false is needed here.").format(key=key))
     return _text(key, value)
 
 
@@ -175,13 +180,14 @@ def _json(key: str, value: object) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError:
-        raise PayloadRefused(f"{key}: a number is too large to be sent. Send it as a text.") from None
+        said = _("{key}: a number is too large to be sent. Send it as a text.")
+        raise PayloadRefused(said.format(key=key)) from None
 
 
 def _text(key: str, value: object) -> str:
     text = value if isinstance(value, str) else _json(key, value)
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise PayloadRefused(f"{key}: control characters cannot be sent.")
+        raise PayloadRefused(_("{key}: control characters cannot be sent.").format(key=key))
     return text
 
 
@@ -189,13 +195,13 @@ def _encoded(value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise PayloadRefused("A value is not valid Unicode text.") from None
+        raise PayloadRefused(_("A value is not valid Unicode text.")) from None
 
 
 def _segment(value: str) -> str:
     """A value as one whole segment of a path."""
     if value in ("", ".", ".."):
-        raise PayloadRefused("An empty value, . and .. cannot stand in the upstream's path.")
+        raise PayloadRefused(_("An empty value, . and .. cannot stand in the upstream's path."))
     return _encoded(value)
 
 
@@ -213,8 +219,8 @@ def preview(connection: ConnectionSpec, action: ActionSpec, payload: dict[str, A
     """What ``payload`` would send; raises NotConfigured or PayloadRefused with what is wrong with it."""
     plan = compile_plan(connection, action)
     body = f"{{{', '.join(f'{json.dumps(key)}: {_json(key, value)}' for key, value in payload.items())}}}".encode()
-    base = connection.base_url or "https://<API host, as CXone says>"
-    headers = [("Accept", "application/json"), ("Authorization", "Bearer •••"), ("X-Correlation-Id", "<request id>")]
+    base = connection.base_url or _("https://<API host, as CXone says>")
+    headers = [("Accept", "application/json"), ("Authorization", "Bearer •••"), ("X-Correlation-Id", _("<request id>"))]
     if plan.sends_body:
         headers.append(("Content-Type", "application/json"))
     return Preview(

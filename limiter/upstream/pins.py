@@ -18,8 +18,10 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import create_connection
 
 from quota_platform.base.hosts import HostRefused, is_public
+from quota_platform.base.kept import kept_text
 
 USER_AGENT = "quota-platform"
+_NOT_PUBLIC = kept_text("The host resolves to an address that is not on the public internet.")
 Lookup = Callable[[str, int], list[str]]
 
 
@@ -40,7 +42,7 @@ class Pins:
         """The addresses to connect to; raises OSError, or :class:`HostRefused` when one of them is not public."""
         addresses = self._lookup(host, port)
         if f"{host}:{port}" not in self.sandbox_hosts and not all(map(is_public, addresses)):
-            raise HostRefused("The host resolves to an address that is not on the public internet.")
+            raise HostRefused(_NOT_PUBLIC)
         return addresses
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from limiter.upstream.conduct import KeepAlive, OriginConduct
 from limiter.upstream.wire import Wire
+from quota_platform.base.kept import kept_text
 
 _SWEEPS = 4
 """While one connection is watched."""
-_SPOKE_IDLE = "it sent bytes on an idle connection"
+_SPOKE_IDLE = kept_text("it sent bytes on an idle connection")
 
 
 @dataclass(slots=True, eq=False)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
+from quota_platform.base.kept import kept_text
+
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 """The only IPv6 that is routed; site-local (fec0::/10), unique local, link-local and local NAT64 lie outside."""
 _EMBEDDING = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")))
@@ -24,9 +26,28 @@ _NOT_PUBLIC = tuple(
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _MAX_HOST = 253
 
+_PORT = kept_text("The port is not a number between 1 and 65535.")
+_PASSWORD = kept_text("Leave user name and password out of the URL; they have fields of their own.")
+_QUERY = kept_text("Leave query and fragment out of the URL.")
+_NO_HOST = kept_text("The URL needs a host name.")
+_BRACKETS = kept_text("What stands in brackets is no IPv6 address; use a host name.")
+_ASCII = kept_text("Write the URL in plain ASCII: a host name with other letters in its xn-- form.")
+_BLANK = kept_text("The URL contains a blank, a control character or a backslash.")
+_UNREADABLE = kept_text("The URL cannot be read; check the brackets of its host name.")
+_NAME = kept_text("The host name may hold letters, digits and hyphens, in parts of 1 to 63 between dots.")
+_HTTPS = kept_text("Use https; only hosts set for tests may be reached over http.")
+_443 = kept_text("Use port 443.")
+_ADDRESS = kept_text("Use a host name, not an IP address.")
+_DOT = kept_text("Leave the dot at the end of the host name out.")
+_OUTSIDE = kept_text("The host is not under one of the connection's allowed host suffixes.")
+_NONE_LISTED = kept_text("{setting} lists no host that this may be sent to; the operator of the platform sets it.")
+_NOT_LISTED = kept_text("The host is none of those that {setting} lists: {hosts}.")
+_NOT_IDNA = kept_text("{label} is no internationalized name.")
+_SANDBOX = kept_text("A sandbox connection may only reach {hosts}.")
+
 
 class HostRefused(ValueError):
-    """The URL may not be used as an upstream; the message says why and what to do."""
+    """The URL may not be used as an upstream; the message, a kept text, says why and what to do."""
 
 
 class HostOutside(HostRefused):
@@ -76,16 +97,16 @@ def check_url(url: str, *, suffixes: Iterable[str], sandbox_hosts: Iterable[str]
     try:
         port = parts.port
     except ValueError:
-        raise HostRefused("The port is not a number between 1 and 65535.") from None
+        raise HostRefused(_PORT) from None
     if "@" in parts.netloc:
-        raise HostRefused("Leave user name and password out of the URL; they have fields of their own.")
+        raise HostRefused(_PASSWORD)
     if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise HostRefused("Leave query and fragment out of the URL.")
+        raise HostRefused(_QUERY)
     host = (parts.hostname or "").lower()
     if not host:
-        raise HostRefused("The URL needs a host name.")
+        raise HostRefused(_NO_HOST)
     if "[" in parts.netloc and ":" not in host:
-        raise HostRefused("What stands in brackets is no IPv6 address; use a host name.")
+        raise HostRefused(_BRACKETS)
     if sandbox_hosts:
         _check_sandbox(parts.scheme, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", set(sandbox_hosts))
     else:
@@ -105,11 +126,11 @@ def check_listed(url: str, listed: Iterable[str], *, setting: str) -> None:
         return
     suffixes = [each.lower() for each in listed if ":" not in each]
     if not suffixes:
-        raise HostRefused(f"{setting} lists no host that this may be sent to; whoever runs the platform sets it.")
+        raise HostRefused(_NONE_LISTED.format(setting=setting))
     try:
         check_url(url, suffixes=suffixes)
     except HostOutside:
-        raise HostRefused(f"The host is none of those that {setting} lists: {', '.join(suffixes)}.") from None
+        raise HostRefused(_NOT_LISTED.format(setting=setting, hosts=", ".join(suffixes))) from None
 
 
 def origin(url: str) -> tuple[str, str]:
@@ -124,23 +145,23 @@ def origin(url: str) -> tuple[str, str]:
 def _split(url: str) -> SplitResult:
     """The URL taken apart. What parsers read differently, or drop without a word, is refused before."""
     if not url.isascii():
-        raise HostRefused("Write the URL in plain ASCII: a host name with other letters in its xn-- form.")
+        raise HostRefused(_ASCII)
     if not url.isprintable() or " " in url or "\\" in url:
-        raise HostRefused("The URL contains a blank, a control character or a backslash.")
+        raise HostRefused(_BLANK)
     try:
         return urlsplit(url)
     except ValueError:
-        raise HostRefused("The URL cannot be read; check the brackets of its host name.") from None
+        raise HostRefused(_UNREADABLE) from None
 
 
 def _check_name(host: str) -> None:
     """Raise :class:`HostRefused` unless this is a host name by RFC 1123, its xn-- labels by IDNA."""
     labels = host.split(".")
     if len(host) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
-        raise HostRefused("The host name may hold letters, digits and hyphens, in parts of 1 to 63 between dots.")
+        raise HostRefused(_NAME)
     for label in labels:
         if label.startswith("xn--") and not _is_idna(label):
-            raise HostRefused(f"{label} is no internationalized name.")
+            raise HostRefused(_NOT_IDNA.format(label=label))
 
 
 def _is_idna(label: str) -> bool:
@@ -153,18 +174,18 @@ def _is_idna(label: str) -> bool:
 
 def _check_sandbox(scheme: str, address: str, allowed: set[str]) -> None:
     if scheme not in ("http", "https") or address not in allowed:
-        raise HostRefused(f"A sandbox connection may only reach {', '.join(sorted(allowed))}.")
+        raise HostRefused(_SANDBOX.format(hosts=", ".join(sorted(allowed))))
 
 
 def _check_public(scheme: str, host: str, port: int | None, suffixes: Iterable[str]) -> None:
     if scheme != "https":
-        raise HostRefused("Use https; only hosts set for tests may be reached over http.")
+        raise HostRefused(_HTTPS)
     if port not in (None, 443):
-        raise HostRefused("Use port 443.")
+        raise HostRefused(_443)
     if is_literal(host):
-        raise HostRefused("Use a host name, not an IP address.")
+        raise HostRefused(_ADDRESS)
     if host.endswith("."):
-        raise HostRefused("Leave the dot at the end of the host name out.")
+        raise HostRefused(_DOT)
     _check_name(host)
     if not any(host == s or host.endswith("." + s) for s in suffixes):
-        raise HostOutside("The host is not under one of the connection's allowed host suffixes.")
+        raise HostOutside(_OUTSIDE)

@@ -9,6 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.utils.translation import gettext
+
+from quota_platform.base.languages import number
+
 MAX_DEPTH = 100
 _HALF = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = sys.int_info.default_max_str_digits
@@ -41,9 +45,9 @@ def read(text: bytes | str, *, storable: bool = True) -> Any:
     try:
         value = (_STORABLE if storable else _PLAIN).decode(text)
     except RecursionError:
-        raise JsonRefused("The JSON is nested too deeply.") from None
+        raise JsonRefused(gettext("The JSON is nested too deeply.")) from None
     except json.JSONDecodeError as error:
-        what = "The text is empty." if not text.strip() else _cannot_be_read(error)
+        what = gettext("The text is empty.") if not text.strip() else _cannot_be_read(error)
         raise JsonRefused(what) from None
     for place, message in _wrongs(value, storable=storable):
         raise JsonRefused(message, place[:_MAX_PLACE])
@@ -55,14 +59,15 @@ def _decoded(text: bytes | str) -> str:
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError:
-            raise JsonRefused("The text is not UTF-8.") from None
+            raise JsonRefused(gettext("The text is not UTF-8.")) from None
     if text.startswith("\ufeff"):
-        raise JsonRefused("The text begins with a byte-order mark; send it without.")
+        raise JsonRefused(gettext("The text begins with a byte-order mark; send it without."))
     return text
 
 
 def _cannot_be_read(error: json.JSONDecodeError) -> str:
-    return f"This is not JSON from line {error.lineno}, column {error.colno} on."
+    said = gettext("This is not JSON from line {line}, column {column} on.")
+    return said.format(line=error.lineno, column=error.colno)
 
 
 def _wrongs(value: Any, *, storable: bool) -> Iterator[tuple[str, str]]:
@@ -73,12 +78,12 @@ def _wrongs(value: Any, *, storable: bool) -> Iterator[tuple[str, str]]:
         if (message := _fault(inner, storable=storable)) is not None:
             yield place, message
         elif depth > MAX_DEPTH and storable:
-            yield place, "This is nested too deeply."
+            yield place, gettext("This is nested too deeply.")
         elif isinstance(inner, dict):
             for name, member in reversed(inner.items()):
                 there = f"{place}.{_shown(name)}" if place else _shown(name)
                 if (message := _fault(name, storable=storable)) is not None:
-                    waiting.append((there, depth, _Wrong(f"In the name: {message}")))
+                    waiting.append((there, depth, _Wrong(gettext("In the name: {message}").format(message=message))))
                 waiting.append((there, depth + 1, member))
         elif isinstance(inner, list):
             waiting += [(f"{place}[{at}]", depth + 1, member) for at, member in reversed(list(enumerate(inner)))]
@@ -90,11 +95,11 @@ def _fault(value: Any, *, storable: bool) -> str | None:
         return value.message
     if isinstance(value, str):
         if _HALF.search(value):
-            return "Half of a surrogate pair is no character; send whole ones."
+            return gettext("Half of a surrogate pair is no character; send whole ones.")
         if storable and "\0" in value:
-            return "Leave NUL characters out."
+            return gettext("Leave NUL characters out.")
     if storable and isinstance(value, float) and not math.isfinite(value):
-        return "This number is too large."
+        return gettext("This number is too large.")
     return None
 
 
@@ -109,19 +114,20 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                found[name] = _Wrong("This is given twice; send it once.")
+                found[name] = _Wrong(gettext("This is given twice; send it once."))
             seen.add(name)
     return found
 
 
 def _integer(digits: str) -> int | _Wrong:
     if len(digits) > _MAX_DIGITS:
-        return _Wrong(f"This number is too long; it may have at most {_MAX_DIGITS:,} digits.")
+        said = gettext("This number is too long; it may have at most {most} digits.")
+        return _Wrong(said.format(most=number(_MAX_DIGITS)))
     return int(digits)
 
 
 def _constant(name: str) -> _Wrong:
-    return _Wrong(f"{name} is not a JSON number.")
+    return _Wrong(gettext("{name} is not a JSON number.").format(name=name))
 
 
 def _decoder(pairs: Callable[[list[tuple[str, Any]]], Any] | None) -> json.JSONDecoder:

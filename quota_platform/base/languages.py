@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.utils.formats import number_format
 
 
-def number(value: float | None, *, digits: int | None = None) -> str:
+def number(value: float | None, *, digits: int | None = None, grouped: bool = True) -> str:
     """With the separators of the language: ``1,234.5`` and ``1.234,5``."""
     if value is None:
         return ""
     if digits is None and isinstance(value, float):
         value = int(value) if value.is_integer() else round(value, 2)
-    return number_format(value, decimal_pos=digits, use_l10n=True, force_grouping=True)
+    return number_format(value, decimal_pos=digits, use_l10n=True, force_grouping=grouped)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
+from django.utils.translation import gettext as _
+
 MAX_REASON = 255
-RULE = f"Use at most {MAX_REASON} printable characters."
 _EXTENDED = re.compile(
     r"(utf-8)'[A-Za-z0-9-]*'((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})*)", re.ASCII | re.IGNORECASE
 )
@@ -21,7 +22,7 @@ def check(reason: str) -> str:
     """The reason without blanks around it; raises :class:`ReasonRefused`."""
     reason = reason.strip()
     if len(reason) > MAX_REASON or not reason.isprintable():
-        raise ReasonRefused(RULE)
+        raise ReasonRefused(_("Use at most {most} printable characters.").format(most=MAX_REASON))
     return reason
 
 
@@ -37,5 +38,5 @@ def from_header(value: str) -> str:
         return check(raw.decode("utf-8"))
     except UnicodeDecodeError:
         if extended:
-            raise ReasonRefused("The percent-encoded characters are not UTF-8.") from None
+            raise ReasonRefused(_("The percent-encoded characters are not UTF-8.")) from None
         return check(value)

@@ -9,7 +9,12 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from quota_platform.base.kept import kept_text
+
 _MARK = "v1:"
+_NOT_SEALED = kept_text("the stored value for {purpose} is not sealed")
+_NO_KEY = kept_text("no key in SECRETS_KEYS opens the value for {purpose}")
+_MOVED = kept_text("the value stored for {purpose} was sealed for something else")
 
 
 class SecretUnreadable(Exception):
@@ -43,13 +48,13 @@ def seal(plain: str, *, purpose: str) -> str:
 def unseal(sealed: str, *, purpose: str) -> str:
     """The plain value; raises :class:`SecretUnreadable` when the keys or the purpose do not match."""
     if not sealed.startswith(_MARK):
-        raise SecretUnreadable(f"the stored value for {purpose} is not sealed")
+        raise SecretUnreadable(_NOT_SEALED.format(purpose=purpose))
     try:
         sealed_for, plain = json.loads(box().decrypt(sealed.removeprefix(_MARK)))
     except InvalidToken:
-        raise SecretUnreadable(f"no key in SECRETS_KEYS opens the value for {purpose}") from None
+        raise SecretUnreadable(_NO_KEY.format(purpose=purpose)) from None
     if sealed_for != purpose:
-        raise SecretUnreadable(f"the value stored for {purpose} was sealed for something else")
+        raise SecretUnreadable(_MOVED.format(purpose=purpose))
     return str(plain)
 
 

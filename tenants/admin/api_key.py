@@ -21,6 +21,7 @@ from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter, require_own
 from quota_platform.base.admin.shown_once import show_once
+from quota_platform.base.kept import kept_text
 from tenants.models import ApiKey
 
 
@@ -48,11 +49,11 @@ class ApiKeyForm(forms.ModelForm):
 class KeyStateFilter(admin.SimpleListFilter):
     """Which keys still open the door."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("active", "active"), ("expired", "expired"), ("revoked", "revoked")]
+        return [("active", str(_("active"))), ("expired", str(_("expired"))), ("revoked", str(_("revoked")))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         expired = Q(expires_at__isnull=False, expires_at__lte=timezone.now())
@@ -69,7 +70,7 @@ class KeyStateFilter(admin.SimpleListFilter):
 class ScopeFilter(admin.SimpleListFilter):
     """Tenants' own keys or platform keys."""
 
-    title = "kind"
+    title = _("kind")
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -88,6 +89,7 @@ def state_of(key: ApiKey) -> str:
     return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else "active"
 
 
+REVOKED = kept_text("Revoked.")
 STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
 
 
@@ -209,12 +211,12 @@ class ApiKeyAdmin(RecordedAdmin):
             self.message_user(request, _("No key that is still in use was chosen."), messages.WARNING)
             return HttpResponseRedirect(next_url)
         if request.method != "POST" or not self.is_seen(request, keys):
-            context = {**self.admin_site.each_context(request), "title": "Revoke", "opts": self.opts, "keys": keys}
+            context = {**self.admin_site.each_context(request), "title": _("Revoke"), "opts": self.opts, "keys": keys}
             asked = {**context, "next_url": next_url, "row_mark": self.row_mark(keys)}
             return TemplateResponse(request, "tenants/key_revoke.html", asked)
         for key in keys:
             key.revoke()
-            self.log_change(request, key, "Revoked.")
+            self.log_change(request, key, REVOKED)
         self.message_user(request, _("Revoked: {keys}.").format(keys=", ".join(map(str, keys))), messages.SUCCESS)
         return HttpResponseRedirect(next_url)
 

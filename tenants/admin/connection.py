@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -19,10 +20,20 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
 from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.kept import kept_text
 from tenants import completeness, presets
 from tenants.models import Connection
 
 _SECRETS = tuple(completeness.SECRETS)
+_NEW_SECRET = {
+    ("client_secret",): kept_text("New client secret"),
+    ("access_key_secret",): kept_text("New access key secret"),
+    ("client_secret", "access_key_secret"): kept_text("New client secret and access key secret"),
+}
+_NO_SECRET = {
+    "client_secret": gettext_noop("no client secret"),
+    "access_key_secret": gettext_noop("no access key secret"),
+}
 _IN_EVERY_PRESET = frozenset.intersection(*(preset.fields for preset in presets.PRESETS.values()))
 APPLIES = {key: sorted(preset.fields - _IN_EVERY_PRESET) for key, preset in presets.PRESETS.items()}
 """The fields that only some presets use, by preset."""
@@ -66,7 +77,7 @@ class ConnectionForm(EmptyMeansDefault):
 
     def save(self, commit: bool = True) -> Any:
         if given := self._given():
-            self.instance._change_reason = f"New {' and '.join(given).replace('_', ' ')}"
+            self.instance._change_reason = _NEW_SECRET[tuple(given)]
         return super().save(commit)
 
 
@@ -144,12 +155,11 @@ class ConnectionAdmin(RecordedAdmin):
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if missing := completeness.missing_secrets(obj):
-            self.message_user(
-                request,
-                f"{obj} is still incomplete: its preset needs the {completeness.in_words(missing)}."
-                " Until it is entered, calls are answered 502.",
-                messages.WARNING,
-            )
+            said = _(
+                "{connection} is still incomplete: its preset needs the {secrets}. Until it is entered, calls are"
+                " answered 502."
+            ).format(connection=obj, secrets=completeness.named(missing))
+            self.message_user(request, said, messages.WARNING)
 
     @display(
         description=_("state"),
@@ -167,8 +177,8 @@ class ConnectionAdmin(RecordedAdmin):
     def shown_secrets(self, obj: Connection) -> str:
         """Whether the secrets that the preset uses are there, never what they are."""
         used = [name for name in _SECRETS if name in presets.PRESETS[obj.preset].fields]
-        missing = [name.replace("_", " ") for name in used if not getattr(obj, f"{name}_sealed")]
-        return f"no {', no '.join(missing)}" if missing else "set"
+        missing = [name for name in used if not getattr(obj, f"{name}_sealed")]
+        return ", ".join(gettext(_NO_SECRET[name]) for name in missing) or gettext("set")
 
     @display(description=_("tenants"), ordering="shared_by")
     def tenant_count(self, obj: Connection) -> int:

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
@@ -37,7 +38,7 @@ class KeyInline(TabularInline):
     model = ApiKey
     fields = ("name", "prefix_shown", "state", "expires_at", "created_at", "revoke_link")
     readonly_fields = fields
-    verbose_name_plural = "API keys"
+    verbose_name_plural = _("API keys")
     extra = 0
     per_page = 20
     can_delete = False
@@ -64,7 +65,7 @@ class KeyInline(TabularInline):
         if obj.revoked_at:
             return ""
         url = f"{reverse('admin:tenants_apikey_revoke')}?key={obj.pk}"
-        return format_html('<a class="{}" href="{}">Revoke…</a>', LINK, url)
+        return format_html('<a class="{}" href="{}">{}</a>', LINK, url, gettext("Revoke…"))
 
 
 @admin.register(Tenant)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
 from quota_platform.base.models.one_case import OneCase
@@ -60,8 +61,8 @@ class Tenant(OneCase):
             return
         preset = self.connection.preset
         if unfit := self.actions.exclude(kind__in=presets.PRESETS[preset].kinds).first():
-            message = f"{unfit} is of kind {unfit.kind}, which a connection of preset {preset} cannot invoke."
-            raise ValidationError({"connection": message})
+            said = _("{action} is of kind {kind}, which a connection of preset {preset} cannot invoke.")
+            raise ValidationError({"connection": said.format(action=unfit, kind=unfit.kind, preset=preset)})
 
 
 class Action(OneCase):
@@ -157,22 +158,25 @@ class Action(OneCase):
         if self.tenant_id is not None and (wrong := self._unfit(self.tenant.connection.preset)):
             errors["kind"] = wrong
         if not _are_statuses(self.success_statuses):
-            errors["success_statuses"] = "Write a list of distinct HTTP statuses, e.g. [200, 202]."
+            errors["success_statuses"] = _("Write a list of distinct HTTP statuses, e.g. [200, 202].")
         if errors:
             raise ValidationError(errors)
 
     def _unfit(self, preset: str) -> str:
         kinds = presets.PRESETS[preset].kinds
-        return "" if self.kind in kinds else f"The connection's preset {preset} invokes only {', '.join(kinds)}."
+        if self.kind in kinds:
+            return ""
+        said = _("The connection's preset {preset} invokes only {kinds}.")
+        return said.format(preset=preset, kinds=", ".join(kinds))
 
     def _missing(self) -> Iterator[tuple[str, str]]:
         for field in presets.KINDS[self.kind].required:
             if not getattr(self, field):
-                yield field, f"An action of kind {self.kind} needs this field."
+                yield field, _("An action of kind {kind} needs this field.").format(kind=self.kind)
         if self.kind == "script_start" and not (self.script_path or self.script_id):
-            yield "script_path", "Enter the script's path or its ID."
+            yield "script_path", _("Enter the script's path or its ID.")
         if self.kind == "signal" and self.path_template:
-            yield "path_template", "Leave the path blank: a signal goes to the contactId of the payload."
+            yield "path_template", _("Leave the path blank: a signal goes to the contactId of the payload.")
 
     def _wrong_templates(self) -> Iterator[tuple[str, str]]:
         most = 9 if self.kind == "signal" else 32

@@ -60,3 +60,16 @@ def test_what_an_action_will_do_is_said_in_the_readers_language(root: Client, ac
 def test_after_a_page_the_worker_speaks_english_again(root: Client) -> None:
     root.get("/dashboard/tenants/", headers=GERMAN)
     assert translation.get_language() == "en"
+
+
+def test_a_refused_form_says_why_in_the_readers_language(root: Client) -> None:
+    asked = {"name": "Acme", "preset": "generic_oauth2", "base_url": "http://127.0.0.1/", "token_url": ""}
+    page = root.post("/admin/tenants/connection/add/", asked, headers=GERMAN).content.decode()
+    assert "Verwenden Sie https; nur für Tests eingestellte Hosts dürfen über http erreicht werden." in page
+    assert "Die Vorlage generic_oauth2 braucht dieses Feld." in page
+
+
+def test_the_same_refusal_is_english_to_a_program(root: Client) -> None:
+    asked = {"name": "Acme", "preset": "generic_oauth2", "base_url": "http://127.0.0.1/", "token_url": ""}
+    response = root.post("/api/connections/", asked, content_type="application/json", headers=GERMAN)
+    assert response.json()["errors"]["base_url"] == ["Use https; only hosts set for tests may be reached over http."]

@@ -7,22 +7,24 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from limiter.alerts.models import Alert
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base.admin.display import display
+from quota_platform.base.languages import number
 
 
 class LastsFilter(admin.SimpleListFilter):
     """Whether the alert is over."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "lasts"), ("over", "over")]
+        return [("open", gettext("lasts")), ("over", gettext("over"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
         return queryset if self.value() is None else queryset.filter(ended_at__isnull=self.value() == "open")
@@ -40,7 +42,7 @@ class AlertAdmin(RecordAdmin):
 
     @display(description=_("action"), ordering="action_id")
     def action(self, obj: Alert) -> str:
-        return obj.action_id or "all"
+        return obj.action_id or gettext("all")
 
     @display(description=_("threshold"))
     def reached(self, obj: Alert) -> str:
@@ -48,7 +50,7 @@ class AlertAdmin(RecordAdmin):
 
     @display(description=_("used / effective limit"))
     def counted(self, obj: Alert) -> str:
-        return f"{obj.used:,} / {obj.effective_limit:,}"
+        return f"{number(obj.used)} / {number(obj.effective_limit)}"
 
     @display(description=_("state"), label={"lasts": "warning", "over": "success"})
     def state(self, obj: Alert) -> str:
@@ -56,4 +58,5 @@ class AlertAdmin(RecordAdmin):
 
     @display(description=_("policy"))
     def policy(self, obj: Alert) -> str:
-        return f"{obj.policy_name} v{obj.policy_version}" + (", shadow" if obj.shadow else "")
+        said = f"{obj.policy_name} v{obj.policy_version}"
+        return gettext("{policy}, shadow").format(policy=said) if obj.shadow else said

@@ -20,8 +20,10 @@ from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_pan
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 from quota_platform.base.admin.shown_once import show_once
+from quota_platform.base.kept import in_words, kept_text
 
 _LATEST = 10
+_NEW_SECRET = kept_text("New signing secret")
 _COLOURS = {"arrived": "success", "waiting": "info", "given up": "danger"}
 
 
@@ -36,19 +38,23 @@ class AlertHookAdmin(RecordedAdmin):
     search_fields = ("name", "url", "tenant__tenant_id")
     search_help_text = _("Name, URL or tenant ID")
     autocomplete_fields = ("tenant",)
-    readonly_fields = ("stopped_because", "created_by", "created_at")
+    readonly_fields = ("why_stopped", "created_by", "created_at")
     bookkeeping = ("failures",)
 
     def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
         asked = ("name", "tenant", "url", ("from_threshold", "tell_ends"), "enabled")
         if obj is None:
             return asked
-        return (*asked, *(("stopped_because",) if obj.stopped_because else ()), ("created_by", "created_at"))
+        return (*asked, *(("why_stopped",) if obj.stopped_because else ()), ("created_by", "created_at"))
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "tenant" and not row_access.sees_every_tenant(request.user):
             kwargs["required"] = True  # without one it would be told of tenants that the person does not see
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @display(description=_("stopped because"))
+    def why_stopped(self, obj: AlertHook) -> str:
+        return in_words(obj.stopped_because)
 
     @display(description=_("whose alerts"), ordering="tenant__tenant_id")
     def owner(self, obj: AlertHook) -> str:
@@ -102,7 +108,7 @@ def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
         if delivery.state == AlertDelivery.State.ARRIVED:
             messages.success(request, _("The test arrived: answered {status}.").format(status=delivery.status))
         else:
-            messages.error(request, _("The test did not arrive: {error}.").format(error=delivery.error))
+            messages.error(request, _("The test did not arrive: {error}.").format(error=in_words(delivery.error)))
     return HttpResponseRedirect(_page_of(hook))
 
 
@@ -111,7 +117,7 @@ def _new_secret(request: HttpRequest, hook: AlertHook) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseRedirect(_page_of(hook))
     secret = hook.renew_secret()
-    hook._change_reason = "New signing secret"  # type: ignore[attr-defined]
+    hook._change_reason = _NEW_SECRET  # type: ignore[attr-defined]
     hook.save()
     return _show_secret(request, hook, secret)
 
@@ -121,7 +127,7 @@ class AlertDeliveryAdmin(RecordAdmin):
     """What was posted to hooks, newest first."""
 
     goes_with_its_owner = True
-    list_display = ("at", "hook", "tenant_id", "event", "status_word", "attempts", "status", "error", "next")
+    list_display = ("at", "hook", "tenant_id", "event", "status_word", "attempts", "status", "last_error", "next")
     list_select_related = ("hook",)
     list_filter = ("state", "event")
     search_fields = ("tenant_id__exact", "hook__name__exact")
@@ -130,6 +136,10 @@ class AlertDeliveryAdmin(RecordAdmin):
     @display(description=_("state"), label=_COLOURS)
     def status_word(self, obj: AlertDelivery) -> str:
         return str(AlertDelivery.State(obj.state).label)
+
+    @display(description=_("last error"))
+    def last_error(self, obj: AlertDelivery) -> str:
+        return in_words(obj.error)
 
     @display(description=_("next attempt"))
     def next(self, obj: AlertDelivery) -> Any:

@@ -13,10 +13,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
 from limiter.alerts.models.alert import Alert
 from quota_platform.base import hosts, secrets
+from quota_platform.base.kept import in_words
 from quota_platform.base.models.attempted import Attempted
 from tenants.models import Tenant
 
@@ -77,7 +79,7 @@ class AlertHook(models.Model):
             try:
                 hosts.check_listed(self.url, settings.ENV.ALERT_HOOK_HOSTS, setting="ALERT_HOOK_HOSTS")
             except hosts.HostRefused as error:
-                raise ValidationError({"url": str(error)}) from None
+                raise ValidationError({"url": in_words(str(error))}) from None
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """A hook that somebody switched on again starts afresh."""
@@ -133,7 +135,7 @@ class AlertDelivery(Attempted):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event} to {self.hook} {self.at:%Y-%m-%d %H:%M}"
+        return _("{event} to {hook} {at}").format(event=self.event, hook=self.hook, at=f"{self.at:%Y-%m-%d %H:%M}")
 
     @property
     def message_id(self) -> str:

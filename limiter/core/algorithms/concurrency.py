@@ -25,9 +25,9 @@ class Concurrency(Rules):
 
     def wrong(self, line: Line) -> Iterator[tuple[str, str]]:
         if line.window_seconds is not None:
-            yield "window_seconds", "Concurrency counts calls in flight and has no window; leave it empty."
+            yield "window_seconds", gettext("Concurrency counts calls in flight and has no window; leave it empty.")
         if line.burst is not None:
-            yield "burst", "Only a token bucket has a burst; leave it empty."
+            yield "burst", gettext("Only a token bucket has a burst; leave it empty.")
 
     def header_parameters(self, limit: Limit, refill: int, capacity: int) -> str:
         return 'qu="concurrent-requests"'

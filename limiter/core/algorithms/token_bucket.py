@@ -21,11 +21,12 @@ class TokenBucket(Rules):
 
     def wrong(self, line: Line) -> Iterator[tuple[str, str]]:
         if line.window_seconds is None:
-            yield "window_seconds", "Give the window in seconds."
+            yield "window_seconds", gettext("Give the window in seconds.")
         if line.burst is None:
-            yield "burst", "Say how many units may come at once."
+            yield "burst", gettext("Say how many units may come at once.")
         elif line.window_seconds and line.burst * line.window_seconds > MAX_BURST_SECONDS:
-            yield "burst", f"Burst times window must not exceed {MAX_BURST_SECONDS:,}; shorten the window."
+            said = gettext("Burst times window must not exceed {most}; shorten the window.")
+            yield "burst", said.format(most=number(MAX_BURST_SECONDS))
 
     def capacity(self, limit: Limit) -> int:
         return limit.burst or limit.quota

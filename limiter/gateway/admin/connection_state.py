@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from limiter import clients
@@ -23,6 +24,7 @@ from limiter.record.held_back import held_back
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
+from quota_platform.base.kept import in_words
 from tenants import completeness
 from tenants.models import Connection
 
@@ -35,7 +37,7 @@ def register() -> None:
 
 def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
     if missing := completeness.missing_secrets(connection):
-        return {"state": "incomplete", "missing": completeness.in_words(missing)}
+        return {"state": "incomplete", "missing": completeness.named(missing)}
     uid = str(connection.uid)
     try:
         with clients.shared_client() as client:
@@ -47,7 +49,8 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
     data = {"without_keep_alive": without_keep_alive, "paused": paused}
     if fault is None:
         return data | {"state": "usable"}
-    return data | {"state": "faulty", "fault": fault, "since": datetime.fromtimestamp(fault.since, UTC)}
+    since = datetime.fromtimestamp(fault.since, UTC)
+    return data | {"state": "faulty", "fault": fault, "reason": in_words(fault.reason), "since": since}
 
 
 def _paused(connection: Connection) -> dict[str, Any] | None:
@@ -76,7 +79,7 @@ def _without_keep_alive(uid: str) -> dict[str, Any] | None:
         return None
     last = max(wary, key=lambda unit: float(unit["without_keep_alive_until"]))
     until = datetime.fromtimestamp(last["without_keep_alive_until"], UTC)
-    return {"workers": len(wary), "of": len(beats), "until": until, "why": last["without_keep_alive_why"]}
+    return {"workers": len(wary), "of": len(beats), "until": until, "why": in_words(last["without_keep_alive_why"])}
 
 
 def _test(request: HttpRequest, connection: Connection) -> HttpResponse:
@@ -86,7 +89,7 @@ def _test(request: HttpRequest, connection: Connection) -> HttpResponse:
     steps = test_connection(connection)
     context = {
         **admin.site.each_context(request),
-        "title": f"Test of {connection}",
+        "title": _("Test of {connection}").format(connection=connection),
         "opts": Connection._meta,
         "original": connection,
         "steps": steps,

@@ -18,7 +18,7 @@ from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 
-WHO_WINS = (
+WHO_WINS = _(
     "A call takes the limits of the default policy, then those of its tenant's policy, then those of its action's. "
     "A limit with the name of an earlier one takes its place; a limit with a new name is added. All that remain must "
     "pass. The narrowest policy also says how limits follow latency and what happens when something fails. "

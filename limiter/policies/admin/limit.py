@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -65,7 +66,9 @@ class LimitForm(forms.ModelForm):
 class LimitFormSet(BaseInlineFormSet):
     """All limits of one policy: their names differ, and together they compile."""
 
-    default_error_messages = {"too_many_forms": f"A policy has at most {MAX_LIMITS} limits; nothing was saved."}
+    default_error_messages = {
+        "too_many_forms": format_lazy(_("A policy has at most {most} limits; nothing was saved."), most=MAX_LIMITS)
+    }
 
     def validate_unique(self) -> None:
         """Say at the name itself that it is taken; Django would say it above the form, naming no field."""
@@ -116,8 +119,8 @@ class LimitInline(StackedInline):
     formset = LimitFormSet
     extra = 0
     max_num = MAX_LIMITS
-    verbose_name = "limit"
-    verbose_name_plural = "Limits"
+    verbose_name = _("limit")
+    verbose_name_plural = _("Limits")
     fieldsets = (
         (
             None,

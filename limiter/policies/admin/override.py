@@ -42,7 +42,7 @@ class OverrideForm(forms.ModelForm):
 class OverrideStateFilter(admin.SimpleListFilter):
     """Planned, active or ended, by the clock."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

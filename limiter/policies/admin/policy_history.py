@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from limiter.policies import sentences
 from limiter.policies.models import QuotaPolicy
@@ -22,8 +23,11 @@ from limiter.policies.versions import (
     restore,
     version_of,
 )
+from quota_platform.base.kept import in_words, kept_text
 from quota_platform.base.reason import MAX_REASON, ReasonRefused
 from quota_platform.base.reason import check as check_reason
+
+PUT_BACK = kept_text("Put version {version} back as version {now}.")
 
 
 class PolicyHistoryPages:
@@ -31,7 +35,7 @@ class PolicyHistoryPages:
 
     history_list_display = ("version",)
 
-    def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, **_: Any) -> None:
+    def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, **options: Any) -> None:
         """What each version says differently from the one before, limits included."""
         records = list(historical_records)
         if not records:
@@ -56,7 +60,7 @@ class PolicyHistoryPages:
         record = QuotaPolicy.history.filter(id=object_id, history_id=version_id).first()
         then = version_of(int(object_id), record.version) if record else None
         if then is None:
-            raise Http404("There is no such version.")
+            raise Http404(_("There is no such version."))
         if request.method == "POST":
             with self.whole(request):
                 restored: HttpResponse = self._restore(request, int(object_id), then)
@@ -71,7 +75,8 @@ class PolicyHistoryPages:
         )
         return {
             **self.admin_site.each_context(request),
-            "title": f"{then.policy.name}, version {then.version}",
+            "title": _("{policy}, version {version}").format(policy=then.policy.name, version=then.version),
+            "reason": in_words(then.reason),
             "opts": self.opts,
             "then": then,
             "sentences": sentences.policy(then.policy, then.limits),
@@ -97,9 +102,12 @@ class PolicyHistoryPages:
             policy = restore(policy_id, version=then.version, reason=reason)
         except (ValidationError, ReasonRefused) as error:
             wrong = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-            self.message_user(request, f"Version {then.version} cannot be put back: {wrong}", messages.ERROR)
+            said = _("Version {version} cannot be put back: {wrong}").format(version=then.version, wrong=wrong)
+            self.message_user(request, said, messages.ERROR)
             return HttpResponseRedirect(request.path)
-        self.log_change(request, policy, f"Put version {then.version} back as version {policy.version}.")
-        said = f"{policy.name} says again what version {then.version} said; this is version {policy.version}."
+        self.log_change(request, policy, PUT_BACK.format(version=then.version, now=policy.version))
+        said = _("{policy} says again what version {version} said; this is version {now}.").format(
+            policy=policy.name, version=then.version, now=policy.version
+        )
         self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:limiter_quotapolicy_change", args=[policy.pk]))

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
 from limiter.core.types import MAX_QUOTA
@@ -65,7 +66,8 @@ class Assignment(Published):
         ]
 
     def __str__(self) -> str:
-        return f"{self.policy} → {self.action or self.tenant or 'everyone'}"
+        target = self.action or self.tenant or _("everyone")
+        return f"{self.policy} → {target}"
 
     def clean(self) -> None:
         wanted = {"tenant": self.Target.TENANT, "action": self.Target.ACTION}
@@ -73,9 +75,11 @@ class Assignment(Published):
         for field, target in wanted.items():
             chosen = getattr(self, f"{field}_id") is not None
             if chosen and self.target != target:
-                errors[field] = f"Leave this empty: the policy is for {self.get_target_display()}."
+                errors[field] = _("Leave this empty: the policy is for {target}.").format(
+                    target=self.get_target_display()
+                )
             elif not chosen and self.target == target:
-                errors[field] = f"Choose the {field}."
+                errors[field] = _("Choose the tenant.") if field == "tenant" else _("Choose the action.")
         if not errors and (held := self._held_already()):
             errors["target" if self.target == self.Target.DEFAULT else self.target] = held
         if errors:
@@ -87,8 +91,12 @@ class Assignment(Published):
         other = rows.exclude(pk=self.pk).select_related("policy").first()
         if other is None:
             return ""
-        whom = "Everyone" if self.target == self.Target.DEFAULT else f"This {self.target}"
-        return f"{whom} has a policy already ({other.policy}); change that assignment instead."
+        said = {
+            self.Target.DEFAULT: _("Everyone has a policy already ({policy}); change that assignment instead."),
+            self.Target.TENANT: _("This tenant has a policy already ({policy}); change that assignment instead."),
+            self.Target.ACTION: _("This action has a policy already ({policy}); change that assignment instead."),
+        }[self.Target(self.target)]
+        return said.format(policy=other.policy)
 
 
 class OverrideQuerySet(models.QuerySet["Override"]):
@@ -158,7 +166,10 @@ class Override(Published):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_effect_display()} for {self.action or self.tenant} until {self.ends_at:%Y-%m-%d %H:%M}"
+        said = _("{effect} for {target} until {until}")
+        return said.format(
+            effect=self.get_effect_display(), target=self.action or self.tenant, until=f"{self.ends_at:%Y-%m-%d %H:%M}"
+        )
 
     def state_at(self, now: datetime) -> Override.State:
         """Planned, active or ended."""
@@ -171,14 +182,14 @@ class Override(Published):
         for field in ("factor", "quota"):
             given = getattr(self, field) is not None
             if given and self.effect != field:
-                errors[field] = "Leave this empty for the chosen effect."
+                errors[field] = _("Leave this empty for the chosen effect.")
             elif not given and self.effect == field:
-                errors[field] = "This effect needs a value here."
+                errors[field] = _("This effect needs a value here.")
         if self.effect == self.Effect.QUOTA and not self.limit_name:
-            errors["limit_name"] = "Name the limit whose value is set."
+            errors["limit_name"] = _("Name the limit whose value is set.")
         if self.action is not None and self.action.tenant_id != self.tenant_id:
-            errors["action"] = "This action belongs to another tenant."
+            errors["action"] = _("This action belongs to another tenant.")
         if self.ends_at and self.starts_at and self.ends_at <= self.starts_at:
-            errors["ends_at"] = "The end must come after the start."
+            errors["ends_at"] = _("The end must come after the start.")
         if errors:
             raise ValidationError(errors)

@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
+from django.utils.translation import gettext as _
 from simple_history.signals import pre_create_historical_record
 
 from limiter.core.algorithms import RULES, Rules
@@ -169,13 +170,13 @@ class QuotaLimit(Published):
     def clean(self) -> None:
         wrong = dict(rules.wrong(self)) if (rules := RULES.get(self.algorithm)) else {}
         if self.pk and QuotaLimit.objects.filter(pk=self.pk).exclude(policy_id=self.policy_id).exists():
-            wrong["policy"] = "A limit stays with its policy; add a limit to the other policy instead."
+            wrong["policy"] = _("A limit stays with its policy; add a limit to the other policy instead.")
         if wrong:
             raise ValidationError(wrong)
 
 
 @receiver(pre_delete, sender=QuotaLimit)
-def _raise_version_before_delete(instance: QuotaLimit, origin: object = None, **_: object) -> None:
+def _raise_version_before_delete(instance: QuotaLimit, origin: object = None, **signal: object) -> None:
     """A limit that goes is a new version of its policy, unless the policy goes with it.
 
     Then the record says one version further, so that the policy's last version keeps its limits.

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Max, Q
+from django.utils.translation import gettext as _
 
 from limiter.outage import modes
 from limiter.policies.models.version import EditRecords, give, is_given
@@ -27,11 +28,11 @@ def alert_fault(value: object) -> str:
     """What is wrong with thresholds, and what to do; empty when nothing is."""
     whole = isinstance(value, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
     if not isinstance(value, list) or not whole or not all(1 <= each <= 100 for each in value):
-        return "Give whole percentages from 1 to 100, or none."
+        return _("Give whole percentages from 1 to 100, or none.")
     if len(value) > MAX_ALERTS:
-        return f"Give at most {MAX_ALERTS} percentages."
+        return _("Give at most {most} percentages.").format(most=MAX_ALERTS)
     if any(later <= earlier for earlier, later in pairwise(value)):
-        return "Give each percentage once, the lowest first."
+        return _("Give each percentage once, the lowest first.")
     return ""
 
 
@@ -151,9 +152,9 @@ class QuotaPolicy(Published):
         # As the constraints say, but at the field that is to be changed.
         errors: dict[str, str] = {}
         if _both(self.min_multiplier, self.max_multiplier) and self.min_multiplier > self.max_multiplier:
-            errors["min_multiplier"] = "The smallest multiplier must not be above the largest."
+            errors["min_multiplier"] = _("The smallest multiplier must not be above the largest.")
         if _both(self.min_samples, self.sample_size) and self.min_samples > self.sample_size:
-            errors["min_samples"] = "Ask for at most as many samples as are kept."
+            errors["min_samples"] = _("Ask for at most as many samples as are kept.")
         if fault := alert_fault(self.alert_at):
             errors["alert_at"] = fault
         if errors:

@@ -36,8 +36,11 @@ class ThrottleEventAdmin(RecordAdmin):
 
     @display(description=_("used / effective limit"))
     def counted(self, obj: ThrottleEvent) -> str:
-        cut = f" ({obj.multiplier:.0%} of {obj.quota:,})" if obj.multiplier != 1 else ""
-        return f"{obj.used:,} / {obj.effective_limit:,}{cut}"
+        counted = f"{number(obj.used)} / {number(obj.effective_limit)}"
+        if obj.multiplier == 1:
+            return counted
+        share = number(round(obj.multiplier * 100))
+        return gettext("{counted} ({share}% of {quota})").format(counted=counted, share=share, quota=number(obj.quota))
 
     @display(description=_("outcome"), label={"refused": "danger", "would refuse": "info"})
     def outcome(self, obj: ThrottleEvent) -> tuple[str, str]:

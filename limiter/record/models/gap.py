@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 
 class RecordGap(models.Model):
@@ -26,4 +27,4 @@ class RecordGap(models.Model):
         constraints = [models.UniqueConstraint(fields=["stream", "generation", "total"], name="gap_noted_once")]
 
     def __str__(self) -> str:
-        return f"{self.lost} lost from {self.stream}"
+        return _("{lost} lost from {stream}").format(lost=self.lost, stream=self.stream)

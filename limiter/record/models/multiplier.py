@@ -23,10 +23,5 @@ class MultiplierChange(models.Model):
         ordering = ["-at", "-id"]
         indexes = [models.Index(fields=["tenant_id", "-at", "-id"], name="multiplier_by_tenant")]
 
-    @property
-    def because(self) -> str:
-        """What it was computed from, in words; it ends by itself when its samples have aged."""
-        return f"p95 {self.p95_ms:,.0f} ms over {self.samples} calls" if self.samples else "no samples are left"
-
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.before:g} → {self.after:g} {self.at:%Y-%m-%d %H:%M:%S}"

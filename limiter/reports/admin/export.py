@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -18,6 +19,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from limiter.reports import access, build, orders, selection, streaming
 from limiter.reports.models import Export
 from quota_platform.base.admin.display import display
+from quota_platform.base.kept import in_words
 
 _NAMES = ("tenants", "actions", "policies")
 _COLOURS = {"done": "success", "failed": "danger", "building": "info", "waiting": "info", "expired": "warning"}
@@ -76,7 +78,7 @@ class ExportAdmin(ModelAdmin):
         asked = ("kind", "format", "since", "until", *_NAMES)
         if obj is None:
             return asked
-        return (*asked, "requested_name", "status", "rows", "file", "finished_at", "expires_at", "error")
+        return (*asked, "requested_name", "status", "rows", "file", "finished_at", "expires_at", "why_failed")
 
     def has_change_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:
         return False
@@ -91,12 +93,17 @@ class ExportAdmin(ModelAdmin):
     def status(self, obj: Export) -> str:
         return obj.state
 
+    @display(description=_("error"))
+    def why_failed(self, obj: Export) -> str:
+        return in_words(obj.error) or "-"
+
     @display(description=_("file"))
     def file(self, obj: Export) -> str:
         if obj.state != Export.State.DONE:
             return "-"
         file, data = (reverse(f"admin:limiter_export_{name}", args=[obj.pk]) for name in ("download", "manifest"))
-        return format_html('<a href="{}">Download</a> · <a href="{}">Manifest</a>', file, data)
+        shown = (file, gettext("Download"), data, gettext("Manifest"))
+        return format_html('<a href="{}">{}</a> · <a href="{}">{}</a>', *shown)
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view

@@ -12,14 +12,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from limiter.reports import access, rhythm, schedules
 from limiter.reports.admin.export import NamesField
 from limiter.reports.models import Export, ReportSchedule
+from limiter.reports.orders import NOT_ALLOWED
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.kept import in_words
 
 _NAMES = ("tenants", "actions", "policies")
 _LATEST = 10
@@ -49,7 +52,7 @@ class ScheduleForm(forms.ModelForm):
         except ValidationError as error:
             self.add_error(None, error)
         if not access.may_export(self.person, self.instance.kind):
-            self.add_error("kind", _("You may not export {kind}.").format(kind=self.instance.get_kind_display()))
+            self.add_error("kind", _(NOT_ALLOWED).format(kind=self.instance.get_kind_display()))
 
 
 @admin.register(ReportSchedule)
@@ -91,7 +94,7 @@ class ReportScheduleAdmin(RecordedAdmin):
 
     @display(description=_("when"))
     def when(self, obj: ReportSchedule) -> str:
-        return in_words(obj)
+        return sentence(obj)
 
     @display(description=_("next run (UTC)"))
     def next_run(self, obj: ReportSchedule) -> Any:
@@ -109,15 +112,15 @@ def _is_own(request: HttpRequest, obj: Any) -> bool:
     return not isinstance(obj, ReportSchedule) or request.user.is_superuser or obj.owner_id == request.user.pk
 
 
-def in_words(schedule: ReportSchedule) -> str:
+def sentence(schedule: ReportSchedule) -> str:
     """When it runs and what it covers."""
-    covers = "the day before" if schedule.days == 1 else f"the {schedule.days} days before"
-    match ReportSchedule.Rhythm(schedule.rhythm):
-        case ReportSchedule.Rhythm.DAILY:
-            return f"daily at {schedule.hour:02}:00 UTC, {covers}"
-        case ReportSchedule.Rhythm.WEEKLY:
-            return f"{schedule.get_weekday_display()}s at {schedule.hour:02}:00 UTC, {covers}"
-    return f"by hand, {covers}"
+    covers = ngettext("the day before", "the {days} days before", schedule.days).format(days=schedule.days)
+    said = {
+        ReportSchedule.Rhythm.DAILY: gettext("daily at {time} UTC, {covers}"),
+        ReportSchedule.Rhythm.WEEKLY: gettext("{weekday}s at {time} UTC, {covers}"),
+        ReportSchedule.Rhythm.BY_HAND: gettext("by hand, {covers}"),
+    }[ReportSchedule.Rhythm(schedule.rhythm)]
+    return said.format(weekday=schedule.get_weekday_display(), time=f"{schedule.hour:02}:00", covers=covers)
 
 
 def register() -> None:
@@ -129,14 +132,14 @@ def register() -> None:
 def _fill(request: HttpRequest, schedule: ReportSchedule) -> dict[str, Any]:
     latest = schedule.exports.order_by("-created_at").prefetch_related("mails")[:_LATEST]
     return {
-        "words": in_words(schedule),
+        "words": sentence(schedule),
         "next": rhythm.following(schedule, timezone.now()),
         "latest": [{"export": export, "mails": _mails(export)} for export in latest],
     }
 
 
 def _mails(export: Export) -> str:
-    data = (f"{mail.address}: {mail.error or mail.get_state_display()}" for mail in export.mails.all())
+    data = (f"{mail.address}: {in_words(mail.error) or mail.get_state_display()}" for mail in export.mails.all())
     return "; ".join(data)
 
 
@@ -146,9 +149,8 @@ def _run(request: HttpRequest, schedule: ReportSchedule) -> HttpResponse:
         try:
             schedules.run(schedule, timezone.now())
         except (PermissionDenied, ValidationError) as error:
-            messages.error(
-                request, f"It was not ordered: {error if isinstance(error, PermissionDenied) else error.messages[0]}"
-            )
+            why = str(error) if isinstance(error, PermissionDenied) else error.messages[0]
+            messages.error(request, _("It was not ordered: {why}").format(why=why))
         else:
             messages.success(request, _("It is being built; the file appears below and under Exports."))
     return HttpResponseRedirect(reverse("admin:limiter_reportschedule_change", args=[schedule.pk]))

@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, validat
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
 from limiter.reports.models.export import Export
@@ -91,13 +92,13 @@ class ReportSchedule(models.Model):
 
     def _wrong_recipients(self) -> Any:
         if not isinstance(self.recipients, list) or not all(isinstance(each, str) for each in self.recipients):
-            yield "recipients", "Give a list of mail addresses."
+            yield "recipients", _("Give a list of mail addresses.")
             return
         if self.recipients and not settings.ENV.EMAIL_HOST:
-            yield "recipients", "No mail server is set (EMAIL_HOST); leave this empty, and fetch the files."
+            yield "recipients", _("No mail server is set (EMAIL_HOST); leave this empty, and fetch the files.")
             return
         if len(self.recipients) > MAX_RECIPIENTS:
-            yield "recipients", f"Give at most {MAX_RECIPIENTS} addresses."
+            yield "recipients", _("Give at most {most} addresses.").format(most=MAX_RECIPIENTS)
         for address in self.recipients:
             if why := _wrong_address(address):
                 yield "recipients", why
@@ -120,10 +121,11 @@ def _wrong_address(address: str) -> str:
     try:
         validate_email(address)
     except ValidationError:
-        return f"{address[:80]!r} is no mail address."
+        return _("{address} is no mail address.").format(address=repr(address[:80]))
     domains = [domain.lower() for domain in settings.ENV.REPORT_MAIL_DOMAINS]
     if address.rpartition("@")[2].lower() not in domains:
-        return f"{address} is under none of REPORT_MAIL_DOMAINS: {', '.join(domains) or 'it is empty'}."
+        said = _("{address} is under none of REPORT_MAIL_DOMAINS: {domains}.")
+        return said.format(address=address, domains=", ".join(domains) or _("it is empty"))
     return ""
 
 
@@ -142,4 +144,4 @@ class ReportMail(Attempted):
         indexes = [models.Index(fields=["next_at"], name="report_mail_due", condition=Q(state="waiting"))]
 
     def __str__(self) -> str:
-        return f"{self.export} to {self.address}"
+        return _("{export} to {address}").format(export=self.export, address=self.address)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from limiter.upstream.errors import NotConfigured, PayloadRefused
 from limiter.upstream.outbound import preview
@@ -35,7 +36,7 @@ def _fill(request: HttpRequest, action: Action) -> dict[str, Any]:
 def _request(action: Action, text: str) -> Any:
     payload = json_text.read(text, storable=False)
     if not isinstance(payload, dict):
-        raise ValueError('A payload is a JSON object, such as {"orderId": "42"}.')
+        raise ValueError(_('A payload is a JSON object, such as {"orderId": "42"}.'))
     connection = connection_spec(action.tenant.connection)
     return preview(connection, action_spec(action), payload, tenant_id=action.tenant.tenant_id)
 

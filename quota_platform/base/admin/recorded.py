@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -53,7 +54,7 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         with self.whole(request) if edits else nullcontext():
             row = self.get_object(request, str(object_id))
             if row is None:
-                raise Http404("No such record.")
+                raise Http404(_("No such record."))
             if not getattr(self, f"has_{page.permission}_permission")(request, row):
                 raise PermissionDenied
             if edits and not self.is_seen(request, [row]):
@@ -99,9 +100,9 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
     def _refuse_bad_id(value: str) -> None:
         """Answer 404 to an id that is no number, instead of failing on it."""
         if not is_row_id(value):
-            raise Http404("No such record.")
+            raise Http404(_("No such record."))
 
     def _refuse_unseen(self, request: HttpRequest, object_id: str) -> None:
         """The history of a row that is gone belongs to no tenant any more: it is for who sees every tenant."""
         if not row_access.sees_every_tenant(request.user) and self._current(request, object_id) is None:
-            raise Http404("No such record.")
+            raise Http404(_("No such record."))

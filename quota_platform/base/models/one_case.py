@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.db.models import Count
 from django.db.models.functions import Lower
+from django.utils.translation import gettext as _
 
 from quota_platform.base.models.published import Published
 
@@ -36,7 +37,8 @@ class OneCase(Published):
             errors = error.error_dict
         field = self.one_case
         if field not in errors and field not in (exclude or ()) and (other := self._in_another_case()):
-            errors[field] = [ValidationError(f"This differs from {other} in capitals only; choose another ID.")]
+            said = _("This differs from {other} in capitals only; choose another ID.")
+            errors[field] = [ValidationError(said.format(other=other))]
         if errors:
             raise ValidationError(errors)
 

@@ -138,3 +138,20 @@ def test_the_event_s_page_explains_it(refused: ThrottleEvent, admin_user: User) 
     text = page.content.decode()
     for data in ("This call was refused: 1 of 1 units", "1,410 ms", "Acme&#x27;s contract", "root", "Waiting 59.000 s"):
         assert data in text
+
+
+def test_a_refusal_is_explained_in_the_readers_language(refused: ThrottleEvent, admin_user: User) -> None:
+    browser = Browser()
+    browser.force_login(admin_user)
+    german = {"Accept-Language": "de"}
+    page = browser.get(reverse("admin:limiter_throttleevent_change", args=[refused.pk]), headers=german)
+    text = page.content.decode()
+    for data in (
+        "Dieser Aufruf wurde abgelehnt: 1 von 1 Einheiten in 60 s waren beim Limit „minute“ belegt,",
+        "gekürzt auf 50 % von 2, gezählt je Mandant und Aktion; er brauchte 1.",
+        "Eine Wartezeit von 59,000 s",
+        "Ohne den Multiplikator 0,5",
+    ):
+        assert data in text
+    response = browser.get(f"/api/decisions/{refused.decision_id}/", headers=german)
+    assert response.json()["sentence"].startswith("This call was refused: 1 of 1 units in 60 s were in use")

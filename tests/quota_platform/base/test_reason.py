@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from quota_platform.base.reason import MAX_REASON, RULE, ReasonRefused, check, from_header
+from quota_platform.base.reason import MAX_REASON, ReasonRefused, check, from_header
+
+RULE = f"Use at most {MAX_REASON} printable characters."
 
 
 def on_the_wire(text: str, encoding: str = "utf-8") -> str:

@@ -87,7 +87,7 @@ class GuardedAdmin:
         at = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
         context = {
             **self.admin_site.each_context(request),
-            "title": f"This {self.opts.verbose_name} is gone",
+            "title": _("This {row} is gone").format(row=self.opts.verbose_name),
             "opts": self.opts,
             "entries": gone.entries(shown, request.POST),
             "list_url": reverse(f"{at}_changelist"),

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.forms.boundfield import BoundField
 from django.forms.widgets import CheckboxInput, ChoiceWidget, MultiWidget
+from django.utils.translation import gettext
 
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.versions import mark
@@ -54,11 +55,11 @@ def mark_of(values: Iterable[Iterable[str]]) -> str:
 def in_words(bound: BoundField, sent: Sent) -> str:
     """The values for a person to read; never those of a secret."""
     if isinstance(_bare(bound), forms.PasswordInput):
-        return "(not shown)"
+        return gettext("(not shown)")
     values = [value for each in sent.values() for value in each if value != ""]
     if _is_box(bound):
-        return "yes" if values else "no"
-    return ", ".join(_labels(bound.field, values)) or "(empty)"
+        return gettext("yes") if values else gettext("no")
+    return ", ".join(_labels(bound.field, values)) or gettext("(empty)")
 
 
 def _labels(field: Any, values: list[str]) -> list[str]:

@@ -10,10 +10,12 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from quota_platform.base.admin.guard import sent
 from quota_platform.base.admin.guard.lines import put_together
 from quota_platform.base.admin.guard.seen import FIELD, Part, Seen, SeenField
+from quota_platform.base.kept import in_words
 
 _MAX_EDITS = 5
 
@@ -59,7 +61,12 @@ def compare(shown: SeenField, posted: Any) -> Stale | None:
         return None
     data = posted.copy()
     changes = [_merge(name, part, data, seen) for name, part in changed.items()]
-    changes += [Conflict(f"A {lines.label}", "deleted") for name in gone for lines in shown.lines if _of(name, lines)]
+    changes += [
+        Conflict(_("A {line}").format(line=lines.label), _("deleted"))
+        for name in gone
+        for lines in shown.lines
+        if _of(name, lines)
+    ]
     for lines in shown.lines:
         put_together(data, lines, seen)
     return Stale(tuple(filter(None, changes)), tuple(_edits(shown.row, seen.at)), data, shown.seen())
@@ -76,7 +83,7 @@ def _is_line(name: str, shown: SeenField) -> bool:
 def _merge(name: str, part: Part, data: Any, seen: Seen) -> Conflict | None:
     """What is told of a changed part; a field that the person had not touched shows theirs from now on."""
     if part.bound is None:
-        return Conflict(part.label, "changed" if name.startswith(".") else "added")
+        return Conflict(part.label, _("changed") if name.startswith(".") else _("added"))
     if ":" in name:
         # A line's field; one of a line that is new is told with the line.
         return (
@@ -103,7 +110,7 @@ def _edits(row: Model, since: float) -> Iterator[Edit]:
 def _recorded(row: Any) -> list[Edit]:
     if hasattr(row, "history"):
         records = row.history.select_related("history_user").order_by("-history_id")[:_MAX_EDITS]
-        return [Edit(str(r.history_user or ""), r.history_date, r.history_change_reason or "") for r in records]
+        return [Edit(str(r.history_user or ""), r.history_date, in_words(r.history_change_reason)) for r in records]
     about = ContentType.objects.get_for_model(row)
     logged = LogEntry.objects.filter(content_type=about, object_id=str(row.pk)).select_related("user")
     return [Edit(str(entry.user), entry.action_time.astimezone(UTC), "") for entry in logged[:_MAX_EDITS]]
