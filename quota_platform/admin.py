@@ -14,6 +14,7 @@ from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from quota_platform import people
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
@@ -24,7 +25,7 @@ admin.site.unregister([User, Group, TokenProxy])
 
 @admin.register(User)
 class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
-    """Django's page in unfold's look."""
+    """Django's page in unfold's look, bounded to what its reader may give (:mod:`quota_platform.people`)."""
 
     bookkeeping = ("last_login",)
     readonly_fields = ("last_login",)
@@ -39,6 +40,24 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         """A new person is saved first, with a password."""
         return super().get_inlines(request, obj) if obj is not None else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or people.may_manage(request.user, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or people.may_manage(request.user, obj))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Only a superuser makes others one."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, "is_superuser")
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        if request is not None and db_field.name == "groups":
+            kwargs["queryset"] = people.grantable_groups(request.user)
+        if request is not None and db_field.name == "user_permissions":
+            kwargs["queryset"] = people.grantable(request.user).select_related("content_type")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """The person is saved whole: as they were seen, and nobody else saves them meanwhile."""
@@ -58,3 +77,16 @@ class TeamAdmin(GuardedAdmin, GroupAdmin, ModelAdmin):
     """Django's page in unfold's look."""
 
     list_per_page = 50
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or people.may_manage_group(request.user, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or people.may_manage_group(request.user, obj))
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        if request is not None and db_field.name == "permissions":
+            kwargs["queryset"] = people.grantable(request.user).select_related("content_type")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)

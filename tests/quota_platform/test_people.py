@@ -1,0 +1,128 @@
+"""Somebody who may edit users gives no right that they lack, and takes over no account that has more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from tenants.models import Membership, Tenant
+from tests.filled_form import filled_form
+from tests.people import browser, member
+
+pytestmark = pytest.mark.django_db
+RIGHTS = (
+    "add_user",
+    "change_user",
+    "delete_user",
+    "view_user",
+    "add_group",
+    "change_group",
+    "delete_group",
+    "view_group",
+)
+NEW_PASSWORD = {"password1": "another-long-password", "password2": "another-long-password"}
+
+
+def permission(codename: str) -> Permission:
+    return Permission.objects.get(codename=codename)
+
+
+@pytest.fixture
+def manager(acme: Tenant) -> User:
+    """Manages users and groups of Acme, and may do nothing else."""
+    user = User.objects.create_user("manager", password="a-long-test-password", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=RIGHTS))
+    Membership.objects.create(user=user, tenant=acme)
+    return user
+
+
+@pytest.fixture
+def page(manager: User) -> Client:
+    return browser(manager)
+
+
+def save(page: Client, row: User | Group, **changed: Any) -> Any:
+    name = "user" if isinstance(row, User) else "group"
+    return submit(page, reverse(f"admin:auth_{name}_change", args=[row.pk]), **changed)
+
+
+def submit(page: Client, url: str, **changed: Any) -> Any:
+    """Post the form of a page as it is shown, with these fields changed."""
+    return page.post(url, {**filled_form(page.get(url).content), **changed})
+
+
+def test_a_user_manager_does_not_become_a_superuser(page: Client, manager: User) -> None:
+    save(page, manager, is_superuser="on")
+    manager.refresh_from_db()
+    assert not manager.is_superuser
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["themself", "another"])
+def test_a_permission_is_given_by_those_who_have_it(page: Client, manager: User, others: bool) -> None:
+    person = User.objects.create_user("ben", password="a-long-test-password") if others else manager
+    lacking, held = permission("change_quotapolicy"), permission("view_user")
+    refused = save(page, person, user_permissions=[held.pk, lacking.pk])
+    assert "user_permissions" in refused.context["adminform"].form.errors
+    if others:
+        assert save(page, person, user_permissions=[held.pk]).status_code == 302
+        assert list(person.user_permissions.all()) == [held]
+
+
+def test_a_group_is_given_by_those_who_have_all_its_rights(page: Client) -> None:
+    person = User.objects.create_user("ben", password="a-long-test-password")
+    more, same = Group.objects.create(name="More"), Group.objects.create(name="Same")
+    more.permissions.add(permission("change_quotapolicy"), permission("view_user"))
+    same.permissions.add(permission("view_user"))
+    assert "groups" in save(page, person, groups=[more.pk]).context["adminform"].form.errors
+    assert save(page, person, groups=[same.pk]).status_code == 302
+
+
+def more_rights(acme: Tenant, globex: Tenant) -> dict[str, User]:
+    switched_off = member("off", acme)
+    User.objects.filter(pk=switched_off.pk).update(is_active=False)
+    elsewhere = User.objects.create_user("eve", password="a-long-test-password", is_staff=True)
+    Membership.objects.create(user=elsewhere, tenant=globex)
+    root = User.objects.create_superuser("boss", "boss@example.com", "a-long-test-password")
+    return {"more rights": member("ana", acme), "switched off": switched_off, "elsewhere": elsewhere, "root": root}
+
+
+@pytest.mark.parametrize("who", ["more rights", "switched off", "elsewhere", "root"])
+def test_an_account_with_more_is_neither_edited_nor_deleted_nor_given_a_password(
+    page: Client, acme: Tenant, globex: Tenant, who: str
+) -> None:
+    person = more_rights(acme, globex)[who]
+    before = User.objects.filter(pk=person.pk).values().get()
+    submit(page, reverse("admin:auth_user_change", args=[person.pk]), username="mine", is_active="on")
+    submit(page, reverse("admin:auth_user_password_change", args=[person.pk]), **NEW_PASSWORD)
+    submit(page, reverse("admin:auth_user_delete", args=[person.pk]), post="yes")
+    chosen = {"action": "delete_selected", "_selected_action": [person.pk], "post": "yes"}
+    page.post(reverse("admin:auth_user_changelist"), chosen)
+    assert User.objects.filter(pk=person.pk).values().first() == before
+
+
+def test_a_group_with_more_rights_is_left_alone_and_none_are_added_to_another(page: Client) -> None:
+    more, same = Group.objects.create(name="More"), Group.objects.create(name="Same")
+    more.permissions.add(permission("change_quotapolicy"))
+    lacking = permission("change_quotapolicy")
+    assert page.post(reverse("admin:auth_group_change", args=[more.pk]), {"name": "Mine"}).status_code == 403
+    assert page.post(reverse("admin:auth_group_delete", args=[more.pk]), {"post": "yes"}).status_code == 403
+    assert "permissions" in save(page, same, permissions=[lacking.pk]).context["adminform"].form.errors
+
+
+def test_an_account_of_the_own_tenant_with_fewer_rights_is_managed(page: Client, acme: Tenant) -> None:
+    person = User.objects.create_user("ben", password="a-long-test-password")
+    Membership.objects.create(user=person, tenant=acme)
+    assert save(page, person, first_name="Ben").status_code == 302
+    person.refresh_from_db()
+    assert person.first_name == "Ben"
+
+
+def test_a_superuser_manages_everybody(admin_user: User, acme: Tenant, globex: Tenant) -> None:
+    for person in more_rights(acme, globex).values():
+        assert save(browser(admin_user), person, is_superuser="on").status_code == 302
+        person.refresh_from_db()
+        assert person.is_superuser
