@@ -56,6 +56,10 @@ class ConnectionSpec:
     breaker_cooldown_s: float = 10.0
     pause_on_pushback: bool = True
     max_pause_s: int = 900
+    learns_in_flight: bool = False
+    slow_above_ms: int = 800
+    min_in_flight: int = 1
+    max_in_flight: int = 100
     dedupe: bool = False
     dedupe_ttl_s: int = 120
     probe_path: str = ""
@@ -194,6 +198,10 @@ def connection_spec(row: Connection) -> ConnectionSpec:
         breaker_cooldown_s=row.breaker_cooldown_s,
         pause_on_pushback=row.pause_on_pushback,
         max_pause_s=row.max_pause_s,
+        learns_in_flight=row.learns_in_flight,
+        slow_above_ms=row.slow_above_ms,
+        min_in_flight=row.min_in_flight,
+        max_in_flight=row.max_in_flight,
         dedupe=row.dedupe,
         dedupe_ttl_s=row.dedupe_ttl_s,
         probe_path=row.probe_path or preset.probe_path,

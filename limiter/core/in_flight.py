@@ -7,35 +7,39 @@ second for all workers, the one that hears of it takes the step.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limiter.core import keys, learning
 from limiter.core.learning import End, LearningSettings, Mode, Seen, State
 from limiter.core.store import EndedCall, Store
-from limiter.core.types import CountedPer, Limit, Subject
+from limiter.core.types import MICROS, CountedPer, Limit, Subject
 from limiter.core.versioned import Form, filled
+from limiter.core.window import Learned
 from limiter.stores.pipeline import Reply
 from limiter.stores.scripts import Script
 
 IN_FLIGHT = "(in flight)"
 """The name of the limit, which no limit of a policy can have."""
 MAX_IN_FLIGHT = 10_000
+_STEP = re.compile(r"\d+\|(\d+)\|")
 _KEPT_MS = 900_000
 """A unit that nobody has called for so long is unknown again."""
 LEARN, LEARNED = Script(__file__, "learn"), Script(__file__, "learned")
 
 
-def limit(settings: LearningSettings, *, lease_us: int) -> Limit:
-    """The limit while it is whole; see :func:`limiter.core.window.bind`."""
-    return Limit(
+def learned(settings: LearningSettings) -> Learned:
+    """The limit while it is whole, for :func:`limiter.core.window.bind`."""
+    whole = Limit(
         name=IN_FLIGHT,
         algorithm="concurrency",
         quota=settings.max_in_flight,
-        lease_us=lease_us,
+        lease_us=settings.lease_us,
         counted_per=CountedPer.CONNECTION,
         adaptive=False,
     )
+    return Learned(whole, settings)
 
 
 def write(state: State, settings: LearningSettings) -> str:
@@ -54,43 +58,43 @@ FORM = Form("learned limit", {1: lambda text: _STATE.load(text.split("|", 2)[2])
 
 
 async def heard(
-    store: Store,
-    connection: int,
-    ends: Sequence[EndedCall],
-    settings: LearningSettings,
-    *,
-    lease_us: int,
-    now_us: int | None = None,
+    store: Store, connection: int, ends: Sequence[EndedCall], settings: LearningSettings, *, now_us: int | None = None
 ) -> State | None:
     """Keep how these calls ended, after :meth:`Store.record` has freed their slots, and take a step if one is due.
 
     The new state, None when no step was due. Raises :class:`~limiter.stores.errors.StoreError`.
     """
-    nobody = Subject(connection, tenant="", action="", key="")
-    leases = keys.window(limit(settings, lease_us=lease_us), nobody)
-    names = (keys.in_flight(connection), keys.in_flight_ends(connection), keys.in_flight_due(connection), leases)
     sampled = [end for end in ends if end.latency_us is not None or end.pushback]
     reply = await store.run(
         LEARN,
-        names,
+        _keys(connection, settings),
         *("" if now_us is None else now_us, learning.EVERY_MS * 1000, learning.KEPT_ENDS, learning.kept_us(settings)),
-        *(lease_us, learning.KEPT_AGES),
+        *(settings.lease_us, learning.KEPT_AGES),
         *(part for end in sampled for part in ("" if end.latency_us is None else end.latency_us, int(end.pushback))),
     )
     if reply is None:
         return None
     before, seen = _seen(reply, settings)
     after = learning.step(before, seen, settings)
-    kept = await store.run(LEARNED, names[:1], before.steps, FORM.marked(write(after, settings)), _KEPT_MS)
+    name = keys.in_flight(connection)
+    kept = await store.run(LEARNED, [name], before.steps, FORM.marked(write(after, settings)), _KEPT_MS)
     return after if kept == 1 else None
 
 
+def _keys(connection: int, settings: LearningSettings) -> tuple[str, ...]:
+    leases = keys.window(learned(settings).limit, Subject(connection, tenant="", action="", key=""))
+    return keys.in_flight(connection), keys.in_flight_ends(connection), keys.in_flight_due(connection), leases
+
+
 def _seen(reply: Sequence[Reply], settings: LearningSettings) -> tuple[State, Seen]:
-    now_us, text, in_flight, ages, *rest = reply
-    state = (FORM.text_or_none(text.decode("utf-8", "backslashreplace")) if text else None) or State()
+    now_us, raw, in_flight, ages, *rest = reply
+    text = raw.decode("utf-8", "backslashreplace")
+    step = _STEP.match(text)
+    state = (FORM.text_or_none(text) if text else None) or State()
     since_us = now_us - learning.kept_us(settings)
     ends = [end for end in map(_end, rest[ages:]) if end.at_us > since_us]
-    return state, Seen(now_us, in_flight, rest[:ages], ends)
+    # The number that the script compares, even where the state is not understood.
+    return dataclasses.replace(state, steps=int(step[1]) if step else 0), Seen(now_us, in_flight, rest[:ages], ends)
 
 
 def _end(item: bytes) -> End:
@@ -101,5 +105,29 @@ def _end(item: bytes) -> End:
 async def read(store: Store, connection: int) -> State | None:
     """The state that decisions are made by; None when nothing was learned yet, or the store is unavailable."""
     name = keys.in_flight(connection)
-    found = await store.command("GET", name, key=name)
-    return FORM.text_or_none(found.decode("utf-8", "backslashreplace")) if found else None
+    return state_or_none(await store.command("GET", name, key=name))
+
+
+def state_or_none(raw: bytes | str | None) -> State | None:
+    """Of the store's value; None for none, and for one that is not understood."""
+    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    return FORM.text_or_none(text) if text else None
+
+
+def facts(state: State) -> dict[str, Any]:
+    """The figures that a sentence about a learned limit is made of; times are epoch seconds.
+
+    ``allowed`` None: the limit is whole.
+    """
+    limited = state.mode not in (Mode.WHOLE, Mode.NOT_OURS)
+    return {
+        "mode": str(state.mode),
+        "rate": round(state.rate, 1),
+        "allowed": max(1, int(state.limit)) if limited else None,
+        "in_flight": state.in_flight,
+        "p95_s": round(state.p95_us / MICROS, 1),
+        "before_s": round(state.before_us / MICROS, 1),
+        "after_s": round(state.after_us / MICROS, 1),
+        "next_trial": state.next_trial_us // MICROS,
+        "at": state.at_us // MICROS,
+    }

@@ -75,12 +75,16 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LearningSettings:
-    """``threshold_us``: of p95. ``max_in_flight``: the whole limit. ``trial_every_us``: at first, then doubling."""
+    """``threshold_us``: of p95. ``max_in_flight``: the whole limit. ``trial_every_us``: at first, then doubling.
+
+    ``lease_us``: how long a call that nobody ends is taken to be in flight.
+    """
 
     threshold_us: int = 800_000
     min_in_flight: int = 1
     max_in_flight: int = 100
     trial_every_us: int = 60 * S
+    lease_us: int = 90 * S
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from limiter.core import description, keys
 from limiter.core.algorithms import rules_of
+from limiter.core.learning import LearningSettings
 from limiter.core.types import Decision, Limit, LimitState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
@@ -46,6 +47,13 @@ class Whose(NamedTuple):
         return cls(connection, tenant, action or None)
 
 
+class Learned(NamedTuple):
+    """The limit of calls in flight that a connection learns, and by which settings (:mod:`limiter.core.in_flight`)."""
+
+    limit: Limit
+    settings: LearningSettings
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """All limits of one kind of call. Build it with :func:`bind`.
@@ -64,7 +72,7 @@ class Stack:
     slots: tuple[str, ...]
     packed: bytes
     slot_key: bytes
-    learned: Limit | None = None
+    learned: Learned | None = None
 
     @property
     def holds_slots(self) -> bool:
@@ -135,7 +143,7 @@ def bind(
     default_ppm: int | None = None,
     adapts_per: str | None = None,
     change: LimitsThen | None = None,
-    learned: Limit | None = None,
+    learned: Learned | None = None,
 ) -> Stack:
     """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name.
 
@@ -143,7 +151,7 @@ def bind(
     quota the store has learned, and is at most its own (:mod:`limiter.core.in_flight`).
     """
     if learned is not None:
-        limits = (*limits, learned)
+        limits = (*limits, learned.limit)
     if len({limit.name for limit in limits}) != len(limits):
         raise ValueError("two limits of a stack have the same name")
     c = subject.connection
@@ -177,14 +185,14 @@ def _packed(limit: Limit, *, learned: bool) -> bytes:
     return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, limit.lease_us, flags)
 
 
-def _packed_all(limits: Iterable[Limit], learned: Limit | None) -> Iterator[bytes]:
-    return (_packed(limit, learned=limit is learned) for limit in limits)
+def _packed_all(limits: Iterable[Limit], learned: Learned | None) -> Iterator[bytes]:
+    return (_packed(limit, learned=learned is not None and limit is learned.limit) for limit in limits)
 
 
-def _packed_change(change: LimitsThen | None, learned: Limit | None) -> Iterator[bytes]:
+def _packed_change(change: LimitsThen | None, learned: Learned | None) -> Iterator[bytes]:
     if change is not None:
         yield struct.pack("<Q", change.at_us)
-        yield from _packed_all(change.limits if learned is None else (*change.limits, learned), learned)
+        yield from _packed_all(change.limits if learned is None else (*change.limits, learned.limit), learned)
 
 
 def _pack_static(names: Sequence[str], arguments: Sequence[str | bytes]) -> bytes:

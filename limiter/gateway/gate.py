@@ -17,6 +17,7 @@ from limiter.core.types import Decision
 from limiter.core.window import Call, Stack
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.giving_back import GivingBack
+from limiter.gateway.learner import Learner
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
@@ -97,6 +98,7 @@ class Gateway:
         upstream: Upstream,
         local: LocalShare,
         recorder: Recorder,
+        learner: Learner,
         dedupe: Dedupe,
         failed_keys: Failures,
         wait_bounds: WaitBounds | None = None,
@@ -106,6 +108,7 @@ class Gateway:
         self.snapshot = snapshot
         self.upstream = upstream
         self.recorder = recorder
+        self.learner = learner
         self.waiting = Waiting(wait_bounds)
         recorder.freed = self.waiting.freed
         self.outage = Outage(store, local, clock=clock)
@@ -161,6 +164,8 @@ class Gateway:
                 detail = "The limiter's store is away and this policy lets no call pass without it."
                 raise GatewayProblem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
             return alone
+        if target.bound.stack.learned is not None and decision.leases:
+            self.learner.began(target.bound.stack)
         if self.outage.unavailable_since:
             self.outage.answered(target.bound.stack.subject.connection)
         return decision
@@ -254,6 +259,7 @@ class Gateway:
 
     async def close(self) -> None:
         await self.giving_back.close()
+        await self.learner.close()
         await self.recorder.close()
         await self.outage.close()
 
@@ -263,6 +269,8 @@ class Gateway:
         stack = target.bound.stack
         if decision.degraded:
             self.outage.ended(stack, decision)
+        elif stack.learned is not None:
+            self.learner.ended(stack)
         ended = EndedCall(decision.decision_id, outcome, latency_us=latency_us, pushback=pushback)
         self.recorder.record(stack, ended, target.plan.adaptive)
 

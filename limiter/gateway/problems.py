@@ -7,6 +7,7 @@ from typing import Any
 
 from limiter.core import headers
 from limiter.core.algorithms import rules_of
+from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.types import MICROS, PPM, Decision, LimitState
 from quota_platform.base.lean.problem import Problem
 
@@ -148,6 +149,8 @@ def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
     counts = f"Limit '{limit.name}' has {state.used} of {state.effective} in use"
     if cut:
         counts += f" (cut from {rules_of(limit.algorithm).capacity(limit)} while the upstream is slow)"
+    if limit.name == IN_FLIGHT:
+        counts += ": of all tenants' calls the upstream is let have so many at once, as its latency shows"
     if decision.retry_after_us is None:
         return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
     return f"{counts}; {_when(state, decision, decision.retry_after_us / MICROS)}"

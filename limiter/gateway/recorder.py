@@ -16,6 +16,7 @@ from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.store import MAX_ENDS, EndedCall, Store
 from limiter.core.window import Stack
 from limiter.gateway.assessor import Assessor
+from limiter.gateway.learner import Learner
 from limiter.stores.errors import StoreError, StoreOutcomeUnknown
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,9 @@ _Group = tuple[Stack, AdaptiveSettings | None]
 class Recorder:
     """Sends the ends of calls to the store in the background. One per worker and event loop."""
 
-    def __init__(self, store: Store, assessor: Assessor, *, again_s: float = 1.0) -> None:
+    def __init__(self, store: Store, assessor: Assessor, learner: Learner, *, again_s: float = 1.0) -> None:
         self._store = store
+        self._learner = learner
         self._assessor = assessor
         self._again_s = again_s
         self._collected: dict[int, tuple[_Group, list[EndedCall]]] = {}
@@ -112,6 +114,7 @@ class Recorder:
                 self.freed(stack.slots)
             if recorded.assess_in_ms is not None:
                 self._assessor.later(stack.whose, recorded.assess_in_ms)
+            await self._learner.heard(stack, ends)
         except StoreOutcomeUnknown:
             self.lost += len(ends)  # they may have been counted, and are not counted twice; slots end with their lease
         except StoreError:

@@ -19,6 +19,7 @@ from limiter.gateway import queue_state
 from limiter.gateway.assessor import Assessor
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
+from limiter.gateway.learner import Learner
 from limiter.gateway.pauses import Pauses
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
@@ -76,12 +77,14 @@ class Runtime:
         self.upstream = upstream
         self.settings = gateway_settings
         self.assessor = Assessor(store)
+        learner = Learner(store)
         self.gateway = Gateway(
             store=store,
             snapshot=snapshot,
             upstream=upstream,
             local=LocalShare(peers),
-            recorder=Recorder(store, self.assessor),
+            recorder=Recorder(store, self.assessor, learner),
+            learner=learner,
             dedupe=Dedupe(side),
             failed_keys=Failures(most=gateway_settings.failed_keys_per_minute),
             wait_bounds=gateway_settings.wait_bounds,

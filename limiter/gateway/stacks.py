@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
-from limiter.core import headers
-from limiter.core.types import PPM, CountedPer, Decision, Limit, Subject
-from limiter.core.window import Stack
+from limiter.core import headers, in_flight
+from limiter.core.learning import LearningSettings
+from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, Subject
+from limiter.core.window import Learned, Stack
 from limiter.policies.plan import EffectivePolicy, bind
-from tenants.directory import TenantSpec
+from tenants.directory import ConnectionSpec, TenantSpec
 
 _KEPT = 20_000
+_LEASE_MARGIN_S = 10
+"""A call whose worker died is in flight for its deadline, and so much longer."""
 
 
 class Announced:
@@ -69,4 +73,27 @@ def _bind(plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix:
         action=action_id,
         key=key_prefix if per_key else "",
     )
-    return Bound(plan, bind(plan, subject), Announced(plan.limits))
+    learned = _learned(tenant.connection)
+    limits = plan.limits if learned is None else (*plan.limits, learned.limit)
+    return Bound(plan, bind(plan, subject, learned=learned), Announced(limits))
+
+
+@lru_cache(maxsize=1024)
+def _settings(threshold_ms: int, min_in_flight: int, max_in_flight: int, deadline_s: float) -> Learned:
+    """One object for all stacks of a connection."""
+    return in_flight.learned(
+        LearningSettings(
+            threshold_us=threshold_ms * 1000,
+            min_in_flight=min_in_flight,
+            max_in_flight=max_in_flight,
+            lease_us=int((deadline_s + _LEASE_MARGIN_S) * MICROS),
+        )
+    )
+
+
+def _learned(connection: ConnectionSpec) -> Learned | None:
+    """The limit that the connection adds to those of policies."""
+    if not connection.learns_in_flight:
+        return None
+    within = (connection.min_in_flight, connection.max_in_flight)
+    return _settings(connection.slow_above_ms, *within, connection.total_deadline_s)

@@ -48,6 +48,10 @@ def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
         # The first release does not write these, and nobody has changed them there.
         "pause_on_pushback": True,
         "max_pause_s": 900,
+        "learns_in_flight": False,
+        "slow_above_ms": 800,
+        "min_in_flight": 1,
+        "max_in_flight": 100,
         **data,
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),

@@ -12,7 +12,7 @@ from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import rules_of
 from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Subject
-from limiter.core.window import LimitsThen, Stack
+from limiter.core.window import Learned, LimitsThen, Stack
 from limiter.outage.modes import LOCAL
 from limiter.policies.compiled import PolicySpec
 
@@ -100,7 +100,7 @@ def build_plan(
     )
 
 
-def bind(plan: EffectivePolicy, subject: Subject, *, learned: Limit | None = None) -> Stack:
+def bind(plan: EffectivePolicy, subject: Subject, *, learned: Learned | None = None) -> Stack:
     """The plan's limits, bound to who calls what; ``learned``: the one that the connection adds to them."""
     return window.bind(
         plan.limits,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from limiter.core.algorithms import RULES
+from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.types import CountedPer
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
@@ -152,6 +153,14 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
             " {seconds} s. They are charged to no limit.",
             event.count,
         ).format(count=number(event.count), seconds=_seconds(event))
+    if event.limit_name == IN_FLIGHT:
+        return ngettext(
+            "This call was refused: {used} calls of all tenants were in flight to the upstream, and {allowed} were"
+            " allowed. The connection learns this number from the upstream's latency.",
+            "{count} calls like this were refused: {used} calls of all tenants were in flight to the upstream, and"
+            " {allowed} were allowed. The connection learns this number from the upstream's latency.",
+            event.count,
+        ).format(count=number(event.count), used=number(event.used), allowed=number(event.effective_limit))
     if not event.limit_name:
         return ngettext(
             "This call was refused uncounted: its policy lets no call pass without the limiter's store.",
@@ -255,7 +264,11 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):
         said = _("No cut: without the multiplier of {multiplier} the limits had room.")
         payload.append(said.format(multiplier=number(event.multiplier)))
+    if event.limit_name == IN_FLIGHT:
+        payload.append(_("A faster upstream: the number follows it within seconds."))
     for limit in refusing:
+        if limit.name == IN_FLIGHT:
+            continue  # learned: nobody sets it
         concurrency = _holds_slots(limit)
         needed = limit.used + (1 if concurrency else event.cost)
         said = _("A limit '{limit}' that comes to at least {needed} (it came to {most}).")

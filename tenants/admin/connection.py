@@ -131,6 +131,10 @@ class ConnectionAdmin(RecordedAdmin):
                 )
             },
         ),
+        (
+            _("In flight"),
+            {"fields": (("learns_in_flight", "slow_above_ms"), ("min_in_flight", "max_in_flight"))},
+        ),
         (_("Repeated calls and the connection test"), {"fields": (("dedupe", "dedupe_ttl_s"), "probe_path")}),
     )
 

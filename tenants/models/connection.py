@@ -173,6 +173,29 @@ class Connection(Published):
         validators=[MinValueValidator(1), MaxValueValidator(86_400)],
         help_text="An upper bound: after it, one call finds out whether the pause still has to last.",
     )
+    learns_in_flight = models.BooleanField(
+        "learn how many in flight",
+        default=False,
+        db_default=False,
+        help_text="While the upstream is slow, lets fewer calls of all tenants be in flight at once, if that makes it"
+        " faster; docs/adaptive.md.",
+    )
+    slow_above_ms = models.PositiveIntegerField(
+        "slow above (p95, ms)",
+        default=800,
+        db_default=800,
+        validators=[MinValueValidator(1), MaxValueValidator(600_000)],
+    )
+    min_in_flight = models.PositiveIntegerField(
+        "in flight at least", default=1, db_default=1, validators=[MinValueValidator(1), MaxValueValidator(10_000)]
+    )
+    max_in_flight = models.PositiveIntegerField(
+        "in flight at most",
+        default=100,
+        db_default=100,
+        validators=[MinValueValidator(1), MaxValueValidator(10_000)],
+        help_text="Of all tenants, also while the upstream is fast.",
+    )
     dedupe = models.BooleanField(
         "de-duplicate",
         default=False,
@@ -237,7 +260,10 @@ class Connection(Published):
         if self.preset not in presets.PRESETS:
             return  # the field's own error says so
         errors: dict[str, str] = {}
-        for found in (self._missing_secrets, self._missing, self._led_away, self._refused_urls, self._wrong_templates):
+        for found in (
+            *(self._missing_secrets, self._missing, self._led_away, self._refused_urls, self._wrong_templates),
+            self._wrong_in_flight,
+        ):
             errors |= dict(found())
         if self.pk and (unfit := self._unfit_action()):
             said = _("This preset cannot invoke {action}; change or delete that action first.")
@@ -318,6 +344,11 @@ class Connection(Published):
             yield "token_extra_params", _('Write an object of texts, such as {"audience": "https://api.example.com"}.')
         elif taken := _RESERVED_PARAMS & set(extra):
             yield "token_extra_params", _("{names}: use the field of its own.").format(names=", ".join(sorted(taken)))
+
+    def _wrong_in_flight(self) -> Iterator[tuple[str, str]]:
+        least, most = self.min_in_flight, self.max_in_flight
+        if least is not None and most is not None and least > most:
+            yield "min_in_flight", _("The smallest number in flight must not be above the largest.")
 
     def _sandbox_hosts(self) -> list[str]:
         return (settings.ENV.SANDBOX_HOSTS or [_("(none: SANDBOX_HOSTS is empty)")]) if self.is_sandbox else []

@@ -14,7 +14,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from limiter.core import keys
+from limiter.core import in_flight, keys
+from limiter.core.learning import LearningSettings, Mode, State
 from limiter.core.types import MICROS
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy, ThrottleEvent
 from limiter.policies.in_force import in_force
@@ -244,6 +245,36 @@ def test_a_pause_that_is_over_is_not_shown(root: Client, connection: Connection,
     with redis.Redis.from_url(redis_url) as store:
         store.set(keys.pause(connection.pk), f"{int((time.time() - 1) * MICROS)}|429|1|0|")
     assert b"held back" not in root.get(page_of(connection)).content
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State(mode=Mode.WHOLE, rate=14.83, p95_us=420_000), "responds 14.8 times a second, p95 0.4 s; limits whole."),
+        (State(mode=Mode.TRIAL, limit=8.5, p95_us=1_400_000), "slow (p95 1.4 s); a trial lets 8 in flight"),
+        (
+            State(mode=Mode.FOLLOWING, limit=5.2, rate=9.6, before_us=1_400_000, after_us=700_000),
+            "responds 9.6 times a second; 5 in flight allowed; cutting helped (1.4 s → 0.7 s).",
+        ),
+        (State(mode=Mode.RAISING, limit=6.5, rate=9.6), "6 in flight allowed; cutting further did not help"),
+        (
+            State(mode=Mode.NOT_OURS, next_trial_us=1_800_000_120 * MICROS),
+            "slow, but not because of us: limits whole, next trial 08:02 UTC.",
+        ),
+        (None, "nobody has called lately; limits whole."),
+    ],
+    ids=lambda each: getattr(each, "mode", None),
+)
+def test_a_connection_that_learns_its_calls_in_flight_says_so_in_a_sentence(
+    root: Client, connection: Connection, redis_url: str, state: State | None, words: str
+) -> None:
+    assert "In flight</strong>" not in root.get(page_of(connection)).content.decode()
+    connection.learns_in_flight = True
+    connection.save()
+    if state is not None:
+        with redis.Redis.from_url(redis_url) as store:
+            store.set(keys.in_flight(connection.pk), in_flight.write(state, LearningSettings()))
+    assert words in root.get(page_of(connection)).content.decode()
 
 
 def test_without_the_store_the_state_is_unknown_and_the_page_opens(

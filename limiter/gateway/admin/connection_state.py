@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from limiter import clients
+from limiter.core import in_flight as learned
 from limiter.core import keys
 from limiter.core.pausing import pause_or_none
 from limiter.core.types import MICROS
@@ -44,9 +45,10 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
             fault = health.read(client, [uid]).get(uid)
         without_keep_alive = _without_keep_alive(uid)
         paused = _paused(connection)
+        in_flight = _in_flight(connection)
     except RedisError:
         return {"state": "unknown"}
-    data = {"without_keep_alive": without_keep_alive, "paused": paused}
+    data = {"without_keep_alive": without_keep_alive, "paused": paused, "in_flight": in_flight}
     if fault is None:
         return data | {"state": "usable"}
     since = datetime.fromtimestamp(fault.since, UTC)
@@ -66,6 +68,18 @@ def _paused(connection: Connection) -> dict[str, Any] | None:
         "asked_s": None if pause.asked_us is None else math.ceil(pause.asked_us / MICROS),
         "calls": held_back(connection.pk, since=datetime.fromtimestamp(now - 60, UTC)),
     }
+
+
+def _in_flight(connection: Connection) -> dict[str, Any] | None:
+    """What it has learned of the calls in flight lately; None when it does not learn, or nobody has called."""
+    if not connection.learns_in_flight:
+        return None
+    with closing(clients.client()) as store:
+        state = learned.state_or_none(store.get(keys.in_flight(connection.pk)))
+    if state is None:
+        return {"mode": ""}
+    found = learned.facts(state)
+    return found | {"next_trial": datetime.fromtimestamp(found["next_trial"], UTC)}
 
 
 def _without_keep_alive(uid: str) -> dict[str, Any] | None:

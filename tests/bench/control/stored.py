@@ -16,7 +16,7 @@ from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.learning import LearningSettings, State
 from limiter.core.store import EVERY_MS, EndedCall, Store
 from limiter.core.types import PPM, Limit, Subject
-from limiter.core.window import Call, Stack, bind
+from limiter.core.window import Call, Learned, Stack, bind
 from limiter.stores.pipeline import Reply
 from limiter.stores.pool import PoolStatus, StorePool
 from tests.bench.control.unit import S
@@ -64,7 +64,7 @@ def now(running: Coroutine[Any, Any, R]) -> R:
 class Stored:
     """Calls of the simulation, decided and recorded by the product."""
 
-    def __init__(self, store: Store, limits: tuple[Limit, ...], *, learned: Limit | None = None) -> None:
+    def __init__(self, store: Store, limits: tuple[Limit, ...], *, learned: Learned | None = None) -> None:
         self.store = store
         self._limits, self._learned = limits, learned
         self._stacks: dict[int, Stack] = {}
@@ -100,7 +100,7 @@ class StoredLearned(Stored):
     """The learned limit of calls in flight."""
 
     def __init__(self, store: Store, settings: LearningSettings) -> None:
-        super().__init__(store, (), learned=in_flight.limit(settings, lease_us=LEASE_US))
+        super().__init__(store, (), learned=in_flight.learned(settings))
         self._settings = settings
         self.states: list[State] = []
 
@@ -112,7 +112,7 @@ class StoredLearned(Stored):
             self._learn(now_us, [])
 
     def _learn(self, now_us: int, ends: list[EndedCall]) -> None:
-        learned = in_flight.heard(self.store, 1, ends, self._settings, lease_us=LEASE_US, now_us=T0 + now_us)
+        learned = in_flight.heard(self.store, 1, ends, self._settings, now_us=T0 + now_us)
         if state := now(learned):
             self.states.append(state)
 

@@ -15,6 +15,7 @@ from limiter.core.store import EndedCall, Store
 from limiter.core.types import PPM, Subject
 from limiter.core.window import Stack, bind
 from limiter.gateway.assessor import Assessor
+from limiter.gateway.learner import Learner
 from limiter.gateway.recorder import Recorder
 from limiter.stores.errors import StoreError, StoreOutcomeUnknown, StoreUnavailable
 from tests.limiter.core.given import ACME, log, store_at
@@ -49,7 +50,7 @@ async def multiplier(store: Store, stack: Stack) -> tuple[int, int]:
 
 async def test_the_end_of_each_of_a_thousand_bursts_is_assessed(store: Store) -> None:
     assessor = Assessor(store)
-    recorder = Recorder(store, assessor)
+    recorder = Recorder(store, assessor, Learner(store))
     stacks = [calls_of(replace(ACME, tenant=f"t{number}")) for number in range(1_000)]
     for latency, number in ((FAST, 5), (SLOW, 7)):
         for stack in stacks:
@@ -66,7 +67,7 @@ async def test_the_end_of_each_of_a_thousand_bursts_is_assessed(store: Store) ->
 
 async def test_what_a_worker_kept_before_it_died_another_one_assesses(store: Store, other: Store) -> None:
     stack, killed = calls_of(), Assessor(other)
-    recorder = Recorder(other, killed)
+    recorder = Recorder(other, killed, Learner(other))
     for latency, number in ((FAST, 5), (SLOW, 7)):
         for ended in ends(latency, number):
             recorder.record(stack, ended, RULE)
@@ -90,7 +91,7 @@ async def test_ends_that_were_not_sent_yet_are_kept_when_noting_their_connection
     store: Store, monkeypatch: pytest.MonkeyPatch, error: type[StoreError]
 ) -> None:
     assessor = Assessor(store)
-    stack, recorder = calls_of(), Recorder(store, assessor, again_s=0.0)
+    stack, recorder = calls_of(), Recorder(store, assessor, Learner(store), again_s=0.0)
     failed: list[int] = []
     noting = assessor.noting
 

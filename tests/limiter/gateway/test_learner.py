@@ -1,0 +1,118 @@
+"""A connection that learns its calls in flight: one limit for all workers, and a refusal that explains itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from limiter.core import in_flight, keys
+from limiter.core.learning import LearningSettings, Mode, State
+from limiter.core.types import Subject
+from limiter.models import QuotaPolicy
+from limiter.record import events
+from limiter.record.explain import explain
+from quota_platform.sandbox import Running
+from tenants.models import Connection
+from tests.asgi import Answered
+from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+from tests.patience import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    connection.learns_in_flight = True
+    with sandbox_behind(connection, monkeypatch) as started:
+        yield started
+
+
+class Workers(TwoWorkers):
+    def __init__(self, key: str, redis_url: str, sandbox: Running, connection: int) -> None:
+        super().__init__(key, redis_url, sandbox)
+        self.connection, self.store = connection, self.runtimes[0].store
+
+    async def learned(self, allowed: int) -> None:
+        """What a step has found."""
+        state = State(steps=7, mode=Mode.FOLLOWING, limit=float(allowed))
+        name = keys.in_flight(self.connection)
+        await self.store.command("SET", name, in_flight.write(state, LearningSettings()), key=name)
+
+    async def in_flight(self) -> bool:
+        name = keys.window(in_flight.learned(LearningSettings()).limit, Subject(self.connection, "", "", ""))
+        return bool(await self.store.command("ZCARD", name, key=name))
+
+    async def state(self) -> State | None:
+        return await in_flight.read(self.store, self.connection)
+
+
+@pytest_asyncio.fixture
+async def workers(
+    acme_key: str, redis_url: str, sandbox: Running, base_policy: QuotaPolicy, connection: Connection
+) -> AsyncIterator[Workers]:
+    made = Workers(acme_key, redis_url, sandbox, connection.pk)
+    async with made.running():
+        yield made
+
+
+async def gone(call: asyncio.Task[Answered]) -> None:
+    """Its caller hangs up."""
+    call.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await call
+
+
+async def test_a_refusal_by_the_learned_limit_explains_itself_everywhere(workers: Workers) -> None:
+    workers.sandbox.state.faults.add({"fault": "slow", "ms": 60_000, "count": 1})
+    first = asyncio.create_task(workers.call(worker=0))
+    await eventually(workers.in_flight, what="the first call in flight")
+    await workers.learned(1)
+
+    refused = await workers.call(worker=1)
+
+    assert refused.status == 429
+    assert refused.headers["ratelimit"].startswith('"(in flight)";r=0')
+    assert '"(in flight)";q=' in refused.headers["ratelimit-policy"]
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json["violated-policies"] == ["(in flight)"]
+    stream = keys.events(workers.connection)
+    ((entry, fields),) = await workers.store.command("XRANGE", stream, "-", "+", key=stream)
+    data = await asyncio.to_thread(explain, events.event(entry.decode(), fields[1].decode()))
+    assert data.event.limit_name == "(in flight)"
+    assert data.sentence.startswith("This call was refused: 1 calls of all tenants were in flight to the upstream,")
+    totals = keys.totals(workers.connection)
+    assert await workers.store.command("HGET", totals, "acme|refused", key=totals) == b"1"
+    await gone(first)
+
+
+async def test_steps_are_taken_while_calls_are_in_flight_even_if_none_ends(workers: Workers) -> None:
+    workers.sandbox.state.faults.add({"fault": "slow", "ms": 60_000, "count": 1})
+    first = asyncio.create_task(workers.call(worker=0))
+
+    async def second_step() -> bool:
+        state = await workers.state()
+        return state is not None and state.in_flight == 1 and state.steps >= 2
+
+    await eventually(second_step, what="a second step")
+    await gone(first)
+
+
+async def test_the_end_of_a_call_is_a_sample_of_the_connection_s(workers: Workers) -> None:
+    for worker in (0, 1):
+        assert (await workers.call(worker=worker)).status == 200
+    ends = keys.in_flight_ends(workers.connection)
+    kept = await workers.store.command("LRANGE", ends, 0, -1, key=ends)
+    assert [end.split(b":")[2:] for end in kept] == [[b"0", b"1"]] * 2
+
+
+async def test_a_connection_that_does_not_learn_has_no_such_limit(workers: Workers, connection: Connection) -> None:
+    connection.learns_in_flight = False
+    await asyncio.to_thread(connection.save)
+    await workers.learned(1)
+    answered = await workers.call(worker=0)
+    assert answered.status == 200
+    assert "(in flight)" not in answered.headers["ratelimit-policy"]
