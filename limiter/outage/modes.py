@@ -61,4 +61,3 @@ CLOSED = FailureMode(
 )
 
 MODES = {mode.name: mode for mode in (LOCAL, OPEN, CLOSED)}
-CHOICES = [(mode.name, mode.label) for mode in MODES.values()]

@@ -11,7 +11,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
 from quota_platform.base import hosts, secrets
@@ -25,6 +27,11 @@ _VERSION = RegexValidator(r"\Av[0-9]{1,3}\.[0-9]{1,2}\Z", "Write a version such 
 _ADDRESSES = ("base_url", "token_url", "issuer_url")
 _SEALED = {"client_secret_sealed": "client_secret", "access_key_secret_sealed": "access_key_secret"}
 _RESERVED_PARAMS = frozenset({"grant_type", "client_id", "client_secret", "username", "password", "scope"})
+
+
+def preset_choices() -> list[tuple[str, Promise]]:
+    """All that there are; a migration names this function."""
+    return [(key, gettext_lazy(preset.label)) for key, preset in presets.PRESETS.items()]
 
 
 class Connection(Published):
@@ -52,7 +59,7 @@ class Connection(Published):
     name = models.CharField(max_length=64, unique=True, validators=[NAME])
     preset = models.CharField(
         max_length=32,
-        choices=[(key, preset.label) for key, preset in presets.PRESETS.items()],
+        choices=preset_choices,
         default=presets.DEFAULT_PRESET,
     )
     enabled = models.BooleanField(default=True, help_text="When off, calls are answered 503 and nothing is sent.")

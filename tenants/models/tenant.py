@@ -10,7 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
 from quota_platform.base.models.one_case import OneCase
@@ -65,6 +67,11 @@ class Tenant(OneCase):
             raise ValidationError({"connection": said.format(action=unfit, kind=unfit.kind, preset=preset)})
 
 
+def kind_choices() -> list[tuple[str, Promise]]:
+    """All that there are; a migration names this function."""
+    return [(key, gettext_lazy(kind.label)) for key, kind in presets.KINDS.items()]
+
+
 class Action(OneCase):
     """A named thing a tenant may invoke; maps ``action_id`` to a real upstream call.
 
@@ -83,9 +90,7 @@ class Action(OneCase):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="actions")
     action_id = models.CharField("action ID", max_length=128, validators=[NAME])
-    kind = models.CharField(
-        max_length=16, choices=[(key, kind.label) for key, kind in presets.KINDS.items()], default="webaction"
-    )
+    kind = models.CharField(max_length=16, choices=kind_choices, default="webaction")
     enabled = models.BooleanField(default=True)
     cost = models.PositiveIntegerField(
         default=1,

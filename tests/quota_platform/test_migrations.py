@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.db.migrations import AddField, DeleteModel, RemoveField, RenameField, RenameModel
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -47,6 +48,24 @@ def test_a_column_that_the_release_before_cannot_fill_is_found() -> None:
     for field, ready in ((IntegerField(), False), (IntegerField(default=1), False), (IntegerField(db_default=1), True)):
         assert (fault(AddField("throttleevent", "new", field)) == "") is ready
     assert fault(RemoveField("throttleevent", "used")) and not fault(AddField("tenant", "new", IntegerField(null=True)))
+
+
+OFFERED = [
+    ("limiter.QuotaLimit", "algorithm"),
+    ("limiter.QuotaPolicy", "store_failure"),
+    ("limiter.Export", "format"),
+    ("limiter.ReportSchedule", "format"),
+    ("limiter.AlertDelivery", "event"),
+    ("tenants.Connection", "preset"),
+    ("tenants.Action", "kind"),
+]
+
+
+@pytest.mark.parametrize(("model", "field"), OFFERED)
+def test_a_choice_that_the_code_declares_needs_no_migration(model: str, field: str) -> None:
+    declared = apps.get_model(model)._meta.get_field(field)
+    function = declared.deconstruct()[3]["choices"]
+    assert callable(function) and declared.flatchoices == function()
 
 
 @pytest.mark.parametrize("app", FIRST_RELEASE)

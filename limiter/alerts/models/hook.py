@@ -13,7 +13,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
 from limiter.alerts.models.alert import Alert
@@ -102,6 +104,11 @@ class AlertHook(models.Model):
         return secrets.unseal(self.secret_sealed, purpose=self.sealed_for("secret"))
 
 
+def event_choices() -> list[tuple[str, Promise]]:
+    """All that there are; a migration names this function."""
+    return [(each.value, gettext_lazy(str(each.label))) for each in AlertDelivery.Event]
+
+
 class AlertDelivery(Attempted):
     """One message for one hook: what is posted, and how that went. A body is written once and never changes.
 
@@ -118,7 +125,7 @@ class AlertDelivery(Attempted):
     hook = models.ForeignKey(AlertHook, on_delete=models.CASCADE, related_name="deliveries")
     alert = models.ForeignKey(Alert, on_delete=models.SET_NULL, null=True, related_name="+")
     tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
-    event = models.CharField(max_length=16, choices=Event.choices)
+    event = models.CharField(max_length=16, choices=event_choices)
     body = models.TextField()
     status = models.PositiveSmallIntegerField("last answer", null=True)
 

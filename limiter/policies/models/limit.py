@@ -13,7 +13,9 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from simple_history.signals import pre_create_historical_record
 
 from limiter.core.algorithms import RULES, Rules
@@ -43,6 +45,11 @@ MAX_LIMITS = 50
 def adapts_by_default(window_seconds: int | None) -> bool:
     """Whether a limit of which nobody says it follows the upstream; a concurrency limit, without a window, does."""
     return (window_seconds or 0) <= MAX_ADAPTIVE_WINDOW_S
+
+
+def algorithm_choices() -> list[tuple[str, Promise]]:
+    """All that there are; a migration names this function."""
+    return [(name, gettext_lazy(rules.label)) for name, rules in RULES.items()]
 
 
 def _with(trait: Callable[[Rules], bool]) -> Q:
@@ -77,7 +84,7 @@ class QuotaLimit(Published):
     )
     algorithm = models.CharField(
         max_length=16,
-        choices=[(name, rules.label) for name, rules in RULES.items()],
+        choices=algorithm_choices,
         default="sliding_log",
     )
     quota = models.PositiveBigIntegerField(

@@ -9,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Max, Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from limiter.outage import modes
 from limiter.policies.models.version import EditRecords, give, is_given
@@ -22,6 +24,11 @@ MAX_ALERTS = 5
 def default_alert_at() -> list[int]:
     """80, 95 and 100 percent: soon, very soon, now."""
     return [80, 95, 100]
+
+
+def store_failure_choices() -> list[tuple[str, Promise]]:
+    """All that there are; a migration names this function."""
+    return [(mode.name, gettext_lazy(mode.label)) for mode in modes.MODES.values()]
 
 
 def alert_fault(value: object) -> str:
@@ -85,7 +92,7 @@ class QuotaPolicy(Published):
     version = models.PositiveIntegerField(default=1, editable=False)
     mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.ENFORCE)
     store_failure = models.CharField(
-        "when the store is away", max_length=8, choices=modes.CHOICES, default=modes.LOCAL.name
+        "when the store is unavailable", max_length=8, choices=store_failure_choices, default=modes.LOCAL.name
     )
     reduced_status = models.PositiveSmallIntegerField(
         "status when only the adaptive cut refuses",

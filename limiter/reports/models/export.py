@@ -7,6 +7,13 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
+
+def format_choices() -> list[tuple[str, Promise]]:
+    """All that there are; a migration names this function."""
+    return [(each.value, gettext_lazy(str(each.label))) for each in Export.Format]
 
 
 class Export(models.Model):
@@ -38,7 +45,7 @@ class Export(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    format = models.CharField(max_length=8, choices=Format.choices)
+    format = models.CharField(max_length=8, choices=format_choices)
     since = models.DateTimeField(help_text="From this time on.")
     until = models.DateTimeField(help_text="Before this time.")
     tenants = models.JSONField(default=list, blank=True)

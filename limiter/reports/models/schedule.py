@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
-from limiter.reports.models.export import Export
+from limiter.reports.models.export import Export, format_choices
 from quota_platform.base.models.attempted import Attempted
 
 MAX_RECIPIENTS = 20
@@ -43,7 +43,7 @@ class ReportSchedule(models.Model):
 
     name = models.CharField(max_length=80, help_text="What people call it, e.g. 'Refusals of the week'.")
     kind = models.CharField(max_length=16, choices=Export.Kind.choices)
-    format = models.CharField(max_length=8, choices=Export.Format.choices)
+    format = models.CharField(max_length=8, choices=format_choices)
     days = models.PositiveSmallIntegerField(
         "days covered",
         default=1,

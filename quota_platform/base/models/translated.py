@@ -1,7 +1,8 @@
 """The texts of models are looked up in the catalogues: names, help, choices and what validators and constraints say.
 
 They are marked in one place, when all models are there, so that no field of a new model is forgotten. Migrations go on
-reading the English texts that stand in the models.
+reading the English texts that stand in the models. Choices that a function returns are marked by the function: a
+migration names it, so that a choice more needs no migration.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import Model
+from django.utils.choices import CallableChoiceIterator
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
@@ -20,7 +22,7 @@ def translate(models: Iterable[type[Model]]) -> None:
         for place, name in _places(model):
             setattr(place, name, gettext_lazy(str(getattr(place, name))))
         for field in _fields(model):
-            if field.choices:
+            if field.choices and not isinstance(field.choices, CallableChoiceIterator):
                 field.choices = [(value, _lazy(label, value)) for value, label in field.flatchoices]
 
 
