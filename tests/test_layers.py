@@ -29,6 +29,7 @@ PLANTED = {
     "Record": ("limiter.record.models.event", "limiter.record.chain"),
     "Alerts": ("limiter.alerts.posting", "limiter.alerts.api.hooks"),
     "Reports": ("limiter.reports.build", "limiter.reports.tasks"),
+    "Formats": ("limiter.reports.formats.jsonl", "limiter.reports.formats.xlsx"),
     "Live": ("limiter.live.queries", "limiter.live.cache"),
     "Platform": ("quota_platform.server.guard", "quota_platform.sandbox.counters"),
     "Core: store": ("limiter.core.keys", "limiter.core.window"),

@@ -25,6 +25,7 @@ FOR_PROGRAMS = {
     "limiter/policies/check.py": "a command",
     "limiter/record/*.py": "the record and the commands that verify it",
     "limiter/reports/*.py": "files, their manifests, and mails with them",
+    "limiter/reports/formats/*.py": "files",
     "limiter/upstream/*.py": "problem documents of calls and logs",
     "quota_platform/*.py": "start-up, logs, health and problem documents",
     "quota_platform/base/addresses.py": "start-up messages",

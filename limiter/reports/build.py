@@ -15,7 +15,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from limiter.reports import access, csv_gz, files, incomplete, jsonl, mail, manifest, pdf, selection, sources, xlsx
+from limiter.reports import access, files, incomplete, mail, manifest, selection, sources
+from limiter.reports.formats import writer
 from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 from quota_platform.base.kept import kept_text
@@ -63,12 +64,7 @@ def build(export_id: uuid.UUID | str, *, noted_every: int = _NOTED_EVERY) -> boo
 def write(path: Path, chosen: Selection, *, format: str, rows: Iterable[sources.Row]) -> int:
     """Write the rows in a format; returns how many there were."""
     counted = _Counted(rows)
-    columns = sources.COLUMNS[chosen.kind]
-    if format == Export.Format.PDF:
-        pdf.write(path, chosen, rows=counted)
-    else:
-        writers = {Export.Format.CSV: csv_gz.write, Export.Format.JSONL: jsonl.write, Export.Format.XLSX: xlsx.write}
-        writers[Export.Format(format)](path, columns, counted)
+    writer(format)(path, sources.COLUMNS[chosen.kind], counted, chosen=chosen)
     return counted.count
 
 

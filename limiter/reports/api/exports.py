@@ -20,7 +20,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from limiter.reports import access, build, csv_gz, orders, selection, sources, streaming
+from limiter.reports import access, build, orders, selection, sources, streaming
+from limiter.reports.formats import csv_gz
 from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 from quota_platform.base.api.resource import Creates, whole

@@ -12,7 +12,8 @@ import pytest
 from pypdf import PdfReader
 
 from limiter.models import Export, MultiplierChange
-from limiter.reports import build, csv_gz, jsonl, selection, sources, xlsx
+from limiter.reports import build, selection, sources
+from limiter.reports.formats import csv_gz, jsonl, writer, xlsx
 from limiter.reports.safety import cell
 from tests.limiter.reports.given import NOON, event, export, usage
 
@@ -69,6 +70,10 @@ def test_json_lines_keep_text_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     jsonl.write(path, ["text", "at"], [("=1\n2", NOON)])
     assert json.loads(path.read_text()) == {"text": "=1\n2", "at": "2030-05-02T12:00:00+00:00"}
+
+
+def test_each_format_has_a_module_of_its_name_that_writes_it() -> None:
+    assert all(callable(writer(each)) for each in Export.Format)
 
 
 @pytest.mark.parametrize(("value", "shown"), [(True, "yes"), (None, None), (-1.5, -1.5), ({"a": 1}, '{"a": 1}')])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limiter.reports.safety import cell
+from limiter.reports.selection import Selection
 
 _LINES = 500
 
@@ -28,7 +29,9 @@ def chunks(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[st
     yield buffer.getvalue()
 
 
-def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, chosen: Selection | None = None
+) -> None:
     """One compressed file, the same bytes for the same rows: no time and no name inside."""
     with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=5, fileobj=raw, mtime=0) as file:
         for text in chunks(columns, rows):

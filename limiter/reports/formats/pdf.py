@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ _MAX_NOTES = 10
 _WIDTH = A4[0] - 36 * mm
 
 
-def write(path: Path, chosen: Selection, *, rows: Iterable[tuple[Any, ...]]) -> None:
+def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, chosen: Selection) -> None:
     """One document. ``rows`` are the summary's, one for each tenant and action."""
-    shown: list[tuple[Any, ...]] = []
+    shown: list[Sequence[Any]] = []
     more = 0
     for row in rows:
         if len(shown) < _MAX_ROWS:
@@ -145,7 +145,7 @@ def _limits(found: figures.Figures) -> list[Flowable]:
     return [title, _table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", _BODY)]
 
 
-def _pairs(shown: list[tuple[Any, ...]], more: int) -> list[Flowable]:
+def _pairs(shown: list[Sequence[Any]], more: int) -> list[Flowable]:
     """Of the summary's columns those that fit a page; a spreadsheet has all."""
     heads = ["Tenant", "Action", "Allowed", "Refused", "Shadow", "Cost"]
     story: list[Flowable] = [Paragraph("Tenants and actions", _HEAD)]

@@ -8,8 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from limiter.reports.selection import Selection
 
-def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+
+def write(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, chosen: Selection | None = None
+) -> None:
     """One file."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:

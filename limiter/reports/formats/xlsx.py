@@ -9,6 +9,7 @@ from typing import Any
 import xlsxwriter
 
 from limiter.reports.safety import Cell, cell
+from limiter.reports.selection import Selection
 
 SHEET_ROWS = 1_000_000
 """Excel holds 1,048,576 rows on a sheet."""
@@ -16,7 +17,14 @@ _LONGEST = 32_767
 _CUT = " … (cut: longer than a cell)"
 
 
-def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, sheet_rows: int = SHEET_ROWS) -> None:
+def write(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    chosen: Selection | None = None,
+    sheet_rows: int = SHEET_ROWS,
+) -> None:
     """One workbook. Nothing in it is a formula or a link."""
     options = {
         "constant_memory": True,
