@@ -1,1 +1,1 @@
-"""Alerts: which limits are nearly used up, who is told, and when it is over."""
+"""Alerts: which limits are nearly used up, who is notified, and when an alert ends."""

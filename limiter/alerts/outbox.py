@@ -1,4 +1,4 @@
-"""What is to be posted, written in the transaction that starts or ends an alert: neither is without the other."""
+"""The messages to post, written in the transaction that starts or ends an alert: neither exists without the other."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from quota_platform.base.secrets import SecretUnreadable
 MAX_GIVEN_UP = 5
 """Messages given up in a row, with none that arrived between them, before the hook is switched off."""
 MAX_S = 20
-"""What one attempt may take in all; its connection has 3 s, each wait for the answer 10 s."""
+"""The duration of one attempt at most; its connection has 3 s, each wait for the response 10 s."""
 _TIMEOUTS_S = (3.05, 10)
 _AT_ONCE = 500
 
@@ -74,7 +74,7 @@ def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup
 
 
 def try_out(test: AlertDelivery) -> None:
-    """Post a test that was put into the outbox at once; afterwards it says how that went."""
+    """Post a test from the outbox at once; afterwards the row shows the result."""
     post(test.pk)
     test.refresh_from_db()
 
@@ -92,7 +92,7 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
                 headers={"Content-Type": "application/json", **signed},
                 timeout=_TIMEOUTS_S,
                 allow_redirects=False,
-                stream=True,  # what it answers is not read
+                stream=True,  # the response's body is not read
             )
             response.close()
     except hosts.HostRefused as error:

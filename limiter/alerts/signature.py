@@ -1,4 +1,4 @@
-"""Signing what is posted, so that a receiver knows from whom it is, that it is whole, and that it is not an old one.
+"""The signature of a message, which proves to the receiver its sender, its integrity and its age.
 
 Source: Standard Webhooks 1.0 (https://www.standardwebhooks.com), symmetric signatures ``v1``: HMAC-SHA256 over
 ``<id>.<timestamp>.<body>``, in base64.

@@ -115,7 +115,7 @@ def _end(alert: Alert, ending: Alert.Ending, now: datetime) -> bool:
 
 
 def prune(*, now: datetime | None = None) -> int:
-    """Delete alerts that ended longer ago than they are kept, and what was posted as long ago; how many rows."""
+    """Delete alerts past their retention, and messages of the same age; returns the number of rows."""
     days = settings.ENV.ALERTS_KEPT_DAYS
     if not days:
         return 0

@@ -1,1 +1,1 @@
-"""Deciding while the store is unavailable: a share of each limit, and what was decided handed in later."""
+"""Deciding while the store is unavailable: a share of each limit, with the decisions handed in later."""

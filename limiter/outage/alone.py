@@ -1,7 +1,7 @@
-"""What this worker decided by itself while the store was away, until the store has it: refusals, and usage counts.
+"""A worker's own decisions while the store was unavailable, until the store has them: refusals, and usage counts.
 
 Refusals are folded as the deciding script folds them, so that a flood fills nothing. All of it is bounded; what cannot
-be kept is counted and becomes a gap of the record. A worker that is killed meanwhile takes what it knew with it.
+be kept is counted and becomes a gap of the record. A worker that is killed meanwhile loses them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from limiter.stores.errors import StoreError
 MAX_KEPT = 5_000
 """Refusals of a connection that are kept with all they say, and usage counts of one; of more there is a number only."""
 FLOOD = 10
-"""As in ``decide.lua``: refusals of one kind and second that are told one by one; the others count for the last."""
+"""As in ``decide.lua``: refusals of one kind and second with events of their own; the others count for the last."""
 
 log = logging.getLogger(__name__)
 _Kind = tuple[int, bool, str, str, str, str]
@@ -29,7 +29,7 @@ _Kind = tuple[int, bool, str, str, str, str]
 
 @dataclass(slots=True)
 class _Kept:
-    """One connection's. ``folded``: of each kind the last refusal beyond those told one by one."""
+    """One connection's. ``folded``: of each kind the last refusal beyond those with events of their own."""
 
     data: list[Refusal] = field(default_factory=list)
     folded: dict[_Kind, Refusal] = field(default_factory=dict)
@@ -68,8 +68,8 @@ class _Kept:
 
 
 class Alone:
-    """One worker's. ``kept`` grows while the store is away; ``_leaving`` is on its way, or in doubt, and is told again
-    under the same name until the store has said that it has it.
+    """One worker's. ``kept`` grows while the store is unavailable; ``_leaving`` is on its way, or in doubt, and is
+    sent again under the same name until the store has acknowledged it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -110,7 +110,7 @@ class Alone:
         kept.refused(kind, refusal)
 
     async def hand_in(self) -> set[int]:
-        """Give the store what waits for it; what it does not take stays for the next time.
+        """Hand the waiting decisions to the store; those that it does not take stay for the next time.
 
         Returns the connections for which it has taken all, so that it answers for them again.
         """

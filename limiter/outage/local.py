@@ -1,10 +1,9 @@
 """Decisions without the store: each worker spends its own share of every limit, until the store is back.
 
 A share is floor(limit / workers of the whole deployment), at least 1, so all together stay within the limit as far as
-it divides. The
-count is kept in sixtieths of a window, the oldest in full: a share is never exceeded. Nothing is carried over from the
-store or back to it, and what was spent stays spent until its window has passed, so a store that comes and goes admits
-at most one more limit in one window; docs/limiter.md states the bound.
+it divides. The count is kept in sixtieths of a window, the oldest in full: a share is never exceeded. Nothing is
+carried over from the store or back to it, and spent units stay spent until their window has passed, so a store that
+comes and goes admits at most one more limit in one window; docs/limiter.md states the bound.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class LocalShare:
                 count.leases.pop(lease, None)
 
     def forget(self) -> None:
-        """Drop counts that have run out, those unused for longest first; called whenever the store answers again."""
+        """Drop counts that have run out, those unused for longest first; called whenever the store is back."""
         now = self._clock()
         for name, count in self._counts.items():
             if count.counts_until > now:

@@ -50,14 +50,14 @@ def _refuse(local: LocalShare, stack: Stack, call: Call, at_us: int) -> Decision
 LOCAL = FailureMode(
     "local",
     "local: each worker spends its own share",
-    gettext_noop("While the store is away, each worker spends its own share of the limits."),
+    gettext_noop("While the store is unavailable, each worker spends its own share of the limits."),
     _spend_share,
 )
 OPEN = FailureMode(
-    "open", "open: let every call pass", gettext_noop("While the store is away, every call passes."), _admit
+    "open", "open: let every call pass", gettext_noop("While the store is unavailable, every call passes."), _admit
 )
 CLOSED = FailureMode(
-    "closed", "closed: answer 503", gettext_noop("While the store is away, every call is answered 503."), _refuse
+    "closed", "closed: refuse with 503", gettext_noop("While the store is unavailable, every call gets a 503."), _refuse
 )
 
 MODES = {mode.name: mode for mode in (LOCAL, OPEN, CLOSED)}

@@ -1,4 +1,4 @@
-"""Deciding while the store is unavailable: by the policy's failure mode, until the store has taken what was decided."""
+"""Deciding while the store is unavailable: by the policy's failure mode, until the store has taken the decisions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Outage:
         connection, now = stack.subject.connection, self._clock()
         if connection not in self.unavailable_since:
             self.unavailable_since[connection] = now
-            log.warning("the limiter's store is away for connection %d: %s", connection, error)
+            log.warning("the limiter's store is unavailable for connection %d: %s", connection, error)
         self._alone.away(connection)
         at_us = int(now * 1_000_000)
         # A newer release's mode can come by way of the shared cache, not from rows: those would not compile here.
@@ -56,7 +56,7 @@ class Outage:
         self._local.release(stack, decision.decision_id)
 
     async def hand_in(self) -> None:
-        """Give the store what was decided without it. Where it takes that, it is back, whether or not anybody calls."""
+        """Hand the store the decisions made without it. If it takes them, it is back, whether or not anybody calls."""
         for connection in await self._alone.hand_in():
             self.answered(connection)
 

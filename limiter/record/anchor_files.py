@@ -41,7 +41,7 @@ def read(folder: Path, public: Ed25519PublicKey) -> Iterator[tuple[str, dict[str
 
 
 def digest(path: Path) -> str:
-    """What the next day's file says of this one."""
+    """The entry about this file in the next day's."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Anchors: one signed file a day with the heads of all chains, so that a cut tail shows.
 
-The signature is Ed25519 over the canonical JSON of everything else in the file, so whoever has the public key can
+The signature is Ed25519 over the canonical JSON of everything else in the file, so anyone with the public key can
 verify an anchor without the secret. A day's file is replaced until the day is over and names the file before it.
 """
 
@@ -27,7 +27,7 @@ def directory() -> Path:
 
 
 def key() -> Ed25519PrivateKey:
-    """The signing key of anchors and of what they vouch for."""
+    """The signing key of anchors and of the cuts that they vouch for."""
     return signing.key(anchor_files.PURPOSE, secret=signing.secret())
 
 

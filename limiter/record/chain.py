@@ -94,7 +94,7 @@ def head(model: type[Model], tenant_id: str) -> tuple[int, str]:
 
 
 def tenants(model: type[Model]) -> Iterator[str]:
-    """Whoever has a chain, in order. Asks once for each: the database has no cheap way to name them all."""
+    """The owners of chains, in order. One query for each: the database has no cheap way to name them all."""
     rows: Any = model._default_manager.order_by("tenant_id").values_list("tenant_id", flat=True)
     found = rows.first()
     while found is not None:

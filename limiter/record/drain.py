@@ -1,4 +1,4 @@
-"""Moving a stream's entries into the database: each exactly once, whoever dies when.
+"""Moving a stream's entries into the database: each exactly once, even if a worker dies at any moment.
 
 Storing is idempotent (the rows' stream ids are unique) and an entry leaves the stream only after the transaction that
 stored it, so an entry whose drainer died is stored by the next one, or found stored already.
@@ -33,8 +33,8 @@ def drain(
 ) -> int:
     """Store what the stream holds; returns how many entries that were.
 
-    First what others left, then what is new, until nothing is left or ``until`` (of ``time.monotonic``) has come.
-    Raises ``OperationalError`` or ``InterfaceError`` when the database is away: then nothing is settled.
+    First the entries that others left, then new ones, until none is left or ``until`` (of ``time.monotonic``) has come.
+    Raises ``OperationalError`` or ``InterfaceError`` when the database is unavailable: then nothing is settled.
     """
     standing = stream.attend()
     if standing is None:

@@ -1,4 +1,4 @@
-"""Handing out what is due to be sent to somebody outside."""
+"""Handing out messages that are due to be sent outside."""
 
 from __future__ import annotations
 

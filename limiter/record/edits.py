@@ -86,7 +86,7 @@ FORM: Form[str] = Form("edit", {1: lambda data: str(data["name"])})
 
 
 def _sides(record: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a change found and what it left; of a changed row only what differs."""
+    """The values before and after a change; of a changed row only the fields that differ."""
     now = _fields(record)
     if record.history_type == "+":
         return {}, now
@@ -99,7 +99,7 @@ def _sides(record: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    """The fields of a record as JSON has them. Histories leave out what is secret."""
+    """The fields of a record as JSON has them. Histories leave out secrets."""
     names = (f.attname for f in record._meta.concrete_fields if f.name not in _BOOKKEEPING)
     plain = json.dumps({name: getattr(record, name) for name in names}, cls=DjangoJSONEncoder)
     fields: dict[str, Any] = json.loads(plain)

@@ -83,7 +83,7 @@ def _entered(entry: StreamEntry) -> ThrottleEvent:
 
 
 def event(stream_id: str, text: str) -> ThrottleEvent:
-    """The row that a refusal's text stands for; raises ValueError or LookupError when it says too little."""
+    """The row that a refusal's text stands for; raises ValueError or LookupError when it is incomplete."""
     data = refusal.read(text)
     at = _moment(data.at_us)
     limits = _limits(data.limits, data.states)
@@ -131,7 +131,7 @@ def _described(text: str) -> tuple[dict[str, Any], ...]:
 
 
 def _bound(limits: Sequence[dict[str, Any]], *, shadow: bool, alone: bool) -> dict[str, Any]:
-    """The limit that the caller was told: of those that refused, the one whose wait ends last.
+    """The limit in the caller's response: of those that refused, the one with the longest wait.
 
     One of no name where the policy lets no call pass without the store, and nothing was counted.
     """

@@ -1,4 +1,4 @@
-"""Why a call was refused: what was in force then, what was counted, who had set it, and what would have let it pass."""
+"""Why a call was refused: the limits in force, the counts, the author of the policy, and the remedies."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ class Explanation:
 
 
 _ALONE = gettext_noop(
-    "The limiter's store was away: one worker decided this by itself, by the policy's failure mode,"
+    "The limiter's store was unavailable: one worker decided this by itself, by the policy's failure mode,"
     " and counted its own calls against its own share of the limit."
 )
 
 
 def event_of(decision_id: str, *, among: QuerySet[ThrottleEvent]) -> ThrottleEvent | None:
-    """The event of a decision, among those that whoever asks sees. One that a flood left no row of its own has none."""
+    """The event of a decision, among those that the person sees; None if a flood left it no row of its own."""
     return among.filter(decision_id=decision_id).order_by("pk").first()
 
 

@@ -26,7 +26,7 @@ FEATURE = Feature(
     package="limiter.record",
     rows={
         **{model: Rule(seen=by_name, changed=nothing, made=False) for model in _OF_TENANTS},
-        # The platform's; and what they hold may be any tenant's.
+        # The platform's; and their content may be any tenant's.
         RecordGap: Rule(seen=nothing, made=False),
         DeadLetter: Rule(seen=nothing, made=False),
     },

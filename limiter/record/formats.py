@@ -67,7 +67,7 @@ def check(**_: Any) -> list[CheckMessage]:
 
 
 def faults(model: type[Model], formats: Mapping[int, Columns], left_out: Mapping[str, str]) -> Iterator[CheckMessage]:
-    """What is wrong with a model's lists."""
+    """The faults in a model's lists."""
     columns = {field.attname for field in model._meta.concrete_fields}
     last = max(formats)
     for name in sorted(columns - {*formats[last], *left_out}):

@@ -28,7 +28,7 @@ def lost_alone(stream: str, entry: StreamEntry) -> None:
 
 
 def note(stream: str, standing: Standing) -> RecordGap | None:
-    """Note what a stream has lost beyond what is noted already."""
+    """Note the entries that a stream has lost since the last note."""
     if standing.lost == 0:
         return None
     with turn.taken(turn.CHAIN):

@@ -65,7 +65,7 @@ def prune() -> int | None:
 def _each(client: Client, store: Callable[[int], int]) -> int:
     """Store every connection's part; what goes wrong with one is raised when the others have had their turn.
 
-    Not so when the database is away: then nothing can be stored of any.
+    Not so when the database is unavailable: then no connection's part can be stored.
     """
     stored = 0
     wrong: list[Exception] = []

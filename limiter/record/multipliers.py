@@ -17,7 +17,7 @@ from limiter.stores.scripts import Script
 
 KIND = "multiplier"
 GRACE_US = 2_000_000
-"""A multiplier that ended this long ago has no event left that is explained by what it was computed from."""
+"""A multiplier that ended this long ago explains no event any more."""
 _LAPSE = Script(__file__, "lapse")
 
 
@@ -50,7 +50,7 @@ def write(stream: EventStream, entries: Sequence[StreamEntry]) -> int:
 
 
 def change(stream_id: str, fields: Mapping[str, str]) -> MultiplierChange:
-    """The row that an entry stands for; raises ValueError or LookupError when it says too little."""
+    """The row that an entry stands for; raises ValueError or LookupError when it is incomplete."""
     return FORM.take({"stream_id": stream_id, **fields})
 
 

@@ -1,4 +1,4 @@
-"""Entering into the record that a counter was reset: who, when, why, which, and what it held."""
+"""Entries in the record for the reset of a counter: person, time, reason, counter and count."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reset:
 
 
 def note(reset: Reset, *, actor: str, reason: str, failed: str = "") -> None:
-    """Enter it into the tenant's chain. Before it is done: what is done is never missing from the record.
+    """Enter it into the tenant's chain, before the reset: no reset is ever missing from the record.
 
     ``failed``: afterwards, why it was not done after all.
     """

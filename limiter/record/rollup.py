@@ -1,4 +1,4 @@
-"""How long usage is kept at each level, and the end of what is older."""
+"""The retention of usage at each level, and the deletion of older rows."""
 
 from __future__ import annotations
 

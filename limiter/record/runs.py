@@ -36,7 +36,7 @@ def _run(data: Any) -> Run:
 
 
 FORM = Form("run", {1: _run}, lenient=True)
-"""Nothing may be added to what is written as long as workers of the first release run: they take these fields only."""
+"""Add no field as long as workers of the first release run: they accept these only."""
 
 
 def alone(name: str, work: Callable[[Client], int], *, at_most_s: int) -> int | None:

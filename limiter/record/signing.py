@@ -1,6 +1,6 @@
 """Signatures of the record: Ed25519 over canonical JSON, with one key per purpose, all derived from one secret.
 
-Canonical JSON has sorted keys and no spaces. Whoever has a public key can verify without the secret.
+Canonical JSON has sorted keys and no spaces. Anyone with the public key can verify without the secret.
 """
 
 from __future__ import annotations

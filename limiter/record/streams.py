@@ -15,7 +15,7 @@ from tenants.models import Connection
 
 GROUP = "record"
 CONSUMER = "record"
-"""One name for all who drain: whoever finds an entry that was left idle may take it."""
+"""One name for all drainers: any of them may take an entry that was left idle."""
 _STREAM_KEPT_S = 604_800
 """As the scripts keep a stream that nothing is added to."""
 _KEEP_S = 2 * _STREAM_KEPT_S

@@ -37,5 +37,5 @@ def anchor_record(**_: object) -> int | None:
 
 @shared_task(name="limiter.tasks.prune")
 def prune(**_: object) -> int | None:
-    """Delete what is older than it is kept."""
+    """Delete rows past their retention."""
     return keeping.prune()

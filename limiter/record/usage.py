@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def drain(client: Client, connection: int) -> int:
-    """Store what was counted for a connection's calls; returns how many counts that were."""
+    """Store the counts of a connection's calls; returns the number of counts."""
     name = keys.usage(connection)
     batch = batches.take(client, name)
     if batch is None:

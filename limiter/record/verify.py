@@ -18,12 +18,12 @@ _READ_AT_ONCE = 2_000
 
 
 class Broken(Exception):
-    """The record is not what was written; the message names the first place."""
+    """The record was altered; the message names the first place."""
 
 
 @dataclass
 class CheckedChain:
-    """What was checked. ``pruned``: events that are not there because they were taken out by their age."""
+    """The rows that were checked. ``pruned``: events that are missing because they were removed by their age."""
 
     chains: int = 0
     entries: int = 0
@@ -120,7 +120,7 @@ def _last_of(batch: AuditEntry) -> int:
 def _walk(
     model: type[Model], tenant_id: str, name: Callable[[Any], str], *, after: int = 0, previous: str = ""
 ) -> Iterator[Any]:
-    """The rows of a chain, each checked against the one before; the first against what it must follow."""
+    """The rows of a chain, each checked against the one before; the first against its expected predecessor."""
     rows: Any = model._default_manager.filter(tenant_id=tenant_id, position__isnull=False).order_by("position")
     for expected, row in zip(itertools.count(after + 1), rows.iterator(chunk_size=_READ_AT_ONCE), strict=False):
         if row.position != expected:

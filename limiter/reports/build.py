@@ -87,7 +87,7 @@ def signed(path: Path, chosen: Selection, *, count: int, format: str, who: str) 
 
 
 def cancel(export: Export) -> None:
-    """Ask for the end; what waits ends now, what is being built ends at its next note."""
+    """Cancel it: a waiting export ends now, one that is being built at its next note."""
     now = timezone.now()
     Export.objects.filter(pk=export.pk, state=State.WAITING).update(
         state=State.CANCELLED, cancel_asked=True, finished_at=now

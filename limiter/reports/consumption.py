@@ -1,4 +1,4 @@
-"""How full the windows of a time were: the units of each limit's fullest window beside what it allowed."""
+"""How full the windows of a time were: the units in each limit's fullest window, beside the limit."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _connections(chosen: Selection) -> set[int] | None:
 
 
 def _dead(chosen: Selection) -> Iterator[str]:
-    """Whose a dead letter is cannot be told: only who sees everything is told of them."""
+    """The tenant of a dead letter is unknown, so only people who see everything are notified of them."""
     if chosen.scope is not None:
         return
     count = DeadLetter.objects.filter(at__gte=chosen.since).count()

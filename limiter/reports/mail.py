@@ -25,7 +25,7 @@ from limiter.reports.models.schedule import may_be_mailed
 from quota_platform.base.kept import kept_text
 
 MAX_S = 50
-"""What one attempt may take in all; each answer of the mail server has 20 s."""
+"""The duration of one attempt at most; each response of the mail server has 20 s."""
 _TIMEOUT_S = 20
 _AT_ONCE = 200
 _SMTP = "django.core.mail.backends.smtp.EmailBackend"

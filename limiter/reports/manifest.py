@@ -1,6 +1,6 @@
-"""Manifests: what is in an exported file, who asked for it and its SHA-256, signed so that an altered byte shows.
+"""Manifests: the content, author and SHA-256 of an exported file, signed so that an altered byte shows.
 
-The signature is Ed25519 over the canonical JSON of everything else, so whoever has the public key can verify a file
+The signature is Ed25519 over the canonical JSON of everything else, so anyone with the public key can verify a file
 without this platform, its database or its secret.
 """
 
@@ -26,7 +26,7 @@ FORM: Form[tuple[int, str]] = Form("manifest", {1: lambda data: (data["bytes"], 
 
 
 class ManifestBroken(Exception):
-    """The file or its manifest is not what was signed; the message says which."""
+    """The file or its manifest was altered; the message names which."""
 
 
 def key() -> Ed25519PrivateKey:
@@ -54,7 +54,7 @@ def sign(facts: dict[str, Any]) -> dict[str, Any]:
 def verify(path: Path, manifest: Any, *, public: str) -> None:
     """Raises :class:`ManifestBroken` unless ``public`` signed the manifest and the file is the one it names.
 
-    The key inside the manifest proves nothing: whoever alters a file can sign it anew with a key of their own.
+    The key inside the manifest proves nothing: anyone who alters a file can sign it anew with a key of their own.
     """
     try:
         signer = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))

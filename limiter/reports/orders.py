@@ -1,4 +1,4 @@
-"""Ordering an export: checked, stamped with who asked and what they may see, handed to Celery once it is saved."""
+"""Ordering an export: checked, stamped with its author and their tenants, handed to Celery once it is saved."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def order(export: Export, *, user: Any) -> Export:
 
 
 def send(export_id: Any) -> None:
-    """Ask Celery to build it; when the broker is away, the next periodic run asks again."""
+    """Queue it for Celery; if the broker is unavailable, the next periodic run queues it again."""
     try:
         signature("limiter.tasks.build_export").delay(str(export_id))
     except OperationalError:
-        log.warning("export %s waits: the broker is away", export_id)
+        log.warning("export %s waits: the broker is unavailable", export_id)
 
 
 def tend() -> int:
-    """Send what nobody builds and delete what is over; returns how many files were deleted."""
+    """Queue exports that nobody builds and delete expired ones; returns the number of deleted files."""
     for export_id in build.unfinished():
         send(export_id)
     return build.expire()

@@ -1,4 +1,4 @@
-"""Running saved reports: each period once, whoever dies or comes twice, with the rights that the owner has then."""
+"""Running saved reports: each period once, even if a worker dies or a task comes twice, with the owner's rights now."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def order_due() -> int | None:
 
 
 def order_all(*, now: datetime | None = None) -> int:
-    """Order what is due now. Of several periods that were missed, only the last one is made up for."""
+    """Order the reports that are due. Of several missed periods, only the last one is made up for."""
     now = now or timezone.now()
     return sum(_order_due(schedule, now) for schedule in _known().filter(enabled=True).order_by("pk"))
 

@@ -1,6 +1,6 @@
 """redis-py's connections, to one of several servers. A store that cannot work now is a connection that is lost.
 
-Otherwise a server that a failover has made a replica keeps its callers: it answers, only never what they need.
+Otherwise a server that a failover has made a replica keeps its callers: it responds, but cannot serve them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _refuse_replica(reply: Any, connection: Any) -> None:
 _served: dict[tuple[Seed, ...], Seed] = {}
 """Of each list of servers the one that served last: all connections of a process begin with it.
 
-A server that stands still costs whoever connects a time-out, and should not cost every new connection one.
+A frozen server costs a connecting process one timeout, and should not cost every new connection one.
 """
 
 

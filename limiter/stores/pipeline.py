@@ -206,7 +206,7 @@ class Pipeline(asyncio.Protocol):
                 if not future.done():
                     future.set_result(reply)
         except (hiredis.ProtocolError, IndexError):
-            self._fail("the store sent what is not RESP")
+            self._fail("the store sent a reply that is not RESP")
             self.close()
         if self._retired and not self._waiting:
             self.close()

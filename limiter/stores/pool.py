@@ -1,7 +1,7 @@
 """Connections to the store: a bounded pool for one server, and one per node for a cluster.
 
-What fails is not tried again by every call: after a failure the pool answers :class:`StoreUnavailable` at once, and
-lets one call through as a probe every ``probe_ms``. So a store that is away costs a call one timeout, and the calls
+A failed store is not tried again by every call: after a failure the pool raises :class:`StoreUnavailable` at once, and
+lets one call through as a probe every ``probe_ms``. So an unavailable store costs a call one timeout, and the calls
 after it nothing.
 """
 
@@ -23,7 +23,7 @@ _ASKING = pack("ASKING")
 _SLOTS = pack("CLUSTER", "SLOTS")
 _ROLE = pack("ROLE")
 _NOT_PRIMARY = ("READONLY", "MASTERDOWN")
-"""Answers of a server that a failover has made a replica."""
+"""Replies of a server that a failover has made a replica."""
 _SPILL = 128
 """Commands waiting on one connection before the next one is used: long pipelines cost least per command."""
 
@@ -72,7 +72,7 @@ class StorePool:
         self._failures = 0
 
     async def open(self) -> None:
-        """Open the first connection, so that a worker knows at start whether the store is there."""
+        """Open the first connection, so that a worker finds out at start whether the store is available."""
         try:
             await self._connect()
         except StoreUnavailable:
@@ -195,7 +195,7 @@ class StorePool:
 
 
 async def _insist_on_primary(pipeline: Pipeline) -> None:
-    """Raise :class:`StoreUnavailable` for a replica. Who may not ask takes what is there."""
+    """Raise :class:`StoreUnavailable` for a replica. A user without the right to ROLE accepts any server."""
     role = await pipeline.send(_ROLE)
     if isinstance(role, list) and role[0] == b"slave":
         pipeline.close()
@@ -296,7 +296,7 @@ class ClusterPool:
                 if isinstance(reply, list) and reply:
                     self._slots = _slot_map(reply, where[0])
                     return
-        raise StoreUnavailable("no node of the cluster answers")
+        raise StoreUnavailable("no node of the cluster responds")
 
 
 def _slot_map(ranges: list[list[Reply]], answered_by: str) -> dict[int, tuple[str, int]]:

@@ -152,7 +152,7 @@ def _read(data: Mapping[str, str], refused: str, save: Reply) -> ServerSettings:
 
 
 async def _reply(server: StorePool, *words: str) -> Reply:
-    """What it says, a refusal included."""
+    """Its reply, an error included."""
     reply = await server.send(pack(*words))
     if isinstance(reply, hiredis.ReplyError) and is_unavailable(reply):
         raise StoreUnavailable(f"the server cannot answer now: {reply}")

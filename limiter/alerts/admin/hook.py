@@ -1,4 +1,4 @@
-"""Alert hooks: made with a secret that is shown once, tried with a button, and what was posted to them."""
+"""Alert hooks: created with a secret that is shown once, tested with a button, listed with their deliveries."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AlertHookAdmin(RecordedAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "tenant" and not row_access.sees_every_tenant(request.user):
-            kwargs["required"] = True  # without one it would be told of tenants that the person does not see
+            kwargs["required"] = True  # without one it would get alerts of tenants that the person does not see
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @display(description=_("stopped because"))
@@ -124,7 +124,7 @@ def _new_secret(request: HttpRequest, hook: AlertHook) -> HttpResponse:
 
 @admin.register(AlertDelivery)
 class AlertDeliveryAdmin(RecordAdmin):
-    """What was posted to hooks, newest first."""
+    """Deliveries to hooks, newest first."""
 
     goes_with_its_owner = True
     list_display = ("at", "hook", "tenant_id", "event", "status_word", "attempts", "status", "last_error", "next")

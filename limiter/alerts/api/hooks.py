@@ -1,4 +1,4 @@
-"""``/api/alert-hooks``: where alerts are posted; ``/api/alert-deliveries``: what was, and whether it arrived."""
+"""``/api/alert-hooks``: where alerts are posted; ``/api/alert-deliveries``: the messages, and whether they arrived."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class HookSerializer(RowSerializer[AlertHook]):
     ]
 )
 class HookWithSecretSerializer(HookSerializer):
-    """The answer that makes a hook, or a new secret for one: the only place a secret ever appears."""
+    """The response that creates a hook, or a new secret for one: the only place where a secret appears."""
 
     secret = serializers.CharField(read_only=True, help_text="Keep it: it is not shown again.")
 
@@ -87,13 +87,13 @@ class DeliverySerializer(serializers.ModelSerializer[AlertDelivery]):
 
 @extend_schema(tags=["alerts"])
 class HookResource(Resource[AlertHook]):
-    """Addresses that are told of alerts as they start and end."""
+    """Addresses that get a message when an alert starts or ends."""
 
     queryset = AlertHook.objects.select_related("tenant")
     serializer_class = HookSerializer
     filters = {
         "tenant": text("tenant__tenant_id", "ID of its tenant."),
-        "enabled": flag("enabled", "Those that are told, or those that are not."),
+        "enabled": flag("enabled", "Hooks that are switched on, or those that are off."),
     }
     search_fields = ["name", "url", "created_by"]
     ordering_fields = ["name", "created_at"]
@@ -102,7 +102,7 @@ class HookResource(Resource[AlertHook]):
         return HookWithSecretSerializer if self.action == "create" else HookSerializer
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Make a hook. The answer holds its signing secret; this is the only time it is shown."""
+        """Create a hook. The response contains its signing secret; this is the only time it is shown."""
         response = super().create(request, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response
@@ -110,7 +110,7 @@ class HookResource(Resource[AlertHook]):
     @extend_schema(request=None, responses={200: HookWithSecretSerializer})
     @action(detail=True, methods=["post"], url_path="new-secret")
     def new_secret(self, request: Request, id: str) -> Response:
-        """Replace the signing secret at once; the answer is the only place the new one is shown."""
+        """Replace the signing secret at once; only this response shows the new one."""
         with whole():
             hook = self.get_object()
             explain(hook, self.reason() or "New signing secret")
@@ -132,7 +132,7 @@ class HookResource(Resource[AlertHook]):
 
 @extend_schema(tags=["alerts"])
 class DeliveryResource(RecordResource[AlertDelivery]):
-    """What was posted to hooks, newest first. Nobody writes it here."""
+    """Messages to hooks, newest first; read-only."""
 
     queryset = AlertDelivery.objects.all()
     serializer_class = DeliverySerializer

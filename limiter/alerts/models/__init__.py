@@ -1,4 +1,4 @@
-"""Alerts, and the hooks that are told of them."""
+"""Alerts, and the hooks that they are posted to."""
 
 from limiter.alerts.models.alert import Alert
 from limiter.alerts.models.hook import AlertDelivery, AlertHook

@@ -30,7 +30,7 @@ _SECRET_BYTES = 32
 
 
 class AlertHook(models.Model):
-    """An address that is told of alerts: one tenant's, or every tenant's. It belongs to the tenant, not to its maker.
+    """An address that alerts are posted to: one tenant's, or every tenant's. It is the tenant's, not its author's.
 
     ``failures``: posts given up since the last one that arrived. ``stopped_because`` is why the platform switched it
     off by itself.
@@ -110,7 +110,7 @@ def event_choices() -> list[tuple[str, Promise]]:
 
 
 class AlertDelivery(Attempted):
-    """One message for one hook: what is posted, and how that went. A body is written once and never changes.
+    """One message for one hook: its body, and its delivery. A body is written once and never changes.
 
     ``uid`` names it to the receiver, the same at every attempt.
     """

@@ -1,4 +1,4 @@
-"""Compiles every stored policy as a worker would and says what is wrong or odd; fails when one cannot be used."""
+"""Compiles every stored policy as a worker would and reports faults and oddities; fails when a policy is unusable."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class LimitThenSerializer(serializers.Serializer[Any]):
 
 
 class MultiplierThenSerializer(serializers.Serializer[Any]):
-    """The multiplier and what it was computed from."""
+    """The multiplier and the samples behind it."""
 
     value = serializers.FloatField()
     p95_ms = serializers.FloatField(allow_null=True)
@@ -63,7 +63,7 @@ class DecisionSerializer(serializers.Serializer[Any]):
     event = EventSerializer()
     sentence = serializers.CharField()
     alone = serializers.BooleanField(
-        source="event.alone", help_text="Decided by one worker without the limiter's store, which was away."
+        source="event.alone", help_text="Decided by one worker because the limiter's store was unavailable."
     )
     limits = LimitThenSerializer(many=True)
     multiplier = MultiplierThenSerializer()

@@ -7,7 +7,7 @@
 -- Returns  nil when there is no stream; else generation · entries lost · id of the last one settled ("" if none) ·
 --          id of the oldest one present ("" if none)
 --
--- What was ever added, less what is present, settled, or pending though trimmed, is lost.
+-- Lost: all entries ever added, less those that are present, settled, or pending though trimmed.
 
 local call = redis.call
 if call('EXISTS', KEYS[1]) == 0 then return nil end

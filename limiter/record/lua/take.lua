@@ -1,4 +1,4 @@
--- Set a hash of counts aside as a batch, so that what is counted from now on comes into the next one.
+-- Set a hash of counts aside as a batch, so that later counts go into the next one.
 --
 -- KEYS[1]  hash    counts
 -- KEYS[2]  hash    the batch set aside; its field #batch names it

@@ -1,4 +1,4 @@
-"""The chained record of what was done: edits, sign-ins, overrides' starts and ends, and batches of events."""
+"""The chained record of actions: edits, sign-ins, overrides' starts and ends, and batches of events."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LISTED_FIELDS = (
     "retry_after_ms",
     "shadow",
 )
-"""The fields of an event that are told wherever events are listed or exported, in their order."""
+"""The fields of an event in lists and exports, in their order."""
 
 
 ALONE = "/alone/"
@@ -94,7 +94,7 @@ class ThrottleEvent(models.Model):
 
     @property
     def alone(self) -> bool:
-        """Whether one worker decided it by itself, because the store was away."""
+        """Whether one worker decided it by itself, because the store was unavailable."""
         return ALONE in self.stream_id
 
     def __str__(self) -> str:

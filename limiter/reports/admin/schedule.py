@@ -1,4 +1,4 @@
-"""Saved reports in the admin: what they cover, when they run, to whom they go, and what came of it."""
+"""Saved reports in the admin: selection, times, recipients and runs."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _is_own(request: HttpRequest, obj: Any) -> bool:
 
 
 def sentence(schedule: ReportSchedule) -> str:
-    """When it runs and what it covers."""
+    """Its times and its selection."""
     covers = ngettext("the day before", "the {days} days before", schedule.days).format(days=schedule.days)
     said = {
         ReportSchedule.Rhythm.DAILY: gettext("daily at {time} UTC, {covers}"),

@@ -87,7 +87,7 @@ class ScheduleResource(Resource[ReportSchedule]):
     queryset = ReportSchedule.objects.all()
     serializer_class = ScheduleSerializer
     filters = {
-        "kind": choice("kind", "What it exports.", ["events", "usage", "changes", "summary"]),
+        "kind": choice("kind", "The rows it exports.", ["events", "usage", "changes", "summary"]),
         "enabled": flag("enabled", "Those that run, or those that do not."),
     }
     search_fields = ["name", "owner_name"]

@@ -65,7 +65,7 @@ def _head(chosen: Selection) -> list[Flowable]:
 
 
 def _lacks(chosen: Selection) -> list[Flowable]:
-    """What is known to lack, before anybody reads a number."""
+    """The known gaps, before anybody reads a number."""
     notes = incomplete.notes(chosen)
     if not notes:
         return []
@@ -111,12 +111,12 @@ def _consumption(chosen: Selection, found: figures.Figures) -> list[Flowable]:
     title = Paragraph("Consumption against limits: those that were fullest", _HEAD)
     shown, more = consumption.fullest(chosen)
     if not shown:
-        return [title, Paragraph("No limit of this time can be told from usage.", _BODY)]
+        return [title, Paragraph("Usage of this time is not enough to determine any limit's consumption.", _BODY)]
     parts: list[list[Flowable]] = [[Paragraph(_described(each), _BODY), _against(each, found)] for each in shown]
     parts[0].insert(0, title)
     note = (
         "Bars: units in the fullest window that ended in each span, of windows that begin with a whole minute, hour or "
-        "day, as usage is kept: one that began in between may have held more. Red where it reached what was allowed. "
+        "day, as usage is kept: one that began in between may have held more. Red where it reached the limit. "
         "Line: the limit as it is now; dashed: the lowest that the multiplier cut it to. Looked at are the limits per "
         "action or tenant of the busiest tenants"
     )
@@ -126,10 +126,10 @@ def _consumption(chosen: Selection, found: figures.Figures) -> list[Flowable]:
 
 def _described(each: consumption.Consumption) -> str:
     of, most = each.of, max(each.peaks)
-    whom = f"{of.tenant_id} / {of.action_id}" if of.action_id else f"{of.tenant_id}, all actions"
+    where = f"{of.tenant_id} / {of.action_id}" if of.action_id else f"{of.tenant_id}, all actions"
     window = f"{of.limit.window_us // MICROS:,} s"
     return escape(
-        f"{whom} / {of.limit.name}: {most:,} of {of.limit.quota:,} in its fullest {window} ({each.share:.0%})"
+        f"{where} / {of.limit.name}: {most:,} of {of.limit.quota:,} in its fullest {window} ({each.share:.0%})"
     )
 
 

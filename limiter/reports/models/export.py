@@ -1,4 +1,4 @@
-"""Exports: which part of the record somebody asked for, how far the file is, and what was signed for it."""
+"""Exports: the selection, the progress of the file, and its signed manifest."""
 
 from __future__ import annotations
 

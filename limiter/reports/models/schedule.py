@@ -1,4 +1,4 @@
-"""Saved reports: what is exported again and again, when, and to whom it is mailed."""
+"""Saved reports: an export that repeats, its times and its recipients."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class ReportSchedule(models.Model):
                 return
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """What was changed about its times counts from now on."""
+        """Changed times apply from now on."""
         before = ReportSchedule.objects.filter(pk=self.pk).values_list("enabled", "rhythm", "weekday", "hour").first()
         if before is not None and before != (self.enabled, self.rhythm, self.weekday, self.hour):
             self.armed_at = timezone.now()

@@ -1,4 +1,4 @@
-// Keeps the sentences above a policy's form in step with what is typed. The server words them, as for a saved policy.
+// Keeps the sentences above a policy's form in step with its fields. The server words them, as for a saved policy.
 
 const panel = document.querySelector("[data-preview]");
 const form = panel?.closest("form");

@@ -187,7 +187,7 @@ def test_who_does_not_answer_is_tried_again(acme: Tenant, receiver: Receiver, mo
     hook(receiver, tenant=acme)
     outbox.put([alert()], AlertDelivery.Event.STARTED)
     assert post_due() == ["waiting"]
-    assert waiting().error == "no answer in time"
+    assert waiting().error == "no response in time"
 
 
 def test_two_deliveries_of_one_task_post_once(acme: Tenant, receiver: Receiver) -> None:
