@@ -40,7 +40,7 @@ class OverrideRequest:
     """What a confirmation brings back of the question; empty from a page of the release before."""
 
     def effect(self, running: Iterable[Override]) -> str:
-        """What will happen, in words, for the person to confirm, and what is in force already."""
+        """The effect in words, for the person to confirm, with the overrides already in force."""
         already = "; ".join(sentences.override(other) for other in running)
         effect = self._effect()
         return _("{effect} Already in force: {already}.").format(effect=effect, already=already) if already else effect
@@ -50,8 +50,8 @@ class OverrideRequest:
         which = _("limit {limit}").format(limit=override.limit_name) if override.limit_name else _("every limit")
         if override.effect == Override.Effect.SHADOW:
             effect = _(
-                "{tenant}, {action}: {which} refuses nobody for {minutes} minutes, until {until} UTC. What it would"
-                " have refused is recorded."
+                "{tenant}, {action}: {which} refuses nobody for {minutes} minutes, until {until} UTC. Its would-be"
+                " refusals are recorded."
             )
         else:
             effect = _(
@@ -82,7 +82,7 @@ def start(request: HttpRequest) -> JsonResponse:
 
 
 def _respond(asked: OverrideRequest) -> JsonResponse:
-    """Asked again when other overrides are in force than the person was told of."""
+    """The question, repeated if other overrides are in force than the page showed."""
     running = _running(asked.override)
     now = {"effect": asked.effect(running), "seen": _mark(*running)}
     if not asked.confirmed:
@@ -118,7 +118,7 @@ def end(request: HttpRequest, override_id: int) -> JsonResponse:
 
 
 def _nothing_done() -> str:
-    return _("Nothing was done: somebody has changed this since you were asked. Now it says:")
+    return _("Nothing was done: somebody has changed this since the page showed it. The present state:")
 
 
 def _end(override: Override) -> JsonResponse:
@@ -143,7 +143,7 @@ def _asked(request: HttpRequest) -> OverrideRequest:
 
 
 def _running(wanted: Override) -> list[Override]:
-    """The overrides in force for what is asked about, kept from other editors until the transaction ends."""
+    """The overrides in force for the same limits, locked against other editors until the transaction ends."""
     rows = Override.objects.in_state(Override.State.ACTIVE, now=timezone.now()).filter(tenant=wanted.tenant)
     if wanted.action is not None:
         rows = rows.filter(Q(action=None) | Q(action=wanted.action))

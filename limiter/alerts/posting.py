@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _OFF = kept_text("the hook is switched off")
 _SEALED = kept_text("its secret cannot be opened with any of SECRETS_KEYS; make a new secret")
-_TOO_SLOW = kept_text("no answer in time")
+_TOO_SLOW = kept_text("no response in time")
 _CERTIFICATE = kept_text("its certificate is not valid")
 _NO_CONNECTION = kept_text("no connection")
 _ANSWERED = kept_text("answered {status}")

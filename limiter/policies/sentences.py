@@ -78,7 +78,7 @@ def policy(row: QuotaPolicy, lines: Iterable[QuotaLimit]) -> list[str]:
     if row.mode == QuotaPolicy.Mode.SHADOW:
         said.append(_("Shadow: a call over a limit is recorded and let through."))
     elif lines:
-        said.append(_("A call over any limit is refused, charged to none, and told when to come back."))
+        said.append(_("A call over any limit is refused and charged to none; its response contains the wait."))
     if lines:
         said.append(_adaptive(row) if any(line.adaptive for line in lines) else _("No limit follows the latency."))
         said.append(_(MODES[row.store_failure].sentence))

@@ -147,9 +147,9 @@ def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
 def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     if event.limit_name == UPSTREAM:
         return ngettext(
-            "This call was held back: the upstream had said to another call that it takes none for {seconds} s."
+            "This call was held back: the upstream had asked an earlier call to wait {seconds} s."
             " It is charged to no limit.",
-            "{count} calls like this were held back: the upstream had said to another call that it takes none for"
+            "{count} calls like this were held back: the upstream had asked an earlier call to wait"
             " {seconds} s. They are charged to no limit.",
             event.count,
         ).format(count=number(event.count), seconds=_seconds(event))
@@ -254,7 +254,7 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     if passes_at is not None:
         slots = [limit.name for limit in refusing if _holds_slots(limit)]
         if slots:
-            said = _("The end of a running call that held a slot of '{limit}'; the wait it was told is a hint.")
+            said = _("The end of a running call that held a slot of '{limit}'; the wait in its response is a hint.")
             payload.append(said.format(limit=slots[0]))
         if len(slots) < len(refusing):
             said = _("Waiting {seconds} s, until {at} UTC.")

@@ -45,7 +45,7 @@ class ActionAdmin(RecordedAdmin):
     fieldsets = (
         (None, {"fields": (("tenant", "action_id"), ("kind", "enabled"), "description")}),
         (
-            _("What it calls"),
+            _("Request"),
             {
                 "fields": (
                     "method",
@@ -59,7 +59,7 @@ class ActionAdmin(RecordedAdmin):
                 )
             },
         ),
-        (_("What it takes"), {"fields": (("cost", "timeout_ms"), "idempotent")}),
+        (_("Cost and time"), {"fields": (("cost", "timeout_ms"), "idempotent")}),
     )
 
     class Media:

@@ -95,7 +95,7 @@ STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(RecordedAdmin):
-    """Keys are made by :meth:`ApiKeyQuerySet.issue` only; their token is in the one answer that made them."""
+    """Keys are made by :meth:`ApiKeyQuerySet.issue` only; their token is only in the response that creates them."""
 
     form = ApiKeyForm
     list_display = ("name", "shown_prefix", "owner", "state", "expires_at", "created_at", "created_by")
@@ -179,7 +179,7 @@ class ApiKeyAdmin(RecordedAdmin):
     # Revoking some.
 
     def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The right to revoke is enough; whoever may change a key may end it, too."""
+        """The right to revoke is enough; anyone who may change a key may end it too."""
         return request.user.has_perm("tenants.revoke_apikey") or self.has_change_permission(request)
 
     def get_urls(self) -> list[URLPattern]:

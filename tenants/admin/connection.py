@@ -66,7 +66,7 @@ class ConnectionForm(EmptyMeansDefault):
             )
 
     def clean(self) -> dict[str, Any]:
-        """Secrets are sealed first: the row asks whether they were entered again."""
+        """Secrets are sealed first, because the row checks whether they were entered again."""
         cleaned = super().clean() or {}
         for name in self._given():
             getattr(self.instance, f"set_{name}")(cleaned[name])
@@ -160,8 +160,7 @@ class ConnectionAdmin(RecordedAdmin):
         super().save_model(request, obj, form, change)
         if missing := completeness.missing_secrets(obj):
             said = _(
-                "{connection} is still incomplete: its preset needs the {secrets}. Until it is entered, calls are"
-                " answered 502."
+                "{connection} is still incomplete: its preset needs the {secrets}. Until you enter it, calls get a 502."
             ).format(connection=obj, secrets=completeness.named(missing))
             self.message_user(request, said, messages.WARNING)
 
@@ -179,7 +178,7 @@ class ConnectionAdmin(RecordedAdmin):
 
     @display(description=_("secrets"))
     def shown_secrets(self, obj: Connection) -> str:
-        """Whether the secrets that the preset uses are there, never what they are."""
+        """Whether the secrets that the preset uses are stored, never their values."""
         used = [name for name in _SECRETS if name in presets.PRESETS[obj.preset].fields]
         missing = [name for name in used if not getattr(obj, f"{name}_sealed")]
         return ", ".join(gettext(_NO_SECRET[name]) for name in missing) or gettext("set")

@@ -1,4 +1,4 @@
-"""Tenants: who they are, what they may invoke, with which keys."""
+"""Tenants with their actions and keys."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ApiKey(Published):
         related_name="platform_keys",
         help_text="Platform keys only: the tenants it may name in X-Tenant-Id.",
     )
-    name = models.CharField(max_length=80, help_text="Who or what uses it, e.g. 'IVR production'.")
+    name = models.CharField(max_length=80, help_text="Its user, e.g. 'IVR production'.")
     prefix = models.CharField(max_length=credentials.PREFIX_LENGTH, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)

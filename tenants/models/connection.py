@@ -62,7 +62,7 @@ class Connection(Published):
         choices=preset_choices,
         default=presets.DEFAULT_PRESET,
     )
-    enabled = models.BooleanField(default=True, help_text="When off, calls are answered 503 and nothing is sent.")
+    enabled = models.BooleanField(default=True, help_text="When off, calls get a 503 and nothing is sent.")
     is_sandbox = models.BooleanField(
         "sandbox",
         default=False,
@@ -72,14 +72,14 @@ class Connection(Published):
         "base URL",
         max_length=255,
         blank=True,
-        help_text="Where actions are invoked, e.g. https://api-na1.niceincontact.com."
-        " For a CXone business unit blank asks CXone where it is.",
+        help_text="The host that actions call, e.g. https://api-na1.niceincontact.com."
+        " Blank for a CXone business unit: discovered from CXone.",
     )
     token_url = models.URLField(
         "token URL",
         max_length=255,
         blank=True,
-        help_text="Blank: the preset's; a CXone business unit is asked for its own.",
+        help_text="Blank: the preset's; for a CXone business unit discovered from CXone.",
     )
     issuer_url = models.URLField(
         "issuer URL",
@@ -88,7 +88,7 @@ class Connection(Published):
         help_text="Where CXone describes itself. Blank: https://cxone.niceincontact.com",
     )
     area = models.CharField(
-        max_length=8, blank=True, validators=[_AREA], help_text="CXone area, e.g. na1. Blank: as CXone says."
+        max_length=8, blank=True, validators=[_AREA], help_text="CXone area, e.g. na1. Blank: discovered from CXone."
     )
     cxone_tenant_id = models.UUIDField(
         "CXone tenant ID", null=True, blank=True, help_text="Blank: the one named in the token."
@@ -109,7 +109,7 @@ class Connection(Published):
     basic_urlencode = models.BooleanField(
         "percent-encode Basic credentials",
         default=False,
-        help_text="As RFC 6749 2.3.1 asks; CXone's clients send them raw.",
+        help_text="RFC 6749 2.3.1 requires this; CXone's clients send them raw.",
     )
     token_body = models.CharField(
         "token request body", max_length=8, choices=TokenBody.choices, blank=True, help_text="Blank: form."
@@ -144,12 +144,12 @@ class Connection(Published):
         help_text="Repeats included. Studio gives up after 90.",
     )
     max_response_bytes = models.PositiveIntegerField(
-        "largest answer (bytes)",
+        "max response size (bytes)",
         default=1_048_576,
         validators=[MinValueValidator(1), MaxValueValidator(2**30)],
     )
     max_retries = models.PositiveSmallIntegerField(
-        "repeats at most",
+        "max retries",
         default=3,
         validators=[MaxValueValidator(10)],
         help_text="Of a call that the upstream refused for load, or that surely did not run.",
@@ -167,11 +167,11 @@ class Connection(Published):
         "breaker stays open (s)", default=10, validators=[MinValueValidator(0.1), MaxValueValidator(600)]
     )
     pause_on_pushback = models.BooleanField(
-        "pause when it says so",
+        "pause when the upstream is overloaded",
         default=True,
         db_default=True,
-        help_text="A 429, or a 503 with a Retry-After, holds back every call of this connection for as long as it says."
-        " Off: for upstreams whose 429 concerns one caller alone.",
+        help_text="A 429, or a 503 with a Retry-After, holds back every call of this connection until that time has"
+        " passed. Switch this off for upstreams whose 429 concerns one caller alone.",
     )
     max_pause_s = models.PositiveIntegerField(
         "longest pause (s)",
@@ -206,11 +206,11 @@ class Connection(Published):
     dedupe = models.BooleanField(
         "de-duplicate",
         default=False,
-        help_text="The same tenant, action and body again is answered with the first answer, also without an"
-        " Idempotency-Key. For callers that repeat by themselves, as Studio does.",
+        help_text="A repeat with the same tenant, action and body gets the first response, also without an"
+        " Idempotency-Key. For callers that retry by themselves, as Studio does.",
     )
     dedupe_ttl_s = models.PositiveIntegerField(
-        "remember answers (s)", default=120, validators=[MinValueValidator(1), MaxValueValidator(86_400)]
+        "keep responses (s)", default=120, validators=[MinValueValidator(1), MaxValueValidator(86_400)]
     )
     probe_path = models.CharField(
         "test path",
@@ -234,12 +234,12 @@ class Connection(Published):
             models.CheckConstraint(
                 condition=Q(preset__in=["cxone", "cxone_access_key"]) | ~Q(base_url=""),
                 name="connection_base_url_given",
-                violation_error_message="Enter the base URL; only a CXone business unit can be asked for it.",
+                violation_error_message="Enter the base URL; it can be discovered only for a CXone business unit.",
             ),
             models.CheckConstraint(
                 condition=Q(max_retries__lte=10, breaker_failure_percent__lte=100, dedupe_ttl_s__gte=1),
                 name="connection_numbers_in_range",
-                violation_error_message="At most 10 repeats, at most 100 %, answers remembered for at least 1 s.",
+                violation_error_message="At most 10 retries, at most 100 %, responses kept for at least 1 s.",
             ),
         ]
 
@@ -327,7 +327,7 @@ class Connection(Published):
         for field in _ADDRESSES:
             url = getattr(self, field)
             if kept and url and hosts.origin(url) not in known:
-                said = _("Enter the {secrets} again: what is stored was given for another address.")
+                said = _("Enter the {secrets} again: the stored value was entered for another address.")
                 yield field, said.format(secrets=completeness.named(kept))
 
     def _refused_urls(self) -> Iterator[tuple[str, str]]:

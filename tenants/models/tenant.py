@@ -35,9 +35,9 @@ class Tenant(OneCase):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="tenants")
     envelope = models.BooleanField(
-        "answer envelope",
+        "response envelope",
         default=False,
-        help_text="Wrap answers as {status, data, latency_ms, adaptive_multiplier}.",
+        help_text="Wrap responses as {status, data, latency_ms, adaptive_multiplier}.",
     )
     accept_unlisted_actions = models.BooleanField(
         default=False, help_text="Invoke action IDs that are not registered here, with default settings."

@@ -106,7 +106,7 @@ def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
         delivery = outbox.put_test(hook, at=timezone.now())
         posting.try_out(delivery)
         if delivery.state == AlertDelivery.State.ARRIVED:
-            messages.success(request, _("The test arrived: answered {status}.").format(status=delivery.status))
+            messages.success(request, _("The test arrived: the response was {status}.").format(status=delivery.status))
         else:
             messages.error(request, _("The test did not arrive: {error}.").format(error=in_words(delivery.error)))
     return HttpResponseRedirect(_page_of(hook))

@@ -36,7 +36,7 @@ class AlertHook(models.Model):
     off by itself.
     """
 
-    name = models.CharField(max_length=80, help_text="Who listens there, e.g. 'On-call'.")
+    name = models.CharField(max_length=80, help_text="The receiver, e.g. 'On-call'.")
     tenant = models.ForeignKey(
         Tenant,
         on_delete=models.CASCADE,
@@ -52,7 +52,7 @@ class AlertHook(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text="Alerts of lower thresholds are not posted.",
     )
-    tell_ends = models.BooleanField("tell ends, too", default=True, help_text="Post again when an alert is over.")
+    tell_ends = models.BooleanField("notify of ends too", default=True, help_text="Post again when an alert is over.")
     enabled = models.BooleanField(default=True)
     uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
     secret_sealed = models.TextField(editable=False)
@@ -127,7 +127,7 @@ class AlertDelivery(Attempted):
     tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
     event = models.CharField(max_length=16, choices=event_choices)
     body = models.TextField()
-    status = models.PositiveSmallIntegerField("last answer", null=True)
+    status = models.PositiveSmallIntegerField("last response", null=True)
 
     class Meta:
         ordering = ["-at", "-id"]

@@ -21,7 +21,7 @@ from quota_platform.base.admin.scoped import RowFilter
 WHO_WINS = _(
     "A call takes the limits of the default policy, then those of its tenant's policy, then those of its action's. "
     "A limit with the name of an earlier one takes its place; a limit with a new name is added. All that remain must "
-    "pass. The narrowest policy also says how limits follow latency and what happens when something fails. "
+    "pass. The narrowest policy also determines how limits follow latency, and the behavior when the store fails. "
     "Everyone, a tenant and an action each have one policy at most."
 )
 

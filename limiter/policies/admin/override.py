@@ -68,8 +68,8 @@ class OverrideAdmin(RecordedAdmin):
     autocomplete_fields = ("tenant", "action")
     readonly_fields = ("created_by",)
     fieldsets = (
-        (_("For whom"), {"fields": (("tenant", "action"), "limit_name")}),
-        (_("What changes"), {"fields": ("effect", "factor", "quota")}),
+        (_("Scope"), {"fields": (("tenant", "action"), "limit_name")}),
+        (_("Change"), {"fields": ("effect", "factor", "quota")}),
         (_("For how long, and why"), {"fields": ("starts_at", "ends_at", "reason", "created_by")}),
     )
 

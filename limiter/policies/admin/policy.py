@@ -115,7 +115,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
             },
         ),
         (_("When something fails"), {"fields": (("store_failure", "reduced_status"),)}),
-        (_("Who is told"), {"fields": ("alert_at",)}),
+        (_("Alerts"), {"fields": ("alert_at",)}),
         (_("This change"), {"fields": ("change_reason", "version")}),
     )
 
@@ -128,7 +128,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
             rows = rows.prefetch_related("limits").annotate(assigned_to=Count("assignments"))
         return rows
 
-    @display(description=_("says"))
+    @display(description=_("in words"))
     def says(self, obj: QuotaPolicy) -> str:
         return sentences.briefly(obj.limits.all())
 

@@ -106,7 +106,7 @@ class PolicyHistoryPages:
             self.message_user(request, said, messages.ERROR)
             return HttpResponseRedirect(request.path)
         self.log_change(request, policy, PUT_BACK.format(version=then.version, now=policy.version))
-        said = _("{policy} says again what version {version} said; this is version {now}.").format(
+        said = _("{policy} has the limits of version {version} again; this is version {now}.").format(
             policy=policy.name, version=then.version, now=policy.version
         )
         self.message_user(request, said, messages.SUCCESS)

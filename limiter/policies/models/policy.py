@@ -109,7 +109,8 @@ class QuotaPolicy(Published):
     cut_on_pushback = models.BooleanField(
         "cut when the upstream refuses",
         default=False,
-        help_text="Answers of 429 or 503 cut too: a tenant whose every third call is refused upstream is allowed 2/3.",
+        help_text="Responses of 429 or 503 cut too: a tenant whose every third call the upstream rejects is allowed"
+        " 2/3.",
     )
     latency_threshold_ms = models.PositiveIntegerField(
         "p95 threshold (ms)", default=800, validators=[MinValueValidator(1), MaxValueValidator(600_000)]

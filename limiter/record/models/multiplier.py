@@ -17,7 +17,7 @@ class MultiplierChange(models.Model):
     p95_ms = models.FloatField("p95 (ms)")
     samples = models.PositiveIntegerField()
     threshold_ms = models.FloatField("p95 threshold (ms)")
-    pushed_back = models.FloatField("share turned away upstream", default=0)
+    pushed_back = models.FloatField("share rejected upstream", default=0)
 
     class Meta:
         ordering = ["-at", "-id"]

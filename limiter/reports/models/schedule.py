@@ -41,7 +41,7 @@ class ReportSchedule(models.Model):
         SATURDAY = 5, "Saturday"
         SUNDAY = 6, "Sunday"
 
-    name = models.CharField(max_length=80, help_text="What people call it, e.g. 'Refusals of the week'.")
+    name = models.CharField(max_length=80, help_text="Its title, e.g. 'Refusals of the week'.")
     kind = models.CharField(max_length=16, choices=Export.Kind.choices)
     format = models.CharField(max_length=8, choices=format_choices)
     days = models.PositiveSmallIntegerField(

@@ -94,7 +94,7 @@ def test_a_list_of_limits_is_one_line() -> None:
 def test_the_default_policy_is_said_whole() -> None:
     assert sentences.policy(QuotaPolicy(name="Base"), [line()]) == [
         "minute: at most 100 units in any minute for each action of each tenant.",
-        "A call over any limit is refused, charged to none, and told when to come back.",
+        "A call over any limit is refused and charged to none; its response contains the wait.",
         "While the p95 of the tenant's latest 100 latencies is above 800 ms, the limits shrink: "
         "at 1,600 ms to 50 %, never below 20 %.",
         "While the store is away, each worker spends its own share of the limits.",

@@ -93,7 +93,7 @@ def test_a_call_that_found_no_slot_is_told_that_its_wait_was_a_hint(client: Clie
     keeping.store_all(client)
     data = explain(ThrottleEvent.objects.get())
     assert data.remedies == (
-        "The end of a running call that held a slot of 'inflight'; the wait it was told is a hint.",
+        "The end of a running call that held a slot of 'inflight'; the wait in its response is a hint.",
         "A limit 'inflight' that comes to at least 2 (it came to 1).",
     )
 

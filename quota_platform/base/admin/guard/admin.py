@@ -22,7 +22,7 @@ from quota_platform.base.admin.guard import gone, stale
 from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, Seen, SeenField
 
 NOTHING_SAVED = _("Nothing was saved: somebody else has saved this meanwhile. See above, then save again.")
-CHANGED = _("Nothing was done: this has changed since you were asked. Look again, then confirm.")
+CHANGED = _("Nothing was done: this has changed since the page showed it. Check it again, then confirm.")
 
 
 class GuardedAdmin:
