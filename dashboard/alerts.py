@@ -1,4 +1,4 @@
-"""The alerts that last, as a page shows them: one line for each limit, with what is used of it now."""
+"""The alerts that last, as a page shows them: one line for each limit, with its present use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = 20
 def lines(
     alerts: Sequence[Alert], *, rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """The worst first. Of a limit with several alerts the highest threshold is told; ``ids`` are all of them."""
+    """The most urgent first. A limit with several alerts shows its highest threshold; ``ids`` are all of them."""
     of_limit: dict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:
         of_limit[f"{alert.tenant_id}|{alert.action_id}|{alert.limit_name}"].append(alert)

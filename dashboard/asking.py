@@ -1,4 +1,4 @@
-"""What every action from a tenant's page shares: its body is read, its tenant found, and what is wrong is said."""
+"""The common part of every action from a tenant's page: reading the body, finding the tenant, reporting mistakes."""
 
 from __future__ import annotations
 

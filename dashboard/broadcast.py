@@ -1,4 +1,4 @@
-"""Reads once a second what is watched in this worker, and wakes the viewers of each page that there is a new frame."""
+"""Reads the watched tenants of this worker once a second, and wakes the viewers of each page for a new frame."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Broadcast:
         return await self._aside.run(sight, session_key)
 
     async def join(self, session_key: str, seen: Sight, *, tenant_id: str, seat: PageSeat) -> Viewer:
-        """A viewer of a tenant's page, or of the overview, from now on; whoever joins calls :meth:`leave`."""
+        """A viewer of a tenant's page, or of the overview, from now on; the caller must call :meth:`leave` later."""
         viewer = Viewer(session_key, seen.person, clock=self._clock)
         # After a restart everybody comes back at once, and need not be looked at again at once.
         viewer.checked_at -= random.uniform(0, CHECK_S / 2)
@@ -132,7 +132,7 @@ class Broadcast:
             await asyncio.sleep(due - loop.time())
 
     async def tick(self) -> None:
-        """Read what is watched and hand every stream its next frame; look after the viewers."""
+        """Read the watched tenants and hand every stream its next frame; look after the viewers."""
         self._look_after()
         streams = self._watched()
         self._live.forget(streams)
@@ -202,7 +202,7 @@ class Broadcast:
                 await self._settle(viewer, seen[viewer.session_key])
 
     async def _settle(self, viewer: Viewer, seen: Sight | None) -> None:
-        """Let the viewer go on with what they may see now."""
+        """Let the viewer continue with the tenants that they may see now."""
         tenant_id, _ = self._viewers[viewer]
         if seen is None or seen.person != viewer.person or not seen.of(tenant_id):
             viewer.end(NO_RIGHT)

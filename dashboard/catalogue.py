@@ -1,4 +1,4 @@
-"""The words that a page's scripts say, in the language of the moment: ``locale/<language>/browser.json``."""
+"""The words of a page's scripts, in the language of the moment: ``locale/<language>/browser.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Words = dict[str, Any]
 
 
 def words() -> Words:
-    """All that a page's scripts say. What figures are called and noted is declared with them."""
+    """All words of a page's scripts. Labels and notes of figures are declared with the figures."""
     return {**_browser(translation.get_language() or settings.LANGUAGE_CODE), **figures.words()}
 
 

@@ -112,7 +112,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         raise StreamEnded(self._viewer.ended)
 
     async def _sent(self, text: str) -> bool:
-        """Whether there still is a page to send to; raises :class:`StreamEnded` when it does not take what is sent."""
+        """Whether the page is still there; raises :class:`StreamEnded` if it does not read its frames."""
         try:
             async with asyncio.timeout(self.send_timeout_s):
                 await self.send(text_data=text)

@@ -33,7 +33,7 @@ def policy_for(request: HttpRequest) -> str:
 def strict_csp(
     view: Callable[Concatenate[HttpRequest, P], R],
 ) -> Callable[Concatenate[HttpRequest, P], R]:
-    """A view whose answers carry the policy."""
+    """A view whose responses carry the policy."""
 
     @wraps(view)
     def with_policy(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""What changed between two frames of one page, as a frame that the page lays over what it holds."""
+"""The changes between two frames of one page, as a frame that the page merges into its state."""
 
 from __future__ import annotations
 

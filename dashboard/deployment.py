@@ -1,4 +1,4 @@
-"""What the store says of the whole deployment: workers seen, pauses, refusals that are not in the database yet."""
+"""The store's numbers on the whole deployment: workers seen, pauses, refusals that are not in the database yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One load at a time for each thing: whoever asks while it is under way waits for the same one."""
+"""Single flight: one load at a time for each key; requests that arrive meanwhile wait for the same one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Flights:
             task.exception()  # somebody looked: no complaint when all waiters have gone
 
     async def close(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the loads under way."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What this process knows right now for the live pages: read at most once a second, however many look."""
+"""The present data of this process for the live pages: read at most once a second, however many viewers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from quota_platform.base.lean.problem import Problem
 EVERY_S = 0.8
 """Less than the second between two frames, by what a tick may come early."""
 PATIENCE_S = 0.5
-"""How long a frame waits for the database when it can do with what was read before."""
+"""How long a frame waits for the database if it can use an earlier reading."""
 FIRST_PATIENCE_S = 10.0
 KEPT_S = 600.0
 """How long the history of a tenant that nobody watches any more is kept, for who reloads a page."""
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class Live:
-    """One per worker. Viewers share what is read; who may see which tenant is the caller's business."""
+    """One per worker. Viewers share the readings; the caller decides who may see which tenant."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Live:
         return len(self._readings) + len(self._stored)
 
     async def read(self, tenant_ids: Collection[str]) -> None:
-        """Bring what the store says of these tenants up to date; a store that is away leaves the last numbers."""
+        """Update these tenants' numbers from the store; an unavailable store leaves the last ones."""
         now = self._clock()
         self._wanted_at |= dict.fromkeys(tenant_ids, now)
         readings = [self._readings.setdefault(name, TenantReading(name)) for name in tenant_ids]
@@ -115,7 +115,7 @@ class Live:
         return frame
 
     def forget(self, watched: Iterable[StreamTopic]) -> None:
-        """Keep no more than what is watched, and for a while what was."""
+        """Keep only watched tenants, and for a while those that were watched."""
         sets = {topic.tenant_ids for topic in watched}
         self._stored = {ids: held for ids, held in self._stored.items() if ids in sets}
         watched_now = {name for ids in sets for name in ids}
@@ -143,7 +143,7 @@ class Live:
                 log.error("The numbers of tenant %s cannot be read", name, exc_info=result)
 
     async def _known(self, tenant_ids: frozenset[str]) -> StoredReadings:
-        """What the database says. Each set of tenants has its own flight: one that takes long delays no other."""
+        """The database's part. Each set of tenants has its own flight, so a slow one delays no other."""
         at, known = self._stored.get(tenant_ids, (_NEVER, None))
         pace_s = max(self._every_s, len(self._stored) // SETS_PER_S)
         if known is not None and self._clock() - at < pace_s:

@@ -22,7 +22,7 @@ _SPARK = 40
 _GAP_S = 5.0
 _FEED = 60
 _NAMED = 3
-"""Limits that a sentence names; of the others it says how many there are."""
+"""Limits that a sentence names; it counts the others."""
 
 Frame = dict[str, Any]
 

@@ -31,7 +31,7 @@ FORM: Form[int] = Form("news", {1: lambda data: versioned.filled(data, {"person"
 
 
 def rights_changed(person: int = EVERYONE, *, using: str | None = None) -> None:
-    """Tell every worker, once what was done is committed. Never fails."""
+    """Notify every worker after the commit. Never fails."""
     transaction.on_commit(lambda: _report(person), using=using, robust=True)
 
 
@@ -39,7 +39,7 @@ def _report(person: int) -> None:
     try:
         async_to_sync(_send)(person)
     except (RedisError, OSError) as error:
-        log.warning("Open pages are not told of changed rights, they look by themselves: %s", type(error).__name__)
+        log.warning("Open pages get no news of changed rights, and check by themselves: %s", type(error).__name__)
 
 
 async def _send(person: int) -> None:
@@ -64,7 +64,7 @@ async def _listen(heard: Callable[[int], None]) -> None:
     layer: Any = get_channel_layer()
     channel = await layer.new_channel()
     await layer.group_add(_GROUP, channel)
-    # What was told while nobody listened is not known.
+    # News sent while nobody listened is lost.
     heard(EVERYONE)
     while True:
         message = await layer.receive(channel)
@@ -72,7 +72,7 @@ async def _listen(heard: Callable[[int], None]) -> None:
 
 
 async def close() -> None:
-    """Close this worker's connection to the layer, and forget what was asked for over it."""
+    """Close this worker's connection to the layer, and forget its subscriptions."""
     layer: Any = get_channel_layer()
     with contextlib.suppress(RedisError, OSError):
         await layer.flush()

@@ -52,7 +52,7 @@ class Counts:
 
 @dataclass(slots=True)
 class TenantReading:
-    """What was read of a tenant last, and a little before. Times are epoch seconds."""
+    """The last reading of a tenant, and one a little earlier. Times are epoch seconds."""
 
     tenant_id: str
     connection_id: int = 0
@@ -108,7 +108,7 @@ class TenantReading:
         return next(each for each in self.counts if each.at >= self.counts[-1].at - _RATE_SECONDS)
 
     def rate(self) -> tuple[float, float]:
-        """Calls allowed and refused a minute, over the last minute or what is known of it; needs a pace."""
+        """Calls allowed and refused a minute, over the last minute or its known part; needs a pace."""
         last, first = self.counts[-1], self._minute_ago()
         seconds = max(1.0, last.at - first.at)
         # A store that was emptied counts from nothing again.

@@ -1,4 +1,4 @@
-"""Which edits change what a person may see: open pages are told of them."""
+"""The edits that change a person's access: open pages are notified of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resetting a counter from a tenant's page: told before it is done, entered into the record, not to be taken back."""
+"""Resetting a counter from a tenant's page: confirmed first, entered into the record, irrevocable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class ResetRequest:
-    """Whose count of which limit, why, by whom, and whether they have confirmed it."""
+    """The tenant, limit, reason and person of a reset, and whether the person has confirmed it."""
 
     tenant: Tenant
     limit: str

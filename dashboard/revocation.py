@@ -1,4 +1,4 @@
-"""Revoking an API key from a tenant's page: told before it is done, and not to be taken back."""
+"""Revoking an API key from a tenant's page: confirmed first, and irrevocable."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class PageSeat(NamedTuple):
 
 
 class Seats:
-    """One per worker. While the store is away everyone gets a seat: nobody could be counted."""
+    """One per worker. While the store is unavailable everyone gets a seat, because nobody can be counted."""
 
     def __init__(
         self, client: redis.asyncio.Redis, *, most: int = MAX_PER_PERSON, held_ms: int = int(HELD_S * 1000)

@@ -13,7 +13,7 @@ from dashboard.deltas import Frame, delta
 from dashboard.topics import StreamTopic
 
 SILENT_S = 20.0
-"""A page tells every few frames what it has seen; one that says nothing for so long is gone."""
+"""A page acknowledges every few frames; one that is silent for so long is gone."""
 FIGURES_KEPT = 120
 MAX_IN_FLIGHT = 8
 """Frames that were sent and not seen yet: more than that would be a queue."""

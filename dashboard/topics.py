@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class StreamTopic(NamedTuple):
-    """One page for one set of tenants. Whoever may see the same shares what is made for it."""
+    """One page for one set of tenants. People with the same access share its frames."""
 
     page: str
     tenant_ids: frozenset[str]

@@ -1,4 +1,4 @@
-"""What the tenants app brings: who may call, through which connection, and who looks after whom."""
+"""The declaration of the tenants app: callers, their connections, and the people who look after them."""
 
 from __future__ import annotations
 

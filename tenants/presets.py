@@ -75,7 +75,7 @@ class Preset:
     """The values a connection gets where its own field is blank.
 
     ``fields``: names of the form's fields that apply (``client_secret`` and ``access_key_secret`` are the write-only
-    ones). ``required``: those that must be filled. ``overload``: statuses by which the upstream says "too much".
+    ones). ``required``: those that must be filled. ``overload``: statuses that mean "too much".
     ``backoff_base_s`` and ``backoff_factor``: the longest random wait before the first repeat, and its growth.
     ``rate_headers``: those of its responses; CXone publishes none.
     """

@@ -1,6 +1,6 @@
-"""Loads by name, many in one go: what is asked for while a load is under way, or just after, gathers for the next one.
+"""Loads by name, many in one go: requests during a load, or just after it, gather for the next one.
 
-A load costs as much as what it asks, whatever the number of names: a dozen statements to the database and the cache.
+A load costs the same, whatever the number of names: a dozen statements to the database and the cache.
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ class Batches(Generic[K, T]):
         self._under_way = {}
 
     async def close(self) -> None:
-        """Cancel what is under way, and whoever waits."""
+        """Cancel the loads under way, and those who wait."""
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
         self._give_up()  # a task that is cancelled before its first step runs nothing of itself
 
     def _give_up(self) -> None:
-        """Whoever still waits is cancelled."""
+        """Those who still wait are cancelled."""
         self._loading = None
         for waiting in (*self._under_way.values(), *self._wanted.values()):
             waiting.cancel()

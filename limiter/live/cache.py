@@ -34,7 +34,7 @@ class Missing(Enum):
 
 @dataclass(slots=True)
 class Affected:
-    """What is held and must be loaded again."""
+    """Held entries that must be loaded again."""
 
     tenants: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -125,7 +125,7 @@ class Cache:
         return held is not None and held[0]
 
     def forget_grants(self, key_ids: Collection[int]) -> None:
-        """What is held of these platform keys may have changed."""
+        """The held entries of these platform keys may have changed."""
         if key_ids:
             for name, _ in self.grants.items():
                 if int(name.partition(":")[0]) in key_ids:
@@ -174,7 +174,7 @@ class Cache:
                     self.tenants.replace(name, TenantEntry(rules, shelf=self.shelf, seq=entry.seq))
 
     def affected(self, touched: Mapping[Touch, int], *, floor: int = STALE) -> Affected:
-        """What is held from before these changes, or from before change ``floor``."""
+        """The entries from before these changes, or from before change ``floor``."""
         by_topic: dict[str, dict[int, int]] = defaultdict(dict)
         for (topic, entity_id), change_id in touched.items():
             by_topic[topic][entity_id] = change_id

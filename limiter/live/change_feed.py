@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 class Follower:
     """Hands every change to ``apply(touched, floor)`` and remembers how far it got.
 
-    After a start ``touched`` is what was touched while cached entries lived; when changes were lost ``floor`` is the
+    After a start ``touched`` holds the changes since the oldest cached entry; when changes were lost ``floor`` is the
     newest change there is, and :data:`NOTHING` otherwise. What ``apply`` could not take in is handed to it again.
-    ``saw`` is told before it which change whatever is read from now on includes.
+    ``saw`` first gets the number of the change that later reads include.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Follower:
         return None if self._looked_at is None else self._clock() - self._looked_at
 
     async def look(self) -> None:
-        """Take in what is new; raises a database fault or :class:`DirectoryUnavailable`, having lost nothing."""
+        """Take in new changes; raises a database fault or :class:`DirectoryUnavailable`, having lost nothing."""
         async with self._looking:
             await self._look()
 
@@ -111,11 +111,11 @@ class Follower:
         await self._aside.close()
 
     async def _look_safely(self) -> None:
-        """A look that fails is said once and made again: what is held serves on meanwhile."""
+        """A failed look is logged once and repeated; held entries serve meanwhile."""
         try:
             await self.look()
         except (DatabaseFault, DirectoryUnavailable) as error:
-            self._say(f"Edits cannot be read at the moment, what is held serves on: {type(error).__name__}")
+            self._say(f"Edits cannot be read at the moment; held entries continue to serve: {type(error).__name__}")
         except Exception:
             log.exception("A change could not be taken in; it is tried again")
         else:
@@ -131,7 +131,7 @@ class Follower:
         self._rung.set()
 
     async def _listen(self) -> None:
-        """Hear the bell. The answer to the subscription counts as a ring: edits may have been made before it."""
+        """Hear the bell. The confirmation of the subscription counts as a ring: edits may have been made before it."""
         while True:
             with contextlib.suppress(redis.RedisError, OSError):
                 async with self._client() as client, client.pubsub() as heard:
@@ -154,7 +154,7 @@ async def _cancelled(task: asyncio.Future[Any]) -> None:
 
 
 def _beginning() -> tuple[int, dict[Touch, int]]:
-    # The number first: what is noted while the rest is read is read again after it.
+    # The number first: a change noted during the rest of the read is read again.
     return changes.latest_id(), changes.recent(timedelta(seconds=2 * TTL_SECONDS))
 
 

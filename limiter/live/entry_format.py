@@ -1,7 +1,7 @@
 """Entries as the plain data that the cache holds, and out of it, whichever release wrote it.
 
 Fields that are not known are ignored. One that is missing was not known to the release that wrote it: with ``whole``
-that is a LookupError, for the database knows the field's value; without, the field gets its default.
+that is a LookupError, for the database has the field's value; without, the field gets its default.
 """
 
 from __future__ import annotations

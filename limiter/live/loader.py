@@ -30,7 +30,7 @@ class DirectoryUnavailable(Exception):
 class Fetched(Generic[T]):
     """A value as it stood after change ``seq``; None: there is none.
 
-    ``stale``: out of the cache because the database is away, and older than a change this worker knows of.
+    ``stale``: from the cache because the database is unavailable, and older than a change that this worker has seen.
     ``problem``: the stored rows make no sense, says this sentence; the value is the last that did, if one is left.
     """
 
@@ -104,14 +104,14 @@ def grant_name(key_id: int, tenant_id: str) -> str:
 
 
 class Loader:
-    """Everything here waits for cache and database, so it runs in threads; it holds nothing but what it is handed."""
+    """Everything here waits for cache and database, so it runs in threads; it holds nothing but its arguments."""
 
     def __init__(self, *, second: SecondLevel, touched: Touched) -> None:
         self._second = second
         self._touched = touched
 
     def tenants(self, names: Collection[str]) -> dict[str, Fetched[TenantRules]]:
-        """Tenants by public id. A name is missing from the answer when nobody could say anything about it."""
+        """Tenants by public id. A name is missing from the result if neither cache nor database could be read."""
         return self._fetch(TENANT, names)
 
     def keys(self, prefixes: Collection[str]) -> dict[str, Fetched[KeySpec]]:
@@ -183,7 +183,7 @@ class Loader:
 def _decoded(kind: Kind[Any, Any], data: Any) -> tuple[Any, bool]:
     """An entry of the cache, and whether it has all that the database would say; None: it makes no sense here.
 
-    One that lacks a field was written by an earlier release, and will do while the database is away.
+    One that lacks a field was written by an earlier release, and will do while the database is unavailable.
     """
     why = ""
     for whole in (True, False):

@@ -1,4 +1,4 @@
-"""Runs what has to wait for the database in threads of its own, so that the event loop never does."""
+"""Runs database queries in threads of its own, so that the event loop never waits for them."""
 
 from __future__ import annotations
 

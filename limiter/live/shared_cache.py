@@ -33,7 +33,7 @@ FORM = Form("cached entry", {1: lambda payload: CachedValue(int(payload["seq"]),
 
 
 class SecondLevel:
-    """Entries by name in Django's cache. Never raises: a cache that is away counts as an empty one.
+    """Entries by name in Django's cache. Never raises: an unavailable cache counts as an empty one.
 
     After a failure it is left alone for a few seconds, lest every load waits for a timeout.
     """
@@ -61,7 +61,7 @@ class SecondLevel:
         self._ask(lambda: self._store.set(_key(name), data, timeout=None))
 
     def kept(self, name: str) -> Any:
-        """What was shared for good under this name, or None."""
+        """The entry shared for ever under this name, or None."""
         return self._ask(lambda: self._store.get(_key(name)))
 
     def _ask(self, call: Callable[[], Any]) -> Any:
@@ -71,7 +71,7 @@ class SecondLevel:
             return call()
         except (ConnectionInterrupted, redis.RedisError, OSError) as error:
             self._resting_until = self._clock() + _REST_SECONDS
-            log.warning("The shared cache is away, tenants and policies come from the database: %s", error)
+            log.warning("The shared cache is unavailable, tenants and policies come from the database: %s", error)
             return None
 
 
@@ -87,11 +87,11 @@ def _key(name: str) -> str:
 
 
 class Touched:
-    """Which change last touched what, as far as this worker knows: an entry that is older must not be used.
+    """The last change of each name that this worker has seen: an older entry must not be used.
 
     Written by the event loop, read by loading threads. Notes are kept for twice the life of an entry in the cache;
     beyond ``most`` of them everything older than the newest is taken for touched. ``seen``: the newest change this
-    worker has seen in the database; what it reads from now on includes it. None before the first look.
+    worker has seen in the database; its later reads include it. None before the first look.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, most: int = 100_000) -> None:

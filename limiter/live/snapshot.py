@@ -34,9 +34,9 @@ _RESTLESS = "the directory is being edited faster than it can be loaded"
 
 
 class Snapshot:
-    """Belongs to one event loop. What is held is there without waiting; what is not is loaded in threads.
+    """Belongs to one event loop. Held entries are there without waiting; others are loaded in threads.
 
-    Everything held keeps serving, for ever if need be, while cache and database are away.
+    Everything held keeps serving, for ever if need be, while cache and database are unavailable.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Snapshot:
         self._touched = Touched()
         self._loader = Loader(second=second or SecondLevel(), touched=self._touched)
         self._held = Cache(capacity=capacity, touched=self._touched)
-        # Callers choose what keys they try: they must not crowd out the loading of tenants. And what is loaded in one
-        # go must not push itself out of memory again.
+        # Callers choose the keys they try: they must not crowd out the loading of tenants. And one load
+        # must not push itself out of memory again.
         size = min(_BATCH, capacity)
         self._tenants = Batches(self._load_tenants, size=size, most=_MAX_WAITING)
         self._keys = Batches(self._load_keys, size=size, most=_MAX_WAITING)
@@ -76,7 +76,7 @@ class Snapshot:
 
     @property
     def serves(self) -> bool:
-        """Whether callers can be told apart here: the database was read once, or the cache in its place."""
+        """Whether this worker can identify callers: it has read the database once, or the cache in its place."""
         return self._follower.looked_seconds_ago() is not None or self._held.shelf.default_seq is not None
 
     async def warm(self) -> None:
@@ -122,7 +122,7 @@ class Snapshot:
             _raise_any(await self._bring_tenants(names))
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Keep what is held up to date until ``stop`` is set."""
+        """Keep held entries up to date until ``stop`` is set."""
         await self._follower.run(stop)
 
     async def look(self) -> None:
@@ -147,7 +147,7 @@ class Snapshot:
         }
 
     async def close(self) -> None:
-        """Stop loading; what is held can still be read."""
+        """Stop loading; held entries can still be read."""
         for batches in (self._tenants, self._keys, self._grants, self._policies, self._default):
             await batches.close()
         await self._follower.close()
@@ -213,7 +213,7 @@ class Snapshot:
         *,
         first: Callable[[Mapping[K, Fetched[T]]], Coroutine[Any, Any, Mapping[K, DirectoryUnavailable]]] | None = None,
     ) -> dict[K, DirectoryUnavailable]:
-        """Load and adopt these, and say why not which; what is edited meanwhile is loaded again."""
+        """Load and adopt these, and report those that failed; entries edited meanwhile are loaded again."""
         failed: dict[K, DirectoryUnavailable] = {}
         for _ in range(_ATTEMPTS):
             found = await self._aside.run(load, names)

@@ -91,7 +91,7 @@ class ActionResource(Resource[Action]):
     filters = {
         "tenant": text("tenant__tenant_id", "ID of its tenant."),
         "action_id": text("action_id", "The action's ID."),
-        "kind": choice("kind", "What it calls.", presets.KINDS),
+        "kind": choice("kind", "The upstream endpoint it calls.", presets.KINDS),
         "enabled": flag("enabled", "Whether it may be invoked."),
     }
     search_fields = ["action_id", "description", "tenant__tenant_id"]

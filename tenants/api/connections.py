@@ -128,14 +128,14 @@ class ConnectionSerializer(RowSerializer[Connection]):
 
 @extend_schema(tags=["connections"])
 class ConnectionResource(Resource[Connection]):
-    """Upstream accounts. Secrets are write-only: an answer says only whether one is stored."""
+    """Upstream accounts. Secrets are write-only: a response contains only whether one is stored."""
 
     queryset = Connection.objects.all()
     serializer_class = ConnectionSerializer
     lookup_field = "name"
     lookup_value_regex = "[A-Za-z0-9._-]{1,64}"
     filters = {
-        "preset": choice("preset", "How it authenticates and what it calls.", presets.PRESETS),
+        "preset": choice("preset", "Its authentication and its endpoints.", presets.PRESETS),
         "enabled": flag("enabled", "Whether calls may go through it."),
         "is_sandbox": flag("is_sandbox", "Whether it reaches the sandbox only."),
     }

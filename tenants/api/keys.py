@@ -75,7 +75,7 @@ class KeySerializer(RowSerializer[ApiKey]):
     ]
 )
 class NewKeySerializer(KeySerializer):
-    """The answer to making a key: the only place its token ever appears."""
+    """The response that creates a key: the only place where its token appears."""
 
     token = serializers.CharField(read_only=True, help_text="Keep it: it is not stored and not shown again.")
 
@@ -120,7 +120,7 @@ class KeyResource(Creates[ApiKey], Updates[ApiKey]):
         return NewKeySerializer if self.action == "create" else KeySerializer
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Make a key. The answer holds its token; this is the only time it is shown."""
+        """Create a key. The response contains its token; this is the only time it is shown."""
         response = super().create(request, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response

@@ -15,7 +15,7 @@ MAX_NAMED = 1_000
 
 
 def seen(field: serializers.Field[Any, Any, Any, Any], rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Those of the rows that whoever asks sees; another is unknown, as one that does not exist."""
+    """Those of the rows that the person sees; any other counts as one that does not exist."""
     return row_access.seen(rows, field.context["request"].user)
 
 

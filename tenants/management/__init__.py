@@ -1,1 +1,1 @@
-"""Commands about tenants and what they hold."""
+"""Commands about tenants and their rows."""

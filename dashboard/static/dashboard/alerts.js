@@ -1,4 +1,4 @@
-// The alerts that last: a list above everything, told once when one starts or ends, and put away by who has seen it.
+// The alerts that last: a list above everything, announced once when one starts or ends, and hidden by Acknowledge.
 import { at, make, mark, say } from "./element.js";
 import { sign } from "./signs.js";
 import { word } from "./words.js";

@@ -120,7 +120,7 @@ export class Chart {
     );
   }
 
-  // The whole range is drawn from the start; what is not known yet stays empty.
+  // The whole range is drawn from the start; the part without data stays empty.
   reach(low, high) {
     return [Math.min(low ?? 0, (high ?? 0) - this.seconds), high ?? this.seconds];
   }

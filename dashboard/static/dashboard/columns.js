@@ -52,7 +52,7 @@ const USED = {
   },
 };
 
-// The whole bar is the base limit (or the effective one, when that is higher): what is cut off is hatched.
+// The whole bar is the base limit (or the effective one, when that is higher): the cut part is hatched.
 export function setBar(bar, row) {
   const full = Math.max(row.quota, row.effective, 1);
   const [fill, cut] = bar.children;

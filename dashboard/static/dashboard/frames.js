@@ -1,4 +1,4 @@
-// Lays what changed over what is held, so that a page is always drawn from a whole frame.
+// Merges changes into the state, so that a page is always drawn from a whole frame.
 import { lineKey } from "./format.js";
 
 const SPARK_KEPT = 40;

@@ -1,4 +1,4 @@
-// The row of key figures, each with a small line of its last minutes. The server says which there are and what of each.
+// The row of key figures, each with a small line of its last minutes. The server declares them.
 import { make, mark, say } from "./element.js";
 import { known, NOTHING } from "./format.js";
 import { Ring, setSpark, spark } from "./spark.js";

@@ -36,7 +36,7 @@ export class LimitsTable {
       if (!this.read) this.settle();
     };
     for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) {
-      // What has the focus is known only after the event.
+      // The element with the focus is known only after the event.
       this.place.addEventListener(name, () => setTimeout(still));
     }
   }

@@ -23,7 +23,7 @@ export class Log {
     this.place.prepend(...fresh);
     while (this.place.children.length > KEPT) this.place.lastChild.remove();
     if (this.known.size > 10 * KEPT) this.known = new Map([...this.known].slice(-5 * KEPT));
-    // Whoever scrolled down to read keeps the lines where they are.
+    // A reader who scrolled down keeps the lines where they are.
     if (!atTop) this.place.scrollTop += this.place.scrollHeight - height;
   }
 

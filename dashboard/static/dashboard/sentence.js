@@ -1,4 +1,4 @@
-// The sentence above everything: what is going on, and at which limits.
+// The sentence above everything: the present state, and the limits concerned.
 import { listed, told } from "./words.js";
 
 // What goes on, and the limits it goes on at; the second may be empty.

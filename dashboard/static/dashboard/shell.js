@@ -59,7 +59,7 @@ export class Shell {
 
   receive(frame) {
     this.lastData = frame.at_ms;
-    // Ages are told by the server's clock: a viewer's clock may be minutes off.
+    // Ages follow the server's clock: a viewer's clock may be minutes off.
     this.offset = frame.at_ms - Date.now();
     // Of two frames before one paint the newer is drawn: each is whole.
     this.newest = frame;

@@ -33,7 +33,7 @@ export function chip(state, said = word(`state.${state}`)) {
   return make("span", { class: "chip", "data-state": known }, sign(known), make("span", {}, said));
 }
 
-// Replaces the chip only when what it says has changed.
+// Replaces the chip only when its text has changed.
 export function setChip(place, state, text = word(`state.${state}`)) {
   const said = `${state} ${text}`;
   if (place.dataset.said === said) return;

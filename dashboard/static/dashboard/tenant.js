@@ -1,4 +1,4 @@
-// The tenant page: usage against its limits over time, what is in force, who calls, and what may be done.
+// The tenant page: usage against its limits over time, limits in force, busiest callers, and actions.
 import { at, make, mark, say } from "./element.js";
 import { Actions } from "./actions.js";
 import { Alerts } from "./alerts.js";
@@ -69,7 +69,7 @@ function showNow() {
   showChart({ ...chart, notes: (frame.notes ?? []).filter((note) => note.at_ms >= from) });
 }
 
-// Longer ranges are what is stored: calls, not one limit's window.
+// Longer ranges come from stored usage: calls, not one limit's window.
 async function showStored() {
   clearTimeout(charted.timer);
   const range = shown.range;

@@ -1,4 +1,4 @@
-"""Asks of every stored connection what its form asks, and says what it lacks; fails when one that is on cannot work."""
+"""Checks every stored connection by the rules of its form; fails when one that is switched on cannot work."""
 
 from __future__ import annotations
 
