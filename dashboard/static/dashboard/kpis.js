@@ -2,7 +2,7 @@
 import { make, mark, say } from "./element.js";
 import { known, NOTHING } from "./format.js";
 import { Ring, setSpark, spark } from "./spark.js";
-import { FORMS, told } from "./words.js";
+import { FORMS, inWords } from "./words.js";
 
 const SECONDS_KEPT = 120;
 
@@ -23,7 +23,7 @@ export class Kpis {
       const { value, state, note: said } = figures[figure] ?? {};
       say(number, known(value) ? FORMS[form](value) : NOTHING);
       say(number.nextSibling, known(value) ? unit : "");
-      say(note, said ? told(said) : "");
+      say(note, said ? inWords(said) : "");
       mark(card, "state", state ?? "");
       if (known(value)) ring.push(Number(value));
       setSpark(line, ring.values);

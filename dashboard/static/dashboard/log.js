@@ -1,7 +1,7 @@
 // The lists that grow at the top: refusals as they happen, and what changed.
 import { make, mark, say } from "./element.js";
 import { clock, lineKey, minute } from "./format.js";
-import { told, word } from "./words.js";
+import { inWords, word } from "./words.js";
 
 const KEPT = 60;
 
@@ -65,7 +65,7 @@ export function changeLine(entry) {
 
 // What changed, who did it and why.
 export function changeText({ by, why, ...said }) {
-  const change = told(said);
+  const change = inWords(said);
   const done = by ? word("change.by", { change, by }) : change;
   return why ? word("change.why", { change: done, why }) : done;
 }

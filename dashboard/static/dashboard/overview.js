@@ -9,7 +9,7 @@ import { changeLine, Log, refusalLine } from "./log.js";
 import { sentenceOf } from "./sentence.js";
 import { Shell } from "./shell.js";
 import { ORDER, setChip, sign } from "./signs.js";
-import { told, word } from "./words.js";
+import { inWords, word } from "./words.js";
 
 const kpis = new Kpis(at("kpis"));
 const feed = new Log(at("feed"), refusalLine);
@@ -101,7 +101,7 @@ function showConnections(connections) {
   const nodes = new Map([...place.children].map((node) => [node.dataset.name, node]));
   const lines = connections.map((connection) => {
     const node = nodes.get(connection.name) ?? make("li", { "data-name": connection.name }, make("span"), make("span"));
-    say(node.firstChild, connection.reason ? `${connection.name} · ${told(connection.reason)}` : connection.name);
+    say(node.firstChild, connection.reason ? `${connection.name} · ${inWords(connection.reason)}` : connection.name);
     setChip(node.lastChild, connection.state, word(connection.word ?? `connection.${connection.state}`));
     return node;
   });

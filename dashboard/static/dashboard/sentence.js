@@ -1,7 +1,7 @@
 // The sentence above everything: the present state, and the limits concerned.
-import { listed, told } from "./words.js";
+import { listed, inWords } from "./words.js";
 
 // What goes on, and the limits it goes on at; the second may be empty.
 export function sentenceOf({ limits = [], more = 0, ...said }) {
-  return [told(said), listed(limits.map(told), more)];
+  return [inWords(said), listed(limits.map(inWords), more)];
 }

@@ -2,7 +2,7 @@
 import { at, mark, say } from "./element.js";
 import { clock } from "./format.js";
 import { Stream } from "./stream.js";
-import { told, word } from "./words.js";
+import { inWords, word } from "./words.js";
 
 const KINDS = { live: "live", polling: "live", paused: "paused" };
 const ON_A_BANNER = new Set(["forbidden", "crowded"]);
@@ -139,6 +139,6 @@ export class Shell {
     const banner = at("banner");
     delete banner.dataset.state;
     banner.hidden = !said;
-    if (said) say(banner, told(said));
+    if (said) say(banner, inWords(said));
   }
 }

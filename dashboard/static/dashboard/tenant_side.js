@@ -2,7 +2,7 @@
 import { make } from "./element.js";
 import { known, NOTHING } from "./format.js";
 import { chip } from "./signs.js";
-import { told, windowText, word } from "./words.js";
+import { inWords, windowText, word } from "./words.js";
 
 // The lists are short and change rarely: they are made anew, but only when they say something new.
 function showOnce(place, said, nodes) {
@@ -22,7 +22,7 @@ function limitLine(limit) {
   const effective = limit.effective < limit.quota ? word("limit.now", limit) : "";
   const name = limit.replaced ? make("s", {}, limitText(limit)) : make("span", {}, limitText(limit));
   const from = known(limit.policy_version) ? word("limit.version", { policy: limit.policy, version: String(limit.policy_version) }) : limit.policy;
-  const more = [from, limit.counted_per && word(`counted.${limit.counted_per}`), limit.replaced && told(limit.reason)];
+  const more = [from, limit.counted_per && word(`counted.${limit.counted_per}`), limit.replaced && inWords(limit.reason)];
   return make("li", {}, make("span", { class: "line" }, name, make("span", { class: "factor" }, effective), limit.shadow ? chip("shadow") : null), make("span", { class: "small muted" }, more.filter(Boolean).join(" · ")));
 }
 
@@ -37,7 +37,7 @@ export function showConnection(place, connection) {
       [word("side.name"), connection.name],
       [word("side.cut"), cutText(connection.multiplier)],
       [word("side.p95"), known(connection.p95_ms) ? word("side.p95_of", { p95: connection.p95_ms, samples: connection.samples }) : NOTHING],
-      [word("side.reason"), connection.reason && told(connection.reason)],
+      [word("side.reason"), connection.reason && inWords(connection.reason)],
     ];
     return [make("dl", { class: "facts" }, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]))];
   });

@@ -27,7 +27,7 @@ export function word(code, about = {}) {
   return chosen.replace(PLACE, (_, name, form) => written(about[name], form));
 }
 
-export function told({ code, ...about }) {
+export function inWords({ code, ...about }) {
   return word(code, about);
 }
 
