@@ -62,7 +62,7 @@ def _resolves(path: str) -> bool:
 
 
 def _as_sent(scope: Scope) -> Scope:
-    """The scope with its sender's address and scheme. The gateway asks for them itself, where it needs them."""
+    """The scope with its sender's address and scheme. The gateway determines them itself where it needs them."""
     sent = addresses.origin(scope, addresses.networks(*settings.ENV.TRUSTED_PROXIES))
     scheme = sent.scheme.replace("http", "ws") if scope["type"] == "websocket" else sent.scheme
     return {**scope, "client": (sent.address, 0) if sent.address else None, "scheme": scheme}
@@ -90,7 +90,7 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def guard() -> Guard:
-    """What this process grants its callers, as far as the files that it may open reach: it asks for enough."""
+    """What this process grants its callers, within its limit of open files, which it raises as needed."""
     max_files = open_files.allow(2 * settings.ENV.MAX_CONNECTIONS)
     limits = Limits.from_env(settings.ENV, call_prefixes=lean_urls.PREFIXES, max_files=max_files)
     if limits.max_connections < settings.ENV.MAX_CONNECTIONS:
@@ -105,7 +105,7 @@ def guard() -> Guard:
 
 
 def _settle() -> None:
-    """Leave what was imported and opened out of every later collection, and collect less often.
+    """Exclude everything loaded so far from later collections, and collect less often.
 
     Calls leave almost no cycles behind, and each collection looks at all that Django holds: a tenth of a call.
     """

@@ -33,7 +33,7 @@ _PUT_IF_EMPTY = "if redis.call('LLEN', KEYS[1]) == 0 then return redis.call('LPU
 
 
 class QoS(redis.QoS):
-    """What was handed out and is not acknowledged yet."""
+    """Messages that were delivered and are not acknowledged yet."""
 
     def ack(self, delivery_tag: str) -> None:
         """As kombu; but a message whose acknowledgement failed no longer counts as held.

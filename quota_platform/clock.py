@@ -1,4 +1,4 @@
-"""Celery's clock, which says in one line that the store is away, and once."""
+"""Celery's clock, which logs an unavailable store once, in one line."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def valkey_command(*, port: int, directory: Path, durable: bool, extra: tuple[st
 def start_valkey(
     *, directory: Path, port: int | None = None, durable: bool = False, extra: tuple[str, ...] = ()
 ) -> Valkey:
-    """Start an embedded server and return once it answers; raises DidNotStart with what it said."""
+    """Start an embedded server and return once it responds; raises DidNotStart with its output."""
     directory.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     command = valkey_command(port=port, directory=directory, durable=durable, extra=extra)
@@ -148,7 +148,7 @@ def last_words(log: Path) -> str:
 
 def indented(lines: Iterable[str]) -> str:
     """The last of these lines as a message quotes them; a sentence when there are none."""
-    return "\n".join(f"  {line}" for line in deque(lines, maxlen=LAST_LINES)) or "  (it said nothing)"
+    return "\n".join(f"  {line}" for line in deque(lines, maxlen=LAST_LINES)) or "  (no output)"
 
 
 def _failure(what: str, binary: str, directory: Path) -> DidNotStart:

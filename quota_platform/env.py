@@ -104,7 +104,7 @@ def signing_secret() -> str:
 
 
 def named(error: ValidationError) -> str:
-    """The settings that are missing or wrong, a line each: what was wanted, never the value."""
+    """The settings that are missing or wrong, a line each: the expected value, never the given one."""
     return "\n".join(_line(each) for each in error.errors(include_input=False))
 
 

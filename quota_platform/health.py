@@ -22,7 +22,7 @@ from quota_platform.server.draining import DRAINING
 
 POLL_TOO_OLD_S = 10.0
 PATIENCE_S = 0.5
-"""For what has to be asked of others: an answer that comes late counts as none, and takes a worker out."""
+"""For checks of other systems: a late response counts as none, and takes a worker out."""
 
 Check = dict[str, Any]
 
@@ -66,7 +66,7 @@ async def _status(request: LeanRequest, runtime: Runtime, *, degraded: bool) -> 
 
 
 def _checks(runtime: Runtime) -> dict[str, Check]:
-    """What this worker knows by itself. ``reason`` says what is wrong where ``ok`` is false, and names nothing."""
+    """A check of this worker's own state. ``reason`` is the fault if ``ok`` is false, and contains no names."""
     gateway = runtime.gateway
     snapshot = gateway.snapshot.status()
     pool = gateway.store.status()

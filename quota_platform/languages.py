@@ -26,9 +26,9 @@ def found(directory: Path) -> list[tuple[str, str]]:
 
 @sync_and_async_middleware
 def page_language(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Pages are in the language that their reader has chosen, or else in the one their browser asks for first.
+    """Pages are in the language that their reader has chosen, or else in the first that their browser requests.
 
-    Unlike Django's LocaleMiddleware this leaves the API alone: a client's ``Accept-Language`` changes no answer of it.
+    Unlike Django's LocaleMiddleware this leaves the API alone: ``Accept-Language`` changes none of its responses.
     """
     if iscoroutinefunction(get_response):
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def response(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler. What it does not know is re-raised and ends in :func:`server_error`."""
+    """DRF's exception handler. Other exceptions are re-raised and end in :func:`server_error`."""
     error = _known(exc)
     if error is None:
         return None

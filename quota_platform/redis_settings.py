@@ -14,7 +14,7 @@ def caches(url: str, options: dict[str, Any], *, prefix: str) -> dict[str, Any]:
             "KEY_PREFIX": f"{prefix}cache",
             "OPTIONS": {
                 "CLIENT_CLASS": "django_redis.client.DefaultClient",
-                # What comes from the cache is data: pickle would let whoever can write there run code here.
+                # Cache entries are data: pickle would let anyone who can write there run code here.
                 "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
                 "SOCKET_CONNECT_TIMEOUT": 1,
                 "SOCKET_TIMEOUT": 1,

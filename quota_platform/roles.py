@@ -15,7 +15,7 @@ def web(*, workers: int, stop_grace_s: int = 310) -> list[str]:
 
     ``stop_grace_s``: how long running calls may take to end once the listener is closed.
 
-    Nothing bounds the calls in flight here: the gateway bounds what it holds itself, and a call that waits for a slow
+    Nothing bounds the calls in flight here: the gateway bounds its own, and a call that waits for a slow
     upstream must not keep the next one from being refused. Of several workers, one that dies is started again.
     """
     return [

@@ -123,7 +123,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-# Whatever else the store answers: say it and connect again.
+# Any other reply of the store: log it and connect again.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Nobody asks workers anything; and it subscribes by patterns, which a user confined to a key prefix may not.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
@@ -166,7 +166,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# A reason is bounded where it is told (quota_platform.base.reason), not cut off where it is kept.
+# A reason is bounded where it is entered (quota_platform.base.reason), not cut off where it is kept.
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -214,7 +214,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": ENV.LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},
-        # A traceback a second while the store is away, which is told elsewhere.
+        # A traceback a second while the store is unavailable, which is logged elsewhere.
         "channels_redis.pubsub": {"level": "CRITICAL"},
     },
 }

@@ -1,7 +1,7 @@
 """How many wrong passwords one may try: per account and address, and per address; each pause is longer than the last.
 
 django-axes asks before a password is looked at and reports how it went, for the admin, the dashboard and whatever else
-signs people in. An account is never closed to everybody: whoever types from another address is not paused.
+signs people in. An account is never closed to everybody: a person at another address is not paused.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 def address_of(request: HttpRequest) -> str:
-    """Whom failures are counted for: an IPv4 address, or the /64 of an IPv6 one."""
+    """The unit that failures are counted by: an IPv4 address, or the /64 of an IPv6 one."""
     return addresses.group(request.META.get("REMOTE_ADDR", ""))
 
 

@@ -75,7 +75,7 @@ def group(address: str) -> str:
 
 
 def peer(scope: Mapping[str, Any]) -> str:
-    """The address at the other end of an ASGI connection, whoever that is."""
+    """The address at the other end of an ASGI connection, a proxy's or a caller's."""
     client = scope.get("client")
     if client:
         return _shortest(client[0])

@@ -1,4 +1,4 @@
-"""The outbox of edits: what was touched is noted in the edit's own transaction, and a bell is rung after it.
+"""The outbox of edits: the touched rows are noted in the edit's own transaction, and a bell is rung after it.
 
 Ids become visible in the order of their commits (:mod:`quota_platform.base.models.change`), so a reader
 that remembers the last id it saw misses nothing by asking for the greater ones.
@@ -90,7 +90,7 @@ def _noted(touch: Touch, *, using: str) -> _Noted | None:
     """Where this touch is noted already in the open transaction, else where it can be.
 
     Django forgets the commit hooks of a savepoint that is rolled back, as the database forgets its rows: the hooks
-    still registered are exactly what is noted. Only the newest are looked at; beyond them a row may be written twice,
+    still registered are exactly the noted ones. Only the newest are looked at; beyond them a row may be written twice,
     which costs a reader nothing.
     """
     connection = connections[using]
@@ -171,7 +171,7 @@ def since(last_id: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Change]:
 
 
 def recent(age: timedelta, *, using: str = DEFAULT_DB_ALIAS) -> dict[Touch, int]:
-    """What was touched within the last ``age``, each with the id of its newest change."""
+    """The rows touched within the last ``age``, each with the id of its newest change."""
     rows = Change.objects.using(using).filter(at__gte=timezone.now() - age)
     newest = rows.values_list("topic", "entity_id").annotate(newest=Max("id")).order_by()
     return {Touch(topic, entity_id): change_id for topic, entity_id, change_id in newest}

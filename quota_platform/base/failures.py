@@ -10,7 +10,7 @@ from quota_platform.base import addresses
 from quota_platform.base.lru import Lru
 
 _CALLERS = 10_000
-"""Remembered at a time; whoever failed longest ago is forgotten first."""
+"""Remembered at a time; the caller that failed longest ago is forgotten first."""
 
 
 @dataclass(slots=True)

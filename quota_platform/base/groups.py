@@ -35,7 +35,7 @@ def _migrated(using: str, apps: Any = installed, **_: object) -> None:
 
 
 def make(*, using: str = "default") -> None:
-    """Give each group what it was never given before.
+    """Grant each group the permissions that it was never granted before.
 
     A permission that an administrator took away was given once and is not given again; one that they added stays. A
     group that they deleted or renamed is theirs, too, and is not made again.

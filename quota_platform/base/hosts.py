@@ -1,7 +1,7 @@
 """Which addresses an upstream URL may name: the check made when a connection is saved.
 
 The same question is asked again when a socket is opened (``limiter.upstream``), of the address that the name
-resolved to; a check at save alone would be undone by a DNS answer that changes.
+resolved to; a check at save alone would be undone by a DNS record that changes.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def check_listed(url: str, listed: Iterable[str], *, setting: str) -> None:
 
 
 def origin(url: str) -> tuple[str, str]:
-    """Scheme and host with port, to be compared; empty for what is no URL."""
+    """Scheme and host with port, to be compared; empty for a text that is no URL."""
     try:
         parts = _split(url.lower())
     except HostRefused:

@@ -1,4 +1,4 @@
-"""JSON as others send it: read strictly, with the place of what is wrong and in words that say what to do."""
+"""JSON as others send it: read strictly; errors name the place and the remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_PLACE = 200
 
 
 class JsonRefused(ValueError):
-    """What was sent cannot be taken; the message is a sentence. ``place``: the field, "" for the text as a whole."""
+    """The text cannot be accepted; the message is a sentence. ``place``: the field, "" for the text as a whole."""
 
     def __init__(self, message: str, place: str = "") -> None:
         super().__init__(f"{place}: {message}" if place else message)
@@ -90,7 +90,7 @@ def _wrongs(value: Any, *, storable: bool) -> Iterator[tuple[str, str]]:
 
 
 def _fault(value: Any, *, storable: bool) -> str | None:
-    """What is wrong with one value by itself."""
+    """The fault of one value by itself."""
     if isinstance(value, _Wrong):
         return value.message
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Why something is changed, as the record keeps it: one length and one set of characters, however it is told."""
+"""Why something is changed, as the record keeps it: one length and one set of characters, however it is sent."""
 
 from __future__ import annotations
 

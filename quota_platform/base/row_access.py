@@ -2,7 +2,7 @@
 
 A permission says what a person may do, a membership for which tenants. A person with ``tenants.see_every_tenant`` (a
 superuser has it) needs no membership. What others see and may change of each model is a :class:`Rule`; a model without
-one fails loudly instead of showing everything. Nothing is kept: each answer is read from the database. Which tenants a
+one fails loudly instead of showing everything. Nothing is cached: each check reads the database. Which tenants a
 person sees, and the rules that follow from it, are in :mod:`tenants.scope`.
 """
 

@@ -38,6 +38,6 @@ class SharedEnv(BaseModel):
     SECRET_KEY: SecretStr = Field(min_length=32)
     SECRETS_KEYS: SecretStr = Field(description="Fernet keys, comma separated, newest first; seal upstream secrets")
     VAR_DIR: Path = BASE_DIR / "var"
-    PUBLIC_URL: str = Field("", description="where people reach the platform; for links in what it sends")
+    PUBLIC_URL: str = Field("", description="where people reach the platform; for links in its messages")
     TRUSTED_PROXIES: NetworkNames = Field([], description="whose X-Forwarded-* is believed; unix: unix sockets")
     SANDBOX_HOSTS: Names = Field([], description="host:port pairs a sandbox connection may reach")

@@ -1,4 +1,4 @@
-"""Which version of a row somebody has seen: marks of what it held, so that a stale write can be refused.
+"""Which version of a row somebody has seen: marks of its values, so that a stale write can be refused.
 
 A mark is a digest, not a counter: it needs no column, it holds for every writer (``QuerySet.update()``, SQL, the other
 release), and a row that was changed and changed back is the row that was seen. Marks are keyed, so that they say

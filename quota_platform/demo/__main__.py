@@ -126,7 +126,7 @@ def _check_database(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=5).close()
     except psycopg.ProgrammingError:
-        return  # the URL has parameters that are Django's, not the driver's; migrating will say what it thinks of it
+        return  # the URL has parameters that are Django's, not the driver's; migrating will report its faults
     except psycopg.OperationalError as error:
         raise SetupFailed(
             f"DATABASE_URL does not answer. Its last words:\n{embedded.indented(str(error).splitlines())}\n"

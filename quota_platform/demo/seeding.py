@@ -48,7 +48,7 @@ GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What was found or made, in one line for the console."""
+    """The rows found or made, in one line for the console."""
 
     tenants: int
     new_keys: int
@@ -58,7 +58,7 @@ class Seeded:
 
 
 def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
-    """Make what is missing. ``variables`` are those of :mod:`quota_platform.demo.environment`.
+    """Create the missing rows. ``variables`` are those of :mod:`quota_platform.demo.environment`.
 
     The tokens of new keys go to ``var``, where :mod:`quota_platform.demo.tokens` keeps them.
     """
@@ -169,7 +169,7 @@ def _people(variables: Mapping[str, str], tenants: Iterable[Tenant]) -> None:
     _person(cast.ADMIN, variables["DEMO_ADMIN_PASSWORD"], superuser=True)
     supervisor = _person(cast.SUPERVISOR, variables["DEMO_SUPERVISOR_PASSWORD"], superuser=False)
     if not Membership.history.filter(user=supervisor).exists():
-        # Migrating has made the group and said what it may do.
+        # Migrating has created the group with its permissions.
         supervisor.groups.add(Group.objects.get_or_create(name="Supervisor")[0])
         for tenant in tenants:
             Membership.objects.create(user=supervisor, tenant=tenant, added_by="seed_demo", reason="The demo's cast.")

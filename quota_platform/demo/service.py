@@ -1,4 +1,4 @@
-"""The demo's processes: what each is called, how it is started and what it is told."""
+"""The demo's processes: their names, commands and environments."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def all_of(variables: Mapping[str, str]) -> list[Service]:
 
 
 def _web(variables: Mapping[str, str], platform: dict[str, str]) -> Service:
-    """No balancer has to notice that it leaves, and whoever pressed Ctrl-C does not want to wait."""
+    """No load balancer has to notice the shutdown, and a person who pressed Ctrl-C does not want to wait."""
     command = [*roles.web(workers=int(variables["WEB_WORKERS"]), stop_grace_s=5), "--port", variables["PORT"]]
     return Service("web", command, {**platform, "DRAIN_SECONDS": "0"})
 
@@ -54,7 +54,7 @@ def _sandbox(variables: Mapping[str, str], platform: dict[str, str]) -> Service:
 
 
 def store_of(variables: Mapping[str, str]) -> list[Service]:
-    """The embedded store, unless the demo was told to use another."""
+    """The embedded store, unless the demo is configured to use another."""
     if "VALKEY_PORT" not in variables:
         return []
     line = valkey_command(port=int(variables["VALKEY_PORT"]), directory=store_directory(variables), durable=True)

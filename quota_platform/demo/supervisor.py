@@ -21,12 +21,12 @@ from quota_platform.embedded import LAST_LINES, indented
 from quota_platform.env import BASE_DIR
 
 USERS_SECONDS = 6.0
-"""How long those who use the store may take to finish what they hold."""
+"""How long the store's users may take to finish."""
 STORE_SECONDS = 2.0
 
 
 class Console(Printer):  # type: ignore[misc]  # honcho is not typed
-    """honcho's printer, which remembers the end of what each process said.
+    """honcho's printer, which keeps the end of each process's output.
 
     What the welcome says is printed as it is, so that its lines can be copied.
     """
@@ -87,7 +87,7 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho is not typed
         threading.Thread(target=self._end_all).start()
 
     def last_words(self, name: str) -> str:
-        """The end of what this process said, which may stand far above what the others said since."""
+        """The end of this process's output, which may be far above the later output of the others."""
         return indented(self._console.said[name])
 
     def kill(self) -> None:
@@ -103,7 +103,7 @@ class Supervisor(Manager):  # type: ignore[misc]  # honcho is not typed
 
 
 def end(leaders: set[int], *, patience_seconds: float) -> None:
-    """Ask each process group's leader to end, wait until the groups are gone, kill what is left of them."""
+    """Ask each process group's leader to end, wait until the groups are gone, kill the rest."""
     for pid in leaders:
         _signal(os.kill, pid, signal.SIGTERM)
     deadline = time.monotonic() + patience_seconds

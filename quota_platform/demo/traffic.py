@@ -2,7 +2,7 @@
 
 Steady ones, now and then more at once than allowed, and every few minutes a survey that nearly uses up its limit.
 
-Acme is left alone: its limits belong to whoever tries the curl line.
+Acme is left alone: its limits belong to the person who tries the curl line.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def survey_runs(at_s: float) -> bool:
 
 
 async def play(stream: Iterator[TrafficStep], *, call: Callable[[TrafficStep], Awaitable[None]]) -> None:
-    """Make the calls of each step, without waiting for their answers before the next."""
+    """Make the calls of each step, without waiting for their responses before the next."""
     running: set[asyncio.Task[None]] = set()
     for step in stream:
         await asyncio.sleep(step.pause_seconds)

@@ -42,9 +42,7 @@ _CALLER = [
     _header("X-Tenant-Id", "Needed with a platform key; with a tenant's own key it must be that tenant.", maxLength=64),
     _header("X-Request-Id", "Sent on to the upstream and back.", maxLength=128, pattern="^[A-Za-z0-9._:-]{1,128}$"),
 ]
-_IDEMPOTENCY = _header(
-    "Idempotency-Key", "A repeat with the same key is answered with the first answer.", maxLength=255
-)
+_IDEMPOTENCY = _header("Idempotency-Key", "A repeat with the same key gets the first response.", maxLength=255)
 
 _PREFER = _header(
     "Prefer",
@@ -82,9 +80,9 @@ def _invoke() -> Schema:
             instance=_INVOKE,
         ),
         "409": r.problem(
-            "The first call with this Idempotency-Key is under way, or its answer cannot be repeated.",
+            "The first call with this Idempotency-Key is under way, or its response cannot be repeated.",
             GatewayProblem(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet."),
-            GatewayProblem(409, "idempotency-too-long", "The first call was answered, but its answer is too long."),
+            GatewayProblem(409, "idempotency-too-long", "The first call was made, but its response is too long."),
             instance=_INVOKE,
         ),
         "413": r.problem(
@@ -110,7 +108,7 @@ def _invoke() -> Schema:
                 GatewayProblem(
                     502, "upstream-unreachable", "No connection to the upstream was made; the call did not run."
                 ),
-                GatewayProblem(502, "upstream-outcome-unknown", "The answer broke off; the call may have run."),
+                GatewayProblem(502, "upstream-outcome-unknown", "The response broke off; the call may have run."),
                 GatewayProblem(502, "upstream-not-configured", "The upstream refused the connection's credentials."),
                 instance=_INVOKE,
                 extra=QUOTA,
@@ -123,7 +121,7 @@ def _invoke() -> Schema:
         ),
         "504": r.problem(
             "The upstream did not answer in time; the call may have run.",
-            GatewayProblem(504, "upstream-outcome-unknown", "No answer within 30 s; the call may or may not have run."),
+            GatewayProblem(504, "upstream-outcome-unknown", "No response within 30 s; the call may have run."),
             instance=_INVOKE,
             extra=QUOTA,
         ),
@@ -131,7 +129,7 @@ def _invoke() -> Schema:
     return _operation(
         "invoke",
         "gateway",
-        "Invoke an action: decided by its limits, forwarded, answered as the upstream answers",
+        "Invoke an action: decided by its limits, forwarded, with the upstream's response",
         replies,
         security=_KEY,
         parameters=[_ACTION, *_CALLER, _IDEMPOTENCY, _PREFER],

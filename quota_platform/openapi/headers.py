@@ -18,7 +18,7 @@ HEADERS: dict[str, Schema] = {
     "X-Adaptive-Multiplier": _text("The factor on every adaptive limit at the time of the decision.", "1"),
     "RateLimit": _text(
         "What the tightest limit has left: `r` units, and no more than that for `t` seconds."
-        " draft-ietf-httpapi-ratelimit-headers-11. Absent when the limiter's store is away.",
+        " draft-ietf-httpapi-ratelimit-headers-11. Absent while the limiter's store is unavailable.",
         '"minute";r=42;t=12',
     ),
     "RateLimit-Policy": _text(

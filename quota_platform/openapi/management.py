@@ -21,7 +21,7 @@ _IF_MATCH: Schema = {
     "name": "If-Match",
     "in": "header",
     "description": "The `ETag` of the row as you read it, or `*`: 412 if the row is another one now. Where it is left"
-    " out and has to be there (PUT, and PATCH of `limits` and `acts_for`) the answer is 428.",
+    " out and is required (PUT, and PATCH of `limits` and `acts_for`) you get 428.",
     "schema": {"type": "string", "maxLength": 1000},
 }
 _IF_NONE_MATCH: Schema = {
@@ -46,10 +46,10 @@ TAGS = {
     "operation": "How a worker is, for load balancers and Prometheus.",
     "tenants": "The customers of the platform.",
     "actions": "What tenants may invoke.",
-    "keys": "What callers present. The token is shown once, in the answer that makes the key.",
+    "keys": "What callers present. The token is shown once, in the response that creates the key.",
     "connections": "Upstream accounts. Secrets are written and never read.",
     "policies": "Named sets of limits.",
-    "assignments": "Which policy applies to whom.",
+    "assignments": "Which policy applies to everyone, a tenant or an action.",
     "overrides": "Temporary changes, with a reason and an end.",
     "alerts": "Limits that are nearly used up, and were.",
     "events": "The record of refusals, and why each was refused.",

@@ -98,7 +98,7 @@ def identified(instance: str) -> dict[str, Schema]:
             instance=instance,
         ),
         "401": problem(
-            "No key, or one that is malformed, unknown, expired or revoked: the same answer for each.",
+            "No key, or one that is malformed, unknown, expired or revoked: the same response for each.",
             problems.unauthorized(),
             instance=instance,
             extra=("WWW-Authenticate",),
@@ -138,10 +138,8 @@ def identified(instance: str) -> dict[str, Schema]:
 
 def unavailable(instance: str, *more: GatewayProblem) -> Schema:
     return problem(
-        "Not now: what the call needs is away, or the policy answers an adaptive cut with 503.",
-        GatewayProblem(
-            503, "limiter-unavailable", "The limiter's store is away and this policy lets no call pass without it."
-        ),
+        "Not now: a part that the call needs is unavailable, or the policy refuses with 503 during an adaptive cut.",
+        GatewayProblem(503, "limiter-unavailable", "The limiter's store is unavailable and the policy is `closed`."),
         GatewayProblem(503, "policy-unavailable", "Policy 'Gold' cannot be compiled and no earlier version is held."),
         GatewayProblem(503, "directory-unavailable", "Neither the database nor the shared copy answers."),
         *more,

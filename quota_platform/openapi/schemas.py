@@ -73,7 +73,7 @@ _LIMITS = _of("array", "Every limit that applies.", items=refer("LimitState"))
 SCHEMAS: dict[str, Schema] = {
     "Problem": _object("RFC 9457: why a request was not done.", _PROBLEM),
     "ValidationProblem": _object(
-        "RFC 9457: what was not accepted, by field.",
+        "RFC 9457: the rejected values, by field.",
         {
             **_PROBLEM,
             "errors": _of(

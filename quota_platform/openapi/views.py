@@ -31,7 +31,7 @@ def document() -> bytes:
 
 @require_safe
 def schema(request: HttpRequest) -> HttpResponse:
-    """The document; public, for it says nothing about tenants."""
+    """The document; public, because it contains nothing about tenants."""
     body = document()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if request.headers.get("If-None-Match") == etag:

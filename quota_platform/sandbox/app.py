@@ -1,4 +1,4 @@
-"""The sandbox's HTTP server: takes a call in, waits as long as the latency says, sends the answer."""
+"""The sandbox's HTTP server: accepts a call, waits for its latency, sends the response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quota_platform.sandbox.unit_limits import Pass
 
 
 class App:
-    """Answers requests on behalf of one :class:`State`."""
+    """Responds to requests on behalf of one :class:`State`."""
 
     def __init__(self, state: State) -> None:
         self.state = state

@@ -18,7 +18,7 @@ BREACHES: dict[str, str] = {
     "early_token": "A token was asked for while the last one had more than half of its life before it.",
     "sooner_same_call": "The same call came again before its Retry-After had passed.",
     "sooner_same_unit": "A call came to a unit before the Retry-After that the unit had given had passed.",
-    "repeated_after_unknown": "A call that may have run (no whole answer reached the client) came again.",
+    "repeated_after_unknown": "A call that may have run (no whole response reached the client) came again.",
     "foreign_token": "A token of one business unit was used on another.",
     "token_followed_redirect": "A redirect was followed with the Authorization header.",
     "redirect_followed": "A redirect was followed.",
@@ -58,7 +58,7 @@ class CallerConduct:
         return [name for name in self._repeats(entry) if name in self.refuse]
 
     def answered(self, entry: LogEntry, response: SandboxResponse, *, now: float) -> None:
-        """Remember what the client was told to wait, by the call and by its unit."""
+        """Remember the wait that the client was given, by the call and by its unit."""
         if response.status not in (429, 503) or entry.endpoint not in INVOKE:
             return
         data = response.headers.get("Retry-After", "")
@@ -69,7 +69,7 @@ class CallerConduct:
             self._remember(self._described, entry.unit, until)
 
     def outcome_unknown(self, entry: LogEntry) -> None:
-        """The call ran, and its client got no whole answer."""
+        """The call ran, and its client got no whole response."""
         if entry.ran and entry.endpoint in INVOKE:
             self._remember(self._unknown, fingerprint(entry), None)
 
@@ -118,5 +118,5 @@ def _holds_secret(entry: LogEntry, secrets_known: list[str]) -> bool:
 
 
 def fingerprint(entry: LogEntry) -> object:
-    """What makes two calls the same call: where it goes, what it says, and the caller's own number for it."""
+    """The identity of a call: its target, its content, and the caller's own number for it."""
     return (entry.method, entry.path, entry.query, entry.body, entry.key)

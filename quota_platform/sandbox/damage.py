@@ -1,4 +1,4 @@
-"""What each fault does: the answer sent instead of running the call, or the harm done to a good answer."""
+"""The effect of each fault: the response sent instead of running the call, or the damage to a good response."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BIG = 2_000_000
 
 
 def spoil(fault: PlannedFault, *, good: SandboxResponse | None, now: float, trap: str) -> SandboxResponse:
-    """The answer under ``fault``. ``good``: what the call would have got, None when it did not run.
+    """The response under ``fault``. ``good``: the response without it, None when the call did not run.
 
     ``trap``: where a redirect leads when the rule names no place.
     """
@@ -118,7 +118,7 @@ def _stall(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
 def _on_fields(
     change: Callable[[dict[str, Any], PlannedFault], dict[str, Any]],
 ) -> Callable[[SandboxResponse, PlannedFault], SandboxResponse]:
-    """A change of a token answer's fields; an error answer has none to change."""
+    """A change of a token response's fields; an error response has none to change."""
 
     def apply(response: SandboxResponse, fault: PlannedFault) -> SandboxResponse:
         if response.status == 200:

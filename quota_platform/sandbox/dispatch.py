@@ -1,4 +1,4 @@
-"""Decides the answer to one call: route, token, fault, unit limit, effect. Nothing here waits or sends."""
+"""Decides the response to one call: route, token, fault, unit limit, effect. Nothing here waits or sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCOPE = "webaction:execute"
 
 
 def decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]:
-    """The answer, and the call's place under the unit limit, to be given back when the call is over."""
+    """The response, and the call's place under the unit limit, to be given back when the call is over."""
     response, admitted = _decide(state, entry)
     if entry.endpoint == endpoints.GENESYS_EXECUTE:
         response.headers.setdefault("ININ-Correlation-Id", state.trace_id(entry))
@@ -92,7 +92,7 @@ def _check_token(state: State, entry: LogEntry, found: routes.Found) -> SandboxR
 
 
 def _run(state: State, entry: LogEntry, route: routes.Route) -> SandboxResponse:
-    """The effect and its answer, as a fault leaves them."""
+    """The effect and its response, as a fault leaves them."""
     fault = state.faults.pick(entry, now=entry.at) if state.faults else None
     if fault is None:
         return _effect(state, entry, route)

@@ -1,4 +1,4 @@
-"""Faults: what shall go wrong, where, how often and when. What each one does to an answer is in :mod:`.damage`."""
+"""Faults: what shall go wrong, where, how often and when. The effect of each on a response is in :mod:`.damage`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "404": STATUS,
     "status": ("status", *STATUS),
     "redirect": ("status", "location"),
-    # The call ran and its answer is lost, late or spoilt.
+    # The call ran and its response is lost, late or spoilt.
     "500": STATUS,
     "502": STATUS,
     "504": STATUS,
@@ -53,7 +53,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "error_in_200": (),
     "slow": (),
     "stall": (),
-    # The token answer is odd.
+    # The token response is odd.
     "expires_in": ("value",),
     "expires_in_missing": (),
     "expires_in_string": (),

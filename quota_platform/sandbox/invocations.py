@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def web_action(state: State, entry: LogEntry) -> SandboxResponse:
-    """``POST /webactions/{id}/invoke``: our convention, not NICE's. Answers what was scripted, or an echo."""
+    """``POST /webactions/{id}/invoke``: our convention, not NICE's. Returns the scripted response, or an echo."""
     if (scripted := _scripted(state, entry)) is not None:
         return scripted
     if not _is_json(entry.body):

@@ -1,4 +1,4 @@
-"""The request log: what came in, byte for byte except for secrets, and what was answered; the newest entries only."""
+"""The request log: requests, byte for byte except for secrets, and the responses; the newest entries only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways an upstream says "too many": a bare 429, Retry-After in two spellings, Genesys's body, and a 503 page."""
+"""The ways an upstream signals "too many": a bare 429, Retry-After in two spellings, Genesys's body, and a 503 page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FLAVOURS = ("bare", "retry_after", "retry_after_date", "genesys", "x_ratelimit",
 
 
 def pushback(flavour: str, *, wait_s: float, now: float, limit: int = 0) -> SandboxResponse:
-    """The refusal in one flavour. ``wait_s``: what the caller is told, where the flavour tells."""
+    """The refusal in one flavour. ``wait_s``: the wait in the response, if the flavour has one."""
     seconds = max(1, math.ceil(wait_s))
     if flavour == "retry_after":
         response = empty(429)

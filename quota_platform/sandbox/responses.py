@@ -14,7 +14,7 @@ BUSY_PAGE = b"<html><head><title>503 Service Unavailable</title></head><body><h1
 
 
 class Manner(enum.Enum):
-    """How the answer goes over the wire."""
+    """How the response goes over the wire."""
 
     WHOLE = "whole"
     DRIP = "drip"
@@ -40,12 +40,12 @@ class SandboxResponse:
 
 
 def reply(payload: object, *, status: int = 200, headers: dict[str, str] | None = None) -> SandboxResponse:
-    """A JSON answer."""
+    """A JSON response."""
     return SandboxResponse(status=status, body=json.dumps(payload).encode(), headers=headers or {})
 
 
 def empty(status: int) -> SandboxResponse:
-    """An answer without a body."""
+    """A response without a body."""
     return SandboxResponse(status=status, content_type=None)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint: its name, the methods it takes, what it does, and whether it wants a bearer token."""
+    """One endpoint: its name, methods and handler, and whether it requires a bearer token."""
 
     endpoint: str
     handler: Callable[[State, LogEntry], SandboxResponse]

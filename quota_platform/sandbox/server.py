@@ -55,7 +55,7 @@ async def running(
 @contextlib.asynccontextmanager
 async def serving(state: State, *, host: str, port: int) -> AsyncIterator[Running]:
     """Serve a state that was made already."""
-    # A caller that goes away ends its call: held calls must not pile up, and the log shall say that it left.
+    # A caller that hangs up ends its call: held calls must not pile up, and the log shall say that it left.
     server = web.Server(
         App(state).handle,
         handler_cancellation=True,

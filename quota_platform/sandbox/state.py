@@ -1,4 +1,4 @@
-"""Everything the sandbox knows while it runs, and the clock it goes by."""
+"""The sandbox's whole state while it runs, and its clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class State:
     """One sandbox. In tests it is used directly; from other processes through the control API.
 
     ``clock`` gives seconds since 1970. Token lifetimes, fault windows, ramps and unit limits go by it and by
-    :meth:`advance`; waiting for an answer takes real time.
+    :meth:`advance`; waiting for a response takes real time.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class State:
         return setting
 
     def let_go(self) -> None:
-        """Answer every call that is held at this moment (profile or fault ``stall``)."""
+        """Respond to every call that is held at this moment (profile or fault ``stall``)."""
         self.gate.set()
         self.gate = asyncio.Event()
 
@@ -146,7 +146,7 @@ class State:
         self.log.end(entry)
 
     def reset(self, *, tokens: bool = False) -> None:
-        """As at the start: no faults, limits, scripts, log or counts. Accounts stay; tokens go only if told."""
+        """As at the start: no faults, limits, scripts, log or counts. Accounts stay; tokens go only on request."""
         self._ahead = 0.0
         in_flight = self.counters.in_flight
         self.counters = Counters(in_flight=in_flight, max_in_flight=in_flight)
@@ -165,7 +165,7 @@ class State:
         self.let_go()
 
     def public(self) -> dict[str, Any]:
-        """What is in force, without secrets."""
+        """The present state, without secrets."""
         return {
             "base_url": self.base_url,
             "clock": self.now(),

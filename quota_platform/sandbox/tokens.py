@@ -69,7 +69,7 @@ class TokenRules:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom a token is issued to. ``account``: the access key of the password grant, or the client itself."""
+    """The holder of a token. ``account``: the access key of the password grant, or the client itself."""
 
     client_id: str
     account: str
@@ -118,7 +118,7 @@ class TokenBook:
         return newest.expires_at - now > (newest.expires_at - newest.issued_at) / 2
 
     def mint(self, owner: Owner, *, now: float, refreshable: bool) -> dict[str, Any]:
-        """Issue a token and return the answer's fields in snake case."""
+        """Issue a token and return the response's fields in snake case."""
         self._prune(now)
         life = self.rules.expires_in
         claims = self._claims(owner, now=now + self.rules.clock_skew_seconds, life=life)
@@ -187,5 +187,5 @@ class TokenBook:
 
 
 def camel(response: dict[str, Any]) -> dict[str, Any]:
-    """The answer's fields as CXone's regional endpoints spell them."""
+    """The response's fields as CXone's regional endpoints spell them."""
     return {CAMEL.get(name, name): value for name, value in response.items()}

@@ -57,7 +57,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class Pass:
-    """What the limiter said: admitted into ``bucket``, or told to come back after ``wait_s``."""
+    """The limiter's verdict: admitted into ``bucket``, or refused for ``wait_s``."""
 
     bucket: Bucket | None = None
     wait_s: float = 0.0

@@ -1,4 +1,4 @@
-"""Puts an answer on the wire, whole or the way a fault wants it."""
+"""Puts a response on the wire, whole or as a fault requires."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quota_platform.sandbox.responses import Manner, SandboxResponse
 
 
 async def send(request: web.BaseRequest, reply: SandboxResponse, *, trace_id: str) -> web.StreamResponse:
-    """Send ``reply``. What is returned is aiohttp's to finish; for a broken connection there is nothing to finish."""
+    """Send ``reply``. aiohttp finishes the returned response; for a broken connection there is nothing to finish."""
     headers = {"x-trace-id": trace_id}
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type

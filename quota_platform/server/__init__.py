@@ -1,1 +1,1 @@
-"""The HTTP server of the web role: callers' connections, their requests, and the answers that go back."""
+"""The HTTP server of the web role: callers' connections, their requests, and the responses."""

@@ -82,7 +82,7 @@ class AsgiCall:
             self.on_leave()
 
     def start(self, app: App) -> None:
-        """Let the application answer, in a task that the server waits for when it stops."""
+        """Let the application respond, in a task that the server waits for when it stops."""
         scope, self.scope = self.scope, None
         assert scope is not None, "a call is started once"
         self._task = self._connection.loop.create_task(self._run(app, scope))
@@ -105,7 +105,7 @@ class AsgiCall:
                 self._give_up(Problem(500, "internal", detail), scope)
 
     def _give_up(self, problem: Problem, scope: Scope) -> None:
-        """Answer in the application's place, or break off what it left unfinished."""
+        """Respond in the application's place, or break off its unfinished response."""
         if self.started:
             self._connection.transport.abort()  # the caller must not take a part for the whole
             return

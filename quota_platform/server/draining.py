@@ -1,4 +1,4 @@
-"""From SIGTERM until the server closes: this process says that it leaves, and serves on while callers go elsewhere."""
+"""From SIGTERM until the server closes: the process reports that it drains, and serves while callers move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all connections of one web process share: their number, the bytes they hold, and what was rejected and why."""
+"""The shared state of all connections of a web process: their number, the bytes they hold, and the rejections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Guard:
-    """Admits connections, and counts what is turned away before an application hears of it."""
+    """Admits connections, and counts the rejections that no application sees."""
 
     def __init__(self, limits: Limits | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits or Limits()
@@ -126,7 +126,7 @@ class Arrival:
 
 
 class Seat:
-    """One connection's place, given back once, whoever serves it in the end."""
+    """One connection's place, given back once, whatever serves it in the end."""
 
     __slots__ = ("_group", "_guard")
 

@@ -28,7 +28,7 @@ SLICE_BYTES = 65_536
 """Parsed at a time: of requests that were sent ahead, no more are made than these bytes hold."""
 READ_ON_S = 2.0
 READ_ON_BYTES = 1_048_576
-"""How long, and of how much, a rejected caller is still read, so that what it sends does not undo its response."""
+"""How long, and of how much, a rejected caller is still read, so that its unread bytes do not undo its response."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOTHING = memoryview(b"")
 
@@ -63,7 +63,7 @@ class Http1(asyncio.Protocol):
         self._serving: AsgiCall | None = None
         self._queue: deque[AsgiCall] = deque()
         self._rejection = b""
-        """What is said after the responses before it, and last."""
+        """The last response, sent after those before it."""
         self._lingering = 0
         """Bytes that are still read from a caller that was rejected; 0: it was not."""
         self.half_closed = False
@@ -101,7 +101,7 @@ class Http1(asyncio.Protocol):
             self._read_on()
 
     def eof_received(self) -> bool:
-        """The caller sends no more. It gets the responses that have not begun; what has, it no longer takes."""
+        """The caller sends no more. It gets the responses that have not begun; it no longer reads one that has."""
         if self._lingering or (self._serving is not None and self._serving.started):
             return False
         self.half_closed = True
@@ -170,7 +170,7 @@ class Http1(asyncio.Protocol):
             self._reject(problem)
 
     def _read_on(self) -> None:
-        """Parse what is unread, up to the first request that has to wait."""
+        """Parse the unread bytes, up to the first request that has to wait."""
         while self._unread and not self._queue and not self.transport.is_closing():
             piece, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
             self._feed(piece)
@@ -220,7 +220,7 @@ class Http1(asyncio.Protocol):
         call.start(self._app)
 
     async def write(self, data: bytes) -> None:
-        """Send, once the caller has taken most of what was sent before."""
+        """Send, once the caller has read most of the earlier bytes."""
         if not self._writable.is_set():
             await self._writable.wait()
         self.transport.write(data)
@@ -257,7 +257,7 @@ class Http1(asyncio.Protocol):
             self._rest()
 
     def shutdown(self) -> None:
-        """The server stops: what has begun to arrive, or lies in the socket, is the last to be answered."""
+        """The server stops: a request that has begun to arrive, or lies in the socket, is the last one served."""
         self._stopping = True
         if self._serving is None:
             self.loop.call_later(self.linger_s, self._close_if_idle)
@@ -269,7 +269,7 @@ class Http1(asyncio.Protocol):
             self.transport.close()
 
     def _reject(self, problem: Problem) -> None:
-        """Answer what is no request that can be served, after those before it were answered, and close."""
+        """Reject bytes that are no servable request, after the responses to earlier requests, and close."""
         self._guard.count(problem, peer=self._peer)
         receiving = self._reader.receiving
         scope = None if receiving is None else receiving.scope
@@ -298,7 +298,7 @@ class Http1(asyncio.Protocol):
     # Deadlines
 
     def _rest(self) -> None:
-        """No call is being served: the next head may be long in coming, what has begun to arrive may not."""
+        """No call is being served: the next head may be long in coming, but one that has begun to arrive may not."""
         if self._reader.receiving is not None:
             return
         self._idle = self._reader.head_bytes == 0

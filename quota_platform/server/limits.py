@@ -32,7 +32,7 @@ class Limits:
 
     @classmethod
     def from_env(cls, env: ServerEnv, *, call_prefixes: tuple[str, ...], max_files: int) -> Limits:
-        """The limits that the settings ask for. Half of ``max_files`` is kept for what a call opens itself."""
+        """The limits in the settings. Half of ``max_files`` is kept for what a call opens itself."""
         return cls(
             head_s=env.HEAD_TIMEOUT_MS / 1000,
             body_s=env.BODY_TIMEOUT_MS / 1000,

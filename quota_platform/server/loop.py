@@ -1,4 +1,4 @@
-"""The event loop of a web process: uvloop, and whoever connects is let in at the next turn.
+"""The event loop of a web process: uvloop, with new connections let in at the next turn.
 
 libuv takes one new connection a turn. Under load a turn takes a tenth of a second, and callers, people and balancers
 would wait as many turns as there are connections before theirs. Here the rest is taken together, after libuv's one.

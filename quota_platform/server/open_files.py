@@ -15,6 +15,6 @@ def allow(wanted: int) -> int:
     within = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft == resource.RLIM_INFINITY or soft >= within:
         return wanted if soft == resource.RLIM_INFINITY else soft
-    with contextlib.suppress(ValueError, OSError):  # the system may hold less than its hard limit says
+    with contextlib.suppress(ValueError, OSError):  # the system may allow less than its hard limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -65,7 +65,7 @@ def scope(always: Mapping[str, Any], *, method: str, version: str, url: bytes, h
 def check_protocol(method: str, url: bytes, read: bytes, *, follows: bool) -> None:
     """Raise Problem where the request line ends in ``RTSP/`` or ``ICE/``: llhttp reads these too, and does not say so.
 
-    ``read`` begins with the line or, when it ``follows`` what was sent before, holds it somewhere.
+    ``read`` begins with the line or, when it ``follows`` earlier bytes, contains it somewhere.
     """
     if method != "SOURCE" and b" RTSP/" not in read:
         return

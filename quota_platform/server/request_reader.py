@@ -62,7 +62,7 @@ class RequestReader:
         """Another request ended in that piece."""
 
     def feed(self, data: Data) -> bytes | None:
-        """Take what has come. Returns the bytes of a websocket's handshake, from its head on; raises Problem."""
+        """Take the received bytes. Returns the bytes of a websocket's handshake, from its head on; raises Problem."""
         before = self.receiving
         if before is None and self.head_bytes:
             self._pieces.append(data)

@@ -1,4 +1,4 @@
-"""The head of a response: what an application may say in it, and what the server says itself.
+"""The head of a response: the headers an application may set, and the server's own.
 
 Everything here either makes a well-formed head or raises before a byte of it has gone out.
 """
@@ -92,7 +92,7 @@ def _without_ours(fields: Sequence[tuple[str, str]]) -> FieldLines:
 
 
 def status_line(status: int) -> bytes:
-    """The first line; raises InvalidResponse for what is no status of a final response."""
+    """The first line; raises InvalidResponse for a status that is not final."""
     line = _LINES.get(status)
     if line is None:
         raise InvalidResponse(f"{status!r} is no status of a response")

@@ -1,4 +1,4 @@
-"""A long answer on its way to its caller, part by part, for as long as both sides are there."""
+"""A long response on its way to its caller, part by part, for as long as both sides are there."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ async def _send_all(chunks: AsyncIterator[bytes], send: Send) -> None:
 
 
 async def _left(receive: Receive) -> None:
-    """Returns when the caller is gone, or has its whole answer."""
+    """Returns when the caller is gone, or has its whole response."""
     while (await receive())["type"] != "http.disconnect":
         pass

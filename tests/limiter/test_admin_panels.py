@@ -215,7 +215,7 @@ def test_a_connection_whose_origin_spoke_unasked_is_shown_as_used_without_keep_a
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"), [("30000000", b"It asked to wait 30 s."), ("", b"It did not say for how long.")]
+    ("asked", "said"), [("30000000", b"It requested a wait of 30 s."), ("", b"It did not specify for how long.")]
 )
 def test_a_connection_that_is_paused_shows_until_when_why_and_how_many_calls_were_held_back(
     root: Client, acme: Tenant, globex: Tenant, redis_url: str, asked: str, said: bytes
@@ -226,7 +226,7 @@ def test_a_connection_that_is_paused_shows_until_when_why_and_how_many_calls_wer
     for tenant, limit, seconds in ((acme, UPSTREAM, 9), (globex, UPSTREAM, 50), (acme, UPSTREAM, 70), (acme, "m", 1)):
         refused(tenant, limit, timezone.now() - timedelta(seconds=seconds))
     page = root.get(page_of(acme.connection)).content
-    assert b"<strong>Calls are held back</strong> until " in page and b"the upstream answered 429" in page
+    assert b"<strong>Calls are held back</strong> until " in page and b"the upstream responded to one of them with 429" in page
     assert said in page
     assert b"14 calls were held back in the last minute" in page
 
@@ -238,7 +238,7 @@ def test_a_connection_that_is_paused_by_rate_headers_says_so(
     with redis.Redis.from_url(redis_url) as store:
         store.set(keys.pause(connection.pk), f"{now + 30 * MICROS}|200|{now}|0|30000000")
     page = root.get(page_of(connection)).content
-    assert b"responses nothing is left of its limit." in page and b"It asked to wait" not in page
+    assert b"responses nothing is left of its limit." in page and b"It requested a wait" not in page
 
 
 def test_a_pause_that_is_over_is_not_shown(root: Client, connection: Connection, redis_url: str) -> None:

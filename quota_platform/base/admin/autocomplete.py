@@ -17,7 +17,7 @@ def _row_ids(value: Any) -> list[str]:
 
 
 class RowSelect(AutocompleteSelect):
-    """Django's widget looks up whatever was posted, or stands in the address, and fails on what is no id."""
+    """Django's widget looks up whatever was posted, or stands in the address, and fails on a value that is no id."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         return super().optgroups(name, _row_ids(value), attr)

@@ -35,7 +35,7 @@ class JsonField(forms.JSONField):
         return super().to_python(value if parsed is not None else "")
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """What is shown again in a form that failed; Django would parse it once more and fail."""
+        """The text shown again in an invalid form; Django would parse it once more and fail."""
         return super().bound_data(data, initial) if self._is_sound(data) else InvalidJSONInput(data)
 
     def has_changed(self, initial: Any, data: Any) -> bool:

@@ -1,6 +1,6 @@
 """Panels and pages that the apps above put on this app's admin pages, without this app knowing them.
 
-``tenants`` may not import ``limiter``; what only the limiter knows (the limits in force, whether a connection answers)
+``tenants`` may not import ``limiter``; the limiter's own data (the limits in force, whether a connection responds)
 it registers here, as ``limiter.admin`` is imported after ``tenants.admin``.
 """
 

@@ -98,7 +98,7 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
 
     @staticmethod
     def _refuse_bad_id(value: str) -> None:
-        """Answer 404 to an id that is no number, instead of failing on it."""
+        """Return 404 for an id that is no number, instead of failing on it."""
         if not is_row_id(value):
             raise Http404(_("No such record."))
 

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 def show_once(
     request: HttpRequest, template: str, *, title: str, secret: str, of: Model, next_url: str
 ) -> TemplateResponse:
-    """In this answer alone: a redirect would have to keep it in between. ``template`` extends shown_once.html."""
+    """In this response alone: a redirect would have to keep it in between. ``template`` extends shown_once.html."""
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": title,

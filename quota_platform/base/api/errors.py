@@ -39,7 +39,7 @@ class PreconditionFailed(APIException):
 
 
 class Unconditional(APIException):
-    """The write replaces what it does not name, so it has to say what the caller read (RFC 6585)."""
+    """The write replaces fields that it does not name, so it must name the version that was read (RFC 6585)."""
 
     status_code = 428
     default_detail = (

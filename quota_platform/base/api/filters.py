@@ -1,4 +1,4 @@
-"""Narrowing a list: declared filters, search and ordering, each refusing what it does not know."""
+"""Narrowing a list: declared filters, search and ordering, each refusing unknown names."""
 
 from __future__ import annotations
 

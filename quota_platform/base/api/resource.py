@@ -32,7 +32,7 @@ REASON_HEADER = "X-Change-Reason"
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """All of a write or none of it; what the database refuses is told as a conflict."""
+    """All of a write or none of it; a refusal by the database becomes a conflict."""
     try:
         with transaction.atomic():
             yield
@@ -72,9 +72,9 @@ class ReadResource(ReadOnlyModelViewSet[M]):
             raise self.stale(row)
 
     def tags(self, row: M, shown: Any = None) -> list[str]:
-        """The row's entity tags, the one that answers carry first.
+        """The row's entity tags, first the one that responses carry.
 
-        They stand for what is shown and for what is not: a new secret is a new version, too.
+        They cover hidden values as well as shown ones: a new secret is a new version too.
         """
         if shown is None:
             assert self.serializer_class is not None
@@ -82,7 +82,7 @@ class ReadResource(ReadOnlyModelViewSet[M]):
         return [f'"{versions.mark([versions.columns(row), shown])}"']
 
     def stale(self, row: M) -> PreconditionFailed:
-        """What a caller who read another version is told."""
+        """The message for a caller who read another version."""
         return PreconditionFailed()
 
     def get_queryset(self) -> QuerySet[M]:
@@ -97,7 +97,7 @@ class ReadResource(ReadOnlyModelViewSet[M]):
 class WriteResource(ReadResource[M]):
     """What all writes share: a bounded body, the reason, and the row locked while it is changed, if it was seen.
 
-    ``replaces_lists``: fields whose lists a PATCH replaces whole, so that it has to say what was read, as every PUT.
+    ``replaces_lists``: fields whose lists a PATCH replaces whole, so that it needs If-Match, as every PUT.
     """
 
     replaces_lists: frozenset[str] = frozenset()
@@ -128,7 +128,7 @@ class WriteResource(ReadResource[M]):
         return self.action == "update" or (isinstance(body, Mapping) and not self.replaces_lists.isdisjoint(body))
 
     def _tagged(self, response: Response, row: Any) -> Response:
-        """The answer with the tag of the row as it is stored now, asked for before anybody else can change it."""
+        """The response with the tag of the stored row, computed before anybody else can change it."""
         stored = type(row)._base_manager.get(pk=row.pk)
         response["ETag"] = self.tags(stored)[0]
         return response
@@ -138,7 +138,7 @@ class WriteResource(ReadResource[M]):
         return bool(self.detail and self.request and self.request.method not in SAFE_METHODS)
 
     def _require_own(self, row: Any) -> None:
-        """Asked before a change, and after it about the row as it is then; what was saved is rolled back."""
+        """Checked before a change, and after it for the changed row; a refusal rolls the save back."""
         if not row_access.may_change(self.request.user, row):
             raise PermissionDenied(row_access.NOT_YOURS)
 

@@ -114,7 +114,7 @@ class RowSerializer(StrictSerializer[M]):
         return attrs
 
     def _replaced(self, values: dict[str, Any]) -> dict[str, Any]:
-        """PUT replaces: what it leaves out goes back to the model's default. PATCH keeps it."""
+        """PUT replaces: a field that it leaves out gets the model's default. PATCH keeps it."""
         if self.partial:
             return values
         columns = {column.name: column for column in self.model._meta.concrete_fields}

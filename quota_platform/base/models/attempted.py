@@ -1,4 +1,4 @@
-"""What is sent to somebody outside: waiting, tried again, arrived or given up."""
+"""Messages to receivers outside: waiting, retried, arrived or given up."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Attempted(models.Model):
 
     @classmethod
     def claim(cls, pk: int, now: datetime) -> bool:
-        """Whether this attempt is ours: whoever moves the time of the next one makes this one."""
+        """Whether this attempt is ours: the worker that moves the time of the next attempt makes this one."""
         lease = now + timedelta(seconds=LEASE_S)
         return cls.due(now).filter(pk=pk).order_by().update(next_at=lease, attempts=F("attempts") + 1) == 1
 

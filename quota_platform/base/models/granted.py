@@ -1,4 +1,4 @@
-"""Which permissions the platform has given to its groups, so that what an administrator took away stays away."""
+"""The permissions that the platform has granted to its groups; one that an administrator removed stays removed."""
 
 from __future__ import annotations
 

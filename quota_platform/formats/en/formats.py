@@ -1,4 +1,4 @@
-"""Dates and times that sort, to the second: whoever compares two records needs them."""
+"""Dates and times that sort, to the second: you need them to compare two records."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i:s"

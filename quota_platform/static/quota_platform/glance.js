@@ -26,7 +26,7 @@ function show({ summary, figures }) {
 async function look() {
   if (!document.hidden) {
     const answer = await fetch(glance.dataset.poll).catch(() => null);
-    // Whoever may not see the live numbers keeps what the server wrote.
+    // A reader without access to the live numbers keeps the server's.
     const frame = answer?.ok ? await answer.json() : null;
     if (frame?.v === VERSION) show(frame);
     else if (answer && !answer.ok && answer.status < 500) return;

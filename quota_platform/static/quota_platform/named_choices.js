@@ -1,4 +1,4 @@
-// Gives choices that are made by typing (select2) the name that their label says: select2 names them by what is chosen.
+// Gives choices that are made by typing (select2) the name that their label says: select2 names them by the choice.
 // In a block, since the frame's scripts are no modules and share one scope.
 
 {

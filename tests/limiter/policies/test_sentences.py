@@ -97,7 +97,7 @@ def test_the_default_policy_is_said_whole() -> None:
         "A call over any limit is refused and charged to none; its response contains the wait.",
         "While the p95 of the tenant's latest 100 latencies is above 800 ms, the limits shrink: "
         "at 1,600 ms to 50 %, never below 20 %.",
-        "While the store is away, each worker spends its own share of the limits.",
+        "While the store is unavailable, each worker spends its own share of the limits.",
         "Alerts start when 80 %, 95 % and 100 % of a limit in force is used.",
     ]
 
@@ -108,7 +108,7 @@ def test_shadow_fixed_and_failing_open_are_said() -> None:
         "minute: at most 100 units in any minute for each action of each tenant.",
         "Shadow: a call over a limit is recorded and let through.",
         "The limits do not follow the upstream's latency.",
-        "While the store is away, every call passes.",
+        "While the store is unavailable, every call passes.",
         "Alerts start when 80 %, 95 % and 100 % of a limit in force is used.",
     ]
 

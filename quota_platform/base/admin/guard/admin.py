@@ -1,4 +1,4 @@
-"""The base of every admin page that edits or deletes: what was not seen is not undone."""
+"""The base of every admin page that edits or deletes: no save undoes an unseen change."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class GuardedAdmin:
     # One row at a time.
 
     def get_object(self: Any, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Whoever saves has the row to themselves until they are done, so that of two only one saves it."""
+        """A save locks the row until it is done, so that of two only one saves it."""
         row = super().get_object(request, object_id, from_field)  # type: ignore[misc]
         if row is None or request.method != "POST" or not connections[row._state.db].in_atomic_block:
             return row
         return versions.locked(self.model._base_manager.filter(pk=row.pk)).first()
 
     def whole(self: Any, request: HttpRequest) -> Any:
-        """One transaction for what is posted; looking takes none, which in SQLite would keep everybody from writing."""
+        """One transaction for a POST; a GET takes none, which in SQLite would keep everybody from writing."""
         if request.method != "POST":
             return nullcontext()
         return transaction.atomic(using=router.db_for_write(self.model))
@@ -55,7 +55,7 @@ class GuardedAdmin:
         return versions.mark([held, *also])
 
     def is_seen(self, request: HttpRequest, rows: Iterable[Model], *also: Any) -> bool:
-        """Whether what was posted was asked about the rows as they are; says so when it was not."""
+        """Whether the posted question was about the rows as they are; reports if it was not."""
         if request.POST.get(ROW) == self.row_mark(rows, *also):
             return True
         messages.warning(request, CHANGED)
@@ -80,7 +80,7 @@ class GuardedAdmin:
         return response
 
     def _gone(self: Any, request: HttpRequest) -> HttpResponse:
-        """Nothing can be saved, and what was entered is not lost."""
+        """Nothing can be saved, and the entries are not lost."""
         blank = self.model()
         form = self.get_form(request, blank, change=True)(instance=blank)
         shown = self._put(request, blank, form, self._blank_sets(request, blank))
@@ -123,7 +123,7 @@ class GuardedAdmin:
         return response
 
     def _carried(self: Any, request: HttpRequest, context: Any, row: Model) -> str:
-        """What the form is to bring back: one that was wrong shows what was typed, and has still seen what it had."""
+        """The marks that the form brings back: an invalid form shows the entries and keeps its earlier marks."""
         if (found := _stale(request)) is not None:
             return found.seen.text()
         if request.method == "POST":
@@ -176,7 +176,7 @@ class GuardedAdmin:
 
 
 def _delete_selected(admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-    """Django's action, which asks and then deletes: what it asked about is what it deletes."""
+    """Django's action, which confirms and then deletes: it deletes only the rows that it showed."""
     with admin.whole(request):
         chosen = admin.model._base_manager.filter(pk__in=[row.pk for row in queryset])
         rows = list(versions.locked(chosen.order_by("pk")))
@@ -200,7 +200,7 @@ def _stale(request: HttpRequest) -> stale.Stale | None:
 
 
 def _refusing(form: Any) -> Any:
-    """The form, which says what is wrong with it as ever and that it is stale."""
+    """The form, which shows its usual errors and that it is stale."""
 
     def full_clean(self: Any) -> None:
         form.full_clean(self)

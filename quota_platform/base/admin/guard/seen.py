@@ -1,4 +1,4 @@
-"""The marks of all that a form shows: what it carries to say which version of the row its reader has seen."""
+"""The marks of everything a form shows, which identify the version of the row that its reader has seen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Part of a form -> mark of what it showed, and when (epoch seconds)."""
+    """Part of a form -> mark of its values, and when they were shown (epoch seconds)."""
 
     parts: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0
@@ -87,7 +87,7 @@ class SeenField:
         return {**found, **dict(self._unedited())}
 
     def _unedited(self) -> Iterator[tuple[str, Part]]:
-        """Columns that are in no field: what they say may be why somebody saves, or does not."""
+        """Columns that are in no field: they may still influence the decision to save."""
         edited = editable(self.form)
         for column in self.row._meta.concrete_fields:
             if column.name not in edited and column.name not in self.bookkeeping and not column.primary_key:

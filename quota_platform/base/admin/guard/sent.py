@@ -47,7 +47,7 @@ def as_posted(data: Mapping[str, Any], bound: BoundField) -> Sent:
 
 
 def mark_of(values: Iterable[Iterable[str]]) -> str:
-    """The mark of what was sent. Line ends, blanks around it, empty values and the order of choices say nothing."""
+    """The mark of the sent values. Line ends, blanks around it, empty values and the order of choices say nothing."""
     plain = [sorted(text for each in one if (text := each.replace("\r\n", "\n").strip())) for one in values]
     return mark([one for one in plain if one])[:12]
 

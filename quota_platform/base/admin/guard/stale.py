@@ -1,4 +1,4 @@
-"""A form that was sent for a row that has changed: what changed, by whom, and the form with theirs and one's own."""
+"""A form sent for a row that has changed: the changes, their author, and the form with both people's values."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def _is_line(name: str, shown: SeenField) -> bool:
 
 
 def _merge(name: str, part: Part, data: Any, seen: Seen) -> Conflict | None:
-    """What is told of a changed part; a field that the person had not touched shows theirs from now on."""
+    """The message for a changed part; a field that the person had not touched now shows the other's value."""
     if part.bound is None:
         return Conflict(part.label, _("changed") if name.startswith(".") else _("added"))
     if ":" in name:
-        # A line's field; one of a line that is new is told with the line.
+        # A line's field; one of a new line is shown with the line.
         return (
             Conflict(part.label, sent.in_words(part.bound, sent.as_shown(part.bound))) if name in seen.parts else None
         )
