@@ -226,7 +226,10 @@ def test_a_connection_that_is_paused_shows_until_when_why_and_how_many_calls_wer
     for tenant, limit, seconds in ((acme, UPSTREAM, 9), (globex, UPSTREAM, 50), (acme, UPSTREAM, 70), (acme, "m", 1)):
         refused(tenant, limit, timezone.now() - timedelta(seconds=seconds))
     page = root.get(page_of(acme.connection)).content
-    assert b"<strong>Calls are held back</strong> until " in page and b"the upstream responded to one of them with 429" in page
+    assert (
+        b"<strong>Calls are held back</strong> until " in page
+        and b"the upstream responded to one of them with 429" in page
+    )
     assert said in page
     assert b"14 calls were held back in the last minute" in page
 

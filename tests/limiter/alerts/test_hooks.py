@@ -152,7 +152,9 @@ def test_the_admin_makes_a_hook_and_shows_its_secret_once(root: Client, acme: Te
 def test_the_admin_posts_a_test_and_says_how_it_went(root: Client, acme: Tenant, receiver: Receiver) -> None:
     row = made(tenant=acme, url=receiver.url)
     assert root.get(f"{ADMIN}{row.pk}/test/").status_code == 302 and receiver.posted == []
-    assert "The test arrived: the response was 204." in root.post(f"{ADMIN}{row.pk}/test/", follow=True).content.decode()
+    assert (
+        "The test arrived: the response was 204." in root.post(f"{ADMIN}{row.pk}/test/", follow=True).content.decode()
+    )
     receiver.responses = [500]
     assert "did not arrive: answered 500." in root.post(f"{ADMIN}{row.pk}/test/", follow=True).content.decode()
     page = root.get(f"{ADMIN}{row.pk}/change/").content.decode()

@@ -53,7 +53,7 @@ class TestTheCacheIsAway:
             await aside(lambda: _set_quota(base_policy, 5))
             await snapshot.look()
             assert quotas(snapshot.held_tenant("acme")) == {"minute": 5}
-        assert caplog.text.count("The shared cache is away") == 1
+        assert caplog.text.count("The shared cache is unavailable") == 1
 
     async def test_what_another_version_wrote_there_is_not_read(self, acme: Tenant, base_policy: QuotaPolicy) -> None:
         for name in ("tenant:acme", "default:0"):
