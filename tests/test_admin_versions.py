@@ -89,7 +89,7 @@ def test_a_stale_form_is_refused_with_what_changed_and_saved_when_sent_again(mod
 
 
 @each
-def test_what_was_entered_for_a_row_that_is_gone_is_not_lost(model: type[Model], root: Client) -> None:
+def test_the_entries_for_a_row_that_was_deleted_are_not_lost(model: type[Model], root: Client) -> None:
     row: Any = MAKE[model]()
     opened = filled_form(root.get(page(row)).content)
     (name,) = [each for each in opened if each in TYPED_INTO][:1] or ["policy"]
@@ -124,14 +124,14 @@ def test_a_form_that_does_not_say_what_it_showed_is_stale(root: Client, acme: Te
 
 @each
 @pytest.mark.parametrize("many", [False, True], ids=["one", "selected"])
-def test_what_has_changed_since_it_was_asked_about_is_not_deleted(model: type[Model], many: bool, root: Client) -> None:
+def test_a_row_that_changed_since_the_question_is_not_deleted(model: type[Model], many: bool, root: Client) -> None:
     row = MAKE[model]()
     chosen = {"action": "delete_selected", "_selected_action": [row.pk]}
     url = listed(row) if many else page(row, "delete")
     asked = filled_form((root.post(url, chosen) if many else root.get(url)).content)
     touch(row)
     response = root.post(url, asked, follow=True)
-    assert b"this has changed since you were asked" in response.content
+    assert b"this has changed since the page showed it" in response.content
     assert stored(row) is not None
     assert root.post(url, filled_form(response.content)).status_code == 302
     assert stored(row) is None
@@ -153,7 +153,7 @@ def test_a_suspension_survives_a_note_and_the_note_survives_the_refusal(root: Cl
     assert (acme.status, acme.notes) == ("suspended", "a note")
 
 
-def test_what_both_changed_is_named_and_ones_own_saved_only_knowingly(root: Client, acme: Tenant) -> None:
+def test_a_field_that_both_changed_is_named_and_saved_only_knowingly(root: Client, acme: Tenant) -> None:
     mine = {**filled_form(root.get(page(acme)).content), "name": "Mine"}
     Tenant.objects.filter(pk=acme.pk).update(name="Theirs")
     refused = root.post(page(acme), mine)
@@ -175,7 +175,7 @@ def test_an_action_that_was_switched_off_stays_off(root: Client, acme: Tenant) -
     assert (action.enabled, action.cost) == (False, 2)
 
 
-def test_a_secret_that_somebody_replaced_is_told_and_not_shown(root: Client, connection: Connection) -> None:
+def test_a_secret_that_somebody_replaced_is_named_and_not_shown(root: Client, connection: Connection) -> None:
     mine = {**filled_form(root.get(page(connection)).content), "client_secret": "typed-secret"}
     connection.set_client_secret("their-secret")
     connection.save()
@@ -227,7 +227,7 @@ def test_lines_that_others_added_changed_and_deleted_meet_ones_own(root: Client)
     assert limits_of(policy) == {"minute": 7, "week": 900, "day": 400}
 
 
-def test_a_member_added_meanwhile_is_told_and_both_are_there_in_the_end(root: Client, acme: Tenant) -> None:
+def test_a_member_added_meanwhile_is_named_and_both_are_there_in_the_end(root: Client, acme: Tenant) -> None:
     ben, cleo = a_person("ben"), a_person("cleo")
     mine = filled_form(root.get(page(acme)).content)
     Membership.objects.create(user=cleo, tenant=acme)
@@ -303,7 +303,7 @@ def test_a_password_does_not_bring_back_a_person_who_was_switched_off(root: Clie
     User.objects.filter(pk=ben.pk).update(is_active=False)
     refused = root.post(url, opened, follow=True)
     ben.refresh_from_db()
-    assert b"this has changed since you were asked" in refused.content
+    assert b"this has changed since the page showed it" in refused.content
     assert ben.check_password("a-long-test-password") and not ben.is_active
     assert root.post(url, {**filled_form(refused.content), **new}).status_code == 302
     ben.refresh_from_db()

@@ -52,7 +52,7 @@ def rows(acme: Tenant, acme_key: str, base_policy: QuotaPolicy) -> dict[str, dic
 
 
 @pytest.mark.parametrize(("method", "path"), operations("/api/"))
-def test_every_answer_is_as_documented(
+def test_every_response_is_as_documented(
     one_connection: None, rows: dict[str, dict[str, Any]], method: str, path: str
 ) -> None:
     row = rows.get(path.split("/")[2])

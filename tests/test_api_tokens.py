@@ -41,7 +41,7 @@ def test_wrong_tokens_of_one_address_are_looked_up_until_it_has_failed_too_often
     assert get("wrong", "192.0.2.8")[0] == 401
 
 
-def test_who_is_refused_is_told_how_long_to_wait_in_a_problem_document() -> None:
+def test_a_refused_caller_gets_the_wait_in_a_problem_document() -> None:
     for number in range(MOST):
         get(f"wrong{number}")
     response = Client(REMOTE_ADDR="192.0.2.7").get("/api/tenants/", headers={"Authorization": "Token wrong"})

@@ -134,7 +134,7 @@ def test_a_put_says_what_it_replaces(api: APIClient, prefix: str, path: str, row
 
 
 @each
-def test_a_write_of_the_row_as_it_was_read_goes_through_and_answers_with_the_next_etag(
+def test_a_write_of_the_row_as_it_was_read_goes_through_and_returns_the_next_etag(
     api: APIClient, prefix: str, path: str, row: Model
 ) -> None:
     if not hasattr(WRITTEN[prefix], "partial_update"):

@@ -67,7 +67,7 @@ def test_a_measurement_replaces_its_own_section_and_leaves_the_others(tmp_path: 
     assert text.index("new allowed") < text.index("old exports"), "in the order of the command line, not of the runs"
 
 
-def test_what_is_measured_no_more_leaves_the_document(tmp_path: Path) -> None:
+def test_a_retired_measurement_leaves_the_document(tmp_path: Path) -> None:
     path = document(tmp_path / "benchmarks.md", exports="exports in a format of old")
 
     report.put(path, "allowed", "allowed", order=["allowed"])

@@ -30,14 +30,14 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_what_no_field_can_hold_is_named(acme: Tenant, route: str) -> None:
+def test_values_that_no_field_can_hold_are_named(acme: Tenant, route: str) -> None:
     api = editor()
     found = [errors(api.post(f"/api/{route}/", body, content_type="application/json")) for body, _ in IMPOSSIBLE]
     assert [list(one) for one in found] == [[field] for _, field in IMPOSSIBLE]
 
 
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"{", b'"\xed\xa0\x80"', "{}".encode("utf-16")])
-def test_a_body_that_is_no_json_is_told_in_plain_words(acme: Tenant, body: bytes) -> None:
+def test_a_body_that_is_no_json_is_reported_in_plain_words(acme: Tenant, body: bytes) -> None:
     response = editor().post("/api/tenants/", body, content_type="application/json")
     assert response.status_code == 400
     detail = response.json()["detail"]
@@ -75,7 +75,7 @@ def test_a_whole_pair_is_a_character(acme: Tenant) -> None:
 @pytest.mark.parametrize(
     "header", ["Größe geändert".encode().decode("latin1"), "UTF-8''Gr%C3%B6%C3%9Fe%20ge%C3%A4ndert", None]
 )
-def test_a_reason_may_be_told_in_any_language(acme: Tenant, header: str | None) -> None:
+def test_a_reason_may_be_in_any_language(acme: Tenant, header: str | None) -> None:
     headers, body = ({"X-Change-Reason": header}, {}) if header else ({}, {"reason": "Größe geändert"})
     response = editor().patch("/api/tenants/acme/", {"name": "Acme 2", **body}, headers=headers)
     assert response.status_code == 200, response.content
@@ -128,7 +128,9 @@ def test_json_typed_into_the_admin_is_an_error_of_its_field(
     assert says in " ".join(response.context["adminform"].form.errors["query_template"])
 
 
-def test_an_odd_number_in_the_dashboards_requests_is_told_in_plain_words(admin_client: Client, acme: Tenant) -> None:
+def test_an_odd_number_in_the_dashboards_requests_is_reported_in_plain_words(
+    admin_client: Client, acme: Tenant
+) -> None:
     for url in ("/dashboard/api/actions/overrides/", "/dashboard/api/actions/keys/"):
         for body in (b'{"tenant": "\\ud800"}', b'{"tenant": ' + b"9" * 5000 + b"}"):
             response = admin_client.post(url, body, content_type="application/json")

@@ -111,7 +111,7 @@ def test_a_gateway_route_has_every_status_with_headers_and_an_example(
             assert "X-Request-Id" in response["headers"]
 
 
-def test_an_answer_of_the_gateway_says_which_headers_it_carries(document: dict[str, Any]) -> None:
+def test_a_response_of_the_gateway_documents_its_headers(document: dict[str, Any]) -> None:
     responses = document["paths"]["/invoke/{action_id}"]["post"]["responses"]
     quota = {"RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier"}
     wait = {"Preference-Applied", "Server-Timing"}

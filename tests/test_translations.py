@@ -105,7 +105,7 @@ def test_a_text_that_nothing_marks_is_found(code: str) -> None:
         'headers = {"Authorization": f"Bearer {token}"}',
     ],
 )
-def test_what_is_marked_declared_or_for_programs_is_left_alone(code: str) -> None:
+def test_texts_that_are_marked_declared_or_for_programs_are_left_alone(code: str) -> None:
     assert unmarked.unmarked(code) == []
 
 
@@ -119,7 +119,7 @@ def test_a_translation_speaks_of_the_same_values(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_compiled_is_what_is_written(language: str) -> None:
+def test_compiled_catalogues_equal_the_written_ones(language: str) -> None:
     # Remedy: python -m tests.catalogues
     assert po_file(language).with_suffix(".mo").read_bytes() == compiled(language)
 

@@ -27,7 +27,7 @@ def test_a_sentence_says_who_is_being_refused_and_so_do_title_and_icon(visitor: 
     expect(visitor.page.locator("#icon")).to_have_attribute("href", re.compile("icon-alert"))
 
 
-def test_the_fullest_limits_stand_first_and_a_cut_is_told_in_words_too(visitor: Visitor) -> None:
+def test_the_fullest_limits_stand_first_and_a_cut_is_in_words_too(visitor: Visitor) -> None:
     visitor.shown("/dashboard/", frame("overview"))
     first = visitor.page.locator(ROWS).first
     expect(first).to_contain_text("372 / 372 cut to 62 %")
@@ -165,14 +165,14 @@ def test_where_websockets_are_blocked_the_page_polls(visitor: Visitor) -> None:
     expect(visitor.page.locator(ROWS)).to_have_count(12)
 
 
-def test_who_loses_the_right_is_told_whom_to_ask(visitor: Visitor) -> None:
+def test_a_person_who_loses_the_right_reads_that_an_administrator_can_help(visitor: Visitor) -> None:
     feed = visitor.shown("/dashboard/", frame("overview"))
     expect(visitor.page.locator(STATE)).to_have_text("Live")
     feed.close(code=4403)
     expect(visitor.page.get_by_role("alert")).to_contain_text("Ask an administrator")
 
 
-def test_old_numbers_stay_and_their_age_is_told(visitor: Visitor) -> None:
+def test_old_numbers_stay_and_their_age_is_shown(visitor: Visitor) -> None:
     visitor.page.clock.install()
     visitor.shown("/dashboard/", frame("overview"))
     visitor.page.clock.run_for(1_000)
@@ -261,7 +261,7 @@ def quiet(**changes: Any) -> Frame:
     return frame("overview", rows=rows, **changes)
 
 
-def test_an_alert_is_told_once_shown_and_named_in_the_title_until_it_ends(visitor: Visitor) -> None:
+def test_an_alert_is_announced_once_shown_and_named_in_the_title_until_it_ends(visitor: Visitor) -> None:
     feed = visitor.shown("/dashboard/", quiet(alerts=[]))
     page = visitor.page
     alerts, spoken = page.get_by_role("region", name="Alerts"), page.locator("#alert-announcer")
@@ -282,7 +282,7 @@ def test_an_alert_is_told_once_shown_and_named_in_the_title_until_it_ends(visito
     expect(page).to_have_title("Overview \N{MIDDLE DOT} Quota")
 
 
-def test_an_acknowledged_alert_stays_away_until_it_gets_worse(visitor: Visitor) -> None:
+def test_an_acknowledged_alert_stays_hidden_until_it_gets_worse(visitor: Visitor) -> None:
     feed = visitor.shown("/dashboard/", quiet(alerts=[NEAR]))
     page = visitor.page
     page.get_by_role("button", name="Acknowledge:").click()

@@ -52,7 +52,7 @@ def test_where_websockets_are_blocked_the_real_numbers_are_polled(visitor: Visit
     expect(visitor.page.locator(ROW).filter(has_text="scheduleCallback")).to_be_visible()
 
 
-def test_an_increase_is_told_done_shown_and_taken_back(visitor: Visitor, demo: LiveDemo) -> None:
+def test_an_increase_is_confirmed_done_shown_and_taken_back(visitor: Visitor, demo: LiveDemo) -> None:
     demo.call("scheduleCallback")
     visitor.open("/dashboard/tenants/acme/")
     row = visitor.page.locator(ROW).filter(has_text="scheduleCallback")
@@ -152,7 +152,7 @@ def test_after_a_restart_of_the_server_the_page_comes_back_with_the_same_totals(
     visitor.complaints.clear()  # Chromium reports each try that found no server.
 
 
-def test_a_person_who_is_switched_off_elsewhere_is_told_on_the_open_page(browser: Browser, demo: LiveDemo) -> None:
+def test_a_person_who_is_switched_off_elsewhere_sees_it_on_the_open_page(browser: Browser, demo: LiveDemo) -> None:
     name, password = "leaving", "a-long-test-password"
     people = "from django.contrib.auth.models import User as U; "
     demo.manage("shell", "-c", f"{people}U.objects.create_superuser({name!r}, password={password!r})")

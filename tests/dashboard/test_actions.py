@@ -35,7 +35,7 @@ def post(client: Client, body: dict[str, Any], url: str = START) -> Any:
     return client.post(url, body, content_type="application/json")
 
 
-def test_the_effect_is_told_and_nothing_is_done_before_it_is_confirmed(root: Client) -> None:
+def test_the_effect_is_shown_and_nothing_is_done_before_it_is_confirmed(root: Client) -> None:
     data = post(root, ASKED).json()["effect"]
     assert data.startswith("Acme, lookupOrder: limit minute is multiplied by 2 for 15 minutes, until ")
     assert not Override.objects.exists()
@@ -48,7 +48,7 @@ def test_a_confirmed_increase_is_in_the_persons_name_and_ends(root: Client) -> N
     assert override.ends_at - override.starts_at == timedelta(minutes=15)
 
 
-def test_it_can_be_taken_back(root: Client) -> None:
+def test_an_override_can_be_taken_back(root: Client) -> None:
     undo = post(root, {**ASKED, "confirm": True}).json()["undo"]
     before = Override.objects.get().ends_at
     assert post(root, {}, undo).status_code == 200
@@ -74,7 +74,7 @@ def test_shadow_refuses_nobody_and_says_so(root: Client) -> None:
         {"action": "noSuchAction"},
     ],
 )
-def test_what_makes_no_sense_is_refused_with_a_reason(root: Client, wrong: dict[str, Any]) -> None:
+def test_an_override_that_makes_no_sense_is_refused_with_a_reason(root: Client, wrong: dict[str, Any]) -> None:
     response = post(root, {**ASKED, **wrong, "confirm": True})
     assert response.status_code == 400
     assert response.json()["detail"]
@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_refused_with_a_reason(root: Client, wrong: dict[
 
 
 @pytest.mark.parametrize("right", [None, "view_tenant", "add_override"])
-def test_without_both_rights_nothing_is_told_or_done(client: Client, acme: Tenant, right: str | None) -> None:
+def test_without_both_rights_nothing_is_shown_or_done(client: Client, acme: Tenant, right: str | None) -> None:
     person = User.objects.create_user("stranger", password="a-long-test-password")
     person.user_permissions.set(Permission.objects.filter(codename=right))
     client.force_login(person)

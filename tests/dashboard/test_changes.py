@@ -46,7 +46,7 @@ def test_a_revoked_key_is_among_what_changed(acme: Tenant) -> None:
     assert data("key") == [{"code": "change.revoked", "key": "IVR", "by": "", "why": "leaked"}]
 
 
-def test_an_entry_that_another_release_wrote_in_another_way_is_told_by_its_kind(acme: Tenant) -> None:
+def test_an_entry_of_another_release_in_another_form_is_named_by_its_kind(acme: Tenant) -> None:
     chain.append([Draft("counter.reset", tenant_id="acme", actor="ana", payload={"reason": "load test"})])
     assert data("counter") == [{"code": "change.other", "entry": "counter.reset", "by": "ana", "why": "load test"}]
 
@@ -59,14 +59,14 @@ COUNTS = {"used": 1, "effective_limit": 2, "reason": "test"}
     ("kind", "payload"),
     [("counter.reset", {**RESET, **COUNTS}), ("key.revoked", {"id": 7, "name": "IVR", "reason": "test"})],
 )
-def test_what_a_newer_release_wrote_is_not_half_understood(acme: Tenant, kind: str, payload: dict[str, Any]) -> None:
+def test_an_entry_of_a_newer_release_is_not_half_understood(acme: Tenant, kind: str, payload: dict[str, Any]) -> None:
     for more in ({}, {"zone": "b"}, {"v": 2}):
         chain.append([Draft(kind, tenant_id="acme", actor="ana", payload={**payload, **more})])
     newer, with_more, today = (line["code"] for line in data("counter", "key"))
     assert newer == "change.other" and with_more == today != newer
 
 
-def test_an_override_tells_what_it_does_until_when_by_whom_and_why(acme: Tenant) -> None:
+def test_an_override_is_shown_with_effect_end_author_and_reason(acme: Tenant) -> None:
     now = timezone.now()
     Override.objects.create(
         tenant=acme,
@@ -92,7 +92,7 @@ def test_an_override_tells_what_it_does_until_when_by_whom_and_why(acme: Tenant)
         ({"before": 0.62, "after": 1.0, "samples": 0}, "change.cut_over"),
     ],
 )
-def test_a_cut_is_told_with_its_reason(acme: Tenant, values: dict[str, float], code: str) -> None:
+def test_a_cut_is_shown_with_its_reason(acme: Tenant, values: dict[str, float], code: str) -> None:
     about = {"tenant_id": "acme", "at": timezone.now(), "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0}
     (line,) = changes.of_multipliers([MultiplierChange(**{**about, **values})], [acme])
     assert (line["code"], line["upstream"]) == (code, acme.connection.name)

@@ -101,39 +101,39 @@ def test_the_whole_can_be_made_from_what_changed() -> None:
                 before = now
 
 
-def test_a_second_in_which_nothing_happened_is_told_in_a_hundred_bytes() -> None:
+def test_the_delta_of_a_second_without_changes_has_at_most_a_hundred_bytes() -> None:
     before = written("overview")
     now = {**before, "seq": 2, "at_ms": before["at_ms"] + 1000}
     assert delta(before, now) == {"v": 2, "seq": 2, "at_ms": now["at_ms"], "kind": "delta"}
 
 
-def test_of_a_row_only_what_changed_is_told() -> None:
+def test_a_delta_contains_only_the_changed_fields_of_a_row() -> None:
     before = written("overview")
     row = before["rows"][0]
     now = {**before, "rows": [{**row, "used": 7, "spark": [*row["spark"][1:], 7]}, *before["rows"][1:]]}
     assert delta(before, now)["rows"] == [{"id": row["id"], "used": 7, "next": 7}]
 
 
-def test_of_the_key_figures_only_those_that_changed_are_told() -> None:
+def test_a_delta_contains_only_the_changed_key_figures() -> None:
     before = written("overview")
     now = copy.deepcopy(before)
     now["figures"]["refused_per_min"]["value"] = 180
     assert delta(before, now)["figures"] == {"refused_per_min": now["figures"]["refused_per_min"]}
 
 
-def test_a_row_that_is_no_more_is_told_by_its_id() -> None:
+def test_a_delta_names_a_removed_row_by_its_id() -> None:
     before = written("overview")
     changed = delta(before, {**before, "rows": before["rows"][1:]})
     assert (changed["gone"], "rows" in changed) == ([before["rows"][0]["id"]], False)
 
 
-def test_a_line_that_counts_more_is_told_again() -> None:
+def test_a_delta_repeats_a_line_that_counts_more() -> None:
     before = written("overview")
     more = {**before["feed"][0], "count": before["feed"][0]["count"] + 5}
     assert delta(before, {**before, "feed": [more, *before["feed"][1:]]})["feed"] == [more]
 
 
-def test_a_chart_goes_on_with_a_point_and_is_told_whole_when_its_limit_moves() -> None:
+def test_a_chart_continues_with_a_point_and_is_whole_when_its_limit_moves() -> None:
     chart = {"times": [1, 2], "columns": {"used": [5, 6], "limit": [9, 9]}}
     before = {**written("tenant"), "charts": {"a": chart}}
     longer = {"times": [1, 2, 3], "columns": {"used": [5, 6, 7], "limit": [9, 9, 9]}}

@@ -28,7 +28,7 @@ def paced(allowed: int, refused: int) -> TenantReading:
     return one
 
 
-def test_refused_calls_are_told_as_a_share_and_in_the_colour_of_refusals() -> None:
+def test_refused_calls_are_shown_as_a_share_and_in_the_colour_of_refusals() -> None:
     data = figures.data(Now([paced(90, 10)]))
     assert data["refused_per_min"] == {
         "value": 10,
@@ -38,7 +38,7 @@ def test_refused_calls_are_told_as_a_share_and_in_the_colour_of_refusals() -> No
     assert data["calls_per_min"]["value"] == 100
 
 
-def test_while_no_pace_is_known_nothing_is_told_of_it() -> None:
+def test_an_unknown_pace_is_not_shown() -> None:
     data = figures.data(Now([reading()]))
     assert data["refused_per_min"] == {"value": None, "state": "", "note": None}
 
@@ -50,7 +50,7 @@ def test_a_latency_above_its_threshold_names_the_tenant() -> None:
     assert data == {"value": 1410, "state": "near", "note": {"code": "figure.p95_ms.slow", **about}}
 
 
-def test_the_lowest_multiplier_is_told_with_its_tenant() -> None:
+def test_the_lowest_multiplier_is_shown_with_its_tenant() -> None:
     data = figures.data(Now([reading(multiplier=0.62), replace(reading(), tenant_id="globex")]))["multiplier"]
     assert data == {"value": 0.62, "state": "near", "note": {"code": "figure.multiplier.lowest", "tenant": "acme"}}
 

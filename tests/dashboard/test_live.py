@@ -125,7 +125,7 @@ async def test_a_database_that_is_slow_for_some_delays_no_others(runtime: Runtim
     await live.close()
 
 
-async def test_with_the_database_away_the_numbers_go_on_and_it_is_told(runtime: Runtime) -> None:
+async def test_without_the_database_the_numbers_continue_and_the_page_shows_it(runtime: Runtime) -> None:
     away = False
 
     def sometimes(tenant_ids: frozenset[str]) -> StoredReadings:
@@ -148,7 +148,7 @@ async def test_with_the_database_away_the_numbers_go_on_and_it_is_told(runtime: 
     await live.close()
 
 
-async def test_what_nobody_watches_any_more_is_forgotten(runtime: Runtime) -> None:
+async def test_a_tenant_that_nobody_watches_any_more_is_forgotten(runtime: Runtime) -> None:
     live = Live(runtime, kept_s=0)
     await live.read(BOTH.tenant_ids)
     await live.frame(BOTH)

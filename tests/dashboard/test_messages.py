@@ -53,7 +53,7 @@ def test_a_limit_is_near_at_four_fifths_and_refuses_when_full(used: int, told: s
     assert row["state"] == told
 
 
-def test_what_is_cut_is_measured_by_the_effective_limit() -> None:
+def test_a_cut_limit_is_measured_by_its_effective_limit() -> None:
     (row,) = overview_frame([reading(state(62, effective=62))], StoredReadings(), **NOBODY)["rows"]
     assert (row["state"], row["quota"], row["effective"], row["remaining"]) == ("stop", 100, 62, 0)
 
@@ -117,7 +117,7 @@ def test_a_sentence_names_three_limits_and_counts_the_others() -> None:
     assert (sentence["tenants"], len(sentence["limits"]), sentence["more"]) == (5, 3, 2)
 
 
-def test_a_pace_is_told_when_two_counts_are_known() -> None:
+def test_a_pace_is_shown_when_two_counts_are_known() -> None:
     one = reading(state(1))
     one.counts.append(Counts(AT, allowed=5, refused=1))
     assert overview_frame([one], StoredReadings(), **NOBODY)["figures"]["calls_per_min"]["value"] is None
@@ -183,7 +183,7 @@ def alert(pk: int, threshold: int, **fields: Any) -> Alert:
     return Alert(pk=pk, at=at, threshold=threshold, **{**about, **fields})
 
 
-def test_of_a_limit_the_highest_threshold_is_told_with_what_is_used_now() -> None:
+def test_a_limits_highest_threshold_is_shown_with_its_present_use() -> None:
     known = StoredReadings(names={"acme": "Acme Retail"}, alerts=[alert(2, 95), alert(1, 80)])
     seen = reading(state(97))
     seen.full_in_s = {"lookupOrder|minute": 4.2}

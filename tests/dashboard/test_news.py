@@ -63,7 +63,7 @@ def take_a_right(user: User) -> None:
 
 
 @pytest.mark.parametrize("change", [switch_off, sign_out, take_a_right, lambda user: user.groups.clear()])
-async def test_a_changed_person_is_told(ears: Ears, admin_user: User, change: Callable[[User], None]) -> None:
+async def test_a_change_of_a_person_is_published(ears: Ears, admin_user: User, change: Callable[[User], None]) -> None:
     await sync_to_async(change)(admin_user)
     assert await ears.next() == admin_user.pk
 
@@ -90,7 +90,7 @@ async def test_a_changed_group_concerns_everyone(ears: Ears) -> None:
     assert await ears.next() == EVERYONE
 
 
-async def test_what_was_taken_back_is_not_told(ears: Ears, admin_user: User) -> None:
+async def test_a_change_that_was_rolled_back_notifies_nobody(ears: Ears, admin_user: User) -> None:
     def change() -> None:
         with contextlib.suppress(ZeroDivisionError), transaction.atomic():
             switch_off(admin_user)

@@ -56,7 +56,7 @@ async def left(gateway: Gateway, key: str) -> str:  # noqa: F811
     return (await gateway.invoke("lookupOrder", key=key)).headers["ratelimit"]
 
 
-async def test_it_is_told_then_done_then_recorded(
+async def test_a_reset_is_confirmed_then_done_then_recorded(
     gateway: Gateway,  # noqa: F811
     ana: User,
     acme_key: str,
@@ -144,7 +144,7 @@ async def test_a_stranger_and_a_person_without_the_right_reset_nothing(
 @pytest.mark.parametrize(
     "wrong", [{"reason": " "}, {"reason": "x" * 256}, {"limit": "none"}, {"action": "none"}, {"action": ""}]
 )
-async def test_what_makes_no_sense_is_refused(
+async def test_a_reset_of_no_such_counter_is_refused(
     gateway: Gateway,  # noqa: F811
     ana: User,
     base_policy: QuotaPolicy,

@@ -29,7 +29,7 @@ def is_in_use(key: ApiKey) -> bool:
     return ApiKey.objects.filter(pk=key.pk, revoked_at=None).exists()
 
 
-def test_it_is_told_then_done_then_recorded(acme: Tenant, key: ApiKey) -> None:
+def test_a_revocation_is_confirmed_then_done_then_recorded(acme: Tenant, key: ApiKey) -> None:
     ana = browser(member("ana", acme))
     data = post(ana, key).json()["effect"]
     assert "refused with 401" in data and "only key of Acme" in data and "cannot take this back" in data
@@ -59,7 +59,7 @@ def test_a_strangers_key_is_not_to_be_had(acme: Tenant, globex: Tenant, key: Api
 
 
 @pytest.mark.parametrize("wrong", [{"reason": " "}, {"reason": "x" * 256}, {"key": ""}, {"key": "\0"}, {"key": [1]}])
-def test_what_makes_no_sense_is_refused(acme: Tenant, key: ApiKey, wrong: dict[str, Any]) -> None:
+def test_a_revocation_of_no_such_key_is_refused(acme: Tenant, key: ApiKey, wrong: dict[str, Any]) -> None:
     response = post(browser(member("ana", acme)), key, **wrong, confirm=True)
     assert response.status_code == 400 and response.json()["detail"]
     assert is_in_use(key)

@@ -67,7 +67,7 @@ async def test_renewed_seats_stay_taken_also_when_the_store_lost_them(
     assert await other.take(ANA) is None
 
 
-async def test_while_the_store_is_away_nobody_is_kept_out() -> None:
+async def test_while_the_store_is_unavailable_nobody_is_kept_out() -> None:
     lonely = Seats(redis.asyncio.Redis(port=free_port()), most=1)
     taken = [await lonely.take(ANA) for _ in range(2)]
     assert None not in taken

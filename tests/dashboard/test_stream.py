@@ -362,7 +362,7 @@ async def test_a_page_that_is_loaded_again_finds_the_figures_of_before(
     await again.leave()
 
 
-async def test_what_nobody_watches_is_not_read(worker: Worker, admin_user: User, acme: Tenant) -> None:
+async def test_a_tenant_that_nobody_watches_is_not_read(worker: Worker, admin_user: User, acme: Tenant) -> None:
     page = Page(worker, await session_of(admin_user))
     await page.opened()
     await page.leave()
@@ -488,7 +488,7 @@ async def polled(worker: Worker, path: str, session_key: str = "") -> Answered:
     return await caller.call("GET", where, query=query, headers=headers)
 
 
-async def test_a_poll_answers_with_the_frame_that_streams_get(worker: Worker, admin_user: User, acme: Tenant) -> None:
+async def test_a_poll_returns_the_frame_that_streams_get(worker: Worker, admin_user: User, acme: Tenant) -> None:
     session_key = await session_of(admin_user)
     page = Page(worker, session_key, query="tenant=acme")
     await page.opened()

@@ -181,7 +181,7 @@ def recalled(*names: str) -> list[Any]:
     return asyncio.run(recall())
 
 
-def test_what_was_answered_is_not_made_again(shared: dict[str, Any]) -> None:
+def test_a_call_that_had_a_response_is_not_made_again(shared: dict[str, Any]) -> None:
     answered, unknown, long = recalled("answered", "unknown", "long")
     assert (answered.status, answered.body, answered.headers[-1]) == (201, ANSWER.body, REPLAYED)
     assert (unknown.kind, unknown.status) == ("upstream-outcome-unknown", 502)
@@ -191,7 +191,7 @@ def test_what_was_answered_is_not_made_again(shared: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "sealed", ["{}", '{"v": 2}', "7", '{"status": 200, "headers": 7, "latency_us": 1, "ok": true}']
 )
-def test_an_answer_that_is_not_understood_is_not_made_again(redis_url: str, sealed: str) -> None:
+def test_a_call_whose_kept_response_is_unreadable_is_not_made_again(redis_url: str, sealed: str) -> None:
     (claim,) = recalled("mine")
     with redis.Redis.from_url(redis_url) as store:
         store.set(claim.key, f"a{claim.value[1:33]}" + secrets.seal(sealed, purpose=claim.key))
@@ -323,7 +323,7 @@ def test_nothing_that_a_release_left_in_the_store_is_unreadable(
     assert (DeadLetter.objects.count(), versioned.unreadable) == (0, before)
 
 
-def test_what_is_unreadable_is_counted(shared: dict[str, Any]) -> None:
+def test_unreadable_values_are_counted(shared: dict[str, Any]) -> None:
     before = versioned.unreadable["run"]
     assert runs.read({b"x": b"{", b"y": b'{"at": 1, "ok": true}'}).keys() == {"y"}
     assert versioned.unreadable["run"] == before + 1

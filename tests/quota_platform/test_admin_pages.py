@@ -235,7 +235,7 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(model: type[Model], roo
 
 
 @named
-def test_whoever_is_not_signed_in_is_sent_to_sign_in(model: type[Model]) -> None:
+def test_a_visitor_who_is_not_signed_in_is_sent_to_sign_in(model: type[Model]) -> None:
     row = MAKERS[model](0)
     for page in PAGES:
         response = Client().get(url_of(model, page, row))
@@ -263,7 +263,7 @@ def test_the_first_page_offers_each_person_what_they_may_see() -> None:
 
 
 @named
-def test_whoever_may_only_look_cannot_change_delete_or_go_back(model: type[Model]) -> None:
+def test_a_person_who_may_only_view_cannot_change_delete_or_go_back(model: type[Model]) -> None:
     row = MAKERS[model](0)
     client = staff(f"view_{model._meta.model_name}")
     assert client.get(url_of(model, "change", row)).status_code == 200

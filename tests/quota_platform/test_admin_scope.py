@@ -147,7 +147,7 @@ def test_a_posted_form_makes_nothing_for_a_stranger(ana: Client, acme: Tenant, b
     assert (ApiKey.objects.count(), Override.objects.count(), Assignment.objects.count()) == (0, 0, 1)
 
 
-def test_what_is_everyones_is_read_and_not_touched(ana: Client, acme: Tenant, base_policy: QuotaPolicy) -> None:
+def test_rows_of_every_tenant_can_be_read_and_not_changed(ana: Client, acme: Tenant, base_policy: QuotaPolicy) -> None:
     default, shared = Assignment.objects.get(), acme.connection
     for url in (url_of(Assignment, "change", default), url_of(QuotaPolicy, "change", base_policy)):
         assert ana.get(url).status_code == 200
@@ -189,7 +189,7 @@ def test_a_search_for_a_strangers_decision_finds_nothing(ana: Client) -> None:
 # What is theirs.
 
 
-def test_their_own_is_theirs(ana: Client, globex: Tenant) -> None:
+def test_people_change_the_rows_of_their_own_tenants(ana: Client, globex: Tenant) -> None:
     action = Action.objects.get(tenant=globex)
     page = ana.get(url_of(Action, "change", action))
     assert page.status_code == 200 and page.context["has_change_permission"]
@@ -201,7 +201,7 @@ def test_their_own_is_theirs(ana: Client, globex: Tenant) -> None:
     assert not Action.objects.filter(pk=action.pk).exists()
 
 
-def test_their_tenants_id_is_not_theirs_to_change(ana: Client, globex: Tenant) -> None:
+def test_people_cannot_change_the_id_of_their_tenant(ana: Client, globex: Tenant) -> None:
     url = url_of(Tenant, "change", globex)
     ana.post(
         url,

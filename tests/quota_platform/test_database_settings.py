@@ -36,7 +36,7 @@ def test_the_database_is_reached_over_tls_and_its_certificate_is_verified(tmp_pa
                 over_tls(url, wrong, tmp_path)
 
 
-def test_what_the_url_says_is_stronger_and_nothing_is_said_without_files(tmp_path: Path) -> None:
+def test_tls_parameters_of_the_url_take_precedence_and_none_are_set_without_files(tmp_path: Path) -> None:
     url = "postgresql://db.test/quota"
     assert database(url, SYSTEM, var=tmp_path)["OPTIONS"] == {}
     assert database(url, Certificates("/ca.pem"), var=tmp_path)["OPTIONS"] == {

@@ -52,7 +52,7 @@ def test_secrets_are_long_enough_to_be_secrets(tmp_path: Path) -> None:
     Fernet(variables["SECRETS_KEYS"])
 
 
-def test_what_holds_secrets_is_closed_to_others(tmp_path: Path) -> None:
+def test_files_with_secrets_are_closed_to_others(tmp_path: Path) -> None:
     var = tmp_path / "var"
     environment.prepare(chosen(var))
     assert stat.S_IMODE((var / environment.FILE).stat().st_mode) == 0o600
@@ -93,7 +93,7 @@ def test_a_shell_and_the_next_start_read_the_same_from_the_file(tmp_path: Path) 
     assert environment.read(tmp_path) == variables
 
 
-def test_the_platform_is_not_told_the_passwords(tmp_path: Path) -> None:
+def test_the_platform_does_not_get_the_passwords(tmp_path: Path) -> None:
     data = environment.for_platform(environment.prepare(chosen(tmp_path)))
     assert "SECRET_KEY" in data
     assert not {"DEMO_ADMIN_PASSWORD", "DEMO_SUPERVISOR_PASSWORD", "SANDBOX_CLIENT_SECRET"} & set(data)

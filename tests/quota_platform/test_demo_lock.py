@@ -9,7 +9,7 @@ import pytest
 from quota_platform.demo import lock
 
 
-def test_a_second_demo_is_refused_and_told_what_to_do(tmp_path: Path) -> None:
+def test_a_second_demo_is_refused_with_the_remedy(tmp_path: Path) -> None:
     said: list[str] = []
     with lock.held(tmp_path, say=said.append):
         with pytest.raises(lock.InUse, match="VAR_DIR="):

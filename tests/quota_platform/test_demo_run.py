@@ -161,13 +161,13 @@ def refused(var: Path, **settings: str) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_a_store_that_does_not_answer_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_a_store_that_does_not_respond_is_named_with_the_remedy(tmp_path: Path) -> None:
     said = refused(tmp_path, REDIS_URL=f"redis://:canary-password@127.0.0.1:{free_port()}/0")
     assert "REDIS_URL does not answer. Its last words:\n  Error" in said
     assert "canary-password" not in said
 
 
-def test_a_database_that_does_not_answer_is_quoted_with_what_to_do(tmp_path: Path) -> None:
+def test_a_database_that_does_not_respond_is_quoted_with_the_remedy(tmp_path: Path) -> None:
     said = refused(tmp_path, DATABASE_URL=f"postgresql://quota:canary-password@127.0.0.1:{free_port()}/quota")
     assert "DATABASE_URL does not answer. Its last words:\n  " in said
     assert "onnection refused" in said

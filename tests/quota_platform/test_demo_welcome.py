@@ -39,16 +39,16 @@ def answering(*responses: tuple[int, bytes]) -> Iterator[str]:
             thread.join()
 
 
-def test_it_goes_on_once_the_platform_is_ready() -> None:
+def test_the_welcome_is_printed_once_the_platform_is_ready() -> None:
     with answering((503, b'{"policies": "loading"}'), (200, b"{}")) as url:
         wait_until_ready(url, patience_seconds=10)
 
 
-def test_it_gives_up_with_the_last_answer() -> None:
+def test_the_welcome_gives_up_with_the_last_response() -> None:
     with answering((503, b'{"store": "away"}')) as url, pytest.raises(NotReady, match=r'503 ."store": "away"'):
         wait_until_ready(url, patience_seconds=0.3)
 
 
-def test_it_gives_up_when_nobody_listens() -> None:
+def test_the_welcome_gives_up_when_nobody_listens() -> None:
     with pytest.raises(NotReady, match="no connection"):
         wait_until_ready(f"http://127.0.0.1:{free_port()}/readyz", patience_seconds=0.3)

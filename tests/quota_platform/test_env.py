@@ -46,7 +46,7 @@ def test_a_wrong_value_is_named_but_not_shown(tmp_path: Path) -> None:
     assert "canary-short" not in refused.stderr
 
 
-def test_what_is_no_network_is_named_at_the_start(tmp_path: Path) -> None:
+def test_an_invalid_network_is_named_at_the_start(tmp_path: Path) -> None:
     refused = check(tmp_path, METRICS_NETWORKS="10.0.0.0/8,scraper.example.com", TRUSTED_PROXIES="10.0.3.1/99")
     assert "  METRICS_NETWORKS: Value error, scraper.example.com is no network" in refused.stderr
     assert "  TRUSTED_PROXIES: Value error, 10.0.3.1/99 is no network" in refused.stderr

@@ -57,7 +57,7 @@ def test_refusals_of_the_last_minutes_are_counted_and_named(root: Client, acme: 
     assert "acme, globex · from the stored record" in html
 
 
-def test_a_person_of_the_staff_without_tenants_is_told_nothing_of_them(client: Client, acme: Tenant) -> None:
+def test_a_staff_member_without_tenants_sees_nothing_of_them(client: Client, acme: Tenant) -> None:
     client.force_login(User.objects.create_user("stranger", password="a-long-test-password", is_staff=True))
     refused("1")
     html = client.get("/admin/").content.decode()

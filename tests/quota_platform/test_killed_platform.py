@@ -137,7 +137,7 @@ def waits_in(store_url: str) -> int:
         return left
 
 
-def test_the_record_holds_what_callers_were_told_whatever_is_killed(tmp_path: Path, postgres_url: str) -> None:
+def test_the_record_equals_the_callers_responses_whatever_is_killed(tmp_path: Path, postgres_url: str) -> None:
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")  # shown when the test fails
     chance, data = random.Random(seed), Told()

@@ -50,7 +50,7 @@ def test_the_api_says_the_same_in_every_language(root: Client) -> None:
         assert "Content-Language" not in response
 
 
-def test_what_an_action_will_do_is_said_in_the_readers_language(root: Client, acme: Tenant) -> None:
+def test_the_effect_of_an_action_is_in_the_readers_language(root: Client, acme: Tenant) -> None:
     asked = {"tenant": "acme", "kind": "increase", "factor": 1.5, "minutes": 15, "reason": "launch"}
     url = "/dashboard/api/actions/overrides/"
     effect = root.post(url, asked, content_type="application/json", headers=GERMAN).json()["effect"]

@@ -57,7 +57,7 @@ def test_a_fault_of_ours_is_left_to_the_server(db: None) -> None:
     assert respond(RuntimeError("canary")) is None
 
 
-def test_a_database_that_is_away_says_when_to_try_again() -> None:
+def test_an_unavailable_database_gives_a_time_to_retry() -> None:
     response = respond(OperationalError())
     assert response is not None and response["Retry-After"] == "5"
 
@@ -125,7 +125,7 @@ def test_a_server_error_names_the_request_that_the_log_names(caplog: pytest.LogC
 
 @pytest.mark.parametrize("error", [OperationalError("canary"), InterfaceError("canary")])
 @pytest.mark.parametrize("path", ["/dashboard/", "/api/nothing"])
-def test_a_page_says_that_the_database_is_away_and_when_to_try_again(error: Exception, path: str) -> None:
+def test_a_page_shows_that_the_database_is_unavailable_and_when_to_retry(error: Exception, path: str) -> None:
     try:
         raise error
     except type(error):

@@ -26,7 +26,7 @@ def test_calls_that_run_when_the_web_role_stops_have_the_time_that_the_setting_s
 
 
 @pytest.mark.parametrize("role", ["worker", "beat", "migrate", "sandbox"])
-def test_what_follows_a_role_is_handed_to_it(role: str) -> None:
+def test_arguments_after_a_role_are_handed_to_its_program(role: str) -> None:
     assert roles.command(role, ["--quick"], workers=2) == [*roles.PLAIN[role](), "--quick"]
 
 

@@ -172,7 +172,7 @@ def test_every_field_of_a_preset_or_kind_is_in_its_form(root: Client, acme: Tena
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_wrong_connection_input_is_told_at_its_field(root: Client, fields: dict[str, str], wrong: str) -> None:
+def test_wrong_connection_input_is_reported_at_its_field(root: Client, fields: dict[str, str], wrong: str) -> None:
     right = {"name": "unit", "base_url": "https://api-na1.niceincontact.com", "client_id": "id"}
     response = root.post(f"{CONNECTIONS}add/", form(root, f"{CONNECTIONS}add/", **right | fields))
     assert wrong in errors(response)
@@ -203,7 +203,7 @@ def test_wrong_connection_input_is_told_at_its_field(root: Client, fields: dict[
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_wrong_action_input_is_told_at_its_field(
+def test_wrong_action_input_is_reported_at_its_field(
     root: Client, globex: Tenant, fields: dict[str, str], wrong: str
 ) -> None:
     right = {"tenant": str(globex.pk), "action_id": "another"}

@@ -95,7 +95,7 @@ def test_the_tenant_s_page_leads_to_a_new_key_for_it(root: Client, acme: Tenant)
         ({"tenant": "acme", "expires_at_0": "never", "expires_at_1": "00:00"}, "expires_at"),
     ],
 )
-def test_wrong_input_is_told_at_its_field_and_makes_no_key(
+def test_wrong_input_is_reported_at_its_field_and_creates_no_key(
     root: Client, acme: Tenant, fields: dict[str, Any], wrong: str
 ) -> None:
     text = {name: acme.pk if value == "acme" else value for name, value in fields.items() if name != "acts_for"}
@@ -173,7 +173,7 @@ def test_the_right_to_revoke_is_enough_to_revoke(acme: Tenant) -> None:
     assert client.post(f"{LIST}{key.pk}/change/", {"name": "Mine"}).status_code == 403
 
 
-def test_whoever_may_only_look_can_neither_make_nor_revoke(acme: Tenant) -> None:
+def test_a_person_who_may_only_view_can_neither_create_nor_revoke_a_key(acme: Tenant) -> None:
     key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
     viewer = User.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_apikey", "view_tenant"]))

@@ -21,7 +21,7 @@ NEW: dict[str, Any] = {
 }
 
 
-def test_a_secret_is_sealed_and_appears_in_no_answer(db: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_is_sealed_and_appears_in_no_response(db: None, caplog: pytest.LogCaptureFixture) -> None:
     api = editor()
     caplog.set_level(logging.DEBUG)
     responses = [
@@ -56,7 +56,7 @@ def test_a_secret_does_not_follow_an_address_to_another_host(db: None, field: st
     assert api.patch("/api/connections/cxone-na1/", {**change, "client_secret": CANARY}).status_code == 200
 
 
-def test_an_answer_says_whether_a_secret_is_stored(db: None) -> None:
+def test_a_response_shows_whether_a_secret_is_stored(db: None) -> None:
     made = editor().post("/api/connections/", NEW).json()
     assert (made["client_secret_set"], made["access_key_secret_set"]) == (True, False)
     assert "client_secret" not in made

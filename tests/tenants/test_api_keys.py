@@ -12,7 +12,7 @@ from tenants.models import ApiKey, Tenant
 from tests.api_client import ANY, as_read, editor, errors, person
 
 
-def test_the_token_is_in_the_answer_that_makes_the_key_and_nowhere_else(acme: Tenant) -> None:
+def test_the_token_is_in_the_response_that_creates_the_key_and_nowhere_else(acme: Tenant) -> None:
     api = editor("ana")
     made = api.post("/api/keys/", {"name": "IVR", "tenant": "acme", "reason": "go-live"})
     assert made.status_code == 201

@@ -65,7 +65,7 @@ def test_put_sets_what_it_leaves_out_to_the_default(acme: Tenant) -> None:
     assert (put["notes"], put["envelope"]) == ("", False)
 
 
-def test_what_was_read_can_be_sent_back_and_makes_no_history(acme: Tenant) -> None:
+def test_a_row_as_it_was_read_can_be_sent_back_and_adds_no_history(acme: Tenant) -> None:
     api = editor()
     before = Tenant.history.count()
     read = api.get("/api/tenants/acme/")
@@ -206,7 +206,7 @@ def test_a_list_costs_the_same_queries_however_long(
         assert len(api.get("/api/tenants/").json()["results"]) == 30
 
 
-def test_head_and_options_answer(acme: Tenant) -> None:
+def test_head_and_options_get_a_response(acme: Tenant) -> None:
     api = editor()
     head = api.head("/api/tenants/acme/")
     assert (head.status_code, head.content) == (200, b"")

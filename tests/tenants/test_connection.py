@@ -93,7 +93,7 @@ def test_a_preset_fills_the_rest(
     assert (spec.scope, spec.token_refresh_skew_s) == (scope, skew)
 
 
-def test_what_a_connection_says_itself_wins_over_its_preset() -> None:
+def test_a_connections_own_values_win_over_its_preset() -> None:
     row = Connection(
         name="unit",
         **CXONE,

@@ -68,5 +68,5 @@ def test_a_key_with_a_right_checksum_that_another_platform_made_is_not_marked(se
 @pytest.mark.parametrize(
     "token", ["", "qk_", OLD[:-1], OLD + "A", OLD + "A" * 11, OLD + "A" * 13, OLD + "_" * 12, "Ä" * 59]
 )
-def test_what_has_another_shape_is_no_key(token: str) -> None:
+def test_a_text_of_another_shape_is_no_key(token: str) -> None:
     assert credentials.prefix_of(token) is None

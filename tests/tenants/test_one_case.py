@@ -53,7 +53,7 @@ def test_capitals_of_ones_own_id_may_change(acme: Tenant) -> None:
     action.save()
 
 
-def test_who_does_not_see_the_other_tenant_is_told_nothing_of_it(acme: Tenant, globex: Tenant) -> None:
+def test_a_person_who_does_not_see_the_other_tenant_learns_nothing_of_it(acme: Tenant, globex: Tenant) -> None:
     api = person("tenants.view_tenant", "tenants.add_tenant", "tenants.change_tenant", tenants=[globex])
     made = api.post("/api/tenants/", {"tenant_id": "ACME", "name": "Acme", "connection": "sandbox"})
     renamed = api.patch("/api/tenants/globex/", {"tenant_id": "ACME"})
@@ -61,7 +61,7 @@ def test_who_does_not_see_the_other_tenant_is_told_nothing_of_it(acme: Tenant, g
     assert b"acme" not in made.content + renamed.content
 
 
-def test_what_is_saved_without_being_checked_is_refused_too(acme: Tenant) -> None:
+def test_an_unchecked_save_is_refused_too(acme: Tenant) -> None:
     with pytest.raises(IntegrityError, match="acme"), transaction.atomic():
         Tenant(tenant_id="Acme", name="Acme", connection=acme.connection).save()
     with pytest.raises(IntegrityError, match="lookupOrder"), transaction.atomic():

@@ -57,7 +57,7 @@ class TestWhichTenants:
         assert scope.names_of(fresh(user)) is None
         assert set(scope.tenants_of(fresh(user))) == {acme, globex}
 
-    def test_who_is_switched_off_or_not_signed_in_sees_nothing(self, acme: Tenant) -> None:
+    def test_a_person_who_is_switched_off_or_not_signed_in_sees_nothing(self, acme: Tenant) -> None:
         gone = User.objects.create_user("gone", is_superuser=True, is_active=False)
         left = member("left", acme)
         left.is_active = False
@@ -66,7 +66,7 @@ class TestWhichTenants:
             assert not scope.tenants_of(person).exists()
 
     @pytest.mark.parametrize("how", ["delete", "bulk", "move", "tenant"])
-    def test_what_is_taken_away_is_gone_at_once(self, how: str, acme: Tenant, globex: Tenant) -> None:
+    def test_a_membership_that_is_removed_ends_at_once(self, how: str, acme: Tenant, globex: Tenant) -> None:
         ana = member("ana", acme)
         assert scope.names_of(ana) == frozenset(["acme"])
         mine = Membership.objects.filter(user=ana)
@@ -81,7 +81,7 @@ class TestWhichTenants:
                 acme.delete()
         assert scope.names_of(ana) == (frozenset({"globex"}) if how == "move" else frozenset())
 
-    def test_it_costs_as_much_for_many_as_for_one(
+    def test_the_check_costs_as_much_for_many_tenants_as_for_one(
         self, connection: Connection, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         many = [Tenant.objects.create(tenant_id=f"t{i}", name="T", connection=connection) for i in range(30)]

@@ -52,7 +52,7 @@ def test_alerts_are_read_newest_first_and_say_whether_they_last(db: None) -> Non
         ("policy=Gold", []),
     ],
 )
-def test_they_are_narrowed(db: None, query: str, found: list[str]) -> None:
+def test_lists_of_alerts_are_filtered(db: None, query: str, found: list[str]) -> None:
     now = timezone.now()
     alert(at=now - timedelta(hours=1), ended_at=now, ending="fell")
     alert(tenant_id="globex", action_id="")
@@ -63,7 +63,7 @@ def test_an_unknown_parameter_is_an_error(db: None) -> None:
     assert "opne" in errors(editor().get("/api/alerts/?opne=true"))
 
 
-def test_it_takes_the_right_to_see_alerts_and_nobody_writes(db: None) -> None:
+def test_alerts_need_the_right_to_view_them_and_are_read_only(db: None) -> None:
     row = alert()
     assert person("limiter.view_throttleevent").get("/api/alerts/").status_code == 403
     api = editor("ben")

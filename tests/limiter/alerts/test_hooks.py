@@ -46,7 +46,7 @@ def made(**fields: Any) -> AlertHook:
 # The API.
 
 
-def test_the_secret_is_in_the_answer_that_makes_the_hook_and_nowhere_else(acme: Tenant, receiver: Receiver) -> None:
+def test_the_secret_is_in_the_response_that_creates_the_hook_and_nowhere_else(acme: Tenant, receiver: Receiver) -> None:
     api = editor("ana")
     response = api.post(HOOKS, {"name": "On-call", "tenant": "acme", "url": receiver.url, "reason": "go-live"})
     assert response.status_code == 201 and response["Cache-Control"] == "no-store"
@@ -99,7 +99,7 @@ def test_a_test_says_how_it_went(acme: Tenant, receiver: Receiver) -> None:
         ("secret", "whsec_mine", "platform sets"),
     ],
 )
-def test_what_cannot_be_posted_to_is_refused_at_its_field(
+def test_an_address_that_cannot_be_posted_to_is_refused_at_its_field(
     acme: Tenant, receiver: Receiver, field: str, value: Any, word: str
 ) -> None:
     given = {"name": "On-call", "tenant": "acme", "url": receiver.url, field: value}
@@ -191,7 +191,7 @@ def test_a_member_of_the_admin_makes_none_for_every_tenant(acme: Tenant, receive
     assert not AlertHook.objects.exclude(tenant=None).exists()
 
 
-def test_who_may_only_look_posts_no_test(acme: Tenant, receiver: Receiver) -> None:
+def test_a_person_who_may_only_view_posts_no_test(acme: Tenant, receiver: Receiver) -> None:
     row = made(tenant=acme, url=receiver.url)
     client = browser(member("leo", acme, without=("change_alerthook",)))
     assert client.get(f"{ADMIN}{row.pk}/change/").status_code == 200

@@ -131,7 +131,7 @@ def test_an_alert_s_start_and_end_are_posted_and_their_signatures_hold(
     assert len(set(receiver.ids())) == 2
 
 
-def test_a_hook_is_told_of_its_tenant_from_its_threshold_on_and_of_ends_if_it_wants(
+def test_a_hook_gets_its_tenants_alerts_from_its_threshold_on_and_ends_if_set(
     acme: Tenant, globex: Tenant, receiver: Receiver
 ) -> None:
     hook(receiver, name="acme", tenant=acme)
@@ -160,7 +160,7 @@ def test_nothing_is_posted_of_an_alert_that_another_evaluator_started(
     assert AlertDelivery.objects.count() == 1
 
 
-def test_what_is_refused_is_posted_again_later_with_the_same_id_and_body(acme: Tenant, receiver: Receiver) -> None:
+def test_a_refused_message_is_posted_again_later_with_the_same_id_and_body(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
     outbox.put([alert()], AlertDelivery.Event.STARTED)
     receiver.responses = [500, 302]
@@ -181,7 +181,9 @@ def test_what_is_refused_is_posted_again_later_with_the_same_id_and_body(acme: T
     assert (done.attempts, done.status, done.error, done.state) == (3, 204, "", "arrived")
 
 
-def test_who_does_not_answer_is_tried_again(acme: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_that_does_not_respond_is_tried_again(
+    acme: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(posting, "_TIMEOUTS_S", (1, 0.05))
     receiver.hangs = threading.Event()
     hook(receiver, tenant=acme)
@@ -198,7 +200,7 @@ def test_two_deliveries_of_one_task_post_once(acme: Tenant, receiver: Receiver) 
     assert len(receiver.posted) == 1
 
 
-def test_what_a_worker_left_when_it_died_is_posted_again_with_the_same_id(
+def test_the_message_of_a_dead_worker_is_posted_again_with_the_same_id(
     acme: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -270,7 +272,7 @@ def test_a_receiver_that_is_gone_is_not_asked_again(acme: Tenant, receiver: Rece
     assert (row.enabled, row.stopped_because) == (False, "it wants no more: answered 410")
 
 
-def test_what_waits_for_a_hook_that_is_switched_off_is_given_up_and_not_held_against_it(
+def test_messages_for_a_hook_that_is_switched_off_are_given_up_and_not_held_against_it(
     acme: Tenant, receiver: Receiver
 ) -> None:
     row, _ = hook(receiver, tenant=acme)
@@ -312,7 +314,7 @@ def test_a_test_is_posted_once_and_counts_for_nothing(acme: Tenant, receiver: Re
     assert row.failures == 0
 
 
-def test_the_secret_is_told_to_nobody(acme: Tenant, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_secret_is_shown_to_nobody(acme: Tenant, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     _, secret = hook(receiver, tenant=acme)
     outbox.put([alert()], AlertDelivery.Event.STARTED)

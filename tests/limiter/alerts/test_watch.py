@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROW = ("acme", "lookupOrder", "minute")
 
 
-def test_nothing_is_told_below_the_lowest_threshold(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+def test_no_alert_starts_below_the_lowest_threshold(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     use(redis_url, acme, 79)
     assert data() == []
 
@@ -77,7 +77,7 @@ def test_only_what_was_called_lately_is_looked_at(redis_url: str, acme: Tenant, 
     assert data() == [(*ROW, 80)]
 
 
-def test_what_is_cut_is_measured_by_the_limit_in_force(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+def test_a_cut_limit_is_measured_by_the_limit_in_force(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     use(redis_url, acme, 50)
     assert data() == []
     with redis.Redis.from_url(redis_url) as client:
@@ -146,7 +146,7 @@ def test_an_alert_ends_with_what_it_was_about(
     assert Alert.objects.get().ending == "gone"
 
 
-def test_shadow_limits_are_told_as_such(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+def test_alerts_of_shadow_limits_are_marked(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     Override.objects.create(
         tenant=acme, effect="shadow", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(hours=1), reason="t"
     )
@@ -188,7 +188,7 @@ def test_two_evaluators_at_once_make_one_alert(redis_url: str, acme: Tenant, bas
     assert Alert.objects.count() == 1
 
 
-def test_while_the_store_is_away_no_alert_starts_or_ends(
+def test_while_the_store_is_unavailable_no_alert_starts_or_ends(
     redis_url: str, acme: Tenant, base_policy: QuotaPolicy, settings: Any
 ) -> None:
     use(redis_url, acme, 80)

@@ -17,7 +17,7 @@ OPERATIONS = operations("/invoke", "/check", "/metrics", "/healthz", "/readyz")
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-async def test_every_answer_is_as_documented(
+async def test_every_response_is_as_documented(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, method: str, path: str
 ) -> None:
     token = settings.ENV.METRICS_TOKEN.get_secret_value() if path == "/metrics" else acme_key

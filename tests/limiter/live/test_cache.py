@@ -100,7 +100,7 @@ class TestAffected:
         found = held.affected({}, floor=9)
         assert (found.tenants, found.keys, found.connections) == (["t1"], ["k1"], [1])
 
-    def test_what_was_taken_in_with_the_database_away(self, held: Cache) -> None:
+    def test_entries_taken_in_without_the_database(self, held: Cache) -> None:
         rules = tenant(1).value
         held.adopt_tenant("t1", Fetched(rules, 9, stale=True))
         held.adopt_tenant("t2", tenant(2, seq=0))

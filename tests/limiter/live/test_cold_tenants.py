@@ -107,7 +107,7 @@ async def test_a_platform_keys_entry_does_not_grow_with_its_tenants(many: list[T
     assert many[0].tenant_id not in str(stored)
 
 
-async def test_a_platform_key_acts_for_whom_it_may_and_only_as_long_as_it_may(
+async def test_a_platform_key_acts_for_its_tenants_and_only_as_long_as_it_may(
     many: list[Tenant], platform: ApiKey, globex: Tenant
 ) -> None:
     async with worker() as snapshot, worker() as other:
@@ -121,7 +121,7 @@ async def test_a_platform_key_acts_for_whom_it_may_and_only_as_long_as_it_may(
             assert not await each.grant(platform.pk, "t0") and await each.grant(platform.pk, "globex")
 
 
-async def test_with_the_database_away_those_in_the_cache_are_served_beside_those_who_are_not(
+async def test_without_the_database_cached_tenants_are_served_beside_unknown_ones(
     many: list[Tenant], database_away: Callable[[], AbstractContextManager[None]]
 ) -> None:
     async with worker() as before:

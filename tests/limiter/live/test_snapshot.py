@@ -290,7 +290,7 @@ class TestWhatIsShared:
         entry = await snapshot.tenant("acme")
         assert entry and entry.plan("made-up-1", NOW) is entry.plan("made-up-2", NOW)
 
-    async def test_what_was_not_used_for_longest_makes_room_with_its_policies(
+    async def test_the_tenant_unused_for_longest_makes_room_with_its_policies(
         self, acme: Tenant, globex: Tenant, base_policy: QuotaPolicy
     ) -> None:
         await aside(lambda: _assign(policy("Gold", day=9), tenant=acme))
@@ -352,7 +352,7 @@ class TestFollowing:
         stop.set()
         await asyncio.wait_for(following, HANG_S)
 
-    async def test_a_worker_that_was_away_for_too_long_loads_all_again(
+    async def test_a_worker_that_was_gone_for_too_long_loads_everything_again(
         self, acme: Tenant, base_policy: QuotaPolicy, acme_key: str, snapshot: Snapshot
     ) -> None:
         await snapshot.tenant("acme"), await snapshot.key(prefix(acme_key))

@@ -55,7 +55,7 @@ class TestTheCacheIsAway:
             assert quotas(snapshot.held_tenant("acme")) == {"minute": 5}
         assert caplog.text.count("The shared cache is unavailable") == 1
 
-    async def test_what_another_version_wrote_there_is_not_read(self, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    async def test_entries_of_another_version_are_not_read(self, acme: Tenant, base_policy: QuotaPolicy) -> None:
         for name in ("tenant:acme", "default:0"):
             cache.set(f"snapshot:1:{name}", {"seq": 10**9, "data": {"shape": "of another version"}})
         async with worker() as snapshot:
@@ -63,7 +63,7 @@ class TestTheCacheIsAway:
 
 
 class TestTheDatabaseIsAway:
-    async def test_what_is_held_serves_on_and_is_put_right_afterwards(
+    async def test_held_entries_serve_on_and_are_put_right_afterwards(
         self, acme: Tenant, acme_key: str, base_policy: QuotaPolicy, database_away: Away
     ) -> None:
         prefix = acme_key.split("_")[1]
@@ -149,7 +149,9 @@ class TestAPolicyWrittenBySql:
             await snapshot.look()
             assert caplog.text.count(problem) == 1
 
-    async def test_it_serves_workers_that_start_later_too(self, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    async def test_the_shared_cache_serves_workers_that_start_later_too(
+        self, acme: Tenant, base_policy: QuotaPolicy
+    ) -> None:
         async with worker() as before:
             await before.tenant("acme")
         await aside(lambda: _break(base_policy))
@@ -206,7 +208,7 @@ class TestRowsWrittenBySql:
             await snapshot.look()
             assert not snapshot.problems
 
-    async def test_a_held_one_serves_on_and_another_worker_is_told_why_not(
+    async def test_a_held_policy_serves_on_and_another_worker_gets_the_reason(
         self, acme: Tenant, base_policy: QuotaPolicy
     ) -> None:
         async with worker(second=dead_cache()) as snapshot, worker(second=dead_cache()) as other:

@@ -143,7 +143,7 @@ async def test_a_policy_of_no_limits_that_lets_no_call_pass_is_in_the_record_too
     assert (await sync_to_async(explain)(row)).sentence.startswith("This call was refused uncounted")
 
 
-async def test_what_the_store_took_without_saying_so_is_told_again_and_entered_once(
+async def test_decisions_taken_without_an_acknowledgement_are_sent_again_and_entered_once(
     gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
 ) -> None:
     await proxy.refuse()
@@ -159,7 +159,7 @@ async def test_what_the_store_took_without_saying_so_is_told_again_and_entered_o
     assert await used() == (5, 3)
 
 
-async def test_while_the_store_stays_away_nothing_is_forgotten(
+async def test_while_the_store_stays_unavailable_nothing_is_forgotten(
     gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
 ) -> None:
     await proxy.refuse()
@@ -185,7 +185,7 @@ async def test_a_flood_is_folded_and_its_count_is_exact(
     assert len(rows) <= 11 * len(seconds)
 
 
-async def test_what_cannot_be_kept_is_a_gap(
+async def test_decisions_that_cannot_be_kept_are_a_gap(
     gateway: Gateway,
     proxy: ChaosProxy,
     redis_url: str,

@@ -101,7 +101,7 @@ def test_a_drainer_killed_between_commit_and_acknowledgement_stores_nothing_twic
     assert AuditEntry.objects.filter(kind="events").count() == 1
 
 
-def test_what_a_dead_drainer_was_handed_is_taken_over(client: Client, redis_url: str) -> None:
+def test_entries_of_a_dead_drainer_are_taken_over(client: Client, redis_url: str) -> None:
     refuse(redis_url, 7)
     dead = stream(client)
     dead.attend()
@@ -111,7 +111,7 @@ def test_what_a_dead_drainer_was_handed_is_taken_over(client: Client, redis_url:
     assert decisions() == [f"d{number}" for number in range(7)]
 
 
-def test_while_the_database_is_away_nothing_is_lost_or_given_up(client: Client, redis_url: str) -> None:
+def test_while_the_database_is_unavailable_nothing_is_lost_or_given_up(client: Client, redis_url: str) -> None:
     refuse(redis_url, 20)
 
     def away(stream: EventStream, entries: Sequence[StreamEntry]) -> int:

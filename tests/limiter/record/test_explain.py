@@ -77,7 +77,9 @@ def test_a_refusal_is_explained_from_the_record(refused: ThrottleEvent) -> None:
     )
 
 
-def test_a_call_above_the_limit_is_told_that_waiting_does_not_help(client: Client, redis_url: str) -> None:
+def test_the_explanation_of_a_call_above_the_limit_says_that_waiting_does_not_help(
+    client: Client, redis_url: str
+) -> None:
     refuse(redis_url, 1, limits=[log(1, window_us=60 * S)])
     keeping.store_all(client)
     event = ThrottleEvent.objects.get()
@@ -88,7 +90,7 @@ def test_a_call_above_the_limit_is_told_that_waiting_does_not_help(client: Clien
     assert data.remedies == ("A limit 'minute' that comes to at least 5 (it came to 1).",)
 
 
-def test_a_call_that_found_no_slot_is_told_that_its_wait_was_a_hint(client: Client, redis_url: str) -> None:
+def test_the_explanation_of_a_call_without_a_slot_says_that_its_wait_was_a_hint(client: Client, redis_url: str) -> None:
     refuse(redis_url, 1, limits=[slots(1)])
     keeping.store_all(client)
     data = explain(ThrottleEvent.objects.get())
@@ -118,7 +120,7 @@ def test_an_unknown_decision_is_not_found(db: None) -> None:
     assert response.status_code == 404 and "flood" in response.json()["detail"]
 
 
-def test_a_stranger_is_told_nothing(refused: ThrottleEvent) -> None:
+def test_a_stranger_gets_no_explanation(refused: ThrottleEvent) -> None:
     stranger = person("tenants.view_tenant", name="stranger")
     for url in ("/api/decisions/d0/", "/api/events/", f"/api/events/{refused.pk}/"):
         response = stranger.get(url)

@@ -46,7 +46,7 @@ def test_a_run_that_outlived_its_time_does_not_release_its_successor(client: Cli
     assert client.get(keys.running("prune")) == b"the successor"
 
 
-def test_how_a_run_went_is_told_also_when_it_failed(client: Client) -> None:
+def test_the_result_of_a_run_is_reported_also_when_it_failed(client: Client) -> None:
     def fails() -> int:
         raise ValueError("a secret detail")
 
@@ -65,7 +65,7 @@ def test_a_task_delivered_twice_stores_events_once(client: Client, redis_url: st
     assert ThrottleEvent.objects.count() == 25
 
 
-def test_a_connection_that_cannot_be_stored_holds_no_other_up_and_is_told(client: Client, redis_url: str) -> None:
+def test_a_connection_that_cannot_be_stored_delays_no_other_and_is_reported(client: Client, redis_url: str) -> None:
     client.set(keys.events(1), "not a stream")
     client.sadd(keys.connections(), 1)
     refuse(redis_url, 3, connection=2)

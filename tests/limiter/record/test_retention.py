@@ -55,7 +55,7 @@ def positions(tenant: str = "acme") -> list[int | None]:
     return list(ThrottleEvent.objects.filter(tenant_id=tenant).order_by("position").values_list("position", flat=True))
 
 
-def test_what_is_older_than_it_is_kept_goes_and_the_rest_is_still_proven(folder: Path) -> None:
+def test_rows_past_their_retention_go_and_the_rest_is_still_proven(folder: Path) -> None:
     assert prune(SPAN) == 5 + 4
     assert positions() == list(range(6, 16))
     assert "10 events" not in verify(folder)

@@ -54,7 +54,7 @@ def test_later_counts_of_a_minute_are_added(client: Client) -> None:
     assert UsageDay.objects.get().allowed == 6
 
 
-def test_a_histogram_answers_percentiles(client: Client) -> None:
+def test_a_histogram_returns_percentiles(client: Client) -> None:
     for latency_us, calls in ((10_000, 95), (500_000, 5)):
         field = f"{MINUTE}|acme|lookupOrder|ms{latency.bucket(latency_us)}"
         client.hincrby(keys.usage(1), field, calls)

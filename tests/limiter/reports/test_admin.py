@@ -49,7 +49,7 @@ def test_an_export_is_ordered_and_fetched_and_a_stranger_gets_nothing() -> None:
     assert str(order.pk) not in stranger.get("/admin/limiter/export/").content.decode()
 
 
-def test_what_cannot_be_built_is_refused_by_the_form() -> None:
+def test_an_export_that_cannot_be_built_is_refused_by_the_form() -> None:
     response: Any = client("ana").post("/admin/limiter/export/add/", {**FORM, "format": "pdf"})
     assert response.status_code == 200 and "format" in response.context["adminform"].form.errors
 

@@ -66,7 +66,7 @@ def test_an_export_is_ordered_built_fetched_and_verified() -> None:
         ("state", {"state": "done"}),
     ],
 )
-def test_what_cannot_be_built_is_refused_by_field(field: str, wrong: dict[str, Any]) -> None:
+def test_an_export_that_cannot_be_built_is_refused_by_field(field: str, wrong: dict[str, Any]) -> None:
     assert field in errors(editor().post("/api/exports/", {"kind": "events", "format": "jsonl", **DAY, **wrong}))
     assert not Export.objects.exists()
 
@@ -98,7 +98,7 @@ def test_a_stranger_sees_no_export_no_row_and_no_file() -> None:
     assert nobody.get("/api/events.csv", DAY).status_code == 403
 
 
-def test_who_may_see_no_tenant_exports_zero_rows() -> None:
+def test_a_person_without_tenants_exports_zero_rows() -> None:
     event(1)
     api = signed_in(person("blind", "add_export", "view_export", "view_throttleevent"))
     made = api.post("/api/exports/", {"kind": "events", "format": "csv.gz", **DAY}).json()

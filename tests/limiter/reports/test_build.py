@@ -44,7 +44,7 @@ def test_an_export_that_somebody_builds_is_left_to_them(stored: Path) -> None:
     assert build.build(order.pk) is False and files(stored) == []
 
 
-def test_what_a_dead_builder_left_is_built_anew_and_its_file_goes(stored: Path) -> None:
+def test_the_export_of_a_dead_builder_is_built_anew_and_its_file_goes(stored: Path) -> None:
     order = export(state="building", claim="dead", alive_at=timezone.now() - timedelta(hours=1))
     (stored / str(order.pk)).mkdir(parents=True)
     (stored / str(order.pk) / "dead.csv.gz").write_text("half")
@@ -61,7 +61,7 @@ def test_a_cancelled_export_stops_between_rows_and_leaves_no_file(stored: Path) 
     assert (order.state, files(stored)) == ("cancelled", [])
 
 
-def test_what_waits_is_cancelled_at_once_and_never_built(stored: Path) -> None:
+def test_a_waiting_export_is_cancelled_at_once_and_never_built(stored: Path) -> None:
     order = export()
     build.cancel(order)
     assert build.build(order.pk) is False

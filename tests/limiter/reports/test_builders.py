@@ -99,7 +99,7 @@ def test_a_builder_that_is_cancelled_in_the_middle_leaves_no_file_and_says_so(or
     assert (order.state, order.rows < ROWS, files(stored)) == ("cancelled", True, [])
 
 
-def test_what_a_builder_that_was_killed_in_the_middle_left_is_built_by_another(order: Export, stored: Path) -> None:
+def test_the_export_of_a_killed_builder_is_built_by_another(order: Export, stored: Path) -> None:
     with builder(order, stored) as one:
         begin(one)
         until_it_has_some_rows(order)

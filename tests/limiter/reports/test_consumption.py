@@ -54,7 +54,7 @@ def change(at: datetime, after: float) -> None:
     )
 
 
-def test_the_fullest_minute_of_each_span_is_told(acme: Tenant) -> None:
+def test_the_fullest_minute_of_each_span_is_shown(acme: Tenant) -> None:
     limit("minute", 100, 60)
     charged(40)
     charged(96, NOON + timedelta(minutes=7))

@@ -63,13 +63,13 @@ def test_usage_and_edits_have_no_gaps() -> None:
     assert notes(kind="usage") == [] and notes(kind="changes", format="jsonl") == []
 
 
-def test_what_could_not_be_stored_is_told_to_who_sees_everything() -> None:
+def test_dead_letters_are_named_to_people_who_see_everything() -> None:
     DeadLetter.objects.create(stream_id="1", stream="q:{c1}:events", fields={}, error="x", deliveries=5, at=DAY)
     assert "1 entries could not be stored" in notes()[0]
     assert notes(scope=["acme"]) == []
 
 
-def test_what_was_taken_out_by_its_age_is_told(redis_url: str, settings: Any) -> None:
+def test_events_removed_by_their_age_are_named(redis_url: str, settings: Any) -> None:
     refuse(redis_url, 5)
     with redis.Redis.from_url(redis_url) as client:
         keeping.store_all(client)

@@ -123,7 +123,7 @@ def test_an_export_that_a_person_ordered_is_not_mailed(redis_url: str, stored: P
     assert not ReportMail.objects.exists()
 
 
-def test_what_the_server_refuses_for_now_is_sent_again_under_the_same_id(
+def test_a_mail_refused_for_now_is_sent_again_under_the_same_id(
     redis_url: str, stored: Path, olga: User, server: MailServer
 ) -> None:
     report(olga, ANA)
@@ -139,7 +139,7 @@ def test_what_the_server_refuses_for_now_is_sent_again_under_the_same_id(
     assert [found["Message-ID"] for found in server.mails] == [f"<{row.uid}@example.com>"]
 
 
-def test_a_server_that_is_away_is_tried_for_hours_and_then_given_up(
+def test_an_unavailable_mail_server_is_tried_for_hours_and_then_given_up(
     redis_url: str, stored: Path, olga: User, server: MailServer, settings: Settings
 ) -> None:
     report(olga, ANA)
@@ -168,7 +168,7 @@ def test_two_deliveries_of_one_task_send_one_mail(redis_url: str, stored: Path, 
     assert len(server.mails) == 1
 
 
-def test_what_a_worker_left_when_it_died_is_sent_by_another(
+def test_the_mail_of_a_dead_worker_is_sent_by_another(
     redis_url: str, stored: Path, olga: User, server: MailServer
 ) -> None:
     pk, now = report(olga, ANA).mails.get().pk, timezone.now()
@@ -178,7 +178,7 @@ def test_what_a_worker_left_when_it_died_is_sent_by_another(
 
 
 @pytest.mark.parametrize("lost", ["right", "domain", "file"])
-def test_what_may_not_be_sent_any_more_is_not(
+def test_a_mail_that_may_no_longer_be_sent_is_not_sent(
     redis_url: str, stored: Path, olga: User, server: MailServer, settings: Settings, lost: str
 ) -> None:
     order = report(olga, ANA)
@@ -201,7 +201,7 @@ def test_a_name_with_a_line_break_does_not_make_a_header(
     assert server.mails[0]["Bcc"] is None
 
 
-def test_the_password_of_the_mail_server_is_told_to_nobody(
+def test_the_password_of_the_mail_server_is_shown_to_nobody(
     redis_url: str, stored: Path, olga: User, server: MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -106,7 +106,7 @@ def test_each_period_is_ordered_once_with_whole_days(django_capture_on_commit_ca
     assert (first.requested_name, first.state, first.scope) == ("olga", "waiting", None)
 
 
-def test_what_is_ordered_is_handed_to_a_builder(
+def test_an_ordered_report_is_handed_to_a_builder(
     redis_url: str, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     saved(owner=owner())
@@ -145,7 +145,7 @@ def test_a_new_report_and_one_whose_times_changed_wait_for_their_next_moment() -
     assert schedules.order_all(now=now + timedelta(days=1)) == 1
 
 
-def test_what_is_switched_off_or_run_by_hand_is_not_ordered_by_the_clock() -> None:
+def test_a_report_that_is_switched_off_or_run_by_hand_is_not_ordered_by_the_clock() -> None:
     saved(owner=owner(), enabled=False)
     saved(owner=owner("otto"), rhythm="by_hand")
     assert schedules.order_all(now=FRIDAY) == 0
@@ -226,7 +226,7 @@ def test_a_report_is_saved_read_and_run_over_the_api(redis_url: str) -> None:
         ("name", ""),
     ],
 )
-def test_what_could_not_be_built_is_refused_at_its_field(field: str, value: Any) -> None:
+def test_a_report_that_cannot_be_built_is_refused_at_its_field(field: str, value: Any) -> None:
     found = errors(editor().post(API, {**WEEK, field: value}, format="json"))
     assert list(found) == [field if field != "kind" else "format"]
     assert not ReportSchedule.objects.exists()

@@ -86,7 +86,7 @@ async def test_an_error_is_a_reply() -> None:
 
 
 @pytest.mark.parametrize("noise", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$x\r\n"])
-async def test_what_is_not_the_protocol_ends_the_connection(noise: bytes) -> None:
+async def test_bytes_that_are_not_the_protocol_end_the_connection(noise: bytes) -> None:
     async with connected() as (pipeline, fake):
         fake.answering = False
         asked = pipeline.send(pack("PING"))

@@ -64,7 +64,7 @@ async def test_a_store_that_refuses_config_is_judged_by_what_it_tells(link: Stor
     assert seen.version.count(".") == 2
 
 
-async def test_a_user_without_the_right_is_told_which_to_grant(
+async def test_a_user_without_the_right_learns_which_to_grant(
     link: StorePool, operator: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     operator.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"], commands=["-info", "-config"])

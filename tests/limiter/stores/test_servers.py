@@ -160,7 +160,7 @@ async def test_every_client_reaches_a_store_over_tls_with_own_certificates(
     await layer.flush()
 
 
-async def test_who_trusts_another_authority_or_shows_no_certificate_is_not_connected(
+async def test_a_client_with_another_authority_or_without_a_certificate_is_not_connected(
     redis_url: str, secure_port: int, authority: Authority
 ) -> None:
     url = f"rediss://127.0.0.1:{secure_port}/0"

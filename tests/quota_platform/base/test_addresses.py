@@ -122,6 +122,6 @@ def test_a_network_contains_an_ipv4_address_however_either_is_written(name: str)
 
 
 @pytest.mark.parametrize("name", ["10.0.0.0/33", "proxy.example.com", "10.0.0", ""])
-def test_what_is_no_network_is_named(name: str) -> None:
+def test_an_invalid_network_is_named(name: str) -> None:
     with pytest.raises(ValueError, match="is no network"):
         Networks([name])

@@ -189,7 +189,7 @@ class TestOneTransaction:
 
 
 class TestTheBell:
-    def test_it_rings_once_after_the_commit_and_never_before(
+    def test_the_bell_rings_once_after_the_commit_and_never_before(
         self, acme: Tenant, globex: Tenant, redis_url: str
     ) -> None:
         with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as ears:
@@ -229,7 +229,7 @@ class TestReading:
         assert changes.latest_id() == newest
         assert changes.prune() == 0
 
-    def test_a_reader_that_was_away_for_too_long_is_told_so(self) -> None:
+    def test_a_reader_that_was_gone_for_too_long_is_notified(self) -> None:
         changes.record(Topic.TENANT, 1)
         seen = changes.latest_id()
         changes.record(Topic.TENANT, 2)
@@ -238,7 +238,7 @@ class TestReading:
         with pytest.raises(ChangesLost):
             changes.since(seen)
 
-    def test_what_was_touched_of_late_comes_with_its_newest_change(self) -> None:
+    def test_rows_touched_of_late_come_with_their_newest_change(self) -> None:
         for entity_id in (1, 2, 1):
             changes.record(Topic.TENANT, entity_id)
         changes.record(Topic.POLICY, 9)

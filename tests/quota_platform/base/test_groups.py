@@ -34,7 +34,7 @@ def test_making_them_again_changes_nothing() -> None:
     assert ({name: rights(name) for name in groups.rights()}, Granted.objects.count()) == before
 
 
-def test_what_an_administrator_changed_stays_changed() -> None:
+def test_permissions_that_an_administrator_changed_stay_changed() -> None:
     group = Group.objects.get(name="Supervisor")
     group.permissions.add(permission("change_tenant"))
     group.permissions.remove(permission("add_override"))

@@ -38,7 +38,7 @@ def refused(text: bytes | str, *, storable: bool = True) -> tuple[str, str]:
     ],
 )
 @pytest.mark.parametrize("storable", [True, False])
-def test_what_is_no_json_for_anybody_is_named(text: bytes, place: str, message: str, storable: bool) -> None:
+def test_text_that_is_no_json_is_named(text: bytes, place: str, message: str, storable: bool) -> None:
     assert refused(text, storable=storable) == (place, message)
 
 
@@ -53,7 +53,7 @@ def test_what_is_no_json_for_anybody_is_named(text: bytes, place: str, message: 
         (b"[" * 200 + b"]" * 200, "[0]" * 66 + "[0", "This is nested too deeply."),
     ],
 )
-def test_what_cannot_be_stored_is_named_and_can_be_sent_on(text: bytes, place: str, message: str) -> None:
+def test_values_that_cannot_be_stored_are_named_and_can_be_sent_on(text: bytes, place: str, message: str) -> None:
     assert refused(text) == (place, message)
     json_text.read(text, storable=False)
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_stored_is_named_and_can_be_sent_on(text: bytes, place: s
         (b"{} {}", "This is not JSON from line 1, column 4 on."),
     ],
 )
-def test_a_text_that_is_no_json_is_told_without_the_words_of_a_parser(text: bytes | str, message: str) -> None:
+def test_a_text_that_is_no_json_is_reported_without_the_words_of_a_parser(text: bytes | str, message: str) -> None:
     assert refused(text) == ("", message)
     assert refused(text, storable=False) == ("", message)
 

@@ -42,7 +42,7 @@ def test_a_text_that_holds_another_is_shown_whole() -> None:
 
 
 @pytest.mark.parametrize("text", ["TICKET-1", "answered the phone", "Action", "", "What a newer release says: 3."])
-def test_what_a_person_or_another_release_wrote_is_shown_as_it_is(text: str) -> None:
+def test_a_text_of_a_person_or_another_release_is_shown_unchanged(text: str) -> None:
     assert german(text) == text
 
 

@@ -46,7 +46,7 @@ def test_a_header_is_utf_8_or_an_extended_value(header: str, reason: str) -> Non
         ("UTF-8''%ED%A0%80", "The percent-encoded characters are not UTF-8."),
     ],
 )
-def test_what_cannot_be_kept_is_refused(header: str, says: str) -> None:
+def test_a_reason_that_cannot_be_stored_is_refused(header: str, says: str) -> None:
     with pytest.raises(ReasonRefused) as caught:
         from_header(header)
     assert str(caught.value) == says

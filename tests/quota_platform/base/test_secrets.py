@@ -28,7 +28,7 @@ def test_a_secret_moved_elsewhere_does_not_open(purpose: str) -> None:
 
 
 @pytest.mark.parametrize("stored", ["hunter2", "", "v1:", "v1:gAAAAAhunter2", "v2:gAAAAA"])
-def test_what_is_not_sealed_is_said_to_be_so_without_showing_it(stored: str) -> None:
+def test_a_value_that_is_not_sealed_is_reported_without_showing_it(stored: str) -> None:
     with pytest.raises(SecretUnreadable) as caught:
         secrets.unseal(stored, purpose="p")
     assert "hunter2" not in str(caught.value)

@@ -22,7 +22,7 @@ def test_names_help_and_choices_are_in_the_readers_language() -> None:
     assert Tenant(status=Tenant.Status.SUSPENDED).get_status_display() == "suspended"
 
 
-def test_what_a_validator_says_is_in_the_readers_language() -> None:
+def test_messages_of_validators_are_in_the_readers_language() -> None:
     with translation.override("es"):
         with pytest.raises(ValidationError) as data:
             Tenant(tenant_id="no spaces", name="x").clean_fields()

@@ -47,7 +47,7 @@ async def test_a_new_token_after_a_revocation_is_no_breach(signed_in: Caller, sa
     assert breaches(sandbox) == {}
 
 
-async def test_a_new_token_after_a_spoilt_answer_is_no_breach(caller: Caller, sandbox: Running) -> None:
+async def test_a_new_token_after_a_spoilt_response_is_no_breach(caller: Caller, sandbox: Running) -> None:
     sandbox.state.faults.add({"fault": "html", "where": "token", "count": 1})
     await caller.send(
         "POST",

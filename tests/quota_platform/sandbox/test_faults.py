@@ -140,7 +140,7 @@ async def test_harm_to_the_body(caller: Caller) -> None:
     assert (erring.json["errorCount"], erring.json["results"][0]["success"]) == (1, False)
 
 
-async def test_a_gzipped_answer_is_gzip(caller: Caller, sandbox: Running) -> None:
+async def test_a_gzipped_response_is_gzip(caller: Caller, sandbox: Running) -> None:
     sandbox.state.faults.add({"fault": "gzip"})
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         reply = await Caller(sandbox.base_url, session, caller.token).invoke()
@@ -148,7 +148,7 @@ async def test_a_gzipped_answer_is_gzip(caller: Caller, sandbox: Running) -> Non
     assert json.loads(gzip.decompress(reply.raw))["actionId"] == "lookupOrder"
 
 
-async def test_a_big_body_is_two_megabytes_unless_told(caller: Caller) -> None:
+async def test_a_big_body_has_two_megabytes_by_default(caller: Caller) -> None:
     await caller.control("POST", "faults", [{"fault": "big_body", "count": 1}, {"fault": "big_body", "bytes": 5000}])
     assert len((await caller.invoke()).raw) == 2_000_000
     small = await caller.invoke()
@@ -276,7 +276,7 @@ def test_a_rule_that_makes_no_sense_is_refused_by_its_field(sandbox: Running, ru
     assert caught.value.remedy
 
 
-def test_what_runs_and_what_spoils_tokens_is_told_apart() -> None:
+def test_faults_of_calls_and_faults_of_tokens_are_distinguished() -> None:
     assert {"500", "stall", "reset_mid_body"} <= RUNS
     assert not {"429", "503", "redirect"} & RUNS
     assert {"expires_in", "camel_case", "empty_access_token"} <= TOKEN_ONLY

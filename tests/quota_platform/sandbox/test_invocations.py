@@ -40,7 +40,7 @@ async def test_an_encoded_slash_stays_inside_the_action_id(signed_in: Caller, sa
     assert sandbox.state.log.entries(endpoint="webaction")[0].path == "/webactions/a%2Fb/invoke"
 
 
-async def test_a_scripted_answer_takes_the_place_of_the_echo(signed_in: Caller) -> None:
+async def test_a_scripted_response_takes_the_place_of_the_echo(signed_in: Caller) -> None:
     script = {"action": "lookupOrder", "status": 201, "body": {"ok": 1}, "headers": {"X-Mine": "yes"}}
     await signed_in.control("PUT", "answers", script)
     reply = await signed_in.invoke()
@@ -127,7 +127,7 @@ async def test_without_accept_cxone_says_that_it_cannot_render(signed_in: Caller
     assert sandbox.state.counters.contacts == 1
 
 
-async def test_the_read_only_records_answer(signed_in: Caller) -> None:
+async def test_the_read_only_records_respond(signed_in: Caller) -> None:
     unit = (await signed_in.send("GET", f"{SERVICES}/business-unit")).json["businessUnits"][0]
     assert (unit["businessUnitId"], type(unit["apiPublishedLimit"])) == (4_600_001, int)
     assert (await signed_in.send("GET", f"{SERVICES}/server-time")).json["serverTime"] == "2027-01-15T08:00:00.000Z"
@@ -156,7 +156,7 @@ async def test_discovery_leads_to_the_api(caller: Caller, sandbox: Running) -> N
     assert (unknown.status, unknown.json["error"]) == (404, "not_found")
 
 
-async def test_discovery_answers_with_the_address_it_was_asked_at(caller: Caller) -> None:
+async def test_discovery_returns_the_address_of_the_request(caller: Caller) -> None:
     reply = await caller.send("GET", "/.well-known/openid-configuration", headers={"Host": "sandbox:8801"})
     assert reply.json["token_endpoint"] == "http://sandbox:8801/auth/token"
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FORM = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}
 
 
-async def test_it_listens_where_it_says(sandbox: Running) -> None:
+async def test_a_sandbox_listens_at_its_printed_address(sandbox: Running) -> None:
     assert sandbox.base_url == f"http://{sandbox.address}"
     assert sandbox.control_url == sandbox.base_url + "/__sim__"
 
@@ -53,7 +53,7 @@ def test_blocking_code_has_it_in_a_thread() -> None:
     assert counters["tokens_minted"] == {CLIENT: 1}
 
 
-async def test_a_closed_listener_refuses_and_an_open_one_answers_at_the_same_port(
+async def test_a_closed_listener_refuses_and_an_open_one_responds_at_the_same_port(
     signed_in: Caller, sandbox: Running
 ) -> None:
     await sandbox.listener.close()
@@ -66,7 +66,9 @@ async def test_a_closed_listener_refuses_and_an_open_one_answers_at_the_same_por
     assert (await signed_in.invoke()).status == 200
 
 
-async def test_an_outage_ordered_over_http_is_answered_and_ends_when_told(signed_in: Caller, sandbox: Running) -> None:
+async def test_an_outage_ordered_over_http_gets_a_response_and_ends_on_request(
+    signed_in: Caller, sandbox: Running
+) -> None:
     await signed_in.control("POST", "outage", {"for_seconds": 3000})
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorError):

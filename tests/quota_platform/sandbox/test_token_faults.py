@@ -46,7 +46,7 @@ async def test_the_token_endpoint_fails_too(caller: Caller, sandbox: Running, fa
     assert sandbox.state.counters.minted[CLIENT] == (2 if status == 200 else 1)
 
 
-async def test_parts_of_a_token_answer_can_be_missing(caller: Caller) -> None:
+async def test_parts_of_a_token_response_can_be_missing(caller: Caller) -> None:
     names = ["no_id_token", "no_access_token", "empty_access_token"]
     await caller.control("POST", "faults", [{"fault": name, "count": 1} for name in names])
     form = {"grant_type": "password", "username": KEY, "password": KEY_SECRET}
@@ -58,6 +58,6 @@ async def test_parts_of_a_token_answer_can_be_missing(caller: Caller) -> None:
     assert {"access_token", "id_token", "refresh_token"} <= set(responses[3])
 
 
-async def test_a_token_fault_leaves_an_error_answer_as_it_is(caller: Caller) -> None:
+async def test_a_token_fault_leaves_an_error_response_unchanged(caller: Caller) -> None:
     await caller.control("POST", "faults", {"fault": "expires_in_zero"})
     assert (await caller.sign_in(client_secret="wrong")).json["error"] == "invalid_client"

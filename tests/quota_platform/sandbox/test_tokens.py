@@ -189,7 +189,7 @@ async def test_a_removed_access_key_is_refused(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer made-up", "Bearer", "Basic abc", "bearer "])
-async def test_no_token_no_answer(caller: Caller, authorization: str | None) -> None:
+async def test_a_call_without_a_valid_token_gets_a_401(caller: Caller, authorization: str | None) -> None:
     headers = {"Authorization": authorization} if authorization else {}
     assert (await caller.invoke(headers=headers)).status == 401
 

@@ -42,7 +42,7 @@ async def test_a_unit_can_have_a_limit_of_its_own_and_lose_it(signed_in: Caller)
     assert await statuses(signed_in, 2) == [200, 200]
 
 
-async def test_a_refused_call_does_not_run_and_is_told_nothing_by_default(signed_in: Caller, sandbox: Running) -> None:
+async def test_a_refused_call_does_not_run_and_gets_no_wait_by_default(signed_in: Caller, sandbox: Running) -> None:
     await signed_in.control("PUT", "limiter", {"per_minute": 1, "burst": 1})
     await signed_in.invoke()
     reply = await signed_in.invoke()

@@ -85,7 +85,7 @@ async def silent(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize("app", [broken, cancelled, silent])
-async def test_an_application_that_does_not_answer_is_answered_for(app: Any) -> None:
+async def test_the_server_responds_for_an_application_that_does_not(app: Any) -> None:
     async with served(app) as (connect, _):
         wire = await connect()
         await wire.say(b"GET /here HTTP/1.1\r\nHost: x\r\nX-Request-Id: r1\r\n\r\n")

@@ -146,7 +146,7 @@ async def test_a_call_that_takes_long_is_not_hurried() -> None:
         assert (await wire.hear())[2] == b"GET /done? "
 
 
-async def test_a_caller_that_does_not_read_its_answer_is_let_go() -> None:
+async def test_a_caller_that_does_not_read_its_response_is_disconnected() -> None:
     ended = asyncio.Event()
 
     async def flood(scope: Any, receive: Any, send: Any) -> None:
@@ -299,7 +299,7 @@ async def test_a_server_that_stops_ends_idle_connections_and_lets_calls_end() ->
         assert not shared.tasks
 
 
-async def test_a_server_that_stops_answers_a_request_that_lies_in_the_socket() -> None:
+async def test_a_server_that_stops_serves_a_request_that_lies_in_the_socket() -> None:
     async with served(echo) as (connect, shared):
         wire = await connect()
         await wire.say(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -330,7 +330,7 @@ async def test_a_server_that_stops_reads_a_request_to_its_end() -> None:
         assert (await wire.rest()).endswith(b"GET /last? ")
 
 
-async def test_a_server_that_drains_takes_each_callers_leave_with_an_answer() -> None:
+async def test_a_server_that_drains_ends_each_connection_with_a_response() -> None:
     async with served(echo, draining=True) as (connect, _):
         wire = await connect()
         await wire.say(b"GET /only HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -46,7 +46,7 @@ def test_a_process_that_starts_with_few_files_has_all_its_connections(
     assert (Guard.of(state).limits.max_connections, caplog.records) == (settings.ENV.MAX_CONNECTIONS, [])
 
 
-def test_it_says_so_where_the_hard_limit_is_too_low(
+def test_a_hard_limit_that_is_too_low_is_logged(
     hard: int, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.ENV = settings.ENV.model_copy(update={"MAX_CONNECTIONS": hard})

@@ -98,7 +98,7 @@ UNSOUND_HOSTS = [b"", b"a b", b"u@x", b"x:99999", b"[::1", b"x/y"]
     ],
     ids=lambda said: repr(said[:50]) if isinstance(said, bytes) else None,
 )
-async def test_what_is_no_request_of_ours_is_answered_and_the_connection_closed(said: bytes, status: int) -> None:
+async def test_a_malformed_request_is_rejected_and_the_connection_closed(said: bytes, status: int) -> None:
     guard = Guard(Limits(max_page_body_bytes=100_000))
     async with served(echo, guard=guard) as (connect, _):
         wire = await connect()
@@ -134,7 +134,7 @@ async def test_the_host_of_an_absolute_target_counts() -> None:
 
 
 @pytest.mark.parametrize("value", [b"100-continue", b"100-Continue", b"100-CONTINUE"])
-async def test_a_caller_that_asks_first_is_told_to_send(value: bytes) -> None:
+async def test_a_caller_that_expects_100_continue_gets_it(value: bytes) -> None:
     async with served(echo) as (connect, _):
         wire = await connect()
         await wire.say(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: %b\r\nContent-Length: 2\r\n\r\n" % value)
