@@ -8,11 +8,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
+from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quota_platform.settings")
 
+from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.urls import Resolver404, get_resolver
@@ -34,16 +36,19 @@ _resolve = lru_cache(4096)(get_resolver(settings.ROOT_URLCONF).resolve)
 log = logging.getLogger(__name__)
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Send each connection to the part that serves it."""
+@markcoroutinefunction
+def application(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    """Send each connection to the part that serves it. No coroutine of its own, which each wait would pass through."""
     if scope["type"] == "lifespan":
-        await _lifespan(scope, receive, send)
-    elif scope["type"] == "websocket":
-        await websocket(_as_sent(scope), receive, send)
+        return _lifespan(scope, receive, send)
+    served: Awaitable[None]
+    if scope["type"] == "websocket":
+        served = websocket(_as_sent(scope), receive, send)
     elif scope["path"].startswith(lean_urls.PREFIXES) or not _leads_somewhere(scope["path"]):
-        await lean(scope, receive, send)
+        served = lean(scope, receive, send)
     else:
-        await django_application(_as_sent(scope), receive, send)
+        served = django_application(_as_sent(scope), receive, send)
+    return served
 
 
 def _leads_somewhere(path: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -93,11 +94,7 @@ class RoundTrips:
 
     def observe(self, seconds: float) -> None:
         self.total_s += seconds
-        for at, bound in enumerate(self.bounds):
-            if seconds <= bound:
-                self.counts[at] += 1
-                return
-        self.counts[-1] += 1
+        self.counts[bisect_left(self.bounds, seconds)] += 1
 
 
 class Recorded(NamedTuple):

@@ -59,6 +59,19 @@ class Callers:
         self._failed_look_ups = failed_look_ups or Failures(most=_FAILED_LOOK_UPS, seconds=1)
         self.failed = failed
 
+    def held(self, token: str, tenant_id: str) -> Caller | None:
+        """The same as :meth:`identify`, if it needs not wait; None: ask that, which also says what is wrong."""
+        prefix = credentials.prefix_of(token)
+        key = None if prefix is None else self._valid(token, self._snapshot.held_key(prefix))
+        if key is None:
+            return None
+        if key.tenant_id is None:
+            wanted = tenant_id if self._snapshot.held_grant(key.id, tenant_id) else ""
+        else:
+            wanted = key.tenant_id if tenant_id in ("", key.tenant_id) else ""
+        entry = self._snapshot.held_tenant(wanted) if wanted else None
+        return Caller(key.prefix, entry) if entry is not None and entry.tenant.active else None
+
     async def identify(self, token: str, tenant_id: str, source: Source) -> Caller:
         """Who presents ``token``, acting for ``tenant_id`` ("" when the call does not say); raises Problem."""
         key = await self._key(token, source)

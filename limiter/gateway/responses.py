@@ -29,7 +29,7 @@ def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fi
 
 def passed_through(response: UpstreamResponse, fields: Fields, request: LeanRequest) -> LeanResponse:
     """The upstream's answer unchanged, with ours beside it."""
-    passed = [(name, value) for name, value in ((n.lower(), v) for n, v in response.headers) if name not in _OURS]
+    passed = [(lower, value) for name, value in response.headers if (lower := name.lower()) not in _OURS]
     return LeanResponse(
         response.status, passed + _own(response, request) + fields, response.body or b"", response.chunks
     )

@@ -31,7 +31,9 @@ def runtime_of(request: LeanRequest) -> Runtime:
 
 async def identified(request: LeanRequest, gateway: Gateway) -> Caller:
     """Who calls, by the key in Authorization or X-API-Key; raises Problem."""
-    return await gateway.callers.identify(api_key(request), request.fields.get("x-tenant-id", ""), request)
+    token, tenant_id = api_key(request), request.fields.get("x-tenant-id", "")
+    held = gateway.callers.held(token, tenant_id)
+    return held if held is not None else await gateway.callers.identify(token, tenant_id, request)
 
 
 def api_key(request: LeanRequest) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import redis.asyncio
 from yarl import URL
@@ -38,8 +38,8 @@ class _Attempts:
     lane: Lane
     prepared: Prepared
     target: str
-    probe: bool
-    began: float
+    probe: bool = False
+    began: float = 0.0
     sent: int = 0
     repeats: int = 0
     renewed: bool = False
@@ -103,40 +103,42 @@ class Client:
             return replace(seen, without_keep_alive_until=until, without_keep_alive_why=conduct.reason)
         return seen
 
-    async def invoke(self, call: UpstreamCall) -> UpstreamResponse:
-        """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`."""
+    def invoke(self, call: UpstreamCall) -> Coroutine[Any, Any, UpstreamResponse]:
+        """Make the call; raises :class:`~limiter.upstream.errors.UpstreamError`.
+
+        No coroutine of its own, which each wait within a call would pass through.
+        """
         if not call.connection.enabled:
             raise Disabled("The connection to the upstream is switched off.")
         lane = self._lanes.get(call.connection)
         prepared = lane.actions.get(call.action) or lane.prepare(call.action)
         target = prepared.plan.target(call.body, tenant_id=call.tenant_id)
-        breaker = lane.unit.breaker
-        probe = breaker.admit()
-        attempts = _Attempts(call, lane, prepared, target, probe, self._clock.monotonic())
-        try:
-            return await self._attempt_until_done(attempts)
-        finally:
-            if attempts.probe:
-                breaker.abandon()
+        return self._attempt_until_done(_Attempts(call, lane, prepared, target))
 
     async def _attempt_until_done(self, attempts: _Attempts) -> UpstreamResponse:
         lane = attempts.lane
+        attempts.probe = lane.unit.breaker.admit()
+        attempts.began = self._clock.monotonic()
         lane.unit.calls += 1
         lane.unit.budget.earn()
-        while True:
-            outcome: UpstreamResponse | UpstreamError
-            try:
-                outcome = await self._attempt(attempts)
-                if outcome.status < 300 and not attempts.pushback and not lane.unit.sour_until:
-                    outcome.ok = outcome.status in attempts.prepared.spec.success_statuses
-                    outcome.attempts = attempts.sent
-                    return outcome
-            except UpstreamError as error:
-                outcome = error
-            if not await self._may_go_on(attempts, outcome):
-                return await self._conclude(attempts, outcome)
-            if isinstance(outcome, UpstreamResponse):
-                await give_up(outcome)
+        try:
+            while True:
+                outcome: UpstreamResponse | UpstreamError
+                try:
+                    outcome = await self._attempt(attempts)
+                    if outcome.status < 300 and not attempts.pushback and not lane.unit.sour_until:
+                        outcome.ok = outcome.status in attempts.prepared.spec.success_statuses
+                        outcome.attempts = attempts.sent
+                        return outcome
+                except UpstreamError as error:
+                    outcome = error
+                if not await self._may_go_on(attempts, outcome):
+                    return await self._conclude(attempts, outcome)
+                if isinstance(outcome, UpstreamResponse):
+                    await give_up(outcome)
+        finally:
+            if attempts.probe:
+                lane.unit.breaker.abandon()
 
     async def _attempt(self, attempts: _Attempts) -> UpstreamResponse:
         """Send the call once and tell the breaker how it went."""

@@ -82,16 +82,23 @@ class Connections:
             route = self._routes[origin, tenant] = TenantRoute(self.conduct(origin), tenant)
         return route
 
-    async def take(self, route: TenantRoute, *, seconds: float) -> Wire:
-        """A connection of this tenant's to the origin, one of those kept if there is one.
+    def kept(self, route: TenantRoute) -> Wire | None:
+        """One of the tenant's kept connections to the origin that is clean; None when there is none.
 
-        Nothing is awaited between the last look at it and the return: a request that is written at once follows nothing
-        that has arrived. Raises :class:`NotConnected`, ssl.SSLCertVerificationError, or
-        :class:`~quota_platform.base.hosts.HostRefused` when the name leads where it may not.
+        A request that is written at once follows nothing that has arrived.
         """
-        while (kept := self._resting.take(route)) is not None:
-            if self._is_clean(kept, route):
-                return kept
+        while (wire := self._resting.take(route)) is not None:
+            if self._is_clean(wire, route):
+                return wire
+        return None
+
+    async def take(self, route: TenantRoute, *, seconds: float) -> Wire:
+        """A connection of this tenant's to the origin when none is :meth:`kept`: one handed on, or a new one.
+
+        Nothing is awaited between the last look at it and the return. Raises :class:`NotConnected`,
+        ssl.SSLCertVerificationError, or :class:`~quota_platform.base.hosts.HostRefused` when the name leads where it
+        may not.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while (handed := await self._room(route)) is not None:

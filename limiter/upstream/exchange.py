@@ -87,18 +87,19 @@ class Exchange:
         try:
             route = self._connections.route(request.origin, request.tenant)
             data = _message(request, route.conduct)
-            connect = min(request.patience.connect, request.patience.total)
-            wire = await self._connections.take(route, seconds=connect)
+            wire = self._connections.kept(route)
+            if wire is None:
+                connect = min(request.patience.connect, request.patience.total)
+                wire = await self._connections.take(route, seconds=connect)
             try:
-                left = request.patience.total - (_perf() - began) / 1e9
                 sent = _perf()
-                await wire.request(data, seconds=max(0.001, left))
-                latency_us = (_perf() - sent) // 1000
-                passed = fields.from_upstream(wire.fields, wall=self._wall)
-                response = UpstreamResponse(wire.status, passed, latency_us=latency_us)
-                if request.rate_headers:
-                    response.spent_for_s = spent_for_s(wire.fields, request.rate_headers, wall=self._wall())
-                await self._receive(route, wire, response, request.cap_bytes)
+                await wire.request(data, seconds=max(0.001, request.patience.total - (sent - began) / 1e9))
+                response = self._begun(request, wire, latency_us=(_perf() - sent) // 1000)
+                if wire.complete and wire.body_bytes <= min(SHORT_BYTES, request.cap_bytes):
+                    response.body = wire.taken()
+                    self._connections.give_back(route, wire)
+                else:
+                    await self._receive(route, wire, response, request.cap_bytes)
             except BaseException:
                 self._give_up(route, wire)
                 raise
@@ -108,8 +109,15 @@ class Exchange:
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
         return response
 
+    def _begun(self, request: UpstreamRequest, wire: Wire, *, latency_us: int) -> UpstreamResponse:
+        """The response as far as its head says."""
+        response = UpstreamResponse(wire.status, fields.from_upstream(wire.fields, wall=self._wall), latency_us)
+        if request.rate_headers:
+            response.spent_for_s = spent_for_s(wire.fields, request.rate_headers, wall=self._wall())
+        return response
+
     async def _receive(self, route: TenantRoute, wire: Wire, response: UpstreamResponse, cap_bytes: int) -> None:
-        """Read a short answer whole, or leave a long one to be streamed."""
+        """Read a short response whole that has not come with its head, or leave a long one to be streamed."""
         length = wire.length
         first = b""
         if length is not None and length > cap_bytes:

@@ -56,7 +56,7 @@ class Wire(asyncio.Protocol):
         self._early = False
         self._parts: list[bytes] = []
         self._last = b""
-        self._buffered = self._head_bytes = self._body_bytes = self._framing = 0
+        self._buffered = self._head_bytes = self.body_bytes = self._framing = 0
         self._paused = False
         self._sized = False
         self._keep = True
@@ -98,14 +98,30 @@ class Wire(asyncio.Protocol):
         assert self._transport is not None, "an open connection is asked"
         self._transport.write(data)
         while not self.head_complete:
-            await self._wait()
+            await self._change()
+            if self._error is not None:
+                raise self._error
 
     async def read(self) -> bytes:
         """What has come of the body, at least one byte; b"" at its end. Raises like :meth:`request`."""
         while not self._parts:
             if self.complete:
                 return b""
-            await self._wait()
+            await self._change()
+            if self._error is not None:
+                raise self._error
+        return self.taken()
+
+    async def read_all(self) -> bytes:
+        """The whole body; the caller has looked at its length before."""
+        while not self.complete:
+            await self._change()
+            if self._error is not None:
+                raise self._error
+        return self.taken()
+
+    def taken(self) -> bytes:
+        """What has come of the body and was not read yet."""
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._buffered = 0
@@ -113,12 +129,6 @@ class Wire(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
         return data
-
-    async def read_all(self) -> bytes:
-        """The whole body; the caller has looked at its length before."""
-        while not self.complete:
-            await self._wait()
-        return await self.read()
 
     def close(self) -> None:
         """Give the connection up, whatever is under way."""
@@ -132,23 +142,19 @@ class Wire(asyncio.Protocol):
         self._silent, self._early = True, False
         self._parts.clear()
         self._last = b""
-        self._buffered = self._head_bytes = self._body_bytes = self._framing = 0
+        self._buffered = self._head_bytes = self.body_bytes = self._framing = 0
         self.head_complete = self.complete = False
         self._reset_head()
 
     def _reset_head(self) -> None:
         self.status, self.fields, self.length, self._sized = 0, [], None, False
 
-    async def _wait(self) -> None:
+    def _change(self) -> asyncio.Future[None]:
+        """Done when something has come, or gone wrong; raises what has already."""
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._error is not None:
-            raise self._error
+        return self._waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -235,7 +241,7 @@ class Wire(asyncio.Protocol):
 
     def _bound(self) -> None:
         """Hold what an answer that is still coming may take of memory."""
-        if self._framing > MAX_HEAD_BYTES + _FRAMING_PER_BYTE * self._body_bytes:
+        if self._framing > MAX_HEAD_BYTES + _FRAMING_PER_BYTE * self.body_bytes:
             self._fail(BrokenResponse("the answer has more around it than in it"))
             self.close()
         elif self._buffered > _PAUSE_BYTES and not self._paused and self._transport is not None:
@@ -303,7 +309,7 @@ class Wire(asyncio.Protocol):
         self._parts.append(body)
         self._last = body if self.length is not None else b""
         self._buffered += len(body)
-        self._body_bytes += len(body)
+        self.body_bytes += len(body)
         self._framing -= len(body)
 
     def on_message_complete(self) -> None:

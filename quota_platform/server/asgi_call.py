@@ -34,8 +34,9 @@ class CallConnection(Protocol):
     loop: asyncio.AbstractEventLoop
     shared: ServerState
     transport: asyncio.Transport
+    writable: asyncio.Event
+    """The caller has taken most of what was sent."""
 
-    async def write(self, data: bytes) -> None: ...
     def answered(self, call: AsgiCall) -> None: ...
 
 
@@ -121,9 +122,9 @@ class AsgiCall:
         self._delivered = True
         return self.body
 
-    async def response(self, status: int, fields: Sequence[tuple[str, str]], body: bytes) -> None:
-        """The whole response; raises InvalidResponse when it cannot be sent as HTTP, and has sent nothing then."""
-        await self._send_whole(status, field_lines(fields), body)
+    def response(self, status: int, fields: Sequence[tuple[str, str]], body: bytes) -> Awaitable[None]:
+        """Send the whole response; raises InvalidResponse when it is no HTTP, and has sent nothing then."""
+        return self._send_whole(status, field_lines(fields), body)
 
     # ASGI
 
@@ -156,7 +157,7 @@ class AsgiCall:
         if self._ended:
             raise InvalidResponse("the response has ended")
         if self.started:
-            await self._connection.write(self._framed(body, more))
+            await self._write(self._framed(body, more))
         elif self._opening is None:
             raise InvalidResponse("a response starts with its status")
         elif not more:
@@ -165,7 +166,7 @@ class AsgiCall:
         else:
             data = self._opened(*self._opening) + self._framed(body, more)
             self.started = True
-            await self._connection.write(data)
+            await self._write(data)
         if not more:
             self._end()
 
@@ -182,8 +183,16 @@ class AsgiCall:
             body = b""
         data = self._head(status, fields, framing) + body
         self.started = True
-        await self._connection.write(data)
+        connection = self._connection
+        if not connection.writable.is_set():
+            await connection.writable.wait()
+        connection.transport.write(data)
         self._end()
+
+    async def _write(self, data: bytes) -> None:
+        """Send, once the caller has taken most of what was sent before."""
+        await self._connection.writable.wait()
+        self._connection.transport.write(data)
 
     def _length(self, status: int, stated: int | None, length: int) -> int | None:
         """The Content-Length of a whole response; None: none is sent (RFC 9110 8.6)."""

@@ -43,7 +43,11 @@ class LeanHandler:
         call: AsgiCall | None = scope["extensions"].get(WHOLE) if "extensions" in scope else None
         content = await _whole_body(receive) if call is None else call.whole_body()
         request = LeanRequest(scope, content, departure=call)
-        response = await self._respond(request)
+        try:
+            match = self._resolve(request.path_info)
+            response: LeanResponse = await match.func(request, *match.args, **match.kwargs)
+        except Exception as error:
+            response = _failed(error, request)
         if call is not None and response.chunks is None:
             await call.response(response.status, response.fields, response.body)
             return
@@ -54,19 +58,16 @@ class LeanHandler:
         else:
             await stream(response.chunks, receive, send, path=request.path_info, breaks_off=self._breaks_off)
 
-    async def _respond(self, request: LeanRequest) -> LeanResponse:
-        try:
-            match = self._resolve(request.path_info)
-            response: LeanResponse = await match.func(request, *match.args, **match.kwargs)
-            return response
-        except Problem as problem:
-            return problem_response(problem, request)
-        except Resolver404:
-            return problem_response(Problem(404, "not-found", "There is nothing at this address."), request)
-        except Exception:
-            log.exception("the gateway failed on %s %s", request.method, request.path_info)
-            detail = "The gateway failed; the fault is logged under this request ID."
-            return problem_response(Problem(500, "internal", detail), request)
+
+def _failed(error: Exception, request: LeanRequest) -> LeanResponse:
+    """A problem as a response; anything else is a fault of ours."""
+    if isinstance(error, Problem):
+        return problem_response(error, request)
+    if isinstance(error, Resolver404):
+        return problem_response(Problem(404, "not-found", "There is nothing at this address."), request)
+    log.error("the gateway failed on %s %s", request.method, request.path_info, exc_info=error)
+    detail = "The gateway failed; the fault is logged under this request ID."
+    return problem_response(Problem(500, "internal", detail), request)
 
 
 async def _whole_body(receive: Receive) -> bytes:

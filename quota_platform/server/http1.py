@@ -67,8 +67,8 @@ class Http1(asyncio.Protocol):
         self._lingering = 0
         """Bytes that are still read from a caller that was rejected; 0: it was not."""
         self.half_closed = False
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self.writable = asyncio.Event()
+        self.writable.set()
         self._idle = self._paused = self._stopping = False
         look_s = min(self._limits.head_s, self._limits.keep_alive_s)
         self._deadline = Deadline(self.loop, look_s=look_s, late=self._end_late)
@@ -121,15 +121,15 @@ class Http1(asyncio.Protocol):
             self._serving.lose()
         self._queue.clear()
         self._unread = _NOTHING
-        self._writable.set()
+        self.writable.set()
         self._reader = cast(RequestReader, None)
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        self.writable.clear()
         self._deadline.set(self._limits.stalled_s)
 
     def resume_writing(self) -> None:
-        self._writable.set()
+        self.writable.set()
         if self._arrival.call is not None:
             self._deadline.set(self._limits.body_s)
         elif self._serving is None:
@@ -219,12 +219,6 @@ class Http1(asyncio.Protocol):
         call.left = self.half_closed
         call.start(self._app)
 
-    async def write(self, data: bytes) -> None:
-        """Send, once the caller has read most of the earlier bytes."""
-        if not self._writable.is_set():
-            await self._writable.wait()
-        self.transport.write(data)
-
     def answered(self, call: AsgiCall) -> None:
         """A call has its whole response: the next one's turn."""
         self.shared.total_requests += 1
@@ -307,7 +301,7 @@ class Http1(asyncio.Protocol):
     def _end_late(self) -> None:
         if self._lingering:
             self.transport.abort()
-        elif not self._writable.is_set():
+        elif not self.writable.is_set():
             stalled = Problem(408, "response-stalled", "The caller did not take its response.")
             self._guard.count(stalled, peer=self._peer)
             self.transport.abort()  # what the caller does not take would keep it open

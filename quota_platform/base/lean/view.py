@@ -6,6 +6,7 @@ call, and its synchronous authentication would hop to a thread.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from rest_framework.views import APIView
@@ -33,11 +34,12 @@ class LeanView(APIView):
         """What a route calls. Django's own makes an instance per call, and checks for CSRF what carries no cookie."""
         return cls(**initkwargs).dispatch
 
-    async def dispatch(self, request: LeanRequest, *args: Any, **kwargs: Any) -> LeanResponse:  # type: ignore[override]
+    def dispatch(self, request: LeanRequest, *args: Any, **kwargs: Any) -> Awaitable[LeanResponse]:  # type: ignore[override]
+        """The response, to be awaited: no coroutine of its own, which each wait within a call would pass through."""
         method = _METHODS.get(request.method)
         handler = None if method is None else getattr(self, method, None)
         if handler is None:
             allowed = ", ".join([name for name, method in _METHODS.items() if hasattr(self, method)])
             raise Problem(405, "method-not-allowed", f"Use {allowed} here.", fields=(("Allow", allowed),))
-        response: LeanResponse = await handler(request, *args, **kwargs)
-        return response
+        responding: Awaitable[LeanResponse] = handler(request, *args, **kwargs)
+        return responding

@@ -17,6 +17,8 @@ from limiter.upstream import errors
 from tenants.models import Action, ApiKey, Tenant
 from tests.asgi import Caller
 from tests.limiter.gateway.conftest import Gateway
+from tests.patience import eventually
+from tests.waits import passed_through
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -380,3 +382,23 @@ async def test_a_caller_that_hangs_up_is_accounted_and_its_slot_is_freed(
     totals = keys.totals(acme.connection_id)
     assert await store.command("HGET", totals, "acme|allowed", key=totals) == b"1"
     assert await store.command("HGET", totals, "acme|unknown", key=totals) == b"1"
+
+
+async def test_a_call_that_waits_for_its_upstream_passes_through_no_coroutine_that_adds_nothing(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    await gateway.invoke("lookupOrder", key=acme_key)
+    gateway.upstream.held = asyncio.Event()
+    task = asyncio.ensure_future(gateway.invoke("lookupOrder", key=acme_key))
+
+    async def sent() -> bool:
+        return len(gateway.upstream.calls) == 2
+
+    await eventually(sent, what="the call to be sent")
+
+    names = passed_through(task)
+
+    ours = names[names.index("LeanHandler.__call__") : names.index("FakeUpstream.invoke")]
+    assert ours == ["LeanHandler.__call__", "InvokeView.post", "Gateway.invoke", "Gateway._make"]
+    gateway.upstream.held.set()
+    assert (await task).status == 200

@@ -18,6 +18,8 @@ from limiter.upstream.wire import BrokenResponse
 from quota_platform.sandbox import Running
 from tenants.directory import ActionSpec
 from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to, connection_to
+from tests.patience import eventually
+from tests.waits import passed_through
 
 IDEMPOTENT = replace(LOOKUP, idempotent=True)
 THEIRS = START + 3600
@@ -376,3 +378,22 @@ def test_every_failure_of_the_http_client_becomes_one_of_ours(error: type[Except
 
     assert isinstance(mapped, Unreachable | OutcomeUnknown | NotConfigured)
     assert mapped.detail and "://" not in mapped.detail
+
+
+async def test_a_call_that_waits_for_its_response_passes_through_no_coroutine_that_adds_nothing(
+    sandbox: Running, client: Client, connect: Connect
+) -> None:
+    connection = connect()
+    await client.invoke(call_to(connection))
+    sandbox.state.faults.add({"fault": "stall"})
+    before = sandbox.state.log.last_seq
+    task = asyncio.ensure_future(client.invoke(call_to(connection)))
+
+    async def arrived() -> bool:
+        return bool(sandbox.state.log.entries(since=before))
+
+    await eventually(arrived, what="the call to arrive")
+
+    waiting = ["Client._attempt_until_done", "Client._attempt", "Exchange.send", "Wire.request"]
+    assert passed_through(task) == waiting
+    task.cancel()
