@@ -35,7 +35,7 @@ class CallConnection(Protocol):
     shared: ServerState
     transport: asyncio.Transport
     writable: asyncio.Event
-    """The caller has taken most of what was sent."""
+    """Set while the caller has read most of the bytes sent."""
 
     def answered(self, call: AsgiCall) -> None: ...
 
@@ -190,7 +190,7 @@ class AsgiCall:
         self._end()
 
     async def _write(self, data: bytes) -> None:
-        """Send, once the caller has taken most of what was sent before."""
+        """Send, once the caller has read most of the earlier bytes."""
         await self._connection.writable.wait()
         self._connection.transport.write(data)
 
