@@ -66,6 +66,16 @@ def test_every_source_file_that_a_page_names_exists() -> None:
     assert not missing
 
 
+def test_the_files_that_the_map_of_changes_names_have_the_objects_that_it_names() -> None:
+    rows = re.findall(r"^\| .* \| [\d or]+ \| (.*) \|$", (DOCS / "architecture.md").read_text(), flags=re.MULTILINE)
+    assert len(rows) == 12
+    for row in rows:
+        named = re.findall(r"`([\w./]+)`", row)
+        sources = "".join((ROOT / name).read_text() for name in named if name.count("/") and (ROOT / name).is_file())
+        objects = [name.rpartition(".")[2] for name in named if re.match(r"[A-Z]", name)]
+        assert [name for name in objects if not re.search(rf"\b{name}\b", sources)] == [], row
+
+
 def test_every_test_that_a_page_names_exists() -> None:
     missing = []
     for page in PAGES:

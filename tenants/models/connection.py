@@ -230,7 +230,6 @@ class Connection(Published):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=Q(preset__in=list(presets.PRESETS)), name="connection_preset_known"),
             models.CheckConstraint(
                 condition=Q(preset__in=["cxone", "cxone_access_key"]) | ~Q(base_url=""),
                 name="connection_base_url_given",

@@ -145,7 +145,6 @@ class Action(OneCase):
                 violation_error_message="This tenant has an action with this ID already.",
             ),
             models.CheckConstraint(condition=Q(cost__gte=1, cost__lte=1000), name="action_cost_in_range"),
-            models.CheckConstraint(condition=Q(kind__in=list(presets.KINDS)), name="action_kind_known"),
             models.CheckConstraint(
                 condition=~Q(kind="rest") | ~Q(path_template=""),
                 name="action_rest_has_path",

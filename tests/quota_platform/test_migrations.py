@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db.migrations import AddField, DeleteModel, RemoveField, RenameField, RenameModel
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
-from django.db.models import IntegerField, ManyToManyField
+from django.db.models import BaseConstraint, IntegerField, ManyToManyField
 from django.db.models.fields import NOT_PROVIDED
 
 FIRST_RELEASE = {"tenants": "0003_", "limiter": "0011_"}
@@ -66,6 +66,11 @@ def test_a_choice_that_the_code_declares_needs_no_migration(model: str, field: s
     declared = apps.get_model(model)._meta.get_field(field)
     function = declared.deconstruct()[3]["choices"]
     assert callable(function) and declared.flatchoices == function()
+    assert not [each.name for each in declared.model._meta.constraints if _lists_all(each, function())]
+
+
+def _lists_all(constraint: BaseConstraint, choices: list[tuple[str, str]]) -> bool:
+    return all(repr(value) in repr(constraint) for value, _ in choices)
 
 
 @pytest.mark.parametrize("app", FIRST_RELEASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -189,15 +190,22 @@ class TestAPolicyWrittenBySql:
 
 
 class TestRowsWrittenBySql:
+    @pytest.mark.parametrize(
+        "nonsense",
+        [
+            {"preset": "generic_oauth2", "token_extra_params": ["no", "mapping"]},
+            {"preset": "of_a_newer_release"},
+        ],
+    )
     async def test_a_connection_that_makes_no_sense_leaves_its_tenants_as_they_are(
-        self, acme: Tenant, connection: Connection, base_policy: QuotaPolicy
+        self, nonsense: dict[str, Any], acme: Tenant, connection: Connection, base_policy: QuotaPolicy
     ) -> None:
         async with worker() as snapshot:
             await snapshot.look()
             before = await snapshot.tenant("acme")
 
             def edit() -> None:
-                Connection.objects.update(preset="generic_oauth2", token_extra_params=["no", "mapping"])
+                Connection.objects.update(**nonsense)
                 changes.record(Topic.CONNECTION, connection.pk)
 
             await aside(edit)
