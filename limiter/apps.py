@@ -2,12 +2,14 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from limiter.stores import prefix
 
 
 class LimiterConfig(AppConfig):
     name = "limiter"
+    verbose_name = _("Limiter")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -51,6 +51,9 @@ OF_UNFOLD = (
     *("Return to site", "Select all rows", "Toggle password visibility", "Welcome back to", "Loading more results..."),
     *("Recent searches", "No recent searches", "Reset to default", "This item will be deleted.", "Next", "Previous"),
     *("Expand row", "Go back", "Run", "False", "True", "General"),
+    *("Click to cancel", "Select value", "Select action", "Select action to run", "Select record"),
+    *("Date", "Date from", "Date to", "Value from", "Value to"),
+    *("Changed", "Deleted"),  # of django-simple-history
     "This page yielded into no results. Create a new item or reset your filters.",
     "Press the 'Change History' button below to edit the history.",
     "Choose a date from the list below to revert to a previous version of this object",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from babel.messages.catalog import Message
+from django.contrib import admin
 
 from dashboard import figures
 from quota_platform import languages
@@ -139,6 +140,19 @@ def _codes(text: str) -> set[str]:
     """The codes in a piece of code, whole or as the start of what is put together."""
     quoted = re.findall(r"[\"'`]([a-z]\w*(?:\.[\w$%{}()., \[\]-]*)?)[\"'`]", text)
     return {re.split(r"[{$%]", code)[0] for code in quoted}
+
+
+def test_every_field_that_a_form_of_the_admin_declares_has_a_label() -> None:
+    pages = [page for page in admin.site._registry.values() if type(page).__module__.startswith(catalogues.APPS)]
+    forms_of = {each.form for page in pages for each in (page, *page.inlines)}
+    unlabelled = {
+        f"{form.__module__}.{form.__name__}.{name}"
+        for form in forms_of
+        for name, field in getattr(form, "declared_fields", {}).items()
+        if field.label is None
+    }
+    # Django would make an English label of the field's name.
+    assert unlabelled == set()
 
 
 def test_every_word_of_the_browsers_catalogue_is_said_somewhere() -> None:

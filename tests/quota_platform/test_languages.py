@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import translation
 
-from tenants.models import Tenant
+from tenants.models import ApiKey, Tenant
 
 GERMAN = {"Accept-Language": "de-CH,de;q=0.9"}
 
@@ -73,3 +75,10 @@ def test_the_same_refusal_is_english_to_a_program(root: Client) -> None:
     asked = {"name": "Acme", "preset": "generic_oauth2", "base_url": "http://127.0.0.1/", "token_url": ""}
     response = root.post("/api/connections/", asked, content_type="application/json", headers=GERMAN)
     assert response.json()["errors"]["base_url"] == ["Use https; only hosts set for tests may be reached over http."]
+
+
+def test_a_word_that_has_a_colour_in_lists_is_plain_text_in_a_form(root: Client, acme: Tenant) -> None:
+    ApiKey.objects.issue(tenant=acme, name="IVR")
+    page = root.get(f"/admin/tenants/tenant/{acme.pk}/change/", headers=GERMAN).content.decode()
+    (keys,) = re.findall(r"(?s)<td[^>]*field-state[^>]*>(.*?)</td>", page)
+    assert re.sub(r"<[^>]*>", "", keys).strip() == "aktiv"

@@ -40,9 +40,15 @@ class NamesField(forms.CharField):
 class ExportForm(forms.ModelForm):
     """What to export. Refuses here what could not be built."""
 
-    tenants = NamesField(required=False, help_text=_("Tenant IDs, comma separated. Empty: all that you may see."))
-    actions = NamesField(required=False, help_text=_("Action IDs, comma separated. Empty: all."))
-    policies = NamesField(required=False, help_text=_("Names of policies, comma separated; for throttle events only."))
+    tenants = NamesField(
+        label=_("Tenants"), required=False, help_text=_("Tenant IDs, comma separated. Empty: all that you may see.")
+    )
+    actions = NamesField(label=_("Actions"), required=False, help_text=_("Action IDs, comma separated. Empty: all."))
+    policies = NamesField(
+        label=_("Policies"),
+        required=False,
+        help_text=_("Names of policies, comma separated; for throttle events only."),
+    )
 
     class Meta:
         model = Export

@@ -33,10 +33,18 @@ class ScheduleForm(forms.ModelForm):
 
     person: Any = None
 
-    tenants = NamesField(required=False, help_text=_("Tenant IDs, comma separated. Empty: all that the owner may see."))
-    actions = NamesField(required=False, help_text=_("Action IDs, comma separated. Empty: all."))
-    policies = NamesField(required=False, help_text=_("Names of policies, comma separated; for throttle events only."))
-    recipients = NamesField(required=False, help_text=_("Mail addresses, comma separated."))
+    tenants = NamesField(
+        label=_("Tenants"),
+        required=False,
+        help_text=_("Tenant IDs, comma separated. Empty: all that the owner may see."),
+    )
+    actions = NamesField(label=_("Actions"), required=False, help_text=_("Action IDs, comma separated. Empty: all."))
+    policies = NamesField(
+        label=_("Policies"),
+        required=False,
+        help_text=_("Names of policies, comma separated; for throttle events only."),
+    )
+    recipients = NamesField(label=_("Recipients"), required=False, help_text=_("Mail addresses, comma separated."))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
