@@ -43,6 +43,8 @@ class Rules:
     """Why a quota above ``max_quota`` is refused, and the remedy."""
     holds_slots = False
     """Running calls hold slots: the wait of a refusal is a hint, and a call takes one slot whatever it costs."""
+    reserves = False
+    """It can hold the unit of a refused call until its client comes back."""
     is_window = True
     """Its count is what the calls of one past window cost, so a report can count it again."""
     forecasts = True

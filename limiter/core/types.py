@@ -48,7 +48,8 @@ class Limit:
     microseconds (in flight, for concurrency). ``burst``: units at once, token bucket only. ``lease_us``: how long a
     concurrency slot lives unless released. ``shadow``: record, never refuse.
     ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)). ``alert_at``:
-    percent of the effective limit at which people are told, ascending.
+    percent of the effective limit at which people are told, ascending. ``reserve_us``: how long after its time the unit
+    of a refused call is held, token bucket only; 0: none is.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Limit:
     policy_name: str = ""
     policy_version: int = 0
     alert_at: tuple[int, ...] = ()
+    reserve_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class Decision(NamedTuple):
     ``at_us``: the store's clock, microseconds since the epoch. ``retry_after_us``: the latest of the waits of the
     limits that refused; 0 when allowed; None when no wait can help. ``degraded``: decided without the store.
     ``paused_us``: how long the upstream takes no calls, when the limits admit this one and that is why it is not made.
-    ``waits``: refused for now and recorded nowhere, since the call waits for ``retry_after_us`` and is decided again.
+    ``waits``: refused for now and recorded nowhere, since the call waits for ``retry_after_us`` and is decided again;
+    ``held``: its unit is held for it meanwhile.
     """
 
     allowed: bool
@@ -118,6 +121,7 @@ class Decision(NamedTuple):
     leases: tuple[str, ...] = ()
     paused_us: int = 0
     waits: bool = False
+    held: bool = False
 
     @property
     def multiplier(self) -> float:

@@ -16,7 +16,7 @@ from limiter.core.learning import LearningSettings
 from limiter.core.types import Decision, Limit, LimitState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
-_SHADOW, _ADAPTIVE, _LEARNED = 1, 2, 4
+_SHADOW, _ADAPTIVE, _LEARNED, _RESERVABLE = 1, 2, 4, 16
 _LIMIT = struct.Struct("<cQQQQB")
 """A limit as the script unpacks it: algorithm, quota, window, burst, lease, flags.
 
@@ -26,7 +26,7 @@ _DYNAMIC = 5
 _DESCRIPTION, _LIMITS = 3, 4
 _BEFORE_WINDOWS = 7
 """Keys of a stack that are not a limit's."""
-_PAUSED, _WAITS = -2, -3
+_PAUSED, _WAITS, _WAITS_HELD = -2, -3, -4
 
 
 class Whose(NamedTuple):
@@ -61,6 +61,7 @@ class Stack:
     ``slots``: keys of the concurrency limits, to be released when the call has ended. ``default_ppm``: the multiplier
     in millionths when nothing is cut, None when the policy does not adapt. ``adapts_per``: the action whose latency
     counts, or None for the whole tenant. ``learned``: the limit among them that the connection learns, if any.
+    ``reserves``: a refusal may hold a unit for the call that comes back.
     """
 
     subject: Subject
@@ -73,6 +74,7 @@ class Stack:
     packed: bytes
     slot_key: bytes
     learned: Learned | None = None
+    reserves: bool = False
 
     @property
     def holds_slots(self) -> bool:
@@ -107,7 +109,8 @@ class Call(NamedTuple):
     """What changes from call to call. ``cost`` in units; ``context`` goes into the event as it is.
 
     ``now_us`` replaces the store's clock; only tests hand it in. ``patience_us``: how long the call would wait instead
-    of being refused, in microseconds; ``waited``: it has waited already.
+    of being refused, in microseconds, None for one that does not; ``waited``: it has waited already. ``client`` and
+    ``itself``: in whose names units are held (hexadecimal, the first eight digits for its key).
     """
 
     decision_id: str
@@ -115,15 +118,20 @@ class Call(NamedTuple):
     charge: bool = True
     context: str = ""
     now_us: int | None = None
-    patience_us: int = 0
+    patience_us: int | None = None
     waited: bool = False
+    client: str = ""
+    itself: str = ""
 
     @property
     def mode(self) -> bytes:
         """Whether it is charged, and how long it waits, as the script reads it."""
         if not self.charge:
             return b"0"
-        return b"%d|%d" % (self.patience_us, self.waited) if self.patience_us or self.waited else b"1"
+        if self.patience_us is None and not self.waited and not self.client:
+            return b"1"
+        stage = self.waited + (2 if self.patience_us is None else 0)
+        return b"%d|%d|%b|%b" % (self.patience_us or 0, stage, self.client.encode(), self.itself.encode())
 
 
 class LimitsThen(NamedTuple):
@@ -176,13 +184,17 @@ def bind(
         packed=_pack_static(names, arguments),
         slot_key=names[0].encode(),
         learned=learned,
+        reserves=any(limit.reserve_us and not limit.shadow for limit in limits),
     )
 
 
 def _packed(limit: Limit, *, learned: bool) -> bytes:
     flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive + _LEARNED * learned
+    lease_us = limit.lease_us
+    if limit.reserve_us:
+        flags, lease_us = flags + _RESERVABLE, limit.reserve_us
     code = rules_of(limit.algorithm).letter.encode()
-    return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, limit.lease_us, flags)
+    return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, lease_us, flags)
 
 
 def _packed_all(limits: Iterable[Limit], learned: Learned | None) -> Iterator[bytes]:
@@ -223,7 +235,7 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
     """The script's answer as a :class:`Decision`."""
     now, ppm, admitted = reply[0], reply[1], reply[2]
     states = tuple(map(LimitState, stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4]))
-    if admitted == _WAITS:
+    if admitted in (_WAITS, _WAITS_HELD):
         return _waiting(call, reply, states)
     paused_us = reply[-1] if admitted == _PAUSED else 0
     return Decision(
@@ -242,6 +254,8 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
 def _waiting(call: Call, reply: list[Any], states: tuple[LimitState, ...]) -> Decision:
     """Refused for now, and recorded nowhere: the call comes again after its wait, which is the last of the reply."""
     decision = Decision(False, call.decision_id, reply[0], call.cost, reply[1], states, reply[-1], waits=True)
+    if reply[2] == _WAITS_HELD:
+        return decision._replace(held=True)
     return decision if decision.violated else decision._replace(paused_us=reply[-1])
 
 

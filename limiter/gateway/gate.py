@@ -18,6 +18,7 @@ from limiter.core.window import Call, Stack
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.learner import Learner
+from limiter.gateway.names import NAMELESS, Names
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
@@ -141,12 +142,14 @@ class Gateway:
         *,
         request_id: str,
         charge: bool = True,
-        patience_us: int = 0,
+        patience_us: int | None = None,
         waited: bool = False,
+        names: Names = NAMELESS,
     ) -> Decision:
         """Decide one call, in the store or, when it is away, as the policy says; raises Problem for ``closed``.
 
-        ``patience_us``, ``waited``: of a call that may wait (:mod:`limiter.gateway.waiting`).
+        ``patience_us``, ``waited``: of a call that may wait (:mod:`limiter.gateway.waiting`). ``names``: in which units
+        are held.
         """
         call = Call(
             decision_id=os.urandom(12).hex(),
@@ -155,6 +158,8 @@ class Gateway:
             context=f"{caller.key_prefix}|{request_id}",
             patience_us=patience_us,
             waited=waited,
+            client=names.client,
+            itself=names.itself,
         )
         try:
             decision = await self.store.decide(target.bound.stack, call)
@@ -177,6 +182,8 @@ class Gateway:
         """
         call = self._upstream_call(caller, target, request)
         claim, wait = None, request.wait
+        if wait is None and target.bound.stack.reserves:
+            wait = Wait(0)
         if self._dedupe.wants(call):
             found = await self._dedupe.recall(call, waits_s=wait.seconds if wait else 0)
             if isinstance(found, UpstreamResponse):
@@ -189,7 +196,7 @@ class Gateway:
             if wait is None:
                 decision = await self.decide(caller, target, request_id=call.request_id)
             else:
-                attempt = _Attempt(self, caller, target, call.request_id)
+                attempt = _Attempt(self, caller, target, call)
                 key, departure = caller.key_prefix, request.departure
                 decision = await self.waiting.decide(attempt, wait, key=key, departure=departure)
                 target = attempt.target
@@ -299,23 +306,31 @@ class Gateway:
 class _Attempt:
     """A call that may wait: every decision is made by the policy that is in force then."""
 
-    def __init__(self, gateway: Gateway, caller: Caller, target: InvokeTarget, request_id: str) -> None:
+    def __init__(self, gateway: Gateway, caller: Caller, target: InvokeTarget, call: UpstreamCall) -> None:
         self.target = target
         self._gateway = gateway
         self._caller = caller
-        self._request_id = request_id
+        self._request_id = call.request_id
+        self._names = NAMELESS
+        if target.bound.stack.reserves:
+            self._names = Names.of(caller.key_prefix, call.tenant_id, call.action.action_id, call.idempotency_key)
 
     @property
     def stack(self) -> Stack:
         return self.target.bound.stack
 
-    async def decide(self, *, patience_us: int, waited: bool) -> Decision:
+    async def decide(self, *, patience_us: int | None, waited: bool) -> Decision:
         gateway = self._gateway
         if waited:
             self._caller = gateway.callers.again(self._caller)
             self.target = gateway.target(self._caller, self.target.action.action_id)
         return await gateway.decide(
-            self._caller, self.target, request_id=self._request_id, patience_us=patience_us, waited=waited
+            self._caller,
+            self.target,
+            request_id=self._request_id,
+            patience_us=patience_us,
+            waited=waited,
+            names=self._names,
         )
 
     def undo(self, decision: Decision) -> None:

@@ -9,6 +9,11 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 
+def after(us: int) -> float:
+    """Microseconds as seconds of a timer that is not early: it counts whole milliseconds, and rounds."""
+    return math.ceil(us / 1000) / 1000 + 0.001
+
+
 class Woken(Enum):
     """Why a call waits no longer."""
 
@@ -83,7 +88,7 @@ class Line:
 
     def rest(self, us: int) -> None:
         """Nothing comes free for so long: the first decision after that is not too early."""
-        self.next_at = self._loop.time() + math.ceil(us / 1000) / 1000 + 0.001 if us else 0.0
+        self.next_at = self._loop.time() + after(us) if us else 0.0
 
     def end_turn(self, rests_us: int) -> None:
         """The decision of the call that had its turn was made; the next one's is due in so many microseconds."""

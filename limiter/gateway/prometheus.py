@@ -140,7 +140,20 @@ class _Collected(Collector):
         yield outcomes
         yield self._counted("held_back", "Calls that the upstream would have turned away, and did not get.")
         yield self._counted("waited", "Calls that waited for their turn and were then admitted.")
+        yield self._counted("returned", "Calls that came back at the time of their Retry-After.")
+        yield self._kept_ratio()
         yield self._counted("given_back", "Units of calls that certainly did not run, given back to their limits.")
+
+    def _kept_ratio(self) -> Metric:
+        family = GaugeMetricFamily(
+            "quota_retry_after_kept_ratio",
+            "Calls that were admitted among those that came back at the time of their Retry-After.",
+            labels=["tenant"],
+        )
+        for tenant, counts in sorted(self._found.totals.items()):
+            if returned := counts.get("returned"):
+                family.add_metric([tenant], counts.get("kept", 0) / returned)
+        return family
 
     def _counted(self, counter: str, text: str) -> Metric:
         family = CounterMetricFamily(f"quota_{counter}", text, labels=["tenant"])

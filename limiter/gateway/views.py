@@ -55,7 +55,7 @@ class InvokeView(LeanView):
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
         check_json(request.content)
-        wait = gateway.waiting.asked(request.fields.get("prefer"))
+        wait = gateway.waiting.asked(request.fields.get("prefer"), target.plan.wait_seconds)
         call = InvokeRequest(request.request_id, request.content, request.fields, wait, request.departure)
         try:
             outcome = await gateway.invoke(caller, target, call)

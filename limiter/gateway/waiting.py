@@ -18,7 +18,7 @@ from limiter.core.algorithms import rules_of
 from limiter.core.types import MICROS, Decision
 from limiter.core.window import Stack
 from limiter.gateway import prefer
-from limiter.gateway.line import Line, Waiter, Woken
+from limiter.gateway.line import Line, Waiter, Woken, after
 from limiter.gateway.problems import GatewayProblem, binding
 from quota_platform.base.lean.request import Departure
 
@@ -32,8 +32,8 @@ class Attempt(Protocol):
     @property
     def stack(self) -> Stack: ...
 
-    async def decide(self, *, patience_us: int, waited: bool) -> Decision:
-        """Decide it; raises :class:`~limiter.gateway.problems.GatewayProblem`."""
+    async def decide(self, *, patience_us: int | None, waited: bool) -> Decision:
+        """Decide it, for good where it has no patience; raises :class:`~limiter.gateway.problems.GatewayProblem`."""
         ...
 
     def undo(self, decision: Decision) -> None:
@@ -91,19 +91,19 @@ class Waiting:
         return Wait(seconds, preferred) if seconds > 0 else None
 
     async def decide(self, attempt: Attempt, wait: Wait, *, key: str, departure: Departure | None) -> Decision:
-        """Decide a call that may wait; raises Problem."""
+        """Decide a call that may wait, be it for the unit that is held for it; raises Problem."""
         started = asyncio.get_running_loop().time()
         ends = started + wait.seconds
-        line = self._line_before(attempt.stack)
+        line = self._line_before(attempt.stack) if wait.seconds else None
         if not self._has_room(key) or (line is not None and line.next_at > ends):
-            return await attempt.decide(patience_us=0, waited=False)
+            return await attempt.decide(patience_us=None, waited=False)
         decision = None
         if line is None:
             decision = await attempt.decide(patience_us=wait.seconds * MICROS, waited=False)
             if not decision.waits:
                 return decision
             if not self._has_room(key):
-                return await attempt.decide(patience_us=0, waited=False)
+                return await attempt.decide(patience_us=None, waited=False)
         try:
             return await self._queue(attempt, line, decision, ends, key=key, departure=departure)
         finally:
@@ -139,8 +139,7 @@ class Waiting:
         departure: Departure | None,
     ) -> Decision:
         """Wait and be decided until a decision is final."""
-        waiter = Waiter(next(self._numbers))
-        late = asyncio.get_running_loop().call_at(ends, waiter.wake, Woken.LATE)
+        waiter, at_last = Waiter(next(self._numbers)), 0.0
         self._waiters[waiter] = key
         self._by_key[key] += 1
         if departure is not None:
@@ -149,15 +148,18 @@ class Waiting:
                 waiter.wake(Woken.GONE)
         try:
             while True:
-                if decision is not None:
-                    line = self._line_of(attempt.stack, decision)
-                    line.rest(decision.retry_after_us or 0)
-                assert line is not None, "a call waits in a line"
-                decision = await self._wait(attempt, waiter, line, ends)
+                if decision is not None and decision.held:
+                    at_last = at_last or asyncio.get_running_loop().time() + _held_s(attempt.stack, decision)
+                    decision = await self._wait_for_its_unit(attempt, waiter, decision, ends, at_last=at_last)
+                else:
+                    if decision is not None:
+                        line = self._line_of(attempt.stack, decision)
+                        line.rest(decision.retry_after_us or 0)
+                    assert line is not None, "a call waits in a line"
+                    decision = await self._wait_in(line, attempt, waiter, ends)
                 if not decision.waits:
                     return decision
         finally:
-            late.cancel()
             if departure is not None:
                 departure.on_leave = None
             del self._waiters[waiter]
@@ -165,7 +167,26 @@ class Waiting:
             if not self._by_key[key]:
                 del self._by_key[key]
 
-    async def _wait(self, attempt: Attempt, waiter: Waiter, line: Line, ends: float) -> Decision:
+    async def _wait_for_its_unit(
+        self, attempt: Attempt, waiter: Waiter, held: Decision, ends: float, *, at_last: float
+    ) -> Decision:
+        """Sleep until the unit comes free that is held for this call: nobody else gets it, so there is no line."""
+        loop = asyncio.get_running_loop()
+        turn = loop.call_later(after(held.retry_after_us or 0), waiter.wake, Woken.TURN)
+        try:
+            why = await waiter.until_woken()
+        finally:
+            turn.cancel()
+        if why is Woken.GONE:
+            raise _given_up()
+        if why is not Woken.TURN or loop.time() > at_last:
+            return await attempt.decide(patience_us=None, waited=True)
+        left_us = max(0, int((ends - loop.time()) * MICROS))
+        return self._unless_gone(attempt, waiter, await attempt.decide(patience_us=left_us, waited=True))
+
+    async def _wait_in(self, line: Line, attempt: Attempt, waiter: Waiter, ends: float) -> Decision:
+        """Wait in a line for the turn to be decided."""
+        late = asyncio.get_running_loop().call_at(ends, waiter.wake, Woken.LATE)
         line.add(waiter)
         try:
             why = await waiter.until_woken()
@@ -174,11 +195,12 @@ class Waiting:
                 line.end_turn(0)
             raise
         finally:
+            late.cancel()
             line.remove(waiter)
         if why is Woken.GONE:
             raise _given_up()
         if why is not Woken.TURN:
-            return await attempt.decide(patience_us=0, waited=True)
+            return await attempt.decide(patience_us=None, waited=True)
         rests_us = 0
         try:
             left_us = max(0, int((ends - asyncio.get_running_loop().time()) * MICROS))
@@ -186,6 +208,10 @@ class Waiting:
             rests_us = _rests_us(attempt.stack, decision, line.name)
         finally:
             line.end_turn(rests_us)
+        return self._unless_gone(attempt, waiter, decision)
+
+    @staticmethod
+    def _unless_gone(attempt: Attempt, waiter: Waiter, decision: Decision) -> Decision:
         if waiter.gone:
             if decision.allowed:
                 attempt.undo(decision)
@@ -214,6 +240,11 @@ class Waiting:
 
     def _end(self, name: str) -> None:
         self._lines.pop(name, None)
+
+
+def _held_s(stack: Stack, decision: Decision) -> float:
+    """How long a unit is held for a call at most: until it comes free, and for as long as others may delay it."""
+    return ((decision.retry_after_us or 0) + max(limit.reserve_us for limit in stack.limits)) / MICROS
 
 
 def _rests_us(stack: Stack, decision: Decision, name: str) -> int:

@@ -91,6 +91,9 @@ def of_policy(spec: PolicySpec) -> Plain:
 def policy(data: Plain, *, whole: bool = True) -> PolicySpec:
     adaptive = data["adaptive"]
     payload = {
+        # Nor these.
+        "wait_seconds": 0,
+        "reserve_seconds": 0,
         **data,
         "limits": tuple(_limit(line, whole=whole) for line in data["limits"]),
         "adaptive": build(AdaptiveSettings, adaptive, whole=whole) if adaptive else None,
@@ -100,6 +103,7 @@ def policy(data: Plain, *, whole: bool = True) -> PolicySpec:
 
 def _limit(data: Plain, *, whole: bool) -> Limit:
     payload = {
+        "reserve_us": 0,
         **data,
         "algorithm": algorithms.known(data["algorithm"]),
         "counted_per": CountedPer(data["counted_per"]),

@@ -23,7 +23,7 @@ from limiter.core.types import (
 )
 from limiter.outage.modes import MODES
 from limiter.policies.models import QuotaLimit, QuotaPolicy
-from limiter.policies.models.policy import alert_fault
+from limiter.policies.models.policy import MAX_RESERVE_SECONDS, MAX_WAIT_SECONDS, alert_fault
 from quota_platform.base.languages import number
 
 _LIMIT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -79,6 +79,8 @@ class PolicySpec:
     reduced_status: int
     adaptive: AdaptiveSettings | None
     limits: tuple[Limit, ...]
+    wait_seconds: int = 0
+    reserve_seconds: int = 0
 
 
 def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec:
@@ -91,6 +93,9 @@ def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec
     compiled: dict[str, Limit] = {}
     for line in limits:
         limit = _compile_limit(row, line)
+        if limit.reserve_us and not rules_of(limit.algorithm).reserves:
+            remedy = _("Appointments hold units of token buckets only: make it one, or let 'appointments hold' be 0.")
+            raise PolicyInvalid(row.name, limit=limit.name, field="algorithm", remedy=remedy)
         if limit.name in compiled:
             remedy = _("Give each limit a name of its own.")
             raise PolicyInvalid(row.name, limit=limit.name, field="name", remedy=remedy)
@@ -104,6 +109,8 @@ def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec
         reduced_status=row.reduced_status,
         adaptive=_compile_adaptive(row) if row.adaptive else None,
         limits=tuple(compiled.values()),
+        wait_seconds=row.wait_seconds,
+        reserve_seconds=row.reserve_seconds,
     )
 
 
@@ -117,6 +124,10 @@ def _check_choices(row: QuotaPolicy) -> None:
     for field, known in choices.items():
         if getattr(row, field) not in known:
             raise PolicyInvalid(row.name, field=field, remedy=_remedy(_ONE_OF, known))
+    for field, most in (("wait_seconds", MAX_WAIT_SECONDS), ("reserve_seconds", MAX_RESERVE_SECONDS)):
+        value = getattr(row, field)
+        if not isinstance(value, int) or not 0 <= value <= most:
+            raise PolicyInvalid(row.name, field=field, remedy=_("Give 0 to {most} seconds.").format(most=most))
     if fault := alert_fault(row.alert_at):
         raise PolicyInvalid(row.name, field="alert_at", remedy=fault)
 
@@ -183,6 +194,7 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
         policy_name=policy.name,
         policy_version=policy.version,
         alert_at=tuple(policy.alert_at),
+        reserve_us=policy.reserve_seconds * MICROS,
     )
 
 

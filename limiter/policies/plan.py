@@ -54,9 +54,9 @@ class EffectivePolicy:
 
     Compared and hashed by identity: tenants under the same policies share one plan, and it makes a cheap key.
 
-    ``adaptive``, ``store_failure`` and ``reduced_status`` come from the most specific policy present; each limit
-    carries the name and version of the policy it came from. ``overrides`` are those active now. ``limits_then``: as
-    ``limits`` from ``valid_until`` on, when something is due then.
+    ``adaptive``, ``store_failure``, ``reduced_status`` and ``wait_seconds`` come from the most specific policy present;
+    each limit carries the name and version of the policy it came from. ``overrides`` are those active now.
+    ``limits_then``: as ``limits`` from ``valid_until`` on, when something is due then.
     """
 
     limits: tuple[Limit, ...] = ()
@@ -64,6 +64,7 @@ class EffectivePolicy:
     adaptive: AdaptiveSettings | None = None
     store_failure: str = LOCAL.name
     reduced_status: int = 429
+    wait_seconds: int = 0
     valid_until: float = math.inf
     limits_then: tuple[Limit, ...] = ()
     replaced: tuple[Replaced, ...] = ()
@@ -93,6 +94,7 @@ def build_plan(
         adaptive=top.adaptive if top else None,
         store_failure=top.store_failure if top else LOCAL.name,
         reduced_status=top.reduced_status if top else 429,
+        wait_seconds=top.wait_seconds if top else 0,
         valid_until=valid_until,
         limits_then=tuple(_overridden(limit, active_then) for limit in in_force) if valid_until < math.inf else (),
         replaced=replaced,

@@ -15,6 +15,7 @@ class TokenBucket(Rules):
     place = 3
     label = "token bucket: a rate with a burst"
     fields = ("window_seconds", "burst")
+    reserves = True
     is_window = False
     forecast_compares = True
     can_be_idle = False

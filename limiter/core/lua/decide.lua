@@ -15,19 +15,21 @@
 -- ARGV[3]    action
 -- ARGV[4]    description of the limits, copied into events (limiter/core/description.py)
 -- ARGV[5]    the limits, packed one after the other (LIMIT): algorithm (l, s, b, c) · quota (units) · window (us) ·
---            burst (units) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what
---            KEYS[7] holds). Where an override is known to start or to end, that instant (us, 8 bytes) and the limits as
---            they are from then on, in the same order, come behind
+--            burst (units) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what KEYS[7] holds, 16: holds units for
+--            refused calls, with the grace (us) in place of the lease). Where an override is known to start or to end,
+--            that instant (us, 8 bytes) and the limits as they are from then on, in the same order, come behind
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
--- ARGV[8]    "1" to charge, "0" to peek; "<us>|<1 if it has waited>" to charge a call that may wait: a refusal whose wait
---            is at most so long leaves no record, since the call waits and comes again
+-- ARGV[8]    "1" to charge, "0" to peek; for a call that may wait "<us>|<stage>|<client>|<itself>": a refusal whose wait is
+--            at most so long leaves no record, since the call waits and comes again. Stage: 1 if it has waited, and 2 if it
+--            does no more. Units are held for its client, by which later calls are known, or for itself; both may be empty
 -- ARGV[9]    decision id (also the concurrency lease)
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
 --
 -- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more; -2: the limits
---            admit it, and the upstream takes no calls; -3: it waits, how long (us) comes last) ·
+--            admit it, and the upstream takes no calls; -3: it waits, how long (us) comes last; -4: the same,
+--            and its unit is held) ·
 --            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us). When the
 --            upstream takes no calls, one more stands for it.
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
@@ -45,11 +47,13 @@ local max, min, band = math.max, math.min, bit.band
 local LIMIT = '<c1I8I8I8I8B'
 local FIXED = 7 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
+local RETURNED = 'f' -- first letter of an appointment of a call that has returned for one and waits; others have 0
 local CONCURRENCY_HINT_US = 1000000
 local KEEP_SECONDS = 604800
 local EVENTS_KEPT = 1000000
 local FLOOD = 10 -- refusals of one kind and second that get an entry of their own; the others are counted together
 local UPSTREAM = '(upstream)||0|token_bucket|connection|1|1000000|1|0|0' -- as limiter/core/description.py writes a limit
+local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- appointments of one count
 local MARGIN_MS = 1000 -- keys outlive what they count by this
 
 local n = #KEYS - FIXED
@@ -60,10 +64,12 @@ if not now or now < 0 then
   if due and now > -due then return { now, 0, -1 } end -- nobody waits for this any more, and the call was decided
 end
 local cost, charging, decision_id = num(ARGV[7]), ARGV[8] ~= '0', ARGV[9]
-local patience, waited
+local patience, waited, final, client, self, sought
 if #ARGV[8] > 1 then
-  patience, waited = string.match(ARGV[8], '^(%d+)|(%d)')
-  patience = num(patience)
+  local stage
+  patience, stage, client, self = string.match(ARGV[8], '^(%d+)|(%d)|(%x*)|(%x*)')
+  patience, waited, final = num(patience), stage % 2 == 1, num(stage) >= 2
+  sought = waited and self or client
 end
 
 local ppm, uncut, pause = PPM, PPM, nil
@@ -94,6 +100,7 @@ for i = 1, n do
   local key, effective, used, wait, reset = KEYS[FIXED + i], quota, 0, 0, window
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
+  local held, mine, books, crowded -- of a limit that holds units: see Appointments
 
   if kind == 'l' then
     -- Sliding log: a list of admission times, oldest first. Never earlier than the last one, should the server's
@@ -180,6 +187,40 @@ for i = 1, n do
     used = ceil(debt / window)
     if cost > effective then
       wait = -1
+    elseif flags > 15 and band(flags, 16) ~= 0 then
+      -- Appointments: " <whose>:<cost>:<due>:<ends>" for each, by when they are due. A call takes its own if it is due.
+      -- Another one passes if it delays none: with those up to each of them it fits into the burst when that is due.
+      held = {}
+      local of_key, mine_due = 0, 0
+      for entry, whose, units, due, ends in string.gmatch(state or '', ' ((%x+):(%d+):(%d+):(%d+))') do
+        due, ends, units = num(due), num(ends), num(units)
+        if not mine and ends >= at and units == cost and due <= at and string.sub(whose, 2) == sought then
+          mine, mine_due = whose, waited and due or math.huge
+        elseif ends >= at then -- else nobody came in time
+          held[#held + 1] = { entry, string.sub(whose, 1, 1) == RETURNED, units * window, due, ends }
+          if client and string.sub(whose, 2, 9) == string.sub(client, 1, 8) then of_key = of_key + 1 end
+        end
+      end
+      crowded = #held >= MAX_HELD or of_key >= MAX_HELD_PER_KEY
+      local all, before, level, from, last = over, 0, debt, at, at
+      -- The same with those alone that have returned and wait here: before a call that waits itself, the earlier ones.
+      local soon, ahead, low, back = over, 0, debt, at
+      for _, each in ipairs(held) do
+        local units, due = each[3], max(at, each[4])
+        before, level = before + units, max(0, level - (due - from) * quota) + units
+        all, from, last = max(all, over + before - (due - at) * quota), due, max(last, each[5])
+        if each[2] and each[4] < mine_due then
+          ahead, low = ahead + units, max(0, low - (due - back) * quota) + units
+          soon, back = max(soon, over + ahead - (due - at) * quota), due
+        end
+      end
+      local room = (effective - cost) * window
+      books = from - now + ceil(max(0, level - room) / quota)
+      if mine and soon > 0 then
+        wait = back - now + ceil(max(0, low - room) / quota)
+      elseif not mine and all > 0 then
+        wait = books
+      end
     elseif over > 0 then
       wait = at - now + ceil(over / quota)
     end
@@ -203,7 +244,7 @@ for i = 1, n do
   limits[i] = {
     kind = kind, window = window, lease = lease, shadow = shadow, quota = quota, effective = effective, used = used,
     wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
-    counted_for = counted_for,
+    counted_for = counted_for, held = held, mine = mine, books = books, crowded = crowded,
   }
 end
 
@@ -231,6 +272,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
     -- The wait until so much is allowed, whatever changes; -1: it never is.
     local function until_passes(limit, key, quota, most)
       local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
+      if limit.held then return limit.wait end -- as it was promised, whatever changes
       if units > most then return -1 end
       if kind == 'b' then
         local over = limit.latest - (most - cost) * limit.window
@@ -285,6 +327,50 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
   end
 end
 
+-- Appointments ------------------------------------------------------------------------------------------------------
+-- A call that is refused only by limits that hold units gets the next one: it is held from when it comes free until a
+-- grace after the whole seconds that the client is asked to wait. Who comes back for one in time and finds no unit yet,
+-- since others came late, waits here for as long as the grace: its unit comes next.
+
+local returned, booked = false, false
+if client and client ~= '' then
+  local wait, later, ours, grace = 0, 0, true, 0
+  for i = 1, n do
+    local limit = limits[i]
+    if not limit.shadow then
+      if limit.mine then
+        returned = returned or not waited or string.sub(limit.mine, 1, 1) == RETURNED
+        grace = limit.lease
+      end
+      wait = max(wait, limit.wait < 0 and math.huge or limit.wait)
+      later = max(later, limit.wait < 0 and math.huge or limit.wait, limit.books or 0)
+      if limit.crowded or limit.wait ~= 0 and not limit.held then ours = false end
+    end
+  end
+  if not admitted and ours and later < math.huge then
+    if grace == 0 then wait = later end
+    local waits = not final and wait <= max(patience, grace)
+    if not waits then wait = later end
+    if waits then patience = max(patience, wait) end
+    local due, asked = now + wait, waits and wait or max(1000000, ceil(wait / 1000000) * 1000000)
+    local whose = (waits and returned and RETURNED or '0') .. (waits and self or client)
+    for i = 1, n do
+      local limit = limits[i]
+      if limit.held and not limit.shadow then
+        local ends, place = now + asked + limit.lease, #limit.held + 1
+        while place > 1 and limit.held[place - 1][4] > due do place = place - 1 end
+        local entry = text('%s:%d:%d:%d', whose, cost, due, ends)
+        table.insert(limit.held, place, { entry, false, 0, due, ends })
+        if limit.wait ~= 0 then limit.wait = wait end
+        limit.changed = true
+      end
+    end
+    booked = true
+  elseif not admitted and wait > patience then
+    for i = 1, n do limits[i].changed = limits[i].mine ~= nil end -- the next refusal holds another one
+  end
+end
+
 -- The upstream --------------------------------------------------------------------------------------------------------
 -- A call that it would turn away is answered here, at once, and charged to nothing.
 
@@ -320,13 +406,20 @@ for i = 1, n do
       end
     elseif kind == 'b' then
       limit.debt = limit.debt + cost * window
-      local ttl = ceil((at - now + limit.debt / limit.quota) / 1000) + MARGIN_MS
-      call('SET', key, text('%d %d %d', limit.debt, at, window), 'PX', ttl)
+      local state, ends = text('%d %d %d', limit.debt, at, window), limit.debt / limit.quota
+      if limit.held then
+        for _, each in ipairs(limit.held) do state, ends = state .. ' ' .. each[1], max(ends, each[5] - at) end
+      end
+      call('SET', key, state, 'PX', ceil((at - now + ends) / 1000) + MARGIN_MS)
     else
       call('ZADD', key, now + limit.lease, decision_id)
       local ttl = ceil(limit.lease / 1000) + MARGIN_MS
       if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
     end
+  elseif limit.changed and charging then
+    local state, ends = text('%d %d %d', limit.latest, limit.oldest, window), limit.latest / limit.quota
+    for _, each in ipairs(limit.held) do state, ends = state .. ' ' .. each[1], max(ends, each[5] - at) end
+    call('SET', key, state, 'PX', ceil((at - now + ends) / 1000) + MARGIN_MS)
   elseif limit.counted_for then
     -- A call that charges nothing only has to see to the key when the window was made longer, or the refill slower,
     -- since the last charge.
@@ -354,7 +447,7 @@ if patience and (paused > 0 or not admitted) then
     if not limit.shadow then wait = max(wait, limit.wait) end
   end
   if wait <= patience then
-    answer[3], answer[#answer + 1] = -3, wait
+    answer[3], answer[#answer + 1] = booked and -4 or -3, wait
     return answer
   end
 end
@@ -373,7 +466,11 @@ if charging then
   end
   count(paused > 0 and 'held_back' or admitted and 'allowed' or 'refused', 1)
   if admitted and paused == 0 and cost > 1 then count('extra_cost', cost - 1) end
-  if admitted and paused == 0 and waited == '1' then count('waited', 1) end
+  if admitted and paused == 0 and waited then count('waited', 1) end
+  if returned and paused == 0 then
+    count('returned', 1)
+    if admitted then count('kept', 1) end
+  end
   if admitted and paused == 0 and not shadow_admitted then count('shadow_refused', 1) end
   if paused > 0 or not (admitted and shadow_admitted) then
     -- The limit that bound: of those that refused, the one whose wait ends last.

@@ -114,6 +114,16 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
                 ),
             },
         ),
+        (
+            _("Over a limit"),
+            {
+                "fields": (("wait_seconds", "reserve_seconds"),),
+                "description": _(
+                    "A call that waits is made as soon as it passes. An appointment holds the unit of a refused call "
+                    "until its client comes back at the time of its Retry-After."
+                ),
+            },
+        ),
         (_("When something fails"), {"fields": (("store_failure", "reduced_status"),)}),
         (_("Alerts"), {"fields": ("alert_at",)}),
         (_("This change"), {"fields": ("change_reason", "version")}),

@@ -73,6 +73,8 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
             "mode",
             "store_failure",
             "reduced_status",
+            "wait_seconds",
+            "reserve_seconds",
             "adaptive",
             "adaptive_scope",
             "cut_on_pushback",

@@ -19,6 +19,8 @@ from quota_platform.base.models.published import Published
 from tenants.models import Change
 
 MAX_ALERTS = 5
+MAX_WAIT_SECONDS = 300
+MAX_RESERVE_SECONDS = 60
 
 
 def default_alert_at() -> list[int]:
@@ -98,6 +100,21 @@ class QuotaPolicy(Published):
         "status when only the adaptive cut refuses",
         choices=ReducedStatus.choices,
         default=ReducedStatus.TOO_MANY_REQUESTS,
+    )
+    wait_seconds = models.PositiveSmallIntegerField(
+        "calls wait (s)",
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_WAIT_SECONDS)],
+        help_text="How long a call over a limit waits for its turn instead of being refused, unless it prefers another "
+        "time; 0: not at all.",
+    )
+    reserve_seconds = models.PositiveSmallIntegerField(
+        "appointments hold (s)",
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_RESERVE_SECONDS)],
+        help_text="For how long after its Retry-After a unit is held for a refused call; token buckets only, 0: never.",
     )
     adaptive = models.BooleanField(default=True, help_text="Shrink the limits while the upstream is slow.")
     adaptive_scope = models.CharField(

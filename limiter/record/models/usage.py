@@ -23,6 +23,8 @@ COUNTERS = (
     "given_back",
     "held_back",
     "waited",
+    "returned",
+    "kept",
 )
 """The fields of a usage row that are sums."""
 
@@ -32,7 +34,8 @@ class Usage(models.Model):
 
     ``cost``: units charged; ``given_back``: those of them whose calls certainly did not run;
     ``held_back``: calls that the upstream would have turned away; ``waited``: calls among the allowed ones that waited
-    for their turn. ``latency_histogram``:
+    for their turn; ``returned``: calls that came back at the time of their Retry-After, ``kept``: those of them that
+    were admitted. ``latency_histogram``:
     bucket of :mod:`limiter.core.latency`, as text, -> calls.
     """
 
@@ -46,6 +49,8 @@ class Usage(models.Model):
     given_back = models.PositiveBigIntegerField(default=0, db_default=0)
     held_back = models.PositiveBigIntegerField(default=0, db_default=0)
     waited = models.PositiveBigIntegerField(default=0, db_default=0)
+    returned = models.PositiveBigIntegerField(default=0, db_default=0)
+    kept = models.PositiveBigIntegerField(default=0, db_default=0)
     answered = models.PositiveBigIntegerField(default=0)
     upstream_error = models.PositiveBigIntegerField(default=0)
     upstream_busy = models.PositiveBigIntegerField(default=0)
