@@ -56,7 +56,7 @@ def as_read(client: APIClient, path: str) -> dict[str, str]:
 
 
 def errors(response: Any) -> dict[str, list[str]]:
-    """The fields a 400 complains of; the answer must be a problem document."""
+    """The fields that a 400 complains of; the response must be a problem document."""
     assert response.status_code == 400, response.content
     assert response["Content-Type"] == "application/problem+json"
     body = response.json()

@@ -1,4 +1,4 @@
-"""Whether a server keeps to the OpenAPI document: generated requests, right and wrong, and checks of every answer."""
+"""Whether a server keeps to the OpenAPI document: generated requests, right and wrong, and checks of every response."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def check(
     row: Mapping[str, Any] | None = None,
     **where: Any,
 ) -> Counter[int]:
-    """Send ``examples`` generated requests of each kind and return how often each status was the answer.
+    """Send ``examples`` generated requests of each kind and return how often each status was returned.
 
     ``where`` is ``app=`` (WSGI) or ``base_url=`` (a running server). ``row``: parameters of a path that is there; any
     other parameter is generated. The same requests every time, so that a run that fails can be repeated.

@@ -1,4 +1,4 @@
-"""An ASGI application called without a server: for tests that look at one answer, header by header."""
+"""An ASGI application called without a server: for tests that look at one response, header by header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 @dataclass
 class Answered:
-    """What an application sent. ``ended``: it said that the body is whole."""
+    """The messages an application sent. ``ended``: the body was marked as whole."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)

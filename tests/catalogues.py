@@ -1,4 +1,4 @@
-"""The catalogues under ``locale/``: what the code says, what each language has, and bringing both together.
+"""The catalogues under ``locale/``: the texts of the code, their translations, and bringing both together.
 
 ``python -m tests.catalogues`` writes new texts of the code into every language's ``django.po``, takes out those that
 are said no more, and compiles them.
@@ -85,7 +85,7 @@ def _note(texts: dict[Text, list[str]], path: Path, source: bytes, kind: str) ->
 
 
 def _declared() -> Iterator[str]:
-    """What is declared is not marked one by one: models, pages of the navigation, states of the admin's lists."""
+    """Declared texts are not marked one by one: models, pages of the navigation, states of the admin's lists."""
     from django.apps import apps
     from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a real server that misbehaves when it is told to."""
+"""A TCP proxy in front of a real server that misbehaves on request."""
 
 from __future__ import annotations
 

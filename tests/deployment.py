@@ -100,7 +100,7 @@ class Deployment:
             return [name for name, leader in self._running.items() if leader.poll() is not None]
 
     def end(self, name: str) -> None:
-        """Ask it to end, as for a new release, and wait until it has; it stays away."""
+        """Ask it to end, as for a new release, and wait until it has; it is not started again."""
         with self._changing:
             leader = self._running.pop(name)
         leader.terminate()

@@ -1,7 +1,7 @@
 """The limiter written the obvious way: what the deciding script is compared with.
 
-Slow, exact and plain. Every count answers one question, how much is counted at an instant, and everything else follows
-from it by definition: a call passes if what is counted and its cost stay within the limit, and the wait is the time to
+Slow, exact and plain. Every count has one purpose, the units counted at an instant, and everything else follows
+from it by definition: a call passes if the count and its cost stay within the limit, and the wait is the time to
 the earliest instant at which it would pass if nobody else called, found by trying instants in order.
 """
 
@@ -60,7 +60,7 @@ class Count(Protocol):
     """What a limit remembers. Instants are microseconds."""
 
     def forget(self, rule: Rule, now: int) -> None:
-        """Drop what has left the window: a window that is made longer later does not bring it back."""
+        """Drop units that have left the window: a window that is made longer later does not bring it back."""
 
     def used(self, rule: Rule, at: int) -> int: ...
 
@@ -283,7 +283,7 @@ def _wait(rule: Rule, count: Count, now: int, cost: int) -> int:
     if passes(now):
         return 0
     wait = count.earliest(rule, now, passes) - now
-    # A running call may end at any time: what is known is only by when a slot is free at the latest.
+    # A running call may end at any time: only the latest time at which a slot is free is known.
     return min(wait, SECOND_US) if rule.limit.algorithm == "concurrency" else wait
 
 

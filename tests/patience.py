@@ -1,6 +1,6 @@
-"""How long tests wait for what has to come: for a fact, never for a time, and long enough for a machine at its worst.
+"""How long tests wait: for a fact, never for a time, and long enough for a machine at its worst.
 
-A deadline here only ends a hang. What a test says about time, it says to a clock that it hands in.
+A deadline here only ends a hang. Tests of time hand in a clock of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Seen = TypeVar("Seen")
 
 
 async def eventually(look: Callable[[], Awaitable[Seen]], *, what: str) -> Seen:
-    """The first true thing that ``look`` sees; fails, saying what was waited for, when nothing comes."""
+    """The first true value of ``look``; fails with the name of the awaited fact when none comes."""
     end = time.monotonic() + HANG_S
     while not (seen := await look()):
         assert time.monotonic() < end, f"waited {HANG_S} s for {what}"
@@ -37,7 +37,7 @@ def until(look: Callable[[], Seen], *, what: str) -> Seen:
 
 
 def patiently(what: str, *, pause_s: float = PAUSE_S) -> Iterator[None]:
-    """Tries, a moment apart; raises AssertionError when whoever tries has not stopped in time."""
+    """Tries, a moment apart; raises AssertionError when the caller has not stopped in time."""
     end = time.monotonic() + HANG_S
     while time.monotonic() < end:
         yield

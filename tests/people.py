@@ -1,4 +1,4 @@
-"""People with every right there is, at their own tenants only: what they cannot reach, no right alone opens."""
+"""People with every right there is, at their own tenants only: no right alone opens rows that they cannot reach."""
 
 from __future__ import annotations
 

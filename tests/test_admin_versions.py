@@ -85,7 +85,7 @@ def test_a_stale_form_is_refused_with_what_changed_and_saved_when_sent_again(mod
     assert refused.status_code == 409 and b"Saved meanwhile by somebody else" in refused.content
     assert stored(row) == before
     assert root.post(page(row), filled_form(refused.content)).status_code == 302
-    assert stored(row) == before  # what was not touched is theirs
+    assert stored(row) == before  # untouched fields have the other person's values
 
 
 @each

@@ -208,7 +208,7 @@ def test_a_policy_that_reaches_strangers_is_read_and_not_changed(ana: APIClient,
 
 
 def test_a_person_of_a_tenant_runs_it(ana: APIClient) -> None:
-    """What is theirs is theirs: the checks refuse nothing that they should not."""
+    """The checks do not refuse people their own rows."""
     assert ana.post("/api/actions/", {"tenant": "acme", "action_id": "mine"}).status_code == 201
     assert ana.post("/api/keys/", {"tenant": "acme", "name": "mine"}).status_code == 201
     policy = {"name": "Mine", "limits": [{"name": "minute", "quota": 9, "window_seconds": 60}]}

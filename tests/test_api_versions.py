@@ -29,7 +29,7 @@ TOUCHED: dict[type[Model], dict[str, Any]] = {
     QuotaPolicy: {"description": "other"},
     Tenant: {"notes": "other"},
 }
-"""What is changed behind the caller's back; elsewhere any text column."""
+"""The column changed behind the caller's back; elsewhere any text column."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The bench can be started: its report renders, and its parts import. What it measures is no test's business."""
+"""The bench can be started: its report renders, and its parts import. Its figures are no test's business."""
 
 from __future__ import annotations
 

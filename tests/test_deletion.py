@@ -93,7 +93,7 @@ def each(model: type[Model]) -> Iterator[tuple[tuple[type[Model], str, str], ...
 
 
 def some(model: type[Model]) -> list[tuple[tuple[type[Model], str, str], ...]]:
-    """None, all, and all but the first: what is behind a door is the same as before it."""
+    """None, all, and all but the first: rows behind a door are the same as before it."""
     return list(dict.fromkeys([(), tuple(kinds(model)), tuple(kinds(model)[1:])]))
 
 

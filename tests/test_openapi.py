@@ -62,7 +62,7 @@ def expanded(document: dict[str, Any], node: Any) -> Any:
 
 
 def contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every body that a request or an answer may have."""
+    """Every body that a request or a response may have."""
     for item in document["paths"].values():
         for operation in item.values():
             yield from operation.get("requestBody", {}).get("content", {}).values()

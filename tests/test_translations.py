@@ -43,7 +43,7 @@ def test_german_and_spanish_are_among_the_languages() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_of_the_code_is_translated(language: str) -> None:
     found = messages(language)
-    # Remedy: python -m tests.catalogues, then translate what it lists.
+    # Remedy: python -m tests.catalogues, then translate the texts that it lists.
     assert set(found) == set(said())
     assert [text for text, message in found.items() if not all(texts_of(message))] == []
     assert [text for text, message in found.items() if message.fuzzy] == []
@@ -137,7 +137,7 @@ def test_the_browsers_catalogue_holds_the_same_words_with_the_same_values(langua
 
 
 def _codes(text: str) -> set[str]:
-    """The codes in a piece of code, whole or as the start of what is put together."""
+    """The codes in a piece of code, whole or as the start of a composed code."""
     quoted = re.findall(r"[\"'`]([a-z]\w*(?:\.[\w$%{}()., \[\]-]*)?)[\"'`]", text)
     return {re.split(r"[{$%]", code)[0] for code in quoted}
 

@@ -65,7 +65,7 @@ class Authority:
 
 @contextlib.contextmanager
 def tls_before(dial: Callable[[], Awaitable[Streams]], files: Certificates, *, asks: bool = False) -> Iterator[int]:
-    """A port where what ``dial`` reaches is reached over TLS; with ``asks`` as PostgreSQL's clients ask for it."""
+    """A port that reaches the server of ``dial`` over TLS; with ``asks`` as PostgreSQL's clients begin it."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files.ca)
     context.load_cert_chain(files.cert, files.key)
     context.verify_mode = ssl.CERT_REQUIRED

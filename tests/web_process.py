@@ -61,7 +61,7 @@ class WebProcess:
                 await asyncio.sleep(PAUSE_S)
 
     async def ended(self) -> str:
-        """Wait until it has ended; what it said."""
+        """Wait until it has ended; returns its output."""
         await asyncio.to_thread(self.process.wait, HANG_S)
         return self._log.read_text()
 
@@ -74,7 +74,7 @@ class WebProcess:
 
 @contextlib.contextmanager
 def web_processes(*processes: WebProcess) -> Iterator[list[WebProcess]]:
-    """Those and what is added meanwhile, killed in the end."""
+    """Those and the ones added meanwhile, killed in the end."""
     running = list(processes)
     try:
         yield running
@@ -85,7 +85,7 @@ def web_processes(*processes: WebProcess) -> Iterator[list[WebProcess]]:
 
 @dataclass
 class Balanced:
-    """Callers who keep their connections, sent to what was ready at the last look. ``failed``: what befell them."""
+    """Callers who keep their connections, sent to processes ready at the last look. ``failed``: their errors."""
 
     nodes: Sequence[WebProcess]
     statuses: Counter[int] = field(default_factory=Counter)

@@ -1,6 +1,6 @@
 """Viewers of one tenant's live page over real websockets, and calls at a steady rate that they should see.
 
-A process of its own (``python -m tests.bench.audience``), told what to do as JSON on its standard input: its work is
+A process of its own (``python -m tests.bench.audience``), with its task as JSON on its standard input: its work is
 not the server's. The first viewer reads every frame and notes when each call showed; the others count and answer.
 """
 
@@ -50,7 +50,7 @@ class Seen:
 
 
 class Audience:
-    """Everything in one event loop: the moments are told by one clock."""
+    """Everything in one event loop: all times come from one clock."""
 
     def __init__(self, task: Task) -> None:
         self._task = task

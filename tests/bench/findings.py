@@ -21,7 +21,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """One goal and what was measured. ``next_goal`` is stricter than ``goal``; ``most``: smaller is better."""
+    """One goal and its measurement. ``next_goal`` is stricter than ``goal``; ``most``: smaller is better."""
 
     what: str
     measured: float

@@ -1,6 +1,6 @@
 """The load generator: keep-alive connections that each send the same request again as soon as they are answered.
 
-It is one loop over a selector because it shares the machine with what it measures; what it costs per call is measured
+It is one loop over a selector because it shares the machine with the measured server; its own cost per call is measured
 too and stands in the report.
 """
 
@@ -60,8 +60,8 @@ def percentile(values: Sequence[float], percent: float) -> float:
 class Load:
     """What a run of the generator saw.
 
-    ``in_time``: answers that came within the ``seconds`` of the run; what was under way at its end is waited for but
-    says nothing about the rate. ``broken``: calls that ended without an answer.
+    ``in_time``: responses within the ``seconds`` of the run; calls under way at its end are waited for but
+    do not count for the rate. ``broken``: calls that ended without a response.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -80,7 +80,7 @@ class Load:
         return self.in_time / self.seconds if self.seconds else 0.0
 
     def percentile_ms(self, percent: float) -> float:
-        """The latency that so many percent of the answers did not exceed."""
+        """The latency that so many percent of the responses did not exceed."""
         return percentile(self.latencies_ms, percent)
 
     def others(self, expected: int) -> int:
@@ -100,7 +100,7 @@ class Caller:
         self._received = b""
         self._sent_at = 0.0
         self.closed = False
-        """The last answer said that the server closes."""
+        """The last response announced that the server closes."""
         self.sock = self._connected()
 
     def _connected(self) -> socket.socket:
@@ -122,7 +122,7 @@ class Caller:
         self.sock.send(next(self._requests))
 
     def response(self) -> tuple[int, float] | None:
-        """Status and milliseconds of a complete answer, None while some of it is missing; OSError when it broke."""
+        """Status and milliseconds of a complete response, None while some of it is missing; OSError when it broke."""
         data = self.sock.recv(65536)
         if not data:
             raise ConnectionResetError
@@ -151,7 +151,7 @@ class Caller:
 
 
 def run(target: Target, *, connections: int, seconds: float, most: int = 1 << 40, grace: float = 10.0) -> Load:
-    """Call for so many seconds, or until ``most`` calls were sent; wait ``grace`` seconds for what is under way."""
+    """Call for so many seconds, or until ``most`` calls were sent; wait ``grace`` seconds for calls under way."""
     load = Load()
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())

@@ -31,7 +31,7 @@ def weigh(*, actions: int, tenants: int = TENANTS) -> Weight:
 
     All call their actions by the same names, as customers of one integration do; a name of its own takes 60 bytes more.
 
-    The allocator is asked, not the operating system: what is counted is what the objects take, all of them, also the
+    The allocator is asked, not the operating system: the count covers the memory of all objects, also the
     place in the table of held tenants.
     """
     from limiter.live import entry_format

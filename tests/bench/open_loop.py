@@ -20,7 +20,7 @@ _MAX_AT_ONCE = 64
 
 @dataclass(slots=True)
 class Offered:
-    """What came of the calls. ``broken``: turned away without an answer that could be read; ``unsent``: the generator
+    """The outcome of the calls. ``broken``: turned away without a readable response; ``unsent``: the generator
     had no socket left, or came too late to begin them.
     """
 

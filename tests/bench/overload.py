@@ -1,4 +1,4 @@
-"""Twice as many calls as one worker can serve, from callers who do not wait for each other: what is served."""
+"""Twice as many calls as one worker can serve, from callers who do not wait for each other: the served share."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
 
 
 def _closed(contender: Contender, effort: Effort) -> tuple[load.Load, float]:
-    """Callers who wait for their answers; the processor time of the server for a call (µs)."""
+    """Callers who wait for their responses; the processor time of the server for a call (µs)."""
     used = contender.server.cpu_s()
     seen = load.run(contender.targets[ALLOWED], connections=effort.connections, seconds=effort.seconds)
     return seen, (contender.server.cpu_s() - used) / max(1, seen.answered) * 1e6

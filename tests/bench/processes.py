@@ -17,7 +17,7 @@ _START_SECONDS = 40
 
 
 class Server:
-    """One started server and its children. Whoever starts it calls :meth:`stop`."""
+    """One started server and its children. The caller that starts it must call :meth:`stop`."""
 
     def __init__(
         self, name: str, command: Sequence[str], *, port: int, log: Path, env: Mapping[str, str] | None = None
@@ -70,12 +70,12 @@ class Server:
     def rss_peak_bytes(self) -> int:
         """The most memory the largest of its processes has held since :meth:`forget_rss_peak`.
 
-        Where the system keeps no such mark (it is Linux that does), what it holds now.
+        Where the system keeps no such mark (it is Linux that does), the present memory.
         """
         return max((_peak(process) for process in self.family()), default=0)
 
     def forget_rss_peak(self) -> None:
-        """Start the mark anew at what is held now."""
+        """Start the mark anew at the present memory."""
         for process in self.family():
             with contextlib.suppress(OSError):
                 Path(f"/proc/{process.pid}/clear_refs").write_text("5")

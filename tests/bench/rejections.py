@@ -60,7 +60,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
 
 
 def _targets(admitted: Target) -> dict[str, Target]:
-    """Calls by what is wrong with them."""
+    """Calls by their fault."""
     plain = dataclasses.replace(admitted, headers={})
     twisted = {"X-API-Key": admitted.headers["X-API-Key"][::-1]}
     return {
@@ -105,7 +105,7 @@ def _made_up(*, marked: bool = True, wrong: str = "", addresses: int = 0) -> lis
 
 
 def _statuses(rounds: list[Round]) -> str:
-    """What was answered, the usual first."""
+    """The responses, the usual first."""
     seen: Counter[int] = sum((one.load.statuses for one in rounds), Counter())
     return ", ".join(str(status) for status, _ in seen.most_common(3))
 

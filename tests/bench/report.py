@@ -1,7 +1,7 @@
-"""Writes what was measured into docs/benchmarks.md, between two markers; what stands around them is written by hand.
+"""Writes the measurements into docs/benchmarks.md, between two markers; the text around them is written by hand.
 
 Each measurement has a section of its own there with the facts of its run, and is written when it is done: a run that is
-ended leaves what it has, and a run of one measurement leaves the others as they are.
+ended leaves its part, and a run of one measurement leaves the others as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SECTION = re.compile(r"^<!-- measured: (\w+) -->$", re.MULTILINE)
 
 
 def render(facts: Mapping[str, str], found: Findings) -> str:
-    """One measurement's section: its tables, its goals, what is missing, and the run it is from."""
+    """One measurement's section: its tables, its goals, missing parts, and the run it is from."""
     parts = [part for table in found.tables for part in (f"## {table.title}", table.how, _table(table))]
     if found.reaches:
         parts.append(_reaches(found.reaches))

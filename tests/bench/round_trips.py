@@ -1,4 +1,4 @@
-"""How often the gateway asks the store for one call, counted by the store itself."""
+"""The gateway's round trips to the store for one call, counted by the store itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
     targets = stage.contenders["gateway"].targets
     calls = effort.counted_calls
     with redis.Redis.from_url(stage.rig.redis_url) as store:
-        before, after = _around_the_answer(store, targets["1 s"])
+        before, after = _around_the_response(store, targets["1 s"])
         run(targets[REFUSED], connections=1, seconds=5, most=1)  # fills the window, should nobody have done so
         _settled(store)
         events = _events(store)
@@ -67,12 +67,12 @@ class Work:
     reads: int
 
 
-def _around_the_answer(store: redis.Redis, target: Target) -> tuple[float, float]:
-    """Scripts per allowed call before its answer and after it."""
+def _around_the_response(store: redis.Redis, target: Target) -> tuple[float, float]:
+    """Scripts per allowed call before its response and after it."""
     start = _settled(store).scripts
     calling = threading.Thread(target=run, args=(target,), kwargs={"connections": HELD, "seconds": 5, "most": HELD})
     calling.start()
-    time.sleep(0.6)  # the upstream answers after 1 s
+    time.sleep(0.6)  # the upstream responds after 1 s
     held = _so_far(store).scripts
     calling.join()
     return (held - start) / HELD, (_settled(store).scripts - held) / HELD
@@ -92,7 +92,7 @@ def _so_far(store: redis.Redis) -> Work:
 
 
 def _settled(store: redis.Redis) -> Work:
-    """Once nothing more comes: what is recorded after an answer may be a moment late."""
+    """Once nothing more comes: the record of a call may be a moment late."""
     last = _so_far(store)
     for _ in range(100):
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What it costs that no two tenants share a connection: ``python -m tests.bench.tenant_connections``.
+"""The cost of a connection of its own for each tenant: ``python -m tests.bench.tenant_connections``.
 
 64 calls at a time, each by a tenant chosen at random, over one worker's client to an upstream in a process of its own.
 """

@@ -1,4 +1,4 @@
-"""The upstream every contender calls: fixed JSON after a delay that the path names, and a token for whoever asks.
+"""The upstream every contender calls: fixed JSON after a delay that the path names, and a token for every request.
 
 ``…/delay-200/…`` waits 200 ms; any other path answers at once. It does the least that HTTP/1.1 allows, because its
 share of the machine is taken from the contenders. Run it with ``python -m tests.bench.upstream PORT``.

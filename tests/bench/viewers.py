@@ -44,7 +44,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One run: what was seen, the worker's share of a core, and its memory before and after."""
+    """One run: the frames seen, the worker's share of a core, and its memory before and after."""
 
     seen: Mapping[str, Any]
     share: float

@@ -85,7 +85,7 @@ class LiveDemo:
         done = subprocess.run(line, env=payload, capture_output=True, text=True, timeout=HANG_S, check=False)
         if done.returncode:
             store = last_words(self.var / f"{service.STORE}.log")
-            raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}\nThe store said:\n{store}")
+            raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}\nThe store's output:\n{store}")
         return done.stdout
 
     def call(self, action_id: str, *, tenant_id: str = "acme", calls: int = 1) -> list[int]:

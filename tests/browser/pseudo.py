@@ -23,7 +23,7 @@ def bracketed(text: str) -> str:
 
 
 def write(directory: Path) -> None:
-    """Make its catalogues of all that the code says."""
+    """Make its catalogues of all texts of the code."""
     from tests import catalogues
 
     messages = directory / CODE / "LC_MESSAGES"

@@ -1,4 +1,4 @@
-"""Actions from a tenant's page: told before they are done, done in a person's name, ended, taken back."""
+"""Actions from a tenant's page: confirmed first, done in a person's name, ended, taken back."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def laid_over(held: Frame, changed: Frame) -> Frame:
 
 
 def comparable(frame: Frame) -> Any:
-    """Without what has no order, or says only how the frame came."""
+    """Without fields that have no order, or only describe the frame's transport."""
     lines = sorted(map(line_of, frame["feed"]))[-KEPT["feed"] :]
     counts = {line_of(line): line["count"] for line in frame["feed"]}
     rows = {row["id"]: row for row in frame["rows"]}

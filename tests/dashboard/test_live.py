@@ -1,4 +1,4 @@
-"""What is read for the live pages: once a second for all, and nobody waits for what another needs."""
+"""Reads for the live pages: once a second for all, and no viewer waits for another's data."""
 
 from __future__ import annotations
 

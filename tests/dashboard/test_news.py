@@ -1,4 +1,4 @@
-"""What takes a right away is told to every worker at once; what does not, or was not committed, is not."""
+"""A change that removes a right is published to every worker at once; others, and uncommitted ones, are not."""
 
 from __future__ import annotations
 

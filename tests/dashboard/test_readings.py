@@ -1,4 +1,4 @@
-"""What is read of a tenant for the live pages, over a real gateway and store."""
+"""The readings of a tenant for the live pages, over a real gateway and store."""
 
 from __future__ import annotations
 

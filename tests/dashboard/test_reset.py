@@ -1,4 +1,4 @@
-"""Resetting a counter: told first, done at once for every worker, recorded, and nobody else's counter."""
+"""Resetting a counter: confirmed first, done at once for every worker, recorded, and nobody else's counter."""
 
 from __future__ import annotations
 

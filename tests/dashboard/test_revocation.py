@@ -1,4 +1,4 @@
-"""Revoking a key from a tenant's page: told before, in a person's name, only one's own, and final."""
+"""Revoking a key from a tenant's page: confirmed first, in a person's name, only one's own, and final."""
 
 from __future__ import annotations
 

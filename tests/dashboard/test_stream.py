@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class FakeLive:
-    """Counts the seconds that were read, and says of whom."""
+    """Counts the seconds that were read, by tenant."""
 
     def __init__(self) -> None:
         self.reads = 0
@@ -89,7 +89,7 @@ class Worker:
         await self.broadcast.tick()
 
     async def until_rights_are_looked_at(self, page: Page) -> None:
-        """Half a minute in which the page answers."""
+        """Half a minute in which the page acknowledges."""
         await self.second(after_s=CHECK_S / 2)
         await page.says(seen=(await page.frame())["seq"])
         assert await page.is_quiet()
@@ -173,7 +173,7 @@ class Page:
         return bool(await self._communicator.receive_nothing())
 
     async def taken(self) -> list[Any]:
-        """What has come so far."""
+        """The frames received so far."""
         messages = []
         while not await self.is_quiet():
             messages.append(await self._communicator.receive_output(5))
@@ -412,7 +412,7 @@ async def test_a_page_that_says_nothing_any_more_is_closed(worker: Worker, admin
 
 async def test_a_page_that_takes_nothing_is_closed(worker: Worker, admin_user: User, acme: Tenant) -> None:
     class Stuck(consumers.DashboardConsumer):
-        """Its viewer's line is cut: what is sent never arrives."""
+        """Its viewer's line is cut: no frame arrives."""
 
         send_timeout_s = 0.0
 

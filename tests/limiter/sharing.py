@@ -110,7 +110,7 @@ def entries(acme: Tenant, policy: QuotaPolicy) -> None:
 
 
 def upstream(connection: ConnectionSpec, *, mark: str) -> None:
-    """A token with its endpoints, a fault, and the answers to repeated calls."""
+    """A token with its endpoints, a fault, and the responses to repeated calls."""
 
     async def share() -> None:
         client: redis.asyncio.Redis = clients.async_client()

@@ -20,7 +20,7 @@ READS_JSON_OF_ITS_OWN = {
     "limiter/upstream/grants.py": "an upstream's answer",
     "limiter/upstream/outbound.py": "a caller's body",
     "limiter/upstream/admin/action_preview.py": "a person's entry",
-    "limiter/record/edits.py": "what it wrote a line before",
+    "limiter/record/edits.py": "its own text of a line before",
     "limiter/record/anchor_files.py": "a file, handed to its form once the signature was checked",
     "limiter/offline.py": "a file, handed to its form once the signature was checked",
     "limiter/gateway/queue_state.py": "a message in Celery's own format",

@@ -1,4 +1,4 @@
-"""Workers for tests: snapshots that end with the test, edits by somebody else, and what they ask the database."""
+"""Workers for tests: snapshots that end with the test, edits by somebody else, and their database queries."""
 
 from __future__ import annotations
 

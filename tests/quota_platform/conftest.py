@@ -15,7 +15,7 @@ from tenants.models import Action, Connection, Tenant
 
 @dataclass
 class Upstream:
-    """Answers at once, except ``slow``: when the test lets it."""
+    """Responds at once, except ``slow``: when the test lets it."""
 
     port: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)

@@ -186,7 +186,7 @@ def test_a_search_for_a_strangers_decision_finds_nothing(ana: Client) -> None:
         assert not list(ana.get("/admin/limiter/throttleevent/", {"q": term}).context["cl"].result_list)
 
 
-# What is theirs.
+# Their own rows.
 
 
 def test_people_change_the_rows_of_their_own_tenants(ana: Client, globex: Tenant) -> None:

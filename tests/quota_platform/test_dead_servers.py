@@ -48,7 +48,7 @@ async def test_a_web_process_starts_and_serves_while_the_first_servers_are_dead(
 
 
 async def all_known(session: aiohttp.ClientSession, node: WebProcess) -> bool:
-    """Whether ``/readyz`` knows all that it asks the servers, through several clients."""
+    """Whether ``/readyz`` has all details from the servers, through several clients."""
     token = {"Authorization": f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}"}
     async with session.get(f"{node.url}/readyz", headers=token) as response:
         checks: dict[str, dict[str, Any]] = (await response.json())["checks"]

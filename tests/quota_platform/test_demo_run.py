@@ -27,7 +27,7 @@ from tests.patience import HANG_S
 
 
 def start(var: Path, port: int) -> subprocess.Popen[bytes]:
-    """The demo as `make run` starts it, told nothing of the test run's own servers."""
+    """The demo as `make run` starts it, without the addresses of the test run's own servers."""
     with (var.parent / "log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "quota_platform.demo"],

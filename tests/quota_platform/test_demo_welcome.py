@@ -1,4 +1,4 @@
-"""The welcome waits for the platform, and says what it heard when it waited in vain."""
+"""The welcome waits for the platform, and quotes the last response when it waited in vain."""
 
 from __future__ import annotations
 

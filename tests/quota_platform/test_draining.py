@@ -1,4 +1,4 @@
-"""A web process that is asked to end says so first, serves on, and finishes what it holds: no call is lost."""
+"""A web process that shuts down reports that first, serves on, and finishes its calls: no call is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def status_of(session: aiohttp.ClientSession, url: str, headers: dict[str,
 
 
 async def leave(node: WebProcess, session: aiohttp.ClientSession) -> None:
-    """Ask the process to end, and see it drain: it says so, and serves."""
+    """End the process, and see it drain: ``/readyz`` reports that, and calls are served."""
     node.process.send_signal(signal.SIGTERM)
     while await node.ready(session):
         await asyncio.sleep(PAUSE_S)

@@ -1,4 +1,4 @@
-"""The promise of the record: whatever is killed, and whenever, it holds what callers were told, each once."""
+"""The promise of the record: whatever is killed, and whenever, it equals the callers' responses, each once."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ CALLS = (("acme", "lookupOrder"), ("acme", "createCase"), ("globex", "lookupOrde
 
 
 @dataclass
-class Told:
-    """What all callers were told so far. ``unsure``: calls that were sent and never answered."""
+class Received:
+    """All callers' responses so far. ``unsure``: calls that were sent and got no response."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     refusals: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Told:
 
 
 @contextmanager
-def callers(port: int, keys_of: dict[str, str], data: Told) -> Iterator[None]:
+def callers(port: int, keys_of: dict[str, str], data: Received) -> Iterator[None]:
     """Callers that call as fast as they are answered, until the end of the block."""
     over, lock = threading.Event(), threading.Lock()
 
@@ -86,10 +86,10 @@ def callers(port: int, keys_of: dict[str, str], data: Told) -> Iterator[None]:
             thread.join()
 
 
-def after(data: Told, calls: int) -> None:
+def after(data: Received, calls: int) -> None:
     """Return when so many more calls have been answered."""
     wanted = data.answered + calls
-    for _ in patiently(f"the answers of {calls} more calls"):
+    for _ in patiently(f"the responses to {calls} more calls"):
         if data.answered >= wanted:
             return
 
@@ -105,7 +105,7 @@ def kill_at_random(deployment: Deployment, chance: random.Random) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the database says. ``usage``: allowed and refused by the minute, the hour and the day."""
+    """The database's counts. ``usage``: allowed and refused by the minute, the hour and the day."""
 
     refusals: int
     usage: tuple[tuple[int, ...], ...]
@@ -140,7 +140,7 @@ def waits_in(store_url: str) -> int:
 def test_the_record_equals_the_callers_responses_whatever_is_killed(tmp_path: Path, postgres_url: str) -> None:
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")  # shown when the test fails
-    chance, data = random.Random(seed), Told()
+    chance, data = random.Random(seed), Received()
     with Deployment.of(tmp_path / "var", database_url=postgres_url) as deployment:
         with callers(deployment.port, tokens.read(tmp_path / "var"), data):
             for _ in range(10):
@@ -224,7 +224,7 @@ def trouble(deployment: Deployment, chance: random.Random) -> None:
 def test_celery_outlives_whatever_the_store_does_without_a_service_manager(tmp_path: Path, postgres_url: str) -> None:
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")
-    chance, data = random.Random(seed), Told()
+    chance, data = random.Random(seed), Received()
     var = tmp_path / "var"
     with Deployment.of(var, database_url=postgres_url, unattended=("worker", "beat")) as deployment:
         with callers(deployment.port, tokens.read(var), data):

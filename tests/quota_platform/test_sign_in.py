@@ -1,4 +1,4 @@
-"""Wrong passwords: whom they pause, for how long, and whom they leave alone."""
+"""Wrong passwords: the accounts and addresses they pause, for how long, and those they leave alone."""
 
 from __future__ import annotations
 

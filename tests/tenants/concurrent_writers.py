@@ -44,7 +44,7 @@ def at_once(work: Callable[[int], Any], writers: int = 2) -> list[Any]:
 
 
 def race(user: User, path: str, changes: list[dict[str, Any]]) -> list[int]:
-    """Both read, then both write; their answers."""
+    """Both read, then both write; the responses."""
     clients = [signed_in(user), signed_in(user)]
     read = [client.get(path)["ETag"] for client in clients]
 

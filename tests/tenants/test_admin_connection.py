@@ -1,4 +1,4 @@
-"""Connections, actions and tenants in the admin: secrets go in and never out, and wrong input is told at its field."""
+"""Connections, actions and tenants in the admin: secrets go in, never out; wrong input is reported at its field."""
 
 from __future__ import annotations
 

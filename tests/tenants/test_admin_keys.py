@@ -1,4 +1,4 @@
-"""API keys in the admin: the token is in the one answer that made it and nowhere else; revoking asks first."""
+"""API keys in the admin: the token is only in the response that creates it; revoking needs a confirmation."""
 
 from __future__ import annotations
 

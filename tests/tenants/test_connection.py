@@ -1,4 +1,4 @@
-"""A connection takes from its preset what it does not say, and refuses what cannot work."""
+"""A connection takes blank values from its preset, and refuses ones that cannot work."""
 
 from __future__ import annotations
 

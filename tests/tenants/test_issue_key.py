@@ -33,7 +33,7 @@ def test_a_platform_key_names_the_tenants_it_acts_for(acme: Tenant, globex: Tena
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({}, "--tenant ID, or, for a platform key, --acts-for ID"),
         ({"tenant": "acme", "acts_for": ["acme"]}, "--tenant ID, or"),
@@ -44,8 +44,8 @@ def test_a_platform_key_names_the_tenants_it_acts_for(acme: Tenant, globex: Tena
     ],
 )
 def test_a_key_that_cannot_be_made_is_refused_with_the_reason(
-    acme: Tenant, options: dict[str, object], told: str
+    acme: Tenant, options: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(CommandError, match=told):
+    with pytest.raises(CommandError, match=message):
         call_command("issue_key", options.pop("name", "IVR"), **options)
     assert not ApiKey.objects.exists()

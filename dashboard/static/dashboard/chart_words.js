@@ -5,7 +5,7 @@ import { SERIES } from "./chart.js";
 import { changeText } from "./log.js";
 import { word } from "./words.js";
 
-const MOST_LINES = 120;
+const MAX_LINES = 120;
 
 export function legend(place, kind) {
   const values = SERIES[kind].map((line) => {
@@ -41,7 +41,7 @@ export function summary(columns, range) {
 
 export function chartTable(times, columns) {
   const lines = [...SERIES.usage, ...SERIES.latency].filter((line) => columns[line.name]);
-  const step = Math.max(1, Math.ceil(times.length / MOST_LINES));
+  const step = Math.max(1, Math.ceil(times.length / MAX_LINES));
   const rows = [];
   for (let index = times.length - 1; index >= 0; index -= step) {
     rows.push(make("tr", {}, make("th", { scope: "row" }, moment(times[index] * 1_000)), ...lines.map((line) => make("td", {}, valueAt(columns, line, index)))));

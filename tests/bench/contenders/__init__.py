@@ -1,4 +1,4 @@
-"""What is measured side by side: each contender is one server with one worker before the same store and upstream."""
+"""The contenders measured side by side: each is one server with one worker before the same store and upstream."""
 
 from tests.bench.contenders.contender import Contender, Rig
 

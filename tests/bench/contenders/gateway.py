@@ -35,7 +35,7 @@ def start(rig: Rig, *, application: str = APPLICATION, settings: Mapping[str, st
 def make(rig: Rig, env: Mapping[str, str], *makers: str) -> list[Any]:
     """Make the data of a worker with these settings; what each maker printed last, a line of JSON.
 
-    Raises RuntimeError with what they said.
+    Raises RuntimeError with their output.
     """
     code = "import django; django.setup(); from tests.bench.contenders import people, rows; " + "; ".join(makers)
     made = subprocess.run(

@@ -1,7 +1,7 @@
 """The rows of the gateway under measurement, made in a process of their own: prints its tenants' API keys as JSON.
 
-Two tenants on one connection, each with a stack of a token bucket, a sliding log and a sliding counter: ``ample``, whom
-nothing refuses, and ``strict``, whose second call within the hour is refused.
+Two tenants on one connection, each with a stack of a token bucket, a sliding log and a sliding counter: ``ample``, of
+which no call is refused, and ``strict``, whose second call within the hour is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of alerts are told in: calls that were made, stored as usage, and the evaluator's turn."""
+"""The steps of the tests of alerts: calls, stored as usage, and the evaluator's turn."""
 
 from __future__ import annotations
 

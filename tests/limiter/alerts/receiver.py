@@ -1,4 +1,4 @@
-"""Somebody who listens: a real HTTP server that keeps what is posted to it and answers as it is told."""
+"""A receiver: a real HTTP server that keeps its posts and responds as configured."""
 
 from __future__ import annotations
 

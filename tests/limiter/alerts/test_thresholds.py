@@ -17,7 +17,7 @@ from limiter.alerts import watch
         (80, 75, 100, False, False),
         (80, 74, 100, False, True),
         (100, 99, 100, False, False),
-        (100, 130, 100, True, False),  # the limit was lowered below what was used
+        (100, 130, 100, True, False),  # the limit was lowered below its use
         (95, 9, 10, False, False),
         (80, 2, 3, False, True),
         (4, 2, 100, False, False),

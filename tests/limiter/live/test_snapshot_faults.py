@@ -1,4 +1,4 @@
-"""Workers keep deciding when the cache, the database or a policy is broken, and say what is wrong."""
+"""Workers keep deciding when the cache, the database or a policy is broken, and report the fault."""
 
 from __future__ import annotations
 

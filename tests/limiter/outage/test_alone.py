@@ -1,4 +1,4 @@
-"""What a worker decided while the store was away is in the record once the store is back: once, and bounded."""
+"""A worker's decisions during an outage of the store are in the record once the store is back: once, and bounded."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def proxy(redis_url: str) -> AsyncIterator[ChaosProxy]:
 
 @pytest_asyncio.fixture
 async def gateway(proxy: ChaosProxy, transactional_db: None) -> AsyncIterator[Gateway]:
-    """A gateway that is not beaten for: the tests say when what was decided alone is handed in."""
+    """A gateway that is not beaten for: the tests decide when its own decisions are handed in."""
     upstream = FakeUpstream()
     runtime = Runtime(
         store=Store(StorePool(Address.from_url(proxy.url), PoolSettings(probe_ms=0, timeout_ms=150))),
@@ -75,7 +75,7 @@ async def call(gateway: Gateway, key: str, times: int) -> list[int]:
 
 
 async def back(gateway: Gateway, proxy: ChaosProxy) -> None:
-    """The store is back, and what was kept for it is handed in."""
+    """The store is back, and the kept decisions are handed in."""
     await proxy.accept()
     await gateway.runtime.gateway.outage.hand_in()
 

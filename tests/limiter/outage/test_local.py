@@ -17,7 +17,7 @@ from tests.limiter.core.given import ACME, T0, S, bucket, counter, log, slots, s
 
 @dataclass
 class Clock:
-    """A clock that is told the time, in microseconds after T0."""
+    """A clock that is set by hand, in microseconds after T0."""
 
     at_us: int = 0
 

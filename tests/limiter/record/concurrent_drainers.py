@@ -29,7 +29,7 @@ DRAINERS = 50
 
 
 def at_once(work: Callable[[Client], int]) -> int:
-    """Let fifty do the same work on connections of their own; the sum of what they say they did."""
+    """Let fifty do the same work on connections of their own; the sum of their results."""
     ready = Barrier(DRAINERS)
 
     def one(number: int) -> int:

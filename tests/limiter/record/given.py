@@ -1,4 +1,4 @@
-"""What the record's tests are told in: refusals decided by the real script, and the work of storing them."""
+"""The steps of the record's tests: refusals decided by the real script, and the work of storing them."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_a_multiplier_that_ended_by_itself_is_noted_once_at_its_end(client: Clie
     assert (change.tenant_id, change.action_id, change.before, change.after) == ("acme", "lookupOrder", 0.62, 1.0)
     assert (change.at.timestamp(), change.threshold_ms, change.samples) == (121.0, 800.0, 0)
     kept = client.hget(keys.evidence(1), "acme|lookupOrder")
-    assert kept == b"1000000|1000000|1410000|100|800000|0|1000000|121000000", "what it was computed from is still shown"
+    assert kept == b"1000000|1000000|1410000|100|800000|0|1000000|121000000", "its evidence is still shown"
 
 
 def test_evidence_of_another_release_is_noted_as_far_as_it_is_understood(client: Client) -> None:

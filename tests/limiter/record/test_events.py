@@ -115,7 +115,7 @@ def test_while_the_database_is_unavailable_nothing_is_lost_or_given_up(client: C
     refuse(redis_url, 20)
 
     def away(stream: EventStream, entries: Sequence[StreamEntry]) -> int:
-        raise OperationalError("the database is away")
+        raise OperationalError("the database is unavailable")
 
     for _ in range(MAX_DELIVERIES + 2):
         with pytest.raises(OperationalError):

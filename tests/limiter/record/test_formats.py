@@ -64,7 +64,7 @@ def another(value: Any) -> Any:
 
 
 FILLED = {"first_at": datetime(2001, 1, 1, tzinfo=UTC), "once": "x"}
-"""What is put where nothing was."""
+"""The value put into an empty column."""
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_every_column_of_a_chained_model_is_covered_or_left_out_for_a_reason(mod
 
 
 def test_a_column_of_events_that_the_database_fills_is_filled_here_too() -> None:
-    # COPY is handed values; what only the database knows it cannot be told.
+    # COPY takes values; it cannot take expressions of the database.
     filled = [field for field in ThrottleEvent._meta.concrete_fields if field.db_default is not NOT_PROVIDED]
     assert [field.name for field in filled if not field.has_default()] == [] and filled
 

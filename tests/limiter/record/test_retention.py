@@ -47,7 +47,7 @@ def verify(folder: Path) -> str:
 
 
 def prune(after: timedelta, *, at_once: int = 20_000) -> int:
-    """Take out what is older than a day, that long after the start and a day."""
+    """Remove events older than a day, that long after the start and a day."""
     return retention.prune(now=START + after + timedelta(days=1), at_once=at_once)
 
 

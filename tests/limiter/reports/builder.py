@@ -1,6 +1,6 @@
 """One builder as a process of its own: ``python -m tests.limiter.reports.builder <export> <directory>``.
 
-It says that it is ready, begins when it is told to, and says what came of it.
+It prints that it is ready, begins on a line of input, and prints its result.
 """
 
 from __future__ import annotations

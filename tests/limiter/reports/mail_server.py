@@ -1,4 +1,4 @@
-"""A mail server over real sockets: takes mails, or refuses them as it is told."""
+"""A mail server over real sockets: accepts mails, or refuses them as configured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MailServer:
 
 
 class Session(socketserver.StreamRequestHandler):
-    """One conversation. Its class is made anew for each server, which it knows as ``data``."""
+    """One conversation. Its class is made anew for each server, its ``data``."""
 
     data: MailServer
 
@@ -74,7 +74,7 @@ class Session(socketserver.StreamRequestHandler):
 
 @contextmanager
 def serving() -> Iterator[MailServer]:
-    kind: Any = type("Told", (Session,), {})
+    kind: Any = type("SessionOfServer", (Session,), {})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), kind) as listener:
         listener.daemon_threads = True
         kind.data = server = MailServer(listener.server_address[1])

@@ -32,7 +32,7 @@ def person(name: str, *rights: str) -> User:
 
 
 def attached(reply: Any) -> str:
-    """The name under which a browser or `curl -OJ` saves what was answered."""
+    """The name under which a browser or `curl -OJ` saves the response."""
     kind, _, name = reply["Content-Disposition"].partition("; filename=")
     assert kind == "attachment"
     return str(name.strip('"'))

@@ -1,4 +1,4 @@
-"""A report says what it lacks, to those whom it concerns."""
+"""A report names its gaps to the people concerned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved reports: each period once, with the rights of the day, whoever comes twice or too late."""
+"""Saved reports: each period once, with the rights of the day, even if a task comes twice or too late."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.limiter.core.fake_store import connected
 
 
 class Wire(asyncio.Transport):
-    """Keeps what is written."""
+    """Keeps the written bytes."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []

@@ -1,4 +1,4 @@
-"""How the store is set up is checked, and a warning says what may be lost; what it does not tell is unknown."""
+"""How the store is set up is checked, and a warning names the possible loss; a value it does not report is unknown."""
 
 from __future__ import annotations
 

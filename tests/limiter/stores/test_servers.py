@@ -90,7 +90,7 @@ async def test_a_client_follows_the_role_of_primary_to_another_server(redis_url:
 
 
 def _once(client: redis.Redis) -> None:
-    """Without redis-py's own repetition, which would hide what it is told."""
+    """Without redis-py's own retries, which would hide the errors."""
     connection: Any = client.connection_pool.get_connection()
     try:
         connection.send_command("SET", "k", "meanwhile")

@@ -23,7 +23,7 @@ Noted = Callable[[], set[Touch]]
 
 @pytest.fixture
 def noted() -> Noted:
-    """What was noted since this was last asked, at first since the fixtures named before it were made."""
+    """The changes noted since the last call, at first since the earlier fixtures were made."""
     return _noted_from_here()
 
 

@@ -1,4 +1,4 @@
-"""The platform's groups: made by migrating, given what they were never given, and otherwise left alone."""
+"""The platform's groups: created by migrating, granted each permission once, and otherwise left alone."""
 
 from __future__ import annotations
 

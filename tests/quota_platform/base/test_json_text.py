@@ -1,4 +1,4 @@
-"""JSON is read strictly, and what is wrong with it is told with its place."""
+"""JSON is read strictly, and errors name their place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reason may be told in any language, and is as long everywhere."""
+"""A reason may be in any language, and has the same maximum length everywhere."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Clock:
 
 @dataclass
 class Reply:
-    """An answer, read whole."""
+    """A response, read whole."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""The control API: one answer for what is in force, clear refusals, a reset that forgets."""
+"""The control API: the present state in one response, clear refusals, a reset that forgets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/sandbox.md: every curl line on the page works, and what it lists is what there is."""
+"""docs/sandbox.md: every curl line on the page works, and its lists are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults: what each does to an answer, and when a rule applies."""
+"""Faults: the effect of each on a response, and when a rule applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The request log: what is kept, what is masked, and how it is read."""
+"""The request log: its entries, masked secrets, and queries."""
 
 from __future__ import annotations
 

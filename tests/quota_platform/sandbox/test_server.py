@@ -1,4 +1,4 @@
-"""Starting and stopping: in the event loop, in a thread, as a process; and being away for a while."""
+"""Starting and stopping: in the event loop, in a thread, as a process; and outages."""
 
 from __future__ import annotations
 

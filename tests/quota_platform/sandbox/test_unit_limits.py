@@ -1,4 +1,4 @@
-"""The hidden limit of a business unit: its rate, its cap, its queue, and what callers are told."""
+"""The hidden limit of a business unit: its rate, its cap, its queue, and its refusals."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ async def test_a_refused_call_does_not_run_and_gets_no_wait_by_default(signed_in
 
 
 @pytest.mark.parametrize(
-    ("flavour", "status", "told"),
+    ("flavour", "status", "wait"),
     [("retry_after", 429, "30"), ("genesys", 429, "30"), ("busy", 503, None), ("x_ratelimit", 429, None)],
 )
 async def test_other_flavours_say_more(
-    signed_in: Caller, clock: Clock, flavour: str, status: int, told: str | None
+    signed_in: Caller, clock: Clock, flavour: str, status: int, wait: str | None
 ) -> None:
     await signed_in.control("PUT", "limiter", {"per_minute": 2, "burst": 1, "flavour": flavour})
     await signed_in.invoke()
     reply = await signed_in.invoke()
-    assert (reply.status, reply.headers.get("Retry-After")) == (status, told)
+    assert (reply.status, reply.headers.get("Retry-After")) == (status, wait)
     clock.now += 30
     assert (await signed_in.invoke()).status == 200
 

@@ -16,7 +16,7 @@ from tests.quota_platform.server.wire import DATE, echo, served
 
 
 async def pieces(scope: Any, receive: Any, send: Any) -> None:
-    """Answers in three pieces, of which one is empty."""
+    """Responds in three pieces, of which one is empty."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for piece in (b"one", b"", b"two"):
         await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -325,7 +325,7 @@ async def test_a_server_that_stops_reads_a_request_to_its_end() -> None:
         for connection in list(shared.connections):
             connection.shutdown()
         for _ in range(3):
-            await asyncio.sleep(0)  # what was to happen at once has happened
+            await asyncio.sleep(0)  # an immediate effect has happened by now
         await wire.say(b"Host: x\r\n\r\n")
         assert (await wire.rest()).endswith(b"GET /last? ")
 

@@ -20,7 +20,7 @@ TURNS = 10
 
 
 class Greeter(asyncio.Protocol):
-    """Says hello to whoever comes in."""
+    """Greets each new connection."""
 
     def connection_made(self, transport: Any) -> None:
         transport.write(b"hello")

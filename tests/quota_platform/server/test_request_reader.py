@@ -1,4 +1,4 @@
-"""What is a request by RFC 9112, what is not, and which of its bytes an application gets."""
+"""Requests by RFC 9112, malformed ones, and the bytes that an application gets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_request_that_asks_for_an_upgrade_keeps_its_body(upgrade: bytes,
 
 
 async def headers_of(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the names that came in the head."""
+    """Responds with the names in the request's head."""
     names = b" ".join(name for name, _ in scope["headers"])
     await scope["extensions"][WHOLE].response(200, [], names)
     assert b" ".join(name for name, _ in scope["headers"]) == names

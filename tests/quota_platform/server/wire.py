@@ -32,7 +32,7 @@ class Wire:
             await self._writer.drain()
 
     async def hear(self) -> tuple[str, dict[str, str], bytes]:
-        """One answer: status line, headers, body as its length says."""
+        """One response: status line, headers, body of its length."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         line, *lines = head.strip().split("\r\n")
         headers = dict(entry.split(": ", 1) for entry in lines)
@@ -47,7 +47,7 @@ class Wire:
         self._writer.write_eof()
 
     def reset(self) -> None:
-        """Be gone at once, which cannot be taken for the end of what is sent."""
+        """Reset the connection, which cannot be taken for the end of a request."""
         self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
@@ -89,7 +89,7 @@ async def served(
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with what it was asked, in one piece."""
+    """Responds with the request, in one piece."""
     body, more = b"", True
     while more:
         message = await receive()
