@@ -46,11 +46,11 @@ def refusal(*, seconds_ago: float = 0, **values: Any) -> ThrottleEvent:
 
 
 @pytest.mark.parametrize(
-    ("used", "state"), [(1, "ok"), (79, "ok"), (80, "near"), (99, "near"), (100, "stop"), (130, "stop")]
+    ("used", "expected"), [(1, "ok"), (79, "ok"), (80, "near"), (99, "near"), (100, "stop"), (130, "stop")]
 )
-def test_a_limit_is_near_at_four_fifths_and_refuses_when_full(used: int, state: str) -> None:
+def test_a_limit_is_near_at_four_fifths_and_refuses_when_full(used: int, expected: str) -> None:
     (row,) = overview_frame([reading(state(used))], StoredReadings(), **NOBODY)["rows"]
-    assert row["state"] == state
+    assert row["state"] == expected
 
 
 def test_a_cut_limit_is_measured_by_its_effective_limit() -> None:
@@ -65,11 +65,13 @@ def test_a_full_shadow_limit_is_shadow_and_refuses_nobody() -> None:
     assert frame["summary"]["state"] == "ok"
 
 
-@pytest.mark.parametrize(("seconds_ago", "state"), [(2, "stop"), (60, "ok")])
-def test_a_burst_that_has_refilled_is_refusing_for_a_while_after_its_last_refusal(seconds_ago: int, state: str) -> None:
+@pytest.mark.parametrize(("seconds_ago", "expected"), [(2, "stop"), (60, "ok")])
+def test_a_burst_that_has_refilled_is_refusing_for_a_while_after_its_last_refusal(
+    seconds_ago: int, expected: str
+) -> None:
     known = StoredReadings(events=[refusal(seconds_ago=seconds_ago)])
     (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
-    assert row["state"] == state
+    assert row["state"] == expected
 
 
 def test_the_peak_is_that_of_the_last_hour() -> None:
@@ -96,10 +98,10 @@ def test_the_sentence_counts_tenants_and_names_limits() -> None:
     ]
 
 
-@pytest.mark.parametrize(("used", "state"), [(100, "tenant.stop"), (80, "tenant.near")])
-def test_a_tenants_page_says_which_of_its_limits_is_meant(used: int, state: str) -> None:
+@pytest.mark.parametrize(("used", "expected"), [(100, "tenant.stop"), (80, "tenant.near")])
+def test_a_tenants_page_says_which_of_its_limits_is_meant(used: int, expected: str) -> None:
     sentence = tenant_frame(reading(state(used)), StoredReadings(), **NOBODY)["summary"]["sentence"]
-    assert sentence["code"] == state
+    assert sentence["code"] == expected
     assert [(limit["limit"], limit["action"]) for limit in sentence["limits"]] == [("minute", "lookupOrder")]
 
 

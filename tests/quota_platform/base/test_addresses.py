@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from quota_platform.base.addresses import MAX_HOPS, Networks, group, origin, peer
 
 PROXIES = Networks(["10.0.3.0/28", "2001:db8:1::/48"])
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text()
+EXAMPLES = re.findall(r"^\| `([\d.]+)` \| `([^`]+)` \| (?:`([\d.]+)`|unknown)", PAGE, re.MULTILINE)
 
 
 def scope(client: str | None = "10.0.3.1", **fields: str) -> dict[str, Any]:
@@ -125,3 +129,15 @@ def test_a_network_contains_an_ipv4_address_however_either_is_written(name: str)
 def test_an_invalid_network_is_named(name: str) -> None:
     with pytest.raises(ValueError, match="is no network"):
         Networks([name])
+
+
+@pytest.mark.parametrize(("client", "forwarded_for", "expected"), EXAMPLES)
+def test_the_addresses_of_the_documentation_are_read_as_it_shows(
+    client: str, forwarded_for: str, expected: str
+) -> None:
+    trusted = Networks(re.findall(r"`TRUSTED_PROXIES=(\S+)`", PAGE))
+    assert address(scope(client, x_forwarded_for=forwarded_for), trusted) == expected
+
+
+def test_the_documentation_has_an_example_of_a_known_and_an_unknown_address() -> None:
+    assert {bool(expected) for _, _, expected in EXAMPLES} == {True, False}
