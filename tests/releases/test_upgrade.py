@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from celery import current_app
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db.models import Sum
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from pydantic import SecretStr
 from pytest_django import DjangoDbBlocker, Settings
 
@@ -35,7 +37,11 @@ from limiter.record.verify import verify
 from limiter.reports.models import Export
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import StorePool
-from quota_platform import lean_urls
+from quota_platform import beat, lean_urls
+from quota_platform.base.features import installed
+from quota_platform.env import Env
+from tenants.directory import connection_spec
+from tenants.models import Connection
 from tests import releases
 from tests.asgi import Caller
 from tests.limiter.core.given import PATIENT
@@ -185,6 +191,42 @@ def pages() -> list[str]:
         *(reverse(f"{name}_changelist") for name in names.values()),
         *(reverse(f"{names[model]}_change", args=[row.pk]) for model, row in first.items() if row is not None),
     ]
+
+
+def test_every_list_and_its_first_row_in_the_api_are_read(upgraded: Path) -> None:
+    program = Browser(headers={"Authorization": f"Token {FACTS['api_token']}"})
+    statuses, rows = {}, 0
+    resources = {prefix: import_string(each) for feature in installed() for prefix, each in feature.resources.items()}
+    for prefix, resource in resources.items():
+        if not hasattr(resource, "list"):
+            continue
+        found = program.get(f"/api/{prefix}/")
+        statuses[prefix] = found.status_code
+        for row in found.json()["results"][:1]:
+            address = f"{prefix}/{row[resource.lookup_field.replace('pk', 'id')]}"
+            statuses[address] = program.get(f"/api/{address}/").status_code
+            rows += 1
+    assert statuses == dict.fromkeys(statuses, 200) and rows > 8
+
+
+def test_every_periodic_task_runs_and_nothing_becomes_a_dead_letter(upgraded: Path) -> None:
+    current_app.loader.import_default_modules()
+    for periodic in beat.periodic():
+        current_app.tasks[periodic.task]()
+    assert ThrottleEvent.objects.aggregate(refusals=Sum("count"))["refusals"] == ALL
+    assert not DeadLetter.objects.exists()
+    assert verify(anchored_in=anchors.directory()).events > 0
+
+
+def test_secrets_that_were_sealed_are_opened(upgraded: Path) -> None:
+    sealed = Connection.objects.exclude(client_secret_sealed="")
+    opened = [connection_spec(row).client_secret() for row in sealed]
+    assert opened and all(opened)
+
+
+@pytest.mark.parametrize("release", releases.ALL)
+def test_no_setting_of_a_release_is_ignored(release: str) -> None:
+    assert set(releases.sample(release, "settings")) <= set(Env.model_fields)
 
 
 def test_the_first_release_can_run_beside_on_the_migrated_database(migrated: Migrated, upgraded: Path) -> None:

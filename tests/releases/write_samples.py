@@ -32,6 +32,7 @@ from limiter.record.resets import Reset
 from limiter.record.scripts import Client
 from limiter.record.verify import verify
 from limiter.reports import manifest
+from quota_platform.env import Env
 from tenants.models import ApiKey, Tenant
 from tests import releases
 from tests.limiter import sharing
@@ -60,6 +61,10 @@ def test_the_record(
     anchors.write(now=START + timedelta(days=6), where=tmp_path / "anchors")
     client.close()
     keep("record", {**kept(tmp_path / "anchors"), "export": exported(tmp_path / "events.jsonl")})
+
+
+def test_the_settings() -> None:
+    keep("settings", sorted(Env.model_fields))
 
 
 def edit(acme: Tenant, policy: QuotaPolicy) -> None:
@@ -160,7 +165,7 @@ class Exact(DjangoJSONEncoder):
         return o.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(o, datetime) else super().default(o)
 
 
-def keep(name: str, data: dict[str, Any]) -> None:
+def keep(name: str, data: dict[str, Any] | list[str]) -> None:
     folder = releases.HERE / releases.this_version()
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.json").write_text(
