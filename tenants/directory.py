@@ -60,6 +60,8 @@ class ConnectionSpec:
     slow_above_ms: int = 800
     min_in_flight: int = 1
     max_in_flight: int = 100
+    pace: str = ""
+    """``learn``; the calls a minute that a person has set; blank for no pace."""
     dedupe: bool = False
     dedupe_ttl_s: int = 120
     probe_path: str = ""
@@ -202,10 +204,17 @@ def connection_spec(row: Connection) -> ConnectionSpec:
         slow_above_ms=row.slow_above_ms,
         min_in_flight=row.min_in_flight,
         max_in_flight=row.max_in_flight,
+        pace=_pace(row),
         dedupe=row.dedupe,
         dedupe_ttl_s=row.dedupe_ttl_s,
         probe_path=row.probe_path or preset.probe_path,
     )
+
+
+def _pace(row: Connection) -> str:
+    if row.pace == Connection.Pace.FIXED:
+        return str(row.pace_per_minute or "")
+    return "learn" if row.pace == Connection.Pace.LEARN else ""
 
 
 def action_spec(row: Action) -> ActionSpec:

@@ -124,6 +124,16 @@ def pause(connection: int) -> str:
     return f"{tag(connection)}:pause"
 
 
+def pace(connection: int) -> str:
+    """The pace at which the upstream takes calls, learned or set by a person; see ``pace.lua``."""
+    return f"{tag(connection)}:pace"
+
+
+def pace_evidence(connection: int) -> str:
+    """Hash of that from which the pace is learned; see ``pace.lua``."""
+    return f"{tag(connection)}:pace-evidence"
+
+
 def unassessed(connection: int) -> str:
     """Sorted set of ``<tenant>|<action>`` -> when its multiplier is to be computed; see ``record.lua``."""
     return f"{tag(connection)}:unassessed"

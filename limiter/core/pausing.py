@@ -49,9 +49,9 @@ async def pause(
 ) -> int:
     """Hold back every call of a connection; for how long from now on (us).
 
-    ``said_us``: how long the upstream asked to wait; None, and 0, when it did not say, which is a second at first and
-    twice as long each time that it turns calls away again. ``max_us``: an upper bound; after it one call finds out
-    whether the pause still has to last. Raises :class:`~limiter.stores.errors.StoreError`.
+    ``said_us``: the wait in its response; None, and 0, without one, which is two seconds at first and three times as
+    long each time that it turns calls away again. ``max_us``: an upper bound; after it one call finds out whether the
+    pause still has to last. Raises :class:`~limiter.stores.errors.StoreError`.
     """
     now, said = (each if each else "" for each in (now_us, said_us))
     return int(await store.run(_SCRIPT, [keys.pause(connection)], now, said, status, max_us))

@@ -105,7 +105,8 @@ class Decision(NamedTuple):
 
     ``at_us``: the store's clock, microseconds since the epoch. ``retry_after_us``: the latest of the waits of the
     limits that refused; 0 when allowed; None when no wait can help. ``degraded``: decided without the store.
-    ``paused_us``: how long the upstream takes no calls, when the limits admit this one and that is why it is not made.
+    ``paused_us``: how long the upstream takes no calls, when the limits admit this one and that is why it is not made;
+    ``above_pace``: because it is above the upstream's pace.
     ``waits``: refused for now and recorded nowhere, since the call waits for ``retry_after_us`` and is decided again;
     ``held``: its unit is held for it meanwhile.
     """
@@ -122,6 +123,7 @@ class Decision(NamedTuple):
     paused_us: int = 0
     waits: bool = False
     held: bool = False
+    above_pace: bool = False
 
     @property
     def multiplier(self) -> float:

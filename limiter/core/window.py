@@ -24,9 +24,9 @@ One argument for all limits costs the store less than six for each, to be read, 
 """
 _DYNAMIC = 5
 _DESCRIPTION, _LIMITS = 3, 4
-_BEFORE_WINDOWS = 7
+_BEFORE_WINDOWS = 8
 """Keys of a stack that are not a limit's."""
-_PAUSED, _WAITS, _WAITS_HELD = -2, -3, -4
+_PAUSED, _WAITS, _WAITS_HELD, _ABOVE_PACE = -2, -3, -4, -5
 
 
 class Whose(NamedTuple):
@@ -167,7 +167,7 @@ def bind(
     multiplier = keys.multiplier(c, subject.tenant, adapts_per)
     names = (
         *(multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c)),
-        *(keys.pause(c), keys.in_flight(c), *windows),
+        *(keys.pause(c), keys.in_flight(c), keys.pace(c), *windows),
     )
     arguments = (
         *("" if default_ppm is None else str(default_ppm), subject.tenant, subject.action),
@@ -237,7 +237,7 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
     states = tuple(map(LimitState, stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4]))
     if admitted in (_WAITS, _WAITS_HELD):
         return _waiting(call, reply, states)
-    paused_us = reply[-1] if admitted == _PAUSED else 0
+    paused_us = reply[-1] if admitted in (_PAUSED, _ABOVE_PACE) else 0
     return Decision(
         allowed=admitted == 1,
         decision_id=call.decision_id,
@@ -248,6 +248,7 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
         retry_after_us=retry_after(states) if admitted == 0 else paused_us,
         leases=stack.slots if admitted == 1 and call.charge else (),
         paused_us=paused_us,
+        above_pace=admitted == _ABOVE_PACE,
     )
 
 

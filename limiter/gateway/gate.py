@@ -19,6 +19,7 @@ from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.learner import Learner
 from limiter.gateway.names import NAMELESS, Names
+from limiter.gateway.paces import Paces
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
@@ -103,6 +104,7 @@ class Gateway:
         dedupe: Dedupe,
         failed_keys: Failures,
         wait_bounds: WaitBounds | None = None,
+        paces: Paces | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
@@ -114,6 +116,7 @@ class Gateway:
         recorder.freed = self.waiting.freed
         self.outage = Outage(store, local, clock=clock)
         self.giving_back = GivingBack(store)
+        self.paces = paces or Paces(store)
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
         self._dedupe = dedupe
         self._clock = clock
@@ -173,6 +176,8 @@ class Gateway:
             self.learner.began(target.bound.stack)
         if self.outage.unavailable_since:
             self.outage.answered(target.bound.stack.subject.connection)
+        if decision.paused_us and self.paces.wants(caller.entry.tenant.connection):
+            self.paces.held(caller.entry.tenant.connection)
         return decision
 
     async def invoke(self, caller: Caller, target: InvokeTarget, request: InvokeRequest) -> Outcome:
@@ -219,6 +224,8 @@ class Gateway:
         except errors.UpstreamError as error:
             outcome = _OUTCOME.get(type(error), "not_sent")
             self._end(target, decision, outcome, error.latency_us, error.pushback)
+            if error.may_have_run and self.paces.wants(call.connection):
+                self.paces.ran(call.connection, requests=error.attempts)
             if outcome in _DID_NOT_RUN and not error.may_have_run and not decision.degraded:
                 self.giving_back.give_back(target.bound.stack, Charge.of(decision))
             raise
@@ -226,6 +233,8 @@ class Gateway:
             self._end(target, decision, "unknown", None)
             raise
         outcome = "upstream_error" if response.status >= 500 else "answered"
+        if self.paces.wants(call.connection) and (response.ok or not response.pushback):
+            self.paces.ran(call.connection, requests=response.attempts)
         if response.chunks is None:
             self._end(target, decision, outcome, response.latency_us, response.pushback)
         else:
@@ -265,6 +274,7 @@ class Gateway:
         return self._stacks.connections
 
     async def close(self) -> None:
+        await self.paces.drain()
         await self.giving_back.close()
         await self.learner.close()
         await self.recorder.close()

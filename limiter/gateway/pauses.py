@@ -8,35 +8,55 @@ import logging
 from limiter.core.pausing import pause
 from limiter.core.store import Store
 from limiter.core.types import MICROS
+from limiter.gateway.paces import Paces
 from limiter.stores.errors import StoreError
 from tenants.directory import ConnectionSpec
 
 log = logging.getLogger(__name__)
+_TURNED_AWAY = 400
+"""From this status on; a response below has only spent the last of a limit."""
 
 
 class Pauses:
     """One per worker and event loop. Of many calls that are turned away at once the first tells the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, paces: Paces | None = None) -> None:
         self._store = store
-        self._reporting: dict[int, asyncio.Task[None]] = {}
+        self._paces = paces
+        self._pausing: set[int] = set()
+        self._running: set[asyncio.Task[None]] = set()
 
     def note(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
         """An attempt was answered this status and told to wait so long, or not for how long. Nobody waits for it."""
-        if connection.pause_on_pushback and connection.id not in self._reporting:
-            task = asyncio.get_running_loop().create_task(self._report(connection, status, wait_s))
-            self._reporting[connection.id] = task
-            task.add_done_callback(lambda _: self._reporting.pop(connection.id))
+        paces = self._paces if status >= _TURNED_AWAY and connection.pace else None
+        pauses = connection.pause_on_pushback and connection.id not in self._pausing
+        if paces is None and not pauses:
+            return
+        if pauses:
+            self._pausing.add(connection.id)
+        report = self._report(connection, status, wait_s, paces=paces, pauses=pauses)
+        task = asyncio.get_running_loop().create_task(report)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def drain(self) -> None:
         """Wait until the store knows."""
-        while self._reporting:
-            await asyncio.gather(*self._reporting.values())
+        while self._running:
+            await asyncio.gather(*self._running)
 
-    async def _report(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
+    async def _report(
+        self, connection: ConnectionSpec, status: int, wait_s: float | None, *, paces: Paces | None, pauses: bool
+    ) -> None:
+        """The pace first: calls that ran since the last pause make the next one short."""
+        if paces is not None:
+            await paces.pushed_back(connection)
+        if not pauses:
+            return
         said_us = None if wait_s is None else int(wait_s * MICROS)
         max_us = connection.max_pause_s * MICROS
         try:
             await pause(self._store, connection.id, status=status, said_us=said_us, max_us=max_us)
         except StoreError:
             log.debug("a pause of connection %d was not noted", connection.id)
+        finally:
+            self._pausing.discard(connection.id)

@@ -129,11 +129,14 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
 def _held_back(decision: Decision, *, tenant_id: str) -> GatewayProblem:
     """Not made, because the upstream would turn it away: it said so to another call of the connection."""
     wait_s = decision.paused_us / MICROS
+    if decision.above_pace:
+        why = f"This call is above the pace that the upstream takes; in {wait_s:.3f} s it is not. It"
+    else:
+        why = f"The upstream takes no calls for another {wait_s:.3f} s: it said so to another call. This one"
     return GatewayProblem(
         429,
         "upstream-overloaded",
-        f"The upstream takes no calls for another {wait_s:.3f} s: it said so to another call. This one was not sent"
-        " and is charged to no limit; this is not your quota.",
+        f"{why} was not sent and is charged to no limit; this is not your quota.",
         retry_after_us=decision.paused_us,
         decision=decision,
         extra={

@@ -20,6 +20,7 @@ from limiter.gateway.assessor import Assessor
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.learner import Learner
+from limiter.gateway.paces import Paces
 from limiter.gateway.pauses import Pauses
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
@@ -71,6 +72,7 @@ class Runtime:
         beat_every_s: float = EVERY_S,
         side: redis.asyncio.Redis | None = None,
         shared: Link | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self.store = store
         self.snapshot = snapshot
@@ -88,6 +90,7 @@ class Runtime:
             dedupe=Dedupe(side),
             failed_keys=Failures(most=gateway_settings.failed_keys_per_minute),
             wait_bounds=gateway_settings.wait_bounds,
+            paces=paces,
         )
         self.peers = peers
         self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)
@@ -102,6 +105,7 @@ class Runtime:
         env = settings.ENV
         side = clients.async_client()
         store = clients.store()
+        paces = Paces(store)
         return cls(
             store=store,
             snapshot=Snapshot(capacity=env.SNAPSHOT_TENANTS),
@@ -109,12 +113,13 @@ class Runtime:
                 redis=side,
                 pool_size=env.UPSTREAM_POOL_SIZE,
                 sandbox_hosts=env.SANDBOX_HOSTS,
-                pushed_back=Pauses(store).note,
+                pushed_back=Pauses(store, paces).note,
             ),
             gateway_settings=GatewaySettings.from_env(),
             peers=Peers(expected=env.LIMITER_EXPECTED_PROCESSES),
             side=side,
             shared=clients.shared_link(),
+            paces=paces,
         )
 
     async def faults(self) -> dict[str, ConnectionFault]:

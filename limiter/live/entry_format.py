@@ -52,6 +52,7 @@ def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
         "slow_above_ms": 800,
         "min_in_flight": 1,
         "max_in_flight": 100,
+        "pace": "",
         **data,
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),

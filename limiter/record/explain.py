@@ -20,6 +20,9 @@ from limiter.record.models import MultiplierChange, ThrottleEvent
 from limiter.record.models.event import UPSTREAM
 from quota_platform.base.languages import number
 
+_A_MINUTE = 60
+"""The window of a pace, in seconds; a pause is described by that of a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class LimitThen:
@@ -146,6 +149,9 @@ def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
 
 def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     if event.limit_name == UPSTREAM:
+        pace = next((limit for limit in limits if limit.name == UPSTREAM and limit.window_seconds == _A_MINUTE), None)
+        if pace is not None:
+            return _above_pace(event, pace)
         return ngettext(
             "This call was held back: the upstream had asked an earlier call to wait {seconds} s."
             " It is charged to no limit.",
@@ -176,6 +182,17 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
         counted=_(", counted per {subject}").format(subject=_label(bound.counted_per)) if bound else "",
         cost=number(event.cost),
     )
+
+
+def _above_pace(event: ThrottleEvent, pace: LimitThen) -> str:
+    calls = ngettext("{count} call", "{count} calls", pace.quota).format(count=number(pace.quota))
+    return ngettext(
+        "This call was held back: it was above the pace of {calls} a minute that the upstream takes."
+        " It is charged to no limit.",
+        "{count} calls like this were held back: they were above the pace of {calls} a minute that the upstream takes."
+        " They are charged to no limit.",
+        event.count,
+    ).format(count=number(event.count), calls=calls)
 
 
 def _outcome(event: ThrottleEvent) -> str:

@@ -128,6 +128,7 @@ class ConnectionAdmin(RecordedAdmin):
                     ("breaker_failure_percent", "breaker_min_calls"),
                     ("breaker_window_s", "breaker_cooldown_s"),
                     ("pause_on_pushback", "max_pause_s"),
+                    ("pace", "pace_per_minute"),
                 )
             },
         ),

@@ -100,6 +100,8 @@ class ConnectionSerializer(RowSerializer[Connection]):
             "slow_above_ms",
             "min_in_flight",
             "max_in_flight",
+            "pace",
+            "pace_per_minute",
             "dedupe",
             "dedupe_ttl_s",
             "probe_path",

@@ -55,6 +55,11 @@ class Connection(Published):
         FORM = "form", "form"
         JSON = "json", "JSON"
 
+    class Pace(models.TextChoices):
+        OFF = "off", "not held"
+        LEARN = "learn", "learned from pushback"
+        FIXED = "fixed", "fixed"
+
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=64, unique=True, validators=[NAME])
     preset = models.CharField(
@@ -203,6 +208,21 @@ class Connection(Published):
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],
         help_text="Of all tenants, also while the upstream is fast.",
     )
+    pace = models.CharField(
+        max_length=8,
+        choices=Pace.choices,
+        default=Pace.OFF.value,
+        db_default=Pace.OFF.value,
+        help_text="Holds calls just below what the upstream takes. Learned: for upstreams that publish no limit, from"
+        " the second pushback within two minutes on.",
+    )
+    pace_per_minute = models.PositiveIntegerField(
+        "calls a minute",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
+        help_text="Of a fixed pace.",
+    )
     dedupe = models.BooleanField(
         "de-duplicate",
         default=False,
@@ -288,6 +308,8 @@ class Connection(Published):
         return _("{tenant}/{action} (kind {kind})").format(tenant=first[0], action=first[1], kind=first[2])
 
     def _missing(self) -> Iterator[tuple[str, str]]:
+        if self.pace == self.Pace.FIXED and self.pace_per_minute is None:
+            yield "pace_per_minute", _("Enter the calls a minute of the fixed pace.")
         required = presets.PRESETS[self.preset].required
         for field in required:
             if not getattr(self, field) and not (field == "allowed_host_suffixes" and self.is_sandbox):

@@ -8,7 +8,9 @@
 --            this kind; the same with "|last" -> the last refusal without an entry of its own (see FLOOD)
 -- KEYS[6]    string  until when the upstream takes no calls, because it said so (pause.lua); absent: it takes them
 -- KEYS[7]    string  the learned limit of calls in flight (learned.lua); it begins with the number
--- KEYS[7+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
+-- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
+--            absent: none is known. What stands behind is kept
+-- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
 -- ARGV[2]    tenant
@@ -29,7 +31,7 @@
 --
 -- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more; -2: the limits
 --            admit it, and the upstream takes no calls; -3: it waits, how long (us) comes last; -4: the same,
---            and its unit is held) ·
+--            and its unit is held; -5: it is above the upstream's pace) ·
 --            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us). When the
 --            upstream takes no calls, one more stands for it.
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
@@ -45,14 +47,15 @@
 local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
 local max, min, band = math.max, math.min, bit.band
 local LIMIT = '<c1I8I8I8I8B'
-local FIXED = 7 -- keys before those of the limits
+local FIXED = 8 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
 local RETURNED = 'f' -- first letter of an appointment of a call that has returned for one and waits; others have 0
 local CONCURRENCY_HINT_US = 1000000
 local KEEP_SECONDS = 604800
 local EVENTS_KEPT = 1000000
 local FLOOD = 10 -- refusals of one kind and second that get an entry of their own; the others are counted together
-local UPSTREAM = '(upstream)||0|token_bucket|connection|1|1000000|1|0|0' -- as limiter/core/description.py writes a limit
+-- As limiter/core/description.py writes a limit. Above a pace its quota and window are the pace's.
+local UPSTREAM = '(upstream)||0|token_bucket|connection|%d|%d|1|0|0'
 local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- appointments of one count
 local MARGIN_MS = 1000 -- keys outlive what they count by this
 
@@ -72,13 +75,14 @@ if #ARGV[8] > 1 then
   sought = waited and self or client
 end
 
-local ppm, uncut, pause = PPM, PPM, nil
+local ppm, uncut, pause, pace = PPM, PPM, nil, nil
 if ARGV[1] ~= '' then
   uncut = num(ARGV[1])
-  local found = call('MGET', KEYS[1], KEYS[6])
-  ppm, pause = num(found[1] or uncut), found[2]
+  local found = call('MGET', KEYS[1], KEYS[6], KEYS[8])
+  ppm, pause, pace = num(found[1] or uncut), found[2], found[3]
 else
-  pause = call('GET', KEYS[6])
+  local found = call('MGET', KEYS[6], KEYS[8])
+  pause, pace = found[1], found[2]
 end
 
 -- Look at every limit -----------------------------------------------------------------------------------------------
@@ -374,13 +378,28 @@ end
 -- The upstream --------------------------------------------------------------------------------------------------------
 -- A call that it would turn away is answered here, at once, and charged to nothing.
 
-local paused = 0
-if pause and admitted and charging then paused = max(0, num(string.match(pause, '^%d+') or 0) - now) end
+local paused, above_pace, interval = 0, false, nil
+if admitted and charging then
+  if pause then paused = max(0, num(string.match(pause, '^%d+') or 0) - now) end
+  if pace then
+    local every, tolerance, next_us, rest = string.match(pace, '^(%d+)|(%d+)|(%d+)(.*)')
+    if every then
+      interval, next_us = num(every), num(next_us)
+      local early = next_us - num(tolerance) - now
+      if early > paused then
+        above_pace, paused = paused == 0, early
+      elseif paused == 0 then
+        pace = every .. '|' .. tolerance .. '|' .. text('%.0f', max(next_us, now) + interval) .. rest
+        call('SET', KEYS[8], pace, 'KEEPTTL')
+      end
+    end
+  end
+end
 
 -- Charge all or nothing ---------------------------------------------------------------------------------------------
 -- A shadow limit counts what it would count if it were enforced: nothing of a call that it would refuse.
 
-local answer = { now, ppm, paused > 0 and -2 or admitted and 1 or 0 }
+local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted and 1 or 0 }
 for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]
   local kind, window, at = limit.kind, limit.window, limit.at
@@ -486,7 +505,9 @@ if charging then
     if paused > 0 then
       -- The upstream's doing: one more limit, which is nobody's.
       shadow, bound, states = '|0|', 0, n + 1
-      described = described .. (n > 0 and ';' or '') .. UPSTREAM
+      local quota, window = 1, 1000000
+      if above_pace then quota, window = max(1, floor(60000000 / interval + 0.5)), 60000000 end
+      described = described .. (n > 0 and ';' or '') .. text(UPSTREAM, quota, window)
       local told = 4 * states
       answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = 1, 1, paused, paused
     end

@@ -8,11 +8,11 @@
 --
 -- Returns  how long calls are paused from now on (us)
 --
--- Without a time of its own the first pause is a second, and twice as long whenever the upstream turns calls away
--- again after one: calls that were on their way at once count as one.
+-- Without a time of its own the first pause is two seconds, and three times as long whenever the upstream turns calls
+-- away again after one: calls that were on their way at once count as one.
 
 local call, num, min, max, text = redis.call, tonumber, math.min, math.max, string.format
-local FIRST_US, REMEMBERED_MS, MOST_DOUBLED = 1000000, 60000, 6
+local FIRST_US, REMEMBERED_MS, MAX_GROWN = 2000000, 60000, 4
 
 local now = num(ARGV[1])
 if not now then
@@ -27,8 +27,8 @@ local wait = num(ARGV[2])
 if not wait then
   wait = 0
   if ends <= now then
-    unspoken = min(unspoken + 1, MOST_DOUBLED)
-    wait = FIRST_US * 2 ^ (unspoken - 1)
+    unspoken = min(unspoken + 1, MAX_GROWN)
+    wait = FIRST_US * 3 ^ (unspoken - 1)
   end
 end
 ends = max(ends, now + min(wait, num(ARGV[4])))

@@ -31,13 +31,13 @@ def test_a_call_is_told_as_the_script_reads_it() -> None:
     )
     packed = pack(bound, Call("01J", cost=3, context="kp|réq", now_us=5), verb=b"EVALSHA", script=b"digest")
     data = words(packed)
-    assert data.pop(16) == (
+    assert data.pop(17) == (
         struct.pack("<cQQQQB", b"l", 100, 10_000_000, 0, 0, 2) + struct.pack("<cQQQQB", b"c", 5, 0, 0, 30_000_000, 1)
     )
     assert [word.decode() for word in data] == [
-        *("EVALSHA", "digest", "9"),
+        *("EVALSHA", "digest", "10"),
         *("q:{c1}:m:acme", "q:{c1}:events", "q:{c1}:usage", "q:{c1}:totals", "q:{c1}:floods", "q:{c1}:pause"),
-        "q:{c1}:in-flight",
+        *("q:{c1}:in-flight", "q:{c1}:pace"),
         *("q:{c1}:w:minute:l:a:acme:lookupOrder", "q:{c1}:w:inflight:c:a:acme:lookupOrder"),
         *("1000000", "acme", "lookupOrder"),
         "minute|Gold|7|sliding_log|action|100|10000000|0|0|1;inflight||0|concurrency|action|5|0|0|1|0",

@@ -70,7 +70,7 @@ async def test_what_was_held_back_is_charged_to_nobody_and_kept_as_the_upstream_
     ]
     assert [(row.limit_name, row.shadow) for row in rows] == [("(upstream)", False)] * 2
     data = await asyncio.to_thread(explain, rows[0])
-    assert data.sentence.startswith("This call was held back: the upstream had said to another call that it takes none")
+    assert data.sentence.startswith("This call was held back: the upstream had asked an earlier call to wait")
     assert len(data.remedies) == 1
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from limiter import clients
 from limiter.core.peers import Peers
 from limiter.core.store import Store
+from limiter.gateway.paces import Paces
 from limiter.gateway.pauses import Pauses
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
@@ -46,7 +47,8 @@ class TwoWorkers:
 
     def _runtime(self, redis_url: str, *, pauses: bool) -> Runtime:
         side, store = clients.async_client(), Store(StorePool(Address.from_url(redis_url), PATIENT))
-        self._pauses.append(Pauses(store))
+        paces = Paces(store)
+        self._pauses.append(Pauses(store, paces))
         return Runtime(
             store=store,
             snapshot=Snapshot(capacity=10),
@@ -59,6 +61,7 @@ class TwoWorkers:
             gateway_settings=GatewaySettings(),
             peers=Peers(expected=2),
             side=side,
+            paces=paces,
         )
 
     @asynccontextmanager
@@ -76,5 +79,6 @@ class TwoWorkers:
         )
         await self.runtimes[worker].gateway.recorder.drain()
         await self._pauses[worker].drain()
+        await self.runtimes[worker].gateway.paces.drain()
         await self.runtimes[worker].gateway.giving_back.drain()
         return answered

@@ -1,0 +1,97 @@
+"""What a worker sees of upstreams whose pace is learned or set, on its way to the store: see ``pace.lua``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from limiter.core.pacing import learn
+from limiter.core.store import Store
+from limiter.stores.errors import StoreError
+from tenants.directory import ConnectionSpec
+
+EVERY_S = 0.25
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Of one connection since the last report."""
+
+    connection: ConnectionSpec
+    ran: int = 0
+    held: int = 0
+    pushed_back: int = 0
+    extra: int = 0
+
+
+class Paces:
+    """One per worker and event loop. It reports a few times a second, and pushback at once; nobody waits for it."""
+
+    def __init__(self, store: Store, *, every_s: float = EVERY_S) -> None:
+        self._store = store
+        self._every_s = every_s
+        self._seen: dict[int, _Seen] = {}
+        self._paced: set[int] = set()
+        """Connections that have a pace, or had one that the store still holds."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def wants(self, connection: ConnectionSpec) -> bool:
+        """Whether its calls are to be noted."""
+        return bool(connection.pace) or connection.id in self._paced
+
+    def ran(self, connection: ConnectionSpec, *, requests: int = 1) -> None:
+        """The upstream took a call, at the last of so many requests."""
+        seen = self._of(connection)
+        seen.ran += 1
+        seen.extra += requests - 1
+
+    def held(self, connection: ConnectionSpec) -> None:
+        """A call was held back."""
+        self._of(connection).held += 1
+
+    async def pushed_back(self, connection: ConnectionSpec) -> None:
+        """The upstream turned a request away. Raises nothing."""
+        self._of(connection).pushed_back += 1
+        await self._report(self._seen.pop(connection.id))
+
+    async def drain(self) -> None:
+        """Report everything, and wait until the store has it."""
+        self._flush()
+        while self._running:
+            await asyncio.gather(*self._running)
+
+    def _of(self, connection: ConnectionSpec) -> _Seen:
+        seen = self._seen.get(connection.id)
+        if seen is None:
+            seen = self._seen[connection.id] = _Seen(connection)
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._every_s, self._flush)
+        seen.connection = connection
+        return seen
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        seen, self._seen = self._seen, {}
+        for each in seen.values():
+            task = asyncio.get_running_loop().create_task(self._report(each))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _report(self, seen: _Seen) -> None:
+        connection = seen.connection
+        counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back, "extra": seen.extra}
+        try:
+            await learn(self._store, connection.id, mode=connection.pace, **counts)
+        except StoreError:
+            log.debug("the pace of connection %d was not learned from %s", connection.id, counts)
+            return
+        if connection.pace:
+            self._paced.add(connection.id)
+        else:
+            self._paced.discard(connection.id)

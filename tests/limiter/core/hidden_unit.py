@@ -1,0 +1,196 @@
+"""Upstreams that take so many calls and do not say how many, in virtual time, before the real deciding scripts."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from limiter.core.pacing import learn
+from limiter.core.pausing import pause
+from limiter.core.store import Store
+from tests.limiter.core.given import ACME, T0, S, call, stack
+
+C = ACME.connection
+REPORT_S, LATENCY_S = 0.25, 0.1
+
+
+class Hidden(Protocol):
+    """Takes a call, or says how many seconds it takes none. ``per_minute`` may be changed on the way."""
+
+    per_minute: float
+
+    def wait_s(self, at: float) -> float: ...
+
+
+@dataclass
+class Bucket:
+    """So many a minute, evenly, and a burst saved up."""
+
+    per_minute: float
+    burst: float = 10
+    level: float = 10
+    filled_at: float = 0
+
+    def wait_s(self, at: float) -> float:
+        rate = self.per_minute / 60
+        self.level, self.filled_at = min(self.burst, self.level + (at - self.filled_at) * rate), at
+        if self.level < 1 - 1e-9:
+            return (1 - self.level) / rate
+        self.level -= 1
+        return 0
+
+
+@dataclass
+class Sliding:
+    """So many in any window; ``seconds`` long."""
+
+    per_minute: float
+    seconds: float = 60
+    taken: deque[float] = field(default_factory=deque)
+
+    def wait_s(self, at: float) -> float:
+        most = max(1, round(self.per_minute * self.seconds / 60))
+        while self.taken and self.taken[0] <= at - self.seconds:
+            self.taken.popleft()
+        if len(self.taken) >= most:
+            return self.taken[len(self.taken) - most] + self.seconds - at
+        self.taken.append(at)
+        return 0
+
+
+@dataclass
+class Fixed:
+    """So many in each window of the clock."""
+
+    per_minute: float
+    seconds: float = 60
+    begun: float = -1
+    count: int = 0
+
+    def wait_s(self, at: float) -> float:
+        begun = math.floor(at / self.seconds)
+        if begun != self.begun:
+            self.begun, self.count = begun, 0
+        if self.count >= max(1, round(self.per_minute * self.seconds / 60)):
+            return (begun + 1) * self.seconds - at
+        self.count += 1
+        return 0
+
+
+@dataclass
+class Seen:
+    """What happened in one run, by second."""
+
+    ran: list[float] = field(default_factory=list)
+    turned_away: list[float] = field(default_factory=list)
+    paces: list[tuple[float, float]] = field(default_factory=list)
+
+    def requests_per_call(self, *, since: float = 0, until: float = math.inf) -> float:
+        ran = self.rate(since=since, until=until, of=self.ran)
+        return 1 + self.rate(since=since, until=until, of=self.turned_away) / max(1, ran)
+
+    @staticmethod
+    def rate(*, since: float, until: float, of: list[float]) -> int:
+        return sum(since <= at < until for at in of)
+
+
+class Run:
+    """Events in virtual time, the next first."""
+
+    def __init__(self, store: Store, unit: Hidden, *, rng: random.Random, says: bool, workers: int) -> None:
+        self.store, self.unit, self.rng, self.says = store, unit, rng, says
+        self.seen, self.bound = Seen(), stack()
+        self.counts = [[0, 0] for _ in range(workers)]  # ran, held
+        self._ahead: list[tuple[float, int, Callable[[float], Awaitable[None]]]] = []
+        self._number = 0
+
+    def at(self, when: float, then: Callable[[float], Awaitable[None]]) -> None:
+        self._number += 1
+        heapq.heappush(self._ahead, (when, self._number, then))
+
+    async def until(self, seconds: float) -> None:
+        while self._ahead and self._ahead[0][0] < seconds:
+            when, _, then = heapq.heappop(self._ahead)
+            await then(when)
+
+    def calls(self, demand: Callable[[float], float], worker: int = 0) -> Callable[[float], Awaitable[None]]:
+        async def one(at: float) -> None:
+            following = (worker + 1) % len(self.counts)
+            self.at(at + self.rng.expovariate(demand(at)), self.calls(demand, following))
+            if (await call(self.store, self.bound, int(at * S))).allowed:
+                self.at(at + LATENCY_S * self.rng.uniform(0.3, 0.7), self.arrival(worker))
+            else:
+                self.counts[worker][1] += 1
+
+        return one
+
+    def arrival(self, worker: int) -> Callable[[float], Awaitable[None]]:
+        async def arrives(at: float) -> None:
+            wait_s = self.unit.wait_s(at)
+            (self.seen.turned_away if wait_s else self.seen.ran).append(at)
+            self.at(at + LATENCY_S / 2, self.response(worker, wait_s))
+
+        return arrives
+
+    def response(self, worker: int, wait_s: float) -> Callable[[float], Awaitable[None]]:
+        async def comes(at: float) -> None:
+            if not wait_s:
+                self.counts[worker][0] += 1
+                return
+            await self.report(worker, at, pushed_back=1)
+            said_us = math.ceil(wait_s) * S if self.says else None
+            await pause(self.store, C, status=429, said_us=said_us, max_us=900 * S, now_us=T0 + int(at * S))
+
+        return comes
+
+    def reports(self, worker: int) -> Callable[[float], Awaitable[None]]:
+        async def one(at: float) -> None:
+            self.at(at + REPORT_S, self.reports(worker))
+            if any(self.counts[worker]):
+                await self.report(worker, at)
+
+        return one
+
+    async def report(self, worker: int, at: float, *, pushed_back: int = 0) -> None:
+        (ran, held), self.counts[worker] = self.counts[worker], [0, 0]
+        now_us = T0 + int(at * S)
+        pace = await learn(self.store, C, ran=ran, held=held, pushed_back=pushed_back, now_us=now_us)
+        if pace is not None:
+            self.seen.paces.append((at, pace))
+
+    def change(self, per_minute: float) -> Callable[[float], Awaitable[None]]:
+        async def one(at: float) -> None:
+            self.unit.per_minute = per_minute
+
+        return one
+
+
+async def run(
+    store: Store,
+    unit: Hidden,
+    *,
+    seconds: float,
+    demand: Callable[[float], float],
+    rng: random.Random,
+    says: bool = True,
+    workers: int = 2,
+    changes: Mapping[float, float] = MappingProxyType({}),
+) -> Seen:
+    """Offer ``demand`` calls a second, Poisson, for so long. ``says``: whether a 429 has a Retry-After.
+
+    ``changes``: second -> calls a minute that the unit takes from then on.
+    """
+    made = Run(store, unit, rng=rng, says=says, workers=workers)
+    for at, per_minute in changes.items():
+        made.at(at, made.change(per_minute))
+    for worker in range(workers):
+        made.at(REPORT_S * (1 + worker / workers), made.reports(worker))
+    made.at(rng.expovariate(demand(0)), made.calls(demand))
+    await made.until(seconds)
+    return made.seen

@@ -1,0 +1,224 @@
+"""The pace of an upstream that publishes no limit: held for everybody, learned from pushback, and followed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from limiter.core import keys
+from limiter.core.pacing import learn
+from limiter.core.pausing import pause
+from limiter.core.refusal import read
+from limiter.core.store import Store
+from tests.limiter.core.given import ACME, T0, S, call, log, stack
+from tests.limiter.core.hidden_unit import Bucket, Fixed, Hidden, Seen, Sliding, run
+
+C = ACME.connection
+BOUND = stack(log(100))
+
+
+def paced(raw: redis.Redis, *, interval_us: int, burst: int) -> None:
+    raw.set(keys.pace(C), f"{interval_us}|{(burst - 1) * interval_us}|{T0}|kept", ex=600)
+
+
+async def waits(store: Store, *at_us: int) -> list[int]:
+    """The wait of each call; 0 when it is admitted."""
+    return [(await call(store, BOUND, at, lease=f"d{at}")).paused_us for at in at_us]
+
+
+# Holding.
+
+
+async def test_calls_come_at_the_pace_and_wait_to_the_microsecond(store: Store, raw: redis.Redis) -> None:
+    paced(raw, interval_us=2 * S, burst=2)
+    assert await waits(store, 0, 1, 2, 2 * S - 1, 2 * S) == [0, 0, 2 * S - 2, 1, 0]
+    assert await waits(store, 3 * S, 100 * S, 100 * S + 1, 100 * S + 2) == [S, 0, 0, 2 * S - 2]
+    stored: Any = raw.get(keys.pace(C))
+    assert stored.endswith(b"|kept") and 0 < raw.ttl(keys.pace(C)) <= 600
+
+
+async def test_a_call_above_the_pace_is_charged_to_nothing_and_recorded_as_the_upstream_s_doing(
+    store: Store, raw: redis.Redis
+) -> None:
+    paced(raw, interval_us=S, burst=1)
+    decisions = [await call(store, BOUND, at, lease=f"d{at}") for at in (0, 1)]
+    assert [(d.allowed, d.above_pace) for d in decisions] == [(True, False), (False, True)]
+    assert [d.states[0].used for d in decisions] == [1, 1]
+    entries: Any = raw.xrange(keys.events(C))
+    ((_, fields),) = entries
+    event = read(fields[b"event"].decode())
+    assert event.limits.endswith(";(upstream)||0|token_bucket|connection|60|60000000|1|0|0")
+    assert raw.hgetall(keys.totals(C)) == {b"acme|allowed": b"1", b"acme|held_back": b"1"}
+
+
+async def test_a_look_and_a_call_that_its_limits_refuse_take_nothing_of_the_pace(
+    store: Store, raw: redis.Redis
+) -> None:
+    paced(raw, interval_us=S, burst=1)
+    narrow = stack(log(1))
+    assert (await call(store, narrow, 0)).allowed
+    assert not (await call(store, narrow, S, lease="refused")).above_pace
+    assert (await call(store, BOUND, S, peek=True)).allowed
+    assert await waits(store, S) == [0]
+
+
+async def test_a_pause_and_a_pace_are_waited_for_together(store: Store, raw: redis.Redis) -> None:
+    paced(raw, interval_us=10 * S, burst=1)
+    assert await waits(store, 0) == [0]
+    await pause(store, C, status=429, said_us=4 * S, max_us=900 * S, now_us=T0)
+    decision = await call(store, BOUND, S)
+    assert (decision.paused_us, decision.above_pace) == (9 * S, False)
+    assert await waits(store, 10 * S) == [0]
+
+
+@pytest.mark.parametrize("value", ["nonsense", "=2=1000000|0|1", "1000000"])
+async def test_a_pace_of_another_release_holds_nobody(store: Store, raw: redis.Redis, value: str) -> None:
+    raw.set(keys.pace(C), value)
+    assert await waits(store, 0, 1) == [0, 0]
+    assert raw.get(keys.pace(C)) == value.encode()
+
+
+# Learning.
+
+
+async def report(store: Store, at_us: int, *, ran: int = 0, held: int = 0, away: int = 0, mode: str = "learn") -> Any:
+    return await learn(store, C, ran=ran, held=held, pushed_back=away, mode=mode, now_us=T0 + at_us)
+
+
+async def test_pushback_that_does_not_come_again_makes_no_pace(store: Store, raw: redis.Redis) -> None:
+    assert await report(store, 0, ran=9, away=1) is None
+    assert await report(store, 1, away=1) is None, "calls that were on their way at once count as one"
+    assert await report(store, 100 * S, ran=1) is None, "nobody called for long"
+    assert await report(store, 130 * S, ran=9, away=1) is None
+    assert not raw.exists(keys.pace(C))
+
+
+async def test_between_two_pushbacks_the_upstream_took_what_it_takes(store: Store, raw: redis.Redis) -> None:
+    await report(store, 0, ran=50, away=1)
+    await report(store, S, ran=20)
+    assert await report(store, 20 * S, ran=20, away=1) == pytest.approx(0.97 * 120)
+    stored: Any = raw.get(keys.pace(C))
+    interval_us, tolerance_us, next_us = map(int, stored.split(b"|"))
+    assert (interval_us, tolerance_us, next_us) == (round(60 * S / (0.97 * 120)), interval_us, T0 + 20 * S)
+
+
+async def test_a_pace_is_raised_only_while_it_holds_calls_back_and_no_pause_lasts(store: Store) -> None:
+    await report(store, 0, ran=50, away=1)
+    await report(store, 10 * S, ran=20)
+    found = await report(store, 20 * S, ran=20, away=1)
+    assert [await report(store, at * S, ran=5) for at in (25, 60)] == [found, found]
+    assert await report(store, 61 * S, ran=1, held=1) == pytest.approx(found * math.exp(0.006), rel=0.01)
+    await pause(store, C, status=429, said_us=60 * S, max_us=900 * S, now_us=T0 + 61 * S)
+    raised = await report(store, 62 * S, ran=1)
+    assert await report(store, 63 * S, held=5) == raised
+
+
+async def test_a_unit_that_takes_nothing_for_long_has_its_pace_from_the_first_pushback_on(store: Store) -> None:
+    await report(store, 0, ran=1)
+    await report(store, 9 * S, ran=59, away=1)
+    await pause(store, C, status=429, said_us=51 * S, max_us=900 * S, now_us=T0 + 9 * S)
+    assert await report(store, 10 * S, ran=0, held=9) is None
+    assert await report(store, 60 * S, ran=1) == pytest.approx(0.97 * 60, rel=0.02)
+
+
+async def test_calls_that_run_again_make_the_next_pause_a_short_one(store: Store) -> None:
+    for at in (0, 2, 8):
+        await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + at * S)
+    assert await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + 26 * S) == 54 * S
+    await report(store, 80 * S, ran=1)
+    assert await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + 81 * S) == 2 * S
+
+
+async def test_state_that_is_lost_in_the_middle_of_learning_starts_without_a_pace(
+    store: Store, raw: redis.Redis
+) -> None:
+    await report(store, 0, ran=50, away=1)
+    await report(store, 10 * S, ran=20, away=1)
+    raw.flushdb()
+    assert await report(store, 11 * S, ran=5, held=3) is None
+    assert await waits(store, 11 * S, 11 * S + 1, 11 * S + 2) == [0, 0, 0]
+
+
+async def test_a_pace_that_a_person_has_set_holds_and_one_that_is_switched_off_is_gone(
+    store: Store, raw: redis.Redis
+) -> None:
+    await report(store, 0, ran=50, away=1)
+    assert await report(store, S, ran=1, away=1, mode="30") == 30
+    assert await waits(store, 2 * S, 2 * S + 1, 2 * S + 2) == [0, 0, 2 * S - 2]
+    assert await report(store, 3 * S, ran=1, mode="") is None
+    assert not raw.exists(keys.pace(C), keys.pace_evidence(C))
+
+
+async def test_requests_beyond_the_first_of_a_call_are_taken_from_the_pace(store: Store, raw: redis.Redis) -> None:
+    await learn(store, C, ran=1, held=0, pushed_back=0, extra=3, mode="60", now_us=T0)
+    assert await waits(store, 0, 1) == [2 * S, 2 * S - 1]
+
+
+async def test_what_is_kept_to_learn_from_is_bounded_and_expires(store: Store, raw: redis.Redis) -> None:
+    for second in range(300):
+        await report(store, second * S, ran=1, held=1, away=second % 2)
+    assert raw.hlen(keys.pace_evidence(C)) <= 128 + 12
+    assert 0 < raw.ttl(keys.pace_evidence(C)) <= 600
+
+
+# Hidden limits. The clock is virtual and chance is seeded, so that each run is the same.
+
+FLAVOURS: dict[str, Callable[[float], Hidden]] = {
+    "bucket": Bucket,
+    "sliding window": Sliding,
+    "fixed window": Fixed,
+}
+
+
+async def offered(store: Store, unit: Hidden, *, seed: int, says: bool = True, seconds: float = 600) -> Seen:
+    """Two and a half times as many calls as it takes."""
+    per_second = 2.5 * unit.per_minute / 60
+    rng = random.Random(seed)
+    return await run(store, unit, seconds=seconds, demand=lambda at: per_second, rng=rng, says=says)
+
+
+def used(seen: Seen, per_minute: float, *, since: float, until: float) -> float:
+    return seen.rate(since=since, until=until, of=seen.ran) / (per_minute * (until - since) / 60)
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["with Retry-After", "bare"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_a_hidden_limit_is_used_and_hardly_exceeded(store: Store, flavour: str, says: bool) -> None:
+    seen = await offered(store, FLAVOURS[flavour](60), seed=101, says=says)
+    assert seen.requests_per_call() <= 1.05
+    assert used(seen, 60, since=240, until=600) >= (0.95 if says else 0.92)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 205))
+@pytest.mark.parametrize("says", [True, False], ids=["with Retry-After", "bare"])
+@pytest.mark.parametrize("per_minute", [60, 300])
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_hidden_limits_of_many_chances(
+    store: Store, flavour: str, per_minute: float, says: bool, seed: int
+) -> None:
+    seen = await offered(store, FLAVOURS[flavour](per_minute), seed=seed, says=says, seconds=900)
+    assert seen.requests_per_call() <= 1.05
+    assert used(seen, per_minute, since=240, until=900) >= (0.93 if says else 0.9)
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "flavour", ["bucket", pytest.param("sliding window", marks=SLOW), pytest.param("fixed window", marks=SLOW)]
+)
+async def test_a_limit_that_changes_is_followed_within_two_minutes(store: Store, flavour: str) -> None:
+    unit = FLAVOURS[flavour](60)
+    changes = {120.0: 300.0, 300.0: 60.0}
+    seen = await run(store, unit, seconds=420, demand=lambda at: 12, rng=random.Random(7), changes=changes)
+    paces = {second: pace for at, pace in seen.paces for second in (int(at),)}
+    assert max(pace for second, pace in paces.items() if 120 <= second < 240) >= 285
+    assert min(pace for second, pace in paces.items() if 300 <= second < 420) <= 63
+    assert used(seen, 60, since=360, until=420) <= 1.1
+    assert seen.requests_per_call() <= 1.05
