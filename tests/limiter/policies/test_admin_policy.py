@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.test import Client
@@ -440,6 +441,20 @@ def test_putting_a_version_back_restores_its_limits_as_a_new_version(root: Clien
     assert (edited.version, edited.mode, says(edited)) == (3, "enforce", {"minute": 100, "day": 1000})
     latest = edited.history.latest()
     assert (latest.history_user.username, latest.history_change_reason) == ("root", "too strict")
+
+
+def test_putting_back_is_recorded_in_english_and_shown_in_the_readers_language(
+    root: Client, edited: QuotaPolicy
+) -> None:
+    german = {"Accept-Language": "de"}
+    url = version_url(edited, 1)
+    response = root.post(url, {"change_reason": "", **as_seen(root, url)}, headers=german)
+    assert edited.history.latest().history_change_reason == "Restored version 1"
+    assert LogEntry.objects.latest("pk").change_message == "Put version 1 back as version 3."
+    (told,) = get_messages(response.wsgi_request)
+    assert str(told) == "Gold enthält wieder, was in Version 1 stand; das ist Version 3."
+    history = root.get(reverse("admin:limiter_quotapolicy_history", args=[edited.pk]), headers=german)
+    assert "Version 1 wiederhergestellt" in history.content.decode()
 
 
 def test_a_version_that_breaks_a_rule_of_today_is_not_put_back(root: Client, edited: QuotaPolicy) -> None:
