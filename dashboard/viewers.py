@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
-from django.conf import settings
-from django.contrib.auth import get_user
-from django.http import HttpRequest
-
+from quota_platform.base.sessions import person_of
 from tenants.scope import tenants_of
 
 
@@ -36,11 +31,7 @@ def sights(session_keys: Collection[str]) -> dict[str, Sight | None]:
 
 def sight(session_key: str | None) -> Sight | None:
     """What the person of this session may see now; None when nobody is signed in with it. For a thread."""
-    if not session_key or "\0" in session_key:
+    person = person_of(session_key)
+    if person is None:
         return None
-    request: Any = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = get_user(request)
-    if not user.is_authenticated or not user.is_active:
-        return None
-    return Sight(user.pk, frozenset(tenants_of(user).values_list("tenant_id", flat=True)))
+    return Sight(person.pk, frozenset(tenants_of(person).values_list("tenant_id", flat=True)))

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import get_user
-from django.contrib.auth.models import User
 from django.db import Error as DatabaseFault
 from django.db import close_old_connections
 from django.http import HttpRequest
 
 from limiter.gateway import problems
 from limiter.gateway.problems import GatewayProblem
-from quota_platform.base import row_access
+from quota_platform.base import row_access, sessions
 from tenants import scope
 
 
 async def check(request: HttpRequest, tenant_id: str) -> None:
     """Raise Problem 401 unless a person is signed in, 403 unless they may see ``tenant_id``. Off the event loop."""
-    if not _session_key(request):
+    if not sessions.may_be_key(_session_key(request)):
         raise problems.unauthorized()
     if "\0" in tenant_id:  # PostgreSQL would not be asked for such a name
         raise GatewayProblem(404, "not-found", "There is no such tenant.")
@@ -33,7 +29,7 @@ async def check(request: HttpRequest, tenant_id: str) -> None:
 
 async def is_staff(request: HttpRequest) -> bool:
     """True when a person of the staff is signed in. Off the event loop; False when the database cannot tell."""
-    if not _session_key(request):
+    if not sessions.may_be_key(_session_key(request)):
         return False
     try:
         return await sync_to_async(_is_staff, thread_sensitive=False)(request)
@@ -44,7 +40,7 @@ async def is_staff(request: HttpRequest) -> bool:
 def _is_staff(request: HttpRequest) -> bool:
     close_old_connections()
     try:
-        user = _signed_in(request)
+        user = sessions.person_of(_session_key(request))
         return user is not None and user.is_staff
     finally:
         close_old_connections()
@@ -54,7 +50,7 @@ def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
     """Whether the signed-in person sees the tenant; None when nobody is signed in."""
     close_old_connections()
     try:
-        user = _signed_in(request)
+        user = sessions.person_of(_session_key(request))
         if user is None:
             return None
         # Who sees every tenant is told by the gateway that there is none of this ID.
@@ -63,15 +59,5 @@ def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
         close_old_connections()
 
 
-def _session_key(request: HttpRequest) -> str:
-    """What the session cookie says; "" when it can be no session's."""
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    return "" if "\0" in key else key
-
-
-def _signed_in(request: HttpRequest) -> User | None:
-    """The person of the session cookie."""
-    engine = import_module(settings.SESSION_ENGINE)
-    request.session = engine.SessionStore(_session_key(request))
-    user = get_user(request)
-    return user if user.is_authenticated and user.is_active else None
+def _session_key(request: HttpRequest) -> str | None:
+    return request.COOKIES.get(settings.SESSION_COOKIE_NAME)

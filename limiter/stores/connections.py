@@ -60,6 +60,10 @@ class _Seeded:
     port: int
 
 
+# The two below are alike but for await: redis-py has two families of connections. Their decisions stand once, above.
+# Code for both would have to be a generator that either drives, longer than this and in the way of every traceback.
+
+
 class _Sync(_Seeded):
     def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         error: Exception | None = None

@@ -451,8 +451,8 @@ def test_putting_back_is_recorded_in_english_and_shown_in_the_readers_language(
     response = root.post(url, {"change_reason": "", **as_seen(root, url)}, headers=german)
     assert edited.history.latest().history_change_reason == "Restored version 1"
     assert LogEntry.objects.latest("pk").change_message == "Put version 1 back as version 3."
-    (told,) = get_messages(response.wsgi_request)
-    assert str(told) == "Gold enthält wieder, was in Version 1 stand; das ist Version 3."
+    (message,) = get_messages(response.wsgi_request)
+    assert str(message) == "Gold enthält wieder, was in Version 1 stand; das ist Version 3."
     history = root.get(reverse("admin:limiter_quotapolicy_history", args=[edited.pk]), headers=german)
     assert "Version 1 wiederhergestellt" in history.content.decode()
 
