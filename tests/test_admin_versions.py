@@ -185,7 +185,7 @@ def test_a_secret_that_somebody_replaced_is_named_and_not_shown(root: Client, co
         assert secret not in data
 
 
-def test_choices_of_several_rows_meet(root: Client, acme: Tenant, globex: Tenant) -> None:
+def test_changed_choices_of_several_rows_are_named(root: Client, acme: Tenant, globex: Tenant) -> None:
     key = a_platform_key(acme)
     mine = {**filled_form(root.get(page(key)).content), "name": "Mine"}
     key.acts_for.add(globex)

@@ -159,7 +159,7 @@ WRITES: list[tuple[str, dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(("route", "fields", "status"), WRITES, ids=lambda value: str(value)[:60])
-def test_nothing_is_made_for_a_stranger_nor_for_the_platform(
+def test_rows_for_a_stranger_or_the_platform_cannot_be_created(
     ana: APIClient, route: str, fields: dict[str, Any], status: int
 ) -> None:
     before = snapshot()
@@ -169,7 +169,7 @@ def test_nothing_is_made_for_a_stranger_nor_for_the_platform(
     assert snapshot() == before
 
 
-def test_everyones_assignment_is_shown_and_kept_from_them(ana: APIClient) -> None:
+def test_the_default_assignment_can_be_read_and_not_changed(ana: APIClient) -> None:
     default = Assignment.objects.get(target="default")
     url = f"/api/assignments/{default.pk}/"
     assert ana.get(url).json()["target"] == "default"
@@ -180,7 +180,7 @@ def test_everyones_assignment_is_shown_and_kept_from_them(ana: APIClient) -> Non
     assert not Assignment.objects.filter(target="default").exists()
 
 
-def test_nothing_is_moved_to_a_stranger(ana: APIClient) -> None:
+def test_rows_cannot_be_moved_to_a_stranger(ana: APIClient) -> None:
     own = Assignment.objects.get(tenant__tenant_id="acme")
     assert ana.patch(f"/api/assignments/{own.pk}/", {"tenant": "globex"}).status_code == 400
     assert ana.patch(f"/api/assignments/{own.pk}/", {"target": "default", "tenant": None}).status_code in (400, 403)
@@ -222,7 +222,7 @@ def test_a_person_of_a_tenant_runs_it(ana: APIClient) -> None:
     assert ana.get("/api/decisions/acme-decision/").status_code == 200
 
 
-def test_everything_is_gone_with_the_membership(ana: APIClient) -> None:
+def test_rows_of_a_tenant_are_gone_with_the_membership(ana: APIClient) -> None:
     Membership.objects.filter(user__username="ana").delete()
     for route in ("tenants", "actions", "keys", "overrides", "events", "connections"):
         assert ana.get(f"/api/{route}/").json()["results"] == []

@@ -116,13 +116,13 @@ def test_another_persons_override_is_ended_with_the_right_to_change_it(
     assert post(root, {}, undo).status_code == status
 
 
-def test_ones_own_override_is_ended_without_it(root: Client, acme: Tenant) -> None:
+def test_ones_own_override_is_ended_without_the_right_to_change_it(root: Client, acme: Tenant) -> None:
     root.force_login(member("ana", acme, without=("change_override",)))
     undo = post(root, {**ASKED, "confirm": True}).json()["undo"]
     assert post(root, {}, undo).status_code == 200
 
 
-def test_another_sites_form_cannot_do_it(admin_user: User, acme: Tenant) -> None:
+def test_another_sites_form_cannot_start_an_override(admin_user: User, acme: Tenant) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
     assert post(client, {**ASKED, "confirm": True}).status_code == 403

@@ -47,7 +47,7 @@ async def test_all_hear_of_its_failure_and_the_next_one_may_succeed() -> None:
     assert await flights.join("acme", load) == 1
 
 
-async def test_there_is_an_end_to_how_many_are_under_way() -> None:
+async def test_the_number_of_loads_under_way_is_bounded() -> None:
     flights, load = Flights(most=1), Load()
     waiting = asyncio.ensure_future(flights.join("acme", load))
     await asyncio.sleep(0)

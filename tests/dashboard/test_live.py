@@ -61,7 +61,7 @@ async def test_a_refusal_counts_before_it_is_in_the_database(runtime: Runtime) -
     await live.close()
 
 
-async def test_within_a_second_nothing_is_read_twice(runtime: Runtime, redis_url: str) -> None:
+async def test_a_reading_is_shared_within_a_second(runtime: Runtime, redis_url: str) -> None:
     read: list[frozenset[str]] = []
 
     def counted(tenant_ids: frozenset[str]) -> StoredReadings:

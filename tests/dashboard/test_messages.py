@@ -137,7 +137,7 @@ def test_a_degraded_limiter_is_unknown_whatever_was_last_read() -> None:
     assert (summary["state"], summary["sentence"], summary["degraded"]) == ("unknown", {"code": "unknown"}, away)
 
 
-def test_nobody_who_sees_no_tenant_gets_a_row() -> None:
+def test_a_person_without_tenants_gets_no_row() -> None:
     frame = overview_frame([], StoredReadings(), **NOBODY)
     assert (frame["rows"], frame["feed"], frame["figures"]["calls_per_min"]["value"]) == ([], [], 0)
 

@@ -42,7 +42,7 @@ def test_a_revocation_is_confirmed_then_done_then_recorded(acme: Tenant, key: Ap
 
 
 @pytest.mark.parametrize("right", ["revoke_apikey", "change_apikey"])
-def test_either_right_is_enough_and_none_is_not(acme: Tenant, key: ApiKey, right: str) -> None:
+def test_the_right_to_revoke_or_to_change_a_key_is_needed(acme: Tenant, key: ApiKey, right: str) -> None:
     both = {"revoke_apikey", "change_apikey"}
     assert post(browser(member("ana", acme, without=tuple(both - {right}))), key).status_code == 200
     assert post(browser(member("leaf", acme, without=tuple(both))), key, confirm=True).status_code == 403

@@ -172,7 +172,7 @@ def test_the_test_says_what_went_wrong(root: Client, connection: Connection, uni
     assert b"canary" not in response.content
 
 
-def test_looking_does_not_test(root: Client, connection: Connection) -> None:
+def test_viewing_a_connection_does_not_test_it(root: Client, connection: Connection) -> None:
     response = root.get(f"/admin/tenants/connection/{connection.pk}/test/")
     assert response["Location"] == page_of(connection)
 

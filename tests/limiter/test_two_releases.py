@@ -201,12 +201,12 @@ def test_a_call_whose_kept_response_is_unreadable_is_not_made_again(redis_url: s
         assert recalled("mine") == [held]
 
 
-def test_news_are_heard(shared: dict[str, Any]) -> None:
+def test_news_of_another_release_are_understood(shared: dict[str, Any]) -> None:
     assert news.FORM.take(shared["news"]) == 7
     assert news.FORM.take({**shared["news"], "v": 2, "person": "everyone"}) == news.EVERYONE
 
 
-def test_tasks_take_what_they_know_of_a_message() -> None:
+def test_tasks_use_the_arguments_that_they_recognize() -> None:
     current_app.loader.import_default_modules()
     ours: list[Any] = [task for name, task in current_app.tasks.items() if name.startswith("limiter.tasks.")]
     assert len(ours) >= 15

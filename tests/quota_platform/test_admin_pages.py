@@ -328,7 +328,7 @@ def searched(model: type[Model], text: str, client: Client) -> Any:
         (ThrottleEvent, "decision-1"),
     ],
 )
-def test_search_finds_the_one_meant(model: type[Model], text: str, root: Client) -> None:
+def test_search_finds_the_row_that_fits(model: type[Model], text: str, root: Client) -> None:
     for i in range(3):
         MAKERS[model](i)
     assert searched(model, text, root) == 1

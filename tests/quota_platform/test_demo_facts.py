@@ -64,7 +64,7 @@ def test_the_file_is_closed_to_others_and_forgotten_at_the_end(tmp_path: Path, k
     assert not path.exists()
 
 
-def test_forgetting_what_was_never_written_is_no_error(tmp_path: Path) -> None:
+def test_forgetting_facts_that_were_never_written_is_no_error(tmp_path: Path) -> None:
     facts.forget(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

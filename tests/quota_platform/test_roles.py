@@ -30,7 +30,7 @@ def test_arguments_after_a_role_are_handed_to_its_program(role: str) -> None:
     assert roles.command(role, ["--quick"], workers=2) == [*roles.PLAIN[role](), "--quick"]
 
 
-def test_any_other_name_is_a_command_of_manage_py() -> None:
+def test_a_word_that_is_no_role_is_a_command_of_manage_py() -> None:
     assert roles.command("createsuperuser", [], workers=2)[-2:] == [str(BASE_DIR / "manage.py"), "createsuperuser"]
 
 

@@ -142,7 +142,7 @@ def test_several_keys_are_revoked_from_the_list(root: Client, acme: Tenant) -> N
 
 
 @pytest.mark.parametrize("chosen", [[], ["x"], ["9" * 30], ["999999"], ["%00"]])
-def test_revoking_nothing_says_so(root: Client, chosen: list[str]) -> None:
+def test_revoking_without_a_key_in_use_reports_that(root: Client, chosen: list[str]) -> None:
     response = root.get(REVOKE, {"key": chosen}, follow=True)
     assert b"No key that is still in use was chosen." in response.content
 

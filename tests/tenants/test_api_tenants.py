@@ -55,7 +55,7 @@ def test_the_history_says_who_did_it_and_why(connection: Connection) -> None:
     ]
 
 
-def test_put_sets_what_it_leaves_out_to_the_default(acme: Tenant) -> None:
+def test_put_sets_missing_fields_to_their_defaults(acme: Tenant) -> None:
     acme.notes, acme.envelope = "old", True
     acme.save()
     api = editor()
@@ -251,7 +251,7 @@ def test_deleting_a_tenant_takes_its_keys_and_assignments_along(
     assert not Assignment.objects.filter(target="tenant").exists()
 
 
-def test_reading_and_writing_take_a_right_each(acme: Tenant) -> None:
+def test_reading_and_writing_need_a_right_each(acme: Tenant) -> None:
     reader = person("tenants.view_tenant", name="reader")
     assert reader.get("/api/tenants/acme/").status_code == 200
     assert reader.patch("/api/tenants/acme/", {"name": "X"}).status_code == 403

@@ -149,7 +149,7 @@ class TestWhatMayBeChanged:
         assert not row_access.may_change(ana, unused)
         assert unused not in row_access.seen(Connection.objects.all(), ana)
 
-    def test_everyones_policy_is_seen_and_not_changed(self, acme: Tenant) -> None:
+    def test_the_default_assignment_is_seen_and_not_changed(self, acme: Tenant) -> None:
         policy("Base", None)
         ana, default = member("ana", acme), Assignment.objects.get()
         assert set(row_access.seen(Assignment.objects.all(), ana)) == {default}

@@ -328,7 +328,7 @@ def test_the_secret_is_shown_to_nobody(acme: Tenant, receiver: Receiver, caplog:
     assert plain not in str(AlertHook.objects.values())
 
 
-def test_alerts_are_forgotten_with_what_was_posted_of_them(acme: Tenant, receiver: Receiver) -> None:
+def test_old_alerts_are_deleted_with_their_messages(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
     now = timezone.now()
     outbox.put([alert(ended_at=now)], AlertDelivery.Event.STARTED)

@@ -34,7 +34,7 @@ def test_a_threshold_is_reached_at_its_percentage_and_left_by_a_margin(
 
 
 @given(st.integers(1, 100), st.integers(0, 10**9), st.integers(1, 10**9))
-def test_none_is_reached_and_left_at_once_and_nothing_used_leaves_all(
+def test_a_threshold_is_never_reached_and_left_at_once_and_no_use_leaves_all(
     threshold: int, used: int, effective: int
 ) -> None:
     assert not (

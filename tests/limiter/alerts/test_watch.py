@@ -220,5 +220,5 @@ def test_old_alerts_are_deleted_and_those_that_last_are_kept(db: None, settings:
     assert sorted(Alert.objects.values_list("limit_name", flat=True)) == ["lasts", "new"]
 
 
-def test_beat_asks_for_it_every_few_seconds() -> None:
+def test_beat_queues_the_watch_every_few_seconds() -> None:
     assert beat.every_s("limiter.tasks.watch_limits") == watch.EVERY_S

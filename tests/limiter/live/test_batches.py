@@ -78,7 +78,7 @@ async def test_one_that_gives_up_does_not_stop_the_load_for_the_others(load: Loa
     assert await patient == "A"
 
 
-async def test_there_is_an_end_to_how_many_names_wait(load: Load) -> None:
+async def test_the_number_of_waiting_names_is_bounded(load: Load) -> None:
     ours = batches(load, most=2)
     waiting = asking(ours, "a", "b")
     while len(ours) < 2:

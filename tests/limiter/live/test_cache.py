@@ -62,7 +62,7 @@ class TestCrossing:
         entry, found = held.tenants.get("t1"), held.keys.get("k1")
         assert entry and not entry.tenant.active and found and found[0].revoked
 
-    def test_nobody_was_there_before_a_change_says_nothing_about_after_it(self, held: Cache) -> None:
+    def test_a_name_unknown_before_a_change_may_be_known_after_it(self, held: Cache) -> None:
         held.forget_unknown(5)
         assert not held.adopt_tenant("t1", Fetched(None, 4)) and not held.adopt_key("k1", Fetched(None, 4))
         assert "t1" not in held.unknown_tenants and "k1" not in held.unknown_keys
@@ -93,7 +93,7 @@ class TestAffected:
         assert (found.tenants, found.keys, found.connections) == (["t1"], ["k1"], [1])
         assert (found.policies, found.default) == ([], False)
 
-    def test_everything_older_than_the_floor(self, held: Cache) -> None:
+    def test_entries_older_than_the_floor_are_affected(self, held: Cache) -> None:
         held.adopt_tenant("t1", tenant(1, seq=4))
         held.adopt_tenant("t2", tenant(2, seq=9, connection=connection(2)))
         held.adopt_key("k1", key(1, seq=4))
@@ -146,7 +146,7 @@ class TestTouched:
         assert touched.newest([one]) == 3 and touched.newest([one, other]) == 5
         assert touched.newest([Touch(Topic.TENANT, 2)]) == 0
 
-    def test_starting_over_takes_everything_for_touched(self, touched: Touched) -> None:
+    def test_starting_over_counts_every_row_as_touched(self, touched: Touched) -> None:
         touched.note({Touch(Topic.TENANT, 1): 3})
         touched.start_from(7)
         assert touched.newest([Touch(Topic.TENANT, 1)]) == touched.newest([Touch(Topic.KEY, 9)]) == 7
@@ -162,7 +162,7 @@ class TestTouched:
         touched.note({Touch(Topic.TENANT, 3): 5})
         assert touched.newest([Touch(Topic.TENANT, 1)]) == 0 and touched.newest([Touch(Topic.TENANT, 2)]) == 4
 
-    def test_too_many_notes_count_as_everything(self) -> None:
+    def test_beyond_the_bound_of_notes_every_row_counts_as_touched(self) -> None:
         touched = Touched(most=2)
         touched.note({Touch(Topic.TENANT, number): number for number in (1, 2, 3)})
         assert touched.newest([Touch(Topic.KEY, 1)]) == 3

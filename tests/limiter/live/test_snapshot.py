@@ -338,7 +338,7 @@ class TestWhatIsShared:
 
 class TestFollowing:
     @pytest.mark.parametrize("ringing", [True, False], ids=["bell", "no bell"])
-    async def test_edits_come_in_by_themselves(
+    async def test_edits_reach_a_snapshot_by_themselves(
         self, acme: Tenant, base_policy: QuotaPolicy, snapshot: Snapshot, settings: Any, ringing: bool
     ) -> None:
         await snapshot.tenant("acme")

@@ -44,7 +44,7 @@ class Clock:
 
 
 class TestTheCacheIsAway:
-    async def test_everything_comes_from_the_database(
+    async def test_without_the_shared_cache_entries_come_from_the_database(
         self, acme: Tenant, acme_key: str, base_policy: QuotaPolicy, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with worker(second=dead_cache()) as snapshot:
@@ -80,7 +80,7 @@ class TestTheDatabaseIsAway:
             await snapshot.look()
             assert quotas(snapshot.held_tenant("acme")) == {"minute": 5}
 
-    async def test_nobody_knows_a_tenant_that_was_never_seen(
+    async def test_a_tenant_that_was_never_seen_is_unknown_without_the_database(
         self, acme: Tenant, base_policy: QuotaPolicy, database_away: Away
     ) -> None:
         async with worker() as snapshot:
@@ -114,7 +114,7 @@ class TestTheDatabaseIsAway:
             entry = snapshot.held_tenant("acme")
             assert entry is not None and not entry.tenant.active
 
-    async def test_following_goes_on_by_itself_when_it_is_back(
+    async def test_following_continues_by_itself_when_the_database_is_back(
         self, acme: Tenant, base_policy: QuotaPolicy, caplog: pytest.LogCaptureFixture, database_away: Away
     ) -> None:
         async with worker() as snapshot:
@@ -171,7 +171,7 @@ class TestAPolicyWrittenBySql:
             with pytest.raises(PolicyUnavailable):
                 entry.plan("lookupOrder", NOW)
 
-    async def test_repaired_the_way_it_was_broken_it_is_found_without_a_change(
+    async def test_a_policy_repaired_without_an_edit_is_found(
         self, acme: Tenant, base_policy: QuotaPolicy, caplog: pytest.LogCaptureFixture
     ) -> None:
         await aside(lambda: _break(base_policy))

@@ -106,7 +106,7 @@ def test_a_released_slot_is_free_and_a_lease_ends_by_itself(worker: Worker) -> N
     assert worker.call(limit, at_us=10 * S, lease="three").allowed
 
 
-def test_releasing_what_was_never_seen_does_nothing(worker: Worker) -> None:
+def test_releasing_an_unknown_slot_does_nothing(worker: Worker) -> None:
     worker.share.release(stack(slots(2)), "one")
     assert worker.call(slots(2)).allowed
 

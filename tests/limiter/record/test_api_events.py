@@ -68,7 +68,7 @@ def test_events_are_filtered(db: None) -> None:
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_nobody_writes_events(db: None, method: str) -> None:
+def test_events_are_read_only(db: None, method: str) -> None:
     row = event(1)
     api = editor()
     assert getattr(api, method)(f"/api/events/{row.pk}/").status_code == 405

@@ -94,7 +94,7 @@ def test_every_task_of_the_record_runs_on_an_empty_platform(client: Client) -> N
     assert set(runs.last(client)) == {"store_events", "store_usage", "note_overrides", "anchor_record", "prune"}
 
 
-def test_how_far_the_record_is_behind_is_known(client: Client, redis_url: str) -> None:
+def test_the_delay_of_the_record_is_reported(client: Client, redis_url: str) -> None:
     refuse(redis_url, 3)
     behind = state.behind(client)
     assert behind.waiting == 3 and not behind.late

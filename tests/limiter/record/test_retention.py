@@ -65,7 +65,7 @@ def test_rows_past_their_retention_go_and_the_rest_is_still_proven(folder: Path)
     assert (cut.last, cut.rows, cut.refusals, cut.until) == (5, 5, 5, (START + timedelta(microseconds=4)).isoformat())
 
 
-def test_events_that_come_later_follow_those_that_are_left(client: Client, redis_url: str, folder: Path) -> None:
+def test_later_events_follow_the_ones_that_were_kept(client: Client, redis_url: str, folder: Path) -> None:
     prune(timedelta(days=9))
     assert (positions(), positions("globex")) == ([15], [5])
     refuse(redis_url, 2, name="late", after_s=60)

@@ -77,7 +77,7 @@ def test_each_format_has_a_module_of_its_name_that_writes_it() -> None:
 
 
 @pytest.mark.parametrize(("value", "shown"), [(True, "yes"), (None, None), (-1.5, -1.5), ({"a": 1}, '{"a": 1}')])
-def test_cells_are_plain(value: object, shown: object) -> None:
+def test_cells_of_an_export_are_plain_values(value: object, shown: object) -> None:
     assert cell(value) == shown
 
 

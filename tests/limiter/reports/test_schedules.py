@@ -259,7 +259,7 @@ def test_people_see_and_change_their_own_reports_only() -> None:
     assert not Export.objects.exists()
 
 
-def test_nobody_saves_what_they_may_not_export() -> None:
+def test_a_report_that_its_author_may_not_export_is_not_saved() -> None:
     api = person(*EDIT, *MAY)
     assert api.post(API, {**WEEK, "kind": "changes", "format": "jsonl"}).status_code == 403
     assert not ReportSchedule.objects.exists()

@@ -73,7 +73,7 @@ class TestWhatIsNoted:
         limit.delete()
         assert noted() == {touch}
 
-    def test_assignments_belong_to_what_they_name(self, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    def test_assignments_belong_to_their_tenant_or_action(self, acme: Tenant, base_policy: QuotaPolicy) -> None:
         noted = _noted_from_here()
         Assignment.objects.create(policy=base_policy, target="tenant", tenant=acme)
         assert noted() == {tenant_touch(acme)}
@@ -100,7 +100,7 @@ class TestWhatIsNoted:
         row.delete()
         assert noted() == {tenant_touch(acme)}
 
-    def test_reading_notes_nothing(self, acme: Tenant, noted: Noted) -> None:
+    def test_reading_rows_notes_no_change(self, acme: Tenant, noted: Noted) -> None:
         list(Tenant.objects.select_related("connection"))
         assert noted() == set()
 

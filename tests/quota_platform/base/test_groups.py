@@ -23,11 +23,11 @@ def permission(name: str) -> Permission:
 
 
 @pytest.mark.parametrize("name", ["Supervisor", "Policy editor", "Auditor"])
-def test_migrating_has_made_them_with_everything_they_name(name: str) -> None:
+def test_migrating_creates_the_groups_with_their_permissions(name: str) -> None:
     assert rights(name) == set(groups.rights()[name])
 
 
-def test_making_them_again_changes_nothing() -> None:
+def test_creating_the_groups_again_changes_nothing() -> None:
     before = {name: rights(name) for name in groups.rights()}, Granted.objects.count()
     groups.make()
     call_command("migrate", verbosity=0)
@@ -67,7 +67,7 @@ def test_a_group_of_the_same_name_that_was_there_before_keeps_what_it_had() -> N
     assert rights("Supervisor") == {*groups.rights()["Supervisor"], "tenants.change_tenant"}
 
 
-def test_none_of_them_says_where(acme: Tenant, globex: Tenant) -> None:
+def test_groups_give_permissions_and_no_memberships(acme: Tenant, globex: Tenant) -> None:
     for name in groups.rights():
         user = User.objects.create_user(name)
         user.groups.add(Group.objects.get(name=name))

@@ -84,7 +84,7 @@ def test_a_name_under_a_suffix_is_accepted(url: str) -> None:
         ("", "host name"),
     ],
 )
-def test_everything_else_is_refused_with_the_reason(url: str, says: str) -> None:
+def test_an_address_that_is_not_public_is_refused_with_the_reason(url: str, says: str) -> None:
     with pytest.raises(HostRefused, match=says):
         check_url(url, suffixes=SUFFIXES)
 

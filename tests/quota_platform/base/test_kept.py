@@ -46,5 +46,5 @@ def test_a_text_of_a_person_or_another_release_is_shown_unchanged(text: str) -> 
     assert german(text) == text
 
 
-def test_nothing_stored_is_nothing_shown() -> None:
+def test_an_empty_kept_text_is_shown_as_nothing() -> None:
     assert german(None) == ""

@@ -26,7 +26,7 @@ async def test_a_call_without_accept(signed_in: Caller, sandbox: Running) -> Non
     assert breaches(sandbox) == {"accept_absent": 1}
 
 
-async def test_credentials_in_two_places(caller: Caller, sandbox: Running) -> None:
+async def test_credentials_in_two_places_are_a_breach(caller: Caller, sandbox: Running) -> None:
     form = {"grant_type": "client_credentials", "client_secret": "x"}
     await caller.send("POST", "/oauth/token", data=form, headers={"Authorization": "Basic eDp5"})
     assert breaches(sandbox) == {"both_client_auths": 1}

@@ -42,7 +42,7 @@ async def test_the_busiest_second_is_remembered(signed_in: Caller, clock: Clock)
     assert (await signed_in.control("GET", "counters"))["peak_per_second"] == 4
 
 
-async def test_most_calls_at_once(signed_in: Caller, sandbox: Running) -> None:
+async def test_the_largest_number_of_calls_at_once_is_counted(signed_in: Caller, sandbox: Running) -> None:
     await signed_in.control("PUT", "latency", {"profile": "stall"})
     calls = [asyncio.create_task(signed_in.invoke()) for _ in range(20)]
     await sandbox.state.log.reached(21)

@@ -126,7 +126,7 @@ async def test_a_broken_connection_is_broken_for_the_client_although_the_call_ra
     assert (await caller.invoke()).status == 200
 
 
-async def test_harm_to_the_body(caller: Caller) -> None:
+async def test_faults_of_the_body_damage_it(caller: Caller) -> None:
     names = ["truncated_json", "malformed", "html", "wrong_content_type", "error_in_200"]
     await caller.control("POST", "faults", [{"fault": name, "count": 1} for name in names])
     truncated, malformed, html, mistyped, erring = [await caller.invoke() for _ in names]

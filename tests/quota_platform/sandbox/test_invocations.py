@@ -76,7 +76,7 @@ async def test_a_start_takes_the_script_id_in_place_of_the_path(signed_in: Calle
     assert (await signed_in.send("POST", f"{SERVICES}/scripts/start?skillId=1&scriptId=9")).status == 200
 
 
-async def test_once_scripts_are_listed_others_are_not_found(signed_in: Caller) -> None:
+async def test_scripts_that_are_not_listed_are_not_found(signed_in: Caller) -> None:
     await signed_in.control("PUT", "contacts", {"scripts": ["Prod\\Orders"], "start_status": 202})
     assert (await signed_in.send("POST", START)).status == 202
     assert (await signed_in.send("POST", START.replace("Orders", "Other"))).status == 404
@@ -187,7 +187,7 @@ async def test_a_second_unit_has_an_address_where_only_its_own_tokens_are_good(
         ("GET", "/__sim__/reset", 405),
     ],
 )
-async def test_other_paths_and_methods_are_refused(signed_in: Caller, method: str, path: str, status: int) -> None:
+async def test_unknown_paths_and_methods_are_refused(signed_in: Caller, method: str, path: str, status: int) -> None:
     assert (await signed_in.send(method, path)).status == status
 
 

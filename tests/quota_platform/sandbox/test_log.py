@@ -99,7 +99,7 @@ def test_a_header_without_a_kind_is_masked_whole() -> None:
     assert mask_header("X-Request-Id", "abc") == "abc"
 
 
-async def test_since_gives_what_came_after(signed_in: Caller) -> None:
+async def test_since_returns_later_entries(signed_in: Caller) -> None:
     last = (await signed_in.control("GET", "log"))["last_seq"]
     await signed_in.invoke("one")
     await signed_in.invoke("two")

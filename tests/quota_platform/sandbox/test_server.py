@@ -45,7 +45,7 @@ async def test_held_calls_do_not_delay_the_end() -> None:
         assert (await call).status == 200
 
 
-def test_blocking_code_has_it_in_a_thread() -> None:
+def test_blocking_code_runs_the_sandbox_in_a_thread() -> None:
     with running_in_thread(clients={CLIENT: SECRET}) as sandbox:
         with requests.Session() as session:
             assert session.post(f"{sandbox.base_url}/oauth/token", data=FORM, timeout=HANG_S).status_code == 200

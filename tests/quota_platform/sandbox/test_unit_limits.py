@@ -56,7 +56,7 @@ async def test_a_refused_call_does_not_run_and_gets_no_wait_by_default(signed_in
     ("flavour", "status", "wait"),
     [("retry_after", 429, "30"), ("genesys", 429, "30"), ("busy", 503, None), ("x_ratelimit", 429, None)],
 )
-async def test_other_flavours_say_more(
+async def test_refusals_of_other_flavours_contain_more(
     signed_in: Caller, clock: Clock, flavour: str, status: int, wait: str | None
 ) -> None:
     await signed_in.control("PUT", "limiter", {"per_minute": 2, "burst": 1, "flavour": flavour})
