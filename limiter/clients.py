@@ -64,6 +64,19 @@ def async_client() -> redis.asyncio.Redis:
     )
 
 
+def wakes_client() -> redis.asyncio.Redis:
+    """redis-py for messages of the limiter's store; of a cluster any node has them."""
+    servers = Servers.of(store_url(), settings.ENV.redis_certificates)
+    return redis.asyncio.Redis.from_url(
+        servers.url,
+        **servers.async_options(),
+        socket_timeout=5,
+        socket_connect_timeout=1,
+        retry=AsyncRetry(NoBackoff(), 0),
+        max_connections=1,
+    )
+
+
 def shared_client() -> redis.Redis:
     """As :func:`async_client`, for pages: what workers tell each other, read within a second or not at all."""
     return _redis(_shared(), socket_timeout=1)

@@ -23,7 +23,7 @@ from limiter.gateway.paces import Paces
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Bound, Stacks
-from limiter.gateway.waiting import Wait, WaitBounds, Waiting
+from limiter.gateway.waiting import Wait, Waiting
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
 from limiter.outage.outage import Outage
@@ -103,7 +103,7 @@ class Gateway:
         learner: Learner,
         dedupe: Dedupe,
         failed_keys: Failures,
-        wait_bounds: WaitBounds | None = None,
+        waiting: Waiting | None = None,
         paces: Paces | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -112,7 +112,7 @@ class Gateway:
         self.upstream = upstream
         self.recorder = recorder
         self.learner = learner
-        self.waiting = Waiting(wait_bounds)
+        self.waiting = waiting or Waiting()
         recorder.freed = self.waiting.freed
         self.outage = Outage(store, local, clock=clock)
         self.giving_back = GivingBack(store)
@@ -274,6 +274,7 @@ class Gateway:
         return self._stacks.connections
 
     async def close(self) -> None:
+        await self.waiting.close()
         await self.paces.drain()
         await self.giving_back.close()
         await self.learner.close()

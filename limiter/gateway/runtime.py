@@ -24,7 +24,7 @@ from limiter.gateway.paces import Paces
 from limiter.gateway.pauses import Pauses
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
-from limiter.gateway.waiting import WaitBounds
+from limiter.gateway.waiting import WaitBounds, Waiting
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
 from limiter.stores import server_settings
@@ -71,6 +71,7 @@ class Runtime:
         peers: Peers,
         beat_every_s: float = EVERY_S,
         side: redis.asyncio.Redis | None = None,
+        wakes: redis.asyncio.Redis | None = None,
         shared: Link | None = None,
         paces: Paces | None = None,
     ) -> None:
@@ -89,7 +90,7 @@ class Runtime:
             learner=learner,
             dedupe=Dedupe(side),
             failed_keys=Failures(most=gateway_settings.failed_keys_per_minute),
-            wait_bounds=gateway_settings.wait_bounds,
+            waiting=Waiting(gateway_settings.wait_bounds, wakes=wakes),
             paces=paces,
         )
         self.peers = peers
@@ -118,6 +119,7 @@ class Runtime:
             gateway_settings=GatewaySettings.from_env(),
             peers=Peers(expected=env.LIMITER_EXPECTED_PROCESSES),
             side=side,
+            wakes=clients.wakes_client(),
             shared=clients.shared_link(),
             paces=paces,
         )

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import redis.asyncio
+
 from limiter.core import keys
 from limiter.core.algorithms import rules_of
 from limiter.core.types import MICROS, Decision
@@ -20,10 +22,13 @@ from limiter.core.window import Stack
 from limiter.gateway import prefer
 from limiter.gateway.line import Line, Waiter, Woken, after
 from limiter.gateway.problems import GatewayProblem, binding
+from limiter.gateway.wakes import Wakes
 from quota_platform.base.lean.request import Departure
 
-_SLOT_HINT_US = 1_000_000
-"""Somebody's slot may have come free without a word from its worker, which was killed: it is looked for this often."""
+CONCURRENCY_HINT_US = 1_000_000
+"""The script's hint for want of a slot, where nobody knows when one comes free."""
+_LOOKS_EVERY_US = 10_000_000
+"""A slot's worker may have been killed, or its message lost: so often one is looked for all the same."""
 
 
 class Attempt(Protocol):
@@ -71,8 +76,16 @@ class Wait:
 class Waiting:
     """The lines of one worker and event loop."""
 
-    def __init__(self, bounds: WaitBounds | None = None) -> None:
+    def __init__(
+        self,
+        bounds: WaitBounds | None = None,
+        *,
+        wakes: redis.asyncio.Redis | None = None,
+        looks_every_us: int = _LOOKS_EVERY_US,
+    ) -> None:
         self._bounds = bounds or WaitBounds()
+        self._wakes = Wakes(wakes, freed=self._free)
+        self._looks_every_us = looks_every_us
         self._lines: dict[str, Line] = {}
         self._waiters: dict[Waiter, str] = {}
         self._by_key: Counter[str] = Counter()
@@ -110,7 +123,14 @@ class Waiting:
             wait.waited_s = asyncio.get_running_loop().time() - started
 
     def freed(self, names: Iterable[str]) -> None:
-        """Slots of these counts have come free."""
+        """Slots of these counts have come free by the end of a call of this worker's."""
+        self._free(name for name in names if not self._wakes.hears(name))
+
+    async def close(self) -> None:
+        """Hear nothing more."""
+        await self._wakes.close()
+
+    def _free(self, names: Iterable[str]) -> None:
         for name in names:
             if (line := self._lines.get(name)) is not None:
                 line.freed()
@@ -154,7 +174,7 @@ class Waiting:
                 else:
                     if decision is not None:
                         line = self._line_of(attempt.stack, decision)
-                        line.rest(decision.retry_after_us or 0)
+                        line.rest(self._rest_us(line.name, decision.retry_after_us or 0))
                     assert line is not None, "a call waits in a line"
                     decision = await self._wait_in(line, attempt, waiter, ends)
                 if not decision.waits:
@@ -205,7 +225,7 @@ class Waiting:
         try:
             left_us = max(0, int((ends - asyncio.get_running_loop().time()) * MICROS))
             decision = await attempt.decide(patience_us=left_us, waited=True)
-            rests_us = _rests_us(attempt.stack, decision, line.name)
+            rests_us = self._rest_us(line.name, _rests_us(attempt.stack, decision, line.name))
         finally:
             line.end_turn(rests_us)
         return self._unless_gone(attempt, waiter, decision)
@@ -236,10 +256,17 @@ class Waiting:
         line = self._lines.get(name)
         if line is None:
             line = self._lines[name] = Line(name, ended=self._end)
+            if violated and rules_of(binding(violated).limit.algorithm).holds_slots:
+                self._wakes.listen(name)
         return line
+
+    def _rest_us(self, name: str, us: int) -> int:
+        """Where the end of every call is heard, a hint of a second is no reason to look."""
+        return self._looks_every_us if us == CONCURRENCY_HINT_US and self._wakes.hears(name) else us
 
     def _end(self, name: str) -> None:
         self._lines.pop(name, None)
+        self._wakes.forget(name)
 
 
 def _held_s(stack: Stack, decision: Decision) -> float:
@@ -254,7 +281,7 @@ def _rests_us(stack: Stack, decision: Decision, name: str) -> int:
     state = decision.states[stack.windows.index(name)]
     if state.wait_us or state.remaining:
         return max(0, state.wait_us)
-    return _SLOT_HINT_US if rules_of(state.limit.algorithm).holds_slots else max(0, state.reset_us)
+    return CONCURRENCY_HINT_US if rules_of(state.limit.algorithm).holds_slots else max(0, state.reset_us)
 
 
 def _given_up() -> GatewayProblem:

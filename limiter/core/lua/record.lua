@@ -43,7 +43,10 @@ for i = 9, #ARGV, 5 do
   end
 end
 
-for i = 7, #KEYS do call('ZREM', KEYS[i], unpack(leases)) end
+-- Workers in which calls wait for a slot hear of it; a user who may not publish has them look by themselves.
+for i = 7, #KEYS do
+  if call('ZREM', KEYS[i], unpack(leases)) > 0 then redis.pcall('PUBLISH', KEYS[i], '') end
+end
 
 local line = string.format('%.0f|', floor(now / 60000000)) .. ARGV[2] .. '|' .. ARGV[3] .. '|'
 for counter, by in pairs(counts) do
