@@ -107,6 +107,14 @@ def _multiplier(now: Now) -> Value:
     return Value(round(lowest.multiplier, 2), "lowest", {"tenant": now.name_of(lowest)}, state="near")
 
 
+def _kept(now: Now) -> Value:
+    counts = [reading.returned() for reading in now.readings if reading.is_paced()]
+    returned, kept = (sum(each[at] for each in counts) for at in (0, 1))
+    if not returned:
+        return Value(None, "none")
+    return Value(round(kept / returned, 4), "of", {"calls": returned}, state="near" if kept < returned * 0.99 else "")
+
+
 def _waiting(now: Now) -> Value:
     return Value(now.events_waiting, "some" if now.events_waiting else "none")
 
@@ -139,6 +147,13 @@ FIGURES = (
         _("Limits cut to"),
         _multiplier,
         {"none": _("no limit is cut"), "lowest": _("{tenant}, the lowest")},
+        form="percent",
+    ),
+    Figure(
+        "kept",
+        _("Retry-After kept"),
+        _kept,
+        {"none": _("nobody came back for an appointment"), "of": _("{calls} calls came back")},
         form="percent",
     ),
     Figure(

@@ -48,6 +48,8 @@ class Counts:
     allowed: int = 0
     refused: int = 0
     held_back: int = 0
+    returned: int = 0
+    kept: int = 0
 
 
 @dataclass(slots=True)
@@ -104,6 +106,11 @@ class TenantReading:
         """Calls that were held back in the last minute, as far back as is known."""
         return max(0, self.counts[-1].held_back - self._minute_ago().held_back) if self.counts else 0
 
+    def returned(self) -> tuple[int, int]:
+        """Calls that came back at the time of their Retry-After, as far back as is known, and those then admitted."""
+        last, first = self.counts[-1], self.counts[0]
+        return max(0, last.returned - first.returned), max(0, last.kept - first.kept)
+
     def _minute_ago(self) -> Counts:
         return next(each for each in self.counts if each.at >= self.counts[-1].at - _RATE_SECONDS)
 
@@ -117,7 +124,7 @@ class TenantReading:
 
     async def _counted(self, gateway: Gateway, connection_id: int) -> Counts:
         name = keys.totals(connection_id)
-        fields = [f"{self.tenant_id}|{counter}" for counter in ("allowed", "refused", "held_back")]
+        fields = [f"{self.tenant_id}|{counter}" for counter in ("allowed", "refused", "held_back", "returned", "kept")]
         counts = await gateway.store.command("HMGET", name, *fields, key=name)
         return Counts(time.time(), *(int(count or 0) for count in counts))
 

@@ -55,8 +55,30 @@ def test_the_lowest_multiplier_is_shown_with_its_tenant() -> None:
     assert data == {"value": 0.62, "state": "near", "note": {"code": "figure.multiplier.lowest", "tenant": "acme"}}
 
 
+def came_back(returned: int, kept: int) -> TenantReading:
+    one = reading()
+    one.counts.extend([Counts(AT - 60, returned=7, kept=7), Counts(AT, returned=7 + returned, kept=7 + kept)])
+    return one
+
+
+def test_the_kept_ratio_is_that_of_the_calls_that_came_back_meanwhile() -> None:
+    data = figures.data(Now([came_back(30, 29), came_back(10, 10)]))["kept"]
+    assert data == {"value": 0.975, "state": "near", "note": {"code": "figure.kept.of", "calls": 40}}
+    assert figures.data(Now([came_back(0, 0)]))["kept"] == {
+        "value": None,
+        "state": "",
+        "note": {"code": "figure.kept.none"},
+    }
+
+
 def test_every_note_that_a_figure_tells_has_words() -> None:
-    for now in (Now([]), Now([reading()]), Now([paced(9, 1)]), Now([reading(multiplier=0.5)], events_waiting=3)):
+    for now in (
+        Now([]),
+        Now([reading()]),
+        Now([paced(9, 1)]),
+        Now([came_back(3, 3)]),
+        Now([reading(multiplier=0.5)], events_waiting=3),
+    ):
         notes = [data["note"]["code"] for data in figures.data(now).values() if data["note"]]
         assert set(notes) <= set(figures.words())
 
