@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +19,7 @@ from rest_framework.settings import api_settings
 from quota_platform import error_pages
 from quota_platform.base.api.errors import PayloadTooLarge
 from quota_platform.base.lean.problem import CONTENT_TYPE
-from quota_platform.base.lean.request import REQUEST_ID
+from quota_platform.base.lean.request import identified
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +48,13 @@ def response(exc: Exception, context: Mapping[str, Any]) -> Response | None:
 
 def document(request: HttpRequest | Request, *, status: int, detail: str, **extra: Any) -> dict[str, Any]:
     """The problem document; ``about:blank`` says that the status tells all there is to the type."""
-    asked = request.headers.get("X-Request-Id", "")
     return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": request.path,
-        "request_id": asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex,
+        "request_id": identified(request.headers.get("X-Request-Id", "")),
         **extra,
     }
 
@@ -150,7 +148,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         detail = "An error on our side; it was logged under this request_id."
         response = _page(request, status=500, detail=detail)
     else:
-        reference = uuid.uuid4().hex
+        reference = identified("")
         response = error_pages.page(500, error_pages.FAILED, reference=reference)
         response["X-Request-Id"] = reference
     logger.error("request %s on %s failed; the traceback stands above", response["X-Request-Id"], request.path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from quota_platform.base.lean.problem import CONTENT_TYPE, Problem
-from quota_platform.base.lean.request import REQUEST_ID
+from quota_platform.base.lean.request import identified
 
 
 def response(
@@ -19,8 +18,7 @@ def response(
     if scope is not None:
         path = scope["path"]
         request_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin1")
-    if not REQUEST_ID.fullmatch(request_id):
-        request_id = os.urandom(12).hex()
+    request_id = identified(request_id)
     body = problem.body(instance=path, request_id=request_id)
     fields = [
         *((name.decode("latin1"), value.decode("latin1")) for name, value in default_headers),

@@ -105,6 +105,7 @@ def assert_page(response: Any, heading: str) -> None:
 def test_the_first_address_leads_to_the_dashboard_and_the_icon_is_there(db: None) -> None:
     assert Client().get("/")["Location"] == "/dashboard/"
     icon = Client().get(Client().get("/favicon.ico")["Location"])
+    icon.close()  # the file that is streamed
     assert icon.status_code == 200 and icon["Content-Type"] == "image/svg+xml"
 
 

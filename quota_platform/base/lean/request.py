@@ -14,7 +14,12 @@ from django.core.handlers.asgi import ASGIRequest
 
 from quota_platform.base import addresses
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
+
+def identified(given: str) -> str:
+    """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
+    return given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
 
 
 class Departure(Protocol):
@@ -39,9 +44,7 @@ class LeanRequest(ASGIRequest):
         self.path = self.path_info = scope["path"]
         self.fields = _by_name(scope["headers"])
         """The headers by lower-case name; one that came several times is joined by commas."""
-        given = self.fields.get("x-request-id")
-        self.request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
-        """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
+        self.request_id = identified(self.fields.get("x-request-id", ""))
 
     @property
     def caller_address(self) -> str:
