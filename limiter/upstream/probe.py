@@ -104,7 +104,7 @@ def _issued(grant: grants.Grant) -> str:
     """How long the token is good for, and the account's names in its claims."""
     named = {_("business unit"): "icBUId", _("area"): "area", _("tenant"): "tenantId"}
     said = [f"{word} {grant.claims[claim]}" for word, claim in named.items() if grant.claims.get(claim)]
-    issued = _("Issued for {seconds} s.").format(seconds=number(grant.lifetime_s))
+    issued = _("Issued for {seconds} s.").format(seconds=number(grant.lifetime_s, grouped=False))
     names = _("It names {what}.").format(what=", ".join(said))
     return f"{issued} {masked(names, ())}" if said else issued
 
