@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.core import keys
+from limiter.core.pacing import NOTED, Pace, pace_or_none
 from limiter.core.pausing import Pause, pause_or_none
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import Store
@@ -24,18 +25,21 @@ _UNDRAINED = 100
 
 @dataclass(slots=True)
 class Deployment:
-    """As it was read last. ``waiting``: connection -> events that are not in the database. ``pauses``: now lasting."""
+    """As it was read last. ``waiting``: connection -> events that are not in the database. ``pauses``: now lasting.
+    ``paces``: now held.
+    """
 
     workers: dict[str, Any] | None = None
     waiting: dict[int, int] = field(default_factory=dict)
     pauses: dict[int, Pause] = field(default_factory=dict)
+    paces: dict[int, Pace] = field(default_factory=dict)
     undrained: list[ThrottleEvent] = field(default_factory=list)
 
     def data(self, connections: Collection[int]) -> dict[str, Any]:
         """What a frame says of it to who may see these connections."""
         waiting = [count for connection, count in self.waiting.items() if connection in connections]
-        pauses = {connection: pause for connection, pause in self.pauses.items() if connection in connections}
-        return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None, "pauses": pauses}
+        of = {connection: (self.pauses.get(connection), self.paces.get(connection)) for connection in connections}
+        return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None, "upstreams": of}
 
 
 async def read(store: Store, connections: Iterable[int]) -> Deployment:
@@ -43,10 +47,12 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
     connections = list(connections)
     waiting = await asyncio.gather(*(_waiting(store, connection) for connection in connections))
     pauses = await asyncio.gather(*(_pause(store, connection) for connection in connections))
+    paces = await asyncio.gather(*(_pace(store, connection) for connection in connections))
     return Deployment(
         workers=await _workers(store),
         waiting={connection: count for connection, count, _ in waiting},
         pauses={connection: pause for connection, pause in zip(connections, pauses, strict=True) if pause is not None},
+        paces={connection: pace for connection, pace in zip(connections, paces, strict=True) if pace is not None},
         undrained=[event for _, _, undrained in waiting for event in undrained],
     )
 
@@ -56,6 +62,13 @@ async def _workers(store: Store) -> dict[str, Any]:
     data = [beat for beat in map(heartbeat.FORM.load_or_none, beats) if beat is not None]
     seen = [beat for beat in data if time.time() - beat["at"] < GONE_AFTER_S]
     return {"seen": len(seen), "seqs": sorted({beat["snapshot"]["seq"] for beat in seen})}
+
+
+async def _pace(store: Store, connection: int) -> Pace | None:
+    name, evidence = keys.pace(connection), keys.pace_evidence(connection)
+    if (stored := await store.command("GET", name, key=name)) is None:
+        return None
+    return pace_or_none(stored, await store.command("HMGET", evidence, *NOTED, key=evidence))
 
 
 async def _pause(store: Store, connection: int) -> Pause | None:

@@ -12,6 +12,7 @@ from dashboard import alerts, figures, stored
 from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.algorithms import rules_of
+from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, Limit
 
@@ -25,6 +26,8 @@ _NAMED = 3
 """Limits that a sentence names; it counts the others."""
 
 Frame = dict[str, Any]
+Upstreams = Mapping[int, tuple[Pause | None, Pace | None]]
+"""Connection -> the pause that lasts, and the pace that is held."""
 
 
 def overview_frame(
@@ -42,7 +45,7 @@ def overview_frame(
     state, limits = _worst(rows)
     about = {"tenants": len({row["tenant"] for row in limits})} if limits else _refused_lately(known)
     sentence = {"code": f"overview.{_said(state, known)}", **about, **_named(limits, "limit.of_tenant")}
-    connections = _connections(readings, known, platform.get("pauses", {}))
+    connections = _connections(readings, known, platform.get("upstreams", {}))
     if state != "stop" and (held := [each for each in connections if each["pause"]]):
         state, sentence = "stop", {"code": "overview.held_back", "connections": len(held), **held[0]["pause"]}
     return {
@@ -58,7 +61,7 @@ def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Fra
     state, limits = _worst(rows)
     about = _named(limits, "limit.of_action") if limits else _refused_lately(known)
     sentence = {"code": f"tenant.{_said(state, known)}", **about}
-    connection = _connections([reading], known, platform.get("pauses", {}))
+    connection = _connections([reading], known, platform.get("upstreams", {}))
     if state != "stop" and connection and connection[0]["pause"]:
         state, sentence = "stop", {"code": "tenant.held_back", **connection[0]["pause"]}
     return {
@@ -211,7 +214,7 @@ def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> st
     return "near" if share >= NEAR else "ok"
 
 
-def _connections(readings: Sequence[TenantReading], known: StoredReadings, pauses: Mapping[int, Pause]) -> list[Frame]:
+def _connections(readings: Sequence[TenantReading], known: StoredReadings, upstreams: Upstreams) -> list[Frame]:
     """Each connection once: held back, slow, or well. Calls held back are those of the tenants that are shown."""
     found: dict[str, Frame] = {}
     held: Counter[int] = Counter()
@@ -220,9 +223,9 @@ def _connections(readings: Sequence[TenantReading], known: StoredReadings, pause
     for reading in readings:
         name, slow = known.connections.get(reading.tenant_id, ""), reading.is_slow()
         if name and (slow or name not in found):
-            pause = pauses.get(reading.connection_id)
+            pause, pace = upstreams.get(reading.connection_id, (None, None))
             said = None if pause is None else _pause(pause, held[reading.connection_id])
-            found[name] = {"name": name, **_condition(reading, said), "pause": said}
+            found[name] = {"name": name, **_condition(reading, said), "pause": said, "pace": pace and _pace(pace)}
     return list(found.values())
 
 
@@ -233,6 +236,13 @@ def _condition(reading: TenantReading, pause: Frame | None) -> Frame:
     if reading.is_slow():
         return {"state": "near", "reason": {"code": "connection.slow", "threshold": reading.threshold_ms}}
     return {"state": "ok", "reason": None}
+
+
+def _pace(pace: Pace) -> Frame:
+    """A text: calls a minute, when they were found and when they were probed last, as far as that was."""
+    code = "fixed" if not pace.found_us else "probed" if pace.probed_us else "learned"
+    times = {"found": pace.found_us // 1000, "probed": pace.probed_us // 1000}
+    return {"code": f"pace.{code}", "calls": round(pace.per_minute), **times}
 
 
 def _pause(pause: Pause, calls: int) -> Frame:

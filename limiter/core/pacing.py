@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from limiter.core import keys
 from limiter.core.store import Store
+from limiter.core.types import MICROS
+from limiter.core.versioned import Form
 from limiter.stores.scripts import Script
 
 LEARN = "learn"
+NOTED = ["at", "probe"]
+"""Fields of the evidence that people are shown."""
 _SCRIPT = Script(__file__, "pace")
+
+
+class Pace(NamedTuple):
+    """Calls a minute in force; when that was found, and when it was raised last (us since the epoch; 0: never)."""
+
+    per_minute: float
+    found_us: int = 0
+    probed_us: int = 0
+
+
+def _interval_us(text: str) -> int:
+    """The first of three numbers; what stands behind is ignored."""
+    interval_us, _, _ = map(int, text.split("|", 3)[:3])
+    return max(1, interval_us)
+
+
+FORM = Form("pace", {1: _interval_us})
+
+
+def pace_or_none(stored: bytes | str | None, noted: Sequence[bytes | str | None]) -> Pace | None:
+    """The pace that is stored, with the :data:`NOTED` fields of its evidence."""
+    text = stored.decode("utf-8", "backslashreplace") if isinstance(stored, bytes) else stored
+    interval_us = None if text is None else FORM.text_or_none(text)
+    if interval_us is None:
+        return None
+    found, probed = (int(value) if value is not None and value.isdigit() else 0 for value in noted)
+    return Pace(60 * MICROS / interval_us, found, probed)
 
 
 async def learn(

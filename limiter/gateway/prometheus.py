@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from limiter.core import adaptive, keys, latency
 from limiter.core.adaptive import StoredEvidence
+from limiter.core.pacing import Pace, pace_or_none
 from limiter.core.pausing import Pause, pause_or_none
 from limiter.core.peers import GONE_AFTER_S
 from limiter.core.store import OUTCOMES, Store
@@ -48,6 +49,7 @@ class Gathered:
     totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     evidence: dict[tuple[str, str], StoredEvidence] = field(default_factory=dict)
     pauses: dict[int, Pause] = field(default_factory=dict)
+    paces: dict[int, Pace] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     record: RecordState = field(default_factory=RecordState)
     queue: QueueState | None = None
@@ -89,6 +91,9 @@ async def _gather_connection(store: Store, connection: int, found: Gathered) -> 
     name = keys.pause(connection)
     if (pause := pause_or_none(await store.command("GET", name, key=name), now_us=int(found.now * MICROS))) is not None:
         found.pauses[connection] = pause
+    name = keys.pace(connection)
+    if (pace := pace_or_none(await store.command("GET", name, key=name), (None, None))) is not None:
+        found.paces[connection] = pace
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:
@@ -282,8 +287,13 @@ class _Collected(Collector):
             "How long its calls are held back from now on, after pushback of the upstream.",
             labels=["connection"],
         )
+        paces = GaugeMetricFamily(
+            "quota_connection_pace_per_minute", "Calls a minute that it is held at; absent: any.", labels=["connection"]
+        )
         for connection, counts in sorted(seen.items()):
             paused.add_metric([connection], self._paused_s(connection))
+            for row in self._rows(connection) & self._found.paces.keys():
+                paces.add_metric([connection], self._found.paces[row].per_minute)
             breakers.add_metric([connection], counts["open"])
             distrusting.add_metric([connection], counts["distrusting"])
             healthy.add_metric([connection], float(connection not in self._found.faults))
@@ -291,11 +301,15 @@ class _Collected(Collector):
         yield distrusting
         yield healthy
         yield paused
+        yield paces
+
+    def _rows(self, connection: str) -> set[int]:
+        units = (unit for state in self._found.workers.values() for unit in state["upstream"].values())
+        return {unit["id"] for unit in units if unit["name"] == connection}
 
     def _paused_s(self, connection: str) -> float:
-        units = (unit for state in self._found.workers.values() for unit in state["upstream"].values())
-        ids = {unit["id"] for unit in units if unit["name"] == connection}
-        ends_us = max((pause.until_us for row, pause in self._found.pauses.items() if row in ids), default=0)
+        rows = self._rows(connection)
+        ends_us = max((pause.until_us for row, pause in self._found.pauses.items() if row in rows), default=0)
         return max(0.0, ends_us / MICROS - self._found.now)
 
     def _round_trips(self) -> Metric:

@@ -12,6 +12,7 @@ from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import Counts, RowReading, TenantReading
 from dashboard.stored import StoredReadings
+from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, Limit, LimitState
 from limiter.models import Alert, ThrottleEvent
@@ -227,7 +228,7 @@ def held_back(calls: int, *, asked_us: int | None = 30 * MICROS, status: int = 4
     seen.connection_id = 7
     seen.counts.extend([Counts(AT - 90, held_back=1), Counts(AT - 60, held_back=5), Counts(AT, held_back=5 + calls)])
     pause = Pause(int((AT + 20) * MICROS), status, int(AT * MICROS), asked_us)
-    return {"reading": seen, "platform": {"pauses": {7: pause}}, "degraded": None}
+    return {"reading": seen, "platform": {"upstreams": {7: (pause, None)}}, "degraded": None}
 
 
 UNIT = StoredReadings(connections={"acme": "unit"})
@@ -264,3 +265,18 @@ def test_a_limit_that_refuses_is_named_before_a_pause() -> None:
     given["reading"].rows = reading(state(100)).rows
     sentence = overview_frame([given.pop("reading")], UNIT, **given)["summary"]["sentence"]
     assert sentence["code"] == "overview.stop"
+
+
+@pytest.mark.parametrize(
+    ("pace", "shown"),
+    [
+        (Pace(61.2), {"code": "pace.fixed", "calls": 61, "found": 0, "probed": 0}),
+        (Pace(61.2, 5_000_000), {"code": "pace.learned", "calls": 61, "found": 5_000, "probed": 0}),
+        (Pace(61.2, 5_000_000, 7_000_000), {"code": "pace.probed", "calls": 61, "found": 5_000, "probed": 7_000}),
+    ],
+)
+def test_a_connection_shows_the_pace_that_its_upstream_takes(pace: Pace, shown: dict[str, Any]) -> None:
+    seen = reading(state(1))
+    seen.connection_id = 7
+    frame = overview_frame([seen], UNIT, platform={"upstreams": {7: (None, pace)}}, degraded=None)
+    assert (frame["connections"][0]["pace"], frame["connections"][0]["state"]) == (shown, "ok")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
 from django.contrib.auth.models import Permission, User
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
@@ -24,6 +25,7 @@ from limiter.record.models.event import UPSTREAM
 from limiter.upstream import health
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Action, Connection, Tenant
+from tests.filled_form import as_seen
 
 pytestmark = pytest.mark.django_db
 CLIENT_SECRET = "canary-client-secret"
@@ -278,6 +280,48 @@ def test_a_connection_that_learns_its_calls_in_flight_says_so_in_a_sentence(
         with redis.Redis.from_url(redis_url) as store:
             store.set(keys.in_flight(connection.pk), in_flight.write(state, LearningSettings()))
     assert words in root.get(page_of(connection)).content.decode()
+
+
+def learned(connection: Connection, redis_url: str, *, interval_us: int = 983_606) -> None:
+    connection.pace = Connection.Pace.LEARN
+    connection.save()
+    at = int(datetime(2026, 5, 1, 10, 42, tzinfo=UTC).timestamp()) * MICROS
+    with redis.Redis.from_url(redis_url) as store:
+        store.set(keys.pace(connection.pk), f"{interval_us}|1|{at}")
+        store.hset(keys.pace_evidence(connection.pk), mapping={"at": at, "probe": at + 300 * MICROS})
+
+
+def test_a_learned_pace_is_shown_and_can_be_pinned(root: Client, connection: Connection, redis_url: str) -> None:
+    learned(connection, redis_url)
+    page = root.get(page_of(connection)).content
+    assert b"the upstream takes about 61 calls a minute." in page
+    assert b"Learned at 10:42 UTC." in page and b"Last probe 10:47 UTC." in page
+    pin = f"/admin/tenants/connection/{connection.pk}/pin-pace/"
+    assert root.post(pin, as_seen(root, page_of(connection)))["Location"] == page_of(connection)
+    connection.refresh_from_db()
+    assert (connection.pace, connection.pace_per_minute) == ("fixed", 61)
+    assert connection.history.latest().history_change_reason
+    assert b"calls are held at 61 a minute, as set below." in root.get(page_of(connection)).content
+
+
+def test_a_pace_is_pinned_by_those_who_may_change_the_connection_and_only_while_there_is_one(
+    root: Client, connection: Connection, redis_url: str
+) -> None:
+    pin = f"/admin/tenants/connection/{connection.pk}/pin-pace/"
+    connection.pace = Connection.Pace.LEARN
+    connection.save()
+    assert b"the upstream has not turned calls away lately" in root.get(page_of(connection)).content
+    root.post(pin, as_seen(root, page_of(connection)))
+    root.get(pin)
+    assert staff("view_connection").post(pin).status_code == 403
+    connection.refresh_from_db()
+    assert (connection.pace, connection.pace_per_minute) == ("learn", None)
+
+
+def test_a_fixed_pace_needs_its_calls_a_minute(connection: Connection) -> None:
+    connection.pace = Connection.Pace.FIXED
+    with pytest.raises(ValidationError, match="Enter the calls a minute of the fixed pace"):
+        connection.full_clean()
 
 
 def test_without_the_store_the_state_is_unknown_and_the_page_opens(

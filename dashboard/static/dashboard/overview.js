@@ -101,7 +101,8 @@ function showConnections(connections) {
   const nodes = new Map([...place.children].map((node) => [node.dataset.name, node]));
   const lines = connections.map((connection) => {
     const node = nodes.get(connection.name) ?? make("li", { "data-name": connection.name }, make("span"), make("span"));
-    say(node.firstChild, connection.reason ? `${connection.name} · ${inWords(connection.reason)}` : connection.name);
+    const texts = [connection.reason, connection.pace].filter(Boolean).map(inWords);
+    say(node.firstChild, [connection.name, ...texts].join(" · "));
     setChip(node.lastChild, connection.state, word(connection.word ?? `connection.${connection.state}`));
     return node;
   });

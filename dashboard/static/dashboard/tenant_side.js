@@ -37,6 +37,7 @@ export function showConnection(place, connection) {
       [word("side.name"), connection.name],
       [word("side.cut"), cutText(connection.multiplier)],
       [word("side.p95"), known(connection.p95_ms) ? word("side.p95_of", { p95: connection.p95_ms, samples: connection.samples }) : NOTHING],
+      [word("side.pace"), connection.pace && inWords(connection.pace)],
       [word("side.reason"), connection.reason && inWords(connection.reason)],
     ];
     return [make("dl", { class: "facts" }, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]))];

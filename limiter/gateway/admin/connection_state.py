@@ -21,6 +21,7 @@ from limiter.core import keys
 from limiter.core.pausing import pause_or_none
 from limiter.core.types import MICROS
 from limiter.gateway import heartbeat
+from limiter.gateway.admin import pace
 from limiter.record.held_back import held_back
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
@@ -34,6 +35,7 @@ def register() -> None:
     """Called once, when the admin's modules are imported."""
     add_panel(Connection, Panel(template="limiter/connection_state.html", fill=_fill))
     add_page(Connection, AdminPage(path="test", name="test", permission="change", response=_test))
+    add_page(Connection, pace.PIN)
 
 
 def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
@@ -46,9 +48,10 @@ def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
         without_keep_alive = _without_keep_alive(uid)
         paused = _paused(connection)
         in_flight = _in_flight(connection)
+        paced = pace.shown(connection)
     except RedisError:
         return {"state": "unknown"}
-    data = {"without_keep_alive": without_keep_alive, "paused": paused, "in_flight": in_flight}
+    data = {"without_keep_alive": without_keep_alive, "paused": paused, "in_flight": in_flight, "pace": paced}
     if fault is None:
         return data | {"state": "usable"}
     since = datetime.fromtimestamp(fault.since, UTC)

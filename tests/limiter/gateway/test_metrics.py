@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from limiter.core.pacing import learn
 from limiter.core.pausing import pause
 from limiter.core.types import MICROS
 from limiter.models import QuotaPolicy
@@ -138,6 +139,23 @@ async def test_prometheus_says_how_long_a_connection_s_calls_are_held_back(
     assert await paused_s() == 0
     await pause(gateway.runtime.store, acme.connection_id, status=429, said_us=900 * MICROS, max_us=10**9)
     assert 600 < await paused_s() <= 900
+
+
+async def test_prometheus_has_the_pace_that_a_connection_is_held_at(
+    gateway: Gateway, acme: Tenant, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    gateway.upstream.seen = {"uid": UnitStatus("unit", 1, 0, 0, 0, BreakerState.CLOSED, id=acme.connection_id)}
+    await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.runtime.heartbeat.tell()
+    token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+    line = 'quota_connection_pace_per_minute{connection="unit"} 30.0'
+
+    async def page() -> str:
+        return (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
+
+    assert line not in await page()
+    await learn(gateway.runtime.store, acme.connection_id, ran=1, held=0, pushed_back=0, mode="30")
+    assert line in await page()
 
 
 async def test_prometheus_and_readiness_say_what_waits_for_celery(gateway: Gateway, redis_url: str) -> None:
