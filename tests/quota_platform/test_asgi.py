@@ -40,7 +40,7 @@ async def test_an_address_that_leads_nowhere_does_not_reach_django(monkeypatch: 
         raise AssertionError("Django was asked")
 
     monkeypatch.setattr(asgi, "django_application", refuse)
-    for path in ("/", "/nothing", "/wp-login.php", "/api/nothing/", "/api/tenants/a/b/", "/dashboard/x/y/"):
+    for path in ("/nothing", "/wp-login.php", "/api/nothing/", "/api/tenants/a/b/", "/dashboard/x/y/"):
         answered = await Caller(asgi.application, {}).call("GET", path)
         assert (answered.status, answered.headers["content-type"]) == (404, "application/problem+json")
 
@@ -48,6 +48,7 @@ async def test_an_address_that_leads_nowhere_does_not_reach_django(monkeypatch: 
 @pytest.mark.parametrize(
     ("path", "status"),
     [
+        ("/", 302),
         ("/admin", 301),
         ("/admin/", 302),
         ("/admin/nothing/", 302),
