@@ -17,9 +17,9 @@ from tenants.models import Membership
 def may_manage(manager: Any, person: Any) -> bool:
     """Whether everything that ``person`` may do, and every tenant they see, is the manager's too.
 
-    Rights of an account that is switched off count: it can be switched on again.
+    Rights of an account that is switched off count: it can be switched on again. One that is not stored has none.
     """
-    if manager.is_superuser:
+    if manager.is_superuser or person.pk is None:
         return True
     if person.is_superuser or _permissions(person).exclude(pk__in=_permissions(manager)).exists():
         return False
@@ -29,8 +29,8 @@ def may_manage(manager: Any, person: Any) -> bool:
 
 
 def may_manage_group(manager: Any, group: Group) -> bool:
-    """Whether the manager has every right that the group gives."""
-    return grantable_groups(manager).filter(pk=group.pk).exists()
+    """Whether the manager has every right that the group gives; one that is not stored gives none."""
+    return group.pk is None or grantable_groups(manager).filter(pk=group.pk).exists()
 
 
 def grantable(manager: Any) -> QuerySet[Permission]:

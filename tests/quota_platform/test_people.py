@@ -126,3 +126,17 @@ def test_a_superuser_manages_everybody(admin_user: User, acme: Tenant, globex: T
         assert save(browser(admin_user), person, is_superuser="on").status_code == 302
         person.refresh_from_db()
         assert person.is_superuser
+
+
+@pytest.mark.parametrize("make", [lambda: member("ben"), lambda: Group.objects.create(name="Night shift")])
+def test_the_entries_for_an_account_or_group_that_was_deleted_are_not_lost(page: Client, make: Any) -> None:
+    row = make()
+    if isinstance(row, User):
+        row.user_permissions.clear()
+    name = "user" if isinstance(row, User) else "group"
+    field = "first_name" if isinstance(row, User) else "name"
+    url = reverse(f"admin:auth_{name}_change", args=[row.pk])
+    entries = {**filled_form(page.get(url).content), field: "typed meanwhile"}
+    type(row)._base_manager.filter(pk=row.pk).delete()
+    response = page.post(url, entries)
+    assert response.status_code == 404 and b"<strong>typed meanwhile</strong>" in response.content
