@@ -6,8 +6,9 @@ Everything here is pure. Keys and arguments of a stack are made once and packed 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from limiter.core import description, keys
@@ -234,7 +235,7 @@ def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes, due_us: int | 
 def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
     """The script's answer as a :class:`Decision`."""
     now, ppm, admitted = reply[0], reply[1], reply[2]
-    states = tuple(map(LimitState, stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4]))
+    states = tuple(map(_state, zip(stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4], strict=False)))
     if admitted in (_WAITS, _WAITS_HELD):
         return _waiting(call, reply, states)
     paused_us = reply[-1] if admitted in (_PAUSED, _ABOVE_PACE) else 0
@@ -250,6 +251,10 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
         paused_us=paused_us,
         above_pace=admitted == _ABOVE_PACE,
     )
+
+
+_state: Callable[[Iterable[Any]], LimitState] = partial(cast(Any, tuple.__new__), LimitState)
+"""As ``LimitState._make``, without a frame of Python for each limit."""
 
 
 def _waiting(call: Call, reply: list[Any], states: tuple[LimitState, ...]) -> Decision:

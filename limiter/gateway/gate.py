@@ -6,7 +6,6 @@ No ORM query and no thread hop on the way of a call whose tenant and key are hel
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
@@ -34,6 +33,7 @@ from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamCall, UpstreamResponse
 from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
+from quota_platform.base.ids import new_id
 from quota_platform.base.lean.request import Departure
 from tenants.directory import ActionSpec, unlisted_action
 from tenants.models.names import is_name
@@ -155,7 +155,7 @@ class Gateway:
         are held.
         """
         call = Call(
-            decision_id=os.urandom(12).hex(),
+            decision_id=new_id(),
             cost=target.action.cost,
             charge=charge,
             context=f"{caller.key_prefix}|{request_id}",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from functools import lru_cache
 from typing import NamedTuple
+
+from quota_platform.base.ids import new_id
 
 _KEY_BYTES, _REST_BYTES = 4, 6
 
@@ -23,7 +24,7 @@ class Names(NamedTuple):
     def of(cls, key_prefix: str, tenant_id: str, action_id: str, idempotency_key: str | None) -> Names:
         key = _digest(key_prefix or tenant_id, _KEY_BYTES)
         said = "" if idempotency_key is None else "=" + idempotency_key
-        return cls(key + _digest(f"{tenant_id}|{action_id}|{said}", _REST_BYTES), key + os.urandom(_REST_BYTES).hex())
+        return cls(key + _digest(f"{tenant_id}|{action_id}|{said}", _REST_BYTES), key + new_id()[: 2 * _REST_BYTES])
 
 
 NAMELESS = Names("", "")

@@ -34,7 +34,9 @@ def of_connection(transport: asyncio.Transport, *, root_path: str) -> dict[str, 
     }
 
 
-def scope(always: Mapping[str, Any], *, method: str, version: str, url: bytes, headers: Headers) -> dict[str, Any]:
+def scope(
+    always: Mapping[str, Any], *, method: str, version: str, url: bytes, headers: Headers
+) -> tuple[dict[str, Any], dict[bytes, bytes]]:
     """The ASGI scope of a request, without its state; raises Problem. ``always``: :func:`of_connection`."""
     if version not in ("1.1", "1.0"):
         raise Problem(505, "version-unsupported", "Use HTTP/1.1.")
@@ -42,7 +44,7 @@ def scope(always: Mapping[str, Any], *, method: str, version: str, url: bytes, h
         raw_path, _, query = url.partition(b"?")
     else:
         raw_path, query, headers = _other_target(method, url, headers)
-    if b"#" in url:
+    if url.find(b"#") >= 0:  # ``in`` would first take the sought bytes for a number, and make an exception
         raise malformed("The request's target has a fragment.")
     named = dict(headers)
     if named.get(b"host") not in _sound_hosts or len(named) != len(headers):
@@ -51,7 +53,7 @@ def scope(always: Mapping[str, Any], *, method: str, version: str, url: bytes, h
         path = raw_path.decode("ascii")
     except UnicodeDecodeError:
         raise malformed("The request's path has to be ASCII; encode other characters by percent.") from None
-    return {
+    made = {
         **always,
         "method": method,
         "http_version": version,
@@ -60,6 +62,7 @@ def scope(always: Mapping[str, Any], *, method: str, version: str, url: bytes, h
         "query_string": query,
         "headers": headers,
     }
+    return made, named
 
 
 def check_protocol(method: str, url: bytes, read: bytes, *, follows: bool) -> None:
@@ -67,7 +70,7 @@ def check_protocol(method: str, url: bytes, read: bytes, *, follows: bool) -> No
 
     ``read`` begins with the line or, when it ``follows`` earlier bytes, contains it somewhere.
     """
-    if method != "SOURCE" and b" RTSP/" not in read:
+    if method != "SOURCE" and read.find(b" RTSP/") < 0:
         return
     line = method.encode() + rb" +" + re.escape(url) + rb" +(?:RTSP|ICE)/"
     if re.search(line, read) if follows else re.match(rb"[\r\n]*" + line, read):

@@ -70,9 +70,12 @@ class RequestReader:
             self._pieces, self._follows = [data], False
         if before is None:
             self.head_bytes += len(data)
-        upgraded_at = self._parse(data)
-        if upgraded_at is not None:
-            return self._go_on_after_upgrade(bytes(data[upgraded_at:]))
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._go_on_after_upgrade(bytes(data[int(upgrade.args[0]) :]))
+        except httptools.HttpParserError as error:
+            raise self._problem or _unreadable(error) from None
         if self.receiving is None:
             if self.head_bytes > MAX_HEAD_BYTES:
                 raise _head_too_long()
@@ -84,16 +87,6 @@ class RequestReader:
                 raise request_head.malformed("The chunks say too much beside the body.")
         return None
 
-    def _parse(self, data: Data) -> int | None:
-        """Let llhttp have the bytes; returns where it stopped for an upgrade, None when it read all."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            return int(upgrade.args[0])
-        except httptools.HttpParserError as error:
-            raise self._problem or _unreadable(error) from None
-        return None
-
     def _go_on_after_upgrade(self, rest: bytes) -> bytes | None:
         """A websocket's handshake goes to its protocol; of any other, the request is read without its Upgrade."""
         assert self._upgrade is not None, "llhttp stops after a head"
@@ -103,7 +96,10 @@ class RequestReader:
                 raise Problem(400, "websocket-invalid", "A websocket's handshake was not waited for.")
             return head
         self._parser = httptools.HttpRequestParser(self)
-        self._parse(head)
+        try:
+            self._parser.feed_data(head)
+        except httptools.HttpParserError as error:
+            raise self._problem or _unreadable(error) from None
         return self.feed(rest) if rest else None
 
     # llhttp's callbacks
@@ -155,8 +151,7 @@ class RequestReader:
             raise _head_too_long()
         method, version = parser.get_method().decode("ascii"), parser.get_http_version()
         request_head.check_protocol(method, self._url, b"".join(self._pieces), follows=self._follows)
-        scope = request_head.scope(self._always, method=method, version=version, url=self._url, headers=headers)
-        named = dict(scope["headers"])
+        scope, named = request_head.scope(self._always, method=method, version=version, url=self._url, headers=headers)
         if parser.should_upgrade():
             if method == "CONNECT":
                 raise Problem(501, "method-unsupported", "This server is no proxy.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -101,6 +102,11 @@ def status_line(status: int) -> bytes:
 
 def common(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The fields of every response: uvicorn renews the date once a second."""
+    return _common(tuple(fields))
+
+
+@lru_cache(4)
+def _common(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return b"".join([b"\r\n%b: %b" % field for field in fields])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, MutableMapping
 from functools import cached_property
@@ -13,13 +12,14 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
 from quota_platform.base import addresses
+from quota_platform.base.ids import new_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 
 def identified(given: str) -> str:
     """The caller's X-Request-Id when it is one that can be logged and sent on; else a new one."""
-    return given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+    return given if given and _REQUEST_ID.fullmatch(given) else new_id()
 
 
 class Departure(Protocol):
