@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from limiter.core import keys
+from limiter.core import in_flight, keys
+from limiter.core.learning import State
 from limiter.core.pacing import NOTED, Pace, pace_or_none
 from limiter.core.pausing import Pause, pause_or_none
 from limiter.core.peers import GONE_AFTER_S
@@ -19,6 +20,7 @@ from limiter.record import events as recorded
 from limiter.record.models import ThrottleEvent
 from limiter.record.models.event import ALONE
 
+_LATELY_S = 30
 _UNDRAINED = 100
 """Of each connection the newest so many are read; the others wait to be stored unseen."""
 
@@ -26,19 +28,20 @@ _UNDRAINED = 100
 @dataclass(slots=True)
 class Deployment:
     """As it was read last. ``waiting``: connection -> events that are not in the database. ``pauses``: now lasting.
-    ``paces``: now held.
+    ``paces``: now held. ``learned``: connection -> the state of its limit in flight, as of the last half minute.
     """
 
     workers: dict[str, Any] | None = None
     waiting: dict[int, int] = field(default_factory=dict)
     pauses: dict[int, Pause] = field(default_factory=dict)
     paces: dict[int, Pace] = field(default_factory=dict)
+    learned: dict[int, State] = field(default_factory=dict)
     undrained: list[ThrottleEvent] = field(default_factory=list)
 
     def data(self, connections: Collection[int]) -> dict[str, Any]:
         """What a frame says of it to who may see these connections."""
         waiting = [count for connection, count in self.waiting.items() if connection in connections]
-        of = {connection: (self.pauses.get(connection), self.paces.get(connection)) for connection in connections}
+        of = {each: (self.pauses.get(each), self.paces.get(each), self.learned.get(each)) for each in connections}
         return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None, "upstreams": of}
 
 
@@ -48,11 +51,13 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
     waiting = await asyncio.gather(*(_waiting(store, connection) for connection in connections))
     pauses = await asyncio.gather(*(_pause(store, connection) for connection in connections))
     paces = await asyncio.gather(*(_pace(store, connection) for connection in connections))
+    learned = await asyncio.gather(*(_learned(store, connection) for connection in connections))
     return Deployment(
         workers=await _workers(store),
         waiting={connection: count for connection, count, _ in waiting},
         pauses={connection: pause for connection, pause in zip(connections, pauses, strict=True) if pause is not None},
         paces={connection: pace for connection, pace in zip(connections, paces, strict=True) if pace is not None},
+        learned={of: state for of, state in zip(connections, learned, strict=True) if state is not None},
         undrained=[event for _, _, undrained in waiting for event in undrained],
     )
 
@@ -74,6 +79,11 @@ async def _pace(store: Store, connection: int) -> Pace | None:
 async def _pause(store: Store, connection: int) -> Pause | None:
     name = keys.pause(connection)
     return pause_or_none(await store.command("GET", name, key=name), now_us=int(time.time() * MICROS))
+
+
+async def _learned(store: Store, connection: int) -> State | None:
+    state = await in_flight.read(store, connection)
+    return state if state is not None and state.at_us > (time.time() - _LATELY_S) * MICROS else None
 
 
 async def _waiting(store: Store, connection: int) -> tuple[int, int, list[ThrottleEvent]]:

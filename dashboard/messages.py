@@ -12,6 +12,8 @@ from dashboard import alerts, figures, stored
 from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.algorithms import rules_of
+from limiter.core.in_flight import facts
+from limiter.core.learning import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, Limit
@@ -26,7 +28,7 @@ _NAMED = 3
 """Limits that a sentence names; it counts the others."""
 
 Frame = dict[str, Any]
-Upstreams = Mapping[int, tuple[Pause | None, Pace | None]]
+Upstreams = Mapping[int, tuple[Pause | None, Pace | None, State | None]]
 """Connection -> the pause that lasts, and the pace that is held."""
 
 
@@ -215,7 +217,7 @@ def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> st
 
 
 def _connections(readings: Sequence[TenantReading], known: StoredReadings, upstreams: Upstreams) -> list[Frame]:
-    """Each connection once: held back, slow, or well. Calls held back are those of the tenants that are shown."""
+    """Each connection once: held back, limited, slow, or well. Calls held back are those of the tenants shown."""
     found: dict[str, Frame] = {}
     held: Counter[int] = Counter()
     for reading in readings:
@@ -223,16 +225,19 @@ def _connections(readings: Sequence[TenantReading], known: StoredReadings, upstr
     for reading in readings:
         name, slow = known.connections.get(reading.tenant_id, ""), reading.is_slow()
         if name and (slow or name not in found):
-            pause, pace = upstreams.get(reading.connection_id, (None, None))
+            pause, pace, learned = upstreams.get(reading.connection_id, (None, None, None))
             said = None if pause is None else _pause(pause, held[reading.connection_id])
-            found[name] = {"name": name, **_condition(reading, said), "pause": said, "pace": pace and _pace(pace)}
+            condition = _condition(reading, said, learned)
+            found[name] = {"name": name, **condition, "pause": said, "pace": pace and _pace(pace)}
     return list(found.values())
 
 
-def _condition(reading: TenantReading, pause: Frame | None) -> Frame:
+def _condition(reading: TenantReading, pause: Frame | None, learned: State | None) -> Frame:
     if pause is not None:
         asked = "spent" if pause["status"] < 400 else "silent" if pause["asked_s"] is None else "asked"
         return {"state": "stop", "word": "connection.paused", "reason": {"code": f"connection.{asked}", **pause}}
+    if learned is not None and learned.mode is not Mode.WHOLE:
+        return {"state": "near", "word": f"connection.word.{learned.mode}", "reason": _learned(learned)}
     if reading.is_slow():
         return {"state": "near", "reason": {"code": "connection.slow", "threshold": reading.threshold_ms}}
     return {"state": "ok", "reason": None}
@@ -243,6 +248,13 @@ def _pace(pace: Pace) -> Frame:
     code = "fixed" if not pace.found_us else "probed" if pace.probed_us else "learned"
     times = {"found": pace.found_us // 1000, "probed": pace.probed_us // 1000}
     return {"code": f"pace.{code}", "calls": round(pace.per_minute), **times}
+
+
+def _learned(state: State) -> Frame:
+    """What a connection has found out of its calls in flight."""
+    found = facts(state)
+    numbers = {name: found[name] for name in ("rate", "allowed", "p95_s", "before_s", "after_s")}
+    return {"code": f"connection.{state.mode}", **numbers, "next_trial": found["next_trial"] * 1000}
 
 
 def _pause(pause: Pause, calls: int) -> Frame:

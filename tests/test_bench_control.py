@@ -84,7 +84,7 @@ def test_a_table_is_written_for_each_scenario(
     monkeypatch.setitem(scenarios.BY_NAME, "halved-5", HALVED)
     monkeypatch.setattr(bench, "ORACLES", (6,))
     arguments = ["--scenarios", "halved-5", "--controllers", "learned", "none", "--seeds", "1", "1", "--jobs", "1"]
-    monkeypatch.setattr(sys, "argv", ["bench", *arguments, "--pure", "--out", str(document)])
+    monkeypatch.setattr(sys, "argv", ["bench", *arguments, "--stored", "--out", str(document)])
 
     bench.main()
 

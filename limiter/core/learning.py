@@ -156,8 +156,11 @@ class _View(NamedTuple):
         return [end for end in self.seen.ends if end.latency_us is not None and end.at_us - end.latency_us >= at_us]
 
     def rate(self, over_us: float) -> float:
-        """Calls a second that were answered."""
-        ended = sum(1 for end in self.seen.ends if not end.pushed_back and end.at_us > self.now_us - over_us)
+        """Calls a second that got a response; of a fast unit the ends that are kept reach back less far."""
+        ends = self.seen.ends
+        if len(ends) >= KEPT_ENDS:
+            over_us = max(1, min(over_us, self.now_us - ends[0].at_us))
+        ended = sum(1 for end in ends if not end.pushed_back and end.at_us > self.now_us - over_us)
         return ended * S / over_us
 
 

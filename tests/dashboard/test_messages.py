@@ -12,6 +12,7 @@ from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import Counts, RowReading, TenantReading
 from dashboard.stored import StoredReadings
+from limiter.core.learning import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, Limit, LimitState
@@ -228,7 +229,7 @@ def held_back(calls: int, *, asked_us: int | None = 30 * MICROS, status: int = 4
     seen.connection_id = 7
     seen.counts.extend([Counts(AT - 90, held_back=1), Counts(AT - 60, held_back=5), Counts(AT, held_back=5 + calls)])
     pause = Pause(int((AT + 20) * MICROS), status, int(AT * MICROS), asked_us)
-    return {"reading": seen, "platform": {"upstreams": {7: (pause, None)}}, "degraded": None}
+    return {"reading": seen, "platform": {"upstreams": {7: (pause, None, None)}}, "degraded": None}
 
 
 UNIT = StoredReadings(connections={"acme": "unit"})
@@ -260,6 +261,31 @@ def test_a_pause_of_which_the_length_was_not_said_or_only_headers_spoke_has_othe
     assert connection["reason"]["code"] == code
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_connection_that_learns_its_calls_in_flight_says_what_it_has_found(mode: Mode) -> None:
+    seen = reading(state(1))
+    seen.connection_id = 7
+    learned = State(
+        mode=mode, limit=5.4, rate=9.62, p95_us=780_000, before_us=1.4e6, after_us=7e5, next_trial_us=60 * MICROS
+    )
+    (connection,) = overview_frame([seen], UNIT, platform={"upstreams": {7: (None, None, learned)}}, degraded=None)[
+        "connections"
+    ]
+    if mode is Mode.WHOLE:
+        assert (connection["state"], connection["reason"]) == ("ok", None)
+    else:
+        assert (connection["state"], connection["word"]) == ("near", f"connection.word.{mode}")
+        assert connection["reason"] == {
+            "code": f"connection.{mode}",
+            "allowed": None if mode is Mode.NOT_OURS else 5,
+            "rate": 9.6,
+            "p95_s": 0.8,
+            "before_s": 1.4,
+            "after_s": 0.7,
+            "next_trial": 60_000,
+        }
+
+
 def test_a_limit_that_refuses_is_named_before_a_pause() -> None:
     given = held_back(1)
     given["reading"].rows = reading(state(100)).rows
@@ -278,5 +304,5 @@ def test_a_limit_that_refuses_is_named_before_a_pause() -> None:
 def test_a_connection_shows_the_pace_that_its_upstream_takes(pace: Pace, shown: dict[str, Any]) -> None:
     seen = reading(state(1))
     seen.connection_id = 7
-    frame = overview_frame([seen], UNIT, platform={"upstreams": {7: (None, pace)}}, degraded=None)
+    frame = overview_frame([seen], UNIT, platform={"upstreams": {7: (None, pace, None)}}, degraded=None)
     assert (frame["connections"][0]["pace"], frame["connections"][0]["state"]) == (shown, "ok")

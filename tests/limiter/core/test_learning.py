@@ -140,6 +140,12 @@ def test_a_unit_that_turns_calls_away_is_slow_however_fast_it_does_so() -> None:
     assert step(following(10.0), seen(turned, in_flight=5), SETTINGS).limit == 8.0
 
 
+@pytest.mark.parametrize("per_s", [10, 1000])
+def test_the_rate_is_that_of_the_unit_however_few_ends_are_kept(per_s: float) -> None:
+    state = step(CALM, seen(ends(500, 300, per_s=per_s)), SETTINGS)
+    assert state.rate == pytest.approx(per_s, rel=0.01)
+
+
 def test_the_limit_stays_within_its_bounds() -> None:
     narrow = LearningSettings(min_in_flight=4, max_in_flight=6)
     assert step(following(4.0), seen(ends(40, 1200), in_flight=4), narrow).allowed(narrow) == 4
