@@ -52,7 +52,7 @@ def _bounds() -> PoolSettings:
 
 
 def async_client() -> redis.asyncio.Redis:
-    """redis-py for what is not on the hot path: tokens, remembered answers, the change bell. It never retries."""
+    """redis-py for everything off the hot path: tokens, kept responses, the change bell. It never retries."""
     servers = _shared()
     return redis.asyncio.Redis.from_url(
         servers.url,

@@ -1,4 +1,4 @@
-"""What can be verified on any machine: an exported file, and a copy of the anchors. Neither settings nor models needed.
+"""Checks that run on any machine: an exported file, and a copy of the anchors. They need neither settings nor models.
 
 The key to verify with is the one given, or the platform's own where the secret it is derived from is at hand.
 """
@@ -18,7 +18,7 @@ from limiter.reports import manifest
 
 
 class NotVerified(Exception):
-    """The files are not what was signed, or that cannot be known; the message says which."""
+    """The files were altered, or cannot be checked; the message names the reason."""
 
 
 def add_export_arguments(parser: ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def _public(text: str) -> Ed25519PublicKey:
 
 
 def _own(signed: Any) -> str:
-    """The key that stands in what was signed. By itself it proves nothing: whoever alters a file can sign it anew."""
+    """The key inside the signed data. By itself it proves nothing: anyone who alters a file can sign it anew."""
     return str(signed.get("public_key", "")) if isinstance(signed, dict) else ""
 
 
