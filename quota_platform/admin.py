@@ -18,8 +18,7 @@ from quota_platform import people
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
-# The framework's page of tokens shows them in full, in its list and in the log of actions.
-# `manage.py drf_create_token <user>` prints one once and leaves no such trace.
+# The framework's page of tokens shows them in full; the platform keeps hashes of its own (tenants.ApiToken).
 admin.site.unregister([User, Group, TokenProxy])
 
 

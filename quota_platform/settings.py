@@ -43,7 +43,6 @@ INSTALLED_APPS = [
     "axes",
     "simple_history",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
@@ -51,6 +50,7 @@ INSTALLED_APPS = [
     "limiter",
     "dashboard",
     "quota_platform",
+    "rest_framework.authtoken",  # the first release's tokens, which a migration hashed; its command is the tenants' now
 ]
 
 MIDDLEWARE = [
@@ -134,7 +134,7 @@ CELERY_TIMEZONE = "UTC"
 REST_FRAMEWORK = {
     # Token first: its challenge makes "not signed in" a 401, where the session's would make it a 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "quota_platform.base.api.tokens.BoundedTokenAuthentication",
+        "tenants.api.token_authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],

@@ -9,11 +9,12 @@ from django.db.models import Exists, OuterRef, Q
 from quota_platform.base.changes import Topic, Touch
 from quota_platform.base.features import Audited, Feature, NavigationPage
 from quota_platform.base.row_access import Rule
-from tenants.models import Action, ApiKey, Connection, Membership, Tenant
+from tenants.models import Action, ApiKey, ApiToken, Connection, Membership, Tenant
 from tenants.scope import by_tenant, tenants_of
 
 _SECTION = "Access"
 _LOOK = ("tenants.view_tenant", "tenants.view_action", "tenants.view_apikey", "tenants.view_connection")
+_TOKENS = ("tenants.view_apitoken", "tenants.add_apitoken", "tenants.change_apitoken")
 
 
 def _own_connections(person: Any) -> Q:
@@ -31,6 +32,7 @@ FEATURE = Feature(
         Tenant: Rule(seen=by_tenant("pk"), made=False),
         Action: Rule(seen=by_tenant("tenant")),
         ApiKey: Rule(seen=by_tenant("tenant")),
+        ApiToken: Rule(seen=lambda person: Q(user=person)),
         Membership: Rule(seen=by_tenant("tenant")),
         Connection: Rule(seen=_own_connections, changed=_nobody_elses_connections, made=False),
     },
@@ -39,6 +41,7 @@ FEATURE = Feature(
         Tenant: Audited("tenant", lambda row: str(row.tenant_id)),
         Action: Audited("action", lambda row: str(row.tenant.tenant_id)),
         ApiKey: Audited("key", lambda row: row.tenant.tenant_id if row.tenant else ""),
+        ApiToken: Audited("token"),
         Membership: Audited("membership", lambda row: str(row.tenant.tenant_id)),
     },
     published={
@@ -48,15 +51,16 @@ FEATURE = Feature(
         ApiKey: lambda row: [Touch(Topic.KEY, row.pk)],
     },
     rights={
-        "Supervisor": (*_LOOK, "tenants.revoke_apikey"),
-        "Policy editor": _LOOK,
-        "Auditor": (*_LOOK, "tenants.view_membership"),
+        "Supervisor": (*_LOOK, *_TOKENS, "tenants.revoke_apikey"),
+        "Policy editor": (*_LOOK, *_TOKENS),
+        "Auditor": (*_LOOK, *_TOKENS, "tenants.view_membership"),
     },
     pages=(
         NavigationPage(_SECTION, "Tenants", "apartment", "tenants.tenant"),
         NavigationPage(_SECTION, "Actions", "bolt", "tenants.action"),
         NavigationPage(_SECTION, "API keys", "key", "tenants.apikey"),
         NavigationPage(_SECTION, "Connections", "hub", "tenants.connection"),
+        NavigationPage(_SECTION, "API tokens", "vpn_key", "tenants.apitoken"),
     ),
     resources={
         "tenants": "tenants.api.tenants.TenantResource",

@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from limiter.models import AlertHook, Assignment, Export, Override, QuotaLimit, QuotaPolicy, ReportSchedule
-from tenants.models import Action, ApiKey, Connection, Membership, Tenant
+from tenants.models import Action, ApiKey, ApiToken, Connection, Membership, Tenant
 
 M = TypeVar("M", bound=Model)
 
@@ -40,6 +40,10 @@ def an_action(tenant: Tenant | None = None) -> Action:
 
 def a_key(tenant: Tenant | None) -> ApiKey:
     return put(ApiKey(name="IVR", tenant=tenant, prefix="p" * 12 if tenant else "q" * 12, digest="0"))
+
+
+def a_token(person: User | None = None) -> ApiToken:
+    return put(ApiToken(user=person or a_person(), name="nightly report", hint="qt_hint0", digest="0" * 64))
 
 
 def a_membership(person: User, tenant: Tenant) -> Membership:
@@ -107,6 +111,7 @@ MAKE: dict[type[Model], Callable[[], Any]] = {
     Tenant: lambda: a_tenant(),
     Action: lambda: an_action(),
     ApiKey: lambda: a_key(a_tenant()),
+    ApiToken: lambda: a_token(),
     Membership: lambda: a_membership(a_person(), a_tenant()),
     QuotaPolicy: lambda: a_policy(),
     QuotaLimit: lambda: a_limit(a_policy()),

@@ -3,8 +3,9 @@
 from quota_platform.base.models.change import Change
 from quota_platform.base.models.granted import Granted
 from tenants.models.api_key import ApiKey
+from tenants.models.api_token import ApiToken
 from tenants.models.connection import Connection
 from tenants.models.membership import Membership
 from tenants.models.tenant import Action, Tenant
 
-__all__ = ["Action", "ApiKey", "Change", "Connection", "Granted", "Membership", "Tenant"]
+__all__ = ["Action", "ApiKey", "ApiToken", "Change", "Connection", "Granted", "Membership", "Tenant"]

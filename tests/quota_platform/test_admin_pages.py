@@ -33,7 +33,7 @@ from limiter.models import (
     ThrottleEvent,
 )
 from limiter.policies.models.version import one_version
-from tenants.models import Action, ApiKey, Connection, Tenant
+from tenants.models import Action, ApiKey, ApiToken, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
 PAGES = ("changelist", "add", "change", "history", "delete")
@@ -52,6 +52,11 @@ def make_tenant(i: int) -> Tenant:
 
 def make_action(i: int) -> Action:
     return Action.objects.create(tenant=make_tenant(i), action_id=f"action-{i}")
+
+
+def make_token(i: int) -> ApiToken:
+    person = User.objects.create_user(f"program-{i}")
+    return ApiToken.objects.issue(user=person, name=f"Token {i}")[0]
 
 
 def make_key(i: int) -> ApiKey:
@@ -158,6 +163,7 @@ MAKERS: dict[type[Model], Callable[[int], Model]] = {
     Tenant: make_tenant,
     Action: make_action,
     ApiKey: make_key,
+    ApiToken: make_token,
     QuotaPolicy: make_policy,
     Assignment: make_assignment,
     Override: make_override,
