@@ -39,7 +39,7 @@ async def give_back(store: Store, stack: Stack, charges: Sequence[Charge], *, no
     Raises :class:`~limiter.stores.errors.StoreError`, after which it may be called again, whatever the store did.
     """
     c = stack.subject.connection
-    names = (keys.given_back(c), keys.usage(c), keys.totals(c), *stack.windows)
+    names = (keys.given_back(c), keys.usage(c), keys.totals(c), *stack.windows, *stack.pools)
     return int(
         await store.run(
             _SCRIPT,

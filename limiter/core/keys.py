@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from limiter.core.algorithms import rules_of
-from limiter.core.types import CountedPer, Limit, Subject
+from limiter.core.types import CountedPer, Limit, Share, Subject
 from limiter.stores.prefix import named
 
 
@@ -57,6 +57,11 @@ def window(limit: Limit, subject: Subject) -> str:
     }[limit.counted_per]
     kind = rules_of(limit.algorithm).key_part(limit)
     return f"{tag(subject.connection)}:w:{limit.name}:{kind}:{scope}"
+
+
+def shares(limit: Limit, subject: Subject, share: Share) -> str:
+    """Hash of who uses how much of a shared limit; see ``decide.lua``. Its slices depend on the time that counts."""
+    return f"{window(limit, subject)}:shares{share.over_us}"
 
 
 def in_flight(connection: int) -> str:

@@ -12,6 +12,9 @@ from limiter.core.amounts import duration, gettext, number, units
 from limiter.core.held import Holding, pace_of, window_full_in_us
 from limiter.core.types import MAX_QUOTA, MICROS, Limit
 
+SHARE_SLICES = 122
+"""Divisions in the time for which a unit of a shared limit counts; less than 255."""
+
 
 class Line(Protocol):
     """A limit as it is edited: any number may still be missing."""
@@ -87,6 +90,14 @@ class Rules:
     def kept_us(self, limit: Limit) -> int:
         """How long a unit is counted, at most."""
         return limit.window_us
+
+    def shared_over_us(self, limit: Limit) -> int:
+        """For how long a unit of a shared limit counts as its tenant's; 0 when the algorithm cannot be shared."""
+        return self.kept_us(limit)
+
+    def share_slice_us(self, limit: Limit, over_us: int) -> int:
+        """How often shares are divided anew. A unit that is leaving is reserved for so long before it has left."""
+        return -(-over_us // SHARE_SLICES)
 
     def read_held(self, limit: Limit, reply: Sequence[int]) -> Holding:
         """The answer of ``held.lua``."""

@@ -40,6 +40,29 @@ class CountedPer(StrEnum):
         }[self.value]
 
 
+class ServiceClass(StrEnum):
+    """Which calls come first: the demand of one is served before the next gets more than its floors."""
+
+    CRITICAL = "critical"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A tenant's terms in a shared limit.
+
+    ``weight``: how contended units are divided. ``floor``: units of its own, however much the others ask for.
+    ``ceiling``: units that it never passes; 0: none. ``over_us``: for how long a unit counts as the tenant's.
+    """
+
+    weight: int = 1
+    floor: int = 0
+    ceiling: int = 0
+    service_class: ServiceClass = ServiceClass.NORMAL
+    over_us: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """One compiled limit, ready to be decided.
@@ -49,7 +72,8 @@ class Limit:
     concurrency slot lives unless released. ``shadow``: record, never refuse.
     ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)). ``alert_at``:
     percent of the effective limit at which people are told, ascending. ``reserve_us``: how long after its time the unit
-    of a refused call is held, token bucket only; 0: none is.
+    of a refused call is held, token bucket only; 0: none is. ``share``: the caller's terms where tenants share the
+    limit; None: first come, first served.
     """
 
     name: str
@@ -65,6 +89,7 @@ class Limit:
     policy_version: int = 0
     alert_at: tuple[int, ...] = ()
     reserve_us: int = 0
+    share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +125,20 @@ class LimitState(NamedTuple):
         return left if left > 0 else 0
 
 
+class ShareState(NamedTuple):
+    """A shared limit as a refused call found it, in units.
+
+    ``refused``: why, a :class:`~limiter.core.sharing.Refused`. ``share``: units of its own, whatever the others do;
+    ``used``: of it. ``owed``: kept for others, who asked lately and have not had their share.
+    """
+
+    limit: Limit
+    refused: int
+    share: int
+    used: int
+    owed: int
+
+
 class Decision(NamedTuple):
     """The one value that answers a call; headers, event, metrics and dashboard all read it.
 
@@ -109,6 +148,7 @@ class Decision(NamedTuple):
     ``above_pace``: because it is above the upstream's pace.
     ``waits``: refused for now and recorded nowhere, since the call waits for ``retry_after_us`` and is decided again;
     ``held``: its unit is held for it meanwhile.
+    ``shares``: of a refused call, for each of its shared limits.
     """
 
     allowed: bool
@@ -124,6 +164,7 @@ class Decision(NamedTuple):
     waits: bool = False
     held: bool = False
     above_pace: bool = False
+    shares: tuple[ShareState, ...] = ()
 
     @property
     def multiplier(self) -> float:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-from limiter.core import description, keys
+from limiter.core import description, keys, sharing
 from limiter.core.algorithms import rules_of
 from limiter.core.learning import LearningSettings
 from limiter.core.types import Decision, Limit, LimitState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
-_SHADOW, _ADAPTIVE, _LEARNED, _RESERVABLE = 1, 2, 4, 16
+_SHADOW, _ADAPTIVE, _LEARNED, _SHARED, _RESERVABLE = 1, 2, 4, 8, 16
 _LIMIT = struct.Struct("<cQQQQB")
 """A limit as the script unpacks it: algorithm, quota, window, burst, lease, flags.
 
@@ -94,7 +94,12 @@ class Stack:
     @property
     def windows(self) -> tuple[str, ...]:
         """The keys of its limits, in their order."""
-        return self.keys[_BEFORE_WINDOWS:]
+        return self.keys[_BEFORE_WINDOWS : _BEFORE_WINDOWS + len(self.limits)]
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The keys of the shares of its shared limits, in their order."""
+        return self.keys[_BEFORE_WINDOWS + len(self.limits) :]
 
     @property
     def packed_limits(self) -> bytes:
@@ -169,10 +174,12 @@ def bind(
     names = (
         *(multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c)),
         *(keys.pause(c), keys.in_flight(c), keys.pace(c), *windows),
+        *(keys.shares(limit, subject, limit.share) for limit in limits if limit.share),
     )
+    packing = _Packing(subject, learned)
     arguments = (
         *("" if default_ppm is None else str(default_ppm), subject.tenant, subject.action),
-        *(description.write(limits), b"".join((*_packed_all(limits, learned), *_packed_change(change, learned)))),
+        *(description.write(limits), packing.all(limits, change)),
     )
     return Stack(
         subject=subject,
@@ -189,23 +196,32 @@ def bind(
     )
 
 
-def _packed(limit: Limit, *, learned: bool) -> bytes:
-    flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive + _LEARNED * learned
-    lease_us = limit.lease_us
-    if limit.reserve_us:
-        flags, lease_us = flags + _RESERVABLE, limit.reserve_us
-    code = rules_of(limit.algorithm).letter.encode()
-    return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, lease_us, flags)
+class _Packing(NamedTuple):
+    """How the limits of one stack are packed."""
 
+    subject: Subject
+    learned: Learned | None
 
-def _packed_all(limits: Iterable[Limit], learned: Learned | None) -> Iterator[bytes]:
-    return (_packed(limit, learned=learned is not None and limit is learned.limit) for limit in limits)
+    def all(self, limits: Sequence[Limit], change: LimitsThen | None) -> bytes:
+        """The script's argument for all of them."""
+        shared = sum(limit.share is not None for limit in limits)
+        front = bytes([shared]) if shared else b""
+        return front + b"".join((*map(self._one, limits), *self._change(change)))
 
+    def _one(self, limit: Limit) -> bytes:
+        learned = self.learned is not None and limit is self.learned.limit
+        share = sharing.packed(limit, self.subject)
+        flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive + _LEARNED * learned + _SHARED * bool(share)
+        lease_us = limit.lease_us
+        if limit.reserve_us:
+            flags, lease_us = flags + _RESERVABLE, limit.reserve_us
+        code = rules_of(limit.algorithm).letter.encode()
+        return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, lease_us, flags) + share
 
-def _packed_change(change: LimitsThen | None, learned: Learned | None) -> Iterator[bytes]:
-    if change is not None:
-        yield struct.pack("<Q", change.at_us)
-        yield from _packed_all(change.limits if learned is None else (*change.limits, learned.limit), learned)
+    def _change(self, change: LimitsThen | None) -> Iterator[bytes]:
+        if change is not None:
+            yield struct.pack("<Q", change.at_us)
+            yield from map(self._one, change.limits if self.learned is None else (*change.limits, self.learned.limit))
 
 
 def _pack_static(names: Sequence[str], arguments: Sequence[str | bytes]) -> bytes:
@@ -250,6 +266,7 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
         leases=stack.slots if admitted == 1 and call.charge else (),
         paused_us=paused_us,
         above_pace=admitted == _ABOVE_PACE,
+        shares=sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :]) if admitted == 0 and stack.pools else (),
     )
 
 

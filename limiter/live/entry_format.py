@@ -11,7 +11,7 @@ from typing import Any
 
 from limiter.core import algorithms
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import CountedPer, Limit
+from limiter.core.types import CountedPer, Limit, ServiceClass, Share
 from limiter.core.versioned import build
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import TenantRules, frugal
@@ -86,6 +86,8 @@ def of_policy(spec: PolicySpec) -> Plain:
     data = dataclasses.asdict(spec)
     for limit in data["limits"]:
         limit["algorithm"], limit["counted_per"] = str(limit["algorithm"]), str(limit["counted_per"])
+        if limit["share"]:
+            limit["share"]["service_class"] = str(limit["share"]["service_class"])
     return data
 
 
@@ -103,9 +105,13 @@ def policy(data: Plain, *, whole: bool = True) -> PolicySpec:
 
 
 def _limit(data: Plain, *, whole: bool) -> Limit:
+    share = data.get("share")
     payload = {
         "reserve_us": 0,
         **data,
+        "share": build(Share, {**share, "service_class": ServiceClass(share["service_class"])}, whole=whole)
+        if share
+        else None,
         "algorithm": algorithms.known(data["algorithm"]),
         "counted_per": CountedPer(data["counted_per"]),
         "alert_at": tuple(data["alert_at"]),

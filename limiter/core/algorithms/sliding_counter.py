@@ -20,6 +20,10 @@ class SlidingCounter(Rules):
         """Until the whole slice that a unit came in has left."""
         return limit.window_us + -(-limit.window_us // COUNTER_SLICES)
 
+    def share_slice_us(self, limit: Limit, over_us: int) -> int:
+        """A slice of the counter: its units leave together."""
+        return -(-limit.window_us // COUNTER_SLICES)
+
     def sentence(self, line: Line, shared_by: str) -> str:
         said = gettext("{sentence}; may refuse up to {time} early")
         return said.format(sentence=super().sentence(line, shared_by), time=_early(line.window_seconds))

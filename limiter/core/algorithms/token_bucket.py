@@ -41,6 +41,14 @@ class TokenBucket(Rules):
         """Counted as its burst per the time that refills it, which never admits more than the bucket."""
         return -(-limit.burst * limit.window_us // limit.quota)
 
+    def shared_over_us(self, limit: Limit) -> int:
+        """While tenants contend the bucket is empty, and a unit is out for the time that fills it."""
+        return self.local_window_us(limit)
+
+    def share_slice_us(self, limit: Limit, over_us: int) -> int:
+        """Long enough for two units to come: a reserved one has to be there before it is asked for."""
+        return max(super().share_slice_us(limit, over_us), min(over_us, 2 * over_us // limit.burst))
+
     def read_held(self, limit: Limit, reply: Sequence[int]) -> Holding:
         return Holding(reply[0], reply[1] / limit.window_us)
 

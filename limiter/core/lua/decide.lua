@@ -11,15 +11,17 @@
 -- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
 --            absent: none is known. What stands behind is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
+-- and then   hash    for each shared limit, in their order: who uses how much of it (see Shared limits)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
 -- ARGV[2]    tenant
 -- ARGV[3]    action
 -- ARGV[4]    description of the limits, copied into events (limiter/core/description.py)
 -- ARGV[5]    the limits, packed one after the other (LIMIT): algorithm (l, s, b, c) · quota (units) · window (us) ·
---            burst (units) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what KEYS[7] holds, 16: holds units for
---            refused calls, with the grace (us) in place of the lease). Where an override is known to start or to end,
---            that instant (us, 8 bytes) and the limits as they are from then on, in the same order, come behind
+--            burst (units) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what KEYS[7] holds, 8: shared, then
+--            SHARED follows at once, 16: holds units for refused calls, with the grace (us) in place of the lease). Where
+--            an override is known to start or to end, that instant (us, 8 bytes) and the limits as they are from then on,
+--            in the same order, come behind. If limits are shared, one byte comes in front: how many
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
@@ -33,7 +35,9 @@
 --            admit it, and the upstream takes no calls; -3: it waits, how long (us) comes last; -4: the same,
 --            and its unit is held; -5: it is above the upstream's pace) ·
 --            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us). When the
---            upstream takes no calls, one more stands for it.
+--            upstream takes no calls, one more stands for it. Of a call that was refused, at last, per shared limit:
+--            what share of it refused (0 nothing, 1 the ceiling, 2 the share; or 3, the limit itself is full) ·
+--            share (units) · used of it (units) · reserved for others (units)
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
 --            the multiplier and of an override are known, and are taken into account
 --
@@ -45,8 +49,9 @@
 -- made with all its fields at once; numbers go to commands as they are; and the limits come as one argument.
 
 local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
-local max, min, band = math.max, math.min, bit.band
+local max, min, band, pack, take = math.max, math.min, bit.band, struct.pack, struct.unpack
 local LIMIT = '<c1I8I8I8I8B'
+local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none) · account
 local FIXED = 8 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
 local RETURNED = 'f' -- first letter of an appointment of a call that has returned for one and waits; others have 0
@@ -59,7 +64,11 @@ local UPSTREAM = '(upstream)||0|token_bucket|connection|%d|%d|1|0|0'
 local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- appointments of one count
 local MARGIN_MS = 1000 -- keys outlive what they count by this
 
-local n = #KEYS - FIXED
+local n, begin, pools = #KEYS - FIXED, 1, 0
+if #ARGV[5] > 0 and string.byte(ARGV[5]) < 64 then
+  begin, pools = 2, string.byte(ARGV[5])
+  n = n - pools
+end
 local now = num(ARGV[6])
 if not now or now < 0 then
   local due, t = now, call('TIME')
@@ -87,11 +96,12 @@ end
 
 -- Look at every limit -----------------------------------------------------------------------------------------------
 
-local limits, admitted, shadow_admitted, next_limit = {}, true, true, 1
+local limits, admitted, shadow_admitted, next_limit = {}, true, true, begin
+local pool, elsewhere = FIXED + n, false -- the last pool seen; whether a limit refuses that is not shared
 local learned -- calls in flight at most; nil unless one of the limits is learned
 for i = 1, n do
   local kind, quota, window, burst, lease, flags
-  kind, quota, window, burst, lease, flags, next_limit = struct.unpack(LIMIT, ARGV[5], next_limit)
+  kind, quota, window, burst, lease, flags, next_limit = take(LIMIT, ARGV[5], next_limit)
   if flags > 1 then
     if ppm ~= PPM and band(flags, 2) ~= 0 then
       quota, burst = max(1, floor(quota * ppm / PPM)), max(1, floor(burst * ppm / PPM))
@@ -241,14 +251,204 @@ for i = 1, n do
     end
   end
 
+  local share
+  if flags > 7 and band(flags, 8) ~= 0 then
+    -- Shared limits: a hash with, for each account, "<class>|<weight>|<floor>|<ceiling>|<tenant>",
+    --   "<account>"   ACCOUNT: units that count · asked for in this slice · its share · when the next refused call of one
+    --                 unit is within it (us; 0: not known)
+    --   "~<account>"  RING: slice of the first call · units admitted in the slices before this one · asked for in them,
+    --                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
+    --   ""            POOL: this slice · reserved in shares of one unit and more · in those below
+    --   "#"           weights of the accounts of each class
+    -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
+    -- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call
+    -- of each slice divides anew, so that the others decide from two fields. Units of the slice that is leaving
+    -- the window count no more: they are gone when it ends.
+    local length, slices, most, account, used_of_it, asked, mine, till, last
+    length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
+    pool = pool + 1
+    local hash, turn, big, small, joins = KEYS[pool], floor(now / length), 0, 0, false
+    local found = call('HMGET', hash, '', account)
+    local own_state = found[2]
+    if found[1] then
+      last, big, small = take('<ddd', found[1])
+      if turn > last then
+        -- Divide: the use and demand of every account up to now, and the share of each in this slice.
+        local all, rings, accounts, gone, wanted, floors = call('HGETALL', hash), {}, {}, {}, 0, 0
+        for a = 1, #all, 2 do
+          if string.byte(all[a]) == 126 then rings[string.sub(all[a], 2)] = all[a + 1] end
+        end
+        own_state = nil
+        for a = 1, #all, 2 do
+          local name, ring = all[a], rings[all[a]]
+          if ring then
+            local counted, came_asked = take('<dd', all[a + 1])
+            local since, total, ask, ask1, ask2 = take('<ddddd', ring)
+            local cells = string.sub(ring, 41)
+            local came = counted - total + take('<I4', cells)
+            for step = 1, min(turn - last, slices) do
+              local out_used, out_asked = take('<I4I4', cells)
+              total, ask2, ask1, ask = total - out_used + came, ask1, ask, ask - out_asked + came_asked
+              cells = string.sub(cells, 9) .. pack('<I4I4', came, came_asked)
+              came, came_asked = 0, 0
+            end
+            if turn - last > slices + 2 then ask1, ask2 = 0, 0 end
+            if ask + ask1 + ask2 == 0 then
+              gone[#gone + 1], gone[#gone + 2] = name, '~' .. name
+            else
+              -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken
+              -- to go on like this, give or take chance. Of critical calls, as many more may come by chance.
+              local class, weight, least, most = string.match(name, '^(%d)|(%d+)|(%d+)|(%d+)')
+              local want, age = max(ask, ask1, ask2), turn - since
+              if age < slices then
+                want = max(want, (ask + 1 + (class == '1' and 3 or 1) * math.sqrt(ask)) * slices / age)
+              end
+              if class == '1' then want = want + 2 * math.sqrt(want) end
+              want = min(ceil(want), most == '0' and math.huge or num(most))
+              local base, low = total - take('<I4', cells), min(want, num(least))
+              accounts[#accounts + 1] = {
+                name = name, class = num(class), weight = num(weight), base = base, want = want, low = low, share = want,
+                ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
+              }
+              wanted, floors = wanted + want, floors + low
+            end
+          end
+        end
+        if wanted > effective then
+          local left, cut = effective, floors > effective and effective / floors or 1
+          for class = 1, 3 do
+            local open, weights, wants = {}, 0, 0
+            for _, each in ipairs(accounts) do
+              if each.class == class then
+                each.low = each.low * cut
+                if cut < 1 then each.share = each.low end
+                open[#open + 1], weights, wants, floors = each, weights + each.weight, wants + each.want, floors - each.low
+              end
+            end
+            local rest = left - max(0, floors) -- the floors of the classes to come stay
+            if cut == 1 and wants > rest then
+              -- Water-filling between floor and want: accounts whose even part is too little or too much are settled
+              -- first.
+              local settled = true
+              left = left - rest
+              while settled and #open > 0 do
+                local level, off, still = rest / weights, 0, {}
+                for _, each in ipairs(open) do
+                  each.even = level * each.weight
+                  each.share = max(each.low, min(each.want, each.even))
+                  off = off + each.share - each.even
+                end
+                settled = false
+                for _, each in ipairs(open) do
+                  if off >= 0 and each.share > each.even or off <= 0 and each.share < each.even then
+                    rest, weights, settled = rest - each.share, weights - each.weight, true
+                  else
+                    still[#still + 1] = each
+                  end
+                end
+                open = still
+              end
+            else
+              left = left - wants
+            end
+          end
+        end
+        local weights, written = { 0, 0, 0 }, {}
+        big, small = 0, 0
+        for _, each in ipairs(accounts) do
+          local part = each.share >= 1 and floor(each.share) or each.share
+          local packed, to = pack('<dddd', each.base, 0, part, 0), #written
+          if each.name == account then own_state = packed end
+          if part >= 1 then big = big + max(0, part - each.base) else small = small + max(0, part - each.base) end
+          weights[each.class] = weights[each.class] + each.weight
+          written[to + 1], written[to + 2], written[to + 3], written[to + 4] = each.name, packed, '~' .. each.name, each.ring
+        end
+        written[#written + 1], written[#written + 2] = '', pack('<ddd', turn, big, small)
+        written[#written + 1], written[#written + 2] = '#', pack('<ddd', unpack(weights))
+        for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
+        for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
+        call('PEXPIRE', hash, ceil((slices + 4) * length / 1000) + MARGIN_MS)
+        last = turn
+      end
+    else
+      last = turn
+    end
+
+    if own_state then
+      used_of_it, asked, mine, till = take('<dddd', own_state)
+    else
+      -- Until shares are divided again: what its weight brings it among those of its class and above.
+      local class, weight, least = string.match(account, '^(%d)|(%d+)|(%d+)')
+      local known = call('HGET', hash, '#')
+      local weights = known and { take('<ddd', known) } or { 0, 0, 0 }
+      class, weight, used_of_it, asked, till = num(class), num(weight), 0, 0, 0
+      weights[class] = weights[class] + weight
+      local of_all = 0
+      for above = 1, class do of_all = of_all + weights[above] end
+      mine = max(effective * weight / of_all, num(least))
+      if most > 0 then mine = min(mine, most) end
+      if mine >= 1 then mine = floor(mine) end
+      if mine >= 1 then big = big + mine else small = small + mine end
+      joins = pack('<ddd', unpack(weights, 1, 3))
+    end
+
+    local own, owed = max(0, mine - used_of_it), big + small
+    if mine >= 1 or own == 0 then
+      owed = used_of_it < mine and big - own or owed - own
+    else
+      owed = big
+    end
+    local refused, excess, passed = 0, used_of_it + cost - mine, 0
+    if excess > 0 and wait == 0 and effective - cost - (kind == 'b' and debt / window or used) >= owed - 0.000001 then
+      excess = 0 -- it is lent
+    elseif wait == 0 and excess > 0 then
+      refused = 2
+    end
+    local ring
+    if most > 0 then
+      ring = not joins and call('HGET', hash, '~' .. account)
+      passed = used_of_it + cost + (ring and take('<I4', ring, 41) or 0) - most
+    end
+    if passed > 0 then refused = 1 elseif wait > 0 then refused = 3 end
+    if refused > 0 and (excess > 0 or passed > 0) and wait >= 0 then
+      if cost > most and passed > 0 then
+        wait = -1
+      else
+        -- At the latest when so much of its own has left that the call is within its share, or when everybody has been
+        -- silent for so long that nothing is reserved.
+        if till == 0 or cost > 1 or passed > 0 then
+          local silent = last + slices + 3
+          ring = ring or not joins and excess > 0 and mine >= cost and call('HGET', hash, '~' .. account)
+          -- The first slice in which so many of its units count no more. The oldest counts for the ceiling alone.
+          local function gone(units, of, stays)
+            local freed = 0
+            for s = of, slices do
+              freed = freed + take('<I4', ring, 33 + 8 * s)
+              if freed >= units then return last + s - stays end
+            end
+            return last + slices + 1 - stays
+          end
+          local first = 0
+          if excess > 0 then first = ring and mine >= cost and min(silent, gone(excess, 2, 1)) or silent end
+          if passed > 0 then first = max(first, ring and gone(passed, 1, 0) or silent) end
+          till = first * length
+        end
+        wait = max(wait, till - now, 1)
+        if cost > 1 or passed > 0 then till = 0 end
+      end
+    end
+    share = { hash, account, last, used_of_it, asked, mine, till, big, small, own, owed, refused, joins, slices, length }
+  end
+
   local shadow = flags % 2 == 1
   if wait ~= 0 then
+    if not share and not shadow then elsewhere = true end
     if shadow then shadow_admitted = false else admitted = false end
   end
   limits[i] = {
     kind = kind, window = window, lease = lease, shadow = shadow, quota = quota, effective = effective, used = used,
     wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
-    counted_for = counted_for, held = held, mine = mine, books = books, crowded = crowded,
+    counted_for = counted_for, held = held, mine = mine, books = books, crowded = crowded, share = share,
   }
 end
 
@@ -262,7 +462,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
   local life = ppm ~= uncut and call('PTTL', KEYS[1]) or -1
   -- A key is gone as soon as the server's milliseconds are past its end.
   local cut_ends = life >= 0 and (life + 1) * 1000 - now % 1000 or math.huge
-  local changes = next_limit < #ARGV[5] and struct.unpack('<I8', ARGV[5], next_limit) - now or math.huge
+  local changes = next_limit < #ARGV[5] and take('<I8', ARGV[5], next_limit) - now or math.huge
   local first, last = min(cut_ends, changes), max(cut_ends, changes)
   if first > 0 and first < math.huge then froms[2] = first end
   if last > first and last < math.huge then froms[#froms + 1] = last end
@@ -275,6 +475,8 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
   if froms[2] and longest >= froms[2] then
     -- The wait until so much is allowed, whatever changes; -1: it never is.
     local function until_passes(limit, key, quota, most)
+      -- Shares are as they are.
+      if limit.share and limit.share[12] % 3 ~= 0 then return limit.wait end
       local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
       if limit.held then return limit.wait end -- as it was promised, whatever changes
       if units > most then return -1 end
@@ -302,10 +504,11 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
     for span = 1, #froms do
       local from, to = froms[span], froms[span + 1] or math.huge
       local multiplier = from < cut_ends and ppm or uncut
-      local at, latest = from >= changes and next_limit + 8 or 1, from
+      local at, latest = from >= changes and next_limit + 8 or begin, from
       for i = 1, n do
         local kind, quota, burst, flags
-        kind, quota, burst, flags, at = struct.unpack(numbers, ARGV[5], at)
+        kind, quota, burst, flags, at = take(numbers, ARGV[5], at)
+        if band(flags, 8) ~= 0 then at = select(5, take(SHARED, ARGV[5], at)) end
         if multiplier ~= PPM and band(flags, 2) ~= 0 then
           quota, burst = max(1, floor(quota * multiplier / PPM)), max(1, floor(burst * multiplier / PPM))
         end
@@ -445,6 +648,27 @@ for i = 1, n do
     local ms = ceil(limit.counted_for / 1000)
     if call('PTTL', key) < ms then call('PEXPIRE', key, ms + MARGIN_MS) end
   end
+  local share = limit.share
+  if share and charging and paused == 0 then
+    local charged = admitted and (not limit.shadow or shadow_admitted)
+    if charged or limit.wait ~= 0 and not elsewhere then
+      local hash, name, last, used, asked, mine, till, big, small, own, _, _, joins, slices, length = unpack(share)
+      if charged then
+        used, till, share[4] = used + cost, 0, used + cost
+        if mine >= 1 then big = big - min(own, cost) else small = small - min(own, cost) end
+      end
+      local state = pack('<dddd', used, asked + cost, mine, till)
+      if charged and own > 0 or joins then
+        call('HSET', hash, name, state, '', pack('<ddd', last, big, small))
+      else
+        call('HSET', hash, name, state)
+      end
+      if joins then
+        call('HSET', hash, '~' .. name, pack('<ddddd', last, 0, 0, 0, 0) .. string.rep('\0', 8 * slices), '#', joins)
+        call('PEXPIRE', hash, ceil((slices + 4) * length / 1000) + MARGIN_MS)
+      end
+    end
+  end
   if kind == 'b' then
     if limit.debt == 0 then
       limit.reset = ceil(window / limit.quota)
@@ -510,6 +734,14 @@ if charging then
       described = described .. (n > 0 and ';' or '') .. text(UPSTREAM, quota, window)
       local told = 4 * states
       answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = 1, 1, paused, paused
+    elseif pools > 0 then
+      for i = 1, n do
+        local share, to = limits[i].share, 4 * (states + 1)
+        if share then
+          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[12], floor(share[6]), share[4], ceil(share[11])
+          states = states + 1
+        end
+      end
     end
     local kind = floor(now / 1000000) .. shadow .. KEYS[bound == 0 and 6 or FIXED + bound] .. '|' .. tenant .. '|' .. action .. '|'
       .. string.match(context, '^[^|]*')

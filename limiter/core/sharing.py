@@ -1,0 +1,52 @@
+"""Shares of a limit that all tenants of a connection use: how they are packed for the deciding script, and read.
+
+The mathematics and the guarantees are in docs/sharing.md, the division itself in ``lua/decide.lua``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+
+from limiter.core.algorithms import rules_of
+from limiter.core.types import Limit, ServiceClass, Share, ShareState, Subject
+
+MAX_WEIGHT = 10_000
+MIN_SLICE_US = 50_000
+_SHARED = struct.Struct("<dBd")
+
+
+_NUMBERS = {each: number for number, each in enumerate(ServiceClass, start=1)}
+
+
+class Refused(IntEnum):
+    """What of a shared limit refused a call."""
+
+    NOTHING = 0
+    CEILING = 1
+    SHARE = 2
+    FULL = 3
+
+
+def slices(limit: Limit, share: Share) -> tuple[int, int]:
+    """How long a slice of a shared limit is (us), and for how many of them its units count."""
+    length = max(MIN_SLICE_US, rules_of(limit.algorithm).share_slice_us(limit, share.over_us))
+    return length, -(-share.over_us // length)
+
+
+def packed(limit: Limit, subject: Subject) -> bytes:
+    """As ``decide.lua`` unpacks it, behind the limit; empty for a limit that is not shared.
+
+    An account is a tenant in one class, and its name contains its terms too: one that is edited starts anew.
+    """
+    if (share := limit.share) is None:
+        return b""
+    terms = f"{_NUMBERS[share.service_class]}|{share.weight}|{share.floor}|{share.ceiling}"
+    return _SHARED.pack(*slices(limit, share), share.ceiling) + f"{terms}|{subject.tenant}".encode() + b"\0"
+
+
+def read(limits: Iterable[Limit], numbers: Sequence[int]) -> tuple[ShareState, ...]:
+    """The end of the script's reply for a refused call."""
+    shared = (limit for limit in limits if limit.share)
+    return tuple(map(ShareState, shared, numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4]))

@@ -1,0 +1,125 @@
+"""Traffic of many tenants on one shared limit, sent to the real script thousands of calls at a time."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import hiredis
+
+from limiter.core.algorithms import rules_of
+from limiter.core.store import DECIDE
+from limiter.core.types import Decision, Limit, Share, Subject
+from limiter.core.window import Call, Stack, bind, pack, read
+from limiter.stores.pipeline import pack as pack_command
+from tests.limiter.core.given import T0
+from tests.patience import HANG_S
+
+_AT_ONCE = 500
+EVEN = Share()
+
+
+class Asked(NamedTuple):
+    """One call and the script's reply."""
+
+    at_us: int
+    tenant: str
+    cost: int
+    stack: Stack
+    call: Call
+    reply: list[Any]
+
+    @property
+    def allowed(self) -> bool:
+        return bool(self.reply[2] == 1)
+
+    @property
+    def used(self) -> int:
+        return int(self.reply[3])
+
+    @property
+    def decision(self) -> Decision:
+        return read(self.stack, self.call, self.reply)
+
+
+@dataclass
+class Contention:
+    """A connection to a store on which tenants contend for one limit; ``shares`` by tenant."""
+
+    url: str
+    limit: Limit
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    calls: int = 0
+
+    def __enter__(self) -> Contention:
+        address = urlsplit(self.url)
+        self._socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=HANG_S)
+        self._reader = hiredis.Reader()
+        self._stacks: dict[str, Stack] = {}
+        self._send(pack_command("SCRIPT", "LOAD", DECIDE.source))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def stack(self, tenant: str) -> Stack:
+        if tenant not in self._stacks:
+            subject = Subject(1, tenant, "act", "")
+            share = replace(
+                self.shares.get(tenant, EVEN), over_us=rules_of(self.limit.algorithm).shared_over_us(self.limit)
+            )
+            self._stacks[tenant] = bind([replace(self.limit, share=share)], subject=subject)
+        return self._stacks[tenant]
+
+    def ask(self, calls: Iterable[tuple[int, str, int]]) -> Iterator[Asked]:
+        """Decide calls (when, us after T0; whose; cost) in their order, by the clock that they hand in."""
+        waiting: list[tuple[int, str, int]] = []
+        for each in calls:
+            waiting.append(each)
+            if len(waiting) == _AT_ONCE:
+                yield from self._decide(waiting)
+                waiting = []
+        yield from self._decide(waiting)
+
+    def _decide(self, calls: list[tuple[int, str, int]]) -> list[Asked]:
+        made = []
+        for at_us, tenant, cost in calls:
+            self.calls += 1
+            made.append((at_us, tenant, cost, self.stack(tenant), Call(f"d{self.calls}", cost, now_us=T0 + at_us)))
+        packed = [pack(stack, call, verb=b"EVALSHA", script=DECIDE.digest) for *_, stack, call in made]
+        replies = self._send(b"".join(packed), expect=len(packed))
+        return [Asked(*each, reply) for each, reply in zip(made, replies, strict=True)]
+
+    def _send(self, packed: bytes, *, expect: int = 1) -> list[Any]:
+        self._socket.sendall(packed)
+        replies: list[Any] = []
+        while len(replies) < expect:
+            reply = self._reader.gets()
+            if reply is False:
+                self._reader.feed(self._socket.recv(1 << 16))
+            elif isinstance(reply, hiredis.ReplyError):
+                raise AssertionError(str(reply))
+            else:
+                replies.append(reply)
+        return replies
+
+
+def paced(
+    tenant: str, *, per_s: float, until_s: float, from_s: float = 0, cost: int = 1
+) -> Iterator[tuple[int, str, int]]:
+    """Calls at even gaps."""
+    for number in range(int((until_s - from_s) * per_s)):
+        yield int((from_s + number / per_s) * 1e6), tenant, cost
+
+
+def at_random(
+    tenant: str, *, per_s: float, until_s: float, rng: random.Random, from_s: float = 0, cost: int = 1
+) -> Iterator[tuple[int, str, int]]:
+    """Calls whenever: what a crowd of callers makes."""
+    at = from_s
+    while (at := at + rng.expovariate(per_s)) < until_s:
+        yield int(at * 1e6), tenant, cost

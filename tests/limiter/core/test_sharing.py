@@ -1,0 +1,242 @@
+"""A shared limit: nobody gets less than is fair, no unit lies idle that a call needs, and all stay within it."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from limiter.core.algorithms import rules_of
+from limiter.core.giving_back import Charge, give_back
+from limiter.core.sharing import Refused
+from limiter.core.store import Store
+from limiter.core.types import CountedPer, Limit, ServiceClass, Share
+from tests.limiter.core.contending import EVEN, Asked, Contention, at_random, paced
+from tests.limiter.core.fairness import fair
+from tests.limiter.core.given import T0, S, bucket, counter, log
+
+CRITICAL, BULK = Share(service_class=ServiceClass.CRITICAL), Share(service_class=ServiceClass.BULK)
+
+
+LOG, COUNTER, BUCKET = (
+    replace(limit, counted_per=CountedPer.CONNECTION)
+    for limit in (log(100), counter(100, window_us=10 * S), bucket(100, burst=100))
+)
+KINDS = pytest.mark.parametrize("limit", [LOG, COUNTER, BUCKET], ids=lambda limit: limit.algorithm)
+
+
+def passed_and_made(asked_for: Iterable[Asked], *, from_s: float = 0) -> tuple[Counter[str], Counter[str]]:
+    """How many calls of each tenant passed, of how many."""
+    passed, made = Counter[str](), Counter[str]()
+    for each in asked_for:
+        if each.at_us >= from_s * S:
+            made[each.tenant] += 1
+            passed[each.tenant] += each.allowed
+    return passed, made
+
+
+@KINDS
+def test_a_tenant_below_its_share_passes_beside_a_flooder(redis_url: str, limit: Limit) -> None:
+    with Contention(redis_url, limit) as contention:
+        flows = paced("greedy", per_s=50, until_s=40), paced("meek", per_s=4, until_s=40)
+        passed, made = passed_and_made(contention.ask(heapq.merge(*flows)))
+    assert made["meek"] == 160
+    assert passed["meek"] >= 158
+    assert passed["greedy"] >= 220  # the meek one's share that it does not use is lent
+
+
+def test_a_flooder_alone_uses_the_whole_limit_at_once(redis_url: str) -> None:
+    with Contention(redis_url, LOG) as contention:
+        passed, _ = passed_and_made(contention.ask(paced("greedy", per_s=500, until_s=1)))
+    assert passed["greedy"] == 100
+
+
+def test_an_owner_that_returns_waits_for_lent_units_to_leave_and_no_longer(redis_url: str) -> None:
+    with Contention(redis_url, LOG) as contention:
+        list(contention.ask(paced("greedy", per_s=500, until_s=1)))
+        flows = paced("greedy", per_s=50, from_s=1, until_s=22), paced("owner", per_s=4, from_s=1, until_s=22)
+        asked_for = contention.ask(heapq.merge(*flows))
+        served = [each.at_us for each in asked_for if each.tenant == "owner" and each.allowed]
+    assert 10 * S <= served[0] <= 10.25 * S
+    assert len(served) >= 4 * 11.5
+
+
+@KINDS
+def test_critical_calls_pass_at_three_times_the_load(redis_url: str, limit: Limit) -> None:
+    limit = replace(limit, quota=limit.quota * 10, burst=limit.burst * 10)
+    rng = random.Random(1)
+    load = {"ill": 60, "many": 200, "bulk": 40}
+    flows = [at_random(name, per_s=rate, until_s=15, rng=rng) for name, rate in load.items()]
+    with Contention(redis_url, limit, {"ill": CRITICAL, "bulk": BULK}) as contention:
+        passed, made = passed_and_made(contention.ask(heapq.merge(*flows)))
+    assert passed["ill"] >= 0.995 * made["ill"]
+
+
+def test_bulk_calls_get_what_the_others_leave(redis_url: str) -> None:
+    flows = paced("many", per_s=15, until_s=30), paced("bulk", per_s=10, until_s=30)
+    with Contention(redis_url, LOG, {"bulk": BULK}) as contention:
+        passed, _ = passed_and_made(contention.ask(heapq.merge(*flows)), from_s=10)
+    assert passed["bulk"] <= 8 < 190 <= passed["many"]
+
+
+def test_weights_divide_what_is_contended(redis_url: str) -> None:
+    flows = [paced(name, per_s=30, until_s=30) for name in ("one", "two", "three")]
+    with Contention(
+        redis_url, replace(LOG, quota=120), {"two": Share(weight=2), "three": Share(weight=3)}
+    ) as contention:
+        passed, _ = passed_and_made(contention.ask(heapq.merge(*flows)), from_s=10)
+    assert [passed[name] for name in ("one", "two", "three")] == pytest.approx([40, 80, 120], abs=4)
+
+
+def test_a_floor_is_kept_for_a_tenant_of_the_last_class(redis_url: str) -> None:
+    shares = {"slow": Share(floor=20, service_class=ServiceClass.BULK)}
+    flows = paced("greedy", per_s=50, until_s=30), paced("slow", per_s=10, until_s=30)
+    with Contention(redis_url, LOG, shares) as contention:
+        passed, _ = passed_and_made(contention.ask(heapq.merge(*flows)), from_s=10)
+    assert 38 <= passed["slow"] <= 46
+
+
+def test_floors_above_a_cut_limit_are_cut_alike(redis_url: str) -> None:
+    """Forms refuse them, but a multiplier may leave less than was promised."""
+    shares = {"one": Share(floor=30), "two": Share(floor=60)}
+    flows = [paced(name, per_s=20, until_s=30) for name in shares]
+    with Contention(redis_url, replace(LOG, quota=45), shares) as contention:
+        passed, _ = passed_and_made(contention.ask(heapq.merge(*flows)), from_s=10)
+    assert [passed[name] for name in shares] == pytest.approx([30, 60], abs=4)
+
+
+def test_nobody_passes_its_ceiling_and_a_refusal_names_it(redis_url: str) -> None:
+    with Contention(redis_url, LOG, {"held": Share(ceiling=10)}) as contention:
+        asked_for = list(contention.ask(paced("held", per_s=20, until_s=21)))
+    times = [each.at_us for each in asked_for if each.allowed]
+    assert max(sum(at - 10 * S < other <= at for other in times) for at in times) == 10
+    refused = next(each.decision for each in asked_for if not each.allowed)
+    (share,) = refused.shares
+    assert (share.refused, share.used) == (Refused.CEILING, 10)
+    assert refused.retry_after_us
+
+
+def test_a_cost_above_the_ceiling_can_never_pass(redis_url: str) -> None:
+    with Contention(redis_url, LOG, {"held": Share(ceiling=10)}) as contention:
+        (answer,) = contention.ask([(0, "held", 11)])
+    assert not answer.allowed
+    assert answer.decision.retry_after_us is None
+
+
+def test_a_refusal_says_share_use_and_what_is_kept_for_others(redis_url: str) -> None:
+    flows = paced("greedy", per_s=50, until_s=2), paced("meek", per_s=4, until_s=2)
+    with Contention(redis_url, LOG) as contention:
+        refused = [each.decision for each in contention.ask(heapq.merge(*flows)) if not each.allowed]
+    (share,) = refused[-1].shares
+    assert (share.refused, share.share, share.used) == (Refused.SHARE, 50, 50)
+    assert share.owed == pytest.approx(50 - 8, abs=2)
+
+
+def test_an_edited_share_counts_at_once(redis_url: str) -> None:
+    with Contention(redis_url, LOG) as contention:
+        list(contention.ask(paced("held", per_s=20, until_s=1)))
+    with Contention(redis_url, LOG, {"held": Share(ceiling=5)}) as contention:
+        passed, _ = passed_and_made(contention.ask(paced("held", per_s=20, from_s=1, until_s=2)))
+    assert passed["held"] == 5
+
+
+@KINDS
+def test_a_call_that_keeps_its_wait_passes_when_nobody_else_calls(redis_url: str, limit: Limit) -> None:
+    """The wait of a refusal by the share is a bound: by then it passes."""
+    rng, begin = random.Random(7), 0
+    with Contention(redis_url, limit, {"a": Share(weight=3), "b": Share(ceiling=30), "c": BULK}) as contention:
+        for turn in range(12):
+            until_s = begin + 6
+            paces = {name: rng.uniform(1, 40) for name in "abcd"}
+            flows = [
+                at_random(name, per_s=pace, from_s=begin, until_s=until_s, rng=rng) for name, pace in paces.items()
+            ]
+            *_, last = (each for each in contention.ask(heapq.merge(*flows)) if not each.allowed)
+            wait = last.decision.retry_after_us
+            assert wait
+            (again,) = contention.ask([(max(last.at_us + wait, until_s * S), last.tenant, last.cost)])
+            assert again.allowed, (turn, last)
+            begin = again.at_us // S + 1 + rng.randrange(30)
+
+
+# Walks ---------------------------------------------------------------------------------------------------------------
+
+QUOTA, PHASE_S = 600, 40
+NAMES = [f"t{number}" for number in range(10)]
+
+
+def _phase(rng: random.Random, begin_s: float) -> list[Iterator[tuple[int, str, int]]]:
+    """Some of the tenants call, at a pace of their own; the others have left."""
+    flows = []
+    for name in NAMES:
+        if rng.random() < 0.75:
+            pace = rng.choice([rng.uniform(0.5, 6), rng.uniform(6, 25)])
+            flows.append(paced(name, per_s=pace, from_s=begin_s + rng.random(), until_s=begin_s + PHASE_S))
+    return flows
+
+
+def _shares(rng: random.Random) -> dict[str, Share]:
+    drawn = dict.fromkeys(NAMES, EVEN)
+    for name in rng.sample(NAMES, 4):
+        drawn[name] = Share(weight=rng.randint(1, 4), floor=rng.choice([0, 0, 40]), ceiling=rng.choice([0, 0, 150]))
+    return drawn
+
+
+@KINDS
+def test_a_walk_of_tenants_that_come_and_go_is_fair(redis_url: str, limit: Limit) -> None:
+    """In the last window of each phase, by the calls made in it; and never more than the limit in any."""
+    limit, steps = replace(limit, quota=QUOTA, burst=limit.burst and QUOTA), 0
+    for seed in range(3):
+        rng = random.Random(seed)
+        shares, begin_s = _shares(rng), 0
+        with Contention(redis_url, replace(limit, name=f"walk{seed}"), shares) as contention:
+            for _ in range(5):
+                asked_for = list(contention.ask(heapq.merge(*_phase(rng, begin_s))))
+                begin_s += PHASE_S
+                steps += len(asked_for)
+                last = [
+                    each
+                    for each in asked_for
+                    if each.at_us >= begin_s * S - rules_of(limit.algorithm).shared_over_us(limit)
+                ]
+                _check_window(limit, last, {each.tenant: shares[each.tenant] for each in last})
+    assert steps >= 34_000  # of each of three algorithms
+
+
+def _check_window(limit: Limit, asked_for: list[Asked], shares: dict[str, Share]) -> None:
+    assert all(each.used <= QUOTA for each in asked_for)
+    passed, asked = passed_and_made(asked_for)
+    in_lumps = limit.algorithm == "sliding_counter"  # a slice leaves whole, and counts until then
+    for name, units in fair(QUOTA, asked, shares).items():
+        assert passed[name] >= units - (2 if in_lumps else 1) * units / 60 - 5, (name, units, passed, asked)
+    wanted = sum(min(units, shares[name].ceiling or units) for name, units in asked.items())
+    if wanted > 1.15 * QUOTA and asked_for[0].used > 0.9 * QUOTA:  # a bucket has room until it has run dry
+        used = sum(each.used for each in asked_for) / len(asked_for)
+        assert used >= (0.98 if in_lumps else 0.99) * QUOTA
+
+
+# Giving back ---------------------------------------------------------------------------------------------------------
+
+
+@KINDS
+@pytest.mark.parametrize("later_s", [0, 3], ids=["in-its-slice", "later"])
+async def test_units_given_back_leave_the_share_once(store: Store, redis_url: str, limit: Limit, later_s: int) -> None:
+    """Its tenant may use them again, and nobody else is the worse for it."""
+    with Contention(redis_url, limit) as contention:
+        flows = paced("greedy", per_s=50, until_s=2), paced("meek", per_s=25, until_s=2)
+        greedy = [each for each in contention.ask(heapq.merge(*flows)) if each.tenant == "greedy" and each.allowed]
+        charges = [Charge.of(each.decision) for each in greedy[:10]]
+        at_us = greedy[9].at_us if not later_s else later_s * S
+        bound = contention.stack("greedy")
+        for _ in range(2):
+            await give_back(store, bound, charges, now_us=T0 + at_us)
+        again = list(contention.ask(paced("greedy", per_s=100, from_s=max(2, later_s), until_s=max(2, later_s) + 0.3)))
+    back = sum(each.allowed for each in again)
+    if limit is BUCKET:  # it gives back as much as it has not refilled since, and refills
+        assert 5 <= back <= 14 + 10 * later_s
+    else:
+        assert 10 <= back <= 11
