@@ -21,6 +21,8 @@ class Member:
     served: bool = True
 
 
+HERD_ACTION = "confirmBooking"
+"""Globex's as well; called by the story of a herd alone."""
 ACME = Member("acme", "Acme Retail", ("lookupOrder", "createCase", "scheduleCallback"))
 GLOBEX = Member("globex", "Globex Travel", ("lookupOrder", "createCase", "changeBooking", "sendSurvey"))
 INITECH = Member("initech", "Initech Billing", ("lookupInvoice",), suspended=True, served=False)

@@ -44,6 +44,9 @@ GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
         "counted_per": CountedPer.TENANT,
     },
 )
+HERD_LIMITS: tuple[dict[str, object], ...] = (
+    {"name": "rate", "algorithm": "token_bucket", "quota": 2, "window_seconds": 1, "burst": 2},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,18 @@ def _tenant(member: cast.Member, connection: Connection) -> Tenant:
         tenant.status = Tenant.Status.SUSPENDED if member.suspended else Tenant.Status.ACTIVE
         tenant.full_clean()
         tenant.save()
-    for action_id in set(member.actions) - set(tenant.actions.values_list("action_id", flat=True)):
+    for action_id in member.actions:
+        _action(tenant, action_id)
+    return tenant
+
+
+def _action(tenant: Tenant, action_id: str) -> Action:
+    action = tenant.actions.filter(action_id=action_id).first()
+    if action is None:
         action = Action(tenant=tenant, action_id=action_id)
         action.full_clean()
         action.save()
-    return tenant
+    return action
 
 
 def _policies(globex: Tenant) -> None:
@@ -116,13 +126,21 @@ def _policies(globex: Tenant) -> None:
     plan = _policy("Globex plan", "A rate with bursts, a bigger minute, a daily volume, 25 at once.", GLOBEX_LIMITS)
     _assign(base, target=Assignment.Target.DEFAULT)
     _assign(plan, target=Assignment.Target.TENANT, tenant=globex)
+    herd = _policy(
+        "Appointments", "Two calls a second; a refused client finds its unit held.", HERD_LIMITS, reserve_s=5
+    )
+    if not Assignment.objects.filter(target=Assignment.Target.ACTION, policy=herd).exists():
+        action = _action(globex, cast.HERD_ACTION)
+        assignment = Assignment(policy=herd, target=Assignment.Target.ACTION, action=action)
+        assignment.full_clean()
+        assignment.save()
 
 
-def _policy(name: str, description: str, limits: tuple[dict[str, object], ...]) -> QuotaPolicy:
+def _policy(name: str, description: str, limits: tuple[dict[str, object], ...], *, reserve_s: int = 0) -> QuotaPolicy:
     policy = QuotaPolicy.objects.filter(name=name).first()
     if policy is not None:
         return policy
-    policy = QuotaPolicy(name=name, description=description)
+    policy = QuotaPolicy(name=name, description=description, reserve_seconds=reserve_s)
     policy.full_clean()
     policy.save()
     for fields in limits:

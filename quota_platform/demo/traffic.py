@@ -18,7 +18,7 @@ from pathlib import Path
 
 import aiohttp
 
-from quota_platform.demo import cast, tokens
+from quota_platform.demo import cast, stories, tokens
 
 STEADY_PER_SECOND = 4.0
 BURST_EVERY = 120
@@ -87,7 +87,9 @@ async def _call_platform(base_url: str, var: Path) -> None:
 
 
 async def main() -> None:
-    work = asyncio.ensure_future(_call_platform(f"http://127.0.0.1:{os.environ['PORT']}", Path(os.environ["VAR_DIR"])))
+    url, var = f"http://127.0.0.1:{os.environ['PORT']}", Path(os.environ["VAR_DIR"])
+    sandbox = f"http://{os.environ['SANDBOX_HOSTS'].partition(',')[0]}"
+    work = asyncio.gather(_call_platform(url, var), stories.play_what_is_started(sandbox, url, var))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await work

@@ -17,6 +17,8 @@ from quota_platform.sandbox.state import State
 
 PREFIX = "/__sim__"
 LONGEST_WAIT_MS = 60_000
+STORIES = ("herd",)
+"""What demo traffic can play."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,19 @@ async def _put_conduct(state: State, order: Order) -> SandboxResponse:
     return reply(state.conduct.public())
 
 
+async def _show_story(state: State, order: Order) -> SandboxResponse:
+    number, story = state.story
+    return reply({"number": number, "story": story})
+
+
+async def _start_story(state: State, order: Order) -> SandboxResponse:
+    fields = order.fields()
+    story = fields.text("story", choices=STORIES)
+    fields.done()
+    state.story = state.story[0] + 1, story
+    return reply({"number": state.story[0], "story": story}, status=202)
+
+
 async def _clock(state: State, order: Order) -> SandboxResponse:
     fields = order.fields()
     seconds = fields.number("advance_seconds", low=0, high=31_536_000)
@@ -242,6 +257,7 @@ ORDERS: dict[str, dict[str, Action]] = {
     "answers": {"PUT": _script, "DELETE": _unscript},
     "contacts": {"PUT": _contacts},
     "conduct": {"GET": _conduct, "PUT": _put_conduct},
+    "story": {"GET": _show_story, "POST": _start_story},
     "clock": {"POST": _clock},
     "outage": {"POST": _outage},
     "release": {"POST": _let_go},

@@ -64,6 +64,8 @@ class State:
         self.unit_limits = UnitLimits()
         self.contacts = Contacts()
         self.scripted: dict[str, SandboxResponse] = {}
+        self.story: tuple[int, str] = 0, ""
+        """What demo traffic is to play: how many stories were started, and the last one."""
         self.gate = asyncio.Event()
         self.invoke_latency = latency.named(profile, now=self.now())
         self.token_latency = latency.named(token_profile, now=self.now())

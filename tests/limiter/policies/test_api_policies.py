@@ -96,6 +96,14 @@ def test_a_limit_that_does_not_say_follows_the_upstream_by_its_window_and_a_stor
     assert {line["name"]: line["adaptive"] for line in changed["limits"]} == follow
 
 
+def test_appointments_are_refused_for_a_limit_that_cannot_hold_a_unit(gold: QuotaPolicy) -> None:
+    api = editor()
+    refused = errors(api.patch(f"/api/policies/{gold.pk}/", {"reserve_seconds": 5}))
+    assert "token buckets only" in str(refused)
+    made = api.post("/api/policies/", {"name": "Herd", "reserve_seconds": 5, "wait_seconds": 9, "limits": [BUCKET]})
+    assert (made.status_code, made.json()["reserve_seconds"], made.json()["wait_seconds"]) == (201, 5, 9)
+
+
 def test_limits_left_out_of_a_patch_stay(gold: QuotaPolicy) -> None:
     assert editor().patch(f"/api/policies/{gold.pk}/", {"mode": "shadow"}).status_code == 200
     assert names(gold) == {"minute": 600}

@@ -100,6 +100,10 @@ def test_a_limit_that_cannot_be_decided_names_its_field(fields: dict[str, Any], 
         {"mode": "bogus"},
         {"store_failure": ""},
         {"reduced_status": 500},
+        {"wait_seconds": -1},
+        {"wait_seconds": 301},
+        {"reserve_seconds": 61},
+        {"reserve_seconds": None},
         {"adaptive_scope": "galaxy"},
         {"latency_threshold_ms": 0},
         {"sensitivity": float("nan")},
@@ -129,6 +133,19 @@ def test_a_setting_that_makes_no_sense_is_named(fields: dict[str, Any]) -> None:
 
 def test_adaptive_settings_of_a_policy_that_does_not_adapt_are_not_looked_at() -> None:
     assert compile_policy(policy(adaptive=False, min_multiplier=0.0), [line()]).adaptive is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"algorithm": "sliding_counter"}, {"algorithm": "concurrency", "window_seconds": None}],
+    ids=["log", "counter", "concurrency"],
+)
+def test_appointments_are_for_token_buckets(fields: dict[str, Any]) -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        compile_policy(policy(reserve_seconds=5), [line(**fields)])
+    assert caught.value.field == "algorithm" and "token buckets only" in caught.value.remedy
+    spec = compile_policy(policy(reserve_seconds=5), [line(algorithm="token_bucket", burst=5)])
+    assert [limit.reserve_us for limit in spec.limits] == [5_000_000]
 
 
 def test_two_limits_of_one_name_are_refused() -> None:

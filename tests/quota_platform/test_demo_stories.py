@@ -1,0 +1,64 @@
+"""Stories are started at the sandbox and played by the demo's traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from quota_platform.demo import cast, stories, tokens
+from quota_platform.sandbox import running_in_thread
+from quota_platform.sandbox.control import STORIES
+from tests.patience import HANG_S, eventually
+
+
+def test_every_story_that_can_be_started_is_played() -> None:
+    assert set(stories.STORIES) == set(STORIES)
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[tuple[str, list[str]]]:
+    """Refuses each client once, for it to come back at once."""
+    called: list[str] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        called.append(request.path)
+        refused = len(called) <= stories.HERD
+        return web.Response(status=429 if refused else 200, headers={"Retry-After": "0"} if refused else {})
+
+    app = web.Application()
+    app.router.add_post("/invoke/{action}", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", called
+    await runner.cleanup()
+
+
+async def test_a_herd_that_is_started_calls_and_comes_back(tmp_path: Path, platform: tuple[str, list[str]]) -> None:
+    url, called = platform
+    tokens.write(tmp_path, {cast.GLOBEX.tenant_id: "qk_demo"})
+    with running_in_thread(clients={}) as sandbox:
+        playing = asyncio.ensure_future(stories.play_what_is_started(f"http://{sandbox.address}", url, tmp_path))
+        async with aiohttp.ClientSession() as session, asyncio.timeout(HANG_S):
+
+            async def started() -> bool:
+                """Start one; the first may come before the traffic has looked once."""
+                order = json.dumps({"story": "herd"})
+                async with session.post(f"http://{sandbox.address}/__sim__/story", data=order) as response:
+                    assert response.status == 202
+                return bool(called)
+
+            async def came_back() -> bool:
+                return len(called) >= 2 * stories.HERD
+
+            await eventually(started, what="a story to be played")
+            await eventually(came_back, what="the herd to come back")
+        playing.cancel()
+    assert set(called) == {f"/invoke/{cast.HERD_ACTION}"}
