@@ -233,7 +233,6 @@ def test_a_tenant_cannot_move_to_a_connection_that_cannot_invoke_its_actions(acm
 @pytest.mark.parametrize(
     "fields",
     [
-        {"preset": "unheard-of", "base_url": "https://a.niceincontact.com"},
         {"preset": "cxone_webaction", "base_url": ""},
         {"base_url": "https://a.niceincontact.com", "max_retries": 11},
     ],
