@@ -15,7 +15,6 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from quota_platform.base import addresses
 from quota_platform.base.lean.problem import Problem
 from quota_platform.server import rejection, request_head
 from quota_platform.server.asgi_call import AsgiCall
@@ -77,16 +76,17 @@ class Http1(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        always = request_head.of_connection(self.transport, root_path=self._config.root_path)
-        self._peer = addresses.peer(always)
-        self._reader = RequestReader(self, self._limits, always, self._state)
+        self._peer = request_head.peer_of(self.transport)
         try:
             self._seat = self._guard.admit(self._peer)
         except Problem as problem:
+            # Under overload many come and few stay: nothing is made for those who do not.
             self._guard.count(problem, peer=self._peer)
-            self.transport.write(rejection.response(problem, self.shared.default_headers))
+            self.transport.write(rejection.at_once(problem, self.shared.default_headers))
             self.transport.close()
             return
+        always = request_head.of_connection(self.transport, root_path=self._config.root_path)
+        self._reader = RequestReader(self, self._limits, always, self._state)
         self.shared.connections.add(self)  # type: ignore[arg-type]
         self._deadline.set(self._limits.head_s)
 
@@ -102,7 +102,7 @@ class Http1(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The caller sends no more. It gets the responses that have not begun; it no longer reads one that has."""
-        if self._lingering or (self._serving is not None and self._serving.started):
+        if self._seat is None or self._lingering or (self._serving is not None and self._serving.started):
             return False
         self.half_closed = True
         if self._serving is not None:

@@ -3,22 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
+from quota_platform.base.ids import new_id
 from quota_platform.base.lean.problem import CONTENT_TYPE, Problem
 from quota_platform.base.lean.request import identified
+
+Fields = tuple[tuple[str, str], ...]
+_SOME_ID = "0" * 24
+
+
+def at_once(problem: Problem, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The response to a connection that is turned away before its first request: made once for many, but for the ID.
+
+    Under overload thousands a second get it, from the processor time of the calls that are served.
+    """
+    said = problem.status, problem.type, problem.title, problem.detail, tuple(problem.fields)
+    return _for_many(*said, tuple(default_headers)).replace(_SOME_ID.encode(), new_id().encode())
+
+
+@lru_cache(8)
+def _for_many(
+    status: int, kind: str, title: str, detail: str, fields: Fields, default_headers: tuple[tuple[bytes, bytes], ...]
+) -> bytes:
+    problem = Problem(status, kind, detail, title=title, fields=fields)
+    return _response(problem, default_headers, None, _SOME_ID)
 
 
 def response(
     problem: Problem, default_headers: Iterable[tuple[bytes, bytes]], scope: Mapping[str, Any] | None = None
 ) -> bytes:
     """The problem document, with a head that closes the connection. ``scope``: of the request, where it was read."""
-    path, request_id = "", ""
+    request_id = ""
     if scope is not None:
-        path = scope["path"]
         request_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin1")
     request_id = identified(request_id)
+    return _response(problem, default_headers, scope, request_id)
+
+
+def _response(
+    problem: Problem,
+    default_headers: Iterable[tuple[bytes, bytes]],
+    scope: Mapping[str, Any] | None,
+    request_id: str,
+) -> bytes:
+    path = "" if scope is None else scope["path"]
     body = problem.body(instance=path, request_id=request_id)
     fields = [
         *((name.decode("latin1"), value.decode("latin1")) for name, value in default_headers),

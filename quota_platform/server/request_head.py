@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
+from quota_platform.base import addresses
 from quota_platform.base.lean.problem import Problem
 
 Headers = list[tuple[bytes, bytes]]
@@ -32,6 +33,12 @@ def of_connection(transport: asyncio.Transport, *, root_path: str) -> dict[str, 
         "scheme": "https" if is_ssl(transport) else "http",
         "root_path": root_path,
     }
+
+
+def peer_of(transport: asyncio.Transport) -> str:
+    """The address at the other end, without all else that :func:`of_connection` asks the kernel for."""
+    client = get_remote_addr(transport)
+    return addresses.peer({"client": client, "server": None if client else get_local_addr(transport)})
 
 
 def scope(
