@@ -82,6 +82,7 @@ def _connection(variables: Mapping[str, str]) -> Connection:
         name="sandbox",
         preset="cxone_webaction",
         is_sandbox=True,
+        pace=Connection.Pace.LEARN.value,
         client_id=variables["SANDBOX_CLIENT_ID"],
     )
     if row.pk and row.base_url == base_url and _opens_to(row, variables["SANDBOX_CLIENT_SECRET"]):

@@ -17,15 +17,21 @@ PRESETS: dict[str, dict[str, Any]] = {
     "studio": {"concurrency": 100, "queue": True},
     "genesys": {"per_minute": 300.0, "burst": 300, "flavour": "genesys"},
 }
+WINDOWS = ("fixed", "sliding")
 KEEP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class UnitLimit:
-    """A rate with a burst, a cap on calls in flight, or both. ``queue``: calls over the cap wait instead of failing."""
+    """A rate with a burst, a cap on calls in flight, or both. ``queue``: calls over the cap wait instead of failing.
+
+    ``window``: ``fixed`` or ``sliding``, of ``window_seconds``, takes the place of the burst.
+    """
 
     per_minute: float | None = None
     burst: int = 1
+    window: str = ""
+    window_seconds: float = 60.0
     concurrency: int | None = None
     queue: bool = False
     per_contact: bool = False
@@ -34,24 +40,40 @@ class UnitLimit:
 
 @dataclass(slots=True)
 class Bucket:
-    """One token bucket, and the calls in flight beside it."""
+    """One token bucket or window, and the calls in flight beside it."""
 
     limit: UnitLimit
     level: float
     filled_at: float
     in_flight: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    taken: deque[float] = field(default_factory=deque)
+    """When the units in the window were taken."""
 
     def wait_s(self, now: float) -> float:
         """Take one unit and return 0, or take none and return the seconds until there is one."""
         if self.limit.per_minute is None:
             return 0.0
+        if self.limit.window:
+            return self._window_wait_s(now, self.limit.per_minute)
         per_second = self.limit.per_minute / 60
         self.level = min(self.limit.burst, self.level + max(0.0, now - self.filled_at) * per_second)
         self.filled_at = now
         if self.level < 1 - 1e-9:
             return (1 - self.level) / per_second
         self.level -= 1
+        return 0.0
+
+    def _window_wait_s(self, now: float, per_minute: float) -> float:
+        """As :meth:`wait_s`: at most so many in the window that began last, or in any."""
+        length = self.limit.window_seconds
+        most = max(1, round(per_minute * length / 60))
+        began = math.floor(now / length) * length if self.limit.window == "fixed" else now - length
+        while self.taken and (self.taken[0] < began or self.taken[0] <= now - length):
+            self.taken.popleft()
+        if len(self.taken) >= most:
+            return (began if self.limit.window == "fixed" else self.taken[-most]) + length - now
+        self.taken.append(now)
         return 0.0
 
 
@@ -150,6 +172,9 @@ def _read(fields: Fields) -> UnitLimit:
         given.setdefault("burst", max(1, math.ceil(per_minute / 60)))
     if burst := fields.maybe_whole("burst", low=1, high=100_000_000):
         given["burst"] = burst
+    if window := fields.maybe_text("window", choices=WINDOWS):
+        given["window"] = window
+        given["window_seconds"] = fields.number("window_seconds", low=0.001, high=86_400, default=60)
     if concurrency := fields.maybe_whole("concurrency", low=1, high=1_000_000):
         given["concurrency"] = concurrency
     given["queue"] = fields.flag("queue", default=given.get("queue", False))

@@ -162,7 +162,7 @@ if pushed > 0 then
   if last == 0 or (since > 0 and now - last >= APART_S * S) then
     local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
     if #kept > 0 then
-      rate = max(SLOWEST, found())
+      rate = max(SLOWEST, min(rate or math.huge, found())) -- no pushback raises it
     elseif rate then
       rate = max(SLOWEST, EVEN * rate)
     end

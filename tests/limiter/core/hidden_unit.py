@@ -162,6 +162,8 @@ class Run:
         now_us = T0 + int(at * S)
         pace = await learn(self.store, C, ran=ran, held=held, pushed_back=pushed_back, now_us=now_us)
         if pace is not None:
+            before = self.seen.paces[-1][1] if self.seen.paces else pace
+            assert not pushed_back or pace <= before, "pushback raises no pace"
             self.seen.paces.append((at, pace))
 
     def change(self, per_minute: float) -> Callable[[float], Awaitable[None]]:

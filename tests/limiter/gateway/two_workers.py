@@ -38,10 +38,10 @@ def sandbox_behind(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> I
 class TwoWorkers:
     """``pauses``: whether pushback of the upstream reaches the store."""
 
-    def __init__(self, key: str, redis_url: str, sandbox: Running, *, pauses: bool = False) -> None:
+    def __init__(self, key: str, redis_url: str, sandbox: Running, *, pauses: bool = False, count: int = 2) -> None:
         self.key, self.sandbox = key, sandbox
         self._pauses: list[Pauses] = []
-        self.runtimes = [self._runtime(redis_url, pauses=pauses) for _ in range(2)]
+        self.runtimes = [self._runtime(redis_url, pauses=pauses) for _ in range(count)]
         app = lean_urls.handler()
         self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
 

@@ -24,6 +24,27 @@ async def test_a_burst_passes_and_then_the_rate(signed_in: Caller, clock: Clock)
     assert await statuses(signed_in, 2) == [200, 429]
 
 
+async def test_a_sliding_window_frees_units_as_they_were_taken(signed_in: Caller, clock: Clock) -> None:
+    limit = {"per_minute": 60, "window": "sliding", "window_seconds": 3, "flavour": "retry_after"}
+    await signed_in.control("PUT", "limiter", limit)
+    assert await statuses(signed_in, 2) == [200, 200]
+    clock.now += 1
+    assert await statuses(signed_in, 2) == [200, 429]
+    clock.now += 2
+    assert await statuses(signed_in, 3) == [200, 200, 429]
+    assert (await signed_in.invoke()).headers["Retry-After"] == "1"
+
+
+async def test_a_fixed_window_starts_again_with_the_clock(signed_in: Caller, clock: Clock) -> None:
+    clock.now = 1_000_002.0
+    await signed_in.control("PUT", "limiter", {"per_minute": 60, "window": "fixed", "window_seconds": 3})
+    assert await statuses(signed_in, 4) == [200, 200, 200, 429]
+    clock.now = 1_000_004.9
+    assert await statuses(signed_in, 1) == [429]
+    clock.now = 1_000_005.0
+    assert await statuses(signed_in, 4) == [200, 200, 200, 429]
+
+
 async def test_all_clients_of_a_unit_share_its_limit_and_other_units_do_not(signed_in: Caller) -> None:
     for name, unit in (("second", 4_600_001), ("elsewhere", 4_600_002)):
         await signed_in.control("POST", "clients", {"client_id": name, "client_secret": "s", "unit": unit})
@@ -134,6 +155,7 @@ async def test_reading_records_is_not_limited(signed_in: Caller) -> None:
         ({"preset": "no"}, "preset"),
         ({"per_minute": 1, "flavour": "sour"}, "flavour"),
         ({"per_minute": 1, "unit": 5}, "unit"),
+        ({"per_minute": 1, "window": "round"}, "window"),
         ({"per_minute": 1, "per_second": 1}, "per_second"),
     ],
 )
