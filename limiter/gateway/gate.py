@@ -116,6 +116,7 @@ class Gateway:
         recorder.freed = self.waiting.freed
         self.outage = Outage(store, local, clock=clock)
         self.giving_back = GivingBack(store)
+        self.giving_back.freed = self.waiting.freed
         self.paces = paces or Paces(store)
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
         self._dedupe = dedupe

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 
 from limiter.core.giving_back import MAX_CHARGES, Charge, give_back
 from limiter.core.store import Store
@@ -28,6 +29,8 @@ class GivingBack:
         self._sending: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
         self._lost = 0
+        self.freed: Callable[[Sequence[str]], None] = lambda names: None
+        """Called with the keys of the limits that have their units again."""
 
     def give_back(self, stack: Stack, charge: Charge) -> None:
         """Note a charge, without waiting."""
@@ -64,6 +67,7 @@ class GivingBack:
                         return
                     await self._pause()
                     continue
+                self.freed(stack.windows)
                 del charges[: len(part)]
                 self._waiting -= len(part)
                 if not charges:

@@ -16,6 +16,7 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.stores.errors import StoreUnavailable
 from limiter.stores.pipeline import Reply
 from limiter.stores.pool import PoolStatus, StorePool
+from limiter.upstream import errors
 from tenants.models import Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
@@ -237,6 +238,22 @@ async def test_a_caller_gone_while_its_call_is_admitted_gets_its_unit_back(
     assert len(gateway.upstream.calls) - counted(raw, acme, "allowed") + counted(raw, acme, "given_back") == 0
     slots = f"{keys.tag(acme.connection_id)}:w:tight:c:a:acme:lookupOrder"
     assert raw.zcard(slots) == 0
+
+
+async def test_units_that_are_given_back_wake_the_call_that_waits_for_them(
+    gateway: Gateway, acme_key: str, one_a_minute: QuotaPolicy
+) -> None:
+    gateway.upstream.held = asyncio.Event()
+    gateway.upstream.error = errors.Unreachable("No connection.")
+    running = calling(gateway, acme_key)
+    await eventually(lambda: asyncio.sleep(0, gateway.upstream.calls), what="the first call")
+    (waiting,) = await queued(gateway, acme_key, ["one"])
+    gateway.upstream.held.set()
+    assert (await running).status == 502
+    gateway.upstream.error = None
+    made = await waiting
+    assert made.status in (200, 502)
+    assert float(made.headers["server-timing"].removeprefix("wait;dur=")) < 60_000  # the window was not over
 
 
 async def test_a_call_waits_for_the_end_of_a_pause_of_the_upstream(
