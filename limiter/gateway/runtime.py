@@ -38,6 +38,8 @@ from limiter.upstream.health import ConnectionFault
 from quota_platform.base.failures import Failures
 
 log = logging.getLogger(__name__)
+_PEEKS = 10
+"""Actions that ``/limits`` looks at at a time, of all its callers: calls get their turn between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Runtime:
             waiting=Waiting(gateway_settings.wait_bounds, wakes=wakes),
             paces=paces,
         )
+        self.peeks = asyncio.Semaphore(_PEEKS)
         self.peers = peers
         self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)
         self._side = side

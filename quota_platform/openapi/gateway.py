@@ -173,6 +173,26 @@ def _check() -> Schema:
     )
 
 
+def _limits() -> Schema:
+    after = {
+        "name": "after",
+        "in": "query",
+        "description": "Only actions whose IDs sort behind this one; `next` of the previous response has it.",
+        "schema": {"type": "string", "maxLength": 128},
+    }
+    found = r.body("Each action, by its ID; 100 at most.", schemas.refer("OwnLimits"), r.OWN_LIMITS)
+    replies = r.identified("/limits") | {"200": found}
+    del replies["404"]
+    return _operation(
+        "limits",
+        "gateway",
+        "Every limit of each of the tenant's actions: use, rest and reset; counts nothing",
+        replies,
+        security=_KEY,
+        parameters=[after, *_CALLER],
+    )
+
+
 def _usage() -> Schema:
     replies = r.identified(_USAGE) | {"200": r.body("Consumption now.", schemas.refer("Usage"), r.USAGE)}
     del replies["400"]
@@ -218,6 +238,7 @@ def gateway_routes(result: Schema, **_: Any) -> Schema:
     result["paths"] |= {
         "/invoke/{action_id}": {"post": _invoke()},
         "/check/{action_id}": {"post": _check()},
+        "/limits": {"get": _limits()},
         "/metrics/{tenant_id}/{action_id}": {"get": _usage()},
         "/metrics": {"get": _prometheus()},
         "/healthz": {"get": _probe("healthz", "Is this worker alive?", example={"status": "alive"})},

@@ -75,6 +75,21 @@ DECISION = {
     "degraded": False,
     "limits": [LIMIT_STATE],
 }
+OWN_LIMITS: dict[str, Any] = {
+    "tenant_id": "acme",
+    "actions": [
+        {
+            "action_id": "lookupOrder",
+            "allowed": True,
+            "cost": 1,
+            "retry_after_ms": 0.0,
+            "adaptive_multiplier": 1.0,
+            "degraded": False,
+            "limits": [LIMIT_STATE],
+        }
+    ],
+    "next": None,
+}
 USAGE: dict[str, Any] = {
     "tenant_id": "acme",
     "action_id": "lookupOrder",

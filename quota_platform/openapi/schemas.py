@@ -69,6 +69,15 @@ _ADAPTIVE: dict[str, Schema] = {
     "pushed_back": _of("number", "The share of calls that the upstream turned away for load."),
 }
 _LIMITS = _of("array", "Every limit that applies.", items=refer("LimitState"))
+_ACTION_LIMITS: dict[str, Schema] = {
+    "action_id": _of("string"),
+    "allowed": _of("boolean", "Whether a call would pass now."),
+    "cost": _of("integer", "Units that a call takes.", minimum=1),
+    "retry_after_ms": _of("number", "0 if a call would pass; null when no wait can help.", nullable=True),
+    "adaptive_multiplier": _of("number"),
+    "degraded": _of("boolean", "Decided without the limiter's store, as the policy's failure mode says."),
+    "limits": _LIMITS,
+}
 
 SCHEMAS: dict[str, Schema] = {
     "Problem": _object("RFC 9457: why a request was not done.", _PROBLEM),
@@ -119,6 +128,14 @@ SCHEMAS: dict[str, Schema] = {
             "adaptive_multiplier": _of("number"),
             "degraded": _of("boolean", "Decided without the limiter's store, as the policy's failure mode says."),
             "limits": _LIMITS,
+        },
+    ),
+    "OwnLimits": _object(
+        "The tenant's actions that are switched on, with their limits as they stand for this key.",
+        {
+            "tenant_id": _of("string"),
+            "actions": _of("array", items=_object("One action.", _ACTION_LIMITS), maxItems=100),
+            "next": _of("string", "Where the actions after these are; null when these are the last.", nullable=True),
         },
     ),
     "Usage": _object(

@@ -13,7 +13,7 @@ from tests.limiter.gateway.conftest import Gateway
 from tests.served import served
 
 KNOWN = {"tenant_id": "acme", "action_id": "lookupOrder"}
-OPERATIONS = operations("/invoke", "/check", "/metrics", "/healthz", "/readyz")
+OPERATIONS = operations("/invoke", "/check", "/limits", "/metrics", "/healthz", "/readyz")
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -1,0 +1,50 @@
+"""What callers read with their own key, beside what they call. Served by the lean handler only."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import urlencode
+
+from limiter.gateway.callers import Caller
+from limiter.gateway.gate import InvokeTarget
+from limiter.gateway.runtime import Runtime
+from limiter.gateway.views import identified, limits, runtime_of
+from quota_platform.base.lean.request import LeanRequest
+from quota_platform.base.lean.response import LeanResponse, json_response
+from quota_platform.base.lean.view import LeanView
+
+MAX_ACTIONS = 100
+"""Actions in one response of ``/limits``; ``next`` leads to the others."""
+
+
+class LimitsView(LeanView):
+    """``GET /limits``: every limit of each of the tenant's actions, as it stands for the key that asks."""
+
+    async def get(self, request: LeanRequest) -> LeanResponse:
+        runtime = runtime_of(request)
+        caller = await identified(request, runtime.gateway)
+        after = request.GET.get("after", "")
+        actions = caller.entry.tenant.actions
+        names = sorted(name for name, action in actions.items() if action.enabled and name > after)
+        shown = names[:MAX_ACTIONS]
+        following = f"/limits?{urlencode({'after': shown[-1]})}" if len(names) > len(shown) else None
+        targets = [runtime.gateway.target(caller, name) for name in shown]
+        found = await asyncio.gather(*(_standing(runtime, caller, target, request.request_id) for target in targets))
+        data = {"tenant_id": caller.entry.tenant.tenant_id, "actions": found, "next": following}
+        return json_response(data, request)
+
+
+async def _standing(runtime: Runtime, caller: Caller, target: InvokeTarget, request_id: str) -> dict[str, Any]:
+    """One action's limits. Few are looked at at a time, so that calls are decided in between."""
+    async with runtime.peeks:
+        decision = await runtime.gateway.decide(caller, target, request_id=request_id, charge=False)
+    return {
+        "action_id": target.action.action_id,
+        "allowed": decision.allowed,
+        "cost": decision.cost,
+        "retry_after_ms": None if decision.retry_after_us is None else decision.retry_after_us / 1000,
+        "adaptive_multiplier": decision.multiplier,
+        "degraded": decision.degraded,
+        "limits": limits(decision),
+    }
