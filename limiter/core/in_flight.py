@@ -22,7 +22,8 @@ from limiter.stores.scripts import Script
 
 IN_FLIGHT = "(in flight)"
 """The name of the limit, which no limit of a policy can have."""
-MAX_IN_FLIGHT = 10_000
+CARRIER = "(in flight per tenant)"
+"""The limit that carries a policy's cut in place of its windows (:mod:`limiter.policies.compiled`)."""
 _STEP = re.compile(r"\d+\|(\d+)\|")
 _KEPT_MS = 900_000
 """A unit that nobody has called for so long is unknown again."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_noop
 
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import RULES, rules_of
+from limiter.core.in_flight import CARRIER
 from limiter.core.types import (
     MAX_LEASE_SECONDS,
     MAX_QUOTA,
@@ -41,6 +43,10 @@ _DEPENDENT = (
 
 Which of them may be empty the algorithm says.
 """
+
+
+MAX_LEASE_S = 310
+"""A call runs no longer than the longest deadline of a connection."""
 
 
 class PolicyInvalid(Exception):
@@ -108,10 +114,33 @@ def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec
         store_failure=row.store_failure,
         reduced_status=row.reduced_status,
         adaptive=_compile_adaptive(row) if row.adaptive else None,
-        limits=tuple(compiled.values()),
+        limits=tuple(_carried(row, list(compiled.values()))),
         wait_seconds=row.wait_seconds,
         reserve_seconds=row.reserve_seconds,
     )
+
+
+def _carried(row: QuotaPolicy, limits: list[Limit]) -> Iterable[Limit]:
+    """With a limit in flight that the cut falls on in place of windows, where the policy says so.
+
+    As many calls as the lowest rate of the windows that adapt keeps in flight within the threshold (Little's law).
+    """
+    windows = [limit for limit in limits if limit.adaptive and limit.window_us]
+    if row.cut_carrier != QuotaPolicy.CutCarrier.IN_FLIGHT or not windows:
+        return limits
+    lowest = min(Fraction(limit.quota, limit.window_us) for limit in windows)
+    per_action = row.adaptive_scope == QuotaPolicy.AdaptiveScope.ACTION
+    carrier = Limit(
+        name=CARRIER,
+        algorithm="concurrency",
+        quota=min(MAX_QUOTA, max(1, math.ceil(lowest * row.latency_threshold_ms * 1000))),
+        lease_us=MAX_LEASE_S * MICROS,
+        counted_per=CountedPer.ACTION if per_action else CountedPer.TENANT,
+        shadow=windows[0].shadow,
+        policy_name=row.name,
+        policy_version=row.version,
+    )
+    return [*(replace(limit, adaptive=limit.adaptive and not limit.window_us) for limit in limits), carrier]
 
 
 def _check_choices(row: QuotaPolicy) -> None:
@@ -120,6 +149,7 @@ def _check_choices(row: QuotaPolicy) -> None:
         "store_failure": list(MODES),
         "reduced_status": QuotaPolicy.ReducedStatus.values,
         "adaptive_scope": QuotaPolicy.AdaptiveScope.values,
+        "cut_carrier": QuotaPolicy.CutCarrier.values,
     }
     for field, known in choices.items():
         if getattr(row, field) not in known:

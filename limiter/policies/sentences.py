@@ -113,6 +113,8 @@ def _adaptive(row: QuotaPolicy) -> str:
         at_twice=_percent(at_twice),
         least=_percent(row.min_multiplier),
     )
+    if row.cut_carrier == QuotaPolicy.CutCarrier.IN_FLIGHT:
+        sentence += " " + _("In place of windows, the number of calls in flight shrinks.")
     return f"{sentence} {grown}" if row.max_multiplier != 1 else sentence
 
 

@@ -31,6 +31,7 @@ from quota_platform.base.reason import MAX_REASON
 from tenants.scope import tenants_of
 
 _ADAPTIVE = (
+    "cut_carrier",
     "adaptive_scope",
     "cut_on_pushback",
     "latency_threshold_ms",
@@ -103,7 +104,7 @@ class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
             _("Adaptive throttling"),
             {
                 "fields": (
-                    ("adaptive", "cut_on_pushback"),
+                    ("adaptive", "cut_carrier", "cut_on_pushback"),
                     ("adaptive_scope", "latency_threshold_ms", "sensitivity", "sample_max_age_seconds"),
                     ("min_multiplier", "max_multiplier", "sample_size", "min_samples"),
                 ),

@@ -76,6 +76,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
             "wait_seconds",
             "reserve_seconds",
             "adaptive",
+            "cut_carrier",
             "adaptive_scope",
             "cut_on_pushback",
             "latency_threshold_ms",

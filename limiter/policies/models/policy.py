@@ -85,6 +85,10 @@ class QuotaPolicy(Published):
         TENANT = "tenant", "per tenant"
         ACTION = "action", "per action"
 
+    class CutCarrier(models.TextChoices):
+        LIMITS = "limits", "the limits"
+        IN_FLIGHT = "in_flight", "calls in flight"
+
     class ReducedStatus(models.IntegerChoices):
         TOO_MANY_REQUESTS = 429, "429 Too Many Requests"
         SERVICE_UNAVAILABLE = 503, "503 Service Unavailable"
@@ -117,6 +121,15 @@ class QuotaPolicy(Published):
         help_text="For how long after its Retry-After a unit is held for a refused call; token buckets only, 0: never.",
     )
     adaptive = models.BooleanField(default=True, help_text="Shrink the limits while the upstream is slow.")
+    cut_carrier = models.CharField(
+        "the cut falls on",
+        max_length=9,
+        choices=CutCarrier.choices,
+        default=CutCarrier.LIMITS,
+        db_default=CutCarrier.LIMITS,
+        help_text="Calls in flight: the limits stay whole, and while the upstream is slow fewer calls run at once; a"
+        " cut window refuses everything until it is empty again.",
+    )
     adaptive_scope = models.CharField(
         max_length=8,
         choices=AdaptiveScope.choices,

@@ -55,6 +55,34 @@ def test_a_shadow_policy_makes_shadow_limits() -> None:
     assert compile_policy(policy(mode="shadow"), [line()]).limits[0].shadow
 
 
+@pytest.mark.parametrize(("scope", "per"), [("tenant", CountedPer.TENANT), ("action", CountedPer.ACTION)])
+def test_a_cut_that_falls_on_calls_in_flight_leaves_windows_whole(scope: str, per: CountedPer) -> None:
+    lines = [
+        line(quota=1200),
+        line(name="burst", algorithm="token_bucket", quota=10, window_seconds=1, burst=50),
+        line(name="day", quota=100, window_seconds=86_400, adaptive=False),
+        line(name="inflight", algorithm="concurrency", quota=50, window_seconds=None),
+    ]
+    spec = compile_policy(policy(cut_carrier="in_flight", adaptive_scope=scope), lines)
+    assert {limit.name: limit.adaptive for limit in spec.limits} == {
+        "minute": False,
+        "burst": False,
+        "day": False,
+        "inflight": True,
+        "(in flight per tenant)": True,
+    }
+    carrier = spec.limits[-1]
+    assert (carrier.algorithm, carrier.quota, carrier.counted_per) == ("concurrency", 8, per), "10/s for 0.8 s"
+    assert not carrier.shadow and carrier.policy_name == "Gold"
+
+
+@pytest.mark.parametrize("fields", [{"adaptive": False}, {"cut_carrier": "limits"}])
+def test_without_a_cut_of_its_own_a_policy_has_no_more_limits_than_its_lines(fields: dict[str, Any]) -> None:
+    assert [
+        limit.name for limit in compile_policy(policy(**{"cut_carrier": "in_flight", **fields}), [line()]).limits
+    ] == ["minute"]
+
+
 def test_limits_of_a_policy_that_does_not_adapt_never_shrink() -> None:
     spec = compile_policy(policy(adaptive=False), [line()])
     assert spec.adaptive is None and not spec.limits[0].adaptive
@@ -105,6 +133,7 @@ def test_a_limit_that_cannot_be_decided_names_its_field(fields: dict[str, Any], 
         {"reserve_seconds": 61},
         {"reserve_seconds": None},
         {"adaptive_scope": "galaxy"},
+        {"cut_carrier": "pigeon"},
         {"latency_threshold_ms": 0},
         {"sensitivity": float("nan")},
         {"min_multiplier": 0.0},
