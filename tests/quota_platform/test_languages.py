@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import translation
+from django.utils.formats import date_format, reset_format_cache
 
+from quota_platform import formats
 from tenants.models import ApiKey, Tenant
 
 GERMAN = {"Accept-Language": "de-CH,de;q=0.9"}
@@ -82,3 +86,19 @@ def test_a_word_that_has_a_colour_in_lists_is_plain_text_in_a_form(root: Client,
     page = root.get(f"/admin/tenants/tenant/{acme.pk}/change/", headers=GERMAN).content.decode()
     (keys,) = re.findall(r"(?s)<td[^>]*field-state[^>]*>(.*?)</td>", page)
     assert re.sub(r"<[^>]*>", "", keys).strip() == "aktiv"
+
+
+@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
+def test_every_language_with_a_catalogue_writes_dates_that_sort(language: str) -> None:
+    with translation.override(language):
+        assert date_format(datetime(2030, 5, 2, 12, 3, 4, tzinfo=UTC), "DATETIME_FORMAT") == "2030-05-02 12:03:04"
+
+
+def test_a_new_language_writes_dates_that_sort_without_a_module_of_its_own() -> None:
+    formats.cover(["pt-br"])
+    reset_format_cache()
+    try:
+        with translation.override("pt-br"):
+            assert date_format(datetime(2030, 5, 2, 12, 3, 4, tzinfo=UTC), "DATETIME_FORMAT") == "2030-05-02 12:03:04"
+    finally:
+        reset_format_cache()
