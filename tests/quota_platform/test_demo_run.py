@@ -85,6 +85,7 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
     with running(var, port) as (process, first):
         assert first["base_url"] == f"http://127.0.0.1:{port}"
         with ThreadPoolExecutor(10) as callers:
+            began = time.monotonic()
             responses = list(callers.map(lambda _: post(first), range(101)))
         assert Counter(response.status_code for response in responses) == {200: 100, 429: 1}
         refused = next(response for response in responses if response.status_code == 429)
@@ -101,7 +102,10 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
 
     with running(var, port) as (_, second):
         assert second == first
-        assert post(second).status_code == 429, "the window outlived the restart"
+        again, passed_s = post(second).status_code, time.monotonic() - began
+        assert again == 429 or passed_s > 60, (
+            "the window outlived the restart, unless the machine is slower than it is long"
+        )
         clients = requests.get(f"{second['sandbox']['control_url']}/clients", timeout=HANG_S).json()["clients"]
         assert {client["client_id"] for client in clients} == {"demo-client", "added"}
         keys_are_had_without_a_browser(second, var)

@@ -157,6 +157,8 @@ def test_both_people_can_sign_in_and_the_supervisor_may_look_export_and_change_f
         "limiter.delete_reportschedule",
         "limiter.reset_counter",
         "tenants.revoke_apikey",
+        "tenants.add_apitoken",
+        "tenants.change_apitoken",
     }
 
 
