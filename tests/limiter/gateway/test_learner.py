@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -18,8 +20,9 @@ from limiter.record.explain import explain
 from quota_platform.sandbox import Running
 from tenants.models import Connection
 from tests.asgi import Answered
+from tests.limiter.gateway.crowd import crowd
 from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
-from tests.patience import eventually
+from tests.patience import HANG_S, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -116,3 +119,39 @@ async def test_a_connection_that_does_not_learn_has_no_such_limit(workers: Worke
     answered = await workers.call(worker=0)
     assert answered.status == 200
     assert "(in flight)" not in answered.headers["ratelimit-policy"]
+
+
+@pytest.mark.slow
+async def test_a_slow_hour_differs_from_slowness_that_is_not_ours(workers: Workers, base_policy: QuotaPolicy) -> None:
+    """One call at a time of 300 ms, for twice as many; then 1.5 s for each, whatever the load."""
+    base_policy.adaptive = False  # a window that is cut would let nothing through
+    await asyncio.to_thread(base_policy.save)
+    await asyncio.to_thread(base_policy.limits.update, quota=100_000)
+
+    def reaches(*modes: Mode) -> Callable[[], Awaitable[bool]]:
+        async def look() -> bool:
+            state = await workers.state()
+            return state is not None and state.mode in modes
+
+        return look
+
+    async with crowd(lambda number: workers.call(worker=number % 2), per_s=7):
+        order(workers, "latency", {"ms": 300})
+        order(workers, "limiter", {"concurrency": 1, "queue": True})
+        await eventually(reaches(Mode.FOLLOWING), what="a trial that helped")
+        state = await workers.state()
+        assert state is not None and state.allowed(LearningSettings()) <= 4
+        assert state.after_us < state.before_us
+    order(workers, "limiter", {"off": True})
+    await workers.store.command("FLUSHALL", key="any")
+    async with crowd(lambda number: workers.call(worker=number % 2), per_s=7):
+        order(workers, "latency", {"ms": 1500})
+        await eventually(reaches(Mode.NOT_OURS), what="a trial that did not help")
+
+
+def order(workers: Workers, what: str, fields: dict[str, object]) -> None:
+    """To the sandbox's control API."""
+    url = f"{workers.sandbox.control_url}/{what}"
+    request = urllib.request.Request(url, json.dumps(fields).encode(), method="PUT")
+    with urllib.request.urlopen(request, timeout=HANG_S) as response:
+        assert response.status == 200
