@@ -13,6 +13,8 @@ from limiter.core.versioned import Form
 _WORD = re.compile(r"[a-z_]{1,32}")
 _ESCAPED = str.maketrans({"%": "%25", ";": "%3B", "|": "%7C"})
 _PARTS = 10
+_OF_SHARE = ("refused", "share", "used", "owed")
+_SHARE = "|\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,20 @@ class Described:
     burst: int
     shadow: bool
     adaptive: bool
+    share: dict[str, int] | None = None
+    """Of a shared limit: what of it refused (:class:`~limiter.core.sharing.Refused`), share, used and owed units."""
 
 
 def write(limits: Sequence[Limit]) -> str:
-    """``<name>|<policy>|<version>|<algorithm>|<counted per>|<quota>|<window us>|<burst>|<shadow>|<adaptive>;…``."""
+    """``<name>|<policy>|<version>|<algorithm>|<counted per>|<quota>|<window us>|<burst>|<shadow>|<adaptive>;…``.
+
+    A shared limit has one part more, in whose place the script writes what it found of the share.
+    """
     return FORM.marked(
         ";".join(
             f"{limit.name}|{limit.policy_name.translate(_ESCAPED)}|{limit.policy_version}|{limit.algorithm}"
             f"|{limit.counted_per}|{limit.quota}|{limit.window_us}|{limit.burst}|{limit.shadow:d}|{limit.adaptive:d}"
+            f"{_SHARE if limit.share else ''}"
             for limit in limits
         )
     )
@@ -73,7 +81,16 @@ def _read_one(text: str) -> Described:
         burst=burst,
         shadow=shadow == 1,
         adaptive=adaptive == 1,
+        share=_share(parts[_PARTS]) if len(parts) > _PARTS else None,
     )
+
+
+def _share(text: str) -> dict[str, int] | None:
+    """None where the script did not refuse: a worker alone writes what it was given."""
+    numbers = text.split(",")
+    if len(numbers) != len(_OF_SHARE) or not all(number.isdigit() for number in numbers):
+        return None
+    return dict(zip(_OF_SHARE, map(int, numbers), strict=True))
 
 
 FORM = Form("description of limits", {1: _read})

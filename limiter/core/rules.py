@@ -55,6 +55,8 @@ class Rules:
     """A forecast needs an earlier reading beside the present one."""
     no_reset = ""
     """Why its counter cannot be reset; "" when it can."""
+    can_be_shared = True
+    """Tenants can have shares of it."""
     can_be_idle = True
     """Another limit's window can make it unreachable."""
 
@@ -70,6 +72,10 @@ class Rules:
             yield "burst", gettext("Only a token bucket has a burst; leave it empty.")
         if line.quota is not None and line.quota > self.max_quota:
             yield "quota", gettext(self.too_large)
+
+    def capacity_of(self, line: Line) -> int:
+        """The same of a limit as it is edited."""
+        return line.quota or 0
 
     def capacity(self, limit: Limit) -> int:
         """Units (or calls) that an unused limit admits at once."""

@@ -12,7 +12,6 @@ from enum import IntEnum
 from limiter.core.algorithms import rules_of
 from limiter.core.types import Limit, ServiceClass, Share, ShareState, Subject
 
-MAX_WEIGHT = 10_000
 MIN_SLICE_US = 50_000
 _SHARED = struct.Struct("<dBd")
 

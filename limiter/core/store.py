@@ -261,7 +261,8 @@ class Store:
         if refusal := rules_of(limit.algorithm).no_reset:
             raise ValueError(refusal)
         name = stack.window_of(limit)
-        await self.command("UNLINK", name, key=name)
+        shares = () if limit.share is None else (keys.shares(limit, stack.subject, limit.share),)
+        await self.command("UNLINK", name, *shares, key=name)
 
     async def run(self, script: Script, names: Iterable[str], *arguments: str | int | bytes) -> Reply:
         """Run a script on keys of one slot; raises :class:`~limiter.stores.errors.StoreError`."""

@@ -18,6 +18,8 @@ MAX_BURST_SECONDS = 9 * 10**9
 """Token bucket: ``burst x window`` in unit-seconds at most, so that unit-microseconds fit 53 bits."""
 MAX_LEASE_SECONDS = 3600
 MAX_COST = 1_000
+MAX_WEIGHT = 10_000
+"""Of a share of a limit."""
 COUNTER_SLICES = 60
 """A sliding counter's window is cut into this many sub-windows."""
 
@@ -121,6 +123,9 @@ class LimitState(NamedTuple):
 
     @property
     def remaining(self) -> int:
+        """Nothing of a shared limit that refused: the free units are kept for others."""
+        if self.wait_us and self.limit.share:
+            return 0
         left = self.effective - self.used
         return left if left > 0 else 0
 

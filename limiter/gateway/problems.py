@@ -8,7 +8,8 @@ from typing import Any
 from limiter.core import headers
 from limiter.core.algorithms import rules_of
 from limiter.core.in_flight import IN_FLIGHT
-from limiter.core.types import MICROS, PPM, Decision, LimitState
+from limiter.core.sharing import Refused
+from limiter.core.types import MICROS, PPM, Decision, LimitState, ShareState
 from quota_platform.base.lean.problem import Problem
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -90,8 +91,11 @@ def binding(violated: Sequence[LimitState]) -> LimitState:
 
 def reduced(decision: Decision, violated: Sequence[LimitState]) -> bool:
     """True when only the adaptive cut refuses: with the limits as they stand in the policies the call would pass."""
-    return decision.multiplier_ppm < PPM and all(
-        state.used + decision.cost <= (state.limit.burst or state.limit.quota) for state in violated
+    by_share = any(each.refused in (Refused.CEILING, Refused.SHARE) for each in decision.shares)
+    return (
+        decision.multiplier_ppm < PPM
+        and not by_share
+        and all(state.used + decision.cost <= (state.limit.burst or state.limit.quota) for state in violated)
     )
 
 
@@ -113,6 +117,8 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
         "multiplier": decision.multiplier,
         "decision_id": decision.decision_id,
     }
+    if decision.shares:
+        extra["shares"] = [_share(each) for each in decision.shares]
     if decision.retry_after_us is not None:
         extra["retry_after_ms"] = decision.retry_after_us / 1000
     return GatewayProblem(
@@ -124,6 +130,20 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
         decision=decision,
         extra=extra,
     )
+
+
+_REFUSED_BY = {Refused.NOTHING: None, Refused.CEILING: "ceiling", Refused.SHARE: "share", Refused.FULL: "limit"}
+
+
+def _share(state: ShareState) -> dict[str, Any]:
+    """One shared limit as plain data."""
+    return {
+        "limit": state.limit.name,
+        "refused_by": _REFUSED_BY[Refused(state.refused)],
+        "share": state.share,
+        "used": state.used,
+        "kept_for_others": state.owed,
+    }
 
 
 def _held_back(decision: Decision, *, tenant_id: str) -> GatewayProblem:
@@ -150,6 +170,7 @@ def _held_back(decision: Decision, *, tenant_id: str) -> GatewayProblem:
 def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
     limit = state.limit
     counts = f"Limit '{limit.name}' has {state.used} of {state.effective} in use"
+    counts += _of_share(state, decision)
     if cut:
         counts += f" (cut from {rules_of(limit.algorithm).capacity(limit)} while the upstream is slow)"
     if limit.name == IN_FLIGHT:
@@ -157,6 +178,17 @@ def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
     if decision.retry_after_us is None:
         return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
     return f"{counts}; {_when(state, decision, decision.retry_after_us / MICROS)}"
+
+
+def _of_share(state: LimitState, decision: Decision) -> str:
+    """Which share of the limit refused, where it did."""
+    found = next((each for each in decision.shares if each.limit == state.limit), None)
+    if found is None or found.refused == Refused.NOTHING:
+        return ""
+    if found.refused == Refused.CEILING:
+        return f", {found.used} by you, and your ceiling is {found.share}"
+    kept = f"; {found.owed} are kept for others" if found.refused == Refused.SHARE else ""
+    return f", {found.used} by you, and your share is {found.share}{kept}"
 
 
 def _when(state: LimitState, decision: Decision, wait_s: float) -> str:

@@ -18,10 +18,13 @@ from limiter.core.in_flight import CARRIER
 from limiter.core.types import (
     MAX_LEASE_SECONDS,
     MAX_QUOTA,
+    MAX_WEIGHT,
     MAX_WINDOW_SECONDS,
     MICROS,
     CountedPer,
     Limit,
+    ServiceClass,
+    Share,
 )
 from limiter.outage.modes import MODES
 from limiter.policies.models import QuotaLimit, QuotaPolicy
@@ -211,7 +214,10 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
             raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=_remedy(text, bound))
     for field, remedy in rules_of(line.algorithm).wrong(line):
         raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=remedy)
-    return Limit(
+    if line.shared and policy.reserve_seconds:
+        remedy = _("A shared limit holds no units for refused calls; set the policy's appointments to 0.")
+        raise PolicyInvalid(policy.name, limit=line.name, field="shared", remedy=remedy)
+    limit = Limit(
         name=line.name,
         algorithm=line.algorithm,
         quota=line.quota,
@@ -225,6 +231,17 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
         policy_version=policy.version,
         alert_at=tuple(policy.alert_at),
         reserve_us=policy.reserve_seconds * MICROS,
+    )
+    return replace(limit, share=_compile_share(line, limit)) if line.shared else limit
+
+
+def _compile_share(line: QuotaLimit, limit: Limit) -> Share:
+    return Share(
+        weight=line.share_weight,
+        floor=line.share_floor,
+        ceiling=line.share_ceiling or 0,
+        service_class=ServiceClass(line.share_class),
+        over_us=rules_of(line.algorithm).shared_over_us(limit),
     )
 
 
@@ -240,6 +257,30 @@ def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str, Bound]]:
         value = getattr(line, field)
         if field in rules.fields and (value is not None or field == "lease_seconds"):
             yield field, _whole(value, high=most), text, most
+    if line.shared:
+        yield from _share_checks(line)
+
+
+def _share_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str, Bound]]:
+    """The same for the terms of a shared limit."""
+    rules, most = rules_of(line.algorithm), rules_of(line.algorithm).capacity_of(line)
+    per_connection = line.counted_per == CountedPer.CONNECTION
+    yield "shared", per_connection, gettext_noop("Only a limit counted per connection can be shared."), 0
+    yield "shared", rules.can_be_shared, gettext_noop("A concurrency limit cannot be shared; choose another."), 0
+    weighs = _whole(line.share_weight, high=MAX_WEIGHT)
+    yield "share_weight", weighs, gettext_noop("Give a weight of 1 to {bound}."), MAX_WEIGHT
+    floor, ceiling = line.share_floor, line.share_ceiling
+    fits = floor == 0 or _whole(floor, high=most)
+    yield "share_floor", fits, gettext_noop("Give a floor of 0 to {bound}, all that the limit has."), most
+    yield (
+        "share_ceiling",
+        ceiling is None or _whole(ceiling),
+        gettext_noop("Give 1 to {bound} units, or none."),
+        MAX_QUOTA,
+    )
+    above = ceiling is None or ceiling >= (floor or 0)
+    yield "share_ceiling", above, gettext_noop("Give a ceiling not below the floor of {bound}."), floor or 0
+    yield "share_class", line.share_class in list(ServiceClass), _ONE_OF, list(ServiceClass)
 
 
 def _remedy(text: str, bound: Bound) -> str:

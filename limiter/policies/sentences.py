@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from limiter.core.algorithms import rules_of
 from limiter.core.amounts import MISSING
-from limiter.core.types import MICROS, CountedPer, Limit
+from limiter.core.types import MICROS, CountedPer, Limit, ServiceClass, Share
 from limiter.outage.modes import MODES
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from quota_platform.base import languages
@@ -40,7 +41,22 @@ def _moment(at: datetime) -> str:
 def limit(line: QuotaLimit) -> str:
     """One limit as a sentence without its name: ``at most 100 units in any minute for each action of each tenant``."""
     shared_by = _(_SHARED_BY[CountedPer(line.counted_per)])
-    return rules_of(line.algorithm).sentence(line, shared_by)
+    said = rules_of(line.algorithm).sentence(line, shared_by)
+    return f"{said}; {_terms(line)}" if line.shared else said
+
+
+def _terms(line: QuotaLimit) -> str:
+    """What each tenant under the policy gets of a shared limit."""
+    said = [
+        _("shared fairly, each tenant with weight {weight}").format(weight=languages.number(line.share_weight or 0))
+    ]
+    if line.share_floor:
+        said.append(_("a floor of {units}").format(units=languages.number(line.share_floor)))
+    if line.share_ceiling:
+        said.append(_("a ceiling of {units}").format(units=languages.number(line.share_ceiling)))
+    if line.share_class != ServiceClass.NORMAL:
+        said.append(_("class {name}").format(name=line.share_class))
+    return ", ".join(said)
 
 
 def compiled(line: Limit) -> str:
@@ -53,8 +69,19 @@ def compiled(line: Limit) -> str:
             burst=line.burst or None,
             lease_seconds=line.lease_us // MICROS,
             counted_per=line.counted_per.value,
+            shared=line.share is not None,
+            **({} if line.share is None else _columns(line.share)),
         )
     )
+
+
+def _columns(share: Share) -> dict[str, Any]:
+    return {
+        "share_weight": share.weight,
+        "share_floor": share.floor,
+        "share_ceiling": share.ceiling or None,
+        "share_class": share.service_class.value,
+    }
 
 
 def brief(line: QuotaLimit) -> str:

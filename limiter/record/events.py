@@ -127,7 +127,12 @@ def _limits(described: str, states: Sequence[int]) -> list[dict[str, Any]]:
 @lru_cache(maxsize=1_024)
 def _described(text: str) -> tuple[dict[str, Any], ...]:
     """Read once for all the events that a stack of limits makes."""
-    return tuple(asdict(limit) for limit in description.read(text))
+    return tuple(_payload(asdict(limit)) for limit in description.read(text))
+
+
+def _payload(limit: dict[str, Any]) -> dict[str, Any]:
+    """As events had it before limits could be shared, for one that is not."""
+    return {name: value for name, value in limit.items() if name != "share" or value is not None}
 
 
 def _bound(limits: Sequence[dict[str, Any]], *, shadow: bool, alone: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop, ngettext
 
 from limiter.core.algorithms import RULES
 from limiter.core.in_flight import IN_FLIGHT
+from limiter.core.sharing import Refused
 from limiter.core.types import CountedPer
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
@@ -42,6 +43,8 @@ class LimitThen:
     refused: bool
     passes_at: datetime | None
     """When this limit would have let it pass; None for a limit that never would, or that did."""
+    share: dict[str, int] | None
+    """Of a shared limit: what of it refused, the share, units used of it and units kept for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +141,27 @@ def _limit(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:
         shadow=payload["shadow"],
         refused=wait_us != 0,
         passes_at=event.at + timedelta(microseconds=wait_us) if wait_us > 0 else None,
+        share=payload.get("share"),
     )
 
 
 def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     if event.alone:
         return f"{_counted(event, limits)} {_(_ALONE)}"
-    return _counted(event, limits)
+    bound = next((limit for limit in limits if limit.name == event.limit_name), None)
+    said = _of_share(bound.share) if bound and bound.share else ""
+    return f"{_counted(event, limits)} {said}".rstrip()
+
+
+def _of_share(share: Mapping[str, int]) -> str:
+    """Which share of a shared limit refused."""
+    words = {
+        Refused.CEILING: _("Its tenant had {used} of them, and its ceiling is {share}."),
+        Refused.SHARE: _("Its tenant had {used} of them, its share was {share}, and {owed} were kept for others."),
+        Refused.FULL: _("Its tenant had {used} of them, its share was {share}; no unit was free."),
+    }
+    said = words.get(Refused(share["refused"]) if share["refused"] in set(Refused) else Refused.NOTHING, "")
+    return said.format(**{name: number(units) for name, units in share.items()})
 
 
 def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:

@@ -45,6 +45,12 @@ _REFUSAL: dict[str, Schema] = {
     "effective_limit": _of("integer", "The limit after the multiplier."),
     "multiplier": _of("number"),
     "decision_id": _of("string", "Names this refusal in the record."),
+    "shares": _of(
+        "array",
+        "Of each shared limit: what refused (`ceiling`, `share`, or `limit` when that is full; null: nothing), the"
+        " caller's share, its use of it, and the units kept for others.",
+        items={"type": "object"},
+    ),
 }
 _LIMIT_STATE: dict[str, Schema] = {
     "name": _of("string"),

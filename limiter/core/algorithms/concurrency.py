@@ -18,6 +18,7 @@ class Concurrency(Rules):
     holds_slots = True
     is_window = False
     forecasts = False
+    can_be_shared = False
     can_be_idle = False
     no_reset = gettext_noop(
         "Slots come back when the calls that hold them end; a reset would let more run at once than the limit."

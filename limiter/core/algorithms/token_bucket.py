@@ -29,6 +29,9 @@ class TokenBucket(Rules):
             said = gettext("Burst times window must not exceed {most}; shorten the window.")
             yield "burst", said.format(most=number(MAX_BURST_SECONDS))
 
+    def capacity_of(self, line: Line) -> int:
+        return line.burst or 0
+
     def capacity(self, limit: Limit) -> int:
         return limit.burst or limit.quota
 

@@ -437,7 +437,7 @@ for i = 1, n do
         if cost > 1 or passed > 0 then till = 0 end
       end
     end
-    share = { hash, account, last, used_of_it, asked, mine, till, big, small, own, owed, refused, joins, slices, length }
+    share = { hash, account, last, used_of_it, asked, mine, till, big, small, own, owed, refused, joins, slices, length, most }
   end
 
   local shadow = flags % 2 == 1
@@ -735,11 +735,13 @@ if charging then
       local told = 4 * states
       answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = 1, 1, paused, paused
     elseif pools > 0 then
+      -- In the event's description each shared limit has a place for its share.
       for i = 1, n do
-        local share, to = limits[i].share, 4 * (states + 1)
+        local share, to = limits[i].share, #answer + 1
         if share then
-          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[12], floor(share[6]), share[4], ceil(share[11])
-          states = states + 1
+          local part = share[12] == 1 and share[16] or floor(share[6])
+          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[12], part, share[4], ceil(share[11])
+          described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to)), 1)
         end
       end
     end

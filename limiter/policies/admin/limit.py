@@ -15,12 +15,20 @@ from unfold.admin import StackedInline
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from limiter.core.algorithms import RULES
+from limiter.policies import floors
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
+
+
+TERMS = {
+    name: QuotaLimit._meta.get_field(name).get_default()  # type: ignore[union-attr]
+    for name in ("share_weight", "share_floor", "share_class")
+}
+"""Of a share, and their values where they are left empty."""
 
 
 class _AdaptiveSelect(UnfoldAdminSelectWidget):
@@ -53,6 +61,8 @@ class LimitForm(forms.ModelForm):
         if "lease_seconds" in self.fields:
             # It has to have a value, also where it is not used.
             self.fields["lease_seconds"].widget.attrs["data-keep"] = ""
+        for name in TERMS.keys() & self.fields.keys():
+            self.fields[name].required = False  # a page of the release before has none of them
         if "window_seconds" in self.fields:
             self.fields["window_seconds"].help_text = _("60 is a minute, 3600 an hour, 86400 a day.")
 
@@ -60,6 +70,9 @@ class LimitForm(forms.ModelForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if cleaned.get("adaptive") is None:
             cleaned["adaptive"] = adapts_by_default(cleaned.get("window_seconds"))
+        for name, default in TERMS.items():
+            if name not in self.errors and cleaned.get(name) in (None, ""):
+                cleaned[name] = default
         return cleaned
 
 
@@ -90,6 +103,10 @@ class LimitFormSet(BaseInlineFormSet):
             # What is wrong with the policy itself its own form says.
             if error.limit is not None:
                 self._place(error, forms_kept)
+            return
+        lines = {id(form.instance): form for form in forms_kept}
+        for line, remedy in floors.faults(self.instance, [form.instance for form in forms_kept]):
+            lines[id(line)].add_error("share_floor", remedy)
 
     def _kept(self) -> list[forms.ModelForm]:
         """The forms whose limits will be there after saving, as far as they could be read."""
@@ -128,6 +145,7 @@ class LimitInline(StackedInline):
                 "fields": (
                     ("name", "algorithm", "counted_per", "adaptive"),
                     ("quota", "window_seconds", "burst", "lease_seconds"),
+                    ("shared", "share_weight", "share_floor", "share_ceiling", "share_class"),
                 )
             },
         ),

@@ -10,6 +10,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 
+from limiter.policies import floors
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_ADAPTIVE_WINDOW_S, adapts_by_default
@@ -28,7 +29,10 @@ class LimitSerializer(StrictSerializer[QuotaLimit]):
 
     class Meta:
         model = QuotaLimit
-        fields = ["name", "algorithm", "quota", "window_seconds", "burst", "lease_seconds", "counted_per", "adaptive"]
+        fields = [
+            *("name", "algorithm", "quota", "window_seconds", "burst", "lease_seconds", "counted_per", "adaptive"),
+            *("shared", "share_weight", "share_floor", "share_ceiling", "share_class"),
+        ]
         validators: list[Any] = []
 
 
@@ -104,3 +108,6 @@ def _compile(policy: QuotaPolicy, limits: list[QuotaLimit]) -> None:
             raise ValidationError({error.field: [error.remedy]}) from None
         place = next((n for n, line in enumerate(limits) if line.name == error.limit), 0)
         raise ValidationError({"limits": {str(place): {error.field: [error.remedy]}}}) from None
+    too_much = {limits.index(line): {"share_floor": [remedy]} for line, remedy in floors.faults(policy, limits)}
+    if too_much:
+        raise ValidationError({"limits": {str(place): detail for place, detail in too_much.items()}})

@@ -22,8 +22,10 @@ from limiter.core.algorithms import RULES, Rules
 from limiter.core.types import (
     MAX_LEASE_SECONDS,
     MAX_QUOTA,
+    MAX_WEIGHT,
     MAX_WINDOW_SECONDS,
     CountedPer,
+    ServiceClass,
 )
 from limiter.policies.models.policy import QuotaPolicy
 from limiter.policies.models.version import EditRecords, LimitHistory, one_version
@@ -115,6 +117,41 @@ class QuotaLimit(Published):
         max_length=12, choices=[(c.value, c.label) for c in CountedPer], default=CountedPer.ACTION.value
     )
     adaptive = models.BooleanField(default=True, help_text="Shrinks with the policy's multiplier.")
+
+    shared = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Divided fairly among the tenants of a connection; idle units are lent. Only counted per connection.",
+    )
+    share_weight = models.PositiveSmallIntegerField(
+        "weight",
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_WEIGHT)],
+        help_text="Of each tenant under this policy: contended units are divided in this ratio.",
+    )
+    share_floor = models.PositiveBigIntegerField(
+        "floor",
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_QUOTA)],
+        help_text="Units that are each tenant's own, however much others call; 0: none.",
+    )
+    share_ceiling = models.PositiveBigIntegerField(
+        "ceiling",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_QUOTA)],
+        help_text="Units that each tenant never passes; empty: no ceiling.",
+    )
+    share_class = models.CharField(
+        "class",
+        max_length=8,
+        choices=[(each.value, each.value) for each in ServiceClass],
+        default=ServiceClass.NORMAL.value,
+        db_default=ServiceClass.NORMAL.value,
+        help_text="Critical calls come before normal ones, these before bulk ones; floors come first.",
+    )
 
     history = EditRecords(bases=[LimitHistory])
     objects = QuotaLimitQuerySet.as_manager()

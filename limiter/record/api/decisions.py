@@ -34,6 +34,7 @@ class LimitThenSerializer(serializers.Serializer[Any]):
     shadow = serializers.BooleanField()
     refused = serializers.BooleanField()
     passes_at = serializers.DateTimeField(allow_null=True)
+    share = serializers.DictField(child=serializers.IntegerField(), allow_null=True)
 
 
 class MultiplierThenSerializer(serializers.Serializer[Any]):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import CountedPer, Limit
+from limiter.core.types import CountedPer, Limit, ServiceClass, Share
 from limiter.live import entry_format
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.policies.compiled import PolicyInvalid, compile_policy
@@ -92,6 +92,20 @@ def test_a_policy_without_limits_compiles() -> None:
     assert compile_policy(policy(), []).limits == ()
 
 
+_BAD_TERMS: list[tuple[str, dict[str, Any]]] = [
+    ("share_weight", {"share_weight": 0}),
+    ("share_weight", {"share_weight": -1}),
+    ("share_weight", {"share_weight": 10_001}),
+    ("share_floor", {"share_floor": -1}),
+    ("share_floor", {"share_floor": 101}),
+    ("share_floor", {"share_floor": None}),
+    ("share_ceiling", {"share_ceiling": 0}),
+    ("share_ceiling", {"share_ceiling": 10**12}),
+    ("share_ceiling", {"share_floor": 50, "share_ceiling": 49}),
+    ("share_class", {"share_class": "royal"}),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -112,6 +126,9 @@ def test_a_policy_without_limits_compiles() -> None:
         ({"burst": 5}, "burst"),
         ({"algorithm": "token_bucket"}, "burst"),
         ({"algorithm": "token_bucket", "burst": 10**9, "window_seconds": 10}, "burst"),
+        ({"shared": True}, "shared"),
+        ({"algorithm": "concurrency", "window_seconds": None, "counted_per": "connection", "shared": True}, "shared"),
+        *(({"shared": True, "counted_per": "connection", **terms}, field) for field, terms in _BAD_TERMS),
     ],
 )
 def test_a_limit_that_cannot_be_decided_names_its_field(fields: dict[str, Any], field: str) -> None:
@@ -177,6 +194,18 @@ def test_appointments_are_for_token_buckets(fields: dict[str, Any]) -> None:
     assert [limit.reserve_us for limit in spec.limits] == [5_000_000]
 
 
+def test_a_shared_limit_holds_no_units_for_refused_calls() -> None:
+    bucket = line(algorithm="token_bucket", burst=5, counted_per="connection", shared=True)
+    with pytest.raises(PolicyInvalid, match="limit 'minute', shared: "):
+        compile_policy(policy(reserve_seconds=5), [bucket])
+
+
+def test_the_terms_of_a_shared_limit_compile_with_the_time_that_counts() -> None:
+    terms = {"share_weight": 3, "share_floor": 10, "share_ceiling": 60, "share_class": "bulk"}
+    (limit,) = compile_policy(policy(), [line(counted_per="connection", shared=True, **terms)]).limits
+    assert limit.share == Share(3, 10, 60, ServiceClass.BULK, over_us=60_000_000)
+
+
 def test_two_limits_of_one_name_are_refused() -> None:
     with pytest.raises(PolicyInvalid, match="limit 'minute', name: "):
         compile_policy(policy(), [line(), line(quota=5)])
@@ -184,5 +213,7 @@ def test_two_limits_of_one_name_are_refused() -> None:
 
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_a_spec_survives_the_cache(adaptive: bool) -> None:
-    spec = compile_policy(policy(adaptive=adaptive), [line(), line(name="burst", algorithm="token_bucket", burst=9)])
+    pool = line(name="pool", counted_per="connection", shared=True, share_weight=3, share_class="critical")
+    lines = [line(), line(name="burst", algorithm="token_bucket", burst=9), pool]
+    spec = compile_policy(policy(adaptive=adaptive), lines)
     assert entry_format.policy(json.loads(json.dumps(entry_format.of_policy(spec)))) == spec

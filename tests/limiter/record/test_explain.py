@@ -11,6 +11,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from limiter.core import keys
+from limiter.core.types import CountedPer, Share
 from limiter.models import MultiplierChange, QuotaLimit, QuotaPolicy, ThrottleEvent
 from limiter.policies.models.version import one_version
 from limiter.record import keeping
@@ -157,3 +158,13 @@ def test_a_refusal_is_explained_in_the_readers_language(refused: ThrottleEvent, 
         assert data in text
     response = browser.get(f"/api/decisions/{refused.decision_id}/", headers=german)
     assert response.json()["sentence"].startswith("This call was refused: 1 of 1 units in 60 s were in use")
+
+
+def test_the_share_of_a_shared_limit_is_explained(client: Client, redis_url: str) -> None:
+    share = Share(ceiling=1, over_us=60 * S)
+    refuse(redis_url, 1, limits=[log(2, window_us=60 * S, counted_per=CountedPer.CONNECTION, share=share)])
+    keeping.store_all(client)
+    explained = explain(ThrottleEvent.objects.get())
+    assert explained.sentence.endswith("Its tenant had 1 of them, and its ceiling is 1.")
+    share_then = explained.limits[0].share or {}
+    assert (share_then["refused"], share_then["share"], share_then["used"]) == (1, 1, 1)

@@ -1,0 +1,69 @@
+"""A shared limit over whole requests on two workers: the meek beside a flooder, and a refusal that names the share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from quota_platform.sandbox import Running
+from tenants.models import Action, Connection, Tenant
+from tests.limiter.gateway.conftest import Gateway
+from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def pool(acme: Tenant, globex: Tenant) -> QuotaPolicy:
+    """100 units of an hour, shared by both."""
+    Action.objects.create(tenant=globex, action_id="lookupOrder")
+    policy = QuotaPolicy.objects.create(name="Pool", adaptive=False)
+    QuotaLimit.objects.create(
+        policy=policy, name="pool", quota=100, window_seconds=3600, counted_per="connection", shared=True
+    )
+    Assignment.objects.create(policy=policy, target="default")
+    return policy
+
+
+@pytest.fixture
+def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    with sandbox_behind(connection, monkeypatch) as started:
+        yield started
+
+
+async def test_the_share_of_the_meek_is_kept_on_every_worker(
+    redis_url: str, sandbox: Running, acme_key: str, globex_key: str, pool: QuotaPolicy
+) -> None:
+    workers = TwoWorkers(acme_key, redis_url, sandbox)
+    async with workers.running():
+
+        async def call(key: str, worker: int) -> int:
+            return (
+                await workers.callers[worker].call(
+                    "POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", key)]
+                )
+            ).status
+
+        meek = [await call(globex_key, 0)]
+        flood = await asyncio.gather(*(call(acme_key, n % 2) for n in range(120)))
+        meek += await asyncio.gather(*(call(globex_key, n % 2) for n in range(49)))
+    assert flood.count(200) == 50
+    assert meek == [200] * 50
+
+
+async def test_a_refusal_names_the_share_in_its_problem_and_its_event(
+    gateway: Gateway, acme_key: str, globex_key: str, pool: QuotaPolicy
+) -> None:
+    assert (await gateway.invoke("lookupOrder", key=globex_key)).status == 200
+    for _ in range(51):
+        refused = await gateway.invoke("lookupOrder", key=acme_key)
+    assert refused.status == 429
+    (share,) = refused.json["shares"]
+    kept = share.pop("kept_for_others")
+    assert kept >= 49
+    assert share == {"limit": "pool", "refused_by": "share", "share": 50, "used": 50}
+    assert f"50 by you, and your share is 50; {kept} are kept for others" in refused.json["detail"]
+    assert refused.headers["ratelimit"].startswith('"pool";r=0')
