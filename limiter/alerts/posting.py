@@ -1,4 +1,4 @@
-"""Posting what waits in the outbox: claimed, signed, sent to checked addresses only, tried again, given up.
+"""Posting the deliveries that wait: claimed, signed, sent to checked addresses only, tried again, given up.
 
 A message arrives at least once: a worker that dies between the post and the note of it leaves the message to be posted
 again, with the same id and body.
@@ -74,7 +74,7 @@ def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup
 
 
 def try_out(test: AlertDelivery) -> None:
-    """Post a test from the outbox at once; afterwards the row shows the result."""
+    """Post a test delivery at once; afterwards the row shows the result."""
     post(test.pk)
     test.refresh_from_db()
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from limiter.alerts import outbox, watched
+from limiter.alerts import deliveries, watched
 from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
 from limiter.record import pruning, runs
@@ -57,8 +57,8 @@ def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: dat
         new = [_alert(each, threshold, now) for each in seen.values() for threshold in _new(each, known)]
         started = [alert for alert in new if _start(alert)]
         ended = [alert for alert, ending in _over(known, seen) if _end(alert, ending, now)]
-        outbox.put(started, AlertDelivery.Event.STARTED)
-        outbox.put(ended, AlertDelivery.Event.ENDED)
+        deliveries.put(started, AlertDelivery.Event.STARTED)
+        deliveries.put(ended, AlertDelivery.Event.ENDED)
         return len(started) + len(ended)
 
 

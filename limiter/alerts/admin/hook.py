@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from limiter.alerts import outbox, posting
+from limiter.alerts import deliveries, posting
 from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base import row_access
@@ -103,7 +103,7 @@ def _fill(request: HttpRequest, hook: AlertHook) -> dict[str, Any]:
 def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
     """Post a test at once and say how it went. Only on POST."""
     if request.method == "POST":
-        delivery = outbox.put_test(hook, at=timezone.now())
+        delivery = deliveries.put_test(hook, at=timezone.now())
         posting.try_out(delivery)
         if delivery.state == AlertDelivery.State.ARRIVED:
             messages.success(request, _("The test arrived: the response was {status}.").format(status=delivery.status))

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from limiter.alerts import outbox, posting
+from limiter.alerts import deliveries, posting
 from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record.api.record import RecordResource
 from quota_platform.base.api.filters import choice, flag, number, text
@@ -125,7 +125,7 @@ class HookResource(Resource[AlertHook]):
     def test(self, request: Request, id: str) -> Response:
         """Post a test now, once, and say how that went."""
         with whole():
-            delivery = outbox.put_test(self.get_object(), at=timezone.now())
+            delivery = deliveries.put_test(self.get_object(), at=timezone.now())
         posting.try_out(delivery)
         return Response(DeliverySerializer(delivery).data)
 

@@ -16,7 +16,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from limiter.alerts import outbox, posting, watch
+from limiter.alerts import deliveries, posting, watch
 from limiter.models import Alert, AlertDelivery, AlertHook, AuditEntry, QuotaPolicy
 from quota_platform import beat
 from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
@@ -87,7 +87,7 @@ def test_the_check_that_the_documentation_shows_takes_what_is_genuine_and_nothin
     shown: dict[str, Any] = {}
     exec((BASE_DIR / "docs" / "alerts.md").read_text().split("```python")[1].split("```")[0], shown)
     row, secret = hook(receiver, tenant=acme)
-    posting.post(outbox.put_test(row, at=timezone.now()).pk)
+    posting.post(deliveries.put_test(row, at=timezone.now()).pk)
     (posted,) = receiver.posted
     is_genuine = shown["is_genuine"]
     assert is_genuine(secret, posted.headers, posted.body)
@@ -141,10 +141,10 @@ def test_a_hook_gets_its_tenants_alerts_from_its_threshold_on_and_ends_if_set(
     hook(receiver, name="starts", tenant=acme, tell_ends=False)
     hook(receiver, name="off", tenant=acme, enabled=False)
     event = AlertDelivery.Event
-    outbox.put([alert(threshold=80)], event.STARTED)
+    deliveries.put([alert(threshold=80)], event.STARTED)
     assert set(AlertDelivery.objects.values_list("hook__name", flat=True)) == {"acme", "everyone", "starts"}
     AlertDelivery.objects.all().delete()
-    outbox.put([alert(threshold=100, ended_at=timezone.now(), ending="fell")], event.ENDED)
+    deliveries.put([alert(threshold=100, ended_at=timezone.now(), ending="fell")], event.ENDED)
     assert set(AlertDelivery.objects.values_list("hook__name", flat=True)) == {"acme", "everyone", "full"}
 
 
@@ -162,7 +162,7 @@ def test_nothing_is_posted_of_an_alert_that_another_evaluator_started(
 
 def test_a_refused_message_is_posted_again_later_with_the_same_id_and_body(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     receiver.responses = [500, 302]
     now = timezone.now()
     assert post_due(now) == ["waiting"]
@@ -187,14 +187,14 @@ def test_a_receiver_that_does_not_respond_is_tried_again(
     monkeypatch.setattr(posting, "_TIMEOUTS_S", (1, 0.05))
     receiver.hangs = threading.Event()
     hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     assert post_due() == ["waiting"]
     assert waiting().error == "no response in time"
 
 
 def test_two_deliveries_of_one_task_post_once(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     pk = AlertDelivery.objects.get().pk
     assert [posting.post(pk), posting.post(pk)] == ["arrived", None]
     assert len(receiver.posted) == 1
@@ -210,7 +210,7 @@ def test_the_message_of_a_dead_worker_is_posted_again_with_the_same_id(
         raise Killed
 
     hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     now = timezone.now()
     with monkeypatch.context() as patched:
         patched.setattr(AlertDelivery, "note", killed)
@@ -238,7 +238,7 @@ def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages
     for number in range(posting.MAX_GIVEN_UP):
         row.refresh_from_db()
         assert (row.enabled, row.failures) == (True, number)
-        outbox.put([alert(limit_name=f"limit{number}")], AlertDelivery.Event.STARTED)
+        deliveries.put([alert(limit_name=f"limit{number}")], AlertDelivery.Event.STARTED)
         exhaust(receiver)
     assert len(receiver.posted) == posting.MAX_GIVEN_UP * (len(AGAIN_S) + 1)
     row.refresh_from_db()
@@ -246,7 +246,7 @@ def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages
     assert row.stopped_because == "5 messages in a row did not arrive: answered 500"
     entry = AuditEntry.objects.filter(kind="alert_hook.changed").get()
     assert entry.payload["after"] == {"enabled": False, "stopped_because": row.stopped_because}
-    outbox.put([alert(limit_name="later")], AlertDelivery.Event.STARTED)
+    deliveries.put([alert(limit_name="later")], AlertDelivery.Event.STARTED)
     assert not AlertDelivery.objects.filter(state="waiting").exists()
     row.enabled = True
     row.save()
@@ -255,9 +255,9 @@ def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages
 
 def test_one_message_that_arrives_forgives_those_before(acme: Tenant, receiver: Receiver) -> None:
     row, _ = hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     exhaust(receiver)
-    outbox.put([alert(limit_name="day")], AlertDelivery.Event.STARTED)
+    deliveries.put([alert(limit_name="day")], AlertDelivery.Event.STARTED)
     assert post_due() == ["arrived"]
     row.refresh_from_db()
     assert row.failures == 0
@@ -265,7 +265,7 @@ def test_one_message_that_arrives_forgives_those_before(acme: Tenant, receiver: 
 
 def test_a_receiver_that_is_gone_is_not_asked_again(acme: Tenant, receiver: Receiver) -> None:
     row, _ = hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     receiver.responses = [410]
     assert post_due() == ["given_up"]
     row.refresh_from_db()
@@ -276,7 +276,7 @@ def test_messages_for_a_hook_that_is_switched_off_are_given_up_and_not_held_agai
     acme: Tenant, receiver: Receiver
 ) -> None:
     row, _ = hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     row.enabled = False
     row.save()
     assert post_due() == ["given_up"]
@@ -290,14 +290,14 @@ def test_a_name_that_leads_inside_is_not_connected_to(acme: Tenant, settings: Se
     row.renew_secret()
     row.full_clean()
     row.save()
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     assert posting.post(waiting().pk, lookup=lambda host, port: ["10.0.0.7"]) == "waiting"
     assert waiting().error == "The host resolves to an address that is not on the public internet."
 
 
 def test_a_host_that_is_listed_no_more_is_not_posted_to(acme: Tenant, receiver: Receiver, settings: Settings) -> None:
     hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     settings.ENV = settings.ENV.model_copy(update={"ALERT_HOOK_HOSTS": []})
     assert post_due() == ["waiting"]
     assert "ALERT_HOOK_HOSTS" in waiting().error and receiver.posted == []
@@ -305,11 +305,11 @@ def test_a_host_that_is_listed_no_more_is_not_posted_to(acme: Tenant, receiver: 
 
 def test_a_test_is_posted_once_and_counts_for_nothing(acme: Tenant, receiver: Receiver) -> None:
     row, secret = hook(receiver, tenant=acme, enabled=False)
-    first = outbox.put_test(row, at=timezone.now())
+    first = deliveries.put_test(row, at=timezone.now())
     assert posting.post(first.pk) == "arrived"
     assert verified(receiver.posted[0], secret)["type"] == "alert.test"
     receiver.responses = [500]
-    assert posting.post(outbox.put_test(row, at=timezone.now()).pk) == "given_up"
+    assert posting.post(deliveries.put_test(row, at=timezone.now()).pk) == "given_up"
     row.refresh_from_db()
     assert row.failures == 0
 
@@ -317,7 +317,7 @@ def test_a_test_is_posted_once_and_counts_for_nothing(acme: Tenant, receiver: Re
 def test_the_secret_is_shown_to_nobody(acme: Tenant, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     _, secret = hook(receiver, tenant=acme)
-    outbox.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], AlertDelivery.Event.STARTED)
     receiver.responses = [500]
     post_due()
     exhaust(receiver, 410)
@@ -331,7 +331,7 @@ def test_the_secret_is_shown_to_nobody(acme: Tenant, receiver: Receiver, caplog:
 def test_old_alerts_are_deleted_with_their_messages(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
     now = timezone.now()
-    outbox.put([alert(ended_at=now)], AlertDelivery.Event.STARTED)
+    deliveries.put([alert(ended_at=now)], AlertDelivery.Event.STARTED)
     post_due()
     assert watch.prune(now=now + timedelta(days=399)) == 0
     assert watch.prune(now=now + timedelta(days=401)) == 2
