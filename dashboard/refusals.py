@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 
+from limiter.record.by_decision import rows_of
 from limiter.record.models import ThrottleEvent
 
 PAGE_SIZE = 50
@@ -41,7 +42,8 @@ def _chosen(filters: Mapping[str, str], tenant_ids: Collection[str] | None) -> Q
         events = events.filter(tenant_id__in=tenant_ids)
     for name, field in _FIELDS.items():
         if name in filters:
-            events = events.filter(**{field: filters[name]})
+            value = filters[name]
+            events = rows_of(value, among=events) if name == "decision" else events.filter(**{field: value})
     if filters.get("kind") in ("shadow", "refused"):
         events = events.filter(shadow=filters["kind"] == "shadow")
     return events

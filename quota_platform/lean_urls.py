@@ -13,7 +13,7 @@ urlpatterns = [
     path("healthz", HealthView.as_view()),
     path("readyz", ReadyView.as_view()),
 ]
-PREFIXES = ("/invoke/", "/check/", "/limits", "/metrics", "/healthz", "/readyz")
+PREFIXES = ("/invoke/", "/check/", "/decisions/", "/limits", "/metrics", "/healthz", "/readyz")
 """How those paths begin; the rest goes to stock Django."""
 
 

@@ -8,14 +8,30 @@ from urllib.parse import urlencode
 
 from limiter.gateway.callers import Caller
 from limiter.gateway.gate import InvokeTarget
+from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import identified, limits, runtime_of
 from quota_platform.base.lean.request import LeanRequest
 from quota_platform.base.lean.response import LeanResponse, json_response
 from quota_platform.base.lean.view import LeanView
 
+_NOT_KEPT = (
+    "No refusal of your tenant is kept under this decision ID. It may not be stored yet: try again in a few seconds."
+)
 MAX_ACTIONS = 100
 """Actions in one response of ``/limits``; ``next`` leads to the others."""
+
+
+class DecisionView(LeanView):
+    """``GET /decisions/<decision_id>``: why a call of the key's own tenant was refused."""
+
+    async def get(self, request: LeanRequest, decision_id: str) -> LeanResponse:
+        runtime = runtime_of(request)
+        caller = await identified(request, runtime.gateway)
+        found = await runtime.decisions.explained(caller.entry.tenant.tenant_id, decision_id)
+        if found is None:
+            raise GatewayProblem(404, "not-found", _NOT_KEPT)
+        return json_response(found, request)
 
 
 class LimitsView(LeanView):

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
+from limiter.core.decision_ids import half_of
 from limiter.core.giving_back import Charge
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision
@@ -156,7 +157,7 @@ class Gateway:
         are held.
         """
         call = Call(
-            decision_id=new_id(),
+            decision_id=half_of(new_id()) if charge else new_id(),  # a peek is recorded nowhere
             cost=target.action.cost,
             charge=charge,
             context=f"{caller.key_prefix}|{request_id}",

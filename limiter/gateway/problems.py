@@ -7,6 +7,7 @@ from typing import Any
 
 from limiter.core import headers
 from limiter.core.algorithms import rules_of
+from limiter.core.decision_ids import binding
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.sharing import Refused
 from limiter.core.types import MICROS, PPM, Decision, LimitState, ShareState
@@ -80,13 +81,6 @@ def too_many_failed_keys(wait_us: int) -> GatewayProblem:
         "Too many calls with invalid API keys came from this address; a valid key that is in use is not affected.",
         retry_after_us=wait_us,
     )
-
-
-def binding(violated: Sequence[LimitState]) -> LimitState:
-    """The limit that a refusal names: the one whose wait ends last; one that can never pass comes first."""
-    if len(violated) == 1:
-        return violated[0]
-    return max(violated, key=lambda state: float("inf") if state.wait_us < 0 else float(state.wait_us))
 
 
 def reduced(decision: Decision, violated: Sequence[LimitState]) -> bool:

@@ -17,6 +17,7 @@ from limiter.core.peers import EVERY_S, Peers
 from limiter.core.store import Store
 from limiter.gateway import queue_state
 from limiter.gateway.assessor import Assessor
+from limiter.gateway.decisions import Decisions
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.learner import Learner
@@ -95,6 +96,7 @@ class Runtime:
             waiting=Waiting(gateway_settings.wait_bounds, wakes=wakes),
             paces=paces,
         )
+        self.decisions = Decisions()
         self.peeks = asyncio.Semaphore(_PEEKS)
         self.peers = peers
         self.heartbeat = Heartbeat(self.gateway, peers, every_s=beat_every_s)
@@ -175,6 +177,7 @@ class Runtime:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self.gateway.close()
+        await self.decisions.close()
         await self.snapshot.close()
         await self.upstream.close()
         await self.store.close()

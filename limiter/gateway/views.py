@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from limiter.core import headers
+from limiter.core import decision_ids, headers
 from limiter.core.types import PPM, Decision
 from limiter.gateway import problems, prometheus, readers, scraper
 from limiter.gateway.callers import Caller
@@ -168,18 +168,23 @@ async def _enveloped(
 def _refusal(caller: Caller, target: InvokeTarget, decision: Decision | None) -> GatewayProblem:
     assert decision is not None, "a call is refused by a decision"
     return problems.refusal(
-        decision,
+        _identified(caller, target, decision),
         tenant_id=caller.entry.tenant.tenant_id,
         action_id=target.action.action_id,
         reduced_status=target.plan.reduced_status,
     )
 
 
+def _identified(caller: Caller, target: InvokeTarget, decision: Decision) -> Decision:
+    tenant_id, action_id = caller.entry.tenant.tenant_id, target.action.action_id
+    return decision_ids.identified(decision, tenant=tenant_id, action=action_id, key_prefix=caller.key_prefix)
+
+
 def described(caller: Caller, target: InvokeTarget, decision: Decision) -> dict[str, Any]:
     """A decision as plain data."""
     return {
         "allowed": decision.allowed,
-        "decision_id": decision.decision_id,
+        "decision_id": _identified(caller, target, decision).decision_id,
         "tenant_id": caller.entry.tenant.tenant_id,
         "action_id": target.action.action_id,
         "cost": decision.cost,

@@ -17,11 +17,12 @@ import redis.asyncio
 
 from limiter.core import keys
 from limiter.core.algorithms import rules_of
+from limiter.core.decision_ids import binding
 from limiter.core.types import MICROS, Decision
 from limiter.core.window import Stack
 from limiter.gateway import prefer
 from limiter.gateway.line import Line, Waiter, Woken, after
-from limiter.gateway.problems import GatewayProblem, binding
+from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.wakes import Wakes
 from quota_platform.base.lean.request import Departure
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from limiter.core.decision_ids import binding
 from limiter.core.refusal import Refusal, write
 from limiter.core.store import MAX_TAKEN_OVER, DecidedAlone, Store
 from limiter.core.types import PPM, Decision
@@ -104,8 +105,8 @@ class Alone:
         if allowed and not shadow:
             return
         refusal = _refusal(stack, call, decision, shadow=shadow, at_us=at_us)
-        bound = next(iter((decision.shadow_violated if shadow else decision.violated) if decision else ()), None)
-        limit = bound.limit.name if bound else ""
+        refusing = (decision.shadow_violated if shadow else decision.violated) if decision else ()
+        limit = binding(refusing).limit.name if refusing else ""
         kind = at_us // 1_000_000, shadow, limit, subject.tenant, subject.action, refusal.key_prefix
         kept.refused(kind, refusal)
 

@@ -42,7 +42,7 @@ class Outage:
         # A newer release's mode can come by way of the shared cache, not from rows: those would not compile here.
         decision = MODES.get(mode, LOCAL).decide(self._local, stack, call, at_us)
         if call.charge:
-            self._alone.note(stack, call, decision, at_us=at_us)
+            self._alone.note(stack, call, decision, at_us=decision.at_us if decision else at_us)
         return decision
 
     def answered(self, connection: int) -> None:

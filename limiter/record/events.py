@@ -12,6 +12,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from limiter.core import adaptive, description, keys, refusal
+from limiter.core.decision_ids import Kind, complete
 from limiter.core.types import PPM
 from limiter.core.versioned import Newer
 from limiter.record import batches, chain, dead_letters, gaps
@@ -88,6 +89,7 @@ def event(stream_id: str, text: str) -> ThrottleEvent:
     at = _moment(data.at_us)
     limits = _limits(data.limits, data.states)
     bound = _bound(limits, shadow=data.shadow, alone=ALONE in stream_id)
+    kind = Kind(data.tenant, data.action, data.key_prefix, bound["name"], data.shadow)
     return ThrottleEvent(
         stream_id=stream_id,
         at=at,
@@ -97,7 +99,7 @@ def event(stream_id: str, text: str) -> ThrottleEvent:
         action_id=data.action,
         key_prefix=data.key_prefix,
         request_id=data.request_id[:128],
-        decision_id=data.decision_id,
+        decision_id=complete(data.decision_id, data.at_us, kind),
         policy_name=bound["policy_name"],
         policy_version=bound["policy_version"],
         limit_name=bound["name"],

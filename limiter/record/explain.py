@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
@@ -90,6 +89,7 @@ class Explanation:
         return {
             "sentence": self.sentence,
             "alone": self.event.alone,
+            "one_of": self.event.count,
             "limits": [asdict(limit) for limit in self.limits],
             "multiplier": asdict(self.multiplier),
             "policy": asdict(self.policy),
@@ -102,11 +102,6 @@ _ALONE = gettext_noop(
     "The limiter's store was unavailable: one worker decided this by itself, by the policy's failure mode,"
     " and counted its own calls against its own share of the limit."
 )
-
-
-def event_of(decision_id: str, *, among: QuerySet[ThrottleEvent]) -> ThrottleEvent | None:
-    """The event of a decision, among those that the person sees; None if a flood left it no row of its own."""
-    return among.filter(decision_id=decision_id).order_by("pk").first()
 
 
 def explain(event: ThrottleEvent) -> Explanation:

@@ -173,6 +173,34 @@ def _check() -> Schema:
     )
 
 
+def _decision() -> Schema:
+    path = {
+        "name": "decision_id",
+        "in": "path",
+        "required": True,
+        "description": "As the refusal's body names it.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,32}$"},
+        "example": r.EXPLAINED["decision_id"],
+    }
+    where = f"/decisions/{r.EXPLAINED['decision_id']}"
+    replies = r.identified(where) | {
+        "200": r.body("Why the call was refused.", schemas.refer("ExplainedRefusal"), r.EXPLAINED),
+        "404": r.problem(
+            "No such refusal of this tenant, or none that is stored yet.",
+            GatewayProblem(404, "not-found", "No refusal of your tenant is kept under this decision ID."),
+            instance=where,
+        ),
+    }
+    return _operation(
+        "decision",
+        "gateway",
+        "Why a call of the key's tenant was refused, also one of a flood",
+        replies,
+        security=_KEY,
+        parameters=[path, *_CALLER],
+    )
+
+
 def _limits() -> Schema:
     after = {
         "name": "after",
@@ -238,6 +266,7 @@ def gateway_routes(result: Schema, **_: Any) -> Schema:
     result["paths"] |= {
         "/invoke/{action_id}": {"post": _invoke()},
         "/check/{action_id}": {"post": _check()},
+        "/decisions/{decision_id}": {"get": _decision()},
         "/limits": {"get": _limits()},
         "/metrics/{tenant_id}/{action_id}": {"get": _usage()},
         "/metrics": {"get": _prometheus()},

@@ -75,6 +75,25 @@ DECISION = {
     "degraded": False,
     "limits": [LIMIT_STATE],
 }
+EXPLAINED: dict[str, Any] = {
+    "decision_id": "q5f3a9c0d1b7e426ajrcaqsb7aa2dmny",
+    "tenant_id": "acme",
+    "action_id": "lookupOrder",
+    "request_id": None,
+    "first_at": "2030-05-02T12:00:00+00:00",
+    "at": "2030-05-02T12:00:00.936104+00:00",
+    "one_of": 47,
+    "sentence": "47 calls like this were refused: 100 of 100 units in 60 s were in use under the limit 'minute',"
+    " counted per tenant and action, and it needed 1.",
+    "limit": "minute",
+    "used": 100,
+    "effective_limit": 100,
+    "multiplier": 1.0,
+    "cost": 1,
+    "shadow": False,
+    "passes_at": "2030-05-02T12:00:07.336104+00:00",
+    "remedies": ["Waiting 6.400 s, until 2030-05-02 12:00:07.336104 UTC."],
+}
 OWN_LIMITS: dict[str, Any] = {
     "tenant_id": "acme",
     "actions": [

@@ -136,6 +136,27 @@ SCHEMAS: dict[str, Schema] = {
             "limits": _LIMITS,
         },
     ),
+    "ExplainedRefusal": _object(
+        "Why a call was refused.",
+        {
+            "decision_id": _of("string"),
+            "tenant_id": _of("string"),
+            "action_id": _of("string"),
+            "request_id": _of("string", "Null for one of a flood that is not the last of it.", nullable=True),
+            "first_at": _of("string", "None of the calls was before.", format="date-time"),
+            "at": _of("string", "The last of the calls.", format="date-time"),
+            "one_of": _of("integer", "Calls like it in this second; the numbers are those of the last.", minimum=1),
+            "sentence": _of("string"),
+            "limit": _of("string", "The name of the limit that refused."),
+            "used": _of("integer"),
+            "effective_limit": _of("integer"),
+            "multiplier": _of("number"),
+            "cost": _of("integer", minimum=1),
+            "shadow": _of("boolean", "It passed; a shadow limit would have refused it."),
+            "passes_at": _of("string", "Null when no wait can help.", format="date-time", nullable=True),
+            "remedies": _of("array", items={"type": "string"}),
+        },
+    ),
     "OwnLimits": _object(
         "The tenant's actions that are switched on, with their limits as they stand for this key.",
         {

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from limiter import clients
-from limiter.record import state
+from limiter.record import by_decision, state
 from limiter.record.admin.record import RecordAdmin
 from limiter.record.explain import explain
 from limiter.record.models import DeadLetter, RecordGap, ThrottleEvent
@@ -63,6 +63,8 @@ class ThrottleEventAdmin(RecordAdmin):
         calls = queryset.filter(Q(decision_id=term) | Q(request_id=term))
         if calls.exists():
             return calls, False
+        if (folded := by_decision.rows_of(term, among=queryset)).exists():
+            return folded, False
         if queryset.filter(tenant_id=term).exists():
             return queryset.filter(tenant_id=term), False
         owners = Action.objects.filter(action_id=term).values("tenant__tenant_id")

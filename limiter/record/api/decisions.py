@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from limiter.record import explain
+from limiter.record import by_decision, explain
 from limiter.record.api.events import EventSerializer
 from limiter.record.models import ThrottleEvent
 from quota_platform.base import row_access
@@ -66,6 +66,10 @@ class DecisionSerializer(serializers.Serializer[Any]):
     alone = serializers.BooleanField(
         source="event.alone", help_text="Decided by one worker because the limiter's store was unavailable."
     )
+    one_of = serializers.IntegerField(
+        source="event.count",
+        help_text="Calls that the event stands for: above 1 for those of a flood. Its numbers are those of the last.",
+    )
     limits = LimitThenSerializer(many=True)
     multiplier = MultiplierThenSerializer()
     policy = PolicyThenSerializer()
@@ -85,10 +89,9 @@ class DecisionResource(GenericViewSet[ThrottleEvent]):
 
     def retrieve(self, request: Request, decision_id: str) -> Response:
         """Why the call with this decision ID was refused; the refusal's body names it."""
-        event = explain.event_of(decision_id, among=row_access.seen(self.get_queryset(), request.user))
+        event = by_decision.event_of(decision_id, among=row_access.seen(self.get_queryset(), request.user))
         if event is None:
             raise NotFound(
-                "No refusal is kept under this decision ID. It may not be stored yet, or be one of a flood:"
-                " look among the events of that second."
+                "No refusal is kept under this decision ID. It may not be stored yet: try again in a few seconds."
             )
         return Response(self.get_serializer(explain.explain(event)).data)

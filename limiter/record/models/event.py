@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from limiter.core import decision_ids
+
 LISTED_FIELDS = (
     "at",
     "first_at",
@@ -32,7 +34,7 @@ ALONE = "/alone/"
 """Stands in the stream id of an event that one worker decided without the store."""
 
 
-UPSTREAM = "(upstream)"
+UPSTREAM = decision_ids.UPSTREAM
 """Stands in the place of a limit's name where the upstream took no calls (``decide.lua``)."""
 
 

@@ -118,7 +118,7 @@ def test_the_api_explains_a_decision(refused: ThrottleEvent) -> None:
 
 def test_an_unknown_decision_is_not_found(db: None) -> None:
     response = person("limiter.view_throttleevent").get("/api/decisions/nobody/")
-    assert response.status_code == 404 and "flood" in response.json()["detail"]
+    assert response.status_code == 404 and "not be stored yet" in response.json()["detail"]
 
 
 def test_a_stranger_gets_no_explanation(refused: ThrottleEvent) -> None:
