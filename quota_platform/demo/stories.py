@@ -16,12 +16,33 @@ _LOOK_S = 1.0
 _MAX_ATTEMPTS = 20
 _UNAVAILABLE = (aiohttp.ClientError, TimeoutError)
 
-Story = Callable[[aiohttp.ClientSession], Awaitable[None]]
+HIDDEN_LIMIT = {"per_minute": 120, "burst": 10, "flavour": "retry_after"}
+"""Half of the traffic's steady calls."""
+HIDDEN_LIMIT_S = 180.0
+
+Story = Callable[[aiohttp.ClientSession, aiohttp.ClientSession], Awaitable[None]]
+"""What plays one, with a session to the platform and one to the sandbox."""
 
 
-async def herd(session: aiohttp.ClientSession) -> None:
+async def herd(platform: aiohttp.ClientSession, sandbox: aiohttp.ClientSession) -> None:
     """Clients that call at once, and come back when they are asked to."""
-    await asyncio.gather(*[_obedient(session) for _ in range(HERD)])
+    await asyncio.gather(*[_obedient(platform) for _ in range(HERD)])
+
+
+async def hidden_limit(
+    platform: aiohttp.ClientSession, sandbox: aiohttp.ClientSession, *, lasts_s: float = HIDDEN_LIMIT_S
+) -> None:
+    """The unit bears fewer calls than the traffic makes, for some minutes, and publishes no number."""
+    await _limit(sandbox, HIDDEN_LIMIT)
+    try:
+        await asyncio.sleep(lasts_s)
+    finally:
+        await _limit(sandbox, {"off": True})
+
+
+async def _limit(sandbox: aiohttp.ClientSession, limit: Mapping[str, object]) -> None:
+    async with sandbox.put("/__sim__/limiter", json=limit) as response:
+        response.raise_for_status()
 
 
 async def _obedient(session: aiohttp.ClientSession) -> None:
@@ -33,7 +54,7 @@ async def _obedient(session: aiohttp.ClientSession) -> None:
         await asyncio.sleep(int(response.headers.get("Retry-After", "1")))
 
 
-STORIES: Mapping[str, Story] = {"herd": herd}
+STORIES: Mapping[str, Story] = {"herd": herd, "hidden_limit": hidden_limit}
 
 
 async def play_what_is_started(sandbox_url: str, platform_url: str, var: Path) -> None:
@@ -52,7 +73,7 @@ async def play_what_is_started(sandbox_url: str, platform_url: str, var: Path) -
                 continue
             if seen is not None and (story := STORIES.get(last[1])) is not None:
                 with contextlib.suppress(*_UNAVAILABLE):
-                    await story(platform)
+                    await story(platform, sandbox)
             seen = last
 
 

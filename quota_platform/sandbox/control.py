@@ -17,7 +17,7 @@ from quota_platform.sandbox.state import State
 
 PREFIX = "/__sim__"
 LONGEST_WAIT_MS = 60_000
-STORIES = ("herd",)
+STORIES = ("herd", "hidden_limit")
 """What demo traffic can play."""
 
 

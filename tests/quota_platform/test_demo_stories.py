@@ -62,3 +62,17 @@ async def test_a_herd_that_is_started_calls_and_comes_back(tmp_path: Path, platf
             await eventually(came_back, what="the herd to come back")
         playing.cancel()
     assert set(called) == {f"/invoke/{cast.HERD_ACTION}"}
+
+
+async def test_a_hidden_limit_is_set_and_taken_away() -> None:
+    with running_in_thread(clients={}) as sandbox:
+        async with aiohttp.ClientSession(f"http://{sandbox.address}") as session, asyncio.timeout(HANG_S):
+            playing = asyncio.ensure_future(stories.hidden_limit(session, session, lasts_s=HANG_S))
+
+            async def limited() -> bool:
+                return bool(sandbox.state.unit_limits)
+
+            await eventually(limited, what="the limit")
+            playing.cancel()
+            await asyncio.wait([playing])
+            assert not sandbox.state.unit_limits
