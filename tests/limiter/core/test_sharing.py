@@ -163,6 +163,16 @@ def test_a_call_that_keeps_its_wait_passes_when_nobody_else_calls(redis_url: str
             begin = again.at_us // S + 1 + rng.randrange(30)
 
 
+def test_a_thousand_tenants_share_beside_a_flooder(redis_url: str) -> None:
+    """Each asks less than its share, and all of them pass once shares are known."""
+    meek = [(int(n * 10 * S / 1_000 + turn * 10 * S), f"t{n}", 1) for turn in range(2) for n in range(1_000)]
+    flood = paced("greedy", per_s=100, until_s=20)
+    with Contention(redis_url, replace(LOG, quota=1_500)) as contention:
+        passed, made = passed_and_made(contention.ask(heapq.merge(meek, flood)), from_s=10)
+    assert passed.total() - passed["greedy"] >= 0.99 * (made.total() - made["greedy"])
+    assert passed["greedy"] >= 200  # who has just come keeps a little more than it needs
+
+
 # Walks ---------------------------------------------------------------------------------------------------------------
 
 QUOTA, PHASE_S = 600, 40
