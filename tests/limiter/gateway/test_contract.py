@@ -10,10 +10,11 @@ from django.conf import settings
 from limiter.models import QuotaPolicy
 from tests.api_contract import check, operations
 from tests.limiter.gateway.conftest import Gateway
+from tests.limiter.record.test_api_events import event
 from tests.served import served
 
-KNOWN = {"tenant_id": "acme", "action_id": "lookupOrder"}
-OPERATIONS = operations("/invoke", "/check", "/limits", "/metrics", "/healthz", "/readyz")
+KNOWN = {"tenant_id": "acme", "action_id": "lookupOrder", "decision_id": "d1"}
+OPERATIONS = operations("/invoke", "/check", "/decisions", "/limits", "/metrics", "/healthz", "/readyz")
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -22,6 +23,7 @@ async def test_every_response_is_as_documented(
 ) -> None:
     token = settings.ENV.METRICS_TOKEN.get_secret_value() if path == "/metrics" else acme_key
     headers = {"Authorization": f"Bearer {token}"}
+    await asyncio.to_thread(event, 1)
     async with served(gateway.caller.app, state=gateway.caller.state) as base_url:
         answered = await asyncio.to_thread(
             check, method, path, examples=8, headers=headers, row=KNOWN, base_url=base_url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -84,6 +85,23 @@ async def test_ids_that_lead_nowhere_get_404(gateway: Gateway, acme_key: str, ba
     for decision_id in ("nobody", forged, "q" + "7" * 31, "0" * 33, "é"):
         assert (await explained(gateway, acme_key, decision_id)).status == 404, decision_id
     assert (await gateway.caller.call("GET", f"/decisions/{refused}")).status == 401
+
+
+async def test_a_second_that_was_stored_in_two_parts_has_the_row_that_a_decision_is_in(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    ids = [*await flood(gateway, acme_key, base_policy), *await flood(gateway, acme_key, base_policy)]
+    rows = {row.pk: row async for row in ThrottleEvent.objects.all()}
+    for decision_id in ids:
+        row = await asyncio.to_thread(event_of, decision_id, among=ThrottleEvent.objects.all())
+        read = decision_ids.read(decision_id)
+        assert row is not None and read is not None
+        earlier = [each for each in rows.values() if each.count > 1 and _us(each.at) >= read.at_us]
+        assert row.count == 1 or row.at == min(each.at for each in earlier)
+
+
+def _us(at: datetime) -> int:
+    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 async def test_a_row_that_an_earlier_release_stored_is_found(

@@ -98,6 +98,20 @@ async def used() -> tuple[int, int]:
     return sum(allowed for allowed, _ in rows), sum(refused for _, refused in rows)
 
 
+async def test_every_decision_id_of_an_outage_is_explained_to_its_caller(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    responses = [await gateway.invoke("lookupOrder", key=acme_key) for _ in range(45)]
+    await back(gateway, proxy)
+    rows = await stored(redis_url)
+    ids = [response.json["decision_id"] for response in responses if response.status == 429]
+    assert len(rows) < len(ids) == 40
+    for decision_id in ids:
+        found = await gateway.caller.call("GET", f"/decisions/{decision_id}", headers=[("X-API-Key", acme_key)])
+        assert found.status == 200 and "one worker decided this by itself" in found.json["sentence"]
+
+
 async def test_refusals_of_an_outage_are_in_the_record_and_say_who_decided(
     gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
 ) -> None:
