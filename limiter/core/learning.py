@@ -33,6 +33,7 @@ _HELPED = 0.7  # a trial did when the median falls to this share
 _FIRST = 0.8  # the first limit after a trial, of what the measured rate keeps in flight within the threshold
 _FRESH = 12  # ends of calls that started under a limit, to judge it by
 _JUDGED = 80  # the newest of them
+_FEW_FRESH, _LONG_US = 4, 6 * S  # so few have to do after so long: a small limit on a slow unit ends few
 _TARGET, _GAIN = 0.7, 0.35  # p95 is led to this share of the threshold, by this power of its distance
 _UP, _DOWN, _IDLE_UP = 1.3, 0.8, 1.05  # factors of one step
 _BOUND = 0.05  # share of ends that found the limit reached: it binds
@@ -166,7 +167,7 @@ class _View(NamedTuple):
 
 def kept_us(settings: LearningSettings) -> int:
     """How long an end is of interest."""
-    return max(15 * S, 10 * settings.threshold_us)
+    return max(60 * S, 10 * settings.threshold_us)
 
 
 def step(state: State, seen: Seen, settings: LearningSettings) -> State:
@@ -293,16 +294,21 @@ def _follow(state: State, view: _View) -> State:
     if view.now_us - state.bound_us > _UNBOUND_US:
         return replace(state, mode=Mode.WHOLE)
     fresh = view.started_since(state.set_us)[-_JUDGED:]
-    if len(fresh) < _FRESH:
+    if not _enough(fresh, _FRESH, state, view):
         return _turned_away(state, view)
     found = _quantiles(fresh)
-    if not found.above(view.settings):
+    if found.p95_us <= view.settings.threshold_us and found.pushed_back <= _PUSHED_BACK:
         return _while_well(state, view, found, binds)
     if not found.suspicious(state.normal_us):
         return _limited(state, view, state.limit * _UP) if binds else state
     if view.now_us < state.held_until_us and found.median_us < _WORSE * state.held_us:
         return state
     return _while_slow(state, view, found)
+
+
+def _enough(fresh: Sequence[End], wanted: int, state: State, view: _View) -> bool:
+    """Whether so many ends under a limit, or the fewer of a long time, are enough to judge it by."""
+    return len(fresh) >= wanted or (len(fresh) >= _FEW_FRESH and view.now_us - state.set_us > _LONG_US)
 
 
 def _turned_away(state: State, view: _View) -> State:
@@ -354,7 +360,7 @@ def _while_slow(state: State, view: _View, found: _Quantiles) -> State:
 def _raise(state: State, view: _View) -> State:
     """Cutting did not help: raise the limit until that costs latency, or until it does not bind."""
     fresh = view.started_since(state.set_us)[-_JUDGED:]
-    if len(fresh) < _RAISE_ENDS:
+    if not _enough(fresh, _RAISE_ENDS, state, view):
         return state
     found = _quantiles(fresh)
     if state.reference_us and found.median_us >= _RISE * state.reference_us:
@@ -371,7 +377,7 @@ def _raise(state: State, view: _View) -> State:
     if state.reference_us and not _binds(state, view):
         return _not_ours(replace(state, before_us=found.median_us, after_us=found.median_us), view)
     state = replace(state, reference=state.limit, reference_us=found.median_us, set_us=view.now_us)
-    return replace(state, limit=state.limit * _RAISED)
+    return replace(state, limit=max(state.limit * _RAISED, state.limit + 1))
 
 
 def _limited(state: State, view: _View, limit: float) -> State:

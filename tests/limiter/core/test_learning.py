@@ -129,6 +129,20 @@ def test_a_cut_that_loses_throughput_and_no_latency_is_undone_and_the_limit_rais
     assert (held.mode, held.limit, held.held_until_us) == (Mode.FOLLOWING, 8.0, AT + 30 * S), "raising cost latency"
 
 
+def test_a_limit_of_one_on_a_unit_that_became_slow_by_itself_is_lifted_within_a_minute() -> None:
+    """So few calls end that a limit which waited for many of them would stay for ever."""
+    state, found, started = following(1.0), [], AT
+    for at_us in range(AT, AT + 60 * S, S // 2):
+        allowed = state.allowed(SETTINGS)
+        if at_us - started >= 1.5 * S:
+            found += [End(at_us, 1_500_000, False, allowed)] * allowed
+            started = at_us
+        state = step(state, seen(found, at_us=at_us, in_flight=allowed), SETTINGS)
+        if state.allowed(SETTINGS) >= 6:  # as many as come
+            return
+    raise AssertionError(state)
+
+
 def test_a_limit_that_has_not_bound_for_ten_minutes_is_lifted() -> None:
     state = replace(following(8.0), bound_us=AT - 601 * S)
     assert step(state, seen(ends(40, 300, in_flight=2), in_flight=2), SETTINGS).mode is Mode.WHOLE
