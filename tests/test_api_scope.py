@@ -129,8 +129,8 @@ def test_another_tenants_row_is_answered_as_one_that_is_not_there(
 
 NO_METHOD = 'Method "{}" not allowed.'
 NOT_THERE = {
-    "api-decision-detail": "No refusal is kept under this decision ID. It may not be stored yet, or be one of a flood:"
-    " look among the events of that second."
+    "api-decision-detail": "No refusal is kept under this decision ID. It may not be stored yet: try again"
+    " in a few seconds."
 }
 """What the routes say of a row that does not exist."""
 

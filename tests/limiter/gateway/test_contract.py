@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from limiter.models import QuotaPolicy
@@ -23,7 +24,7 @@ async def test_every_response_is_as_documented(
 ) -> None:
     token = settings.ENV.METRICS_TOKEN.get_secret_value() if path == "/metrics" else acme_key
     headers = {"Authorization": f"Bearer {token}"}
-    await asyncio.to_thread(event, 1)
+    await sync_to_async(event)(1)
     async with served(gateway.caller.app, state=gateway.caller.state) as base_url:
         answered = await asyncio.to_thread(
             check, method, path, examples=8, headers=headers, row=KNOWN, base_url=base_url

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
@@ -74,7 +75,7 @@ async def test_a_folded_decision_leads_to_its_row_through_the_api_and_the_pages(
         assert refusals.page({"decision": asked}, tenant_ids=["acme"]).events == [row]
         assert refusals.page({"decision": asked}, tenant_ids=["globex"]).events == []
 
-    await asyncio.to_thread(look)
+    await sync_to_async(look)()
 
 
 async def test_ids_that_lead_nowhere_get_404(gateway: Gateway, acme_key: str, base_policy: QuotaPolicy) -> None:
@@ -93,7 +94,7 @@ async def test_a_second_that_was_stored_in_two_parts_has_the_row_that_a_decision
     ids = [*await flood(gateway, acme_key, base_policy), *await flood(gateway, acme_key, base_policy)]
     rows = {row.pk: row async for row in ThrottleEvent.objects.all()}
     for decision_id in ids:
-        row = await asyncio.to_thread(event_of, decision_id, among=ThrottleEvent.objects.all())
+        row = await sync_to_async(event_of)(decision_id, among=ThrottleEvent.objects.all())
         read = decision_ids.read(decision_id)
         assert row is not None and read is not None
         earlier = [each for each in rows.values() if each.count > 1 and _us(each.at) >= read.at_us]
@@ -111,4 +112,4 @@ async def test_a_row_that_an_earlier_release_stored_is_found(
     read = decision_ids.read(refused)
     assert read is not None
     await ThrottleEvent.objects.aupdate(decision_id=read.half)
-    assert await asyncio.to_thread(event_of, refused, among=ThrottleEvent.objects.all()) is not None
+    assert await sync_to_async(event_of)(refused, among=ThrottleEvent.objects.all()) is not None
