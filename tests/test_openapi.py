@@ -18,7 +18,9 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.upstream.fields import FROM_UPSTREAM
 from quota_platform.openapi import views
+from quota_platform.openapi.headers import ALWAYS, QUOTA, UPSTREAM, WAIT
 from tenants.models import Action, ApiKey, Connection, Tenant
 
 GATEWAY = {
@@ -115,9 +117,10 @@ def test_a_gateway_route_has_every_status_with_headers_and_an_example(
 
 def test_a_response_of_the_gateway_documents_its_headers(document: dict[str, Any]) -> None:
     responses = document["paths"]["/invoke/{action_id}"]["post"]["responses"]
-    quota = {"RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier"}
+    legacy = {f"X-RateLimit-{name}" for name in ("Limit", "Remaining", "Reset")}
+    quota = {"RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier", *legacy}
     wait = {"Preference-Applied", "Server-Timing"}
-    assert set(responses["200"]["headers"]) == {"X-Request-Id", "X-Upstream-Latency-Ms", *quota, *wait}
+    assert set(responses["200"]["headers"]) == {"X-Request-Id", *UPSTREAM, *quota, *wait}
     assert set(responses["429"]["headers"]) == {"X-Request-Id", "Retry-After", *quota, *wait}
     for name in ("Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id", "X-Upstream-Latency-Ms"):
         assert document["components"]["headers"][name]["schema"]
@@ -205,3 +208,8 @@ def test_whatever_a_form_can_edit_the_api_can_write(
     written = set(document["components"]["schemas"][f"{schema}Request"]["properties"])
     editable = {field.name for field in model._meta.get_fields() if getattr(field, "editable", False)}
     assert editable - written <= {"id", "policy" if model is QuotaLimit else "id"}
+
+
+def test_no_header_of_the_gateways_own_is_passed_on_from_the_upstream() -> None:
+    ours = {name.lower() for name in (*ALWAYS, *WAIT, *QUOTA, *UPSTREAM)}
+    assert ours.isdisjoint(FROM_UPSTREAM)

@@ -13,8 +13,6 @@ from quota_platform.base.lean.document import encode
 from quota_platform.base.lean.request import LeanRequest
 from quota_platform.base.lean.response import Fields, LeanResponse
 
-_OURS = ("x-request-id", "x-upstream-latency-ms", "x-adaptive-multiplier", "ratelimit", "ratelimit-policy")
-
 
 def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fields:
     """RateLimit-Policy, RateLimit and the multiplier; nothing when there are no numbers we can stand behind."""
@@ -28,8 +26,8 @@ def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fi
 
 
 def passed_through(response: UpstreamResponse, fields: Fields, request: LeanRequest) -> LeanResponse:
-    """The upstream's answer unchanged, with ours beside it."""
-    passed = [(lower, value) for name, value in response.headers if (lower := name.lower()) not in _OURS]
+    """The upstream's response unchanged, with our headers beside it: none of them is in ``FROM_UPSTREAM``."""
+    passed = [(name.lower(), value) for name, value in response.headers]
     return LeanResponse(
         response.status, passed + _own(response, request) + fields, response.body or b"", response.chunks
     )

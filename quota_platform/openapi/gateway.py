@@ -7,7 +7,7 @@ from typing import Any
 from limiter.gateway.problems import GatewayProblem
 from quota_platform.openapi import responses as r
 from quota_platform.openapi import schemas
-from quota_platform.openapi.headers import HEADERS, QUOTA, WAIT, Schema
+from quota_platform.openapi.headers import ALWAYS, HEADERS, QUOTA, UPSTREAM, WAIT, Schema, refer
 from quota_platform.openapi.schemas import SCHEMAS
 
 _INVOKE, _CHECK, _USAGE = "/invoke/lookupOrder", "/check/lookupOrder", "/metrics/acme/lookupOrder"
@@ -42,6 +42,8 @@ _CALLER = [
     _header("X-Tenant-Id", "Needed with a platform key; with a tenant's own key it must be that tenant.", maxLength=64),
     _header("X-Request-Id", "Sent on to the upstream and back.", maxLength=128, pattern="^[A-Za-z0-9._:-]{1,128}$"),
 ]
+_AFTER_A_WAIT = ("401", "403", "404", "409", "422", "502", "503", "504")
+"""A call that waited is identified and decided again, so it can end in any of these."""
 _IDEMPOTENCY = _header("Idempotency-Key", "A repeat with the same key gets the first response.", maxLength=255)
 
 _PREFER = _header(
@@ -57,7 +59,7 @@ def _operation(name: str, tag: str, summary: str, replies: dict[str, Schema], **
 
 def _invoke() -> Schema:
     anything: Schema = {}
-    upstream = ("X-Upstream-Latency-Ms", *QUOTA, *WAIT)
+    upstream = (*UPSTREAM, *QUOTA, *WAIT)
     replies = r.identified(_INVOKE)
     replies["200"] = r.body("The upstream's answer, unchanged.", anything, {"orderId": 42, "state": "sent"}, *upstream)
     replies["200"]["content"]["*/*"] = {"schema": anything}
@@ -95,6 +97,7 @@ def _invoke() -> Schema:
             GatewayProblem(422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another body."),
             GatewayProblem(422, "payload-refused", "The payload lacks orderId."),
             instance=_INVOKE,
+            extra=QUOTA,
         ),
         "429": r.refused(
             _INVOKE,
@@ -111,13 +114,14 @@ def _invoke() -> Schema:
                 GatewayProblem(502, "upstream-outcome-unknown", "The response broke off; the call may have run."),
                 GatewayProblem(502, "upstream-not-configured", "The upstream refused the connection's credentials."),
                 instance=_INVOKE,
-                extra=QUOTA,
+                extra=("X-Upstream-Latency-Ms", *QUOTA),
             )
         ),
         "503": r.unavailable(
             _INVOKE,
             GatewayProblem(503, "upstream-breaker-open", "Too many recent calls failed; nothing was sent."),
             GatewayProblem(503, "upstream-disabled", "The connection is switched off."),
+            extra=QUOTA,
         ),
         "504": r.problem(
             "The upstream did not answer in time; the call may have run.",
@@ -126,6 +130,8 @@ def _invoke() -> Schema:
             extra=QUOTA,
         ),
     }
+    for status in _AFTER_A_WAIT:
+        replies[status]["headers"] |= refer(*WAIT)
     return _operation(
         "invoke",
         "gateway",
@@ -162,6 +168,7 @@ def _check() -> Schema:
     replies = r.identified(_CHECK) | {
         "200": r.body("It may pass.", schemas.refer("Decision"), r.DECISION, *QUOTA),
         "429": r.refused(_CHECK),
+        "503": r.unavailable(_CHECK, extra=QUOTA),
     }
     return _operation(
         "check",
@@ -257,6 +264,7 @@ def _probe(name: str, summary: str, *, example: dict[str, Any], failing: dict[st
 def _plain(description: str, example: dict[str, Any]) -> Schema:
     return {
         "description": description,
+        "headers": refer(*ALWAYS),
         "content": {"application/json": {"schema": {"type": "object"}, "example": example}},
     }
 

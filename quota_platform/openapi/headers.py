@@ -15,6 +15,8 @@ HEADERS: dict[str, Schema] = {
     "ETag": _text("The version of the row, for If-Match and If-None-Match.", '"q0Zr3yVb7mJ1sK2d"'),
     "X-Request-Id": _text("The caller's own, when it sent a usable one; else a new one.", "5f3a9c0d1b7e42688c21ab90"),
     "X-Upstream-Latency-Ms": _text("From the request sent to the head of the upstream's answer.", "184.220"),
+    "X-Upstream-Trace-Id": _text("The upstream's own ID of the call, if its response has one.", "8f14e45f"),
+    "Idempotency-Replayed": _text("`true`: the first response to this Idempotency-Key, again.", "true"),
     "X-Adaptive-Multiplier": _text("The factor on every adaptive limit at the time of the decision.", "1"),
     "RateLimit": _text(
         "What the tightest limit has left: `r` units, and no more than that for `t` seconds."
@@ -26,6 +28,9 @@ HEADERS: dict[str, Schema] = {
         " Absent as RateLimit is.",
         '"minute";q=100;w=60, "inflight";q=25;qu="concurrent-requests"',
     ),
+    "X-RateLimit-Limit": _text("The tightest limit in force; only with LEGACY_RATELIMIT_HEADERS.", "100"),
+    "X-RateLimit-Remaining": _text("Its remaining units; only with LEGACY_RATELIMIT_HEADERS.", "42"),
+    "X-RateLimit-Reset": _text("Seconds until more come free; only with LEGACY_RATELIMIT_HEADERS.", "12"),
     "Retry-After": {
         "description": "Whole seconds, rounded up, at least 1; a hint where a concurrency limit refuses."
         " Absent when no wait can help.",
@@ -39,8 +44,10 @@ HEADERS: dict[str, Schema] = {
     "Location": _text("The row that was made.", "https://quota.example.com/api/tenants/acme/"),
 }
 ALWAYS = ("X-Request-Id",)
+UPSTREAM = ("X-Upstream-Latency-Ms", "X-Upstream-Trace-Id", "Idempotency-Replayed")
 WAIT = ("Preference-Applied", "Server-Timing")
-QUOTA = ("RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier")
+LEGACY = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+QUOTA = ("RateLimit", "RateLimit-Policy", "X-Adaptive-Multiplier", *LEGACY)
 
 
 def refer(*names: str) -> dict[str, Schema]:

@@ -170,7 +170,7 @@ def identified(instance: str) -> dict[str, Schema]:
     }
 
 
-def unavailable(instance: str, *more: GatewayProblem) -> Schema:
+def unavailable(instance: str, *more: GatewayProblem, extra: tuple[str, ...] = ()) -> Schema:
     return problem(
         "Not now: a part that the call needs is unavailable, or the policy refuses with 503 during an adaptive cut.",
         GatewayProblem(503, "limiter-unavailable", "The limiter's store is unavailable and the policy is `closed`."),
@@ -178,7 +178,7 @@ def unavailable(instance: str, *more: GatewayProblem) -> Schema:
         GatewayProblem(503, "directory-unavailable", "Neither the database nor the shared copy answers."),
         *more,
         instance=instance,
-        extra=("Retry-After",),
+        extra=("Retry-After", *extra),
     )
 
 

@@ -21,6 +21,7 @@ from limiter.upstream.call import UnitStatus, UpstreamCall, UpstreamResponse
 from quota_platform import lean_urls
 from tests.asgi import Answered, Caller
 from tests.limiter.core.given import PATIENT
+from tests.limiter.gateway.documented import DocumentedCaller
 
 
 @dataclass
@@ -106,5 +107,5 @@ async def gateway(redis_url: str, transactional_db: None, gateway_settings: Gate
     )
     await runtime.open()
     app = lean_urls.handler()
-    yield Gateway(runtime, upstream, Caller(app, {"runtime": runtime}))
+    yield Gateway(runtime, upstream, DocumentedCaller(app, {"runtime": runtime}, passed=upstream))
     await runtime.close()
