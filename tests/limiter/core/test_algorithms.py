@@ -20,7 +20,7 @@ def numbers(name: str) -> set[int]:
     """The values that the scripts give a constant: ``local NAME = 1``, ``local OTHER, NAME = 1, 2``."""
     found = set()
     for source in (each.read_text() for each in (*LUA.glob("*.lua"), *BESIDE.glob("*.lua"))):
-        for names, values in re.findall(r"^local ([A-Z_, ]+) = ([\d, ]+)", source, re.MULTILINE):
+        for names, values in re.findall(r"^local ([A-Z_, ]+) = ([\d., ]+)", source, re.MULTILINE):
             pairs = dict(zip(names.split(", "), values.strip().split(", "), strict=True))
             if name in pairs:
                 found.add(int(pairs[name]))
