@@ -11,7 +11,7 @@ OUTSIDE = ("bench", "patience.py")
 """The bench measures time, and patience.py has the pause between two looks."""
 DELAYS = (
     *("chaos.py", "limiter/upstream/conftest.py", "limiter/upstream/hostile.py"),
-    *("limiter/gateway/crowd.py", "quota_platform/test_killed_platform.py"),
+    *("limiter/gateway/arrivals.py", "quota_platform/test_killed_platform.py"),
 )
 """Where a delay is the fault that a test hands in, or the pace of its calls."""
 

@@ -1,25 +1,70 @@
-"""Callers that come at a pace of their own, whether or not the calls before theirs have ended."""
+"""Gateways of several deployments, each a process with a port of its own: forked, so that Django is loaded once.
+
+Run as ``python -m tests.limiter.gateway.crowd <size>=<store's URL> …``, a deployment each. Says ``<size> <url>`` for
+every process once it counts all of its deployment, and ends them when its input does.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+import multiprocessing
+import signal
+import sys
+
+import django
+
+from tests.patience import PAUSE_S
 
 
-@asynccontextmanager
-async def crowd(call: Callable[[int], Awaitable[Any]], *, per_s: float) -> AsyncIterator[None]:
-    """So many calls a second while the block runs; each is given its number."""
-    calls: set[asyncio.Future[Any]] = set()
+async def gateway(size: int, store_url: str) -> None:
+    """One process: serves until it is killed."""
+    from limiter.core.peers import Peers
+    from limiter.core.store import Store
+    from limiter.gateway.runtime import GatewaySettings, Runtime
+    from limiter.live.snapshot import Snapshot
+    from limiter.stores.pipeline import Address
+    from limiter.stores.pool import PoolSettings, StorePool
+    from quota_platform import lean_urls
+    from tests.limiter.gateway.conftest import FakeUpstream
+    from tests.served import served
 
-    async def come() -> None:
-        for number in itertools.count():
-            calls.add(asyncio.ensure_future(call(number)))
-            await asyncio.sleep(1 / per_s)
+    runtime = Runtime(
+        store=Store(StorePool(Address.from_url(store_url), PoolSettings())),
+        snapshot=Snapshot(capacity=100),
+        upstream=FakeUpstream(),
+        gateway_settings=GatewaySettings(),
+        peers=Peers(),
+        beat_every_s=0.1,
+    )
+    await runtime.open()
+    async with served(lean_urls.handler(), state={"runtime": runtime}) as url:
+        while runtime.peers.known < size:
+            await asyncio.sleep(PAUSE_S)
+        sys.stdout.write(f"{size} {url}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
 
-    coming = asyncio.create_task(come())
-    yield
-    coming.cancel()
-    await asyncio.gather(coming, *calls, return_exceptions=True)
+
+def _run(size: int, store_url: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    asyncio.run(gateway(size, store_url))
+
+
+def main(deployments: list[str]) -> None:
+    django.setup()
+    import limiter.gateway.runtime  # noqa: F401  loaded once, before the processes part
+
+    fork = multiprocessing.get_context("fork")
+    running = []
+    for data in deployments:
+        size, _, url = data.partition("=")
+        running += [fork.Process(target=_run, args=(int(size), url), daemon=True) for _ in range(int(size))]
+    for process in running:
+        process.start()
+    sys.stdin.read()
+    for process in running:
+        process.kill()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -20,7 +20,7 @@ from limiter.record.explain import explain
 from quota_platform.sandbox import Running
 from tenants.models import Connection
 from tests.asgi import Answered
-from tests.limiter.gateway.crowd import crowd
+from tests.limiter.gateway.arrivals import arrivals
 from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
 from tests.patience import HANG_S, eventually
 
@@ -135,7 +135,7 @@ async def test_a_slow_hour_differs_from_slowness_that_is_not_ours(workers: Worke
 
         return look
 
-    async with crowd(lambda number: workers.call(worker=number % 2), per_s=7):
+    async with arrivals(lambda number: workers.call(worker=number % 2), per_s=7):
         order(workers, "latency", {"ms": 300})
         order(workers, "limiter", {"concurrency": 1, "queue": True})
         await eventually(reaches(Mode.FOLLOWING), what="a trial that helped")
@@ -144,7 +144,7 @@ async def test_a_slow_hour_differs_from_slowness_that_is_not_ours(workers: Worke
         assert state.after_us < state.before_us
     order(workers, "limiter", {"off": True})
     await workers.store.command("FLUSHALL", key="any")
-    async with crowd(lambda number: workers.call(worker=number % 2), per_s=7):
+    async with arrivals(lambda number: workers.call(worker=number % 2), per_s=7):
         order(workers, "latency", {"ms": 1500})
         await eventually(reaches(Mode.NOT_OURS), what="a trial that did not help")
 
