@@ -264,7 +264,7 @@ for i = 1, n do
     -- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call
     -- of each slice divides anew, so that the others decide from two fields. Units of the slice that is leaving
     -- the window count no more: they are gone when it ends.
-    local length, slices, most, account, used_of_it, asked, mine, till, last
+    local length, slices, most, account, used_of_it, asked, part, till, last
     length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
     pool = pool + 1
     local hash, turn, big, small, joins = KEYS[pool], floor(now / length), 0, 0, false
@@ -286,7 +286,7 @@ for i = 1, n do
             local since, total, ask, ask1, ask2 = take('<ddddd', ring)
             local cells = string.sub(ring, 41)
             local came = counted - total + take('<I4', cells)
-            for step = 1, min(turn - last, slices) do
+            for _ = 1, min(turn - last, slices) do
               local out_used, out_asked = take('<I4I4', cells)
               total, ask2, ask1, ask = total - out_used + came, ask1, ask, ask - out_asked + came_asked
               cells = string.sub(cells, 9) .. pack('<I4I4', came, came_asked)
@@ -298,13 +298,13 @@ for i = 1, n do
             else
               -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken
               -- to go on like this, give or take chance. Of critical calls, as many more may come by chance.
-              local class, weight, least, most = string.match(name, '^(%d)|(%d+)|(%d+)|(%d+)')
+              local class, weight, least, bound = string.match(name, '^(%d)|(%d+)|(%d+)|(%d+)')
               local want, age = max(ask, ask1, ask2), turn - since
               if age < slices then
                 want = max(want, (ask + 1 + (class == '1' and 3 or 1) * math.sqrt(ask)) * slices / age)
               end
               if class == '1' then want = want + 2 * math.sqrt(want) end
-              want = min(ceil(want), most == '0' and math.huge or num(most))
+              want = min(ceil(want), bound == '0' and math.huge or num(bound))
               local base, low = total - take('<I4', cells), min(want, num(least))
               accounts[#accounts + 1] = {
                 name = name, class = num(class), weight = num(weight), base = base, want = want, low = low, share = want,
@@ -356,10 +356,10 @@ for i = 1, n do
         local weights, written = { 0, 0, 0 }, {}
         big, small = 0, 0
         for _, each in ipairs(accounts) do
-          local part = each.share >= 1 and floor(each.share) or each.share
-          local packed, to = pack('<dddd', each.base, 0, part, 0), #written
+          local due = each.share >= 1 and floor(each.share) or each.share
+          local packed, to = pack('<dddd', each.base, 0, due, 0), #written
           if each.name == account then own_state = packed end
-          if part >= 1 then big = big + max(0, part - each.base) else small = small + max(0, part - each.base) end
+          if due >= 1 then big = big + max(0, due - each.base) else small = small + max(0, due - each.base) end
           weights[each.class] = weights[each.class] + each.weight
           written[to + 1], written[to + 2], written[to + 3], written[to + 4] = each.name, packed, '~' .. each.name, each.ring
         end
@@ -375,7 +375,7 @@ for i = 1, n do
     end
 
     if own_state then
-      used_of_it, asked, mine, till = take('<dddd', own_state)
+      used_of_it, asked, part, till = take('<dddd', own_state)
     else
       -- Until shares are divided again: what its weight brings it among those of its class and above.
       local class, weight, least = string.match(account, '^(%d)|(%d+)|(%d+)')
@@ -385,20 +385,20 @@ for i = 1, n do
       weights[class] = weights[class] + weight
       local of_all = 0
       for above = 1, class do of_all = of_all + weights[above] end
-      mine = max(effective * weight / of_all, num(least))
-      if most > 0 then mine = min(mine, most) end
-      if mine >= 1 then mine = floor(mine) end
-      if mine >= 1 then big = big + mine else small = small + mine end
+      part = max(effective * weight / of_all, num(least))
+      if most > 0 then part = min(part, most) end
+      if part >= 1 then part = floor(part) end
+      if part >= 1 then big = big + part else small = small + part end
       joins = pack('<ddd', unpack(weights, 1, 3))
     end
 
-    local own, owed = max(0, mine - used_of_it), big + small
-    if mine >= 1 or own == 0 then
-      owed = used_of_it < mine and big - own or owed - own
+    local own, owed = max(0, part - used_of_it), big + small
+    if part >= 1 or own == 0 then
+      owed = used_of_it < part and big - own or owed - own
     else
       owed = big
     end
-    local refused, excess, passed = 0, used_of_it + cost - mine, 0
+    local refused, excess, passed = 0, used_of_it + cost - part, 0
     if excess > 0 and wait == 0 and effective - cost - (kind == 'b' and debt / window or used) >= owed - 0.000001 then
       excess = 0 -- it is lent
     elseif wait == 0 and excess > 0 then
@@ -418,7 +418,7 @@ for i = 1, n do
         -- silent for so long that nothing is reserved.
         if till == 0 or cost > 1 or passed > 0 then
           local silent = last + slices + 3
-          ring = ring or not joins and excess > 0 and mine >= cost and call('HGET', hash, '~' .. account)
+          ring = ring or not joins and excess > 0 and part >= cost and call('HGET', hash, '~' .. account)
           -- The first slice in which so many of its units count no more. The oldest counts for the ceiling alone.
           local function gone(units, of, stays)
             local freed = 0
@@ -429,7 +429,7 @@ for i = 1, n do
             return last + slices + 1 - stays
           end
           local first = 0
-          if excess > 0 then first = ring and mine >= cost and min(silent, gone(excess, 2, 1)) or silent end
+          if excess > 0 then first = ring and part >= cost and min(silent, gone(excess, 2, 1)) or silent end
           if passed > 0 then first = max(first, ring and gone(passed, 1, 0) or silent) end
           till = first * length
         end
@@ -437,7 +437,9 @@ for i = 1, n do
         if cost > 1 or passed > 0 then till = 0 end
       end
     end
-    share = { hash, account, last, used_of_it, asked, mine, till, big, small, own, owed, refused, joins, slices, length, most }
+    share = {
+      hash, account, last, used_of_it, asked, part, till, big, small, own, owed, refused, joins, slices, length, most,
+    }
   end
 
   local shadow = flags % 2 == 1
@@ -745,7 +747,8 @@ if charging then
         end
       end
     end
-    local kind = floor(now / 1000000) .. shadow .. KEYS[bound == 0 and 6 or FIXED + bound] .. '|' .. tenant .. '|' .. action .. '|'
+    local counted = KEYS[bound == 0 and 6 or FIXED + bound]
+    local kind = floor(now / 1000000) .. shadow .. counted .. '|' .. tenant .. '|' .. action .. '|'
       .. string.match(context, '^[^|]*')
     local nth = call('HINCRBY', KEYS[5], kind, 1)
     local folded = max(0, nth - FLOOD)

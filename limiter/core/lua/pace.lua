@@ -70,7 +70,7 @@ local names = { 'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold
 local second = floor(now / S)
 names[12] = int(second % 128)
 local held_state = call('HMGET', KEYS[2], unpack(names))
-local rate, base, at = num(held_state[1] or nil), num(held_state[2] or nil), num(held_state[3] or 0)
+local rate, base = num(held_state[1] or nil), num(held_state[2] or nil)
 local last, since, starts = num(held_state[4] or 0), num(held_state[5] or 0), held_state[6] or ''
 local free, hold, grown = num(held_state[7] or 0), num(held_state[8] or 0), num(held_state[9] or 0)
 local was_minute, far = num(held_state[10] or 0), held_state[11] == '1'
