@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from limiter.core import keys
 from limiter.core.store import ALIVE, EVERY_MS, Store
 from limiter.core.window import Whose
+from limiter.gateway.background import Background
 from limiter.stores.errors import StoreError
 
 LOOK_S = 0.1
@@ -33,7 +34,7 @@ class Assessor:
         self.every_ms = every_ms
         self._look_s = look_s
         self._due: dict[Whose, asyncio.TimerHandle] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = Background()
         self._noted: dict[int, float] = {}
 
     async def noting(self, connection: int) -> None:
@@ -70,9 +71,7 @@ class Assessor:
 
     def _begin(self, whose: Whose) -> None:
         del self._due[whose]
-        task = asyncio.get_running_loop().create_task(self._assess(whose))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running.start(self._assess(whose))
 
     async def _assess(self, whose: Whose) -> None:
         with contextlib.suppress(StoreError):

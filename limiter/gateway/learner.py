@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from limiter.core import in_flight, learning
 from limiter.core.store import EndedCall, Store
 from limiter.core.window import Stack
+from limiter.gateway.background import Background
 from limiter.stores.errors import StoreError
 
 
@@ -24,7 +25,7 @@ class Learner:
         self._every_s = every_s
         self._running: Counter[int] = Counter()
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._steps: set[asyncio.Task[None]] = set()
+        self._steps = Background()
 
     def began(self, stack: Stack) -> None:
         """A call was let in flight."""
@@ -46,8 +47,7 @@ class Learner:
     async def close(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
-        if self._steps:
-            await asyncio.gather(*self._steps)
+        await self._steps.drain()
 
     def _schedule(self, stack: Stack) -> None:
         loop = asyncio.get_running_loop()
@@ -60,6 +60,4 @@ class Learner:
             del self._running[connection]
             return
         self._schedule(stack)
-        task = asyncio.get_running_loop().create_task(self.heard(stack, ()))
-        self._steps.add(task)
-        task.add_done_callback(self._steps.discard)
+        self._steps.start(self.heard(stack, ()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from limiter.core.pacing import learn
 from limiter.core.store import Store
+from limiter.gateway.background import Background
 from limiter.stores.errors import StoreError
 from tenants.directory import ConnectionSpec
 
@@ -37,7 +38,7 @@ class Paces:
         self._paced: set[int] = set()
         """Connections that have a pace, or had one that the store still holds."""
         self._timer: asyncio.TimerHandle | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = Background()
 
     def wants(self, connection: ConnectionSpec) -> bool:
         """Whether its calls are to be noted."""
@@ -61,8 +62,7 @@ class Paces:
     async def drain(self) -> None:
         """Report everything, and wait until the store has it."""
         self._flush()
-        while self._running:
-            await asyncio.gather(*self._running)
+        await self._running.drain()
 
     def _of(self, connection: ConnectionSpec) -> _Seen:
         seen = self._seen.get(connection.id)
@@ -79,9 +79,7 @@ class Paces:
             self._timer = None
         seen, self._seen = self._seen, {}
         for each in seen.values():
-            task = asyncio.get_running_loop().create_task(self._report(each))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.start(self._report(each))
 
     async def _report(self, seen: _Seen) -> None:
         connection = seen.connection

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from limiter.core.pausing import pause
 from limiter.core.store import Store
 from limiter.core.types import MICROS
+from limiter.gateway.background import Background
 from limiter.gateway.paces import Paces
 from limiter.stores.errors import StoreError
 from tenants.directory import ConnectionSpec
@@ -24,7 +24,7 @@ class Pauses:
         self._store = store
         self._paces = paces
         self._pausing: set[int] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = Background()
 
     def note(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
         """An attempt was answered this status and told to wait so long, or not for how long. Nobody waits for it."""
@@ -34,15 +34,11 @@ class Pauses:
             return
         if pauses:
             self._pausing.add(connection.id)
-        report = self._report(connection, status, wait_s, paces=paces, pauses=pauses)
-        task = asyncio.get_running_loop().create_task(report)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running.start(self._report(connection, status, wait_s, paces=paces, pauses=pauses))
 
     async def drain(self) -> None:
         """Wait until the store knows."""
-        while self._running:
-            await asyncio.gather(*self._running)
+        await self._running.drain()
 
     async def _report(
         self, connection: ConnectionSpec, status: int, wait_s: float | None, *, paces: Paces | None, pauses: bool

@@ -16,6 +16,7 @@ from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.store import MAX_ENDS, EndedCall, Store
 from limiter.core.window import Stack
 from limiter.gateway.assessor import Assessor
+from limiter.gateway.background import Background
 from limiter.gateway.learner import Learner
 from limiter.stores.errors import StoreError, StoreOutcomeUnknown
 
@@ -37,7 +38,7 @@ class Recorder:
         self._collected: dict[int, tuple[_Group, list[EndedCall]]] = {}
         self._flush: asyncio.Handle | None = None
         self._soon = False
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = Background()
         self._kept: deque[tuple[_Group, Sequence[EndedCall]]] = deque()
         self._kept_ends = 0
         self._again: asyncio.TimerHandle | None = None
@@ -63,8 +64,7 @@ class Recorder:
     async def drain(self) -> None:
         """Send what was noted and wait until it has been taken or kept."""
         self._send_collected()
-        while self._running:
-            await asyncio.gather(*self._running)
+        await self._running.drain()
 
     async def close(self) -> None:
         """Send everything once more, and stop."""
@@ -96,9 +96,7 @@ class Recorder:
                 self._start(group, ends[at : at + MAX_ENDS])
 
     def _start(self, group: _Group, ends: Sequence[EndedCall]) -> None:
-        task = asyncio.get_running_loop().create_task(self._send(group, ends))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running.start(self._send(group, ends))
 
     async def _send(self, group: _Group, ends: Sequence[EndedCall]) -> None:
         stack, settings = group
