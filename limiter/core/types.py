@@ -20,6 +20,8 @@ MAX_LEASE_SECONDS = 3600
 MAX_COST = 1_000
 MAX_WEIGHT = 10_000
 """Of a share of a limit."""
+CONCURRENCY_HINT_US = 1_000_000
+"""The wait of a refusal for want of a slot: nobody knows when one comes free."""
 COUNTER_SLICES = 60
 """A sliding counter's window is cut into this many sub-windows."""
 

@@ -18,7 +18,7 @@ import redis.asyncio
 from limiter.core import keys
 from limiter.core.algorithms import rules_of
 from limiter.core.decision_ids import binding
-from limiter.core.types import MICROS, Decision
+from limiter.core.types import CONCURRENCY_HINT_US, MICROS, Decision
 from limiter.core.window import Stack
 from limiter.gateway import prefer
 from limiter.gateway.line import Line, Waiter, Woken, after
@@ -26,8 +26,6 @@ from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.wakes import Wakes
 from quota_platform.base.lean.request import Departure
 
-CONCURRENCY_HINT_US = 1_000_000
-"""The script's hint for want of a slot, where nobody knows when one comes free."""
 _LOOKS_EVERY_US = 10_000_000
 """A slot's worker may have been killed, or its message lost: so often one is looked for all the same."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from limiter.core import algorithms, window
 from limiter.core.algorithms import RULES
-from limiter.core.types import COUNTER_SLICES, PPM
+from limiter.core.types import CONCURRENCY_HINT_US, COUNTER_SLICES, PPM
 from limiter.outage.alone import FLOOD
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +27,10 @@ def numbers(name: str) -> set[int]:
     return found
 
 
-@pytest.mark.parametrize(("name", "value"), [("PPM", PPM), ("SLICES", COUNTER_SLICES), ("FLOOD", FLOOD)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PPM", PPM), ("SLICES", COUNTER_SLICES), ("FLOOD", FLOOD), ("CONCURRENCY_HINT_US", CONCURRENCY_HINT_US)],
+)
 def test_constants_of_the_scripts_are_those_of_python(name: str, value: int) -> None:
     assert numbers(name) == {value}
 
