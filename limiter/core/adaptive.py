@@ -87,7 +87,7 @@ def parse(raw: Sequence[bytes]) -> list[Sample]:
     try:
         return [_sample(item) for item in raw]
     except ValueError:
-        found = (SAMPLES.text_or_none(item.decode("utf-8", "backslashreplace")) for item in raw)
+        found = map(SAMPLES.text_or_none, raw)
         return [sample for sample in found if sample is not None]
 
 
@@ -159,6 +159,4 @@ end.
 
 def shown_or_none(raw: bytes | str | None) -> StoredEvidence | None:
     """The evidence, or None when there is none or it is not understood."""
-    if raw is None:
-        return None
-    return FORM.text_or_none(raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw)
+    return FORM.text_or_none(raw)

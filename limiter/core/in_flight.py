@@ -24,7 +24,7 @@ IN_FLIGHT = "(in flight)"
 """The name of the limit, which no limit of a policy can have."""
 CARRIER = "(in flight per tenant)"
 """The limit that carries a policy's cut in place of its windows (:mod:`limiter.policies.compiled`)."""
-_STEP = re.compile(r"\d+\|(\d+)\|")
+_STEP = re.compile(rb"\d+\|(\d+)\|")
 _KEPT_MS = 900_000
 """A unit that nobody has called for so long is unknown again."""
 LEARN, LEARNED = Script(__file__, "learn"), Script(__file__, "learned")
@@ -89,11 +89,10 @@ def _keys(connection: int, settings: LearningSettings) -> tuple[str, ...]:
 
 def _seen(reply: Sequence[Reply], settings: LearningSettings) -> tuple[State, Seen]:
     now_us, raw, in_flight, ages, *rest = reply
-    text = raw.decode("utf-8", "backslashreplace")
-    step = _STEP.match(text)
-    state = (FORM.text_or_none(text) if text else None) or State()
+    step = _STEP.match(raw)
     since_us = now_us - learning.kept_us(settings)
     ends = [end for end in map(_end, rest[ages:]) if end.at_us > since_us]
+    state = state_or_none(raw) or State()
     # The number that the script compares, even where the state is not understood.
     return dataclasses.replace(state, steps=int(step[1]) if step else 0), Seen(now_us, in_flight, rest[:ages], ends)
 
@@ -111,8 +110,7 @@ async def read(store: Store, connection: int) -> State | None:
 
 def state_or_none(raw: bytes | str | None) -> State | None:
     """Of the store's value; None for none, and for one that is not understood."""
-    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
-    return FORM.text_or_none(text) if text else None
+    return FORM.text_or_none(raw) if raw else None
 
 
 def facts(state: State) -> dict[str, Any]:

@@ -36,8 +36,7 @@ FORM = Form("pace", {1: _interval_us})
 
 def pace_or_none(stored: bytes | str | None, noted: Sequence[bytes | str | None]) -> Pace | None:
     """The pace that is stored, with the :data:`NOTED` fields of its evidence."""
-    text = stored.decode("utf-8", "backslashreplace") if isinstance(stored, bytes) else stored
-    interval_us = None if text is None else FORM.text_or_none(text)
+    interval_us = FORM.text_or_none(stored)
     if interval_us is None:
         return None
     found, probed = (int(value) if value is not None and value.isdigit() else 0 for value in noted)

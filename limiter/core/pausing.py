@@ -39,8 +39,7 @@ FORM = Form("pause", {1: _read})
 
 def pause_or_none(raw: bytes | str | None, *, now_us: int) -> Pause | None:
     """The pause that is stored, while it lasts."""
-    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
-    found = None if text is None else FORM.text_or_none(text)
+    found = FORM.text_or_none(raw)
     return found if found is not None and found.until_us > now_us else None
 
 

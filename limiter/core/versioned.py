@@ -106,10 +106,12 @@ class Form(Generic[T]):
         except Unreadable:
             return None
 
-    def text_or_none(self, text: str) -> T | None:
-        """:meth:`text`, and None for one that is not understood."""
+    def text_or_none(self, raw: str | bytes | None) -> T | None:
+        """:meth:`text` of the store's value, and None for no value and for one that is not understood."""
+        if raw is None:
+            return None
         try:
-            return self.text(text)
+            return self.text(raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw)
         except Unreadable:
             return None
 
