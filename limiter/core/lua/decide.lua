@@ -438,7 +438,8 @@ for i = 1, n do
       end
     end
     share = {
-      hash, account, last, used_of_it, asked, part, till, big, small, own, owed, refused, joins, slices, length, most,
+      hash = hash, account = account, last = last, used = used_of_it, asked = asked, part = part, till = till, big = big,
+      small = small, own = own, owed = owed, refused = refused, joins = joins, slices = slices, length = length, most = most,
     }
   end
 
@@ -478,7 +479,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
     -- The wait until so much is allowed, whatever changes; -1: it never is.
     local function until_passes(limit, key, quota, most)
       -- Shares are as they are.
-      if limit.share and limit.share[12] % 3 ~= 0 then return limit.wait end
+      if limit.share and limit.share.refused % 3 ~= 0 then return limit.wait end
       local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
       if limit.held then return limit.wait end -- as it was promised, whatever changes
       if units > most then return -1 end
@@ -608,6 +609,7 @@ local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted an
 for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]
   local kind, window, at = limit.kind, limit.window, limit.at
+  local debt, since -- of a bucket that is written
   if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
     limit.used = limit.used + (kind == 'c' and 1 or cost)
     if kind == 'l' then
@@ -630,44 +632,45 @@ for i = 1, n do
       end
     elseif kind == 'b' then
       limit.debt = limit.debt + cost * window
-      local state, ends = text('%d %d %d', limit.debt, at, window), limit.debt / limit.quota
-      if limit.held then
-        for _, each in ipairs(limit.held) do state, ends = state .. ' ' .. each[1], max(ends, each[5] - at) end
-      end
-      call('SET', key, state, 'PX', ceil((at - now + ends) / 1000) + MARGIN_MS)
+      debt, since = limit.debt, at
     else
       call('ZADD', key, now + limit.lease, decision_id)
       local ttl = ceil(limit.lease / 1000) + MARGIN_MS
       if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
     end
   elseif limit.changed and charging then
-    local state, ends = text('%d %d %d', limit.latest, limit.oldest, window), limit.latest / limit.quota
-    for _, each in ipairs(limit.held) do state, ends = state .. ' ' .. each[1], max(ends, each[5] - at) end
-    call('SET', key, state, 'PX', ceil((at - now + ends) / 1000) + MARGIN_MS)
+    debt, since = limit.latest, limit.oldest
   elseif limit.counted_for then
     -- A call that charges nothing only has to see to the key when the window was made longer, or the refill slower,
     -- since the last charge.
     local ms = ceil(limit.counted_for / 1000)
     if call('PTTL', key) < ms then call('PEXPIRE', key, ms + MARGIN_MS) end
   end
+  if debt then
+    local state, ends = text('%d %d %d', debt, since, window), debt / limit.quota
+    if limit.held then
+      for _, each in ipairs(limit.held) do state, ends = state .. ' ' .. each[1], max(ends, each[5] - at) end
+    end
+    call('SET', key, state, 'PX', ceil((at - now + ends) / 1000) + MARGIN_MS)
+  end
   local share = limit.share
   if share and charging and paused == 0 then
     local charged = admitted and (not limit.shadow or shadow_admitted)
     if charged or limit.wait ~= 0 and not elsewhere then
-      local hash, name, last, used, asked, mine, till, big, small, own, _, _, joins, slices, length = unpack(share)
+      local hash, name, last, big, small, joins = share.hash, share.account, share.last, share.big, share.small, share.joins
       if charged then
-        used, till, share[4] = used + cost, 0, used + cost
-        if mine >= 1 then big = big - min(own, cost) else small = small - min(own, cost) end
+        share.used, share.till = share.used + cost, 0
+        if share.part >= 1 then big = big - min(share.own, cost) else small = small - min(share.own, cost) end
       end
-      local state = pack('<dddd', used, asked + cost, mine, till)
-      if charged and own > 0 or joins then
+      local state = pack('<dddd', share.used, share.asked + cost, share.part, share.till)
+      if charged and share.own > 0 or joins then
         call('HSET', hash, name, state, '', pack('<ddd', last, big, small))
       else
         call('HSET', hash, name, state)
       end
       if joins then
-        call('HSET', hash, '~' .. name, pack('<ddddd', last, 0, 0, 0, 0) .. string.rep('\0', 8 * slices), '#', joins)
-        call('PEXPIRE', hash, ceil((slices + 4) * length / 1000) + MARGIN_MS)
+        call('HSET', hash, '~' .. name, pack('<ddddd', last, 0, 0, 0, 0) .. string.rep('\0', 8 * share.slices), '#', joins)
+        call('PEXPIRE', hash, ceil((share.slices + 4) * share.length / 1000) + MARGIN_MS)
       end
     end
   end
@@ -741,8 +744,8 @@ if charging then
       for i = 1, n do
         local share, to = limits[i].share, #answer + 1
         if share then
-          local part = share[12] == 1 and share[16] or floor(share[6])
-          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[12], part, share[4], ceil(share[11])
+          local part = share.refused == 1 and share.most or floor(share.part)
+          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share.refused, part, share.used, ceil(share.owed)
           described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to)), 1)
         end
       end
