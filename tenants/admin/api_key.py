@@ -18,10 +18,9 @@ from unfold.decorators import action
 from quota_platform.base import row_access, versions
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.display import display
-from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter, require_own
-from quota_platform.base.admin.shown_once import show_once
 from quota_platform.base.kept import kept_text
+from tenants.admin.issued import IssuedAdmin
 from tenants.models import ApiKey
 
 
@@ -82,22 +81,17 @@ class ScopeFilter(admin.SimpleListFilter):
         return queryset
 
 
-def state_of(key: ApiKey) -> str:
-    """``active``, ``expired`` or ``revoked``: one word for lists."""
-    if key.revoked_at is not None:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else "active"
-
-
 REVOKED = kept_text("Revoked.")
-STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(RecordedAdmin):
+class ApiKeyAdmin(IssuedAdmin):
     """Keys are made by :meth:`ApiKeyQuerySet.issue` only; their token is only in the response that creates them."""
 
     form = ApiKeyForm
+    new_title = _("New API key")
+    copy_title = _("Copy the new key now")
+    issued_template = "tenants/key_issued.html"
     list_display = ("name", "shown_prefix", "owner", "state", "expires_at", "created_at", "created_by")
     list_select_related = ("tenant",)
     list_filter = (KeyStateFilter, ScopeFilter, ("tenant", RowFilter))
@@ -129,21 +123,12 @@ class ApiKeyAdmin(RecordedAdmin):
     def owner(self, obj: ApiKey) -> str:
         return str(obj.tenant) if obj.tenant else str(_("the platform"))
 
-    @display(description=_("state"), label=STATE_COLOURS)
-    def state(self, obj: ApiKey) -> str:
-        return state_of(obj)
-
     # Making one.
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "tenant" and not row_access.sees_every_tenant(request.user):
             kwargs["required"] = True  # without one it would be a platform key, which belongs to no tenant of theirs
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        one_button = {"title": _("New API key"), "show_save_and_continue": False, "show_save_and_add_another": False}
-        response: HttpResponse = super().add_view(request, form_url, {**one_button, **(extra_context or {})})
-        return response
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
         if change:
@@ -155,25 +140,12 @@ class ApiKeyAdmin(RecordedAdmin):
             expires_at=obj.expires_at,
             created_by=request.user.get_username(),
         )
-        obj.__dict__.update(made.__dict__)
         require_own(request, made)
-        # Lives as long as this request: shown in its response and kept nowhere.
-        request.issued_token = token  # type: ignore[attr-defined]
+        self.issued(request, obj, made, token)
 
-    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        return show_once(
-            request,
-            "tenants/key_issued.html",
-            title=str(_("Copy the new key now")),
-            secret=request.issued_token,  # type: ignore[attr-defined]
-            of=obj,
-            next_url=self._page_of(obj),
-        )
-
-    @staticmethod
-    def _page_of(key: ApiKey) -> str:
-        if key.tenant_id is not None:
-            return reverse("admin:tenants_tenant_change", args=[key.tenant_id])
+    def page_after(self, obj: ApiKey) -> str:
+        if obj.tenant_id is not None:
+            return reverse("admin:tenants_tenant_change", args=[obj.tenant_id])
         return reverse("admin:tenants_apikey_changelist")
 
     # Revoking some.
@@ -206,7 +178,7 @@ class ApiKeyAdmin(RecordedAdmin):
         chosen = [pk for pk in (request.POST or request.GET).getlist("key") if is_row_id(pk)]
         rows = self.get_queryset(request).select_related("tenant").filter(pk__in=chosen, revoked_at=None).order_by("pk")
         keys = list(versions.locked(rows) if request.method == "POST" else rows)
-        next_url = self._page_of(keys[0]) if len(keys) == 1 else reverse("admin:tenants_apikey_changelist")
+        next_url = self.page_after(keys[0]) if len(keys) == 1 else reverse("admin:tenants_apikey_changelist")
         if not keys:
             self.message_user(request, _("No key that is still in use was chosen."), messages.WARNING)
             return HttpResponseRedirect(next_url)
@@ -219,7 +191,3 @@ class ApiKeyAdmin(RecordedAdmin):
             self.log_change(request, key, REVOKED)
         self.message_user(request, _("Revoked: {keys}.").format(keys=", ".join(map(str, keys))), messages.SUCCESS)
         return HttpResponseRedirect(next_url)
-
-    def revert_disabled(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        """Never: going back to an earlier record would open a revoked key again."""
-        return True

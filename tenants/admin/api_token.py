@@ -8,18 +8,15 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from quota_platform.base.admin.display import display
-from quota_platform.base.admin.recorded import RecordedAdmin
-from quota_platform.base.admin.shown_once import show_once
+from tenants.admin.issued import IssuedAdmin
 from tenants.models import ApiToken
 from tenants.models.api_token import MAX_DAYS
-
-STATE_COLOURS = {"active": "success", "expired": "warning", "revoked": "danger"}
 
 
 def _in_90_days() -> Any:
@@ -45,10 +42,13 @@ class ApiTokenForm(forms.ModelForm):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(RecordedAdmin):
+class ApiTokenAdmin(IssuedAdmin):
     """A person sees their own tokens; a superuser sees all, and makes them for the accounts of programs too."""
 
     form = ApiTokenForm
+    new_title = _("New API token")
+    copy_title = _("Copy the new token now")
+    issued_template = "tenants/token_issued.html"
     list_display = ("name", "shown_hint", "user", "scope", "state", "expires_at", "last_used_at", "created_at")
     list_select_related = ("user",)
     list_filter = ("scope",)
@@ -80,17 +80,6 @@ class ApiTokenAdmin(RecordedAdmin):
     def shown_hint(self, obj: ApiToken) -> str:
         return f"{obj.hint}…"
 
-    @display(description=_("state"), label=STATE_COLOURS)
-    def state(self, obj: ApiToken) -> str:
-        if obj.revoked_at is not None:
-            return "revoked"
-        return "expired" if obj.has_expired else "active"
-
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        one_button = {"title": _("New API token"), "show_save_and_continue": False, "show_save_and_add_another": False}
-        response: HttpResponse = super().add_view(request, form_url, {**one_button, **(extra_context or {})})
-        return response
-
     def save_model(self, request: HttpRequest, obj: ApiToken, form: forms.ModelForm, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)
@@ -102,19 +91,10 @@ class ApiTokenAdmin(RecordedAdmin):
             expires_at=obj.expires_at,
             created_by=request.user.get_username(),
         )
-        obj.__dict__.update(made.__dict__)
-        # Lives as long as this request: shown in its response and kept nowhere.
-        request.issued_token = token  # type: ignore[attr-defined]
+        self.issued(request, obj, made, token)
 
-    def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
-        return show_once(
-            request,
-            "tenants/token_issued.html",
-            title=str(_("Copy the new token now")),
-            secret=request.issued_token,  # type: ignore[attr-defined]
-            of=obj,
-            next_url=reverse("admin:tenants_apitoken_changelist"),
-        )
+    def page_after(self, obj: ApiToken) -> str:
+        return reverse("admin:tenants_apitoken_changelist")
 
     @admin.action(description=_("Revoke the selected tokens"), permissions=["change"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
@@ -123,7 +103,3 @@ class ApiTokenAdmin(RecordedAdmin):
             token.revoke()
         said = _("Revoked: {tokens}.").format(tokens=", ".join(map(str, chosen)) or "-")
         self.message_user(request, said, messages.SUCCESS if chosen else messages.WARNING)
-
-    def revert_disabled(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """Never: going back to an earlier record would open a revoked token again."""
-        return True

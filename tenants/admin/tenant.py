@@ -19,7 +19,7 @@ from quota_platform.base import row_access
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
-from tenants.admin.api_key import STATE_COLOURS, state_of
+from tenants.admin.issued import STATE_COLOURS, state_of
 from tenants.admin.membership import MemberInline
 from tenants.models import Action, ApiKey, Tenant
 
