@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,12 @@ from limiter.stores.pipeline import Address
 from limiter.stores.pool import StorePool
 from limiter.upstream.call import UnitStatus, UpstreamCall, UpstreamResponse
 from quota_platform import lean_urls
+from quota_platform.sandbox import Running
+from tenants.models import Connection
 from tests.asgi import Answered, Caller
 from tests.limiter.core.given import PATIENT
 from tests.limiter.gateway.documented import DocumentedCaller
+from tests.limiter.gateway.two_workers import sandbox_behind
 
 
 @dataclass
@@ -109,3 +112,9 @@ async def gateway(redis_url: str, transactional_db: None, gateway_settings: Gate
     app = lean_urls.handler()
     yield Gateway(runtime, upstream, DocumentedCaller(app, {"runtime": runtime}, passed=upstream))
     await runtime.close()
+
+
+@pytest.fixture
+def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    with sandbox_behind(connection, monkeypatch) as started:
+        yield started

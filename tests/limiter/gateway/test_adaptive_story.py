@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import statistics
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -15,18 +15,12 @@ from limiter.core import adaptive, keys
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
-from tenants.models import Connection, Tenant
+from tenants.models import Tenant
 from tests.asgi import Answered
-from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.patience import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    with sandbox_behind(connection, monkeypatch) as started:
-        yield started
 
 
 @pytest.fixture

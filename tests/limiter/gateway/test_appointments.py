@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform import lean_urls
 from quota_platform.sandbox import Running
 from quota_platform.server.http1 import Http1
-from tenants.models import Connection, Tenant
+from tenants.models import Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
 from tests.limiter.gateway.herd import stampede
-from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.web_process import WebProcess, web_processes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,12 +124,6 @@ async def test_untouched_clients_pass_at_their_first_return(
     async with served(gateway) as url:
         herd = await stampede([url], acme_key, clients=8)
     assert (herd.at_first_return, sum(herd.attempts)) == (8, 15)
-
-
-@pytest.fixture
-def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    with sandbox_behind(connection, monkeypatch) as started:
-        yield started
 
 
 async def test_a_client_that_comes_back_to_another_worker_finds_its_unit(

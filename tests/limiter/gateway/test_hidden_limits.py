@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from limiter.models import QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
 from quota_platform.sandbox.fields import Fields
 from tenants.models import Connection
-from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+from tests.limiter.gateway.two_workers import TwoWorkers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -26,12 +25,6 @@ FLAVOURS: dict[str, dict[str, Any]] = {
     "sliding window": {"window": "sliding", "window_seconds": 10},
     "fixed window": {"window": "fixed", "window_seconds": 10},
 }
-
-
-@pytest.fixture
-def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    with sandbox_behind(connection, monkeypatch) as started:
-        yield started
 
 
 async def offer(workers: TwoWorkers, *, per_second: float, seconds: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -14,16 +14,10 @@ from limiter.record import events
 from limiter.record.explain import explain
 from quota_platform.sandbox import Running
 from tenants.models import Connection
-from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.patience import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    with sandbox_behind(connection, monkeypatch) as started:
-        yield started
 
 
 @pytest_asyncio.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
-from tenants.models import Action, Connection, Tenant
+from tenants.models import Action, Tenant
 from tests.limiter.gateway.conftest import Gateway
-from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
+from tests.limiter.gateway.two_workers import TwoWorkers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,12 +25,6 @@ def pool(acme: Tenant, globex: Tenant) -> QuotaPolicy:
     )
     Assignment.objects.create(policy=policy, target="default")
     return policy
-
-
-@pytest.fixture
-def sandbox(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    with sandbox_behind(connection, monkeypatch) as started:
-        yield started
 
 
 async def test_the_share_of_the_meek_is_kept_on_every_worker(

@@ -63,6 +63,14 @@ def calling(gateway: Gateway, key: str, **more: str) -> asyncio.Task[Answered]:
     return asyncio.create_task(call(gateway, key, **more))
 
 
+async def held_upstream(gateway: Gateway, key: str) -> tuple[asyncio.Task[Answered], asyncio.Event]:
+    """A call that the upstream holds, until the event is set."""
+    held = gateway.upstream.held = asyncio.Event()
+    running = calling(gateway, key)
+    await eventually(lambda: asyncio.sleep(0, gateway.upstream.calls), what="the first call")
+    return running, held
+
+
 async def until_waiting(gateway: Gateway, calls: int) -> None:
     async def look() -> bool:
         return gateway.runtime.gateway.waiting.calls == calls
@@ -132,14 +140,12 @@ async def test_a_wait_that_is_too_long_is_a_refusal_in_one_round_trip(
 async def test_a_call_that_waits_in_vain_is_refused_once_with_its_wait(
     gateway: Gateway, acme: Tenant, acme_key: str, one_at_once: QuotaPolicy, raw: redis.Redis
 ) -> None:
-    gateway.upstream.held = asyncio.Event()
-    running = calling(gateway, acme_key)
-    await eventually(lambda: asyncio.sleep(0, gateway.upstream.calls), what="the first call")
+    running, held = await held_upstream(gateway, acme_key)
     refused = await call(gateway, acme_key, prefer="wait=1")
     assert refused.status == 429 and int(refused.headers["retry-after"]) == 1
     assert float(refused.headers["server-timing"].removeprefix("wait;dur=")) >= 999
     assert (counted(raw, acme, "refused"), counted(raw, acme, "waited")) == (1, 0)
-    gateway.upstream.held.set()
+    held.set()
     assert (await running).status == 200
 
 
@@ -222,14 +228,12 @@ async def test_a_caller_that_only_stops_sending_is_answered_at_once(
 async def test_a_caller_gone_while_its_call_is_admitted_gets_its_unit_back(
     gateway: Gateway, acme: Tenant, acme_key: str, one_at_once: QuotaPolicy, raw: redis.Redis
 ) -> None:
-    gateway.upstream.held = asyncio.Event()
-    running = calling(gateway, acme_key)
-    await eventually(lambda: asyncio.sleep(0, gateway.upstream.calls), what="the first call")
+    running, held = await held_upstream(gateway, acme_key)
     async with connected(gateway) as (_, writer):
         writer.write(preferring(acme_key))
         await until_waiting(gateway, 1)
         (line,) = gateway.runtime.gateway.waiting._lines.values()
-        gateway.upstream.held.set()
+        held.set()
         await running
         line.freed()  # its decision is on its way …
         writer.close()  # … when it hangs up

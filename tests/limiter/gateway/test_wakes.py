@@ -22,7 +22,7 @@ from quota_platform import lean_urls
 from tests.asgi import Caller
 from tests.limiter.core.given import PATIENT
 from tests.limiter.gateway.conftest import FakeUpstream, Gateway
-from tests.limiter.gateway.test_waiting import call, calling, decisions, one_at_once, until_waiting
+from tests.limiter.gateway.test_waiting import call, calling, decisions, held_upstream, one_at_once, until_waiting
 from tests.patience import HANG_S, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,17 +56,19 @@ async def other(redis_url: str, transactional_db: None, monkeypatch: pytest.Monk
     await runtime.close()
 
 
+async def until_it_listens(raw: redis.Redis) -> None:
+    await eventually(lambda: asyncio.sleep(0, raw.pubsub_channels("*:w:tight:*")), what="the other worker to listen")
+
+
 async def test_the_end_of_a_call_wakes_the_waiting_call_of_another_worker(
     gateway: Gateway, other: Gateway, acme_key: str, one_at_once: QuotaPolicy, raw: redis.Redis
 ) -> None:
-    gateway.upstream.held = asyncio.Event()
-    running = calling(gateway, acme_key)
-    await eventually(lambda: asyncio.sleep(0, gateway.upstream.calls), what="the first call")
+    running, held = await held_upstream(gateway, acme_key)
     waiting = [calling(other, acme_key) for _ in range(3)]
     await until_waiting(other, 3)
-    await eventually(lambda: asyncio.sleep(0, raw.pubsub_channels("*:w:tight:*")), what="the other worker to listen")
+    await until_it_listens(raw)
     before = decisions(other)
-    gateway.upstream.held.set()
+    held.set()
     responses = await asyncio.gather(running, *waiting)
     assert {each.status for each in responses} == {200}
     assert decisions(other) - before <= 3 + 1  # one for each slot, and one look when it began to listen
@@ -75,12 +77,10 @@ async def test_the_end_of_a_call_wakes_the_waiting_call_of_another_worker(
 async def test_nobody_listens_when_no_call_waits(
     gateway: Gateway, other: Gateway, acme_key: str, one_at_once: QuotaPolicy, raw: redis.Redis
 ) -> None:
-    gateway.upstream.held = asyncio.Event()
-    running = calling(gateway, acme_key)
-    await eventually(lambda: asyncio.sleep(0, gateway.upstream.calls), what="the first call")
+    running, held = await held_upstream(gateway, acme_key)
     waiting = asyncio.create_task(call(other, acme_key))
-    await eventually(lambda: asyncio.sleep(0, raw.pubsub_channels("*:w:tight:*")), what="the other worker to listen")
-    gateway.upstream.held.set()
+    await until_it_listens(raw)
+    held.set()
     await asyncio.gather(running, waiting)
     await eventually(lambda: asyncio.sleep(0, not raw.pubsub_channels("*:w:tight:*")), what="it to stop")
 
@@ -88,12 +88,10 @@ async def test_nobody_listens_when_no_call_waits(
 async def test_a_lost_connection_is_made_again(
     gateway: Gateway, other: Gateway, acme_key: str, one_at_once: QuotaPolicy, raw: redis.Redis
 ) -> None:
-    gateway.upstream.held = asyncio.Event()
-    running = calling(gateway, acme_key)
-    await eventually(lambda: asyncio.sleep(0, gateway.upstream.calls), what="the first call")
+    running, held = await held_upstream(gateway, acme_key)
     waiting = asyncio.create_task(call(other, acme_key))
-    await eventually(lambda: asyncio.sleep(0, raw.pubsub_channels("*:w:tight:*")), what="the other worker to listen")
+    await until_it_listens(raw)
     raw.client_kill_filter(_type="pubsub")
     await eventually(lambda: asyncio.sleep(0, raw.pubsub_channels("*:w:tight:*")), what="it to listen again")
-    gateway.upstream.held.set()
+    held.set()
     assert {each.status for each in await asyncio.gather(running, waiting)} == {200}
