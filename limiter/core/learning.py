@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+import numpy as np
+
 S = 1_000_000
 KEPT_ENDS = 500
 """So many ends are kept, and none for longer than :func:`kept_us`."""
@@ -187,13 +189,8 @@ def step(state: State, seen: Seen, settings: LearningSettings) -> State:
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """numpy's, with linear interpolation; 0 of nothing."""
-    if not values:
-        return 0.0
-    ordered = sorted(values)
-    at = (len(ordered) - 1) * share
-    low = int(at)
-    return ordered[low] + (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]) * (at - low)
+    """0 of nothing."""
+    return float(np.quantile(values, share)) if values else 0.0
 
 
 def _quantiles(ends: Sequence[End], overdue_us: Sequence[int] = ()) -> _Quantiles:
