@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limiter.core import keys, learning
-from limiter.core.learning import End, LearningSettings, Mode, Seen, State
+from limiter.core.ends import KEPT_AGES, KEPT_ENDS, End, LearningSettings, Seen, kept_us
+from limiter.core.learning import Mode, State
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import MICROS, CountedPer, Limit, Subject
 from limiter.core.versioned import Form, filled
@@ -69,8 +70,8 @@ async def heard(
     reply = await store.run(
         LEARN,
         _keys(connection, settings),
-        *("" if now_us is None else now_us, learning.EVERY_MS * 1000, learning.KEPT_ENDS, learning.kept_us(settings)),
-        *(settings.lease_us, learning.KEPT_AGES),
+        *("" if now_us is None else now_us, learning.EVERY_MS * 1000, KEPT_ENDS, kept_us(settings)),
+        *(settings.lease_us, KEPT_AGES),
         *(part for end in sampled for part in ("" if end.latency_us is None else end.latency_us, int(end.pushback))),
     )
     if reply is None:
@@ -90,7 +91,7 @@ def _keys(connection: int, settings: LearningSettings) -> tuple[str, ...]:
 def _seen(reply: Sequence[Reply], settings: LearningSettings) -> tuple[State, Seen]:
     now_us, raw, in_flight, ages, *rest = reply
     step = _STEP.match(raw)
-    since_us = now_us - learning.kept_us(settings)
+    since_us = now_us - kept_us(settings)
     ends = [end for end in map(_end, rest[ages:]) if end.at_us > since_us]
     state = state_or_none(raw) or State()
     # The number that the script compares, even where the state is not understood.

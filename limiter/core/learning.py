@@ -13,23 +13,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
 
-import numpy as np
+from limiter.core.ends import (
+    LATELY_US,
+    MIN_ENDS,
+    PUSHED_BACK,
+    End,
+    LearningSettings,
+    Quantiles,
+    S,
+    Seen,
+    View,
+    lately_of,
+    median_before,
+    quantiles,
+)
 
-S = 1_000_000
-KEPT_ENDS = 500
-"""So many ends are kept, and none for longer than :func:`kept_us`."""
-KEPT_AGES = 100
 EVERY_MS = 500
 """Between two steps."""
 
-_LATELY_US, _FEW_US = 3 * S, 8 * S  # the present; where fewer than _ENOUGH calls ended in it, the longer of them
-_ENOUGH = 20
-_MIN_ENDS = 10  # to tell a quantile from
 _SLOW_FOR_US = 2_500_000  # before a trial
-_SUSPICIOUS = 1.8  # times the normal median: a twentieth of slow calls does not move the median, load does
-_PUSHED_BACK = 0.05  # share of ends
 _TRIAL_ENDS = 8
 _HELPED = 0.7  # a trial did when the median falls to this share
 _FIRST = 0.8  # the first limit after a trial, of what the measured rate keeps in flight within the threshold
@@ -56,38 +59,6 @@ class Mode(StrEnum):
     FOLLOWING = "following"
     RAISING = "raising"
     NOT_OURS = "not_ours"
-
-
-class End(NamedTuple):
-    """One call that ended. ``latency_us`` None: it was only turned away. ``in_flight``: itself and others, before."""
-
-    at_us: int
-    latency_us: int | None
-    pushed_back: bool
-    in_flight: int
-
-
-class Seen(NamedTuple):
-    """What a step goes by: ``ends`` oldest first; ``ages_us``: how long the oldest calls in flight have been so."""
-
-    now_us: int
-    in_flight: int
-    ages_us: Sequence[int]
-    ends: Sequence[End]
-
-
-@dataclass(frozen=True, slots=True)
-class LearningSettings:
-    """``threshold_us``: of p95. ``max_in_flight``: the whole limit. ``trial_every_us``: at first, then doubling.
-
-    ``lease_us``: how long a call that nobody ends is taken to be in flight.
-    """
-
-    threshold_us: int = 800_000
-    min_in_flight: int = 1
-    max_in_flight: int = 100
-    trial_every_us: int = 60 * S
-    lease_us: int = 90 * S
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,86 +99,23 @@ class State:
         return int(min(settings.max_in_flight, max(settings.min_in_flight, self.limit)))
 
 
-class _Quantiles(NamedTuple):
-    """Of some calls: how many, their median and p95, and the share of them that were turned away."""
-
-    number: int
-    median_us: float
-    p95_us: float
-    pushed_back: float
-
-    def above(self, settings: LearningSettings) -> bool:
-        return (self.number >= _MIN_ENDS and self.p95_us > settings.threshold_us) or self.pushed_back > _PUSHED_BACK
-
-    def suspicious(self, normal_us: float) -> bool:
-        """Whether load may be why: it makes most calls slow, not a few."""
-        return self.median_us > _SUSPICIOUS * normal_us or self.pushed_back > _PUSHED_BACK
-
-
-class _View(NamedTuple):
-    """A step's view: the ends and calls in flight, their quantiles of late, and the settings."""
-
-    seen: Seen
-    lately: _Quantiles
-    settings: LearningSettings
-
-    @property
-    def now_us(self) -> int:
-        return self.seen.now_us
-
-    def started_since(self, at_us: int) -> list[End]:
-        return [end for end in self.seen.ends if end.latency_us is not None and end.at_us - end.latency_us >= at_us]
-
-    def rate(self, over_us: float) -> float:
-        """Calls a second that got a response; of a fast unit the ends that are kept reach back less far."""
-        ends = self.seen.ends
-        if len(ends) >= KEPT_ENDS:
-            over_us = max(1, min(over_us, self.now_us - ends[0].at_us))
-        ended = sum(1 for end in ends if not end.pushed_back and end.at_us > self.now_us - over_us)
-        return ended * S / over_us
-
-
-def kept_us(settings: LearningSettings) -> int:
-    """How long an end is of interest."""
-    return max(60 * S, 10 * settings.threshold_us)
-
-
 def step(state: State, seen: Seen, settings: LearningSettings) -> State:
     """The state from now on."""
-    view = _View(seen, _lately(seen, settings), settings)
+    view = View(seen, lately_of(seen, settings), settings)
     slow = view.lately.above(settings)
     state = replace(
         state,
         steps=state.steps + 1,
         at_us=seen.now_us,
         slow_since_us=(state.slow_since_us or seen.now_us) if slow else 0,
-        rate=view.rate(_LATELY_US),
+        rate=view.rate(LATELY_US),
         p95_us=view.lately.p95_us,
         in_flight=seen.in_flight,
     )
     return _BY_MODE[state.mode](state, view)
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
-    """0 of nothing."""
-    return float(np.quantile(values, share)) if values else 0.0
-
-
-def _quantiles(ends: Sequence[End], overdue_us: Sequence[int] = ()) -> _Quantiles:
-    latencies = [end.latency_us for end in ends if end.latency_us is not None] + list(overdue_us)
-    pushed_back = sum(end.pushed_back for end in ends) / len(ends) if len(ends) >= _MIN_ENDS else 0.0
-    return _Quantiles(len(latencies), _quantile(latencies, 0.5), _quantile(latencies, 0.95), pushed_back)
-
-
-def _lately(seen: Seen, settings: LearningSettings) -> _Quantiles:
-    """A call in flight that is older than the threshold counts with its age: a dead unit shows before a timeout."""
-    ends = [end for end in seen.ends if end.at_us > seen.now_us - _LATELY_US]
-    if len(ends) < _ENOUGH:
-        ends = [end for end in seen.ends if end.at_us > seen.now_us - _FEW_US][-_ENOUGH:]
-    return _quantiles(ends, [age for age in seen.ages_us if age > settings.threshold_us])
-
-
-def _watch(state: State, view: _View) -> State:
+def _watch(state: State, view: View) -> State:
     """The limit is whole."""
     if not state.slow_since_us:
         if state.mode is Mode.NOT_OURS:
@@ -226,20 +134,20 @@ def _watch(state: State, view: _View) -> State:
     return replace(state, mode=Mode.TRIAL, limit=view.seen.in_flight / 2, set_us=view.now_us)
 
 
-def _normal(state: State, found: _Quantiles) -> float:
+def _normal(state: State, found: Quantiles) -> float:
     """The median while all is well, slowly followed."""
-    if found.number < _MIN_ENDS:
+    if found.number < MIN_ENDS:
         return state.normal_us
     return state.normal_us + (found.median_us - state.normal_us) * 0.02 if state.normal_us else found.median_us
 
 
-def _try(state: State, view: _View) -> State:
+def _try(state: State, view: View) -> State:
     """Half as many are let in flight: are calls that start now faster than the last that started before?"""
     fresh = view.started_since(state.set_us)
-    before_us = _median_before(view.seen.ends, state.set_us)
+    before_us = median_before(view.seen.ends, state.set_us)
     waited_us = view.now_us - state.set_us
     if len(fresh) >= _TRIAL_ENDS:
-        after_us = _quantiles(fresh).median_us
+        after_us = quantiles(fresh).median_us
         state = replace(state, before_us=before_us, after_us=after_us)
         if after_us <= _HELPED * before_us:
             return _follow_first(state, view, waited_us)
@@ -251,14 +159,8 @@ def _try(state: State, view: _View) -> State:
     return state
 
 
-def _median_before(ends: Sequence[End], at_us: int) -> float:
-    """Of the last calls that started before."""
-    started = sorted((end.at_us - end.latency_us, end.latency_us) for end in ends if end.latency_us is not None)
-    return _quantile([latency for start, latency in started if start < at_us][-_MIN_ENDS:], 0.5)
-
-
-def _follow_first(state: State, view: _View, waited_us: int) -> State:
-    rate = view.rate(max(S, min(_LATELY_US, waited_us)))
+def _follow_first(state: State, view: View, waited_us: int) -> State:
+    rate = view.rate(max(S, min(LATELY_US, waited_us)))
     limit = min(state.limit, rate * view.settings.threshold_us / S * _FIRST)
     return replace(
         state,
@@ -273,7 +175,7 @@ def _follow_first(state: State, view: _View, waited_us: int) -> State:
     )
 
 
-def _not_ours(state: State, view: _View) -> State:
+def _not_ours(state: State, view: View) -> State:
     every_us = state.trial_every_us or view.settings.trial_every_us
     return replace(
         state,
@@ -284,7 +186,7 @@ def _not_ours(state: State, view: _View) -> State:
     )
 
 
-def _follow(state: State, view: _View) -> State:
+def _follow(state: State, view: View) -> State:
     """The limit is led by the p95 of calls that started under it."""
     binds = _binds(state, view)
     state = replace(state, peak=max(state.rate, state.peak * 0.999), bound_us=view.now_us if binds else state.bound_us)
@@ -293,8 +195,8 @@ def _follow(state: State, view: _View) -> State:
     fresh = view.started_since(state.set_us)[-_JUDGED:]
     if not _enough(fresh, _FRESH, state, view):
         return _turned_away(state, view)
-    found = _quantiles(fresh)
-    if found.p95_us <= view.settings.threshold_us and found.pushed_back <= _PUSHED_BACK:
+    found = quantiles(fresh)
+    if found.p95_us <= view.settings.threshold_us and found.pushed_back <= PUSHED_BACK:
         return _while_well(state, view, found, binds)
     if not found.suspicious(state.normal_us):
         return _limited(state, view, state.limit * _UP) if binds else state
@@ -303,27 +205,27 @@ def _follow(state: State, view: _View) -> State:
     return _while_slow(state, view, found)
 
 
-def _enough(fresh: Sequence[End], wanted: int, state: State, view: _View) -> bool:
+def _enough(fresh: Sequence[End], wanted: int, state: State, view: View) -> bool:
     """Whether so many ends under a limit, or the fewer of a long time, are enough to judge it by."""
     return len(fresh) >= wanted or (len(fresh) >= _FEW_FRESH and view.now_us - state.set_us > _LONG_US)
 
 
-def _turned_away(state: State, view: _View) -> State:
+def _turned_away(state: State, view: View) -> State:
     """A unit that turns calls away leaves few latencies to go by."""
     since = [end for end in view.seen.ends if end.at_us > state.set_us]
-    if len(since) < _FRESH or sum(end.pushed_back for end in since) <= _PUSHED_BACK * len(since):
+    if len(since) < _FRESH or sum(end.pushed_back for end in since) <= PUSHED_BACK * len(since):
         return state
     return _limited(state, view, state.limit * _DOWN)
 
 
-def _binds(state: State, view: _View) -> bool:
+def _binds(state: State, view: View) -> bool:
     limit = state.allowed(view.settings)
-    lately = [end for end in view.seen.ends if end.at_us > view.now_us - _LATELY_US]
+    lately = [end for end in view.seen.ends if end.at_us > view.now_us - LATELY_US]
     found_full = sum(end.in_flight >= limit for end in lately)
     return view.seen.in_flight >= limit or (bool(lately) and found_full >= _BOUND * len(lately))
 
 
-def _while_well(state: State, view: _View, found: _Quantiles, binds: bool) -> State:
+def _while_well(state: State, view: View, found: Quantiles, binds: bool) -> State:
     state = replace(state, reference=0.0, hold_for_us=state.hold_for_us if state.held_until_us else _HOLD_US)
     if not binds:
         # As many as it keeps in flight within the threshold, should they come.
@@ -337,14 +239,14 @@ def _while_well(state: State, view: _View, found: _Quantiles, binds: bool) -> St
     return _limited(state, view, state.limit * factor)
 
 
-def _factor(found: _Quantiles, settings: LearningSettings) -> float:
+def _factor(found: Quantiles, settings: LearningSettings) -> float:
     ratio = float((_TARGET * settings.threshold_us / max(1.0, found.p95_us)) ** _GAIN)
     return max(_DOWN, min(_UP, ratio))
 
 
-def _while_slow(state: State, view: _View, found: _Quantiles) -> State:
+def _while_slow(state: State, view: View, found: Quantiles) -> State:
     """Cut further, and look whether that helps: the limit of before is the reference."""
-    turned_away = found.pushed_back > _PUSHED_BACK
+    turned_away = found.pushed_back > PUSHED_BACK
     if not state.reference:
         state = replace(state, reference=state.limit, reference_us=found.median_us)
     elif state.limit <= max(_LOST * state.reference, view.settings.min_in_flight + 1):
@@ -354,12 +256,12 @@ def _while_slow(state: State, view: _View, found: _Quantiles) -> State:
     return _limited(state, view, state.limit * (_DOWN if turned_away else _factor(found, view.settings)))
 
 
-def _raise(state: State, view: _View) -> State:
+def _raise(state: State, view: View) -> State:
     """Cutting did not help: raise the limit until that costs latency, or until it does not bind."""
     fresh = view.started_since(state.set_us)[-_JUDGED:]
     if not _enough(fresh, _RAISE_ENDS, state, view):
         return state
-    found = _quantiles(fresh)
+    found = quantiles(fresh)
     if state.reference_us and found.median_us >= _RISE * state.reference_us:
         return replace(
             state,
@@ -377,14 +279,14 @@ def _raise(state: State, view: _View) -> State:
     return replace(state, limit=max(state.limit * _RAISED, state.limit + 1))
 
 
-def _limited(state: State, view: _View, limit: float) -> State:
+def _limited(state: State, view: View, limit: float) -> State:
     """With this limit; a change that is less than one call does not count as one."""
     within = float(min(view.settings.max_in_flight, max(view.settings.min_in_flight, limit)))
     changed = int(within) != int(state.limit)
     return replace(state, limit=within, set_us=view.now_us if changed else state.set_us)
 
 
-_BY_MODE: Mapping[Mode, Callable[[State, _View], State]] = {
+_BY_MODE: Mapping[Mode, Callable[[State, View], State]] = {
     Mode.WHOLE: _watch,
     Mode.NOT_OURS: _watch,
     Mode.TRIAL: _try,

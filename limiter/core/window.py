@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from limiter.core import description, keys, sharing
 from limiter.core.algorithms import rules_of
-from limiter.core.learning import LearningSettings
+from limiter.core.ends import LearningSettings
 from limiter.core.types import Decision, Limit, LimitState, Subject
 from limiter.stores.pipeline import pack as pack_command
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from limiter.core import headers, in_flight
-from limiter.core.learning import LearningSettings
+from limiter.core.ends import LearningSettings
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, Subject
 from limiter.core.window import Learned, Stack
 from limiter.policies.plan import EffectivePolicy, bind

@@ -16,7 +16,8 @@ from django.test import Client
 from django.utils import timezone
 
 from limiter.core import in_flight, keys
-from limiter.core.learning import LearningSettings, Mode, State
+from limiter.core.ends import LearningSettings
+from limiter.core.learning import Mode, State
 from limiter.core.types import MICROS
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy, ThrottleEvent
 from limiter.policies.in_force import in_force

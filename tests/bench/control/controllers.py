@@ -8,7 +8,8 @@ from collections import deque
 from itertools import islice
 
 from limiter.core import learning
-from limiter.core.learning import End, LearningSettings, Seen, State
+from limiter.core.ends import KEPT_AGES, KEPT_ENDS, End, LearningSettings, Seen, kept_us
+from limiter.core.learning import State
 from tests.bench.control.scores import THRESHOLD_US
 from tests.bench.control.unit import S
 
@@ -47,7 +48,7 @@ class Learned(InFlight):
         self.state = State()
         self.states: list[State] = []
         self._settings = settings
-        self._ends: deque[End] = deque(maxlen=learning.KEPT_ENDS)
+        self._ends: deque[End] = deque(maxlen=KEPT_ENDS)
         self._due_us = 0
 
     def heard(self, end: End) -> None:
@@ -62,9 +63,9 @@ class Learned(InFlight):
         if now_us < self._due_us:
             return
         self._due_us = now_us + learning.EVERY_MS * 1000
-        while self._ends and self._ends[0].at_us <= now_us - learning.kept_us(self._settings):
+        while self._ends and self._ends[0].at_us <= now_us - kept_us(self._settings):
             self._ends.popleft()
-        ages = [now_us - started for started in islice(self.running.values(), learning.KEPT_AGES)]
+        ages = [now_us - started for started in islice(self.running.values(), KEPT_AGES)]
         self.state = learning.step(self.state, Seen(now_us, len(self.running), ages, self._ends), self._settings)
         self.states.append(self.state)
         self.limit = self.state.allowed(self._settings)
@@ -134,7 +135,7 @@ class Trial(InFlight):
     def __init__(self, *, first: float = 0.5, up: float = 1.04, down: float = 0.8, lost: float = 0.85) -> None:
         super().__init__(1_000)
         self._first, self._up, self._down, self._lost = first, up, down, lost
-        self._ends: deque[End] = deque(maxlen=learning.KEPT_ENDS)
+        self._ends: deque[End] = deque(maxlen=KEPT_ENDS)
         self._mode, self._due_us, self._since_us, self._slow_us = "whole", 0, 0, 0
         self._normal = 0.0
         self._next_us, self._every_us = 0, 60 * S

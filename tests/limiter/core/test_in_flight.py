@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from limiter.core import in_flight, keys
-from limiter.core.learning import LearningSettings, Mode, State
+from limiter.core.ends import LearningSettings
+from limiter.core.learning import Mode, State
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision, Subject
 from limiter.core.window import LimitsThen, Stack, bind

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from limiter.core.learning import End, LearningSettings, Mode, Seen, State, step
+from limiter.core.ends import End, LearningSettings, Seen
+from limiter.core.learning import Mode, State, step
 
 S = 1_000_000
 SETTINGS = LearningSettings(max_in_flight=100)

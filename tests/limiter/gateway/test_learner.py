@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from limiter.core import in_flight, keys
-from limiter.core.learning import LearningSettings, Mode, State
+from limiter.core.ends import LearningSettings
+from limiter.core.learning import Mode, State
 from limiter.core.types import Subject
 from limiter.models import QuotaPolicy
 from limiter.record import events
