@@ -13,7 +13,8 @@ from limiter.core.adaptive import Evidence
 from limiter.core.algorithms import rules_of
 from limiter.core.held import Holding
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, LimitState
-from limiter.gateway.gate import Gateway, InvokeTarget
+from limiter.gateway.gate import Gateway
+from limiter.gateway.invocation import InvokeTarget
 from limiter.policies.plan import EffectivePolicy
 
 MAX_ACTIONS = 100

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from limiter.gateway.callers import Caller
-from limiter.gateway.gate import InvokeTarget
+from limiter.gateway.invocation import InvokeTarget
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.runtime import Runtime
 from limiter.gateway.views import identified, limits, runtime_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from limiter.core.types import CountedPer, Limit, LimitState
 from limiter.core.window import Stack
 from limiter.gateway.callers import Caller
-from limiter.gateway.gate import Gateway, InvokeTarget
+from limiter.gateway.gate import Gateway
+from limiter.gateway.invocation import InvokeTarget
 from limiter.stores.errors import StoreUnavailable
 
 

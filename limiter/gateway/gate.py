@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable
 
 from limiter.core.decision_ids import half_of
 from limiter.core.giving_back import Charge
@@ -17,26 +16,25 @@ from limiter.core.types import Decision
 from limiter.core.window import Call, Stack
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.giving_back import GivingBack
+from limiter.gateway.invocation import InvokeRequest, InvokeTarget, Outcome
 from limiter.gateway.learner import Learner
 from limiter.gateway.names import NAMELESS, Names
 from limiter.gateway.paces import Paces
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.recorder import Recorder
-from limiter.gateway.stacks import Bound, Stacks
+from limiter.gateway.stacks import Stacks
 from limiter.gateway.waiting import Wait, Waiting
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
 from limiter.outage.outage import Outage
 from limiter.policies.compiled import PolicyUnavailable
-from limiter.policies.plan import EffectivePolicy
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamCall, UpstreamResponse
 from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
 from quota_platform.base.ids import new_id
-from quota_platform.base.lean.request import Departure
-from tenants.directory import ActionSpec, unlisted_action
+from tenants.directory import unlisted_action
 from tenants.models.names import is_name
 
 _UPSTREAM_KIND = {
@@ -56,38 +54,6 @@ _OUTCOME = {
 _DID_NOT_RUN = frozenset({"unreachable", "not_sent", "upstream_busy"})
 """Outcomes of calls that certainly did nothing upstream: what they were charged is given back."""
 _GIVEN_UP = errors.OutcomeUnknown("The call was given up while it ran.")
-
-
-class InvokeTarget(NamedTuple):
-    """What is called: the action, the plan its calls are decided by, and the limits bound to this caller."""
-
-    action: ActionSpec
-    plan: EffectivePolicy
-    bound: Bound
-
-
-class InvokeRequest(NamedTuple):
-    """A caller's request after its body was read and checked. Header names are in lower case.
-
-    ``wait``: how long it may wait for its turn; None when it does not. ``departure``: tells when its caller hangs up.
-    """
-
-    request_id: str
-    body: bytes
-    headers: Mapping[str, str]
-    wait: Wait | None = None
-    departure: Departure | None = None
-
-
-class Outcome(NamedTuple):
-    """How a call went. No ``response``: refused by ``decision``. No ``decision``: a remembered answer.
-
-    ``target``: what it was decided by, which an edit may have changed while it waited.
-    """
-
-    target: InvokeTarget
-    response: UpstreamResponse | None = None
-    decision: Decision | None = None
 
 
 class Gateway:
@@ -228,8 +194,8 @@ class Gateway:
             self._end(target, decision, outcome, error.latency_us, error.pushback)
             if error.may_have_run and self.paces.wants(call.connection):
                 self.paces.ran(call.connection, requests=error.attempts)
-            if outcome in _DID_NOT_RUN and not error.may_have_run and not decision.degraded:
-                self.giving_back.give_back(target.bound.stack, Charge.of(decision))
+            if outcome in _DID_NOT_RUN and not error.may_have_run:
+                self._give_back(target, decision)
             raise
         except BaseException:
             self._end(target, decision, "unknown", None)
@@ -262,6 +228,10 @@ class Gateway:
     def undo(self, target: InvokeTarget, decision: Decision) -> None:
         """End an admitted call that is not made, and give back its units."""
         self._end(target, decision, "not_sent", None)
+        self._give_back(target, decision)
+
+    def _give_back(self, target: InvokeTarget, decision: Decision) -> None:
+        """A decision made without the store charged none of its limits."""
         if not decision.degraded:
             self.giving_back.give_back(target.bound.stack, Charge.of(decision))
 

@@ -11,7 +11,8 @@ from limiter.core.types import PPM, Decision
 from limiter.gateway import problems, prometheus, readers, scraper
 from limiter.gateway.callers import Caller
 from limiter.gateway.document import check_json
-from limiter.gateway.gate import Gateway, InvokeRequest, InvokeTarget
+from limiter.gateway.gate import Gateway
+from limiter.gateway.invocation import InvokeRequest, InvokeTarget
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.responses import enveloped, passed_through, quota_fields
 from limiter.gateway.runtime import Runtime
