@@ -64,6 +64,11 @@ def shares(limit: Limit, subject: Subject, share: Share) -> str:
     return f"{window(limit, subject)}:shares{share.over_us}"
 
 
+def appointments(window_key: str) -> str:
+    """Units of a limit that are held for refused calls, beside its count; see ``appointments.lua``."""
+    return f"{window_key}:appointments"
+
+
 def in_flight(connection: int) -> str:
     """The learned limit of calls in flight; see ``learned.lua``."""
     return f"{tag(connection)}:in-flight"

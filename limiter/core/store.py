@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import hiredis
 
-from limiter.core import adaptive, forecast, keys, latency, window
+from limiter.core import adaptive, deciding, forecast, keys, latency, window
 from limiter.core.adaptive import AdaptiveSettings, Evidence
 from limiter.core.algorithms import LUA, rules_of
 from limiter.core.due import Due
@@ -44,8 +44,8 @@ EVERY_MS = 400
 MAX_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
 
-DECIDE, RECORD, ASSESS, UNASSESSED, ADAPT, ALONE, ALIVE = (
-    Script(__file__, name) for name in ("decide", "record", "assess", "unassessed", "adapt", "alone", "alive")
+RECORD, ASSESS, UNASSESSED, ADAPT, ALONE, ALIVE = (
+    Script(__file__, name) for name in ("record", "assess", "unassessed", "adapt", "alone", "alive")
 )
 HELD = Script(__file__, "held", before=LUA)
 
@@ -132,14 +132,15 @@ class Store:
         connection, due_us = stack.subject.connection, None
         if self._due is not None:
             due_us = self._due.at(connection, int(started * 1_000_000))
-        packed = window.pack(stack, call, verb=b"EVALSHA", script=DECIDE.digest, due_us=due_us)
+        script = deciding.script_of(stack)
+        packed = window.pack(stack, call, verb=b"EVALSHA", script=script.digest, due_us=due_us)
         reply = await self.link.send(packed, key=stack.slot_key)
         if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):
-            packed = window.pack(stack, call, verb=b"EVAL", script=DECIDE.source, due_us=due_us)
+            packed = window.pack(stack, call, verb=b"EVAL", script=script.source, due_us=due_us)
             reply = await self.link.send(packed, key=stack.slot_key)
         ended = time.perf_counter()
         self.round_trips.observe(ended - started)
-        data = _checked(reply, DECIDE)
+        data = _checked(reply, script)
         if self._due is not None and call.now_us is None:
             self._due.heard(connection, data[0], int(ended * 1_000_000))
         if window.came_too_late(data):

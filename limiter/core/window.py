@@ -99,7 +99,8 @@ class Stack:
     @property
     def pools(self) -> tuple[str, ...]:
         """The keys of the shares of its shared limits, in their order."""
-        return self.keys[_BEFORE_WINDOWS + len(self.limits) :]
+        last = len(self.keys) - (len(self.limits) if self.reserves else 0)
+        return self.keys[_BEFORE_WINDOWS + len(self.limits) : last]
 
     @property
     def packed_limits(self) -> bytes:
@@ -171,10 +172,12 @@ def bind(
     c = subject.connection
     windows = tuple(keys.window(limit, subject) for limit in limits)
     multiplier = keys.multiplier(c, subject.tenant, adapts_per)
+    reserves = any(limit.reserve_us and not limit.shadow for limit in limits)
     names = (
         *(multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c)),
         *(keys.pause(c), keys.in_flight(c), keys.pace(c), *windows),
         *(keys.shares(limit, subject, limit.share) for limit in limits if limit.share),
+        *(map(keys.appointments, windows) if reserves else ()),
     )
     packing = _Packing(subject, learned)
     arguments = (
@@ -192,7 +195,7 @@ def bind(
         packed=_pack_static(names, arguments),
         slot_key=names[0].encode(),
         learned=learned,
-        reserves=any(limit.reserve_us and not limit.shadow for limit in limits),
+        reserves=reserves,
     )
 
 
@@ -213,7 +216,7 @@ class _Packing(NamedTuple):
         share = sharing.packed(limit, self.subject)
         flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive + _LEARNED * learned + _SHARED * bool(share)
         lease_us = limit.lease_us
-        if limit.reserve_us:
+        if limit.reserve_us and not limit.shadow:
             flags, lease_us = flags + _RESERVABLE, limit.reserve_us
         code = rules_of(limit.algorithm).letter.encode()
         return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, lease_us, flags) + share

@@ -1,4 +1,4 @@
--- Token bucket: "<debt> <at> <window>", the debt in units times the window, and appointments (lua/decide.lua).
+-- Token bucket: "<debt> <at> <window>", the debt in units times the window (lua/decide.lua).
 
 local call, num, ceil, max = redis.call, tonumber, math.ceil, math.max
 
@@ -7,11 +7,11 @@ local call, num, ceil, max = redis.call, tonumber, math.ceil, math.max
 local function give_back(key, at, cost, window, quota, now)
   local state = call('GET', key)
   if not state then return end
-  local debt, t, w, appointments = string.match(state, '^(%d+) (%d+) (%d+)(.*)')
+  local debt, t, w = string.match(state, '^(%d+) (%d+) (%d+)')
   debt, t, w = num(debt), num(t), num(w)
   if w ~= window then return end
   local left = max(0, cost * window - max(0, now - at) * quota)
-  call('SET', key, string.format('%.0f %.0f %.0f', max(0, debt - left), t, window) .. appointments, 'KEEPTTL')
+  call('SET', key, string.format('%.0f %.0f %.0f', max(0, debt - left), t, window), 'KEEPTTL')
 end
 
 local function held(key, now, window, refill)

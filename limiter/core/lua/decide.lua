@@ -12,6 +12,7 @@
 --            absent: none is known. What stands behind is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 -- and then   hash    for each shared limit, in their order: who uses how much of it (see Shared limits)
+-- and last   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
 -- ARGV[2]    tenant
@@ -54,14 +55,12 @@ local LIMIT = '<c1I8I8I8I8B'
 local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none) · account
 local FIXED = 8 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
-local RETURNED = 'f' -- first letter of an appointment of a call that has returned for one and waits; others have 0
 local CONCURRENCY_HINT_US = 1000000
 local KEEP_SECONDS = 604800
 local EVENTS_KEPT = 1000000
 local FLOOD = 10 -- refusals of one kind and second that get an entry of their own; the others are counted together
 -- As limiter/core/description.py writes a limit. Above a pace its quota and window are the pace's.
 local UPSTREAM = '(upstream)||0|token_bucket|connection|%d|%d|1|0|0'
-local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- appointments of one count
 local MARGIN_MS = 1000 -- keys outlive what they count by this
 
 local n, begin, pools = #KEYS - FIXED, 1, 0
@@ -69,6 +68,7 @@ if #ARGV[5] > 0 and string.byte(ARGV[5]) < 64 then
   begin, pools = 2, string.byte(ARGV[5])
   n = n - pools
 end
+if appointments then n = n / 2 end
 local now = num(ARGV[6])
 if not now or now < 0 then
   local due, t = now, call('TIME')
@@ -114,7 +114,6 @@ for i = 1, n do
   local key, effective, used, wait, reset = KEYS[FIXED + i], quota, 0, 0, window
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
-  local held, mine, books, crowded -- of a limit that holds units: see Appointments
 
   if kind == 'l' then
     -- Sliding log: a list of admission times, oldest first. Never earlier than the last one, should the server's
@@ -201,40 +200,6 @@ for i = 1, n do
     used = ceil(debt / window)
     if cost > effective then
       wait = -1
-    elseif flags > 15 and band(flags, 16) ~= 0 then
-      -- Appointments: " <whose>:<cost>:<due>:<ends>" for each, by when they are due. A call takes its own if it is due.
-      -- Another one passes if it delays none: with those up to each of them it fits into the burst when that is due.
-      held = {}
-      local of_key, mine_due = 0, 0
-      for entry, whose, units, due, ends in string.gmatch(state or '', ' ((%x+):(%d+):(%d+):(%d+))') do
-        due, ends, units = num(due), num(ends), num(units)
-        if not mine and ends >= at and units == cost and due <= at and string.sub(whose, 2) == sought then
-          mine, mine_due = whose, waited and due or math.huge
-        elseif ends >= at then -- else nobody came in time
-          held[#held + 1] = { entry, string.sub(whose, 1, 1) == RETURNED, units * window, due, ends }
-          if client and string.sub(whose, 2, 9) == string.sub(client, 1, 8) then of_key = of_key + 1 end
-        end
-      end
-      crowded = #held >= MAX_HELD or of_key >= MAX_HELD_PER_KEY
-      local all, before, level, from, last = over, 0, debt, at, at
-      -- The same with those alone that have returned and wait here: before a call that waits itself, the earlier ones.
-      local soon, ahead, low, back = over, 0, debt, at
-      for _, each in ipairs(held) do
-        local units, due = each[3], max(at, each[4])
-        before, level = before + units, max(0, level - (due - from) * quota) + units
-        all, from, last = max(all, over + before - (due - at) * quota), due, max(last, each[5])
-        if each[2] and each[4] < mine_due then
-          ahead, low = ahead + units, max(0, low - (due - back) * quota) + units
-          soon, back = max(soon, over + ahead - (due - at) * quota), due
-        end
-      end
-      local room = (effective - cost) * window
-      books = from - now + ceil(max(0, level - room) / quota)
-      if mine and soon > 0 then
-        wait = back - now + ceil(max(0, low - room) / quota)
-      elseif not mine and all > 0 then
-        wait = books
-      end
     elseif over > 0 then
       wait = at - now + ceil(over / quota)
     end
@@ -249,6 +214,15 @@ for i = 1, n do
       wait = min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
       reset = wait
     end
+  end
+
+  local book -- of a limit that holds units
+  if appointments and wait >= 0 and band(flags, 16) ~= 0 then
+    book = {
+      key = KEYS[#KEYS - n + i], kind = kind, count = key, now = now, at = at, window = window, slice = slice, used = used,
+      debt = debt, oldest = oldest, latest = latest, cost = cost, sought = sought, client = client, waited = waited,
+    }
+    wait = appointments.look(book, quota, effective)
   end
 
   local share
@@ -451,7 +425,7 @@ for i = 1, n do
   limits[i] = {
     kind = kind, window = window, lease = lease, shadow = shadow, quota = quota, effective = effective, used = used,
     wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
-    counted_for = counted_for, held = held, mine = mine, books = books, crowded = crowded, share = share,
+    counted_for = counted_for, book = book, share = share,
   }
 end
 
@@ -460,6 +434,7 @@ end
 -- is counted with every microsecond, so the earliest instant at which a refused call passes is looked for span by span.
 -- All enforced limits have to let it pass at that instant: what passes now may not when a higher limit has ended.
 
+local later -- when an appointment comes free behind all others; nil: as the limits are now
 if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]) then
   local froms = { 0 }
   local life = ppm ~= uncut and call('PTTL', KEYS[1]) or -1
@@ -481,7 +456,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
       -- Shares are as they are.
       if limit.share and limit.share.refused % 3 ~= 0 then return limit.wait end
       local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
-      if limit.held then return limit.wait end -- as it was promised, whatever changes
+      if limit.book then return appointments.wait(limit.book, quota, most) end
       if units > most then return -1 end
       if kind == 'b' then
         local over = limit.latest - (most - cost) * limit.window
@@ -507,7 +482,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
     for span = 1, #froms do
       local from, to = froms[span], froms[span + 1] or math.huge
       local multiplier = from < cut_ends and ppm or uncut
-      local at, latest = from >= changes and next_limit + 8 or begin, from
+      local at, latest, behind = from >= changes and next_limit + 8 or begin, from, from
       for i = 1, n do
         local kind, quota, burst, flags
         kind, quota, burst, flags, at = take(numbers, ARGV[5], at)
@@ -516,13 +491,17 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
           quota, burst = max(1, floor(quota * multiplier / PPM)), max(1, floor(burst * multiplier / PPM))
         end
         if band(flags, 4) ~= 0 then quota = min(quota, max(1, learned)) end
-        local wait = until_passes(limits[i], KEYS[FIXED + i], quota, kind == 'b' and burst or quota)
+        local most = kind == 'b' and burst or quota
+        local wait = until_passes(limits[i], KEYS[FIXED + i], quota, most)
+        if limits[i].book then behind = max(behind, appointments.next_time(limits[i].book, quota, most)) end
         if wait < 0 then wait = math.huge end
         wait = max(from, wait)
         if not own[i] and wait < to then own[i] = wait end
         if flags % 2 == 0 then latest = max(latest, wait) end
       end
       if not joint and latest < to then joint = latest end
+      behind = max(behind, latest)
+      if appointments and not later and behind < to then later = behind end
     end
 
     local bound, longest_own = nil, -1
@@ -538,47 +517,13 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
 end
 
 -- Appointments ------------------------------------------------------------------------------------------------------
--- A call that is refused only by limits that hold units gets the next one: it is held from when it comes free until a
--- grace after the whole seconds that the client is asked to wait. Who comes back for one in time and finds no unit yet,
--- since others came late, waits here for as long as the grace: its unit comes next.
 
 local returned, booked = false, false
-if client and client ~= '' then
-  local wait, later, ours, grace = 0, 0, true, 0
-  for i = 1, n do
-    local limit = limits[i]
-    if not limit.shadow then
-      if limit.mine then
-        returned = returned or not waited or string.sub(limit.mine, 1, 1) == RETURNED
-        grace = limit.lease
-      end
-      wait = max(wait, limit.wait < 0 and math.huge or limit.wait)
-      later = max(later, limit.wait < 0 and math.huge or limit.wait, limit.books or 0)
-      if limit.crowded or limit.wait ~= 0 and not limit.held then ours = false end
-    end
-  end
-  if not admitted and ours and later < math.huge then
-    if grace == 0 then wait = later end
-    local waits = not final and wait <= max(patience, grace)
-    if not waits then wait = later end
-    if waits then patience = max(patience, wait) end
-    local due, asked = now + wait, waits and wait or max(1000000, ceil(wait / 1000000) * 1000000)
-    local whose = (waits and returned and RETURNED or '0') .. (waits and self or client)
-    for i = 1, n do
-      local limit = limits[i]
-      if limit.held and not limit.shadow then
-        local ends, place = now + asked + limit.lease, #limit.held + 1
-        while place > 1 and limit.held[place - 1][4] > due do place = place - 1 end
-        local entry = text('%s:%d:%d:%d', whose, cost, due, ends)
-        table.insert(limit.held, place, { entry, false, 0, due, ends })
-        if limit.wait ~= 0 then limit.wait = wait end
-        limit.changed = true
-      end
-    end
-    booked = true
-  elseif not admitted and wait > patience then
-    for i = 1, n do limits[i].changed = limits[i].mine ~= nil end -- the next refusal holds another one
-  end
+if appointments and client and client ~= '' then
+  local this = {
+    now = now, admitted = admitted, patience = patience, final = final, waited = waited, client = client, itself = self,
+  }
+  returned, booked, patience = appointments.promise(limits, this, later)
 end
 
 -- The upstream --------------------------------------------------------------------------------------------------------
@@ -609,7 +554,6 @@ local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted an
 for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]
   local kind, window, at = limit.kind, limit.window, limit.at
-  local debt, since -- of a bucket that is written
   if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
     limit.used = limit.used + (kind == 'c' and 1 or cost)
     if kind == 'l' then
@@ -632,26 +576,18 @@ for i = 1, n do
       end
     elseif kind == 'b' then
       limit.debt = limit.debt + cost * window
-      debt, since = limit.debt, at
+      local ms = ceil((at - now + limit.debt / limit.quota) / 1000) + MARGIN_MS
+      call('SET', key, text('%d %d %d', limit.debt, at, window), 'PX', ms)
     else
       call('ZADD', key, now + limit.lease, decision_id)
       local ttl = ceil(limit.lease / 1000) + MARGIN_MS
       if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
     end
-  elseif limit.changed and charging then
-    debt, since = limit.latest, limit.oldest
   elseif limit.counted_for then
     -- A call that charges nothing only has to see to the key when the window was made longer, or the refill slower,
     -- since the last charge.
     local ms = ceil(limit.counted_for / 1000)
     if call('PTTL', key) < ms then call('PEXPIRE', key, ms + MARGIN_MS) end
-  end
-  if debt then
-    local state, ends = text('%d %d %d', debt, since, window), debt / limit.quota
-    if limit.held then
-      for _, each in ipairs(limit.held) do state, ends = state .. ' ' .. each[1], max(ends, each[5] - at) end
-    end
-    call('SET', key, state, 'PX', ceil((at - now + ends) / 1000) + MARGIN_MS)
   end
   local share = limit.share
   if share and charging and paused == 0 then
@@ -684,6 +620,8 @@ for i = 1, n do
   local told = 4 * i
   answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = limit.used, limit.effective, limit.wait, limit.reset
 end
+
+if appointments and charging then appointments.write(limits, now, admitted and paused == 0) end
 
 -- A call that waits ---------------------------------------------------------------------------------------------------
 

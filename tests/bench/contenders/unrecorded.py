@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 
-from limiter.core import store
+from limiter.core.deciding import DECIDE
 
-_BEGIN, _END = b"  if not (admitted and shadow_admitted) then", b"return answer"
+_BEGIN, _END = b"  if paused > 0 or not (admitted and shadow_admitted) then", b"return answer"
 
 
 def cut(source: bytes) -> bytes:
     """The script without the making of events; raises ValueError when it is not to be found."""
-    return source[: source.index(_BEGIN)] + b"end\n" + source[source.index(_END) :]
+    return source[: source.index(_BEGIN)] + b"end\n" + source[source.rindex(_END) :]
 
 
-store.DECIDE.source = cut(store.DECIDE.source)
-store.DECIDE.digest = hashlib.sha1(store.DECIDE.source, usedforsecurity=False).hexdigest().encode()
+DECIDE.source = cut(DECIDE.source)
+DECIDE.digest = hashlib.sha1(DECIDE.source, usedforsecurity=False).hexdigest().encode()
 
 from quota_platform.asgi import application  # noqa: E402  after the script was changed
 

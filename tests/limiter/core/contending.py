@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import hiredis
 
 from limiter.core.algorithms import rules_of
-from limiter.core.store import DECIDE
+from limiter.core.deciding import DECIDE
 from limiter.core.types import Decision, Limit, Share, Subject
 from limiter.core.window import Call, Stack, bind, pack, read
 from limiter.stores.pipeline import pack as pack_command

@@ -44,7 +44,7 @@ async def decided(store: Store, stack: Stack, call: Call) -> Decision:
     Keys end by the server's own clock, a second after what they count: on a slow machine a walk of microseconds takes
     longer than that. So they are told not to, by commands that leave together with the call.
     """
-    kept = (store.command("PERSIST", key, key=key) for key in stack.keys[-len(stack.limits) :])
+    kept = (store.command("PERSIST", key, key=key) for key in stack.keys[8:])
     decision, *_ = await asyncio.gather(store.decide(stack, call), *kept)
     assert isinstance(decision, Decision)
     return decision

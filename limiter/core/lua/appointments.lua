@@ -1,0 +1,151 @@
+-- Appointments: units of a limit that are held for refused calls until their clients come back (docs/waiting.md).
+--
+-- In front of decide.lua, for stacks with limits that hold units. Each of these has, in a key of its own:
+--   string  "<whose>:<cost>:<due>:<ends> " for each appointment, by when they are due (us). Whose: RETURNED or '0', and the
+--           name of a client, or of one call that waits
+-- A call takes its own appointment if it is due. Another one passes if it delays none: if all of them still fit when
+-- they are due. A *book* is what a limit holds while a call is decided; see decide.lua for its fields.
+
+local call, num, ceil, max, sub = redis.call, tonumber, math.ceil, math.max, string.sub
+local RETURNED = 'f' -- of a call that has returned for an appointment and waits here
+local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- of one limit
+local MARGIN_MS = 1000 -- as in decide.lua
+
+-- Token bucket: a line that falls with the refill, from the units taken now and up to each appointment.
+local function bucket_fits(book, quota, most, held)
+  local taken = book.debt + (book.cost - most) * book.window
+  if taken > 0 then return false end
+  for _, each in ipairs(held) do
+    taken = taken + each.cost * book.window
+    if taken > max(0, each.due - book.at) * quota then return false end
+  end
+  return true
+end
+
+local function bucket_after(book, quota, most, held)
+  local level, from = book.debt, book.at
+  for _, each in ipairs(held) do
+    local due = max(from, each.due)
+    level, from = max(0, level - (due - from) * quota) + each.cost * book.window, due
+  end
+  return from + ceil(max(0, level - (most - book.cost) * book.window) / quota)
+end
+
+local function of_bucket(book, quota)
+  -- The refill may be another one by then (until_passes in decide.lua).
+  book.debt = max(0, book.latest - (book.at - book.oldest) * quota)
+  return bucket_fits, bucket_after
+end
+
+local of = { b = of_bucket }
+
+-- The wait under these limits: 0 when the call passes, -1 when it never does.
+local function wait(book, quota, most)
+  if book.cost > most then return -1 end
+  local fits, after = of[book.kind](book, quota)
+  if fits(book, quota, most, book.heeded) then return 0 end
+  return after(book, quota, most, book.heeded) - book.now
+end
+
+-- The same behind every appointment: the time of the next one.
+local function next_time(book, quota, most)
+  if book.cost > most then return math.huge end
+  local _, after = of[book.kind](book, quota)
+  return after(book, quota, most, book.held) - book.now
+end
+
+-- Read the appointments, and see how long the call waits for them. One that has an appointment of its own heeds only
+-- those that came back before it and wait: earlier ones, if it waits itself.
+local function look(book, quota, most)
+  local at, held, of_key, mine_due = book.at, {}, 0, 0
+  for whose, cost, due, ends in string.gmatch(call('GET', book.key) or '', '(%x+):(%d+):(%d+):(%d+)') do
+    cost, due, ends = num(cost), num(due), num(ends)
+    if not book.mine and ends >= at and cost == book.cost and due <= at and sub(whose, 2) == book.sought then
+      book.mine, mine_due = whose, book.waited and due or math.huge
+    elseif ends >= at then -- else nobody came in time
+      held[#held + 1] = { whose = whose, cost = cost, due = due, ends = ends }
+      if book.client and sub(whose, 2, 9) == sub(book.client, 1, 8) then of_key = of_key + 1 end
+    end
+  end
+  book.held, book.heeded = held, held
+  book.crowded = #held >= MAX_HELD or of_key >= MAX_HELD_PER_KEY
+  if book.mine then
+    local ahead = {}
+    for _, each in ipairs(held) do
+      if sub(each.whose, 1, 1) == RETURNED and each.due < mine_due then ahead[#ahead + 1] = each end
+    end
+    book.heeded = ahead
+  end
+  return wait(book, quota, most)
+end
+
+-- A call that is refused only by limits that hold units gets the next one: it is held from when it comes free until a
+-- grace after the whole seconds that the client is asked to wait. A client that comes back for one in time and finds no
+-- unit yet, since others came late, waits here for as long as the grace: its unit comes next.
+--
+-- Returns whether the call came for an appointment, whether it has one now, and how long it waits at most (us).
+local function promise(limits, call_of, later)
+  local longest, books, ours, grace, returned = 0, 0, true, 0, false
+  for _, limit in ipairs(limits) do
+    if not limit.shadow then
+      local book, own = limit.book, limit.wait < 0 and math.huge or limit.wait
+      if book and book.mine then
+        returned = returned or not call_of.waited or sub(book.mine, 1, 1) == RETURNED
+        grace = limit.lease
+      end
+      longest, books = max(longest, own), max(books, own)
+      if book and not (later or call_of.admitted) then
+        books = max(books, next_time(book, limit.quota, limit.effective))
+      end
+      if limit.wait ~= 0 and not book or book and book.crowded then ours = false end
+    end
+  end
+  if call_of.admitted then return returned, false, call_of.patience end
+  local patience, now = call_of.patience, call_of.now
+  books = later or books
+  if not (ours and books < math.huge) then
+    if longest > patience then
+      for _, limit in ipairs(limits) do -- the next refusal holds another one
+        if limit.book and limit.book.mine then limit.book.changed = true end
+      end
+    end
+    return returned, false, patience
+  end
+  if grace == 0 then longest = books end
+  local waits = not call_of.final and longest <= max(patience, grace)
+  if waits then patience = max(patience, longest) else longest = books end
+  local due, asked = now + longest, waits and longest or max(1000000, ceil(longest / 1000000) * 1000000)
+  local whose = (waits and returned and RETURNED or '0') .. (waits and call_of.itself or call_of.client)
+  for _, limit in ipairs(limits) do
+    local book = limit.book
+    if book then
+      local held, place = book.held, #book.held + 1
+      while place > 1 and held[place - 1].due > due do place = place - 1 end
+      table.insert(held, place, { whose = whose, cost = book.cost, due = due, ends = now + asked + limit.lease })
+      if limit.wait ~= 0 then limit.wait = longest end
+      book.changed = true
+    end
+  end
+  return returned, true, patience
+end
+
+-- Keep what has changed. The appointment of a call that was charged is over.
+local function write(limits, now, charged)
+  for _, limit in ipairs(limits) do
+    local book = limit.book
+    if book and (book.changed or charged and book.mine) then
+      local entries, ends = {}, 0
+      for i, each in ipairs(book.held) do
+        entries[i] = string.format('%s:%d:%d:%d', each.whose, each.cost, each.due, each.ends)
+        ends = max(ends, each.ends)
+      end
+      if #entries == 0 then
+        call('DEL', book.key)
+      else
+        call('SET', book.key, table.concat(entries, ' '), 'PX', ceil((ends - now) / 1000) + MARGIN_MS)
+      end
+    end
+  end
+end
+
+return { look = look, wait = wait, next_time = next_time, promise = promise, write = write }
