@@ -11,6 +11,7 @@ from typing import Any
 
 from quota_platform.base import secrets
 from tenants import presets
+from tenants.cost import MAX_COST
 from tenants.models import Action, Connection, Tenant
 
 
@@ -116,6 +117,11 @@ class ActionSpec:
     script_path: str = ""
     script_id: str = ""
     point_of_contact: str = ""
+    cost_from: str = ""
+    """JSON Pointer to the list or number by which ``cost`` is multiplied (:mod:`tenants.cost`)."""
+    min_cost: int = 1
+    max_cost: int = MAX_COST
+    cost_without: int | None = None
 
     def __hash__(self) -> int:
         return hash((self.id, self.action_id))
@@ -235,6 +241,10 @@ def action_spec(row: Action) -> ActionSpec:
         script_path=row.script_path,
         script_id=row.script_id,
         point_of_contact=row.point_of_contact,
+        cost_from=row.cost_from,
+        min_cost=row.min_cost,
+        max_cost=row.max_cost,
+        cost_without=row.cost_without,
     )
 
 

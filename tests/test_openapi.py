@@ -25,7 +25,7 @@ from tenants.models import Action, ApiKey, Connection, Tenant
 
 GATEWAY = {
     ("post", "/invoke/{action_id}"): "200 400 401 403 404 405 408 409 413 422 429 500 502 503 504 default",
-    ("post", "/check/{action_id}"): "200 400 401 403 404 405 429 500 503",
+    ("post", "/check/{action_id}"): "200 400 401 403 404 405 422 429 500 503",
     ("get", "/decisions/{decision_id}"): "200 400 401 403 404 405 429 500 503",
     ("get", "/limits"): "200 400 401 403 405 429 500 503",
     ("get", "/metrics/{tenant_id}/{action_id}"): "200 401 403 404 405 429 500 503",

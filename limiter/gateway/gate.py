@@ -15,6 +15,7 @@ from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision
 from limiter.core.window import Call, Stack
 from limiter.gateway.callers import Caller, Callers
+from limiter.gateway.content import Content, cost_of
 from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.invocation import InvokeRequest, InvokeTarget, Outcome
 from limiter.gateway.learner import Learner
@@ -34,6 +35,7 @@ from limiter.upstream.call import Upstream, UpstreamCall, UpstreamResponse
 from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
 from quota_platform.base.ids import new_id
+from tenants.cost import nominal
 from tenants.directory import unlisted_action
 from tenants.models.names import is_name
 
@@ -104,7 +106,15 @@ class Gateway:
             plan = caller.entry.plan(action_id, self._clock())
         except PolicyUnavailable as error:
             raise GatewayProblem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
-        return InvokeTarget(action, plan, self._stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix))
+        bound = self._stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix)
+        return InvokeTarget(action, plan, bound, nominal(action) if action.cost_from else action.cost)
+
+    def charged(self, target: InvokeTarget, content: Content) -> InvokeTarget:
+        """What a call with this content is charged, where that decides it; raises Problem."""
+        pointer = target.action.cost_from
+        if not pointer:
+            return target
+        return target._replace(cost=cost_of(target.action, content.payload([pointer])))
 
     async def decide(
         self,
@@ -124,7 +134,7 @@ class Gateway:
         """
         call = Call(
             decision_id=half_of(new_id()) if charge else new_id(),  # a peek is recorded nowhere
-            cost=target.action.cost,
+            cost=target.cost,
             charge=charge,
             context=f"{caller.key_prefix}|{request_id}",
             patience_us=patience_us,
@@ -294,6 +304,7 @@ class _Attempt:
         self._gateway = gateway
         self._caller = caller
         self._request_id = call.request_id
+        self._content = Content(call.body, call.headers)
         self._names = NAMELESS
         if target.bound.stack.reserves:
             self._names = Names.of(caller.key_prefix, call.tenant_id, call.action.action_id, call.idempotency_key)
@@ -306,7 +317,8 @@ class _Attempt:
         gateway = self._gateway
         if waited:
             self._caller = gateway.callers.again(self._caller)
-            self.target = gateway.target(self._caller, self.target.action.action_id)
+            target = gateway.target(self._caller, self.target.action.action_id)
+            self.target = gateway.charged(target, self._content)
         return await gateway.decide(
             self._caller,
             self.target,

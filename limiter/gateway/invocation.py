@@ -15,11 +15,15 @@ from tenants.directory import ActionSpec
 
 
 class InvokeTarget(NamedTuple):
-    """What is called: the action, the plan its calls are decided by, and the limits bound to this caller."""
+    """What is called: the action, the plan its calls are decided by, and the limits bound to this caller.
+
+    ``cost``: units of the call; the least that one can cost while its content is not read.
+    """
 
     action: ActionSpec
     plan: EffectivePolicy
     bound: Bound
+    cost: int = 1
 
 
 class InvokeRequest(NamedTuple):

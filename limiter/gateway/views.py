@@ -10,6 +10,7 @@ from limiter.core import decision_ids, headers
 from limiter.core.types import PPM, Decision
 from limiter.gateway import problems, prometheus, readers, scraper
 from limiter.gateway.callers import Caller
+from limiter.gateway.content import Content
 from limiter.gateway.document import check_json
 from limiter.gateway.gate import Gateway
 from limiter.gateway.invocation import InvokeRequest, InvokeTarget
@@ -56,6 +57,7 @@ class InvokeView(LeanView):
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
         check_json(request.content)
+        target = gateway.charged(target, Content(request.content, request.fields))
         wait = gateway.waiting.asked(request.fields.get("prefer"), target.plan.wait_seconds)
         call = InvokeRequest(request.request_id, request.content, request.fields, wait, request.departure)
         try:
@@ -85,6 +87,7 @@ class CheckView(LeanView):
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
+        target = gateway.charged(target, Content(request.content, request.fields))
         charge = request.GET.get("peek", "") in ("", "0")
         decision = await gateway.decide(caller, target, request_id=request.request_id, charge=charge)
         fields = quota_fields(target.bound, decision, legacy=settings.legacy_headers)

@@ -17,6 +17,7 @@ from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import TenantRules, frugal
 from limiter.policies.plan import OverrideSpec
 from tenants import directory
+from tenants.cost import MAX_COST
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec
 
 Plain = dict[str, Any]
@@ -62,6 +63,11 @@ def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
 
 def _action(data: Plain, *, whole: bool) -> ActionSpec:
     payload = {
+        # The first release does not write these either.
+        "cost_from": "",
+        "min_cost": 1,
+        "max_cost": MAX_COST,
+        "cost_without": None,
         **data,
         "query_template": tuple(map(tuple, data["query_template"])),
         "param_map": tuple(data["param_map"]),

@@ -46,6 +46,7 @@ _AFTER_A_WAIT = ("401", "403", "404", "409", "422", "502", "503", "504")
 """A call that waited is identified and decided again, so it can end in any of these."""
 _IDEMPOTENCY = _header("Idempotency-Key", "A repeat with the same key gets the first response.", maxLength=255)
 
+_NO_COST = "/messages: this action takes its cost from here; send a list, or a number of 0 or more."
 _PREFER = _header(
     "Prefer",
     "`wait=10`: wait up to 10 seconds for the call's turn instead of a refusal; `wait=0`: do not. Bounded by"
@@ -96,6 +97,7 @@ def _invoke() -> Schema:
             "The Idempotency-Key belongs to another call, or a value does not fit the action; nothing was sent.",
             GatewayProblem(422, "idempotency-mismatch", "This Idempotency-Key was used for a call with another body."),
             GatewayProblem(422, "payload-refused", "The payload lacks orderId."),
+            GatewayProblem(422, "payload-refused", _NO_COST),
             instance=_INVOKE,
             extra=QUOTA,
         ),
@@ -167,6 +169,17 @@ def _check() -> Schema:
     }
     replies = r.identified(_CHECK) | {
         "200": r.body("It may pass.", schemas.refer("Decision"), r.DECISION, *QUOTA),
+        "400": r.problem(
+            "The payload is needed and is not JSON, or a platform key does not name its tenant.",
+            GatewayProblem(400, "body-not-json", "The body is not JSON that can be sent on."),
+            GatewayProblem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
+            instance=_CHECK,
+        ),
+        "422": r.problem(
+            "The action takes its cost from the payload, and this one has none there; nothing was counted.",
+            GatewayProblem(422, "payload-refused", _NO_COST),
+            instance=_CHECK,
+        ),
         "429": r.refused(_CHECK),
         "503": r.unavailable(_CHECK, extra=QUOTA),
     }
@@ -177,6 +190,10 @@ def _check() -> Schema:
         replies,
         security=_KEY,
         parameters=[_ACTION, peek, *_CALLER],
+        requestBody={
+            "description": "The call's payload. Read only where the action's cost or a limit is taken from it.",
+            "content": {"application/json": {"schema": {}, "example": {"orderId": 42}}},
+        },
     )
 
 

@@ -16,10 +16,15 @@ from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 from tenants import presets
+from tenants.cost import MAX_COST
 from tenants.models import Action
 
 APPLIES = {key: sorted(kind.fields) for key, kind in presets.KINDS.items()}
 """The fields that only some kinds use, by kind."""
+
+
+COST_BOUNDS = {"min_cost": 1, "max_cost": MAX_COST}
+"""Of a cost from the payload, and their values where they are left empty."""
 
 
 class ActionForm(EmptyMeansDefault):
@@ -29,6 +34,15 @@ class ActionForm(EmptyMeansDefault):
         super().__init__(*args, **kwargs)
         if "kind" in self.fields:
             self.fields["kind"].widget.attrs["data-applies"] = json.dumps(APPLIES)
+        for name in COST_BOUNDS.keys() & self.fields.keys():
+            self.fields[name].required = False  # a page of the release before has none of them
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        for name, default in COST_BOUNDS.items():
+            if name not in self.errors and cleaned.get(name) is None:
+                cleaned[name] = default
+        return cleaned
 
 
 @admin.register(Action)
@@ -59,7 +73,16 @@ class ActionAdmin(RecordedAdmin):
                 )
             },
         ),
-        (_("Cost and time"), {"fields": (("cost", "timeout_ms"), "idempotent")}),
+        (
+            _("Cost and time"),
+            {
+                "fields": (
+                    ("cost", "cost_from"),
+                    ("min_cost", "max_cost", "cost_without"),
+                    ("timeout_ms", "idempotent"),
+                )
+            },
+        ),
     )
 
     class Media:

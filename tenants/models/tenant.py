@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -15,8 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
+from quota_platform.base import json_pointer
 from quota_platform.base.models.one_case import OneCase
 from tenants import presets, request_template
+from tenants.cost import MAX_COST
 from tenants.models.connection import Connection
 from tenants.models.names import NAME
 
@@ -97,6 +99,34 @@ class Action(OneCase):
         validators=[MinValueValidator(1), MaxValueValidator(1000)],
         help_text="Units one call takes.",
     )
+    cost_from = models.CharField(
+        "cost from",
+        max_length=json_pointer.MAX_CHARS,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="JSON Pointer into the payload, e.g. /messages: the cost is then for each item of the list there, or"
+        " times the number there. Blank: every call takes the same.",
+    )
+    min_cost = models.PositiveIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_COST)],
+        help_text="Of a cost from the payload: a smaller one counts as this.",
+    )
+    max_cost = models.PositiveIntegerField(
+        default=MAX_COST,
+        db_default=MAX_COST,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_COST)],
+        help_text="Of a cost from the payload: a larger one counts as this.",
+    )
+    cost_without = models.PositiveIntegerField(
+        "cost without",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_COST)],
+        help_text="Units of a call without a list or a number there. Empty: it is refused with 422.",
+    )
     timeout_ms = models.PositiveIntegerField(
         "timeout (ms)",
         default=30_000,
@@ -146,6 +176,12 @@ class Action(OneCase):
             ),
             models.CheckConstraint(condition=Q(cost__gte=1, cost__lte=1000), name="action_cost_in_range"),
             models.CheckConstraint(
+                condition=Q(min_cost__gte=1, max_cost__gte=F("min_cost"), max_cost__lte=MAX_COST)
+                & (Q(cost_without__isnull=True) | Q(cost_without__gte=1, cost_without__lte=MAX_COST)),
+                name="action_cost_bounds_in_order",
+                violation_error_message="Give a largest cost of at most 1,000 and not below the smallest one.",
+            ),
+            models.CheckConstraint(
                 condition=~Q(kind="rest") | ~Q(path_template=""),
                 name="action_rest_has_path",
                 violation_error_message="A REST call needs a path.",
@@ -158,7 +194,7 @@ class Action(OneCase):
     def clean(self) -> None:
         if self.kind not in presets.KINDS:
             return  # the field's own error says so
-        errors = dict(self._missing()) | dict(self._wrong_templates())
+        errors = dict(self._missing()) | dict(self._wrong_templates()) | dict(self._wrong_costs())
         if self.tenant_id is not None and (wrong := self._unfit(self.tenant.connection.preset)):
             errors["kind"] = wrong
         if not _are_statuses(self.success_statuses):
@@ -181,6 +217,15 @@ class Action(OneCase):
             yield "script_path", _("Enter the script's path or its ID.")
         if self.kind == "signal" and self.path_template:
             yield "path_template", _("Leave the path blank: a signal goes to the contactId of the payload.")
+
+    def _wrong_costs(self) -> Iterator[tuple[str, str]]:
+        if self.cost_from:
+            try:
+                json_pointer.tokens(self.cost_from)
+            except json_pointer.PointerWrong as error:
+                yield "cost_from", str(error)
+        if None not in (self.min_cost, self.max_cost) and self.max_cost < self.min_cost:
+            yield "max_cost", _("Give a largest cost that is not below the smallest one.")
 
     def _wrong_templates(self) -> Iterator[tuple[str, str]]:
         most = 9 if self.kind == "signal" else 32

@@ -188,6 +188,9 @@ def test_wrong_connection_input_is_reported_at_its_field(root: Client, fields: d
         ({"cost": "0"}, "cost"),
         ({"cost": "-1"}, "cost"),
         ({"cost": "9" * 25}, "cost"),
+        ({"cost_from": "messages"}, "cost_from"),
+        ({"min_cost": "9", "max_cost": "8"}, "max_cost"),
+        ({"cost_without": "0"}, "cost_without"),
         ({"timeout_ms": "1"}, "timeout_ms"),
         ({"kind": "rest"}, "path_template"),
         ({"kind": "rest", "path_template": "/a/../b"}, "path_template"),
@@ -219,6 +222,16 @@ def test_empty_json_boxes_take_the_default(root: Client, globex: Tenant, empty: 
     assert root.post(f"{ACTIONS}add/", data).status_code == 302
     action = Action.objects.get(action_id="another")
     assert (action.query_template, action.param_map, action.success_statuses) == ({}, [], [])
+
+
+def test_a_form_without_the_bounds_of_a_cost_leaves_them_as_they_come(root: Client, globex: Tenant) -> None:
+    data = form(root, f"{ACTIONS}add/", tenant=str(globex.pk), action_id="another", cost_from="/messages")
+    of_the_release_before = {name: value for name, value in data.items() if name not in ("min_cost", "max_cost")}
+    assert root.post(f"{ACTIONS}add/", of_the_release_before).status_code == 302
+    action = Action.objects.get(action_id="another")
+    assert (action.cost_from, action.min_cost, action.max_cost, action.cost_without) == ("/messages", 1, 1000, None)
+    page = root.get(change(action), {"payload": '{"messages": [1, 2, 3]}'})
+    assert "It costs 3 units." in page.content.decode()
 
 
 def test_a_connection_in_use_is_not_deleted(root: Client, acme: Tenant) -> None:
