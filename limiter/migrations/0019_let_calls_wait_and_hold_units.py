@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='historicalquotapolicy',
             name='reserve_seconds',
-            field=models.PositiveSmallIntegerField(db_default=0, default=0, help_text='For how long after its Retry-After a unit is held for a refused call; token buckets only, 0: never.', validators=[django.core.validators.MaxValueValidator(60)], verbose_name='appointments hold (s)'),
+            field=models.PositiveSmallIntegerField(db_default=0, default=0, help_text='For how long after its Retry-After a unit is held for a refused call; not by concurrency, 0: never.', validators=[django.core.validators.MaxValueValidator(60)], verbose_name='appointments hold (s)'),
         ),
         migrations.AddField(
             model_name='historicalquotapolicy',
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='quotapolicy',
             name='reserve_seconds',
-            field=models.PositiveSmallIntegerField(db_default=0, default=0, help_text='For how long after its Retry-After a unit is held for a refused call; token buckets only, 0: never.', validators=[django.core.validators.MaxValueValidator(60)], verbose_name='appointments hold (s)'),
+            field=models.PositiveSmallIntegerField(db_default=0, default=0, help_text='For how long after its Retry-After a unit is held for a refused call; not by concurrency, 0: never.', validators=[django.core.validators.MaxValueValidator(60)], verbose_name='appointments hold (s)'),
         ),
         migrations.AddField(
             model_name='quotapolicy',

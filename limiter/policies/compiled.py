@@ -102,13 +102,13 @@ def compile_policy(row: QuotaPolicy, limits: Iterable[QuotaLimit]) -> PolicySpec
     compiled: dict[str, Limit] = {}
     for line in limits:
         limit = _compile_limit(row, line)
-        if limit.reserve_us and not rules_of(limit.algorithm).reserves:
-            remedy = _("Appointments hold units of token buckets only: make it one, or let 'appointments hold' be 0.")
-            raise PolicyInvalid(row.name, limit=limit.name, field="algorithm", remedy=remedy)
         if limit.name in compiled:
             remedy = _("Give each limit a name of its own.")
             raise PolicyInvalid(row.name, limit=limit.name, field="name", remedy=remedy)
         compiled[limit.name] = limit
+    if row.reserve_seconds and compiled and not any(limit.reserve_us for limit in compiled.values()):
+        remedy = _("Nobody knows when a running call ends, so slots are not held: add a limit of another algorithm.")
+        raise PolicyInvalid(row.name, limit=next(iter(compiled)), field="algorithm", remedy=remedy)
     return PolicySpec(
         id=row.pk,
         name=row.name,
@@ -230,7 +230,7 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
         policy_name=policy.name,
         policy_version=policy.version,
         alert_at=tuple(policy.alert_at),
-        reserve_us=policy.reserve_seconds * MICROS,
+        reserve_us=policy.reserve_seconds * MICROS if rules_of(line.algorithm).reserves else 0,
     )
     return replace(limit, share=_compile_share(line, limit)) if line.shared else limit
 

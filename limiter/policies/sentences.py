@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from limiter.core.algorithms import rules_of
-from limiter.core.amounts import MISSING
+from limiter.core.amounts import MISSING, with_number
 from limiter.core.types import MICROS, CountedPer, Limit, ServiceClass, Share
 from limiter.outage.modes import MODES
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
@@ -106,11 +106,24 @@ def policy(row: QuotaPolicy, lines: Iterable[QuotaLimit]) -> list[str]:
         said.append(_("Shadow: a call over a limit is recorded and let through."))
     elif lines:
         said.append(_("A call over any limit is refused and charged to none; its response contains the wait."))
+        said += _waits(row, lines)
     if lines:
         said.append(_adaptive(row) if any(line.adaptive for line in lines) else _("No limit follows the latency."))
         said.append(_(MODES[row.store_failure].sentence))
         said.append(_alerts(row))
     return said
+
+
+def _waits(row: QuotaPolicy, lines: list[QuotaLimit]) -> Iterator[str]:
+    """What happens to calls over a limit instead, or later."""
+    if row.wait_seconds:
+        waits = _("It waits for its turn first, for up to {time}, unless it prefers another time.")
+        yield waits.format(time=with_number(row.wait_seconds))
+    if row.reserve_seconds:
+        holds = _("The unit of a refused call is held for its client until {time} after its Retry-After.")
+        yield holds.format(time=with_number(row.reserve_seconds))
+        if names := [line.name or MISSING for line in lines if not rules_of(line.algorithm).reserves]:
+            yield _("No slot of {names} is held: nobody knows when a running call ends.").format(names=", ".join(names))
 
 
 def _limit_of(row: QuotaPolicy, line: QuotaLimit) -> str:

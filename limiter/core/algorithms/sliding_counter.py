@@ -11,6 +11,7 @@ class SlidingCounter(Rules):
     letter = "s"
     place = 2
     label = "sliding counter: for very large limits"
+    reserves = True
 
     def key_part(self, limit: Limit) -> str:
         """Its slices depend on the window, so the window is part of its key."""

@@ -6,7 +6,7 @@
 -- A call takes its own appointment if it is due. Another one passes if it delays none: if all of them still fit when
 -- they are due. A *book* is what a limit holds while a call is decided; see decide.lua for its fields.
 
-local call, num, ceil, max, sub = redis.call, tonumber, math.ceil, math.max, string.sub
+local call, num, ceil, floor, max, sub = redis.call, tonumber, math.ceil, math.floor, math.max, string.sub
 local RETURNED = 'f' -- of a call that has returned for an appointment and waits here
 local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- of one limit
 local MARGIN_MS = 1000 -- as in decide.lua
@@ -37,7 +37,65 @@ local function of_bucket(book, quota)
   return bucket_fits, bucket_after
 end
 
-local of = { b = of_bucket }
+-- Windows: a unit is counted until it leaves. Those that are counted now leave before those of any appointment, each of
+-- which is taken to be used when it is due.
+local function leaves(book, at)
+  if book.kind == 'l' then return at + book.window end
+  return (floor(at / book.slice) + 1) * book.slice + book.window
+end
+
+-- When so many of the units that are counted now have left.
+local function left(book, units)
+  if book.kind == 'l' then return num(call('LINDEX', book.count, units - 1)) + book.window end
+  if not book.sums then -- up to each slice
+    local names, sums = {}, {}
+    for s = book.oldest, book.latest do names[#names + 1] = s end
+    for s, counted in ipairs(call('HMGET', book.count, unpack(names))) do
+      sums[s] = (sums[s - 1] or 0) + num(counted or 0)
+    end
+    book.sums = sums
+  end
+  local low, high = 1, #book.sums
+  while low < high do
+    local mid = floor((low + high) / 2)
+    if book.sums[mid] < units then low = mid + 1 else high = mid end
+  end
+  return (book.oldest + low) * book.slice + book.window
+end
+
+local function window_fits(book, _, most, held)
+  local counted = book.used + book.cost
+  if counted > most then return false end
+  local gone = leaves(book, book.at)
+  for _, each in ipairs(held) do
+    local due = max(book.at, each.due)
+    if due >= gone then return true end -- this call takes nothing from it or those behind
+    counted = counted + each.cost
+    local over = counted - most
+    if over > 0 and (over > book.used or left(book, over) > due) then return false end
+  end
+  return true
+end
+
+local function window_after(book, _, most, held)
+  local over, from = book.used + book.cost - most, book.at
+  for _, each in ipairs(held) do
+    over, from = over + each.cost, max(from, each.due)
+  end
+  if over <= 0 then return from end
+  if over <= book.used then return max(from, left(book, over)) end
+  over = over - book.used
+  local last = from
+  for _, each in ipairs(held) do
+    last, over = leaves(book, max(book.at, each.due)), over - each.cost
+    if over <= 0 then break end
+  end
+  return max(from, last)
+end
+
+local function of_window() return window_fits, window_after end
+
+local of = { b = of_bucket, l = of_window, s = of_window }
 
 -- The wait under these limits: 0 when the call passes, -1 when it never does.
 local function wait(book, quota, most)
@@ -85,7 +143,7 @@ end
 --
 -- Returns whether the call came for an appointment, whether it has one now, and how long it waits at most (us).
 local function promise(limits, call_of, later)
-  local longest, books, ours, grace, returned = 0, 0, true, 0, false
+  local longest, books, ours, none_free, grace, returned = 0, 0, true, false, 0, false
   for _, limit in ipairs(limits) do
     if not limit.shadow then
       local book, own = limit.book, limit.wait < 0 and math.huge or limit.wait
@@ -98,14 +156,16 @@ local function promise(limits, call_of, later)
         books = max(books, next_time(book, limit.quota, limit.effective))
       end
       if limit.wait ~= 0 and not book or book and book.crowded then ours = false end
+      if limit.wait ~= 0 and book then none_free = true end
     end
   end
   if call_of.admitted then return returned, false, call_of.patience end
   local patience, now = call_of.patience, call_of.now
   books = later or books
   if not (ours and books < math.huge) then
-    if longest > patience then
-      for _, limit in ipairs(limits) do -- the next refusal holds another one
+    -- The next refusal holds another one; but a unit that only waits for others, as for a slot, stays the client's.
+    if longest > patience and none_free then
+      for _, limit in ipairs(limits) do
         if limit.book and limit.book.mine then limit.book.changed = true end
       end
     end

@@ -118,7 +118,7 @@ class QuotaPolicy(Published):
         default=0,
         db_default=0,
         validators=[MaxValueValidator(MAX_RESERVE_SECONDS)],
-        help_text="For how long after its Retry-After a unit is held for a refused call; token buckets only, 0: never.",
+        help_text="For how long after its Retry-After a unit is held for a refused call; not by concurrency, 0: never.",
     )
     adaptive = models.BooleanField(default=True, help_text="Shrink the limits while the upstream is slow.")
     cut_carrier = models.CharField(

@@ -7,14 +7,15 @@ import random
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
+import pytest
 import redis
 
 from limiter.core import keys
-from limiter.core.store import Store
+from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision, Limit
 from limiter.core.window import Call, Stack
 from tests.limiter.core.booking import Booking, Request
-from tests.limiter.core.given import ACME, T0, S, bucket, stack
+from tests.limiter.core.given import ACME, T0, S, bucket, log, slots, stack
 from tests.limiter.core.walking import decided
 
 ANA, BEN = "aaaaaaaa" + 12 * "1", "bbbbbbbb" + 12 * "2"
@@ -24,6 +25,11 @@ GRACE = 1 * S
 def rate(quota: int = 2, *, burst: int = 1, name: str = "rate") -> Limit:
     """``quota`` units a second."""
     return bucket(quota, burst=burst, window_us=S, reserve_us=GRACE, name=name)
+
+
+def window(quota: int = 2, *, algorithm: str = "sliding_log", name: str = "window") -> Limit:
+    """``quota`` units in any second."""
+    return Limit(name, algorithm, quota, S, reserve_us=GRACE)
 
 
 async def call(
@@ -109,6 +115,55 @@ async def test_a_peek_holds_and_takes_nothing(store: Store) -> None:
     assert (await call(store, bound, S // 2, ANA)).allowed
 
 
+@pytest.mark.parametrize("algorithm", ["sliding_log", "sliding_counter"])
+async def test_a_window_holds_the_unit_that_leaves_for_the_client_that_was_refused_first(
+    store: Store, algorithm: str
+) -> None:
+    bound = stack(window(1, algorithm=algorithm))
+    await call(store, bound, 0)
+    leaves = (await call(store, bound, 0, ANA)).retry_after_us or 0
+    behind = (await call(store, bound, 0, BEN)).retry_after_us or 0
+    assert leaves >= S and leaves + S <= behind <= leaves + S + S // 30
+    assert not (await call(store, bound, leaves, BEN)).allowed  # it is Ana's
+    assert (await call(store, bound, leaves, ANA)).allowed
+    assert (await call(store, bound, behind, BEN)).allowed
+
+
+async def test_units_of_a_window_that_nobody_holds_are_free_at_once(store: Store) -> None:
+    bound = stack(window(3))
+    for _ in range(3):
+        await call(store, bound, 0)
+    await call(store, bound, 0, ANA)
+    assert [(await call(store, bound, S, BEN)).allowed for _ in range(3)] == [True, True, False]
+    assert (await call(store, bound, S, ANA)).allowed
+
+
+async def test_a_client_whose_slot_is_not_free_keeps_the_unit_of_its_rate(store: Store) -> None:
+    """Nobody knows when a running call ends: slots are not held, and a call that needs one takes nothing else."""
+    at_once = slots(1, name="at once")
+    bound, other = stack(window(1), at_once), stack(at_once)
+    ended = await call(store, bound, 0)
+    await store.record(bound, [EndedCall(ended.decision_id, "answered")], settings=None)
+    assert (await call(store, bound, 1, ANA)).retry_after_us == S - 1
+    running = await call(store, other, 2, BEN)
+    refused = await call(store, bound, S, ANA)
+    assert [each.limit.name for each in refused.violated] == ["at once"]
+    await store.record(other, [EndedCall(running.decision_id, "answered")], settings=None)
+    assert not (await call(store, bound, S + 1, BEN)).allowed  # its unit waits for Ana
+    assert (await call(store, bound, S + 1, ANA)).allowed
+
+
+async def test_a_cut_that_ends_first_names_the_time_of_an_appointment(store: Store, raw: redis.Redis) -> None:
+    """A day's limit of which two fifths are used is cut to one fifth: it passes when the cut ends, not tomorrow."""
+    limit = log(20, window_us=86_400 * S, reserve_us=GRACE)
+    bound = stack(limit, default_ppm=1_000_000)
+    for at in range(8):
+        assert (await call(store, bound, at)).allowed
+    raw.set(bound.keys[0], 200_000, px=60_000)
+    ana, ben = [(await call(store, bound, S, client)).retry_after_us or 0 for client in (ANA, BEN)]
+    assert 0 < ana <= ben < 90 * S
+
+
 CLIENTS = [f"{key:08x}{number:012x}" for key, number in ((1, 1), (1, 2), (2, 3))]
 WALKS, STEPS = 500, 200
 
@@ -125,7 +180,13 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
-        limit = rate(self.dice.randint(1, 9), burst=self.dice.randint(1, 5), name=f"w{self.seed}")
+        quota, name = self.dice.randint(1, 9), f"w{self.seed}"
+        limits = (
+            rate(quota, burst=self.dice.randint(1, 5), name=name),
+            window(quota, name=name),
+            window(quota, algorithm="sliding_counter", name=name),
+        )
+        limit = limits[self.seed % 3]
         self.booking, self.bound = Booking(limit), stack(limit)
 
     async def go(self) -> None:
@@ -141,7 +202,7 @@ class Walk:
             self.now += self.dice.choice((0, 0, 1, S // 9, S))
         itself = itself or client[:8] + f"{step + 16:012x}"
         patience = self.dice.choice((None, 0, 0, 0, S, 3 * S))
-        cost = 1 + CLIENTS.index(client) % min(2, self.booking.limit.burst)
+        cost = 1 + CLIENTS.index(client) % min(2, self.booking.limit.burst or self.booking.limit.quota)
         verdict = self.booking.decide(Request(self.now, cost, client, itself, itself if waited else client, patience))
         call = Call(f"{self.seed}-{step}", cost, True, "", self.now, patience, waited, client, itself)
         decision = await decided(self.store, self.bound, call)
@@ -166,8 +227,13 @@ async def test_every_decision_equals_the_oracle_s(store: Store, raw: redis.Redis
 
 async def test_a_herd_passes_at_its_first_return(store: Store) -> None:
     """Thirty clients of one key at two units a second, that come back when a header in whole seconds lets them."""
-    for burst in (1, 2):
-        bound, dice = stack(rate(burst=burst, name=f"herd{burst}")), random.Random(burst)
+    for burst, limit in (
+        (1, rate(burst=1, name="herd1")),
+        (2, rate(burst=2, name="herd2")),
+        (2, window(name="herd3")),
+        (2, window(algorithm="sliding_counter", name="herd4")),
+    ):
+        bound, dice = stack(limit), random.Random(limit.name)
         coming = [(dice.randint(0, 9_000), "") for _ in range(30)]
         requests, refused, served = 0, 0, []
         while coming:
@@ -177,7 +243,7 @@ async def test_a_herd_passes_at_its_first_return(store: Store) -> None:
             decision = await store.decide(
                 bound,
                 Call(
-                    *(f"{burst}-{at}-{requests}", 1, True, "", T0 + at, 0, bool(itself), ANA),
+                    *(f"{limit.name}-{at}-{requests}", 1, True, "", T0 + at, 0, bool(itself), ANA),
                     itself or ANA[:8] + f"{requests:012x}",
                 ),
             )
@@ -190,4 +256,6 @@ async def test_a_herd_passes_at_its_first_return(store: Store) -> None:
                 coming.append((at + -(-(decision.retry_after_us or 0) // S) * S + dice.randint(0, 9_000), ""))
         assert (len(served), refused) == (30, 30 - burst)
         assert requests == 60 - burst
-        assert max(served) <= 1.05 * (30 - burst) * S / 2
+        # A slice of the counter is no whole second, and a header only has these.
+        late = S if limit.algorithm == "sliding_counter" else 0
+        assert max(served) <= 1.05 * (30 - burst) * S / 2 + late

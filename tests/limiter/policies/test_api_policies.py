@@ -96,10 +96,11 @@ def test_a_limit_that_does_not_say_follows_the_upstream_by_its_window_and_a_stor
     assert {line["name"]: line["adaptive"] for line in changed["limits"]} == follow
 
 
-def test_appointments_are_refused_for_a_limit_that_cannot_hold_a_unit(gold: QuotaPolicy) -> None:
+def test_appointments_are_refused_for_a_limit_that_cannot_hold_a_unit(db: None) -> None:
     api = editor()
-    refused = errors(api.patch(f"/api/policies/{gold.pk}/", {"reserve_seconds": 5}))
-    assert "token buckets only" in str(refused)
+    slots = {"name": "inflight", "algorithm": "concurrency", "quota": 5}
+    refused = errors(api.post("/api/policies/", {"name": "Herd", "reserve_seconds": 5, "limits": [slots]}))
+    assert "slots are not held" in str(refused)
     made = api.post("/api/policies/", {"name": "Herd", "reserve_seconds": 5, "wait_seconds": 9, "limits": [BUCKET]})
     assert (made.status_code, made.json()["reserve_seconds"], made.json()["wait_seconds"]) == (201, 5, 9)
 

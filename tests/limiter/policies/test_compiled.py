@@ -181,17 +181,23 @@ def test_adaptive_settings_of_a_policy_that_does_not_adapt_are_not_looked_at() -
     assert compile_policy(policy(adaptive=False, min_multiplier=0.0), [line()]).adaptive is None
 
 
+SLOTS = {"name": "inflight", "algorithm": "concurrency", "window_seconds": None}
+
+
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"algorithm": "sliding_counter"}, {"algorithm": "concurrency", "window_seconds": None}],
-    ids=["log", "counter", "concurrency"],
+    [{}, {"algorithm": "sliding_counter"}, {"algorithm": "token_bucket", "burst": 5}],
+    ids=["log", "counter", "bucket"],
 )
-def test_appointments_are_for_token_buckets(fields: dict[str, Any]) -> None:
+def test_all_but_slots_can_be_held_for_refused_calls(fields: dict[str, Any]) -> None:
+    spec = compile_policy(policy(reserve_seconds=5), [line(**fields), line(**SLOTS)])
+    assert [limit.reserve_us for limit in spec.limits] == [5_000_000, 0]
+
+
+def test_appointments_need_a_limit_that_can_hold_units() -> None:
     with pytest.raises(PolicyInvalid) as caught:
-        compile_policy(policy(reserve_seconds=5), [line(**fields)])
-    assert caught.value.field == "algorithm" and "token buckets only" in caught.value.remedy
-    spec = compile_policy(policy(reserve_seconds=5), [line(algorithm="token_bucket", burst=5)])
-    assert [limit.reserve_us for limit in spec.limits] == [5_000_000]
+        compile_policy(policy(reserve_seconds=5), [line(**SLOTS)])
+    assert caught.value.field == "algorithm" and "slots are not held" in caught.value.remedy
 
 
 def test_a_shared_limit_holds_no_units_for_refused_calls() -> None:

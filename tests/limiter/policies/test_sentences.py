@@ -113,6 +113,16 @@ def test_shadow_fixed_and_failing_open_are_said() -> None:
     ]
 
 
+def test_waits_and_appointments_are_said() -> None:
+    slots = line(name="inflight", algorithm="concurrency", quota=5, window_seconds=None)
+    said = sentences.policy(QuotaPolicy(wait_seconds=10, reserve_seconds=5), [line(), slots])
+    assert "It waits for its turn first, for up to 10 seconds, unless it prefers another time." in said
+    assert "The unit of a refused call is held for its client until 5 seconds after its Retry-After." in said
+    assert "No slot of inflight is held: nobody knows when a running call ends." in said
+    without = " ".join(sentences.policy(QuotaPolicy(), [line()]))
+    assert "turn" not in without and "held" not in without
+
+
 @pytest.mark.parametrize(
     ("alert_at", "said"),
     [([], "Nobody is alerted."), ([90], "Alerts start when 90 % of a limit in force is used.")],
