@@ -57,7 +57,7 @@ def written(settings: AdaptiveSettings) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer of the upstream: when (us since the epoch), how long it took (us), whether it turned calls away.
+    """One response of the upstream: when (us since the epoch), how long it took (us), whether it turned calls away.
 
     ``latency_us`` None: it did nothing but turn the call away, and how fast it did so says nothing about its load.
     """
@@ -69,7 +69,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A multiplier and what it was computed from.
+    """A multiplier and the figures behind it.
 
     ``p95_us``: 0 when there are too few samples. ``fresh_for_us``: when so many samples will have aged that this
     multiplier no longer holds and calls are not cut, counted from the instant of the computation.
@@ -152,7 +152,7 @@ def _shown(text: str) -> StoredEvidence:
 
 
 FORM = Form("evidence", {1: _shown})
-"""Nothing may be added to what is written as long as the first release runs: its scripts take the last number for the
+"""Nothing may be added to the stored form as long as the first release runs: its scripts take the last number for the
 end.
 """
 

@@ -1,6 +1,6 @@
 """IDs of decisions: one that was refused leads to its row in the record, also to the row that a flood was folded into.
 
-A worker draws the first half before it asks the store. What the store then says of a refusal, its instant and kind,
+A worker draws the first half before it calls the store. The store's part of a refusal, its instant and kind,
 makes the second half, for the caller as for the record: no ID has to be stored beside the row that it belongs to.
 """
 

@@ -21,7 +21,7 @@ _SHARE = "|\x01"
 class Described:
     """One limit as it stood. The fields are those of :class:`~limiter.core.types.Limit`.
 
-    ``algorithm`` and ``counted_per`` may be words that only a newer release knows: it is kept what they were.
+    ``algorithm`` and ``counted_per`` may be words that only a newer release knows: they are kept as they came.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Described:
 def write(limits: Sequence[Limit]) -> str:
     """``<name>|<policy>|<version>|<algorithm>|<counted per>|<quota>|<window us>|<burst>|<shadow>|<adaptive>;…``.
 
-    A shared limit has one part more, in whose place the script writes what it found of the share.
+    A shared limit has one part more, in whose place the script writes the state of the share.
     """
     return FORM.marked(
         ";".join(
@@ -68,7 +68,7 @@ def _read_one(text: str) -> Described:
         raise ValueError(f"a limit is described by {_PARTS} parts, not {len(parts)}")
     name, policy, version, algorithm, counted_per, *numbers = parts[:_PARTS]
     if not _WORD.fullmatch(algorithm) or not _WORD.fullmatch(counted_per):
-        raise ValueError("a limit's algorithm and what it is counted per are words")
+        raise ValueError("a limit's algorithm and its scope are words")
     quota, window_us, burst, shadow, adaptive = (int(number) for number in numbers)
     return Described(
         name=name,
@@ -86,7 +86,7 @@ def _read_one(text: str) -> Described:
 
 
 def _share(text: str) -> dict[str, int] | None:
-    """None where the script did not refuse: a worker alone writes what it was given."""
+    """None where the script did not refuse: a worker alone writes the parts unchanged."""
     numbers = text.split(",")
     if len(numbers) != len(_OF_SHARE) or not all(number.isdigit() for number in numbers):
         return None

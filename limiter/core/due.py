@@ -1,4 +1,4 @@
-"""Until when a store may decide a call: a command that it finds when it wakes up must not count what was decided since.
+"""Until when a store may decide a call: a command that it finds when it wakes up must not count later decisions.
 
 A worker that gives a call up decides it by itself. A frozen store still has the command, and would decide it again.
 """

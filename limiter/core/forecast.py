@@ -16,12 +16,12 @@ from limiter.core.held import Holding
 from limiter.core.types import MICROS, PPM, Limit
 
 POINTS = 60
-"""A log is told in so many blocks at most: a forecast errs early, by what a sixtieth of the units makes of it."""
+"""A log is read in so many blocks at most: a forecast errs early, by a sixtieth of the units."""
 _SHORTEST_US, _LONGEST_US = 5 * MICROS, 30 * MICROS
 
 
 def look_back_us(limit: Limit) -> int:
-    """How much of the past a pace is told from: a sixth of the window, within 5 to 30 seconds, in microseconds."""
+    """How much of the past a pace is measured over: a sixth of the window, within 5 to 30 seconds, in microseconds."""
     return min(_LONGEST_US, max(_SHORTEST_US, limit.window_us // 6))
 
 
@@ -31,7 +31,7 @@ def refill(limit: Limit, multiplier_ppm: int) -> int:
 
 
 def read(limit: Limit, reply: Sequence[int]) -> Holding:
-    """The answer of ``held.lua``."""
+    """The response of ``held.lua``."""
     return rules_of(limit.algorithm).read_held(limit, reply)
 
 

@@ -1,4 +1,4 @@
-"""The RateLimit fields of an answer, written in one place.
+"""The RateLimit fields of a response, written in one place.
 
 Source: draft-ietf-httpapi-ratelimit-headers-11 (RateLimit-Policy, RateLimit; RFC 9651 structured fields) and RFC 9110
 section 10.2.3 (Retry-After in whole seconds). A limit's name is a structured-field String; names are of the alphabet
@@ -21,7 +21,7 @@ def seconds(us: int) -> int:
 def policy(limits: Iterable[Limit]) -> str:
     """``RateLimit-Policy``: what every limit that is enforced allocates to the caller while nothing is cut.
 
-    A token bucket is announced as its burst over the time that refills it, so that ``q / w`` is its rate and no answer
+    A token bucket is shown as its burst over the time that refills it, so that ``q / w`` is its rate and no response
     says ``r`` above ``q``.
     """
     return ", ".join(

@@ -30,7 +30,7 @@ def workers() -> str:
 
 
 def connection_ids(members: Iterable[bytes]) -> list[int]:
-    """The ids in :func:`connections`, in order; what is no id is another release's."""
+    """The ids in :func:`connections`, in order; a member that is no id is another release's."""
     return sorted(int(each) for each in members if each.isdigit())
 
 
@@ -130,7 +130,7 @@ def due(connection: int, tenant: str, action: str | None) -> str:
 
 
 def pause(connection: int) -> str:
-    """Until when the upstream takes no calls, because it said so; see ``pause.lua``."""
+    """Until when the upstream takes no calls by its own response; see ``pause.lua``."""
     return f"{tag(connection)}:pause"
 
 
@@ -205,7 +205,7 @@ def health(uid: str) -> str:
 
 
 def response(connection: int, digest: str) -> str:
-    """The first answer to a call that may be repeated, sealed; or the claim of the worker that is making it."""
+    """The first response to a call that may be repeated, sealed; or the claim of the worker that is making it."""
     return f"{tag(connection)}:answer:{digest}"
 
 

@@ -1,4 +1,4 @@
-"""Pauses: what an upstream said about load binds every call of its connection."""
+"""Pauses: an upstream's response about load binds every call of its connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SCRIPT = Script(__file__, "pause")
 
 
 class Pause(NamedTuple):
-    """Until when an upstream takes no calls (us since the epoch), with which status it said so, and since when.
+    """Until when an upstream takes no calls (us since the epoch), the status of that response, and since when.
 
     ``asked_us``: the wait in its last response; None without one.
     """

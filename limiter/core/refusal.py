@@ -1,4 +1,4 @@
-"""A refusal as one text: what an event carries from the script that refused to whoever writes the record.
+"""A refusal as one text: what an event carries from the script that refused to the task that writes the record.
 
 One text and not a field for each value, since a refused call waits for the store to keep it.
 """

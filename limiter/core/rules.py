@@ -1,6 +1,6 @@
 """What an algorithm is to everything outside the deciding script: one object for each, a module of its name.
 
-The defaults are those of a window that counts units; an algorithm overrides what it does in another way.
+The defaults are those of a window that counts units; an algorithm overrides those that differ.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Rules:
         return -(-over_us // SHARE_SLICES)
 
     def read_held(self, limit: Limit, reply: Sequence[int]) -> Holding:
-        """The answer of ``held.lua``."""
+        """The response of ``held.lua``."""
         at_us, used, came, over_us, of_last, silent_us, *pairs = reply
         leaves = tuple(zip(pairs[::2], pairs[1::2], strict=True))
         return Holding(at_us, used, pace_of(came, over_us, of_last=of_last, silent_us=silent_us), leaves)

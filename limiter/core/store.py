@@ -51,7 +51,7 @@ HELD = Script(__file__, "held", before=LUA)
 
 
 class DecidedAlone(NamedTuple):
-    """A part of what one worker decided without the store. ``name``: told again under it, it is taken over once.
+    """A part of what one worker decided without the store. ``name``: sent again under it, it is taken over once.
 
     ``events``: texts of refusals (:mod:`limiter.core.refusal`). ``counts``: ``<minute>|<tenant>|<action>|<counter>`` ->
     count. ``lost``: refusals it could not keep, made between ``from_us`` and ``until_us`` (microseconds).
@@ -239,7 +239,7 @@ class Store:
     async def take_over(self, connection: int, part: DecidedAlone) -> bool:
         """Enter what a worker decided without the store; False when that had been done.
 
-        Raises :class:`~limiter.stores.errors.StoreError`; then it may be told again.
+        Raises :class:`~limiter.stores.errors.StoreError`; then it may be sent again.
         """
         names = (keys.taken_over(connection, part.name), keys.events(connection))
         counts = [word for name, count in part.counts.items() for word in (name, count)]

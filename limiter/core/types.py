@@ -75,9 +75,9 @@ class Limit:
     microseconds (in flight, for concurrency). ``burst``: units at once, token bucket only. ``lease_us``: how long a
     concurrency slot lives unless released. ``shadow``: record, never refuse.
     ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)). ``alert_at``:
-    percent of the effective limit at which people are told, ascending. ``reserve_us``: how long after its time the unit
-    of a refused call is held, not for concurrency; 0: none is. ``share``: the caller's terms where tenants share the
-    limit; None: first come, first served.
+    percent of the effective limit at which people get an alert, ascending. ``reserve_us``: how long after its time
+    the unit of a refused call is held, not for concurrency; 0: none is. ``share``: the caller's terms where tenants
+    share the limit; None: first come, first served.
     """
 
     name: str

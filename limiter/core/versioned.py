@@ -2,10 +2,10 @@
 
 While a release is rolled out the one before it runs beside, and each reads what the other wrote. So a reader
 
-- takes the fields that it knows and ignores the others,
+- takes its own fields and ignores the others,
 - takes a default where one is missing or is of another type,
 - reads each version that an earlier release wrote, and
-- of a version newer than it knows takes what it knows where that is safe; elsewhere it refuses, says so and counts.
+- of a newer version takes its own fields where that is safe; elsewhere it refuses, logs and counts.
 
 A value names its version from the second on; one that names none is of version 1, as the first release wrote it. A
 release writes no version that the release before it cannot read. docs/compatibility.md lists the values.
@@ -42,7 +42,7 @@ class Newer(Unreadable):
 class Form(Generic[T]):
     """How one kind of value is written and read.
 
-    ``readers``: version -> reader of its content, which may raise what it likes for content that makes no sense.
+    ``readers``: version -> reader of its content, which may raise anything for content that makes no sense.
     ``writes``: the version that is written, the newest when nothing is said; a release that adds a reader goes on
     writing what the one before reads. ``lenient``: a newer version is read like the newest one known here.
     """
@@ -163,7 +163,7 @@ def _like(value: Any, default: Any) -> Any:
 
 
 def build(cls: type[T], data: Mapping[str, Any], *, whole: bool = True) -> T:
-    """A dataclass from the fields it knows.
+    """A dataclass from its own fields among those given.
 
     ``whole``: a field that is missing is a LookupError even where the class has a default, for values that have to be
     those of a row and not what an earlier release made of it.

@@ -1,4 +1,4 @@
-"""A stack of limits bound to a subject: what the deciding script is told, and how its answer is read.
+"""A stack of limits bound to a subject: the arguments of the deciding script, and how its response is read.
 
 Everything here is pure. Keys and arguments of a stack are made once and packed once; a call adds five short arguments.
 """
@@ -162,7 +162,7 @@ def bind(
 ) -> Stack:
     """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name.
 
-    ``change``: what is known to come, so that a refused call is told the true wait. ``learned``: one more limit, whose
+    ``change``: a change known in advance, so that a refused call gets the true wait. ``learned``: one more limit, whose
     quota the store has learned, and is at most its own (:mod:`limiter.core.in_flight`).
     """
     if learned is not None:
@@ -292,5 +292,5 @@ def retry_after(states: Sequence[LimitState]) -> int | None:
 
 
 def came_too_late(reply: list[Any]) -> bool:
-    """The script did nothing: the instant that :func:`pack` was told had passed."""
+    """The script did nothing: the instant given to :func:`pack` had passed."""
     return bool(reply[2] == -1)

@@ -1,1 +1,1 @@
-"""The gateway: one call from the key it presents to the answer it gets, and what is read beside it."""
+"""The gateway: one call from the key it presents to the response it gets, and the pages read beside it."""

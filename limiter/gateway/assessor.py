@@ -1,7 +1,7 @@
-"""The last samples of a burst are assessed too, whoever kept them.
+"""The last samples of a burst are assessed too, whichever worker recorded them.
 
 A multiplier is computed when a call ends, at most once in :data:`~limiter.core.store.EVERY_MS`: the ends that come
-within that time after a computation would wait for the next call. So whoever records them comes back when the next
+within that time after a computation would wait for the next call. So the worker that records them returns when the next
 computation is due. Should it die meanwhile, another worker finds in the store that it is due. Of many connections in
 use at once each worker looks at a few at a time, at random, so that its cost is bounded.
 """
@@ -38,7 +38,7 @@ class Assessor:
         self._noted: dict[int, float] = {}
 
     async def noting(self, connection: int) -> None:
-        """Before samples of a connection are kept: other workers know that it is in use. Raises StoreError."""
+        """Before samples of a connection are kept: other workers see that it is in use. Raises StoreError."""
         now = asyncio.get_running_loop().time()
         if now - self._noted.get(connection, -_NOTED_EVERY_S) >= _NOTED_EVERY_S:
             await self._store.run(ALIVE, [keys.sampled()], connection, _LATELY_S * 1_000_000)
@@ -50,7 +50,7 @@ class Assessor:
             self._due[whose] = asyncio.get_running_loop().call_later(in_ms / 1000, self._begin, whose)
 
     async def look(self, stop: asyncio.Event) -> None:
-        """Compute what is due and nobody does, until ``stop`` is set."""
+        """Compute overdue multipliers, until ``stop`` is set."""
         while not stop.is_set():
             with contextlib.suppress(StoreError):
                 await self.look_once()

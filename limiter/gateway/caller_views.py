@@ -1,4 +1,4 @@
-"""What callers read with their own key, beside what they call. Served by the lean handler only."""
+"""What callers read with their own key, beside their calls. Served by the lean handler only."""
 
 from __future__ import annotations
 

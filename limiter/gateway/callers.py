@@ -60,7 +60,7 @@ class Callers:
         self.failed = failed
 
     def held(self, token: str, tenant_id: str) -> Caller | None:
-        """The same as :meth:`identify`, if it needs not wait; None: ask that, which also says what is wrong."""
+        """The same as :meth:`identify`, if it needs not wait; None: ask that, which also names the fault."""
         prefix = credentials.prefix_of(token)
         key = None if prefix is None else self._valid(token, self._snapshot.held_key(prefix))
         if key is None:

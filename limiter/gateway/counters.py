@@ -15,7 +15,7 @@ from limiter.stores.errors import StoreUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A limit as it counts for one subject, and what it held when it was looked up."""
+    """A limit as it counts for one subject, and its state when it was looked up."""
 
     stack: Stack
     limit: Limit
@@ -51,7 +51,7 @@ def _targets(gateway: Gateway, caller: Caller, action_id: str) -> Iterator[Invok
 async def _looked_up(gateway: Gateway, caller: Caller, target: InvokeTarget, limit: Limit) -> Counter:
     decision = await gateway.decide(caller, target, request_id="", charge=False)
     if decision.degraded:
-        raise StoreUnavailable("the store is away: its counts can be neither read nor reset")
+        raise StoreUnavailable("the store is unavailable: its counts can be neither read nor reset")
     state = next(state for state in decision.states if state.limit == limit)
     return Counter(target.bound.stack, limit, state)
 

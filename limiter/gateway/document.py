@@ -21,7 +21,7 @@ def check_json(body: bytes) -> None:
         if not _ESCAPED_HALF.search(body):
             return
     except (ValueError, RecursionError):
-        pass  # read once more, slowly, for what is wrong and where
+        pass  # read once more, slowly, for the fault and its place
     try:
         json_text.read(body, storable=False)
     except json_text.JsonRefused as error:

@@ -54,7 +54,7 @@ _OUTCOME = {
     errors.Overloaded: "upstream_busy",
 }
 _DID_NOT_RUN = frozenset({"unreachable", "not_sent", "upstream_busy"})
-"""Outcomes of calls that certainly did nothing upstream: what they were charged is given back."""
+"""Outcomes of calls that certainly did nothing upstream: their charges are given back."""
 _GIVEN_UP = errors.OutcomeUnknown("The call was given up while it ran.")
 
 
@@ -127,7 +127,7 @@ class Gateway:
         waited: bool = False,
         names: Names = NAMELESS,
     ) -> Decision:
-        """Decide one call, in the store or, when it is away, as the policy says; raises Problem for ``closed``.
+        """Decide one call, in the store or, when it is unavailable, as the policy says; raises Problem for ``closed``.
 
         ``patience_us``, ``waited``: of a call that may wait (:mod:`limiter.gateway.waiting`). ``names``: in which units
         are held.
@@ -147,7 +147,7 @@ class Gateway:
         except StoreError as error:
             alone = self.outage.decide(target.plan.store_failure, target.bound.stack, call, error)
             if alone is None:
-                detail = "The limiter's store is away and this policy lets no call pass without it."
+                detail = "The limiter's store is unavailable and this policy lets no call pass without it."
                 raise GatewayProblem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
             return alone
         if target.bound.stack.learned is not None and decision.leases:
@@ -161,7 +161,7 @@ class Gateway:
     async def invoke(self, caller: Caller, target: InvokeTarget, request: InvokeRequest) -> Outcome:
         """Decide a call and make it when it is admitted; raises Problem.
 
-        A repeat of a call whose answer is remembered gets that answer: nothing is decided and nothing charged.
+        A repeat of a call whose response is remembered gets that response: nothing is decided and nothing charged.
         """
         call = self._upstream_call(caller, target, request)
         claim, wait = None, request.wait

@@ -43,7 +43,7 @@ class GivingBack:
             self._sending = asyncio.get_running_loop().create_task(self._send())
 
     async def close(self) -> None:
-        """Send what is left once more, and stop."""
+        """Send the rest once more, and stop."""
         self._stopped.set()
         if self._sending is not None:
             await self._sending

@@ -91,10 +91,10 @@ class Heartbeat:
         self._living = Living(gateway.store, read=FORM.load_or_none)
         self._every_s = every_s
         self.server: Callable[[], dict[str, Any]] = dict
-        """How the server before the gateway is: its connections, and what it rejected."""
+        """The server before the gateway: its connections, and the requests it rejected."""
 
     def state(self) -> dict[str, Any]:
-        """What is told: what is held, how the store answers, what waits."""
+        """The heartbeat: entries held, the store's response times, the lengths of queues."""
         gateway = self._gateway
         pool = gateway.store.status()
         trips = gateway.store.round_trips

@@ -15,7 +15,7 @@ from tenants.directory import ActionSpec
 
 
 class InvokeTarget(NamedTuple):
-    """What is called: the action, the plan its calls are decided by, and the limits bound to this caller.
+    """The target of a call: the action, the plan its calls are decided by, and the limits bound to this caller.
 
     ``cost``: units of the call; the least that one can cost while its content is not read.
     """
@@ -40,9 +40,9 @@ class InvokeRequest(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a call went. No ``response``: refused by ``decision``. No ``decision``: a remembered answer.
+    """How a call went. No ``response``: refused by ``decision``. No ``decision``: a remembered response.
 
-    ``target``: what it was decided by, which an edit may have changed while it waited.
+    ``target``: the one it was decided by, which an edit may have changed while it waited.
     """
 
     target: InvokeTarget

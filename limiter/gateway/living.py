@@ -18,7 +18,7 @@ _AGAIN_AFTER = 60
 
 
 class Living:
-    """One process's count. ``read``: a heartbeat, or None for what is none."""
+    """One process's count. ``read``: a heartbeat, or None for a text that is none."""
 
     def __init__(self, store: Store, *, read: Callable[[bytes | None], Mapping[str, Any] | None]) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""What an upstream said about load, on its way to the store, where it binds every worker's next decision."""
+"""An upstream's response about load, on its way to the store, where it binds every worker's next decision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Pauses:
         self._running = Background()
 
     def note(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
-        """An attempt was answered this status and told to wait so long, or not for how long. Nobody waits for it."""
+        """An attempt was answered with this status and this wait, or none. Nobody waits for it."""
         paces = self._paces if status >= _TURNED_AWAY and connection.pace else None
         pauses = connection.pause_on_pushback and connection.id not in self._pausing
         if paces is None and not pauses:
@@ -37,7 +37,7 @@ class Pauses:
         self._running.start(self._report(connection, status, wait_s, paces=paces, pauses=pauses))
 
     async def drain(self) -> None:
-        """Wait until the store knows."""
+        """Wait until the store has it."""
         await self._running.drain()
 
     async def _report(

@@ -1,4 +1,4 @@
-"""The ``Prefer`` header (RFC 7240), as far as the gateway knows it: ``wait``, in whole seconds."""
+"""The ``Prefer`` header (RFC 7240), as far as the gateway supports it: ``wait``, in whole seconds."""
 
 from __future__ import annotations
 

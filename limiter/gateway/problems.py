@@ -18,7 +18,7 @@ REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-re
 
 
 class GatewayProblem(Problem):
-    """``decision``: what was decided before it went wrong, so that the response can carry the quota's headers."""
+    """``decision``: the decision before it went wrong, so that the response can carry the quota's headers."""
 
     titles = {
         **Problem.titles,
@@ -30,7 +30,7 @@ class GatewayProblem(Problem):
         "idempotency-key-invalid": "Idempotency-Key invalid",
         "idempotency-mismatch": "Idempotency-Key used for another call",
         "idempotency-pending": "The same call is in progress",
-        "idempotency-too-long": "The answer cannot be repeated",
+        "idempotency-too-long": "The response cannot be repeated",
         "payload-refused": "Payload does not fit the action",
         "too-many-failed-keys": "Too many invalid API keys",
         "wait-given-up": "Wait given up",
@@ -64,7 +64,7 @@ class GatewayProblem(Problem):
 
 
 def unauthorized() -> GatewayProblem:
-    """The same for a missing, malformed, unknown, expired and revoked key: an answer tells nothing about a key."""
+    """The same for a missing, malformed, unknown, expired and revoked key: a response tells nothing about a key."""
     return GatewayProblem(
         401,
         "unauthorized",
@@ -141,12 +141,12 @@ def _share(state: ShareState) -> dict[str, Any]:
 
 
 def _held_back(decision: Decision, *, tenant_id: str) -> GatewayProblem:
-    """Not made, because the upstream would turn it away: it said so to another call of the connection."""
+    """Not made, because the upstream would turn it away, as it did another call of the connection."""
     wait_s = decision.paused_us / MICROS
     if decision.above_pace:
         why = f"This call is above the pace that the upstream takes; in {wait_s:.3f} s it is not. It"
     else:
-        why = f"The upstream takes no calls for another {wait_s:.3f} s: it said so to another call. This one"
+        why = f"The upstream takes no calls for another {wait_s:.3f} s, by its response to another call. This one"
     return GatewayProblem(
         429,
         "upstream-overloaded",
@@ -186,7 +186,7 @@ def _of_share(state: LimitState, decision: Decision) -> str:
 
 
 def _when(state: LimitState, decision: Decision, wait_s: float) -> str:
-    """The exact wait, or, where a slot is missing, what it hangs on: nobody knows when a running call ends."""
+    """The exact wait, or, where a slot is missing, the reason: nobody knows when a running call ends."""
     call = f"a call of cost {decision.cost} passes"
     if rules_of(state.limit.algorithm).holds_slots:
         return f"{call} as soon as a running one ends. When is not known; to try again in {wait_s:.3f} s is a hint."

@@ -33,7 +33,7 @@ _UNIT_COUNTS = {
     "calls": "Calls sent to a connection by the workers running now.",
     "failures": "Of those, failed.",
     "repeats": "Attempts beyond the first.",
-    "pushbacks": "Answers that turned a call away for load.",
+    "pushbacks": "Responses that turned a call away for load.",
     "unsolicited": "Times its origin sent bytes that no request asked for.",
     "ended_idle": "Connections that its origin closed while they were kept.",
 }
@@ -110,7 +110,7 @@ def page(found: Gathered) -> bytes:
 
 
 class _Collected(Collector):
-    """What was gathered, as metric families."""
+    """The gathered values, as metric families."""
 
     def __init__(self, found: Gathered) -> None:
         self._found = found
@@ -124,8 +124,8 @@ class _Collected(Collector):
         yield self._latency()
         yield from self._adaptive()
         yield from self._workers()
-        yield self._failed("keys", "Calls with an invalid key, by their answer.")
-        yield self._failed("tokens", "Requests to the management API with an invalid token, by their answer.")
+        yield self._failed("keys", "Calls with an invalid key, by their response.")
+        yield self._failed("tokens", "Requests to the management API with an invalid token, by their response.")
         yield from self._server()
         yield from self._upstreams()
         yield self._round_trips()
@@ -219,7 +219,7 @@ class _Collected(Collector):
         gauges: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
             "quota_snapshot_seq": ("Last edit a worker applied.", lambda s: s["snapshot"]["seq"]),
             "quota_policy_problems": ("Policies that cannot compile.", lambda s: len(s["snapshot"]["problems"])),
-            "quota_store_available": ("1 when the store answers.", lambda s: float(s["store"]["available"])),
+            "quota_store_available": ("1 when the store responds.", lambda s: float(s["store"]["available"])),
             "quota_store_connections": ("Open connections to the store.", lambda s: s["store"]["connections"]),
             "quota_store_pool_size": ("Most connections to the store.", lambda s: s["store"]["pool_size"]),
             "quota_store_in_flight": ("Commands without a reply.", lambda s: s["store"]["in_flight"]),

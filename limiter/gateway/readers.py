@@ -53,7 +53,7 @@ def _may_read(request: HttpRequest, tenant_id: str) -> bool | None:
         user = sessions.person_of(_session_key(request))
         if user is None:
             return None
-        # Who sees every tenant is told by the gateway that there is none of this ID.
+        # For those who see every tenant the gateway reports that there is none of this ID.
         return row_access.sees_every_tenant(user) or scope.tenants_of(user).filter(tenant_id=tenant_id).exists()
     finally:
         close_old_connections()

@@ -1,4 +1,4 @@
-"""What happens after the answer: outcomes, latencies and released slots on their way to the store.
+"""What happens after the response: outcomes, latencies and released slots on their way to the store.
 
 A caller waits for none of it. The ends of calls that share a stack travel together: those that hold a slot leave in
 the same tick, the others within a few milliseconds. What the store cannot take now is kept, bounded, and sent again
@@ -62,7 +62,7 @@ class Recorder:
             self._schedule(soon=urgent)
 
     async def drain(self) -> None:
-        """Send what was noted and wait until it has been taken or kept."""
+        """Send the noted ends and wait until they have been taken or kept."""
         self._send_collected()
         await self._running.drain()
 
@@ -75,7 +75,7 @@ class Recorder:
         if self._again is not None:
             self._again.cancel()
         if self._kept_ends:
-            log.warning("%d ends of calls were not recorded: the store is away", self._kept_ends)
+            log.warning("%d ends of calls were not recorded: the store is unavailable", self._kept_ends)
 
     def _schedule(self, *, soon: bool) -> None:
         loop = asyncio.get_running_loop()

@@ -107,7 +107,7 @@ class Runtime:
 
     @classmethod
     def from_settings(cls) -> Runtime:
-        """The parts that the settings ask for."""
+        """The parts that the settings switch on."""
         env = settings.ENV
         side = clients.async_client()
         store = clients.store()
@@ -152,7 +152,7 @@ class Runtime:
         return await server_settings.look(self.store.link, self._shared)
 
     async def open(self) -> None:
-        """Connect, and start to follow edits. A store or database that is away does not stop the start."""
+        """Connect, and start to follow edits. A store or database that is unavailable does not stop the start."""
         await self.store.open()
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -168,7 +168,7 @@ class Runtime:
             log.warning("%s", warning)
 
     async def close(self) -> None:
-        """Let what is under way end, then close every connection."""
+        """Let running calls end, then close every connection."""
         self.gateway.waiting.stop()
         self._stop.set()
         _, late = await asyncio.wait(self._tasks, timeout=5) if self._tasks else (set(), set())

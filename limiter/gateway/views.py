@@ -154,7 +154,7 @@ class PrometheusView(LeanView):
             found.faults = set(await runtime.faults())
             found.queue = await runtime.queue()
         except StoreError as error:
-            detail = "The numbers live in the limiter's store, which is away."
+            detail = "The numbers live in the limiter's store, which is unavailable."
             raise GatewayProblem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
         return LeanResponse(200, [("content-type", CONTENT_TYPE_LATEST)], prometheus.page(found))
 

@@ -1,4 +1,4 @@
-"""Checks all stored policies: whether each compiles, whom it applies to, and what hardly does what was meant."""
+"""Checks all stored policies: whether each compiles, who it applies to, and which limits hardly do as meant."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CheckedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``warnings``: sentences about policies that compile and yet may not do what was meant."""
+    """``warnings``: sentences about policies that compile and yet may not do as meant."""
 
     policies: tuple[CheckedPolicy, ...]
     warnings: tuple[str, ...]

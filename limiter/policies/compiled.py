@@ -65,7 +65,7 @@ class PolicyInvalid(Exception):
 class PolicyUnavailable(Exception):
     """A policy that a call stands under cannot compile and no earlier good version of it is left: answer 503.
 
-    Callers see the message; ``problem``, for those who can mend it, says what is wrong.
+    Callers see the message; ``problem``, for those who can mend it, names the fault.
     """
 
     def __init__(self, policy_id: int, problem: str = "") -> None:

@@ -1,6 +1,6 @@
 """The effective policy of a call: a tenant with its rules, and the policies that all tenants share.
 
-Workers decide by it, and pages and alerts read it, so that what they show is what is decided.
+Workers decide by it, and pages and alerts read it, so that they show the policy that decides.
 """
 
 from __future__ import annotations

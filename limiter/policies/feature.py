@@ -1,4 +1,4 @@
-"""What policies bring: limits, to whom they are assigned, and overrides."""
+"""What policies bring: limits, their assignments, and overrides."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _reaches_no_stranger(path: str) -> Any:
 
 
 def _assigned_to(row: Assignment) -> list[Touch]:
-    """An assignment belongs to what it names; an action's to that action's tenant."""
+    """An assignment belongs to its target; an action's to that action's tenant."""
     if row.action is not None:
         return [Touch(Topic.TENANT, row.action.tenant_id)]
     return [DEFAULT if row.tenant_id is None else Touch(Topic.TENANT, row.tenant_id)]

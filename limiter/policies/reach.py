@@ -1,4 +1,4 @@
-"""Whom a policy reaches: how many tenants and actions, and the first of them by name."""
+"""The reach of a policy: how many tenants and actions, and the first of them by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Reach:
     """``everyone``: the number of tenants when this is the default policy, else None.
 
     ``tenants`` and ``actions`` are the first ones that were given the policy by name, ``tenant_count`` and
-    ``action_count`` say how many there are. ``strangers``: it was given to others, too, whom the reader does not see.
+    ``action_count`` say how many there are. ``strangers``: it was given to others, too, outside the reader's view.
     """
 
     everyone: int | None
@@ -33,7 +33,7 @@ class Reach:
 
 
 def reach(policy: QuotaPolicy, *, seen: QuerySet[Tenant]) -> Reach:
-    """Whom an edit of this policy touches, among the tenants that the reader sees.
+    """The tenants that an edit of this policy touches, among those that the reader sees.
 
     A narrower policy may replace single limits for some of them.
     """

@@ -167,23 +167,23 @@ def _alerts(row: QuotaPolicy) -> str:
 
 
 def assignment(row: Assignment) -> str:
-    """Whom an assignment reaches: ``everyone``, ``tenant acme``, ``action acme/lookupOrder``."""
+    """The target of an assignment: ``everyone``, ``tenant acme``, ``action acme/lookupOrder``."""
     if row.action is not None:
         return _("action {action}").format(action=row.action)
     return _("tenant {tenant}").format(tenant=row.tenant) if row.tenant is not None else _("everyone")
 
 
 def override(row: Override) -> str:
-    """What an override does to whom, and for how long."""
-    whom = str(row.action) if row.action is not None else _("{tenant}, all actions").format(tenant=row.tenant)
+    """What an override does, for which tenant or action, and for how long."""
+    target = str(row.action) if row.action is not None else _("{tenant}, all actions").format(tenant=row.tenant)
     which = _("limit {limit}").format(limit=row.limit_name) if row.limit_name else _("every limit")
     said = {
-        Override.Effect.FACTOR: _("{whom}: {which} multiplied by {factor}, from {since} to {until}"),
-        Override.Effect.QUOTA: _("{whom}: {which} set to {quota}, from {since} to {until}"),
-        Override.Effect.SHADOW: _("{whom}: {which} records and does not refuse, from {since} to {until}"),
+        Override.Effect.FACTOR: _("{target}: {which} multiplied by {factor}, from {since} to {until}"),
+        Override.Effect.QUOTA: _("{target}: {which} set to {quota}, from {since} to {until}"),
+        Override.Effect.SHADOW: _("{target}: {which} records and does not refuse, from {since} to {until}"),
     }[Override.Effect(row.effect)]
     return said.format(
-        whom=whom,
+        target=target,
         which=which,
         factor=languages.number(row.factor),
         quota=MISSING if row.quota is None else languages.number(row.quota),

@@ -89,7 +89,7 @@ def policy_differences(old: QuotaPolicy, new: QuotaPolicy) -> list[Difference]:
 
 
 def limit_differences(old: Iterable[QuotaLimit], new: Iterable[QuotaLimit]) -> list[Difference]:
-    """What two versions' limits say differently, one entry for each field that changed."""
+    """The differences between two versions' limits, one entry for each field that changed."""
     before = {line.pk: line for line in old}
     after = {line.pk: line for line in new}
     differences = []
@@ -128,7 +128,7 @@ def _shown(row: Model, field: str) -> str:
 
 @transaction.atomic
 def restore(policy_id: int, *, version: int, reason: str = "") -> QuotaPolicy:
-    """Make a policy and its limits what they were at ``version``, as a new version; all or nothing.
+    """Restore a policy and its limits as of ``version``, as a new version; all or nothing.
 
     Raises ``LookupError`` when there is no such version, and ``ValidationError`` when it breaks a rule of today
     (for instance because another policy has taken its name). A deleted policy comes back.

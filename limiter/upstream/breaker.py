@@ -37,7 +37,7 @@ class Breaker:
         self._probing = False
 
     def configure(self, connection: ConnectionSpec) -> None:
-        """Take the connection's settings; what was counted stays."""
+        """Take the connection's settings; the counts stay."""
         self._percent = connection.breaker_failure_percent
         self._min_calls = connection.breaker_min_calls
         self._cooldown_s = connection.breaker_cooldown_s

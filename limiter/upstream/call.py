@@ -1,4 +1,4 @@
-"""One call to an upstream and its answer: the values that cross the seam between the gateway and the client."""
+"""One call to an upstream and its response: the values that cross the seam between the gateway and the client."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class UpstreamCall(NamedTuple):
 class UpstreamResponse:
     """What came back. ``headers`` passed the allow-list. ``latency_us``: request sent → answer's head received.
 
-    Exactly one of ``body`` (a short answer, read whole) and ``chunks`` (a long one, to be streamed; raises
+    Exactly one of ``body`` (a short response, read whole) and ``chunks`` (a long one, to be streamed; raises
     :class:`~limiter.upstream.errors.OutcomeUnknown` when it breaks off or grows past the cap) is set. Those of
     the real client have ``aclose()``, which gives up the rest and frees the connection.
     """

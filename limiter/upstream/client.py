@@ -229,7 +229,7 @@ class Client:
         return True
 
     def _judge(self, attempts: _Attempts, outcome: UpstreamResponse | UpstreamError) -> float | None:
-        """Set the verdict; the answer's Retry-After in seconds, if it has one."""
+        """Set the verdict; the response's Retry-After in seconds, if it has one."""
         idempotent = attempts.prepared.spec.idempotent
         if isinstance(outcome, UpstreamError):
             # Without an attempt it was the token that was not to be had; its renewal has its own repeats.
@@ -273,7 +273,7 @@ class Client:
         raise error
 
     async def _as_error(self, attempts: _Attempts, response: UpstreamResponse) -> UpstreamError | None:
-        """What an answer amounts to that is not the caller's to see; None when it is."""
+        """What a response amounts to that is not the caller's to see; None when it is."""
         if response.status == 401:
             await self._sour(attempts.lane, seen=attempts.renewed)
             return NotConfigured("The upstream does not accept this platform's access token.")
@@ -297,7 +297,7 @@ class Client:
         lane.unit.sour_until = self._clock.monotonic() + SOUR_S
         wall = self._clock.wall()
         fault = ConnectionFault(
-            reason="The upstream answers 401 to a token that it has just issued. Check the account's rights and the"
+            reason="The upstream responds 401 to a token that it has just issued. Check the account's rights and the"
             " base URL.",
             since=wall,
             retry_at=wall,
@@ -309,5 +309,5 @@ class Client:
 
 
 def _retry_after_s(response: UpstreamResponse) -> float | None:
-    """What the answer asks to wait; only a valid value, in seconds, has passed :func:`fields.from_upstream`."""
+    """The wait that the response names; only a valid value, in seconds, has passed :func:`fields.from_upstream`."""
     return next((float(value) for field, value in response.headers if field == "Retry-After"), None)

@@ -1,8 +1,8 @@
 """Whether an origin's connections are kept open between requests: it earns that by silence, and loses it by bytes that
 nobody asked for.
 
-HTTP/1.1 has no mark by which an answer names its request: on a connection that is used again, a late or doubled
-answer to one request reads like the answer to the next. So a worker uses the first connections to an origin once each
+HTTP/1.1 has no mark by which a response names its request: on a connection that is used again, a late or doubled
+response to one request reads like that to the next. So a worker uses the first connections to an origin once each
 and watches them for a moment. When enough of them stayed silent, later ones are kept.
 """
 
@@ -51,7 +51,7 @@ class OriginConduct:
     """How one origin has behaved towards this worker. ``authority``: what Host names.
 
     ``keeps``: its connections serve more than one request. ``until``: the clock's seconds until which it is used
-    without keep-alive because of what it sent; 0 for never.
+    without keep-alive because of its conduct; 0 for never.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class OriginConduct:
 
     @property
     def left_s(self) -> float:
-        """For how long it is still used without keep-alive because of what it sent."""
+        """For how long it is still used without keep-alive because of its conduct."""
         return max(0.0, self.until - self._clock()) if self.until else 0.0
 
     def stayed_silent(self) -> None:

@@ -1,7 +1,7 @@
 """Connections to upstreams: bounded in all, kept for a moment between calls, and never shared by two tenants.
 
-An answer has nothing that says which request it is for but its place on a connection. One that nobody asked for, sent
-by an upstream or a proxy before it, is read as the answer to the next request there: with connections of each
+A response has nothing that says which request it is for but its place on a connection. One that nobody asked for, sent
+by an upstream or a proxy before it, is read as the response to the next request there: with connections of each
 tenant's own that is never another tenant's.
 """
 
@@ -23,7 +23,7 @@ MAX_WATCHED = 256
 """Or a quarter of the connections: further ones are closed at once, and tell nothing about their origin."""
 MAX_ROUTES = 65_536
 _SPOKE_FIRST = kept_text("it spoke before it was asked")
-_SPOKE_TWICE = kept_text("it sent more than one answer to a request")
+_SPOKE_TWICE = kept_text("it sent more than one response to a request")
 
 
 class NotConnected(Exception):
@@ -132,7 +132,7 @@ class Connections:
         await asyncio.sleep(0)  # transports say goodbye in the next turn
 
     def _is_clean(self, wire: Wire, route: TenantRoute) -> bool:
-        """Nothing has come over a connection since its last answer; one that is not clean is taken out of use.
+        """Nothing has come over a connection since its last response; one that is not clean is taken out of use.
 
         What waits in the kernel is not looked at here: the loop will tell whether it is bytes or the end.
         """

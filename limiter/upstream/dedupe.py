@@ -1,8 +1,8 @@
-"""De-duplication: a call that is repeated while its answer is remembered gets that answer, and is not charged again.
+"""De-duplication: a call repeated while its response is remembered gets that response, and is not charged again.
 
 A call takes part when its caller sends an Idempotency-Key, or when its connection de-duplicates by tenant, action and
-body. The gateway asks :meth:`Dedupe.recall` before it decides, and tells :meth:`Dedupe.remember` how the call ended.
-What is remembered is customer data: it is sealed, at most 64 KiB long and gone after the connection's ``dedupe_ttl_s``.
+body. The gateway calls :meth:`Dedupe.recall` before it decides, and tells :meth:`Dedupe.remember` how the call ended.
+A remembered response is customer data: sealed, at most 64 KiB long and gone after the connection's ``dedupe_ttl_s``.
 With the store away nothing is remembered and calls go on.
 """
 
@@ -26,7 +26,7 @@ from limiter.upstream.clock import Clock
 from limiter.upstream.errors import OutcomeUnknown, UpstreamError
 from quota_platform.base import secrets
 
-_CLAIM, _REPLACE = Script(__file__, "claim_answer"), Script(__file__, "replace_claim")
+_CLAIM, _REPLACE = Script(__file__, "claim_response"), Script(__file__, "replace_claim")
 _DELETE = Script(__file__, "delete_if_starts_with")
 LONGEST_BODY_BYTES = 65_536
 LONGEST_KEY_CHARS = 255
@@ -47,7 +47,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class NotRepeated:
-    """This call is a repeat that cannot be answered with the first answer; answer it with this problem."""
+    """This call is a repeat that cannot be answered with the first response; answer it with this problem."""
 
     status: int
     kind: str
@@ -59,7 +59,7 @@ _MISMATCH = NotRepeated(
 )
 _PENDING = NotRepeated(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet.")
 _TOO_LONG = NotRepeated(
-    409, "idempotency-too-long", "The first call was answered, but its answer is too long to be repeated."
+    409, "idempotency-too-long", "The first call was answered, but its response is too long to be repeated."
 )
 _BAD_KEY = NotRepeated(
     400, "idempotency-key-invalid", f"An Idempotency-Key is 1 to {LONGEST_KEY_CHARS} printable ASCII characters."
@@ -79,7 +79,7 @@ class Dedupe:
         return call.idempotency_key is not None or call.connection.dedupe
 
     async def recall(self, call: UpstreamCall, *, waits_s: float = 0) -> UpstreamResponse | NotRepeated | Claim | None:
-        """The first answer to this call, a claim to make it, or why neither; None: go on without.
+        """The first response to this call, a claim to make it, or why neither; None: go on without.
 
         A repeat that comes while the first is under way waits for it, as long as the call's own deadline; ``waits_s``:
         and so long as the call may wait for its turn before.
@@ -107,11 +107,11 @@ class Dedupe:
                 await self._clock.sleep(pause)
                 pause = min(0.25, pause * 1.5)
         except (RedisError, OSError):
-            _log.warning("the store is away; a repeated call would not be noticed")
+            _log.warning("the store is unavailable; a repeated call would not be noticed")
             return None
 
     async def remember(self, claim: Claim, outcome: UpstreamResponse | UpstreamError | None) -> None:
-        """How the claimed call ended: its answer, its error, or None when it was not made (refused by a quota).
+        """How the claimed call ended: its response, its error, or None when it was not made (refused by a quota).
 
         A call that did not run is forgotten, so that its repeat is made; one that may have run is not.
         """
@@ -124,11 +124,11 @@ class Dedupe:
             else:
                 await _REPLACE(self._client, (claim.key,), claim.value, record, claim.ttl_s * 1000)
         except (RedisError, OSError):
-            _log.warning("the store is away; an answer was not remembered")
+            _log.warning("the store is unavailable; a response was not remembered")
 
 
 def _names(call: UpstreamCall) -> tuple[str, str]:
-    """The key of the call and the fingerprint of what it asks for."""
+    """The key of the call and the fingerprint of its content."""
     print_ = hashlib.sha256(b"\0".join([call.action.action_id.encode(), call.body])).hexdigest()[:32]
     said = print_ if call.idempotency_key is None else "key\0" + call.idempotency_key
     digest = hashlib.sha256(f"{call.tenant_id}\0{said}".encode()).hexdigest()
@@ -136,7 +136,7 @@ def _names(call: UpstreamCall) -> tuple[str, str]:
 
 
 def _record(claim: Claim, outcome: UpstreamResponse | UpstreamError | None) -> str | None:
-    """What is stored in the claim's place: a letter for its sort, the fingerprint, the content."""
+    """The record stored in the claim's place: a letter for its sort, the fingerprint, the content."""
     print_ = claim.value[1:33]
     if isinstance(outcome, OutcomeUnknown):
         return f"u{print_}{outcome.status}"
@@ -157,7 +157,7 @@ def _record(claim: Claim, outcome: UpstreamResponse | UpstreamError | None) -> s
 
 
 def _read(found: str, print_: str, *, key: str) -> UpstreamResponse | NotRepeated | None:
-    """A stored record as an answer to the repeat."""
+    """A stored record as a response to the repeat."""
     sort, stored_print, content = found[0], found[1:33], found[33:]
     if stored_print != print_:
         return _MISMATCH

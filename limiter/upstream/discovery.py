@@ -1,4 +1,4 @@
-"""Where a CXone business unit lives: its own answers, remembered for a day, and the last ones should it not answer."""
+"""Where a CXone business unit lives: its own responses, remembered for a day, and the last ones if it is silent."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What can go wrong on the way to an upstream, as the caller has to be told.
+"""What can go wrong on the way to an upstream, as the caller has to see it.
 
 UpstreamError
 ├── Unreachable            the call surely did not run                               502
-├── OutcomeUnknown         sent, but no whole answer came: it may have run           504 (timeout) / 502 (broken)
+├── OutcomeUnknown         sent, but no whole response came: it may have run           504 (timeout) / 502 (broken)
 ├── Overloaded             the upstream itself refused for load, also after retries  429 + its Retry-After
 ├── BreakerOpen            not sent: too many recent calls failed                    503 + Retry-After
 ├── NotConfigured          credentials refused, secret unreadable, host not allowed  502
@@ -39,7 +39,7 @@ class Unreachable(UpstreamError):
 
 
 class OutcomeUnknown(UpstreamError):
-    """The request was sent and no whole answer came back; it may or may not have run."""
+    """The request was sent and no whole response came back; it may or may not have run."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One request and its answer: what is sent, what is read and how much of it, and what each failure means."""
+"""One request and its response: the bytes sent, how much is read, and what each failure means."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from quota_platform.base.hosts import HostRefused
 from tenants.presets import RateHeaders
 
 SHORT_BYTES = 65_536
-"""Answers up to this length are read whole before the caller gets the first byte."""
+"""Responses up to this length are read whole before the caller gets the first byte."""
 _SENDS_NO_LENGTH = ("GET", "HEAD", "DELETE")
 _perf = time.perf_counter_ns
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, in seconds: for a connection, and for the whole answer after it."""
+    """How long to wait, in seconds: for a connection, and for the whole response after it."""
 
     total: float
     connect: float
@@ -82,7 +82,7 @@ class Exchange:
         await self._connections.close()
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """The answer, whatever its status; raises :class:`~limiter.upstream.errors.UpstreamError` for none."""
+        """The response, whatever its status; raises :class:`~limiter.upstream.errors.UpstreamError` for none."""
         began = _perf()
         try:
             route = self._connections.route(request.origin, request.tenant)
@@ -140,7 +140,7 @@ class Exchange:
 
 
 class ResponseStream(AsyncIterator[bytes]):
-    """The rest of a long answer, chunk by chunk as it comes."""
+    """The rest of a long response, chunk by chunk as it comes."""
 
     def __init__(
         self, exchange: Exchange, route: TenantRoute, wire: Wire, *, cap_bytes: int, first: bytes = b""
@@ -197,7 +197,7 @@ class ResponseStream(AsyncIterator[bytes]):
 
 
 async def give_up(response: UpstreamResponse) -> None:
-    """Do without the rest of an answer that is not passed on."""
+    """Do without the rest of a response that is not passed on."""
     if isinstance(response.chunks, ResponseStream):
         await response.chunks.aclose()
 

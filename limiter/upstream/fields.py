@@ -1,4 +1,4 @@
-"""Which header fields cross the platform, in each direction. What is not named here does not.
+"""Which header fields cross the platform, in each direction. A field not named here does not.
 
 Hop-by-hop fields, Host, Cookie, Authorization, X-Forwarded-* and lengths are never among them.
 """
@@ -50,9 +50,9 @@ def to_upstream(given: Mapping[str, str], *, authorization: str, request_id: str
 def from_upstream(
     received: Sequence[tuple[str, str]], *, wall: Callable[[], float] = time.time
 ) -> list[tuple[str, str]]:
-    """The fields of an answer that the caller gets, in the order they came.
+    """The fields of a response that the caller gets, in the order they came.
 
-    Retry-After is always whole seconds: a date would be measured against the Date of our answer, not of theirs.
+    Retry-After is always whole seconds: a date would be measured against the Date of our response, not of theirs.
     """
     passed: list[tuple[str, str]] = []
     traces: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""One token request: what is sent for each kind of grant, and how any answer to it is read.
+"""One token request: its form for each kind of grant, and how any answer to it is read.
 
 GrantError
 ├── GrantRefused   the credentials or the set-up are wrong; asking again soon cannot help
@@ -44,8 +44,8 @@ _NOT_STORED = {
 _UNREADABLE = kept_text("A stored secret cannot be read: {why}. Enter it again.")
 TOKEN_ENDPOINT_REFUSED = kept_text("The token endpoint may not be used: {why}")
 _NOT_REACHED = kept_text("The token endpoint was not reached ({fault}).")
-_TOO_LONG = kept_text("The answer was too long.")
-_TOO_SLOW = kept_text("The answer came too slowly.")
+_TOO_LONG = kept_text("The response was too long.")
+_TOO_SLOW = kept_text("The response came too slowly.")
 _NOT_JSON = kept_text("The token endpoint answered {status} with something that is not a JSON object.")
 _NO_TOKEN = kept_text("The token endpoint answered {status} without a usable access token.")
 _NOT_BEARER = kept_text("The token endpoint issued a token that is not a Bearer token.")
@@ -69,7 +69,7 @@ class GrantRefused(GrantError):
 
 
 class GrantFailed(GrantError):
-    """A fault of the moment: network, overload, a broken answer."""
+    """A fault of the moment: network, overload, a broken response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _basic(name: str, secret: str, *, encode: bool) -> str:
 
 
 def send(request: TokenRequest, *, http: requests.Session, connect_timeout_s: float, wall: float) -> Grant:
-    """Make the request and read the answer; blocks up to :data:`TIMEOUT_S`. Raises :class:`GrantError`.
+    """Make the request and read the response; blocks up to :data:`TIMEOUT_S`. Raises :class:`GrantError`.
 
     ``wall``: the time now, epoch seconds.
     """
@@ -165,7 +165,7 @@ def read_bounded(response: requests.Response, *, deadline: float) -> bytes:
 
 
 def read(status: int, body: bytes, *, waits_s: float | None, secrets: tuple[str, ...], wall: float) -> Grant:
-    """The grant in an answer of the token endpoint; raises :class:`GrantError`. ``waits_s``: its Retry-After."""
+    """The grant in a response of the token endpoint; raises :class:`GrantError`. ``waits_s``: its Retry-After."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):

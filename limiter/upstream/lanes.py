@@ -100,7 +100,7 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of a worker, and the units that outlive them. Bounded: what is dropped is made again when used."""
+    """All lanes of a worker, and the units that outlive them. Bounded: a dropped one is made again when used."""
 
     def __init__(self, *, sandbox_hosts: frozenset[str], monotonic: Callable[[], float]) -> None:
         self._sandbox_hosts = sandbox_hosts

@@ -1,4 +1,4 @@
-"""What is sent: a connection, an action and a caller's payload become method, URL and body.
+"""The request that is sent: a connection, an action and a caller's payload become method, URL and body.
 
 No value can leave its place in the template: each is percent-encoded whole, control characters and dot segments are
 refused, and the host comes from the connection alone.
@@ -176,7 +176,7 @@ def _scalar(payload: dict[str, Any], key: str, *, required: bool = False) -> str
 
 
 def _json(key: str, value: object) -> str:
-    """``value`` as JSON writes it. What it reads as infinite, such as 1e400, it has no way to write."""
+    """``value`` as JSON writes it. JSON has no way to write a number read as infinite, such as 1e400."""
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError:
@@ -216,10 +216,10 @@ class Preview:
 
 
 def preview(connection: ConnectionSpec, action: ActionSpec, payload: dict[str, Any], *, tenant_id: str) -> Preview:
-    """What ``payload`` would send; raises NotConfigured or PayloadRefused with what is wrong with it."""
+    """What ``payload`` would send; raises NotConfigured or PayloadRefused with its fault."""
     plan = compile_plan(connection, action)
     body = f"{{{', '.join(f'{json.dumps(key)}: {_json(key, value)}' for key, value in payload.items())}}}".encode()
-    base = connection.base_url or _("https://<API host, as CXone says>")
+    base = connection.base_url or _("https://<API host, from CXone>")
     headers = [("Accept", "application/json"), ("Authorization", "Bearer •••"), ("X-Correlation-Id", _("<request id>"))]
     if plan.sends_body:
         headers.append(("Content-Type", "application/json"))

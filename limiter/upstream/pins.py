@@ -54,7 +54,7 @@ class PinnedAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Each request has a connection of its own: on one that served before, an answer may not be the request's."""
+        """Each request has a connection of its own: on one that served before, a response may not be the request's."""
         self.poolmanager.clear()
         return super().send(*args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""The connection test: each step towards a first answer, and what came of it, in words for an administrator."""
+"""The connection test: each step towards a first response, and what came of it, in words for an administrator."""
 
 from __future__ import annotations
 

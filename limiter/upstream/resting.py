@@ -62,7 +62,7 @@ class Resting:
 
     def make_room(self) -> None:
         """Close one, if any is at rest: one that serves no other call, else the one longest idle."""
-        if self._watched:  # those watched longest will soon tell what they were watched for
+        if self._watched:  # those watched longest are the likeliest to have ended
             self._close(next(reversed(self._watched)))
         elif self._idle:
             self._close(next(iter(self._idle)))
@@ -109,7 +109,7 @@ class Resting:
                 self._close(wire)
 
     def _sweep(self) -> None:
-        """Close what has been at rest for its time; the first of each is the oldest."""
+        """Close those at rest for their time; the first of each is the oldest."""
         now = self._loop.time()
         for resting in (self._watched, self._idle):
             while resting:

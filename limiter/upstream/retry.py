@@ -12,12 +12,12 @@ from limiter.upstream.errors import OutcomeUnknown, Unreachable, UpstreamError
 LONGEST_BACKOFF_S = 60.0
 SHORTEST_SPREAD_S, LONGEST_SPREAD_S = 0.1, 5.0
 LONGEST_RETRY_AFTER_S = 86_400.0
-"""What an upstream asks for beyond this is cut to it."""
+"""A longer wait of an upstream is cut to this."""
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def retry_after_s(value: str | None, *, date: str | None, wall: float) -> float | None:
-    """Seconds that a Retry-After asks to wait; None when it says nothing valid.
+    """Seconds that a Retry-After asks to wait; None when it is not valid.
 
     RFC 9110 10.2.3: whole seconds, or an HTTP date. A date is measured against ``date``, the Date of the same
     response, so that the two clocks need not agree; without one, against ``wall``, epoch seconds here. A date that has
@@ -56,7 +56,7 @@ def backoff_s(repeat: int, *, base_s: float, factor: float, chance: float) -> fl
 
 
 def above(said_s: float, *, chance: float) -> float:
-    """A wait a little longer than the upstream asked for, so that not all who were told so come back at once."""
+    """A wait a little longer than the upstream's, so that not all who got it come back at once."""
     return said_s + chance * min(LONGEST_SPREAD_S, max(SHORTEST_SPREAD_S, said_s / 10))
 
 
@@ -96,7 +96,7 @@ _FAILED = frozenset({500, 502, 503, 504})
 
 
 def verdict(status: int, *, says_when: bool, idempotent: bool, overload: frozenset[int]) -> Verdict:
-    """For an answer. ``says_when``: it has a usable Retry-After, so an overload status means "not done, come back".
+    """For a response. ``says_when``: it has a usable Retry-After, so an overload status means "not done, come back".
 
     A call that may have run is repeated only if it is idempotent; a 429 did not run.
     """
@@ -117,7 +117,7 @@ def may_have_run(outcome: UpstreamResponse | UpstreamError, *, says_when: bool, 
 
 
 def verdict_on_error(error: UpstreamError, *, idempotent: bool) -> Verdict:
-    """For an attempt that brought no answer."""
+    """For an attempt that brought no response."""
     if isinstance(error, Unreachable) or (isinstance(error, OutcomeUnknown) and idempotent):
         return Verdict.REPEAT
     return Verdict.DONE

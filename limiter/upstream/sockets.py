@@ -1,4 +1,4 @@
-"""What the kernel knows of a connection before the event loop has told it."""
+"""What the kernel knows of a connection before the event loop does."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Peek:
         return 0.0
 
     def unsent(self) -> int:
-        """Bytes written that the other side's TCP has not acknowledged: whoever is there has not read them.
+        """Bytes written that the other side's TCP has not acknowledged: nobody there has read them.
 
         Where the kernel does not say (it does on Linux), those that have not left this process.
         """

@@ -188,7 +188,7 @@ class TokenCache:
         return self._take(connection, mark, shelf) or await self._issue(connection, mark, shelf)
 
     def _take(self, connection: ConnectionSpec, mark: str, shelf: Shelf) -> AccessToken | None:
-        """The shared token if it needs no renewal; raises when the store says that there is none to be had now."""
+        """The shared token if it needs no renewal; raises when by the store there is none to be had now."""
         stored, fault, refused = shelf.token, shelf.fault, self._refused.get(mark)
         if stored is not None and refused is not None and stored.value == refused.value:
             stored = None
@@ -267,7 +267,7 @@ def skew_s(connection: ConnectionSpec, lifetime_s: float) -> float:
 
 
 def as_error(fault: ConnectionFault) -> UpstreamError:
-    """What a caller is told: that it is not their doing, nothing about the account."""
+    """The caller's message: that it is not their doing, nothing about the account."""
     if fault.lasting:
         return NotConfigured("The upstream refuses this platform's credentials; an administrator has to look at it.")
     return Unreachable("The upstream issues no access token at the moment.")

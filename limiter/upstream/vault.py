@@ -1,7 +1,7 @@
 """The token of a connection as all workers share it: sealed in Redis, with the lock of the one who renews it.
 
-Redis may be away: then nothing is found and nothing is kept, the lock counts as taken, and each process renews for
-itself.
+Redis may be unavailable: then nothing is found and nothing is kept, the lock counts as taken, and each process renews
+for itself.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ FORM = Form("access token", {1: _sealed})
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """All that the store knows of one connection, read in one round trip. ``away``: the store did not answer."""
+    """All that the store holds of one connection, read in one round trip. ``away``: the store did not answer."""
 
     token: StoredToken | None = None
     endpoints: Endpoints = field(default_factory=Endpoints)
@@ -83,7 +83,7 @@ class Shelf:
 
 
 def _mark(value: str) -> str:
-    """Names a token without telling it: what it is compared by in the store."""
+    """Names a token without telling it: the store compares by it."""
     return hashlib.sha256(value.encode()).hexdigest()[:32] + "."
 
 
@@ -94,7 +94,7 @@ class Vault:
         self._client = client
 
     async def read(self, connection: ConnectionSpec, *, mark: str) -> Shelf:
-        """What is stored for the settings that ``mark`` (a fingerprint) names."""
+        """The stored record for the settings that ``mark`` (a fingerprint) names."""
         if self._client is None:
             return Shelf(away=True, endpoints=Endpoints(fingerprint=mark))
         uid = connection.uid
@@ -129,7 +129,7 @@ class Vault:
                 pipe.delete(keys.health(uid))
                 await pipe.execute()
         except (RedisError, OSError):
-            _log.warning("connection %s: the new token could not be shared; the store is away", connection.name)
+            _log.warning("connection %s: the new token could not be shared; the store is unavailable", connection.name)
 
     async def drop(self, connection: ConnectionSpec, value: str) -> None:
         """Take this very token away; one that replaced it meanwhile stays."""
@@ -159,7 +159,7 @@ class Vault:
         try:
             await _DELETE(self._client, (key,), start)
         except (RedisError, OSError):
-            _log.warning("the store is away; %s was not deleted", key)
+            _log.warning("the store is unavailable; %s was not deleted", key)
 
 
 def _open(raw: bytes | str | None, left_ms: int, *, uid: str, mark: str) -> StoredToken | None:

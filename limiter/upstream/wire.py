@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to an upstream, one request at a time: llhttp's parser on an asyncio protocol.
 
 A general client costs 70 us a call here and this a tenth of it, because forwarding needs little: a head that was
-built once, a body that is at hand, an answer whose head is read and whose body is passed on. No redirects, cookies,
+built once, a body that is at hand, a response whose head is read and whose body is passed on. No redirects, cookies,
 decompression or repeats exist to be switched off.
 """
 
@@ -20,7 +20,7 @@ MAX_HEAD_BYTES = 65_536
 _FRAMING_PER_BYTE = 16
 """Of a body: so much of chunk sizes, their extensions and trailers may come with it, beyond what a head may have."""
 _PAUSE_BYTES = 262_144
-"""Of an answer that its reader has not taken yet; above this the connection is not read."""
+"""Of a response that its reader has not taken yet; above this the connection is not read."""
 _MAX_AT_ONCE = 14_000
 """What TCP sends without waiting to hear from the other side."""
 _perf = time.perf_counter
@@ -32,11 +32,11 @@ class BrokenResponse(Exception):
 
 
 class InvalidStatus(BrokenResponse):
-    """The answer has a status that no final answer may have: it cannot be handed on."""
+    """The response has a status that no final response may have: it cannot be handed on."""
 
 
 class Wire(asyncio.Protocol):
-    """A connection. ``request`` may be called again once the answer before was read to its end and ``reusable``.
+    """A connection. ``request`` may be called again once the response before was read to its end and ``reusable``.
 
     ``unsolicited``: bytes came that no request asked for. Whose they are nobody can know, so the connection ends.
     ``ended`` is called once when it ends between two requests, for whatever reason.
@@ -79,7 +79,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Another request may be sent: the answer before came to a clean end and nobody closed the connection."""
+        """Another request may be sent: the response before came to a clean end and nobody closed the connection."""
         if not self.complete or not self._keep or self._paused or self._error is not None:
             return False
         return self._transport is not None and not self._transport.is_closing()
@@ -89,9 +89,9 @@ class Wire(asyncio.Protocol):
         return self._peek is not None and self._peek.pending()
 
     async def request(self, data: bytes, *, seconds: float) -> None:
-        """Send ``data`` and read until the answer's head is there.
+        """Send ``data`` and read until the response's head is there.
 
-        The whole answer has to arrive within ``seconds``. Raises TimeoutError, OSError, :class:`BrokenResponse`.
+        The whole response has to arrive within ``seconds``. Raises TimeoutError, OSError, :class:`BrokenResponse`.
         """
         self._begin(len(data))
         self._deadline = self._loop.call_later(seconds, self._too_late)
@@ -103,7 +103,7 @@ class Wire(asyncio.Protocol):
                 raise self._error
 
     async def read(self) -> bytes:
-        """What has come of the body, at least one byte; b"" at its end. Raises like :meth:`request`."""
+        """The next bytes of the body, at least one byte; b"" at its end. Raises like :meth:`request`."""
         while not self._parts:
             if self.complete:
                 return b""
@@ -121,7 +121,7 @@ class Wire(asyncio.Protocol):
         return self.taken()
 
     def taken(self) -> bytes:
-        """What has come of the body and was not read yet."""
+        """The bytes of the body that came and were not read yet."""
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._buffered = 0
@@ -150,7 +150,7 @@ class Wire(asyncio.Protocol):
         self.status, self.fields, self.length, self._sized = 0, [], None, False
 
     def _change(self) -> asyncio.Future[None]:
-        """Done when something has come, or gone wrong; raises what has already."""
+        """Done when something has come, or gone wrong; raises a fault at once."""
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
@@ -168,7 +168,7 @@ class Wire(asyncio.Protocol):
 
     def _too_late(self) -> None:
         self._deadline = None
-        self._fail(TimeoutError("the answer did not arrive in time"))
+        self._fail(TimeoutError("the response did not arrive in time"))
         self.close()
 
     def _stop_clock(self) -> None:
@@ -176,12 +176,12 @@ class Wire(asyncio.Protocol):
             self._deadline.cancel()
             self._deadline = None
 
-    # What cannot be an answer
+    # What cannot be a response
 
     def _precedes(self) -> bool:
         """The first bytes after a request: none of it can have been read when they were sent.
 
-        An answer to a part of the request is an early one: it counts, and the connection ends with it. What comes
+        A response to a part of the request is an early one: it counts, and the connection ends with it. What comes
         later than the way there and back takes need not be looked at.
         """
         late = _perf() - self._written > self.round_trip_s
@@ -192,7 +192,7 @@ class Wire(asyncio.Protocol):
         return unsent >= self._request_bytes
 
     def _followed(self, data: bytes) -> bool:
-        """``data`` ends an answer, and line breaks come after it, which the parser passes over in silence."""
+        """``data`` ends a response, and line breaks come after it, which the parser passes over in silence."""
         if self._last:
             return not data.endswith(self._last)
         return len(data) > 5 and (not data.endswith(b"\r\n\r\n") or data.endswith(b"\r\n\r\n\r\n"))
@@ -222,15 +222,15 @@ class Wire(asyncio.Protocol):
         if self._silent:
             self._silent = False
             if self._precedes():
-                self._disown("an answer came before the request was there")
+                self._disown("a response came before the request was there")
                 return
         self._last = b""
         self._framing += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.unsolicited = self.complete  # what came after a whole answer is not HTTP
-            self._fail(BrokenResponse(str(error)))  # unless a callback has said before what is wrong
+            self.unsolicited = self.complete  # what came after a whole response is not HTTP
+            self._fail(BrokenResponse(str(error)))  # unless a callback has named the fault before
             self.close()
             return
         if self.complete:
@@ -240,9 +240,9 @@ class Wire(asyncio.Protocol):
         self._wake()
 
     def _bound(self) -> None:
-        """Hold what an answer that is still coming may take of memory."""
+        """Hold what a response that is still coming may take of memory."""
         if self._framing > MAX_HEAD_BYTES + _FRAMING_PER_BYTE * self.body_bytes:
-            self._fail(BrokenResponse("the answer has more around it than in it"))
+            self._fail(BrokenResponse("the response has more around it than in it"))
             self.close()
         elif self._buffered > _PAUSE_BYTES and not self._paused and self._transport is not None:
             self._paused = True
@@ -251,7 +251,7 @@ class Wire(asyncio.Protocol):
     def eof_received(self) -> bool:
         if self.head_complete and not self.complete and not self._sized:
             self._keep = False
-            self._finish()  # an answer that tells no length ends with its connection
+            self._finish()  # a response that tells no length ends with its connection
         elif self.complete:
             self._report_end()
         return False
@@ -271,14 +271,14 @@ class Wire(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.complete:
-            self._keep, self.unsolicited = False, True  # the first answer is whole, the rest is not ours
+            self._keep, self.unsolicited = False, True  # the first response is whole, the rest is not ours
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head_complete:
             return  # a trailer is not taken for a field of the head
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise BrokenResponse("the answer's head is too long")
+            raise BrokenResponse("the response's head is too long")
         text = name.decode("latin1")
         self.fields.append((text, value.decode("latin1")))
         lower = text.lower()
@@ -316,7 +316,7 @@ class Wire(asyncio.Protocol):
         if self.complete:
             return
         if not self.head_complete:
-            self._reset_head()  # 1xx: the answer itself is still to come
+            self._reset_head()  # 1xx: the response itself is still to come
             return
         assert self._parser is not None, "it is calling"
         self._keep = self._parser.should_keep_alive() and not self._early

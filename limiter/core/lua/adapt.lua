@@ -5,7 +5,7 @@
 -- KEYS[2]  hash    evidence: "<tenant>|<action>" -> "<multiplier>|<default>|<p95 us>|<samples>|<threshold us>|
 --                  <pushed back, millionths>|<at us>|<until us>"; action is "" when the tenant's calls share it
 -- KEYS[3]  stream  changes of multipliers that are not in the database yet
--- KEYS[4]  sorted set, KEYS[5] hash: what is unassessed, and how (record.lua)
+-- KEYS[4]  sorted set, KEYS[5] hash: the unassessed targets, and how (record.lua)
 --
 -- ARGV[1] tenant · [2] action or "" · [3] multiplier (millionths) · [4] multiplier when nothing is cut (millionths) ·
 -- [5] how long it holds (us) · [6] p95 (us) · [7] samples · [8] threshold (us) · [9] pushed back (millionths) ·

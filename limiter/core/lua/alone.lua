@@ -1,4 +1,4 @@
--- Take over what one worker decided while it could not reach this store: once, however often it is told.
+-- Take over the decisions of a worker that could not reach this store: once, however often they are sent.
 --
 -- KEYS[1]    string  present when this batch was taken over
 -- KEYS[2]    stream  throttle events that are not in the database yet

@@ -189,7 +189,7 @@ local function promise(limits, call_of, later)
   return returned, true, patience
 end
 
--- Keep what has changed. The appointment of a call that was charged is over.
+-- Keep the changed ones. The appointment of a call that was charged is over.
 local function write(limits, now, charged)
   for _, limit in ipairs(limits) do
     local book = limit.book

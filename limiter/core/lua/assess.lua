@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  list    samples (record.lua)
 -- KEYS[2]  string  present while the multiplier is fresh enough
--- KEYS[3]  sorted set, KEYS[4] hash: what is unassessed, and how (record.lua)
+-- KEYS[3]  sorted set, KEYS[4] hash: the unassessed targets, and how (record.lua)
 --
 -- ARGV[1] now (us; "" for the server's clock) · [2] what KEYS[3] calls them · [3] ms until it is due again should this
 -- caller die

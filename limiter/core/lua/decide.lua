@@ -1,4 +1,4 @@
--- Decide one call against all its limits, all or nothing, and record what was decided.
+-- Decide one call against all its limits, all or nothing, and record the decision.
 --
 -- KEYS[1]    string  adaptive multiplier in millionths (absent: not cut)
 -- KEYS[2]    stream  throttle events that are not in the database yet, each one field, "event" (see EVENT)
@@ -6,7 +6,7 @@
 -- KEYS[4]    hash    totals: "<tenant>|<counter>" -> count
 -- KEYS[5]    hash    floods: "<second>|<1 if shadow>|<key of the count>|<tenant>|<action>|<key prefix>" -> refusals of
 --            this kind; the same with "|last" -> the last refusal without an entry of its own (see FLOOD)
--- KEYS[6]    string  until when the upstream takes no calls, because it said so (pause.lua); absent: it takes them
+-- KEYS[6]    string  until when the upstream takes no calls by its own response (pause.lua); absent: it takes them
 -- KEYS[7]    string  the learned limit of calls in flight (learned.lua); it begins with the number
 -- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
 --            absent: none is known. What stands behind is kept
@@ -61,7 +61,7 @@ local EVENTS_KEPT = 1000000
 local FLOOD = 10 -- refusals of one kind and second that get an entry of their own; the others are counted together
 -- As limiter/core/description.py writes a limit. Above a pace its quota and window are the pace's.
 local UPSTREAM = '(upstream)||0|token_bucket|connection|%d|%d|1|0|0'
-local MARGIN_MS = 1000 -- keys outlive what they count by this
+local MARGIN_MS = 1000 -- keys outlive their counts by this
 
 local n, begin, pools = #KEYS - FIXED, 1, 0
 if #ARGV[5] > 0 and string.byte(ARGV[5]) < 64 then
@@ -429,7 +429,7 @@ for i = 1, n do
   }
 end
 
--- What is known to change -------------------------------------------------------------------------------------------
+-- Changes known in advance -------------------------------------------------------------------------------------------
 -- A multiplier ends by itself, and so does an override. Between two such instants the limits stay as they are and less
 -- is counted with every microsecond, so the earliest instant at which a refused call passes is looked for span by span.
 -- All enforced limits have to let it pass at that instant: what passes now may not when a higher limit has ended.
@@ -548,7 +548,7 @@ if admitted and charging then
 end
 
 -- Charge all or nothing ---------------------------------------------------------------------------------------------
--- A shadow limit counts what it would count if it were enforced: nothing of a call that it would refuse.
+-- A shadow limit counts as if it were enforced: nothing of a call that it would refuse.
 
 local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted and 1 or 0 }
 for i = 1, n do
@@ -617,8 +617,8 @@ for i = 1, n do
       limit.reset = at - now + ceil((limit.debt - (limit.used - 1) * window) / limit.quota)
     end
   end
-  local told = 4 * i
-  answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = limit.used, limit.effective, limit.wait, limit.reset
+  local from = 4 * i
+  answer[from], answer[from + 1], answer[from + 2], answer[from + 3] = limit.used, limit.effective, limit.wait, limit.reset
 end
 
 if appointments and charging then appointments.write(limits, now, admitted and paused == 0) end
@@ -675,8 +675,8 @@ if charging then
       local quota, window = 1, 1000000
       if above_pace then quota, window = max(1, floor(60000000 / interval + 0.5)), 60000000 end
       described = described .. (n > 0 and ';' or '') .. text(UPSTREAM, quota, window)
-      local told = 4 * states
-      answer[told], answer[told + 1], answer[told + 2], answer[told + 3] = 1, 1, paused, paused
+      local from = 4 * states
+      answer[from], answer[from + 1], answer[from + 2], answer[from + 3] = 1, 1, paused, paused
     elseif pools > 0 then
       -- In the event's description each shared limit has a place for its share.
       for i = 1, n do

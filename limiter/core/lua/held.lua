@@ -7,7 +7,7 @@
 -- Returns  now (us) · used (units; for a bucket units times window) · came (units) · over (us) ·
 --          units of the last call · us since the last call · then pairs: leaves in (us), units; soonest first
 --
--- At most [6] pairs: a log of more units is told in blocks, each said to leave with its last unit. Each algorithm's part
+-- At most [6] pairs: a log of more units comes in blocks, each reported to leave with its last unit. Each algorithm's part
 -- is beside its object (../algorithms/<name>.lua), and in front of this script: `algorithms`, by letter.
 
 local num = tonumber

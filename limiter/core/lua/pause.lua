@@ -1,10 +1,10 @@
--- What an upstream said about load binds every call of its connection: pause them.
+-- An upstream's response about load binds every call of its connection: pause them.
 --
 -- KEYS[1]  string  "<until us>|<status>|<since us>|<unspoken>|<asked us, or nothing>": the pause that decide.lua keeps.
 --          It outlives the pause by a minute, so that the next one without a time of its own is longer
 --
--- ARGV[1] now (us; "" for the server's clock) · [2] how long the upstream said (us), "" when it did not · [3] the
--- status it said it with · [4] longest pause (us)
+-- ARGV[1] now (us; "" for the server's clock) · [2] the upstream's wait (us), "" without one · [3] the
+-- status of that response · [4] longest pause (us)
 --
 -- Returns  how long calls are paused from now on (us)
 --

@@ -61,7 +61,7 @@ if #samples == 0 or ARGV[6] == '0' then return nil end
 call('RPUSH', KEYS[1], unpack(samples))
 call('LTRIM', KEYS[1], -num(ARGV[4]), -1)
 call('PEXPIRE', KEYS[1], math.ceil(num(ARGV[5]) / 1000) + 1000)
--- Whoever is to compute it may die: then it is due again.
+-- The worker that is to compute it may die: then it is due again.
 local mine, due_ms = call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[6]), num(ARGV[6])
 if not mine then due_ms = math.max(1, call('PTTL', KEYS[4])) end
 call('ZADD', KEYS[5], mine and 'CH' or 'NX', now + due_ms * 1000, ARGV[7])

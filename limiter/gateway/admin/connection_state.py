@@ -74,7 +74,7 @@ def _paused(connection: Connection) -> dict[str, Any] | None:
 
 
 def _in_flight(connection: Connection) -> dict[str, Any] | None:
-    """What it has learned of the calls in flight lately; None when it does not learn, or nobody has called."""
+    """Its findings on the calls in flight lately; None when it does not learn, or nobody has called."""
     if not connection.learns_in_flight:
         return None
     with closing(clients.client()) as store:

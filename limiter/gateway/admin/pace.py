@@ -1,4 +1,4 @@
-"""The pace of a connection on its page: what was learned, and a button that keeps it."""
+"""The pace of a connection on its page: the learned pace, and a button that keeps it."""
 
 from __future__ import annotations
 

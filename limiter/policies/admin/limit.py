@@ -100,7 +100,7 @@ class LimitFormSet(BaseInlineFormSet):
         try:
             compile_policy(self.instance, [form.instance for form in forms_kept])
         except PolicyInvalid as error:
-            # What is wrong with the policy itself its own form says.
+            # The policy's own form names faults of the policy itself.
             if error.limit is not None:
                 self._place(error, forms_kept)
             return

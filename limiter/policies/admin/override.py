@@ -57,7 +57,7 @@ class OverrideStateFilter(admin.SimpleListFilter):
 
 @admin.register(Override)
 class OverrideAdmin(RecordedAdmin):
-    """Who changed what for whom, until when, and why."""
+    """Who changed what for which tenant, until when, and why."""
 
     form = OverrideForm
     list_display = ("says", "state", "reason", "created_by")

@@ -1,4 +1,4 @@
-"""Policies: what they say above the fields that say it, whom they reach, and what they said before."""
+"""Policies: their sentences above the fields, the tenants they reach, and their earlier versions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PolicyForm(forms.ModelForm):
                 self.fields[field].widget.attrs["data-keep"] = ""
 
     def full_clean(self) -> None:
-        """Ask the compiler too: what it would refuse is refused here. The limits are asked with their own form set."""
+        """Ask the compiler too: what would not compile is refused here. The limits have a form set of their own."""
         super().full_clean()
         if self.errors or not self.is_bound:
             return

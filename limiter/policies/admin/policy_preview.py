@@ -16,9 +16,9 @@ _MAY_BE_MISSING = ("name", "quota", "window_seconds", "burst", "lease_seconds")
 
 
 def preview(model_admin: Any, request: HttpRequest) -> HttpResponse:
-    """Answer the posted form with ``{"sentences": [...], "advice": [...], "shadow": bool}``. Saves nothing.
+    """Respond to the posted form with ``{"sentences": [...], "advice": [...], "shadow": bool}``. Saves nothing.
 
-    What is missing or wrong is said as an ellipsis; the form itself says what is wrong with it.
+    A missing or wrong value is an ellipsis; the form itself names the fault.
     """
     if not model_admin.has_view_or_change_permission(request):
         raise PermissionDenied

@@ -50,13 +50,13 @@ class AssignmentSerializer(RowSerializer[Assignment]):
 
 @extend_schema(tags=["assignments"])
 class AssignmentResource(Resource[Assignment]):
-    """Which policy applies to whom. Everyone, each tenant and each action have one at most."""
+    """Which policy applies to which tenants and actions. Everyone, each tenant and each action have one at most."""
 
     queryset = Assignment.objects.select_related("policy", "tenant", "action__tenant")
     serializer_class = AssignmentSerializer
     filters = {
         "policy": text("policy__name", "Name of the policy."),
-        "target": choice("target", "Whom it is for.", Assignment.Target.values),
+        "target": choice("target", "The kind of its target.", Assignment.Target.values),
         "tenant": text("tenant__tenant_id", "ID of the tenant it is for."),
         "action_id": text("action__action_id", "ID of the action it is for, of any tenant."),
     }

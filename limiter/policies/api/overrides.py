@@ -72,7 +72,7 @@ class OverrideResource(Resource[Override]):
     filters = {
         "tenant": text("tenant__tenant_id", "ID of its tenant."),
         "action_id": text("action__action_id", "ID of the action it is for."),
-        "effect": choice("effect", "What it does.", Override.Effect.values),
+        "effect": choice("effect", "Its effect.", Override.Effect.values),
         "in_force_at": moment("starts_at__lte", "Those in force at this time.", "ends_at__gt"),
         "ends_after": moment("ends_at__gt", "Those that end after this time."),
     }

@@ -52,7 +52,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
     version = serializers.IntegerField(
         min_value=1,
         required=False,
-        help_text="Rises with every edit. Send the one you read to be told (409) if somebody was faster.",
+        help_text="Rises with every edit. Send the one you read to get a 409 if somebody was faster.",
     )
     limits = LimitSerializer(many=True, max_length=MAX_LIMITS)  # type: ignore[call-arg]
 

@@ -1,4 +1,4 @@
-"""The rows that say how much: policies, their limits, whom they are assigned to, and overrides."""
+"""The rows that say how much: policies, their limits, their assignments, and overrides."""
 
 from limiter.policies.models.assignment import Assignment, Override
 from limiter.policies.models.limit import QuotaLimit

@@ -1,4 +1,4 @@
-"""Whom a policy applies to, and what changes for them for a while."""
+"""Who a policy applies to, and what changes for them for a while."""
 
 from __future__ import annotations
 

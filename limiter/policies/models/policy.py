@@ -34,7 +34,7 @@ def store_failure_choices() -> list[tuple[str, Promise]]:
 
 
 def alert_fault(value: object) -> str:
-    """What is wrong with thresholds, and what to do; empty when nothing is."""
+    """The faults of thresholds, each with its remedy; empty without any."""
     whole = isinstance(value, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
     if not isinstance(value, list) or not whole or not all(1 <= each <= 100 for each in value):
         return _("Give whole percentages from 1 to 100, or none.")

@@ -67,7 +67,7 @@ class EditRecords(HistoricalRecords):
 
 
 class LimitHistory(models.Model):
-    """What the history of a limit says beyond the limit itself: the version of the policy that its change made.
+    """What the history of a limit holds beyond the limit itself: the version of the policy that its change made.
 
     Versions, not clocks, tell which limits an earlier version had: a clock may step back.
     """

@@ -1,4 +1,4 @@
-"""A store that is to be hurt: its limiter, and what is seen inside it."""
+"""A store that is to be hurt: its limiter, and a look inside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that speaks the store's protocol and does as it is told: what a connection really puts on the wire."""
+"""A server that speaks the store's protocol and obeys the test: the bytes that a connection really puts on the wire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limiter.stores.pipeline import Address, Pipeline
 class FakeStore(asyncio.Protocol):
     """Serves one connection. ``segments`` are the pieces as they were read, ``commands`` the commands in them.
 
-    Answers every command with its last word until ``answering`` is switched off; ``say`` sends any bytes.
+    Responds to every command with its last word until ``answering`` is switched off; ``say`` sends any bytes.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class FakeStore(asyncio.Protocol):
 
 @asynccontextmanager
 async def connected(*, timeout_s: float = 20.0) -> AsyncIterator[tuple[Pipeline, FakeStore]]:
-    """A connection to a fake store, signed in; what it said to do so is forgotten."""
+    """A connection to a fake store, signed in; its commands to do so are forgotten."""
     fake = FakeStore()
     server = await asyncio.get_running_loop().create_server(lambda: fake, "127.0.0.1", 0)
     address = Address("127.0.0.1", server.sockets[0].getsockname()[1])

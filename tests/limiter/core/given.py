@@ -1,4 +1,4 @@
-"""What the core's tests are told in: limits of each algorithm, Acme's calls, and tables of calls with their answers."""
+"""The vocabulary of the core's tests: limits of each algorithm, Acme's calls, tables of calls with their responses."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def store_at(url: str, settings: PoolSettings = PATIENT) -> Store:
 
 
 class Row(NamedTuple):
-    """A call and its answer: when it comes (us after T0) and what it costs; what one limit says."""
+    """A call and its response: when it comes (us after T0), its cost, and the state of one limit."""
 
     at_us: int
     cost: int
@@ -62,7 +62,7 @@ async def call(
 
 
 async def play(store: Store, bound: Stack, rows: Iterable[Row]) -> None:
-    """Make the calls of a table in order, of a stack of one limit, and compare every answer."""
+    """Make the calls of a table in order, of a stack of one limit, and compare every response."""
     for number, row in enumerate(rows):
         decision = await call(store, bound, row.at_us, cost=row.cost, lease=f"d{row.at_us}-{number}")
         (state,) = decision.states

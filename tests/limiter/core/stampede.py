@@ -1,4 +1,4 @@
-"""One process of a crowd: told the name of a stack, it makes all its calls at once and says how many were admitted.
+"""One process of a crowd: given the name of a stack, it makes all its calls at once and says how many were admitted.
 
 Run as ``python -m tests.limiter.core.stampede <store's URL> <name of the process> <calls>``; reads names of stacks from
 its input, one a line, and answers each with ``<admitted> <refused>``.

@@ -19,7 +19,7 @@ SEED = AdaptiveSettings()
 
 
 def samples(*latencies_ms: float, every_us: int = 1000, pushed: int = 0) -> list[Sample]:
-    """Answers one after the other, the last at T0; the first ``pushed`` of them were refusals."""
+    """Responses one after the other, the last at T0; the first ``pushed`` of them were refusals."""
     count = len(latencies_ms)
     return [
         Sample(T0 - (count - 1 - at) * every_us, round(latency * 1000), pushback=at < pushed)
@@ -141,7 +141,7 @@ def test_samples_of_another_release_are_read_as_far_as_they_are_understood() -> 
 
 
 def course(latencies_ms: Sequence[float]) -> list[float]:
-    """The multiplier after each answer, when it is computed after every one."""
+    """The multiplier after each response, when it is computed after every one."""
     taken = samples(*latencies_ms, every_us=10_000)
     return [
         assess(taken[max(0, end - 100) : end], SEED, now_us=taken[end - 1].at_us).multiplier_ppm / 1_000_000

@@ -38,7 +38,7 @@ async def response(
     at_us: int = 0,
     pushback: bool = False,
 ) -> Evidence | None:
-    """Answers of the upstream, recorded at once when the multiplier is due."""
+    """Responses of the upstream, recorded at once when the multiplier is due."""
     raw.delete(keys.due(1, "acme", bound.adapts_per))
     ends = [
         EndedCall(f"d{n}", "answered", latency_us=ms * 1000, pushback=pushback) for n, ms in enumerate(latencies_ms)

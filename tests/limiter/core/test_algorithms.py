@@ -1,4 +1,4 @@
-"""What is said of an algorithm in Python agrees with the scripts, and is said in its own module only."""
+"""An algorithm's object in Python agrees with the scripts, and stands in its own module only."""
 
 import re
 from pathlib import Path

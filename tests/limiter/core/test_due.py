@@ -39,7 +39,7 @@ async def test_calls_that_a_frozen_store_finds_when_it_wakes_are_not_counted(val
         outcomes = await asyncio.gather(*late, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {StoreOutcomeUnknown}
         valkey.process.send_signal(signal.SIGCONT)
-        until(lambda: decisions_run(client) == before + 50, what="the store to find what it was sent")
+        until(lambda: decisions_run(client) == before + 50, what="the store to find its commands")
         assert client.hget(keys.totals(ACME.connection), f"{ACME.tenant}|allowed") == "5"
         assert client.llen(bound.window_of(bound.limits[0])) == 5
     await store.close()

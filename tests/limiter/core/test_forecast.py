@@ -1,4 +1,4 @@
-"""When a limit will be full: what is foretold is compared with what then happens, on a clock that is handed in."""
+"""When a limit will be full: each forecast is compared with what then happens, on a clock that is handed in."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_a_single_call_tells_no_pace(store: Store) -> None:
     assert await foretold(store, limit, S) is None
 
 
-async def test_a_slow_pace_is_told_from_calls_that_lie_further_back(store: Store) -> None:
+async def test_a_slow_pace_is_measured_over_calls_that_lie_further_back(store: Store) -> None:
     # One call in 16 s: none may have come in the last ten. The unit that is due in 2 s is foretold up to a gap later.
     limit = log(3, window_us=MINUTE)
     await happen(store, limit, steadily(1 / 16), until_us=30 * S)
@@ -178,7 +178,7 @@ def test_of_calls_in_flight_nothing_is_foretold() -> None:
     assert forecast.full_in_us(slots(10), held, effective=10) is None
 
 
-async def test_a_long_log_is_told_in_sixty_blocks_that_hold_all_its_units(store: Store) -> None:
+async def test_a_long_log_is_read_in_sixty_blocks_that_hold_all_its_units(store: Store) -> None:
     limit = log(10_000, window_us=MINUTE)
     bound = stack(limit)
     for at in range(0, 50 * S, S // 2):

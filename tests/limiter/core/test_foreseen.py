@@ -1,4 +1,4 @@
-"""The wait of a refused call ends no later than what is known to end by itself: the multiplier's cut, an override."""
+"""The wait of a refused call ends no later than a change that is known to end: the multiplier's cut, an override."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_a_call_that_only_the_cut_refuses_waits_for_its_end(store: Store, 
 
 
 async def test_the_wait_is_kept_to_the_instant_at_which_the_cut_ends(store: Store) -> None:
-    """By the store's own clock: refused until just before the instant that was told, and admitted from it on."""
+    """By the store's own clock: refused until just before the promised instant, and admitted from it on."""
     bound = adaptive(log(200, window_us=DAY))
     for number in range(64):
         assert (await store.decide(bound, Call(f"d{number}"))).allowed

@@ -144,7 +144,7 @@ def test_an_announced_bucket_never_has_more_left_than_its_quota() -> None:
         "by the effective limit",
     ],
 )
-def test_the_tightest_limit_is_told(states: list[LimitState], name: str) -> None:
+def test_the_headers_give_the_tightest_limit(states: list[LimitState], name: str) -> None:
     assert [member.name for member in parse(headers.rate_limit(decided(*states)))] == [name]
 
 
@@ -167,16 +167,16 @@ def test_a_refused_costly_call_still_learns_what_a_cheaper_one_would_find() -> N
     assert headers.rate_limit(decided(state(log(10), 8, wait_us=2 * S, reset_us=1 * S))) == '"minute";r=2;t=1'
 
 
-def test_nothing_is_told_when_nothing_is_enforced() -> None:
+def test_there_are_no_headers_when_nothing_is_enforced() -> None:
     decision = decided(state(log(10, shadow=True), 10, wait_us=1))
     assert (headers.rate_limit(decision), headers.legacy(decision)) == ("", [])
 
 
 @pytest.mark.parametrize(
-    ("us", "told"), [(1, "1"), (999_999, "1"), (1 * S, "1"), (1 * S + 1, "2"), (59_400_000, "60"), (0, "1")]
+    ("us", "seconds"), [(1, "1"), (999_999, "1"), (1 * S, "1"), (1 * S + 1, "2"), (59_400_000, "60"), (0, "1")]
 )
-def test_retry_after_is_whole_seconds_never_early_and_at_least_one(us: int, told: str) -> None:
-    assert headers.retry_after(us) == told
+def test_retry_after_is_whole_seconds_never_early_and_at_least_one(us: int, seconds: str) -> None:
+    assert headers.retry_after(us) == seconds
 
 
 def test_the_legacy_triple_says_the_same_of_the_same_limit() -> None:

@@ -31,9 +31,9 @@ def test_a_percentile_is_the_true_one_rounded_up_by_at_most_a_bucket(latencies: 
     for latency_us in latencies:
         counts[latency.bucket(latency_us)] = counts.get(latency.bucket(latency_us), 0) + 1
     true_ms = float(np.percentile(latencies, q, method="inverted_cdf")) / 1000
-    told_ms = latency.percentile_ms(counts, q)
-    assert told_ms is not None
-    assert true_ms * (1 - 1e-9) <= told_ms <= true_ms * 2**0.25 * (1 + 1e-9)
+    read_ms = latency.percentile_ms(counts, q)
+    assert read_ms is not None
+    assert true_ms * (1 - 1e-9) <= read_ms <= true_ms * 2**0.25 * (1 + 1e-9)
 
 
 def test_no_latency_has_no_percentile() -> None:

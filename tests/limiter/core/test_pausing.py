@@ -1,4 +1,4 @@
-"""What an upstream said about load binds every worker's next decision: at once, for as long as it said, and free."""
+"""An upstream's response about load binds every worker's next decision: at once, for its whole time, and free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many processes share a limit: what a process knows of the others while the store is unavailable."""
+"""How many processes share a limit: a process's view of the others while the store is unavailable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def heard(*living: int, expected: int = 0) -> Peers:
         "one that nobody may have counted yet admits one unit",
         "one of three",
         "never fewer than are expected",
-        "one that knows only what is expected",
+        "one with nothing but the expected number",
         "one of them left",
         "more processes than units",
     ],

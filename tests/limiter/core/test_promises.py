@@ -17,7 +17,7 @@ from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, decided, walks
 
 @dataclass(frozen=True)
 class Past:
-    """What was admitted: instants and costs."""
+    """The admitted calls: instants and costs."""
 
     admitted: list[tuple[int, int]] = field(default_factory=list)
 

@@ -8,7 +8,7 @@ from limiter.core import keys
 from limiter.core.store import Store
 from tests.limiter.core.given import ACME, T0, Row, S, call, counter, fill, play, stack
 
-# A window of 60 s has slices of 1 s. What is counted at t leaves when its slice has: between t + 60 s and t + 61 s.
+# A window of 60 s has slices of 1 s. A unit counted at t leaves with its slice: between t + 60 s and t + 61 s.
 
 
 async def test_a_slice_is_counted_until_its_end_has_left_the_window(store: Store) -> None:

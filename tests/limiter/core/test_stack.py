@@ -1,4 +1,4 @@
-"""A stack of limits: all or nothing, shadow limits, and who shares a count with whom."""
+"""A stack of limits: all or nothing, shadow limits, and who shares a count."""
 
 from __future__ import annotations
 

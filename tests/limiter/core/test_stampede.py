@@ -24,7 +24,7 @@ Process = subprocess.Popen[str]
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[list[Process]]:
-    """Four workers that wait to be told."""
+    """Four workers that wait for the start."""
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.limiter.core.stampede", VALKEY.url, str(number), str(CALLS)],

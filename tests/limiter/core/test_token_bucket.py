@@ -1,4 +1,4 @@
-"""The token bucket: an exact rate with a burst, and what is given back when the rate is edited."""
+"""The token bucket: an exact rate with a burst, and the units given back when the rate is edited."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_the_rate_in_force_prices_the_time_since_the_last_admitted_call(st
     await fill(store, stack(bucket(10, burst=10)), [0], cost=10)
     await play(
         store,
-        stack(bucket(5, burst=4)),  # half the rate, and a burst below what is counted
+        stack(bucket(5, burst=4)),  # half the rate, and a burst below the count
         [
             Row(1 * S, 1, False, 10, 13 * S, 1 * S),
             Row(14 * S - 1, 1, False, 4, 1, 1),

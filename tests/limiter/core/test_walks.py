@@ -1,4 +1,4 @@
-"""Random walks of calls, edits, cuts and clock steps: every answer equals the oracle's, to the microsecond."""
+"""Random walks of calls, edits, cuts and clock steps: every response equals the oracle's, to the microsecond."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Arrive:
 
 @dataclass(frozen=True)
 class WaitOut:
-    """The last refused call again, a microsecond too early and then when it was told to come."""
+    """The last refused call again, a microsecond too early and then at its time."""
 
 
 @dataclass(frozen=True)

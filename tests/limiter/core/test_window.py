@@ -1,4 +1,4 @@
-"""What the script is told and how its answer is read, without a store."""
+"""The script's arguments and how its response is read, without a store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def words(packed: bytes) -> list[bytes]:
     return found
 
 
-def test_a_call_is_told_as_the_script_reads_it() -> None:
+def test_a_call_is_packed_as_the_script_reads_it() -> None:
     bound = stack(
         log(100, policy_name="Gold", policy_version=7), slots(5, shadow=True, adaptive=False), default_ppm=10**6
     )

@@ -29,7 +29,7 @@ from tests.limiter.gateway.two_workers import sandbox_behind
 
 @dataclass
 class FakeUpstream:
-    """Answers as told and remembers what it was asked."""
+    """Responds as set and remembers its requests."""
 
     status: int = 200
     body: bytes = b'{"ok": true}'

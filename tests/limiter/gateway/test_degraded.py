@@ -1,4 +1,4 @@
-"""The store is away: each policy's failure mode decides, and nobody is told numbers we cannot stand behind."""
+"""The store is unavailable: each policy's failure mode decides, and no response has numbers that may be wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that are none cost little: most are told from a key by themselves, the rest are looked up a few at a time."""
+"""Keys that are none cost little: most are recognized without a look-up, the rest are looked up a few at a time."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_a_key_of_the_old_form_goes_on_working(
     prefix = credentials.prefix_of(token) or ""
     key = ApiKey(name="old", tenant=acme, prefix=prefix, digest=credentials.digest(token))
     await key.asave()
-    # What is edited while it is loaded is loaded once more.
+    # An entry edited while it is loaded is loaded once more.
     await gateway.runtime.snapshot.reached(await sync_to_async(changes.latest_id)())
     assert (await call(gateway, token)).status == 200
     assert (await call(gateway, token[:-1] + "B")).status == 401

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 GIVE_UP_MS = 400
 WORKERS, CALLERS = 2, 12
 LOCAL, CLOSED = "lookupOrder", "createCase"
-"""Actions, by what their policies say for a store that is away."""
+"""Actions, by what their policies say for a store that is unavailable."""
 
 
 @dataclass
@@ -164,7 +164,7 @@ async def deployment(frozen: Valkey, policies: None, acme_key: str) -> AsyncIter
 async def test_each_call_is_counted_once_when_a_frozen_store_wakes_up(deployment: Deployment, acme: Tenant) -> None:
     async with deployment.load():
         await deployment.more(100, what="calls that the store decides")
-    deployment.freeze()  # with nothing under way, so that no answer is lost on its way
+    deployment.freeze()  # with nothing under way, so that no response is lost on its way
     async with deployment.load():
         await deployment.until_it_is_back()
     await deployment.handed_in()

@@ -37,7 +37,7 @@ def ran_before(error: errors.UpstreamError) -> errors.UpstreamError:
         (errors.NotConfigured("Somebody has to look."), 0),
         (errors.Disabled("Switched off."), 0),
         (errors.Overloaded("The upstream itself refused."), 0),
-        (errors.OutcomeUnknown("No answer in time.", timed_out=True), 1),
+        (errors.OutcomeUnknown("No response in time.", timed_out=True), 1),
         (ran_before(errors.Unreachable("No connection, the second time.")), 1),
         (ran_before(errors.Overloaded("Refused, the second time.")), 1),
     ],

@@ -1,4 +1,4 @@
-"""A caller or an upstream that hangs up in the middle of a long answer: an ordinary event, and nothing outlives it."""
+"""A caller or an upstream that hangs up amid a long response: an ordinary event, and nothing outlives it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BEGINNING = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 70_00
 
 
 class Halfway:
-    """An upstream that sends a part of a long answer and then nothing, until it is told to ``leave``."""
+    """An upstream that sends a part of a long response and then nothing, until ``leave`` is set."""
 
     def __init__(self) -> None:
         self.leave = asyncio.Event()
@@ -97,7 +97,7 @@ async def connected(gateway: Gateway) -> AsyncIterator[Call]:
 
 @asynccontextmanager
 async def called(gateway: Gateway, key: str) -> AsyncIterator[asyncio.StreamReader]:
-    """A caller that has read the beginning of its answer."""
+    """A caller that has read the beginning of its response."""
     async with connected(gateway) as (reader, writer):
         writer.write(request(key, length=2) + b"{}")
         await reader.readuntil(b"x" * 1000)
@@ -168,6 +168,6 @@ async def test_a_caller_gone_before_its_body_was_whole_is_no_traceback(
     async with connected(gateway) as (_, writer):
         writer.write(request(acme_key, length=1000) + b"{")
         for _ in range(100):
-            await asyncio.sleep(0)  # turns of the loop in which the server reads what has come
+            await asyncio.sleep(0)  # turns of the loop in which the server reads its input
 
     assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []

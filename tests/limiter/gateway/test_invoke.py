@@ -230,7 +230,7 @@ async def test_a_body_that_is_not_json_is_400_and_costs_nothing(
         (b'{"a" 1}', "This is not JSON from line 1, column 6 on."),
     ],
 )
-async def test_what_is_wrong_with_a_body_is_told_with_its_place(
+async def test_the_fault_of_a_body_is_reported_with_its_place(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, body: bytes, says: str
 ) -> None:
     answered = await gateway.invoke("lookupOrder", key=acme_key, body=body)

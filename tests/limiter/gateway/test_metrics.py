@@ -1,4 +1,4 @@
-"""GET /metrics/<tenant>/<action> and GET /metrics: who may read, and what is read."""
+"""GET /metrics/<tenant>/<action> and GET /metrics: who may read, and the values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes answer during a rolling upgrade, whatever the other release's workers and tasks say of themselves."""
+"""Probes answer during a rolling upgrade, whatever the other release's workers and tasks report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def beat(**more: Any) -> str:
     return json.dumps({**json.loads(BEAT), "at": time.time(), **more})
 
 
-async def test_the_first_release_s_workers_and_tasks_are_told_of(gateway: Gateway) -> None:
+async def test_the_first_release_s_workers_and_tasks_are_reported(gateway: Gateway) -> None:
     ready, page = await data(gateway, beats={"old": beat()}, runs=RUNS)
     assert ready.json["checks"]["record"]["tasks"]["prune"]["succeeded"] is False
     text = page.body.decode()
@@ -53,7 +53,7 @@ async def test_the_first_release_s_workers_and_tasks_are_told_of(gateway: Gatewa
         assert line in text
 
 
-async def test_a_newer_release_s_are_told_of_as_far_as_they_are_understood(gateway: Gateway) -> None:
+async def test_a_newer_release_s_are_reported_as_far_as_they_are_understood(gateway: Gateway) -> None:
     run = json.dumps({**json.loads(RUNS["store_events"]), "v": 7, "host": "b"})
     ready, page = await data(gateway, beats={"new": beat(v=7, zone={"of": "another"})}, runs={"store_events": run})
     assert ready.json["checks"]["record"]["tasks"]["store_events"]["succeeded"] is True

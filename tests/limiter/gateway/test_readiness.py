@@ -113,7 +113,7 @@ async def test_an_unusable_policy_leaves_a_worker_in_service_and_its_name_unsaid
     acme: Tenant, base_policy: QuotaPolicy
 ) -> None:
     async with worker() as ours:
-        await aside(lambda: QuotaLimit.objects.update(algorithm="a friend told me"))
+        await aside(lambda: QuotaLimit.objects.update(algorithm="hearsay"))
         await ours.runtime.snapshot.look()
         await ours.runtime.snapshot.tenant("acme")
         assert await ours.says() == (200, "degraded", ["policies-unusable"])
@@ -122,7 +122,7 @@ async def test_an_unusable_policy_leaves_a_worker_in_service_and_its_name_unsaid
         assert "Base" in json.dumps(details["policies"]["problems"])
 
 
-async def test_those_who_may_read_metrics_are_told_of_the_record_and_the_connections() -> None:
+async def test_those_who_may_read_metrics_see_the_record_and_the_connections() -> None:
     async with worker() as ours:
         checks = (await ours.ready(signed=True)).json["checks"]
         assert set(checks) == {"policies", "database", "store", "connections", "record", "queue", "store_settings"}

@@ -1,4 +1,4 @@
-"""From the answers that callers saw to the rows that say so, and what probes tell of the way between."""
+"""From the responses that callers saw to the rows that say so, and what probes tell of the way between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def store_everything() -> dict[str, Any]:
-    """What the tasks do, and what is then in the database."""
+    """The tasks, and the rows that they leave in the database."""
     client = clients.client()
     try:
         keeping.store_events()

@@ -110,4 +110,4 @@ async def test_an_outage_lets_at_most_one_more_limit_pass_however_many_processes
     for each in every:
         each.store.kill()
     stopped = [await each.admitted(calls=LIMIT) for each in every]
-    assert stopped == [0] * len(SIZES), "what was spent in one outage stays spent in the next"
+    assert stopped == [0] * len(SIZES), "units spent in one outage stay spent in the next"

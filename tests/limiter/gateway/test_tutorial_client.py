@@ -33,7 +33,7 @@ class TutorialClient:
         return self._session.post(f"{self._base_url}/invoke/{action_id}", json=payload, timeout=HANG_S)
 
     def invoke(self, action_id: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """What the upstream said, after the one wait that a refusal asks for."""
+        """The upstream's response, after the one wait that a refusal asks for."""
         response = self.post(action_id, payload)
         if response.status_code == 429:
             time.sleep(int(response.headers["Retry-After"]))

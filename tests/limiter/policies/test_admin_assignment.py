@@ -1,4 +1,4 @@
-"""Assignments in the admin: one policy for each, told at the field."""
+"""Assignments in the admin: one policy for each; faults stand at their field."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_each_target_takes_what_it_names(root: Client, gold: QuotaPolicy, acme: 
         ({"target": "default", "policy": ""}, "policy"),
     ],
 )
-def test_a_target_that_does_not_fit_is_told_at_its_field(
+def test_a_target_that_does_not_fit_is_reported_at_its_field(
     root: Client, gold: QuotaPolicy, acme: Tenant, target: dict[str, str], wrong: str
 ) -> None:
     ids = {"tenant": acme.pk, "action": Action.objects.get(tenant=acme).pk}

@@ -85,7 +85,7 @@ def test_a_later_edit_does_not_change_who_made_it(root: Client, acme: Tenant) ->
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_wrong_input_is_told_at_its_field(
+def test_wrong_input_is_reported_at_its_field(
     root: Client, acme: Tenant, globex: Tenant, fields: dict[str, str], wrong: str
 ) -> None:
     if fields.get("action") == "globex":

@@ -1,4 +1,4 @@
-"""The policy form: one save is one edit, wrong input is told at its field, and earlier versions can be put back."""
+"""The policy form: one save is one edit, wrong input is reported at its field, and earlier versions can be put back."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_thresholds_are_typed_as_percentages_and_are_a_version_like_any_edit(
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "error"),
     [
         ("95, 80", "Give each percentage once, the lowest first."),
         ("80, 80", "Give each percentage once, the lowest first."),
@@ -149,11 +149,11 @@ def test_thresholds_are_typed_as_percentages_and_are_a_version_like_any_edit(
         ("\u0668\u0660", "Write percentages with commas between them, for instance 80, 95, 100."),
     ],
 )
-def test_thresholds_that_make_no_sense_are_told_at_their_field(
-    root: Client, gold: QuotaPolicy, typed: str, told: str
+def test_thresholds_that_make_no_sense_are_reported_at_their_field(
+    root: Client, gold: QuotaPolicy, typed: str, error: str
 ) -> None:
     response = root.post(change_url(gold), {**form_of(root, change_url(gold)), "alert_at": typed})
-    assert errors_of(response) == {"alert_at": [told]}
+    assert errors_of(response) == {"alert_at": [error]}
 
 
 def test_a_bulk_delete_takes_limits_along_and_is_recorded(root: Client, gold: QuotaPolicy) -> None:
@@ -210,7 +210,7 @@ def test_a_policy_that_somebody_has_is_not_deleted(root: Client, base_policy: Qu
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_wrong_input_is_told_at_its_field_and_nothing_is_saved(
+def test_wrong_input_is_reported_at_its_field_and_nothing_is_saved(
     root: Client, fields: dict[str, str], complaint: str
 ) -> None:
     response = root.post(ADD, new_policy(root, **fields))
@@ -218,14 +218,14 @@ def test_wrong_input_is_told_at_its_field_and_nothing_is_saved(
     assert not QuotaPolicy.objects.exists() and not QuotaLimit.objects.exists() and not QuotaPolicy.history.exists()
 
 
-def test_two_limits_of_one_name_are_told_at_the_name(root: Client) -> None:
+def test_two_limits_of_one_name_are_reported_at_the_name(root: Client) -> None:
     data = more_limits(new_policy(root), {"name": "minute", "quota": "5", "window_seconds": "1"})
     complaints = errors_of(root.post(ADD, data))
     assert list(complaints) == ["1.name"]
     assert not QuotaPolicy.objects.exists()
 
 
-def test_a_name_that_another_limit_has_is_told_at_the_name(root: Client, gold: QuotaPolicy) -> None:
+def test_a_name_that_another_limit_has_is_reported_at_the_name(root: Client, gold: QuotaPolicy) -> None:
     data = form_of(root, change_url(gold)) | {"limits-1-name": "minute"}
     assert "1.name" in errors_of(root.post(change_url(gold), data))
     gold.refresh_from_db()
@@ -253,7 +253,7 @@ def test_a_policy_of_too_many_limits_says_how_many_it_may_have(root: Client) -> 
     assert not QuotaPolicy.objects.exists()
 
 
-def test_the_second_of_two_editors_is_told_instead_of_overwriting(root: Client, gold: QuotaPolicy) -> None:
+def test_the_second_of_two_editors_gets_an_error_instead_of_overwriting(root: Client, gold: QuotaPolicy) -> None:
     mine, yours = form_of(root, change_url(gold)), form_of(root, change_url(gold))
     assert root.post(change_url(gold), mine | {"limits-0-quota": "50"}).status_code == 302
     refused = root.post(change_url(gold), yours | {"limits-1-quota": "7"})

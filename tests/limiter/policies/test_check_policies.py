@@ -1,4 +1,4 @@
-"""`manage.py check_policies` compiles what is stored and says what is wrong or odd."""
+"""`manage.py check_policies` compiles stored policies and names faults and oddities."""
 
 from __future__ import annotations
 

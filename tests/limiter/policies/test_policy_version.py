@@ -1,4 +1,4 @@
-"""A policy's version rises with every edit of what it says, and an earlier version can be put back whole."""
+"""A policy's version rises with every edit of its content, and an earlier version can be put back whole."""
 
 from __future__ import annotations
 

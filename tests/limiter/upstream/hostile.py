@@ -1,6 +1,6 @@
 """An upstream on raw sockets that breaks the rules of HTTP/1.1 at random, and stamps every byte with whose it is.
 
-The answer to a call is the call's own body; what nobody asked for is the body of the call before it on that
+The response to a call is the call's own body; what nobody asked for is the body of the call before it on that
 connection, marked as such.
 """
 
@@ -49,11 +49,11 @@ RESPONSES: dict[str, Callable[[bytes], bytes]] = {
     "junk": lambda own: response(own) + b"<html>",
     "long": lambda own: response(own * 9000),
 }
-"""What is sent for a call's body in one write, and the connection goes on."""
+"""The bytes for a call's body, sent in one write; the connection goes on."""
 
 
 class Hostile:
-    """``strays``: the share of calls that are answered twice. What it did is counted in ``done``."""
+    """``strays``: the share of calls that are answered twice. ``done`` counts its deeds."""
 
     def __init__(self, seed: int, *, strays: float) -> None:
         self._strays = strays
@@ -88,7 +88,7 @@ class Hostile:
         return await _SCENES[kind](self, own, writer)
 
     async def _stray(self, own: bytes, writer: asyncio.StreamWriter) -> bool:
-        """A second answer, at once or at any time later, also while the next call is on its way."""
+        """A second response, at once or at any time later, also while the next call is on its way."""
         writer.write(response(own))
         stray = response(STRAY + own)
         loop = asyncio.get_running_loop()

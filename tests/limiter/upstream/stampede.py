@@ -1,4 +1,4 @@
-"""A worker of its own for the stampede test: once told to, it makes many calls at once and says how they went."""
+"""A worker of its own for the stampede test: once started it makes many calls at once and reports how they went."""
 
 from __future__ import annotations
 

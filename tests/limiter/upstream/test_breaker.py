@@ -95,7 +95,7 @@ def test_what_was_counted_before_it_opened_is_forgotten_when_it_closes(breaker: 
     assert breaker.state is BreakerState.CLOSED
 
 
-def test_a_probe_that_told_nothing_leaves_the_place_to_the_next(breaker: Breaker, clock: HandClock) -> None:
+def test_a_probe_without_a_verdict_leaves_the_place_to_the_next(breaker: Breaker, clock: HandClock) -> None:
     count(breaker, good=0, failed=20)
     clock.seconds += 10
     breaker.admit()

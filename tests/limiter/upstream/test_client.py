@@ -1,4 +1,4 @@
-"""One call on a bad day: what is repeated, what is not, what the caller learns, and that nothing outlives it."""
+"""One call on a bad day: which failures are repeated, what the caller learns, and that nothing outlives it."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ async def test_retry_after_is_honoured_and_nonsense_is_backed_off_from(
 
     response = await client.invoke(call_to(connect()))
 
-    # A tenth more at most than it asked for, at a luck of one half; full jitter on half a second where it does not say.
+    # A tenth more at most than its wait, at a luck of one half; full jitter on half a second where it gives none.
     assert response.status == 200
     assert clock.slept == pytest.approx([waits])
     assert sandbox.state.conduct.public()["ok"]
@@ -290,7 +290,7 @@ async def test_an_answer_above_the_cap_is_broken_off(
     assert caught.value.status == 502
 
 
-async def test_a_reader_can_give_up_a_long_answer(sandbox: Running, client: Client, connect: Connect) -> None:
+async def test_a_reader_can_give_up_a_long_response(sandbox: Running, client: Client, connect: Connect) -> None:
     sandbox.state.faults.add({"fault": "big_body", "bytes": 900_000})
     response = await client.invoke(call_to(connect()))
     assert isinstance(response.chunks, exchange.ResponseStream)
@@ -344,7 +344,7 @@ async def test_what_an_origin_sent_unasked_is_in_the_state_of_its_connection(mak
         assert (await client.invoke(call_to(connection))).body == b"{}"
 
     status = client.units()[connection.uid]
-    assert (status.unsolicited, status.without_keep_alive_why) == (1, "it sent more than one answer to a request")
+    assert (status.unsolicited, status.without_keep_alive_why) == (1, "it sent more than one response to a request")
     assert status.without_keep_alive_until > START
 
 

@@ -22,7 +22,7 @@ KEPT = KeepAlive(idle_s=60, watched_s=60, proven_after=0)
 
 
 class Upstream:
-    """A listening socket; a test takes its connections and does with each what it likes."""
+    """A listening socket; a test takes its connections and handles each as it likes."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -230,7 +230,7 @@ async def test_bytes_behind_an_answer_end_its_connection_before_another_request(
         connection.send(OK + more)
         assert (await under_way).body == b"ok"
         assert made.pool[:2] == (0, 0) and conduct(made, upstream).unsolicited == 1
-        assert conduct(made, upstream).reason == "it sent more than one answer to a request"
+        assert conduct(made, upstream).reason == "it sent more than one response to a request"
 
 
 @pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"])
@@ -367,7 +367,7 @@ async def _read_all(made: Exchange, request: UpstreamRequest) -> None:
             pass
 
 
-async def test_a_field_in_a_trailer_is_not_a_field_of_the_answer(upstream: Upstream) -> None:
+async def test_a_field_in_a_trailer_is_not_a_field_of_the_response(upstream: Upstream) -> None:
     async with exchange() as made:
         under_way = asyncio.ensure_future(made.send(call(upstream)))
         connection = await upstream.accept()

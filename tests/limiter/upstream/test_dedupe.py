@@ -1,4 +1,4 @@
-"""A repeat gets the first answer; only what surely did not run is made again."""
+"""A repeat gets the first response; only what surely did not run is made again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def claimed(dedupe: Dedupe, call: UpstreamCall) -> Claim:
     return claim
 
 
-async def test_a_repeat_gets_the_first_answer(dedupe: Dedupe) -> None:
+async def test_a_repeat_gets_the_first_response(dedupe: Dedupe) -> None:
     await dedupe.remember(await claimed(dedupe, keyed()), ANSWER)
 
     again = await dedupe.recall(keyed())

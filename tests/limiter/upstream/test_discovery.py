@@ -1,4 +1,4 @@
-"""A business unit is asked where it lives, once a day; should it not answer, the last answer holds."""
+"""A business unit is asked where it lives, once a day; should it not answer, the last response holds."""
 
 from __future__ import annotations
 

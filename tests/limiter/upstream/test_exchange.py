@@ -1,4 +1,4 @@
-"""Answers that are not HTTP, or could be read in two ways, are failures; and every byte of a good one arrives."""
+"""Responses that are not HTTP, or could be read in two ways, are failures; and every byte of a good one arrives."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ async def read(response: UpstreamResponse) -> bytes:
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok"),
     ],
 )
-async def test_an_answer_arrives_whole_however_its_length_is_told(exchange: Exchange, raw: bytes, body: bytes) -> None:
+async def test_a_response_arrives_whole_however_its_length_is_given(
+    exchange: Exchange, raw: bytes, body: bytes
+) -> None:
     async with server(says(raw)) as url:
         assert await read(await exchange.send(request(url))) == body
 
@@ -148,7 +150,7 @@ async def test_trailer_fields_of_an_answer_are_bounded(exchange: Exchange) -> No
             await read(await exchange.send(request(url)))
 
 
-async def test_the_length_of_an_answer_is_capped_also_when_it_is_not_told(exchange: Exchange) -> None:
+async def test_the_length_of_a_response_is_capped_also_when_it_is_not_given(exchange: Exchange) -> None:
     async with server(says(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 50_000)) as url:
         with pytest.raises(OutcomeUnknown, match="longer than the 1000 bytes"):
             await read(await exchange.send(request(url, cap=1000)))

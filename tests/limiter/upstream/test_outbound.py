@@ -198,5 +198,5 @@ def test_a_preview_shows_the_request_with_its_secrets_as_dots() -> None:
 
 def test_a_preview_of_a_unit_that_is_yet_to_be_found_says_so() -> None:
     shown = preview(connection_to("", "cxone"), SCRIPT, {"a": 1}, tenant_id="acme")
-    assert shown.url.startswith("https://<API host, as CXone says>/inContactAPI/services/v30.0/scripts/start?skillId=4")
+    assert shown.url.startswith("https://<API host, from CXone>/inContactAPI/services/v30.0/scripts/start?skillId=4")
     assert shown.body == ""

@@ -107,7 +107,7 @@ async def test_a_call_connects_to_no_address_inside() -> None:
 
 
 def test_each_of_a_sessions_requests_has_a_connection_of_its_own() -> None:
-    """So that what follows the answer to one cannot be taken for the answer to the next, which asks for a token."""
+    """So that what follows the response to one cannot be taken for the response to the next, which asks for a token."""
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
         host, port = listening.getsockname()
         asked = threads.submit(_answer_twice, listening)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 class Issuer:
-    """A token endpoint in the place of the real one: what it gives or raises next, and how often it was asked."""
+    """A token endpoint in the place of the real one: the grant or error that comes next, a count of requests."""
 
     def __init__(self, *, lifetime_s: float = 3600.0) -> None:
         self.asked = 0
