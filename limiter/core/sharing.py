@@ -41,8 +41,14 @@ def packed(limit: Limit, subject: Subject) -> bytes:
     """
     if (share := limit.share) is None:
         return b""
-    terms = f"{_NUMBERS[share.service_class]}|{share.weight}|{share.floor}|{share.ceiling}"
-    return _SHARED.pack(*slices(limit, share), share.ceiling) + f"{terms}|{subject.tenant}".encode() + b"\0"
+    _, name = account(share, subject)
+    return _SHARED.pack(*slices(limit, share), share.ceiling) + name.encode() + b"\0"
+
+
+def account(share: Share, subject: Subject) -> tuple[int, str]:
+    """The number of its class, the first that is served, and its name in the pool."""
+    number = _NUMBERS[share.service_class]
+    return number, f"{number}|{share.weight}|{share.floor}|{share.ceiling}|{subject.tenant}"
 
 
 def read(limits: Iterable[Limit], numbers: Sequence[int]) -> tuple[ShareState, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import itertools
 import math
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import NamedTuple
 
 
 def after(us: int) -> float:
@@ -27,12 +29,12 @@ class Woken(Enum):
 
 
 class Waiter:
-    """A call that waits. ``rank``: of its class, the lowest first; within a class the order of arrival decides."""
+    """A call that waits. ``number``: of its arrival."""
 
-    __slots__ = ("gone", "place", "woken")
+    __slots__ = ("gone", "number", "woken")
 
-    def __init__(self, number: int, *, rank: int = 0) -> None:
-        self.place = rank, number
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.gone = False
         self.woken: asyncio.Future[Woken] = asyncio.get_running_loop().create_future()
 
@@ -60,62 +62,121 @@ class Waiter:
         return why
 
 
-class Line:
-    """``next_at``: when its first call may be decided again, in the loop's time. ``ended``: called when it is empty."""
+class LaneName(NamedTuple):
+    """Whose calls wait behind each other at a limit. ``rank``: of their class, the lowest first."""
 
-    __slots__ = ("_again", "_deciding", "_ended", "_loop", "_timer", "_waiters", "name", "next_at")
+    rank: int = 0
+    account: str = ""
+
+
+EVERYONE = LaneName()
+"""At a limit that is not shared."""
+
+
+class Rest(NamedTuple):
+    """For how long nothing passes (us): no call of the line, and no call of the lane that was decided."""
+
+    line_us: int = 0
+    lane_us: int = 0
+
+
+class _Lane:
+    """Calls in the order of their arrival. ``last_turn``: the number of the turn that one of them had last."""
+
+    __slots__ = ("last_turn", "next_at", "rank", "waiters")
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.waiters: list[Waiter] = []
+        self.next_at = 0.0
+        self.last_turn = -1
+
+
+class Line:
+    """``next_at``: when its first call may be decided again, in the loop's time. ``ended``: called when it is empty.
+
+    At a shared limit each account has a lane. Turns go round the lanes of the highest class that has calls; a lane that
+    is above its share rests while the others go on.
+    """
+
+    __slots__ = ("_again", "_deciding", "_ended", "_lanes", "_loop", "_timer", "_turns", "name", "next_at")
 
     def __init__(self, name: str, *, ended: Callable[[str], None]) -> None:
         self.name = name
         self.next_at = 0.0
         self._loop = asyncio.get_running_loop()
-        self._waiters: list[Waiter] = []
+        self._lanes: dict[LaneName, _Lane] = {}
+        self._turns = itertools.count()
         self._deciding = self._again = False
         self._timer: asyncio.TimerHandle | None = None
         self._ended = ended
 
-    def add(self, waiter: Waiter) -> None:
+    def holds_up(self, name: LaneName) -> bool:
+        """Whether a new call has to wait behind others."""
+        if name == EVERYONE:
+            return True
+        lane, now = self._lanes.get(name), self._loop.time()
+        return now < self.next_at or (lane is not None and (bool(lane.waiters) or now < lane.next_at))
+
+    def add(self, waiter: Waiter, name: LaneName = EVERYONE) -> None:
         """Let a call wait here, at the place that it has by its arrival."""
-        bisect.insort(self._waiters, waiter, key=lambda each: each.place)
+        bisect.insort(self._lane(name).waiters, waiter, key=lambda each: each.number)
         self._go_on()
 
-    def remove(self, waiter: Waiter) -> None:
+    def remove(self, waiter: Waiter, name: LaneName = EVERYONE) -> None:
         """Let a call leave, if it is still here."""
-        at = bisect.bisect_left(self._waiters, waiter.place, key=lambda each: each.place)
-        if at < len(self._waiters) and self._waiters[at] is waiter:
-            del self._waiters[at]
+        waiters = self._lane(name).waiters
+        at = bisect.bisect_left(waiters, waiter.number, key=lambda each: each.number)
+        if at < len(waiters) and waiters[at] is waiter:
+            del waiters[at]
             self._go_on()
 
-    def rest(self, us: int) -> None:
+    def rest(self, rest: Rest, name: LaneName = EVERYONE) -> None:
         """Nothing comes free for so long: the first decision after that is not too early."""
-        self.next_at = self._loop.time() + after(us) if us else 0.0
+        self.next_at = self._until(rest.line_us)
+        self._lane(name).next_at = self._until(rest.lane_us)
 
-    def end_turn(self, rests_us: int) -> None:
-        """The decision of the call that had its turn was made; the next one's is due in so many microseconds."""
+    def end_turn(self, rest: Rest, name: LaneName = EVERYONE) -> None:
+        """The decision of the call that had its turn was made."""
         self._deciding = False
         if self._again:
-            rests_us, self._again = 0, False
-        self.rest(rests_us)
+            rest, self._again = Rest(), False
+        self.rest(rest, name)
         self._go_on()
 
     def freed(self) -> None:
         """Something has come free before it was due."""
         self._again = self._deciding
         self.next_at = 0.0
+        for lane in self._lanes.values():
+            lane.next_at = 0.0
         self._go_on()
 
+    def _until(self, us: int) -> float:
+        return self._loop.time() + after(us) if us else 0.0
+
+    def _lane(self, name: LaneName) -> _Lane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(name.rank)
+        return lane
+
     def _go_on(self) -> None:
-        """Give the first call its turn, or see to it that it gets it."""
+        """Give the next call its turn, or see to it that it gets it."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._deciding:
-            return
-        if not self._waiters:
-            self._ended(self.name)
-        elif self._loop.time() < self.next_at:
-            self._timer = self._loop.call_at(self.next_at, self._go_on)
-        else:
-            self._deciding = self._waiters.pop(0).wake(Woken.TURN)
-            if not self._deciding:  # it has just ended its wait in another way
-                self._go_on()
+        while not self._deciding:
+            now = self._loop.time()
+            self._lanes = {name: lane for name, lane in self._lanes.items() if lane.waiters or now < lane.next_at}
+            lanes = [lane for lane in self._lanes.values() if lane.waiters]
+            if not lanes:
+                self._ended(self.name)
+                return
+            next_at = max(self.next_at, min(lane.next_at for lane in lanes))
+            if now < next_at:
+                self._timer = self._loop.call_at(next_at, self._go_on)
+                return
+            lane = min((each for each in lanes if each.next_at <= now), key=lambda each: (each.rank, each.last_turn))
+            lane.last_turn = next(self._turns)
+            self._deciding = lane.waiters.pop(0).wake(Woken.TURN)  # unless its wait has just ended in another way

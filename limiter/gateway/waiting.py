@@ -21,7 +21,8 @@ from limiter.core.decision_ids import binding
 from limiter.core.types import CONCURRENCY_HINT_US, MICROS, Decision
 from limiter.core.window import Stack
 from limiter.gateway import prefer
-from limiter.gateway.line import Line, Waiter, Woken, after
+from limiter.gateway.lanes import lane_of, rest_of
+from limiter.gateway.line import LaneName, Line, Rest, Waiter, Woken, after
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.wakes import Wakes
 from quota_platform.base.lean.request import Departure
@@ -173,9 +174,10 @@ class Waiting:
                 else:
                     if decision is not None:
                         line = self._line_of(attempt.stack, decision)
-                        line.rest(self._rest_us(line.name, decision.retry_after_us or 0))
+                        line.rest(self._rest(attempt.stack, decision, line.name), lane_of(attempt.stack, line.name))
                     assert line is not None, "a call waits in a line"
-                    decision = await self._wait_in(line, attempt, waiter, ends)
+                    lane = lane_of(attempt.stack, line.name)
+                    decision = await self._wait_in(line, lane, attempt, waiter, ends)
                 if not decision.waits:
                     return decision
         finally:
@@ -203,30 +205,30 @@ class Waiting:
         left_us = max(0, int((ends - loop.time()) * MICROS))
         return self._unless_gone(attempt, waiter, await attempt.decide(patience_us=left_us, waited=True))
 
-    async def _wait_in(self, line: Line, attempt: Attempt, waiter: Waiter, ends: float) -> Decision:
+    async def _wait_in(self, line: Line, lane: LaneName, attempt: Attempt, waiter: Waiter, ends: float) -> Decision:
         """Wait in a line for the turn to be decided."""
         late = asyncio.get_running_loop().call_at(ends, waiter.wake, Woken.LATE)
-        line.add(waiter)
+        line.add(waiter, lane)
         try:
             why = await waiter.until_woken()
         except BaseException:  # the task was cancelled
             if waiter.has_turn:
-                line.end_turn(0)
+                line.end_turn(Rest(), lane)
             raise
         finally:
             late.cancel()
-            line.remove(waiter)
+            line.remove(waiter, lane)
         if why is Woken.GONE:
             raise _given_up()
         if why is not Woken.TURN:
             return await attempt.decide(patience_us=None, waited=True)
-        rests_us = 0
+        rest = Rest()
         try:
             left_us = max(0, int((ends - asyncio.get_running_loop().time()) * MICROS))
             decision = await attempt.decide(patience_us=left_us, waited=True)
-            rests_us = self._rest_us(line.name, _rests_us(attempt.stack, decision, line.name))
+            rest = self._rest(attempt.stack, decision, line.name)
         finally:
-            line.end_turn(rests_us)
+            line.end_turn(rest, lane)
         return self._unless_gone(attempt, waiter, decision)
 
     @staticmethod
@@ -242,7 +244,8 @@ class Waiting:
         if not self._lines:
             return None
         for name in (keys.pause(stack.subject.connection), *stack.windows):
-            if (line := self._lines.get(name)) is not None:
+            line = self._lines.get(name)
+            if line is not None and line.holds_up(lane_of(stack, name)):
                 return line
         return None
 
@@ -259,9 +262,12 @@ class Waiting:
                 self._wakes.listen(name)
         return line
 
-    def _rest_us(self, name: str, us: int) -> int:
+    def _rest(self, stack: Stack, decision: Decision, name: str) -> Rest:
         """Where the end of every call is heard, a hint of a second is no reason to look."""
-        return self._looks_every_us if us == CONCURRENCY_HINT_US and self._wakes.hears(name) else us
+        rest = rest_of(stack, decision, name)
+        if rest.line_us == CONCURRENCY_HINT_US and self._wakes.hears(name):
+            return rest._replace(line_us=self._looks_every_us)
+        return rest
 
     def _end(self, name: str) -> None:
         self._lines.pop(name, None)
@@ -271,16 +277,6 @@ class Waiting:
 def _held_s(stack: Stack, decision: Decision) -> float:
     """How long a unit is held for a call at most: until it comes free, and for as long as others may delay it."""
     return ((decision.retry_after_us or 0) + max(limit.reserve_us for limit in stack.limits)) / MICROS
-
-
-def _rests_us(stack: Stack, decision: Decision, name: str) -> int:
-    """How long it takes, after this decision, until the limit of a line has room again."""
-    if decision.degraded or name not in stack.windows:
-        return decision.paused_us
-    state = decision.states[stack.windows.index(name)]
-    if state.wait_us or state.remaining:
-        return max(0, state.wait_us)
-    return CONCURRENCY_HINT_US if rules_of(state.limit.algorithm).holds_slots else max(0, state.reset_us)
 
 
 def _given_up() -> GatewayProblem:

@@ -598,7 +598,9 @@ for i = 1, n do
         share.used, share.till = share.used + cost, 0
         if share.part >= 1 then big = big - min(share.own, cost) else small = small - min(share.own, cost) end
       end
-      local state = pack('<dddd', share.used, share.asked + cost, share.part, share.till)
+      -- A call that waits and looks again has asked before.
+      local asks = waited and not (charged or joins) and 0 or cost
+      local state = pack('<dddd', share.used, share.asked + asks, share.part, share.till)
       if charged and share.own > 0 or joins then
         call('HSET', hash, name, state, '', pack('<ddd', last, big, small))
       else

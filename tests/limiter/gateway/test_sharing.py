@@ -11,6 +11,7 @@ from quota_platform.sandbox import Running
 from tenants.models import Action, Tenant
 from tests.limiter.gateway.conftest import Gateway
 from tests.limiter.gateway.two_workers import TwoWorkers
+from tests.patience import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,3 +61,22 @@ async def test_a_refusal_names_the_share_in_its_problem_and_its_event(
     assert share == {"limit": "pool", "refused_by": "share", "share": 50, "used": 50}
     assert f"50 by you, and your share is 50; {kept} are kept for others" in refused.json["detail"]
     assert refused.headers["ratelimit"].startswith('"pool";r=0')
+
+
+async def test_calls_of_a_flooder_that_wait_do_not_hold_up_those_of_the_meek(
+    gateway: Gateway, acme_key: str, globex_key: str, pool: QuotaPolicy
+) -> None:
+    await QuotaLimit.objects.aupdate(quota=40, window_seconds=1)
+    await QuotaPolicy.objects.filter(pk=pool.pk).aupdate(wait_seconds=200)
+    flood = [asyncio.create_task(gateway.invoke("lookupOrder", key=acme_key)) for _ in range(120)]
+
+    async def many_wait() -> bool:
+        return gateway.runtime.gateway.waiting.calls > 50
+
+    await eventually(many_wait, what="the flooder's calls to wait")
+    meek = [gateway.invoke("lookupOrder", key=globex_key) for _ in range(10)]
+    responses = await asyncio.gather(*meek, *flood)
+    assert {each.status for each in responses} == {200}
+    served = [each.tenant_id for each in gateway.upstream.calls]
+    assert len(served) == 130
+    assert "globex" not in served[-30:]
