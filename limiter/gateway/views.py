@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from limiter.core import decision_ids, headers
 from limiter.core.types import PPM, Decision
-from limiter.gateway import problems, prometheus, readers, scraper
+from limiter.gateway import problems, prometheus, readers, scrape, scraper
 from limiter.gateway.callers import Caller
 from limiter.gateway.content import Content
 from limiter.gateway.document import check_json
@@ -150,7 +150,7 @@ class PrometheusView(LeanView):
             )
         runtime = runtime_of(request)
         try:
-            found = await prometheus.gather(runtime.store)
+            found = await scrape.gather(runtime.store)
             found.faults = set(await runtime.faults())
             found.queue = await runtime.queue()
         except StoreError as error:

@@ -1,0 +1,80 @@
+"""What a scrape of the Prometheus page reads: numbers that all workers share, from the store."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from limiter.core import adaptive, keys
+from limiter.core.adaptive import StoredEvidence
+from limiter.core.pacing import Pace, pace_or_none
+from limiter.core.pausing import Pause, pause_or_none
+from limiter.core.peers import GONE_AFTER_S
+from limiter.core.store import Store
+from limiter.core.types import MICROS
+from limiter.gateway import heartbeat, record_state
+from limiter.gateway.queue_state import QueueState
+from limiter.record.state import RecordState
+
+
+@dataclass
+class Gathered:
+    """What one scrape read. ``totals``: tenant -> counter -> count. ``pauses``: those of connections that last."""
+
+    workers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    evidence: dict[tuple[str, str], StoredEvidence] = field(default_factory=dict)
+    pauses: dict[int, Pause] = field(default_factory=dict)
+    paces: dict[int, Pace] = field(default_factory=dict)
+    faults: set[str] = field(default_factory=set)
+    record: RecordState = field(default_factory=RecordState)
+    queue: QueueState | None = None
+    connected_clients: int = 0
+    now: float = 0.0
+
+
+async def gather(store: Store) -> Gathered:
+    """Read everything; raises :class:`~limiter.stores.errors.StoreError`."""
+    found = Gathered(now=time.time())
+    found.record = await record_state.look(store, now=found.now)
+    for name, data in _pairs(await store.command("HGETALL", keys.workers(), key=keys.workers())):
+        state = heartbeat.FORM.load_or_none(data)
+        if state is None:
+            continue  # of a release that this one does not understand: counted, and left to that one
+        if state["at"] > found.now - GONE_AFTER_S:
+            found.workers[name] = state
+        elif state["at"] < found.now - 60:
+            await store.command("HDEL", keys.workers(), name, key=keys.workers())
+    for connection in keys.connection_ids(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
+        await _gather_connection(store, connection, found)
+    clients = await store.ask("INFO", "clients", key=keys.workers())
+    if isinstance(clients, bytes):  # a user without the right is refused
+        found.connected_clients = int(clients.decode().partition("connected_clients:")[2].split()[0])
+    return found
+
+
+async def _gather_connection(store: Store, connection: int, found: Gathered) -> None:
+    name = keys.totals(connection)
+    for label, count in _pairs(await store.command("HGETALL", name, key=name)):
+        tenant, _, counter = label.partition("|")
+        if count.isdecimal():
+            found.totals[tenant][counter] = found.totals[tenant].get(counter, 0) + int(count)
+    name = keys.evidence(connection)
+    for label, value in _pairs(await store.command("HGETALL", name, key=name)):
+        tenant, _, action = label.partition("|")
+        if (shown := adaptive.shown_or_none(value)) is not None:
+            found.evidence[tenant, action] = shown
+    name = keys.pause(connection)
+    if (pause := pause_or_none(await store.command("GET", name, key=name), now_us=int(found.now * MICROS))) is not None:
+        found.pauses[connection] = pause
+    name = keys.pace(connection)
+    if (pace := pace_or_none(await store.command("GET", name, key=name), (None, None))) is not None:
+        found.paces[connection] = pace
+
+
+def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:
+    for at in range(0, len(flat), 2):
+        yield flat[at].decode("utf-8", "backslashreplace"), flat[at + 1].decode("utf-8", "backslashreplace")
