@@ -114,6 +114,13 @@ def state_or_none(raw: bytes | str | None) -> State | None:
     return FORM.text_or_none(raw) if raw else None
 
 
+def allowed_or_none(raw: bytes | str | None) -> int | None:
+    """How many calls the store's value lets be in flight, as ``decide.lua`` reads it; None for no such number."""
+    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw or ""
+    number = text.partition("|")[0]
+    return int(number) if number.isdecimal() else None
+
+
 def facts(state: State) -> dict[str, Any]:
     """The figures that a sentence about a learned limit is made of; times are epoch seconds.
 

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from limiter.core import latency
+from limiter.core.learning import Mode
 from limiter.core.store import OUTCOMES
 from limiter.core.types import MICROS, PPM
 from limiter.gateway.scrape import Gathered
@@ -234,6 +235,29 @@ class _Collected(Collector):
         yield healthy
         yield paused
         yield paces
+        yield from self._in_flight(seen)
+
+    def _in_flight(self, connections: Iterable[str]) -> Iterator[Metric]:
+        """Of connections that learn their limit in flight and were called in the last quarter of an hour."""
+        limits = GaugeMetricFamily(
+            "quota_connection_in_flight_limit", "Calls in flight that it allows, as learned.", labels=["connection"]
+        )
+        running = GaugeMetricFamily(
+            "quota_connection_in_flight", "Calls in flight at the latest step.", labels=["connection"]
+        )
+        states = GaugeMetricFamily(
+            "quota_connection_in_flight_state",
+            "1 for the state that its learned limit is in, 0 for the others.",
+            labels=["connection", "state"],
+        )
+        for connection in sorted(connections):
+            for row in self._rows(connection) & self._found.in_flight.keys():
+                allowed, state = self._found.in_flight[row]
+                limits.add_metric([connection], allowed)
+                running.add_metric([connection], state.in_flight)
+                for mode in Mode:
+                    states.add_metric([connection, mode], float(mode is state.mode))
+        return iter((limits, running, states))
 
     def _rows(self, connection: str) -> set[int]:
         units = (unit for state in self._found.workers.values() for unit in state["upstream"].values())

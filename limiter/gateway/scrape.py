@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from limiter.core import adaptive, keys
+from limiter.core import adaptive, in_flight, keys
 from limiter.core.adaptive import StoredEvidence
+from limiter.core.learning import State
 from limiter.core.pacing import Pace, pace_or_none
 from limiter.core.pausing import Pause, pause_or_none
 from limiter.core.peers import GONE_AFTER_S
@@ -22,13 +23,17 @@ from limiter.record.state import RecordState
 
 @dataclass
 class Gathered:
-    """What one scrape read. ``totals``: tenant -> counter -> count. ``pauses``: those of connections that last."""
+    """What one scrape read. ``totals``: tenant -> counter -> count. ``pauses``: those of connections that last.
+
+    ``in_flight``: of a connection that learns its limit, the number in force, and the state that it comes from.
+    """
 
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     evidence: dict[tuple[str, str], StoredEvidence] = field(default_factory=dict)
     pauses: dict[int, Pause] = field(default_factory=dict)
     paces: dict[int, Pace] = field(default_factory=dict)
+    in_flight: dict[int, tuple[int, State]] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     record: RecordState = field(default_factory=RecordState)
     queue: QueueState | None = None
@@ -73,6 +78,10 @@ async def _gather_connection(store: Store, connection: int, found: Gathered) -> 
     name = keys.pace(connection)
     if (pace := pace_or_none(await store.command("GET", name, key=name), (None, None))) is not None:
         found.paces[connection] = pace
+    name = keys.in_flight(connection)
+    raw = await store.command("GET", name, key=name)
+    if (allowed := in_flight.allowed_or_none(raw)) is not None and (state := in_flight.state_or_none(raw)) is not None:
+        found.in_flight[connection] = allowed, state
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,9 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from limiter.core import in_flight, keys
+from limiter.core.ends import LearningSettings
+from limiter.core.learning import Mode, State
 from limiter.core.pacing import learn
 from limiter.core.pausing import pause
 from limiter.core.types import MICROS
@@ -156,6 +159,30 @@ async def test_prometheus_has_the_pace_that_a_connection_is_held_at(
     assert line not in await page()
     await learn(gateway.runtime.store, acme.connection_id, ran=1, held=0, pushed_back=0, mode="30")
     assert line in await page()
+
+
+async def test_prometheus_has_the_limit_that_a_connection_has_learned(
+    gateway: Gateway, acme: Tenant, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    gateway.upstream.seen = {"uid": UnitStatus("unit", 1, 0, 0, 0, BreakerState.CLOSED, id=acme.connection_id)}
+    await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.runtime.heartbeat.tell()
+    token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+
+    async def lines() -> set[str]:
+        page = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
+        return {line for line in page.splitlines() if line.startswith("quota_connection_in_flight")}
+
+    assert await lines() == set()
+    state, name = State(mode=Mode.FOLLOWING, limit=5.7, in_flight=4), keys.in_flight(acme.connection_id)
+    await gateway.runtime.store.command("SET", name, in_flight.write(state, LearningSettings()), key=name)
+    of = {mode: f'{{connection="unit",state="{mode}"}}' for mode in Mode}
+    assert await lines() == {
+        'quota_connection_in_flight_limit{connection="unit"} 5.0',
+        'quota_connection_in_flight{connection="unit"} 4.0',
+        f"quota_connection_in_flight_state{of[Mode.FOLLOWING]} 1.0",
+        *(f"quota_connection_in_flight_state{of[mode]} 0.0" for mode in Mode if mode is not Mode.FOLLOWING),
+    }
 
 
 async def test_prometheus_and_readiness_say_what_waits_for_celery(gateway: Gateway, redis_url: str) -> None:
