@@ -16,7 +16,7 @@ from limiter.core.in_flight import facts
 from limiter.core.learning import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
-from limiter.core.types import MICROS, Limit
+from limiter.core.types import MICROS, CountedPer, Limit
 
 VERSION = 2
 NEAR = 0.8
@@ -144,9 +144,19 @@ def _rows(reading: TenantReading, known: StoredReadings) -> list[Frame]:
 
 
 def _worth_showing(reading: TenantReading, row: RowReading, known: StoredReadings) -> bool:
-    """A limit that nothing was counted against lately would only be noise."""
-    lately = row.state.used or reading.at - reading.used_at.get(row.id, 0.0) < KEPT
-    return bool(lately) or _refused(reading, row, known) > 0
+    """A limit that nothing was counted against lately would only be noise, and so would calls in flight of others."""
+    if _refused(reading, row, known) > 0:
+        return True
+    if _others_in_flight(reading, row):
+        return False
+    return bool(row.state.used) or reading.at - reading.used_at.get(row.id, 0.0) < KEPT
+
+
+def _others_in_flight(reading: TenantReading, row: RowReading) -> bool:
+    """Whether the calls in it are those of other tenants, since this one makes none: it is full for somebody else."""
+    limit = row.state.limit
+    shared = limit.counted_per is CountedPer.CONNECTION and rules_of(limit.algorithm).holds_slots
+    return shared and not reading.called_lately()
 
 
 def _refused(reading: TenantReading, row: RowReading, known: StoredReadings) -> int:
@@ -211,7 +221,9 @@ def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> st
         and row.action_id in ("", event.action_id)
         and not event.shadow
     )
-    if share >= 1 or (reading.at - max(newest, default=0.0)) * 1000 < _REFUSING_MS:
+    if (share >= 1 and not _others_in_flight(reading, row)) or (
+        reading.at - max(newest, default=0.0)
+    ) * 1000 < _REFUSING_MS:
         return "stop"
     return "near" if share >= NEAR else "ok"
 

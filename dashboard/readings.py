@@ -99,6 +99,13 @@ class TenantReading:
         """Whether the upstream's p95 is above the threshold from which limits are cut."""
         return bool(self.evidence and self.threshold_ms and self.evidence.p95_us > self.threshold_ms * 1000)
 
+    def called_lately(self) -> bool:
+        """Whether any call was decided in the last minute, as far back as is known."""
+        if not self.counts:
+            return False
+        last, first = self.counts[-1], self._minute_ago()
+        return (last.allowed, last.refused) != (first.allowed, first.refused)
+
     def is_paced(self) -> bool:
         """Whether two counts are known, so that there is a pace at all."""
         return len(self.counts) > 1

@@ -15,7 +15,7 @@ from dashboard.stored import StoredReadings
 from limiter.core.learning import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
-from limiter.core.types import MICROS, Limit, LimitState
+from limiter.core.types import MICROS, CountedPer, Limit, LimitState
 from limiter.models import Alert, ThrottleEvent
 
 AT = 1_784_025_727.0
@@ -284,6 +284,31 @@ def test_a_connection_that_learns_its_calls_in_flight_says_what_it_has_found(mod
             "after_s": 0.7,
             "next_trial": 60_000,
         }
+
+
+def with_a_full_limit_in_flight(*, called: bool) -> TenantReading:
+    """Of a connection that other tenants' calls fill; ``called``: this one has made a call in the last minute too."""
+    limit = Limit("(in flight)", "concurrency", 100, lease_us=90 * MICROS, counted_per=CountedPer.CONNECTION)
+    seen = reading(state(5, effective=5, limit=limit))
+    seen.counts.extend([Counts(AT - 30, allowed=7), Counts(AT, allowed=7 + called)])
+    return seen
+
+
+def test_calls_in_flight_of_other_tenants_are_no_row_of_one_that_makes_none() -> None:
+    idle, busy = (with_a_full_limit_in_flight(called=called) for called in (False, True))
+    assert overview_frame([idle], StoredReadings(), **NOBODY)["rows"] == []
+    (row,) = overview_frame([busy], StoredReadings(), **NOBODY)["rows"]
+    assert row["state"] == "stop"
+
+
+@pytest.mark.parametrize(("seconds_ago", "expected"), [(2, "stop"), (60, "near")])
+def test_a_tenant_that_the_others_calls_refused_has_the_row_and_refuses_only_while_it_is_refused(
+    seconds_ago: int, expected: str
+) -> None:
+    event = refusal(seconds_ago=seconds_ago, limit_name="(in flight)")
+    known = StoredReadings(events=[event], refused={("acme", "lookupOrder", "(in flight)"): 1})
+    (row,) = overview_frame([with_a_full_limit_in_flight(called=False)], known, **NOBODY)["rows"]
+    assert row["state"] == expected
 
 
 def test_a_limit_that_refuses_is_named_before_a_pause() -> None:
