@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashboard import alerts, figures, stored
+from dashboard import alerts, connections, figures, stored
+from dashboard.connections import Frame
 from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.algorithms import rules_of
-from limiter.core.in_flight import facts
-from limiter.core.learning import Mode, State
-from limiter.core.pacing import Pace
-from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, CountedPer, Limit
 
 VERSION = 2
@@ -26,10 +22,6 @@ _GAP_S = 5.0
 _FEED = 60
 _NAMED = 3
 """Limits that a sentence names; it counts the others."""
-
-Frame = dict[str, Any]
-Upstreams = Mapping[int, tuple[Pause | None, Pace | None, State | None]]
-"""Connection -> the pause that lasts, and the pace that is held."""
 
 
 def overview_frame(
@@ -47,13 +39,13 @@ def overview_frame(
     state, limits = _worst(rows)
     about = {"tenants": len({row["tenant"] for row in limits})} if limits else _refused_lately(known)
     sentence = {"code": f"overview.{_said(state, known)}", **about, **_named(limits, "limit.of_tenant")}
-    connections = _connections(readings, known, platform.get("upstreams", {}))
-    if state != "stop" and (held := [each for each in connections if each["pause"]]):
+    units = connections.lines(readings, known, platform.get("upstreams", {}))
+    if state != "stop" and (held := [each for each in units if each["pause"]]):
         state, sentence = "stop", {"code": "overview.held_back", "connections": len(held), **held[0]["pause"]}
     return {
         **_frame(readings, known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "figures": figures.data(now),
-        "connections": connections,
+        "connections": units,
     }
 
 
@@ -63,13 +55,13 @@ def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Fra
     state, limits = _worst(rows)
     about = _named(limits, "limit.of_action") if limits else _refused_lately(known)
     sentence = {"code": f"tenant.{_said(state, known)}", **about}
-    connection = _connections([reading], known, platform.get("upstreams", {}))
+    connection = connections.lines([reading], known, platform.get("upstreams", {}))
     if state != "stop" and connection and connection[0]["pause"]:
         state, sentence = "stop", {"code": "tenant.held_back", **connection[0]["pause"]}
     return {
         **_frame([reading], known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "limits": _in_force(reading),
-        "connection": {**connection[0], **_evidence(reading)} if connection else None,
+        "connection": {**connection[0], **connections.evidence(reading)} if connection else None,
         "charts": {row["id"]: _series(reading, row) for row in rows},
         "notes": known.changes,
         "tops": _tops(reading, known),
@@ -226,58 +218,6 @@ def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> st
     ) * 1000 < _REFUSING_MS:
         return "stop"
     return "near" if share >= NEAR else "ok"
-
-
-def _connections(readings: Sequence[TenantReading], known: StoredReadings, upstreams: Upstreams) -> list[Frame]:
-    """Each connection once: held back, limited, slow, or well. Calls held back are those of the tenants shown."""
-    found: dict[str, Frame] = {}
-    held: Counter[int] = Counter()
-    for reading in readings:
-        held[reading.connection_id] += reading.held_back()
-    for reading in readings:
-        name, slow = known.connections.get(reading.tenant_id, ""), reading.is_slow()
-        if name and (slow or name not in found):
-            pause, pace, learned = upstreams.get(reading.connection_id, (None, None, None))
-            said = None if pause is None else _pause(pause, held[reading.connection_id])
-            condition = _condition(reading, said, learned)
-            found[name] = {"name": name, **condition, "pause": said, "pace": pace and _pace(pace)}
-    return list(found.values())
-
-
-def _condition(reading: TenantReading, pause: Frame | None, learned: State | None) -> Frame:
-    if pause is not None:
-        asked = "spent" if pause["status"] < 400 else "silent" if pause["asked_s"] is None else "asked"
-        return {"state": "stop", "word": "connection.paused", "reason": {"code": f"connection.{asked}", **pause}}
-    if learned is not None and learned.mode is not Mode.WHOLE:
-        return {"state": "near", "word": f"connection.word.{learned.mode}", "reason": _learned(learned)}
-    if reading.is_slow():
-        return {"state": "near", "reason": {"code": "connection.slow", "threshold": reading.threshold_ms}}
-    return {"state": "ok", "reason": None}
-
-
-def _pace(pace: Pace) -> Frame:
-    """A text: calls a minute, when they were found and when they were probed last, as far as that was."""
-    code = "fixed" if not pace.found_us else "probed" if pace.probed_us else "learned"
-    times = {"found": pace.found_us // 1000, "probed": pace.probed_us // 1000}
-    return {"code": f"pace.{code}", "calls": round(pace.per_minute), **times}
-
-
-def _learned(state: State) -> Frame:
-    """What a connection has found out of its calls in flight."""
-    found = facts(state)
-    numbers = {name: found[name] for name in ("rate", "allowed", "p95_s", "before_s", "after_s")}
-    return {"code": f"connection.{state.mode}", **numbers, "next_trial": found["next_trial"] * 1000}
-
-
-def _pause(pause: Pause, calls: int) -> Frame:
-    asked_s = None if pause.asked_us is None else math.ceil(pause.asked_us / MICROS)
-    return {"until": pause.until_us // 1000, "status": pause.status, "asked_s": asked_s, "calls": calls}
-
-
-def _evidence(reading: TenantReading) -> Frame:
-    seen = reading.evidence
-    p95 = round(seen.p95_us / 1000) if seen and seen.p95_us else None
-    return {"multiplier": reading.multiplier, "p95_ms": p95, "samples": seen.samples if seen else None}
 
 
 def _in_force(reading: TenantReading) -> list[Frame]:
