@@ -21,6 +21,7 @@ from limiter.reports.settings import ReportEnv
 from limiter.stores.servers import Certificates
 from limiter.stores.settings import StoreEnv
 from limiter.upstream.settings import UpstreamEnv
+from quota_platform.base.mail.settings import MailEnv
 from quota_platform.base.settings import BASE_DIR as BASE_DIR
 from quota_platform.base.settings import Names
 from quota_platform.server.settings import ServerEnv
@@ -36,6 +37,7 @@ class MissingSettings(SystemExit):
 class Env(
     AlertEnv,
     ReportEnv,
+    MailEnv,
     RecordEnv,
     UpstreamEnv,
     LiveEnv,

@@ -8,38 +8,31 @@ from __future__ import annotations
 
 import json
 import logging
-import smtplib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.urls import reverse
 from django.utils import timezone
 
 from limiter.record import due
 from limiter.reports import access, files
 from limiter.reports.models import Export, ReportMail
-from limiter.reports.models.schedule import may_be_mailed
 from quota_platform.base.kept import kept_text
+from quota_platform.base.mail import sending
+from quota_platform.base.mail.sending import Sent
 
 MAX_S = 50
 """The duration of one attempt at most; each response of the mail server has 20 s."""
-_TIMEOUT_S = 20
 _AT_ONCE = 200
-_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 log = logging.getLogger(__name__)
 
 _NO_FILE = kept_text("the file is no longer kept")
 _NOT_SEEN = kept_text("its owner may not see these rows any more")
-_NOT_LISTED = kept_text("REPORT_MAIL_DOMAINS does not list the domain any more")
-_ADDRESS_REFUSED = kept_text("the mail server refuses the address: {code}")
-_USER_REFUSED = kept_text("the mail server refuses EMAIL_USER or EMAIL_PASSWORD")
-_MAIL_REFUSED = kept_text("the mail server refuses the mail: {code}")
 _FILE_GONE = kept_text("the file is not where it was stored")
-_NO_SERVER = kept_text("no connection to the mail server")
 
 
 def put(export: Export) -> int:
@@ -63,7 +56,7 @@ def send(pk: int, *, now: datetime | None = None) -> str | None:
         return None
     mail = ReportMail.objects.select_related("export__schedule", "export__requested_by").get(pk=pk)
     why_not = _refused(mail)
-    error, final = (why_not, True) if why_not else _attempt(mail)
+    error, final = Sent(why_not, final=True) if why_not else _attempt(mail)
     mail.note(now, error=error, final=final, attached=mail.attached)
     if mail.state == ReportMail.State.GIVEN_UP:
         log.warning("the report %s could not be mailed: %s", mail.export_id, error)
@@ -77,38 +70,17 @@ def _refused(mail: ReportMail) -> str:
         return _NO_FILE
     if export.requested_by is None or not access.may_download(export.requested_by, export):
         return _NOT_SEEN
-    if not may_be_mailed(mail.address):
-        return _NOT_LISTED
+    if not sending.may_be_mailed(mail.address):
+        return sending.NOT_LISTED
     return ""
 
 
-def _attempt(mail: ReportMail) -> tuple[str, bool]:
-    """Send it; what went wrong, and whether it is of no use to try again."""
-    env = settings.ENV
-    server = get_connection(
-        _SMTP,
-        host=env.EMAIL_HOST,
-        port=env.EMAIL_PORT,
-        username=env.EMAIL_USER,
-        password=env.EMAIL_PASSWORD.get_secret_value(),
-        use_tls=env.EMAIL_TLS == "starttls",
-        use_ssl=env.EMAIL_TLS == "tls",
-        timeout=_TIMEOUT_S,
-    )
+def _attempt(mail: ReportMail) -> Sent:
     try:
-        server.send_messages([message(mail)])
-    except smtplib.SMTPRecipientsRefused as error:
-        code = next(iter(error.recipients.values()))[0]
-        return _ADDRESS_REFUSED.format(code=code), code >= 500
-    except smtplib.SMTPAuthenticationError:
-        return _USER_REFUSED, False
-    except smtplib.SMTPResponseException as error:
-        return _MAIL_REFUSED.format(code=error.smtp_code), False
+        made = message(mail)
     except FileNotFoundError:
-        return _FILE_GONE, False
-    except (smtplib.SMTPException, OSError):
-        return _NO_SERVER, False
-    return "", False
+        return Sent(_FILE_GONE)
+    return sending.send(made)
 
 
 def message(mail: ReportMail) -> EmailMessage:
@@ -116,15 +88,11 @@ def message(mail: ReportMail) -> EmailMessage:
     export = mail.export
     size = int(export.manifest["bytes"])
     mail.attached = size <= settings.ENV.REPORT_MAIL_MOST_KB * 1_000
-    made = EmailMessage(
+    made = sending.made(
         subject=f"{_name(export)}, {_day(export.since)} to {_day(export.until)}",
         body=_text(export, attached=mail.attached),
-        from_email=settings.ENV.EMAIL_FROM,
         to=[mail.address],
-        headers={
-            "Message-ID": f"<{mail.uid}@{settings.ENV.EMAIL_FROM.rpartition('@')[2].strip('>')}>",
-            "Auto-Submitted": "auto-generated",
-        },
+        uid=mail.uid,
     )
     if mail.attached:
         with files.storage().open(export.stored_as) as file:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.db import models
 from django.db.models import Count, QuerySet
@@ -15,11 +14,11 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.widgets import UnfoldAdminPasswordWidget
 
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.json_field import JSON_FIELDS, EmptyMeansDefault
 from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.secret_field import SecretField
 from quota_platform.base.kept import kept_text
 from tenants import completeness, presets
 from tenants.models import Connection
@@ -37,14 +36,6 @@ _NO_SECRET = {
 _IN_EVERY_PRESET = frozenset.intersection(*(preset.fields for preset in presets.PRESETS.values()))
 APPLIES = {key: sorted(preset.fields - _IN_EVERY_PRESET) for key, preset in presets.PRESETS.items()}
 """The fields that only some presets use, by preset."""
-
-
-class SecretField(forms.CharField):
-    """A secret that can be typed and is never shown again, not even in a form that failed."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        widget = UnfoldAdminPasswordWidget({"autocomplete": "new-password", "data-keep": ""}, render_value=False)
-        super().__init__(required=False, strip=False, max_length=4096, widget=widget, **kwargs)
 
 
 class ConnectionForm(EmptyMeansDefault):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, validate_email
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
 from limiter.reports.models.export import Export, format_choices
+from quota_platform.base.mail import sending
 from quota_platform.base.models.attempted import Attempted
 
 MAX_RECIPIENTS = 20
@@ -100,7 +101,7 @@ class ReportSchedule(models.Model):
         if len(self.recipients) > MAX_RECIPIENTS:
             yield "recipients", _("Give at most {most} addresses.").format(most=MAX_RECIPIENTS)
         for address in self.recipients:
-            if why := _wrong_address(address):
+            if why := sending.wrong_address(address):
                 yield "recipients", why
                 return
 
@@ -110,23 +111,6 @@ class ReportSchedule(models.Model):
         if before is not None and before != (self.enabled, self.rhythm, self.weekday, self.hour):
             self.armed_at = timezone.now()
         super().save(*args, **kwargs)
-
-
-def may_be_mailed(address: str) -> bool:
-    """Whether reports may be mailed to this address now."""
-    return _wrong_address(address) == ""
-
-
-def _wrong_address(address: str) -> str:
-    try:
-        validate_email(address)
-    except ValidationError:
-        return _("{address} is no mail address.").format(address=repr(address[:80]))
-    domains = [domain.lower() for domain in settings.ENV.REPORT_MAIL_DOMAINS]
-    if address.rpartition("@")[2].lower() not in domains:
-        said = _("{address} is under none of REPORT_MAIL_DOMAINS: {domains}.")
-        return said.format(address=address, domains=", ".join(domains) or _("it is empty"))
-    return ""
 
 
 class ReportMail(Attempted):
