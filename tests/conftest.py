@@ -9,12 +9,14 @@ import redis
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
+from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.embedded import chosen_server
 from tenants.models import Action, ApiKey, Connection, Tenant
-from tests.environment import VALKEY
+from tests import migrated
+from tests.environment import DIRECTORY, VALKEY
 from tests.scheduling import ByFile, longest_first
 
 
@@ -38,6 +40,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
     return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """In place of pytest-django's, which makes the database where ours does not."""
+    if not migrated.supported():
+        request.getfixturevalue("django_db_setup")
+        return
+    with django_db_blocker.unblock():
+        migrated.set_up(migrated.cache_of(request.config, DIRECTORY))
 
 
 @pytest.fixture
