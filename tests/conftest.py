@@ -9,6 +9,7 @@ import redis
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
+from django.db import transaction
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 
@@ -52,6 +53,17 @@ def django_db_setup(
         return
     with django_db_blocker.unblock():
         migrated.set_up(migrated.cache_of(request.config, DIRECTORY))
+
+
+@pytest.fixture(scope="module")
+def rows_of_the_module(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Rows that are made after this, in fixtures of the module, stay for all its tests.
+
+    Each test still needs ``db``, which takes back the test's own changes and no others.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture
