@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -16,11 +17,10 @@ DELAYS = (
 """Where a delay is the fault that a test hands in, or the pace of its calls."""
 
 
-def _files() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(TESTS.rglob("*.py")):
-        name = path.relative_to(TESTS).as_posix()
-        if not name.startswith(OUTSIDE):
-            yield name, ast.parse(path.read_text())
+@cache
+def _files() -> dict[str, ast.Module]:
+    paths = {path.relative_to(TESTS).as_posix(): path for path in sorted(TESTS.rglob("*.py"))}
+    return {name: ast.parse(path.read_text()) for name, path in paths.items() if not name.startswith(OUTSIDE)}
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
@@ -41,7 +41,7 @@ def _is_time(node: ast.expr) -> bool:
 def test_no_test_sleeps_for_a_time() -> None:
     found = [
         f"{name}:{call.lineno}"
-        for name, tree in _files()
+        for name, tree in _files().items()
         for called, call in _calls(tree)
         if called == "sleep" and name not in DELAYS and any(map(_is_time, call.args))
     ]
@@ -50,7 +50,7 @@ def test_no_test_sleeps_for_a_time() -> None:
 
 def test_every_deadline_is_the_one_that_only_ends_a_hang() -> None:
     found = []
-    for name, tree in _files():
+    for name, tree in _files().items():
         for called, call in _calls(tree):
             written = [keyword.value for keyword in call.keywords if keyword.arg == "timeout"]
             if called in ("timeout", "wait_for"):
