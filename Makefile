@@ -27,6 +27,9 @@ run: .venv/.run ## Start the whole platform with demo data (PORT=8001, or any ot
 reset: ## Forget the demo's data
 	rm -rf var
 
+# A run starts hundreds of Python processes, which would each compile the code anew.
+test test-postgres test-slow coverage: export PYTHONDONTWRITEBYTECODE =
+
 test: .venv/.dev ## Run the tests (embedded Valkey and SQLite; no service needed)
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 
