@@ -10,6 +10,7 @@ import asyncio
 import multiprocessing
 import signal
 import sys
+from importlib import import_module
 
 import django
 
@@ -52,7 +53,8 @@ def _run(size: int, store_url: str) -> None:
 
 def main(deployments: list[str]) -> None:
     django.setup()
-    import limiter.gateway.runtime  # noqa: F401  loaded once, before the processes part
+    for name in ("quota_platform.lean_urls", "tests.limiter.gateway.conftest", "tests.served"):
+        import_module(name)  # once, before the processes part
 
     fork = multiprocessing.get_context("fork")
     running = []

@@ -25,7 +25,7 @@ from tests.patience import eventually
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
 
 SIZES = (2, 3, 8)
-LIMIT = 48
+LIMIT = 24
 """Divides by every size, so that the shares make one limit exactly."""
 
 
