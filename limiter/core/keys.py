@@ -60,7 +60,7 @@ def window(limit: Limit, subject: Subject) -> str:
 
 
 def shares(limit: Limit, subject: Subject, share: Share) -> str:
-    """Hash of who uses how much of a shared limit; see ``decide.lua``. Its slices depend on the time that counts."""
+    """Hash of who uses how much of a shared limit; see ``sharing.lua``. Its slices depend on the time that counts."""
     return f"{window(limit, subject)}:shares{share.over_us}"
 
 

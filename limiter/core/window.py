@@ -62,7 +62,7 @@ class Stack:
     ``slots``: keys of the concurrency limits, to be released when the call has ended. ``default_ppm``: the multiplier
     in millionths when nothing is cut, None when the policy does not adapt. ``adapts_per``: the action whose latency
     counts, or None for the whole tenant. ``learned``: the limit among them that the connection learns, if any.
-    ``reserves``: a refusal may hold a unit for the call that comes back.
+    ``reserves``: a refusal may hold a unit for the call that comes back. ``shares``: tenants share one of the limits.
     """
 
     subject: Subject
@@ -76,6 +76,7 @@ class Stack:
     slot_key: bytes
     learned: Learned | None = None
     reserves: bool = False
+    shares: bool = False
 
     @property
     def holds_slots(self) -> bool:
@@ -196,6 +197,7 @@ def bind(
         slot_key=names[0].encode(),
         learned=learned,
         reserves=reserves,
+        shares=any(limit.share for limit in limits),
     )
 
 
@@ -269,7 +271,7 @@ def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
         leases=stack.slots if admitted == 1 and call.charge else (),
         paused_us=paused_us,
         above_pace=admitted == _ABOVE_PACE,
-        shares=sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :]) if admitted == 0 and stack.pools else (),
+        shares=sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :]) if admitted == 0 and stack.shares else (),
     )
 
 

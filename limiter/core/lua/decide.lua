@@ -11,7 +11,7 @@
 -- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
 --            absent: none is known. What stands behind is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
--- and then   hash    for each shared limit, in their order: who uses how much of it (see Shared limits)
+-- and then   hash    for each shared limit, in their order: who uses how much of it (sharing.lua)
 -- and last   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
@@ -50,7 +50,7 @@
 -- made with all its fields at once; numbers go to commands as they are; and the limits come as one argument.
 
 local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
-local max, min, band, pack, take = math.max, math.min, bit.band, struct.pack, struct.unpack
+local max, min, band, take = math.max, math.min, bit.band, struct.unpack
 local LIMIT = '<c1I8I8I8I8B'
 local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none) · account
 local FIXED = 8 -- keys before those of the limits
@@ -121,7 +121,7 @@ for i = 1, n do
     used = call('LLEN', key)
     if used > 0 then
       local last = num(call('LINDEX', key, -1))
-      at, counted_for = max(now, last), last + window - now
+      at, counted_for, latest = max(now, last), last + window - now, last
       local edge = at - window
       oldest = num(call('LINDEX', key, 0))
       if oldest <= edge then
@@ -227,194 +227,9 @@ for i = 1, n do
 
   local share
   if flags > 7 and band(flags, 8) ~= 0 then
-    -- Shared limits: a hash with, for each account, "<class>|<weight>|<floor>|<ceiling>|<tenant>",
-    --   "<account>"   ACCOUNT: units that count · asked for in this slice · its share · when the next refused call of one
-    --                 unit is within it (us; 0: not known)
-    --   "~<account>"  RING: slice of the first call · units admitted in the slices before this one · asked for in them,
-    --                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
-    --   ""            POOL: this slice · reserved in shares of one unit and more · in those below
-    --   "#"           weights of the accounts of each class
-    -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
-    -- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call
-    -- of each slice divides anew, so that the others decide from two fields. Units of the slice that is leaving
-    -- the window count no more: they are gone when it ends.
-    local length, slices, most, account, used_of_it, asked, part, till, last
-    length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
     pool = pool + 1
-    local hash, turn, big, small, joins = KEYS[pool], floor(now / length), 0, 0, false
-    local found = call('HMGET', hash, '', account)
-    local own_state = found[2]
-    if found[1] then
-      last, big, small = take('<ddd', found[1])
-      if turn > last then
-        -- Divide: the use and demand of every account up to now, and the share of each in this slice.
-        local all, rings, accounts, gone, wanted, floors = call('HGETALL', hash), {}, {}, {}, 0, 0
-        for a = 1, #all, 2 do
-          if string.byte(all[a]) == 126 then rings[string.sub(all[a], 2)] = all[a + 1] end
-        end
-        own_state = nil
-        for a = 1, #all, 2 do
-          local name, ring = all[a], rings[all[a]]
-          if ring then
-            local counted, came_asked = take('<dd', all[a + 1])
-            local since, total, ask, ask1, ask2 = take('<ddddd', ring)
-            local cells = string.sub(ring, 41)
-            local came = counted - total + take('<I4', cells)
-            for _ = 1, min(turn - last, slices) do
-              local out_used, out_asked = take('<I4I4', cells)
-              total, ask2, ask1, ask = total - out_used + came, ask1, ask, ask - out_asked + came_asked
-              cells = string.sub(cells, 9) .. pack('<I4I4', came, came_asked)
-              came, came_asked = 0, 0
-            end
-            if turn - last > slices + 2 then ask1, ask2 = 0, 0 end
-            if ask + ask1 + ask2 == 0 then
-              gone[#gone + 1], gone[#gone + 2] = name, '~' .. name
-            else
-              -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken
-              -- to go on like this, give or take chance. Of critical calls, as many more may come by chance.
-              local class, weight, least, bound = string.match(name, '^(%d)|(%d+)|(%d+)|(%d+)')
-              local want, age = max(ask, ask1, ask2), turn - since
-              if age < slices then
-                want = max(want, (ask + 1 + (class == '1' and 3 or 1) * math.sqrt(ask)) * slices / age)
-              end
-              if class == '1' then want = want + 2 * math.sqrt(want) end
-              want = min(ceil(want), bound == '0' and math.huge or num(bound))
-              local base, low = total - take('<I4', cells), min(want, num(least))
-              accounts[#accounts + 1] = {
-                name = name, class = num(class), weight = num(weight), base = base, want = want, low = low, share = want,
-                ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
-              }
-              wanted, floors = wanted + want, floors + low
-            end
-          end
-        end
-        if wanted > effective then
-          local left, cut = effective, floors > effective and effective / floors or 1
-          for class = 1, 3 do
-            local open, weights, wants = {}, 0, 0
-            for _, each in ipairs(accounts) do
-              if each.class == class then
-                each.low = each.low * cut
-                if cut < 1 then each.share = each.low end
-                open[#open + 1], weights, wants, floors = each, weights + each.weight, wants + each.want, floors - each.low
-              end
-            end
-            local rest = left - max(0, floors) -- the floors of the classes to come stay
-            if cut == 1 and wants > rest then
-              -- Water-filling between floor and want: accounts whose even part is too little or too much are settled
-              -- first.
-              local settled = true
-              left = left - rest
-              while settled and #open > 0 do
-                local level, off, still = rest / weights, 0, {}
-                for _, each in ipairs(open) do
-                  each.even = level * each.weight
-                  each.share = max(each.low, min(each.want, each.even))
-                  off = off + each.share - each.even
-                end
-                settled = false
-                for _, each in ipairs(open) do
-                  if off >= 0 and each.share > each.even or off <= 0 and each.share < each.even then
-                    rest, weights, settled = rest - each.share, weights - each.weight, true
-                  else
-                    still[#still + 1] = each
-                  end
-                end
-                open = still
-              end
-            else
-              left = left - wants
-            end
-          end
-        end
-        local weights, written = { 0, 0, 0 }, {}
-        big, small = 0, 0
-        for _, each in ipairs(accounts) do
-          local due = each.share >= 1 and floor(each.share) or each.share
-          local packed, to = pack('<dddd', each.base, 0, due, 0), #written
-          if each.name == account then own_state = packed end
-          if due >= 1 then big = big + max(0, due - each.base) else small = small + max(0, due - each.base) end
-          weights[each.class] = weights[each.class] + each.weight
-          written[to + 1], written[to + 2], written[to + 3], written[to + 4] = each.name, packed, '~' .. each.name, each.ring
-        end
-        written[#written + 1], written[#written + 2] = '', pack('<ddd', turn, big, small)
-        written[#written + 1], written[#written + 2] = '#', pack('<ddd', unpack(weights))
-        for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
-        for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
-        call('PEXPIRE', hash, ceil((slices + 4) * length / 1000) + MARGIN_MS)
-        last = turn
-      end
-    else
-      last = turn
-    end
-
-    if own_state then
-      used_of_it, asked, part, till = take('<dddd', own_state)
-    else
-      -- Until shares are divided again: what its weight brings it among those of its class and above.
-      local class, weight, least = string.match(account, '^(%d)|(%d+)|(%d+)')
-      local known = call('HGET', hash, '#')
-      local weights = known and { take('<ddd', known) } or { 0, 0, 0 }
-      class, weight, used_of_it, asked, till = num(class), num(weight), 0, 0, 0
-      weights[class] = weights[class] + weight
-      local of_all = 0
-      for above = 1, class do of_all = of_all + weights[above] end
-      part = max(effective * weight / of_all, num(least))
-      if most > 0 then part = min(part, most) end
-      if part >= 1 then part = floor(part) end
-      if part >= 1 then big = big + part else small = small + part end
-      joins = pack('<ddd', unpack(weights, 1, 3))
-    end
-
-    local own, owed = max(0, part - used_of_it), big + small
-    if part >= 1 or own == 0 then
-      owed = used_of_it < part and big - own or owed - own
-    else
-      owed = big
-    end
-    local refused, excess, passed = 0, used_of_it + cost - part, 0
-    if excess > 0 and wait == 0 and effective - cost - (kind == 'b' and debt / window or used) >= owed - 0.000001 then
-      excess = 0 -- it is lent
-    elseif wait == 0 and excess > 0 then
-      refused = 2
-    end
-    local ring
-    if most > 0 then
-      ring = not joins and call('HGET', hash, '~' .. account)
-      passed = used_of_it + cost + (ring and take('<I4', ring, 41) or 0) - most
-    end
-    if passed > 0 then refused = 1 elseif wait > 0 then refused = 3 end
-    if refused > 0 and (excess > 0 or passed > 0) and wait >= 0 then
-      if cost > most and passed > 0 then
-        wait = -1
-      else
-        -- At the latest when so much of its own has left that the call is within its share, or when everybody has been
-        -- silent for so long that nothing is reserved.
-        if till == 0 or cost > 1 or passed > 0 then
-          local silent = last + slices + 3
-          ring = ring or not joins and excess > 0 and part >= cost and call('HGET', hash, '~' .. account)
-          -- The first slice in which so many of its units count no more. The oldest counts for the ceiling alone.
-          local function gone(units, of, stays)
-            local freed = 0
-            for s = of, slices do
-              freed = freed + take('<I4', ring, 33 + 8 * s)
-              if freed >= units then return last + s - stays end
-            end
-            return last + slices + 1 - stays
-          end
-          local first = 0
-          if excess > 0 then first = ring and part >= cost and min(silent, gone(excess, 2, 1)) or silent end
-          if passed > 0 then first = max(first, ring and gone(passed, 1, 0) or silent) end
-          till = first * length
-        end
-        wait = max(wait, till - now, 1)
-        if cost > 1 or passed > 0 then till = 0 end
-      end
-    end
-    share = {
-      hash = hash, account = account, last = last, used = used_of_it, asked = asked, part = part, till = till, big = big,
-      small = small, own = own, owed = owed, refused = refused, joins = joins, slices = slices, length = length, most = most,
-    }
+    local free = effective - (kind == 'b' and debt / window or used)
+    wait, next_limit, share = look_at_share(KEYS[pool], next_limit, now, cost, effective, free, wait)
   end
 
   local shadow = flags % 2 == 1
@@ -454,7 +269,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
     -- The wait until so much is allowed, whatever changes; -1: it never is.
     local function until_passes(limit, key, quota, most)
       -- Shares are as they are.
-      if limit.share and limit.share.refused % 3 ~= 0 then return limit.wait end
+      if limit.share and limit.share[1] % 3 ~= 0 then return limit.wait end
       local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
       if limit.book then return appointments.wait(limit.book, quota, most) end
       if units > most then return -1 end
@@ -564,7 +379,10 @@ for i = 1, n do
         for c = 1, cost do copies[c] = at end
         call('RPUSH', key, unpack(copies))
       end
-      call('PEXPIRE', key, ceil((at - now + window) / 1000) + MARGIN_MS)
+      local share = limit.share
+      if not (share and share[5] == limit.latest) then -- the unit before was charged in this slice of the pool
+        call('PEXPIRE', key, ceil(((share and max(share[6], at) or at) - now + window) / 1000) + MARGIN_MS)
+      end
     elseif kind == 's' then
       local slice = floor(at / limit.slice)
       call('HINCRBY', key, slice, cost)
@@ -589,28 +407,9 @@ for i = 1, n do
     local ms = ceil(limit.counted_for / 1000)
     if call('PTTL', key) < ms then call('PEXPIRE', key, ms + MARGIN_MS) end
   end
-  local share = limit.share
-  if share and charging and paused == 0 then
+  if limit.share and charging and paused == 0 then
     local charged = admitted and (not limit.shadow or shadow_admitted)
-    if charged or limit.wait ~= 0 and not elsewhere then
-      local hash, name, last, big, small, joins = share.hash, share.account, share.last, share.big, share.small, share.joins
-      if charged then
-        share.used, share.till = share.used + cost, 0
-        if share.part >= 1 then big = big - min(share.own, cost) else small = small - min(share.own, cost) end
-      end
-      -- A call that waits and looks again has asked before.
-      local asks = waited and not (charged or joins) and 0 or cost
-      local state = pack('<dddd', share.used, share.asked + asks, share.part, share.till)
-      if charged and share.own > 0 or joins then
-        call('HSET', hash, name, state, '', pack('<ddd', last, big, small))
-      else
-        call('HSET', hash, name, state)
-      end
-      if joins then
-        call('HSET', hash, '~' .. name, pack('<ddddd', last, 0, 0, 0, 0) .. string.rep('\0', 8 * share.slices), '#', joins)
-        call('PEXPIRE', hash, ceil((share.slices + 4) * share.length / 1000) + MARGIN_MS)
-      end
-    end
+    if charged or limit.wait ~= 0 and not elsewhere then charge_share(limit.share, cost, charged and at, waited) end
   end
   if kind == 'b' then
     if limit.debt == 0 then
@@ -684,8 +483,7 @@ if charging then
       for i = 1, n do
         local share, to = limits[i].share, #answer + 1
         if share then
-          local part = share.refused == 1 and share.most or floor(share.part)
-          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share.refused, part, share.used, ceil(share.owed)
+          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[1], floor(share[2]), share[3], ceil(share[4])
           described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to)), 1)
         end
       end

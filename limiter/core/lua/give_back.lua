@@ -45,7 +45,8 @@ local function leave(hash, at, cost, length, slices, account)
   if not counts then return end
   local back = math.max(0, mine - used + cost) - math.max(0, mine - used)
   if mine >= 1 then big = big + back else small = small + back end
-  call('HSET', hash, account, struct.pack('<dddd', used - cost, asked, mine, 0), '', struct.pack('<ddd', last, big, small))
+  local pool = struct.pack('<ddd', last, big, small) .. string.sub(found[1], 25)
+  call('HSET', hash, account, struct.pack('<dddd', used - cost, asked, mine, 0), '', pool)
 end
 
 local begin, windows = 1, #KEYS

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import hiredis
 
 from limiter.core.algorithms import rules_of
-from limiter.core.deciding import DECIDE
+from limiter.core.deciding import DECIDE_SHARED
 from limiter.core.types import Decision, Limit, Share, Subject
 from limiter.core.window import Call, Stack, bind, pack, read
 from limiter.stores.pipeline import pack as pack_command
@@ -60,7 +60,7 @@ class Contention:
         self._socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=HANG_S)
         self._reader = hiredis.Reader()
         self._stacks: dict[str, Stack] = {}
-        self._send(pack_command("SCRIPT", "LOAD", DECIDE.source))
+        self._send(pack_command("SCRIPT", "LOAD", DECIDE_SHARED.source))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +90,7 @@ class Contention:
         for at_us, tenant, cost in calls:
             self.calls += 1
             made.append((at_us, tenant, cost, self.stack(tenant), Call(f"d{self.calls}", cost, now_us=T0 + at_us)))
-        packed = [pack(stack, call, verb=b"EVALSHA", script=DECIDE.digest) for *_, stack, call in made]
+        packed = [pack(stack, call, verb=b"EVALSHA", script=DECIDE_SHARED.digest) for *_, stack, call in made]
         replies = self._send(b"".join(packed), expect=len(packed))
         return [Asked(*each, reply) for each, reply in zip(made, replies, strict=True)]
 

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
+import redis
 
 from limiter.core.algorithms import rules_of
 from limiter.core.giving_back import Charge, give_back
 from limiter.core.sharing import Refused
 from limiter.core.store import Store
 from limiter.core.types import CountedPer, Limit, ServiceClass, Share
+from limiter.core.window import Call, bind
 from tests.limiter.core.contending import EVEN, Asked, Contention, at_random, paced
 from tests.limiter.core.fairness import fair
-from tests.limiter.core.given import T0, S, bucket, counter, log
+from tests.limiter.core.given import ACME, T0, S, bucket, counter, log
 
 CRITICAL, BULK = Share(service_class=ServiceClass.CRITICAL), Share(service_class=ServiceClass.BULK)
 
@@ -142,6 +144,30 @@ def test_an_edited_share_counts_at_once(redis_url: str) -> None:
     with Contention(redis_url, LOG, {"held": Share(ceiling=5)}) as contention:
         passed, _ = passed_and_made(contention.ask(paced("held", per_s=20, from_s=1, until_s=2)))
     assert passed["held"] == 5
+
+
+async def test_a_limit_beside_a_shared_one_may_hold_units_for_refused_calls(store: Store) -> None:
+    shared = replace(LOG, share=replace(EVEN, over_us=LOG.window_us))
+    both = bind([shared, bucket(1, burst=1, reserve_us=S)], subject=ACME)
+    first, second = [
+        await store.decide(both, Call(f"d{number}", now_us=T0, client=f"{number:08x}")) for number in range(2)
+    ]
+    assert first.allowed and not second.allowed
+    (share,) = second.shares
+    assert share.used == 1
+
+
+def test_the_count_outlives_its_last_unit(redis_url: str) -> None:
+    """Its end is set once in a slice of the pool, for all units that are charged in it, and anew after a stranger's."""
+    limit, window_ms = replace(LOG, window_us=600_000 * S), 600_000_000
+    with Contention(redis_url, limit) as contention, redis.Redis.from_url(redis_url) as client:
+        key = contention.stack("one").windows[0]
+        list(contention.ask([(0, "one", 1), (900 * S, "one", 1)]))
+        assert client.pttl(key) >= window_ms + 900_000
+        client.rpush(key, T0 + 900 * S + 1)  # as a stack without shares charges
+        client.pexpire(key, window_ms)
+        list(contention.ask([(900 * S + 2, "one", 1)]))
+        assert client.pttl(key) > window_ms
 
 
 @KINDS
