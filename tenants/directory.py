@@ -6,8 +6,10 @@ Rows become specs here, once, off the hot path; a spec never touches the databas
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from quota_platform.base import secrets
 from tenants import presets
@@ -223,11 +225,14 @@ def _pace(row: Connection) -> str:
     return "learn" if row.pace == Connection.Pace.LEARN else ""
 
 
-def action_spec(row: Action) -> ActionSpec:
+def action_spec(row: Action | Any) -> ActionSpec:
+    """``row``: the model's, or one of :data:`ACTION_COLUMNS`. What it has in common with other actions is kept once,
+    which halves its weight.
+    """
     return ActionSpec(
-        id=row.pk,
-        action_id=row.action_id,
-        kind=row.kind,
+        id=row.id,
+        action_id=sys.intern(row.action_id),
+        kind=sys.intern(row.kind),
         enabled=row.enabled,
         cost=row.cost,
         timeout_ms=row.timeout_ms,
@@ -236,7 +241,7 @@ def action_spec(row: Action) -> ActionSpec:
         path_template=row.path_template,
         query_template=tuple(row.query_template.items()),
         param_map=tuple(row.param_map),
-        success_statuses=tuple(row.success_statuses) or presets.SUCCESS,
+        success_statuses=kept_once(tuple(row.success_statuses) or presets.SUCCESS),
         skill_id=row.skill_id,
         script_path=row.script_path,
         script_id=row.script_id,
@@ -248,24 +253,43 @@ def action_spec(row: Action) -> ActionSpec:
     )
 
 
-def tenant_spec(row: Tenant, connection: ConnectionSpec | None = None) -> TenantSpec:
-    """The tenant as it stands in the database now; ``connection``: the spec of its own, when that was made already."""
+_statuses: dict[tuple[int, ...], tuple[int, ...]] = {}
+
+
+def kept_once(statuses: tuple[int, ...]) -> tuple[int, ...]:
+    """The same statuses, as the one object that all actions with them share."""
+    return _statuses.setdefault(statuses, statuses)
+
+
+ACTION_COLUMNS = tuple(ActionSpec.__dataclass_fields__)
+"""The columns that a spec is made of."""
+TENANT_COLUMNS = ("id", "tenant_id", "name", "status", "envelope", "accept_unlisted_actions", "connection_id")
+
+
+class TenantRow(Protocol):
+    """The columns of a tenant, as the model or :data:`TENANT_COLUMNS` have them."""
+
+    id: int
+    tenant_id: str
+    name: str
+    status: str
+    envelope: bool
+    accept_unlisted_actions: bool
+    connection_id: int
+
+
+def tenant_spec(row: TenantRow, connection: ConnectionSpec, actions: Iterable[ActionSpec]) -> TenantSpec:
+    """The tenant with its connection and its actions."""
     return TenantSpec(
-        id=row.pk,
+        id=row.id,
         tenant_id=row.tenant_id,
         name=row.name,
         active=row.status == Tenant.Status.ACTIVE,
         envelope=row.envelope,
         accept_unlisted_actions=row.accept_unlisted_actions,
-        connection=connection or connection_spec(row.connection),
-        actions={action.action_id: action_spec(action) for action in row.actions.all()},
+        connection=connection,
+        actions={action.action_id: action for action in actions},
     )
-
-
-def load_tenant(tenant_id: str) -> TenantSpec | None:
-    """One tenant by its public id, or None. Synchronous: call it off the event loop."""
-    row = Tenant.objects.select_related("connection").filter(tenant_id=tenant_id).first()
-    return tenant_spec(row) if row else None
 
 
 def as_dict(spec: TenantSpec | KeySpec) -> dict[str, Any]:

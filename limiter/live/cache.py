@@ -255,7 +255,7 @@ class Cache:
 
     def _share(self, connection: ConnectionSpec, *, seq: int) -> ConnectionSpec:
         held = self.connections.get(connection.id)
-        if held is not None and (held[1] > seq or held[0] == connection):
+        if held is not None and (held[0] is connection or held[1] > seq or held[0] == connection):
             connection = held[0]
         self.connections[connection.id] = (connection, max(seq, self._connection_seq(connection.id)))
         return connection

@@ -7,6 +7,7 @@ that is a LookupError, for the database has the field's value; without, the fiel
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import Any
 
 from limiter.core import algorithms
@@ -14,7 +15,7 @@ from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.types import CountedPer, Limit, ServiceClass, Share
 from limiter.core.versioned import build
 from limiter.policies.compiled import PolicySpec
-from limiter.policies.effective import TenantRules, frugal
+from limiter.policies.effective import TenantRules
 from limiter.policies.plan import OverrideSpec
 from tenants import directory
 from tenants.cost import MAX_COST
@@ -34,12 +35,12 @@ def of_rules(rules: TenantRules) -> Plain:
 
 def rules(data: Plain, *, whole: bool = True) -> TenantRules:
     overrides = tuple(build(OverrideSpec, each, whole=whole) for each in data["overrides"])
-    payload = {**data, "tenant": frugal(tenant(data["tenant"], whole=whole)), "overrides": overrides}
+    payload = {**data, "tenant": tenant(data["tenant"], whole=whole), "overrides": overrides}
     return build(TenantRules, payload, whole=whole)
 
 
 def tenant(data: Plain, *, whole: bool = True) -> TenantSpec:
-    actions = {name: _action(payload, whole=whole) for name, payload in data["actions"].items()}
+    actions = {sys.intern(name): _action(payload, whole=whole) for name, payload in data["actions"].items()}
     payload = {**data, "connection": _connection(data["connection"], whole=whole), "actions": actions}
     return build(TenantSpec, payload, whole=whole)
 
@@ -69,9 +70,11 @@ def _action(data: Plain, *, whole: bool) -> ActionSpec:
         "max_cost": MAX_COST,
         "cost_without": None,
         **data,
+        "action_id": sys.intern(data["action_id"]),
+        "kind": sys.intern(data["kind"]),
         "query_template": tuple(map(tuple, data["query_template"])),
         "param_map": tuple(data["param_map"]),
-        "success_statuses": tuple(data["success_statuses"]),
+        "success_statuses": directory.kept_once(tuple(data["success_statuses"])),
     }
     return build(ActionSpec, payload, whole=whole)
 

@@ -5,12 +5,9 @@ Workers decide by it, and pages and alerts read it, so that they show the policy
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from limiter.policies.compiled import PolicySpec, PolicyUnavailable
 from limiter.policies.plan import EffectivePolicy, OverrideSpec, build_plan
@@ -32,23 +29,6 @@ class TenantRules:
         """Every policy assigned here; the default one comes on top."""
         own = set() if self.policy_id is None else {self.policy_id}
         return own | set(self.action_policy_ids.values())
-
-
-_tuples: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-
-
-def frugal(tenant: TenantSpec) -> TenantSpec:
-    """The same tenant with what its actions have in common with other tenants' kept once; it halves their weight."""
-    actions = {}
-    for spec in tenant.actions.values():
-        action_id = sys.intern(spec.action_id)
-        actions[action_id] = dataclasses.replace(
-            spec,
-            action_id=action_id,
-            kind=sys.intern(spec.kind),
-            success_statuses=_tuples.setdefault(spec.success_statuses, spec.success_statuses),
-        )
-    return dataclasses.replace(tenant, actions=actions)
 
 
 @dataclass(frozen=True, slots=True)

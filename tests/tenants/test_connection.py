@@ -11,6 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from limiter.live import entry_format
+from limiter.policies import stored
+from limiter.policies.effective import TenantRules
 from tenants import completeness, directory, presets
 from tenants.models import Action, Connection, Tenant
 
@@ -265,8 +267,9 @@ def test_specs_survive_the_shared_cache(acme: Tenant) -> None:
     )
     acme.connection.token_extra_params = {"audience": "x"}
     acme.connection.save()
-    spec = directory.load_tenant("acme")
-    assert spec is not None
+    rules = stored.read_tenants(["acme"])["acme"]
+    assert isinstance(rules, TenantRules)
+    spec = rules.tenant
 
     again = entry_format.tenant(json.loads(json.dumps(directory.as_dict(spec))))
 
