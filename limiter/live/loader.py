@@ -103,6 +103,10 @@ def grant_name(key_id: int, tenant_id: str) -> str:
     return f"{key_id}:{tenant_id}"
 
 
+def tenant_of_grant(name: str) -> str:
+    return name.partition(":")[2]
+
+
 class Loader:
     """Everything here waits for cache and database, so it runs in threads; it holds nothing but its arguments."""
 

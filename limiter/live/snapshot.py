@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -12,7 +12,7 @@ from django.conf import settings
 from limiter.live.batches import Batches, TooManyWaiting
 from limiter.live.cache import STALE, Affected, Cache, Missing
 from limiter.live.change_feed import Follower
-from limiter.live.loader import DirectoryUnavailable, Fetched, Loader, grant_name
+from limiter.live.loader import DirectoryUnavailable, Fetched, Loader, grant_name, tenant_of_grant
 from limiter.live.queries import Aside
 from limiter.live.shared_cache import SecondLevel, Touched
 from limiter.policies.effective import TenantEntry, TenantRules
@@ -168,11 +168,24 @@ class Snapshot:
 
     async def _load_keys(self, prefixes: Sequence[str]) -> dict[str, KeySpec | Missing | DirectoryUnavailable]:
         failed = await self._bring(prefixes, self._loader.keys, self._held.adopt_key)
-        return {prefix: self.held_key(prefix) or Missing.MISSING for prefix in prefixes} | failed
+        keys = {prefix: self.held_key(prefix) or Missing.MISSING for prefix in prefixes}
+        await self._bring_next(key.tenant_id for key in keys.values() if isinstance(key, KeySpec) and key.tenant_id)
+        return keys | failed
 
     async def _load_grants(self, names: Sequence[str]) -> dict[str, bool | DirectoryUnavailable]:
         failed = await self._bring(names, self._loader.grants, self._held.adopt_grant)
-        return {name: self._held.granted(name) for name in names} | failed
+        granted = {name: self._held.granted(name) for name in names}
+        await self._bring_next(tenant_of_grant(name) for name, may in granted.items() if may)
+        return granted | failed
+
+    async def _bring_next(self, tenant_ids: Iterable[str]) -> None:
+        """Load the tenants that their callers ask for next, in the same go: they need not gather a second time.
+
+        A failure is left to the caller who asks.
+        """
+        missing = {name for name in tenant_ids if name not in self._held.tenants}
+        if missing:
+            await self._bring_tenants(missing)
 
     async def _load_policies(self, ids: Sequence[int]) -> dict[int, DirectoryUnavailable | None]:
         failed = await self._bring(ids, self._loader.policies, self._held.adopt_policy)
