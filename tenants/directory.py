@@ -226,7 +226,7 @@ def _pace(row: Connection) -> str:
 
 
 def action_spec(row: Action | Any) -> ActionSpec:
-    """``row``: the model's, or one of :data:`ACTION_COLUMNS`. What it has in common with other actions is kept once,
+    """``row``: the model's, or one of :data:`ACTION_COLUMNS`. Values that many actions share are kept once,
     which halves its weight.
     """
     return ActionSpec(
