@@ -78,7 +78,7 @@ def peer(scope: Mapping[str, Any]) -> str:
     """The address at the other end of an ASGI connection, a proxy's or a caller's."""
     client = scope.get("client")
     if client:
-        return _shortest(client[0])
+        return shortest(client[0])
     server = scope.get("server")
     return UNIX if server and server[1] is None else ""
 
@@ -147,11 +147,11 @@ def _host(entry: str) -> str:
     elif entry.count(":") == 1:
         host, _, port = entry.partition(":")
         entry = host if port.isdigit() else ""
-    return _shortest(entry)
+    return shortest(entry)
 
 
 @lru_cache(4096)
-def _shortest(text: str) -> str:
+def shortest(text: str) -> str:
     ip = parse(text)
     return "" if ip is None else str(ip)
 

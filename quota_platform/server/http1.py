@@ -15,6 +15,7 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from quota_platform.base import addresses
 from quota_platform.base.lean.problem import Problem
 from quota_platform.server import rejection, request_head
 from quota_platform.server.asgi_call import AsgiCall
@@ -72,17 +73,22 @@ class Http1(asyncio.Protocol):
         look_s = min(self._limits.head_s, self._limits.keep_alive_s)
         self._deadline = Deadline(self.loop, look_s=look_s, late=self._end_late)
 
+    def turn_away(self, peer: str) -> bytes:
+        """The response for a caller who is not admitted; empty: it is, and has its seat. Asked before there is more."""
+        try:
+            self._seat = self._guard.admit(addresses.shortest(peer))
+        except Problem as problem:
+            self._guard.count(problem, peer=peer)
+            return rejection.at_once(problem, self.shared.default_headers)
+        return b""
+
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self._peer = request_head.peer_of(self.transport)
-        try:
-            self._seat = self._guard.admit(self._peer)
-        except Problem as problem:
-            # Under overload many come and few stay: nothing is made for those who do not.
-            self._guard.count(problem, peer=self._peer)
-            self.transport.write(rejection.at_once(problem, self.shared.default_headers))
+        if self._seat is None and (response := self.turn_away(self._peer)):
+            self.transport.write(response)
             self.transport.close()
             return
         always = request_head.of_connection(self.transport, root_path=self._config.root_path)

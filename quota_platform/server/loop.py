@@ -1,7 +1,9 @@
-"""The event loop of a web process: uvloop, with new connections let in at the next turn.
+"""The event loop of a web process: uvloop, with doors of its own for new connections.
 
 libuv takes one new connection a turn. Under load a turn takes a tenth of a second, and callers, people and balancers
-would wait as many turns as there are connections before theirs. Here the rest is taken together, after libuv's one.
+would wait as many turns as there are connections before theirs. It also makes a transport of each, which costs almost
+as much as a call: here a protocol that has a method ``turn_away(host)`` is asked before, and a connection for which it
+returns a response gets that and is closed.
 """
 
 from __future__ import annotations
@@ -10,13 +12,20 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from ssl import SSLContext
 from typing import Any
 
 import uvloop
 
-AT_ONCE = 16
-"""Connections of one turn beside libuv's. Not all that wait: one that is turned away costs almost what a call does, and
-a flood of them would take the time of those who are being served."""
+ADMITTED_AT_ONCE = 16
+"""Connections of one turn. Not all that wait: a flood of them would take the time of those who are being served."""
+TAKEN_AT_ONCE = 64
+"""Of one turn, with those that are turned away."""
+REST_S = 0.1
+"""How long no connection is taken when this process may open no more files."""
+_BACKLOG = 100
+_UNREAD = 65_536
 
 Factory = Callable[[], asyncio.BaseProtocol]
 
@@ -27,22 +36,35 @@ class Loop(uvloop.Loop):
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Factory, *args: Any, **options: Any
     ) -> Listener:
-        return Listener(self, protocol_factory, await super().create_server(protocol_factory, *args, **options))
+        server = await super().create_server(protocol_factory, *args, **options, start_serving=False)
+        return Listener(self, protocol_factory, server, **_of_doors(options))
 
     async def create_unix_server(  # type: ignore[override]
         self, protocol_factory: Factory, *args: Any, **options: Any
     ) -> Listener:
-        return Listener(self, protocol_factory, await super().create_unix_server(protocol_factory, *args, **options))
+        server = await super().create_unix_server(protocol_factory, *args, **options, start_serving=False)
+        return Listener(self, protocol_factory, server, **_of_doors(options))
+
+
+def _of_doors(options: dict[str, Any]) -> dict[str, Any]:
+    return {"backlog": options.get("backlog", _BACKLOG), "ssl": options.get("ssl")}
 
 
 class Listener:
     """A server, as far as uvicorn needs one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, factory: Factory, server: asyncio.AbstractServer) -> None:
-        self._loop = loop
-        self._factory = factory
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        factory: Factory,
+        server: asyncio.AbstractServer,
+        *,
+        backlog: int,
+        ssl: SSLContext | None,
+    ) -> None:
         self._server: Any = server
-        self._doors = [_Door(loop, each.fileno(), factory) for each in server.sockets]  # type: ignore[attr-defined]
+        sockets = server.sockets  # type: ignore[attr-defined]
+        self._doors = [_Door(loop, each.fileno(), factory, backlog=backlog, ssl=ssl) for each in sockets]
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
@@ -58,40 +80,77 @@ class Listener:
 
 
 class _Door:
-    """Takes the connections of one socket that wait when libuv has taken its one."""
+    """Takes the connections of one socket."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, factory: Factory) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, fd: int, factory: Factory, *, backlog: int, ssl: SSLContext | None
+    ) -> None:
         self._loop = loop
         self._factory = factory
+        self._ssl = ssl
+        self._next: asyncio.BaseProtocol | None = None
+        """Made for the next one to be admitted."""
+        self._entering: set[asyncio.Task[Any]] = set()
+        self._rest: asyncio.TimerHandle | None = None
         self._socket = socket.socket(fileno=os.dup(fd))  # uvloop lets nobody else watch its own
         self._socket.setblocking(False)
-        self._entering: set[asyncio.Task[Any]] = set()
-        self._soon: asyncio.Handle | None = None
-        loop.add_reader(self._socket, self._knocked)
+        self._socket.listen(backlog)
+        self._open()
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
-        if self._soon is not None:
-            self._soon.cancel()
+        if self._rest is not None:
+            self._rest.cancel()
         self._socket.close()
 
-    def _knocked(self) -> None:
-        if self._soon is None:
-            self._soon = self._loop.call_soon(self._let_in)
+    def _open(self) -> None:
+        self._rest = None
+        self._loop.add_reader(self._socket, self._take)
 
-    def _let_in(self) -> None:
-        self._soon = None
-        for _ in range(AT_ONCE):
+    def _take(self) -> None:
+        admitted = 0
+        for _ in range(TAKEN_AT_ONCE):
             try:
-                connection, _ = self._socket.accept()
+                connection, address = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return  # none is left
             except OSError:
-                return  # none is left, or no file may be opened any more, which libuv sees to
-            task = self._loop.create_task(self._enter(connection))
-            self._entering.add(task)
-            task.add_done_callback(self._entering.discard)
+                self._loop.remove_reader(self._socket)
+                self._rest = self._loop.call_later(REST_S, self._open)
+                return
+            admitted += self._admit(connection, address)
+            if admitted == ADMITTED_AT_ONCE:
+                return
 
-    async def _enter(self, connection: socket.socket) -> None:
+    def _admit(self, connection: socket.socket, address: Any) -> bool:
+        """Let it in, or say why not."""
+        protocol = self._next or self._factory()
+        if response := self._response_to(address, protocol):
+            self._next = protocol
+            _say(response, connection)
+            return False
+        self._next = None
+        task = self._loop.create_task(self._enter(connection, protocol))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+        return True
+
+    def _response_to(self, address: Any, protocol: Any) -> bytes:
+        """For a caller who is not admitted; empty where the protocol admits all, or has to find out for itself."""
+        if self._ssl is not None or not isinstance(address, tuple) or not hasattr(protocol, "turn_away"):
+            return b""
+        return protocol.turn_away(address[0])  # type: ignore[no-any-return]
+
+    async def _enter(self, connection: socket.socket, protocol: asyncio.BaseProtocol) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._factory, connection)
-        except OSError:
-            connection.close()  # it is gone already
+            await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._ssl)
+        except OSError as error:  # it is gone already
+            connection.close()
+            protocol.connection_lost(error)
+
+
+def _say(response: bytes, connection: socket.socket) -> None:
+    """Send it and close. Unread bytes would have the system reset the connection, and the response be lost."""
+    with connection, suppress(OSError):
+        connection.send(response, socket.MSG_DONTWAIT)
+        connection.recv(_UNREAD, socket.MSG_DONTWAIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import tempfile
 from collections.abc import Callable
@@ -12,8 +13,12 @@ from typing import Any
 import pytest
 
 from quota_platform import roles
+from quota_platform.server.guard import Guard
+from quota_platform.server.http1 import Http1
+from quota_platform.server.limits import Limits
 from quota_platform.server.loop import Loop
 from tests.patience import HANG_S
+from tests.quota_platform.server.wire import echo, served
 
 MANY = 100
 TURNS = 10
@@ -79,6 +84,83 @@ def test_a_unix_socket_is_served_the_same_way() -> None:
             return turns
 
     assert run(story) < TURNS
+
+
+class Counted(Http1):
+    """Counts the connections that were made."""
+
+    made = 0
+
+    def connection_made(self, transport: Any) -> None:
+        Counted.made += 1
+        super().connection_made(transport)
+
+
+def test_a_connection_that_is_not_admitted_gets_its_response_and_no_transport() -> None:
+    async def story(loop: Loop) -> None:
+        guard = Guard(Limits(max_connections_per_address=1))
+        async with served(echo, protocol=Counted, guard=guard) as (connect, _):
+            first = await connect()
+            await first.say(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            await first.hear()
+            for _ in range(MANY):
+                assert (await (await connect()).rest()).startswith(b"HTTP/1.1 429")
+            first.hang_up()
+            while guard.connections:
+                await asyncio.sleep(0)
+            second = await connect()
+            await second.say(b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await second.hear())[2] == b"GET /2? "
+        assert guard.rejections == {"too-many-connections": MANY}
+
+    Counted.made = 0
+    run(story)
+    assert Counted.made == 2
+
+
+def test_a_caller_who_is_turned_away_in_the_middle_of_a_request_reads_why() -> None:
+    async def story(loop: Loop) -> bytes:
+        async with served(echo, guard=Guard(Limits(max_connections=0))) as (connect, _):
+            caller = await connect()
+            await caller.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal")
+            return await caller.rest()  # type: ignore[no-any-return]
+
+    assert run(story).startswith(b"HTTP/1.1 503")
+
+
+def test_a_seat_is_free_again_when_its_caller_has_gone_before_the_connection_was_made() -> None:
+    async def story(loop: Loop) -> int:
+        guard = Guard(Limits(max_connections=1))
+        async with served(echo, guard=guard) as (connect, _):
+            gone = await connect()
+            gone.reset()
+            while not guard.connections:
+                await asyncio.sleep(0)
+            while guard.connections:
+                await asyncio.sleep(0)
+        return guard.connections
+
+    assert run(story) == 0
+
+
+def test_a_process_that_may_open_no_more_files_takes_connections_when_it_may_again() -> None:
+    async def story(loop: Loop) -> None:
+        server = await loop.create_server(Greeter, "127.0.0.1", 0)
+        caller = socket.socket()
+        caller.settimeout(HANG_S)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (caller.fileno() + 1, hard))
+        try:
+            caller.connect(server.sockets[0].getsockname())
+            while server._doors[0]._rest is None:  # it would try again at each turn
+                await asyncio.sleep(0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert await asyncio.to_thread(caller.recv, 5) == b"hello"
+        caller.close()
+        server.close()
+
+    run(story)
 
 
 def _noted(made: list[Greeter]) -> Greeter:
