@@ -16,7 +16,7 @@ import pytest
 
 from quota_platform.env import BASE_DIR
 from tests.bench import __main__ as bench
-from tests.bench import machine, report, side_by_side
+from tests.bench import hidden_limits, machine, report, side_by_side
 from tests.bench.contenders import Contender
 from tests.bench.findings import TIMES, Findings, Reach, Table
 from tests.bench.load import Load
@@ -146,3 +146,8 @@ def test_the_contender_that_is_a_django_of_its_own_imports_in_its_own_process() 
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
 
     subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, env=environment, check=True, timeout=HANG_S)
+
+
+def test_the_bench_of_hidden_limits_scores_a_run() -> None:
+    found = hidden_limits.score(hidden_limits.Job("fixed window of a minute", 60, says=True, workers=2, seed=1))
+    assert found.used >= 0.95 and found.requests <= 1.05

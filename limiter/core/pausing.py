@@ -53,4 +53,4 @@ async def pause(
     pause still has to last. Raises :class:`~limiter.stores.errors.StoreError`.
     """
     now, said = (each if each else "" for each in (now_us, said_us))
-    return int(await store.run(_SCRIPT, [keys.pause(connection)], now, said, status, max_us))
+    return int(await store.run(_SCRIPT, [keys.pause(connection), keys.pace(connection)], now, said, status, max_us))

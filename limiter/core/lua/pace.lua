@@ -7,7 +7,10 @@
 --          rate, base  calls a second: in force, and as found last · at: when it was found · probe: when it was raised last
 --          pushed      the last pushback · since: calls that ran after it · starts: when pushback began, after calls had
 --                      run ("<us>,<us>", the last two minutes) · free: when a call ran again after the last start
---          hold        us to wait after pushback until the pace is raised · grown: until when it has been
+--          hold        us to wait after pushback until the pace is raised · grown: until when it has been · rough: the
+--                      rate was found from few calls ("1")
+--          close       pushbacks under a pace with few calls since the one before · even: since when calls are let
+--                      through one by one · window: when it took nothing for long; 0: never
 --          0 … 127     "<second>:<calls that ran in it>"
 -- KEYS[3]  string  until when the upstream takes no calls (pause.lua)
 --
@@ -22,20 +25,22 @@ local S = 1000000
 local KEEP_S = 600 -- a pace that held nobody back and met no pushback for so long is forgotten
 local LOOK_BACK_S = 120
 local APART_S = 0.5 -- calls that were on their way together are turned away together
-local BELOW = 0.97 -- of the rate found
+local BELOW = 0.985 -- of the rate found
 local CUT = 0.9 -- of a pace that was too high, at least
 local EVEN = 0.95 -- of it when calls came evenly
+local PROBED = 0.975 -- of it when it had been raised since the pushback before: it is hardly too high
 local SLOWLY = 0.006 -- raised by so much a second up to a little above the rate found
-local FAST = 0.025 -- and beyond
+local FAST = 0.035 -- and beyond, or from a rate found from few calls
 local NEAR = 1.06
-local HOLD_S = 10
-local MAX_HOLD_S = 30
+local ROUGH_S, HOLD_S, MAX_HOLD_S = 4, 10, 40
 local FAR = 0.5 -- of the pace: a rate not further below may come from a window that frees as it was filled
 local ENOUGH = 8 -- calls that make a rate
 local WINDOW_S, BLOCKED_S = 60, 5 -- an upstream that takes nothing for so long counts in a window, of a minute mostly
+local LONG_S, FILLS_S = 10, 45 -- and after so long its window is not full again for a while
+local FULL_S = 20 -- so long that the window had been filled twice as fast as it frees
 local SURE = 30 -- calls in a window, of which one more or less is little
 local SAME = 0.011
-local LONG_S = 10
+local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
 local SLOWEST = 0.1 -- calls a second
 local BURST_S, MIN_BURST = 0.5, 2
 
@@ -47,11 +52,16 @@ end
 local ran, held, pushed, extra = num(ARGV[2]), num(ARGV[3]), num(ARGV[4]), num(ARGV[5])
 local function int(x) return string.format('%.0f', x) end
 
-local function enforce(rate)
+local ends, between, unspoken, behind = string.match(call('GET', KEYS[3]) or '', '^(%d+)(|%d+|%d+|)(%d+)(|?.*)$')
+local paused = ends and num(ends) > now
+
+-- even: no two calls at once. regained: the call that found out after a pause has run, so the next need not wait.
+local function enforce(rate, even, regained)
   local interval = max(1, floor(S / rate + 0.5))
-  local burst = max(MIN_BURST, floor(rate * BURST_S))
+  local burst = even and 1 or max(MIN_BURST, floor(rate * BURST_S))
   local next_us = num(string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|(%d+)') or now)
-  next_us = max(now, min(next_us, now + burst * interval)) + extra * interval
+  local latest = (paused and num(ends) or now) + (regained and 1 or burst) * interval
+  next_us = max(now, min(next_us, latest)) + extra * interval
   local value = int(interval) .. '|' .. int((burst - 1) * interval) .. '|' .. int(next_us)
   call('SET', KEYS[1], value, 'PX', KEEP_S * 1000)
   return string.format('%.1f', rate * 60)
@@ -66,14 +76,20 @@ if ARGV[6] ~= 'learn' then
   return enforce(num(ARGV[6]) / 60)
 end
 
-local names = { 'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold', 'grown', 'minute', 'far' }
+local names = {
+  'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold', 'grown', 'minute', 'far', 'close', 'even',
+  'rough', 'probe', 'window',
+}
 local second = floor(now / S)
-names[12] = int(second % 128)
+names[#names + 1] = int(second % 128)
 local held_state = call('HMGET', KEYS[2], unpack(names))
 local rate, base = num(held_state[1] or nil), num(held_state[2] or nil)
 local last, since, starts = num(held_state[4] or 0), num(held_state[5] or 0), held_state[6] or ''
 local free, hold, grown = num(held_state[7] or 0), num(held_state[8] or 0), num(held_state[9] or 0)
 local was_minute, far = num(held_state[10] or 0), held_state[11] == '1'
+local close, even, rough = num(held_state[12] or 0), num(held_state[13] or 0), held_state[14] == '1'
+local probed, window = num(held_state[15] or 0), num(held_state[16] or 0)
+local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
 
@@ -98,22 +114,21 @@ for us in string.gmatch(starts, '%d+') do
   if num(us) > now - LOOK_BACK_S * S then kept[#kept + 1] = num(us) end
 end
 
-local ends, between, unspoken, behind = string.match(call('GET', KEYS[3]) or '', '^(%d+)(|%d+|%d+|)(%d+)(|?.*)$')
-local paused = ends and num(ends) > now
 if ran > 0 then
-  local of, count = string.match(held_state[12] or '', '^(%d+):(%d+)$')
-  note(names[12], int(second) .. ':' .. int(ran + (of == int(second) and num(count) or 0)))
+  local of, count = string.match(held_state[#names] or '', '^(%d+):(%d+)$')
+  note(names[#names], int(second) .. ':' .. int(ran + (of == int(second) and num(count) or 0)))
   if not paused then -- those that end in a pause were sent before it
     since = since + ran
     if free == 0 and #kept > 0 then
-      free = now
+      free, regained = now, even == 0
       local blocked = ends and (num(ends) - kept[#kept]) / S or 0
+      if blocked >= BLOCKED_S then window = now end
       if not rate and blocked >= BLOCKED_S then
         -- It counts in a window: it took so many before, and nothing since.
         local before, first = ran_since(kept[#kept] - WINDOW_S * S)
         local cycle = min(WINDOW_S, (kept[#kept] - first) / S + blocked)
         rate = max(SLOWEST, BELOW * (before - ran) / cycle)
-        hold = (blocked >= LONG_S and WINDOW_S or HOLD_S) * S
+        hold = (blocked >= LONG_S and FILLS_S or HOLD_S) * S
         note('base', string.format('%.6f', rate / BELOW))
         note('at', int(now))
         note('hold', int(hold))
@@ -140,54 +155,71 @@ local function found()
     calls, seconds = ran_since(kept[i]), (now - kept[i]) / S
     if calls >= ENOUGH then estimate = min(estimate, calls / seconds) end
   end
+  rough = calls < SURE and not rate
   if not rate or blocked >= BLOCKED_S and active < 2 * blocked then
     -- It counts in a window. Nothing ran while that was full, and even calls do not make up for it: that time counts
     -- only as far as they were too few.
     note('far', '0')
     if blocked >= BLOCKED_S then estimate = max(estimate, minute / 60) end
-    if rate then estimate = max(estimate, ran_since(latest) / (active + max(0, blocked - active / 2))) end
+    if rate and blocked < FULL_S then
+      estimate = max(estimate, ran_since(latest) / (active + max(0, blocked - active / 2)))
+    end
     return BELOW * estimate
   end
   -- Far below the pace, and twice: it takes less than before. Once it may be a window that frees as it was filled.
   local is_far = few and estimate < FAR * rate
   note('far', is_far and '1' or '0')
-  if is_far and far then return BELOW * estimate end
+  local before = kept[#kept - 1] or latest
+  if is_far and far and rate * (now - before) / S - ran_since(before) >= ENOUGH then return BELOW * estimate end
   -- As many in a minute as the last time: that is its rate, or a shorter window lets more pass.
-  local lower = (few and CUT or EVEN) * rate
-  if minute < SURE or math.abs(minute / was_minute - 1) > SAME then return lower end
-  return max(BELOW * minute / 60, ten >= SURE and min(BELOW * ten / 10, lower) or 0)
+  local lower = (few and CUT or probed > latest and PROBED or EVEN) * rate
+  if minute < SURE or math.abs(minute - was_minute) > max(1, SAME * was_minute) then return lower end
+  local short = blocked < BLOCKED_S and latest > now - 60 * S and blocked or 0
+  return max(BELOW * minute / (60 - short), ten >= SURE and min(BELOW * ten / 10, lower) or 0)
+end
+
+-- It began to take no more: the rate, how long it stays, and whether calls came too close together.
+local function turned_away()
+  local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
+  if rate then
+    close = since < ENOUGH and close + 1 or 0
+    if close >= CLOSE and even == 0 and now > window + KEEP_S * S then even = now end
+  end
+  if #kept > 0 then
+    rate = max(SLOWEST, min(rate or math.huge, found())) -- no pushback raises it
+  elseif rate then
+    rate = max(SLOWEST, EVEN * rate)
+  end
+  if rate and rate ~= before then
+    hold = base and math.abs(rate / BELOW / base - 1) < 0.1 and min(2 * hold, MAX_HOLD_S * S) or HOLD_S * S
+    if was_blocked >= LONG_S then hold = FILLS_S * S end -- until then the window is not full again, and proves nothing
+    note('base', string.format('%.6f', rate / BELOW))
+    note('at', int(now))
+  end
+  kept[#kept + 1] = now
+  local texts = {}
+  for i = max(1, #kept - 15), #kept do texts[#texts + 1] = int(kept[i]) end
+  note('starts', table.concat(texts, ','))
+  note('hold', int(hold))
+  free = 0
 end
 
 if pushed > 0 then
-  if last == 0 or (since > 0 and now - last >= APART_S * S) then
-    local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
-    if #kept > 0 then
-      rate = max(SLOWEST, min(rate or math.huge, found())) -- no pushback raises it
-    elseif rate then
-      rate = max(SLOWEST, EVEN * rate)
-    end
-    if rate and rate ~= before then
-      hold = base and math.abs(rate / BELOW / base - 1) < 0.1 and min(2 * hold, MAX_HOLD_S * S) or HOLD_S * S
-      if was_blocked >= LONG_S then hold = WINDOW_S * S end -- until then the window is not full again, and proves nothing
-      note('base', string.format('%.6f', rate / BELOW))
-      note('at', int(now))
-    end
-    kept[#kept + 1] = now
-    local texts = {}
-    for i = max(1, #kept - 15), #kept do texts[#texts + 1] = int(kept[i]) end
-    note('starts', table.concat(texts, ','))
-    free = 0
-    note('hold', int(hold))
-  end
+  if last == 0 or (since > 0 and now - last >= APART_S * S) then turned_away() end
   last, since, grown = now, 0, now
 elseif rate then
-  local from = max(grown, last + hold)
+  local from = max(grown, max(last, free) + (rough and ROUGH_S * S or hold))
   if held > 0 and not paused and now > from then
-    rate = rate * math.exp((base and rate < NEAR * base and SLOWLY or FAST) * (now - from) / S)
+    rate = rate * math.exp((not rough and base and rate < NEAR * base and SLOWLY or FAST) * (now - from) / S)
     note('probe', int(now))
   end
   grown = now
 end
+if now > even + KEEP_S * S then even = 0 end
+note('close', int(close))
+note('window', int(window))
+note('even', int(even))
+note('rough', rough and '1' or '0')
 note('since', int(since))
 note('pushed', int(last))
 note('free', int(free))
@@ -196,4 +228,4 @@ if rate then note('rate', string.format('%.6f', rate)) end
 call('HSET', KEYS[2], unpack(new))
 if held > 0 or pushed > 0 or not rate then call('EXPIRE', KEYS[2], rate and KEEP_S or LOOK_BACK_S + 10) end
 if not rate then return '' end
-return enforce(rate)
+return enforce(rate, even > 0, regained)

@@ -101,10 +101,23 @@ async def test_pushback_that_does_not_come_again_makes_no_pace(store: Store, raw
 async def test_between_two_pushbacks_the_upstream_took_what_it_takes(store: Store, raw: redis.Redis) -> None:
     await report(store, 0, ran=50, away=1)
     await report(store, S, ran=20)
-    assert await report(store, 20 * S, ran=20, away=1) == pytest.approx(0.97 * 120)
+    assert await report(store, 20 * S, ran=20, away=1) == pytest.approx(0.985 * 120)
     stored: Any = raw.get(keys.pace(C))
     interval_us, tolerance_us, next_us = map(int, stored.split(b"|"))
-    assert (interval_us, tolerance_us, next_us) == (round(60 * S / (0.97 * 120)), interval_us, T0 + 20 * S)
+    assert (interval_us, tolerance_us, next_us) == (round(60 * S / (0.985 * 120)), interval_us, T0 + 20 * S)
+
+
+async def test_a_unit_that_turns_two_calls_at_once_away_gets_them_one_by_one(store: Store, raw: redis.Redis) -> None:
+    await report(store, 0, ran=50, away=1)
+    tolerances = []
+    for at in (10, 20, 30, 40):
+        await report(store, at * S, ran=20 if at == 10 else 3, away=1)
+        stored: Any = raw.get(keys.pace(C))
+        tolerances.append(int(stored.split(b"|")[1]) > 0)
+    assert tolerances == [True, True, False, False]
+    await report(store, 641 * S, ran=3, held=1)
+    stored = raw.get(keys.pace(C))
+    assert int(stored.split(b"|")[1]) > 0, "ten minutes later it is tried again"
 
 
 async def test_a_pace_is_raised_only_while_it_holds_calls_back_and_no_pause_lasts(store: Store) -> None:
@@ -123,13 +136,13 @@ async def test_a_unit_that_takes_nothing_for_long_has_its_pace_from_the_first_pu
     await report(store, 9 * S, ran=59, away=1)
     await pause(store, C, status=429, said_us=51 * S, max_us=900 * S, now_us=T0 + 9 * S)
     assert await report(store, 10 * S, ran=0, held=9) is None
-    assert await report(store, 60 * S, ran=1) == pytest.approx(0.97 * 60, rel=0.02)
+    assert await report(store, 60 * S, ran=1) == pytest.approx(0.985 * 60, rel=0.02)
 
 
 async def test_calls_that_run_again_make_the_next_pause_a_short_one(store: Store) -> None:
     for at in (0, 2, 8):
         await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + at * S)
-    assert await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + 26 * S) == 54 * S
+    assert await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + 26 * S) == 18 * S
     await report(store, 80 * S, ran=1)
     assert await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + 81 * S) == 2 * S
 
@@ -162,7 +175,7 @@ async def test_requests_beyond_the_first_of_a_call_are_taken_from_the_pace(store
 async def test_what_is_kept_to_learn_from_is_bounded_and_expires(store: Store, raw: redis.Redis) -> None:
     for second in range(300):
         await report(store, second * S, ran=1, held=1, away=second % 2)
-    assert raw.hlen(keys.pace_evidence(C)) <= 128 + 12
+    assert raw.hlen(keys.pace_evidence(C)) <= 128 + 17
     assert 0 < raw.ttl(keys.pace_evidence(C)) <= 600
 
 
@@ -191,7 +204,7 @@ def used(seen: Seen, per_minute: float, *, since: float, until: float) -> float:
 async def test_a_hidden_limit_is_used_and_hardly_exceeded(store: Store, flavour: str, says: bool) -> None:
     seen = await offered(store, FLAVOURS[flavour](60), seed=101, says=says)
     assert seen.requests_per_call() <= 1.05
-    assert used(seen, 60, since=240, until=600) >= (0.95 if says else 0.92)
+    assert used(seen, 60, since=240, until=600) >= 0.95
 
 
 @pytest.mark.slow
@@ -204,7 +217,7 @@ async def test_hidden_limits_of_many_chances(
 ) -> None:
     seen = await offered(store, FLAVOURS[flavour](per_minute), seed=seed, says=says, seconds=900)
     assert seen.requests_per_call() <= 1.05
-    assert used(seen, per_minute, since=240, until=900) >= (0.93 if says else 0.9)
+    assert used(seen, per_minute, since=240, until=900) >= 0.92
 
 
 SLOW = pytest.mark.slow
@@ -221,4 +234,5 @@ async def test_a_limit_that_changes_is_followed_within_two_minutes(store: Store,
     assert max(pace for second, pace in paces.items() if 120 <= second < 240) >= 285
     assert min(pace for second, pace in paces.items() if 300 <= second < 420) <= 63
     assert used(seen, 60, since=360, until=420) <= 1.1
+    assert seen.rate(since=300, until=360, of=seen.turned_away) <= 9
     assert seen.requests_per_call() <= 1.05

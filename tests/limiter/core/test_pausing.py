@@ -122,7 +122,28 @@ async def test_an_upstream_that_does_not_say_when_is_left_alone_longer_each_time
             "calls that were on their way count as one"
         )
         at += waits[-1] * S
-    assert waits == [2, 6, 18, 54, 54, 54]
+    assert waits == [2, 6, 18, 18, 18, 54]
+
+
+async def test_under_a_pace_the_first_pause_is_as_short_as_two_of_its_calls(store: Store, raw: redis.Redis) -> None:
+    raw.set(keys.pace(C), f"{S // 2}|{S // 2}|{T0}")
+    assert await paused(store, 0, said_us=None) == S
+    raw.set(keys.pace(C), f"{S // 100}|{S // 2}|{T0}")
+    raw.delete(keys.pause(C))
+    assert await paused(store, 0, said_us=None) == S // 2
+    raw.set(keys.pace(C), f"{60 * S}|{S // 2}|{T0}")
+    raw.delete(keys.pause(C))
+    assert await paused(store, 0, said_us=None) == 2 * S
+
+
+async def test_after_a_pause_one_call_finds_out_before_the_pace_goes_on(store: Store, raw: redis.Redis) -> None:
+    raw.set(keys.pace(C), f"{S}|{3 * S}|{T0}|kept", ex=600)
+    await paused(store, 0, said_us=10 * S)
+    bound = stack(log(100))
+    seen = [(await call(store, bound, at, lease=f"d{at}")).paused_us for at in (10 * S, 10 * S + 1, 11 * S)]
+    assert seen == [0, S - 1, 0]
+    stored: Any = raw.get(keys.pace(C))
+    assert stored.endswith(b"|kept") and 0 < raw.ttl(keys.pace(C)) <= 600
 
 
 async def test_people_can_see_since_when_and_by_what(store: Store, raw: redis.Redis) -> None:
