@@ -18,6 +18,7 @@ class LimiterConfig(AppConfig):
 
         from limiter.alerts.feature import FEATURE as ALERTS
         from limiter.core import amounts
+        from limiter.demand.feature import FEATURE as DEMAND
         from limiter.policies.feature import FEATURE as POLICIES
         from limiter.record import edits, formats
         from limiter.record.feature import FEATURE as RECORD
@@ -28,6 +29,6 @@ class LimiterConfig(AppConfig):
         register(formats.check, "models")
         amounts.SPEECH.gettext, amounts.SPEECH.ngettext, amounts.SPEECH.number = gettext, ngettext, languages.number
         prefix.use(settings.KEY_PREFIX)
-        for feature in (POLICIES, RECORD, ALERTS, REPORTS, UPSTREAM):
+        for feature in (POLICIES, RECORD, DEMAND, ALERTS, REPORTS, UPSTREAM):
             features.install(feature)
         edits.connect()

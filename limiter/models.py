@@ -1,6 +1,7 @@
 """Every model of the limiter, for Django to find; the features hold them."""
 
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
+from limiter.demand.models import DemandBlock
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record.models import (
     AuditEntry,
@@ -24,6 +25,7 @@ __all__ = [
     "Attempted",
     "AuditEntry",
     "DeadLetter",
+    "DemandBlock",
     "Export",
     "MultiplierChange",
     "Override",

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from limiter.alerts.settings import AlertEnv
+from limiter.demand.settings import DemandEnv
 from limiter.gateway.settings import GatewayEnv
 from limiter.live.settings import LiveEnv
 from limiter.outage.settings import OutageEnv
@@ -38,6 +39,7 @@ class Env(
     AlertEnv,
     ReportEnv,
     MailEnv,
+    DemandEnv,
     RecordEnv,
     UpstreamEnv,
     LiveEnv,

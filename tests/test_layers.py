@@ -39,6 +39,7 @@ PLANTED = {
     "Outage": ("limiter.outage.alone", "limiter.outage.modes"),
     "Stores": ("limiter.stores.connections", "limiter.stores.pool"),
     "Tenants": ("tenants.presets", "tenants.models.connection"),
+    "Demand": ("limiter.demand.packed", "limiter.demand.blocks"),
     "Dashboard": ("dashboard.readings", "dashboard.live"),
     "Base:": ("quota_platform.base.lru", "quota_platform.base.changes"),
     "Base of the admin": ("quota_platform.base.admin.panels", "quota_platform.base.admin.recorded"),

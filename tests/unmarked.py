@@ -24,6 +24,7 @@ FOR_PROGRAMS = {
     "limiter/offline.py": "a command",
     "limiter/policies/check.py": "a command",
     "limiter/record/*.py": "the record and the commands that verify it",
+    "limiter/demand/*.py": "the record of demand, logs and errors in stored values",
     "limiter/reports/*.py": "files, their manifests, and mails with them",
     "limiter/reports/formats/*.py": "files",
     "limiter/upstream/*.py": "problem documents of calls and logs",

@@ -109,6 +109,21 @@ def usage(connection: int) -> str:
     return f"{tag(connection)}:usage"
 
 
+def demand(connection: int) -> str:
+    """Sorted set of the minutes whose demand is not in the database yet; see ``limiter/demand/lua/add.lua``."""
+    return f"{tag(connection)}:demand"
+
+
+def demand_of(connection: int, minute: int) -> str:
+    """Hash of ``<second>|<tenant>`` -> the calls of that second, as its workers counted them."""
+    return f"{demand(connection)}:{minute}"
+
+
+def demand_batch(connection: int, worker: str) -> str:
+    """Number of the last batch of demand that the store took in from a worker."""
+    return f"{demand(connection)}:by:{worker}"
+
+
 def given_back(connection: int) -> str:
     """Sorted set of decisions whose units were given back lately, so that none are twice; see ``give_back.lua``."""
     return f"{tag(connection)}:given-back"

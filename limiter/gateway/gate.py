@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from limiter.core.decision_ids import half_of
 from limiter.core.giving_back import Charge
 from limiter.core.store import EndedCall, Store
-from limiter.core.types import Decision
+from limiter.core.types import MICROS, Decision
 from limiter.core.window import Call, Stack
+from limiter.demand.recorder import DemandRecorder
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.content import Content, cost_of
 from limiter.gateway.giving_back import GivingBack
@@ -84,6 +85,7 @@ class Gateway:
         self.waiting = waiting or Waiting()
         recorder.freed = self.waiting.freed
         self.outage = Outage(store, local, clock=clock)
+        self.demand = DemandRecorder(store)
         self.giving_back = GivingBack(store)
         self.giving_back.freed = self.waiting.freed
         self.paces = paces or Paces(store)
@@ -125,12 +127,13 @@ class Gateway:
         charge: bool = True,
         patience_us: int | None = None,
         waited: bool = False,
+        came_us: int = 0,
         names: Names = NAMELESS,
     ) -> Decision:
         """Decide one call, in the store or, when it is unavailable, as the policy says; raises Problem for ``closed``.
 
-        ``patience_us``, ``waited``: of a call that may wait (:mod:`limiter.gateway.waiting`). ``names``: in which units
-        are held.
+        ``patience_us``, ``waited``: of a call that may wait (:mod:`limiter.gateway.waiting`), and when it came (us), if
+        it has waited. ``names``: in which units are held.
         """
         call = Call(
             decision_id=half_of(new_id()) if charge else new_id(),  # a peek is recorded nowhere
@@ -146,10 +149,15 @@ class Gateway:
             decision = await self.store.decide(target.bound.stack, call)
         except StoreError as error:
             alone = self.outage.decide(target.plan.store_failure, target.bound.stack, call, error)
+            if charge:
+                key, now_us = caller.key_prefix, self.now_us()
+                self.demand.note_alone(target.bound.stack, key, alone, cost=call.cost, at_us=now_us)
             if alone is None:
                 detail = "The limiter's store is unavailable and this policy lets no call pass without it."
                 raise GatewayProblem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
             return alone
+        if charge and not decision.waits:
+            self.demand.note(target.bound.stack, caller.key_prefix, decision, came_us=came_us)
         if target.bound.stack.learned is not None and decision.leases:
             self.learner.began(target.bound.stack)
         if self.outage.unavailable_since:
@@ -245,6 +253,10 @@ class Gateway:
         if not decision.degraded:
             self.giving_back.give_back(target.bound.stack, Charge.of(decision))
 
+    def now_us(self) -> int:
+        """By this worker's clock, in microseconds since the epoch."""
+        return int(self._clock() * MICROS)
+
     @property
     def degraded_since(self) -> float | None:
         """Since when the store has not answered for one of the connections; in a cluster each has a node of its own."""
@@ -261,6 +273,7 @@ class Gateway:
         await self.giving_back.close()
         await self.learner.close()
         await self.recorder.close()
+        await self.demand.close()
         await self.outage.close()
 
     def _end(
@@ -305,6 +318,7 @@ class _Attempt:
         self._caller = caller
         self._request_id = call.request_id
         self._content = Content(call.body, call.headers)
+        self._came_us = gateway.now_us()
         self._names = NAMELESS
         if target.bound.stack.reserves:
             self._names = Names.of(caller.key_prefix, call.tenant_id, call.action.action_id, call.idempotency_key)
@@ -325,6 +339,7 @@ class _Attempt:
             request_id=self._request_id,
             patience_us=patience_us,
             waited=waited,
+            came_us=self._came_us if waited else 0,
             names=self._names,
         )
 

@@ -159,6 +159,7 @@ class Runtime:
             loop.create_task(self.snapshot.follow(self._stop)),
             loop.create_task(self.heartbeat.beat(self._stop)),
             loop.create_task(self.assessor.look(self._stop)),
+            loop.create_task(self.gateway.demand.send_often(self._stop)),
             loop.create_task(self._warn_of_the_store()),
         ]
 

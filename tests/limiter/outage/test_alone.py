@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -12,6 +14,8 @@ from asgiref.sync import sync_to_async
 
 from limiter.core.peers import Peers
 from limiter.core.store import Store
+from limiter.demand import undrained
+from limiter.demand.points import Calls
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy, RecordGap, ThrottleEvent, UsageMinute
@@ -93,6 +97,15 @@ async def stored(redis_url: str) -> list[ThrottleEvent]:
     return await sync_to_async(store)()
 
 
+async def demanded(gateway: Gateway) -> Calls:
+    """The calls in the record of demand."""
+    await gateway.runtime.gateway.demand.send()
+    connection = (await Tenant.objects.aget(tenant_id="acme")).connection_id
+    seconds = range(int(time.time()) - 120, int(time.time()) + 1)
+    found = await undrained.read(gateway.runtime.store, connection, ["acme"], seconds)
+    return functools.reduce(Calls.plus, found["acme"].together().values())
+
+
 async def used() -> tuple[int, int]:
     rows = [(row.allowed, row.refused) async for row in UsageMinute.objects.all()]
     return sum(allowed for allowed, _ in rows), sum(refused for _, refused in rows)
@@ -130,6 +143,7 @@ async def test_refusals_of_an_outage_are_in_the_record_and_say_who_decided(
     assert "5 of 5 units" in payload.sentence and "one worker decided this by itself" in payload.sentence
     assert payload.data()["alone"] is True
     assert await used() == (5, 3)
+    assert await demanded(gateway) == Calls(allowed=5, refused=3, units=5, refused_units=3)
 
 
 async def test_a_call_that_is_refused_uncounted_is_in_the_record_too(
@@ -143,6 +157,7 @@ async def test_a_call_that_is_refused_uncounted_is_in_the_record_too(
     payload = await sync_to_async(explain)(row)
     assert payload.sentence.startswith("This call was refused uncounted") and not any(x.refused for x in payload.limits)
     assert await used() == (0, 2)
+    assert await demanded(gateway) == Calls(refused=2, refused_units=2)
 
 
 async def test_a_policy_of_no_limits_that_lets_no_call_pass_is_in_the_record_too(

@@ -1,0 +1,56 @@
+"""Demand that waits in the store for the database: the last minute or two, for pages that show it by the second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+
+from limiter.core import keys
+from limiter.core.store import Store
+from limiter.demand import lines
+from limiter.demand.points import Demand
+
+_FIELDS = 2_000
+"""Fields in one command; more are asked for in several."""
+
+
+async def minutes(store: Store, connection: int) -> list[int]:
+    """The minutes whose demand is not in the database yet; raises StoreError."""
+    name = keys.demand(connection)
+    return sorted(map(int, await store.command("ZRANGE", name, 0, -1, key=name)))
+
+
+async def read(store: Store, connection: int, tenant_ids: Collection[str], seconds: Iterable[int]) -> dict[str, Demand]:
+    """What the store holds of these tenants of a connection in these seconds; raises StoreError.
+
+    A minute that is being stored is read where it was set aside.
+    """
+    wanted: dict[int, list[tuple[int, str]]] = {}
+    for second in seconds:
+        wanted.setdefault(second // 60, []).extend((second, tenant_id) for tenant_id in tenant_ids)
+    asked = [
+        (name, fields[at : at + _FIELDS])
+        for minute, fields in wanted.items()
+        for name in _places(connection, minute)
+        for at in range(0, len(fields), _FIELDS)
+    ]
+    parts = await asyncio.gather(*(_read(store, name, fields) for name, fields in asked))
+    found: dict[str, Demand] = {}
+    for part in parts:
+        for tenant_id, demand in part:
+            found.setdefault(tenant_id, Demand()).add(demand)
+    return found
+
+
+def _places(connection: int, minute: int) -> tuple[str, str]:
+    name = keys.demand_of(connection, minute)
+    return name, keys.taken(name)
+
+
+async def _read(store: Store, name: str, fields: list[tuple[int, str]]) -> list[tuple[str, Demand]]:
+    found = await store.command("HMGET", name, *(lines.field(*each) for each in fields), key=name)
+    return [
+        (tenant_id, lines.read(text, second))
+        for (second, tenant_id), text in zip(fields, found, strict=True)
+        if text is not None
+    ]
