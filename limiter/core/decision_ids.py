@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from limiter.core.types import Decision, LimitState
@@ -18,6 +19,10 @@ UPSTREAM = "(upstream)"
 _MARK = "q"
 """First letter of these IDs; those of earlier releases are hexadecimal."""
 _HALF, _AT_BYTES, _KIND_BYTES = 16, 7, 3
+_DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
+"""Base32, ten bits at a time: a flood has thousands of IDs a second, and the standard library takes twice as long."""
+_TEN_BITS = range(8 * (_AT_BYTES + _KIND_BYTES) - 10, -1, -10)
 
 
 class Kind(NamedTuple):
@@ -31,8 +36,13 @@ class Kind(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        text = "|".join((self.tenant, self.action, self.key_prefix, self.limit, str(int(self.shadow))))
-        return hashlib.blake2b(text.encode(), digest_size=_KIND_BYTES).digest()
+        return _digest(self)
+
+
+@lru_cache(4096)
+def _digest(kind: Kind) -> bytes:
+    text = "|".join((*kind[:-1], str(int(kind.shadow))))
+    return hashlib.blake2b(text.encode(), digest_size=_KIND_BYTES).digest()
 
 
 class RefusedId(NamedTuple):
@@ -52,8 +62,8 @@ def complete(decision_id: str, at_us: int, kind: Kind) -> str:
     """The whole ID of a refusal. One that was drawn whole, as earlier releases do, stays."""
     if len(decision_id) != _HALF or decision_id[0] != _MARK:
         return decision_id
-    rest = at_us.to_bytes(_AT_BYTES, "big") + kind.digest
-    return decision_id + base64.b32encode(rest).decode().lower()
+    rest = at_us << 8 * _KIND_BYTES | int.from_bytes(kind.digest, "big")
+    return decision_id + "".join([_PAIRS[rest >> at & 1023] for at in _TEN_BITS])
 
 
 def read(decision_id: str) -> RefusedId | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 
 from limiter.core import description, keys, sharing
@@ -132,14 +132,14 @@ class Call(NamedTuple):
     itself: str = ""
 
     @property
-    def mode(self) -> bytes:
+    def mode(self) -> str:
         """Whether it is charged, and how long it waits, as the script reads it."""
         if not self.charge:
-            return b"0"
+            return "0"
         if self.patience_us is None and not self.waited and not self.client:
-            return b"1"
+            return "1"
         stage = self.waited + (2 if self.patience_us is None else 0)
-        return b"%d|%d|%b|%b" % (self.patience_us or 0, stage, self.client.encode(), self.itself.encode())
+        return f"{self.patience_us or 0}|{stage}|{self.client}|{self.itself}"
 
 
 class LimitsThen(NamedTuple):
@@ -240,17 +240,22 @@ def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes, due_us: int | 
 
     ``due_us``: by the store's clock; after it nothing is to be decided.
     """
-    count = 3 + len(stack.keys) + len(stack.arguments) + _DYNAMIC
-    now = b"" if due_us is None else b"-%d" % due_us
+    now = "" if due_us is None else f"-{due_us}"
     if call.now_us is not None:
-        now = b"%d" % call.now_us
-    cost, mode = b"%d" % call.cost, call.mode
-    decision, context = call.decision_id.encode(), call.context.encode()
-    return b"*%d\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
-        *(count, len(verb), verb, len(script), script, stack.packed),
-        *(len(now), now, len(cost), cost, len(mode), mode),
-        *(len(decision), decision, len(context), context),
+        now = str(call.now_us)
+    cost, mode, decision, context = str(call.cost), call.mode, call.decision_id, call.context.encode()
+    own = (
+        f"${len(now)}\r\n{now}\r\n${len(cost)}\r\n{cost}\r\n${len(mode)}\r\n{mode}\r\n"
+        f"${len(decision)}\r\n{decision}\r\n${len(context)}\r\n"
     )
+    front = _front(3 + len(stack.keys) + len(stack.arguments) + _DYNAMIC, verb, script)
+    return b"".join((front, stack.packed, own.encode("ascii"), context, b"\r\n"))
+
+
+@lru_cache(16)
+def _front(count: int, verb: bytes, script: bytes) -> bytes:
+    """How a command of so many parts begins."""
+    return b"*%d\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (count, len(verb), verb, len(script), script)
 
 
 def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
