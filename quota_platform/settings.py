@@ -146,7 +146,10 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
-    "ENUM_NAME_OVERRIDES": {"ExportKindEnum": "limiter.reports.models.Export.Kind"},
+    "ENUM_NAME_OVERRIDES": {
+        "ContactKindEnum": "limiter.alerts.kinds.registry.choices",
+        "ExportKindEnum": "limiter.reports.models.Export.Kind",
+    },
     "TITLE": "Quota platform",
     "DESCRIPTION": "Callers use the gateway with an API key. People and programs that manage it use /api/ with a"
     " session or a token, under Django's model permissions. Errors are problem documents (RFC 9457).",

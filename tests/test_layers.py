@@ -45,6 +45,7 @@ PLANTED = {
     "Base of the admin": ("quota_platform.base.admin.panels", "quota_platform.base.admin.recorded"),
     "Guard": ("quota_platform.base.admin.guard.sent", "quota_platform.base.admin.guard.admin"),
     "Base of the API": ("quota_platform.base.api.tokens", "quota_platform.base.api.resource"),
+    "Kinds": ("limiter.alerts.kinds.slack", "limiter.alerts.kinds.teams"),
     "Mail": ("quota_platform.base.mail.settings", "quota_platform.base.mail.sending"),
     "Lean": ("quota_platform.base.lean.request", "quota_platform.base.lean.view"),
     "Server: protocols": ("quota_platform.server.limits", "quota_platform.server.http1"),

@@ -17,6 +17,8 @@ FOR_PROGRAMS = {
     "*/management/": "commands",
     "*/settings.py": "docs and start-up messages for operators",
     "limiter/gateway/*.py": "problem documents, headers and metrics of calls",
+    "limiter/alerts/kinds/": "messages to services outside",
+    "limiter/alerts/message.py": "messages to services outside",
     "limiter/core/*.py": "logs, and errors in stored values",
     "limiter/core/algorithms/__init__.py": "errors in the code",
     "limiter/live/": "logs",
@@ -44,6 +46,7 @@ FOR_PROGRAMS = {
 """Where texts stay English, and where they are read; docs/translating.md says why."""
 
 SHOWN_ALL_THE_SAME = (
+    "limiter/alerts/kinds/registry.py",
     "limiter/core/amounts.py",
     "limiter/record/explain.py",
     "limiter/reports/orders.py",

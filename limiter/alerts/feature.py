@@ -21,7 +21,7 @@ FEATURE = Feature(
     rights={"Supervisor": _LOOK, "Policy editor": (*_LOOK, *_EDIT), "Auditor": _LOOK},
     pages=(
         NavigationPage("Audit log", "Alerts", "notifications", "limiter.alert"),
-        NavigationPage("Quotas", "Alert hooks", "webhook", "limiter.alerthook"),
+        NavigationPage("Quotas", "Contact points", "webhook", "limiter.alerthook"),
     ),
     periodic=(
         Periodic("watch limits", "limiter.tasks.watch_limits", every_s=5),

@@ -1,4 +1,4 @@
-"""Posting the deliveries that wait: claimed, signed, sent to checked addresses only, tried again, given up.
+"""Sending the deliveries that wait: claimed, sent to checked addresses only, tried again, given up.
 
 A message arrives at least once: a worker that dies between the post and the note of it leaves the message to be posted
 again, with the same id and body.
@@ -16,12 +16,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from limiter.alerts import signature
+from limiter.alerts.kinds.kind import Address, Contact, Mail, Post
+from limiter.alerts.message import Message
 from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record import due
 from limiter.upstream.pins import Lookup, Pins, session, system_lookup
 from quota_platform.base import hosts, versions
 from quota_platform.base.kept import kept_text
+from quota_platform.base.mail import sending
 from quota_platform.base.secrets import SecretUnreadable
 
 MAX_GIVEN_UP = 5
@@ -80,16 +82,40 @@ def try_out(test: AlertDelivery) -> None:
 
 
 def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
-    hook, body = delivery.hook, delivery.body.encode()
-    listed = settings.ENV.ALERT_HOOK_HOSTS
+    hook = delivery.hook
     try:
-        hosts.check_listed(hook.url, listed, setting="ALERT_HOOK_HOSTS")
-        signed = signature.headers(hook.secret(), message_id=delivery.message_id, at_s=int(now.timestamp()), body=body)
+        contact = _opened(hook)
+    except SecretUnreadable:
+        return Result(error=_SEALED)
+    message = Message.read(delivery.body, uid=delivery.message_id)
+    outgoing = hook.contact.outgoing(message, contact, message_id=delivery.message_id, at_s=int(now.timestamp()))
+    return _mail(outgoing, delivery) if isinstance(outgoing, Mail) else _post(outgoing, hook, lookup)
+
+
+def _opened(hook: AlertHook) -> Contact:
+    secret = hook.secret() if hook.secret_sealed else ""
+    url = secret if hook.contact.address is Address.SECRET_URL else hook.url
+    return Contact(hook.uid.hex, url, secret, tuple(hook.recipients))
+
+
+def _mail(outgoing: Mail, delivery: AlertDelivery) -> Result:
+    to = [each for each in outgoing.to if sending.may_be_mailed(each)]
+    if not to:
+        return Result(error=sending.NOT_LISTED)
+    mail = sending.made(subject=outgoing.subject, body=outgoing.text, to=to, uid=delivery.uid)
+    return Result(error=sending.send(mail).error)
+
+
+def _post(outgoing: Post, hook: AlertHook, lookup: Lookup) -> Result:
+    listed = settings.ENV.ALERT_HOOK_HOSTS
+    query = hook.contact.address is Address.SECRET_URL or outgoing.url != hook.url
+    try:
+        hosts.check_listed(outgoing.url, listed, setting="ALERT_HOOK_HOSTS", query=query)
         with session(Pins(sandbox_hosts=[each for each in listed if ":" in each], lookup=lookup)) as http:
             response = http.post(
-                hook.url,
-                data=body,
-                headers={"Content-Type": "application/json", **signed},
+                outgoing.url,
+                data=outgoing.body,
+                headers=outgoing.headers,
                 timeout=_TIMEOUTS_S,
                 allow_redirects=False,
                 stream=True,  # the response's body is not read
@@ -97,8 +123,6 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
             response.close()
     except hosts.HostRefused as error:
         return Result(error=str(error)[:200])
-    except SecretUnreadable:
-        return Result(error=_SEALED)
     except requests.Timeout:
         return Result(error=_TOO_SLOW)
     except requests.exceptions.SSLError:

@@ -87,11 +87,11 @@ def is_literal(host: str) -> bool:
     return last.isdigit() or last.startswith("0x")
 
 
-def check_url(url: str, *, suffixes: Iterable[str], sandbox_hosts: Iterable[str] = ()) -> None:
+def check_url(url: str, *, suffixes: Iterable[str], sandbox_hosts: Iterable[str] = (), query: bool = False) -> None:
     """Raise :class:`HostRefused` unless ``url`` is ``https`` to a name under one of ``suffixes``.
 
     With ``sandbox_hosts`` (``host:port`` pairs from SANDBOX_HOSTS) the URL must name exactly one of those; plain
-    ``http`` is allowed there and nowhere else.
+    ``http`` is allowed there and nowhere else. ``query``: whether it may have one.
     """
     parts = _split(url)
     try:
@@ -100,7 +100,7 @@ def check_url(url: str, *, suffixes: Iterable[str], sandbox_hosts: Iterable[str]
         raise HostRefused(_PORT) from None
     if "@" in parts.netloc:
         raise HostRefused(_PASSWORD)
-    if parts.query or parts.fragment or "?" in url or "#" in url:
+    if parts.fragment or "#" in url or ("?" in url and not query):
         raise HostRefused(_QUERY)
     host = (parts.hostname or "").lower()
     if not host:
@@ -113,22 +113,22 @@ def check_url(url: str, *, suffixes: Iterable[str], sandbox_hosts: Iterable[str]
         _check_public(parts.scheme, host, port, suffixes)
 
 
-def check_listed(url: str, listed: Iterable[str], *, setting: str) -> None:
+def check_listed(url: str, listed: Iterable[str], *, setting: str, query: bool = False) -> None:
     """Raise :class:`HostRefused` unless ``url`` leads to one of the hosts that the setting of this name lists.
 
     A name there allows https to itself and the names under it. A ``host:port`` allows exactly that, which may be plain
-    http and a private address.
+    http and a private address. ``query``: whether the URL may have one.
     """
     pairs = {each for each in listed if ":" in each}
     parts = _split(url)
     if parts.netloc.lower() in pairs:
-        check_url(url, suffixes=(), sandbox_hosts=pairs)
+        check_url(url, suffixes=(), sandbox_hosts=pairs, query=query)
         return
     suffixes = [each.lower() for each in listed if ":" not in each]
     if not suffixes:
         raise HostRefused(_NONE_LISTED.format(setting=setting))
     try:
-        check_url(url, suffixes=suffixes)
+        check_url(url, suffixes=suffixes, query=query)
     except HostOutside:
         raise HostRefused(_NOT_LISTED.format(setting=setting, hosts=", ".join(suffixes))) from None
 

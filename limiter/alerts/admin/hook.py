@@ -1,48 +1,91 @@
-"""Alert hooks: created with a secret that is shown once, tested with a button, listed with their deliveries."""
+"""Contact points: the fields of their kind, a test at a button, a list of their deliveries."""
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import models
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 
 from limiter.alerts import deliveries, posting
+from limiter.alerts.kinds.registry import KINDS
 from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base import row_access
 from quota_platform.base.admin.display import display
+from quota_platform.base.admin.names_field import NamesField
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
+from quota_platform.base.admin.secret_field import SecretField
 from quota_platform.base.admin.shown_once import show_once
 from quota_platform.base.kept import in_words, kept_text
 
 _LATEST = 10
 _NEW_SECRET = kept_text("New signing secret")
+_NEW_KEY = kept_text("New key")
 _COLOURS = {"arrived": "success", "waiting": "info", "given up": "danger"}
+
+
+class ContactForm(forms.ModelForm):
+    """A contact point. Its secret, of a kind that has one to enter, is write-only: blank leaves it as it is."""
+
+    credential = SecretField(label=_("Key"))
+    recipients = NamesField(label=_("Recipients"), required=False, help_text=_("Mail addresses, comma separated."))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            applies = {name: kind.fields for name, kind in KINDS.items()}
+            self.fields["kind"].widget.attrs["data-applies"] = json.dumps(applies)
+        if "credential" in self.fields:
+            self.fields["credential"].help_text = (
+                _("A key is set. Type a new one to replace it; blank keeps it.")
+                if self.instance.secret_sealed
+                else _("PagerDuty: the integration key of an Events API v2 integration. Opsgenie: an API key.")
+            )
+
+    def clean(self) -> Any:
+        """The key is sealed first, because the row checks that it has one."""
+        data = super().clean()
+        if (key := self.cleaned_data.get("credential")) and KINDS[self.cleaned_data["kind"]].credential:
+            self.instance.seal(key)
+            self.instance._change_reason = _NEW_KEY
+        return data
 
 
 @admin.register(AlertHook)
 class AlertHookAdmin(RecordedAdmin):
-    """Where alerts are posted."""
+    """Where alerts go."""
 
+    form = ContactForm
     formfield_overrides: ClassVar = {models.URLField: {"assume_scheme": "https"}}
-    list_display = ("name", "owner", "url", "from_threshold", "state", "created_by")
+    list_display = ("name", "kind", "owner", "address", "from_threshold", "state", "created_by")
     list_select_related = ("tenant",)
-    list_filter = ("enabled", ("tenant", RowFilter))
+    list_filter = ("enabled", "kind", ("tenant", RowFilter))
     search_fields = ("name", "url", "tenant__tenant_id")
     search_help_text = _("Name, URL or tenant ID")
     autocomplete_fields = ("tenant",)
     readonly_fields = ("why_stopped", "created_by", "created_at")
     bookkeeping = ("failures",)
 
+    class Media:
+        js = (Script("quota_platform/applies.js", type="module"),)
+
     def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
-        asked = ("name", "tenant", "url", ("from_threshold", "tell_ends"), "enabled")
+        asked = (
+            *(("name", "kind"), "url", "credential", "recipients"),
+            *("tenant", ("from_threshold", "tell_ends"), "enabled"),
+        )
         if obj is None:
             return asked
         return (*asked, *(("why_stopped",) if obj.stopped_because else ()), ("created_by", "created_at"))
@@ -66,15 +109,27 @@ class AlertHookAdmin(RecordedAdmin):
             return "on"
         return "stopped" if obj.stopped_because else "off"
 
+    @method_decorator(sensitive_post_parameters("credential", "url"))
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        return response
+
+    @display(description=_("address"))
+    def address(self, obj: AlertHook) -> str:
+        return obj.url or ", ".join(obj.recipients)
+
     def save_model(self, request: HttpRequest, obj: AlertHook, form: Any, change: bool) -> None:
         if not change:
             obj.created_by = request.user.get_username()
             # Lives as long as this request: shown in its response and kept nowhere.
-            request.hook_secret = obj.renew_secret()  # type: ignore[attr-defined]
+            request.hook_secret = obj.renew_secret() if obj.contact.signs else ""  # type: ignore[attr-defined]
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: AlertHook, post_url_continue: str | None = None) -> HttpResponse:
-        return _show_secret(request, obj, request.hook_secret)  # type: ignore[attr-defined]
+        if secret := request.hook_secret:  # type: ignore[attr-defined]
+            return _show_secret(request, obj, secret)
+        response: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return response
 
 
 def _show_secret(request: HttpRequest, hook: AlertHook, secret: str) -> HttpResponse:
@@ -114,7 +169,7 @@ def _test(request: HttpRequest, hook: AlertHook) -> HttpResponse:
 
 def _new_secret(request: HttpRequest, hook: AlertHook) -> HttpResponse:
     """Replace the secret and show the new one. Only on POST."""
-    if request.method != "POST":
+    if request.method != "POST" or not hook.contact.signs:
         return HttpResponseRedirect(_page_of(hook))
     secret = hook.renew_secret()
     hook._change_reason = _NEW_SECRET  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""``/api/alert-hooks``: where alerts are posted; ``/api/alert-deliveries``: the messages, and whether they arrived."""
+"""``/api/alert-hooks``: contact points; ``/api/alert-deliveries``: the messages, and whether they arrived."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from limiter.alerts import deliveries, posting
+from limiter.alerts.kinds.registry import KINDS
 from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record.api.record import RecordResource
 from quota_platform.base.api.filters import choice, flag, number, text
@@ -21,13 +22,27 @@ from tenants.api.references import NameField
 from tenants.models import Tenant
 
 _FIELDS = [
-    *("id", "name", "tenant", "url", "from_threshold", "tell_ends", "enabled", "stopped_because", "failures"),
+    *(
+        "id",
+        "name",
+        "kind",
+        "tenant",
+        "url",
+        "credential",
+        "credential_set",
+        "recipients",
+        "from_threshold",
+        "tell_ends",
+        "enabled",
+        "stopped_because",
+        "failures",
+    ),
     *("created_by", "created_at", "reason"),
 ]
 
 
 class HookSerializer(RowSerializer[AlertHook]):
-    """A hook without its secret."""
+    """A contact point without its secret."""
 
     tenant = NameField(
         queryset=Tenant.objects.all(),
@@ -38,11 +53,36 @@ class HookSerializer(RowSerializer[AlertHook]):
         help_text="Whose alerts, by its ID; null for every tenant's.",
     )
 
+    credential = serializers.CharField(
+        write_only=True,
+        required=False,
+        max_length=4096,
+        trim_whitespace=False,
+        style={"input_type": "password"},
+        help_text="PagerDuty: an integration key; Opsgenie: an API key. Sealed, never shown. Left out: it stays.",
+    )
+    credential_set = serializers.SerializerMethodField(help_text="Whether a secret is stored.")
+    recipients = serializers.ListField(
+        child=serializers.CharField(max_length=254), required=False, help_text="Mail addresses, for the kind mail."
+    )
+    fixed = {"kind": "A contact point keeps its kind. Create another one."}
+
     class Meta:
         model = AlertHook
         fields = _FIELDS
         read_only_fields = ["stopped_because", "failures", "created_by", "created_at"]
         validators: list[object] = []
+
+    def get_credential_set(self, row: AlertHook) -> bool:
+        return bool(row.secret_sealed)
+
+    def fill(self, row: AlertHook, values: dict[str, Any]) -> None:
+        credential = values.pop("credential", "")
+        super().fill(row, values)
+        if credential and not row.contact.credential:
+            raise serializers.ValidationError({"credential": ["This kind of contact point has no key to enter."]})
+        if credential:
+            row.seal(credential)
 
 
 @extend_schema_serializer(
@@ -57,7 +97,9 @@ class HookSerializer(RowSerializer[AlertHook]):
 class HookWithSecretSerializer(HookSerializer):
     """The response that creates a hook, or a new secret for one: the only place where a secret appears."""
 
-    secret = serializers.CharField(read_only=True, help_text="Keep it: it is not shown again.")
+    secret = serializers.CharField(
+        read_only=True, allow_null=True, help_text="Of a signed hook, otherwise null. Keep it: it is not shown again."
+    )
 
     class Meta(HookSerializer.Meta):
         fields = [*_FIELDS, "secret"]
@@ -65,7 +107,7 @@ class HookWithSecretSerializer(HookSerializer):
     def fill(self, row: AlertHook, values: dict[str, Any]) -> None:
         super().fill(row, values)
         row.created_by = self.context["request"].user.get_username()
-        self.shown = row.renew_secret()
+        self.shown = row.renew_secret() if row.contact.signs else None
 
     def to_representation(self, instance: AlertHook) -> Any:
         return {**super().to_representation(instance), "secret": self.shown}
@@ -87,13 +129,14 @@ class DeliverySerializer(serializers.ModelSerializer[AlertDelivery]):
 
 @extend_schema(tags=["alerts"])
 class HookResource(Resource[AlertHook]):
-    """Addresses that get a message when an alert starts or ends."""
+    """Contact points: they get a message when an alert starts or ends."""
 
     queryset = AlertHook.objects.select_related("tenant")
     serializer_class = HookSerializer
     filters = {
         "tenant": text("tenant__tenant_id", "ID of its tenant."),
-        "enabled": flag("enabled", "Hooks that are switched on, or those that are off."),
+        "kind": choice("kind", "Its kind.", list(KINDS)),
+        "enabled": flag("enabled", "Those that are switched on, or off."),
     }
     search_fields = ["name", "url", "created_by"]
     ordering_fields = ["name", "created_at"]
@@ -113,6 +156,10 @@ class HookResource(Resource[AlertHook]):
         """Replace the signing secret at once; only this response shows the new one."""
         with whole():
             hook = self.get_object()
+            if not hook.contact.signs:
+                raise serializers.ValidationError(
+                    {"kind": ["Only a signed hook has a signing secret. PATCH its credential."]}
+                )
             explain(hook, self.reason() or "New signing secret")
             secret = hook.renew_secret()
             hook.save()

@@ -1,4 +1,4 @@
-"""Alert hooks: where alerts are posted, signed, as they start and end; and each post, until it has arrived."""
+"""Contact points: where alerts go as they start and end; and each message, until it has arrived."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import secrets as random
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -18,25 +19,35 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
+from limiter.alerts.kinds import registry
+from limiter.alerts.kinds.kind import Address, Kind
+from limiter.alerts.kinds.signature import SECRET_PREFIX
 from limiter.alerts.models.alert import Alert
 from quota_platform.base import hosts, secrets
 from quota_platform.base.kept import in_words
+from quota_platform.base.mail import sending
 from quota_platform.base.models.attempted import Attempted
 from tenants.models import Tenant
 
-SECRET_PREFIX = "whsec_"
-"""As the Standard Webhooks specification writes a signing secret: this, then base64."""
+MAX_RECIPIENTS = 20
 _SECRET_BYTES = 32
 
 
 class AlertHook(models.Model):
-    """An address that alerts are posted to: one tenant's, or every tenant's. It is the tenant's, not its author's.
+    """A contact point: it gets one tenant's alerts, or every tenant's. It is the tenant's, not its author's.
 
-    ``failures``: posts given up since the last one that arrived. ``stopped_because`` is why the platform switched it
-    off by itself.
+    ``url`` of a kind whose URL is its secret is only the host; the whole is sealed. ``failures``: messages given up
+    since the last one that arrived. ``stopped_because`` is why the platform switched it off by itself.
     """
 
     name = models.CharField(max_length=80, help_text="The receiver, e.g. 'On-call'.")
+    kind = models.CharField(
+        max_length=12,
+        choices=registry.choices,
+        default=registry.SIGNED,
+        db_default=registry.SIGNED,
+        help_text="It stays: for another kind create another contact point.",
+    )
     tenant = models.ForeignKey(
         Tenant,
         on_delete=models.CASCADE,
@@ -45,7 +56,15 @@ class AlertHook(models.Model):
         blank=True,
         help_text="Whose alerts. Empty: every tenant's.",
     )
-    url = models.URLField("URL", max_length=500, help_text="https, under one of ALERT_HOOK_HOSTS.")
+    url = models.URLField(
+        "URL",
+        max_length=1000,
+        blank=True,
+        help_text="https, under one of ALERT_HOOK_HOSTS. Slack, Teams: the whole URL of the webhook; it is sealed.",
+    )
+    recipients = models.JSONField(
+        default=list, blank=True, db_default=models.Value([], models.JSONField()), help_text="Mail addresses."
+    )
     from_threshold = models.PositiveSmallIntegerField(
         "from threshold (%)",
         default=80,
@@ -55,7 +74,7 @@ class AlertHook(models.Model):
     tell_ends = models.BooleanField("notify of ends too", default=True, help_text="Post again when an alert is over.")
     enabled = models.BooleanField(default=True)
     uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
-    secret_sealed = models.TextField(editable=False)
+    secret_sealed = models.TextField(blank=True, editable=False)
     failures = models.PositiveIntegerField("given up in a row", default=0, editable=False)
     stopped_because = models.CharField("stopped because", max_length=200, blank=True, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
@@ -65,6 +84,7 @@ class AlertHook(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
+        verbose_name = "contact point"
         constraints = [
             models.CheckConstraint(
                 condition=Q(from_threshold__gte=1, from_threshold__lte=100),
@@ -76,12 +96,69 @@ class AlertHook(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def contact(self) -> Kind:
+        return registry.KINDS[self.kind]
+
     def clean(self) -> None:
-        if self.url:
-            try:
-                hosts.check_listed(self.url, settings.ENV.ALERT_HOOK_HOSTS, setting="ALERT_HOOK_HOSTS")
-            except hosts.HostRefused as error:
-                raise ValidationError({"url": in_words(str(error))}) from None
+        if self.kind not in registry.KINDS:
+            return  # its field says so
+        self._check_kind()
+        if self.contact.address is Address.MAIL:
+            self._check_recipients()
+        else:
+            self._check_url()
+        if self.contact.credential and not self.secret_sealed:
+            raise ValidationError({"credential": _("Enter the {name}.").format(name=self.contact.credential)})
+
+    def _check_kind(self) -> None:
+        before = AlertHook.objects.filter(pk=self.pk).values_list("kind", flat=True).first() if self.pk else None
+        if before not in (None, self.kind):
+            raise ValidationError({"kind": _("A contact point keeps its kind. Create another one.")})
+
+    def _check_recipients(self) -> None:
+        self.url = ""
+        addresses = self.recipients
+        if not isinstance(addresses, list) or not all(isinstance(each, str) for each in addresses):
+            wrong = _("Give a list of mail addresses.")
+        elif not settings.ENV.EMAIL_HOST:
+            wrong = _("No mail server is set (EMAIL_HOST); the operator of the platform sets it.")
+        elif not 1 <= len(addresses) <= MAX_RECIPIENTS:
+            wrong = _("Give 1 to {most} addresses.").format(most=MAX_RECIPIENTS)
+        else:
+            wrong = next(filter(None, map(sending.wrong_address, addresses)), "")
+        if wrong:
+            raise ValidationError({"recipients": wrong})
+
+    def _check_url(self) -> None:
+        self.recipients = []
+        self.url = self.url or self.contact.default_url
+        is_secret = self.contact.address is Address.SECRET_URL
+        if not self.url:
+            raise ValidationError({"url": _("Give the URL that alerts are posted to.")})
+        try:
+            hosts.check_listed(self.url, settings.ENV.ALERT_HOOK_HOSTS, setting="ALERT_HOOK_HOSTS", query=is_secret)
+        except hosts.HostRefused as error:
+            raise ValidationError({"url": in_words(str(error))}) from None
+        if is_secret:
+            self._seal_url()
+
+    def _seal_url(self) -> None:
+        """Keep the whole URL sealed and its host readable; the host alone leaves the sealed one as it is."""
+        parts = urlsplit(self.url)
+        host = f"{parts.scheme}://{parts.netloc}/"
+        if parts.path.strip("/") or parts.query:
+            self.seal(self.url)
+        elif not self._seals(host):
+            raise ValidationError({"url": _("Give the whole URL of the webhook, with its path.")})
+        self.url = host
+
+    def _seals(self, host: str) -> bool:
+        """Whether the sealed URL is one of this host."""
+        try:
+            return bool(self.secret_sealed) and self.secret().startswith(host)
+        except secrets.SecretUnreadable:
+            return False
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """A hook that somebody switched on again starts afresh."""
@@ -96,8 +173,12 @@ class AlertHook(models.Model):
     def renew_secret(self) -> str:
         """Seal a new random secret and return it, to be shown once; save() stores it."""
         plain = SECRET_PREFIX + base64.b64encode(random.token_bytes(_SECRET_BYTES)).decode()
-        self.secret_sealed = secrets.seal(plain, purpose=self.sealed_for("secret"))
+        self.seal(plain)
         return plain
+
+    def seal(self, plain: str) -> None:
+        """Take this as its secret; save() stores it."""
+        self.secret_sealed = secrets.seal(plain, purpose=self.sealed_for("secret"))
 
     def secret(self) -> str:
         """The secret in plain; raises :class:`quota_platform.base.secrets.SecretUnreadable`."""

@@ -14,27 +14,15 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from limiter.reports import access, build, orders, selection, streaming
 from limiter.reports.models import Export
 from quota_platform.base.admin.display import display
+from quota_platform.base.admin.names_field import NamesField
 from quota_platform.base.kept import in_words
 
 _NAMES = ("tenants", "actions", "policies")
 _COLOURS = {"done": "success", "failed": "danger", "building": "info", "waiting": "info", "expired": "warning"}
-
-
-class NamesField(forms.CharField):
-    """Names with commas between them."""
-
-    widget = UnfoldAdminTextInputWidget
-
-    def to_python(self, value: Any) -> Any:
-        return [name.strip() for name in (super().to_python(value) or "").split(",") if name.strip()]
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list) else value
 
 
 class ExportForm(forms.ModelForm):

@@ -16,10 +16,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from limiter.reports import access, rhythm, schedules
-from limiter.reports.admin.export import NamesField
 from limiter.reports.models import Export, ReportSchedule
 from limiter.reports.orders import NOT_ALLOWED
 from quota_platform.base.admin.display import display
+from quota_platform.base.admin.names_field import NamesField
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.kept import in_words

@@ -10,7 +10,8 @@ import base64
 import hashlib
 import hmac
 
-from limiter.alerts.models.hook import SECRET_PREFIX
+SECRET_PREFIX = "whsec_"
+"""As the Standard Webhooks specification writes a signing secret: this, then base64."""
 
 
 def headers(secret: str, *, message_id: str, at_s: int, body: bytes) -> dict[str, str]:

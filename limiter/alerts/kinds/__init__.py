@@ -1,0 +1,1 @@
+"""The kinds of contact points that alerts go to."""

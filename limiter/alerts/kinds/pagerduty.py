@@ -1,0 +1,36 @@
+"""PagerDuty, by its Events API v2 (https://developer.pagerduty.com/docs/events-api-v2-overview): an end resolves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limiter.alerts.kinds.kind import Contact, Kind, Post, cut, encoded
+from limiter.alerts.message import Message
+
+_MAX_SUMMARY = 1_024
+
+
+class PagerDuty(Kind):
+    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Post:
+        event: dict[str, Any] = {
+            "routing_key": contact.secret,
+            "event_action": "resolve" if message.is_end else "trigger",
+            "dedup_key": f"{contact.uid}-{message.incident}",
+        }
+        if not message.is_end:
+            event |= {
+                "payload": {
+                    "summary": cut(message.title, _MAX_SUMMARY),
+                    "source": message.subject,
+                    "severity": message.severity,
+                    "timestamp": message.timestamp,
+                    "component": message.data["limit"],
+                    "group": message.data["tenant_id"],
+                    "class": "quota",
+                    "custom_details": dict(message.facts()),
+                },
+                "client": "Quota platform",
+            }
+            if message.link:
+                event |= {"client_url": message.link, "links": [{"href": message.link, "text": "Dashboard"}]}
+        return Post(contact.url, self.JSON, encoded(event))
