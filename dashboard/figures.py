@@ -153,7 +153,7 @@ FIGURES = (
         "kept",
         _("Retry-After kept"),
         _kept,
-        {"none": _("nobody came back for an appointment"), "of": _("{calls} calls came back")},
+        {"none": _("no refused call came back at its time"), "of": _("{calls} calls came back")},
         form="percent",
     ),
     Figure(

@@ -118,7 +118,8 @@ class Call(NamedTuple):
 
     ``now_us`` replaces the store's clock; only tests hand it in. ``patience_us``: how long the call would wait instead
     of being refused, in microseconds, None for one that does not; ``waited``: it has waited already. ``client`` and
-    ``itself``: in whose names units are held (hexadecimal, the first eight digits for its key).
+    ``itself``: in whose names units are held (hexadecimal, the first eight digits for its key). ``returned``: it was
+    refused before, and comes at the time that was named.
     """
 
     decision_id: str
@@ -130,6 +131,7 @@ class Call(NamedTuple):
     waited: bool = False
     client: str = ""
     itself: str = ""
+    returned: bool = False
 
     @property
     def mode(self) -> str:
@@ -137,8 +139,8 @@ class Call(NamedTuple):
         if not self.charge:
             return "0"
         if self.patience_us is None and not self.waited and not self.client:
-            return "1"
-        stage = self.waited + (2 if self.patience_us is None else 0)
+            return "2" if self.returned else "1"
+        stage = self.waited + (2 if self.patience_us is None else 0) + 4 * self.returned
         return f"{self.patience_us or 0}|{stage}|{self.client}|{self.itself}"
 
 

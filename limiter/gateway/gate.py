@@ -20,9 +20,10 @@ from limiter.gateway.content import Content, cost_of
 from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.invocation import InvokeRequest, InvokeTarget, Outcome
 from limiter.gateway.learner import Learner
+from limiter.gateway.named_waits import NamedWaits
 from limiter.gateway.names import NAMELESS, Names
 from limiter.gateway.paces import Paces
-from limiter.gateway.problems import GatewayProblem
+from limiter.gateway.problems import GatewayProblem, of_upstream
 from limiter.gateway.recorder import Recorder
 from limiter.gateway.stacks import Stacks
 from limiter.gateway.waiting import Wait, Waiting
@@ -40,15 +41,6 @@ from tenants.cost import nominal
 from tenants.directory import unlisted_action
 from tenants.models.names import is_name
 
-_UPSTREAM_KIND = {
-    errors.Unreachable: "upstream-unreachable",
-    errors.OutcomeUnknown: "upstream-outcome-unknown",
-    errors.Overloaded: "upstream-overloaded",
-    errors.BreakerOpen: "upstream-breaker-open",
-    errors.NotConfigured: "upstream-not-configured",
-    errors.PayloadRefused: "payload-refused",
-    errors.Disabled: "upstream-disabled",
-}
 _OUTCOME = {
     errors.Unreachable: "unreachable",
     errors.OutcomeUnknown: "unknown",
@@ -89,6 +81,7 @@ class Gateway:
         self.giving_back = GivingBack(store)
         self.giving_back.freed = self.waiting.freed
         self.paces = paces or Paces(store)
+        self.named_waits = NamedWaits()
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
         self._dedupe = dedupe
         self._clock = clock
@@ -142,6 +135,7 @@ class Gateway:
             context=f"{caller.key_prefix}|{request_id}",
             patience_us=patience_us,
             waited=waited,
+            returned=names.returned,
             client=names.client,
             itself=names.itself,
         )
@@ -172,8 +166,8 @@ class Gateway:
         A repeat of a call whose response is remembered gets that response: nothing is decided and nothing charged.
         """
         call = self._upstream_call(caller, target, request)
-        claim, wait = None, request.wait
-        if wait is None and target.bound.stack.reserves:
+        claim, wait, reserves = None, request.wait, target.bound.stack.reserves
+        if wait is None and reserves:
             wait = Wait(0)
         if self._dedupe.wants(call):
             found = await self._dedupe.recall(call, waits_s=wait.seconds if wait else 0)
@@ -183,22 +177,24 @@ class Gateway:
                 raise GatewayProblem(found.status, found.kind, found.detail)
             claim = found
         ended: UpstreamResponse | errors.UpstreamError | None = None  # not made
+        names = self.named_waits.names_of(caller.key_prefix, call, reserves=reserves)
         try:
             if wait is None:
-                decision = await self.decide(caller, target, request_id=call.request_id)
+                decision = await self.decide(caller, target, request_id=call.request_id, names=names)
             else:
-                attempt = _Attempt(self, caller, target, call)
+                attempt = _Attempt(self, caller, target, call, names)
                 key, departure = caller.key_prefix, request.departure
                 decision = await self.waiting.decide(attempt, wait, key=key, departure=departure)
                 target = attempt.target
             if not decision.allowed:
+                self.named_waits.refused(caller.key_prefix, call, decision)
                 return Outcome(target=target, decision=decision)
             ended = _GIVEN_UP
             ended = await self._make(target, call, decision)
             return Outcome(target=target, response=ended, decision=decision)
         except errors.UpstreamError as error:
             ended = error
-            raise _problem(error, decision) from error
+            raise of_upstream(error, decision) from error
         finally:
             if claim is not None:
                 await self._dedupe.remember(claim, ended)
@@ -312,16 +308,16 @@ class Gateway:
 class _Attempt:
     """A call that may wait: every decision is made by the policy that is in force then."""
 
-    def __init__(self, gateway: Gateway, caller: Caller, target: InvokeTarget, call: UpstreamCall) -> None:
+    def __init__(
+        self, gateway: Gateway, caller: Caller, target: InvokeTarget, call: UpstreamCall, names: Names
+    ) -> None:
         self.target = target
         self._gateway = gateway
         self._caller = caller
         self._request_id = call.request_id
         self._content = Content(call.body, call.headers)
         self._came_us = gateway.now_us()
-        self._names = NAMELESS
-        if target.bound.stack.reserves:
-            self._names = Names.of(caller.key_prefix, call.tenant_id, call.action.action_id, call.idempotency_key)
+        self._names = names
 
     @property
     def stack(self) -> Stack:
@@ -345,8 +341,3 @@ class _Attempt:
 
     def undo(self, decision: Decision) -> None:
         self._gateway.undo(self.target, decision)
-
-
-def _problem(error: errors.UpstreamError, decision: Decision) -> GatewayProblem:
-    kind = _UPSTREAM_KIND.get(type(error), "upstream-unreachable")
-    return GatewayProblem(error.status, kind, error.detail, retry_after_us=error.retry_after_us, decision=decision)

@@ -14,11 +14,13 @@ _KEY_BYTES, _REST_BYTES = 4, 6
 class Names(NamedTuple):
     """``client``: by which later calls are known: those of the same key and action, and of the same Idempotency-Key
     where there is one. ``itself``: this call alone, while it waits. Both begin with the key's, so that its units can be
-    counted.
+    counted. ``returned``: it was refused and comes back at the time that was named, and the store does not know its
+    client.
     """
 
     client: str
     itself: str
+    returned: bool = False
 
     @classmethod
     def of(cls, key_prefix: str, tenant_id: str, action_id: str, idempotency_key: str | None) -> Names:
@@ -28,6 +30,7 @@ class Names(NamedTuple):
 
 
 NAMELESS = Names("", "")
+RETURNED = Names("", "", returned=True)
 
 
 @lru_cache(4096)

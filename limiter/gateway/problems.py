@@ -11,9 +11,19 @@ from limiter.core.decision_ids import binding
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.sharing import Refused
 from limiter.core.types import MICROS, PPM, Decision, LimitState, ShareState
+from limiter.upstream import errors
 from quota_platform.base.lean.problem import Problem
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+_UPSTREAM_KIND = {
+    errors.Unreachable: "upstream-unreachable",
+    errors.OutcomeUnknown: "upstream-outcome-unknown",
+    errors.Overloaded: "upstream-overloaded",
+    errors.BreakerOpen: "upstream-breaker-open",
+    errors.NotConfigured: "upstream-not-configured",
+    errors.PayloadRefused: "payload-refused",
+    errors.Disabled: "upstream-disabled",
+}
 REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 
 
@@ -194,3 +204,9 @@ def _when(state: LimitState, decision: Decision, wait_s: float) -> str:
     if full:
         return f"{call} in {wait_s:.3f} s if a running one that holds a slot of '{full[0]}' has ended by then."
     return f"{call} in {wait_s:.3f} s."
+
+
+def of_upstream(error: errors.UpstreamError, decision: Decision) -> GatewayProblem:
+    """A call that was admitted, and could not be made or has no whole response."""
+    kind = _UPSTREAM_KIND.get(type(error), "upstream-unreachable")
+    return GatewayProblem(error.status, kind, error.detail, retry_after_us=error.retry_after_us, decision=decision)

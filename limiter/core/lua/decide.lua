@@ -26,9 +26,10 @@
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
--- ARGV[8]    "1" to charge, "0" to peek; for a call that may wait "<us>|<stage>|<client>|<itself>": a refusal whose wait is
---            at most so long leaves no record, since the call waits and comes again. Stage: 1 if it has waited, and 2 if it
---            does no more. Units are held for its client, by which later calls are known, or for itself; both may be empty
+-- ARGV[8]    "1" to charge, "2" if it comes back at the time that a refusal named, "0" to peek; for a call that may wait
+--            "<us>|<stage>|<client>|<itself>": a refusal whose wait is at most so long leaves no record, since the call
+--            waits and comes again. Stage: 1 if it has waited, 2 more if it does no more, 4 more if it comes back. Units
+--            are held for its client, by which later calls are known, or for itself; both may be empty
 -- ARGV[9]    decision id (also the concurrency lease)
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
 --
@@ -77,10 +78,11 @@ if not now or now < 0 then
 end
 local cost, charging, decision_id = num(ARGV[7]), ARGV[8] ~= '0', ARGV[9]
 local patience, waited, final, client, self, sought
+local returned = ARGV[8] == '2'
 if #ARGV[8] > 1 then
   local stage
   patience, stage, client, self = string.match(ARGV[8], '^(%d+)|(%d)|(%x*)|(%x*)')
-  patience, waited, final = num(patience), stage % 2 == 1, num(stage) >= 2
+  patience, waited, final, returned = num(patience), stage % 2 == 1, stage % 4 >= 2, num(stage) >= 4
   sought = waited and self or client
 end
 
@@ -333,7 +335,7 @@ end
 
 -- Appointments ------------------------------------------------------------------------------------------------------
 
-local returned, booked = false, false
+local booked = false
 if appointments and client and client ~= '' then
   local this = {
     now = now, admitted = admitted, patience = patience, final = final, waited = waited, client = client, itself = self,
