@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from limiter.core.window import Stack
 from limiter.stores.scripts import Script
 
-_PARTS = {"appointments": "appointments", "sharing": "look_at_share, charge_share"}
-"""The files in front of ``decide.lua``, and the names there of the values that each returns: nil without the part."""
+
+class _Part(NamedTuple):
+    """A file in front of ``decide.lua``, and the names there of the values that it returns: nil without the part.
+
+    ``lazy``: the name is a function that returns them, for a part that few of its stack's calls need.
+    """
+
+    file: str
+    names: str
+    lazy: bool = False
+
+    def lua(self, *, asked: bool) -> bytes:
+        if not asked:
+            return b"local %s\n" % self.names.encode()
+        made = b"(function()\n%send)" % Script(__file__, self.file).source
+        return b"local %s = %s%s\n" % (self.names.encode(), made, b"" if self.lazy else b"()")
 
 
-def _deciding(*parts: str) -> Script:
-    front = b""
-    for part, names in _PARTS.items():
-        front += b"local %s" % names.encode()
-        front += b" = (function()\n%send)()\n" % Script(__file__, part).source if part in parts else b"\n"
-    return Script(__file__, "decide", before=front)
+_PARTS = (_Part("appointments", "appointments", lazy=True), _Part("sharing", "look_at_share, charge_share"))
+
+
+def _deciding(*files: str) -> Script:
+    return Script(__file__, "decide", before=b"".join(part.lua(asked=part.file in files) for part in _PARTS))
 
 
 DECIDE = _deciding()

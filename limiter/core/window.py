@@ -118,8 +118,8 @@ class Call(NamedTuple):
 
     ``now_us`` replaces the store's clock; only tests hand it in. ``patience_us``: how long the call would wait instead
     of being refused, in microseconds, None for one that does not; ``waited``: it has waited already. ``client`` and
-    ``itself``: in whose names units are held (hexadecimal, the first eight digits for its key). ``returned``: it was
-    refused before, and comes at the time that was named.
+    ``itself``: in whose names units are held (twenty hexadecimal digits, the first eight for its key). ``returned``: it
+    was refused before, and comes at the time that was named.
     """
 
     decision_id: str

@@ -30,8 +30,8 @@ class NamedWaits:
         self._due: OrderedDict[_Client, float] = OrderedDict()
 
     def names_of(self, key_prefix: str, call: UpstreamCall, *, reserves: bool) -> Names:
-        """In whose names a call is decided: where units are held the store knows its clients, else it may be one of
-        those that are known here. What was named before is over with a call that comes.
+        """In whose names a call is decided: those of its client where units are held, else those of a call that
+        returns, if it is one. Its named time is forgotten.
         """
         if reserves:
             return Names.of(key_prefix, call.tenant_id, call.action.action_id, call.idempotency_key)

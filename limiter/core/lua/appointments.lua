@@ -1,12 +1,13 @@
 -- Appointments: units of a limit that are held for refused calls until their clients come back (docs/waiting.md).
 --
 -- In front of decide.lua, for stacks with limits that hold units. Each of these has, in a key of its own:
---   string  "<whose>:<cost>:<due>:<ends> " for each appointment, by when they are due (us). Whose: RETURNED or '0', and the
---           name of a client, or of one call that waits
+--   string  VERSION, then ENTRY for each appointment, by when they are due: whose · cost (units) · due (us) · ends (us).
+--           Whose: RETURNED or '0', and the name of a client, or of one call that waits, in twenty hexadecimal digits
 -- A call takes its own appointment if it is due. Another one passes if it delays none: if all of them still fit when
 -- they are due. A *book* is what a limit holds while a call is decided; see decide.lua for its fields.
 
 local call, num, ceil, floor, max, sub = redis.call, tonumber, math.ceil, math.floor, math.max, string.sub
+local VERSION, ENTRY = '1', '<c21I4dd'
 local RETURNED = 'f' -- of a call that has returned for an appointment and waits here
 local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- of one limit
 local MARGIN_MS = 1000 -- as in decide.lua
@@ -116,13 +117,16 @@ end
 -- those that came back before it and wait: earlier ones, if it waits itself.
 local function look(book, quota, most)
   local at, held, of_key, mine_due = book.at, {}, 0, 0
-  for whose, cost, due, ends in string.gmatch(call('GET', book.key) or '', '(%x+):(%d+):(%d+):(%d+)') do
-    cost, due, ends = num(cost), num(due), num(ends)
+  local open, next_entry, own_key = book.open or '', 2, sub(book.client or '', 1, 8)
+  local last = sub(open, 1, 1) == VERSION and #open or 0
+  while next_entry < last do
+    local whose, cost, due, ends
+    whose, cost, due, ends, next_entry = struct.unpack(ENTRY, open, next_entry)
     if not book.mine and ends >= at and cost == book.cost and due <= at and sub(whose, 2) == book.sought then
       book.mine, mine_due = whose, book.waited and due or math.huge
     elseif ends >= at then -- else nobody came in time
       held[#held + 1] = { whose = whose, cost = cost, due = due, ends = ends }
-      if book.client and sub(whose, 2, 9) == sub(book.client, 1, 8) then of_key = of_key + 1 end
+      if sub(whose, 2, 9) == own_key then of_key = of_key + 1 end
     end
   end
   book.held, book.heeded = held, held
@@ -137,6 +141,15 @@ local function look(book, quota, most)
   return wait(book, quota, most)
 end
 
+-- The book of a limit that lets the call pass, and has no appointments yet.
+local function book_of(limit, call_of)
+  return {
+    key = limit.holds, kind = limit.kind, now = call_of.now, at = limit.at, window = limit.window, slice = limit.slice,
+    used = limit.used, debt = limit.debt, oldest = limit.oldest, latest = limit.latest, cost = call_of.cost,
+    held = {}, heeded = {},
+  }
+end
+
 -- A call that is refused only by limits that hold units gets the next one: it is held from when it comes free until a
 -- grace after the whole seconds that the client is asked to wait. A client that comes back for one in time and finds no
 -- unit yet, since others came late, waits here for as long as the grace: its unit comes next.
@@ -145,6 +158,7 @@ end
 local function promise(limits, call_of, later)
   local longest, books, ours, none_free, grace, returned = 0, 0, true, false, 0, false
   for _, limit in ipairs(limits) do
+    if limit.holds and not (limit.book or call_of.admitted) then limit.book = book_of(limit, call_of) end
     if not limit.shadow then
       local book, own = limit.book, limit.wait < 0 and math.huge or limit.wait
       if book and book.mine then
@@ -194,15 +208,15 @@ local function write(limits, now, charged)
   for _, limit in ipairs(limits) do
     local book = limit.book
     if book and (book.changed or charged and book.mine) then
-      local entries, ends = {}, 0
+      local entries, ends = { VERSION }, 0
       for i, each in ipairs(book.held) do
-        entries[i] = string.format('%s:%d:%d:%d', each.whose, each.cost, each.due, each.ends)
+        entries[i + 1] = struct.pack(ENTRY, each.whose, each.cost, each.due, each.ends)
         ends = max(ends, each.ends)
       end
-      if #entries == 0 then
+      if ends == 0 then
         call('DEL', book.key)
       else
-        call('SET', book.key, table.concat(entries, ' '), 'PX', ceil((ends - now) / 1000) + MARGIN_MS)
+        call('SET', book.key, table.concat(entries), 'PX', ceil((ends - now) / 1000) + MARGIN_MS)
       end
     end
   end

@@ -101,6 +101,7 @@ end
 local limits, admitted, shadow_admitted, next_limit = {}, true, true, begin
 local pool, elsewhere = FIXED + n, false -- the last pool seen; whether a limit refuses that is not shared
 local learned -- calls in flight at most; nil unless one of the limits is learned
+local held -- the functions of appointments.lua, once they are needed
 for i = 1, n do
   local kind, quota, window, burst, lease, flags
   kind, quota, window, burst, lease, flags, next_limit = take(LIMIT, ARGV[5], next_limit)
@@ -218,13 +219,18 @@ for i = 1, n do
     end
   end
 
-  local book -- of a limit that holds units
-  if appointments and wait >= 0 and band(flags, 16) ~= 0 then
-    book = {
-      key = KEYS[#KEYS - n + i], kind = kind, count = key, now = now, at = at, window = window, slice = slice, used = used,
-      debt = debt, oldest = oldest, latest = latest, cost = cost, sought = sought, client = client, waited = waited,
-    }
-    wait = appointments.look(book, quota, effective)
+  local book, holds -- of a limit that holds units: those held, and their key
+  if appointments and band(flags, 16) ~= 0 then
+    holds = KEYS[#KEYS - n + i]
+    local open = wait >= 0 and call('GET', holds)
+    if open or wait > 0 then
+      held = held or appointments()
+      book = {
+        key = holds, open = open, kind = kind, count = key, now = now, at = at, window = window, slice = slice, used = used,
+        debt = debt, oldest = oldest, latest = latest, cost = cost, sought = sought, client = client, waited = waited,
+      }
+      wait = held.look(book, quota, effective)
+    end
   end
 
   local share
@@ -242,7 +248,7 @@ for i = 1, n do
   limits[i] = {
     kind = kind, window = window, lease = lease, shadow = shadow, quota = quota, effective = effective, used = used,
     wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
-    counted_for = counted_for, book = book, share = share,
+    counted_for = counted_for, book = book, holds = holds, share = share,
   }
 end
 
@@ -273,7 +279,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
       -- Shares are as they are.
       if limit.share and limit.share[1] % 3 ~= 0 then return limit.wait end
       local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
-      if limit.book then return appointments.wait(limit.book, quota, most) end
+      if limit.book then return held.wait(limit.book, quota, most) end
       if units > most then return -1 end
       if kind == 'b' then
         local over = limit.latest - (most - cost) * limit.window
@@ -310,7 +316,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
         if band(flags, 4) ~= 0 then quota = min(quota, max(1, learned)) end
         local most = kind == 'b' and burst or quota
         local wait = until_passes(limits[i], KEYS[FIXED + i], quota, most)
-        if limits[i].book then behind = max(behind, appointments.next_time(limits[i].book, quota, most)) end
+        if limits[i].book then behind = max(behind, held.next_time(limits[i].book, quota, most)) end
         if wait < 0 then wait = math.huge end
         wait = max(from, wait)
         if not own[i] and wait < to then own[i] = wait end
@@ -318,7 +324,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
       end
       if not joint and latest < to then joint = latest end
       behind = max(behind, latest)
-      if appointments and not later and behind < to then later = behind end
+      if held and not later and behind < to then later = behind end
     end
 
     local bound, longest_own = nil, -1
@@ -336,11 +342,12 @@ end
 -- Appointments ------------------------------------------------------------------------------------------------------
 
 local booked = false
-if appointments and client and client ~= '' then
+if held and client and client ~= '' then
   local this = {
-    now = now, admitted = admitted, patience = patience, final = final, waited = waited, client = client, itself = self,
+    now = now, cost = cost, admitted = admitted, patience = patience, final = final, waited = waited, client = client,
+    itself = self,
   }
-  returned, booked, patience = appointments.promise(limits, this, later)
+  returned, booked, patience = held.promise(limits, this, later)
 end
 
 -- The upstream --------------------------------------------------------------------------------------------------------
@@ -424,7 +431,7 @@ for i = 1, n do
   answer[from], answer[from + 1], answer[from + 2], answer[from + 3] = limit.used, limit.effective, limit.wait, limit.reset
 end
 
-if appointments and charging then appointments.write(limits, now, admitted and paused == 0) end
+if held and charging then held.write(limits, now, admitted and paused == 0) end
 
 -- A call that waits ---------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from limiter.core.types import Decision, Limit
 from limiter.core.window import Call, Stack
 from tests.limiter.core.booking import Booking, Request
 from tests.limiter.core.given import ACME, T0, S, bucket, log, slots, stack
+from tests.limiter.core.obedient import herd
 from tests.limiter.core.walking import decided
 
 ANA, BEN = "aaaaaaaa" + 12 * "1", "bbbbbbbb" + 12 * "2"
@@ -138,6 +139,14 @@ async def test_units_of_a_window_that_nobody_holds_are_free_at_once(store: Store
     assert (await call(store, bound, S, ANA)).allowed
 
 
+async def test_an_appointment_holds_a_unit_of_each_limit(store: Store) -> None:
+    bound = stack(rate(10), window(2))
+    await call(store, bound, 0)
+    assert (await call(store, bound, 0, ANA)).retry_after_us == S // 10
+    assert (await call(store, bound, S // 10, BEN)).retry_after_us == S - S // 10  # the window's second unit is Ana's
+    assert (await call(store, bound, S // 10, ANA)).allowed
+
+
 async def test_a_client_whose_slot_is_not_free_keeps_the_unit_of_its_rate(store: Store) -> None:
     """Nobody knows when a running call ends: slots are not held, and a call that needs one takes nothing else."""
     at_once = slots(1, name="at once")
@@ -233,29 +242,9 @@ async def test_a_herd_passes_at_its_first_return(store: Store) -> None:
         (2, window(name="herd3")),
         (2, window(algorithm="sliding_counter", name="herd4")),
     ):
-        bound, dice = stack(limit), random.Random(limit.name)
-        coming = [(dice.randint(0, 9_000), "") for _ in range(30)]
-        requests, refused, served = 0, 0, []
-        while coming:
-            at, itself = min(coming)
-            coming.remove((at, itself))
-            requests += not itself
-            decision = await store.decide(
-                bound,
-                Call(
-                    *(f"{limit.name}-{at}-{requests}", 1, True, "", T0 + at, 0, bool(itself), ANA),
-                    itself or ANA[:8] + f"{requests:012x}",
-                ),
-            )
-            if decision.allowed:
-                served.append(at)
-            elif decision.held:
-                coming.append((at + (decision.retry_after_us or 0), itself or ANA[:8] + f"{requests:012x}"))
-            else:
-                refused += 1
-                coming.append((at + -(-(decision.retry_after_us or 0) // S) * S + dice.randint(0, 9_000), ""))
-        assert (len(served), refused) == (30, 30 - burst)
-        assert requests == 60 - burst
+        served = await herd(store, stack(limit), clients=30, since_us=T0, dice=random.Random(limit.name))
+        assert (len(served.at), served.late) == (30, 0)
+        assert served.requests == 60 - burst
         # A slice of the counter is no whole second, and a header only has these.
         late = S if limit.algorithm == "sliding_counter" else 0
-        assert max(served) <= 1.05 * (30 - burst) * S / 2 + late
+        assert max(served.at) <= 1.05 * (30 - burst) * S / 2 + late
