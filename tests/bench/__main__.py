@@ -33,6 +33,7 @@ from tests.bench import (
     side_by_side,
     store_memory,
     viewers,
+    waits,
     worker_memory,
 )
 from tests.bench.contenders import nginx
@@ -58,6 +59,7 @@ OF_THE_GATEWAY: dict[str, Measurement] = {
 }
 OF_THE_CORE: dict[str, Measurement] = {
     "decisions": decisions.measure,
+    "waits": waits.measure,
     "store_memory": store_memory.measure,
     "mass_expiry": mass_expiry.measure,
     "worker_memory": worker_memory.measure,
