@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,12 +28,14 @@ _UNDRAINED = 100
 
 @dataclass(slots=True)
 class Deployment:
-    """As it was read last. ``waiting``: connection -> events that are not in the database. ``pauses``: now lasting.
+    """As it was read last. ``waiting``: connection -> events that are not in the database. ``calls_waiting``: tenant ->
+    calls that wait for their turn. ``pauses``: now lasting.
     ``paces``: now held. ``learned``: connection -> the state of its limit in flight, as of the last half minute.
     """
 
     workers: dict[str, Any] | None = None
     waiting: dict[int, int] = field(default_factory=dict)
+    calls_waiting: dict[str, int] = field(default_factory=dict)
     pauses: dict[int, Pause] = field(default_factory=dict)
     paces: dict[int, Pace] = field(default_factory=dict)
     learned: dict[int, State] = field(default_factory=dict)
@@ -42,7 +45,12 @@ class Deployment:
         """What a frame says of it to who may see these connections."""
         waiting = [count for connection, count in self.waiting.items() if connection in connections]
         of = {each: (self.pauses.get(each), self.paces.get(each), self.learned.get(each)) for each in connections}
-        return {"workers": self.workers, "events_waiting": sum(waiting) if waiting else None, "upstreams": of}
+        return {
+            "workers": self.workers,
+            "events_waiting": sum(waiting) if waiting else None,
+            "calls_waiting": self.calls_waiting,
+            "upstreams": of,
+        }
 
 
 async def read(store: Store, connections: Iterable[int]) -> Deployment:
@@ -52,8 +60,10 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
     pauses = await asyncio.gather(*(_pause(store, connection) for connection in connections))
     paces = await asyncio.gather(*(_pace(store, connection) for connection in connections))
     learned = await asyncio.gather(*(_learned(store, connection) for connection in connections))
+    beats = await _beats(store)
     return Deployment(
-        workers=await _workers(store),
+        workers={"seen": len(beats), "seqs": sorted({beat["snapshot"]["seq"] for beat in beats})},
+        calls_waiting=sum((Counter(beat["waiting"]["tenants"]) for beat in beats), Counter()),
         waiting={connection: count for connection, count, _ in waiting},
         pauses={connection: pause for connection, pause in zip(connections, pauses, strict=True) if pause is not None},
         paces={connection: pace for connection, pace in zip(connections, paces, strict=True) if pace is not None},
@@ -62,11 +72,11 @@ async def read(store: Store, connections: Iterable[int]) -> Deployment:
     )
 
 
-async def _workers(store: Store) -> dict[str, Any]:
+async def _beats(store: Store) -> list[dict[str, Any]]:
+    """The heartbeats of the workers that live."""
     beats = await store.command("HVALS", keys.workers(), key=keys.workers())
     data = [beat for beat in map(heartbeat.FORM.load_or_none, beats) if beat is not None]
-    seen = [beat for beat in data if time.time() - beat["at"] < GONE_AFTER_S]
-    return {"seen": len(seen), "seqs": sorted({beat["snapshot"]["seq"] for beat in seen})}
+    return [beat for beat in data if time.time() - beat["at"] < GONE_AFTER_S]
 
 
 async def _pace(store: Store, connection: int) -> Pace | None:

@@ -14,11 +14,14 @@ from dashboard.readings import TenantReading
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What figures are computed from: the tenants that somebody may see, and their refusals not in the database yet."""
+    """What figures are computed from: the tenants that somebody may see, their refusals not in the database yet, and
+    their calls that wait for their turn.
+    """
 
     readings: Sequence[TenantReading]
     names: Mapping[str, str] = field(default_factory=dict)
     events_waiting: int | None = None
+    calls_waiting: int = 0
 
     def name_of(self, reading: TenantReading) -> str:
         return self.names.get(reading.tenant_id, reading.tenant_id)
@@ -115,6 +118,10 @@ def _kept(now: Now) -> Value:
     return Value(round(kept / returned, 4), "of", {"calls": returned}, state="near" if kept < returned * 0.99 else "")
 
 
+def _calls_waiting(now: Now) -> Value:
+    return Value(now.calls_waiting, "some" if now.calls_waiting else "none")
+
+
 def _waiting(now: Now) -> Value:
     return Value(now.events_waiting, "some" if now.events_waiting else "none")
 
@@ -148,6 +155,12 @@ FIGURES = (
         _multiplier,
         {"none": _("no limit is cut"), "lowest": _("{tenant}, the lowest")},
         form="percent",
+    ),
+    Figure(
+        "calls_waiting",
+        _("Calls waiting"),
+        _calls_waiting,
+        {"none": _("no call waits for its turn"), "some": _("for their turn")},
     ),
     Figure(
         "kept",

@@ -35,7 +35,9 @@ def overview_frame(
     """Everything the overview shows, whole; its number is given by who sends it. ``rows``: those made already."""
     if rows is None:
         rows = [row for some in rows_by_tenant(readings, known) for row in some]
-    now = figures.Now(readings, known.names, platform.get("events_waiting"))
+    waiting = platform.get("calls_waiting", {})
+    calls_waiting = sum(waiting.get(reading.tenant_id, 0) for reading in readings)
+    now = figures.Now(readings, known.names, platform.get("events_waiting"), calls_waiting)
     state, limits = _worst(rows)
     about = {"tenants": len({row["tenant"] for row in limits})} if limits else _refused_lately(known)
     sentence = {"code": f"overview.{_said(state, known)}", **about, **_named(limits, "limit.of_tenant")}

@@ -35,7 +35,7 @@ _EXAMPLE: dict[str, Any] = {
     "degraded_since": None,
     "upstream": {},
     "records": {"waiting": 0, "lost": 0},
-    "waiting": {"calls": 0},
+    "waiting": {"calls": 0, "tenants": {}},
     "unreadable": {},
     "failed_keys": {"invalid": 0, "refused": 0},
     "failed_tokens": {"invalid": 0, "refused": 0},
@@ -61,7 +61,7 @@ def _beat(data: Any) -> dict[str, Any]:
     """A heartbeat with all that readers look for; one without a time is none."""
     beat = versioned.filled(data, _EXAMPLE) | {"at": float(data["at"])}
     beat["upstream"] = {uid: versioned.filled(unit, _UNIT) for uid, unit in beat["upstream"].items()}
-    for counts in (beat["unreadable"], beat["server"]["rejections"]):
+    for counts in (beat["unreadable"], beat["server"]["rejections"], beat["waiting"]["tenants"]):
         for kind in [kind for kind, count in counts.items() if not isinstance(count, int)]:
             del counts[kind]
     trips = beat["round_trips"]
@@ -116,7 +116,7 @@ class Heartbeat:
                 for uid, seen in gateway.upstream.units().items()
             },
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
-            "waiting": {"calls": gateway.waiting.calls},
+            "waiting": {"calls": gateway.waiting.calls, "tenants": gateway.waiting.of_tenants()},
             "alone": {"waiting": gateway.outage.waiting},
             "unreadable": dict(versioned.unreadable),
             "failed_keys": dataclasses.asdict(gateway.callers.failed.counts),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +30,8 @@ from quota_platform.base.lean.request import Departure
 
 _LOOKS_EVERY_US = 10_000_000
 """A slot's worker may have been killed, or its message lost: so often one is looked for all the same."""
+
+_TENANTS_SHOWN = 100
 
 
 class Attempt(Protocol):
@@ -87,8 +90,10 @@ class Waiting:
         self._wakes = Wakes(wakes, freed=self._free)
         self._looks_every_us = looks_every_us
         self._lines: dict[str, Line] = {}
-        self._waiters: dict[Waiter, str] = {}
+        self._waiters: dict[Waiter, None] = {}
+        """In the order of their arrival."""
         self._by_key: Counter[str] = Counter()
+        self._by_tenant: Counter[str] = Counter()
         self._numbers = itertools.count()
         self._stopping = False
 
@@ -96,6 +101,10 @@ class Waiting:
     def calls(self) -> int:
         """How many wait now."""
         return len(self._waiters)
+
+    def of_tenants(self) -> dict[str, int]:
+        """How many of them each tenant has, of those with the most."""
+        return dict(self._by_tenant.most_common(_TENANTS_SHOWN))
 
     def asked(self, preference: str | None, by_policy: int = 0) -> Wait | None:
         """How long a call may wait: as its caller prefers, else as its policy says; None: not at all."""
@@ -118,7 +127,8 @@ class Waiting:
             if not self._has_room(key):
                 return await attempt.decide(patience_us=None, waited=False)
         try:
-            return await self._queue(attempt, line, decision, ends, key=key, departure=departure)
+            with self._counted(key, attempt.stack.subject.tenant, departure) as waiter:
+                return await self._queue(attempt, waiter, line, decision, ends)
         finally:
             wait.waited_s = asyncio.get_running_loop().time() - started
 
@@ -148,45 +158,47 @@ class Waiting:
             and self._by_key[key] < self._bounds.calls_per_key
         )
 
-    async def _queue(
-        self,
-        attempt: Attempt,
-        line: Line | None,
-        decision: Decision | None,
-        ends: float,
-        *,
-        key: str,
-        departure: Departure | None,
-    ) -> Decision:
-        """Wait and be decided until a decision is final."""
-        waiter, at_last = Waiter(next(self._numbers)), 0.0
-        self._waiters[waiter] = key
-        self._by_key[key] += 1
+    @contextmanager
+    def _counted(self, key: str, tenant: str, departure: Departure | None) -> Iterator[Waiter]:
+        """A call among those that wait, which hears when its caller leaves."""
+        waiter = Waiter(next(self._numbers))
+        self._waiters[waiter] = None
+        counted = ((self._by_key, key), (self._by_tenant, tenant))
+        for counts, name in counted:
+            counts[name] += 1
         if departure is not None:
             departure.on_leave = waiter.leave
             if departure.left:
                 waiter.wake(Woken.GONE)
         try:
-            while True:
-                if decision is not None and decision.held:
-                    at_last = at_last or asyncio.get_running_loop().time() + _held_s(attempt.stack, decision)
-                    decision = await self._wait_for_its_unit(attempt, waiter, decision, ends, at_last=at_last)
-                else:
-                    if decision is not None:
-                        line = self._line_of(attempt.stack, decision)
-                        line.rest(self._rest(attempt.stack, decision, line.name), lane_of(attempt.stack, line.name))
-                    assert line is not None, "a call waits in a line"
-                    lane = lane_of(attempt.stack, line.name)
-                    decision = await self._wait_in(line, lane, attempt, waiter, ends)
-                if not decision.waits:
-                    return decision
+            yield waiter
         finally:
             if departure is not None:
                 departure.on_leave = None
             del self._waiters[waiter]
-            self._by_key[key] -= 1
-            if not self._by_key[key]:
-                del self._by_key[key]
+            for counts, name in counted:
+                counts[name] -= 1
+                if not counts[name]:
+                    del counts[name]
+
+    async def _queue(
+        self, attempt: Attempt, waiter: Waiter, line: Line | None, decision: Decision | None, ends: float
+    ) -> Decision:
+        """Wait and be decided until a decision is final."""
+        at_last = 0.0
+        while True:
+            if decision is not None and decision.held:
+                at_last = at_last or asyncio.get_running_loop().time() + _held_s(attempt.stack, decision)
+                decision = await self._wait_for_its_unit(attempt, waiter, decision, ends, at_last=at_last)
+            else:
+                if decision is not None:
+                    line = self._line_of(attempt.stack, decision)
+                    line.rest(self._rest(attempt.stack, decision, line.name), lane_of(attempt.stack, line.name))
+                assert line is not None, "a call waits in a line"
+                lane = lane_of(attempt.stack, line.name)
+                decision = await self._wait_in(line, lane, attempt, waiter, ends)
+            if not decision.waits:
+                return decision
 
     async def _wait_for_its_unit(
         self, attempt: Attempt, waiter: Waiter, held: Decision, ends: float, *, at_last: float

@@ -71,13 +71,24 @@ def test_the_kept_ratio_is_that_of_the_calls_that_came_back_meanwhile() -> None:
     }
 
 
+def test_calls_that_wait_are_those_of_the_tenants_that_the_viewer_sees() -> None:
+    platform = {"calls_waiting": {"acme": 4, "globex": 9}}
+    frame = overview_frame([reading()], StoredReadings(), platform=platform, degraded=None)
+    assert frame["figures"]["calls_waiting"] == {
+        "value": 4,
+        "state": "",
+        "note": {"code": "figure.calls_waiting.some"},
+    }
+    assert "globex" not in str(frame)
+
+
 def test_every_note_that_a_figure_tells_has_words() -> None:
     for now in (
         Now([]),
         Now([reading()]),
         Now([paced(9, 1)]),
         Now([came_back(3, 3)]),
-        Now([reading(multiplier=0.5)], events_waiting=3),
+        Now([reading(multiplier=0.5)], events_waiting=3, calls_waiting=2),
     ):
         notes = [data["note"]["code"] for data in figures.data(now).values() if data["note"]]
         assert set(notes) <= set(figures.words())

@@ -74,6 +74,7 @@ NONSENSE = ["{", "[]", "{}", '{"at": "noon"}', '{"at": null, "ok": 1}', '{"v": "
 CHANGED: list[dict[str, Any]] = [
     {"snapshot": None, "store": 7, "records": [], "round_trips": {"bounds": [1], "counts": ["x"]}},
     {"snapshot": {"seq": "9", "problems": 3}, "upstream": {"u": None, "w": {"name": 3, "calls": "many"}}},
+    {"waiting": {"calls": 1, "tenants": {"acme": "many"}}},
     {"upstream": [], "unreadable": {"a": "b"}, "round_trips": {"counts": [1, 2, 3]}, "degraded_since": "now"},
 ]
 
@@ -99,7 +100,7 @@ async def test_what_makes_no_sense_answers_no_probe_500_and_is_counted(gateway: 
         "GET", "/metrics", headers=[("authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
     )
     text = page.body.decode()
-    assert "quota_workers 4.0" in text
+    assert "quota_workers 5.0" in text
     for kind in ("heartbeat", "run", "evidence"):
         assert f'quota_unreadable_values{{kind="{kind}",worker="{gateway.runtime.heartbeat.name}"}}' in text
 

@@ -183,8 +183,10 @@ async def test_a_worker_that_stops_answers_each_waiting_call_with_its_wait(
 ) -> None:
     await call(gateway, acme_key)
     waiting = await queued(gateway, acme_key, ["one", "two", "three"])
+    assert gateway.runtime.heartbeat.state()["waiting"] == {"calls": 3, "tenants": {"acme": 3}}
     gateway.runtime.gateway.waiting.stop()
     responses = await asyncio.gather(*waiting)
+    assert gateway.runtime.heartbeat.state()["waiting"] == {"calls": 0, "tenants": {}}
     assert [each.status for each in responses] == [429] * 3
     assert all(0 < int(each.headers["retry-after"]) <= 60 for each in responses)
     assert counted(raw, acme, "refused") == 3
