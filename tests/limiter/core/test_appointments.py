@@ -110,9 +110,10 @@ async def test_open_appointments_of_a_key_are_bounded(store: Store) -> None:
 async def test_a_peek_holds_and_takes_nothing(store: Store) -> None:
     bound = stack(rate())
     await call(store, bound, 0)
-    await store.decide(bound, Call("p", charge=False, now_us=T0))
+    assert (await store.decide(bound, Call("p", charge=False, now_us=T0))).retry_after_us == S // 2
     assert (await call(store, bound, 0, ANA)).retry_after_us == S // 2
-    assert not (await store.decide(bound, Call("p", charge=False, now_us=T0 + S // 2))).allowed
+    peek = await store.decide(bound, Call("p", charge=False, now_us=T0 + S // 2))
+    assert (peek.allowed, peek.retry_after_us) == (False, S // 2)  # when the next appointment would be
     assert (await call(store, bound, S // 2, ANA)).allowed
 
 
