@@ -22,6 +22,8 @@ from django.test import TransactionTestCase
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("dashboard", "limiter", "quota_platform", "tenants")
+SNAPSHOT = sqlite3.connect(":memory:", check_same_thread=False)
+"""The database as it was migrated."""
 
 
 def supported() -> bool:
@@ -39,17 +41,22 @@ def set_up(cache: Path) -> None:
             for old in cache.glob("*.sqlite3*"):
                 old.unlink()
             migrate(kept)
-        snapshot = sqlite3.connect(":memory:", check_same_thread=False)
         with closing(sqlite3.connect(kept)) as file:
-            file.backup(snapshot)
+            file.backup(SNAPSHOT)
     use(settings.DATABASES[DEFAULT_DB_ALIAS]["TEST"]["NAME"])
 
     def put_back(test: TransactionTestCase) -> None:
         connection.ensure_connection()
-        snapshot.backup(connection.connection)
+        SNAPSHOT.backup(connection.connection)
 
     put_back(TransactionTestCase())
     TransactionTestCase._fixture_teardown = put_back  # type: ignore[attr-defined]
+
+
+def copy_to(path: Path) -> None:
+    """Make another migrated database; an empty one before :func:`set_up`."""
+    with closing(sqlite3.connect(path)) as file:
+        SNAPSHOT.backup(file)
 
 
 def fingerprint(root: Path = ROOT) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests import migrated
 from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Visitor
 from tests.patience import HANG_MS
@@ -37,8 +38,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
-    running = LiveDemo(tmp_path_factory.mktemp("demo"))
+def demo(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[LiveDemo]:
+    """It need not migrate: its database begins as a copy of the tests' own."""
+    var = tmp_path_factory.mktemp("demo")
+    migrated.copy_to(var / "demo.sqlite3")
+    running = LiveDemo(var)
     try:
         running.start()
         yield running

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +15,8 @@ from quota_platform.demo.service import Service
 from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port, last_words
 from tests.browser import pseudo
-from tests.patience import HANG_S, PAUSE_S
+from tests.browser.shell import Shell
+from tests.patience import HANG_S, PAUSE_S, until
 
 HOURLY = """
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
@@ -37,6 +38,7 @@ class LiveDemo:
         self.variables = environment.prepare(DemoSettings.model_validate(chosen))
         self.var = var
         self.url = f"http://127.0.0.1:{self.variables['PORT']}"
+        self.shell = Shell({**environment.for_platform(self.variables), **self.variables})
         self._services = {each.name: each for each in service.all_of(self.variables)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._settings = {"DJANGO_SETTINGS_MODULE": pseudo.__name__, pseudo.PLACE: str(var / "locale")}
@@ -55,10 +57,17 @@ class LiveDemo:
         pseudo.write(self.var / "locale")
         service.store_directory(self.variables).mkdir(parents=True, exist_ok=True)
         self._run(self._services[service.STORE])
-        self.manage("migrate", "--no-input", "--skip-checks")
-        self.manage("seed_demo")
+        self._prepare_database()
         self._run(self._services["sandbox"])
         self.start_web()
+
+    def _prepare_database(self) -> None:
+        try:
+            for command in ("migrate", "seed_demo"):
+                self.shell.run(f"from django.core.management import call_command as c; c({command!r}, verbosity=0)")
+        except RuntimeError as error:
+            store = last_words(self.var / f"{service.STORE}.log")
+            raise RuntimeError(f"{error}\nThe store's output:\n{store}") from None
 
     def start_web(self) -> None:
         self._run(self._services["web"])
@@ -77,16 +86,7 @@ class LiveDemo:
     def stop(self) -> None:
         for name in reversed(list(self._running)):
             self._end(name)
-
-    def manage(self, *arguments: str) -> str:
-        """Run one of the platform's commands on the demo's data."""
-        line = [sys.executable, "manage.py", *arguments]
-        payload = {**environment.for_platform(self.variables), **self.variables}
-        done = subprocess.run(line, env=payload, capture_output=True, text=True, timeout=HANG_S, check=False)
-        if done.returncode:
-            store = last_words(self.var / f"{service.STORE}.log")
-            raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}\nThe store's output:\n{store}")
-        return done.stdout
+        self.shell.close()
 
     def call(self, action_id: str, *, tenant_id: str = "acme", calls: int = 1) -> list[int]:
         """Invoke an action so many times, one call after the other."""
@@ -104,8 +104,19 @@ class LiveDemo:
             assert time.monotonic() < deadline, got
 
     def limit(self, action_id: str, quota: int) -> None:
-        """Allow so many calls of one of Acme's actions in an hour, which the slowest machine can make in time."""
-        self.manage("shell", "-c", HOURLY.format(action_id=action_id, quota=quota))
+        """Allow so many calls of one of Acme's actions in an hour, which the slowest machine can make in time.
+
+        The next call meets this limit.
+        """
+        self.shell.run(HOURLY.format(action_id=action_id, quota=quota))
+        until(lambda: self._hourly(action_id) == quota, what="the limit to be in force")
+
+    def _hourly(self, action_id: str) -> int | None:
+        """The quota of that limit as the web server holds it."""
+        headers = {"Authorization": f"Bearer {tokens.read(self.var)['acme']}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/limits", headers=headers)) as response:
+            actions = {each["action_id"]: each for each in json.load(response)["actions"]}
+        return next((limit["quota"] for limit in actions[action_id]["limits"] if limit["name"] == "hour"), None)
 
     def refuse(self, action_id: str) -> None:
         """Have a call of one of Acme's actions refused."""

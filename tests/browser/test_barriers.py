@@ -52,7 +52,7 @@ def test_the_tenant_page_has_no_barrier(visitor: Visitor, width: int, theme: The
 
 def test_a_stored_refusal_and_all_it_says_have_no_barrier(visitor: Visitor, demo: LiveDemo) -> None:
     demo.refuse("lookupOrder")
-    demo.manage("shell", "-c", "from limiter.record import keeping; keeping.store_events()")
+    demo.shell.run("from limiter.record import keeping; keeping.store_events()")
     for theme in THEMES:
         visitor.page.emulate_media(color_scheme=theme)
         visitor.open("/dashboard/refusals/?tenant=acme")

@@ -99,7 +99,7 @@ def test_a_banner_is_in_the_catalogue(visitor: Visitor, code: str) -> None:
 def test_no_text_of_a_page_without_live_numbers_is_in_no_catalogue(visitor: Visitor, demo: LiveDemo, path: str) -> None:
     speak(visitor, pseudo.CODE)
     visitor.open(path)
-    names = set(json.loads(demo.manage("shell", "-c", TENANTS).splitlines()[-1]))
+    names = set(json.loads(demo.shell.run(TENANTS).splitlines()[-1]))
     assert outside(visitor.page.evaluate(READ), {*names, demo.sign_in[0]}) == []
     visitor.complaints.clear()  # Chromium reports the 403 of a page that nobody may see.
 
@@ -112,7 +112,7 @@ TENANTS = (
 
 def test_a_stored_refusal_says_nothing_that_is_in_no_catalogue(visitor: Visitor, demo: LiveDemo) -> None:
     demo.refuse("lookupOrder")
-    demo.manage("shell", "-c", "from limiter.record import keeping; keeping.store_events()")
+    demo.shell.run("from limiter.record import keeping; keeping.store_events()")
     speak(visitor, pseudo.CODE)
     visitor.open("/dashboard/refusals/?tenant=acme")
     visitor.page.locator("details.event summary").first.click()
@@ -160,7 +160,7 @@ def test_a_translated_page_has_no_barrier_and_does_not_overflow(
 def test_the_admins_navigation_and_what_a_policy_says_are_in_the_catalogues(visitor: Visitor, demo: LiveDemo) -> None:
     speak(visitor, pseudo.CODE)
     find = "from limiter.models import QuotaPolicy as Q; print(Q.objects.get(name='Globex plan').pk)"
-    visitor.open(f"/admin/limiter/quotapolicy/{demo.manage('shell', '-c', find).split()[-1]}/change/")
+    visitor.open(f"/admin/limiter/quotapolicy/{demo.shell.run(find).split()[-1]}/change/")
     said = visitor.page.locator("[data-sentences] li").all_inner_texts()
     assert outside(said, {"burst", "minute", "day", "inflight"}) == []
     entries = visitor.page.locator("#nav-sidebar-apps a").all_inner_texts()

@@ -81,7 +81,7 @@ def test_an_increase_ends_by_itself(visitor: Visitor, demo: LiveDemo) -> None:
         "from datetime import timedelta; from django.utils import timezone; from limiter.models import Override;"
         " o = Override.objects.latest('pk'); o.ends_at = timezone.now() + timedelta(seconds=3); o.save()"
     )
-    demo.manage("shell", "-c", soon)
+    demo.shell.run(soon)
     expect(row).to_contain_text("/ 100")
 
 
@@ -108,7 +108,7 @@ def test_a_key_is_revoked_and_its_calls_are_refused(visitor: Visitor, demo: Live
         "from tenants.models import ApiKey, Tenant;"
         " print(ApiKey.objects.issue(name='Leaked', tenant=Tenant.objects.get(tenant_id='acme'))[1])"
     )
-    token = demo.manage("shell", "-c", issue).split()[-1]
+    token = demo.shell.run(issue).split()[-1]
     assert demo.call_with(token, "createCase") == 200
     visitor.open("/dashboard/tenants/acme/")
     visitor.page.get_by_role("button", name="Revoke a key").click()
@@ -131,9 +131,9 @@ def test_a_policy_edited_elsewhere_shows(visitor: Visitor, demo: LiveDemo) -> No
     row = visitor.page.locator(ROW).filter(has_text="scheduleCallback")
     expect(row).to_contain_text("/ 100")
     edit = "from limiter.models import QuotaLimit as L; l = L.objects.get(policy__name='Base'); l.quota = {}; l.save()"
-    demo.manage("shell", "-c", edit.format(150))
+    demo.shell.run(edit.format(150))
     expect(row).to_contain_text("/ 150")
-    demo.manage("shell", "-c", edit.format(100))
+    demo.shell.run(edit.format(100))
 
 
 def test_after_a_restart_of_the_server_the_page_comes_back_with_the_same_totals(
@@ -155,7 +155,7 @@ def test_after_a_restart_of_the_server_the_page_comes_back_with_the_same_totals(
 def test_a_person_who_is_switched_off_elsewhere_sees_it_on_the_open_page(browser: Browser, demo: LiveDemo) -> None:
     name, password = "leaving", "a-long-test-password"
     people = "from django.contrib.auth.models import User as U; "
-    demo.manage("shell", "-c", f"{people}U.objects.create_superuser({name!r}, password={password!r})")
+    demo.shell.run(f"{people}U.objects.create_superuser({name!r}, password={password!r})")
     context = browser.new_context()
     context.set_default_timeout(HANG_MS)
     visitor = Visitor(context.new_page(), demo.url)
@@ -163,7 +163,7 @@ def test_a_person_who_is_switched_off_elsewhere_sees_it_on_the_open_page(browser
     visitor.page.on("websocket", lambda socket: opened.append(socket.url))
     visitor.sign_in(name, password)
     expect(visitor.page.locator("#live-word")).to_have_text("Live")
-    demo.manage("shell", "-c", f"{people}u = U.objects.get(username={name!r}); u.is_active = False; u.save()")
+    demo.shell.run(f"{people}u = U.objects.get(username={name!r}); u.is_active = False; u.save()")
     expect(visitor.page.get_by_role("alert")).to_contain_text("Ask an administrator")
     assert len(opened) == 1
     context.close()
@@ -171,7 +171,7 @@ def test_a_person_who_is_switched_off_elsewhere_sees_it_on_the_open_page(browser
 
 def test_one_page_too_many_says_so_and_goes_on_when_another_is_closed(visitor: Visitor, demo: LiveDemo) -> None:
     find = "from django.contrib.auth.models import User as U; print(U.objects.get(username={!r}).pk)"
-    person = int(demo.manage("shell", "-c", find.format(demo.sign_in[0])).split()[-1])
+    person = int(demo.shell.run(find.format(demo.sign_in[0])).split()[-1])
     with redis.Redis.from_url(demo.variables["REDIS_URL"]) as store:
         elsewhere = {f"page-{number}": 2**53 for number in range(MAX_PER_PERSON)}
         store.zadd(keys.seats(person), elsewhere)
@@ -192,11 +192,11 @@ def test_a_limit_past_four_fifths_is_an_alert_until_it_is_used_less(visitor: Vis
     demo.call("createCase")
     expect(visitor.page.locator(ROW).filter(has_text="10 / 1 h")).to_contain_text("createCase")
     demo.call("createCase", calls=8)
-    demo.manage("shell", "-c", evaluate)
+    demo.shell.run(evaluate)
     alerts = visitor.page.locator("#alerts")
     expect(alerts).to_contain_text("createCase \N{MIDDLE DOT} hour has reached 80 %")
     expect(visitor.page).to_have_title(re.compile(r"^\(\d+\) (Alert|Refusing)"))
     assert visitor.barriers() == []
     demo.limit("createCase", 1_000)
-    demo.manage("shell", "-c", evaluate)
+    demo.shell.run(evaluate)
     expect(alerts).not_to_contain_text("createCase")
