@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Protocol
 
 from limiter.core.types import CountedPer, Limit, Subject
@@ -29,9 +28,11 @@ class Rule:
     most: int
 
     @classmethod
-    def of(cls, limit: Limit, multiplier: Fraction) -> Rule:
+    def of(cls, limit: Limit, ppm: int) -> Rule:
+        """``ppm``: the multiplier in millionths."""
+
         def scaled(units: int) -> int:
-            return max(1, math.floor(units * multiplier)) if limit.adaptive else units
+            return max(1, units * ppm // 1_000_000) if limit.adaptive else units
 
         at_once = limit.burst if limit.algorithm == "token_bucket" else limit.quota
         return cls(limit, quota=scaled(limit.quota), most=scaled(at_once))
@@ -70,6 +71,11 @@ class Count(Protocol):
     def charge(self, rule: Rule, now: int, call: Call) -> None: ...
 
     def empty_reset(self, rule: Rule, now: int) -> int: ...
+
+
+def divided_up(dividend: int, divisor: int) -> int:
+    """Rounded up."""
+    return -(-dividend // divisor)
 
 
 def first(instants: Sequence[int], after: int, holds: Callable[[int], bool]) -> int:
@@ -112,7 +118,7 @@ class Counter:
 
     @staticmethod
     def width(rule: Rule) -> int:
-        return math.ceil(Fraction(rule.limit.window_us, SLICES))
+        return divided_up(rule.limit.window_us, SLICES)
 
     def gone_at(self, rule: Rule, index: int) -> int:
         return (index + 1) * self.width(rule) + rule.limit.window_us
@@ -142,22 +148,24 @@ class Counter:
 class Bucket:
     """Units taken, given back at ``quota`` per window since the last one was taken.
 
-    When the window is edited, the units taken are carried over, a part of one counting as one.
+    Counted in parts of a unit, as many as the window has microseconds: so they are whole. When the window is edited,
+    the units taken are carried over, a part of one counting as one.
     """
 
     def __init__(self) -> None:
-        self.debt, self.at, self.window_us = Fraction(0), 0, 0
+        self.parts, self.at, self.window_us = 0, 0, 1
 
-    def debt_at(self, rule: Rule, at: int) -> Fraction:
-        debt = self.debt if rule.limit.window_us == self.window_us else Fraction(math.ceil(self.debt))
-        given_back = Fraction(max(0, at - self.at) * rule.quota, rule.limit.window_us)
-        return max(Fraction(0), debt - given_back)
+    def parts_at(self, rule: Rule, at: int) -> int:
+        window_us, parts = rule.limit.window_us, self.parts
+        if window_us != self.window_us:
+            parts = divided_up(parts, self.window_us) * window_us
+        return max(0, parts - max(0, at - self.at) * rule.quota)
 
     def forget(self, rule: Rule, now: int) -> None:
         """Nothing: only a charge changes a bucket."""
 
     def used(self, rule: Rule, at: int) -> int:
-        return math.ceil(self.debt_at(rule, at))
+        return divided_up(self.parts_at(rule, at), rule.limit.window_us)
 
     def earliest(self, rule: Rule, after: int, holds: Callable[[int], bool]) -> int:
         low, step = after, 1
@@ -170,11 +178,12 @@ class Bucket:
         return high
 
     def charge(self, rule: Rule, now: int, call: Call) -> None:
-        self.debt, self.at = self.debt_at(rule, now) + call.cost, max(now, self.at)
+        self.parts = self.parts_at(rule, now) + call.cost * rule.limit.window_us
+        self.at = max(now, self.at)
         self.window_us = rule.limit.window_us
 
     def empty_reset(self, rule: Rule, now: int) -> int:
-        return math.ceil(Fraction(rule.limit.window_us, rule.quota))
+        return divided_up(rule.limit.window_us, rule.quota)
 
 
 class Slots:
@@ -225,8 +234,7 @@ class Oracle:
         """``change``: limits that are known to replace these at an instant to come."""
         assert call.now_us is not None
         now = call.now_us
-        multiplier = Fraction(ppm, 1_000_000)
-        rules = [Rule.of(limit, multiplier) for limit in limits]
+        rules = [Rule.of(limit, ppm) for limit in limits]
         counts = [self._count_of(limit, subject) for limit in limits]
         for rule, count in zip(rules, counts, strict=True):
             count.forget(rule, now)
@@ -235,7 +243,7 @@ class Oracle:
         allowed = not any(enforced)
         unbroken, under_these = not any(waits), waits
         if change is not None and change.at_us > now:
-            rules_then = [Rule.of(limit, multiplier) for limit in change.limits]
+            rules_then = [Rule.of(limit, ppm) for limit in change.limits]
             waits = _foreseen(rules, rules_then, counts, waits, now, change.at_us - now, call.cost)
             enforced = [wait for rule, wait in zip(rules, waits, strict=True) if not rule.limit.shadow]
         if allowed and call.charge:

@@ -38,13 +38,17 @@ LIMITS = st.builds(
 STACKS = st.lists(LIMITS, min_size=1, max_size=4, unique_by=lambda limit: limit.name)
 
 
+STAY = "for _, key in ipairs(KEYS) do redis.call('PERSIST', key) end"
+
+
 async def decided(store: Store, stack: Stack, call: Call) -> Decision:
     """Decide by the clock that the call hands in, and by no other.
 
     Keys end by the server's own clock, a second after their counts: on a slow machine a walk of microseconds takes
-    longer than that. So they are made to stay, by commands that leave together with the call.
+    longer than that. So they are made to stay, by a command that leaves together with the call.
     """
-    kept = (store.command("PERSIST", key, key=key) for key in stack.keys[8:])
-    decision, *_ = await asyncio.gather(store.decide(stack, call), *kept)
+    counts = stack.keys[8:]
+    stay = store.command("EVAL", STAY, len(counts), *counts, key=stack.keys[0])
+    decision, _ = await asyncio.gather(store.decide(stack, call), stay)
     assert isinstance(decision, Decision)
     return decision
