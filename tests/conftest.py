@@ -19,7 +19,7 @@ from quota_platform.embedded import chosen_server
 from tenants.models import Action, ApiKey, Connection, Tenant
 from tests import migrated
 from tests.environment import DIRECTORY, VALKEY
-from tests.scheduling import ByFile, longest_first
+from tests.scheduling import ByFile, import_in_turn, longest_first
 
 
 def pytest_report_header() -> str:
@@ -34,6 +34,11 @@ def pytest_configure() -> None:
     """
     PBKDF2PasswordHasher.iterations = 1_000
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    import_in_turn(session.config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

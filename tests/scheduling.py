@@ -6,18 +6,29 @@ Chromium, which cost more than the tests. The longest files begin first, so that
 
 from __future__ import annotations
 
+import contextlib
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 from xdist.scheduler import LoadFileScheduling
+
+TESTS = Path(__file__).parent
+PLUGINS = ("tests.postgres", "tests.database_faults")
+"""Named in ``pytest_plugins``: pytest rewrites their assertions, but not once somebody has imported them."""
 
 TOGETHER = ("tests/browser/",)
 LONGEST = (
     *TOGETHER,
     "tests/quota_platform/test_demo_run.py",
-    "tests/dashboard/test_two_workers.py",
-    "tests/limiter/core/test_walks.py",
-    "tests/test_api_contract.py",
+    "tests/limiter/core/test_appointments.py",
     "tests/quota_platform/test_admin_pages.py",
+    "tests/test_api_contract.py",
     "tests/limiter/policies/test_admin_policy.py",
+    "tests/limiter/core/test_walks.py",
+    "tests/limiter/core/test_sharing.py",
+    "tests/test_admin_versions.py",
+    "tests/tenants/test_admin_connection.py",
 )
 
 
@@ -31,3 +42,20 @@ class ByFile(LoadFileScheduling):
 def longest_first(items: list[pytest.Item]) -> None:
     """Move the files of :data:`LONGEST` to the front; all others keep the order of collection."""
     items.sort(key=lambda item: next((at for at, path in enumerate(LONGEST) if item.nodeid.startswith(path)), 999))
+
+
+def import_in_turn(config: pytest.Config) -> None:
+    """Import all test files, each process from another one on: in a fresh checkout they compile them for each other.
+
+    Otherwise all would rewrite the same file's assertions at the same time. A file that cannot be imported is reported
+    when it is collected.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args_source != pytest.Config.ArgsSource.TESTPATHS:
+        return
+    pytest.register_assert_rewrite(*PLUGINS)
+    files = [path.relative_to(TESTS.parent).with_suffix("") for path in sorted(TESTS.rglob("test_*.py"))]
+    first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.parts))
