@@ -11,9 +11,8 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 
-from limiter.models import Assignment, Override, QuotaPolicy
-from tenants import credentials
-from tenants.models import Tenant
+from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from tenants.models import Action, ApiKey, Connection, Tenant
 from tests.api_client import token
 from tests.api_contract import check, operations
 
@@ -30,9 +29,15 @@ def one_connection() -> Iterator[None]:
     request_finished.connect(close_old_connections)
 
 
-@pytest.fixture
-def rows(acme: Tenant, acme_key: str, base_policy: QuotaPolicy) -> dict[str, dict[str, Any]]:
+@pytest.fixture(scope="module")
+def rows(rows_of_the_module: None) -> dict[str, dict[str, Any]]:
     """One row of each resource -> how its path names it."""
+    connection = Connection(name="sandbox", is_sandbox=True, base_url="http://127.0.0.1:8801", client_id="demo-client")
+    connection.set_client_secret("canary-client-secret")
+    connection.save()
+    acme = Tenant.objects.create(tenant_id="acme", name="Acme", connection=connection)
+    policy = QuotaPolicy.objects.create(name="Base")
+    QuotaLimit.objects.create(policy=policy, name="minute", quota=100, window_seconds=60)
     override = Override.objects.create(
         tenant=acme,
         effect="shadow",
@@ -43,19 +48,29 @@ def rows(acme: Tenant, acme_key: str, base_policy: QuotaPolicy) -> dict[str, dic
     return {
         "tenants": {"tenant_id": "acme"},
         "connections": {"name": "sandbox"},
-        "actions": {"id": acme.actions.get().pk},
-        "keys": {"prefix": credentials.prefix_of(acme_key)},
-        "policies": {"id": base_policy.pk},
-        "assignments": {"id": Assignment.objects.get().pk},
+        "actions": {"id": Action.objects.create(tenant=acme, action_id="lookupOrder").pk},
+        "keys": {"prefix": ApiKey.objects.issue(name="Acme IVR", tenant=acme)[0].prefix},
+        "policies": {"id": policy.pk},
+        "assignments": {"id": Assignment.objects.create(policy=policy, target=Assignment.Target.DEFAULT).pk},
         "overrides": {"id": override.pk},
     }
 
 
+@pytest.fixture(scope="module")
+def headers(rows: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {"Authorization": f"Token {token()}"}
+
+
 @pytest.mark.parametrize(("method", "path"), operations("/api/"))
 def test_every_response_is_as_documented(
-    one_connection: None, rows: dict[str, dict[str, Any]], method: str, path: str
+    db: None,
+    one_connection: None,
+    rows: dict[str, dict[str, Any]],
+    headers: dict[str, str],
+    method: str,
+    path: str,
 ) -> None:
     row = rows.get(path.split("/")[2])
-    seen = check(method, path, examples=4, headers={"Authorization": f"Token {token()}"}, row=row, app=APP)
+    seen = check(method, path, examples=4, headers=headers, row=row, app=APP)
     assert seen.total() >= 4
     assert not {401, 403} & set(seen)
