@@ -29,8 +29,10 @@ async def gateway(size: int, store_url: str) -> None:
     from tests.limiter.gateway.conftest import FakeUpstream
     from tests.served import served
 
+    # Longer than a busy machine lets a store that is well wait: only the frozen one is given up.
+    patient = PoolSettings(connect_timeout_ms=3_000, timeout_ms=3_000)
     runtime = Runtime(
-        store=Store(StorePool(Address.from_url(store_url), PoolSettings())),
+        store=Store(StorePool(Address.from_url(store_url), patient)),
         snapshot=Snapshot(capacity=100),
         upstream=FakeUpstream(),
         gateway_settings=GatewaySettings(),
