@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,41 @@ def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
     """A message to every hook that wants to know; how many. The alerts are stored."""
     if not alerts:
         return 0
-    hooks = list(_wanted({alert.tenant_id for alert in alerts}, event))
+    hooks = _wanted({alert.tenant_id for alert in alerts}, event)
+    began = _began(alerts, hooks) if event is AlertDelivery.Event.ENDED else set()
+    return _put(
+        event,
+        (
+            (hook, alert)
+            for alert in alerts
+            for hook in hooks
+            if _concerns(hook, alert) and (hook.hours.include(_at(alert)) or (hook.pk, alert.pk) in began)
+        ),
+    )
+
+
+def put_late(alerts: Sequence[Alert], *, now: datetime) -> int:
+    """The starts of alerts that still last, to contact points whose hours have begun meanwhile; how many."""
+    if not alerts:
+        return 0
+    start = AlertDelivery.Event.STARTED
+    hooks = [hook for hook in _wanted({alert.tenant_id for alert in alerts}, start) if not hook.hours.always]
+    hooks = [hook for hook in hooks if hook.hours.include(now)]
+    if not hooks:
+        return 0
+    began = _began(alerts, hooks)
+    return _put(
+        start,
+        (
+            (hook, alert)
+            for alert in alerts
+            for hook in hooks
+            if _concerns(hook, alert) and (hook.pk, alert.pk) not in began and not hook.hours.include(alert.at)
+        ),
+    )
+
+
+def _put(event: AlertDelivery.Event, wanted: Iterable[tuple[AlertHook, Alert]]) -> int:
     made = [
         AlertDelivery(
             hook=hook,
@@ -29,12 +63,21 @@ def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
             event=event,
             body=body(event, described(alert), at=_at(alert)),
         )
-        for alert in alerts
-        for hook, tenant_id in hooks
-        if tenant_id in (None, alert.tenant_id) and alert.threshold >= hook.from_threshold
+        for hook, alert in wanted
     ]
     AlertDelivery.objects.bulk_create(made, ignore_conflicts=True)
     return len(made)
+
+
+def _concerns(hook: AlertHook, alert: Alert) -> bool:
+    mine = hook.tenant is None or hook.tenant.tenant_id == alert.tenant_id
+    return mine and alert.threshold >= hook.from_threshold
+
+
+def _began(alerts: Sequence[Alert], hooks: Sequence[AlertHook]) -> set[tuple[int, int]]:
+    """Which contact points got the start of which alert, by their IDs."""
+    rows = AlertDelivery.objects.filter(event=AlertDelivery.Event.STARTED, hook__in=hooks, alert__in=alerts)
+    return set(rows.values_list("hook_id", "alert_id"))
 
 
 def put_test(hook: AlertHook, *, at: datetime) -> AlertDelivery:
@@ -88,9 +131,9 @@ def _at(alert: Alert) -> datetime:
     return alert.ended_at or alert.at
 
 
-def _wanted(tenant_ids: set[str], event: AlertDelivery.Event) -> Any:
-    """Hooks that may want to know, each with the tenant ID it is bound to."""
+def _wanted(tenant_ids: set[str], event: AlertDelivery.Event) -> list[AlertHook]:
+    """Contact points that may want to know, each with its tenant."""
     rows = AlertHook.objects.filter(Q(tenant=None) | Q(tenant__tenant_id__in=tenant_ids), enabled=True)
     if event is AlertDelivery.Event.ENDED:
         rows = rows.filter(tell_ends=True)
-    return [(hook, hook.tenant.tenant_id if hook.tenant else None) for hook in rows.select_related("tenant")]
+    return list(rows.select_related("tenant"))

@@ -51,7 +51,7 @@ def left(threshold: int, *, used: int, effective: int) -> bool:
 
 
 def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: datetime) -> int:
-    """Start and end what the numbers ask for, all or nothing; how many. Another evaluator may have been faster."""
+    """Start and end what the numbers ask for, all or nothing; how many, with late messages. Another may be faster."""
     known = watched.by_row(open_alerts)
     with transaction.atomic():
         new = [_alert(each, threshold, now) for each in seen.values() for threshold in _new(each, known)]
@@ -59,7 +59,9 @@ def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: dat
         ended = [alert for alert, ending in _over(known, seen) if _end(alert, ending, now)]
         deliveries.put(started, AlertDelivery.Event.STARTED)
         deliveries.put(ended, AlertDelivery.Event.ENDED)
-        return len(started) + len(ended)
+        over = {alert.pk for alert in ended}
+        late = deliveries.put_late([alert for alert in open_alerts if alert.pk not in over], now=now)
+        return len(started) + len(ended) + late
 
 
 def _new(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> Iterator[int]:

@@ -84,7 +84,8 @@ class AlertHookAdmin(RecordedAdmin):
     def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
         asked = (
             *(("name", "kind"), "url", "credential", "recipients"),
-            *("tenant", ("from_threshold", "tell_ends"), "enabled"),
+            *("tenant", ("from_threshold", "tell_ends")),
+            *(("active_days", "time_zone"), ("active_from", "active_until"), "enabled"),
         )
         if obj is None:
             return asked

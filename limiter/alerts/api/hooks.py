@@ -22,22 +22,9 @@ from tenants.api.references import NameField
 from tenants.models import Tenant
 
 _FIELDS = [
-    *(
-        "id",
-        "name",
-        "kind",
-        "tenant",
-        "url",
-        "credential",
-        "credential_set",
-        "recipients",
-        "from_threshold",
-        "tell_ends",
-        "enabled",
-        "stopped_because",
-        "failures",
-    ),
-    *("created_by", "created_at", "reason"),
+    *("id", "name", "kind", "tenant", "url", "credential", "credential_set", "recipients"),
+    *("from_threshold", "tell_ends", "active_days", "active_from", "active_until", "time_zone", "enabled"),
+    *("stopped_because", "failures", "created_by", "created_at", "reason"),
 ]
 
 

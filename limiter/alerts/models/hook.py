@@ -7,6 +7,7 @@ import secrets as random
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,6 +20,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
+from limiter.alerts import hours
+from limiter.alerts.hours import Hours
 from limiter.alerts.kinds import registry
 from limiter.alerts.kinds.kind import Address, Kind
 from limiter.alerts.kinds.signature import SECRET_PREFIX
@@ -72,6 +75,23 @@ class AlertHook(models.Model):
         help_text="Alerts of lower thresholds are not posted.",
     )
     tell_ends = models.BooleanField("notify of ends too", default=True, help_text="Post again when an alert is over.")
+    active_days = models.CharField(
+        "days",
+        max_length=8,
+        choices=[
+            (hours.ALL_DAYS, gettext_lazy("every day")),
+            (hours.WEEKDAYS, gettext_lazy("Monday to Friday")),
+            (hours.WEEKENDS, gettext_lazy("Saturday and Sunday")),
+        ],
+        default=hours.ALL_DAYS,
+        db_default=hours.ALL_DAYS,
+        help_text="On other days it gets nothing; an alert that still lasts when its hours begin is sent then.",
+    )
+    active_from = models.TimeField("from", null=True, blank=True, help_text="Empty: the whole day.")
+    active_until = models.TimeField("until", null=True, blank=True, help_text="Before 'from': on the next day.")
+    time_zone = models.CharField(
+        max_length=64, default="UTC", db_default="UTC", help_text="Of these hours, for example Europe/Berlin."
+    )
     enabled = models.BooleanField(default=True)
     uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
     secret_sealed = models.TextField(blank=True, editable=False)
@@ -100,7 +120,12 @@ class AlertHook(models.Model):
     def contact(self) -> Kind:
         return registry.KINDS[self.kind]
 
+    @property
+    def hours(self) -> Hours:
+        return Hours(self.active_days, self.active_from, self.active_until, self.time_zone)
+
     def clean(self) -> None:
+        self._check_hours()
         if self.kind not in registry.KINDS:
             return  # its field says so
         self._check_kind()
@@ -110,6 +135,17 @@ class AlertHook(models.Model):
             self._check_url()
         if self.contact.credential and not self.secret_sealed:
             raise ValidationError({"credential": _("Enter the {name}.").format(name=self.contact.credential)})
+
+    def _check_hours(self) -> None:
+        if (self.active_from is None) != (self.active_until is None):
+            field = "active_until" if self.active_until is None else "active_from"
+            raise ValidationError({field: _("Give both times, or neither.")})
+        if self.active_from is not None and self.active_from == self.active_until:
+            raise ValidationError(
+                {"active_until": _("Give another time than the first; leave both empty for all day.")}
+            )
+        if self.time_zone not in available_timezones():
+            raise ValidationError({"time_zone": _("This is no time zone. Give one like Europe/Berlin or UTC.")})
 
     def _check_kind(self) -> None:
         before = AlertHook.objects.filter(pk=self.pk).values_list("kind", flat=True).first() if self.pk else None
