@@ -23,7 +23,10 @@ class Member:
 
 HERD_ACTION = "confirmBooking"
 """Globex's as well; called by the story of a herd alone."""
+SHARED_ACTION = "exportContacts"
+"""Of Globex and Hooli, under a limit that they share; called by the story of a noisy neighbour alone."""
 ACME = Member("acme", "Acme Retail", ("lookupOrder", "createCase", "scheduleCallback"))
 GLOBEX = Member("globex", "Globex Travel", ("lookupOrder", "createCase", "changeBooking", "sendSurvey"))
 INITECH = Member("initech", "Initech Billing", ("lookupInvoice",), suspended=True, served=False)
-MEMBERS = (ACME, GLOBEX, INITECH)
+HOOLI = Member("hooli", "Hooli Health", (SHARED_ACTION,), served=False)
+MEMBERS = (ACME, GLOBEX, INITECH, HOOLI)

@@ -47,6 +47,16 @@ GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
 HERD_LIMITS: tuple[dict[str, object], ...] = (
     {"name": "rate", "algorithm": "token_bucket", "quota": 2, "window_seconds": 1, "burst": 2},
 )
+SHARED_LIMITS: tuple[dict[str, object], ...] = (
+    {
+        "name": "pool",
+        "quota": 20,
+        "window_seconds": 10,
+        "counted_per": CountedPer.CONNECTION,
+        "shared": True,
+        "adaptive": False,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
     with transaction.atomic(), one_version("The demo's first policies."):
         connection = _connection(variables)
         tenants = {member.tenant_id: _tenant(member, connection) for member in cast.MEMBERS}
-        _policies(tenants[cast.GLOBEX.tenant_id])
+        _policies(globex=tenants[cast.GLOBEX.tenant_id], hooli=tenants[cast.HOOLI.tenant_id])
         live = _keys(tenants, kept)
         _people(variables, tenants.values())
     tokens.write(var, live)
@@ -83,6 +93,7 @@ def _connection(variables: Mapping[str, str]) -> Connection:
         preset="cxone_webaction",
         is_sandbox=True,
         pace=Connection.Pace.LEARN.value,
+        learns_in_flight=True,
         client_id=variables["SANDBOX_CLIENT_ID"],
     )
     if row.pk and row.base_url == base_url and _opens_to(row, variables["SANDBOX_CLIENT_SECRET"]):
@@ -122,26 +133,31 @@ def _action(tenant: Tenant, action_id: str) -> Action:
     return action
 
 
-def _policies(globex: Tenant) -> None:
+def _policies(*, globex: Tenant, hooli: Tenant) -> None:
     base = _policy("Base", "Everyone's: 100 calls of each action in any 60 seconds.", BASE_LIMITS)
-    plan = _policy("Globex plan", "A rate with bursts, a bigger minute, a daily volume, 25 at once.", GLOBEX_LIMITS)
+    plan = _policy(
+        "Globex plan",
+        "A rate with bursts, a bigger minute, a daily volume, 25 at once. Never cut: the connection learns how many"
+        " calls its unit bears.",
+        GLOBEX_LIMITS,
+        min_multiplier=1.0,
+    )
     _assign(base, target=Assignment.Target.DEFAULT)
     _assign(plan, target=Assignment.Target.TENANT, tenant=globex)
     herd = _policy(
-        "Appointments", "Two calls a second; a refused client finds its unit held.", HERD_LIMITS, reserve_s=5
+        "Appointments", "Two calls a second; a refused client finds its unit held.", HERD_LIMITS, reserve_seconds=5
     )
-    if not Assignment.objects.filter(target=Assignment.Target.ACTION, policy=herd).exists():
-        action = _action(globex, cast.HERD_ACTION)
-        assignment = Assignment(policy=herd, target=Assignment.Target.ACTION, action=action)
-        assignment.full_clean()
-        assignment.save()
+    _assign_action(herd, _action(globex, cast.HERD_ACTION))
+    shared = _policy("Shared pool", "Two calls a second, shared fairly by the tenants of the unit.", SHARED_LIMITS)
+    for tenant in (globex, hooli):
+        _assign_action(shared, _action(tenant, cast.SHARED_ACTION))
 
 
-def _policy(name: str, description: str, limits: tuple[dict[str, object], ...], *, reserve_s: int = 0) -> QuotaPolicy:
+def _policy(name: str, description: str, limits: tuple[dict[str, object], ...], **more: object) -> QuotaPolicy:
     policy = QuotaPolicy.objects.filter(name=name).first()
     if policy is not None:
         return policy
-    policy = QuotaPolicy(name=name, description=description, reserve_seconds=reserve_s)
+    policy = QuotaPolicy(name=name, description=description, **more)
     policy.full_clean()
     policy.save()
     for fields in limits:
@@ -149,6 +165,13 @@ def _policy(name: str, description: str, limits: tuple[dict[str, object], ...], 
         limit.full_clean()
         limit.save()
     return policy
+
+
+def _assign_action(policy: QuotaPolicy, action: Action) -> None:
+    if not Assignment.objects.filter(target=Assignment.Target.ACTION, action=action).exists():
+        assignment = Assignment(policy=policy, target=Assignment.Target.ACTION, action=action)
+        assignment.full_clean()
+        assignment.save()
 
 
 def _assign(policy: QuotaPolicy, *, target: Assignment.Target, tenant: Tenant | None = None) -> None:

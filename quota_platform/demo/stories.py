@@ -18,53 +18,102 @@ _UNAVAILABLE = (aiohttp.ClientError, TimeoutError)
 
 HIDDEN_LIMIT = {"per_minute": 120, "burst": 10, "flavour": "retry_after"}
 """Half of the traffic's steady calls."""
-HIDDEN_LIMIT_S = 180.0
+SLOW_LATENCY, SLOW_CAPACITY = {"ms": 300}, {"concurrency": 1, "queue": True}
+"""Three calls a second, of the traffic's four: they queue at the unit."""
+NORMAL_LATENCY = {"profile": "fast"}
+LASTS_S = 180.0
+NOISY_PER_SECOND, MEEK_PER_SECOND = 8.0, 0.9
+"""Of a shared limit of two a second: four times what there is, and less than half of it."""
 
-Story = Callable[[aiohttp.ClientSession, aiohttp.ClientSession], Awaitable[None]]
-"""What plays one, with a session to the platform and one to the sandbox."""
+Callers = Mapping[str, aiohttp.ClientSession]
+"""Tenant -> its session to the platform."""
+Story = Callable[[Callers, aiohttp.ClientSession], Awaitable[None]]
+"""What plays one, with the callers and a session to the sandbox."""
 
 
-async def herd(platform: aiohttp.ClientSession, sandbox: aiohttp.ClientSession) -> None:
+async def herd(callers: Callers, sandbox: aiohttp.ClientSession) -> None:
     """Clients that call at once, and come back when they are asked to."""
-    await asyncio.gather(*[_obedient(platform) for _ in range(HERD)])
+    await asyncio.gather(*[_obedient(callers[cast.GLOBEX.tenant_id]) for _ in range(HERD)])
 
 
-async def hidden_limit(
-    platform: aiohttp.ClientSession, sandbox: aiohttp.ClientSession, *, lasts_s: float = HIDDEN_LIMIT_S
-) -> None:
+async def hidden_limit(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s: float = LASTS_S) -> None:
     """The unit bears fewer calls than the traffic makes, for some minutes, and publishes no number."""
-    await _limit(sandbox, HIDDEN_LIMIT)
+    await _put(sandbox, "limiter", HIDDEN_LIMIT)
     try:
         await asyncio.sleep(lasts_s)
     finally:
-        await _limit(sandbox, {"off": True})
+        await _put(sandbox, "limiter", {"off": True})
 
 
-async def _limit(sandbox: aiohttp.ClientSession, limit: Mapping[str, object]) -> None:
-    async with sandbox.put("/__sim__/limiter", json=limit) as response:
+async def slow_hour(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s: float = LASTS_S) -> None:
+    """The unit works on one call at a time, and the others queue there."""
+    try:
+        await _put(sandbox, "latency", SLOW_LATENCY)
+        await _put(sandbox, "limiter", SLOW_CAPACITY)
+        await asyncio.sleep(lasts_s)
+    finally:
+        await _put(sandbox, "limiter", {"off": True})
+        await _put(sandbox, "latency", NORMAL_LATENCY)
+
+
+async def noisy_neighbour(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s: float = LASTS_S) -> None:
+    """One tenant floods a limit that it shares with another, which calls as always."""
+    async with asyncio.TaskGroup() as calling:
+        for tenant_id, per_second in (
+            (cast.GLOBEX.tenant_id, NOISY_PER_SECOND),
+            (cast.HOOLI.tenant_id, MEEK_PER_SECOND),
+        ):
+            calling.create_task(_steady(callers[tenant_id], per_second=per_second, lasts_s=lasts_s))
+
+
+async def _steady(caller: aiohttp.ClientSession, *, per_second: float, lasts_s: float) -> None:
+    """Calls at even intervals that wait for no response and do not come back."""
+    async with asyncio.TaskGroup() as calls:
+        for _ in range(round(lasts_s * per_second)):
+            calls.create_task(_call(caller, cast.SHARED_ACTION))
+            await asyncio.sleep(1 / per_second)
+
+
+async def _put(sandbox: aiohttp.ClientSession, order: str, values: Mapping[str, object]) -> None:
+    async with sandbox.put(f"/__sim__/{order}", json=values) as response:
         response.raise_for_status()
 
 
-async def _obedient(session: aiohttp.ClientSession) -> None:
-    for _ in range(_MAX_ATTEMPTS):
-        async with session.post(f"/invoke/{cast.HERD_ACTION}", json={"reference": "a herd"}) as response:
+async def _call(caller: aiohttp.ClientSession, action: str) -> aiohttp.ClientResponse | None:
+    """None when the platform is unavailable."""
+    with contextlib.suppress(*_UNAVAILABLE):
+        async with caller.post(f"/invoke/{action}", json={"reference": "a story"}) as response:
             await response.read()
-        if response.status != 429:
+            return response
+    return None
+
+
+async def _obedient(caller: aiohttp.ClientSession) -> None:
+    for _ in range(_MAX_ATTEMPTS):
+        response = await _call(caller, cast.HERD_ACTION)
+        if response is None or response.status != 429:
             return
         await asyncio.sleep(int(response.headers.get("Retry-After", "1")))
 
 
-STORIES: Mapping[str, Story] = {"herd": herd, "hidden_limit": hidden_limit}
+STORIES: Mapping[str, Story] = {
+    "herd": herd,
+    "hidden_limit": hidden_limit,
+    "noisy_neighbour": noisy_neighbour,
+    "slow_hour": slow_hour,
+}
 
 
 async def play_what_is_started(sandbox_url: str, platform_url: str, var: Path) -> None:
-    """Play each story that is started from now on, as Globex."""
-    headers = {"Authorization": f"Bearer {tokens.read(var)[cast.GLOBEX.tenant_id]}"}
-    timeout = aiohttp.ClientTimeout(30)
-    async with (
-        aiohttp.ClientSession(sandbox_url, timeout=timeout) as sandbox,
-        aiohttp.ClientSession(platform_url, headers=headers, timeout=timeout) as platform,
-    ):
+    """Play each story that is started from now on, as Globex and Hooli."""
+    kept, timeout = tokens.read(var), aiohttp.ClientTimeout(30)
+    async with contextlib.AsyncExitStack() as open_sessions:
+        sandbox = await open_sessions.enter_async_context(aiohttp.ClientSession(sandbox_url, timeout=timeout))
+        callers = {}
+        for member in (cast.GLOBEX, cast.HOOLI):
+            headers = {"Authorization": f"Bearer {kept[member.tenant_id]}"}
+            session = aiohttp.ClientSession(platform_url, headers=headers, timeout=timeout)
+            callers[member.tenant_id] = await open_sessions.enter_async_context(session)
         seen = await _last(sandbox)
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -73,7 +122,7 @@ async def play_what_is_started(sandbox_url: str, platform_url: str, var: Path) -
                 continue
             if seen is not None and (story := STORIES.get(last[1])) is not None:
                 with contextlib.suppress(*_UNAVAILABLE):
-                    await story(platform, sandbox)
+                    await story(callers, sandbox)
             seen = last
 
 

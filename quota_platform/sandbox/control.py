@@ -17,7 +17,7 @@ from quota_platform.sandbox.state import State
 
 PREFIX = "/__sim__"
 LONGEST_WAIT_MS = 60_000
-STORIES = ("herd", "hidden_limit")
+STORIES = ("herd", "hidden_limit", "noisy_neighbour", "slow_hour")
 """What demo traffic can play."""
 
 

@@ -31,10 +31,14 @@ QuotaLimit.objects.update_or_create(policy=policy, name="hour", defaults=hour)
 
 
 class LiveDemo:
-    """Start with :meth:`start`; the web server alone can be stopped and started again on the same port."""
+    """Start with :meth:`start`; the web server alone can be stopped and started again on the same port.
 
-    def __init__(self, var: Path, *, workers: int = 1) -> None:
+    ``traffic``: with the demo's calls, which play its stories too.
+    """
+
+    def __init__(self, var: Path, *, workers: int = 1, traffic: bool = False) -> None:
         chosen = {"VAR_DIR": var, "PORT": free_port(), "WEB_WORKERS": workers, "REDIS_URL": "", "DATABASE_URL": ""}
+        chosen["DEMO_TRAFFIC"] = traffic
         self.variables = environment.prepare(DemoSettings.model_validate(chosen))
         self.var = var
         self.url = f"http://127.0.0.1:{self.variables['PORT']}"
@@ -60,6 +64,8 @@ class LiveDemo:
         self._prepare_database()
         self._run(self._services["sandbox"])
         self.start_web()
+        if traffic := self._services.get("traffic"):
+            self._run(traffic)
 
     def _prepare_database(self) -> None:
         try:

@@ -20,7 +20,7 @@ VARIABLES = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "DATABASE_URL": "sqlite:////tmp/demo.sqlite3",
 }
-TOKENS = {"acme": "qk_a", "globex": "qk_g", "initech": "qk_i", "platform": "qk_p"}
+TOKENS = {"acme": "qk_a", "globex": "qk_g", "initech": "qk_i", "hooli": "qk_h", "platform": "qk_p"}
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def test_every_tenant_comes_with_its_key_and_actions(known: dict[str, Any]) -> N
         ("acme", "qk_a"),
         ("globex", "qk_g"),
         ("initech", "qk_i"),
+        ("hooli", "qk_h"),
     ]
     assert all(t["actions"] and set(t) == {"tenant_id", "api_key", "actions"} for t in known["tenants"])
 

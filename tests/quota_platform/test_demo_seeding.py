@@ -67,6 +67,22 @@ def test_globex_has_a_plan_with_one_limit_of_each_kind(tmp_path: Path) -> None:
     }
 
 
+def test_globex_and_hooli_share_a_limit_of_the_connection(tmp_path: Path) -> None:
+    seed(tmp_path)
+    policy = QuotaPolicy.objects.get(name="Shared pool")
+    actions = Assignment.objects.filter(policy=policy).values_list("action__tenant__tenant_id", "action__action_id")
+    assert set(actions) == {("globex", "exportContacts"), ("hooli", "exportContacts")}
+    assert list(policy.limits.values_list("name", "counted_per", "shared")) == [("pool", "connection", True)]
+
+
+def test_the_connection_learns_its_pace_and_how_many_calls_its_unit_bears(tmp_path: Path) -> None:
+    seed(tmp_path)
+    row = Connection.objects.get(name="sandbox")
+    assert (row.pace, row.learns_in_flight) == (Connection.Pace.LEARN, True)
+    plan = QuotaPolicy.objects.get(name="Globex plan")
+    assert plan.adaptive and plan.min_multiplier == 1, "p95 is measured, and no cut hides the learned limit"
+
+
 def test_initech_is_suspended_and_out_of_the_platform_keys_reach(tmp_path: Path) -> None:
     kept = seed(tmp_path)
     assert Tenant.objects.get(tenant_id="initech").status == Tenant.Status.SUSPENDED
@@ -165,18 +181,18 @@ def test_both_people_can_sign_in_and_the_supervisor_may_look_export_and_change_f
 def test_the_supervisor_belongs_to_the_demo_s_tenants_until_somebody_changes_that(tmp_path: Path) -> None:
     seed(tmp_path)
     supervisor = User.objects.get(username="supervisor")
-    assert scope.names_of(supervisor) == frozenset(["acme", "globex", "initech"])
+    assert scope.names_of(supervisor) == frozenset(["acme", "globex", "hooli", "initech"])
     Membership.objects.filter(tenant__tenant_id="globex").delete()
     supervisor.groups.clear()
     seed(tmp_path)
-    assert set(Membership.objects.values_list("tenant__tenant_id", flat=True)) == {"acme", "initech"}
+    assert set(Membership.objects.values_list("tenant__tenant_id", flat=True)) == {"acme", "hooli", "initech"}
     assert not supervisor.groups.exists()
 
 
 def test_a_supervisor_of_an_earlier_demo_is_bound_to_its_tenants(tmp_path: Path) -> None:
     User.objects.create_user("supervisor")
     seed(tmp_path)
-    assert scope.names_of(User.objects.get(username="supervisor")) == frozenset(["acme", "globex", "initech"])
+    assert scope.names_of(User.objects.get(username="supervisor")) == frozenset(["acme", "globex", "hooli", "initech"])
 
 
 def test_the_demo_s_policies_are_in_their_first_version(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ async def platform() -> AsyncIterator[tuple[str, list[str]]]:
 
 async def test_a_herd_that_is_started_calls_and_comes_back(tmp_path: Path, platform: tuple[str, list[str]]) -> None:
     url, called = platform
-    tokens.write(tmp_path, {cast.GLOBEX.tenant_id: "qk_demo"})
+    tokens.write(tmp_path, {cast.GLOBEX.tenant_id: "qk_demo", cast.HOOLI.tenant_id: "qk_other"})
     with running_in_thread(clients={}) as sandbox:
         playing = asyncio.ensure_future(stories.play_what_is_started(f"http://{sandbox.address}", url, tmp_path))
         async with aiohttp.ClientSession() as session, asyncio.timeout(HANG_S):
@@ -67,7 +67,7 @@ async def test_a_herd_that_is_started_calls_and_comes_back(tmp_path: Path, platf
 async def test_a_hidden_limit_is_set_and_taken_away() -> None:
     with running_in_thread(clients={}) as sandbox:
         async with aiohttp.ClientSession(f"http://{sandbox.address}") as session, asyncio.timeout(HANG_S):
-            playing = asyncio.ensure_future(stories.hidden_limit(session, session, lasts_s=HANG_S))
+            playing = asyncio.ensure_future(stories.hidden_limit({}, session, lasts_s=HANG_S))
 
             async def limited() -> bool:
                 return bool(sandbox.state.unit_limits)
@@ -76,3 +76,27 @@ async def test_a_hidden_limit_is_set_and_taken_away() -> None:
             playing.cancel()
             await asyncio.wait([playing])
             assert not sandbox.state.unit_limits
+
+
+async def test_a_slow_hour_ends_and_leaves_the_unit_as_it_was() -> None:
+    with running_in_thread(clients={}) as sandbox:
+        async with aiohttp.ClientSession(f"http://{sandbox.address}") as session, asyncio.timeout(HANG_S):
+            playing = asyncio.ensure_future(stories.slow_hour({}, session, lasts_s=HANG_S))
+
+            async def slow() -> bool:
+                everyone = sandbox.state.unit_limits.public()["everyone"]
+                return everyone is not None and everyone["queue"] and everyone["concurrency"] == 1
+
+            await eventually(slow, what="the slow unit")
+            playing.cancel()
+            await asyncio.wait([playing])
+            assert not sandbox.state.unit_limits
+            assert sandbox.state.invoke_latency.label == stories.NORMAL_LATENCY["profile"]
+
+
+async def test_a_noisy_neighbour_calls_beside_one_that_calls_as_always(platform: tuple[str, list[str]]) -> None:
+    url, called = platform
+    async with aiohttp.ClientSession(url) as noisy, aiohttp.ClientSession(url) as meek, asyncio.timeout(HANG_S):
+        callers = {cast.GLOBEX.tenant_id: noisy, cast.HOOLI.tenant_id: meek}
+        await stories.noisy_neighbour(callers, noisy, lasts_s=2.0)
+    assert called == [f"/invoke/{cast.SHARED_ACTION}"] * 18
