@@ -8,8 +8,10 @@ import time
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from limiter.core import keys
+from limiter.core.pacing import pace_or_none
 from limiter.models import QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
 from quota_platform.sandbox.fields import Fields
@@ -18,12 +20,16 @@ from tests.limiter.gateway.two_workers import TwoWorkers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-PER_MINUTE = 600
-SECONDS = 60
+PER_MINUTE, DEMAND = 300, 12.5
+"""Of the limit, and calls a second: two and a half times as many."""
+LASTS_S, LEARNING_S, FOLLOWED_S = 180, 60, 120
 FLAVOURS: dict[str, dict[str, Any]] = {
     "bucket": {"burst": 10},
-    "sliding window": {"window": "sliding", "window_seconds": 10},
-    "fixed window": {"window": "fixed", "window_seconds": 10},
+    "sliding window": {"window": "sliding"},
+    "fixed window": {"window": "fixed"},
+    "bucket that does not say when": {"burst": 10, "flavour": "bare"},
+    "bucket that gives a date": {"burst": 10, "flavour": "retry_after_date"},
+    "bucket that is busy": {"burst": 10, "flavour": "busy"},
 }
 
 
@@ -39,28 +45,68 @@ async def offer(workers: TwoWorkers, *, per_second: float, seconds: float) -> No
     await asyncio.gather(*calls)
 
 
-@pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("flavour", FLAVOURS)
-async def test_a_hidden_limit_is_used_and_hardly_exceeded(
-    acme_key: str,
-    redis_url: str,
-    sandbox: Running,
-    connection: Connection,
-    base_policy: QuotaPolicy,
-    flavour: str,
-    count: int,
-) -> None:
+def upstream(sandbox: Running) -> tuple[int, int]:
+    """Requests, and those that ran."""
+    by_status = [entry.status for entry in sandbox.state.log.entries() if entry.path.startswith("/webactions")]
+    return len(by_status), by_status.count(200)
+
+
+def limit(sandbox: Running, per_minute: int, **more: Any) -> None:
+    sandbox.state.unit_limits.put(Fields({"per_minute": per_minute, "flavour": "retry_after", **more}))
+
+
+@pytest_asyncio.fixture
+async def learning(connection: Connection, base_policy: QuotaPolicy) -> Connection:
     connection.pace = Connection.Pace.LEARN
     await asyncio.to_thread(connection.save)
     await QuotaLimit.objects.filter(policy=base_policy).aupdate(quota=1_000_000)
-    hidden = {"per_minute": PER_MINUTE, "flavour": "retry_after", **FLAVOURS[flavour]}
-    sandbox.state.unit_limits.put(Fields(hidden))
+    return connection
+
+
+async def pace(workers: TwoWorkers, connection: Connection) -> float:
+    """Calls a minute; 0 without one."""
+    name = keys.pace(connection.pk)
+    found = pace_or_none(await workers.runtimes[0].store.command("GET", name, key=name), [None, None])
+    return 0 if found is None else found.per_minute
+
+
+async def paces_while_offered(workers: TwoWorkers, connection: Connection) -> list[float]:
+    """One look a second."""
+    seen = []
+    async with asyncio.TaskGroup() as offering:
+        offering.create_task(offer(workers, per_second=DEMAND, seconds=FOLLOWED_S))
+        for _ in range(FOLLOWED_S):
+            await asyncio.sleep(1)
+            seen.append(await pace(workers, connection))
+    return seen
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_a_hidden_limit_is_used_and_hardly_exceeded(
+    acme_key: str, redis_url: str, sandbox: Running, learning: Connection, flavour: str, count: int
+) -> None:
+    limit(sandbox, PER_MINUTE, **FLAVOURS[flavour])
     workers = TwoWorkers(acme_key, redis_url, sandbox, pauses=True, count=count)
     async with workers.running():
-        await offer(workers, per_second=2.5 * PER_MINUTE / 60, seconds=SECONDS)
-        assert await workers.runtimes[0].store.command("EXISTS", keys.pace(connection.pk), key=keys.pace(connection.pk))
-    entries = [entry for entry in sandbox.state.log.entries() if entry.path.startswith("/webactions")]
-    ran = sum(entry.status == 200 for entry in entries)
-    assert len(entries) / ran <= 1.05
-    assert ran >= 0.9 * PER_MINUTE * SECONDS / 60
+        await offer(workers, per_second=DEMAND, seconds=LASTS_S)
+        assert await pace(workers, learning) > 0
+    requests, ran = upstream(sandbox)
+    assert requests / ran <= 1.05
+    assert ran >= 0.95 * PER_MINUTE * LASTS_S / 60, "learning included"
     assert sandbox.state.conduct.public()["breaches"]["sooner_same_call"] == 0
+
+
+async def test_a_limit_that_rises_fivefold_and_falls_again_is_followed(
+    acme_key: str, redis_url: str, sandbox: Running, learning: Connection
+) -> None:
+    workers, low, high = TwoWorkers(acme_key, redis_url, sandbox, pauses=True), 60, 300
+    async with workers.running():
+        limit(sandbox, low, burst=10)
+        await offer(workers, per_second=DEMAND, seconds=LEARNING_S)
+        limit(sandbox, high, burst=10)
+        assert max(await paces_while_offered(workers, learning)) >= 0.95 * high
+        limit(sandbox, low, burst=10)
+        assert min(await paces_while_offered(workers, learning)) <= 1.15 * low
+    requests, ran = upstream(sandbox)
+    assert requests / ran <= 1.05
