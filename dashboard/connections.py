@@ -10,7 +10,7 @@ from typing import Any
 from dashboard.readings import TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.in_flight import facts
-from limiter.core.learning import Mode, State
+from limiter.core.learned import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS

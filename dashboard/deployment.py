@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limiter.core import in_flight, keys
-from limiter.core.learning import State
+from limiter.core.learned import State
 from limiter.core.pacing import NOTED, Pace, pace_or_none
 from limiter.core.pausing import Pause, pause_or_none
 from limiter.core.peers import GONE_AFTER_S

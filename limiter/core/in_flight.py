@@ -13,7 +13,7 @@ from typing import Any
 
 from limiter.core import keys, learning
 from limiter.core.ends import KEPT_AGES, KEPT_ENDS, End, LearningSettings, Seen, kept_us
-from limiter.core.learning import Mode, State
+from limiter.core.learned import Mode, State
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import MICROS, CountedPer, Limit, Subject
 from limiter.core.versioned import Form, filled

@@ -11,8 +11,7 @@ docs/adaptive.md explains it to people, docs/control.md compares it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from limiter.core.ends import (
     LATELY_US,
@@ -28,6 +27,7 @@ from limiter.core.ends import (
     median_before,
     quantiles,
 )
+from limiter.core.learned import HOLD_US, Mode, State
 
 EVERY_MS = 500
 """Between two steps."""
@@ -35,74 +35,32 @@ EVERY_MS = 500
 _SLOW_FOR_US = 2_500_000  # before a trial
 _TRIAL_ENDS = 8
 _HELPED = 0.7  # a trial did when the median falls to this share
+_UNWATCHED_US = 10 * S  # a trial that no step was taken in for so long is void
+_UNCLEAR = 0.8  # a trial that did less, but this, is followed by a deeper one
 _FIRST = 0.8  # the first limit after a trial, of what the measured rate keeps in flight within the threshold
 _FRESH = 12  # ends of calls that started under a limit, to judge it by
 _JUDGED = 80  # the newest of them
 _FEW_FRESH, _LONG_US = 4, 6 * S  # so few have to do after so long: a small limit on a slow unit ends few
 _TARGET, _GAIN = 0.7, 0.35  # p95 is led to this share of the threshold, by this power of its distance
-_UP, _DOWN, _IDLE_UP = 1.3, 0.8, 1.05  # factors of one step
+_FAR = 0.5  # up to this share of the threshold it is far below: the limit rises by the largest step
+_UP, _DOWN, _IDLE_UP, _FEW_SLOW_UP = 1.3, 0.8, 1.05, 1.1  # factors of one step
+_ROOM, _STALE = 1.5, 0.97  # times the normal median; a best rate out of reach while slow fades by this factor
 _BOUND = 0.05  # share of ends that found the limit reached: it binds
-_LOST, _LOST_HELPED = 0.6, 0.85  # a limit that lost so much has to have brought the median to this share
+_SAME, _LOST, _LOST_HELPED = 0.75, 0.6, 0.85  # a limit that lost so much has to have brought the median to this share
 _RAISED, _RISE, _RAISE_ENDS = 1.3, 1.15, 15  # a limit raised by this costs so much more latency if it is ours
-_HOLD_US, _MAX_HOLD_US = 30 * S, 240 * S  # how long a limit is not cut again that only lost throughput by it
+_MAX_HOLD_US = 240 * S  # how long, from HOLD_US on, a limit is not cut again that only lost throughput by it
 _WORSE = 1.4  # times the latency that it was held at
-_UNBOUND_US = 600 * S  # a limit that does not bind for so long is lifted
+_UNBOUND_US = 60 * S  # a limit that does not bind for so long is lifted
 _CALM_US = 10 * S  # without slowness, and "not ours" is over
 _MAX_TRIAL_EVERY_US = 900 * S
-
-
-class Mode(StrEnum):
-    """What the limit is doing."""
-
-    WHOLE = "whole"
-    TRIAL = "trial"
-    FOLLOWING = "following"
-    RAISING = "raising"
-    NOT_OURS = "not_ours"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The memory of the rule from step to step.
-
-    ``steps`` numbers it. ``limit`` counts in TRIAL, FOLLOWING and RAISING. ``set_us``: when the limit was last changed,
-    or in NOT_OURS when it was last slow. ``before_us``, ``after_us``: the medians of the last trial. ``reference``: an
-    earlier limit and the median latency under it, which a change is compared with.
-    """
-
-    steps: int = 0
-    at_us: int = 0
-    mode: Mode = Mode.WHOLE
-    limit: float = 0.0
-    set_us: int = 0
-    slow_since_us: int = 0
-    bound_us: int = 0
-    normal_us: float = 0.0
-    before_us: float = 0.0
-    after_us: float = 0.0
-    reference: float = 0.0
-    reference_us: float = 0.0
-    held_until_us: int = 0
-    held_us: float = 0.0
-    hold_for_us: int = _HOLD_US
-    next_trial_us: int = 0
-    trial_every_us: int = 0
-    peak: float = 0.0
-    rate: float = 0.0
-    p95_us: float = 0.0
-    in_flight: int = 0
-
-    def allowed(self, settings: LearningSettings) -> int:
-        """Calls in flight at most."""
-        if self.mode in (Mode.WHOLE, Mode.NOT_OURS):
-            return settings.max_in_flight
-        return int(min(settings.max_in_flight, max(settings.min_in_flight, self.limit)))
 
 
 def step(state: State, seen: Seen, settings: LearningSettings) -> State:
     """The state from now on."""
     view = View(seen, lately_of(seen, settings), settings)
     slow = view.lately.above(settings)
+    if state.mode is Mode.TRIAL and seen.now_us - state.at_us > _UNWATCHED_US:
+        state = replace(state, mode=Mode.WHOLE)  # those who began it are gone, and with them most calls of before
     state = replace(
         state,
         steps=state.steps + 1,
@@ -129,8 +87,8 @@ def _watch(state: State, view: View) -> State:
     long_enough = view.now_us - state.slow_since_us >= _SLOW_FOR_US
     if not long_enough or not view.lately.suspicious(state.normal_us):
         return state
-    if view.seen.in_flight <= view.settings.min_in_flight + 1:
-        return state
+    if view.seen.in_flight <= max(view.settings.min_in_flight + 1, _borne(state.rate, view)):
+        return state  # no more than a trial that helped would allow
     return replace(state, mode=Mode.TRIAL, limit=view.seen.in_flight / 2, set_us=view.now_us)
 
 
@@ -152,6 +110,8 @@ def _try(state: State, view: View) -> State:
         if after_us <= _HELPED * before_us:
             return _follow_first(state, view, waited_us)
         if waited_us > 1.5 * before_us or len(fresh) > 2 * _TRIAL_ENDS:
+            if after_us <= _UNCLEAR * before_us and state.limit > _borne(state.rate, view):
+                return replace(state, limit=state.limit / 2, set_us=view.now_us)
             return _not_ours(state, view)
     answers = any(end.at_us > state.set_us for end in view.seen.ends)
     if answers and waited_us > max(4 * before_us, 5 * S):
@@ -159,9 +119,14 @@ def _try(state: State, view: View) -> State:
     return state
 
 
+def _borne(rate: float, view: View) -> float:
+    """What this rate keeps in flight within the threshold, with a margin."""
+    return rate * view.settings.threshold_us / S * _FIRST
+
+
 def _follow_first(state: State, view: View, waited_us: int) -> State:
     rate = view.rate(max(S, min(LATELY_US, waited_us)))
-    limit = min(state.limit, rate * view.settings.threshold_us / S * _FIRST)
+    limit = min(state.limit, _borne(rate, view))
     return replace(
         state,
         mode=Mode.FOLLOWING,
@@ -199,7 +164,7 @@ def _follow(state: State, view: View) -> State:
     if found.p95_us <= view.settings.threshold_us and found.pushed_back <= PUSHED_BACK:
         return _while_well(state, view, found, binds)
     if not found.suspicious(state.normal_us):
-        return _limited(state, view, state.limit * _UP) if binds else state
+        return _limited(state, view, state.limit * _FEW_SLOW_UP) if binds else state
     if view.now_us < state.held_until_us and found.median_us < _WORSE * state.held_us:
         return state
     return _while_slow(state, view, found)
@@ -226,7 +191,12 @@ def _binds(state: State, view: View) -> bool:
 
 
 def _while_well(state: State, view: View, found: Quantiles, binds: bool) -> State:
-    state = replace(state, reference=0.0, hold_for_us=state.hold_for_us if state.held_until_us else _HOLD_US)
+    near = state.limit >= _SAME * state.reference
+    state = replace(
+        state,
+        reference=0.0 if near else (state.reference + state.limit) / 2,
+        hold_for_us=state.hold_for_us if state.held_until_us else HOLD_US,
+    )
     if not binds:
         # As many as it keeps in flight within the threshold, should they come.
         most = state.peak * view.settings.threshold_us / S
@@ -236,10 +206,12 @@ def _while_well(state: State, view: View, found: Quantiles, binds: bool) -> Stat
     held = view.now_us < state.held_until_us and found.median_us < _WORSE * state.held_us
     if factor < 1 and (held or not found.suspicious(state.normal_us)):
         return state
-    return _limited(state, view, state.limit * factor)
+    return _limited(state, view, max(state.limit * factor, min(state.limit, _floor(state, view))))
 
 
 def _factor(found: Quantiles, settings: LearningSettings) -> float:
+    if found.p95_us <= _FAR * settings.threshold_us:
+        return _UP
     ratio = float((_TARGET * settings.threshold_us / max(1.0, found.p95_us)) ** _GAIN)
     return max(_DOWN, min(_UP, ratio))
 
@@ -250,10 +222,23 @@ def _while_slow(state: State, view: View, found: Quantiles) -> State:
     if not state.reference:
         state = replace(state, reference=state.limit, reference_us=found.median_us)
     elif state.limit <= max(_LOST * state.reference, view.settings.min_in_flight + 1):
-        if found.median_us > _LOST_HELPED * state.reference_us and not turned_away:
+        helped = min(_LOST_HELPED, (state.limit / state.reference) ** 0.5)
+        if found.median_us > helped * state.reference_us and not turned_away:
             return replace(state, mode=Mode.RAISING, limit=state.reference, reference_us=0.0, set_us=view.now_us)
         state = replace(state, reference=state.limit, reference_us=found.median_us)
-    return _limited(state, view, state.limit * (_DOWN if turned_away else _factor(found, view.settings)))
+    elif state.limit > _SAME * state.reference:  # the unit has become slower since, so that cuts look useless
+        state = replace(state, reference_us=max(state.reference_us, found.median_us))
+    if turned_away:
+        return _limited(state, view, state.limit * _DOWN)
+    led = state.limit * _factor(found, view.settings)
+    if led < _floor(state, view):
+        state = replace(state, peak=max(state.rate, state.peak * _STALE))
+    return _limited(state, view, max(led, min(state.limit, _floor(state, view))))
+
+
+def _floor(state: State, view: View) -> float:
+    """About what its best rate keeps in flight without a queue: fewer would leave servers without work."""
+    return state.peak * min(_ROOM * state.normal_us, view.settings.threshold_us / 2) / S
 
 
 def _raise(state: State, view: View) -> State:
@@ -263,15 +248,14 @@ def _raise(state: State, view: View) -> State:
         return state
     found = quantiles(fresh)
     if state.reference_us and found.median_us >= _RISE * state.reference_us:
+        state = replace(state, mode=Mode.FOLLOWING, limit=state.reference, set_us=view.now_us, reference=0.0)
+        if state.reference_us > view.settings.threshold_us:
+            return replace(state, held_until_us=0)  # most calls are slow: it is to be cut again, from here
         return replace(
             state,
-            mode=Mode.FOLLOWING,
-            limit=state.reference,
-            set_us=view.now_us,
             held_until_us=view.now_us + state.hold_for_us,
             held_us=state.reference_us,
             hold_for_us=min(_MAX_HOLD_US, 2 * state.hold_for_us),
-            reference=0.0,
         )
     if state.reference_us and not _binds(state, view):
         return _not_ours(replace(state, before_us=found.median_us, after_us=found.median_us), view)

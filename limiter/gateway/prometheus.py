@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from limiter.core import latency
-from limiter.core.learning import Mode
+from limiter.core.learned import Mode
 from limiter.core.store import OUTCOMES
 from limiter.core.types import MICROS, PPM
 from limiter.gateway.scrape import Gathered

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from limiter.core import in_flight, keys
 from limiter.core.ends import LearningSettings
-from limiter.core.learning import Mode, State
+from limiter.core.learned import Mode, State
 from limiter.core.types import MICROS
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy, ThrottleEvent
 from limiter.policies.in_force import in_force

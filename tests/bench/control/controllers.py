@@ -9,7 +9,7 @@ from itertools import islice
 
 from limiter.core import learning
 from limiter.core.ends import KEPT_AGES, KEPT_ENDS, End, LearningSettings, Seen, kept_us
-from limiter.core.learning import State
+from limiter.core.learned import State
 from tests.bench.control.scores import THRESHOLD_US
 from tests.bench.control.unit import S
 

@@ -14,7 +14,7 @@ import hiredis
 from limiter.core import in_flight, keys
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.ends import LearningSettings
-from limiter.core.learning import State
+from limiter.core.learned import State
 from limiter.core.store import EVERY_MS, EndedCall, Store
 from limiter.core.types import PPM, Limit, Subject
 from limiter.core.window import Call, Learned, Stack, bind

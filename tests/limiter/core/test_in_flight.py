@@ -9,7 +9,7 @@ import redis
 
 from limiter.core import in_flight, keys
 from limiter.core.ends import LearningSettings
-from limiter.core.learning import Mode, State
+from limiter.core.learned import Mode, State
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision, Subject
 from limiter.core.window import LimitsThen, Stack, bind

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from limiter.core.ends import End, LearningSettings, Seen
-from limiter.core.learning import Mode, State, step
+from limiter.core.learned import Mode, State
+from limiter.core.learning import step
 
 S = 1_000_000
 SETTINGS = LearningSettings(max_in_flight=100)
@@ -41,6 +42,12 @@ def test_slowness_of_two_and_a_half_seconds_is_put_to_the_test_with_half_as_many
     assert (state.mode, state.allowed(SETTINGS)) == (Mode.TRIAL, 10)
 
 
+def test_a_queue_that_works_itself_off_is_put_to_no_test() -> None:
+    """Ten calls a second within 0.8 s, with a margin, are 6.4 in flight: a trial that helps would allow as many."""
+    for in_flight, mode in ((6, Mode.WHOLE), (7, Mode.TRIAL)):
+        assert step(slow_for(5), seen(ends(50, 1600), in_flight=in_flight), SETTINGS).mode is mode
+
+
 def test_one_slow_call_in_ten_is_no_reason_for_a_trial() -> None:
     found = [replace_latency(end, 5000) if n % 10 == 0 else end for n, end in enumerate(ends(50, 250))]
     state = step(slow_for(10), seen(found), SETTINGS)
@@ -62,7 +69,7 @@ def trial(*, before_ms: float, after_ms: float, after_s: float) -> State:
     began_us = AT - int(after_s * S)
     earlier = ends(20, before_ms, until_us=began_us + int(before_ms * 900))
     return step(
-        State(mode=Mode.TRIAL, limit=10, set_us=began_us, normal_us=200_000.0),
+        State(at_us=AT - S, mode=Mode.TRIAL, limit=10, set_us=began_us, normal_us=200_000.0),
         seen(sorted([*earlier, *ends(9, after_ms)])),
         SETTINGS,
     )
@@ -85,6 +92,22 @@ def test_cutting_that_did_not_help_makes_the_limit_whole_until_the_next_trial() 
     later = seen(ends(50, 1600, until_us=AT + 60 * S), at_us=AT + 60 * S)
     assert step(replace(state, slow_since_us=AT), later, SETTINGS).mode is Mode.TRIAL
     assert state.trial_every_us == 120 * S, "the one after it is twice as far away"
+
+
+def test_a_trial_that_helped_a_little_is_followed_by_a_deeper_one() -> None:
+    """Of a long queue, half as many calls are still too many to tell from."""
+    queue = [(1600.0, 0.75, Mode.TRIAL), (1600.0, 0.85, Mode.NOT_OURS)]
+    for before_ms, share, mode in queue:
+        state = trial(before_ms=before_ms, after_ms=before_ms * share, after_s=4)
+        assert (state.mode, state.limit) == (mode, 5.0 if mode is Mode.TRIAL else 10.0)
+
+
+def test_a_trial_whose_watchers_are_gone_is_void() -> None:
+    """Every worker was killed in it: the limit is whole at the first step of the next, whatever still holds a slot."""
+    for seconds, mode in ((10, Mode.TRIAL), (11, Mode.WHOLE)):
+        left = State(mode=Mode.TRIAL, limit=2.0, set_us=AT - 12 * S, at_us=AT - seconds * S, normal_us=200_000.0)
+        state = step(left, seen([], in_flight=4, ages_us=[12 * S] * 4), SETTINGS)
+        assert state.mode is mode
 
 
 def test_slowness_that_doubles_is_put_to_the_test_before_its_time() -> None:
@@ -126,8 +149,37 @@ def test_a_cut_that_loses_throughput_and_no_latency_is_undone_and_the_limit_rais
     raised = replace(raised, set_us=AT - 5 * S)
     free = step(raised, seen(ends(40, 1200), in_flight=8), SETTINGS)
     assert free.mode is Mode.NOT_OURS, "it does not bind any more, and is as slow: not because of us"
-    held = step(raised, seen(ends(40, 1600, in_flight=10), in_flight=10), SETTINGS)
-    assert (held.mode, held.limit, held.held_until_us) == (Mode.FOLLOWING, 8.0, AT + 30 * S), "raising cost latency"
+
+
+@pytest.mark.parametrize(("before_ms", "held_s"), [(700, 30), (1200, None)])
+def test_a_limit_that_raising_would_slow_is_held_unless_most_calls_are_slow_already(
+    before_ms: float, held_s: int | None
+) -> None:
+    raised = replace(following(10.4, reference=8.0, reference_us=before_ms * 1000), mode=Mode.RAISING)
+    back = step(raised, seen(ends(40, before_ms * 1.3, in_flight=10), in_flight=10), SETTINGS)
+    assert (back.mode, back.limit) == (Mode.FOLLOWING, 8.0)
+    assert back.held_until_us == (AT + held_s * S if held_s else 0)
+
+
+def test_a_unit_that_became_slower_while_it_was_cut_is_cut_on() -> None:
+    """Its latency of now, under the limit of before, is what the next cut has to improve."""
+    first = step(following(20.0, reference=21.0, reference_us=450_000.0), seen(ends(40, 1500), in_flight=20), SETTINGS)
+    assert (first.mode, first.reference_us) == (Mode.FOLLOWING, 1_500_000.0)
+    later = replace(first, limit=12.0, set_us=AT - 5 * S)
+    assert step(later, seen(ends(40, 1000), in_flight=12), SETTINGS).mode is Mode.FOLLOWING
+    assert step(later, seen(ends(40, 1400), in_flight=12), SETTINGS).mode is Mode.RAISING
+
+
+def test_a_limit_is_not_led_below_what_the_unit_needs_to_be_busy() -> None:
+    """A unit whose calls take long by themselves reaches no target: fifteen a second of 0.2 s, with room, are 4.5."""
+    state = following(5.0)
+    for _ in range(3):
+        state = replace(step(state, seen(ends(60, 1200, per_s=15), in_flight=5), SETTINGS), set_us=AT - 9 * S)
+    assert state.limit == pytest.approx(4.6, abs=0.1)
+
+
+def test_a_limit_far_from_binding_the_unit_rises_by_the_largest_step() -> None:
+    assert step(following(5.0), seen(ends(40, 390), in_flight=5), SETTINGS).limit == pytest.approx(6.5)
 
 
 def test_a_limit_of_one_on_a_unit_that_became_slow_by_itself_is_lifted_within_a_minute() -> None:
@@ -144,8 +196,8 @@ def test_a_limit_of_one_on_a_unit_that_became_slow_by_itself_is_lifted_within_a_
     raise AssertionError(state)
 
 
-def test_a_limit_that_has_not_bound_for_ten_minutes_is_lifted() -> None:
-    state = replace(following(8.0), bound_us=AT - 601 * S)
+def test_a_limit_that_has_not_bound_for_a_minute_is_lifted() -> None:
+    state = replace(following(8.0), bound_us=AT - 61 * S)
     assert step(state, seen(ends(40, 300, in_flight=2), in_flight=2), SETTINGS).mode is Mode.WHOLE
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 
 from limiter.core import in_flight, keys
 from limiter.core.ends import LearningSettings
-from limiter.core.learning import Mode, State
+from limiter.core.learned import Mode, State
 from limiter.core.pacing import learn
 from limiter.core.pausing import pause
 from limiter.core.types import MICROS
