@@ -152,8 +152,8 @@ class Gateway:
             return alone
         if charge and not decision.waits:
             self.demand.note(target.bound.stack, caller.key_prefix, decision, came_us=came_us)
-        if target.bound.stack.learned is not None and decision.leases:
-            self.learner.began(target.bound.stack)
+        if target.bound.stack.learned is not None and charge:
+            self.learner.decided(target.bound.stack, decision)
         if self.outage.unavailable_since:
             self.outage.answered(target.bound.stack.subject.connection)
         if decision.paused_us and self.paces.wants(caller.entry.tenant.connection):

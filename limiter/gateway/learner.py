@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from limiter.core import in_flight, learning
 from limiter.core.store import EndedCall, Store
+from limiter.core.types import Decision
 from limiter.core.window import Stack
 from limiter.gateway.background import Background
 from limiter.stores.errors import StoreError
@@ -27,10 +28,11 @@ class Learner:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._steps = Background()
 
-    def began(self, stack: Stack) -> None:
-        """A call was let in flight."""
+    def decided(self, stack: Stack, decision: Decision) -> None:
+        """A call was let in flight, or refused: calls of workers that died may fill a limit that no end reconsiders."""
         connection = stack.subject.connection
-        self._running[connection] += 1
+        if decision.leases:
+            self._running[connection] += 1
         if connection not in self._timers:
             self._schedule(stack)
 
@@ -56,8 +58,8 @@ class Learner:
     def _step(self, stack: Stack) -> None:
         connection = stack.subject.connection
         del self._timers[connection]
-        if self._running[connection] <= 0:
+        if self._running[connection] > 0:
+            self._schedule(stack)
+        else:
             del self._running[connection]
-            return
-        self._schedule(stack)
         self._steps.start(self.heard(stack, ()))

@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from limiter.core import in_flight, keys
 from limiter.core.ends import LearningSettings
-from limiter.core.learning import Mode, State
-from limiter.core.types import Subject
+from limiter.core.learned import Mode, State
+from limiter.core.types import MICROS, Subject
 from limiter.models import QuotaPolicy
 from limiter.record import events
 from limiter.record.explain import explain
 from quota_platform.sandbox import Running
 from tenants.models import Connection
 from tests.asgi import Answered
+from tests.environment import VALKEY
 from tests.limiter.gateway.arrivals import arrivals
 from tests.limiter.gateway.two_workers import TwoWorkers, sandbox_behind
 from tests.patience import HANG_S, eventually
+from tests.web_process import Balanced, WebProcess, web_processes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +110,27 @@ async def test_steps_are_taken_while_calls_are_in_flight_even_if_none_ends(worke
     await gone(first)
 
 
+async def test_a_trial_of_workers_that_were_killed_ends_with_the_next_call_even_if_that_is_refused(
+    workers: Workers,
+) -> None:
+    """Their calls hold slots until their leases end, so nothing is let in flight that could end and be heard."""
+    settings, name = LearningSettings(), keys.in_flight(workers.connection)
+    slots = keys.window(in_flight.learned(settings).limit, Subject(workers.connection, "", "", ""))
+    now_us = time.time_ns() // 1000
+    left = State(steps=7, at_us=now_us - 20 * MICROS, mode=Mode.TRIAL, limit=1.0, set_us=now_us - 21 * MICROS)
+    await workers.store.command("SET", name, in_flight.write(left, settings), key=name)
+    await workers.store.command("ZADD", slots, now_us + 60 * MICROS, "of a dead worker", key=slots)
+
+    assert (await workers.call()).status == 429
+
+    async def whole() -> bool:
+        state = await workers.state()
+        return state is not None and state.mode is Mode.WHOLE
+
+    await eventually(whole, what="the end of the trial")
+    assert (await workers.call()).status == 200
+
+
 async def test_the_end_of_a_call_is_a_sample_of_the_connection_s(workers: Workers) -> None:
     for worker in (0, 1):
         assert (await workers.call(worker=worker)).status == 200
@@ -148,6 +174,56 @@ async def test_a_slow_hour_differs_from_slowness_that_is_not_ours(workers: Worke
     async with arrivals(lambda number: workers.call(worker=number % 2), per_s=7):
         order(workers, "latency", {"ms": 1500})
         await eventually(reaches(Mode.NOT_OURS), what="a trial that did not help")
+
+
+@pytest.mark.slow
+async def test_a_trial_under_which_every_worker_is_killed_leaves_no_limit_behind(
+    workers: Workers, connection: Connection, base_policy: QuotaPolicy, tmp_path: Path
+) -> None:
+    """The unit is well when they are back, while the calls of the dead hold their slots for a minute and more."""
+    base_policy.adaptive = False
+    await asyncio.to_thread(base_policy.save)
+    await asyncio.to_thread(base_policy.limits.update, quota=100_000)
+    environment = {"SANDBOX_HOSTS": workers.sandbox.address, "REDIS_URL": VALKEY.url}
+    headers = {"X-API-Key": workers.key}
+
+    async def in_trial() -> bool:
+        state = await workers.state()
+        return state is not None and state.mode is Mode.TRIAL
+
+    async def whole() -> bool:
+        async with session.post(f"{back.url}/invoke/lookupOrder", data=b"{}", headers=headers) as response:
+            await response.read()
+        state = await workers.state()
+        assert state is not None and state.mode in (Mode.TRIAL, Mode.WHOLE), "nothing was concluded from the dead"
+        return state.mode is Mode.WHOLE and response.status == 200
+
+    async with aiohttp.ClientSession() as session:
+        with web_processes(WebProcess(tmp_path, environment, workers=2)) as running:
+            await running[0].until_ready(session)
+            order(workers, "latency", {"ms": 100})
+            load = Balanced(running)
+            async with load.calling(session, "/invoke/lookupOrder", headers=headers, callers=8):
+                await until_well(workers)
+                order(workers, "latency", {"ms": 2000})
+                await eventually(in_trial, what="a trial")
+                running[0].kill()
+            assert load.statuses[200] and load.failed
+            assert await workers.in_flight(), "calls of the dead"
+            order(workers, "latency", {"ms": 100})
+            running.append(back := WebProcess(tmp_path, environment))
+            await back.until_ready(session)
+            await eventually(whole, what="the limit to be whole, and a call to pass")
+
+
+async def until_well(workers: Workers) -> None:
+    """Its usual latency is known."""
+
+    async def known() -> bool:
+        state = await workers.state()
+        return state is not None and state.normal_us > 0
+
+    await eventually(known, what="the usual latency")
 
 
 def order(workers: Workers, what: str, fields: dict[str, object]) -> None:
