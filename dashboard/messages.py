@@ -13,6 +13,7 @@ from dashboard.readings import KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.algorithms import rules_of
 from limiter.core.types import MICROS, CountedPer, Limit
+from limiter.policies.plan import applied
 
 VERSION = 2
 NEAR = 0.8
@@ -225,7 +226,7 @@ def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> st
 def _in_force(reading: TenantReading) -> list[Frame]:
     lines: dict[tuple[Any, ...], Frame] = {}
     for plan in reading.plans.values():
-        for limit in plan.limits:
+        for limit in applied(plan.limits, learns=reading.learns):
             lines.setdefault((limit, ""), _limit_line(limit, reading.multiplier))
         for replaced in plan.replaced:
             reason = {"code": "limit.replaced", "policy": replaced.by_policy}

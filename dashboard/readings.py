@@ -59,6 +59,8 @@ class TenantReading:
 
     tenant_id: str
     connection_id: int = 0
+    learns: bool = False
+    """Whether its connection learns how many calls it bears in flight."""
     at: float = 0.0
     rows: dict[str, RowReading] = field(default_factory=dict)
     plans: dict[str, EffectivePolicy] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class TenantReading:
         counts = await self._counted(gateway, tenant.connection.id)
         self.evidence = await self._evidence(gateway, targets)
         self.at, self.connection_id = time.time(), tenant.connection.id
+        self.learns = tenant.connection.learns_in_flight
         self.plans = {target.action.action_id: target.plan for target in targets}
         self.multiplier = min((decision.multiplier for decision in decisions), default=1.0)
         p95 = self.evidence.p95_us / 1000 if self.evidence and self.evidence.p95_us else None

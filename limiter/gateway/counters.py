@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.types import CountedPer, Limit, LimitState
 from limiter.core.window import Stack
 from limiter.gateway.callers import Caller
@@ -32,9 +33,12 @@ async def find(
     """
     caller = (await gateway.callers.on_behalf(tenant_id))._replace(key_prefix=key_prefix)
     per = {CountedPer.TENANT, CountedPer.CONNECTION} if not key_prefix else {CountedPer.KEY}
+    per = {CountedPer.ACTION} if action_id else per
     for target in _targets(gateway, caller, action_id):
-        for limit in target.plan.limits:
-            if limit.name == limit_name and limit.counted_per in ({CountedPer.ACTION} if action_id else per):
+        for limit in target.bound.stack.limits:
+            if limit.name == limit_name != IN_FLIGHT and limit.counted_per in (
+                {CountedPer.ACTION} if action_id else per
+            ):
                 return await _looked_up(gateway, caller, target, limit)
     raise LookupError(limit_name)
 

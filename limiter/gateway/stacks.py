@@ -73,9 +73,8 @@ def _bind(plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix:
         action=action_id,
         key=key_prefix if per_key else "",
     )
-    learned = _learned(tenant.connection)
-    limits = plan.limits if learned is None else (*plan.limits, learned.limit)
-    return Bound(plan, bind(plan, subject, learned=learned), Announced(limits))
+    stack = bind(plan, subject, learned=_learned(tenant.connection))
+    return Bound(plan, stack, Announced(stack.limits))
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import rules_of
+from limiter.core.in_flight import CARRIER
 from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Subject
 from limiter.core.window import Learned, LimitsThen, Stack
 from limiter.outage.modes import LOCAL
@@ -104,14 +105,24 @@ def build_plan(
 
 def bind(plan: EffectivePolicy, subject: Subject, *, learned: Learned | None = None) -> Stack:
     """The plan's limits, bound to who calls what; ``learned``: the one that the connection adds to them."""
+    then = applied(plan.limits_then, learns=learned is not None)
     return window.bind(
-        plan.limits,
+        applied(plan.limits, learns=learned is not None),
         subject=subject,
         default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
         adapts_per=subject.action if plan.adaptive and plan.adaptive.per_action else None,
-        change=LimitsThen(math.ceil(plan.valid_until * MICROS), plan.limits_then) if plan.limits_then else None,
+        change=LimitsThen(math.ceil(plan.valid_until * MICROS), then) if then else None,
         learned=learned,
     )
+
+
+def applied(limits: tuple[Limit, ...], *, learns: bool) -> tuple[Limit, ...]:
+    """Those of a plan's limits that count on a connection, which ``learns`` how many calls it bears in flight or not.
+
+    Where it does, that limit takes the place of one that carries a policy's cut. Both would follow the same latency,
+    and only the learned one finds out whether fewer calls in flight help at all.
+    """
+    return tuple(limit for limit in limits if limit.name != CARRIER) if learns else limits
 
 
 def _pile(stack: Sequence[PolicySpec]) -> tuple[list[Limit], tuple[Replaced, ...]]:

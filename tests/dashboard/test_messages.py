@@ -12,7 +12,7 @@ from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import Counts, RowReading, TenantReading
 from dashboard.stored import StoredReadings
-from limiter.core.learning import Mode, State
+from limiter.core.learned import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, CountedPer, Limit, LimitState

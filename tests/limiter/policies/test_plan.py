@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from limiter.core import in_flight
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.types import Limit
+from limiter.core.ends import LearningSettings
+from limiter.core.in_flight import CARRIER
+from limiter.core.types import Limit, Subject
 from limiter.policies.compiled import PolicySpec
-from limiter.policies.plan import OverrideSpec, Replaced, build_plan
+from limiter.policies.plan import OverrideSpec, Replaced, bind, build_plan
 
 MINUTE = 60_000_000
+ACME = Subject(1, "acme", "lookupOrder", "")
 
 
 def limit(name: str = "minute", quota: int = 100, **fields: Any) -> Limit:
@@ -32,6 +36,14 @@ def override(effect: str, **fields: Any) -> OverrideSpec:
 def quotas(*overrides: OverrideSpec, of: Limit | None = None, now: float = 15.0, action: str | None = "a") -> list[int]:
     plan = build_plan([policy("Base", of or limit())], overrides=overrides, now=now, action_id=action)
     return [each.quota for each in plan.limits]
+
+
+def test_a_limit_that_is_learned_takes_the_place_of_the_one_that_carries_a_policy_s_cut() -> None:
+    carrier = Limit(CARRIER, "concurrency", 8, lease_us=MINUTE)
+    plan = build_plan([policy("Base", limit(), carrier)], overrides=[override("factor", factor=2.0)], now=15.0)
+    assert [each.name for each in bind(plan, ACME).limits] == ["minute", CARRIER]
+    bound = bind(plan, ACME, learned=in_flight.learned(LearningSettings()))
+    assert [each.name for each in bound.limits] == ["minute", "(in flight)"]
 
 
 class TestTheStack:
