@@ -36,12 +36,14 @@ def idle_limits(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
 
 
 def _windows_alone(policy: QuotaPolicy, limits: list[QuotaLimit]) -> Iterator[str]:
+    if policy.cut_carrier != QuotaPolicy.CutCarrier.LIMITS:
+        return
     following = [line for line in limits if policy.adaptive and line.adaptive]
     windows = [line.name or MISSING for line in following if rules_of(line.algorithm).has_window]
     if windows and not any(rules_of(line.algorithm).holds_slots for line in following):
         yield gettext(
             "{names}: a window that shrinks lets nothing pass until it has emptied. Put an adaptive concurrency limit"
-            " beside it, which follows the upstream evenly."
+            " beside it, or let the cut fall on calls in flight: both follow the upstream evenly."
         ).format(names=", ".join(windows))
 
 

@@ -73,4 +73,5 @@ def test_a_window_that_follows_the_upstream_is_advised_a_concurrency_limit_besid
     assert advice(QuotaPolicy(), [half_typed])[0].startswith("…: ")
     for limits in ([MINUTE, slots], [day], [line("minute", 100, 60, adaptive=False)], [slots], []):
         assert advice(QuotaPolicy(), limits) == []
-    assert advice(QuotaPolicy(adaptive=False), [MINUTE]) == []
+    for policy in (QuotaPolicy(adaptive=False), QuotaPolicy(cut_carrier="in_flight")):
+        assert advice(policy, [MINUTE]) == []
