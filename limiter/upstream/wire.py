@@ -14,6 +14,7 @@ from typing import cast
 
 import httptools
 
+from limiter.upstream.due import Due
 from limiter.upstream.sockets import Peek
 
 MAX_HEAD_BYTES = 65_536
@@ -48,7 +49,7 @@ class Wire(asyncio.Protocol):
         self._peek: Peek | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
+        self._due = Due(self._loop, late=self._too_late)
         self._error: Exception | None = None
         self._request_bytes = 0
         self._written = 0.0
@@ -94,7 +95,7 @@ class Wire(asyncio.Protocol):
         The whole response has to arrive within ``seconds``. Raises TimeoutError, OSError, :class:`BrokenResponse`.
         """
         self._begin(len(data))
-        self._deadline = self._loop.call_later(seconds, self._too_late)
+        self._due.set(seconds)
         assert self._transport is not None, "an open connection is asked"
         self._transport.write(data)
         while not self.head_complete:
@@ -132,7 +133,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Give the connection up, whatever is under way."""
-        self._stop_clock()
+        self._due.cancel()
         if self._transport is not None:
             self._transport.abort()
 
@@ -163,18 +164,12 @@ class Wire(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         if self._error is None and not self.complete:
             self._error = error
-        self._stop_clock()
+        self._due.clear()
         self._wake()
 
     def _too_late(self) -> None:
-        self._deadline = None
         self._fail(TimeoutError("the response did not arrive in time"))
         self.close()
-
-    def _stop_clock(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
     # What cannot be a response
 
@@ -258,13 +253,14 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = self._peek = None
+        self._due.cancel()
         self._fail(exc if isinstance(exc, OSError) else BrokenResponse("the connection was closed"))
         if self.complete:
             self._report_end()
 
     def _finish(self) -> None:
         self.complete = True
-        self._stop_clock()
+        self._due.clear()
         self._wake()
 
     # llhttp's callbacks
