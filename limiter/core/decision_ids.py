@@ -77,16 +77,15 @@ def read(decision_id: str) -> RefusedId | None:
     return RefusedId(decision_id[:_HALF], int.from_bytes(rest[:_AT_BYTES], "big"), rest[_AT_BYTES:])
 
 
-def identified(decision: Decision, *, tenant: str, action: str, key_prefix: str) -> Decision:
-    """The decision under the ID that its record has; unchanged if nothing of it is recorded."""
+def kept(decision: Decision, *, tenant: str, action: str, key_prefix: str) -> str:
+    """The ID that the decision has in the record; as it was drawn if nothing of it is recorded."""
     if decision.paused_us:
         limit, shadow = UPSTREAM, False
     elif refusing := decision.violated if not decision.allowed else decision.shadow_violated:
         limit, shadow = binding(refusing).limit.name, decision.allowed
     else:
-        return decision
-    kind = Kind(tenant, action, key_prefix, limit, shadow)
-    return decision._replace(decision_id=complete(decision.decision_id, decision.at_us, kind))
+        return decision.decision_id
+    return complete(decision.decision_id, decision.at_us, Kind(tenant, action, key_prefix, limit, shadow))
 
 
 def binding(violated: Sequence[LimitState]) -> LimitState:

@@ -103,10 +103,12 @@ def reduced(decision: Decision, violated: Sequence[LimitState]) -> bool:
     )
 
 
-def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_status: int) -> GatewayProblem:
-    """Why a call was refused, and from when on it would pass."""
+def refusal(
+    decision: Decision, *, decision_id: str, tenant_id: str, action_id: str, reduced_status: int
+) -> GatewayProblem:
+    """Why a call was refused, and from when on it would pass. ``decision_id``: the one that the record has."""
     if decision.paused_us:
-        return _held_back(decision, tenant_id=tenant_id)
+        return _held_back(decision, decision_id=decision_id, tenant_id=tenant_id)
     violated = decision.violated
     state = binding(violated)
     cut = reduced(decision, violated)
@@ -119,7 +121,7 @@ def refusal(decision: Decision, *, tenant_id: str, action_id: str, reduced_statu
         "used": state.used,
         "effective_limit": state.effective,
         "multiplier": decision.multiplier,
-        "decision_id": decision.decision_id,
+        "decision_id": decision_id,
     }
     if decision.shares:
         extra["shares"] = [_share(each) for each in decision.shares]
@@ -150,7 +152,7 @@ def _share(state: ShareState) -> dict[str, Any]:
     }
 
 
-def _held_back(decision: Decision, *, tenant_id: str) -> GatewayProblem:
+def _held_back(decision: Decision, *, decision_id: str, tenant_id: str) -> GatewayProblem:
     """Not made, because the upstream would turn it away, as it did another call of the connection."""
     wait_s = decision.paused_us / MICROS
     if decision.above_pace:
@@ -165,7 +167,7 @@ def _held_back(decision: Decision, *, tenant_id: str) -> GatewayProblem:
         decision=decision,
         extra={
             "tenant_id": tenant_id,
-            "decision_id": decision.decision_id,
+            "decision_id": decision_id,
             "retry_after_ms": decision.paused_us / 1000,
         },
     )

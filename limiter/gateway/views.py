@@ -172,23 +172,24 @@ async def _enveloped(
 def _refusal(caller: Caller, target: InvokeTarget, decision: Decision | None) -> GatewayProblem:
     assert decision is not None, "a call is refused by a decision"
     return problems.refusal(
-        _identified(caller, target, decision),
+        decision,
+        decision_id=_kept_id(caller, target, decision),
         tenant_id=caller.entry.tenant.tenant_id,
         action_id=target.action.action_id,
         reduced_status=target.plan.reduced_status,
     )
 
 
-def _identified(caller: Caller, target: InvokeTarget, decision: Decision) -> Decision:
+def _kept_id(caller: Caller, target: InvokeTarget, decision: Decision) -> str:
     tenant_id, action_id = caller.entry.tenant.tenant_id, target.action.action_id
-    return decision_ids.identified(decision, tenant=tenant_id, action=action_id, key_prefix=caller.key_prefix)
+    return decision_ids.kept(decision, tenant=tenant_id, action=action_id, key_prefix=caller.key_prefix)
 
 
 def described(caller: Caller, target: InvokeTarget, decision: Decision) -> dict[str, Any]:
     """A decision as plain data."""
     return {
         "allowed": decision.allowed,
-        "decision_id": _identified(caller, target, decision).decision_id,
+        "decision_id": _kept_id(caller, target, decision),
         "tenant_id": caller.entry.tenant.tenant_id,
         "action_id": target.action.action_id,
         "cost": decision.cost,

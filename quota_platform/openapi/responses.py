@@ -17,13 +17,15 @@ from quota_platform.openapi.headers import ALWAYS, QUOTA, Schema
 
 FAILED_KEYS = problems.too_many_failed_keys(1_000_000)
 _REQUEST_ID = "5f3a9c0d1b7e42688c21ab90"
+_DECISION_ID = "9f2c4be1a07d5c3386e15a4d"
 _MINUTE = Limit("minute", "sliding_log", 100, window_us=60_000_000, policy_name="Base", policy_version=3)
 
 
 def _refused(*, multiplier_ppm: int, used: int, effective: int) -> GatewayProblem:
     state = LimitState(_MINUTE, used=used, effective=effective, wait_us=6_400_000, reset_us=6_400_000)
-    decision = Decision(False, "9f2c4be1a07d5c3386e15a4d", 0, 1, multiplier_ppm, (state,), retry_after_us=6_400_000)
-    return problems.refusal(decision, tenant_id="acme", action_id="lookupOrder", reduced_status=429)
+    decision = Decision(False, _DECISION_ID, 0, 1, multiplier_ppm, (state,), retry_after_us=6_400_000)
+    names = {"decision_id": _DECISION_ID, "tenant_id": "acme", "action_id": "lookupOrder"}
+    return problems.refusal(decision, **names, reduced_status=429)
 
 
 def problem(title: str, *found: GatewayProblem, instance: str, extra: tuple[str, ...] = ()) -> Schema:

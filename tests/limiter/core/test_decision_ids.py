@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limiter.core.decision_ids import Kind, complete, half_of, identified, read
+from limiter.core.decision_ids import Kind, complete, half_of, kept, read
 from limiter.core.types import PPM, Decision, LimitState
 from limiter.core.window import retry_after
 from tests.limiter.core.given import T0, log, slots
@@ -49,11 +49,11 @@ def test_an_id_that_an_earlier_release_drew_stays() -> None:
         (decision(LimitState(slots(1), 0, 1, 0, 0), paused_us=9), "(upstream)", False),
     ],
 )
-def test_a_refusal_is_identified_by_the_limit_that_bound(refused: Decision, limit: str, shadow: bool) -> None:
+def test_a_refusal_is_kept_by_the_limit_that_bound(refused: Decision, limit: str, shadow: bool) -> None:
     kind = Kind("acme", "lookupOrder", "k1", limit, shadow)
-    assert identified(refused, **ACME).decision_id == complete(HALF, T0 + 7, kind)
+    assert kept(refused, **ACME) == complete(HALF, T0 + 7, kind)
 
 
 def test_an_admitted_call_keeps_its_id() -> None:
     admitted = decision(LimitState(log(2), 1, 2, 0, 5), allowed=True)
-    assert identified(admitted, **ACME) is admitted
+    assert kept(admitted, **ACME) == admitted.decision_id
