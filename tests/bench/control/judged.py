@@ -24,6 +24,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Scores], float], str], ...] = (
     ("recovery s", lambda s: s.recovery_s, ".0f"),
 )
 
+_RECOVERIES = (("halved", 15), ("halved-5", 15), ("ramp", 15), ("bursts", 15), ("small", 30), ("small-late", 30))
+
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
@@ -111,7 +113,12 @@ def _reaches(found: Mapping[str, Judged]) -> Iterable[Reach | None]:
     yield mean("much-later", "refused, not load", lambda s: s.refused, 0.10)
     yield mean("one-in-20", "refused, not load", lambda s: s.refused, 0.05)
     yield mean("steady", "refused", lambda s: s.refused, 0.01)
-    yield mean("halved-5", "recovery, s", lambda s: s.recovery_s, 15)
-    yield mean("ramp", "recovery, s", lambda s: s.recovery_s, 15)
-    yield mean("small", "recovery, s", lambda s: s.recovery_s, 30)
-    yield mean("small-late", "recovery, s", lambda s: s.recovery_s, 30)
+    for name, goal in (
+        ("halved", 15),
+        ("halved-5", 15),
+        ("ramp", 15),
+        ("bursts", 15),
+        ("small", 30),
+        ("small-late", 30),
+    ):
+        yield mean(name, "recovery, s", lambda s: s.recovery_s, goal)

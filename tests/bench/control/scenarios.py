@@ -47,7 +47,7 @@ ALL = (
     Scenario("one-in-20", "5 % of responses take 5 s more", load=False, delay_ms=_slower(5000, 0.05)),
     Scenario("one-in-100", "1 % of responses take 10 s more", load=False, delay_ms=_slower(10_000, 0.01)),
     Scenario("steady", "nothing", load=False),
-    Scenario("stall", "no call is worked on for 20 s", 20, servers=_while(20, 0.0)),
+    Scenario("stall", "no call is worked on for 20 s", 20, load=False, servers=_while(20, 0.0)),
     Scenario("small", "100 calls a minute; half of the servers gone", servers=_while(300, 0.5), demand=lambda t: 1 / 9),
     Scenario(
         "small-late", "100 calls a minute; 2,000 ms more", load=False, delay_ms=_slower(2000), demand=lambda t: 1 / 9
