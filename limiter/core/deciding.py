@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from limiter.core.sharing import SLOTS, WINDOWS
 from limiter.core.window import Stack
 from limiter.stores.scripts import Script
 
@@ -25,21 +26,36 @@ class _Part(NamedTuple):
         return b"local %s = %s%s\n" % (self.names.encode(), made, b"" if self.lazy else b"()")
 
 
-_PARTS = (_Part("appointments", "appointments", lazy=True), _Part("sharing", "look_at_share, charge_share"))
+_PARTS = (
+    _Part("appointments", "appointments", lazy=True),
+    _Part("dividing", "dividing", lazy=True),
+    _Part("sharing", "look_at_share, charge_share"),
+    _Part("slot_sharing", "look_at_slots, charge_slot"),
+)
 
 
 def _deciding(*files: str) -> Script:
     return Script(__file__, "decide", before=b"".join(part.lua(asked=part.file in files) for part in _PARTS))
 
 
-DECIDE = _deciding()
-DECIDE_AND_HOLD = _deciding("appointments")
-DECIDE_SHARED = _deciding("sharing")
-DECIDE_SHARED_AND_HOLD = _deciding("appointments", "sharing")
+def _parts(shares: int, *, holds: bool) -> tuple[str, ...]:
+    asked = {
+        "appointments": holds,
+        "dividing": shares > 0,
+        "sharing": bool(shares & WINDOWS),
+        "slot_sharing": bool(shares & SLOTS),
+    }
+    return tuple(part for part, needed in asked.items() if needed)
+
+
+_SCRIPTS = {
+    (shares, holds): _deciding(*_parts(shares, holds=holds))
+    for shares in range((WINDOWS | SLOTS) + 1)
+    for holds in (False, True)
+}
+DECIDE, DECIDE_AND_HOLD = _SCRIPTS[0, False], _SCRIPTS[0, True]
 
 
 def script_of(stack: Stack) -> Script:
     """The script that decides calls of this stack."""
-    if stack.shares:
-        return DECIDE_SHARED_AND_HOLD if stack.reserves else DECIDE_SHARED
-    return DECIDE_AND_HOLD if stack.reserves else DECIDE
+    return _SCRIPTS[stack.shares, stack.reserves]

@@ -55,8 +55,6 @@ class Rules:
     """A forecast needs an earlier reading beside the present one."""
     no_reset = ""
     """Why its counter cannot be reset; "" when it can."""
-    can_be_shared = True
-    """Tenants can have shares of it."""
     can_be_idle = True
     """Another limit's window can make it unreachable."""
 
@@ -98,7 +96,7 @@ class Rules:
         return limit.window_us
 
     def shared_over_us(self, limit: Limit) -> int:
-        """For how long a unit of a shared limit counts as its tenant's; 0 when the algorithm cannot be shared."""
+        """For how long a unit of a shared limit counts as its tenant's."""
         return self.kept_us(limit)
 
     def share_slice_us(self, limit: Limit, over_us: int) -> int:

@@ -14,6 +14,7 @@ from limiter.core.types import Limit, ServiceClass, Share, ShareState, Subject
 
 MIN_SLICE_US = 50_000
 _SHARED = struct.Struct("<dBd")
+WINDOWS, SLOTS = 1, 2
 
 
 _NUMBERS = {each: number for number, each in enumerate(ServiceClass, start=1)}
@@ -49,6 +50,20 @@ def account(share: Share, subject: Subject) -> tuple[int, str]:
     """The number of its class, the first that is served, and its name in the pool."""
     number = _NUMBERS[share.service_class]
     return number, f"{number}|{share.weight}|{share.floor}|{share.ceiling}|{subject.tenant}"
+
+
+def kinds(limits: Iterable[Limit]) -> int:
+    """Whether limits among these are shared: :data:`WINDOWS`, :data:`SLOTS` of concurrency, both or 0."""
+    found = 0
+    for limit in limits:
+        if limit.share:
+            found |= SLOTS if rules_of(limit.algorithm).holds_slots else WINDOWS
+    return found
+
+
+def name_of(limit: Limit, subject: Subject) -> str:
+    """The account of its calls; empty for a limit that is not shared."""
+    return account(limit.share, subject)[1] if limit.share else ""
 
 
 def read(limits: Iterable[Limit], numbers: Sequence[int]) -> tuple[ShareState, ...]:

@@ -169,10 +169,11 @@ class Store:
         shape = settings or AdaptiveSettings()
         reply = await self.run(
             RECORD,
-            (*names, keys.unassessed(c), keys.assessed_by(c), *stack.slots),
+            (*names, keys.unassessed(c), keys.assessed_by(c), *stack.slots, *stack.slot_pools),
             *("" if now_us is None else now_us, tenant, subject.action, shape.sample_size),
             *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
             *(f"{tenant}|{per or ''}", adaptive.written(settings) if settings else ""),
+            "".join(f"{account}\n" for account in stack.slot_accounts),
             *(part for ended in ends for part in ended.parts(pushback_counts=shape.cut_on_pushback)),
         )
         if settings is None or reply is None:

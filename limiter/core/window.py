@@ -62,7 +62,9 @@ class Stack:
     ``slots``: keys of the concurrency limits, to be released when the call has ended. ``default_ppm``: the multiplier
     in millionths when nothing is cut, None when the policy does not adapt. ``adapts_per``: the action whose latency
     counts, or None for the whole tenant. ``learned``: the limit among them that the connection learns, if any.
-    ``reserves``: a refusal may hold a unit for the call that comes back. ``shares``: tenants share one of the limits.
+    ``reserves``: a refusal may hold a unit for the call that comes back. ``shares``: of what
+    tenants share limits (:func:`limiter.core.sharing.kinds`).
+    ``slot_accounts``: for each of ``slots`` whose share its calls use, "" if it is not shared.
     """
 
     subject: Subject
@@ -76,7 +78,8 @@ class Stack:
     slot_key: bytes
     learned: Learned | None = None
     reserves: bool = False
-    shares: bool = False
+    shares: int = 0
+    slot_accounts: tuple[str, ...] = ()
 
     @property
     def holds_slots(self) -> bool:
@@ -102,6 +105,12 @@ class Stack:
         """The keys of the shares of its shared limits, in their order."""
         last = len(self.keys) - (len(self.limits) if self.reserves else 0)
         return self.keys[_BEFORE_WINDOWS + len(self.limits) : last]
+
+    @property
+    def slot_pools(self) -> tuple[str, ...]:
+        """Those of its shared concurrency limits."""
+        shared = (limit for limit in self.limits if limit.share)
+        return tuple(k for k, limit in zip(self.pools, shared, strict=True) if rules_of(limit.algorithm).holds_slots)
 
     @property
     def packed_limits(self) -> bytes:
@@ -199,7 +208,10 @@ def bind(
         slot_key=names[0].encode(),
         learned=learned,
         reserves=reserves,
-        shares=any(limit.share for limit in limits),
+        shares=sharing.kinds(limits),
+        slot_accounts=tuple(
+            sharing.name_of(limit, subject) for limit in limits if rules_of(limit.algorithm).holds_slots
+        ),
     )
 
 

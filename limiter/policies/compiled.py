@@ -263,10 +263,9 @@ def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str, Bound]]:
 
 def _share_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str, Bound]]:
     """The same for the terms of a shared limit."""
-    rules, most = rules_of(line.algorithm), rules_of(line.algorithm).capacity_of(line)
+    most = rules_of(line.algorithm).capacity_of(line)
     per_connection = line.counted_per == CountedPer.CONNECTION
     yield "shared", per_connection, gettext_noop("Only a limit counted per connection can be shared."), 0
-    yield "shared", rules.can_be_shared, gettext_noop("A concurrency limit cannot be shared; choose another."), 0
     weighs = _whole(line.share_weight, high=MAX_WEIGHT)
     yield "share_weight", weighs, gettext_noop("Give a weight of 1 to {bound}."), MAX_WEIGHT
     floor, ceiling = line.share_floor, line.share_ceiling

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from limiter.core.amounts import calls, gettext, gettext_noop, number, with_number
 from limiter.core.held import Holding
 from limiter.core.rules import Line, Rules
-from limiter.core.types import Limit
+from limiter.core.types import MICROS, Limit
+
+_LOOKS = 4
+"""Slices of a second in which the demand for slots is looked at."""
 
 
 class Concurrency(Rules):
@@ -18,7 +21,6 @@ class Concurrency(Rules):
     holds_slots = True
     is_window = False
     forecasts = False
-    can_be_shared = False
     can_be_idle = False
     no_reset = gettext_noop(
         "Slots come back when the calls that hold them end; a reset would let more run at once than the limit."
@@ -29,6 +31,13 @@ class Concurrency(Rules):
             yield "window_seconds", gettext("Concurrency counts calls in flight and has no window; leave it empty.")
         if line.burst is not None:
             yield "burst", gettext("Only a token bucket has a burst; leave it empty.")
+
+    def shared_over_us(self, limit: Limit) -> int:
+        """So long a slot that an account had or was refused is kept for it (``slot_sharing.lua``)."""
+        return _LOOKS * MICROS
+
+    def share_slice_us(self, limit: Limit, over_us: int) -> int:
+        return over_us // _LOOKS
 
     def header_parameters(self, limit: Limit, refill: int, capacity: int) -> str:
         return 'qu="concurrent-requests"'

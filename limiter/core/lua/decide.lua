@@ -11,7 +11,8 @@
 -- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
 --            absent: none is known. What stands behind is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
--- and then   hash    for each shared limit, in their order: who uses how much of it (sharing.lua)
+-- and then   hash    for each shared limit, in their order: who uses how much of it (sharing.lua,
+--            slot_sharing.lua)
 -- and last   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
@@ -236,8 +237,13 @@ for i = 1, n do
   local share
   if flags > 7 and band(flags, 8) ~= 0 then
     pool = pool + 1
-    local free = effective - (kind == 'b' and debt / window or used)
-    wait, next_limit, share = look_at_share(KEYS[pool], next_limit, now, cost, effective, free, wait)
+    if kind == 'c' then
+      wait, next_limit, share = look_at_slots(KEYS[pool], key, next_limit, now, effective, used, wait)
+      reset = max(reset, wait)
+    else
+      local free = effective - (kind == 'b' and debt / window or used)
+      wait, next_limit, share = look_at_share(KEYS[pool], next_limit, now, cost, effective, free, wait)
+    end
   end
 
   local shadow = flags % 2 == 1
@@ -406,7 +412,7 @@ for i = 1, n do
       local ms = ceil((at - now + limit.debt / limit.quota) / 1000) + MARGIN_MS
       call('SET', key, text('%d %d %d', limit.debt, at, window), 'PX', ms)
     else
-      call('ZADD', key, now + limit.lease, decision_id)
+      call('ZADD', key, now + limit.lease, limit.share and decision_id .. '|' .. limit.share[8] or decision_id)
       local ttl = ceil(limit.lease / 1000) + MARGIN_MS
       if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
     end
@@ -418,7 +424,13 @@ for i = 1, n do
   end
   if limit.share and charging and paused == 0 then
     local charged = admitted and (not limit.shadow or shadow_admitted)
-    if charged or limit.wait ~= 0 and not elsewhere then charge_share(limit.share, cost, charged and at, waited) end
+    if charged or limit.wait ~= 0 and not elsewhere then
+      if kind == 'c' then
+        charge_slot(limit.share, now, charged, waited, limit.lease)
+      else
+        charge_share(limit.share, cost, charged and at, waited)
+      end
+    end
   end
   if kind == 'b' then
     if limit.debt == 0 then

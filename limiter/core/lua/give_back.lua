@@ -64,7 +64,7 @@ for i = 5, #ARGV, 4 do
       kind, quota, window, _, _, flags, next_limit = struct.unpack(LIMIT, ARGV[4], next_limit)
       if bit.band(flags, 8) ~= 0 then
         pool, length, slices, _, account, next_limit = pool + 1, struct.unpack(SHARED, ARGV[4], next_limit)
-        if shadows or flags % 2 == 0 then leave(KEYS[pool], at, cost, length, slices, account) end
+        if algorithms[kind] and (shadows or flags % 2 == 0) then leave(KEYS[pool], at, cost, length, slices, account) end
       end
       if shadows or flags % 2 == 0 then
         local counts = algorithms[kind]

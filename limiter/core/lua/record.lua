@@ -7,11 +7,12 @@
 -- KEYS[5]    sorted set  unassessed: "<tenant>|<action>" -> when its multiplier is to be computed (us); action is ""
 --            when the tenant's calls share it. An entry goes when a multiplier was computed from all samples (adapt.lua)
 -- KEYS[6]    hash    the same -> by which settings; and with "|n" -> how often samples were kept since it is there
--- KEYS[6+i]  sorted set  leases of a concurrency limit
+-- KEYS[6+i]  sorted set  leases of a concurrency limit; and then, for each that is shared, its pool (slot_sharing.lua)
 --
 -- ARGV[1] now (us; "" for the server's clock) · [2] tenant · [3] action · [4] samples kept ·
 -- [5] oldest sample that counts (us) · [6] ms between two computations of the multiplier; 0: keep no samples ·
--- [7] what KEYS[5] calls them · [8] the settings
+-- [7] what KEYS[5] calls them · [8] the settings · [9] for each concurrency limit the account of these calls, "" unless it
+-- is shared, and a line's end; "" if none is
 -- then five per call: lease · outcome (a counter's name) · latency (us; "" when the upstream was not heard) ·
 --            latency bucket · "1" if the upstream pushed back and that counts
 --
@@ -30,7 +31,7 @@ end
 local counts, samples, leases = {}, {}, {}
 local function count(counter, by) counts[counter] = (counts[counter] or 0) + by end
 local stamp = string.format('%.0f:', now)
-for i = 9, #ARGV, 5 do
+for i = 10, #ARGV, 5 do
   local latency = ARGV[i + 2]
   leases[#leases + 1] = ARGV[i]
   count(ARGV[i + 1], 1)
@@ -43,9 +44,43 @@ for i = 9, #ARGV, 5 do
   end
 end
 
+local accounts, pools = {}, #KEYS
+for account in string.gmatch(ARGV[9], '([^\n]*)\n') do
+  accounts[#accounts + 1] = account
+  if account ~= '' then pools = pools - 1 end
+end
+
+-- Slots come back to an account: as far as its share is not used now, they are reserved for it.
+local function come_back(pool, account, slots)
+  local found = call('HMGET', pool, '', account)
+  if not (found[1] and found[2]) then return end
+  local last, big, small, demand, variance, settled = struct.unpack('<dddddd', found[1])
+  local held, since, area, refused, part, most = struct.unpack('<dddddd', found[2])
+  local left = math.max(0, held - slots)
+  if most > 0 then
+    settled = settled - math.min(held, most) + math.min(left, most)
+  else
+    local back = math.max(0, part - left) - math.max(0, part - held)
+    if part >= 1 then big = big + back else small = small + back end
+  end
+  area = area + held * math.max(0, now - since)
+  local state = struct.pack('<ddddd', left, math.max(now, since), area, refused, part) .. string.sub(found[2], 41)
+  call('HSET', pool, account, state, '', struct.pack('<dddddd', last, big, small, demand, variance, settled))
+end
+
 -- Workers in which calls wait for a slot hear of it; a user who may not publish has them look by themselves.
-for i = 7, #KEYS do
-  if call('ZREM', KEYS[i], unpack(leases)) > 0 then redis.pcall('PUBLISH', KEYS[i], '') end
+local shared = 0
+for i = 7, pools do
+  local account, members = accounts[i - 6] or '', leases
+  if account ~= '' then
+    members, shared = {}, shared + 1
+    for k, lease in ipairs(leases) do members[k] = lease .. '|' .. account end
+  end
+  local freed = call('ZREM', KEYS[i], unpack(members))
+  if freed > 0 then
+    if account ~= '' then come_back(KEYS[pools + shared], account, freed) end
+    redis.pcall('PUBLISH', KEYS[i], '')
+  end
 end
 
 local line = string.format('%.0f|', floor(now / 60000000)) .. ARGV[2] .. '|' .. ARGV[3] .. '|'

@@ -18,49 +18,7 @@
 
 -- The part that few calls need, and so is not made for the others.
 local function rarely()
-  -- Divide the units of a limit: floors first, then class by class a common level times the weight, up to what each wants.
-  -- Accounts have class, weight, want, low (their floor, as far as they want it), and get a share.
-  local function fill(accounts, effective, wanted, floors)
-    local max, min = math.max, math.min
-    for _, each in ipairs(accounts) do each.share = each.want end
-    if wanted <= effective then return end
-    local left, cut = effective, floors > effective and effective / floors or 1
-    for class = 1, 3 do
-      local open, weights, wants = {}, 0, 0
-      for _, each in ipairs(accounts) do
-        if each.class == class then
-          each.low = each.low * cut
-          if cut < 1 then each.share = each.low end
-          open[#open + 1], weights, wants, floors = each, weights + each.weight, wants + each.want, floors - each.low
-        end
-      end
-      local rest = left - max(0, floors) -- the floors of the classes to come stay
-      if cut == 1 and wants > rest then
-        -- Water-filling between floor and want: accounts whose even part is too little or too much are settled first.
-        local settled = true
-        left = left - rest
-        while settled and #open > 0 do
-          local level, off, still = rest / weights, 0, {}
-          for _, each in ipairs(open) do
-            each.even = level * each.weight
-            each.share = max(each.low, min(each.want, each.even))
-            off = off + each.share - each.even
-          end
-          settled = false
-          for _, each in ipairs(open) do
-            if off >= 0 and each.share > each.even or off <= 0 and each.share < each.even then
-              rest, weights, settled = rest - each.share, weights - each.weight, true
-            else
-              still[#still + 1] = each
-            end
-          end
-          open = still
-        end
-      else
-        left = left - wants
-      end
-    end
-  end
+  local fill, joining = dividing()
 
   -- The use and demand of one account up to the slice `turn`; nil of one that has asked for nothing lately.
   local function aged(name, state, ring, last, turn, slices)
@@ -125,20 +83,6 @@ local function rarely()
     for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
     call('PEXPIRE', hash, math.ceil((slices + 4) * length / 1000) + 1000)
     return big, small, own_state
-  end
-
-  -- The share of an account that has just come, until shares are divided again: what its weight brings it among those of
-  -- its class and above; and the weights of all with its own.
-  local function joining(hash, account, effective, most)
-    local class, weight, least = string.match(account, '^(%d)|(%d+)|(%d+)')
-    local known = redis.call('HGET', hash, '#')
-    local weights, of_all = known and { struct.unpack('<ddd', known) } or { 0, 0, 0 }, 0
-    class, weight = tonumber(class), tonumber(weight)
-    weights[class] = weights[class] + weight
-    for above = 1, class do of_all = of_all + weights[above] end
-    local part = math.max(effective * weight / of_all, tonumber(least))
-    if most > 0 then part = math.min(part, most) end
-    return part >= 1 and math.floor(part) or part, struct.pack('<ddd', unpack(weights, 1, 3))
   end
 
   -- When a refused call is within its share and its ceiling at the latest (us): so much of the account's own has left,

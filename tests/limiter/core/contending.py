@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import random
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import hiredis
 
 from limiter.core.algorithms import rules_of
-from limiter.core.deciding import DECIDE_SHARED
+from limiter.core.deciding import script_of
+from limiter.core.store import RECORD, EndedCall, Store
 from limiter.core.types import Decision, Limit, Share, Subject
 from limiter.core.window import Call, Stack, bind, pack, read
 from limiter.stores.pipeline import pack as pack_command
@@ -46,6 +49,15 @@ class Asked(NamedTuple):
         return read(self.stack, self.call, self.reply)
 
 
+class _Caught:
+    """A link that keeps the command in place of sending it."""
+
+    packed = b""
+
+    async def send(self, packed: bytes, *, key: bytes) -> None:
+        self.packed = packed
+
+
 @dataclass
 class Contention:
     """A connection to a store on which tenants contend for one limit; ``shares`` by tenant."""
@@ -54,13 +66,16 @@ class Contention:
     limit: Limit
     shares: Mapping[str, Share] = field(default_factory=dict)
     calls: int = 0
+    _ends: list[tuple[int, str, str]] = field(default_factory=list)
 
     def __enter__(self) -> Contention:
         address = urlsplit(self.url)
         self._socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=HANG_S)
         self._reader = hiredis.Reader()
         self._stacks: dict[str, Stack] = {}
-        self._send(pack_command("SCRIPT", "LOAD", DECIDE_SHARED.source))
+        self._script = script_of(self.stack("any"))
+        for script in (self._script, RECORD):
+            self._send(pack_command("SCRIPT", "LOAD", script.source))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,12 +100,32 @@ class Contention:
                 waiting = []
         yield from self._decide(waiting)
 
+    def hold(self, calls: Iterable[tuple[int, str, int]]) -> Iterator[Asked]:
+        """The same for slots: calls (when; whose; how long it runs if admitted, us), which end in their time."""
+        ends = self._ends
+        for at_us, tenant, runs_us in calls:
+            while ends and ends[0][0] <= at_us:
+                self._end(*heapq.heappop(ends))
+            (asked,) = self._decide([(at_us, tenant, 1)])
+            if asked.allowed:
+                heapq.heappush(ends, (at_us + runs_us, tenant, asked.call.decision_id))
+            yield asked
+
+    def _end(self, at_us: int, tenant: str, lease: str) -> None:
+        link = _Caught()
+        ended = Store(cast(Any, link)).record(
+            self.stack(tenant), [EndedCall(lease, "answered")], settings=None, now_us=T0 + at_us
+        )
+        with contextlib.suppress(StopIteration):
+            ended.send(None)
+        self._send(link.packed)
+
     def _decide(self, calls: list[tuple[int, str, int]]) -> list[Asked]:
         made = []
         for at_us, tenant, cost in calls:
             self.calls += 1
             made.append((at_us, tenant, cost, self.stack(tenant), Call(f"d{self.calls}", cost, now_us=T0 + at_us)))
-        packed = [pack(stack, call, verb=b"EVALSHA", script=DECIDE_SHARED.digest) for *_, stack, call in made]
+        packed = [pack(stack, call, verb=b"EVALSHA", script=self._script.digest) for *_, stack, call in made]
         replies = self._send(b"".join(packed), expect=len(packed))
         return [Asked(*each, reply) for each, reply in zip(made, replies, strict=True)]
 

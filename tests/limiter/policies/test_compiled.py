@@ -127,7 +127,6 @@ _BAD_TERMS: list[tuple[str, dict[str, Any]]] = [
         ({"algorithm": "token_bucket"}, "burst"),
         ({"algorithm": "token_bucket", "burst": 10**9, "window_seconds": 10}, "burst"),
         ({"shared": True}, "shared"),
-        ({"algorithm": "concurrency", "window_seconds": None, "counted_per": "connection", "shared": True}, "shared"),
         *(({"shared": True, "counted_per": "connection", **terms}, field) for field, terms in _BAD_TERMS),
     ],
 )
@@ -204,6 +203,12 @@ def test_a_shared_limit_holds_no_units_for_refused_calls() -> None:
     bucket = line(algorithm="token_bucket", burst=5, counted_per="connection", shared=True)
     with pytest.raises(PolicyInvalid, match="limit 'minute', shared: "):
         compile_policy(policy(reserve_seconds=5), [bucket])
+
+
+def test_slots_in_flight_can_be_shared() -> None:
+    terms = {"algorithm": "concurrency", "window_seconds": None, "counted_per": "connection", "shared": True}
+    (limit,) = compile_policy(policy(), [line(**terms, share_floor=2)]).limits
+    assert limit.share == Share(floor=2, over_us=4_000_000)
 
 
 def test_the_terms_of_a_shared_limit_compile_with_the_time_that_counts() -> None:

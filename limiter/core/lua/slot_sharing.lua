@@ -1,0 +1,166 @@
+-- Shared concurrency limits: whose slots are whose. In front of decide.lua, for stacks that have one; docs/sharing.md has
+-- the reasons. Slots come back when calls end (record.lua) or their leases do.
+--
+-- The limit's sorted set names each lease "<decision>|<account>". A pool is a hash with, for each account,
+--   "<account>"  slots that it holds · since when (us) · slots times us before, in this slice · refused in it · its share ·
+--                most of its slots that count as those of a settled account (0: it is none) · its demand, if it is ·
+--                slots held lately · its demand in the four slices before, newest first (-1: it had not come)
+--   ""           this slice · reserved in shares of one slot and more · in those below · of all settled accounts: demand,
+--                its variance, and slots held
+--   "#"          weights of the accounts of each class
+-- As in sharing.lua, the first call of a slice divides, and a share is reserved as far as it is wanted and not used. Demand
+-- is how many slots were held on average, and how many calls were refused. An account that gets all that it wants is
+-- *settled*. Its calls come by chance, now more and now fewer: for all settled accounts together, their demand and a
+-- standard deviation are kept (three for critical ones), and each may draw on that.
+
+local LOOKS = 4
+local HINT_US = 1000000 -- as in decide.lua
+local MARGIN_MS = 1000
+local ACCOUNT, POOL = '<dddddddddddd', '<dddddd'
+
+-- Slots kept for settled accounts that they do not hold.
+local function kept(demand, variance, held) return math.max(0, demand + math.sqrt(math.max(0, variance)) - held) end
+
+local function variance_of(name, want) return (string.byte(name) == 49 and 9 or 1) * want end
+
+-- The slots that each account holds, by their leases, and its demand up to the slice `turn`.
+local function divide(hash, leases, mine, last, turn, length, effective)
+  local call, max, min, pack = redis.call, math.max, math.min, struct.pack
+  local fill = dividing()
+  local holds, accounts, gone, wanted, floors = {}, {}, {}, 0, 0
+  for _, member in ipairs(call('ZRANGE', leases, 0, -1)) do
+    local name = string.match(member, '|(.*)')
+    if name then holds[name] = (holds[name] or 0) + 1 end
+  end
+  local all = call('HGETALL', hash)
+  for a = 1, #all, 2 do
+    local name = all[a]
+    if string.find(name, '|', 1, true) then
+      local was, since, area, refused, _, _, _, lately, d1, d2, d3 = struct.unpack(ACCOUNT, all[a + 1])
+      local held, holding = holds[name] or 0, (area + was * max(0, (last + 1) * length - since)) / length
+      local looks = { holding + refused, d1, d2, d3 }
+      lately = (lately + holding) / 2
+      for _ = 1, min(turn - last - 1, LOOKS) do
+        table.insert(looks, 1, held)
+        lately = (lately + held) / 2
+      end
+      local class, weight, least, bound = string.match(name, '^(%d)|(%d+)|(%d+)|(%d+)')
+      local sum, n, want = 0, 0, 0
+      for look = 1, LOOKS do
+        if looks[look] >= 0 then sum, n = sum + looks[look], n + 1 end
+        if look % 2 == 0 then want = max(want, sum / n) end -- of the last two, and of all
+      end
+      if bound ~= '0' then want = min(want, tonumber(bound)) end
+      if want == 0 then
+        gone[#gone + 1] = name
+      else
+        local low = min(want, tonumber(least))
+        accounts[#accounts + 1] = {
+          name = name, class = tonumber(class), weight = tonumber(weight), want = want, low = low,
+          held = held, lately = lately, looks = looks,
+        }
+        wanted, floors = wanted + want, floors + low
+      end
+    end
+  end
+  fill(accounts, effective, wanted, floors)
+  local settled = { 0, 0, 0 }
+  for _, each in ipairs(accounts) do
+    if each.share >= each.want then
+      each.settled, settled[1] = true, settled[1] + each.want
+      settled[2] = settled[2] + variance_of(each.name, each.want)
+    end
+  end
+  if wanted > effective and settled[1] > 0 then
+    fill(accounts, max(settled[1], floors, effective - math.sqrt(settled[2])), wanted, floors)
+  end
+  local weights, written, big, small, state = { 0, 0, 0 }, {}, 0, 0, nil
+  for _, each in ipairs(accounts) do
+    local part, most, want = each.share, 0, 0
+    if each.settled then
+      want = each.want
+      most = math.floor(want + math.sqrt(variance_of(each.name, want)) + 1)
+      part, settled[3] = most, settled[3] + min(each.held, most)
+    else
+      part = part >= 1 and math.floor(part + 0.000001) or part
+      if part < 1 and each.lately > part then part = 0 end -- it had its part of a slot
+      local own = max(0, part - each.held)
+      if part >= 1 then big = big + own else small = small + own end
+    end
+    local packed = pack(ACCOUNT, each.held, turn * length, 0, 0, part, most, want, each.lately, unpack(each.looks, 1, LOOKS))
+    if each.name == mine then state = packed end
+    weights[each.class] = weights[each.class] + each.weight
+    written[#written + 1], written[#written + 2] = each.name, packed
+  end
+  written[#written + 1], written[#written + 2] = '', pack(POOL, turn, big, small, unpack(settled))
+  written[#written + 1], written[#written + 2] = '#', pack('<ddd', unpack(weights))
+  for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
+  for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
+  return big, small, settled, state
+end
+
+-- As look_at_share. `leases`: the limit's sorted set, of `used` slots. In the share, from its seventh on: pool · account ·
+-- slice · ACCOUNT's parts, in a list · reserved in large shares and in small ones · of settled accounts.
+local function look(hash, leases, from, now, effective, used, wait)
+  local length, slices, most, account, to = struct.unpack('<dBds', ARGV[5], from)
+  local turn, big, small, settled, joins = math.floor(now / length), 0, 0, { 0, 0, 0 }, nil
+  local found = redis.call('HMGET', hash, '', account)
+  local state, last = found[2], turn
+  if found[1] then
+    last, big, small, settled[1], settled[2], settled[3] = struct.unpack(POOL, found[1])
+    if turn > last then
+      big, small, settled, state = divide(hash, leases, account, last, turn, length, effective)
+      last = turn
+    end
+  end
+  local of
+  if state then
+    of = { struct.unpack(ACCOUNT, state) }
+  else
+    local _, joining = dividing()
+    of = { 0, now, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1 }
+    of[5], joins = joining(hash, account, effective, most)
+    if of[5] >= 1 then big = big + of[5] else small = small + of[5] end
+  end
+  local held, part = of[1], of[5]
+  -- Of a settled account its own demand is not kept for others.
+  local others = kept(settled[1] - of[7], settled[2] - variance_of(account, of[7]), settled[3] - math.min(held, of[6]))
+  local owed = big + small + others
+  if of[6] == 0 and held < part then owed = part >= 1 and owed - part + held or big end
+  local refused = 0
+  if wait ~= 0 then
+    refused = 3
+  elseif held + 1 > part and effective - used - 1 < owed - 0.000001 then
+    refused, wait = 2, HINT_US
+  end
+  if most > 0 and held + 1 > most then refused, wait = 1, math.max(wait, HINT_US) end
+  local share = { refused, refused == 1 and most or part, held, owed, -1, 0, hash, account, last, of, big, small, settled }
+  if joins then share.joins, share.keep_ms = joins, math.ceil((slices + 4) * length / 1000) + MARGIN_MS end
+  return wait, to, share
+end
+
+-- Keep that a call has asked for a slot, and whether it holds one now. It lives as long as the lease (`lease`, us).
+local function charge(share, now, charged, waited, lease)
+  local call, pack, max = redis.call, struct.pack, math.max
+  local hash, account, of, big, small, settled = share[7], share[8], share[10], share[11], share[12], share[13]
+  if charged then
+    if of[6] > 0 then
+      if of[1] < of[6] then settled[3] = settled[3] + 1 end
+    else
+      local own = math.min(1, max(0, of[5] - of[1]))
+      if of[5] >= 1 then big = big - own else small = small - own end
+    end
+    of[1], of[2], of[3] = of[1] + 1, max(now, of[2]), of[3] + of[1] * max(0, now - of[2])
+    share[3] = of[1]
+  elseif not waited then
+    of[4] = of[4] + 1
+  end
+  call('HSET', hash, account, pack(ACCOUNT, unpack(of)), '', pack(POOL, share[9], big, small, unpack(settled)))
+  if share.joins then call('HSET', hash, '#', share.joins) end
+  if charged or share.joins then
+    local ttl = max(share.keep_ms or 0, charged and math.ceil(lease / 1000) + MARGIN_MS or 0)
+    if call('PTTL', hash) < ttl then call('PEXPIRE', hash, ttl) end
+  end
+end
+
+return look, charge
