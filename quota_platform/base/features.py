@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from quota_platform.base import changes, row_access
+from quota_platform.base import changes, row_access, row_faults
 from quota_platform.base.changes import Touch
 from quota_platform.base.row_access import Rule
+from quota_platform.base.row_faults import Fault
 
 
 class Audited(NamedTuple):
@@ -48,15 +49,16 @@ class Feature:
 
     ``rows``: which rows a person sees and changes who does not see every tenant (a model without a rule is refused).
     ``audited``: the models whose edits are recorded. ``published``: the models of which workers hold copies, with what
-    an edit touches. ``rights``: permissions by group. ``resources``: routes of the management API by prefix, and
-    ``paths`` those that are no resource, each with the dotted path of its view. ``package``: where its module ``tasks``
-    is, if it has one.
+    an edit touches. ``faults``: its objections to an edit of a row, which may be another feature's. ``rights``:
+    permissions by group. ``resources``: routes of the management API by prefix, and ``paths`` those that are no
+    resource, each with the dotted path of its view. ``package``: where its module ``tasks`` is, if it has one.
     """
 
     package: str
     rows: Mapping[type[Model], Rule] = field(default_factory=dict)
     audited: Mapping[type[Model], Audited] = field(default_factory=dict)
     published: Mapping[type[Model], Callable[[Any], list[Touch]]] = field(default_factory=dict)
+    faults: Mapping[type[Model], Fault] = field(default_factory=dict)
     rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pages: tuple[NavigationPage, ...] = ()
     periodic: tuple[Periodic, ...] = ()
@@ -74,6 +76,8 @@ def install(feature: Feature) -> None:
         row_access.declare(model, rule)
     for published, touched in feature.published.items():
         changes.publish(published, touched)
+    for checked, fault in feature.faults.items():
+        row_faults.declare(checked, fault)
 
 
 def installed() -> Iterator[Feature]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
-from quota_platform.base import json_pointer
+from quota_platform.base import json_pointer, row_faults
 from quota_platform.base.models.one_case import OneCase
 from tenants import presets, request_template
 from tenants.cost import MAX_COST
@@ -61,6 +61,10 @@ class Tenant(OneCase):
         return self.tenant_id
 
     def clean(self) -> None:
+        self._check_kinds()
+        row_faults.check(self)
+
+    def _check_kinds(self) -> None:
         if self.pk is None or self.connection_id is None:
             return
         preset = self.connection.preset

@@ -15,6 +15,7 @@ from simple_history.models import HistoricalRecords
 from limiter.core.types import MAX_QUOTA
 from limiter.policies.models.limit import LIMIT_NAME
 from limiter.policies.models.policy import QuotaPolicy
+from quota_platform.base import row_faults
 from quota_platform.base.models.published import Published
 from quota_platform.base.reason import MAX_REASON
 from tenants.models import Action, Tenant
@@ -84,6 +85,7 @@ class Assignment(Published):
             errors["target" if self.target == self.Target.DEFAULT else self.target] = held
         if errors:
             raise ValidationError(errors)
+        row_faults.check(self)
 
     def _held_already(self) -> str:
         """As the unique constraints say, but at the field to be changed, and which policy it is."""

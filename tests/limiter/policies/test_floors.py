@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies import floors
@@ -68,3 +69,48 @@ def test_the_api_keeps_the_terms_of_a_shared_limit(everyone: QuotaPolicy) -> Non
     response = editor().patch(f"/api/policies/{everyone.pk}/", {"limits": [terms]}, headers=ANY)
     assert response.status_code == 200, response.content
     assert response.json()["limits"][0].items() >= terms.items()
+
+
+@pytest.fixture
+def full(everyone: QuotaPolicy) -> QuotaPolicy:
+    """The two tenants' floors are all that the limit has."""
+    QuotaLimit.objects.create(policy=everyone, **POOL)
+    return everyone
+
+
+def test_a_tenant_that_joins_is_refused_with_the_sum(full: QuotaPolicy, acme: Tenant) -> None:
+    body = {"tenant_id": "late", "name": "Late", "connection": acme.connection.name}
+    response = editor().post("/api/tenants/", body, headers=ANY)
+    assert response.status_code == 400
+    assert "add up to 150" in str(errors(response)["connection"])
+
+
+def test_a_tenant_that_stays_can_be_edited_though_floors_are_above_the_limit(full: QuotaPolicy, acme: Tenant) -> None:
+    QuotaLimit.objects.update(quota=60)
+    acme.name = "Acme, Inc."
+    acme.full_clean()
+
+
+def test_a_tenant_whose_policy_promises_nothing_may_join(full: QuotaPolicy, acme: Tenant) -> None:
+    plain = QuotaPolicy.objects.create(name="Plain")
+    QuotaLimit.objects.create(policy=plain, **{**POOL, "share_floor": 0})
+    Assignment.objects.filter(target="default").update(policy=plain)
+    Tenant(tenant_id="late", name="Late", connection=acme.connection).full_clean()
+
+
+def test_a_policy_is_not_assigned_whose_floors_are_too_much(full: QuotaPolicy, globex: Tenant) -> None:
+    gold = QuotaPolicy.objects.create(name="Gold")
+    QuotaLimit.objects.create(policy=gold, **{**POOL, "share_floor": 70})
+    body = {"policy": "Gold", "target": "tenant", "tenant": "globex"}
+    response = editor().post("/api/assignments/", body, headers=ANY)
+    assert response.status_code == 400
+    assert "add up to 120" in str(errors(response)["policy"])
+
+
+def test_the_default_policy_is_not_replaced_by_one_that_promises_too_much(full: QuotaPolicy) -> None:
+    gold = QuotaPolicy.objects.create(name="Gold")
+    QuotaLimit.objects.create(policy=gold, **{**POOL, "share_floor": 70})
+    default = Assignment.objects.get(target="default")
+    default.policy = gold
+    with pytest.raises(ValidationError, match="add up to 140"):
+        default.full_clean()
