@@ -30,6 +30,7 @@ from tests.bench import (
     rejections,
     report,
     round_trips,
+    sharing,
     side_by_side,
     store_memory,
     viewers,
@@ -60,6 +61,7 @@ OF_THE_GATEWAY: dict[str, Measurement] = {
 OF_THE_CORE: dict[str, Measurement] = {
     "decisions": decisions.measure,
     "waits": waits.measure,
+    "sharing": sharing.measure,
     "store_memory": store_memory.measure,
     "mass_expiry": mass_expiry.measure,
     "worker_memory": worker_memory.measure,
