@@ -150,7 +150,7 @@ async def test_a_limit_beside_a_shared_one_may_hold_units_for_refused_calls(stor
     shared = replace(LOG, share=replace(EVEN, over_us=LOG.window_us))
     both = bind([shared, bucket(1, burst=1, reserve_us=S)], subject=ACME)
     first, second = [
-        await store.decide(both, Call(f"d{number}", now_us=T0, client=f"{number:08x}")) for number in range(2)
+        await store.decide(both, Call(f"d{number}", now_us=T0, client=f"{number:020x}")) for number in range(2)
     ]
     assert first.allowed and not second.allowed
     (share,) = second.shares
