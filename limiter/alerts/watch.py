@@ -12,11 +12,10 @@ from django.utils import timezone
 from limiter.alerts import deliveries, watched
 from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
+from limiter.core.thresholds import left, reached
 from limiter.record import pruning, runs
 
 EVERY_S = 5.0
-MARGIN = 5
-"""Percent of the limit by which use has to fall below a threshold before its alert is over, lest it flap."""
 
 
 def watch() -> int | None:
@@ -38,16 +37,6 @@ def seen_now(open_alerts: Sequence[Alert], *, now: datetime) -> dict[Row, Watche
     entries = watched.entries(called)
     bound = [stack for name, entry in entries.items() for stack in watched.stacks(entry, called[name])]
     return watched.read(bound, foresee=lambda each: any(_new(each, known)))
-
-
-def reached(threshold: int, *, used: int, effective: int) -> bool:
-    """Whether ``threshold`` percent of the ``effective`` limit are used (units)."""
-    return used * 100 >= threshold * effective
-
-
-def left(threshold: int, *, used: int, effective: int) -> bool:
-    """Whether use has fallen below it by the margin; of a threshold below twice the margin, below half of it."""
-    return used * 100 < max(threshold - MARGIN, threshold / 2) * effective
 
 
 def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: datetime) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limiter.alerts import watch
+from limiter.core.thresholds import left, reached
 
 
 @pytest.mark.parametrize(
@@ -29,16 +29,13 @@ from limiter.alerts import watch
 def test_a_threshold_is_reached_at_its_percentage_and_left_by_a_margin(
     threshold: int, used: int, effective: int, is_reached: bool, is_left: bool
 ) -> None:
-    assert watch.reached(threshold, used=used, effective=effective) is is_reached
-    assert watch.left(threshold, used=used, effective=effective) is is_left
+    assert reached(threshold, used=used, effective=effective) is is_reached
+    assert left(threshold, used=used, effective=effective) is is_left
 
 
 @given(st.integers(1, 100), st.integers(0, 10**9), st.integers(1, 10**9))
 def test_a_threshold_is_never_reached_and_left_at_once_and_no_use_leaves_all(
     threshold: int, used: int, effective: int
 ) -> None:
-    assert not (
-        watch.reached(threshold, used=used, effective=effective)
-        and watch.left(threshold, used=used, effective=effective)
-    )
-    assert watch.left(threshold, used=0, effective=effective)
+    assert not (reached(threshold, used=used, effective=effective) and left(threshold, used=used, effective=effective))
+    assert left(threshold, used=0, effective=effective)
