@@ -115,6 +115,7 @@ class Broadcast:
             await self._live.read(topic.tenant_ids)
             frame = await self._live.frame(topic)
             if not stream.seq:
+                stream.begin(self._live.before(topic))
                 stream.advance(frame)
         return stream
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,28 +11,32 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.readings import TenantReading
+from limiter.demand.state import NOW_S
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
     """What figures are computed from: the tenants that somebody may see, their refusals not in the database yet, and
     their calls that wait for their turn.
+
+    ``returned``: calls that came back at the time of their Retry-After in the last 15 minutes, and those then admitted.
     """
 
     readings: Sequence[TenantReading]
     names: Mapping[str, str] = field(default_factory=dict)
     events_waiting: int | None = None
     calls_waiting: int = 0
+    returned: tuple[int, int] = (0, 0)
 
     def name_of(self, reading: TenantReading) -> str:
         return self.names.get(reading.tenant_id, reading.tenant_id)
 
     def pace(self) -> tuple[int, int] | None:
-        """Calls allowed and refused a minute; None while that is not known of anybody."""
-        rates = [reading.rate() for reading in self.readings if reading.is_paced()]
-        if not rates and self.readings:
+        """Calls allowed and refused in the last minute; None while that is not known of anybody."""
+        known = [reading.last_minute() for reading in self.readings if reading.recent is not None]
+        if not known and self.readings:
             return None
-        return round(sum(rate[0] for rate in rates)), round(sum(rate[1] for rate in rates))
+        return sum(calls.allowed for calls in known), sum(calls.refused for calls in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,7 @@ def _multiplier(now: Now) -> Value:
 
 
 def _kept(now: Now) -> Value:
-    counts = [reading.returned() for reading in now.readings if reading.is_paced()]
-    returned, kept = (sum(each[at] for each in counts) for at in (0, 1))
+    returned, kept = now.returned
     if not returned:
         return Value(None, "none")
     return Value(round(kept / returned, 4), "of", {"calls": returned}, state="near" if kept < returned * 0.99 else "")
@@ -182,6 +186,33 @@ FIGURES = (
 def data(now: Now) -> dict[str, Any]:
     """All figures by their names, as a frame carries them."""
     return {figure.name: figure.data(now) for figure in FIGURES}
+
+
+def before(readings: Sequence[TenantReading], *, seconds: int) -> list[dict[str, Any]]:
+    """The figures that count calls, as they were in each of the seconds before the last one; empty if unknown."""
+    known = [reading for reading in readings if reading.recent is not None]
+    if not known:
+        return []
+    now = max(reading.now_s for reading in known)
+    allowed, refused = Counter[int](), Counter[int]()
+    for reading in known:
+        for second, calls in reading.recent.totals.items() if reading.recent else ():
+            allowed[second] += calls.allowed
+            refused[second] += calls.refused
+    found = []
+    for second in range(now - seconds, now):
+        minute = range(second - NOW_S + 1, second + 1)
+        passed, turned_away = sum(allowed[each] for each in minute), sum(refused[each] for each in minute)
+        found.append(_counted(passed, turned_away))
+    return found
+
+
+def _counted(allowed: int, refused: int) -> dict[str, Any]:
+    return {
+        "calls_per_min": {"value": allowed + refused},
+        "allowed_per_min": {"value": allowed},
+        "refused_per_min": {"value": refused},
+    }
 
 
 def words() -> dict[str, str]:

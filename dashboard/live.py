@@ -13,14 +13,18 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from dashboard import deployment, stored
+from dashboard import deployment, figures, stored
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
+from dashboard.lately import Lately
 from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import StoredReadings
+from dashboard.streams import FIGURES_KEPT
 from dashboard.topics import StreamTopic
+from limiter.demand import series
+from limiter.demand.points import Demand
 from limiter.gateway.runtime import Runtime
 from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
@@ -65,6 +69,7 @@ class Live:
         self._wanted_at: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
         self._stored: dict[frozenset[str], tuple[float, StoredReadings]] = {}
+        self._lately = Lately(runtime.gateway.store, self._read_demand)
         self._deployment, self._deployment_at = Deployment(), _NEVER
         self._flights = Flights(most=_MAX_LOADS)
         self._reads = Flights(most=100_000)
@@ -92,6 +97,30 @@ class Live:
             results |= {each.tenant_id: result for each, result in zip(some, read, strict=True)}
         self._note(results)
         await self._reads.join("", self._read_deployment)
+        await self._read_lately(tenant_ids)
+
+    async def _read_lately(self, tenant_ids: Collection[str]) -> None:
+        """Update their last quarter of an hour. One that is not known yet is waited for, but not for long."""
+        readings = [self._readings[name] for name in tenant_ids]
+        now = max((each.now_s for each in readings), default=0)
+        of: dict[int, list[str]] = {}
+        for each in readings:
+            if each.connection_id:
+                of.setdefault(each.connection_id, []).append(each.tenant_id)
+        started = {
+            connection: self._reads.join(("demand", connection), partial(self._lately.look, connection, some, now=now))
+            for connection, some in of.items()
+        }
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(*started.values(), return_exceptions=True)
+        except TimeoutError:
+            pass
+        for each in readings:
+            each.remember(self._lately.of(each.tenant_id))
+
+    async def _read_demand(self, tenant_ids: Collection[str], start: int, end: int) -> dict[str, Demand]:
+        return await self._aside.run(series.of_tenants, list(tenant_ids), start, end)
 
     def _is_due(self, reading: TenantReading, now: float) -> bool:
         """Counted from start to start: one that took long makes the next no later. What never was read is awaited."""
@@ -114,6 +143,10 @@ class Live:
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
         return frame
 
+    def before(self, topic: StreamTopic) -> list[Frame]:
+        """The figures of calls in the two minutes before now, a second each, as frames would have had them."""
+        return figures.before([self._readings[name] for name in sorted(topic.tenant_ids)], seconds=FIGURES_KEPT)
+
     def forget(self, watched: Iterable[StreamTopic]) -> None:
         """Keep only watched tenants, and for a while those that were watched."""
         sets = {topic.tenant_ids for topic in watched}
@@ -123,6 +156,7 @@ class Live:
         for name in [name for name, at in self._wanted_at.items() if at < old and name not in watched_now]:
             del self._wanted_at[name], self._readings[name]
             self._read_at.pop(name, None)
+        self._lately.forget(self._readings)
 
     async def close(self) -> None:
         await self._flights.close()

@@ -7,19 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashboard import alerts, connections, figures, stored
+from dashboard import alerts, connections, figures, states, stored
 from dashboard.connections import Frame
-from dashboard.readings import KEPT, RowReading, TenantReading
+from dashboard.readings import GAP_S, KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.algorithms import rules_of
+from limiter.core.thresholds import near_at
 from limiter.core.types import MICROS, CountedPer, Limit
 from limiter.policies.plan import applied
 
-VERSION = 2
-NEAR = 0.8
-_REFUSING_MS = 10_000
+VERSION = 3
 _SPARK = 40
-_GAP_S = 5.0
 _FEED = 60
 _NAMED = 3
 """Limits that a sentence names; it counts the others."""
@@ -38,10 +36,9 @@ def overview_frame(
         rows = [row for some in rows_by_tenant(readings, known) for row in some]
     waiting = platform.get("calls_waiting", {})
     calls_waiting = sum(waiting.get(reading.tenant_id, 0) for reading in readings)
-    now = figures.Now(readings, known.names, platform.get("events_waiting"), calls_waiting)
-    state, limits = _worst(rows)
-    about = {"tenants": len({row["tenant"] for row in limits})} if limits else _refused_lately(known)
-    sentence = {"code": f"overview.{_said(state, known)}", **about, **_named(limits, "limit.of_tenant")}
+    now = figures.Now(readings, known.names, platform.get("events_waiting"), calls_waiting, known.returned)
+    state, sentence = states.of_all(readings, rows, known)
+    sentence |= _named(states.concerned(state, rows), "limit.of_tenant")
     units = connections.lines(readings, known, platform.get("upstreams", {}))
     if state != "stop" and (held := [each for each in units if each["pause"]]):
         state, sentence = "stop", {"code": "overview.held_back", "connections": len(held), **held[0]["pause"]}
@@ -55,9 +52,8 @@ def overview_frame(
 def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Frame, degraded: Frame | None) -> Frame:
     """Everything a tenant's page shows, with the chart of the last minutes."""
     rows = _rows(reading, known)
-    state, limits = _worst(rows)
-    about = _named(limits, "limit.of_action") if limits else _refused_lately(known)
-    sentence = {"code": f"tenant.{_said(state, known)}", **about}
+    state, sentence = states.of_tenant(reading, rows, known)
+    sentence |= _named(states.concerned(state, rows), "limit.of_action")
     connection = connections.lines([reading], known, platform.get("upstreams", {}))
     if state != "stop" and connection and connection[0]["pause"]:
         state, sentence = "stop", {"code": "tenant.held_back", **connection[0]["pause"]}
@@ -99,23 +95,6 @@ def _frame(
     }
 
 
-def _worst(rows: list[Frame]) -> tuple[str, list[Frame]]:
-    """The state that a sentence tells of, and the limits that are in it."""
-    for state in ("stop", "near"):
-        if found := [row for row in rows if row["state"] == state]:
-            return state, found
-    return "ok", []
-
-
-def _said(state: str, known: StoredReadings) -> str:
-    """Which sentence: where no limit is full, whether anything was refused a few minutes ago is news."""
-    return state if state != "ok" else "calm" if any(known.refused.values()) else "quiet"
-
-
-def _refused_lately(known: StoredReadings) -> Frame:
-    return {"calls": sum(known.refused.values()), "minutes": stored.LATELY_MINUTES}
-
-
 def _named(limits: list[Frame], code: str) -> Frame:
     """The first limits by their names, and how many more there are."""
     if not limits:
@@ -155,13 +134,15 @@ def _others_in_flight(reading: TenantReading, row: RowReading) -> bool:
 
 
 def _refused(reading: TenantReading, row: RowReading, known: StoredReadings) -> int:
+    """Calls that it refused in the last 15 minutes: events also have those that a worker refused alone."""
     kinds = known.refused.items()
     action = row.action_id
-    return sum(
+    recorded = sum(
         calls
         for (tenant, of, limit), calls in kinds
         if tenant == reading.tenant_id and limit == row.state.limit.name and action in ("", of)
     )
+    return max(recorded, reading.refused_by(row.id).quarter)
 
 
 def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Frame:
@@ -188,8 +169,8 @@ def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Fram
         "spark": values,
         "trend": _trend(values),
         "peak_1h": max(reading.peaks.get(row.id, {}).values(), default=None),
-        "state": _state(reading, row, known),
-        "threshold": round(NEAR * 100),
+        "state": states.of_row(reading, row),
+        "threshold": near_at(limit.alert_at),
     }
 
 
@@ -202,25 +183,6 @@ def _trend(values: list[int]) -> str:
         return ""
     change = values[-1] - values[-10]
     return "steady" if abs(change) <= max(1, values[-1] // 20) else "rising" if change > 0 else "falling"
-
-
-def _state(reading: TenantReading, row: RowReading, known: StoredReadings) -> str:
-    limit, share = row.state.limit, row.state.used / max(1, row.state.effective)
-    if limit.shadow:
-        return "shadow" if share >= 1 else "ok"
-    newest = (
-        event.at.timestamp()
-        for event in known.events
-        if event.tenant_id == reading.tenant_id
-        and event.limit_name == limit.name
-        and row.action_id in ("", event.action_id)
-        and not event.shadow
-    )
-    if (share >= 1 and not _others_in_flight(reading, row)) or (
-        reading.at - max(newest, default=0.0)
-    ) * 1000 < _REFUSING_MS:
-        return "stop"
-    return "near" if share >= NEAR else "ok"
 
 
 def _in_force(reading: TenantReading) -> list[Frame]:
@@ -265,7 +227,7 @@ def _with_gaps(history: Iterable[tuple[float, int, int]]) -> list[tuple[float, i
     """The points of a line, with an empty one where nothing was read for a while: no line is drawn across it."""
     points: list[tuple[float, int | None, int | None]] = []
     for point in history:
-        if points and point[0] - points[-1][0] > _GAP_S:
+        if points and point[0] - points[-1][0] > GAP_S:
             points.append((points[-1][0] + 1, None, None))
         points.append(point)
     return points[-KEPT:]

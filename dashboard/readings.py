@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from limiter.core import forecast, keys
+from limiter.core import forecast
 from limiter.core.adaptive import Evidence
 from limiter.core.algorithms import rules_of
 from limiter.core.held import Holding
-from limiter.core.types import MICROS, PPM, CountedPer, Decision, LimitState
+from limiter.core.thresholds import left, near_at, reached
+from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState
+from limiter.demand.points import Calls
+from limiter.demand.recent import Recent
+from limiter.demand.state import LATELY_S, Refused
 from limiter.gateway.gate import Gateway
 from limiter.gateway.invocation import InvokeTarget
 from limiter.policies.plan import EffectivePolicy
@@ -20,7 +24,8 @@ from limiter.policies.plan import EffectivePolicy
 MAX_ACTIONS = 100
 KEPT = 300
 """Seconds of history that are kept while somebody watches."""
-_RATE_SECONDS = 60
+GAP_S = 5.0
+"""Seconds without a reading after which a line has a gap."""
 _FORESEEN = 100
 """Limits of a tenant that a forecast is made of, the fullest first."""
 _PACE_SECONDS = 30
@@ -39,18 +44,6 @@ class RowReading:
     @property
     def id(self) -> str:
         return f"{self.action_id}|{self.state.limit.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """A tenant's calls since its store was empty."""
-
-    at: float
-    allowed: int = 0
-    refused: int = 0
-    held_back: int = 0
-    returned: int = 0
-    kept: int = 0
 
 
 @dataclass(slots=True)
@@ -75,7 +68,15 @@ class TenantReading:
     """Row -> minute -> the most that was used in it, for an hour."""
     used_at: dict[str, float] = field(default_factory=dict)
     """Row -> when anything was counted against it last."""
-    counts: deque[Counts] = field(default_factory=lambda: deque(maxlen=KEPT))
+    near: set[str] = field(default_factory=set)
+    """Rows that have reached their threshold and have not left it since."""
+    now_s: int = 0
+    """The second of the store's clock at the last reading."""
+    suspended: bool = False
+    recent: Recent | None = None
+    """The last quarter of an hour of its demand; None while it is not known."""
+    _unwatched: bool = False
+    """Whether a line has a part in which nobody watched, which the record has."""
     multiplier: float = 1.0
     latency: deque[tuple[float, tuple[float | None, float]]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
@@ -83,19 +84,23 @@ class TenantReading:
         """Read everything anew in one turn of pipelined questions; raises Problem and StoreError."""
         caller = await gateway.callers.on_behalf(self.tenant_id)
         tenant = caller.entry.tenant
+        if not tenant.active:
+            self.at, self.now_s, self.suspended, self.rows, self.plans = time.time(), int(time.time()), True, {}, {}
+            self.connection_id = tenant.connection.id
+            return
         actions = [action for action in list(tenant.actions.values())[:MAX_ACTIONS] if action.enabled]
         targets = [gateway.target(caller, action.action_id) for action in actions]
         peeks = [gateway.decide(caller, target, request_id="", charge=False) for target in targets]
         decisions = await asyncio.gather(*peeks)
-        counts = await self._counted(gateway, tenant.connection.id)
         self.evidence = await self._evidence(gateway, targets)
-        self.at, self.connection_id = time.time(), tenant.connection.id
+        self.at, self.connection_id, self.suspended = time.time(), tenant.connection.id, False
+        self.now_s = max((decision.at_us // MICROS for decision in decisions), default=int(self.at))
         self.learns = tenant.connection.learns_in_flight
         self.plans = {target.action.action_id: target.plan for target in targets}
         self.multiplier = min((decision.multiplier for decision in decisions), default=1.0)
         p95 = self.evidence.p95_us / 1000 if self.evidence and self.evidence.p95_us else None
         self.latency.append((self.at, (p95, self.multiplier)))
-        self._keep(counts, zip(targets, decisions, strict=True))
+        self.keep(_rows(zip(targets, decisions, strict=True)))
         await self._foresee(gateway, targets)
 
     def is_slow(self) -> bool:
@@ -103,41 +108,53 @@ class TenantReading:
         return bool(self.evidence and self.threshold_ms and self.evidence.p95_us > self.threshold_ms * 1000)
 
     def called_lately(self) -> bool:
-        """Whether any call was decided in the last minute, as far back as is known."""
-        if not self.counts:
-            return False
-        last, first = self.counts[-1], self._minute_ago()
-        return (last.allowed, last.refused) != (first.allowed, first.refused)
+        """Whether any call was decided in the last minute."""
+        return self.last_minute() != Calls()
 
-    def is_paced(self) -> bool:
-        """Whether two counts are known, so that there is a pace at all."""
-        return len(self.counts) > 1
+    def last_minute(self) -> Calls:
+        """The calls of the last minute; none while they are not known."""
+        return Calls() if self.recent is None else self.recent.last_minute(self.now_s)
 
     def held_back(self) -> int:
-        """Calls that were held back in the last minute, as far back as is known."""
-        return max(0, self.counts[-1].held_back - self._minute_ago().held_back) if self.counts else 0
+        """Calls that were held back in the last minute."""
+        return self.last_minute().held_back
 
-    def returned(self) -> tuple[int, int]:
-        """Calls that came back at the time of their Retry-After, as far back as is known, and those then admitted."""
-        last, first = self.counts[-1], self.counts[0]
-        return max(0, last.returned - first.returned), max(0, last.kept - first.kept)
+    def is_idle(self) -> bool:
+        """Whether nothing was called for a quarter of an hour."""
+        return self.recent is not None and self.recent.is_idle(self.now_s)
 
-    def _minute_ago(self) -> Counts:
-        return next(each for each in self.counts if each.at >= self.counts[-1].at - _RATE_SECONDS)
+    def refused(self) -> Refused:
+        """Its calls that were refused lately."""
+        return Refused() if self.recent is None else self.recent.refused(self.now_s)
 
-    def rate(self) -> tuple[float, float]:
-        """Calls allowed and refused a minute, over the last minute or its known part; needs a pace."""
-        last, first = self.counts[-1], self._minute_ago()
-        seconds = max(1.0, last.at - first.at)
-        # A store that was emptied counts from nothing again.
-        allowed, refused = max(0, last.allowed - first.allowed), max(0, last.refused - first.refused)
-        return allowed * 60 / seconds, refused * 60 / seconds
+    def refused_by(self, row_id: str) -> Refused:
+        """Those of them that one limit refused."""
+        action_id, _, limit = row_id.partition("|")
+        return Refused() if self.recent is None else self.recent.refused_by((action_id, limit), self.now_s)
 
-    async def _counted(self, gateway: Gateway, connection_id: int) -> Counts:
-        name = keys.totals(connection_id)
-        fields = [f"{self.tenant_id}|{counter}" for counter in ("allowed", "refused", "held_back", "returned", "kept")]
-        counts = await gateway.store.command("HMGET", name, *fields, key=name)
-        return Counts(time.time(), *(int(count or 0) for count in counts))
+    def limits_in_force(self) -> int:
+        """How many limits apply to its calls."""
+        return len({limit for plan in self.plans.values() for limit in plan.limits})
+
+    def remember(self, recent: Recent | None) -> None:
+        """Take in its demand of the last quarter of an hour, also for lines of the time before anybody watched."""
+        self.recent = recent
+        if recent is not None and self._unwatched:
+            self._unwatched = False
+            for row in self.rows.values():
+                self._look_back(row, recent)
+
+    def _look_back(self, row: RowReading, recent: Recent) -> None:
+        limit, seen = row.state.limit, self.used[row.id]
+        name, watched = (row.action_id, limit.name), {round(at) for at, *_ in seen}
+        start = self.now_s - (LATELY_S if limit.window_us // MICROS < LATELY_S else KEPT)
+        line = list(recent.line(name, start, self.now_s, holds_s=_holds_s(limit)))
+        for second, level in line:
+            self._note_peak(row.id, level.used, minute=second // 60)
+            if level.used:
+                self.used_at[row.id] = max(second, self.used_at.get(row.id, 0.0))
+        before = [(float(second), level.used, level.effective) for second, level in line if second not in watched]
+        self.used[row.id] = deque(sorted([*before, *seen]), maxlen=KEPT)
 
     async def _evidence(self, gateway: Gateway, targets: list[InvokeTarget]) -> Evidence | None:
         adaptive = next((target for target in targets if target.plan.adaptive), None)
@@ -146,24 +163,19 @@ class TenantReading:
         self.threshold_ms = adaptive.plan.adaptive.latency_threshold_ms
         return await gateway.store.evidence(adaptive.bound.stack)
 
-    def _keep(self, counts: Counts, decided: Iterable[tuple[InvokeTarget, Decision]]) -> None:
-        self.counts.append(counts)
+    def keep(self, rows: Iterable[RowReading]) -> None:
+        """Take in how full its limits are; of a limit that is read of several actions the first one counts."""
         self.rows = {}
-        for target, decision in decided:
-            for state in decision.states:
-                per = state.limit.counted_per
-                if per is CountedPer.KEY:
-                    continue  # Nobody's key is presented here: there is no count to show.
-                action_id = target.action.action_id
-                row = RowReading(
-                    action_id if per is CountedPer.ACTION else "", state, decision.multiplier, read_of=action_id
-                )
-                self.rows.setdefault(row.id, row)
+        for row in rows:
+            self.rows.setdefault(row.id, row)
         for row in self.rows.values():
             if row.state.used:
                 self.used_at[row.id] = self.at
+            self.note_near(row)
             self._note_peak(row.id, row.state.used)
-            self.used.setdefault(row.id, deque(maxlen=KEPT)).append((self.at, row.state.used, row.state.effective))
+            seen = self.used.setdefault(row.id, deque(maxlen=KEPT))
+            self._unwatched |= not seen or self.at - seen[-1][0] > GAP_S
+            seen.append((self.at, row.state.used, row.state.effective))
 
     async def _foresee(self, gateway: Gateway, targets: list[InvokeTarget]) -> None:
         """One more question for each limit that is in use, in one turn."""
@@ -188,8 +200,38 @@ class TenantReading:
         full_in_us = forecast.full_in_us(row.state.limit, held, effective=row.state.effective, earlier=earlier)
         return None if full_in_us is None else round(full_in_us / MICROS, 1)
 
-    def _note_peak(self, row_id: str, used: int) -> None:
-        minute, peaks = int(self.at // 60), self.peaks.setdefault(row_id, {})
+    def note_near(self, row: RowReading) -> None:
+        """By the policy's own threshold, with the margin of alerts, so that it does not flap."""
+        use = {"used": row.state.used, "effective": max(1, row.state.effective)}
+        threshold = near_at(row.state.limit.alert_at)
+        if reached(threshold, **use):
+            self.near.add(row.id)
+        elif left(threshold, **use):
+            self.near.discard(row.id)
+
+    def _note_peak(self, row_id: str, used: int, *, minute: int | None = None) -> None:
+        peaks = self.peaks.setdefault(row_id, {})
+        minute = int(self.at // 60) if minute is None else minute
         peaks[minute] = max(used, peaks.get(minute, 0))
-        for old in [each for each in peaks if each <= minute - 60]:
+        for old in [each for each in peaks if each <= int(self.at // 60) - 60]:
             del peaks[old]
+
+
+def _holds_s(limit: Limit) -> int:
+    """Seconds in which every unit leaves a limit, rounded up; of calls in flight, how long a count is shown."""
+    rules = rules_of(limit.algorithm)
+    if rules.holds_slots:
+        return int(GAP_S)
+    return -(-limit.window_us * max(1, rules.capacity(limit)) // max(1, limit.quota) // MICROS)
+
+
+def _rows(decided: Iterable[tuple[InvokeTarget, Decision]]) -> Iterator[RowReading]:
+    for target, decision in decided:
+        for state in decision.states:
+            per = state.limit.counted_per
+            if per is CountedPer.KEY:
+                continue  # Nobody's key is presented here: there is no count to show.
+            action_id = target.action.action_id
+            yield RowReading(
+                action_id if per is CountedPer.ACTION else "", state, decision.multiplier, read_of=action_id
+            )

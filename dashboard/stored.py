@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dashboard import changes
 from limiter.alerts.models import Alert
-from limiter.record.models import ThrottleEvent
+from limiter.record.models import ThrottleEvent, UsageMinute
 from tenants.models import Tenant
 
 LATELY_MINUTES = 15
@@ -34,6 +34,8 @@ class StoredReadings:
     changes: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     """Those that last, newest first."""
+    returned: tuple[int, int] = (0, 0)
+    """Calls of all these tenants that came back at the time of their Retry-After lately, and those then admitted."""
 
 
 def by_tenant(known: StoredReadings) -> dict[str, StoredReadings]:
@@ -51,9 +53,10 @@ def by_tenant(known: StoredReadings) -> dict[str, StoredReadings]:
 def read(tenant_ids: Collection[str]) -> StoredReadings:
     """Read it in a handful of queries, whatever the number of tenants. For a thread."""
     tenants = list(Tenant.objects.filter(tenant_id__in=tenant_ids).select_related("connection"))
-    lately = ThrottleEvent.objects.filter(
-        tenant_id__in=tenant_ids, at__gte=timezone.now() - timedelta(minutes=LATELY_MINUTES)
-    )
+    since = timezone.now() - timedelta(minutes=LATELY_MINUTES)
+    lately = ThrottleEvent.objects.filter(tenant_id__in=tenant_ids, at__gte=since)
+    kept = UsageMinute.objects.filter(tenant_id__in=tenant_ids, start__gte=since).order_by()
+    came_back = kept.aggregate(returned=Sum("returned", default=0), kept=Sum("kept", default=0))
     kinds = lately.order_by().values_list("tenant_id", "action_id", "limit_name").annotate(calls=Sum("count"))
     return StoredReadings(
         names={tenant.tenant_id: tenant.name for tenant in tenants},
@@ -62,6 +65,7 @@ def read(tenant_ids: Collection[str]) -> StoredReadings:
         events=list(lately[:_MOST]),
         changes=changes.lately(tenants),
         alerts=list(Alert.objects.filter(ended_at=None, tenant_id__in=tenant_ids)[:_MOST]),
+        returned=(came_back["returned"], came_back["kept"]),
     )
 
 

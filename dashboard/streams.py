@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dashboard.deltas import Frame, delta
@@ -36,6 +36,10 @@ class LiveStream:
         self._before: Frame | None = None
         self._texts: dict[str, str] = {}
         self._figures: deque[Frame] = deque(maxlen=FIGURES_KEPT)
+
+    def begin(self, figures: Iterable[Frame]) -> None:
+        """Take in the key figures of the time before its first frame."""
+        self._figures.extend(figures)
 
     def advance(self, frame: Frame) -> None:
         """Take the next frame; it gets its number here."""

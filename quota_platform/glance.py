@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
 from dashboard import catalogue
 from dashboard.figures import FIGURES
+from limiter.demand.state import LATELY_S, NOW_S, RefusalState, Refused
 from limiter.record.models import ThrottleEvent
 from tenants.scope import tenants_of
 
-MINUTES = 15
+MINUTES = LATELY_S // 60
+_STATES = {RefusalState.REFUSING: "stop", RefusalState.LATELY: "lately", RefusalState.NONE: "ok"}
 
 
 def add_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -26,10 +28,14 @@ def add_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _glance(request: HttpRequest) -> dict[str, Any]:
     tenant_ids = list(tenants_of(request.user).values_list("tenant_id", flat=True))
     lately = ThrottleEvent.objects.filter(at__gte=timezone.now() - timedelta(minutes=MINUTES), tenant_id__in=tenant_ids)
-    per_tenant = lately.filter(shadow=False).values("tenant_id").annotate(calls=Sum("count")).order_by("-calls")
-    refused = list(per_tenant)
+    now = Q(at__gte=timezone.now() - timedelta(seconds=NOW_S))
+    per_tenant = lately.filter(shadow=False).order_by().values("tenant_id")
+    sums = per_tenant.annotate(calls=Sum("count"), now=Sum("count", filter=now, default=0))
+    refused = list(sums.order_by("-calls"))
+    seen = Refused(sum(each["now"] for each in refused), sum(each["calls"] for each in refused))
     return {
-        "refused": sum(each["calls"] for each in refused),
+        "refused": seen.quarter,
+        "state": _STATES[seen.state],
         "tenants": [each["tenant_id"] for each in refused[:3]],
         "more": max(0, len(refused) - 3),
         "minutes": MINUTES,

@@ -21,10 +21,17 @@ async def minutes(store: Store, connection: int) -> list[int]:
 
 
 async def read(store: Store, connection: int, tenant_ids: Collection[str], seconds: Iterable[int]) -> dict[str, Demand]:
-    """What the store holds of these tenants of a connection in these seconds; raises StoreError.
+    """The demand of these tenants of a connection that the store holds of these seconds; raises StoreError."""
+    found: dict[str, Demand] = {}
+    for (tenant_id, second), text in (await read_lines(store, connection, tenant_ids, seconds)).items():
+        found.setdefault(tenant_id, Demand()).add(lines.read(text, second))
+    return found
 
-    A minute that is being stored is read where it was set aside.
-    """
+
+async def read_lines(
+    store: Store, connection: int, tenant_ids: Collection[str], seconds: Iterable[int]
+) -> dict[tuple[str, int], bytes]:
+    """The same as workers wrote it. A minute that is being stored is read where it is set aside."""
     wanted: dict[int, list[tuple[int, str]]] = {}
     for second in seconds:
         wanted.setdefault(second // 60, []).extend((second, tenant_id) for tenant_id in tenant_ids)
@@ -35,10 +42,9 @@ async def read(store: Store, connection: int, tenant_ids: Collection[str], secon
         for at in range(0, len(fields), _FIELDS)
     ]
     parts = await asyncio.gather(*(_read(store, name, fields) for name, fields in asked))
-    found: dict[str, Demand] = {}
-    for part in parts:
-        for tenant_id, demand in part:
-            found.setdefault(tenant_id, Demand()).add(demand)
+    found: dict[tuple[str, int], bytes] = {}
+    for place, text in (each for part in parts for each in part):
+        found[place] = found[place] + b"\n" + text if place in found else text
     return found
 
 
@@ -47,10 +53,8 @@ def _places(connection: int, minute: int) -> tuple[str, str]:
     return name, keys.taken(name)
 
 
-async def _read(store: Store, name: str, fields: list[tuple[int, str]]) -> list[tuple[str, Demand]]:
+async def _read(store: Store, name: str, fields: list[tuple[int, str]]) -> list[tuple[tuple[str, int], bytes]]:
     found = await store.command("HMGET", name, *(lines.field(*each) for each in fields), key=name)
     return [
-        (tenant_id, lines.read(text, second))
-        for (second, tenant_id), text in zip(fields, found, strict=True)
-        if text is not None
+        ((tenant_id, second), text) for (second, tenant_id), text in zip(fields, found, strict=True) if text is not None
     ]

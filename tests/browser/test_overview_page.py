@@ -21,7 +21,8 @@ def tenants(visitor: Visitor) -> list[str]:
 def test_a_sentence_says_who_is_being_refused_and_so_do_title_and_icon(visitor: Visitor) -> None:
     visitor.shown("/dashboard/", frame("overview"))
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text(
-        "Calls of 2 tenants are being refused. Globex Travel · minute, Umbrella Health · burst"
+        "Calls of 2 tenants are being refused: 41 in the last minute, 1,204 in 15 minutes. "
+        "Globex Travel · minute, Umbrella Health · burst"
     )
     expect(visitor.page).to_have_title("(2) Refusing · Overview · Quota")
     expect(visitor.page.locator("#icon")).to_have_attribute("href", re.compile("icon-alert"))
@@ -138,11 +139,11 @@ def test_frames_of_a_newer_release_bring_its_scripts_with_one_reload(visitor: Vi
     feed = visitor.shown("/dashboard/", frame("overview"))
     expect(visitor.page.locator(STATE)).to_have_text("Live")
     visitor.page.evaluate("window.stillTheSamePage = true")
-    feed.send(frame("overview", v=3, seq=2, rows="in another form"))
+    feed.send(frame("overview", v=4, seq=2, rows="in another form"))
     visitor.page.wait_for_function("window.stillTheSamePage === undefined")
     expect(visitor.page.locator(STATE)).to_have_text("Live")
     # A server of the earlier release answered the reload, or it would not be news again.
-    feed.send(frame("overview", v=3, seq=2))
+    feed.send(frame("overview", v=4, seq=2))
     expect(visitor.page.locator(STATE)).to_have_text("Reconnecting")
     assert feed.opened == 2
 

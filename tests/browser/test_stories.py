@@ -40,7 +40,7 @@ def test_a_refusal_appears_in_the_feed_and_turns_the_sentence(visitor: Visitor, 
     demo.refuse("lookupOrder")
     feed = visitor.page.get_by_role("log")
     expect(feed).to_contain_text("Acme Retail · lookupOrder")
-    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Calls of 1 tenant are being refused.")
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Calls of 1 tenant are being refused: ")
     expect(visitor.page).to_have_title(re.compile(r"^\(1\) Refusing"))
 
 

@@ -9,11 +9,13 @@ import pytest
 from dashboard import figures
 from dashboard.figures import FIGURES, Figure, Now, Value
 from dashboard.messages import overview_frame
-from dashboard.readings import Counts, TenantReading
+from dashboard.readings import TenantReading
 from dashboard.stored import StoredReadings
 from dashboard.streams import LiveStream
 from dashboard.topics import overview
 from limiter.core.adaptive import Evidence
+from limiter.demand.points import Calls
+from tests.dashboard.demanded import recent
 
 AT = 1_784_025_727.0
 
@@ -23,9 +25,8 @@ def reading(**values: object) -> TenantReading:
 
 
 def paced(allowed: int, refused: int) -> TenantReading:
-    one = reading()
-    one.counts.extend([Counts(AT - 60), Counts(AT, allowed=allowed, refused=refused)])
-    return one
+    calls = Calls(allowed, refused, units=allowed, refused_units=refused)
+    return reading(now_s=int(AT), recent=recent(AT, calls={5: calls}))
 
 
 def test_refused_calls_are_shown_as_a_share_and_in_the_colour_of_refusals() -> None:
@@ -55,16 +56,10 @@ def test_the_lowest_multiplier_is_shown_with_its_tenant() -> None:
     assert data == {"value": 0.62, "state": "near", "note": {"code": "figure.multiplier.lowest", "tenant": "acme"}}
 
 
-def came_back(returned: int, kept: int) -> TenantReading:
-    one = reading()
-    one.counts.extend([Counts(AT - 60, returned=7, kept=7), Counts(AT, returned=7 + returned, kept=7 + kept)])
-    return one
-
-
 def test_the_kept_ratio_is_that_of_the_calls_that_came_back_meanwhile() -> None:
-    data = figures.data(Now([came_back(30, 29), came_back(10, 10)]))["kept"]
+    data = figures.data(Now([], returned=(40, 39)))["kept"]
     assert data == {"value": 0.975, "state": "near", "note": {"code": "figure.kept.of", "calls": 40}}
-    assert figures.data(Now([came_back(0, 0)]))["kept"] == {
+    assert figures.data(Now([]))["kept"] == {
         "value": None,
         "state": "",
         "note": {"code": "figure.kept.none"},
@@ -82,12 +77,20 @@ def test_calls_that_wait_are_those_of_the_tenants_that_the_viewer_sees() -> None
     assert "globex" not in str(frame)
 
 
+def test_the_lines_of_calls_begin_before_the_page_was_opened() -> None:
+    stream = LiveStream(overview(["acme"]))
+    stream.begin(figures.before([paced(90, 10)], seconds=3))
+    stream.advance(overview_frame([paced(90, 10)], StoredReadings(), platform={}, degraded=None))
+    assert '"refused_per_min":[10,10,10]' in stream.text(after=None)
+    assert figures.before([reading()], seconds=3) == []
+
+
 def test_every_note_that_a_figure_tells_has_words() -> None:
     for now in (
         Now([]),
         Now([reading()]),
         Now([paced(9, 1)]),
-        Now([came_back(3, 3)]),
+        Now([], returned=(3, 3)),
         Now([reading(multiplier=0.5)], events_waiting=3, calls_waiting=2),
     ):
         notes = [data["note"]["code"] for data in figures.data(now).values() if data["note"]]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 import redis
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 from dashboard import stored, topics
 from dashboard.deltas import Frame
 from dashboard.live import SETS_PER_S, Live
 from dashboard.stored import StoredReadings
+from limiter import clients
+from limiter.demand import keeping
 from limiter.gateway.runtime import Runtime
 from limiter.models import QuotaPolicy
 from tenants.models import Tenant
-from tests.patience import HANG_S
+from tests.patience import HANG_S, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BOTH = topics.overview(["acme", "globex"])
@@ -51,14 +54,69 @@ async def test_a_call_shows_in_the_next_frame(runtime: Runtime) -> None:
     await live.close()
 
 
-async def test_a_refusal_counts_before_it_is_in_the_database(runtime: Runtime) -> None:
-    live = Live(runtime, every_s=0)
+async def over_the_limit(runtime: Runtime) -> None:
+    """A hundred and two calls, of which two are refused, and nobody watches."""
     for _ in range(102):
         await call(runtime, "acme", "lookupOrder")
+    await runtime.gateway.demand.send()
+
+
+async def test_a_refusal_counts_before_it_is_in_the_database(runtime: Runtime) -> None:
+    live = Live(runtime, every_s=0)
+    await live.read(BOTH.tenant_ids)
+    await over_the_limit(runtime)
     await live.read(BOTH.tenant_ids)
     (row,) = (await live.frame(BOTH))["rows"]
     assert (row["state"], row["refused_15m"]) == ("stop", 2)
     await live.close()
+
+
+@pytest.mark.parametrize("stored_by_now", [False, True], ids=["in the store", "in the database"])
+async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: Runtime, stored_by_now: bool) -> None:
+    await over_the_limit(runtime)
+    if stored_by_now:
+        await runtime.heartbeat.tell()
+        await asyncio.to_thread(store_demand)
+    live = Live(runtime, every_s=0)
+    await live.read(["acme"])
+    frame = await live.frame(topics.tenant("acme"))
+    summary = frame["summary"]
+    assert (summary["state"], summary["sentence"]["calls"], summary["sentence"]["quarter"]) == ("stop", 2, 2)
+    (row,) = frame["rows"]
+    assert (row["state"], row["refused_15m"], row["peak_1h"]) == ("stop", 2, 100)
+    overview = topics.overview(["acme"])
+    figures = (await live.frame(overview))["figures"]
+    assert [figures[name]["value"] for name in ("calls_per_min", "refused_per_min")] == [102, 2]
+    before = live.before(overview)
+    assert [each["calls_per_min"]["value"] for each in (before[0], before[-1])] in ([0, 0], [0, 102])
+    await live.close()
+
+
+def store_demand() -> None:
+    """What the task does once these minutes are over."""
+    client = clients.client()
+    keeping.store_all(client, now_s=time.time() + 120)
+    client.close()
+    connections.close_all()
+
+
+async def test_a_suspended_tenant_is_said_to_be_so_and_shows_no_old_rows(runtime: Runtime, acme: Tenant) -> None:
+    live = Live(runtime, every_s=0)
+    await call(runtime, "acme", "lookupOrder")
+    await live.read(["acme"])
+    assert (await live.frame(topics.tenant("acme")))["rows"]
+    acme.status = Tenant.Status.SUSPENDED
+    await acme.asave()
+    await eventually(lambda: _is_suspended(runtime), what="the edit to reach the worker")
+    await live.read(["acme"])
+    frame = await live.frame(topics.tenant("acme"))
+    assert (frame["rows"], frame["summary"]["sentence"]["code"]) == ([], "tenant.suspended")
+    await live.close()
+
+
+async def _is_suspended(runtime: Runtime) -> bool:
+    held = runtime.snapshot.held_tenant("acme")
+    return held is not None and not held.tenant.active
 
 
 async def test_a_reading_is_shared_within_a_second(runtime: Runtime, redis_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +11,17 @@ import pytest
 
 from dashboard import stored
 from dashboard.messages import overview_frame, tenant_frame
-from dashboard.readings import Counts, RowReading, TenantReading
+from dashboard.readings import RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.core.learned import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, CountedPer, Limit, LimitState
+from limiter.demand.points import Calls
+from limiter.demand.recent import Recent
 from limiter.models import Alert, ThrottleEvent
+from limiter.policies.plan import EffectivePolicy
+from tests.dashboard.demanded import recent
 
 AT = 1_784_025_727.0
 MINUTE = Limit("minute", "sliding_log", 100, window_us=60 * MICROS)
@@ -27,10 +32,19 @@ def state(used: int, *, effective: int = 100, limit: Limit = MINUTE) -> LimitSta
     return LimitState(limit, used=used, effective=effective, wait_us=0, reset_us=30 * MICROS)
 
 
-def reading(at_the_limit: LimitState, *, tenant_id: str = "acme") -> TenantReading:
+def reading(at_the_limit: LimitState, *, tenant_id: str = "acme", known: Recent | None = None) -> TenantReading:
+    """A tenant whose calls of the last quarter of an hour are known; without ``known`` it made one, long ago."""
     row = RowReading("lookupOrder", at_the_limit, 1.0)
-    used = {row.id: deque([(AT, at_the_limit.used, at_the_limit.effective)])}
-    return TenantReading(tenant_id, at=AT, rows={row.id: row}, used=used)
+    made = TenantReading(tenant_id, at=AT, now_s=int(AT), rows={row.id: row})
+    made.used = {row.id: deque([(AT, at_the_limit.used, at_the_limit.effective)])}
+    made.plans = {"lookupOrder": EffectivePolicy((at_the_limit.limit,))}
+    made.recent = known or recent(AT, calls={800: Calls(allowed=1, units=1)})
+    made.note_near(row)
+    return made
+
+
+def refused_ago(seconds: int, calls: int = 1) -> Recent:
+    return recent(AT, refused={seconds: calls})
 
 
 def refusal(*, seconds_ago: float = 0, **values: Any) -> ThrottleEvent:
@@ -48,16 +62,30 @@ def refusal(*, seconds_ago: float = 0, **values: Any) -> ThrottleEvent:
 
 
 @pytest.mark.parametrize(
-    ("used", "expected"), [(1, "ok"), (79, "ok"), (80, "near"), (99, "near"), (100, "stop"), (130, "stop")]
+    ("used", "expected"), [(1, "ok"), (79, "ok"), (80, "near"), (99, "near"), (100, "near"), (130, "near")]
 )
-def test_a_limit_is_near_at_four_fifths_and_refuses_when_full(used: int, expected: str) -> None:
+def test_a_limit_is_near_from_four_fifths_on_and_also_when_it_is_full_and_nobody_was_refused(
+    used: int, expected: str
+) -> None:
     (row,) = overview_frame([reading(state(used))], StoredReadings(), **NOBODY)["rows"]
     assert row["state"] == expected
 
 
 def test_a_cut_limit_is_measured_by_its_effective_limit() -> None:
     (row,) = overview_frame([reading(state(62, effective=62))], StoredReadings(), **NOBODY)["rows"]
-    assert (row["state"], row["quota"], row["effective"], row["remaining"]) == ("stop", 100, 62, 0)
+    assert (row["state"], row["quota"], row["effective"], row["remaining"]) == ("near", 100, 62, 0)
+
+
+def test_a_limit_is_near_from_the_lowest_threshold_of_its_policy_and_leaves_it_by_a_margin() -> None:
+    early = Limit("minute", "sliding_log", 100, window_us=60 * MICROS, alert_at=(50, 90, 100))
+    seen = reading(state(50, limit=early))
+    states = []
+    for used in (49, 46, 44, 49):
+        seen.rows = {"lookupOrder|minute": RowReading("lookupOrder", state(used, limit=early), 1.0)}
+        seen.note_near(seen.rows["lookupOrder|minute"])
+        states.append(overview_frame([seen], StoredReadings(), **NOBODY)["rows"][0]["state"])
+    assert states == ["near", "near", "ok", "ok"]
+    assert overview_frame([seen], StoredReadings(), **NOBODY)["rows"][0]["threshold"] == 50
 
 
 def test_a_full_shadow_limit_is_shadow_and_refuses_nobody() -> None:
@@ -67,13 +95,15 @@ def test_a_full_shadow_limit_is_shadow_and_refuses_nobody() -> None:
     assert frame["summary"]["state"] == "ok"
 
 
-@pytest.mark.parametrize(("seconds_ago", "expected"), [(2, "stop"), (60, "ok")])
-def test_a_burst_that_has_refilled_is_refusing_for_a_while_after_its_last_refusal(
+@pytest.mark.parametrize(
+    ("seconds_ago", "expected"), [(0, "stop"), (59, "stop"), (60, "lately"), (899, "lately"), (900, "ok")]
+)
+def test_a_limit_refuses_for_a_minute_after_its_last_refusal_and_has_refused_lately_for_a_quarter_of_an_hour(
     seconds_ago: int, expected: str
 ) -> None:
-    known = StoredReadings(events=[refusal(seconds_ago=seconds_ago)])
-    (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
-    assert row["state"] == expected
+    seen = reading(state(3), known=refused_ago(seconds_ago))
+    frame = tenant_frame(seen, StoredReadings(), **NOBODY)
+    assert (frame["rows"][0]["state"], frame["summary"]["state"]) == (expected, expected)
 
 
 def test_the_peak_is_that_of_the_last_hour() -> None:
@@ -84,49 +114,87 @@ def test_the_peak_is_that_of_the_last_hour() -> None:
 
 
 def test_another_tenants_refusal_changes_nothing() -> None:
-    known = StoredReadings(events=[refusal(tenant_id="globex")])
-    (row,) = overview_frame([reading(state(3))], known, **NOBODY)["rows"]
-    assert row["state"] == "ok"
+    both = [reading(state(3)), reading(state(3), tenant_id="globex", known=refused_ago(5))]
+    rows = overview_frame(both, StoredReadings(), **NOBODY)["rows"]
+    assert [(row["tenant"], row["state"]) for row in rows] == [("acme", "ok"), ("globex", "stop")]
+
+
+def test_a_refusal_by_a_limit_without_a_row_makes_the_tenant_refusing_all_the_same() -> None:
+    """One counted per key has none, since each key has a count of its own."""
+    seen = reading(state(3), known=recent(AT, refused={5: 4}, limit=("lookupOrder", "per key")))
+    frame = tenant_frame(seen, StoredReadings(), **NOBODY)
+    assert (frame["rows"][0]["state"], frame["summary"]["state"]) == ("ok", "stop")
 
 
 def test_the_sentence_counts_tenants_and_names_limits() -> None:
-    full = [reading(state(100)), reading(state(100), tenant_id="globex"), reading(state(85), tenant_id="stark")]
+    full = [reading(state(100), tenant_id=name, known=refused_ago(5, 3)) for name in ("acme", "globex")]
+    full.append(reading(state(85), tenant_id="stark", known=refused_ago(300, 10)))
     known = StoredReadings(names={"acme": "Acme Retail"})
     sentence = overview_frame(full, known, **NOBODY)["summary"]["sentence"]
     assert (sentence["code"], sentence["tenants"], sentence["more"]) == ("overview.stop", 2, 0)
+    assert (sentence["calls"], sentence["quarter"], sentence["minutes"]) == (6, 16, 15)
     assert [(limit["tenant"], limit["limit"]) for limit in sentence["limits"]] == [
         ("Acme Retail", "minute"),
         ("globex", "minute"),
     ]
 
 
-@pytest.mark.parametrize(("used", "expected"), [(100, "tenant.stop"), (80, "tenant.near")])
-def test_a_tenants_page_says_which_of_its_limits_is_meant(used: int, expected: str) -> None:
-    sentence = tenant_frame(reading(state(used)), StoredReadings(), **NOBODY)["summary"]["sentence"]
+@pytest.mark.parametrize(
+    ("seconds_ago", "expected"), [(5, "tenant.stop"), (2000, "tenant.near")], ids=["refusing", "near"]
+)
+def test_a_tenants_page_says_which_of_its_limits_is_meant(seconds_ago: int, expected: str) -> None:
+    seen = reading(state(85), known=refused_ago(seconds_ago))
+    sentence = tenant_frame(seen, StoredReadings(), **NOBODY)["summary"]["sentence"]
     assert sentence["code"] == expected
     assert [(limit["limit"], limit["action"]) for limit in sentence["limits"]] == [("minute", "lookupOrder")]
 
 
-def test_where_no_limit_is_full_the_sentence_says_what_was_refused_lately() -> None:
-    quiet = overview_frame([reading(state(1))], StoredReadings(), **NOBODY)["summary"]["sentence"]
-    assert quiet == {"code": "overview.quiet", "calls": 0, "minutes": 15}
-    known = StoredReadings(refused={("acme", "lookupOrder", "minute"): 7})
-    calm = tenant_frame(reading(state(1)), known, **NOBODY)["summary"]["sentence"]
-    assert calm == {"code": "tenant.calm", "calls": 7, "minutes": 15}
+def test_where_nothing_is_refused_the_sentence_says_what_was_lately_and_when() -> None:
+    quiet = overview_frame([reading(state(1))], StoredReadings(), **NOBODY)["summary"]
+    assert quiet["sentence"] == {"code": "overview.quiet", "minutes": 15} and quiet["state"] == "ok"
+    seen = reading(state(1), known=recent(AT, refused={90: 4, 200: 3}))
+    numbers = {"calls": 0, "quarter": 7, "minutes": 15, "last": (int(AT) - 90) * 1000}
+    for frame, page in (
+        (overview_frame([seen], StoredReadings(), **NOBODY), "overview"),
+        (tenant_frame(seen, StoredReadings(), **NOBODY), "tenant"),
+    ):
+        said = frame["summary"]["sentence"]
+        assert {name: said[name] for name in numbers} == numbers
+        assert (frame["summary"]["state"], said["code"]) == ("lately", f"{page}.lately")
+
+
+def calm(**values: Any) -> tuple[str, str]:
+    seen = replace(reading(state(0)), **{"rows": {}, **values})
+    summary = tenant_frame(seen, StoredReadings(), **NOBODY)["summary"]
+    return summary["state"], summary["sentence"]["code"]
+
+
+def test_a_tenant_that_cannot_call_or_does_not_is_said_to_be_so() -> None:
+    assert calm() == ("ok", "tenant.quiet")
+    assert calm(recent=recent(AT)) == ("ok", "tenant.idle")
+    assert calm(plans={"lookupOrder": EffectivePolicy(())}) == ("ok", "tenant.unlimited")
+    assert calm(plans={}) == ("ok", "tenant.no_actions")
+    assert calm(plans={}, suspended=True) == ("stop", "tenant.suspended")
+
+
+def test_a_tenant_whose_demand_is_not_known_yet_is_not_said_to_be_well() -> None:
+    assert calm(recent=None) == ("unknown", "unknown")
+    unknown = overview_frame([replace(reading(state(1)), recent=None)], StoredReadings(), **NOBODY)
+    assert unknown["summary"]["state"] == "unknown"
+    assert unknown["figures"]["refused_per_min"]["value"] is None
 
 
 def test_a_sentence_names_three_limits_and_counts_the_others() -> None:
-    full = [reading(state(100), tenant_id=f"t{number}") for number in range(5)]
+    full = [reading(state(100), tenant_id=f"t{number}", known=refused_ago(1)) for number in range(5)]
     sentence = overview_frame(full, StoredReadings(), **NOBODY)["summary"]["sentence"]
     assert (sentence["tenants"], len(sentence["limits"]), sentence["more"]) == (5, 3, 2)
 
 
-def test_a_pace_is_shown_when_two_counts_are_known() -> None:
-    one = reading(state(1))
-    one.counts.append(Counts(AT, allowed=5, refused=1))
-    assert overview_frame([one], StoredReadings(), **NOBODY)["figures"]["calls_per_min"]["value"] is None
-    one.counts.append(Counts(AT + 30, allowed=35, refused=1))
-    assert overview_frame([one], StoredReadings(), **NOBODY)["figures"]["calls_per_min"]["value"] == 60
+def test_the_figures_are_those_of_the_last_minute_with_or_without_viewers() -> None:
+    calls = {61: Calls(allowed=100), 59: Calls(allowed=30, refused=2), 0: Calls(allowed=5, refused=3)}
+    seen = reading(state(1), known=recent(AT, calls=calls))
+    found = overview_frame([seen], StoredReadings(), **NOBODY)["figures"]
+    assert [found[name]["value"] for name in ("calls_per_min", "allowed_per_min", "refused_per_min")] == [40, 35, 5]
 
 
 def test_a_limit_that_nothing_counts_against_is_left_out() -> None:
@@ -227,7 +295,7 @@ def held_back(calls: int, *, asked_us: int | None = 30 * MICROS, status: int = 4
     """Of one connection, whose tenant had so many calls held back in the last minute."""
     seen = reading(state(1))
     seen.connection_id = 7
-    seen.counts.extend([Counts(AT - 90, held_back=1), Counts(AT - 60, held_back=5), Counts(AT, held_back=5 + calls)])
+    seen.recent = recent(AT, calls={60: Calls(held_back=5), 30: Calls(held_back=calls)})
     pause = Pause(int((AT + 20) * MICROS), status, int(AT * MICROS), asked_us)
     return {"reading": seen, "platform": {"upstreams": {7: (pause, None, None)}}, "degraded": None}
 
@@ -290,7 +358,7 @@ def with_a_full_limit_in_flight(*, called: bool) -> TenantReading:
     """Of a connection that other tenants' calls fill; ``called``: this one has made a call in the last minute too."""
     limit = Limit("(in flight)", "concurrency", 100, lease_us=90 * MICROS, counted_per=CountedPer.CONNECTION)
     seen = reading(state(5, effective=5, limit=limit))
-    seen.counts.extend([Counts(AT - 30, allowed=7), Counts(AT, allowed=7 + called)])
+    seen.recent = recent(AT, calls={30 if called else 61: Calls(allowed=1)})
     return seen
 
 
@@ -298,22 +366,22 @@ def test_calls_in_flight_of_other_tenants_are_no_row_of_one_that_makes_none() ->
     idle, busy = (with_a_full_limit_in_flight(called=called) for called in (False, True))
     assert overview_frame([idle], StoredReadings(), **NOBODY)["rows"] == []
     (row,) = overview_frame([busy], StoredReadings(), **NOBODY)["rows"]
-    assert row["state"] == "stop"
+    assert row["state"] == "near"
 
 
 @pytest.mark.parametrize(("seconds_ago", "expected"), [(2, "stop"), (60, "near")])
 def test_a_tenant_that_the_others_calls_refused_has_the_row_and_refuses_only_while_it_is_refused(
     seconds_ago: int, expected: str
 ) -> None:
-    event = refusal(seconds_ago=seconds_ago, limit_name="(in flight)")
-    known = StoredReadings(events=[event], refused={("acme", "lookupOrder", "(in flight)"): 1})
-    (row,) = overview_frame([with_a_full_limit_in_flight(called=False)], known, **NOBODY)["rows"]
+    seen = with_a_full_limit_in_flight(called=False)
+    seen.recent = recent(AT, refused={seconds_ago: 1}, limit=("lookupOrder", "(in flight)"))
+    (row,) = overview_frame([seen], StoredReadings(), **NOBODY)["rows"]
     assert row["state"] == expected
 
 
 def test_a_limit_that_refuses_is_named_before_a_pause() -> None:
     given = held_back(1)
-    given["reading"].rows = reading(state(100)).rows
+    given["reading"].recent = refused_ago(1)
     sentence = overview_frame([given.pop("reading")], UNIT, **given)["summary"]["sentence"]
     assert sentence["code"] == "overview.stop"
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.readings import TenantReading
+from dashboard.readings import RowReading, TenantReading
+from limiter.core.types import MICROS, Limit, LimitState
+from limiter.demand.points import Demand, Level
+from limiter.demand.recent import Recent
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Action, Tenant
 from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401
 
+AT = 1_784_025_727
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -40,6 +44,36 @@ async def test_a_limit_that_fills_says_when_it_is_full(
     # One look does not tell a bucket's pace, and of calls in flight nothing is foretold.
     assert reading.full_in_s["|burst"] is None
     assert "lookupOrder|inflight" not in reading.full_in_s
+
+
+def test_a_line_has_what_was_before_anybody_watched_and_after_a_while_of_nobody() -> None:
+    seen = watched_first_at(AT)
+    before = {AT - 400: 9, AT - 250: 70, AT - 30: 20}
+    levels = {second: Level(used, 80, 100) for second, used in before.items()}
+    demand = Demand(limits={("lookupOrder", "minute"): levels})
+    seen.remember(Recent.of(demand))
+    line = {int(at): used for at, used, _ in seen.used["lookupOrder|minute"]}
+    found = [line.get(AT - ago) for ago in (301, 299, 251, 250, 191, 190, 31, 30, 1, 0)]
+    assert found == [None, 0, 0, 70, 70, 0, 0, 20, 20, 5]
+    assert max(seen.peaks["lookupOrder|minute"].values()) == 70
+    levels[AT + 100] = Level(33, 80, 100)
+    watch(seen, AT + 200)
+    seen.remember(Recent.of(demand))
+    assert {int(at): used for at, used, _ in seen.used["lookupOrder|minute"]}[AT + 100] == 33
+
+
+def watched_first_at(at: int) -> TenantReading:
+    made = TenantReading("acme")
+    watch(made, at)
+    return made
+
+
+def watch(seen: TenantReading, at: int) -> None:
+    """Read a limit of which five units are in use."""
+    limit = Limit("minute", "sliding_log", 100, window_us=60 * MICROS)
+    state = LimitState(limit, used=5, effective=80, wait_us=0, reset_us=0)
+    seen.at, seen.now_s = float(at), at
+    seen.keep([RowReading("lookupOrder", state, 1.0)])
 
 
 async def test_a_limit_that_counts_for_all_actions_is_asked_once(

@@ -53,6 +53,9 @@ class FakeLive:
         data = {"v": 2, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": {}}
         return {**data, "figures": figures, "rows": rows, "feed": []}
 
+    def before(self, topic: StreamTopic) -> list[Frame]:
+        return []
+
     def forget(self, watched: Collection[StreamTopic]) -> None:
         pass
 

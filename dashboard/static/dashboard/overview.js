@@ -115,13 +115,19 @@ function showWorkers(workers) {
   say(at("workers"), word(agree ? "workers.agree" : "workers.differ", { count: workers.seen }));
 }
 
-const alerts = new Alerts({
-  onChange: (open) => shell.alert([...theTable().rows.values()].filter((row) => row.state === "stop").length, open),
-});
+const alerts = new Alerts({ onChange: (open) => shell.alert(refusing(), open) });
+let state = "";
+
+// Limits that refuse; the tab says so too where the refusing limit has no row, since it is counted per key.
+function refusing() {
+  const rows = [...theTable().rows.values()].filter((row) => row.state === "stop");
+  return Math.max(rows.length, Number(state === "stop"));
+}
 
 const shell = new Shell({
   render(frame) {
     const { summary } = frame;
+    state = summary.state;
     kpis.fill(frame.series);
     kpis.update(frame.figures);
     showSentence(summary);

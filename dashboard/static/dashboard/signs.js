@@ -2,7 +2,7 @@
 import { drawn, make } from "./element.js";
 import { word } from "./words.js";
 
-export const ORDER = ["stop", "near", "shadow", "unknown", "ok"];
+export const ORDER = ["stop", "near", "lately", "shadow", "unknown", "ok"];
 
 const OCTAGON = "M5 1h6l4 4v6l-4 4H5l-4-4V5z";
 const STROKE = { fill: "none", stroke: "currentColor", "stroke-width": "2", "stroke-linecap": "round" };
@@ -11,6 +11,10 @@ const SHAPES = {
   near: () => [
     drawn("circle", { cx: 8, cy: 8, r: 6, ...STROKE }),
     drawn("path", { d: "M8 2a6 6 0 0 0 0 12z", fill: "currentColor" }),
+  ],
+  lately: () => [
+    drawn("path", { d: OCTAGON, ...STROKE, "stroke-linecap": "butt" }),
+    drawn("path", { d: "M8 4.5V8l2.2 1.6", ...STROKE }),
   ],
   stop: () => [
     drawn("path", { d: OCTAGON, fill: "currentColor" }),

@@ -105,12 +105,17 @@ function showSentence(frame) {
   place.replaceChildren(sign(state), make("span", {}, `${tenantName} `, make("span", { class: "detail" }, rest)));
 }
 
-const alerts = new Alerts({
-  onChange: (open) => shell.alert([...table.rows.values()].filter((row) => row.state === "stop").length, open),
-});
+const alerts = new Alerts({ onChange: (open) => shell.alert(refusing(), open) });
+let state = "";
+
+// As on the overview.
+function refusing() {
+  return Math.max([...table.rows.values()].filter((row) => row.state === "stop").length, Number(state === "stop"));
+}
 
 const shell = new Shell({
   render(frame) {
+    state = frame.summary.state;
     showSentence(frame);
     table.update(frame.rows);
     at("empty").hidden = table.rows.size > 0;

@@ -4,12 +4,10 @@ import { sentenceOf } from "../dashboard/sentence.js";
 import { FORMS, word } from "../dashboard/words.js";
 
 const EVERY_MS = 5_000;
-// When nobody watched before, a pace is known from the second look on.
-let next = 1_500;
 const glance = document.getElementById("glance");
 
 // Of the frames that these scripts read, as in the dashboard's stream.js.
-const VERSION = 2;
+const VERSION = 3;
 
 function show({ summary, figures }) {
   glance.dataset.state = summary.state;
@@ -31,8 +29,7 @@ async function look() {
     if (frame?.v === VERSION) show(frame);
     else if (answer && !answer.ok && answer.status < 500) return;
   }
-  setTimeout(look, next);
-  next = EVERY_MS;
+  setTimeout(look, EVERY_MS);
 }
 
 look();

@@ -1,0 +1,85 @@
+"""The states of limits, of a tenant and of all tenants, and the sentence about each, as codes with values.
+
+Refusals come from the record of demand, by the one rule of :mod:`limiter.demand.state`; so a state is the same on every
+page and worker, and is entered at once and left slowly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dashboard.readings import RowReading, TenantReading
+from dashboard.stored import StoredReadings
+from limiter.demand.state import LATELY_S, RefusalState, Refused
+
+Frame = dict[str, Any]
+Said = tuple[str, Frame]
+"""A state (stop, near, lately, ok), and a text without its limits."""
+MINUTES = LATELY_S // 60
+
+
+def of_row(reading: TenantReading, row: RowReading) -> str:
+    """The state of one limit, by its refusals now, its use, and its refusals lately."""
+    refused = reading.refused_by(row.id)
+    if row.state.limit.shadow:
+        return "shadow" if refused.minute or row.state.used >= row.state.effective else "ok"
+    if refused.state is RefusalState.REFUSING:
+        return "stop"
+    if row.id in reading.near:
+        return "near"
+    return "lately" if refused.state is RefusalState.LATELY else "ok"
+
+
+def of_tenant(reading: TenantReading, rows: Sequence[Frame], known: StoredReadings) -> Said:
+    """A tenant as its page says it: also why nothing can be refused."""
+    if reading.suspended:
+        return "stop", {"code": "tenant.suspended"}
+    if reading.recent is None:
+        return "unknown", {"code": "unknown"}
+    refused = reading.refused()
+    numbers = _numbers(refused)
+    if refused.state is RefusalState.REFUSING:
+        return "stop", {"code": "tenant.stop", **numbers}
+    if any(row["state"] == "near" for row in rows):
+        return "near", {"code": "tenant.near"}
+    if refused.state is RefusalState.LATELY:
+        return "lately", {"code": "tenant.lately", **numbers, "last": refused.last * 1000}
+    return "ok", {"code": f"tenant.{_calm(reading)}", "minutes": MINUTES, "count": reading.limits_in_force()}
+
+
+def of_all(readings: Sequence[TenantReading], rows: Sequence[Frame], known: StoredReadings) -> Said:
+    """All tenants of a person together."""
+    whole = [reading for reading in readings if reading.recent is not None]
+    if readings and not whole and not all(reading.suspended for reading in readings):
+        return "unknown", {"code": "unknown"}
+    each = [reading.refused() for reading in whole]
+    refusing = [refused for refused in each if refused.state is RefusalState.REFUSING]
+    total = Refused()
+    for refused in each:
+        total = total.plus(refused)
+    if refusing:
+        return "stop", {"code": "overview.stop", "tenants": len(refusing), **_numbers(total)}
+    if near := {row["tenant"] for row in rows if row["state"] == "near"}:
+        return "near", {"code": "overview.near", "tenants": len(near)}
+    if total.quarter:
+        return "lately", {"code": "overview.lately", **_numbers(total), "last": total.last * 1000}
+    return "ok", {"code": "overview.quiet", "minutes": MINUTES}
+
+
+def concerned(state: str, rows: Sequence[Frame]) -> list[Frame]:
+    """The limits that a sentence about this state names."""
+    return [row for row in rows if row["state"] == state] if state != "ok" else []
+
+
+def _calm(reading: TenantReading) -> str:
+    """Why nothing was refused, from the plainest reason on."""
+    if not reading.plans:
+        return "no_actions"
+    if not reading.limits_in_force():
+        return "unlimited"
+    return "idle" if reading.is_idle() else "quiet"
+
+
+def _numbers(refused: Refused) -> Frame:
+    return {"calls": refused.minute, "quarter": refused.quarter, "minutes": MINUTES}
