@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 
 from dashboard import news
+from dashboard.deltas import Frame
 from dashboard.live import Live
 from dashboard.seats import RENEW_S, PageSeat, Seats
 from dashboard.streams import FAULT, LEAVING, NO_RIGHT, SILENT, SILENT_S, LiveStream, Viewer
@@ -106,6 +107,12 @@ class Broadcast:
     async def newest(self, topic: StreamTopic) -> str:
         """The newest frame, whole, for who polls."""
         return (await self._stream(topic)).text(after=None)
+
+    async def quarter(self, tenant_id: str) -> Frame | None:
+        """The last quarter of an hour of a tenant, as a chart."""
+        topic = tenant(tenant_id)
+        await self._stream(topic)
+        return await self._live.quarter(topic)
 
     async def _stream(self, topic: StreamTopic) -> LiveStream:
         """The stream of this topic, with a frame at once when it is new."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from dashboard import deployment, figures, stored
+from dashboard import deployment, figures, quarter, stored
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
@@ -146,6 +146,11 @@ class Live:
     def before(self, topic: StreamTopic) -> list[Frame]:
         """The figures of calls in the two minutes before now, a second each, as frames would have had them."""
         return figures.before([self._readings[name] for name in sorted(topic.tenant_ids)], seconds=FIGURES_KEPT)
+
+    async def quarter(self, topic: StreamTopic) -> Frame | None:
+        """The last quarter of an hour of a tenant that was read, as a chart; None while it is not known."""
+        (name,) = topic.tenant_ids
+        return quarter.chart(self._readings[name], (await self._known(topic.tenant_ids)).changes)
 
     def forget(self, watched: Iterable[StreamTopic]) -> None:
         """Keep only watched tenants, and for a while those that were watched."""

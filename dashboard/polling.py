@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard import history, topics
+from dashboard import history, quarter, topics
 from dashboard.broadcast import Broadcast
 from dashboard.topics import StreamTopic
 from dashboard.viewers import Sight
@@ -31,13 +31,15 @@ async def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 async def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
-    """A tenant page's frame; with ``range`` 1h, 24h or 7d only its stored history, as ``chart``."""
+    """A tenant page's frame; with ``range`` 15m, 1h, 24h or 7d only its recorded history, as ``chart``."""
     seen = await _sight(request)
     if seen is None:
         return JsonResponse(_SIGN_IN, status=401)
     if not seen.of(tenant_id):
         return JsonResponse(_NO_RIGHT, status=403)
     wanted = request.GET.get("range", "5m")
+    if wanted == quarter.RANGE:
+        return JsonResponse({"chart": await _broadcast(request).quarter(tenant_id)})
     if wanted in history.RANGES:
         return JsonResponse({"chart": await sync_to_async(history.chart)(tenant_id, wanted)})
     return await _newest(request, topics.tenant(tenant_id))

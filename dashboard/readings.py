@@ -148,7 +148,7 @@ class TenantReading:
         limit, seen = row.state.limit, self.used[row.id]
         name, watched = (row.action_id, limit.name), {round(at) for at, *_ in seen}
         start = self.now_s - (LATELY_S if limit.window_us // MICROS < LATELY_S else KEPT)
-        line = list(recent.line(name, start, self.now_s, holds_s=_holds_s(limit)))
+        line = list(recent.line(name, start, self.now_s, holds_s=holds_s(limit)))
         for second, level in line:
             self._note_peak(row.id, level.used, minute=second // 60)
             if level.used:
@@ -217,7 +217,7 @@ class TenantReading:
             del peaks[old]
 
 
-def _holds_s(limit: Limit) -> int:
+def holds_s(limit: Limit) -> int:
     """Seconds in which every unit leaves a limit, rounded up; of calls in flight, how long a count is shown."""
     rules = rules_of(limit.algorithm)
     if rules.holds_slots:

@@ -42,6 +42,9 @@ def test_a_refusal_appears_in_the_feed_and_turns_the_sentence(visitor: Visitor, 
     expect(feed).to_contain_text("Acme Retail · lookupOrder")
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Calls of 1 tenant are being refused: ")
     expect(visitor.page).to_have_title(re.compile(r"^\(1\) Refusing"))
+    visitor.open("/dashboard/tenants/acme/")
+    visitor.page.get_by_role("button", name="15 m").click()
+    expect(visitor.page.locator("#chart-summary")).to_contain_text("Usage over the last 15 minutes")
 
 
 def test_where_websockets_are_blocked_the_real_numbers_are_polled(visitor: Visitor, demo: LiveDemo) -> None:

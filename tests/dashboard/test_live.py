@@ -87,6 +87,9 @@ async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: R
     overview = topics.overview(["acme"])
     figures = (await live.frame(overview))["figures"]
     assert [figures[name]["value"] for name in ("calls_per_min", "refused_per_min")] == [102, 2]
+    chart = await live.quarter(topics.tenant("acme"))
+    assert chart is not None and len(chart["times"]) == 180
+    assert sum(chart["columns"]["refused"]) in (0, 2)  # those of the step that lasts come with the next one
     before = live.before(overview)
     assert [each["calls_per_min"]["value"] for each in (before[0], before[-1])] in ([0, 0], [0, 102])
     await live.close()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.readings import RowReading, TenantReading
-from limiter.core.types import MICROS, Limit, LimitState
+from dashboard.readings import TenantReading
 from limiter.demand.points import Demand, Level
 from limiter.demand.recent import Recent
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Action, Tenant
+from tests.dashboard.demanded import AT, watch, watched_first_at
 from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401
 
-AT = 1_784_025_727
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -60,20 +59,6 @@ def test_a_line_has_what_was_before_anybody_watched_and_after_a_while_of_nobody(
     watch(seen, AT + 200)
     seen.remember(Recent.of(demand))
     assert {int(at): used for at, used, _ in seen.used["lookupOrder|minute"]}[AT + 100] == 33
-
-
-def watched_first_at(at: int) -> TenantReading:
-    made = TenantReading("acme")
-    watch(made, at)
-    return made
-
-
-def watch(seen: TenantReading, at: int) -> None:
-    """Read a limit of which five units are in use."""
-    limit = Limit("minute", "sliding_log", 100, window_us=60 * MICROS)
-    state = LimitState(limit, used=5, effective=80, wait_us=0, reset_us=0)
-    seen.at, seen.now_s = float(at), at
-    seen.keep([RowReading("lookupOrder", state, 1.0)])
 
 
 async def test_a_limit_that_counts_for_all_actions_is_asked_once(

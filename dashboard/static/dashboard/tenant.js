@@ -12,8 +12,10 @@ import { Shell } from "./shell.js";
 import { sign } from "./signs.js";
 import { word } from "./words.js";
 
-const SECONDS = { "5m": 300, "1h": 3_600, "24h": 86_400, "7d": 604_800 };
+const SECONDS = { "5m": 300, "15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800 };
+const OF_LIMITS = new Set(["5m", "15m"]);
 const EVERY_MS = 30_000;
+const OFTEN_MS = 5_000;
 const { tenant, tenantName, poll } = document.body.dataset;
 const feed = new Log(at("feed"), refusalLine);
 const changes = new Log(at("changes"), changeLine);
@@ -69,7 +71,7 @@ function showNow() {
   showChart({ ...chart, notes: (frame.notes ?? []).filter((note) => note.at_ms >= from) });
 }
 
-// Longer ranges come from stored usage: calls, not one limit's window.
+// A quarter of an hour comes with each limit; longer ranges from stored usage: calls, not one limit's window.
 async function showStored() {
   clearTimeout(charted.timer);
   const range = shown.range;
@@ -77,21 +79,21 @@ async function showStored() {
   const answer = await fetch(`${poll}?range=${range}`, { credentials: "same-origin" }).catch(() => null);
   if (answer?.ok && shown.range === range) {
     const { chart } = await answer.json();
-    showChart({ ...chart, columns: { ...chart.columns, used: chart.columns.allowed } });
+    if (chart) showChart({ ...chart, columns: chart.limits?.[pick.value] ?? { ...chart.columns, used: chart.columns.allowed } });
   }
-  charted.timer = setTimeout(showStored, EVERY_MS);
+  charted.timer = setTimeout(showStored, range === "15m" ? OFTEN_MS : EVERY_MS);
 }
 
 for (const button of at("ranges").children) {
   button.addEventListener("click", () => {
     shown.range = button.dataset.range;
     for (const other of at("ranges").children) other.setAttribute("aria-pressed", String(other === button));
-    pick.disabled = shown.range !== "5m";
+    pick.disabled = !OF_LIMITS.has(shown.range);
     if (shown.range === "5m") showNow();
     showStored();
   });
 }
-pick.addEventListener("change", showNow);
+pick.addEventListener("change", () => (shown.range === "5m" ? showNow() : showStored()));
 
 function showSentence(frame) {
   const place = at("sentence");
