@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from dashboard.streams import FIGURES_KEPT
 from dashboard.topics import StreamTopic
 from limiter.demand import series
 from limiter.demand.points import Demand
+from limiter.demand.state import LATELY_S
 from limiter.gateway.runtime import Runtime
 from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
@@ -97,25 +99,24 @@ class Live:
             results |= {each.tenant_id: result for each, result in zip(some, read, strict=True)}
         self._note(results)
         await self._reads.join("", self._read_deployment)
-        await self._read_lately(tenant_ids)
+        await self._read_lately([each for each in readings if each.recent is not None], patience_s=PATIENCE_S)
 
-    async def _read_lately(self, tenant_ids: Collection[str]) -> None:
-        """Update their last quarter of an hour. One that is not known yet is waited for, but not for long."""
-        readings = [self._readings[name] for name in tenant_ids]
+    async def _read_lately(self, readings: Sequence[TenantReading], *, patience_s: float) -> None:
+        """Update their last quarter of an hour, as far as it is read in time; the reading goes on."""
         now = max((each.now_s for each in readings), default=0)
-        of: dict[int, list[str]] = {}
+        of: defaultdict[int, set[str]] = defaultdict(set)
         for each in readings:
-            if each.connection_id:
-                of.setdefault(each.connection_id, []).append(each.tenant_id)
-        started = {
-            connection: self._reads.join(("demand", connection), partial(self._lately.look, connection, some, now=now))
+            of[each.connection_id].add(each.tenant_id)
+        looks = [
+            self._reads.join(
+                ("demand", connection, frozenset(some)), partial(self._lately.look, connection, some, now=now)
+            )
             for connection, some in of.items()
-        }
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await asyncio.gather(*started.values(), return_exceptions=True)
-        except TimeoutError:
-            pass
+            if connection
+        ]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await asyncio.gather(*looks, return_exceptions=True)
         for each in readings:
             each.remember(self._lately.of(each.tenant_id))
 
@@ -133,6 +134,8 @@ class Live:
         """
         known = await self._known(topic.tenant_ids)
         readings = [self._readings[name] for name in sorted(topic.tenant_ids)]
+        if new := [each for each in readings if each.recent is None]:
+            await self._read_lately(new, patience_s=FIRST_PATIENCE_S)
         data = self._deployment.data({reading.connection_id for reading in readings})
         rest: dict[str, Any] = {"platform": data, "degraded": self._degraded()}
         known = self._with_undrained(known, topic.tenant_ids)
@@ -150,7 +153,9 @@ class Live:
     async def quarter(self, topic: StreamTopic) -> Frame | None:
         """The last quarter of an hour of a tenant that was read, as a chart; None while it is not known."""
         (name,) = topic.tenant_ids
-        return quarter.chart(self._readings[name], (await self._known(topic.tenant_ids)).changes)
+        reading, known = self._readings[name], await self._known(topic.tenant_ids)
+        p95_ms = await self._aside.run(stored.p95_by_minute, name, reading.now_s - LATELY_S)
+        return quarter.chart(reading, known.changes, p95_ms=p95_ms)
 
     def forget(self, watched: Iterable[StreamTopic]) -> None:
         """Keep only watched tenants, and for a while those that were watched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dashboard.readings import RowReading, TenantReading, holds_s
@@ -14,19 +15,29 @@ STEP_S = 5
 _NONE = Calls()
 
 
-def chart(reading: TenantReading, notes: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Calls allowed and refused in each step, and each limit with its use; None while that is not known."""
+def chart(
+    reading: TenantReading, notes: list[dict[str, Any]], *, p95_ms: Mapping[int, float] | None = None
+) -> dict[str, Any] | None:
+    """Calls allowed and refused in each step, and each limit with its use; None while that is not known.
+
+    ``p95_ms``: the upstream's by minute.
+    """
     recent = reading.recent
     if recent is None:
         return None
     end = reading.now_s // STEP_S * STEP_S
     times = list(range(end - LATELY_S, end, STEP_S))
     sums = [_sum(recent, time) for time in times]
+    latency = {
+        "p95_ms": [(p95_ms or {}).get(time // 60 * 60) for time in times],
+        "threshold_ms": [reading.threshold_ms] * len(times),
+    }
+    rows = reading.rows.values()
     return {
         "range": RANGE,
         "times": times,
         "columns": {"allowed": [calls.allowed for calls in sums], "refused": [calls.refused for calls in sums]},
-        "limits": {f"{reading.tenant_id}|{row.id}": _limit(row, recent, times) for row in reading.rows.values()},
+        "limits": {f"{reading.tenant_id}|{row.id}": _limit(row, recent, times) | latency for row in rows},
         "notes": [note for note in notes if note["at_ms"] >= times[0] * 1000],
     }
 
@@ -38,7 +49,7 @@ def _sum(recent: Recent, time: int) -> Calls:
     return total
 
 
-def _limit(row: RowReading, recent: Recent, times: list[int]) -> dict[str, list[int | None]]:
+def _limit(row: RowReading, recent: Recent, times: list[int]) -> dict[str, list[Any]]:
     """The most that was used in each step, the largest limit, and the refusals; nothing where nothing is known."""
     name = row.action_id, row.state.limit.name
     steps: dict[int, Level] = {}
@@ -51,5 +62,6 @@ def _limit(row: RowReading, recent: Recent, times: list[int]) -> dict[str, list[
         "used": [level and level.used for level in found],
         "limit": [level and level.quota for level in found],
         "effective": [level and level.effective for level in found],
+        "multiplier": [level and round(level.effective / max(1, level.quota), 3) for level in found],
         "refused": [sum(refusals.get(time + after, 0) for after in range(STEP_S)) for time in times],
     }

@@ -103,7 +103,7 @@ function showSentence(frame) {
   if (place.dataset.said === said) return;
   place.dataset.said = said;
   mark(place, "state", state);
-  const rest = detail ? `${main}: ${detail}` : main;
+  const rest = detail ? `${main} · ${detail}` : main;
   place.replaceChildren(sign(state), make("span", {}, `${tenantName} `, make("span", { class: "detail" }, rest)));
 }
 
