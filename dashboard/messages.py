@@ -204,6 +204,7 @@ def _limit_line(limit: Limit, multiplier: float) -> Frame:
         "effective": max(1, int(limit.quota * multiplier)) if limit.adaptive and multiplier < 1 else limit.quota,
         "window_seconds": limit.window_us // MICROS,
         "counted_per": limit.counted_per.value,
+        "counted_by": limit.counted_by,
         "policy": limit.policy_name,
         "policy_version": limit.policy_version,
         "shadow": limit.shadow,

@@ -31,31 +31,38 @@ _PARTS = (
     _Part("dividing", "dividing", lazy=True),
     _Part("sharing", "look_at_share, charge_share"),
     _Part("slot_sharing", "look_at_slots, charge_slot"),
+    _Part("values", "values"),
 )
 
 
 def _deciding(*files: str) -> Script:
-    return Script(__file__, "decide", before=b"".join(part.lua(asked=part.file in files) for part in _PARTS))
+    """``values.lua`` works around ``decide.lua`` too."""
+    before, after = b"".join(part.lua(asked=part.file in files) for part in _PARTS), b""
+    if "values" in files:
+        before, after = before + b"local function decide()\n", b"end\nreturn values.finish(decide())\n"
+    return Script(__file__, "decide", before=before, after=after)
 
 
-def _parts(shares: int, *, holds: bool) -> tuple[str, ...]:
+def _parts(shares: int, *, holds: bool, counts: bool) -> tuple[str, ...]:
     asked = {
         "appointments": holds,
         "dividing": shares > 0,
         "sharing": bool(shares & WINDOWS),
         "slot_sharing": bool(shares & SLOTS),
+        "values": counts,
     }
     return tuple(part for part, needed in asked.items() if needed)
 
 
 _SCRIPTS = {
-    (shares, holds): _deciding(*_parts(shares, holds=holds))
+    (shares, holds, counts): _deciding(*_parts(shares, holds=holds, counts=counts))
     for shares in range((WINDOWS | SLOTS) + 1)
     for holds in (False, True)
+    for counts in (False, True)
 }
-DECIDE, DECIDE_AND_HOLD = _SCRIPTS[0, False], _SCRIPTS[0, True]
+DECIDE, DECIDE_AND_HOLD = _SCRIPTS[0, False, False], _SCRIPTS[0, True, False]
 
 
 def script_of(stack: Stack) -> Script:
     """The script that decides calls of this stack."""
-    return _SCRIPTS[stack.shares, stack.reserves]
+    return _SCRIPTS[stack.shares, stack.reserves, stack.valued > 0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from limiter.core import values
 from limiter.core.types import Limit
 from limiter.core.versioned import Form
 
@@ -15,6 +16,7 @@ _ESCAPED = str.maketrans({"%": "%25", ";": "%3B", "|": "%7C"})
 _PARTS = 10
 _OF_SHARE = ("refused", "share", "used", "owed")
 _SHARE = "|\x01"
+_VALUE = "\x02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +38,31 @@ class Described:
     adaptive: bool
     share: dict[str, int] | None = None
     """Of a shared limit: what of it refused (:class:`~limiter.core.sharing.Refused`), share, used and owed units."""
+    counted_by: str = ""
+    """The header or JSON Pointer by whose values it counts."""
+    value: str = ""
+    """The first digits of the digest of the call's own; or what stands for it (:mod:`limiter.core.values`)."""
 
 
 def write(limits: Sequence[Limit]) -> str:
     """``<name>|<policy>|<version>|<algorithm>|<counted per>|<quota>|<window us>|<burst>|<shadow>|<adaptive>;…``.
 
-    A shared limit has one part more, in whose place the script writes the state of the share.
+    A shared limit has one part more, in whose place the script writes the state of the share. One that counts by a
+    value has two more behind that: by which, and the digest's first digits; the script writes a ``+`` before these when
+    the value was above the bound.
     """
     return FORM.marked(
         ";".join(
             f"{limit.name}|{limit.policy_name.translate(_ESCAPED)}|{limit.policy_version}|{limit.algorithm}"
             f"|{limit.counted_per}|{limit.quota}|{limit.window_us}|{limit.burst}|{limit.shadow:d}|{limit.adaptive:d}"
-            f"{_SHARE if limit.share else ''}"
+            f"{_SHARE if limit.share else ''}{_by_value(limit) if limit.counted_by else ''}"
             for limit in limits
         )
     )
+
+
+def _by_value(limit: Limit) -> str:
+    return f"||{limit.counted_by.translate(_ESCAPED)}|{_VALUE}{limit.value[: values.SHOWN]}"
 
 
 def read(text: str) -> list[Described]:
@@ -82,6 +94,8 @@ def _read_one(text: str) -> Described:
         shadow=shadow == 1,
         adaptive=adaptive == 1,
         share=_share(parts[_PARTS]) if len(parts) > _PARTS else None,
+        counted_by=unquote(parts[_PARTS + 1]) if len(parts) > _PARTS + 2 else "",
+        value=_value(parts[_PARTS + 2]) if len(parts) > _PARTS + 2 else "",
     )
 
 
@@ -91,6 +105,11 @@ def _share(text: str) -> dict[str, int] | None:
     if len(numbers) != len(_OF_SHARE) or not all(number.isdigit() for number in numbers):
         return None
     return dict(zip(_OF_SHARE, map(int, numbers), strict=True))
+
+
+def _value(text: str) -> str:
+    """A worker alone leaves the mark as it is."""
+    return values.OTHERS if text.startswith(values.OTHERS) else text.removeprefix(_VALUE)
 
 
 FORM = Form("description of limits", {1: _read})

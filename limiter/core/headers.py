@@ -7,8 +7,10 @@ section 10.2.3 (Retry-After in whole seconds). A limit's name is a structured-fi
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 
+from limiter.core import values
 from limiter.core.algorithms import rules_of
 from limiter.core.types import MICROS, PPM, Decision, Limit, LimitState
 
@@ -47,7 +49,14 @@ def _refill(limit: Limit, multiplier_ppm: int) -> int:
 def _policy_item(limit: Limit, quota: int, refill: int) -> str:
     """``refill``: the units that a token bucket gets back per window."""
     parameters = rules_of(limit.algorithm).header_parameters(limit, refill, quota)
-    return f'"{limit.name}";q={quota};{parameters}'
+    return f'"{limit.name}";q={quota};{parameters}{_partition(limit)}'
+
+
+def _partition(limit: Limit) -> str:
+    """``pk``: the partition of a limit that counts by a value of the call, a Byte Sequence."""
+    if not limit.counted_by:
+        return ""
+    return f";pk=:{base64.b64encode(limit.value[: values.SHOWN].encode()).decode()}:"
 
 
 def tightest(states: Iterable[LimitState]) -> LimitState | None:
@@ -75,8 +84,10 @@ def rate_limit(decision: Decision) -> str:
     if state is None:
         return ""
     if state.reset_us > 0:
-        return f'"{state.limit.name}";r={state.remaining};t={max(1, seconds(state.reset_us))}'
-    return f'"{state.limit.name}";r={state.remaining}'
+        item = f'"{state.limit.name}";r={state.remaining};t={max(1, seconds(state.reset_us))}'
+    else:
+        item = f'"{state.limit.name}";r={state.remaining}'
+    return item + _partition(state.limit) if state.limit.counted_by else item
 
 
 def retry_after(us: int) -> str:

@@ -7,10 +7,12 @@ edited, and by the gateway for an unlisted action), so ``:`` separates them with
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from limiter.core.algorithms import rules_of
 from limiter.core.types import CountedPer, Limit, Share, Subject
+from limiter.core.values import MISSING, OTHERS
 from limiter.stores.prefix import named
 
 
@@ -56,7 +58,22 @@ def window(limit: Limit, subject: Subject) -> str:
         CountedPer.CONNECTION: "c",
     }[limit.counted_per]
     kind = rules_of(limit.algorithm).key_part(limit)
-    return f"{tag(subject.connection)}:w:{limit.name}:{kind}:{scope}"
+    name = f"{tag(subject.connection)}:w:{limit.name}:{kind}:{scope}"
+    if not limit.counted_by:
+        return name
+    if limit.value in (MISSING, OTHERS) and limit.counted_per is CountedPer.CONNECTION:
+        return f"{name}:v:{subject.tenant}:{limit.value}"  # no other tenant uses up this count
+    return f"{name}:v:{limit.value}"
+
+
+def others(limit: Limit, subject: Subject) -> str:
+    """Where the values above the bound of a limit are counted together."""
+    return window(dataclasses.replace(limit, value=OTHERS), subject)
+
+
+def values(limit: Limit, subject: Subject) -> str:
+    """Sorted set of the digests that a tenant has in use -> when their counts end (us); see ``decide.lua``."""
+    return f"{window(dataclasses.replace(limit, counted_by=''), subject)}:values:{subject.tenant}"
 
 
 def shares(limit: Limit, subject: Subject, share: Share) -> str:

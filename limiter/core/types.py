@@ -77,7 +77,9 @@ class Limit:
     ``adaptive``: shrinks with the multiplier: effective limit = max(1, floor(quota x multiplier)). ``alert_at``:
     percent of the effective limit at which people get an alert, ascending. ``reserve_us``: how long after its time
     the unit of a refused call is held, not for concurrency; 0: none is. ``share``: the caller's terms where tenants
-    share the limit; None: first come, first served.
+    share the limit; None: first come, first served. ``counted_by``: the header, or the JSON Pointer into the payload,
+    by whose values it counts; "": by none. ``max_values``: of one tenant at once. ``value``: of a bound limit, the
+    digest of the call's own (:mod:`limiter.core.values`).
     """
 
     name: str
@@ -94,6 +96,9 @@ class Limit:
     alert_at: tuple[int, ...] = ()
     reserve_us: int = 0
     share: Share | None = None
+    counted_by: str = ""
+    max_values: int = 0
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,7 @@ class Decision(NamedTuple):
     ``waits``: refused for now and recorded nowhere, since the call waits for ``retry_after_us`` and is decided again;
     ``held``: its unit is held for it meanwhile.
     ``shares``: of a refused call, for each of its shared limits.
+    ``overflowed``: a value of the call was above a bound, so that its states are those of all such values together.
     """
 
     allowed: bool
@@ -172,6 +178,7 @@ class Decision(NamedTuple):
     held: bool = False
     above_pace: bool = False
     shares: tuple[ShareState, ...] = ()
+    overflowed: bool = False
 
     @property
     def multiplier(self) -> float:

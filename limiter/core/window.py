@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 
-from limiter.core import description, keys, sharing
+from limiter.core import description, keys, sharing, values
 from limiter.core.algorithms import rules_of
 from limiter.core.ends import LearningSettings
 from limiter.core.types import Decision, Limit, LimitState, Subject
@@ -65,6 +65,7 @@ class Stack:
     ``reserves``: a refusal may hold a unit for the call that comes back. ``shares``: of what
     tenants share limits (:func:`limiter.core.sharing.kinds`).
     ``slot_accounts``: for each of ``slots`` whose share its calls use, "" if it is not shared.
+    ``valued``: limits that count by a value.
     """
 
     subject: Subject
@@ -80,6 +81,7 @@ class Stack:
     reserves: bool = False
     shares: int = 0
     slot_accounts: tuple[str, ...] = ()
+    valued: int = 0
 
     @property
     def holds_slots(self) -> bool:
@@ -103,7 +105,8 @@ class Stack:
     @property
     def pools(self) -> tuple[str, ...]:
         """The keys of the shares of its shared limits, in their order."""
-        last = len(self.keys) - (len(self.limits) if self.reserves else 0)
+        of_values = self.valued * (3 if self.reserves else 2)
+        last = len(self.keys) - of_values - (len(self.limits) if self.reserves else 0)
         return self.keys[_BEFORE_WINDOWS + len(self.limits) : last]
 
     @property
@@ -115,7 +118,7 @@ class Stack:
     @property
     def packed_limits(self) -> bytes:
         """Its limits as the scripts unpack them, and behind them the change that is due."""
-        return cast(bytes, self.arguments[_LIMITS])
+        return cast(bytes, self.arguments[_LIMITS])[values.length_of(self.valued) :]
 
     def window_of(self, limit: Limit) -> str:
         """The key of one of its limits."""
@@ -190,6 +193,7 @@ def bind(
         *(keys.pause(c), keys.in_flight(c), keys.pace(c), *windows),
         *(keys.shares(limit, subject, limit.share) for limit in limits if limit.share),
         *(map(keys.appointments, windows) if reserves else ()),
+        *(key for limit in limits if limit.counted_by for key in _of_values(limit, subject, reserves=reserves)),
     )
     packing = _Packing(subject, learned)
     arguments = (
@@ -212,7 +216,17 @@ def bind(
         slot_accounts=tuple(
             sharing.name_of(limit, subject) for limit in limits if rules_of(limit.algorithm).holds_slots
         ),
+        valued=sum(bool(limit.counted_by) for limit in limits),
     )
+
+
+def _of_values(limit: Limit, subject: Subject, *, reserves: bool) -> Iterator[str]:
+    """The keys behind those of the limits, for one that counts by a value."""
+    together = keys.others(limit, subject)
+    yield keys.values(limit, subject)
+    yield together
+    if reserves:
+        yield keys.appointments(together)
 
 
 class _Packing(NamedTuple):
@@ -224,7 +238,7 @@ class _Packing(NamedTuple):
     def all(self, limits: Sequence[Limit], change: LimitsThen | None) -> bytes:
         """The script's argument for all of them."""
         shared = sum(limit.share is not None for limit in limits)
-        front = bytes([shared]) if shared else b""
+        front = values.packed(limits) + (bytes([shared]) if shared else b"")
         return front + b"".join((*map(self._one, limits), *self._change(change)))
 
     def _one(self, limit: Limit) -> bytes:
@@ -274,8 +288,16 @@ def _front(count: int, verb: bytes, script: bytes) -> bytes:
 
 def read(stack: Stack, call: Call, reply: list[Any]) -> Decision:
     """The script's answer as a :class:`Decision`."""
+    limits, above = stack.limits, 0
+    if stack.valued and (above := reply.pop()):
+        limits = values.overflowed(limits, above)
+    decision = _decision(stack, call, reply, limits)
+    return decision._replace(overflowed=True) if above else decision
+
+
+def _decision(stack: Stack, call: Call, reply: list[Any], limits: Sequence[Limit]) -> Decision:
     now, ppm, admitted = reply[0], reply[1], reply[2]
-    states = tuple(map(_state, zip(stack.limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4], strict=False)))
+    states = tuple(map(_state, zip(limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4], strict=False)))
     if admitted in (_WAITS, _WAITS_HELD):
         return _waiting(call, reply, states)
     paused_us = reply[-1] if admitted in (_PAUSED, _ABOVE_PACE) else 0

@@ -10,7 +10,7 @@ from limiter.gateway.callers import Caller
 from limiter.gateway.invocation import InvokeTarget
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.runtime import Runtime
-from limiter.gateway.views import identified, limits, runtime_of
+from limiter.gateway.views import described_limit, identified, limits, runtime_of
 from quota_platform.base.lean.request import LeanRequest
 from quota_platform.base.lean.response import LeanResponse, json_response
 from quota_platform.base.lean.view import LeanView
@@ -63,4 +63,11 @@ async def _standing(runtime: Runtime, caller: Caller, target: InvokeTarget, requ
         "adaptive_multiplier": decision.multiplier,
         "degraded": decision.degraded,
         "limits": limits(decision),
+        **_by_value(target),
     }
+
+
+def _by_value(target: InvokeTarget) -> dict[str, Any]:
+    """The limits that count by a value of the call: what each value has. A count has only a call with one."""
+    found = [described_limit(limit) for limit in target.plan.limits if limit.counted_by]
+    return {"limits_by_value": found} if found else {}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from django.conf import settings
+
+from limiter.core import values
 from limiter.gateway.document import check_json
 from limiter.gateway.problems import GatewayProblem
 from quota_platform.base import json_pointer
@@ -19,7 +24,7 @@ class Content(NamedTuple):
     body: bytes
     headers: Mapping[str, str]
 
-    def payload(self, pointers: Iterable[str]) -> Any:
+    def payload(self, pointers: Sequence[str]) -> Any:
         """The body's value, None for no body; raises Problem.
 
         A name on the way of one of these pointers that stands twice in an object is refused: the upstream may take the
@@ -40,6 +45,22 @@ class Content(NamedTuple):
             return found
 
         return json.loads(self.body, object_pairs_hook=once)
+
+
+def values_of(counted_by: Sequence[str], content: Content, payload: Any) -> tuple[str, ...]:
+    """The digests of a call's values, one for each pointer or header."""
+    key = _key(settings.SECRET_KEY)
+    found = (
+        json_pointer.find(payload, place) if place.startswith("/") else content.headers.get(place.lower())
+        for place in counted_by
+    )
+    return tuple(values.digest(value, key=key) for value in found)
+
+
+@lru_cache(maxsize=4)
+def _key(secret: str) -> bytes:
+    """One purpose's own, made of the secret that all processes share."""
+    return hashlib.sha256(b"limiter.gateway.content.values:" + secret.encode()).digest()
 
 
 def cost_of(action: ActionSpec, payload: Any) -> int:

@@ -16,7 +16,7 @@ from limiter.core.types import MICROS, Decision
 from limiter.core.window import Call, Stack
 from limiter.demand.recorder import DemandRecorder
 from limiter.gateway.callers import Caller, Callers
-from limiter.gateway.content import Content, cost_of
+from limiter.gateway.content import Content
 from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.invocation import InvokeRequest, InvokeTarget, Outcome
 from limiter.gateway.learner import Learner
@@ -25,21 +25,17 @@ from limiter.gateway.names import NAMELESS, Names
 from limiter.gateway.paces import Paces
 from limiter.gateway.problems import GatewayProblem, of_upstream
 from limiter.gateway.recorder import Recorder
-from limiter.gateway.stacks import Stacks
+from limiter.gateway.targets import Targets
 from limiter.gateway.waiting import Wait, Waiting
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
 from limiter.outage.outage import Outage
-from limiter.policies.compiled import PolicyUnavailable
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
 from limiter.upstream.call import Upstream, UpstreamCall, UpstreamResponse
 from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
 from quota_platform.base.ids import new_id
-from tenants.cost import nominal
-from tenants.directory import unlisted_action
-from tenants.models.names import is_name
 
 _OUTCOME = {
     errors.Unreachable: "unreachable",
@@ -85,31 +81,11 @@ class Gateway:
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
         self._dedupe = dedupe
         self._clock = clock
-        self._stacks = Stacks()
+        self.targets = Targets(clock=clock)
 
     def target(self, caller: Caller, action_id: str) -> InvokeTarget:
         """What ``action_id`` means for this caller; raises Problem."""
-        tenant = caller.entry.tenant
-        action = tenant.actions.get(action_id)
-        if action is None:
-            if not tenant.accept_unlisted_actions or not is_name(action_id):
-                raise GatewayProblem(404, "action-unknown", f"Tenant {tenant.tenant_id} has no action of this ID.")
-            action = unlisted_action(tenant.connection, action_id)
-        if not action.enabled:
-            raise GatewayProblem(403, "action-disabled", f"Action {action_id} is switched off.")
-        try:
-            plan = caller.entry.plan(action_id, self._clock())
-        except PolicyUnavailable as error:
-            raise GatewayProblem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
-        bound = self._stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix)
-        return InvokeTarget(action, plan, bound, nominal(action) if action.cost_from else action.cost)
-
-    def charged(self, target: InvokeTarget, content: Content) -> InvokeTarget:
-        """What a call with this content is charged, where that decides it; raises Problem."""
-        pointer = target.action.cost_from
-        if not pointer:
-            return target
-        return target._replace(cost=cost_of(target.action, content.payload([pointer])))
+        return self.targets.target(caller, action_id)
 
     async def decide(
         self,
@@ -186,6 +162,7 @@ class Gateway:
                 key, departure = caller.key_prefix, request.departure
                 decision = await self.waiting.decide(attempt, wait, key=key, departure=departure)
                 target = attempt.target
+            target = self.targets.counted(caller, target, decision)
             if not decision.allowed:
                 self.named_waits.refused(caller.key_prefix, call, decision)
                 return Outcome(target=target, decision=decision)
@@ -261,7 +238,7 @@ class Gateway:
     @property
     def connections_seen(self) -> set[int]:
         """The connections that this worker has decided calls of."""
-        return self._stacks.connections
+        return self.targets.stacks.connections
 
     async def close(self) -> None:
         await self.waiting.close()
@@ -281,7 +258,7 @@ class Gateway:
         elif stack.learned is not None:
             self.learner.ended(stack)
         ended = EndedCall(decision.decision_id, outcome, latency_us=latency_us, pushback=pushback)
-        self.recorder.record(stack, ended, target.plan.adaptive)
+        self.recorder.record(target.bound.ends, ended, target.plan.adaptive)
 
     async def _until_end(
         self,
@@ -328,7 +305,7 @@ class _Attempt:
         if waited:
             self._caller = gateway.callers.again(self._caller)
             target = gateway.target(self._caller, self.target.action.action_id)
-            self.target = gateway.charged(target, self._content)
+            self.target = gateway.targets.charged(self._caller, target, self._content)
         return await gateway.decide(
             self._caller,
             self.target,
@@ -340,4 +317,5 @@ class _Attempt:
         )
 
     def undo(self, decision: Decision) -> None:
-        self._gateway.undo(self.target, decision)
+        gateway = self._gateway
+        gateway.undo(gateway.targets.counted(self._caller, self.target, decision), decision)

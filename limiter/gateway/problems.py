@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from limiter.core import headers
+from limiter.core import headers, values
 from limiter.core.algorithms import rules_of
 from limiter.core.decision_ids import binding
 from limiter.core.in_flight import IN_FLIGHT
@@ -123,6 +123,8 @@ def refusal(
         "multiplier": decision.multiplier,
         "decision_id": decision_id,
     }
+    if state.limit.counted_by:
+        extra |= {"counted_by": state.limit.counted_by, "value": state.limit.value[: values.SHOWN]}
     if decision.shares:
         extra["shares"] = [_share(each) for each in decision.shares]
     if decision.retry_after_us is not None:
@@ -177,6 +179,7 @@ def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
     limit = state.limit
     counts = f"Limit '{limit.name}' has {state.used} of {state.effective} in use"
     counts += _of_share(state, decision)
+    counts += _OF_VALUES.get(limit.value, " for this value of {place}").format(place=limit.counted_by)
     if cut:
         counts += f" (cut from {rules_of(limit.algorithm).capacity(limit)} while the upstream is slow)"
     if limit.name == IN_FLIGHT:
@@ -184,6 +187,13 @@ def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
     if decision.retry_after_us is None:
         return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
     return f"{counts}; {_when(state, decision, decision.retry_after_us / MICROS)}"
+
+
+_OF_VALUES = {
+    "": "",
+    values.MISSING: " by calls without a value of {place}",
+    values.OTHERS: " by calls with new values of {place}, of which there are too many at once",
+}
 
 
 def _of_share(state: LimitState, decision: Decision) -> str:

@@ -12,9 +12,12 @@ from limiter.core.ends import LearningSettings
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, Subject
 from limiter.core.window import Learned, Stack
 from limiter.policies.plan import EffectivePolicy, bind
+from quota_platform.base.lru import Lru
 from tenants.directory import ConnectionSpec, TenantSpec
 
 _KEPT = 20_000
+_KEPT_OF_VALUES = 5_000
+"""Stacks of single values, which callers choose: they push no other out."""
 _LEASE_MARGIN_S = 10
 """A call whose worker died is in flight for its deadline, and so much longer."""
 
@@ -35,11 +38,15 @@ class Announced:
 
 
 class Bound(NamedTuple):
-    """A plan bound to a subject, with the header that announces it."""
+    """A plan bound to a subject, with the header that announces it.
+
+    ``ends``: the stack under which ends of calls are recorded: for all values together as long as they hold no slots.
+    """
 
     plan: EffectivePolicy
     stack: Stack
     announced: Announced
+    ends: Stack
 
 
 class Stacks:
@@ -47,6 +54,7 @@ class Stacks:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[int, str, str, str], Bound] = OrderedDict()
+        self._of_values: Lru[tuple[Subject, tuple[str, ...]], Bound] = Lru(_KEPT_OF_VALUES)
         self.connections: set[int] = set()
 
     def bound(self, plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
@@ -64,6 +72,22 @@ class Stacks:
             self._kept.popitem(last=False)
         return made
 
+    def of_values(self, bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> Bound:
+        """The same for a call with these digests of its values, in the order of ``plan.counted_by``."""
+        name = (bound.stack.subject, values)
+        found = self._of_values.get(name)
+        if found is None or found.plan is not bound.plan:
+            found = _bind_values(bound, tenant, values)
+            self._of_values.put(name, found)
+        return found
+
+
+def _bind_values(bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> Bound:
+    subject = bound.stack.subject
+    stack = bind(bound.plan, subject, learned=_learned(tenant.connection), values=values)
+    ends = bound.stack if stack.slots == bound.stack.slots else stack
+    return Bound(bound.plan, stack, Announced(stack.limits), ends)
+
 
 def _bind(plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
     per_key = any(limit.counted_per is CountedPer.KEY for limit in plan.limits)
@@ -74,7 +98,7 @@ def _bind(plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix:
         key=key_prefix if per_key else "",
     )
     stack = bind(plan, subject, learned=_learned(tenant.connection))
-    return Bound(plan, stack, Announced(stack.limits))
+    return Bound(plan, stack, Announced(stack.limits), stack)
 
 
 @lru_cache(maxsize=1024)

@@ -6,8 +6,8 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from limiter.core import decision_ids, headers
-from limiter.core.types import PPM, Decision
+from limiter.core import decision_ids, headers, values
+from limiter.core.types import PPM, Decision, Limit
 from limiter.gateway import problems, prometheus, readers, scrape, scraper
 from limiter.gateway.callers import Caller
 from limiter.gateway.content import Content
@@ -57,7 +57,7 @@ class InvokeView(LeanView):
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
         check_json(request.content)
-        target = gateway.charged(target, Content(request.content, request.fields))
+        target = gateway.targets.charged(caller, target, Content(request.content, request.fields))
         wait = gateway.waiting.asked(request.fields.get("prefer"), target.plan.wait_seconds)
         call = InvokeRequest(request.request_id, request.content, request.fields, wait, request.departure)
         try:
@@ -87,9 +87,10 @@ class CheckView(LeanView):
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
         target = gateway.target(caller, action_id)
-        target = gateway.charged(target, Content(request.content, request.fields))
+        target = gateway.targets.charged(caller, target, Content(request.content, request.fields))
         charge = request.GET.get("peek", "") in ("", "0")
         decision = await gateway.decide(caller, target, request_id=request.request_id, charge=charge)
+        target = gateway.targets.counted(caller, target, decision)
         fields = quota_fields(target.bound, decision, legacy=settings.legacy_headers)
         if not decision.allowed:
             problem = _refusal(caller, target, decision)
@@ -203,22 +204,34 @@ def limits(decision: Decision) -> list[dict[str, Any]]:
     """Every limit of a decision as plain data."""
     return [
         {
-            "name": state.limit.name,
-            "algorithm": str(state.limit.algorithm),
-            "counted_per": str(state.limit.counted_per),
-            "policy": state.limit.policy_name,
-            "policy_version": state.limit.policy_version,
-            "quota": state.limit.quota,
-            "window_seconds": state.limit.window_us // 1_000_000 or None,
-            "burst": state.limit.burst or None,
+            **described_limit(state.limit),
             "used": state.used,
             "effective_limit": state.effective,
             "remaining": state.remaining,
             "reset_ms": max(0, state.reset_us) / 1000,
-            "shadow": state.limit.shadow,
         }
         for state in decision.states
     ]
+
+
+def described_limit(limit: Limit) -> dict[str, Any]:
+    """A limit without its count as plain data; ``value``: whose count it is, of one that counts by a value."""
+    found = {
+        "name": limit.name,
+        "algorithm": str(limit.algorithm),
+        "counted_per": str(limit.counted_per),
+        "policy": limit.policy_name,
+        "policy_version": limit.policy_version,
+        "quota": limit.quota,
+        "window_seconds": limit.window_us // 1_000_000 or None,
+        "burst": limit.burst or None,
+        "shadow": limit.shadow,
+    }
+    if limit.counted_by:
+        found["counted_by"] = limit.counted_by
+    if limit.value:
+        found["value"] = limit.value[: values.SHOWN]
+    return found
 
 
 def usage(caller: Caller, target: InvokeTarget, decision: Decision) -> dict[str, Any]:

@@ -117,6 +117,9 @@ def _limit(data: Plain, *, whole: bool) -> Limit:
     share = data.get("share")
     payload = {
         "reserve_us": 0,
+        "counted_by": "",
+        "max_values": 0,
+        "value": "",
         **data,
         "share": build(Share, {**share, "service_class": ServiceClass(share["service_class"])}, whole=whole)
         if share

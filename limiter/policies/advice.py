@@ -64,6 +64,8 @@ def _idle(policy: QuotaPolicy, limits: list[QuotaLimit]) -> Iterator[tuple[Quota
 
 def _bounds(policy: QuotaPolicy, binding: QuotaLimit, idle: QuotaLimit) -> bool:
     """Whether the binding limit's count is at least the idle one's, and stays so when the multiplier changes."""
+    if binding.counted_by and binding.counted_by != idle.counted_by:
+        return False  # each value has a count of its own, and a call may come with any
     if CountedPer(idle.counted_per) not in _NARROWER[CountedPer(binding.counted_per)]:
         return False
     if not policy.adaptive or binding.adaptive == idle.adaptive:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -13,13 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from limiter.core.adaptive import AdaptiveSettings
-from limiter.core.algorithms import RULES, rules_of
+from limiter.core.algorithms import rules_of
 from limiter.core.in_flight import CARRIER
 from limiter.core.types import (
-    MAX_LEASE_SECONDS,
     MAX_QUOTA,
-    MAX_WEIGHT,
-    MAX_WINDOW_SECONDS,
     MICROS,
     CountedPer,
     Limit,
@@ -27,26 +23,10 @@ from limiter.core.types import (
     Share,
 )
 from limiter.outage.modes import MODES
+from limiter.policies.line_checks import ABOVE_0, ONE_OF, SECONDS, Bound, limit_checks, whole
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.policy import MAX_RESERVE_SECONDS, MAX_WAIT_SECONDS, alert_fault
 from quota_platform.base.languages import number
-
-_LIMIT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_ONE_OF = gettext_noop("Choose one of {bound}.")
-_ABOVE_0 = gettext_noop("Give a number above 0.")
-_SECONDS = gettext_noop("Give 1 to {bound} seconds.")
-_UNITS = gettext_noop("Give 1 to {bound} units.")
-Bound = int | Sequence[object]
-_DEPENDENT = (
-    ("window_seconds", MAX_WINDOW_SECONDS, _SECONDS),
-    ("burst", MAX_QUOTA, _UNITS),
-    ("lease_seconds", MAX_LEASE_SECONDS, _SECONDS),
-)
-"""The fields that depend on the algorithm, each with its range and the remedy for a value outside it.
-
-Which of them may be empty the algorithm says.
-"""
-
 
 MAX_LEASE_S = 310
 """A call runs no longer than the longest deadline of a connection."""
@@ -156,7 +136,7 @@ def _check_choices(row: QuotaPolicy) -> None:
     }
     for field, known in choices.items():
         if getattr(row, field) not in known:
-            raise PolicyInvalid(row.name, field=field, remedy=_remedy(_ONE_OF, known))
+            raise PolicyInvalid(row.name, field=field, remedy=_remedy(ONE_OF, known))
     for field, most in (("wait_seconds", MAX_WAIT_SECONDS), ("reserve_seconds", MAX_RESERVE_SECONDS)):
         value = getattr(row, field)
         if not isinstance(value, int) or not 0 <= value <= most:
@@ -169,12 +149,12 @@ def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
     checks = (
         (
             "latency_threshold_ms",
-            _whole(row.latency_threshold_ms, high=600_000),
+            whole(row.latency_threshold_ms, high=600_000),
             gettext_noop("Give 1 to {bound} ms."),
             600_000,
         ),
-        ("sensitivity", _positive(row.sensitivity), _ABOVE_0, 0),
-        ("min_multiplier", _positive(row.min_multiplier), _ABOVE_0, 0),
+        ("sensitivity", _positive(row.sensitivity), ABOVE_0, 0),
+        ("min_multiplier", _positive(row.min_multiplier), ABOVE_0, 0),
         (
             "max_multiplier",
             _positive(row.max_multiplier)
@@ -183,14 +163,14 @@ def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
             gettext_noop("Give a number not below the smallest multiplier."),
             0,
         ),
-        ("min_samples", _whole(row.min_samples, high=1000), gettext_noop("Give 1 to {bound}."), 1000),
+        ("min_samples", whole(row.min_samples, high=1000), gettext_noop("Give 1 to {bound}."), 1000),
         (
             "sample_size",
-            _whole(row.sample_size, high=1000) and _whole(row.min_samples) and row.sample_size >= row.min_samples,
+            whole(row.sample_size, high=1000) and whole(row.min_samples) and row.sample_size >= row.min_samples,
             gettext_noop("Give at most {bound} and at least the number of samples needed."),
             1000,
         ),
-        ("sample_max_age_seconds", _whole(row.sample_max_age_seconds, high=86_400), _SECONDS, 86_400),
+        ("sample_max_age_seconds", whole(row.sample_max_age_seconds, high=86_400), SECONDS, 86_400),
     )
     for field, sound, text, bound in checks:
         if not sound:
@@ -209,7 +189,7 @@ def _compile_adaptive(row: QuotaPolicy) -> AdaptiveSettings:
 
 
 def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
-    for field, sound, text, bound in _limit_checks(line):
+    for field, sound, text, bound in limit_checks(line):
         if not sound:
             raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=_remedy(text, bound))
     for field, remedy in rules_of(line.algorithm).wrong(line):
@@ -231,6 +211,8 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
         policy_version=policy.version,
         alert_at=tuple(policy.alert_at),
         reserve_us=policy.reserve_seconds * MICROS if rules_of(line.algorithm).reserves else 0,
+        counted_by=line.counted_by,
+        max_values=line.max_values if line.counted_by else 0,
     )
     return replace(limit, share=_compile_share(line, limit)) if line.shared else limit
 
@@ -245,51 +227,10 @@ def _compile_share(line: QuotaLimit, limit: Limit) -> Share:
     )
 
 
-def _limit_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str, Bound]]:
-    """Field, whether it is sound, and what to say with which bound when it is not."""
-    named = _LIMIT_NAME.fullmatch(line.name or "") is not None
-    yield "name", named, gettext_noop("Use lower-case letters, digits, dash, underscore."), 0
-    yield "algorithm", line.algorithm in RULES, _ONE_OF, list(RULES)
-    yield "counted_per", line.counted_per in list(CountedPer), _ONE_OF, list(CountedPer)
-    rules = rules_of(line.algorithm)
-    yield "quota", _whole(line.quota), _UNITS, MAX_QUOTA
-    for field, most, text in _DEPENDENT:
-        value = getattr(line, field)
-        if field in rules.fields and (value is not None or field == "lease_seconds"):
-            yield field, _whole(value, high=most), text, most
-    if line.shared:
-        yield from _share_checks(line)
-
-
-def _share_checks(line: QuotaLimit) -> Iterable[tuple[str, bool, str, Bound]]:
-    """The same for the terms of a shared limit."""
-    most = rules_of(line.algorithm).capacity_of(line)
-    per_connection = line.counted_per == CountedPer.CONNECTION
-    yield "shared", per_connection, gettext_noop("Only a limit counted per connection can be shared."), 0
-    weighs = _whole(line.share_weight, high=MAX_WEIGHT)
-    yield "share_weight", weighs, gettext_noop("Give a weight of 1 to {bound}."), MAX_WEIGHT
-    floor, ceiling = line.share_floor, line.share_ceiling
-    fits = floor == 0 or _whole(floor, high=most)
-    yield "share_floor", fits, gettext_noop("Give a floor of 0 to {bound}, all that the limit has."), most
-    yield (
-        "share_ceiling",
-        ceiling is None or _whole(ceiling),
-        gettext_noop("Give 1 to {bound} units, or none."),
-        MAX_QUOTA,
-    )
-    above = ceiling is None or ceiling >= (floor or 0)
-    yield "share_ceiling", above, gettext_noop("Give a ceiling not below the floor of {bound}."), floor or 0
-    yield "share_class", line.share_class in list(ServiceClass), _ONE_OF, list(ServiceClass)
-
-
 def _remedy(text: str, bound: Bound) -> str:
     """A text marked above, in the reader's language: made for a wrong value alone, since every policy is compiled."""
     said = number(bound) if isinstance(bound, int) else ", ".join(map(str, bound))
     return _(text).format(bound=said)
-
-
-def _whole(value: object, *, high: int = MAX_QUOTA) -> bool:
-    return isinstance(value, int) and 1 <= value <= high
 
 
 def _positive(value: object) -> bool:

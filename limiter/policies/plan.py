@@ -13,6 +13,7 @@ from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import rules_of
 from limiter.core.in_flight import CARRIER
 from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Subject
+from limiter.core.values import given
 from limiter.core.window import Learned, LimitsThen, Stack
 from limiter.outage.modes import LOCAL
 from limiter.policies.compiled import PolicySpec
@@ -57,7 +58,8 @@ class EffectivePolicy:
 
     ``adaptive``, ``store_failure``, ``reduced_status`` and ``wait_seconds`` come from the most specific policy present;
     each limit carries the name and version of the policy it came from. ``overrides`` are those active now.
-    ``limits_then``: as ``limits`` from ``valid_until`` on, when something is due then.
+    ``limits_then``: as ``limits`` from ``valid_until`` on, when something is due then. ``counted_by``: by what, of
+    each limit that counts by a value, in their order.
     """
 
     limits: tuple[Limit, ...] = ()
@@ -70,6 +72,7 @@ class EffectivePolicy:
     limits_then: tuple[Limit, ...] = ()
     replaced: tuple[Replaced, ...] = ()
     overrides: tuple[OverrideSpec, ...] = ()
+    counted_by: tuple[str, ...] = ()
 
 
 def build_plan(
@@ -100,14 +103,24 @@ def build_plan(
         limits_then=tuple(_overridden(limit, active_then) for limit in in_force) if valid_until < math.inf else (),
         replaced=replaced,
         overrides=active,
+        counted_by=tuple(limit.counted_by for limit in in_force if limit.counted_by),
     )
 
 
-def bind(plan: EffectivePolicy, subject: Subject, *, learned: Learned | None = None) -> Stack:
-    """The plan's limits, bound to who calls what; ``learned``: the one that the connection adds to them."""
+def bind(
+    plan: EffectivePolicy, subject: Subject, *, learned: Learned | None = None, values: Sequence[str] = ()
+) -> Stack:
+    """The plan's limits, bound to who calls what; ``learned``: the one that the connection adds to them.
+
+    ``values``: the digests by which ``plan.counted_by`` count. Without them the stack is that of no call, and has none
+    of these limits.
+    """
+    limits = applied(plan.limits, learns=learned is not None)
     then = applied(plan.limits_then, learns=learned is not None)
+    if plan.counted_by:
+        limits, then = given(limits, values), given(then, values)
     return window.bind(
-        applied(plan.limits, learns=learned is not None),
+        limits,
         subject=subject,
         default_ppm=plan.adaptive.default_ppm if plan.adaptive else None,
         adapts_per=subject.action if plan.adaptive and plan.adaptive.per_action else None,

@@ -41,6 +41,8 @@ def _moment(at: datetime) -> str:
 def limit(line: QuotaLimit) -> str:
     """One limit as a sentence without its name: ``at most 100 units in any minute for each action of each tenant``."""
     shared_by = _(_SHARED_BY[CountedPer(line.counted_per)])
+    if line.counted_by:
+        shared_by += ", " + _("and for each value of {place}").format(place=line.counted_by)
     said = rules_of(line.algorithm).sentence(line, shared_by)
     return f"{said}; {_terms(line)}" if line.shared else said
 
@@ -69,6 +71,7 @@ def compiled(line: Limit) -> str:
             burst=line.burst or None,
             lease_seconds=line.lease_us // MICROS,
             counted_per=line.counted_per.value,
+            counted_by=line.counted_by,
             shared=line.share is not None,
             **({} if line.share is None else _columns(line.share)),
         )
@@ -88,7 +91,11 @@ def brief(line: QuotaLimit) -> str:
     """One limit as a few words for lists: ``minute 100 per minute``, ``inflight 10 in flight per tenant``."""
     shared_by = _BRIEFLY_SHARED_BY[CountedPer(line.counted_per)]
     said = f"{line.name or MISSING} {rules_of(line.algorithm).brief(line)}"
-    return f"{said} {_(shared_by)}" if shared_by else said
+    if shared_by:
+        said = f"{said} {_(shared_by)}"
+    if line.counted_by:
+        said += " " + _("per value of {place}").format(place=line.counted_by)
+    return said
 
 
 def briefly(lines: Iterable[QuotaLimit]) -> str:

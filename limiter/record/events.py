@@ -133,8 +133,8 @@ def _described(text: str) -> tuple[dict[str, Any], ...]:
 
 
 def _payload(limit: dict[str, Any]) -> dict[str, Any]:
-    """As events had it before limits could be shared, for one that is not."""
-    return {name: value for name, value in limit.items() if name != "share" or value is not None}
+    """As events had it before limits could be shared or count by a value, for one that does not."""
+    return {name: value for name, value in limit.items() if name not in ("share", "counted_by", "value") or value}
 
 
 def _bound(limits: Sequence[dict[str, Any]], *, shadow: bool, alone: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,38 +12,15 @@ from django.utils.translation import gettext_noop, ngettext
 
 from limiter.core.algorithms import RULES
 from limiter.core.in_flight import IN_FLIGHT
-from limiter.core.sharing import Refused
-from limiter.core.types import CountedPer
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
+from limiter.record.limits_then import LimitThen, limit_then, of_share, scope_of
 from limiter.record.models import MultiplierChange, ThrottleEvent
 from limiter.record.models.event import UPSTREAM
 from quota_platform.base.languages import number
 
 _A_MINUTE = 60
 """The window of a pace, in seconds; a pause is described by that of a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class LimitThen:
-    """One limit as it stood when the call was decided."""
-
-    name: str
-    policy: str
-    policy_version: int
-    algorithm: str
-    counted_per: str
-    quota: int
-    burst: int | None
-    window_seconds: float | None
-    used: int
-    effective_limit: int
-    shadow: bool
-    refused: bool
-    passes_at: datetime | None
-    """When this limit would have let it pass; None for a limit that never would, or that did."""
-    share: dict[str, int] | None
-    """Of a shared limit: what of it refused, the share, units used of it and units kept for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +83,7 @@ _ALONE = gettext_noop(
 
 def explain(event: ThrottleEvent) -> Explanation:
     """Why the call was refused, from the event and from the record around it."""
-    limits = tuple(_limit(event, payload) for payload in event.limits)
+    limits = tuple(limit_then(event, payload) for payload in event.limits)
     never = event.retry_after_ms is None
     passes_at = None if never else event.at + timedelta(milliseconds=event.retry_after_ms or 0)
     return Explanation(
@@ -120,43 +97,12 @@ def explain(event: ThrottleEvent) -> Explanation:
     )
 
 
-def _limit(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:
-    wait_us = payload["wait_us"]
-    return LimitThen(
-        name=payload["name"],
-        policy=payload["policy_name"],
-        policy_version=payload["policy_version"],
-        algorithm=payload["algorithm"],
-        counted_per=payload["counted_per"],
-        quota=payload["quota"],
-        burst=payload["burst"] or None,
-        window_seconds=payload["window_us"] / 1_000_000 or None,
-        used=payload["used"],
-        effective_limit=payload["effective"],
-        shadow=payload["shadow"],
-        refused=wait_us != 0,
-        passes_at=event.at + timedelta(microseconds=wait_us) if wait_us > 0 else None,
-        share=payload.get("share"),
-    )
-
-
 def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
     if event.alone:
         return f"{_counted(event, limits)} {_(_ALONE)}"
     bound = next((limit for limit in limits if limit.name == event.limit_name), None)
-    said = _of_share(bound.share) if bound and bound.share else ""
+    said = of_share(bound.share) if bound and bound.share else ""
     return f"{_counted(event, limits)} {said}".rstrip()
-
-
-def _of_share(share: Mapping[str, int]) -> str:
-    """Which share of a shared limit refused."""
-    words = {
-        Refused.CEILING: _("Its tenant had {used} of them, and its ceiling is {share}."),
-        Refused.SHARE: _("Its tenant had {used} of them, its share was {share}, and {owed} were kept for others."),
-        Refused.FULL: _("Its tenant had {used} of them, its share was {share}; no unit was free."),
-    }
-    said = words.get(Refused(share["refused"]) if share["refused"] in set(Refused) else Refused.NOTHING, "")
-    return said.format(**{name: number(units) for name, units in share.items()})
 
 
 def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
@@ -191,7 +137,7 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
         count=number(event.count),
         usage=_usage(event, bound),
         cut=_cut(event) if event.effective_limit < event.quota else "",
-        counted=_(", counted per {subject}").format(subject=_label(bound.counted_per)) if bound else "",
+        counted=scope_of(bound) if bound else "",
         cost=number(event.cost),
     )
 
@@ -242,11 +188,6 @@ def _cut(event: ThrottleEvent) -> str:
 
 def _seconds(event: ThrottleEvent) -> str:
     return number((event.retry_after_ms or 0) / 1000, digits=3, grouped=False)
-
-
-def _label(counted_per: str) -> str:
-    """In words; a word that only a newer release knows stands for itself."""
-    return _(CountedPer(counted_per).label) if counted_per in set(CountedPer) else counted_per
 
 
 def _multiplier(event: ThrottleEvent) -> MultiplierThen:

@@ -81,6 +81,8 @@ def _counts(chosen: Selection) -> Iterator[Counted]:
         counts: dict[tuple[str, str], Counted] = {}
         for _, action in (pair for pair in busiest if pair[0] == tenant_id):
             for limit in _limits(entry, action):
+                if limit.counted_by:
+                    continue  # usage knows no values
                 of = action if limit.counted_per is CountedPer.ACTION else ""
                 if rules_of(limit.algorithm).is_window and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT):
                     counts.setdefault((of, limit.name), Counted(tenant_id, of, limit))

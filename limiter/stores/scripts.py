@@ -10,12 +10,12 @@ from typing import Any
 class Script:
     """A Lua file: its source and digest. ``beside``: the ``__file__`` of the module that runs it.
 
-    ``before``: Lua that stands in front of the file's.
+    ``before``, ``after``: Lua that stands in front of the file's and behind it.
     """
 
-    def __init__(self, beside: str, name: str, *, before: bytes = b"") -> None:
+    def __init__(self, beside: str, name: str, *, before: bytes = b"", after: bytes = b"") -> None:
         self.name = name
-        self.source = before + (Path(beside).parent / "lua" / f"{name}.lua").read_bytes()
+        self.source = before + (Path(beside).parent / "lua" / f"{name}.lua").read_bytes() + after
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
 
     def __call__(self, client: Any, keys: tuple[str, ...], *arguments: str | int | bytes) -> Any:

@@ -67,6 +67,10 @@ _LIMIT_STATE: dict[str, Schema] = {
     "reset_ms": _of("number", "Until then no more than `remaining` is to be had."),
     "shadow": _of("boolean", "Recorded, never refused."),
 }
+_BY_VALUE: dict[str, Schema] = {
+    "counted_by": _of("string", "Of a limit that counts by a value of the call: the header or JSON Pointer."),
+    "value": _of("string", "The first digits of that value's digest; `-` without a value, `+` beyond the most values."),
+}
 _ADAPTIVE: dict[str, Schema] = {
     "threshold_ms": _of("number", "Above this p95 the limits shrink."),
     "sensitivity": _of("number"),
@@ -83,6 +87,13 @@ _ACTION_LIMITS: dict[str, Schema] = {
     "adaptive_multiplier": _of("number"),
     "degraded": _of("boolean", "Decided without the limiter's store, as the policy's failure mode says."),
     "limits": _LIMITS,
+}
+_VALUE_LIMITS: dict[str, Schema] = {
+    "limits_by_value": _of(
+        "array",
+        "Limits that count by a value of the call, without a count: each value has its own (`/check?peek=1` reads it).",
+        items={"type": "object"},
+    ),
 }
 
 SCHEMAS: dict[str, Schema] = {
@@ -109,7 +120,8 @@ SCHEMAS: dict[str, Schema] = {
         {
             "retry_after_ms": _of(
                 "number", "The exact wait; a hint where a concurrency limit refuses. Absent when no wait can help."
-            )
+            ),
+            **_BY_VALUE,
         },
     ),
     "Envelope": _object(
@@ -122,7 +134,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         {"error": _of("string", "With status error: what the upstream answered.")},
     ),
-    "LimitState": _object("One limit and its count.", _LIMIT_STATE),
+    "LimitState": _object("One limit and its count.", _LIMIT_STATE, _BY_VALUE),
     "Decision": _object(
         "How a call was, or would be, decided.",
         {
@@ -161,7 +173,7 @@ SCHEMAS: dict[str, Schema] = {
         "The tenant's actions that are switched on, with their limits as they stand for this key.",
         {
             "tenant_id": _of("string"),
-            "actions": _of("array", items=_object("One action.", _ACTION_LIMITS), maxItems=100),
+            "actions": _of("array", items=_object("One action.", _ACTION_LIMITS, _VALUE_LIMITS), maxItems=100),
             "next": _of("string", "Where the actions after these are; null when these are the last.", nullable=True),
         },
     ),

@@ -22,7 +22,7 @@ function limitLine(limit) {
   const effective = limit.effective < limit.quota ? word("limit.now", limit) : "";
   const name = limit.replaced ? make("s", {}, limitText(limit)) : make("span", {}, limitText(limit));
   const from = known(limit.policy_version) ? word("limit.version", { policy: limit.policy, version: String(limit.policy_version) }) : limit.policy;
-  const more = [from, limit.counted_per && word(`counted.${limit.counted_per}`), limit.replaced && inWords(limit.reason)];
+  const more = [from, limit.counted_per && word(`counted.${limit.counted_per}`), limit.counted_by, limit.replaced && inWords(limit.reason)];
   return make("li", {}, make("span", { class: "line" }, name, make("span", { class: "factor" }, effective), limit.shadow ? chip("shadow") : null), make("span", { class: "small muted" }, more.filter(Boolean).join(" · ")));
 }
 

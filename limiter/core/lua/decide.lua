@@ -13,7 +13,8 @@
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 -- and then   hash    for each shared limit, in their order: who uses how much of it (sharing.lua,
 --            slot_sharing.lua)
--- and last   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
+-- and then   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
+--            Limits that count by a value of the call have more, which values.lua takes off
 --
 -- ARGV[1]    multiplier in millionths when KEYS[1] is absent; "" when the policy does not adapt
 -- ARGV[2]    tenant
@@ -509,7 +510,7 @@ if charging then
         end
       end
     end
-    local counted = KEYS[bound == 0 and 6 or FIXED + bound]
+    local counted = values and values[bound] or KEYS[bound == 0 and 6 or FIXED + bound]
     local kind = floor(now / 1000000) .. shadow .. counted .. '|' .. tenant .. '|' .. action .. '|'
       .. string.match(context, '^[^|]*')
     local nth = call('HINCRBY', KEYS[5], kind, 1)

@@ -26,9 +26,9 @@ APPLIES = {name: rules.fields for name, rules in RULES.items()}
 
 TERMS = {
     name: QuotaLimit._meta.get_field(name).get_default()  # type: ignore[union-attr]
-    for name in ("share_weight", "share_floor", "share_class")
+    for name in ("share_weight", "share_floor", "share_class", "max_values")
 }
-"""Of a share, and their values where they are left empty."""
+"""Of a share and of values, and their values where they are left empty."""
 
 
 class _AdaptiveSelect(UnfoldAdminSelectWidget):
@@ -143,7 +143,8 @@ class LimitInline(StackedInline):
             None,
             {
                 "fields": (
-                    ("name", "algorithm", "counted_per", "adaptive"),
+                    ("name", "algorithm", "adaptive"),
+                    ("counted_per", "counted_by", "max_values"),
                     ("quota", "window_seconds", "burst", "lease_seconds"),
                     ("shared", "share_weight", "share_floor", "share_ceiling", "share_class"),
                 )

@@ -31,6 +31,7 @@ class LimitSerializer(StrictSerializer[QuotaLimit]):
         model = QuotaLimit
         fields = [
             *("name", "algorithm", "quota", "window_seconds", "burst", "lease_seconds", "counted_per", "adaptive"),
+            *("counted_by", "max_values"),
             *("shared", "share_weight", "share_floor", "share_ceiling", "share_class"),
         ]
         validators: list[Any] = []

@@ -27,8 +27,10 @@ from limiter.core.types import (
     CountedPer,
     ServiceClass,
 )
+from limiter.core.values import MAX_VALUES
 from limiter.policies.models.policy import QuotaPolicy
 from limiter.policies.models.version import EditRecords, LimitHistory, one_version
+from quota_platform.base import json_pointer
 from quota_platform.base.models.published import Published
 
 LIMIT_NAME = RegexValidator(
@@ -115,6 +117,21 @@ class QuotaLimit(Published):
     )
     counted_per = models.CharField(
         max_length=12, choices=[(c.value, c.label) for c in CountedPer], default=CountedPer.ACTION.value
+    )
+    counted_by = models.CharField(
+        "and by the value of",
+        max_length=json_pointer.MAX_CHARS,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="JSON Pointer into the payload, e.g. /contactId, or the name of a header: each value has a count of"
+        " its own. Empty: all calls share one.",
+    )
+    max_values = models.PositiveIntegerField(
+        default=1000,
+        db_default=1000,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_VALUES)],
+        help_text="Of each tenant at once; calls with further values share one count.",
     )
     adaptive = models.BooleanField(default=True, help_text="Shrinks with the policy's multiplier.")
 

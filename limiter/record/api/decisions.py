@@ -35,6 +35,8 @@ class LimitThenSerializer(serializers.Serializer[Any]):
     refused = serializers.BooleanField()
     passes_at = serializers.DateTimeField(allow_null=True)
     share = serializers.DictField(child=serializers.IntegerField(), allow_null=True)
+    counted_by = serializers.CharField()
+    value = serializers.CharField()
 
 
 class MultiplierThenSerializer(serializers.Serializer[Any]):

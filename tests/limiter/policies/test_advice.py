@@ -23,6 +23,11 @@ MINUTE = line("minute", 100, 60)
         ([MINUTE, line("hour", 6000, 3600)], ["hour is never reached: minute lets at most 6,000 units pass per hour."]),
         ([MINUTE, line("hour", 5999, 3600)], []),
         ([MINUTE, line("strict", 150, 90)], []),
+        ([line("contact", 100, 60, counted_by="/contactId"), line("hour", 6000, 3600)], []),
+        (
+            [MINUTE, line("contact", 6000, 3600, counted_by="/contactId")],
+            ["contact is never reached: minute lets at most 6,000 units pass per hour."],
+        ),
         ([MINUTE, line("strict", 90, 90)], ["minute is never reached: strict lets at most 90 units pass per minute."]),
         (
             [MINUTE, line("loose", 200, 90)],

@@ -41,6 +41,16 @@ def names(policy: QuotaPolicy) -> dict[str, int]:
     return dict(policy.limits.values_list("name", "quota"))
 
 
+def test_a_limit_by_a_value_is_written_read_and_refused_at_its_field(db: None) -> None:
+    api = editor()
+    contact = {**BUCKET, "counted_by": "/contactId", "max_values": 500}
+    made = api.post("/api/policies/", {"name": "Contacts", "limits": [contact]})
+    assert made.status_code == 201, made.content
+    assert (made.json()["limits"][0]["counted_by"], made.json()["limits"][0]["max_values"]) == ("/contactId", 500)
+    wrong = api.post("/api/policies/", {"name": "Wrong", "limits": [{**contact, "counted_by": "contact id"}]})
+    assert errors(wrong) == {"limits[0].counted_by": ["Give a JSON Pointer such as /contactId, or a header."]}
+
+
 def test_a_policy_is_made_with_its_limits_read_and_deleted(db: None) -> None:
     api = editor()
     made = api.post("/api/policies/", {**GOLD, "limits": [MINUTE, DAY, BUCKET, IN_FLIGHT], "reason": "contract"})

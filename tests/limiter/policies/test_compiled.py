@@ -126,6 +126,9 @@ _BAD_TERMS: list[tuple[str, dict[str, Any]]] = [
         ({"burst": 5}, "burst"),
         ({"algorithm": "token_bucket"}, "burst"),
         ({"algorithm": "token_bucket", "burst": 10**9, "window_seconds": 10}, "burst"),
+        *(({"counted_by": wrong}, "counted_by") for wrong in ("contact id", "/a~", "Authorization", "x-api-key", "é")),
+        *(({"counted_by": "/contactId", "max_values": most}, "max_values") for most in (0, -1, 100_001, None)),
+        ({"shared": True, "counted_per": "connection", "counted_by": "/contactId"}, "shared"),
         ({"shared": True}, "shared"),
         *(({"shared": True, "counted_per": "connection", **terms}, field) for field, terms in _BAD_TERMS),
     ],
@@ -215,6 +218,12 @@ def test_the_terms_of_a_shared_limit_compile_with_the_time_that_counts() -> None
     terms = {"share_weight": 3, "share_floor": 10, "share_ceiling": 60, "share_class": "bulk"}
     (limit,) = compile_policy(policy(), [line(counted_per="connection", shared=True, **terms)]).limits
     assert limit.share == Share(3, 10, 60, ServiceClass.BULK, over_us=60_000_000)
+
+
+@pytest.mark.parametrize("place", ["/contactId", "/a~1b/0", "X-Contact-Id"])
+def test_a_limit_counts_by_a_pointer_or_a_header(place: str) -> None:
+    (limit,) = compile_policy(policy(), [line(counted_by=place)]).limits
+    assert (limit.counted_by, limit.max_values) == (place, 1000)
 
 
 def test_two_limits_of_one_name_are_refused() -> None:

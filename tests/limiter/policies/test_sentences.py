@@ -176,3 +176,12 @@ def test_a_policy_speaks_the_readers_language() -> None:
         said[0] == "day: höchstens 1.000 Einheiten je 2 Stunden für jede Aktion jedes Mandanten. Es wird nie gekürzt."
     )
     assert said[-1] == "Alarme beginnen, wenn 80 % und 95 % eines geltenden Limits belegt sind."
+
+
+def test_a_limit_that_counts_by_a_value_says_of_which() -> None:
+    contact = line(name="contact", counted_per="connection", counted_by="/contactId")
+    assert sentences.limit(contact).endswith(
+        "for each connection, all its tenants together, and for each value of /contactId"
+    )
+    assert sentences.brief(contact).endswith("per connection per value of /contactId")
+    assert sentences.brief(line()) == "minute 100 per minute"

@@ -1,0 +1,91 @@
+"""The limits of a refused call as they stood, and their words in its explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from limiter.core import values
+from limiter.core.sharing import Refused
+from limiter.core.types import CountedPer
+from limiter.record.models import ThrottleEvent
+from quota_platform.base.languages import number
+
+
+@dataclass(frozen=True, slots=True)
+class LimitThen:
+    """One limit as it stood when the call was decided."""
+
+    name: str
+    policy: str
+    policy_version: int
+    algorithm: str
+    counted_per: str
+    quota: int
+    burst: int | None
+    window_seconds: float | None
+    used: int
+    effective_limit: int
+    shadow: bool
+    refused: bool
+    passes_at: datetime | None
+    """When this limit would have let it pass; None for a limit that never would, or that did."""
+    share: dict[str, int] | None
+    """Of a shared limit: what of it refused, the share, units used of it and units kept for others."""
+    counted_by: str
+    """The header or JSON Pointer by whose values it counts; "" for a limit that counts by none."""
+    value: str
+    """The first digits of the digest of the call's value, or what stands for it (:mod:`limiter.core.values`)."""
+
+
+def limit_then(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:
+    wait_us = payload["wait_us"]
+    return LimitThen(
+        name=payload["name"],
+        policy=payload["policy_name"],
+        policy_version=payload["policy_version"],
+        algorithm=payload["algorithm"],
+        counted_per=payload["counted_per"],
+        quota=payload["quota"],
+        burst=payload["burst"] or None,
+        window_seconds=payload["window_us"] / 1_000_000 or None,
+        used=payload["used"],
+        effective_limit=payload["effective"],
+        shadow=payload["shadow"],
+        refused=wait_us != 0,
+        passes_at=event.at + timedelta(microseconds=wait_us) if wait_us > 0 else None,
+        share=payload.get("share"),
+        counted_by=payload.get("counted_by", ""),
+        value=payload.get("value", ""),
+    )
+
+
+def of_share(share: Mapping[str, int]) -> str:
+    """Which share of a shared limit refused."""
+    words = {
+        Refused.CEILING: _("Its tenant had {used} of them, and its ceiling is {share}."),
+        Refused.SHARE: _("Its tenant had {used} of them, its share was {share}, and {owed} were kept for others."),
+        Refused.FULL: _("Its tenant had {used} of them, its share was {share}; no unit was free."),
+    }
+    said = words.get(Refused(share["refused"]) if share["refused"] in set(Refused) else Refused.NOTHING, "")
+    return said.format(**{name: number(units) for name, units in share.items()})
+
+
+def scope_of(bound: LimitThen) -> str:
+    said = _(", counted per {subject}").format(subject=_label(bound.counted_per))
+    if not bound.counted_by:
+        return said
+    of_values = {
+        values.MISSING: _(" and for all calls without a value of {place} together"),
+        values.OTHERS: _(" and for all calls together with values of {place} beyond the most that it counts at once"),
+    }.get(bound.value, _(" and for one value of {place}, known as {value}"))
+    return said + of_values.format(place=bound.counted_by, value=bound.value)
+
+
+def _label(counted_per: str) -> str:
+    """In words; a word that only a newer release knows stands for itself."""
+    return _(CountedPer(counted_per).label) if counted_per in set(CountedPer) else counted_per
