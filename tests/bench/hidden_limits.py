@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import atexit
 import functools
 import random
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,7 +110,7 @@ def _store_url() -> str:
 @functools.cache
 def _started() -> str:
     valkey = start_valkey(directory=Path(tempfile.mkdtemp(prefix="quota-hidden-")))
-    atexit.register(valkey.stop)
+    Finalize(None, valkey.stop, exitpriority=0)  # a process of the pool runs no atexit
     return valkey.url
 
 
