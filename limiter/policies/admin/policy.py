@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from limiter.policies import sentences
 from limiter.policies.admin.limit import LimitInline
 from limiter.policies.admin.policy_history import PolicyHistoryPages
+from limiter.policies.admin.policy_presets import PolicyPresetPages
 from limiter.policies.admin.policy_preview import in_words, preview, typed
 from limiter.policies.admin.thresholds import ThresholdsField
 from limiter.policies.advice import advice
@@ -86,7 +87,7 @@ class PolicyForm(forms.ModelForm):
 
 
 @admin.register(QuotaPolicy)
-class QuotaPolicyAdmin(PolicyHistoryPages, RecordedAdmin):
+class QuotaPolicyAdmin(PolicyPresetPages, PolicyHistoryPages, RecordedAdmin):
     """A save of the form is one edit: one transaction, one version, one reason."""
 
     form = PolicyForm

@@ -10,13 +10,13 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from limiter.policies.api.limits import LimitEdit, LimitSerializer, plan
+from limiter.policies.api.presets import FromPresets
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS
 from limiter.policies.models.policy import MAX_ALERTS
 from limiter.policies.models.version import one_version
 from quota_platform.base.api.errors import Conflict, PreconditionFailed
 from quota_platform.base.api.filters import choice, flag, text
-from quota_platform.base.api.resource import Resource
 from quota_platform.base.api.serializer import RowSerializer
 
 
@@ -128,7 +128,7 @@ def _values(line: QuotaLimit) -> dict[str, Any]:
 
 
 @extend_schema(tags=["policies"])
-class PolicyResource(Resource[QuotaPolicy]):
+class PolicyResource(FromPresets):
     """Policies with their limits. A change is one transaction and one version, and reaches every worker within 1 s."""
 
     queryset = QuotaPolicy.objects.prefetch_related("limits")
