@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import functools
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,8 +110,9 @@ def _store_port() -> int:
     """Of the store of this process, which ends with it."""
     directory = tempfile.TemporaryDirectory(prefix="quota-control-")
     valkey = start_valkey(directory=Path(directory.name))
-    atexit.register(directory.cleanup)
-    atexit.register(valkey.stop)
+    # A process of the pool runs no atexit. Those with the higher priority run first.
+    Finalize(None, valkey.stop, exitpriority=1)
+    Finalize(None, directory.cleanup, exitpriority=0)
     return valkey.port
 
 
