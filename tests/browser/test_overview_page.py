@@ -258,8 +258,10 @@ HIGHER = {**NEAR, "id": 9, "ids": [7, 9], "threshold": 95}
 
 def quiet(**changes: Any) -> Frame:
     """A frame in which nobody is refused."""
-    rows = [row for row in frame("overview")["rows"] if row["state"] != "stop"]
-    return frame("overview", rows=rows, **changes)
+    shown = frame("overview")
+    rows = [row for row in shown["rows"] if row["state"] != "stop"]
+    summary = {**shown["summary"], "state": "ok", "sentence": {"code": "overview.quiet", "minutes": 15}}
+    return frame("overview", rows=rows, summary=summary, **changes)
 
 
 def test_an_alert_is_announced_once_shown_and_named_in_the_title_until_it_ends(visitor: Visitor) -> None:
