@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-OUTSIDE = ("bench", "patience.py")
-"""The bench measures time, and patience.py has the pause between two looks."""
+OUTSIDE = ("bench", "browser/story_pictures.py", "patience.py")
+"""The bench measures time, a story lasts minutes, and patience.py has the pause between two looks."""
 DELAYS = (
     *("chaos.py", "limiter/upstream/conftest.py", "limiter/upstream/hostile.py"),
     *("limiter/gateway/arrivals.py", "quota_platform/test_killed_platform.py"),

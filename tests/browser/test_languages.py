@@ -133,7 +133,7 @@ def test_the_reader_chooses_the_language_and_it_stays(visitor: Visitor) -> None:
     visitor.page.locator("details.person summary").click()
     visitor.page.get_by_role("button", name="Deutsch").click()
     expect(visitor.page.locator("html")).to_have_attribute("lang", "de")
-    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Aufrufe von 2 Mandanten werden abgelehnt.")
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Aufrufe von 2 Mandanten werden abgelehnt")
     expect(visitor.page.locator("[data-figure=calls_per_min] .figure")).to_have_text("12.480")
     visitor.open("/dashboard/tenants/")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Mandanten")

@@ -23,6 +23,7 @@ READS_JSON_OF_ITS_OWN = {
     "limiter/upstream/admin/action_preview.py": "a person's entry",
     "limiter/record/edits.py": "its own text of a line before",
     "limiter/record/anchor_files.py": "a file, handed to its form once the signature was checked",
+    "limiter/alerts/message.py": "the body that a receiver gets, stored as it was written",
     "limiter/offline.py": "a file, handed to its form once the signature was checked",
     "limiter/gateway/queue_state.py": "a message in Celery's own format",
     "dashboard/consumers.py": "a page's message",

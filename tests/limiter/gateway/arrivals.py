@@ -23,3 +23,10 @@ async def arrivals(call: Callable[[int], Awaitable[Any]], *, per_s: float) -> As
     yield
     coming.cancel()
     await asyncio.gather(coming, *calls, return_exceptions=True)
+
+
+async def every_second(seconds: int) -> AsyncIterator[None]:
+    """A look a second at what arrives."""
+    for _ in range(seconds):
+        await asyncio.sleep(1)
+        yield

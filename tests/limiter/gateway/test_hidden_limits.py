@@ -16,6 +16,7 @@ from limiter.models import QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
 from quota_platform.sandbox.fields import Fields
 from tenants.models import Connection
+from tests.limiter.gateway.arrivals import every_second
 from tests.limiter.gateway.two_workers import TwoWorkers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -75,8 +76,7 @@ async def paces_while_offered(workers: TwoWorkers, connection: Connection) -> li
     seen = []
     async with asyncio.TaskGroup() as offering:
         offering.create_task(offer(workers, per_second=DEMAND, seconds=FOLLOWED_S))
-        for _ in range(FOLLOWED_S):
-            await asyncio.sleep(1)
+        async for _ in every_second(FOLLOWED_S):
             seen.append(await pace(workers, connection))
     return seen
 

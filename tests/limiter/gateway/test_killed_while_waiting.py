@@ -14,7 +14,7 @@ from limiter.core import keys
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
 from tenants.models import ApiKey, Tenant
-from tests.patience import HANG_S
+from tests.patience import HANG_S, eventually
 from tests.web_process import WebProcess, web_processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -65,6 +65,10 @@ def _key(acme: Tenant, number: int) -> str:
     return ApiKey.objects.issue(name=f"client {number}", tenant=acme)[1]
 
 
+async def _a_quarter_served(clients: list[Client]) -> bool:
+    return sum(client.served.is_set() for client in clients) >= CLIENTS // 4
+
+
 def now_us(raw: redis.Redis) -> int:
     seconds, micros = raw.time()
     return int(seconds) * 1_000_000 + int(micros)
@@ -88,8 +92,7 @@ async def test_a_killed_worker_costs_its_callers_a_retry_and_nobody_else_anythin
             began = now_us(raw)
             clients = [Client(number, nodes, key) for number, key in enumerate(issued)]
             calls = [asyncio.create_task(client.call(session)) for client in clients]
-            while sum(client.served.is_set() for client in clients) < CLIENTS // 4:
-                await asyncio.sleep(0.01)
+            await eventually(lambda: _a_quarter_served(clients), what="a quarter of the clients to be served")
             nodes[0].kill()
             await asyncio.wait_for(asyncio.gather(*calls), HANG_S)
             over = now_us(raw) - began
