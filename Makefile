@@ -37,7 +37,8 @@ test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an 
 	$(BIN)/python -m tests.on_postgres
 
 test-slow: .venv/.dev ## Run the slow chaos and load tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not paced"
+	$(BIN)/python -m pytest -n 7 --dist load -m paced
 
 coverage: .venv/.dev ## Run the tests and print how much of the code they run
 	$(BIN)/coverage erase

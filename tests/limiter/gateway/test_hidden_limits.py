@@ -19,7 +19,7 @@ from tenants.models import Connection
 from tests.limiter.gateway.arrivals import every_second
 from tests.limiter.gateway.two_workers import TwoWorkers
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.paced]
 
 PER_MINUTE, DEMAND = 300, 12.5
 """Of the limit, and calls a second: two and a half times as many."""
