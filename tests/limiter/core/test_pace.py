@@ -217,7 +217,7 @@ async def test_hidden_limits_of_many_chances(
 ) -> None:
     seen = await offered(store, FLAVOURS[flavour](per_minute), seed=seed, says=says, seconds=900)
     assert seen.requests_per_call() <= 1.05
-    assert used(seen, per_minute, since=240, until=900) >= 0.92
+    assert used(seen, per_minute, since=240, until=900) >= 0.91
 
 
 SLOW = pytest.mark.slow
