@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
@@ -55,3 +56,19 @@ def data(*, now: datetime | None = None) -> list[tuple[str, str, str, int]]:
     watch.look(now=now)
     found = Alert.objects.filter(ended_at=None).order_by("tenant_id", "action_id", "limit_name", "threshold")
     return list(found.values_list("tenant_id", "action_id", "limit_name", "threshold"))
+
+
+def alert(**fields: Any) -> Alert:
+    """A stored alert of Acme's look-ups at four fifths of their minute."""
+    base: dict[str, Any] = {
+        "at": timezone.now(),
+        "tenant_id": "acme",
+        "action_id": "lookupOrder",
+        "limit_name": "minute",
+        "policy_name": "Base",
+        "policy_version": 1,
+        "threshold": 80,
+        "used": 81,
+        "effective_limit": 100,
+    }
+    return Alert.objects.create(**{**base, **fields})

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from limiter.models import Alert
 from tests.api_client import editor, errors, person
-
-
-def alert(**fields: Any) -> Alert:
-    base: dict[str, Any] = {
-        "at": timezone.now(),
-        "tenant_id": "acme",
-        "action_id": "lookupOrder",
-        "limit_name": "minute",
-        "policy_name": "Base",
-        "policy_version": 1,
-        "threshold": 80,
-        "used": 80,
-        "effective_limit": 100,
-    }
-    return Alert.objects.create(**{**base, **fields})
+from tests.limiter.alerts.given import alert
 
 
 def test_alerts_are_read_newest_first_and_say_whether_they_last(db: None) -> None:

@@ -17,6 +17,7 @@ from limiter.alerts import deliveries, posting
 from limiter.models import Alert, AlertDelivery, AlertHook, AuditEntry
 from tests.api_client import editor, errors
 from tests.filled_form import filled_form
+from tests.limiter.alerts import given
 from tests.limiter.alerts.receiver import Posted, Receiver, listening
 from tests.limiter.reports.mail_server import MailServer, serving
 from tests.people import browser
@@ -67,19 +68,7 @@ def at(receiver: Receiver, kind: str) -> AlertHook:
 
 
 def alert(**fields: Any) -> Alert:
-    base: dict[str, Any] = {
-        "at": timezone.now(),
-        "tenant_id": "acme",
-        "action_id": "lookupOrder",
-        "limit_name": "minute",
-        "policy_name": "Base",
-        "policy_version": 1,
-        "threshold": 95,
-        "used": 95,
-        "effective_limit": 100,
-        "full_in_s": 42.0,
-    }
-    return Alert.objects.create(**{**base, **fields})
+    return given.alert(**{"threshold": 95, "used": 95, "full_in_s": 42.0, **fields})
 
 
 def sent(event: AlertDelivery.Event, row: Alert) -> list[str | None]:

@@ -22,7 +22,7 @@ from quota_platform import beat
 from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
 from quota_platform.env import BASE_DIR
 from tenants.models import Tenant
-from tests.limiter.alerts.given import data, forget, use
+from tests.limiter.alerts.given import alert, data, forget, use
 from tests.limiter.alerts.receiver import Posted, Receiver, listening
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,21 +43,6 @@ def hook(receiver: Receiver, **fields: Any) -> tuple[AlertHook, str]:
     row.full_clean()
     row.save()
     return row, secret
-
-
-def alert(**fields: Any) -> Alert:
-    base = {
-        "at": timezone.now(),
-        "tenant_id": "acme",
-        "action_id": "lookupOrder",
-        "limit_name": "minute",
-        "policy_name": "Base",
-        "policy_version": 1,
-        "threshold": 80,
-        "used": 81,
-        "effective_limit": 100,
-    }
-    return Alert.objects.create(**{**base, **fields})
 
 
 def waiting() -> AlertDelivery:
