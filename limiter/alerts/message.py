@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``body``: the JSON text that was stored, and that a signed hook sends. Sentences are English, like the record."""
+    """``uid``: its name for the receiver. ``body``: the JSON text that was stored, and that a signed hook sends.
+
+    Sentences are English, like the record.
+    """
 
     uid: str
     body: str

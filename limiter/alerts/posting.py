@@ -88,7 +88,7 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
     except SecretUnreadable:
         return Result(error=_SEALED)
     message = Message.read(delivery.body, uid=delivery.message_id)
-    outgoing = hook.contact.outgoing(message, contact, message_id=delivery.message_id, at_s=int(now.timestamp()))
+    outgoing = hook.contact.outgoing(message, contact, at_s=int(now.timestamp()))
     return _mail(outgoing, delivery) if isinstance(outgoing, Mail) else _post(outgoing, hook, lookup)
 
 

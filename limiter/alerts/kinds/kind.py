@@ -73,7 +73,7 @@ class Kind(ABC):
         return [*used, *(["credential"] if self.credential else [])]
 
     @abstractmethod
-    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Post | Mail:
+    def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Post | Mail:
         """The message as this kind takes it. ``at_s``: when this attempt is made, epoch seconds."""
 
 

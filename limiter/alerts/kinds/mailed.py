@@ -7,7 +7,7 @@ from limiter.alerts.message import Message
 
 
 class Mailed(Kind):
-    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Mail:
+    def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Mail:
         lines = [f"{name}: {value}" for name, value in message.facts()]
         link = ["", message.link] if message.link else []
         return Mail(

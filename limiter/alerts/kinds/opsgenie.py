@@ -13,7 +13,7 @@ _SOURCE = "Quota platform"
 
 
 class Opsgenie(Kind):
-    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Post:
+    def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Post:
         headers = {**self.JSON, "Authorization": f"GenieKey {contact.secret}"}
         alias = f"{contact.uid}-{message.incident}"
         if message.is_end:

@@ -11,7 +11,7 @@ _MAX_SUMMARY = 1_024
 
 
 class PagerDuty(Kind):
-    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Post:
+    def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Post:
         event: dict[str, Any] = {
             "routing_key": contact.secret,
             "event_action": "resolve" if message.is_end else "trigger",

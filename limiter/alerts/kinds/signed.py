@@ -8,7 +8,7 @@ from limiter.alerts.message import Message
 
 
 class Signed(Kind):
-    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Post:
+    def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Post:
         body = message.body.encode()
-        signed = signature.headers(contact.secret, message_id=message_id, at_s=at_s, body=body)
+        signed = signature.headers(contact.secret, message_id=message.uid, at_s=at_s, body=body)
         return Post(contact.url, {**self.JSON, **signed}, body)

@@ -15,7 +15,7 @@ _MAX_FIELD = 2_000
 
 
 class Slack(Kind):
-    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Post:
+    def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Post:
         fields = [_plain(cut(f"{name}: {value}", _MAX_FIELD)) for name, value in message.facts()]
         blocks: list[dict[str, Any]] = [
             {"type": "header", "text": _plain(cut(message.title, _MAX_HEADER))},

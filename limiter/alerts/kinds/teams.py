@@ -15,7 +15,7 @@ _COLOURS = {"critical": "attention", "error": "attention", "warning": "warning",
 
 
 class Teams(Kind):
-    def outgoing(self, message: Message, contact: Contact, *, message_id: str, at_s: int) -> Post:
+    def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Post:
         colour = "good" if message.is_end else _COLOURS[message.severity]
         card: dict[str, Any] = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
