@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -69,21 +69,21 @@ class Demand:
 
     def add(self, other: Demand) -> None:
         """Take another part of the same demand in: other calls."""
-        for name, second, calls in other.each_calls():
-            mine = self.calls.setdefault(name, {})
-            mine[second] = mine[second].plus(calls) if second in mine else calls
-        for name, second, level in other.each_level():
-            held = self.limits.setdefault(name, {})
-            held[second] = held[second].plus(level) if second in held else level
+        self._take(other, Calls.plus, Level.plus)
 
     def cover(self, other: Demand) -> None:
         """Take in another source of the same calls, each of which may lack some."""
+        self._take(other, Calls.covering, Level.covering)
+
+    def _take(
+        self, other: Demand, join_calls: Callable[[Calls, Calls], Calls], join_levels: Callable[[Level, Level], Level]
+    ) -> None:
         for name, second, calls in other.each_calls():
             mine = self.calls.setdefault(name, {})
-            mine[second] = mine[second].covering(calls) if second in mine else calls
+            mine[second] = join_calls(mine[second], calls) if second in mine else calls
         for name, second, level in other.each_level():
             held = self.limits.setdefault(name, {})
-            held[second] = held[second].covering(level) if second in held else level
+            held[second] = join_levels(held[second], level) if second in held else level
 
     def between(self, start: int, end: int, *, action_id: str | None = None) -> Demand:
         """The demand from second ``start`` until before ``end``; of one action, its calls and its own limits."""
