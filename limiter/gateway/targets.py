@@ -39,7 +39,7 @@ class Targets:
         except PolicyUnavailable as error:
             raise GatewayProblem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
         bound = self.stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix)
-        return InvokeTarget(action, plan, bound, nominal(action) if action.cost_from else action.cost)
+        return InvokeTarget(action, plan, bound, nominal(action))
 
     def charged(self, caller: Caller, target: InvokeTarget, content: Content) -> InvokeTarget:
         """What a call with this content is charged, and by which limits, where that decides it; raises Problem."""
