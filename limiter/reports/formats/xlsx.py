@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
 
-from limiter.reports.safety import Cell, cell
+from limiter.reports.heads import head
+from limiter.reports.safety import cell
 from limiter.reports.selection import Selection
 
 SHEET_ROWS = 1_000_000
 """Excel holds 1,048,576 rows on a sheet."""
 _LONGEST = 32_767
 _CUT = " … (cut: longer than a cell)"
+_LOOKS: dict[str, dict[str, Any]] = {
+    "head": {"bold": True, "bottom": 1},
+    "time": {"num_format": "yyyy-mm-dd hh:mm:ss.000", "align": "left"},
+    "whole": {"num_format": "#,##0"},
+    "fraction": {"num_format": "#,##0.0##"},
+}
+_WIDTH, _ARROW = 12, 4
+"""Of a column, in characters, and the room for the filter's button beside a head."""
+_WIDTHS = {"at": 24, "start": 24, "first_at": 24, "decision_id": 34, "request_id": 34, "payload": 60}
+_WIDTHS |= dict.fromkeys(("tenant_id", "action_id", "policy_name", "limit_name"), 22)
 
 
 def write(
@@ -35,27 +47,40 @@ def write(
         "tmpdir": str(path.parent),
     }
     with xlsxwriter.Workbook(str(path), options) as book:
-        bold = book.add_format({"bold": True})
-        sheet, line = _sheet(book, columns, bold), 0
+        looks = {name: book.add_format(look) for name, look in _LOOKS.items()}
+        sheet, line = _sheet(book, columns, looks), 0
         for row in rows:
             if line == sheet_rows:
-                sheet, line = _sheet(book, columns, bold), 0
+                _end(sheet, columns, line)
+                sheet, line = _sheet(book, columns, looks), 0
             line += 1
-            _write_row(sheet, line, row)
+            _write_row(sheet, line, row, looks)
+        _end(sheet, columns, line)
 
 
-def _sheet(book: Any, columns: Sequence[str], bold: Any) -> Any:
+def _sheet(book: Any, columns: Sequence[str], looks: dict[str, Any]) -> Any:
     sheet = book.add_worksheet(f"Rows {len(book.worksheets()) + 1}")
     sheet.freeze_panes(1, 0)
-    sheet.set_column(0, len(columns) - 1, 18)
-    sheet.write_row(0, 0, columns, bold)
+    for number, name in enumerate(columns):
+        shown = head(name)
+        sheet.set_column(number, number, max(len(shown) + _ARROW, _WIDTHS.get(name, _WIDTH)))
+        sheet.write_string(0, number, shown, looks["head"])
     return sheet
 
 
-def _write_row(sheet: Any, line: int, row: Sequence[Any]) -> None:
+def _end(sheet: Any, columns: Sequence[str], line: int) -> None:
+    """A full sheet, or the last one, is filtered by all of its rows."""
+    sheet.autofilter(0, 0, line, len(columns) - 1)
+
+
+def _write_row(sheet: Any, line: int, row: Sequence[Any], looks: dict[str, Any]) -> None:
     for column, value in enumerate(row):
-        shown: Cell = cell(value)
+        if isinstance(value, datetime):
+            # Excel knows no time zones: the head names UTC.
+            sheet.write_datetime(line, column, value.astimezone(UTC).replace(tzinfo=None), looks["time"])
+            continue
+        shown = cell(value)
         if isinstance(shown, str):
             sheet.write_string(line, column, shown if len(shown) <= _LONGEST else shown[: _LONGEST - 30] + _CUT)
         elif shown is not None:
-            sheet.write_number(line, column, shown)
+            sheet.write_number(line, column, shown, looks["whole" if isinstance(shown, int) else "fraction"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import openpyxl
@@ -14,6 +15,7 @@ from pypdf import PdfReader
 from limiter.models import Export, MultiplierChange
 from limiter.reports import build, selection, sources
 from limiter.reports.formats import csv_gz, jsonl, writer, xlsx
+from limiter.reports.heads import HEADS
 from limiter.reports.safety import cell
 from tests.limiter.reports.given import NOON, event, export, usage
 
@@ -58,6 +60,29 @@ def test_a_full_sheet_is_not_followed_by_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     xlsx.write(path, ["n"], [(n,) for n in range(3)], sheet_rows=3)
     assert len(openpyxl.load_workbook(path).worksheets) == 1
+
+
+def test_a_workbook_can_be_filtered_and_its_heads_stay_in_view(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    xlsx.write(path, ["tenant_id", "retry_after_ms"], [("acme", 1200.5), ("globex", 3.0)])
+    sheet = openpyxl.load_workbook(path).worksheets[0]
+    assert [found.value for found in sheet[1]] == ["Tenant", "Wait (ms)"]
+    assert (sheet.auto_filter.ref, sheet.freeze_panes) == ("A1:B3", "A2")
+
+
+def test_times_of_a_workbook_are_dates_in_utc_that_a_spreadsheet_sorts_and_filters(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    moment = datetime(2030, 5, 2, 14, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=2)))
+    xlsx.write(path, ["at"], [(moment,)])
+    found = openpyxl.load_workbook(path).worksheets[0]["A2"]
+    assert found.is_date and found.value.replace(tzinfo=UTC) == moment
+
+
+@pytest.mark.parametrize("kind", Export.Kind)
+def test_each_column_of_an_export_has_a_head_for_people_and_no_two_the_same(kind: str) -> None:
+    columns = sources.COLUMNS[kind]
+    assert [name for name in columns if name not in HEADS] == []
+    assert len({HEADS[name] for name in columns}) == len(columns)
 
 
 def test_a_text_longer_than_a_cell_says_that_it_was_cut(tmp_path: Path) -> None:
