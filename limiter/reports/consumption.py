@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -66,12 +66,13 @@ def fullest(chosen: Selection, *, most: int = MAX_TENANTS_SHOWN) -> tuple[list[C
     Limits are those in force now, of the busiest tenants and actions: counted per action or tenant, over a window that
     usage tells: not shorter than the minute, the hour or the day by which usage of that time is kept.
     """
-    found = [read for each in _counts(chosen) if (read := _read(each, chosen)) is not None]
+    found = [read for each in counted(chosen, _is_window) if (read := _read(each, chosen)) is not None]
     found.sort(key=lambda each: (-each.share, each.of[:2], each.of.limit.name))
     return found[:most], max(0, len(found) - most)
 
 
-def _counts(chosen: Selection) -> Iterator[Counted]:
+def counted(chosen: Selection, wanted: Callable[[Limit], bool]) -> Iterator[Counted]:
+    """The counts of these limits, of the busiest tenants and actions, by the policies in force now."""
     pairs = sources.usage(chosen).order_by().values_list("tenant_id", "action_id").annotate(units=Sum("cost"))
     busiest = [
         (tenant, action) for tenant, action, _ in pairs.order_by("-units", "tenant_id", "action_id")[:_MAX_PAIRS]
@@ -84,9 +85,13 @@ def _counts(chosen: Selection) -> Iterator[Counted]:
                 if limit.counted_by:
                     continue  # usage knows no values
                 of = action if limit.counted_per is CountedPer.ACTION else ""
-                if rules_of(limit.algorithm).is_window and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT):
+                if wanted(limit):
                     counts.setdefault((of, limit.name), Counted(tenant_id, of, limit))
         yield from counts.values()
+
+
+def _is_window(limit: Limit) -> bool:
+    return rules_of(limit.algorithm).is_window and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT)
 
 
 def _limits(entry: TenantEntry | Unusable, action_id: str) -> tuple[Limit, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Max, Min, Sum
 
@@ -15,6 +15,16 @@ TOP = 8
 POINTS = 48
 """Spans that a time is drawn in."""
 _CHANGES = 500
+_PAIR = ("tenant_id", "action_id")
+
+
+class Busy(NamedTuple):
+    """A tenant, or with ``action_id`` one of its actions, and its calls."""
+
+    tenant_id: str
+    action_id: str
+    allowed: int
+    refused: int
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,8 @@ class Figures:
     moments: list[datetime]
     allowed: list[int]
     refused: list[int]
-    tenants: list[tuple[str, int, int]]
-    actions: list[tuple[str, int, int]]
+    tenants: list[Busy]
+    actions: list[Busy]
     limits: list[dict[str, Any]]
     multipliers: list[tuple[datetime, str, float]]
     more_multipliers: bool
@@ -49,8 +59,8 @@ def of(chosen: Selection) -> Figures:
         moments=moments,
         allowed=allowed,
         refused=refused,
-        tenants=_top(chosen, "tenant_id"),
-        actions=_top(chosen, "tenant_id", "action_id"),
+        tenants=_busiest(chosen, "tenant_id"),
+        actions=_busiest(chosen, *_PAIR),
         limits=_limits(chosen),
         multipliers=changes[:_CHANGES],
         more_multipliers=len(changes) > _CHANGES,
@@ -68,15 +78,15 @@ def _over_time(chosen: Selection) -> tuple[list[datetime], list[int], list[int]]
     return [chosen.since + span * n for n in range(POINTS)], allowed, refused
 
 
-def _top(chosen: Selection, *names: str) -> list[tuple[str, int, int]]:
+def _busiest(chosen: Selection, *names: str) -> list[Busy]:
     found = sources.usage(chosen).order_by().values(*names).annotate(a=Sum("allowed"), r=Sum("refused"))
     busiest = found.order_by("-a", "-r", *names)[:TOP]
-    return [(" / ".join(row[name] for name in names), row["a"], row["r"]) for row in busiest]
+    return [Busy(row["tenant_id"], row.get("action_id", ""), row["a"], row["r"]) for row in busiest]
 
 
 def _limits(chosen: Selection) -> list[dict[str, Any]]:
     """The limits that refused most, with how far they were used and the lowest that they were cut to."""
-    names = ("tenant_id", "action_id", "limit_name")
+    names = (*_PAIR, "limit_name")
     found = sources.events(chosen).filter(shadow=False).order_by().values(*names)
     counted = found.annotate(
         refusals=Sum("count"), most_used=Max("used"), limit=Max("quota"), lowest=Min("effective_limit")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from limiter.core.types import MICROS
-from limiter.reports import consumption, figures, incomplete, pdf_charts
+from limiter.reports import consumption, figures, findings, in_flight, incomplete, manifest, pdf_charts
+from limiter.reports.consumption import Consumption
+from limiter.reports.naming import Names
 from limiter.reports.selection import Selection
 
 INK, MUTED, LINE, ACCENT = HexColor("#14181f"), HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#1d5fd0")
@@ -24,6 +26,7 @@ _SMALL = ParagraphStyle("small", parent=_BODY, fontSize=7.5, leading=10, textCol
 _TITLE = ParagraphStyle("title", parent=_BODY, fontName="Helvetica-Bold", fontSize=18, leading=24)
 _HEAD = ParagraphStyle("head", parent=_BODY, fontName="Helvetica-Bold", fontSize=11, leading=16, spaceBefore=10)
 _FIGURE = ParagraphStyle("figure", parent=_TITLE, fontSize=20, leading=24)
+_CODE = ParagraphStyle("code", parent=_BODY, fontName="Courier", fontSize=8, spaceBefore=4, spaceAfter=4)
 _MAX_ROWS = 200
 _MAX_NOTES = 10
 _WIDTH = A4[0] - 36 * mm
@@ -39,26 +42,47 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
         else:
             more += 1
     found = figures.of(chosen)
+    windows, slots = consumption.fullest(chosen), in_flight.fullest(chosen)
+    names = _names(chosen, found, shown, windows[0] + slots[0])
     document = SimpleDocTemplate(
         str(path), pagesize=A4, title="Quota summary", leftMargin=18 * mm, rightMargin=18 * mm,
         topMargin=16 * mm, bottomMargin=16 * mm,
     )  # fmt: skip
     story = [
-        *_head(chosen),
+        *_head(chosen, names),
         *_lacks(chosen),
         _numbers(found),
-        *_consumption(chosen, found),
-        *_charts(found),
-        *_limits(found),
-        *_pairs(shown, more),
+        *_findings(findings.sentences(chosen, found, names, windows=windows[0], slots=slots[0])),
+        *_consumption(*windows, found, names),
+        *_in_flight(*slots, found, names),
+        *_charts(found, names),
+        *_limits(found, names),
+        *_pairs(shown, more, names),
+        *_verifying(),
     ]
     document.build(story, onFirstPage=_foot, onLaterPages=_foot)
 
 
-def _head(chosen: Selection) -> list[Flowable]:
+def _names(
+    chosen: Selection, found: figures.Figures, shown: list[Sequence[Any]], drawn: Sequence[Consumption]
+) -> Names:
+    """Of the tenants that the document names."""
+    return Names(
+        [
+            *(chosen.seen or ()),
+            *(row[0] for row in shown),
+            *(each.tenant_id for each in found.tenants + found.actions),
+            *(row["tenant_id"] for row in found.limits),
+            *(tenant_id for _, tenant_id, _ in found.multipliers),
+            *(each.of.tenant_id for each in drawn),
+        ]
+    )
+
+
+def _head(chosen: Selection, names: Names) -> list[Flowable]:
     parts = [f"{_time(chosen.since)} to {_time(chosen.until)}"]
     seen = chosen.seen
-    parts.append("all tenants" if seen is None else "tenants: " + (", ".join(sorted(seen)) or "none"))
+    parts.append("all tenants" if seen is None else "tenants: " + (", ".join(sorted(map(names.of, seen))) or "none"))
     if chosen.actions:
         parts.append("actions: " + ", ".join(sorted(chosen.actions)))
     return [Paragraph("Quota summary", _TITLE), Paragraph(escape(" · ".join(parts)), _BODY), Spacer(1, 4 * mm)]
@@ -89,13 +113,17 @@ def _numbers(found: figures.Figures) -> Flowable:
     return table
 
 
-def _charts(found: figures.Figures) -> list[Flowable]:
+def _findings(sentences: list[str]) -> list[Flowable]:
+    return [Paragraph("Findings", _HEAD), *(Paragraph(escape(each), _BODY, bulletText="\u2022") for each in sentences)]
+
+
+def _charts(found: figures.Figures, names: Names) -> list[Flowable]:
     sections = [
         ("Calls allowed over time", pdf_charts.over_time(found.moments, found.allowed, color=pdf_charts.ACCENT)),
         ("Refusals over time", pdf_charts.over_time(found.moments, found.refused, color=pdf_charts.STOP)),
-        ("Busiest tenants: allowed and refused", pdf_charts.bars(found.tenants)),
-        ("Busiest actions: allowed and refused", pdf_charts.bars(found.actions)),
-        ("Multipliers: each change, and what held after it", pdf_charts.steps(found.multipliers, found.moments)),
+        ("Busiest tenants: allowed and refused", _bars(found.tenants, names)),
+        ("Busiest actions: allowed and refused", _bars(found.actions, names)),
+        ("Multipliers: each change, and what held after it", _steps(found, names)),
     ]
     story: list[Flowable] = []
     for title, drawing in sections:
@@ -106,55 +134,102 @@ def _charts(found: figures.Figures) -> list[Flowable]:
     return story
 
 
-def _consumption(chosen: Selection, found: figures.Figures) -> list[Flowable]:
+def _bars(busiest: list[figures.Busy], names: Names) -> Flowable | None:
+    named = [(" / ".join(filter(None, (names.of(each[0]), each[1]))), *each[2:]) for each in busiest]
+    return pdf_charts.bars(named)
+
+
+def _steps(found: figures.Figures, names: Names) -> Flowable | None:
+    return pdf_charts.steps([(at, names.of(of), after) for at, of, after in found.multipliers], found.moments)
+
+
+def _consumption(shown: list[Consumption], more: int, found: figures.Figures, names: Names) -> list[Flowable]:
     """The fullest limits, each with a chart and its figures in words."""
     title = Paragraph("Consumption against limits: those that were fullest", _HEAD)
-    shown, more = consumption.fullest(chosen)
     if not shown:
         return [title, Paragraph("Usage of this time is not enough to determine any limit's consumption.", _BODY)]
-    parts: list[list[Flowable]] = [[Paragraph(_described(each), _BODY), _against(each, found)] for each in shown]
-    parts[0].insert(0, title)
     note = (
         "Bars: units in the fullest window that ended in each span, of windows that begin with a whole minute, hour or "
         "day, as usage is kept: one that began in between may have held more. Red where it reached the limit. "
         "Line: the limit as it is now; dashed: the lowest that the multiplier cut it to. Looked at are the limits per "
         "action or tenant of the busiest tenants"
     )
-    left_out = f"; {more:,} of them, less full, are not drawn." if more else "."
-    return [*(KeepTogether(part) for part in parts), Paragraph(note + left_out, _SMALL)]
+
+    def window(each: Consumption) -> str:
+        return f"in its fullest {each.of.limit.window_us // MICROS:,} s"
+
+    return [*_drawn(title, shown, found, names, window), _note(note, more)]
 
 
-def _described(each: consumption.Consumption) -> str:
-    of, most = each.of, max(each.peaks)
-    where = f"{of.tenant_id} / {of.action_id}" if of.action_id else f"{of.tenant_id}, all actions"
-    window = f"{of.limit.window_us // MICROS:,} s"
-    return escape(
-        f"{where} / {of.limit.name}: {most:,} of {of.limit.quota:,} in its fullest {window} ({each.share:.0%})"
+def _in_flight(shown: list[Consumption], more: int, found: figures.Figures, names: Names) -> list[Flowable]:
+    """The fullest concurrency limits; nothing where there is none."""
+    if not shown:
+        return []
+    title = Paragraph("Calls in flight at once, against concurrency limits", _HEAD)
+    note = (
+        "Bars: the most slots in use in each span, as the calls of the time found them. Red where they reached the "
+        "limit. Line: the limit as it is now; dashed: the lowest in force. Looked at are the limits per action or "
+        "tenant of the busiest tenants"
     )
+    return [*_drawn(title, shown, found, names, lambda _: "in flight at once"), _note(note, more)]
 
 
-def _against(each: consumption.Consumption, found: figures.Figures) -> Flowable:
-    return pdf_charts.against(each.peaks, each.effective, limit=each.of.limit.quota, moments=found.moments)
+def _drawn(
+    title: Flowable,
+    shown: list[Consumption],
+    found: figures.Figures,
+    names: Names,
+    words: Callable[[Consumption], str],
+) -> list[Flowable]:
+    parts: list[list[Flowable]] = []
+    for each in shown:
+        of, most = each.of, max(each.peaks)
+        where = f"{names.pair(of.tenant_id, of.action_id)} / {of.limit.name}"
+        text = f"{where}: {most:,} of {of.limit.quota:,} {words(each)} ({each.share:.0%})"
+        drawing = pdf_charts.against(each.peaks, each.effective, limit=of.limit.quota, moments=found.moments)
+        parts.append([Paragraph(escape(text), _BODY), drawing])
+    parts[0].insert(0, title)
+    return [KeepTogether(part) for part in parts]
 
 
-def _limits(found: figures.Figures) -> list[Flowable]:
+def _note(text: str, more: int) -> Flowable:
+    return Paragraph(text + (f"; {more:,} of them, less full, are not drawn." if more else "."), _SMALL)
+
+
+def _limits(found: figures.Figures, names: Names) -> list[Flowable]:
     heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest"]
-    names = ["tenant_id", "action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
-    lines = [[row[name] for name in names] for row in found.limits]
+    columns = ["action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
+    lines = [[names.of(row["tenant_id"]), *(row[name] for name in columns)] for row in found.limits]
     title = Paragraph("Limits that refused most", _HEAD)
     return [title, _table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", _BODY)]
 
 
-def _pairs(shown: list[Sequence[Any]], more: int) -> list[Flowable]:
+def _pairs(shown: list[Sequence[Any]], more: int, names: Names) -> list[Flowable]:
     """Of the summary's columns those that fit a page; a spreadsheet has all."""
     heads = ["Tenant", "Action", "Allowed", "Refused", "Shadow", "Cost"]
     story: list[Flowable] = [Paragraph("Tenants and actions", _HEAD)]
     if not shown:
         return [*story, Paragraph("No calls in this time.", _BODY)]
-    story.append(_table(heads, [list(row[:6]) for row in shown], words=2))
+    story.append(_table(heads, [[names.with_id(row[0]), *row[1:6]] for row in shown], words=2))
     if more:
         story.append(Paragraph(f"{more:,} more are not shown; export the summary as CSV or XLSX for all.", _SMALL))
     return story
+
+
+def _verifying() -> list[Flowable]:
+    """A file cannot contain its own hash: the manifest beside it does."""
+    text = (
+        "This file has a signed manifest, which you fetch beside it (or find in the same mail). With a checkout of the "
+        "platform, neither settings nor network are needed to check that no byte of the file was altered:"
+    )
+    public = escape(manifest.public_key())
+    key = (
+        f"KEY is the platform's public key. When this was made it was {public}. Compare it with the key that you got "
+        "from the operator: a forger can print another one here."
+    )
+    command = "python manage.py verify_export FILE.pdf --manifest FILE.pdf.manifest.json --public-key KEY"
+    body = [Paragraph(text, _BODY), Paragraph(command, _CODE), Paragraph(key, _BODY)]
+    return [KeepTogether([Paragraph("How to verify this file", _HEAD), *body])]
 
 
 def _table(heads: list[str], lines: list[list[Any]], *, words: int) -> Table:

@@ -133,4 +133,4 @@ def test_the_pdf_says_and_draws_it(acme: Tenant, tmp_path: Path) -> None:
     chosen = day()
     build.write(tmp_path / "a.pdf", chosen, format="pdf", rows=sources.rows(chosen))
     text = "\n".join(page.extract_text() for page in PdfReader(tmp_path / "a.pdf").pages)
-    assert "acme / lookupOrder / minute: 96 of 100 in its fullest 60 s (96%)" in text
+    assert "Acme / lookupOrder / minute: 96 of 100 in its fullest 60 s (96%)" in text

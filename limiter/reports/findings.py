@@ -1,0 +1,64 @@
+"""The findings of a summary in sentences, so that a reader knows the result before the charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from limiter.reports.consumption import Consumption
+from limiter.reports.figures import Figures
+from limiter.reports.naming import Names
+from limiter.reports.selection import Selection
+
+
+def sentences(
+    chosen: Selection, found: Figures, names: Names, *, windows: Sequence[Consumption], slots: Sequence[Consumption]
+) -> list[str]:
+    """What came, who was refused by which limit and when, how full limits were, and whether the upstream was slow.
+
+    ``windows`` and ``slots``: the fullest limits of each sort, fullest first.
+    """
+    calls = found.allowed_in_all + found.refused_in_all
+    if not calls:
+        return ["No call came in this time."]
+    return [
+        *_refusals(chosen, found, names, calls),
+        *(_fullness(each, names, unit="units in a window") for each in windows[:1]),
+        *(_fullness(each, names, unit="calls in flight at once") for each in slots[:1]),
+        *_multipliers(found, names),
+    ]
+
+
+def _refusals(chosen: Selection, found: Figures, names: Names, calls: int) -> Iterator[str]:
+    if not found.refused_in_all:
+        yield f"None of the {calls:,} calls was refused."
+        return
+    yield f"{found.refused_in_all:,} of {calls:,} calls were refused ({found.refused_in_all / calls:.1%})."
+    if found.limits:
+        worst = found.limits[0]
+        where = names.pair(worst["tenant_id"], worst["action_id"])
+        yield f"The limit '{worst['limit_name']}' of {where} refused most: {worst['refusals']:,} calls."
+    most = max(found.refused)
+    if most:
+        first = found.moments[found.refused.index(most)]
+        last = first + (chosen.until - chosen.since) / len(found.moments)
+        yield f"Most refusals came between {_time(first)} and {_time(last)} UTC: {most:,}."
+
+
+def _fullness(each: Consumption, names: Names, *, unit: str) -> str:
+    of, peak = each.of, max(each.peaks)
+    where = names.pair(of.tenant_id, of.action_id)
+    return f"{where} used at most {peak:,} of the {of.limit.quota:,} {unit} of '{of.limit.name}' ({each.share:.0%})."
+
+
+def _multipliers(found: Figures, names: Names) -> Iterator[str]:
+    if not found.multipliers:
+        yield "No multiplier changed: the upstream was fast enough throughout."
+        return
+    at, tenant_id, lowest = min(found.multipliers, key=lambda change: change[2])
+    if lowest < 1:
+        yield f"The upstream was slow: the multiplier of {names.of(tenant_id)} fell to {lowest:.2g} at {_time(at)} UTC."
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
