@@ -47,11 +47,12 @@ def test_an_index_lists_every_page_beside_it(index: Path) -> None:
     assert {page.name for page in index.parent.glob("*.md")} - {index.name} <= listed
 
 
-def test_the_changelog_has_a_section_for_the_version_and_sections_of_it_only_once() -> None:
+def test_the_changelog_has_each_section_once_and_one_for_the_version_when_its_samples_are_kept() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    releases = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
-    assert version in releases
-    assert len(releases) == len(set(releases))
+    sections = re.findall(r"^## ([^,\s]+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert sections[0] == "Unreleased"
+    assert (version in sections) == (ROOT / "tests/releases" / version).exists()
+    assert len(sections) == len(set(sections))
 
 
 def test_every_source_file_that_a_page_names_exists() -> None:
