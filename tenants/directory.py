@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from quota_platform.base import secrets
 from tenants import presets
 from tenants.cost import MAX_COST
+from tenants.failure import CountsAs, When
 from tenants.models import Action, Connection, Tenant
 
 
@@ -124,6 +125,11 @@ class ActionSpec:
     min_cost: int = 1
     max_cost: int = MAX_COST
     cost_without: int | None = None
+    failure_at: str = ""
+    """JSON Pointer to the part of a 2xx response that shows a failure (:mod:`tenants.failure`)."""
+    failure_when: str = When.FILLED.value
+    failure_values: tuple[Any, ...] = ()
+    failure_counts_as: str = CountsAs.ERROR.value
 
     def __hash__(self) -> int:
         return hash((self.id, self.action_id))
@@ -250,6 +256,10 @@ def action_spec(row: Action | Any) -> ActionSpec:
         min_cost=row.min_cost,
         max_cost=row.max_cost,
         cost_without=row.cost_without,
+        failure_at=row.failure_at,
+        failure_when=sys.intern(row.failure_when),
+        failure_values=tuple(row.failure_values),
+        failure_counts_as=sys.intern(row.failure_counts_as),
     )
 
 

@@ -191,7 +191,7 @@ class Gateway:
         except BaseException:
             self._end(target, decision, "unknown", None)
             raise
-        outcome = "upstream_error" if response.status >= 500 else "answered"
+        outcome = "upstream_error" if response.judged >= 500 else "answered"
         if self.paces.wants(call.connection) and (response.ok or not response.pushback):
             self.paces.ran(call.connection, requests=response.attempts)
         if response.chunks is None:

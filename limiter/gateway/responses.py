@@ -13,6 +13,8 @@ from quota_platform.base.lean.document import encode
 from quota_platform.base.lean.request import LeanRequest
 from quota_platform.base.lean.response import Fields, LeanResponse
 
+_UNLIKE_SUCCESS = ", which the action counts as a failure"
+
 
 def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fields:
     """RateLimit-Policy, RateLimit and the multiplier; nothing when there are no numbers we can stand behind."""
@@ -40,7 +42,9 @@ def enveloped(
     good = response.ok and response.status < 400
     document: dict[str, Any] = {"status": "success" if good else "error"}
     if not good:
-        document["error"] = f"The upstream answered {response.status}."
+        document["error"] = (
+            f"The upstream answered {response.status}{_UNLIKE_SUCCESS if response.status < 300 else ''}."
+        )
     document |= {
         "data": embedded(body),
         "latency_ms": round(response.latency_us / 1000, 3),

@@ -20,6 +20,7 @@ from limiter.policies.plan import OverrideSpec
 from tenants import directory
 from tenants.cost import MAX_COST
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec
+from tenants.failure import CountsAs, When
 
 Plain = dict[str, Any]
 
@@ -69,11 +70,15 @@ def _action(data: Plain, *, whole: bool) -> ActionSpec:
         "min_cost": 1,
         "max_cost": MAX_COST,
         "cost_without": None,
+        "failure_at": "",
+        "failure_when": When.FILLED.value,
+        "failure_counts_as": CountsAs.ERROR.value,
         **data,
         "action_id": sys.intern(data["action_id"]),
         "kind": sys.intern(data["kind"]),
         "query_template": tuple(map(tuple, data["query_template"])),
         "param_map": tuple(data["param_map"]),
+        "failure_values": tuple(data.get("failure_values", ())),
         "success_statuses": directory.kept_once(tuple(data["success_statuses"])),
     }
     return build(ActionSpec, payload, whole=whole)

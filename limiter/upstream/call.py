@@ -47,6 +47,13 @@ class UpstreamResponse:
     """The status is one of the action's success statuses."""
     spent_for_s: float | None = None
     """How long nothing is left of the upstream's limit, where its headers give that."""
+    counts_as: int | None = None
+    """The status that its body makes of a 2xx response, by the action's rule; None for its own."""
+
+    @property
+    def judged(self) -> int:
+        """The status that decides about retries, breaker, pauses and giving back."""
+        return self.counts_as or self.status
 
 
 @dataclass(frozen=True, slots=True)

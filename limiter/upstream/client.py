@@ -10,7 +10,7 @@ from typing import Any, cast
 import redis.asyncio
 from yarl import URL
 
-from limiter.upstream import fields, retry
+from limiter.upstream import failures, fields, retry
 from limiter.upstream.breaker import BreakerState
 from limiter.upstream.call import UnitStatus, UpstreamCall, UpstreamResponse
 from limiter.upstream.clock import Clock
@@ -126,7 +126,7 @@ class Client:
                 outcome: UpstreamResponse | UpstreamError
                 try:
                     outcome = await self._attempt(attempts)
-                    if outcome.status < 300 and not attempts.pushback and not lane.unit.sour_until:
+                    if outcome.judged < 300 and not attempts.pushback and not lane.unit.sour_until:
                         outcome.ok = outcome.status in attempts.prepared.spec.success_statuses
                         outcome.attempts = attempts.sent
                         return outcome
@@ -164,14 +164,17 @@ class Client:
             prepared.patience if first else lane.patience(self._left_s(attempts)),
             lane.connection.max_response_bytes,
             lane.preset.rate_headers,
+            bool(prepared.spec.failure_at),
         )
         try:
             response = await self._exchange.send(request)
         except UpstreamError as error:
             self._record(attempts, failed=isinstance(error, Unreachable | OutcomeUnknown))
             raise
-        self._record(attempts, failed=response.status >= 500)
-        if response.spent_for_s is not None and response.status not in lane.preset.overload:
+        if prepared.spec.failure_at:
+            response.counts_as = failures.status_of(prepared.spec, response)
+        self._record(attempts, failed=response.judged >= 500)
+        if response.spent_for_s is not None and response.judged not in lane.preset.overload:
             self._pushed_back(lane.connection, response.status, response.spent_for_s)
         if response.status == 401 and not attempts.renewed and self._clock.monotonic() >= lane.unit.sour_until:
             await self._tokens.refuse(lane.connection, lane.mark, token)
@@ -238,12 +241,12 @@ class Client:
         overload = attempts.lane.preset.overload
         waits = _retry_after_s(outcome)
         attempts.verdict = retry.verdict(
-            outcome.status, says_when=waits is not None, idempotent=idempotent, overload=overload
+            outcome.judged, says_when=waits is not None, idempotent=idempotent, overload=overload
         )
-        if outcome.status in overload:
+        if outcome.judged in overload:
             attempts.pushback = True
             attempts.lane.unit.pushbacks += 1
-            self._pushed_back(attempts.lane.connection, outcome.status, outcome.spent_for_s if waits is None else waits)
+            self._pushed_back(attempts.lane.connection, outcome.judged, outcome.spent_for_s if waits is None else waits)
         return waits
 
     def _backoff_s(self, attempts: _Attempts) -> float:
@@ -262,7 +265,7 @@ class Client:
             if error is None:
                 outcome.attempts = attempts.sent
                 outcome.pushback = attempts.pushback
-                outcome.ok = outcome.status in attempts.prepared.spec.success_statuses
+                outcome.ok = outcome.judged in attempts.prepared.spec.success_statuses
                 return outcome
             await give_up(outcome)
         else:
@@ -279,7 +282,7 @@ class Client:
             return NotConfigured("The upstream does not accept this platform's access token.")
         if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
             return NotConfigured("The upstream answered with a redirect, which is not followed.")
-        if attempts.verdict is Verdict.REPEAT and response.status in attempts.lane.preset.overload:
+        if attempts.verdict is Verdict.REPEAT and response.judged in attempts.lane.preset.overload:
             waits = _retry_after_s(response)
             return Overloaded(
                 "The upstream itself refused the call for load; this is not your quota.",

@@ -42,6 +42,7 @@ class UpstreamRequest:
     """One attempt. ``tenant``: whose call it is; its connections serve no other. ``body`` None: none is sent.
 
     ``cap_bytes``: longest answer that is accepted. ``rate_headers``: those to look for in the response.
+    ``reads_short``: a short response is read whole even where its head has no length, because its body is looked at.
     """
 
     tenant: str
@@ -53,6 +54,7 @@ class UpstreamRequest:
     patience: Patience
     cap_bytes: int
     rate_headers: tuple[RateHeaders, ...] = ()
+    reads_short: bool = False
 
 
 class Exchange:
@@ -99,7 +101,7 @@ class Exchange:
                     response.body = wire.taken()
                     self._connections.give_back(route, wire)
                 else:
-                    await self._receive(route, wire, response, request.cap_bytes)
+                    await self._receive(route, wire, response, request)
             except BaseException:
                 self._give_up(route, wire)
                 raise
@@ -116,9 +118,11 @@ class Exchange:
             response.spent_for_s = spent_for_s(wire.fields, request.rate_headers, wall=self._wall())
         return response
 
-    async def _receive(self, route: TenantRoute, wire: Wire, response: UpstreamResponse, cap_bytes: int) -> None:
+    async def _receive(
+        self, route: TenantRoute, wire: Wire, response: UpstreamResponse, request: UpstreamRequest
+    ) -> None:
         """Read a short response whole that has not come with its head, or leave a long one to be streamed."""
-        length = wire.length
+        length, cap_bytes = wire.length, request.cap_bytes
         first = b""
         if length is not None and length > cap_bytes:
             raise _too_long(cap_bytes)
@@ -127,6 +131,8 @@ class Exchange:
         elif length is None:
             # The end of a short chunked answer mostly comes with its beginning.
             first = await wire.read()
+            while request.reads_short and not wire.complete and len(first) <= min(cap_bytes, SHORT_BYTES):
+                first += await wire.read()
             if wire.complete and len(first) <= min(cap_bytes, SHORT_BYTES):
                 response.body = first + await wire.read()
         if response.body is None:

@@ -113,7 +113,7 @@ def may_have_run(outcome: UpstreamResponse | UpstreamError, *, says_when: bool, 
     """Whether an attempt that was not answered for good may have done its work; one that was turned away did not."""
     if isinstance(outcome, UpstreamError):
         return isinstance(outcome, OutcomeUnknown)
-    return outcome.status != 429 and not (says_when and outcome.status in overload)
+    return outcome.judged != 429 and not (says_when and outcome.judged in overload)
 
 
 def verdict_on_error(error: UpstreamError, *, idempotent: bool) -> Verdict:

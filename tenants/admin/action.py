@@ -17,14 +17,20 @@ from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 from tenants import presets
 from tenants.cost import MAX_COST
+from tenants.failure import CountsAs, When
 from tenants.models import Action
 
 APPLIES = {key: sorted(kind.fields) for key, kind in presets.KINDS.items()}
 """The fields that only some kinds use, by kind."""
 
 
-COST_BOUNDS = {"min_cost": 1, "max_cost": MAX_COST}
-"""Of a cost from the payload, and their values where they are left empty."""
+LEFT_OUT = {
+    "min_cost": 1,
+    "max_cost": MAX_COST,
+    "failure_when": When.FILLED.value,
+    "failure_counts_as": CountsAs.ERROR.value,
+}
+"""Fields that a page of a release before does not have, and their values then."""
 
 
 class ActionForm(EmptyMeansDefault):
@@ -34,13 +40,13 @@ class ActionForm(EmptyMeansDefault):
         super().__init__(*args, **kwargs)
         if "kind" in self.fields:
             self.fields["kind"].widget.attrs["data-applies"] = json.dumps(APPLIES)
-        for name in COST_BOUNDS.keys() & self.fields.keys():
-            self.fields[name].required = False  # a page of the release before has none of them
+        for name in LEFT_OUT.keys() & self.fields.keys():
+            self.fields[name].required = False
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        for name, default in COST_BOUNDS.items():
-            if name not in self.errors and cleaned.get(name) is None:
+        for name, default in LEFT_OUT.items():
+            if name not in self.errors and cleaned.get(name) in (None, ""):
                 cleaned[name] = default
         return cleaned
 
@@ -69,7 +75,16 @@ class ActionAdmin(RecordedAdmin):
                     "point_of_contact",
                     "param_map",
                     "query_template",
+                )
+            },
+        ),
+        (
+            _("Response"),
+            {
+                "fields": (
                     "success_statuses",
+                    ("failure_at", "failure_when"),
+                    ("failure_values", "failure_counts_as"),
                 )
             },
         ),

@@ -30,6 +30,11 @@ class StatusesField(serializers.JSONField):
     """A list of HTTP statuses."""
 
 
+@extend_schema_field({"type": "array", "items": {"type": ["string", "number", "boolean"]}})
+class ValuesField(serializers.JSONField):
+    """A list of texts, numbers, true and false; the model says which."""
+
+
 def _help(field: str) -> str:
     return str(getattr(Action._meta.get_field(field), "help_text", ""))
 
@@ -54,6 +59,7 @@ class ActionSerializer(RowSerializer[Action]):
     )
     query_template = TextsField(required=False, help_text=_help("query_template"))
     param_map = KeysField(required=False, help_text=_help("param_map"))
+    failure_values = ValuesField(required=False, help_text=_help("failure_values"))
     success_statuses = StatusesField(required=False, help_text=_help("success_statuses"))
 
     class Meta:
@@ -76,6 +82,10 @@ class ActionSerializer(RowSerializer[Action]):
             "query_template",
             "param_map",
             "success_statuses",
+            "failure_at",
+            "failure_when",
+            "failure_values",
+            "failure_counts_as",
             "skill_id",
             "script_path",
             "script_id",

@@ -17,7 +17,7 @@ from simple_history.models import HistoricalRecords
 
 from quota_platform.base import json_pointer, row_faults
 from quota_platform.base.models.one_case import OneCase
-from tenants import presets, request_template
+from tenants import failure, presets, request_template
 from tenants.cost import MAX_COST
 from tenants.models.connection import Connection
 from tenants.models.names import NAME
@@ -162,6 +162,38 @@ class Action(OneCase):
         blank=True,
         help_text="Statuses that count as success. Blank: 200, 201, 202 and 204.",
     )
+    failure_at = models.CharField(
+        "failure at",
+        max_length=json_pointer.MAX_CHARS,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="JSON Pointer into the body of a 2xx response, e.g. /error, by which a failure is found. Blank: a 2xx"
+        " response is none.",
+    )
+    failure_when = models.CharField(
+        "is a failure if",
+        max_length=8,
+        choices=failure.When.choices,
+        default=failure.When.FILLED.value,
+        db_default=failure.When.FILLED.value,
+        help_text="null, false, 0 and anything empty count as no value.",
+    )
+    failure_values = models.JSONField(
+        "values compared",
+        default=list,
+        blank=True,
+        db_default=[],
+        help_text='E.g. ["ERROR", "REJECTED"].',
+    )
+    failure_counts_as = models.CharField(
+        "a failure counts as",
+        max_length=8,
+        choices=failure.CountsAs.choices,
+        default=failure.CountsAs.ERROR.value,
+        db_default=failure.CountsAs.ERROR.value,
+        help_text="A call that was turned away did not run: it is given back, and repeated.",
+    )
     skill_id = models.CharField("skill ID", max_length=32, blank=True)
     script_path = models.CharField(max_length=255, blank=True, help_text=r"As Studio shows it, e.g. Folder\Script.")
     script_id = models.CharField("script ID", max_length=32, blank=True)
@@ -198,7 +230,12 @@ class Action(OneCase):
     def clean(self) -> None:
         if self.kind not in presets.KINDS:
             return  # the field's own error says so
-        errors = dict(self._missing()) | dict(self._wrong_templates()) | dict(self._wrong_costs())
+        errors = (
+            dict(self._missing())
+            | dict(self._wrong_templates())
+            | dict(self._wrong_costs())
+            | dict(failure.faults(self))
+        )
         if self.tenant_id is not None and (wrong := self._unfit(self.tenant.connection.preset)):
             errors["kind"] = wrong
         if not _are_statuses(self.success_statuses):

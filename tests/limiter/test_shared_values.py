@@ -25,6 +25,7 @@ READS_JSON_OF_ITS_OWN = {
     "limiter/record/anchor_files.py": "a file, handed to its form once the signature was checked",
     "limiter/alerts/message.py": "the body that a receiver gets, stored as it was written",
     "limiter/offline.py": "a file, handed to its form once the signature was checked",
+    "limiter/upstream/failures.py": "the body of an upstream's response",
     "limiter/gateway/queue_state.py": "a message in Celery's own format",
     "dashboard/consumers.py": "a page's message",
     "dashboard/asking.py": "a page's request",

@@ -73,6 +73,15 @@ def test_an_action_that_fits_its_connection_is_accepted(unit: Tenant, fields: di
         ({"kind": "rest", "path_template": "/a", "success_statuses": [200, 200]}, "success_statuses", "distinct"),
         ({"kind": "rest", "path_template": "/a", "success_statuses": [True]}, "success_statuses", "distinct"),
         ({"kind": "rest", "path_template": "/a", "success_statuses": [99]}, "success_statuses", "distinct"),
+        ({"failure_at": "error"}, "failure_at", "starts with /"),
+        ({"failure_at": "/a", "failure_when": "one_of"}, "failure_values", "Write the values"),
+        ({"failure_at": "/a", "failure_when": "never"}, "failure_when", "not a valid choice"),
+        ({"failure_at": "/a", "failure_values": "ERROR"}, "failure_values", "at most 32"),
+        ({"failure_at": "/a", "failure_values": [None]}, "failure_values", "texts or numbers"),
+        ({"failure_at": "/a", "failure_values": [["ERROR"]]}, "failure_values", "texts or numbers"),
+        ({"failure_at": "/a", "failure_values": ["x" * 201]}, "failure_values", "texts or numbers"),
+        ({"failure_at": "/a", "failure_values": list(range(33))}, "failure_values", "at most 32"),
+        ({"failure_at": "/a", "failure_counts_as": "luck"}, "failure_counts_as", "not a valid choice"),
     ],
 )
 def test_a_field_that_cannot_work_is_named_with_its_remedy(

@@ -191,6 +191,8 @@ def test_wrong_connection_input_is_reported_at_its_field(root: Client, fields: d
         ({"cost_from": "messages"}, "cost_from"),
         ({"min_cost": "9", "max_cost": "8"}, "max_cost"),
         ({"cost_without": "0"}, "cost_without"),
+        ({"failure_at": "error"}, "failure_at"),
+        ({"failure_at": "/error", "failure_when": "one_of"}, "failure_values"),
         ({"timeout_ms": "1"}, "timeout_ms"),
         ({"kind": "rest"}, "path_template"),
         ({"kind": "rest", "path_template": "/a/../b"}, "path_template"),
@@ -224,12 +226,15 @@ def test_empty_json_boxes_take_the_default(root: Client, globex: Tenant, empty: 
     assert (action.query_template, action.param_map, action.success_statuses) == ({}, [], [])
 
 
-def test_a_form_without_the_bounds_of_a_cost_leaves_them_as_they_come(root: Client, globex: Tenant) -> None:
+def test_a_form_of_the_release_before_leaves_its_missing_fields_as_they_come(root: Client, globex: Tenant) -> None:
     data = form(root, f"{ACTIONS}add/", tenant=str(globex.pk), action_id="another", cost_from="/messages")
-    of_the_release_before = {name: value for name, value in data.items() if name not in ("min_cost", "max_cost")}
+    missing = ("min_cost", "max_cost", "failure_at", "failure_when", "failure_values", "failure_counts_as")
+    of_the_release_before = {name: value for name, value in data.items() if name not in missing}
     assert root.post(f"{ACTIONS}add/", of_the_release_before).status_code == 302
     action = Action.objects.get(action_id="another")
     assert (action.cost_from, action.min_cost, action.max_cost, action.cost_without) == ("/messages", 1, 1000, None)
+    rule = action.failure_at, action.failure_when, action.failure_values, action.failure_counts_as
+    assert rule == ("", "filled", [], "error")
     page = root.get(change(action), {"payload": '{"messages": [1, 2, 3]}'})
     assert "It costs 3 units." in page.content.decode()
 

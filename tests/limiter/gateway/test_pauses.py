@@ -13,7 +13,7 @@ from limiter.models import QuotaPolicy
 from limiter.record import events
 from limiter.record.explain import explain
 from quota_platform.sandbox import Running
-from tenants.models import Connection
+from tenants.models import Connection, Tenant
 from tests.limiter.gateway.two_workers import TwoWorkers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,3 +83,19 @@ async def test_a_check_for_another_gateway_is_held_back_too(workers: Workers) ->
     await workers.call(worker=0)
     answered = await workers.callers[1].call("POST", "/check/lookupOrder", headers=[("X-API-Key", workers.key)])
     assert (answered.status, answered.json["type"]) == (429, "urn:quota-platform:problem:upstream-overloaded")
+
+
+async def test_a_unit_that_turns_calls_away_inside_a_200_is_spared_the_others_and_paid_nothing(
+    workers: Workers, acme: Tenant
+) -> None:
+    rule = {"failure_at": "/errorCount", "failure_counts_as": "overload"}
+    await asyncio.to_thread(acme.actions.update, **rule)
+    workers.sandbox.state.faults.add({"fault": "error_in_200", "headers": {"Retry-After": "600"}})
+    first = await workers.call(worker=0)
+    before = workers.sent
+    others = [await workers.call(worker=number % 2) for number in range(3)]
+    assert ({first.status, *(each.status for each in others)}, workers.sent) == ({429}, before)
+    peek = await workers.callers[0].call(
+        "POST", "/check/lookupOrder", headers=[("X-API-Key", workers.key)], query="peek=1"
+    )
+    assert peek.json["limits"][0]["used"] == 0
