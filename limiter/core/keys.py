@@ -111,6 +111,11 @@ def samples(connection: int, tenant: str, action: str | None) -> str:
     return f"{tag(connection)}:lat:{tenant}" + ("" if action is None else f":{action}")
 
 
+def overdue(connection: int, tenant: str, action: str | None) -> str:
+    """Hash of worker -> for how long calls of its are in flight that are overdue; see ``overdue.lua``."""
+    return f"{tag(connection)}:overdue:{tenant}" + ("" if action is None else f":{action}")
+
+
 def events(connection: int) -> str:
     """Stream of throttle events that are not in the database yet."""
     return f"{tag(connection)}:events"

@@ -44,9 +44,9 @@ EVERY_MS = 400
 MAX_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
 
-RECORD, ASSESS, UNASSESSED, ADAPT, ALONE, ALIVE = (
-    Script(__file__, name) for name in ("record", "assess", "unassessed", "adapt", "alone", "alive")
-)
+ASSESSING = b"local assessing = (function()\n" + Script(__file__, "assessing").source + b"end)()\n"
+RECORD, ASSESS = (Script(__file__, name, before=ASSESSING) for name in ("record", "assess"))
+UNASSESSED, ADAPT, ALONE, ALIVE = (Script(__file__, name) for name in ("unassessed", "adapt", "alone", "alive"))
 HELD = Script(__file__, "held", before=LUA)
 
 
@@ -169,7 +169,14 @@ class Store:
         shape = settings or AdaptiveSettings()
         reply = await self.run(
             RECORD,
-            (*names, keys.unassessed(c), keys.assessed_by(c), *stack.slots, *stack.slot_pools),
+            (
+                *names,
+                keys.unassessed(c),
+                keys.assessed_by(c),
+                keys.overdue(c, tenant, per),
+                *stack.slots,
+                *stack.slot_pools,
+            ),
             *("" if now_us is None else now_us, tenant, subject.action, shape.sample_size),
             *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
             *(f"{tenant}|{per or ''}", adaptive.written(settings) if settings else ""),
@@ -178,9 +185,13 @@ class Store:
         )
         if settings is None or reply is None:
             return Recorded()
+        return await self.came_of(reply, stack.whose, settings, now_us=now_us)
+
+    async def came_of(self, reply: Reply, whose: Whose, settings: AdaptiveSettings, *, now_us: int | None) -> Recorded:
+        """The reply of a script after which a multiplier may be due (``assessing.lua``), which is then computed."""
         if isinstance(reply, int):
             return Recorded(assess_in_ms=reply)
-        return Recorded(await self._adapt(stack.whose, reply[1:], settings, count=reply[0], now_us=now_us))
+        return Recorded(await self._adapt(whose, reply[1:], settings, count=reply[0], now_us=now_us))
 
     async def unassessed(self, connection: int, *, most: int, now_us: int | None = None) -> list[Whose]:
         """Whose multipliers are due: their last calls have ended, and nobody has computed them since."""
@@ -192,7 +203,9 @@ class Store:
         """Compute and store a multiplier that is due; None when it is not, or another worker is at it."""
         c, tenant, per = whose
         names = (keys.samples(c, tenant, per), keys.due(c, tenant, per), keys.unassessed(c), keys.assessed_by(c))
-        reply = await self.run(ASSESS, names, "" if now_us is None else now_us, whose.name, every_ms)
+        reply = await self.run(
+            ASSESS, (*names, keys.overdue(c, tenant, per)), "" if now_us is None else now_us, whose.name, every_ms
+        )
         if reply is None or (settings := adaptive.SETTINGS.load_or_none(reply[1])) is None:
             return None
         return await self._adapt(whose, reply[2:], settings, count=reply[0], now_us=now_us)

@@ -13,6 +13,11 @@ class Background:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def busy(self) -> bool:
+        """Something is still running."""
+        return bool(self._running)
+
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it beside everything else."""
         task = asyncio.get_running_loop().create_task(work)

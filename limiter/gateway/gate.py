@@ -22,6 +22,7 @@ from limiter.gateway.invocation import InvokeRequest, InvokeTarget, Outcome
 from limiter.gateway.learner import Learner
 from limiter.gateway.named_waits import NamedWaits
 from limiter.gateway.names import NAMELESS, Names
+from limiter.gateway.overdue import Overdue
 from limiter.gateway.paces import Paces
 from limiter.gateway.problems import GatewayProblem, of_upstream
 from limiter.gateway.recorder import Recorder
@@ -32,7 +33,7 @@ from limiter.outage.local import LocalShare
 from limiter.outage.outage import Outage
 from limiter.stores.errors import StoreError
 from limiter.upstream import errors
-from limiter.upstream.call import Upstream, UpstreamCall, UpstreamResponse
+from limiter.upstream.call import Flight, Upstream, UpstreamCall, UpstreamResponse
 from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
 from quota_platform.base.ids import new_id
@@ -59,6 +60,7 @@ class Gateway:
         local: LocalShare,
         recorder: Recorder,
         learner: Learner,
+        overdue: Overdue,
         dedupe: Dedupe,
         failed_keys: Failures,
         waiting: Waiting | None = None,
@@ -70,6 +72,7 @@ class Gateway:
         self.upstream = upstream
         self.recorder = recorder
         self.learner = learner
+        self.overdue = overdue
         self.waiting = waiting or Waiting()
         recorder.freed = self.waiting.freed
         self.outage = Outage(store, local, clock=clock)
@@ -178,6 +181,8 @@ class Gateway:
 
     async def _make(self, target: InvokeTarget, call: UpstreamCall, decision: Decision) -> UpstreamResponse:
         """Make an admitted call and see to it that its end is recorded."""
+        if call.flight is not None and target.plan.adaptive is not None:
+            self.overdue.began(call.flight, target.bound.ends.whose, target.plan.adaptive)
         try:
             response = await self.upstream.invoke(call)
         except errors.UpstreamError as error:
@@ -191,6 +196,9 @@ class Gateway:
         except BaseException:
             self._end(target, decision, "unknown", None)
             raise
+        finally:
+            if call.flight is not None:
+                self.overdue.ended(call.flight)
         outcome = "upstream_error" if response.judged >= 500 else "answered"
         if self.paces.wants(call.connection) and (response.ok or not response.pushback):
             self.paces.ran(call.connection, requests=response.attempts)
@@ -210,6 +218,7 @@ class Gateway:
             body=request.body,
             headers=request.headers,
             idempotency_key=request.headers.get("idempotency-key"),
+            flight=None if target.plan.adaptive is None else Flight(),
         )
 
     def release(self, target: InvokeTarget, decision: Decision) -> None:
@@ -245,6 +254,7 @@ class Gateway:
         await self.paces.drain()
         await self.giving_back.close()
         await self.learner.close()
+        await self.overdue.close()
         await self.recorder.close()
         await self.demand.close()
         await self.outage.close()

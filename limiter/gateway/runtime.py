@@ -21,6 +21,7 @@ from limiter.gateway.decisions import Decisions
 from limiter.gateway.gate import Gateway
 from limiter.gateway.heartbeat import Heartbeat
 from limiter.gateway.learner import Learner
+from limiter.gateway.overdue import Overdue
 from limiter.gateway.paces import Paces
 from limiter.gateway.pauses import Pauses
 from limiter.gateway.queue_state import QueueState
@@ -91,6 +92,7 @@ class Runtime:
             local=LocalShare(peers),
             recorder=Recorder(store, self.assessor, learner),
             learner=learner,
+            overdue=Overdue(store, self.assessor),
             dedupe=Dedupe(side),
             failed_keys=Failures(most=gateway_settings.failed_keys_per_minute),
             waiting=Waiting(gateway_settings.wait_bounds, wakes=wakes),

@@ -11,10 +11,20 @@ from limiter.upstream.breaker import BreakerState
 from tenants.directory import ActionSpec, ConnectionSpec
 
 
+class Flight:
+    """When the request of a call that is under way was sent (``perf_counter_ns``); 0 while none is."""
+
+    __slots__ = ("sent_ns",)
+
+    def __init__(self) -> None:
+        self.sent_ns = 0
+
+
 class UpstreamCall(NamedTuple):
     """What to invoke. ``headers``: the caller's, names in lower case; the client forwards only those allowed.
 
     ``body``: the caller's JSON, already checked to be JSON (or empty). ``idempotency_key``: the caller's, or None.
+    ``flight``: kept up to date where the age of the call is of interest.
     """
 
     connection: ConnectionSpec
@@ -24,6 +34,7 @@ class UpstreamCall(NamedTuple):
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({})
     idempotency_key: str | None = None
+    flight: Flight | None = None
 
 
 @dataclass(slots=True)

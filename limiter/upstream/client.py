@@ -165,6 +165,7 @@ class Client:
             lane.connection.max_response_bytes,
             lane.preset.rate_headers,
             bool(prepared.spec.failure_at),
+            call.flight,
         )
         try:
             response = await self._exchange.send(request)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from limiter.upstream import fields, pins
-from limiter.upstream.call import UpstreamResponse
+from limiter.upstream.call import Flight, UpstreamResponse
 from limiter.upstream.conduct import KeepAlive, Origin, OriginConduct
 from limiter.upstream.connections import Connections, NotConnected, NotConnectedInTime, OriginPool
 from limiter.upstream.errors import NotConfigured, OutcomeUnknown, Unreachable, UpstreamError
@@ -55,6 +55,7 @@ class UpstreamRequest:
     cap_bytes: int
     rate_headers: tuple[RateHeaders, ...] = ()
     reads_short: bool = False
+    flight: Flight | None = None
 
 
 class Exchange:
@@ -95,6 +96,8 @@ class Exchange:
                 wire = await self._connections.take(route, seconds=connect)
             try:
                 sent = _perf()
+                if request.flight is not None:
+                    request.flight.sent_ns = sent
                 await wire.request(data, seconds=max(0.001, request.patience.total - (sent - began) / 1e9))
                 response = self._begun(request, wire, latency_us=(_perf() - sent) // 1000)
                 if wire.complete and wire.body_bytes <= min(SHORT_BYTES, request.cap_bytes):
@@ -109,6 +112,9 @@ class Exchange:
             if isinstance(error, InvalidStatus):
                 log.warning("the upstream %s answered with %s; the call is a 502", request.url.host, error)
             raise as_upstream_error(error, elapsed_us=(_perf() - began) // 1000) from None
+        finally:
+            if request.flight is not None:
+                request.flight.sent_ns = 0
         return response
 
     def _begun(self, request: UpstreamRequest, wire: Wire, *, latency_us: int) -> UpstreamResponse:

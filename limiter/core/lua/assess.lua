@@ -3,6 +3,7 @@
 -- KEYS[1]  list    samples (record.lua)
 -- KEYS[2]  string  present while the multiplier is fresh enough
 -- KEYS[3]  sorted set, KEYS[4] hash: the unassessed targets, and how (record.lua)
+-- KEYS[5]  hash    calls in flight that are overdue (overdue.lua)
 --
 -- ARGV[1] now (us; "" for the server's clock) · [2] what KEYS[3] calls them · [3] ms until it is due again should this
 -- caller die
@@ -20,4 +21,4 @@ local due = num(call('ZSCORE', KEYS[3], ARGV[2]) or 'inf')
 if due > now or not call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return nil end
 call('ZADD', KEYS[3], now + num(ARGV[3]) * 1000, ARGV[2])
 local how = call('HMGET', KEYS[4], ARGV[2] .. '|n', ARGV[2])
-return { num(how[1] or 0), how[2] or '', unpack(call('LRANGE', KEYS[1], 0, -1)) }
+return { num(how[1] or 0), how[2] or '', unpack(assessing.with_overdue(call('LRANGE', KEYS[1], 0, -1), KEYS[5], now)) }

@@ -7,7 +7,8 @@
 -- KEYS[5]    sorted set  unassessed: "<tenant>|<action>" -> when its multiplier is to be computed (us); action is ""
 --            when the tenant's calls share it. An entry goes when a multiplier was computed from all samples (adapt.lua)
 -- KEYS[6]    hash    the same -> by which settings; and with "|n" -> how often samples were kept since it is there
--- KEYS[6+i]  sorted set  leases of a concurrency limit; and then, for each that is shared, its pool (slot_sharing.lua)
+-- KEYS[7]    hash    calls in flight that are overdue (overdue.lua)
+-- KEYS[7+i]  sorted set  leases of a concurrency limit; and then, for each that is shared, its pool (slot_sharing.lua)
 --
 -- ARGV[1] now (us; "" for the server's clock) · [2] tenant · [3] action · [4] samples kept ·
 -- [5] oldest sample that counts (us) · [6] ms between two computations of the multiplier; 0: keep no samples ·
@@ -70,8 +71,8 @@ end
 
 -- Workers in which calls wait for a slot hear of it; a user who may not publish has them look by themselves.
 local shared = 0
-for i = 7, pools do
-  local account, members = accounts[i - 6] or '', leases
+for i = 8, pools do
+  local account, members = accounts[i - 7] or '', leases
   if account ~= '' then
     members, shared = {}, shared + 1
     for k, lease in ipairs(leases) do members[k] = lease .. '|' .. account end
@@ -96,13 +97,5 @@ if #samples == 0 or ARGV[6] == '0' then return nil end
 call('RPUSH', KEYS[1], unpack(samples))
 call('LTRIM', KEYS[1], -num(ARGV[4]), -1)
 call('PEXPIRE', KEYS[1], math.ceil(num(ARGV[5]) / 1000) + 1000)
--- The worker that is to compute it may die: then it is due again.
-local mine, due_ms = call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[6]), num(ARGV[6])
-if not mine then due_ms = math.max(1, call('PTTL', KEYS[4])) end
-call('ZADD', KEYS[5], mine and 'CH' or 'NX', now + due_ms * 1000, ARGV[7])
-call('HSET', KEYS[6], ARGV[7], ARGV[8])
-local kept = call('HINCRBY', KEYS[6], ARGV[7] .. '|n', 1)
-call('EXPIRE', KEYS[5], KEEP_SECONDS)
-call('EXPIRE', KEYS[6], KEEP_SECONDS)
-if not mine then return due_ms end
-return { kept, unpack(call('LRANGE', KEYS[1], 0, -1)) }
+local keys = { samples = KEYS[1], overdue = KEYS[7], due = KEYS[4], unassessed = KEYS[5], assessed_by = KEYS[6] }
+return assessing.when_due(keys, now, ARGV[7], ARGV[8], ARGV[6])
