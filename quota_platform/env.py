@@ -22,6 +22,7 @@ from limiter.reports.settings import ReportEnv
 from limiter.stores.servers import Certificates
 from limiter.stores.settings import StoreEnv
 from limiter.upstream.settings import UpstreamEnv
+from quota_platform.accounts.settings import AccountEnv
 from quota_platform.base.mail.settings import MailEnv
 from quota_platform.base.settings import BASE_DIR as BASE_DIR
 from quota_platform.base.settings import Names
@@ -36,6 +37,7 @@ class MissingSettings(SystemExit):
 
 
 class Env(
+    AccountEnv,
     AlertEnv,
     ReportEnv,
     MailEnv,
@@ -62,8 +64,6 @@ class Env(
     ALLOWED_HOSTS: Names = ["localhost", "127.0.0.1", "[::1]"]
     CSRF_TRUSTED_ORIGINS: Names = []
     BEHIND_TLS: bool = Field(False, description="cookies are Secure, HTTP is redirected, HSTS is sent")
-    SIGN_IN_FAILURES: int = Field(5, ge=1, le=1_000, description="wrong passwords per account and address")
-    SIGN_IN_FAILURES_PER_ADDRESS: int = Field(50, ge=1, le=100_000, description="the same of all accounts together")
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     @property

@@ -68,11 +68,11 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 
-# Sign-in: who tries many wrong passwords is paused (quota_platform/sign_in.py).
+# Sign-in: who tries many wrong passwords is paused (quota_platform/accounts/attempts.py).
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_HANDLER = "quota_platform.sign_in.Attempts"
-AXES_CLIENT_IP_CALLABLE = "quota_platform.sign_in.address_of"
-AXES_LOCKOUT_CALLABLE = "quota_platform.sign_in.paused"
+AXES_HANDLER = "quota_platform.accounts.attempts.Attempts"
+AXES_CLIENT_IP_CALLABLE = "quota_platform.accounts.attempts.address_of"
+AXES_LOCKOUT_CALLABLE = "quota_platform.accounts.attempts.paused"
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False

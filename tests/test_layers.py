@@ -32,6 +32,7 @@ PLANTED = {
     "Formats": ("limiter.reports.formats.jsonl", "limiter.reports.formats.xlsx"),
     "Live": ("limiter.live.queries", "limiter.live.cache"),
     "Platform": ("quota_platform.server.guard", "quota_platform.sandbox.counters"),
+    "Accounts": ("quota_platform.accounts.settings", "quota_platform.accounts.attempts"),
     "Core: store": ("limiter.core.keys", "limiter.core.window"),
     "Algorithms": ("limiter.core.algorithms.token_bucket", "limiter.core.algorithms.sliding_log"),
     "Gateway": ("limiter.gateway.problems", "limiter.gateway.views"),

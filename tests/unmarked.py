@@ -59,7 +59,7 @@ SHOWN_ALL_THE_SAME = (
     "limiter/upstream/probe.py",
     "quota_platform/glance.py",
     "quota_platform/navigation.py",
-    "quota_platform/sign_in.py",
+    "quota_platform/accounts/",
     "quota_platform/unfold.py",
 )
 """Modules under these paths whose texts stand on pages."""

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from quota_platform.sign_in import FIRST_PAUSE_S, MAX_PAUSE_S
+from quota_platform.accounts.attempts import FIRST_PAUSE_S, MAX_PAUSE_S
 
 PASSWORD = "a-long-test-password"
 HERE, THERE = "198.51.100.7", "203.0.113.9"
