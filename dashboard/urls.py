@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from dashboard import actions, polling, reset, revocation, views
 
@@ -18,6 +19,6 @@ urlpatterns = [
     path("api/actions/overrides/<int:override_id>/end/", actions.end, name="override-end"),
     path("api/actions/keys/", revocation.revoke, name="key-revoke"),
     path("api/actions/counters/", reset.reset, name="counter-reset"),
-    path("sign-in/", views.SignIn.as_view(), name="sign-in"),
-    path("sign-out/", views.SignOut.as_view(), name="sign-out"),
+    # Bookmarks of the first release.
+    path("sign-in/", RedirectView.as_view(pattern_name="account_login", query_string=True), name="sign-in"),
 ]

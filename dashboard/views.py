@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -33,8 +31,7 @@ Shown = Callable[..., HttpResponse]
 
 def _page(view: Shown) -> Shown:
     """What every page is: for people who signed in, read only, never cached, under the strict policy."""
-    signed_in = login_required(view, login_url="dashboard:sign-in")
-    return require_safe(never_cache(strict_csp(signed_in)))
+    return require_safe(never_cache(strict_csp(login_required(view))))
 
 
 @_page
@@ -97,16 +94,3 @@ def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any
     if may_export(request.user):
         pages.append({"title": _("Exports"), "url": reverse("admin:limiter_export_changelist"), "current": False})
     return render(request, f"dashboard/{name}.html", {"pages": pages, **context}, status=status)
-
-
-@method_decorator(strict_csp, name="dispatch")
-class SignIn(LoginView):
-    """For everyone with an account; the admin's own sign-in is for staff only."""
-
-    template_name = "dashboard/sign_in.html"
-    redirect_authenticated_user = True
-    next_page = "dashboard:overview"
-
-
-class SignOut(LogoutView):
-    next_page = "dashboard:sign-in"

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account import admin as _registers_addresses  # noqa: F401
+from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
+from allauth.mfa import admin as _registers_factors  # noqa: F401
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -18,8 +23,10 @@ from quota_platform import people
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
-# The framework's page of tokens shows them in full; the platform keeps hashes of its own (tenants.ApiToken).
-admin.site.unregister([User, Group, TokenProxy])
+# The framework's page of tokens shows them in full; the platform keeps hashes of its own (tenants.ApiToken). People
+# keep their second factors themselves (docs/accounts.md), and a page of them would show their secrets.
+admin.site.unregister([User, Group, TokenProxy, EmailAddress, Authenticator])
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
 @admin.register(User)

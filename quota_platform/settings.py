@@ -40,6 +40,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "axes",
     "simple_history",
     "rest_framework",
@@ -65,10 +69,20 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
-# Sign-in: who tries many wrong passwords is paused (quota_platform/accounts/attempts.py).
+# Signing in (docs/accounts.md). allauth has the pages and their steps; its own limits are off, because django-axes
+# pauses repeated failures (quota_platform/accounts/attempts.py), and that works while the cache is unavailable.
+ACCOUNT_ADAPTER = "quota_platform.accounts.adapters.AccountAdapter"
+ACCOUNT_FORMS = {"login": "quota_platform.accounts.forms.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_RATE_LIMITS = False
+ACCOUNT_SESSION_REMEMBER = True
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_HANDLER = "quota_platform.accounts.attempts.Attempts"
 AXES_CLIENT_IP_CALLABLE = "quota_platform.accounts.attempts.address_of"
@@ -83,7 +97,11 @@ TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         # Ours come before those that unfold brings; a feature holds its own.
-        "DIRS": [BASE_DIR / "quota_platform/templates", *sorted(BASE_DIR.glob("limiter/*/templates"))],
+        "DIRS": [
+            BASE_DIR / "quota_platform/templates",
+            BASE_DIR / "quota_platform/accounts/templates",
+            *sorted(BASE_DIR.glob("limiter/*/templates")),
+        ],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -176,8 +194,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "dashboard:overview"
 UNFOLD = _unfold.UNFOLD
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]

@@ -14,6 +14,7 @@ from quota_platform.openapi.views import DocsView, schema
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="dashboard:overview")),
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("dashboard/icon.svg"))),
+    path("accounts/", include("quota_platform.accounts.urls")),
     path("admin/", admin.site.urls),
     path("dashboard/", include("dashboard.urls")),
     path("language/", set_language, name="set_language"),

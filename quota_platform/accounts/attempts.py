@@ -41,7 +41,7 @@ def address_of(request: HttpRequest) -> str:
     return addresses.group(request.META.get("REMOTE_ADDR", ""))
 
 
-class Attempts(AbstractAxesHandler, AxesBaseHandler):  # type: ignore[misc]
+class Attempts(AbstractAxesHandler, AxesBaseHandler):
     """Failed sign-ins, counted in the shared cache under names that tell neither account nor address.
 
     While the cache is unavailable nothing is counted and nobody is paused: people must be able to sign in then.

@@ -55,7 +55,7 @@ def switch_off(user: User) -> None:
 def sign_out(user: User) -> None:
     client = Client()
     client.force_login(user)
-    client.post("/dashboard/sign-out/")
+    client.post("/accounts/sign-out/")
 
 
 def take_a_right(user: User) -> None:

@@ -53,7 +53,7 @@ def refusal(number: int, *, tenant_id: str = "acme", **values: object) -> Thrott
 def test_every_page_leads_a_visitor_to_the_sign_in(client: Client, db: None, page: str) -> None:
     response = client.get(page)
     assert response.status_code == 302
-    assert response["Location"] == f"/dashboard/sign-in/?next={page}"
+    assert response["Location"] == f"/accounts/sign-in/?next={page}"
 
 
 @pytest.mark.parametrize("page", [*PAGES, "/dashboard/?wallboard=1"])
@@ -61,7 +61,7 @@ def test_every_page_opens_for_someone_who_may_see_it(ana: Client, acme: Tenant, 
     assert ana.get(page).status_code == 200
 
 
-@pytest.mark.parametrize("page", [*PAGES, "/dashboard/sign-in/", "/dashboard/tenants/nobody/"])
+@pytest.mark.parametrize("page", [*PAGES, "/accounts/sign-in/", "/dashboard/tenants/nobody/"])
 def test_every_page_carries_the_strict_policy_and_nothing_inline(ana: Client, acme: Tenant, page: str) -> None:
     response = ana.get(page)
     policy = response["Content-Security-Policy"]
@@ -139,17 +139,17 @@ def test_the_refusals_are_filtered(db: None, asked: dict[str, str], found: set[s
 
 
 def test_signing_in_leads_to_the_overview_and_out_again(client: Client, admin_user: User) -> None:
-    response = client.post("/dashboard/sign-in/", {"username": "root", "password": "a-long-test-password"})
+    response = client.post("/accounts/sign-in/", {"username": "root", "password": "a-long-test-password"})
     assert response["Location"] == "/dashboard/"
-    assert client.post("/dashboard/sign-out/")["Location"] == "/dashboard/sign-in/"
+    assert client.post("/accounts/sign-out/")["Location"] == "/accounts/sign-in/"
     assert client.get("/dashboard/").status_code == 302
 
 
 def test_a_wrong_password_is_said(client: Client, admin_user: User) -> None:
-    response = client.post("/dashboard/sign-in/", {"username": "root", "password": "wrong"})
+    response = client.post("/accounts/sign-in/", {"username": "root", "password": "wrong"})
     assert b'role="alert"' in response.content
 
 
 def test_signing_in_leads_to_no_other_site(client: Client, admin_user: User) -> None:
     fields = {"username": "root", "password": "a-long-test-password", "next": "https://elsewhere.test/"}
-    assert client.post("/dashboard/sign-in/", fields)["Location"] == "/dashboard/"
+    assert client.post("/accounts/sign-in/", fields)["Location"] == "/dashboard/"

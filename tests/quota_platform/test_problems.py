@@ -90,7 +90,7 @@ def test_a_page_without_permission_and_a_form_that_expired_are_ours(db: None) ->
     user = User.objects.create_user("ana", password="a-long-test-password", is_staff=True)
     client = Client(enforce_csrf_checks=True)
     client.force_login(user)
-    forbidden, expired = client.get("/admin/auth/user/"), client.post("/dashboard/sign-in/", {"username": "ana"})
+    forbidden, expired = client.get("/admin/auth/user/"), client.post("/accounts/sign-in/", {"username": "ana"})
     assert forbidden.status_code == expired.status_code == 403
     assert_page(forbidden, "You may not see this page")
     assert_page(expired, "This form has expired")

@@ -71,7 +71,7 @@ def edit(acme: Tenant, policy: QuotaPolicy) -> None:
     """Edits, sign-ins, an override's start and end, a reset."""
     browser = Browser()
     for password in ("wrong", "a-long-test-password"):
-        browser.post(reverse("admin:login"), {"username": "root", "password": password})
+        browser.post(reverse("account_login"), {"username": "root", "password": password})
     ApiKey.objects.issue(name="Acme IVR", tenant=acme)[0].revoke()
     with one_version("slow upstream"):
         policy.latency_threshold_ms = 500

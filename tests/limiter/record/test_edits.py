@@ -81,7 +81,7 @@ def test_an_override_s_start_and_end_are_entered_once_each_however_often_it_is_l
 
 
 def test_sign_ins_are_entered_and_a_mistyped_password_is_not(admin_user: User) -> None:
-    login: dict[str, Any] = {"path": reverse("admin:login")}
+    login: dict[str, Any] = {"path": reverse("account_login")}
     browser = Browser()
     browser.post(**login, data={"username": "root", "password": "wrong"})
     browser.post(**login, data={"username": "a-long-test-password", "password": "root"})
