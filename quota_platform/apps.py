@@ -11,7 +11,7 @@ class PlatformConfig(AppConfig):
     name = "quota_platform"
 
     def ready(self) -> None:
-        from quota_platform import beat
+        from quota_platform import accounts, beat
         from quota_platform.base import groups
         from quota_platform.base.models.translated import translate
         from quota_platform.celery import app
@@ -19,3 +19,4 @@ class PlatformConfig(AppConfig):
         beat.configure(app)
         translate(model for app in OURS for model in apps.get_app_config(app).get_models())
         groups.connect(apps.get_app_config("limiter"))
+        accounts.connect()

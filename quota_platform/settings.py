@@ -71,12 +71,23 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
+    "quota_platform.accounts.second_factor.SecondFactorFirst",
 ]
 
 # Signing in (docs/accounts.md). allauth has the pages and their steps; its own limits are off, because django-axes
 # pauses repeated failures (quota_platform/accounts/attempts.py), and that works while the cache is unavailable.
 ACCOUNT_ADAPTER = "quota_platform.accounts.adapters.AccountAdapter"
 ACCOUNT_FORMS = {"login": "quota_platform.accounts.forms.SignInForm"}
+MFA_ADAPTER = "quota_platform.accounts.adapters.FactorAdapter"
+MFA_FORMS = {
+    "authenticate": "quota_platform.accounts.forms.CodeForm",
+    "reauthenticate": "quota_platform.accounts.forms.CodeAgainForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Quota"
+MFA_TOTP_TOLERANCE = 1
+MFA_RATE_LIMITS = False
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are entered by administrators
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"

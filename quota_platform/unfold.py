@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 # The accent of the dashboard: 600 on light surfaces, 500 on dark ones; text in either keeps 4.5 : 1.
@@ -56,6 +57,12 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
     "DASHBOARD_CALLBACK": "quota_platform.glance.add_glance",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Second factor"), "link": reverse_lazy("mfa_index")},
+        ]
+    },
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},
     "STYLES": [lambda request: static("quota_platform/admin.css")],

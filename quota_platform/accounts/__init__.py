@@ -1,1 +1,11 @@
 """Accounts of people: signing in, second factors, sessions, mails, and sign-in through an identity provider."""
+
+
+def connect() -> None:
+    """Called once, when Django is ready."""
+    from quota_platform.accounts import recorded, sealing, second_factor
+    from quota_platform.base import rotation, sessions
+
+    recorded.connect()
+    rotation.also("second_factors", sealing.rotate)
+    sessions.object_to("no_second_factor", second_factor.is_missing)

@@ -1,12 +1,19 @@
-"""Where allauth asks the project: signing in with a password."""
+"""Where allauth asks the project: signing in with a password, and with a second factor."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
+
+from quota_platform.accounts.sealing import PURPOSE
+from quota_platform.base import secrets
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -21,8 +28,25 @@ class AccountAdapter(DefaultAccountAdapter):
     def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponseRedirect:
         return HttpResponseRedirect(reverse("account_login"))
 
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Not in the first minutes after a sign-in: its password and code have just been entered."""
+        records = get_authentication_records(self.request, self.request.user)
+        oldest = time.time() - account_settings.REAUTHENTICATION_TIMEOUT
+        just_signed_in = any(record["at"] > oldest for record in records)
+        return not just_signed_in and bool(super().is_reauthentication_required(app=app, **kwargs))
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Mails about accounts are the platform's own."""
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """No message of a sign-in or sign-out: it would wait for the next page of the admin."""
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """TOTP secrets and the seeds of recovery codes are sealed at rest."""
+
+    def encrypt(self, text: str) -> str:
+        return secrets.seal(text, purpose=PURPOSE)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return secrets.unseal(encrypted_text, purpose=PURPOSE)

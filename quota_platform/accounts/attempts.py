@@ -31,7 +31,7 @@ MAX_PAUSE_S = 3_600
 REMEMBERED_S = 86_400
 """How long a pause is remembered, so that the next one is twice as long."""
 
-_UNAVAILABLE = (ConnectionInterrupted, redis.RedisError)
+UNAVAILABLE = (ConnectionInterrupted, redis.RedisError)
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Attempts(AbstractAxesHandler, AxesBaseHandler):
         now = time.time()
         try:
             ends = cache.get_many([f"{name}:until" for name, _ in _counts(request, credentials)])
-        except _UNAVAILABLE:
+        except UNAVAILABLE:
             return True
         wait_s = max((until - now for until in ends.values()), default=0)
         request.sign_in_wait_s = max(wait_s, 0)  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ class Attempts(AbstractAxesHandler, AxesBaseHandler):
             return
         try:
             pauses = [_failed(name, allowed) for name, allowed in _counts(request, credentials)]
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             log.warning("a failed sign-in was not counted: the shared cache is unavailable (%s)", error)
             return
         if pause_s := max(pauses):
@@ -81,7 +81,7 @@ class Attempts(AbstractAxesHandler, AxesBaseHandler):
         name, _allowed = next(_counts(request, {"username": user.get_username()}))
         try:
             cache.delete_many([name, f"{name}:pauses"])
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             log.warning("a sign-in was not counted: the shared cache is unavailable (%s)", error)
 
     def user_logged_out(self, sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:

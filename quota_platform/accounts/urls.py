@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from allauth.account.views import LoginView
+from collections.abc import Callable
+
+from allauth.account.views import LoginView, ReauthenticateView
+from allauth.mfa.base import views as factors
+from allauth.mfa.recovery_codes import views as codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as keys
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
 
 from dashboard.csp import strict_csp
 
+
+def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
+    return path(route, never_cache(strict_csp(view)), name=name)
+
+
 urlpatterns = [
-    path("sign-in/", strict_csp(LoginView.as_view()), name="account_login"),
+    _page("sign-in/", LoginView.as_view(), "account_login"),
     path("sign-out/", LogoutView.as_view(next_page="account_login"), name="account_logout"),
+    _page("again/", ReauthenticateView.as_view(), "account_reauthenticate"),
+    _page("second-factor/", factors.index, "mfa_index"),
+    _page("second-factor/code/", factors.authenticate, "mfa_authenticate"),
+    _page("second-factor/again/", factors.reauthenticate, "mfa_reauthenticate"),
+    _page("second-factor/app/", totp.activate_totp, "mfa_activate_totp"),
+    _page("second-factor/app/remove/", totp.deactivate_totp, "mfa_deactivate_totp"),
+    _page("second-factor/keys/", keys.list_webauthn, "mfa_list_webauthn"),
+    _page("second-factor/keys/add/", keys.add_webauthn, "mfa_add_webauthn"),
+    _page("second-factor/keys/again/", keys.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
+    _page("second-factor/keys/<int:pk>/", keys.edit_webauthn, "mfa_edit_webauthn"),
+    _page("second-factor/keys/<int:pk>/remove/", keys.remove_webauthn, "mfa_remove_webauthn"),
+    _page("second-factor/recovery/", codes.view_recovery_codes, "mfa_view_recovery_codes"),
+    _page("second-factor/recovery/new/", codes.generate_recovery_codes, "mfa_generate_recovery_codes"),
+    _page("second-factor/recovery/file/", codes.download_recovery_codes, "mfa_download_recovery_codes"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,14 @@ def sealing_models() -> list[type[Any]]:
     return [model for model in apps.get_models() if hasattr(model, "sealed_for")]
 
 
+_others: dict[str, Callable[[Rotation], None]] = {}
+
+
+def also(name: str, rotate: Callable[[Rotation], None]) -> None:
+    """Declare secrets that a library keeps in its own way. Called once each, when Django is ready."""
+    _others[name] = rotate
+
+
 def rotate_secrets() -> Rotation:
     """Seal all secrets of all rows again, each row in a transaction of its own.
 
@@ -38,6 +47,8 @@ def rotate_secrets() -> Rotation:
                 row = versions.locked(model.objects.filter(pk=pk)).first()
                 if row is not None:
                     _rotate(row, done)
+    for rotate in _others.values():
+        rotate(done)
     return done
 
 

@@ -1,0 +1,75 @@
+"""The people who need a second factor: until they have set one up, they are signed in to the pages for that alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.deprecation import MiddlewareMixin
+
+FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+_PROGRAMS = "/api/"
+_OPEN = ("/accounts/", "/language/")
+
+
+def is_required() -> bool:
+    """Whether anybody needs one."""
+    return settings.ENV.SECOND_FACTOR_REQUIRED != "nobody" or bool(settings.ENV.SECOND_FACTOR_GROUPS)
+
+
+def is_missing(person: Any, session: SessionBase) -> bool:
+    """Whether this session may not be used yet: its person needs a second factor and has none.
+
+    A sign-in through the identity provider has the provider's own factors.
+    """
+    return (
+        is_required()
+        and not _came_through_a_provider(session)
+        and _needs(person)
+        and not Authenticator.objects.filter(user=person, type__in=FACTORS).exists()
+    )
+
+
+def _needs(person: Any) -> bool:
+    match settings.ENV.SECOND_FACTOR_REQUIRED:
+        case "everybody":
+            return True
+        case "staff" if person.is_staff:
+            return True
+    groups = settings.ENV.SECOND_FACTOR_GROUPS
+    return bool(groups) and bool(person.groups.filter(name__in=groups).exists())
+
+
+def _came_through_a_provider(session: SessionBase) -> bool:
+    steps = session.get(AUTHENTICATION_METHODS_SESSION_KEY) or ()
+    return any(step.get("method") == "socialaccount" for step in steps)
+
+
+class SecondFactorFirst(MiddlewareMixin):
+    """Pages lead to the set-up; the API treats the session as not signed in, so that a token beside it still counts.
+
+    Websockets and polls ask :mod:`quota_platform.base.sessions`, which asks :func:`is_missing` too.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if not is_required():
+            raise MiddlewareNotUsed
+        super().__init__(get_response)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        if request.path_info.startswith(_OPEN) or not request.user.is_authenticated:
+            return None
+        if not is_missing(request.user, request.session):
+            return None
+        if request.path_info.startswith(_PROGRAMS):
+            request.user = AnonymousUser()
+            return None
+        return HttpResponseRedirect(reverse("mfa_index"))
