@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 
 from dashboard import news
+from dashboard.charting import Wanted
 from dashboard.deltas import Frame
 from dashboard.live import Live
 from dashboard.seats import RENEW_S, PageSeat, Seats
@@ -108,11 +109,11 @@ class Broadcast:
         """The newest frame, whole, for who polls."""
         return (await self._stream(topic)).text(after=None)
 
-    async def quarter(self, tenant_id: str) -> Frame | None:
-        """The last quarter of an hour of a tenant, as a chart."""
+    async def chart(self, tenant_id: str, asked: Wanted) -> Frame:
+        """A tenant's chart; raises a database fault and TooManyFlights."""
         topic = tenant(tenant_id)
         await self._stream(topic)
-        return await self._live.quarter(topic)
+        return await self._live.chart(topic, asked)
 
     async def _stream(self, topic: StreamTopic) -> LiveStream:
         """The stream of this topic, with a frame at once when it is new."""

@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
-from limiter.policies.models import Override, QuotaPolicy
+from dashboard import policy_changes
+from dashboard.policy_changes import Line, line, ms
+from limiter.policies.models import Override
 from limiter.record import edits, resets
 from limiter.record.models import AuditEntry, MultiplierChange
 from tenants.models import Tenant
 
 _LINES = 12
-
-Line = dict[str, Any]
+_MARKS = 40
+"""In a chart."""
 
 
 def lately(tenants: Collection[Tenant]) -> list[Line]:
-    """The newest changes that these tenants' people may know of."""
+    """The newest changes that concern these tenants."""
+    return _newest(tenants, datetime.fromtimestamp(0, UTC), timezone.now(), most=_LINES)
+
+
+def between(tenant_id: str, start: int, end: int) -> list[Line]:
+    """The changes that concern a tenant in a span of seconds, the newest ones if there are many. For a thread."""
+    tenants = Tenant.objects.filter(tenant_id=tenant_id).select_related("connection")
+    return _newest(tenants, datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC), most=_MARKS)
+
+
+def _newest(tenants: Collection[Tenant], start: datetime, end: datetime, *, most: int) -> list[Line]:
     tenant_ids = [tenant.tenant_id for tenant in tenants]
-    multipliers = MultiplierChange.objects.filter(tenant_id__in=tenant_ids)[:_LINES]
-    found = [*of_multipliers(multipliers, tenants), *_policies(), *_overrides(tenant_ids), *_done(tenant_ids)]
-    return sorted(found, key=lambda change: -int(change["at_ms"]))[:_LINES]
+    within = {"at__gte": start, "at__lte": end}
+    multipliers = MultiplierChange.objects.filter(tenant_id__in=tenant_ids, **within)[:most]
+    done = AuditEntry.objects.filter(kind__in=_DONE, tenant_id__in=tenant_ids, **within).order_by("-at", "-id")[:most]
+    found = [
+        *of_multipliers(multipliers, tenants),
+        *policy_changes.lines(tenant_ids, start, end, most=most),
+        *_overrides(tenant_ids, start, end)[:most],
+        *_done(done),
+    ]
+    return sorted(found, key=lambda change: -int(change["at_ms"]))[:most]
 
 
 def of_multipliers(rows: Iterable[MultiplierChange], tenants: Collection[Tenant]) -> list[Line]:
     """Whose limits were cut to what, and why."""
     of = {tenant.tenant_id: tenant for tenant in tenants}
-    return [_line(row.at, "multiplier", **_cut(row, of.get(row.tenant_id))) for row in rows]
+    return [line(row.at, "multiplier", **_cut(row, of.get(row.tenant_id))) for row in rows]
 
 
 def _cut(row: MultiplierChange, tenant: Tenant | None) -> Line:
@@ -37,6 +56,7 @@ def _cut(row: MultiplierChange, tenant: Tenant | None) -> Line:
         "code": f"change.{_why_cut(row)}",
         "tenant": tenant.name if tenant else row.tenant_id,
         "upstream": tenant.connection.name if tenant else "",
+        "before": row.before,
         "after": row.after,
         "p95": round(row.p95_ms),
         "threshold": round(row.threshold_ms),
@@ -54,22 +74,10 @@ def _why_cut(row: MultiplierChange) -> str:
     return "cut_slow" if row.p95_ms > row.threshold_ms else "cut_pushed_back" if row.pushed_back else "cut"
 
 
-def _policies() -> list[Line]:
-    rows = QuotaPolicy.history.select_related("history_user").order_by("-history_date")[:_LINES]
-    return [
-        _line(row.history_date, "policy", code="change.policy", policy=row.name, version=row.version, by=_by(row))
-        for row in rows
-    ]
-
-
-def _by(row: Any) -> str:
-    return str(row.history_user) if row.history_user else ""
-
-
-def _overrides(tenant_ids: Collection[str]) -> list[Line]:
-    rows = Override.objects.filter(tenant__tenant_id__in=tenant_ids, starts_at__lte=timezone.now())
-    found = rows.select_related("tenant", "action").order_by("-starts_at")[:_LINES]
-    return [_line(row.starts_at, "override", **_override(row)) for row in found]
+def _overrides(tenant_ids: Collection[str], start: datetime, end: datetime) -> list[Line]:
+    rows = Override.objects.filter(tenant__tenant_id__in=tenant_ids, starts_at__gte=start, starts_at__lte=end)
+    found = rows.select_related("tenant", "action").order_by("-starts_at")[:_MARKS]
+    return [line(row.starts_at, "override", **_override(row)) for row in found]
 
 
 def _override(row: Override) -> Line:
@@ -80,17 +88,16 @@ def _override(row: Override) -> Line:
         "limit": row.limit_name,
         "factor": row.factor,
         "quota": row.quota,
-        "until": _ms(row.ends_at),
+        "until": ms(row.ends_at),
         "by": row.created_by,
         "why": row.reason,
     }
 
 
-def _done(tenant_ids: Collection[str]) -> list[Line]:
+def _done(rows: Iterable[AuditEntry]) -> list[Line]:
     """What people did to counts and keys, as the record has it."""
-    rows = AuditEntry.objects.filter(kind__in=_DONE, tenant_id__in=tenant_ids).order_by("-at", "-id")[:_LINES]
     return [
-        _line(row.at, row.kind.partition(".")[0], **_said(row), by=row.actor, why=str(row.payload.get("reason", "")))
+        line(row.at, row.kind.partition(".")[0], **_said(row), by=row.actor, why=str(row.payload.get("reason", "")))
         for row in rows
     ]
 
@@ -119,11 +126,3 @@ def _said(row: AuditEntry) -> Line:
         return _DONE[row.kind](row.payload)
     except (LookupError, TypeError, ValueError):
         return {"code": "change.other", "entry": row.kind}
-
-
-def _line(at: datetime, kind: str, **said: Any) -> Line:
-    return {"at_ms": _ms(at), "kind": kind, **said}
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

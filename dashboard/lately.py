@@ -56,11 +56,7 @@ class Lately:
 
     async def _begin(self, connection: int, tenant_ids: list[str], now: int) -> None:
         """The store first: a minute that moves to the database meanwhile is then in one of them at least."""
-        waiting = await undrained.minutes(self._store, connection)
-        seconds = [
-            s for minute in waiting for s in range(minute * 60, minute * 60 + 60) if now - KEPT_S <= s <= now + 1
-        ]
-        found = await undrained.read_lines(self._store, connection, tenant_ids, seconds)
+        found = await undrained.read_lines_between(self._store, connection, tenant_ids, now - KEPT_S, now + 2)
         stored = await self._read_stored(tenant_ids, now - KEPT_S, now + 1)
         for name in tenant_ids:
             self._of[name] = Recent.of(stored.get(name, Demand()))

@@ -14,7 +14,8 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from dashboard import deployment, figures, quarter, stored
+from dashboard import deployment, figures, stored
+from dashboard.charting import Charting, Wanted
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
@@ -26,7 +27,6 @@ from dashboard.streams import FIGURES_KEPT
 from dashboard.topics import StreamTopic
 from limiter.demand import series
 from limiter.demand.points import Demand
-from limiter.demand.state import LATELY_S
 from limiter.gateway.runtime import Runtime
 from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
@@ -76,6 +76,7 @@ class Live:
         self._flights = Flights(most=_MAX_LOADS)
         self._reads = Flights(most=100_000)
         self._aside = Aside(4, name="dashboard", keep=True)
+        self._charting = Charting(runtime.gateway.store, self._aside)
         self._unreadable: set[str] = set()
         self._unavailable_since: float | None = None
         self._database_unavailable_since: float | None = None
@@ -150,12 +151,10 @@ class Live:
         """The figures of calls in the two minutes before now, a second each, as frames would have had them."""
         return figures.before([self._readings[name] for name in sorted(topic.tenant_ids)], seconds=FIGURES_KEPT)
 
-    async def quarter(self, topic: StreamTopic) -> Frame | None:
-        """The last quarter of an hour of a tenant that was read, as a chart; None while it is not known."""
+    async def chart(self, topic: StreamTopic, asked: Wanted) -> Frame:
+        """A chart of a tenant that was read; raises a database fault and TooManyFlights."""
         (name,) = topic.tenant_ids
-        reading, known = self._readings[name], await self._known(topic.tenant_ids)
-        p95_ms = await self._aside.run(stored.p95_by_minute, name, reading.now_s - LATELY_S)
-        return quarter.chart(reading, known.changes, p95_ms=p95_ms)
+        return await self._charting.chart(self._readings[name], asked)
 
     def forget(self, watched: Iterable[StreamTopic]) -> None:
         """Keep only watched tenants, and for a while those that were watched."""
@@ -171,6 +170,7 @@ class Live:
     async def close(self) -> None:
         await self._flights.close()
         await self._reads.close()
+        await self._charting.close()
         await self._aside.close()
 
     def _note(self, results: Mapping[str, BaseException | None]) -> None:

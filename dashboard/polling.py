@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard import history, quarter, topics
+from dashboard import charting, topics
 from dashboard.broadcast import Broadcast
+from dashboard.flights import TooManyFlights
+from dashboard.spans import SpanRefused
 from dashboard.topics import StreamTopic
 from dashboard.viewers import Sight
 
+_CHARTS = {"range", "from", "to"}
 _SIGN_IN = {"detail": _("Sign in first.")}
 _NO_RIGHT = {"detail": _("You have no permission to see this.")}
 
@@ -31,18 +33,22 @@ async def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 async def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
-    """A tenant page's frame; with ``range`` 15m, 1h, 24h or 7d only its recorded history, as ``chart``."""
+    """A tenant page's frame; with ``range``, or ``from`` and ``to``, only a chart of that time, as ``chart``."""
     seen = await _sight(request)
     if seen is None:
         return JsonResponse(_SIGN_IN, status=401)
     if not seen.of(tenant_id):
         return JsonResponse(_NO_RIGHT, status=403)
-    wanted = request.GET.get("range", "5m")
-    if wanted == quarter.RANGE:
-        return JsonResponse({"chart": await _broadcast(request).quarter(tenant_id)})
-    if wanted in history.RANGES:
-        return JsonResponse({"chart": await sync_to_async(history.chart)(tenant_id, wanted)})
-    return await _newest(request, topics.tenant(tenant_id))
+    if not _CHARTS & request.GET.keys():
+        return await _newest(request, topics.tenant(tenant_id))
+    try:
+        asked = charting.wanted(request.GET.dict())
+    except SpanRefused as error:
+        return JsonResponse({"detail": str(error)}, status=400)
+    try:
+        return JsonResponse({"chart": await _broadcast(request).chart(tenant_id, asked)})
+    except TooManyFlights:
+        return JsonResponse({"detail": _("Too many charts are being read; try again in a moment.")}, status=503)
 
 
 async def _sight(request: HttpRequest) -> Sight | None:

@@ -148,7 +148,7 @@ class TenantReading:
         limit, seen = row.state.limit, self.used[row.id]
         name, watched = (row.action_id, limit.name), {round(at) for at, *_ in seen}
         start = self.now_s - (LATELY_S if limit.window_us // MICROS < LATELY_S else KEPT)
-        line = list(recent.line(name, start, self.now_s, holds_s=holds_s(limit)))
+        line = list(recent.demand.line(name, start, self.now_s, holds_s=holds_s(limit)))
         for second, level in line:
             self._note_peak(row.id, level.used, minute=second // 60)
             if level.used:

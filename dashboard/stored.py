@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Sum
@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from dashboard import changes
 from limiter.alerts.models import Alert
-from limiter.core import latency
 from limiter.record.models import ThrottleEvent, UsageMinute
 from tenants.models import Tenant
 
@@ -68,19 +67,6 @@ def read(tenant_ids: Collection[str]) -> StoredReadings:
         alerts=list(Alert.objects.filter(ended_at=None, tenant_id__in=tenant_ids)[:_MOST]),
         returned=(came_back["returned"], came_back["kept"]),
     )
-
-
-def p95_by_minute(tenant_id: str, start: int) -> dict[int, float]:
-    """The upstream's p95 (ms) of all the tenant's calls by minute, under its first second; since second ``start``."""
-    rows = UsageMinute.objects.filter(
-        tenant_id=tenant_id, start__gte=datetime.fromtimestamp(start - 59, UTC)
-    ).order_by()
-    of: defaultdict[int, Counter[int]] = defaultdict(Counter)
-    for at, histogram in rows.values_list("start", "latency_histogram"):
-        for bucket, calls in histogram.items():
-            of[int(at.timestamp())][int(bucket)] += calls
-    found = {at: latency.percentile_ms(histogram, 95) for at, histogram in of.items()}
-    return {at: round(p95_ms, 1) for at, p95_ms in found.items() if p95_ms is not None}
 
 
 def feed(events: Collection[ThrottleEvent], *, names: dict[str, str]) -> list[dict[str, Any]]:

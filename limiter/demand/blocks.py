@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from limiter.core.versioned import Unreadable
@@ -19,20 +21,18 @@ def moment(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)
 
 
-def demand_of(block: DemandBlock) -> Demand:
-    """What a row holds; raises Unreadable for one of a newer release."""
-    return packed.unpack(bytes(block.data), start=int(block.start.timestamp()), step_s=block.step)
+def demand_of(block: DemandBlock, *, every_s: int = 1) -> Demand:
+    """What a row holds, by spans of ``every_s`` seconds; raises Unreadable for one of a newer release."""
+    return packed.unpack(bytes(block.data), start=int(block.start.timestamp()), step_s=block.step, every_s=every_s)
 
 
-def readable(blocks: Iterable[DemandBlock]) -> Demand:
-    """All of these rows together, without those that this release cannot read."""
-    demand = Demand()
+def by_tenant(blocks: Iterable[DemandBlock], *, every_s: int = 1) -> dict[str, Demand]:
+    """All of these rows together, by tenant ID, without those that this release cannot read. One is held at a time."""
+    found: defaultdict[str, Demand] = defaultdict(Demand)
     for block in blocks:
-        try:
-            demand.add(demand_of(block))
-        except Unreadable:
-            continue
-    return demand
+        with suppress(Unreadable):
+            found[block.tenant_id].add(demand_of(block, every_s=every_s))
+    return dict(found)
 
 
 def add(start: int, seconds: int, of: Mapping[str, Demand]) -> None:

@@ -9,6 +9,7 @@ import struct
 import sys
 import zlib
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +26,10 @@ _WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _TIMES = "H"
 T = TypeVar("T", Calls, Level)
 Columns = list[Sequence[int] | None]
+Joins = Sequence[Callable[[Sequence[int]], int]]
+_SUMS: Joins = (sum,) * len(Calls._fields)
+_PEAKS: Joins = (max, max, max, sum)
+"""How the columns of several seconds become one: as :meth:`Calls.plus` and :meth:`Level.plus` join them."""
 
 
 def pack(demand: Demand, *, start: int, step_s: int) -> bytes:
@@ -38,8 +43,11 @@ def pack(demand: Demand, *, start: int, step_s: int) -> bytes:
     return bytes((VERSION, _PLAIN)) + body
 
 
-def unpack(data: bytes, *, start: int, step_s: int) -> Demand:
-    """What :func:`pack` packed; raises :class:`~limiter.core.versioned.Unreadable`."""
+def unpack(data: bytes, *, start: int, step_s: int, every_s: int = 1) -> Demand:
+    """What :func:`pack` packed; raises :class:`~limiter.core.versioned.Unreadable`.
+
+    ``every_s``: by spans of so many seconds, as :meth:`Demand.every` has it, without making each second first.
+    """
     try:
         version, codec = data[0], data[1]
         if version > VERSION:
@@ -47,7 +55,7 @@ def unpack(data: bytes, *, start: int, step_s: int) -> Demand:
         if codec not in (_PLAIN, _DEFLATED):
             raise ValueError(f"{codec} is no way to pack it")
         body = zlib.decompress(data[2:], -15) if codec == _DEFLATED else data[2:]
-        return _read(body, start, step_s)
+        return _read(body, start, step_s, every_s)
     except Unreadable as error:
         raise versioned.refused(KIND, error) from None
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error, zlib.error) as error:
@@ -94,7 +102,7 @@ def _columns_of_levels(columns: Sequence[Sequence[int]]) -> Columns:
     return kept
 
 
-def _read(body: bytes, start: int, step_s: int) -> Demand:
+def _read(body: bytes, start: int, step_s: int, every_s: int) -> Demand:
     demand, at = Demand(), 0
     while at < len(body):
         kind, length = _SECTION.unpack_from(body, at)
@@ -104,10 +112,10 @@ def _read(body: bytes, start: int, step_s: int) -> Demand:
             raise ValueError("a section is cut off")
         if kind == _CALLS:
             for name, seconds, columns in _all_series(content, start, step_s):
-                demand.calls[name] = dict(zip(seconds, _calls(columns, len(seconds)), strict=True))
+                demand.calls[name] = _points(seconds, _calls(columns, len(seconds)), Calls, _SUMS, every_s)
         elif kind == _LIMITS:
             for name, seconds, columns in _all_series(content, start, step_s):
-                demand.limits[name] = dict(zip(seconds, _levels(columns, len(seconds)), strict=True))
+                demand.limits[name] = _points(seconds, _levels(columns, len(seconds)), Level, _PEAKS, every_s)
         at += length
     return demand
 
@@ -127,22 +135,39 @@ def _all_series(content: bytes, start: int, step_s: int) -> Iterator[tuple[Name,
         yield (first, second), [start + step_s * time for time in times], columns
 
 
-def _calls(columns: Mapping[int, Sequence[int]], points: int) -> Iterator[Calls]:
+def _points(
+    seconds: list[int], columns: list[Sequence[int]], kind: type[T], joins: Joins, every_s: int
+) -> dict[int, T]:
+    """The points by second, or by spans of ``every_s`` seconds, each under its first one."""
+    if every_s == 1:
+        return dict(zip(seconds, map(kind, *columns), strict=True))
+    found: dict[int, T] = {}
+    first = 0
+    while first < len(seconds):
+        at = seconds[first] // every_s * every_s
+        end = bisect_left(seconds, at + every_s, first)
+        parts = [join(column[first:end]) for join, column in zip(joins, columns, strict=True)]
+        found[at] = kind(*parts)
+        first = end
+    return found
+
+
+def _calls(columns: Mapping[int, Sequence[int]], points: int) -> list[Sequence[int]]:
     none = (0,) * points
-    found = [columns.get(number, none) for number in range(len(Calls._fields))]
+    found: list[Sequence[int]] = [columns.get(number, none) for number in range(len(Calls._fields))]
     if 6 not in columns:
         found[6] = found[0]
     if 7 not in columns:
         found[7] = [one + other for one, other in zip(found[1], found[2], strict=True)]
-    return map(Calls, *found)
+    return found
 
 
-def _levels(columns: Mapping[int, Sequence[int]], points: int) -> Iterator[Level]:
+def _levels(columns: Mapping[int, Sequence[int]], points: int) -> list[Sequence[int]]:
     none = (0,) * points
-    found = [columns.get(number, none) for number in range(len(Level._fields))]
+    found: list[Sequence[int]] = [columns.get(number, none) for number in range(len(Level._fields))]
     if 2 not in columns:
         found[2] = found[1]
-    return map(Level, *found)
+    return found
 
 
 def _text(text: str) -> bytes:

@@ -111,6 +111,22 @@ class Demand:
             held[at] = held[at].plus(level) if at in held else level
         return summed
 
+    def line(self, name: Name, start: int, end: int, *, holds_s: int, step_s: int = 1) -> Iterator[tuple[int, Level]]:
+        """A limit from ``start`` until before ``end``: as its last call found it, and unused if no call came for
+        ``holds_s`` seconds, in which all units leave it. Times before its first call are left out.
+
+        ``step_s``: the spans that the demand is by; ``start`` is the beginning of one.
+        """
+        points, reach = self.limits.get(name, {}), -(-holds_s // step_s) * step_s
+        last: tuple[int, Level] | None = None
+        for at in range(start - reach, end, step_s):
+            if at in points:
+                last = at, points[at]
+            if at < start or last is None:
+                continue
+            held = at == last[0] or at - last[0] < holds_s + step_s - 1
+            yield at, last[1] if held else last[1]._replace(used=0, refused=0)
+
     def together(self) -> dict[int, Calls]:
         """The calls of all actions and keys by second."""
         sums: dict[int, Calls] = {}

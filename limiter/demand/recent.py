@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from limiter.demand.points import Calls, Demand, Level, Name
+from limiter.demand.points import Calls, Demand, Name
 from limiter.demand.state import LATELY_S, NOW_S, Refused, refused
 
 KEPT_S = LATELY_S + 60
@@ -53,19 +52,6 @@ class Recent:
     def refused_by(self, name: Name, now: int) -> Refused:
         """Those of them that this limit refused, or would have refused were it no shadow limit."""
         return refused(self.refusals.get(name, {}).items(), now=now)
-
-    def line(self, name: Name, start: int, end: int, *, holds_s: int) -> Iterator[tuple[int, Level]]:
-        """A limit from ``start`` until before ``end``, by the second: as its last call found it, and unused if no call
-        came for ``holds_s`` seconds, in which all units leave it. Seconds of which nothing is known are left out.
-        """
-        points = self.demand.limits.get(name, {})
-        last: tuple[int, Level] | None = None
-        for second in range(start - holds_s, end):
-            if second in points:
-                last = second, points[second]
-            if second < start or last is None:
-                continue
-            yield second, last[1] if second - last[0] < holds_s else last[1]._replace(used=0, refused=0)
 
     def _note_refusals(self, part: Demand) -> None:
         for name, second, level in part.each_level():

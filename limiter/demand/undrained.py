@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from limiter.core import keys
 from limiter.core.store import Store
@@ -22,10 +22,24 @@ async def minutes(store: Store, connection: int) -> list[int]:
 
 async def read(store: Store, connection: int, tenant_ids: Collection[str], seconds: Iterable[int]) -> dict[str, Demand]:
     """The demand of these tenants of a connection that the store holds of these seconds; raises StoreError."""
-    found: dict[str, Demand] = {}
-    for (tenant_id, second), text in (await read_lines(store, connection, tenant_ids, seconds)).items():
-        found.setdefault(tenant_id, Demand()).add(lines.read(text, second))
-    return found
+    return joined(await read_lines(store, connection, tenant_ids, seconds))
+
+
+def joined(found: Mapping[tuple[str, int], bytes]) -> dict[str, Demand]:
+    """Lines by tenant and second as the demand of each tenant."""
+    demands: dict[str, Demand] = {}
+    for (tenant_id, second), text in found.items():
+        demands.setdefault(tenant_id, Demand()).add(lines.read(text, second))
+    return demands
+
+
+async def read_lines_between(
+    store: Store, connection: int, tenant_ids: Collection[str], start: int, end: int
+) -> dict[tuple[str, int], bytes]:
+    """All lines of these tenants that the store holds, from second ``start`` until before ``end``."""
+    waiting = await minutes(store, connection)
+    seconds = [s for minute in waiting for s in range(minute * 60, minute * 60 + 60) if start <= s < end]
+    return await read_lines(store, connection, tenant_ids, seconds)
 
 
 async def read_lines(

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard import changes, stored
 from dashboard.changes import Line
-from limiter.policies.models import Override
+from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record import chain, resets
 from limiter.record.chain import Draft
 from limiter.record.models import MultiplierChange
@@ -96,3 +96,22 @@ def test_a_cut_is_shown_with_its_reason(acme: Tenant, values: dict[str, float], 
     about = {"tenant_id": "acme", "at": timezone.now(), "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0}
     (line,) = changes.of_multipliers([MultiplierChange(**{**about, **values})], [acme])
     assert (line["code"], line["upstream"]) == (code, acme.connection.name)
+
+
+def test_an_edited_policy_is_shown_with_its_numbers_to_those_it_applies_to(acme: Tenant, globex: Tenant) -> None:
+    policy = QuotaPolicy.objects.create(name="Gold")
+    limit = QuotaLimit.objects.create(policy=policy, name="minute", quota=100, window_seconds=60)
+    Assignment.objects.create(policy=policy, target="tenant", tenant=acme)
+    limit.quota = 40
+    limit.save()
+    newest = data("policy")[0]
+    assert (newest["code"], newest["policy"], newest["version"]) == ("change.policy_limit", "Gold", 3)
+    assert (newest["limit"], newest["before"], newest["after"]) == ("minute", 100, 40)
+    assert data("policy", tenant="globex") == []
+
+
+def test_marks_of_a_chart_are_those_of_its_time(acme: Tenant) -> None:
+    resets.note(Reset("acme", "", "k1", "hour", "key", used=1, effective_limit=2), actor="ben", reason="mistake")
+    now = int(timezone.now().timestamp())
+    assert [line["code"] for line in changes.between("acme", now - 60, now + 60)] == ["change.reset_of_key"]
+    assert changes.between("acme", now - 120, now - 60) == changes.between("globex", now - 60, now + 60) == []

@@ -6,12 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 import redis
 from django.db import OperationalError, connections
 
-from dashboard import stored, topics
+from dashboard import charting, stored, topics
 from dashboard.deltas import Frame
 from dashboard.live import SETS_PER_S, Live
 from dashboard.stored import StoredReadings
@@ -87,11 +88,16 @@ async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: R
     overview = topics.overview(["acme"])
     figures = (await live.frame(overview))["figures"]
     assert [figures[name]["value"] for name in ("calls_per_min", "refused_per_min")] == [102, 2]
-    chart = await live.quarter(topics.tenant("acme"))
-    assert chart is not None and len(chart["times"]) == 180
-    assert sum(chart["columns"]["refused"]) <= 2  # those of the step that lasts come with the next one
+    for given in ({"range": "24h"}, {"range": "7d", "beside": "yesterday"}, {"from": ago(60), "to": ago(-60)}):
+        columns = (await live.chart(topics.tenant("acme"), charting.wanted(given)))["columns"]
+        assert [max(filter(None, columns[name])) for name in ("used", "limit")] == [100, 100]
+        assert sum(filter(None, columns["refused"])) == 2
     assert len(live.before(overview)) == 120
     await live.close()
+
+
+def ago(seconds: int) -> str:
+    return datetime.fromtimestamp(time.time() - seconds, UTC).isoformat()
 
 
 def store_demand() -> None:

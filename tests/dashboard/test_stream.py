@@ -533,8 +533,10 @@ async def test_a_person_of_one_tenant_polls_no_other(worker: Worker, acme: Tenan
     assert (await polled(worker, own, session_key)).status == 403
 
 
-async def test_stored_history_has_gaps_and_no_zeros(worker: Worker, admin_user: User, acme: Tenant) -> None:
+async def test_a_chart_of_a_time_that_cannot_be_shown_is_refused_by_its_parameter(
+    worker: Worker, admin_user: User, acme: Tenant
+) -> None:
     session_key = await session_of(admin_user)
-    chart = (await polled(worker, "/dashboard/api/tenants/acme.json?range=1h", session_key)).json["chart"]
-    assert len(chart["times"]) == 61
-    assert set(chart["columns"]["allowed"]) == {None}
+    for query, name in (("range=2h", "range"), ("from=now", "from"), ("range=1h&beside=tomorrow", "beside")):
+        response = await polled(worker, f"/dashboard/api/tenants/acme.json?{query}", session_key)
+        assert (response.status, response.json["detail"].partition(":")[0]) == (400, name)

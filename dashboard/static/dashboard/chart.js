@@ -2,6 +2,10 @@
 import { clock, minute, moment, percent, short, whole } from "./format.js";
 
 const SYNC = "tenant";
+const SHORTEST_PX = 8;
+// So that no two whole numbers at the axis are written alike.
+const FLATTEST = 4;
+const SIDE = 56;
 const HEIGHTS = { usage: 260, latency: 150 };
 
 // Canvas knows no custom properties: the browser is asked what a token is right now.
@@ -19,7 +23,7 @@ function axes(labels, zero) {
   const quiet = { stroke: colour("muted"), font, ticks: { show: false } };
   const grid = { stroke: colour("hairline"), width: 1 };
   const across = { ...quiet, grid: { show: false }, values: (_, splits) => splits.map((s) => timeLabel(s, zero())), space: 72, size: 32 };
-  return [across, ...labels.map((label, index) => ({ ...quiet, scale: label.scale, side: index ? 1 : 3, size: 56, grid: index ? { show: false } : grid, values: (_, splits) => splits.map(label.show) }))];
+  return [across, ...labels.map((label, index) => ({ ...quiet, scale: label.scale, side: index ? 1 : 3, size: SIDE, grid: index ? { show: false } : grid, values: (_, splits) => splits.map(label.show) }))];
 }
 
 function timeLabel(seconds, spanSeconds) {
@@ -56,6 +60,8 @@ function flags(read) {
 export const SERIES = {
   usage: [
     { name: "used", token: "accent", show: whole, area: true },
+    { name: "allowed", token: "accent", show: whole, area: true },
+    { name: "before", token: "muted", show: whole, dash: [2, 3] },
     { name: "limit", token: "ink", show: whole, dash: [6, 4], steps: true },
     { name: "effective", token: "near", show: whole, steps: true },
     { name: "refused", token: "stop", show: whole },
@@ -75,10 +81,15 @@ const AXES = {
   ],
 };
 
+// The other chart follows the pointer, and no drag.
+function followed(type) {
+  return type === "mousemove" || type === "mouseleave";
+}
+
 export class Chart {
-  constructor(place, kind, { notes, onCursor }) {
-    Object.assign(this, { place, kind, notes, onCursor });
-    this.seconds = 300;
+  constructor(place, kind, { notes, onCursor, onZoom }) {
+    Object.assign(this, { place, kind, notes, onCursor, onZoom });
+    this.reach = [0, 300];
     this.data = [[], ...SERIES[kind].map(() => [])];
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(place);
     for (const media of ["(prefers-color-scheme: dark)"]) matchMedia(media).addEventListener("change", () => this.build());
@@ -102,35 +113,40 @@ export class Chart {
       paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
       spanGaps: false,
     }));
-    const scales = { x: { range: (_, low, high) => this.reach(low, high) } };
-    Object.assign(scales, Object.fromEntries(AXES[this.kind].map(({ scale }) => [scale, { range: (_, low, high) => [0, scale === "m" ? Math.max(1.1, high ?? 1) : Math.max(1, (high ?? 1) * 1.1)] }])));
+    const scales = { x: { range: () => this.reach } };
+    Object.assign(scales, Object.fromEntries(AXES[this.kind].map(({ scale }) => [scale, { range: (_, low, high) => [0, scale === "m" ? Math.max(1.1, high ?? 1) : Math.max(FLATTEST, (high ?? 1) * 1.1)] }])));
     this.plot = new uPlot(
       {
         ...this.size(),
         legend: { show: false },
-        cursor: { sync: { key: SYNC }, y: false, drag: { x: false, y: false }, points: { size: 7 } },
+        // As wide as the other, whether or not there is an axis on the right: the same time stands above the same time.
+        padding: AXES[this.kind].length > 1 ? undefined : [null, SIDE, null, null],
+        cursor: { sync: { key: SYNC, filters: { pub: followed } }, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
         scales,
         series: [{}, ...lines],
         axes: axes(AXES[this.kind], () => this.span()),
         plugins: [flags(this.notes)],
-        hooks: { setCursor: [(plot) => this.onCursor(plot.cursor.idx)] },
+        hooks: { setCursor: [(plot) => this.onCursor(plot.cursor.idx)], setSelect: [(plot) => this.zoom(plot)] },
       },
       this.data,
       this.place,
     );
   }
 
-  // The whole range is drawn from the start; the part without data stays empty.
-  reach(low, high) {
-    return [Math.min(low ?? 0, (high ?? 0) - this.seconds), high ?? this.seconds];
+  zoom(plot) {
+    const { left, width } = plot.select;
+    if (width < SHORTEST_PX) return;
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.onZoom(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
   }
 
   span() {
     return this.plot ? this.plot.scales.x.max - this.plot.scales.x.min : 0;
   }
 
-  setData(times, columns, seconds) {
-    this.seconds = seconds;
+  // The whole time is drawn from the start; the part without data stays empty.
+  setData({ times, columns, from, to }) {
+    this.reach = [from, to];
     this.data = [times, ...SERIES[this.kind].map((line) => columns[line.name] ?? times.map(() => null))];
     this.plot.setData(this.data, true);
   }

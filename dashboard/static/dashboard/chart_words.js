@@ -32,11 +32,14 @@ export function notesList(place, notes) {
   place.replaceChildren(...notes.map((note) => make("p", {}, make("time", { datetime: new Date(note.at_ms).toISOString() }, moment(note.at_ms).slice(11)), ` · ${changeText(note)}`)));
 }
 
-export function summary(columns, range) {
-  const used = (columns.used ?? []).filter((value) => value !== null && value !== undefined);
-  if (!used.length) return word("chart.none");
-  const limit = columns.effective?.at(-1) ?? columns.limit?.at(-1);
-  return word(`chart.${range}`, { lowest: Math.min(...used), highest: Math.max(...used), now: used.at(-1), limit: limit ?? NOTHING });
+// `range`: empty for a span that does not end now.
+export function summary({ columns, from, to }, range) {
+  const values = (columns.used ?? columns.allowed ?? []).filter((value) => value !== null && value !== undefined);
+  if (!values.length) return word("chart.none");
+  const limit = columns.effective?.at(-1) ?? columns.limit?.at(-1) ?? NOTHING;
+  const about = { lowest: Math.min(...values), highest: Math.max(...values), now: values.at(-1), limit, from: from * 1_000, to: to * 1_000 };
+  if (!columns.used) return word("chart.of_calls", about);
+  return word(range ? `chart.${range}` : "chart.span", about);
 }
 
 export function chartTable(times, columns) {

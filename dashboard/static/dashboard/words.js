@@ -14,6 +14,7 @@ export const FORMS = {
   factor,
   clock,
   minute,
+  moment,
   span,
   points: (value) => `${whole(value)} %`,
   until: (ms) => (ms - Date.now() < 86_400_000 ? minute(ms) : moment(ms).slice(0, 16)),

@@ -64,3 +64,10 @@ def test_two_sources_of_the_same_calls_cover_each_other_and_two_parts_of_them_ad
 def test_calls_that_waited_came_when_they_came() -> None:
     assert Calls(allowed=5, refused=1, waited=2).came == 4
     assert Calls(waits=2).came == 2
+
+
+@pytest.mark.parametrize("every_s", [5, 60, 420, 3_600])
+def test_a_block_read_by_longer_spans_is_the_same_as_its_seconds_joined(every_s: int) -> None:
+    for demand in (a_minute(), busy(2, 3_600)):
+        data = packed.pack(demand, start=SECOND, step_s=1)
+        assert packed.unpack(data, start=SECOND, step_s=1, every_s=every_s) == demand.every(every_s)

@@ -54,7 +54,7 @@ def test_a_newer_look_at_a_second_replaces_the_older_one_and_counts_nothing_twic
 
 
 def test_a_line_holds_its_last_value_until_all_units_have_left_and_is_silent_about_the_unknown() -> None:
-    line = dict(a_recent().line(OF_TENANT, SECOND - 3, SECOND + 20, holds_s=8))
+    line = dict(a_recent().demand.line(OF_TENANT, SECOND - 3, SECOND + 20, holds_s=8))
     assert min(line) == SECOND  # nothing is known of the seconds before
     assert [line[SECOND + after].used for after in (0, 7, 8, 9, 10, 17, 18)] == [40, 40, 0, 0, 10, 10, 0]
     assert {(level.effective, level.quota) for level in line.values()} == {(90, 100)}

@@ -1,0 +1,64 @@
+"""Edits of policies that concern some tenants, as lines of a page: which limit, from how many to how many."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import Q
+
+from limiter.policies import versions
+from limiter.policies.models import Assignment, QuotaPolicy
+
+Line = dict[str, Any]
+
+
+def lines(tenant_ids: Collection[str], start: datetime, end: datetime, *, most: int) -> list[Line]:
+    """The newest edits in this time of the policies that apply to these tenants or their actions."""
+    rows = QuotaPolicy.history.filter(id__in=_applying(tenant_ids), history_date__gte=start, history_date__lte=end)
+    newest = rows.select_related("history_user").order_by("-history_date")[:most]
+    return [line(row.history_date, "policy", **_edit(row), by=_by(row)) for row in newest]
+
+
+def _applying(tenant_ids: Collection[str]) -> set[int]:
+    of_tenants = Q(tenant__tenant_id__in=tenant_ids) | Q(action__tenant__tenant_id__in=tenant_ids)
+    named = Assignment.objects.filter(of_tenants | Q(target=Assignment.Target.DEFAULT))
+    return set(named.order_by().values_list("policy_id", flat=True).distinct())
+
+
+def _edit(row: Any) -> Line:
+    about = {"policy": row.name, "version": row.version}
+    moved = _moved(row.id, row.version, row.history_date)
+    if not moved:
+        return {"code": "change.policy", **about}
+    limit, before, after = moved[0]
+    code = "change.policy_limit" if len(moved) == 1 else "change.policy_limits"
+    return {"code": code, **about, "limit": limit, "before": before, "after": after, "more": len(moved) - 1}
+
+
+@lru_cache(maxsize=1_000)
+def _moved(policy_id: int, version: int, at: datetime) -> tuple[tuple[str, int, int], ...]:
+    """The limits whose number this version of a policy changed: name, before, after. ``at``, its time, tells apart
+    versions of one number that a restored database has.
+    """
+    of = versions.limits_by_version(policy_id, [version - 1, version])
+    before = {limit.name: limit.quota for limit in of[version - 1]}
+    return tuple(
+        (limit.name, before[limit.name], limit.quota)
+        for limit in of[version]
+        if before.get(limit.name, limit.quota) != limit.quota
+    )
+
+
+def _by(row: Any) -> str:
+    return str(row.history_user) if row.history_user else ""
+
+
+def line(at: datetime, kind: str, **said: Any) -> Line:
+    return {"at_ms": ms(at), "kind": kind, **said}
+
+
+def ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

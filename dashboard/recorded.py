@@ -1,0 +1,58 @@
+"""The demand of any span of time for a chart: what waits in the store, and what the database has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboard.spans import Span
+from limiter.core.store import Store
+from limiter.demand import series, undrained
+from limiter.demand.points import Demand
+from limiter.live.queries import Aside
+from limiter.stores.errors import StoreError
+
+REACH_S = 3_600
+"""So long before a span its chart looks for units in use at its start."""
+_MOVING_S = 180
+"""How long demand may take into the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """``demand``: by steps of the span. From ``since`` until before ``until`` a second without an entry had no call."""
+
+    demand: Demand
+    since: int
+    until: int
+
+
+async def read(store: Store, aside: Aside, tenant_id: str, connection: int, span: Span, *, now: int) -> Recorded:
+    """A tenant's demand in the span and in the time before it that still counts at its start.
+
+    The store is read first: a minute that moves to the database meanwhile is in one of them at least. Without the store
+    the last minutes are not known.
+    """
+    start = span.start - REACH_S + -REACH_S % span.step_s
+    until = min(span.end, now + 1)
+    waiting = Demand()
+    try:
+        found = await undrained.read_lines_between(store, connection, [tenant_id], start, until)
+        waiting = undrained.joined(found).get(tenant_id, waiting)
+    except StoreError:
+        until = min(until, now - _MOVING_S)
+    firsts = [second for _, second, _ in waiting.each_calls()]
+    parted = max(start, min(firsts, default=span.end) // span.step_s * span.step_s)
+    begin, demand = await aside.run(_stored, tenant_id, start, min(parted, span.end), span, waiting)
+    return Recorded(demand, since=max(start, min([*firsts, now] if begin is None else [begin])), until=until)
+
+
+def _stored(tenant_id: str, start: int, parted: int, span: Span, waiting: Demand) -> tuple[int | None, Demand]:
+    """The database's part, and with it the store's. For a thread.
+
+    Both may hold a second while it moves, so that from ``parted`` on they are compared second by second.
+    """
+    demand = series.between(tenant_id, start, parted, every_s=span.step_s)
+    newest = series.between(tenant_id, parted, span.end)
+    newest.cover(waiting)
+    demand.add(newest.every(span.step_s))
+    return series.begin(), demand

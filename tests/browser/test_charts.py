@@ -1,0 +1,67 @@
+"""A tenant's charts in a real browser: any time and line, kept in the address, by pointer and by keyboard."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.live_demo import LiveDemo
+from tests.browser.visit import THEMES, Visitor
+
+PAGE = "/dashboard/tenants/acme/"
+
+
+def drag_across(page: Page) -> None:
+    """Over the middle third of the usage chart."""
+    place = page.locator("#usage .u-over").bounding_box()
+    assert place is not None
+    middle = place["y"] + place["height"] / 2
+    page.mouse.move(place["x"] + place["width"] / 3, middle)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 2 * place["width"] / 3, middle, steps=4)
+    page.mouse.up()
+
+
+def test_a_range_a_span_and_a_line_stand_in_the_address_and_come_back(visitor: Visitor, demo: LiveDemo) -> None:
+    page = visitor.page
+    demo.call("createCase", calls=3)
+    visitor.open(PAGE)
+    expect(page.locator("#chart-summary")).to_contain_text("Usage over the last 5 minutes")
+    page.get_by_role("button", name="1 h").click()
+    page.get_by_role("combobox", name="Shown").select_option(label="all actions")
+    expect(page).to_have_url(re.compile(r"\?range=1h&line=calls$"))
+    expect(page.locator("#chart-summary")).to_contain_text(re.compile("Calls allowed in each step.* highest [1-9]"))
+    drag_across(page)
+    expect(page).to_have_url(re.compile(r"\?line=calls&from=.*Z&to=.*Z$"))
+    expect(page.get_by_label("From")).not_to_have_value("")
+    expect(page.get_by_role("button", name=re.compile("^From .* to"))).to_have_attribute("aria-pressed", "true")
+    zoomed = page.get_by_label("From").input_value()
+    page.reload()
+    expect(page.get_by_label("From")).to_have_value(zoomed)
+    page.go_back()
+    expect(page.get_by_role("button", name="1 h")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#chart-summary")).to_contain_text("Calls allowed in each step")
+
+
+def test_a_span_is_typed_and_a_day_earlier_lies_beside_it(visitor: Visitor, demo: LiveDemo) -> None:
+    page = visitor.page
+    demo.call("createCase")
+    visitor.open(f"{PAGE}?line=createCase%7Cminute")
+    page.get_by_role("button", name=re.compile("^From .* to")).press("Enter")
+    page.get_by_label("From").fill("2026-07-14T10:00:00")
+    page.get_by_label("To").fill("2026-07-14T09:00:00")
+    page.get_by_label("To").press("Enter")
+    expect(page.locator("#span-fault")).to_have_text("Give a “To” after “From”.")
+    page.get_by_label("To").fill("2026-07-14T11:00:00")
+    page.get_by_label("To").press("Enter")
+    expect(page).to_have_url(re.compile("from=2026-07-14T10%3A00%3A00Z&to=2026-07-14T11%3A00%3A00Z"))
+    expect(page.locator("#chart-summary")).to_have_text("No calls in this time.")
+    page.get_by_role("button", name="24 h").click()
+    page.get_by_label("Beside").select_option("yesterday")
+    expect(page).to_have_url(re.compile("range=24h&beside=yesterday$"))
+    expect(page.locator("#chart-summary")).to_contain_text("Usage over the last 24 hours")
+    expect(page.locator("#usage-legend").get_by_text("Earlier")).to_be_visible()
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        assert visitor.barriers() == []

@@ -1,0 +1,83 @@
+"""Charts of any span: each limit with its use and refusals, calls by action, and nothing where nothing is known."""
+
+from __future__ import annotations
+
+from dashboard import charts
+from dashboard.charts import Around
+from dashboard.recorded import Recorded
+from dashboard.spans import Span
+from limiter.demand.points import Calls, Demand, Level
+from tests.dashboard.demanded import AT, watched_first_at
+
+NOW = AT // 5 * 5
+QUARTER = Span(NOW - 900, NOW, 5)
+MINUTE = "lookupOrder|minute"
+
+
+def demand() -> Demand:
+    levels = {NOW - 600: Level(40, 80, 100), NOW - 598: Level(90, 80, 100, 7), NOW - 5: Level(3, 80, 100)}
+    calls = {NOW - 600: Calls(allowed=1), NOW - 598: Calls(allowed=2, refused=7, held_back=1), NOW: Calls(allowed=9)}
+    return Demand({("lookupOrder", ""): calls}, {("lookupOrder", "minute"): levels}).every(5)
+
+
+def drawn(
+    line: str = "", *, since: int = 0, until: int = NOW, around: Around | None = None
+) -> dict[str, charts.Column]:
+    recorded = Recorded(demand(), since=since or NOW - 4_500, until=until)
+    made = charts.chart(watched_first_at(NOW), recorded, QUARTER, line=line, around=around or Around())
+    found: dict[str, charts.Column] = made["columns"]
+    return found
+
+
+AT_600 = 60
+"""The step that began 600 seconds ago."""
+
+
+def test_each_step_has_what_was_used_of_the_limit_and_what_it_refused() -> None:
+    columns = drawn(MINUTE, around=Around({NOW - 600: 120.5}))
+    assert [columns[name][AT_600] for name in ("used", "limit", "effective", "refused")] == [90, 100, 80, 7]
+    assert [columns[name][AT_600] for name in ("p95_ms", "multiplier")] == [120.5, 0.8]
+    assert [columns["used"][AT_600 + after] for after in (-1, 1, 13, 119)] == [0, 90, 0, 3]
+    assert columns["limit"][AT_600 - 1] is None
+
+
+def test_calls_are_counted_by_action_with_those_held_back() -> None:
+    for line in ("calls", "calls:lookupOrder"):
+        columns = drawn(line)
+        assert [columns[name][AT_600] for name in ("allowed", "refused")] == [3, 8]
+        assert [sum(columns[name]) for name in ("allowed", "refused")] == [3, 8]
+
+
+def test_time_before_the_record_begins_and_after_it_ends_is_a_gap_and_no_zero() -> None:
+    for line, name in ((MINUTE, "used"), ("calls", "allowed")):
+        values = drawn(line, since=NOW - 700, until=NOW - 100)[name]
+        assert [value is None for value in values] == [True] * 40 + [False] * 120 + [True] * 20
+
+
+def test_the_line_that_refused_most_is_shown_unless_another_is_asked_for() -> None:
+    reading = watched_first_at(NOW)
+    recorded = Recorded(demand(), NOW - 4_500, NOW)
+    recorded.demand.limits["", "day"] = {NOW - 600: Level(99, 100, 100, 1)}
+    found = charts.chart(reading, recorded, QUARTER, line="of another tenant", around=Around())
+    assert found["line"] == MINUTE
+    assert [each["line"] for kind in ("limits", "calls") for each in found["lines"][kind]] == [
+        "|day",
+        MINUTE,
+        "calls",
+        "calls:lookupOrder",
+    ]
+
+
+def test_an_earlier_day_lies_beside_the_span_step_by_step() -> None:
+    day = charts.BESIDE_S["yesterday"]
+    moved = Demand({}, {("lookupOrder", "minute"): {NOW - 600 - day: Level(33, 80, 100)}})
+    earlier = Recorded(moved, NOW - 4_500 - day, NOW - day)
+    columns = drawn(MINUTE, around=Around(earlier=earlier, earlier_s=day))
+    assert (columns["before"][AT_600], columns["used"][AT_600]) == (33, 90)
+
+
+def test_a_mark_outside_the_span_is_left_out() -> None:
+    notes = [{"at_ms": (NOW - 901) * 1000}, {"at_ms": (NOW - 900) * 1000}]
+    recorded = Recorded(demand(), NOW - 4_500, NOW)
+    found = charts.chart(watched_first_at(NOW), recorded, QUARTER, line="", around=Around(notes=notes))
+    assert found["notes"] == notes[1:]
