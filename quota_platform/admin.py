@@ -9,6 +9,8 @@ from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa import admin as _registers_factors  # noqa: F401
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount import admin as _registers_providers  # noqa: F401
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -24,8 +26,8 @@ from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
 # The framework's page of tokens shows them in full; the platform keeps hashes of its own (tenants.ApiToken). People
-# keep their second factors themselves (docs/accounts.md), and a page of them would show their secrets.
-admin.site.unregister([User, Group, TokenProxy, EmailAddress, Authenticator])
+# keep their second factors themselves, and the identity provider is a setting (docs/accounts.md).
+admin.site.unregister([User, Group, TokenProxy, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken])
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 

@@ -14,6 +14,7 @@ from quota_platform import env as _env
 from quota_platform import languages as _languages
 from quota_platform import redis_settings as _redis
 from quota_platform import unfold as _unfold
+from quota_platform.accounts import oidc_settings as _oidc
 from quota_platform.database_settings import database as _database
 
 django_stubs_ext.monkeypatch()
@@ -44,6 +45,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "axes",
     "simple_history",
     "rest_framework",
@@ -88,6 +91,10 @@ MFA_TOTP_ISSUER = "Quota"
 MFA_TOTP_TOLERANCE = 1
 MFA_RATE_LIMITS = False
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are entered by administrators
+SOCIALACCOUNT_ADAPTER = "quota_platform.accounts.identity_provider.SocialAdapter"
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = _oidc.providers(ENV)
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # the provider asks; a form could not lead to it under our content security policy
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"

@@ -1,12 +1,33 @@
-"""Settings of accounts: how many wrong passwords are accepted, and who needs a second factor."""
+"""Settings of accounts: wrong passwords, second factors, and the identity provider."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from quota_platform.base.settings import Names
+
+
+class Mapped(BaseModel):
+    """What members of a group of the identity provider get."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    groups: list[str] = []
+    tenants: list[str] = []
+    staff: bool = False
+    superuser: bool = False
+
+
+def _parts(value: object) -> object:
+    return value.split() if isinstance(value, str) else value
+
+
+Scopes = Annotated[list[str], NoDecode, BeforeValidator(_parts)]
+"""Separated by spaces, as OAuth has them."""
 
 
 class AccountEnv(BaseModel):
@@ -16,3 +37,26 @@ class AccountEnv(BaseModel):
     SIGN_IN_FAILURES_PER_ADDRESS: int = Field(50, ge=1, le=100_000, description="the same of all accounts together")
     SECOND_FACTOR_REQUIRED: Literal["nobody", "staff", "everybody"] = "nobody"
     SECOND_FACTOR_GROUPS: Names = Field([], description="groups whose members need one, too")
+
+    OIDC_ISSUER: str = Field("", description="the identity provider; empty: none")
+    OIDC_NAME: str = Field("Single sign-on", description="its name on the sign-in page")
+    OIDC_CLIENT_ID: str = ""
+    OIDC_CLIENT_SECRET: SecretStr = SecretStr("")
+    OIDC_SCOPES: Scopes = ["openid", "profile", "email"]
+    OIDC_GROUPS_CLAIM: str = "groups"
+    OIDC_GROUPS: dict[str, Mapped] = Field({}, description="JSON: what members of its groups get")
+
+    @field_validator("OIDC_ISSUER")
+    @classmethod
+    def _is_reached_safely(cls, value: str) -> str:
+        """The ID token comes over this connection, and is believed for that."""
+        parts = urlsplit(value)
+        if value and parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("Start it with https://")
+        return value
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> AccountEnv:
+        if self.OIDC_ISSUER and not (self.OIDC_CLIENT_ID and self.OIDC_GROUPS):
+            raise ValueError("OIDC_ISSUER needs OIDC_CLIENT_ID, and OIDC_GROUPS: without a mapping nobody is let in")
+        return self

@@ -9,6 +9,8 @@ from allauth.mfa.base import views as factors
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as keys
+from allauth.socialaccount.providers.openid_connect import views as provider
+from allauth.socialaccount.views import login_cancelled
 from django.contrib.auth.views import LogoutView
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
@@ -25,6 +27,9 @@ urlpatterns = [
     _page("sign-in/", LoginView.as_view(), "account_login"),
     path("sign-out/", LogoutView.as_view(next_page="account_login"), name="account_logout"),
     _page("again/", ReauthenticateView.as_view(), "account_reauthenticate"),
+    _page("<str:provider_id>/start/", provider.login, "openid_connect_login"),
+    _page("<str:provider_id>/callback/", provider.callback, "openid_connect_callback"),
+    _page("cancelled/", login_cancelled, "socialaccount_login_cancelled"),
     _page("second-factor/", factors.index, "mfa_index"),
     _page("second-factor/code/", factors.authenticate, "mfa_authenticate"),
     _page("second-factor/again/", factors.reauthenticate, "mfa_reauthenticate"),

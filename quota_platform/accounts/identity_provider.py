@@ -1,0 +1,101 @@
+"""Sign-in through an OpenID Connect provider, and the groups and tenants that its claims give.
+
+The mapping is a setting, not rows of the admin: a person who manages users could otherwise give themself any right.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.providers.base import AuthProcess
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.http import HttpRequest
+from django.shortcuts import render
+
+from limiter.record import chain
+from limiter.record.chain import Draft
+from quota_platform.accounts.settings import Mapped
+from tenants.models import Membership, Tenant
+
+GIVER = "identity provider"
+"""Who added the memberships that follow from claims. Those that people add are left alone."""
+
+log = logging.getLogger(__name__)
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):
+    """Admits the people that the mapping names, with its groups and tenants and no others."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        return True  # pre_social_login has refused the others
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        claims = sociallogin.account.extra_data
+        wanted = _mapped(claims) if is_about_one_person(claims) else []
+        if sociallogin.is_existing:
+            give(sociallogin.user, wanted)
+        if not wanted or sociallogin.state.get("process") != AuthProcess.LOGIN:
+            log.warning("a sign-in through the identity provider was refused: none of its groups is in OIDC_GROUPS")
+            raise ImmediateHttpResponse(render(request, "account/not_mapped.html", status=403))
+
+    def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
+        with transaction.atomic():
+            person: User = super().save_user(request, sociallogin, form)
+            give(person, _mapped(sociallogin.account.extra_data))
+        return person
+
+
+def is_about_one_person(claims: dict[str, Any]) -> bool:
+    """OpenID Connect Core, 5.3.2: claims of the userinfo endpoint count only for the subject of the ID token."""
+    return len({part.get("sub") for part in claims.values() if isinstance(part, dict)}) == 1
+
+
+def _mapped(claims: dict[str, Any]) -> list[Mapped]:
+    """What the person's groups at the provider are mapped to."""
+    names = {str(name) for part in claims.values() if isinstance(part, dict) for name in _names_in(part)}
+    return [given for name, given in settings.ENV.OIDC_GROUPS.items() if name in names]
+
+
+def _names_in(claims: dict[str, Any]) -> Iterable[object]:
+    value = claims.get(settings.ENV.OIDC_GROUPS_CLAIM)
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
+@transaction.atomic
+def give(person: User, wanted: list[Mapped]) -> None:
+    """Make groups, tenants and status those of the mapping; what no mapping names is left alone, but for status."""
+    person = User.objects.select_for_update().get(pk=person.pk)
+    before = _held(person)
+    person.is_superuser = any(given.superuser for given in wanted)
+    person.is_staff = person.is_superuser or any(given.staff for given in wanted)
+    person.save(update_fields=["is_superuser", "is_staff"])
+    mapped = {name for given in settings.ENV.OIDC_GROUPS.values() for name in given.groups}
+    groups = {name for given in wanted for name in given.groups}
+    person.groups.remove(*Group.objects.filter(name__in=mapped - groups))
+    person.groups.add(*Group.objects.filter(name__in=groups))
+    _join(person, {tenant_id for given in wanted for tenant_id in given.tenants})
+    if (after := _held(person)) != before:
+        chain.append([Draft("account.mapped", actor=GIVER, payload={"account": person.get_username(), **after})])
+
+
+def _held(person: User) -> dict[str, Any]:
+    return {
+        "groups": sorted(person.groups.values_list("name", flat=True)),
+        "staff": person.is_staff,
+        "superuser": person.is_superuser,
+    }
+
+
+def _join(person: User, tenant_ids: set[str]) -> None:
+    """One row at a time, so that the record has each."""
+    for membership in Membership.objects.filter(user=person, added_by=GIVER).exclude(tenant__tenant_id__in=tenant_ids):
+        membership.delete()
+    for tenant in Tenant.objects.filter(tenant_id__in=tenant_ids).exclude(memberships__user=person):
+        Membership.objects.create(user=person, tenant=tenant, added_by=GIVER)
