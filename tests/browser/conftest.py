@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
 from tests import migrated
 from tests.browser.live_demo import LiveDemo
@@ -15,6 +16,7 @@ from tests.browser.visit import Visitor
 from tests.patience import HANG_MS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
@@ -63,22 +65,47 @@ def signed_in(browser: Browser, demo: LiveDemo) -> Path:
     return file
 
 
-@pytest.fixture
-def context(browser: Browser, signed_in: Path) -> Iterator[BrowserContext]:
-    context = browser.new_context(storage_state=signed_in, viewport={"width": 1440, "height": 900})
+def fresh(browser: Browser, signed_in: Path) -> BrowserContext:
+    context = browser.new_context(storage_state=signed_in, viewport=VIEWPORT)
     context.set_default_timeout(HANG_MS)
+    return context
+
+
+@pytest.fixture(scope="package")
+def shared_context(browser: Browser, signed_in: Path) -> Iterator[BrowserContext]:
+    context = fresh(browser, signed_in)
     yield context
     context.close()
 
 
+@pytest.fixture(scope="package")
+def shared_tab(shared_context: BrowserContext, demo: LiveDemo) -> Visitor:
+    return Visitor(shared_context.new_page(), demo.url)
+
+
 @pytest.fixture
-def visitor(context: BrowserContext, demo: LiveDemo) -> Iterator[Visitor]:
-    """A signed-in person whose console has to stay silent: no error, no breach of the content security policy."""
+def visitor(shared_tab: Visitor, signed_in: Path) -> Iterator[Visitor]:
+    """A signed-in person whose console has to stay silent: no error, no breach of the content security policy.
+
+    The tab is the tests' only one and begins each test as a new one would. A ``newcomer`` has one of their own.
+    """
+    page = shared_tab.page
+    page.context.clear_cookies()
+    page.context.add_cookies(json.loads(signed_in.read_text())["cookies"])
+    page.set_viewport_size(VIEWPORT)
+    page.emulate_media(color_scheme="null", reduced_motion="null")
+    try:
+        yield shared_tab
+        assert shared_tab.complaints == []
+    finally:
+        shared_tab.leave()
+
+
+@pytest.fixture
+def newcomer(browser: Browser, signed_in: Path, demo: LiveDemo) -> Iterator[Visitor]:
+    """The same person at a browser just opened, for a test that meddles with its clock or its connections."""
+    context = fresh(browser, signed_in)
     visitor = Visitor(context.new_page(), demo.url)
     yield visitor
     assert visitor.complaints == []
-
-
-@pytest.fixture
-def page(visitor: Visitor) -> Page:
-    return visitor.page
+    context.close()

@@ -28,13 +28,11 @@ WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 # All pages are made of the same parts: each is looked at in one theme.
 @pytest.mark.parametrize(("path", "theme"), list(zip(PAGES, cycle(THEMES), strict=False)))
 def test_a_page_has_no_barrier_no_complaint_and_nothing_missing(visitor: Visitor, path: str, theme: Theme) -> None:
-    missing: list[str] = []
-    visitor.page.on("response", lambda response: missing.append(response.url) if response.status >= 400 else None)
     visitor.page.emulate_media(color_scheme=theme)
     visitor.open(path)
     visitor.page.wait_for_load_state("networkidle")
     assert visitor.barriers(WCAG) == []
-    assert missing == []
+    assert visitor.missing == []
     icon = visitor.page.locator("link[rel=icon]").get_attribute("href")
     assert icon is not None and visitor.page.request.get(visitor.url + icon).ok
 

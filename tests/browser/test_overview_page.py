@@ -157,13 +157,13 @@ def test_frames_of_the_release_before_are_not_drawn_wrongly_but_bring_its_script
     expect(visitor.page.locator(STATE)).to_have_text("Live")
 
 
-def test_where_websockets_are_blocked_the_page_polls(visitor: Visitor) -> None:
+def test_where_websockets_are_blocked_the_page_polls(newcomer: Visitor) -> None:
     polled = frame("overview", seq=9)
-    visitor.page.route("**/dashboard/api/overview.json", lambda route: _respond(route, polled))
-    visitor.page.route_web_socket(FEED, lambda socket: socket.close(code=1008))
-    visitor.open("/dashboard/")
-    expect(visitor.page.locator(STATE)).to_have_text("Live, by polling")
-    expect(visitor.page.locator(ROWS)).to_have_count(12)
+    newcomer.page.route("**/dashboard/api/overview.json", lambda route: _respond(route, polled))
+    newcomer.page.route_web_socket(FEED, lambda socket: socket.close(code=1008))
+    newcomer.open("/dashboard/")
+    expect(newcomer.page.locator(STATE)).to_have_text("Live, by polling")
+    expect(newcomer.page.locator(ROWS)).to_have_count(12)
 
 
 def test_a_person_who_loses_the_right_reads_that_an_administrator_can_help(visitor: Visitor) -> None:
@@ -173,25 +173,25 @@ def test_a_person_who_loses_the_right_reads_that_an_administrator_can_help(visit
     expect(visitor.page.get_by_role("alert")).to_contain_text("Ask an administrator")
 
 
-def test_old_numbers_stay_and_their_age_is_shown(visitor: Visitor) -> None:
-    visitor.page.clock.install()
-    visitor.shown("/dashboard/", frame("overview"))
-    visitor.page.clock.run_for(1_000)
-    age = visitor.page.locator("#age")
+def test_old_numbers_stay_and_their_age_is_shown(newcomer: Visitor) -> None:
+    newcomer.page.clock.install()
+    newcomer.shown("/dashboard/", frame("overview"))
+    newcomer.page.clock.run_for(1_000)
+    age = newcomer.page.locator("#age")
     expect(age).not_to_have_attribute("data-state", re.compile("."))
-    visitor.page.clock.run_for(6_000)
+    newcomer.page.clock.run_for(6_000)
     expect(age).to_have_attribute("data-state", "near")
-    visitor.page.clock.fast_forward(20_000)
+    newcomer.page.clock.fast_forward(20_000)
     expect(age).to_have_attribute("data-state", "unknown")
-    expect(visitor.page.locator(ROWS)).to_have_count(12)
+    expect(newcomer.page.locator(ROWS)).to_have_count(12)
 
 
-def test_a_transition_is_announced_and_a_tick_is_not(visitor: Visitor) -> None:
-    visitor.page.clock.install()
-    feed = visitor.shown("/dashboard/", frame("overview"))
+def test_a_transition_is_announced_and_a_tick_is_not(newcomer: Visitor) -> None:
+    newcomer.page.clock.install()
+    feed = newcomer.shown("/dashboard/", frame("overview"))
     feed.send(frame("overview", kind="delta", seq=2))
-    visitor.page.clock.run_for(500)
-    announcer = visitor.page.locator("#announcer")
+    newcomer.page.clock.run_for(500)
+    announcer = newcomer.page.locator("#announcer")
     expect(announcer).to_have_text("")
     summary = {
         **frame("overview")["summary"],
@@ -199,8 +199,8 @@ def test_a_transition_is_announced_and_a_tick_is_not(visitor: Visitor) -> None:
         "sentence": {"code": "overview.quiet", "calls": 0, "minutes": 15},
     }
     feed.send(frame("overview", kind="delta", seq=3, summary=summary))
-    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text(QUIET)
-    visitor.page.clock.run_for(1_000)
+    expect(newcomer.page.get_by_role("heading", level=1)).to_contain_text(QUIET)
+    newcomer.page.clock.run_for(1_000)
     expect(announcer).to_have_text(QUIET)
 
 

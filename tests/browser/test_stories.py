@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+import pytest
 import redis
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from dashboard.seats import MAX_PER_PERSON
 from limiter.core import keys
@@ -14,6 +16,16 @@ from tests.browser.visit import Visitor
 from tests.patience import HANG_MS
 
 ROW = "#table tbody tr"
+
+
+@pytest.fixture
+def visitor(shared_context: BrowserContext, demo: LiveDemo) -> Iterator[Visitor]:
+    """In a tab of their own, whose websockets no test has ever taken over."""
+    visitor = Visitor(shared_context.new_page(), demo.url)
+    yield visitor
+    assert visitor.complaints == []
+    visitor.leave()
+    visitor.page.close()
 
 
 def test_a_supervisor_signs_in_and_sees_every_demo_tenant(browser: Browser, demo: LiveDemo) -> None:

@@ -1,4 +1,8 @@
-"""A person at the browser: visits the dashboard's pages and may be shown handed-in frames instead of the server's."""
+"""A person at the browser: visits the dashboard's pages and may be shown handed-in frames instead of the server's.
+
+A page in a tab that stays costs a third of the same page in a new tab of a new context, so one tab serves one test
+after the other: :meth:`Visitor.leave` leaves nothing of a test in it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import ConsoleMessage, Page, WebSocketRoute
+from playwright.sync_api import ConsoleMessage, Page, Response, WebSocketRoute
 
 FRAMES = Path(__file__).parent.parent / "dashboard" / "frames"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -17,6 +21,8 @@ FEED = re.compile("/ws/dashboard/")
 Frame = dict[str, Any]
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
+COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules of axe that a change of the theme can break."""
 
 
 def frame(name: str, **changes: Any) -> Frame:
@@ -51,18 +57,44 @@ class Feed:
 
 
 class Visitor:
-    """One page and what its console complained about."""
+    """One tab, what its console complained about, and the addresses of responses with an error."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
         self.complaints: list[str] = []
+        self.missing: list[str] = []
+        self._feed: Feed | None = None
+        self._routed = False
         page.on("console", self._listen)
+        page.on("response", self._look)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
+
+    def _look(self, response: Response) -> None:
+        if response.status >= 400:
+            self.missing.append(response.url)
+
+    def _serve(self, socket: WebSocketRoute) -> None:
+        if self._feed is None:
+            socket.connect_to_server()
+        else:
+            self._feed.response(socket)
+
+    def leave(self) -> None:
+        """Empty the tab, and what its pages have stored, for the next visitor; cookies are the context's."""
+        if self.page.url.startswith(self.url):
+            self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+            faked = self.page.evaluate("'__pwClock' in window")
+            assert not faked, "a clock of its own stays in the context: use a `newcomer`"
+        self.page.unroute_all()
+        self._feed = None
+        self.page.goto("about:blank")
+        self.complaints.clear()
+        self.missing.clear()
 
     def sign_in(self, username: str, password: str) -> None:
         self.open("/dashboard/sign-in/")
@@ -76,18 +108,32 @@ class Visitor:
 
     def shown(self, path: str, *frames: Frame) -> Feed:
         """Open a page that gets these frames; the feed stays in the test's hand."""
-        feed = Feed(*frames)
-        self.page.route_web_socket(FEED, feed.response)
+        feed = self._feed = Feed(*frames)
+        if not self._routed:
+            self.page.route_web_socket(FEED, self._serve)
+            self._routed = True
         self.open(path)
         return feed
 
-    def barriers(self, tags: Sequence[str] = ()) -> list[str]:
-        """What axe finds wrong with the page for people with disabilities, as it stands: by all its rules, or these."""
-        self.page.evaluate(AXE.read_text())
-        rules = {"runOnly": list(tags)} if tags else {}
+    def barriers(self, only: Sequence[str] = ()) -> list[str]:
+        """What axe finds wrong with the page for people with disabilities, as it stands: by all its rules, or these.
+
+        ``only``: names of rules, or of the tags that rules have.
+        """
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text())
+        rules = {"runOnly": list(only)} if only else {}
         run = "async (options) => (await axe.run(document, options)).violations"
         found = self.page.evaluate(run, {"resultTypes": ["violations"], **rules})
         return [f"{each['id']}: {node['html'][:160]} {node['any'][:1]}" for each in found for node in each["nodes"]]
+
+    def barriers_in_both_themes(self) -> list[str]:
+        """Of the page as it stands: in the light by all rules, in the dark by those about colours."""
+        found = []
+        for theme, rules in zip(THEMES, ((), COLOURS), strict=True):
+            self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # no colour on its way to another
+            found += [f"{theme}: {barrier}" for barrier in self.barriers(rules)]
+        return found
 
     def scrolls_sideways(self) -> bool:
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
