@@ -186,6 +186,18 @@ def test_old_numbers_stay_and_their_age_is_shown(newcomer: Visitor) -> None:
     expect(newcomer.page.locator(ROWS)).to_have_count(12)
 
 
+def test_the_age_of_old_numbers_fits_on_a_telephone(newcomer: Visitor) -> None:
+    newcomer.page.set_viewport_size({"width": 360, "height": 780})
+    newcomer.page.clock.install()
+    feed = newcomer.shown("/dashboard/", frame("overview"))
+    newcomer.page.clock.run_for(1_000)
+    feed.first = ()
+    feed.close()
+    newcomer.page.clock.fast_forward(40 * 60_000)
+    expect(newcomer.page.locator("#age")).to_have_attribute("data-state", "unknown")
+    assert not newcomer.scrolls_sideways()
+
+
 def test_a_transition_is_announced_and_a_tick_is_not(newcomer: Visitor) -> None:
     newcomer.page.clock.install()
     feed = newcomer.shown("/dashboard/", frame("overview"))
