@@ -23,10 +23,11 @@ import requests
 from quota_platform import embedded
 from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
+from tests import migrated
 from tests.patience import HANG_S
 
 
-def start(var: Path, port: int) -> subprocess.Popen[bytes]:
+def start(var: Path, port: int, **settings: str) -> subprocess.Popen[bytes]:
     """The demo as `make run` starts it, without the addresses of the test run's own servers."""
     with (var.parent / "log").open("ab") as log:
         return subprocess.Popen(
@@ -38,6 +39,7 @@ def start(var: Path, port: int) -> subprocess.Popen[bytes]:
                 "PORT": str(port),
                 # Any setting can be given to the demo; this one stands for all that it does not make itself.
                 "ALERT_HOOK_HOSTS": "127.0.0.1:9",
+                **settings,
             },
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -60,8 +62,8 @@ def facts_once_ready(process: subprocess.Popen[bytes], var: Path) -> dict[str, A
 
 
 @contextmanager
-def running(var: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
-    process = start(var, port)
+def running(var: Path, port: int, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+    process = start(var, port, **settings)
     try:
         yield process, facts_once_ready(process, var)
     finally:
@@ -80,8 +82,11 @@ def post(known: dict[str, Any], *, tenant: int = 0) -> requests.Response:
     )
 
 
-def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path) -> None:
+def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path, django_db_setup: None) -> None:
+    """Its database begins as a copy of the tests' own: the same migrations made that from nothing."""
     var, port = tmp_path / "var", free_port()
+    var.mkdir()
+    migrated.copy_to(var / "demo.sqlite3")
     with running(var, port) as (process, first):
         assert first["base_url"] == f"http://127.0.0.1:{port}"
         with ThreadPoolExecutor(10) as callers:
@@ -100,7 +105,7 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
         assert not [child for child in children if child.is_running()]
         assert not (var / "demo.json").exists()
 
-    with running(var, port) as (_, second):
+    with running(var, port, WEB_WORKERS="1") as (_, second):
         assert second == first
         again, passed_s = post(second).status_code, time.monotonic() - began
         assert again == 429 or passed_s > 60, (
@@ -108,15 +113,13 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
         )
         clients = requests.get(f"{second['sandbox']['control_url']}/clients", timeout=HANG_S).json()["clients"]
         assert {client["client_id"] for client in clients} == {"demo-client", "added"}
-        keys_are_had_without_a_browser(second, var)
-        the_tutorials_commands_do_what_the_tutorial_says(var)
+        token = the_tutorials_commands_do_what_the_tutorial_says(var)
+        keys_are_had_without_a_browser(second, token)
 
 
-def keys_are_had_without_a_browser(known: dict[str, Any], var: Path) -> None:
-    """As docs/quickstart.md says, in a shell."""
-    script = f"set -a; . {var}/demo.env; set +a; {sys.executable} manage.py drf_create_token admin | cut -d ' ' -f 3"
-    made = subprocess.run(["/bin/sh", "-c", script], cwd=BASE_DIR, capture_output=True, text=True, timeout=HANG_S)
-    api: dict[str, Any] = {"headers": {"Authorization": f"Token {made.stdout.strip()}"}, "timeout": HANG_S}
+def keys_are_had_without_a_browser(known: dict[str, Any], token: str) -> None:
+    """As docs/quickstart.md says, with the token of the command that both pages name."""
+    api: dict[str, Any] = {"headers": {"Authorization": f"Token {token}"}, "timeout": HANG_S}
     key = requests.post(f"{known['base_url']}/api/keys/", json={"name": "mine", "tenant": "globex"}, **api)
     assert key.status_code == 201, key.text
     bearer = {"Authorization": f"Bearer {key.json()['token']}"}
@@ -127,11 +130,15 @@ def keys_are_had_without_a_browser(known: dict[str, Any], var: Path) -> None:
     assert requests.post(f"{known['base_url']}/api/alert-hooks/", json=hook, **api).status_code == 201
 
 
-def the_tutorials_commands_do_what_the_tutorial_says(var: Path) -> None:
-    """Those of docs/tutorial.md, in one shell, as they stand there; only the demo's data lie elsewhere."""
+def the_tutorials_commands_do_what_the_tutorial_says(var: Path) -> str:
+    """Those of docs/tutorial.md, in one shell, as they stand there; only the demo's data lie elsewhere.
+
+    Returns the token of the API that the first command made.
+    """
     page = (BASE_DIR / "docs" / "tutorial.md").read_text()
     commands = "".join(re.findall(r"^```sh\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
     script = "set -eu\n" + commands.replace("var/", f"{var}/").replace(".venv/bin/python", sys.executable)
+    script += f'printf %s "$TOKEN" > {var}/token\n'
     ran = subprocess.run(
         ["/bin/sh", "-c", script], cwd=BASE_DIR, capture_output=True, text=True, errors="replace", timeout=HANG_S
     )
@@ -141,6 +148,7 @@ def the_tutorials_commands_do_what_the_tutorial_says(var: Path) -> None:
     assert "This call was refused: 2 of 2 units in 4 s were in use under the limit 'pace'" in ran.stdout
     assert ",initrode,lookupOrder," in ran.stdout, "the export has the event"
     assert ran.stdout.endswith("events.csv.gz: 1 rows, as signed for admin.\n"), "the export is verified"
+    return (var / "token").read_text()
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
