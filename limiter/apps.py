@@ -18,7 +18,9 @@ class LimiterConfig(AppConfig):
 
         from limiter.alerts.feature import FEATURE as ALERTS
         from limiter.core import amounts
+        from limiter.demand import peaks
         from limiter.demand.feature import FEATURE as DEMAND
+        from limiter.policies import cuts
         from limiter.policies.feature import FEATURE as POLICIES
         from limiter.record import edits, formats
         from limiter.record.feature import FEATURE as RECORD
@@ -29,6 +31,7 @@ class LimiterConfig(AppConfig):
         register(formats.check, "models")
         amounts.SPEECH.gettext, amounts.SPEECH.ngettext, amounts.SPEECH.number = gettext, ngettext, languages.number
         prefix.use(settings.KEY_PREFIX)
+        cuts.RECORD.read = peaks.last_day
         for feature in (POLICIES, RECORD, DEMAND, ALERTS, REPORTS, UPSTREAM):
             features.install(feature)
         edits.connect()

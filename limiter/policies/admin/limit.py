@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -15,14 +16,19 @@ from unfold.admin import StackedInline
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from limiter.core.algorithms import RULES
-from limiter.policies import floors
+from limiter.policies import cuts, floors
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
+from tenants.models import Tenant
+from tenants.scope import tenants_of
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
 
+
+CONFIRM = "confirm_cut"
+"""The field of the policy's form that confirms such a cut."""
 
 TERMS = {
     name: QuotaLimit._meta.get_field(name).get_default()  # type: ignore[union-attr]
@@ -79,6 +85,10 @@ class LimitForm(forms.ModelForm):
 class LimitFormSet(BaseInlineFormSet):
     """All limits of one policy: their names differ, and together they compile."""
 
+    user: Any = None
+    asks = False
+    """Whether the save waits for a confirmation."""
+
     default_error_messages = {
         "too_many_forms": format_lazy(_("A policy has at most {most} limits; nothing was saved."), most=MAX_LIMITS)
     }
@@ -105,8 +115,24 @@ class LimitFormSet(BaseInlineFormSet):
                 self._place(error, forms_kept)
             return
         lines = {id(form.instance): form for form in forms_kept}
+        self._ask(forms_kept)
         for line, remedy in floors.faults(self.instance, [form.instance for form in forms_kept]):
             lines[id(line)].add_error("share_floor", remedy)
+
+    def _ask(self, kept: list[forms.ModelForm]) -> None:
+        """Ask once whether a limit may fall below its use of the last day."""
+        if self.data.get(CONFIRM):
+            return
+        for name, hits in cuts.hits(self.instance, [form.instance for form in kept]).items():
+            said = cuts.sentence(hits, seen=self.seen_among(hits))
+            at = next(form for form in kept if form.instance.name == name)
+            at.add_error("quota", said)
+            self.asks = True
+
+    def seen_among(self, hits: Iterable[cuts.Hit]) -> dict[str, Tenant]:
+        """The tenants of these that the reader sees."""
+        names = [hit.tenant.tenant_id for hit in hits]
+        return {row.tenant_id: row for row in tenants_of(self.user).filter(tenant_id__in=names)}
 
     def _kept(self) -> list[forms.ModelForm]:
         """The forms whose limits will be there after saving, as far as they could be read."""
@@ -158,7 +184,7 @@ class LimitInline(StackedInline):
         """However many limits are posted, one too many is made into a form, so that it can be said."""
         most: dict[str, Any] = {"absolute_max": MAX_LIMITS + 1, "validate_max": True}
         made: type[BaseInlineFormSet] = super().get_formset(request, obj, **most, **kwargs)
-        return made
+        return type("LimitFormSetOf", (made,), {"user": request.user})
 
     def get_extra(self, request: HttpRequest, obj: QuotaPolicy | None = None, **kwargs: Any) -> int:
         """A new policy starts with one empty limit."""

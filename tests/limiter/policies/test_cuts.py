@@ -1,0 +1,106 @@
+"""A save that cuts a limit below its use of the last day asks first, and names the tenants it hits."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from limiter.demand import blocks
+from limiter.demand.points import Demand, Level
+from limiter.models import Assignment, QuotaLimit, QuotaPolicy
+from limiter.policies import cuts
+from tenants.models import Action, Tenant
+from tests.api_client import editor
+from tests.filled_form import filled_form
+
+pytestmark = pytest.mark.django_db
+AN_HOUR_AGO = int(time.time()) // 60 * 60 - 3_600
+
+
+@pytest.fixture
+def gold(acme: Tenant, globex: Tenant) -> QuotaPolicy:
+    """A hundred a minute for Acme; Globex has a policy of its own with a limit of the same name and number."""
+    for name, tenant in (("Gold", acme), ("Other", globex)):
+        policy = QuotaPolicy.objects.create(name=name)
+        QuotaLimit.objects.create(policy=policy, name="minute", quota=100, window_seconds=60)
+        Assignment.objects.create(policy=policy, target="tenant", tenant=tenant)
+    return QuotaPolicy.objects.get(name="Gold")
+
+
+def used(tenant_id: str, units: int, *, ago_s: int = 3_600, action_id: str = "lookupOrder") -> None:
+    start = AN_HOUR_AGO + 3_600 - ago_s
+    levels = {start + 7: Level(units, 100, 100), start + 9: Level(1, 100, 100)}
+    blocks.add(start, 60, {tenant_id: Demand({}, {(action_id, "minute"): levels})})
+
+
+def lowered(policy: QuotaPolicy, quota: int, **changes: object) -> list[QuotaLimit]:
+    line = policy.limits.get()
+    for name, value in {"quota": quota, **changes}.items():
+        setattr(line, name, value)
+    return [line]
+
+
+def test_a_cut_hits_those_under_the_limit_who_used_more_in_the_last_day(gold: QuotaPolicy) -> None:
+    used("acme", 90)
+    used("globex", 95)
+    ((hit,),) = cuts.hits(gold, lowered(gold, 60)).values()
+    assert (hit.tenant.tenant_id, hit.peak.action_id, hit.peak.used, hit.limit) == ("acme", "lookupOrder", 90, 60)
+    assert cuts.hits(gold, lowered(gold, 90)) == {}
+
+
+def test_no_raise_no_other_window_no_shadow_and_no_older_use_is_such_a_cut(gold: QuotaPolicy) -> None:
+    used("acme", 90, ago_s=26 * 3_600)
+    assert cuts.hits(gold, lowered(gold, 60)) == {}
+    used("acme", 200)
+    assert cuts.hits(gold, lowered(gold, 150)) == {}
+    assert cuts.hits(gold, lowered(gold, 60, window_seconds=30)) == {}
+    gold.mode = "shadow"
+    assert cuts.hits(gold, lowered(gold, 60)) == {}
+
+
+def test_an_action_with_a_narrower_limit_of_the_same_name_is_not_hit(gold: QuotaPolicy, acme: Tenant) -> None:
+    used("acme", 90)
+    own = QuotaPolicy.objects.create(name="Own")
+    QuotaLimit.objects.create(policy=own, name="minute", quota=100, window_seconds=60)
+    action = Action.objects.get(tenant=acme, action_id="lookupOrder")
+    Assignment.objects.create(policy=own, target="action", action=action)
+    assert cuts.hits(gold, lowered(gold, 60)) == {}
+    assert list(cuts.hits(own, lowered(own, 60))) == ["minute"]
+
+
+def test_a_tenant_that_the_reader_does_not_see_is_counted_and_not_named(gold: QuotaPolicy) -> None:
+    used("acme", 90)
+    ((hit,),) = cuts.hits(gold, lowered(gold, 60)).values()
+    assert "Acme" not in cuts.sentence([hit], seen={})
+    assert "Acme" in cuts.sentence([hit], seen={"acme": hit.tenant})
+
+
+def test_the_form_asks_and_saves_what_is_confirmed(gold: QuotaPolicy, acme: Tenant) -> None:
+    used("acme", 90)
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password=None))
+    page = f"/admin/limiter/quotapolicy/{gold.pk}/change/"
+    form = filled_form(client.get(page).content) | {"limits-0-quota": "60"}
+    asked = client.post(page, form).content.decode()
+    assert f"{acme.name} · lookupOrder (90)" in asked and "Cut them nevertheless" in asked
+    assert gold.limits.get().quota == 100
+    assert client.post(page, form | {"confirm_cut": "1"}).status_code == 302
+    assert gold.limits.get().quota == 60
+
+
+def test_the_api_asks_a_caller_who_wants_to_be_asked(gold: QuotaPolicy) -> None:
+    used("acme", 90)
+    minute = {"name": "minute", "quota": 60, "window_seconds": 60}
+    path, api = f"/api/policies/{gold.pk}/", editor()
+    asked = api.patch(path, {"limits": [minute], "confirm_cut": False, "version": gold.version})
+    hit = {"tenant": "acme", "action": "lookupOrder", "limit": "minute", "used": 90, "units": 60}
+    assert (asked.status_code, asked.json()["cuts"], asked.json()["more_cuts"]) == (409, [hit], 0)
+    assert gold.limits.get().quota == 100
+    for confirmed in ({"confirm_cut": True}, {}):
+        QuotaLimit.objects.filter(policy=gold).update(quota=100)
+        gold.refresh_from_db()
+        saved = api.patch(path, {"limits": [minute], "version": gold.version, **confirmed})
+        assert (saved.status_code, gold.limits.get().quota) == (200, 60)
