@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,18 +34,21 @@ def read(call: Callable[[], T]) -> T:
 class Aside:
     """A few threads. Django ties a database connection to its thread; each job leaves none behind that is broken.
 
-    ``keep``: connections to a server stay open from job to job, for jobs that come every second and only read.
+    ``keep``: connections stay open from job to job, for jobs that come every second and only read. One to an SQLite
+    file is closed when another file lies in its place.
     """
 
     def __init__(self, threads: int, *, name: str, keep: bool = False) -> None:
         self._count = threads
         self._keep = keep
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._files = threading.local()
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The outcome of ``call``, made in one of the threads."""
 
         def job() -> T:
+            self._close_replaced()
             try:
                 return read(lambda: call(*args, **kwargs))
             finally:
@@ -52,11 +56,18 @@ class Aside:
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, job)
 
+    def _close_replaced(self) -> None:
+        """Looked at before a job opens a file: the next job notices one that takes its place at any time after."""
+        for connection in connections.all() if self._keep else ():
+            if connection.vendor == "sqlite":
+                lies_there = _identity(connection.settings_dict["NAME"])
+                if getattr(self._files, connection.alias, None) != lies_there:
+                    setattr(self._files, connection.alias, lies_there)
+                    connection.close()
+
     def _leave_tidy(self) -> None:
-        for connection in connections.all(initialized_only=True):
-            # A file is opened in no time, and another may lie in its place by now.
-            if not self._keep or connection.vendor == "sqlite":
-                connection.close_if_unusable_or_obsolete()
+        for connection in () if self._keep else connections.all(initialized_only=True):
+            connection.close_if_unusable_or_obsolete()
 
     async def close(self) -> None:
         """End the threads and the connections they hold; one that hangs is left to end by itself."""
@@ -71,3 +82,12 @@ class Aside:
         loop = asyncio.get_running_loop()
         _, late = await asyncio.wait([loop.run_in_executor(self._pool, leave) for _ in range(self._count)], timeout=2)
         self._pool.shutdown(wait=not late, cancel_futures=True)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file lies at ``path``; None: none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

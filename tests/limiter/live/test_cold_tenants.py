@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from django.core.cache import cache
-from django.db import connection as database
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_init
 
@@ -95,8 +94,7 @@ async def test_cold_tenants_are_loaded_over_sessions_that_stay_open(many: list[T
         with sessions() as opened:
             for tenant in many[:20]:
                 await first_calls(snapshot, [tenant], platform)
-        # Of SQLite each load opens the file anew: there it is the threads that are few.
-        assert len(set(opened) if database.vendor == "sqlite" else opened) <= 2
+        assert len(opened) <= 2
 
 
 async def test_the_tenant_that_a_key_or_grant_lets_in_is_loaded_with_it(
