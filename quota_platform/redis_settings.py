@@ -13,9 +13,8 @@ def caches(url: str, options: dict[str, Any], *, prefix: str) -> dict[str, Any]:
             "LOCATION": url,
             "KEY_PREFIX": f"{prefix}cache",
             "OPTIONS": {
-                "CLIENT_CLASS": "django_redis.client.DefaultClient",
-                # Cache entries are data: pickle would let anyone who can write there run code here.
-                "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+                "CLIENT_CLASS": "quota_platform.base.cache.CacheClient",
+                "SERIALIZER": "quota_platform.base.cache.JsonSerializer",
                 "SOCKET_CONNECT_TIMEOUT": 1,
                 "SOCKET_TIMEOUT": 1,
                 "CONNECTION_POOL_KWARGS": {"max_connections": 32, **options},
