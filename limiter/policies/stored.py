@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from django.utils import timezone
+from django.db import connection as database
+from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from limiter.policies.compiled import PolicyInvalid, PolicySpec, compile_policy
 from limiter.policies.effective import HeldPolicy, PolicyShelf, TenantEntry, TenantRules
 from limiter.policies.models import Assignment, Override, QuotaPolicy
 from limiter.policies.plan import OverrideSpec
+from quota_platform.base.prepared import PreparedQuery
 from tenants import directory
 from tenants.directory import ConnectionSpec, KeySpec, TenantSpec
 from tenants.models import Action, ApiKey, Connection, Tenant
@@ -23,6 +25,49 @@ _SENSELESS = (AttributeError, KeyError, TypeError, ValueError)
 
 class Unusable(Exception):
     """Rows that make no sense, written past every form and check; the message says which and why."""
+
+
+_ActionRow = namedtuple("_ActionRow", directory.ACTION_COLUMNS)  # type: ignore[misc]
+_TenantRow = namedtuple("_TenantRow", directory.TENANT_COLUMNS)  # type: ignore[misc]
+_KeyRow = namedtuple("_KeyRow", ("id", "prefix", "digest", "tenant_id", "expires_at", "revoked_at"))
+_OverrideRow = namedtuple(
+    "_OverrideRow", ("id", "action_id", "limit_name", "effect", "factor", "quota", "starts_at", "ends_at", "reason")
+)
+_CONNECTION_COLUMNS = tuple(field.attname for field in Connection._meta.concrete_fields)
+_ASSIGNED = ("tenant_id", "action__tenant_id", "action__action_id", "policy_id")
+
+_tenants = PreparedQuery(
+    lambda names: Tenant.objects.filter(tenant_id__in=names).order_by().values_list(*directory.TENANT_COLUMNS)
+)
+_connections = PreparedQuery(
+    lambda ids: Connection.objects.filter(pk__in=ids).order_by().values_list(*_CONNECTION_COLUMNS)
+)
+_actions = PreparedQuery(
+    lambda ids: Action.objects.filter(tenant__in=ids).order_by().values_list("tenant_id", *directory.ACTION_COLUMNS)
+)
+# Two queries in one statement: no database has an index for "this column or one of the joined table".
+_assigned = PreparedQuery(
+    lambda ids: (
+        Assignment.objects.filter(tenant__in=ids)
+        .order_by()
+        .values_list(*_ASSIGNED)
+        .union(Assignment.objects.filter(action__tenant__in=ids).order_by().values_list(*_ASSIGNED), all=True)
+    )
+)
+_overrides = PreparedQuery(
+    lambda ids: (
+        Override.objects.filter(tenant__in=ids, ends_at__gt=Now())
+        .order_by("pk")
+        .values_list("tenant_id", "id", "action__action_id", *_OverrideRow._fields[2:])
+    )
+)
+_keys = PreparedQuery(
+    lambda prefixes: (
+        ApiKey.objects.filter(prefix__in=prefixes)
+        .order_by()
+        .values_list("id", "prefix", "digest", "tenant__tenant_id", "expires_at", "revoked_at")
+    )
+)
 
 
 class Assigned(NamedTuple):
@@ -39,7 +84,7 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
     """
     tenants, connections = _with_connections(names)
     ids = [row.id for row in tenants]
-    actions, assigned, overrides = _actions(ids), _assigned(ids), _overrides(ids)
+    actions, assigned, overrides = _actions_of(ids), _assigned_to(ids), _overrides_of(ids)
     specs: dict[int, ConnectionSpec] = {}
     found: dict[str, TenantRules | Unusable] = {}
     for row in tenants:
@@ -58,10 +103,10 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
 
 def _with_connections(names: Collection[str]) -> tuple[list[directory.TenantRow], dict[int, Connection]]:
     """The rows, and their connections by id: these are wide, and shared by many."""
-    rows: list[directory.TenantRow] = list(
-        Tenant.objects.filter(tenant_id__in=names).order_by().values_list(*directory.TENANT_COLUMNS, named=True)
-    )
-    connections = Connection.objects.in_bulk({row.connection_id for row in rows})
+    rows = cast(list[directory.TenantRow], [_TenantRow(*row) for row in _tenants.rows(names)])
+    found = _connections.rows({row.connection_id for row in rows})
+    made = (Connection.from_db(database.alias, _CONNECTION_COLUMNS, row) for row in found)
+    connections = {connection.pk: connection for connection in made}
     # Moved to another connection between the two queries, and the former one deleted.
     moved = [row.tenant_id for row in rows if row.connection_id not in connections]
     if moved:
@@ -71,34 +116,29 @@ def _with_connections(names: Collection[str]) -> tuple[list[directory.TenantRow]
     return rows, connections
 
 
-def _actions(ids: Collection[int]) -> dict[int, list[Any]]:
+def _actions_of(ids: Collection[int]) -> dict[int, list[Any]]:
     """The rows of the actions of these tenants, by tenant."""
     found: dict[int, list[Any]] = defaultdict(list)
-    rows = Action.objects.filter(tenant__in=ids).order_by()
-    for row in rows.values_list("tenant_id", *directory.ACTION_COLUMNS, named=True):
-        found[row.tenant_id].append(row)
+    for tenant_id, *columns in _actions.rows(ids):
+        found[tenant_id].append(_ActionRow(*columns))
     return found
 
 
-def _assigned(ids: Collection[int]) -> dict[int, list[Assigned]]:
+def _assigned_to(ids: Collection[int]) -> dict[int, list[Assigned]]:
     """The policies assigned to these tenants and to their actions, by tenant."""
     found: dict[int, list[Assigned]] = defaultdict(list)
-    asked = ("tenant_id", "action__tenant_id", "action__action_id", "policy_id")
-    # Two queries in one statement: no database has an index for "this column or one of the joined table".
-    own = Assignment.objects.filter(tenant__in=ids).order_by()
-    of_actions = Assignment.objects.filter(action__tenant__in=ids).order_by()
-    rows = own.values_list(*asked).union(of_actions.values_list(*asked), all=True)
-    for tenant_id, owner_id, action_id, policy_id in rows:
+    for tenant_id, owner_id, action_id, policy_id in _assigned.rows(ids):
         found[owner_id or tenant_id or 0].append(Assigned(action_id, policy_id))
     return found
 
 
-def _overrides(ids: Collection[int]) -> dict[int, list[OverrideSpec]]:
+def _overrides_of(ids: Collection[int]) -> dict[int, list[OverrideSpec]]:
     """The overrides of these tenants and their actions that have not ended, by tenant."""
     found: dict[int, list[OverrideSpec]] = defaultdict(list)
-    for override in Override.objects.select_related("action").filter(tenant__in=ids, ends_at__gt=timezone.now()):
-        if _usable(override):
-            found[override.tenant_id].append(override_spec(override))
+    for tenant_id, *columns in _overrides.rows(ids):
+        row = _OverrideRow(*columns)
+        if _usable(row):
+            found[tenant_id].append(_override_spec(row))
     return found
 
 
@@ -116,15 +156,15 @@ def _unusable(row: directory.TenantRow, connection: Connection, error: Exception
     return Unusable(said.format(tenant=repr(row.tenant_id), connection=repr(connection.name), error=repr(error)))
 
 
-def _usable(override: Override) -> bool:
+def _usable(row: _OverrideRow) -> bool:
     """A factor that is no finite number changes nothing; forms refuse it, SQL may write it."""
-    return override.factor is None or math.isfinite(override.factor)
+    return row.factor is None or math.isfinite(row.factor)
 
 
-def override_spec(row: Override) -> OverrideSpec:
+def _override_spec(row: _OverrideRow) -> OverrideSpec:
     return OverrideSpec(
-        id=row.pk,
-        action_id=row.action.action_id if row.action else None,
+        id=row.id,
+        action_id=row.action_id,
         limit_name=row.limit_name,
         effect=row.effect,
         factor=row.factor,
@@ -150,14 +190,13 @@ def _connection(row: Connection) -> ConnectionSpec | Unusable:
 
 def read_keys(prefixes: Collection[str]) -> Mapping[str, KeySpec | Unusable]:
     """API keys by prefix."""
-    asked = ("id", "prefix", "digest", "tenant__tenant_id", "expires_at", "revoked_at")
-    rows = ApiKey.objects.filter(prefix__in=prefixes).values_list(*asked, named=True)
+    rows = (_KeyRow(*row) for row in _keys.rows(prefixes))
     return {
         row.prefix: KeySpec(
             id=row.id,
             prefix=row.prefix,
             digest=row.digest,
-            tenant_id=row.tenant__tenant_id,
+            tenant_id=row.tenant_id,
             expires_at=row.expires_at.timestamp() if row.expires_at else None,
             revoked=row.revoked_at is not None,
         )
