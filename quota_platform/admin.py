@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from allauth.account import admin as _registers_addresses  # noqa: F401
@@ -14,14 +16,17 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from rest_framework.authtoken import admin as _registers_tokens  # noqa: F401
 from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from quota_platform import people
+from quota_platform.accounts import person_pages
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
@@ -40,10 +45,41 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    change_form_template = "quota_platform/person_form.html"
     change_user_password_template = "quota_platform/change_password.html"
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     list_per_page = 50
     inlines = (MembershipInline,)
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = (("invite", person_pages.invite), ("no_factors", person_pages.remove_second_factors))
+        added = [
+            path(
+                f"<int:object_id>/{name}/", self.admin_site.admin_view(partial(self._do, act)), name=f"auth_user_{name}"
+            )
+            for name, act in pages
+        ]
+        return [*added, *super().get_urls()]
+
+    def _do(self, act: Callable[[HttpRequest, User], None], request: HttpRequest, object_id: int) -> HttpResponse:
+        """For the person, by somebody who may edit them. Only on POST."""
+        person = self.get_object(request, str(object_id))
+        if person is None:
+            raise Http404
+        if not self.has_change_permission(request, person):
+            raise PermissionDenied
+        if request.method == "POST":
+            act(request, person)
+        return HttpResponseRedirect("../change/")
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        person = kwargs.get("obj")
+        context["second_factors"] = person is not None and Authenticator.objects.filter(user=person).exists()
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         """A new person is saved first, with a password."""

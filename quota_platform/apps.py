@@ -12,7 +12,8 @@ class PlatformConfig(AppConfig):
 
     def ready(self) -> None:
         from quota_platform import accounts, beat
-        from quota_platform.base import groups
+        from quota_platform.accounts.feature import FEATURE as ACCOUNTS
+        from quota_platform.base import features, groups
         from quota_platform.base.models.translated import translate
         from quota_platform.celery import app
 
@@ -20,3 +21,4 @@ class PlatformConfig(AppConfig):
         translate(model for app in OURS for model in apps.get_app_config(app).get_models())
         groups.connect(apps.get_app_config("limiter"))
         accounts.connect()
+        features.install(ACCOUNTS)

@@ -91,6 +91,7 @@ MFA_TOTP_ISSUER = "Quota"
 MFA_TOTP_TOLERANCE = 1
 MFA_RATE_LIMITS = False
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are entered by administrators
+PASSWORD_RESET_TIMEOUT = ENV.ACCOUNT_LINK_HOURS * 3600
 SOCIALACCOUNT_ADAPTER = "quota_platform.accounts.identity_provider.SocialAdapter"
 SOCIALACCOUNT_PROVIDERS: dict[str, Any] = _oidc.providers(ENV)
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"

@@ -88,6 +88,11 @@ class Attempts(AbstractAxesHandler, AxesBaseHandler):
         """Nothing is counted."""
 
 
+def is_first(name: str, for_s: int) -> bool:
+    """Whether nothing of this name happened in the last so many seconds. Raises one of UNAVAILABLE."""
+    return bool(cache.add(_name(name), 1, timeout=for_s))
+
+
 def _counts(request: HttpRequest, credentials: dict[str, Any] | None) -> Iterator[tuple[str, int]]:
     """Names of the counts that a sign-in belongs to, each with how many failures it allows."""
     address, account = address_of(request), str((credentials or {}).get("username") or "")

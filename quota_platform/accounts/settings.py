@@ -38,6 +38,8 @@ class AccountEnv(BaseModel):
     SECOND_FACTOR_REQUIRED: Literal["nobody", "staff", "everybody"] = "nobody"
     SECOND_FACTOR_GROUPS: Names = Field([], description="groups whose members need one, too")
 
+    ACCOUNT_LINK_HOURS: int = Field(24, ge=1, le=168, description="how long the link of an invitation or reset works")
+
     OIDC_ISSUER: str = Field("", description="the identity provider; empty: none")
     OIDC_NAME: str = Field("Single sign-on", description="its name on the sign-in page")
     OIDC_CLIENT_ID: str = ""

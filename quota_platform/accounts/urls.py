@@ -17,6 +17,8 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from dashboard.csp import strict_csp
+from quota_platform.accounts import mails
+from quota_platform.accounts.passwords import AskForLink, LinkSent, SetPassword
 
 
 def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
@@ -24,9 +26,12 @@ def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPa
 
 
 urlpatterns = [
-    _page("sign-in/", LoginView.as_view(), "account_login"),
+    _page("sign-in/", LoginView.as_view(extra_context={"mails": mails.are_possible}), "account_login"),
     path("sign-out/", LogoutView.as_view(next_page="account_login"), name="account_logout"),
     _page("again/", ReauthenticateView.as_view(), "account_reauthenticate"),
+    _page("password/", AskForLink.as_view(), "account_reset_password"),
+    _page("password/sent/", LinkSent.as_view(), "account_link_sent"),
+    _page("password/<uidb64>/<token>/", SetPassword.as_view(), "account_set_password"),
     _page("<str:provider_id>/start/", provider.login, "openid_connect_login"),
     _page("<str:provider_id>/callback/", provider.callback, "openid_connect_callback"),
     _page("cancelled/", login_cancelled, "socialaccount_login_cancelled"),
