@@ -46,9 +46,14 @@ def packed(limit: Limit, subject: Subject) -> bytes:
     return _SHARED.pack(*slices(limit, share), share.ceiling) + name.encode() + b"\0"
 
 
+def rank(share: Share | None) -> int:
+    """The number of its class, the first that is served; that of normal calls for a limit that is not shared."""
+    return _NUMBERS[ServiceClass.NORMAL if share is None else share.service_class]
+
+
 def account(share: Share, subject: Subject) -> tuple[int, str]:
-    """The number of its class, the first that is served, and its name in the pool."""
-    number = _NUMBERS[share.service_class]
+    """The rank of its class, and its name in the pool."""
+    number = rank(share)
     return number, f"{number}|{share.weight}|{share.floor}|{share.ceiling}|{subject.tenant}"
 
 

@@ -1,12 +1,13 @@
 """Where a call waits in a line, and for how long nothing passes there after a decision.
 
 At a shared limit the deciding script serves each account its share, so calls of one account do not wait behind those of
-another: each account has a lane, and lanes of a higher class go first.
+another: each account has a lane, and lanes of a higher class go first. While the upstream takes no calls, they wait for
+the end of that in lanes too, of tenants and classes: the upstream is shared, whatever limits there are.
 """
 
 from __future__ import annotations
 
-from limiter.core import sharing
+from limiter.core import keys, sharing
 from limiter.core.algorithms import rules_of
 from limiter.core.types import CONCURRENCY_HINT_US, Decision
 from limiter.core.window import Stack
@@ -14,7 +15,10 @@ from limiter.gateway.line import EVERYONE, LaneName, Rest
 
 
 def lane_of(stack: Stack, name: str) -> LaneName:
-    """The lane of a stack's calls in the line of one of its counts; a pause of the upstream has one for all."""
+    """The lane of a stack's calls in the line of one of its counts, or of a pause of the upstream."""
+    if name == keys.pause(stack.subject.connection):
+        share = next((limit.share for limit in stack.limits if limit.share), None)
+        return LaneName(sharing.rank(share), stack.subject.tenant)
     if name not in stack.windows:
         return EVERYONE
     limit = stack.limits[stack.windows.index(name)]

@@ -96,13 +96,14 @@ class Line:
     """``next_at``: when its first call may be decided again, in the loop's time. ``ended``: called when it is empty.
 
     At a shared limit each account has a lane. Turns go round the lanes of the highest class that has calls; a lane that
-    is above its share rests while the others go on.
+    is above its share rests while the others go on. ``joined``: by every new call, since its lane alone lets none pass.
     """
 
-    __slots__ = ("_again", "_deciding", "_ended", "_lanes", "_loop", "_timer", "_turns", "name", "next_at")
+    __slots__ = ("_again", "_deciding", "_ended", "_joined", "_lanes", "_loop", "_timer", "_turns", "name", "next_at")
 
-    def __init__(self, name: str, *, ended: Callable[[str], None]) -> None:
+    def __init__(self, name: str, *, ended: Callable[[str], None], joined: bool = False) -> None:
         self.name = name
+        self._joined = joined
         self.next_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[LaneName, _Lane] = {}
@@ -113,7 +114,7 @@ class Line:
 
     def holds_up(self, name: LaneName) -> bool:
         """Whether a new call has to wait behind others."""
-        if name == EVERYONE:
+        if self._joined or name == EVERYONE:
             return True
         lane, now = self._lanes.get(name), self._loop.time()
         return now < self.next_at or (lane is not None and (bool(lane.waiters) or now < lane.next_at))

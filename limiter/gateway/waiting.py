@@ -269,7 +269,7 @@ class Waiting:
             name = stack.windows[decision.states.index(binding(violated))]
         line = self._lines.get(name)
         if line is None:
-            line = self._lines[name] = Line(name, ended=self._end)
+            line = self._lines[name] = Line(name, ended=self._end, joined=not violated)
             if violated and rules_of(binding(violated).limit.algorithm).holds_slots:
                 self._wakes.listen(name)
         return line

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from limiter.core.types import Share
+import pytest
+
+from limiter.core import keys
+from limiter.core.types import Limit, ServiceClass, Share
 from limiter.core.window import Call, read
 from limiter.gateway.lanes import lane_of, rest_of
 from limiter.gateway.line import EVERYONE, LaneName, Line, Rest, Waiter, Woken
@@ -102,7 +105,29 @@ def test_a_call_of_a_shared_limit_waits_in_the_lane_of_its_account() -> None:
     bound = stack(shared, plain)
     pool, window = bound.windows
     assert lane_of(bound, pool) == (2, "2|1|0|0|acme")
-    assert lane_of(bound, window) == lane_of(bound, "a pause") == EVERYONE
+    assert lane_of(bound, window) == lane_of(bound, "a limit of before an edit") == EVERYONE
+
+
+@pytest.mark.parametrize(
+    ("limits", "rank"),
+    [
+        ([log(5)], 2),
+        ([log(5), log(5, name="pool", share=Share(over_us=10 * S, service_class=ServiceClass.CRITICAL))], 1),
+        ([log(5, share=Share(over_us=10 * S, service_class=ServiceClass.BULK))], 3),
+    ],
+    ids=["not shared", "critical", "bulk"],
+)
+def test_at_a_pause_of_the_upstream_each_tenant_has_a_lane_in_the_class_of_its_calls(
+    limits: list[Limit], rank: int
+) -> None:
+    bound = stack(*limits)
+    assert lane_of(bound, keys.pause(bound.subject.connection)) == LaneName(rank, "acme")
+
+
+async def test_a_new_call_joins_a_line_that_everyone_joins_though_its_lane_is_empty() -> None:
+    line = Line("a pause", ended=lambda _: None, joined=True)
+    line.add(Waiter(1), ANA)
+    assert line.holds_up(BEN)
 
 
 def test_above_its_share_only_the_account_rests_and_looks_again_in_the_next_slice() -> None:

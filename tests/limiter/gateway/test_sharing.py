@@ -6,14 +6,25 @@ import asyncio
 
 import pytest
 
+from limiter.core import keys
+from limiter.core.pausing import pause
+from limiter.gateway.runtime import GatewaySettings
+from limiter.gateway.waiting import WaitBounds
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
 from tenants.models import Action, Tenant
+from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
 from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.patience import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
+PAUSE_US = 200_000_000
+
+
+@pytest.fixture
+def gateway_settings() -> GatewaySettings:
+    return GatewaySettings(wait_bounds=WaitBounds(seconds=250))
 
 
 @pytest.fixture
@@ -80,3 +91,31 @@ async def test_calls_of_a_flooder_that_wait_do_not_hold_up_those_of_the_meek(
     served = [each.tenant_id for each in gateway.upstream.calls]
     assert len(served) == 130
     assert "globex" not in served[-30:]
+
+
+async def test_at_the_end_of_a_pause_the_critical_calls_go_first(
+    gateway: Gateway, acme: Tenant, acme_key: str, globex: Tenant, globex_key: str, pool: QuotaPolicy
+) -> None:
+    urgent = await QuotaPolicy.objects.acreate(name="Urgent", adaptive=False)
+    limit = await QuotaLimit.objects.aget(policy=pool)
+    limit.pk, limit.policy, limit.share_class = None, urgent, "critical"
+    await limit.asave()
+    await Assignment.objects.acreate(policy=urgent, target="tenant", tenant=globex)
+    waiting, store = gateway.runtime.gateway.waiting, gateway.runtime.store
+    await pause(store, acme.connection_id, status=429, said_us=PAUSE_US, max_us=PAUSE_US)
+
+    async def come(key: str, *, then: int) -> asyncio.Task[Answered]:
+        async def all_wait() -> bool:
+            return waiting.calls == then
+
+        call = asyncio.create_task(gateway.invoke("lookupOrder", key=key, headers={"Prefer": "wait=250"}))
+        await eventually(all_wait, what=f"{then} calls to wait")
+        return call
+
+    calls = [await come(key, then=n) for n, key in enumerate([acme_key] * 4 + [globex_key] * 2, start=1)]
+    name = keys.pause(acme.connection_id)
+    await store.command("DEL", name, key=name)
+    waiting.freed([name])
+    assert {each.status for each in await asyncio.gather(*calls)} == {200}
+    served = [each.tenant_id for each in gateway.upstream.calls]
+    assert served == ["globex"] * 2 + ["acme"] * 4
