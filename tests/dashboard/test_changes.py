@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from dashboard import changes, stored
-from dashboard.changes import Line
+from dashboard.policy_changes import Line
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record import chain, resets
 from limiter.record.chain import Draft

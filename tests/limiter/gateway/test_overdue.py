@@ -35,11 +35,12 @@ def sent(*, hours_ago: int) -> Flight:
 
 
 async def evidence(store: Store, stack: Stack, *, samples: int) -> Evidence:
-    async def of_so_many() -> Evidence | None:
+    async def of_so_many() -> list[Evidence]:
         found = await store.evidence(stack)
-        return found if found and found.samples == samples else None
+        return [found] if found and found.samples == samples else []
 
-    return await eventually(of_so_many, what=f"a multiplier computed from {samples} samples")
+    (found,) = await eventually(of_so_many, what=f"a multiplier computed from {samples} samples")
+    return found
 
 
 async def test_only_calls_whose_request_was_sent_longer_ago_than_the_threshold_are_overdue(store: Store) -> None:
