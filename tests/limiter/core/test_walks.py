@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from limiter.core import keys
+from limiter.core.algorithms import RULES
 from limiter.core.store import EndedCall, Store
-from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, Decision, Limit, Subject
+from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, CountedPer, Decision, Limit, Subject
 from limiter.core.window import Call, LimitsThen, bind
 from tests.limiter.core.given import ACME, T0, S
-from tests.limiter.core.walking import STACKS, UNITS, WINDOWS, decided, walks
+from tests.limiter.core.walking import decided
 from tests.oracle import Oracle, Seen, Verdict
 
 CALLERS = (ACME, replace(ACME, action="createCase", key="k2"), Subject(1, "globex", "lookupOrder", "k9"))
@@ -71,31 +71,80 @@ class EndOldest:
 
 Step = Arrive | WaitOut | StepBack | Cut | Edit | Override | EndOldest
 
-GAPS = st.one_of(
-    st.sampled_from([0, 1, 2, 999_999, 1 * S, 1 * S + 1, 7 * S, 60 * S]), st.integers(0, 3 * S), st.integers(0, 130 * S)
-)
+GAPS = (0, 1, 2, 999_999, 1 * S, 1 * S + 1, 7 * S, 60 * S)
+SPANS = (1 * S, 2 * S, 7 * S, 60 * S)
+MAX_UNITS = 8
 
 
-def arrivals() -> st.SearchStrategy[Step]:
-    """A new strategy each time: ``one_of`` draws evenly from different ones, and most steps are to be calls."""
-    return st.builds(
-        Arrive,
-        after_us=GAPS,
-        cost=st.one_of(st.just(1), st.integers(1, 9)),
-        caller=st.sampled_from(CALLERS),
-        peek=st.integers(0, 9).map(lambda n: n == 9),
-    )
+class Dice(random.Random):
+    """What walks are made of. The same seed is the same walk; hypothesis took three times as long as the walks."""
 
+    def units(self) -> int:
+        return self.randint(1, MAX_UNITS)
 
-STEPS = st.one_of(
-    *(arrivals() for _ in range(9)),
-    *(st.builds(WaitOut) for _ in range(3)),
-    st.builds(StepBack, st.one_of(st.integers(1, 10), st.integers(1, 20 * S))),
-    st.builds(Cut, st.one_of(st.none(), st.integers(200_000, 1_500_000))),
-    st.builds(Edit, place=st.integers(0, 3), quota=UNITS, burst=UNITS, window_us=WINDOWS),
-    st.builds(EndOldest),
-)
-OVERRIDES = st.builds(Override, after_us=GAPS, quotas=st.tuples(UNITS, UNITS, UNITS, UNITS), shadow=st.booleans())
+    def gap(self) -> int:
+        return self.choice((self.choice(GAPS), self.randint(0, 3 * S), self.randint(0, 130 * S)))
+
+    def limits(self) -> list[Limit]:
+        names = self.sample("abcd", self.randint(1, 4))
+        return [
+            Limit(
+                name=name,
+                algorithm=self.choice(list(RULES)),
+                quota=self.units(),
+                window_us=self.choice(SPANS),
+                burst=self.units(),
+                lease_us=self.choice(SPANS),
+                counted_per=self.choice(list(CountedPer)),
+                shadow=self.random() < 0.25,
+                adaptive=self.random() < 0.5,
+            )
+            for name in names
+        ]
+
+    def arrive(self) -> Step:
+        cost = self.choice((1, self.randint(1, 9)))
+        return Arrive(after_us=self.gap(), cost=cost, caller=self.choice(CALLERS), peek=self.random() < 0.1)
+
+    def wait_out(self) -> Step:
+        return WaitOut()
+
+    def step_back(self) -> Step:
+        return StepBack(self.choice((self.randint(1, 10), self.randint(1, 20 * S))))
+
+    def cut(self) -> Step:
+        return Cut(self.choice((None, self.randint(200_000, 1_500_000))))
+
+    def edit(self) -> Step:
+        return Edit(place=self.randint(0, 3), quota=self.units(), burst=self.units(), window_us=self.choice(SPANS))
+
+    def end_oldest(self) -> Step:
+        return EndOldest()
+
+    def override(self) -> Step:
+        quotas = tuple(self.units() for _ in range(4))
+        return Override(after_us=self.gap(), quotas=quotas, shadow=self.random() < 0.5)
+
+    def step(self) -> Step:
+        """A call, most often."""
+        calls: tuple[Callable[[], Step], ...] = (*9 * (self.arrive,), *3 * (self.wait_out,))
+        return self.choice((*calls, self.step_back, self.cut, self.edit, self.end_oldest))()
+
+    def large_limit(self) -> Limit:
+        """The largest numbers a policy may have: where doubles begin to be too coarse if a script is careless."""
+        window_seconds = self.choice((1, 59, 3600, 86_400, 31 * 86_400))
+        return Limit(
+            "a",
+            self.choice(("token_bucket", "sliding_counter")),
+            self.choice((self.randint(1, 5000), self.randint(1, MAX_QUOTA))),
+            window_seconds * S,
+            burst=self.randint(1, min(5000, MAX_BURST_SECONDS // window_seconds)),
+        )
+
+    def large_step(self) -> Step:
+        gap = self.choice((self.randint(0, 5), self.randint(0, 10**7), self.randint(0, 40 * 86_400 * S)))
+        call = Arrive(after_us=gap, cost=self.randint(1, MAX_COST), caller=ACME, peek=False)
+        return self.choice((call, WaitOut(), Cut(self.randint(1, 1_000_000))))
 
 
 @dataclass
@@ -178,62 +227,36 @@ def as_verdict(decision: Decision, *, event: bool) -> Verdict:
     return Verdict(decision.allowed, decision.retry_after_us, seen, event)
 
 
-@given(limits=STACKS, steps=st.lists(STEPS, min_size=30, max_size=60))
-@settings(walks, max_examples=400)
-async def test_every_answer_equals_the_oracle_s(store: Store, limits: list[Limit], steps: list[Step]) -> None:
+async def walked(store: Store, limits: list[Limit], steps: Iterable[Step], *, seed: int) -> Walk:
+    """A walk from an empty store; a failure names the walk and its last step."""
     await store.command("FLUSHALL", key="")
-    walk = Walk(store, list(limits))
-    for step in steps:
-        await walk.take(step)
-    kinds = await store.command("HGETALL", keys.floods(1), key="")
-    assert (
-        sum(int(count) for kind, count in zip(kinds[::2], kinds[1::2], strict=True) if kind[-5:] != b"|last")
-        == walk.events
-    )
-
-
-@given(limits=STACKS, steps=st.lists(st.one_of(STEPS, STEPS, OVERRIDES), min_size=30, max_size=60))
-@walks
-async def test_a_wait_foresees_the_start_and_end_of_an_override(
-    store: Store, limits: list[Limit], steps: list[Step]
-) -> None:
-    await store.command("FLUSHALL", key="")
-    walk = Walk(store, list(limits))
-    for step in steps:
-        if not isinstance(step, Edit):
+    walk = Walk(store, limits)
+    for number, step in enumerate(steps):
+        try:
             await walk.take(step)
+        except AssertionError as error:
+            error.add_note(f"walk {seed}, step {number}: {step}, with {walk.limits}")
+            raise
+    return walk
 
 
-@st.composite
-def large_limits(draw: st.DrawFn) -> Limit:
-    """The largest numbers a policy may have: where doubles begin to be too coarse if a script is careless."""
-    window_seconds = draw(st.sampled_from([1, 59, 3600, 86_400, 31 * 86_400]))
-    return Limit(
-        "a",
-        draw(st.sampled_from(["token_bucket", "sliding_counter"])),
-        draw(st.one_of(st.integers(1, 5000), st.integers(1, MAX_QUOTA))),
-        window_seconds * S,
-        burst=draw(st.integers(1, min(5000, MAX_BURST_SECONDS // window_seconds))),
-    )
+async def test_every_answer_equals_the_oracle_s(store: Store) -> None:
+    for seed in range(500):
+        dice = Dice(seed)
+        walk = await walked(store, dice.limits(), [dice.step() for _ in range(60)], seed=seed)
+        kinds = await store.command("HGETALL", keys.floods(1), key="")
+        counts = zip(kinds[::2], kinds[1::2], strict=True)
+        assert sum(int(count) for kind, count in counts if kind[-5:] != b"|last") == walk.events, seed
 
 
-LARGE_STEPS = st.one_of(
-    st.builds(
-        Arrive,
-        after_us=st.one_of(st.integers(0, 5), st.integers(0, 10**7), st.integers(0, 40 * 86_400 * S)),
-        cost=st.integers(1, MAX_COST),
-        caller=st.just(ACME),
-        peek=st.just(False),
-    ),
-    st.builds(WaitOut),
-    st.builds(Cut, st.integers(1, 1_000_000)),
-)
+async def test_a_wait_foresees_the_start_and_end_of_an_override(store: Store) -> None:
+    for seed in range(200):
+        dice = Dice(seed)
+        steps = [dice.override() if dice.random() < 1 / 3 else dice.step() for _ in range(60)]
+        await walked(store, dice.limits(), (step for step in steps if not isinstance(step, Edit)), seed=seed)
 
 
-@given(limit=large_limits(), steps=st.lists(LARGE_STEPS, min_size=10, max_size=30))
-@walks
-async def test_the_largest_numbers_are_exact_too(store: Store, limit: Limit, steps: list[Step]) -> None:
-    await store.command("FLUSHALL", key="")
-    walk = Walk(store, [limit])
-    for step in steps:
-        await walk.take(step)
+async def test_the_largest_numbers_are_exact_too(store: Store) -> None:
+    for seed in range(300):
+        dice = Dice(seed)
+        await walked(store, [dice.large_limit()], [dice.large_step() for _ in range(30)], seed=seed)
