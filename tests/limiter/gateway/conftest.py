@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from limiter import clients
 from limiter.core.peers import Peers
 from limiter.core.store import Store
 from limiter.gateway.runtime import GatewaySettings, Runtime
@@ -22,6 +21,7 @@ from quota_platform import lean_urls
 from quota_platform.sandbox import Running
 from tenants.models import Connection
 from tests.asgi import Answered, Caller
+from tests.limiter import patient
 from tests.limiter.core.given import PATIENT
 from tests.limiter.gateway.documented import DocumentedCaller
 from tests.limiter.gateway.two_workers import sandbox_behind
@@ -106,7 +106,7 @@ async def gateway(redis_url: str, transactional_db: None, gateway_settings: Gate
         upstream=upstream,
         gateway_settings=gateway_settings,
         peers=Peers(expected=2),
-        side=clients.async_client(),
+        side=patient.side(),
     )
     await runtime.open()
     app = lean_urls.handler()

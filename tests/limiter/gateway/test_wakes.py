@@ -20,6 +20,7 @@ from limiter.stores.pipeline import Address
 from limiter.stores.pool import StorePool
 from quota_platform import lean_urls
 from tests.asgi import Caller
+from tests.limiter import patient
 from tests.limiter.core.given import PATIENT
 from tests.limiter.gateway.conftest import FakeUpstream, Gateway
 from tests.limiter.gateway.test_waiting import call, calling, decisions, held_upstream, one_at_once, until_waiting
@@ -45,7 +46,7 @@ async def other(redis_url: str, transactional_db: None, monkeypatch: pytest.Monk
         upstream=upstream,
         gateway_settings=GatewaySettings(),
         peers=Peers(expected=2),
-        side=clients.async_client(),
+        side=patient.side(),
     )
     bounds = WaitBounds(HANG_S, 50, 50)
     waiting = Waiting(bounds, wakes=clients.wakes_client(), looks_every_us=HANG_S * 1_000_000)

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from django.conf import settings
 
-from limiter import clients
 from limiter.core.peers import Peers
 from limiter.core.store import Store
 from limiter.gateway.paces import Paces
@@ -22,6 +21,7 @@ from quota_platform import lean_urls
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Connection
 from tests.asgi import Answered, Caller
+from tests.limiter import patient
 from tests.limiter.core.given import PATIENT
 
 
@@ -46,7 +46,7 @@ class TwoWorkers:
         self.callers = [Caller(app, {"runtime": runtime}) for runtime in self.runtimes]
 
     def _runtime(self, redis_url: str, *, pauses: bool) -> Runtime:
-        side, store = clients.async_client(), Store(StorePool(Address.from_url(redis_url), PATIENT))
+        side, store = patient.side(), Store(StorePool(Address.from_url(redis_url), PATIENT))
         paces = Paces(store)
         self._pauses.append(Pauses(store, paces))
         return Runtime(

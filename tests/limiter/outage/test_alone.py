@@ -30,6 +30,7 @@ from tenants.models import Tenant
 from tests.asgi import Caller
 from tests.chaos import ChaosProxy
 from tests.limiter.gateway.conftest import FakeUpstream, Gateway
+from tests.patience import HANG_MS, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,12 +41,19 @@ async def proxy(redis_url: str) -> AsyncIterator[ChaosProxy]:
         yield made
 
 
+@pytest.fixture
+def timeout_ms() -> int:
+    """How long the gateway waits for the store, which refuses connections at once while it is unavailable."""
+    return HANG_MS
+
+
 @pytest_asyncio.fixture
-async def gateway(proxy: ChaosProxy, transactional_db: None) -> AsyncIterator[Gateway]:
+async def gateway(proxy: ChaosProxy, transactional_db: None, timeout_ms: int) -> AsyncIterator[Gateway]:
     """A gateway that is not beaten for: the tests decide when its own decisions are handed in."""
     upstream = FakeUpstream()
+    bounds = PoolSettings(probe_ms=0, timeout_ms=timeout_ms, connect_timeout_ms=HANG_MS)
     runtime = Runtime(
-        store=Store(StorePool(Address.from_url(proxy.url), PoolSettings(probe_ms=0, timeout_ms=150))),
+        store=Store(StorePool(Address.from_url(proxy.url), bounds)),
         snapshot=Snapshot(capacity=100),
         upstream=upstream,
         gateway_settings=GatewaySettings(),
@@ -81,7 +89,15 @@ async def call(gateway: Gateway, key: str, times: int) -> list[int]:
 async def back(gateway: Gateway, proxy: ChaosProxy) -> None:
     """The store is back, and the kept decisions are handed in."""
     await proxy.accept()
-    await gateway.runtime.gateway.outage.hand_in()
+    await handed_in(gateway)
+
+
+async def handed_in(gateway: Gateway) -> None:
+    async def taken() -> bool:
+        await gateway.runtime.gateway.outage.hand_in()
+        return gateway.runtime.gateway.degraded_since is None
+
+    await eventually(taken, what="the store to take the kept decisions")
 
 
 async def stored(redis_url: str) -> list[ThrottleEvent]:
@@ -172,6 +188,7 @@ async def test_a_policy_of_no_limits_that_lets_no_call_pass_is_in_the_record_too
     assert (await sync_to_async(explain)(row)).sentence.startswith("This call was refused uncounted")
 
 
+@pytest.mark.parametrize("timeout_ms", [150], ids=["hasty"])
 async def test_decisions_taken_without_an_acknowledgement_are_sent_again_and_entered_once(
     gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
 ) -> None:
@@ -182,7 +199,7 @@ async def test_decisions_taken_without_an_acknowledgement_are_sent_again_and_ent
     await gateway.runtime.gateway.outage.hand_in()
     assert gateway.runtime.gateway.outage.waiting == 3, "nobody knows whether it was taken"
     proxy.behave()
-    await gateway.runtime.gateway.outage.hand_in()
+    await handed_in(gateway)
     assert gateway.runtime.gateway.outage.waiting == 0
     assert len(await stored(redis_url)) == 3
     assert await used() == (5, 3)
