@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -27,6 +28,20 @@ VARIABLES = {
 }
 
 
+@pytest.fixture(scope="module")
+def seeded(rows_of_the_module: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a demo whose rows are made; that takes longer than all tests of them."""
+    var = tmp_path_factory.mktemp("seeded")
+    seed(var)
+    return var
+
+
+@pytest.fixture(autouse=True)
+def of_the_seeded_demo(seeded: Path, tmp_path: Path) -> None:
+    """Each test begins with the demo seeded once, and has the tokens for itself."""
+    shutil.copy(seeded / tokens.FILE, tmp_path)
+
+
 def seed(var: Path) -> dict[str, str]:
     seeding.seed(VARIABLES, var=var)
     return tokens.read(var)
@@ -45,8 +60,7 @@ def test_seeding_twice_changes_nothing(tmp_path: Path) -> None:
     assert counts() == before
 
 
-def test_acme_has_the_default_policy_and_nothing_else(tmp_path: Path) -> None:
-    seed(tmp_path)
+def test_acme_has_the_default_policy_and_nothing_else() -> None:
     default = Assignment.objects.get(target=Assignment.Target.DEFAULT).policy
     assert default.name == "Base"
     assert list(default.limits.values_list("name", "quota", "window_seconds", "algorithm", "counted_per")) == [
@@ -56,8 +70,7 @@ def test_acme_has_the_default_policy_and_nothing_else(tmp_path: Path) -> None:
     assert not Assignment.objects.filter(action__tenant__tenant_id="acme").exists()
 
 
-def test_globex_has_a_plan_with_one_limit_of_each_kind(tmp_path: Path) -> None:
-    seed(tmp_path)
+def test_globex_has_a_plan_with_one_limit_of_each_kind() -> None:
     plan = Assignment.objects.get(tenant__tenant_id="globex").policy
     assert dict(plan.limits.values_list("name", "algorithm")) == {
         "burst": "token_bucket",
@@ -67,16 +80,14 @@ def test_globex_has_a_plan_with_one_limit_of_each_kind(tmp_path: Path) -> None:
     }
 
 
-def test_globex_and_hooli_share_a_limit_of_the_connection(tmp_path: Path) -> None:
-    seed(tmp_path)
+def test_globex_and_hooli_share_a_limit_of_the_connection() -> None:
     policy = QuotaPolicy.objects.get(name="Shared pool")
     actions = Assignment.objects.filter(policy=policy).values_list("action__tenant__tenant_id", "action__action_id")
     assert set(actions) == {("globex", "exportContacts"), ("hooli", "exportContacts")}
     assert list(policy.limits.values_list("name", "counted_per", "shared")) == [("pool", "connection", True)]
 
 
-def test_the_connection_learns_its_pace_and_how_many_calls_its_unit_bears(tmp_path: Path) -> None:
-    seed(tmp_path)
+def test_the_connection_learns_its_pace_and_how_many_calls_its_unit_bears() -> None:
     row = Connection.objects.get(name="sandbox")
     assert (row.pace, row.learns_in_flight) == (Connection.Pace.LEARN, True)
     plan = QuotaPolicy.objects.get(name="Globex plan")
@@ -98,9 +109,8 @@ def test_every_kept_token_is_the_key_of_its_tenant(tmp_path: Path) -> None:
         assert (key.tenant.tenant_id if key.tenant else "platform") == name
 
 
-def test_kept_tokens_are_closed_to_others(tmp_path: Path) -> None:
-    seed(tmp_path)
-    assert stat.S_IMODE((tmp_path / tokens.FILE).stat().st_mode) == 0o600
+def test_kept_tokens_are_closed_to_others(seeded: Path) -> None:
+    assert stat.S_IMODE((seeded / tokens.FILE).stat().st_mode) == 0o600
 
 
 def test_a_revoked_key_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
@@ -153,8 +163,7 @@ def test_the_connection_holds_the_sandboxs_secret_also_when_its_key_was_lost(tmp
     assert row.is_sandbox
 
 
-def test_both_people_can_sign_in_and_the_supervisor_may_look_export_and_change_for_a_while(tmp_path: Path) -> None:
-    seed(tmp_path)
+def test_both_people_can_sign_in_and_the_supervisor_may_look_export_and_change_for_a_while() -> None:
     admin, supervisor = User.objects.get(username="admin"), User.objects.get(username="supervisor")
     assert admin.check_password("canary-admin-password")
     assert supervisor.check_password("canary-supervisor-password")
@@ -190,13 +199,13 @@ def test_the_supervisor_belongs_to_the_demo_s_tenants_until_somebody_changes_tha
 
 
 def test_a_supervisor_of_an_earlier_demo_is_bound_to_its_tenants(tmp_path: Path) -> None:
+    User.objects.filter(username="supervisor").delete()
     User.objects.create_user("supervisor")
     seed(tmp_path)
     assert scope.names_of(User.objects.get(username="supervisor")) == frozenset(["acme", "globex", "hooli", "initech"])
 
 
-def test_the_demo_s_policies_are_in_their_first_version(tmp_path: Path) -> None:
-    seed(tmp_path)
+def test_the_demo_s_policies_are_in_their_first_version() -> None:
     assert {policy.version for policy in QuotaPolicy.objects.all()} == {1}
 
 
