@@ -74,7 +74,7 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
-    "quota_platform.accounts.second_factor.SecondFactorFirst",
+    "quota_platform.accounts.gate.Gate",
 ]
 
 # Signing in (docs/accounts.md). allauth has the pages and their steps; its own limits are off, because django-axes
@@ -237,6 +237,8 @@ WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = ENV.MAX_PAGE_BODY_BYTES
 
 SESSION_COOKIE_SAMESITE = "Lax"
+# The longest that a session can last; quota_platform/accounts/sessions.py ends each when its time is over.
+SESSION_COOKIE_AGE = max(ENV.SESSION_HOURS * 3_600, ENV.WALLBOARD_DAYS * 86_400)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

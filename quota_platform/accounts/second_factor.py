@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
@@ -10,10 +9,8 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.deprecation import MiddlewareMixin
 
 FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 _PROGRAMS = "/api/"
@@ -53,23 +50,14 @@ def _came_through_a_provider(session: SessionBase) -> bool:
     return any(step.get("method") == "socialaccount" for step in steps)
 
 
-class SecondFactorFirst(MiddlewareMixin):
-    """Pages lead to the set-up; the API treats the session as not signed in, so that a token beside it still counts.
+def instead_of(request: HttpRequest) -> HttpResponse | None:
+    """What a person whose second factor is missing gets instead of a page: the set-up.
 
-    Websockets and polls ask :mod:`quota_platform.base.sessions`, which asks :func:`is_missing` too.
+    The API treats the session as not signed in, so that a token beside it still counts.
     """
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        if not is_required():
-            raise MiddlewareNotUsed
-        super().__init__(get_response)
-
-    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        if request.path_info.startswith(_OPEN) or not request.user.is_authenticated:
-            return None
-        if not is_missing(request.user, request.session):
-            return None
-        if request.path_info.startswith(_PROGRAMS):
-            request.user = AnonymousUser()
-            return None
-        return HttpResponseRedirect(reverse("mfa_index"))
+    if request.path_info.startswith(_OPEN) or not is_missing(request.user, request.session):
+        return None
+    if request.path_info.startswith(_PROGRAMS):
+        request.user = AnonymousUser()
+        return None
+    return HttpResponseRedirect(reverse("mfa_index"))

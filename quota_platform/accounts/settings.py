@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from quota_platform.base.settings import Names
 
@@ -22,14 +21,6 @@ class Mapped(BaseModel):
     superuser: bool = False
 
 
-def _parts(value: object) -> object:
-    return value.split() if isinstance(value, str) else value
-
-
-Scopes = Annotated[list[str], NoDecode, BeforeValidator(_parts)]
-"""Separated by spaces, as OAuth has them."""
-
-
 class AccountEnv(BaseModel):
     """Signing in."""
 
@@ -38,13 +29,17 @@ class AccountEnv(BaseModel):
     SECOND_FACTOR_REQUIRED: Literal["nobody", "staff", "everybody"] = "nobody"
     SECOND_FACTOR_GROUPS: Names = Field([], description="groups whose members need one, too")
 
+    SESSION_HOURS: int = Field(12, ge=1, le=720, description="how long after its sign-in a session ends")
+    SESSION_IDLE_MINUTES: int = Field(120, ge=0, le=43_200, description="or after its last page; 0: never")
+    WALLBOARD_GROUP: str = Field("Wallboard", description="the group of accounts for screens on a wall")
+    WALLBOARD_DAYS: int = Field(30, ge=1, le=365, description="how long their sessions last")
     ACCOUNT_LINK_HOURS: int = Field(24, ge=1, le=168, description="how long the link of an invitation or reset works")
 
     OIDC_ISSUER: str = Field("", description="the identity provider; empty: none")
     OIDC_NAME: str = Field("Single sign-on", description="its name on the sign-in page")
     OIDC_CLIENT_ID: str = ""
     OIDC_CLIENT_SECRET: SecretStr = SecretStr("")
-    OIDC_SCOPES: Scopes = ["openid", "profile", "email"]
+    OIDC_SCOPES: Names = ["openid", "profile", "email"]
     OIDC_GROUPS_CLAIM: str = "groups"
     OIDC_GROUPS: dict[str, Mapped] = Field({}, description="JSON: what members of its groups get")
 

@@ -1,0 +1,34 @@
+"""The middleware of accounts: ends sessions whose time is over, and holds back those that may not be used yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import logout
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
+
+from quota_platform.accounts import second_factor, sessions
+
+
+class Gate(MiddlewareMixin):
+    """For views that Django serves. Websockets and polls ask :mod:`quota_platform.base.sessions`, with these rules.
+
+    A poll is not a person's doing: it keeps no session alive.
+    """
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        if _is_poll(request) or not request.user.is_authenticated:
+            return None
+        if sessions.has_ended(request.user, request.session):
+            logout(request)
+            return None
+        sessions.note_use(request.session)
+        if not sessions.may_use(request):
+            raise PermissionDenied
+        return second_factor.instead_of(request)
+
+
+def _is_poll(request: HttpRequest) -> bool:
+    return request.method in ("GET", "HEAD") and request.path_info.startswith(sessions.LIVE)
