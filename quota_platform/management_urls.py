@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import URLPattern, URLResolver, path
 from django.utils.module_loading import import_string
 from rest_framework.routers import SimpleRouter
 
 from quota_platform.base import features
+from quota_platform.rollout import RolloutView
 
 
 class Router(SimpleRouter):
@@ -24,7 +25,7 @@ def name_of(prefix: str) -> str:
 
 
 router = Router()
-urlpatterns = []
+urlpatterns: list[URLPattern | URLResolver] = [path("rollout/", RolloutView.as_view(), name="api-rollout")]
 for feature in features.installed():
     for prefix, resource in feature.resources.items():
         router.register(prefix, import_string(resource), basename=name_of(prefix))

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _EXAMPLE: dict[str, Any] = {
     "at": 0.0,
-    "snapshot": {"seq": 0, "problems": {}},
+    "snapshot": {"seq": 0, "applied": [], "problems": {}},
     "store": {"available": False, "connections": 0, "pool_size": 0, "in_flight": 0, "failures": 0},
     "round_trips": {"bounds": [], "counts": [], "total_s": 0.0},
     "degraded_since": None,
@@ -61,6 +61,7 @@ def _beat(data: Any) -> dict[str, Any]:
     """A heartbeat with all that readers look for; one without a time is none."""
     beat = versioned.filled(data, _EXAMPLE) | {"at": float(data["at"])}
     beat["upstream"] = {uid: versioned.filled(unit, _UNIT) for uid, unit in beat["upstream"].items()}
+    beat["snapshot"]["applied"] = [each for each in beat["snapshot"]["applied"] if _is_applied(each)]
     for counts in (beat["unreadable"], beat["server"]["rejections"], beat["waiting"]["tenants"]):
         for kind in [kind for kind, count in counts.items() if not isinstance(count, int)]:
             del counts[kind]
@@ -69,6 +70,11 @@ def _beat(data: Any) -> dict[str, Any]:
     if len(trips["counts"]) != len(trips["bounds"]) + 1 or not all(isinstance(each, int | float) for each in numbers):
         beat["round_trips"] = {"bounds": [], "counts": [0], "total_s": 0.0}
     return beat
+
+
+def _is_applied(value: Any) -> bool:
+    """Whether it is the number of an edit and a time."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(each, int | float) for each in value)
 
 
 FORM = Form("heartbeat", {1: _beat}, lenient=True)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,8 @@ from quota_platform.base import changes
 from quota_platform.base.changes import ChangesLost, Touch
 
 EVERY_SECONDS = 1.0
+NOTED = 16
+"""Changes whose time is noted: more than people make in the seconds in which they ask about them."""
 NOTHING = -1
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class Follower:
         start_over: Callable[[int], None],
         url: str,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._apply = apply
         self._saw = saw
@@ -57,7 +61,10 @@ class Follower:
         self._started = False
         self._looked_at: float | None = None
         self._trouble = ""
+        self._wall = wall
         self.seq = 0
+        self.applied: deque[tuple[int, float]] = deque(maxlen=NOTED)
+        """The newest changes that were taken in, and when (epoch seconds)."""
 
     def looked_seconds_ago(self) -> float | None:
         """The age of the last look that succeeded, None before the first."""
@@ -82,6 +89,8 @@ class Follower:
                 self._start_over(floor)
         self._saw(max(newest, *touched.values()) if touched else newest)
         await self._apply(touched, floor)
+        if self._started and newest != self.seq:
+            self.applied.append((newest, round(self._wall(), 3)))
         self._started = True
         self._looked_at = self._clock()
         if newest != self.seq:

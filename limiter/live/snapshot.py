@@ -138,6 +138,7 @@ class Snapshot:
         held = self._held
         return {
             "seq": self.seq,
+            "applied": list(self._follower.applied),
             "looked_seconds_ago": self._follower.looked_seconds_ago(),
             "tenants": len(held.tenants),
             "keys": len(held.keys),

@@ -41,3 +41,13 @@ def test_the_first_page_shows_the_pace_of_now_though_nobody_watched(visitor: Vis
     visitor.open("/admin/")
     expect(visitor.page.locator("[data-figure=calls_per_min]")).to_have_text(re.compile(r"^\d"))
     expect(visitor.page.get_by_text("Right now.")).to_be_visible()
+
+
+def test_after_a_save_the_page_says_on_how_many_workers_it_is_live(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/admin/limiter/quotapolicy/")
+    page.get_by_role("link", name="Base", exact=True).click()
+    page.get_by_label("Reason for this change").fill("to see it arrive")
+    page.get_by_label("Description").fill("seen")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text(re.compile(r"^Live on 1 of 1 workers after \d+(\.\d)? s\.$"))).to_be_visible()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Model
+from django.forms import Script
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from quota_platform.base import row_access
-from quota_platform.base.admin import panels
+from quota_platform.base.admin import live_on, panels
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from quota_platform.base.admin.scoped import ScopedAdmin
@@ -37,6 +38,9 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
     object_history_list_template = "quota_platform/history_list.html"
     object_history_form_template = "quota_platform/history_form.html"
     change_form_template = "quota_platform/form_with_panels.html"
+
+    class Media:
+        js = (Script("quota_platform/live_on.js", type="module"),)
 
     def get_urls(self) -> list[URLPattern]:
         added = [
@@ -65,6 +69,16 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         row = kwargs.get("obj")
         context["panels"] = panels.panels_of(self.model, request, row) if row is not None else []
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
+    def response_add(self, request: HttpRequest, obj: Model, post_url_continue: str | None = None) -> HttpResponse:
+        live_on.say(request, obj)
+        response: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return response
+
+    def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
+        live_on.say(request, obj)
+        response: HttpResponse = super().response_change(request, obj)
         return response
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
