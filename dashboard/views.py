@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard import catalogue
+from dashboard import catalogue, tenant_list
 from dashboard import refusals as refused
 from dashboard.access import may_act, may_export, may_reset, may_revoke
 from dashboard.csp import strict_csp
@@ -75,8 +75,8 @@ def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
 
 @_page
 def tenants(request: HttpRequest) -> HttpResponse:
-    """The tenants a person may see, with their connections."""
-    return _shown(request, "tenants", tenants=tenants_of(request.user).select_related("connection"))
+    """The tenants a person may see, with their connections, a page at a time."""
+    return _shown(request, "tenants", page=tenant_list.page(request.GET.dict(), tenants_of(request.user)))
 
 
 @_page

@@ -65,6 +65,28 @@ def test_filters_count_and_choose_and_the_search_narrows(visitor: Visitor) -> No
     expect(visitor.page.get_by_text("No limit matches")).to_be_visible()
 
 
+def test_search_state_and_order_stand_in_the_address_and_come_back(visitor: Visitor) -> None:
+    visitor.shown("/dashboard/?q=acme&sort=-refused", frame("overview"))
+    page = visitor.page
+    expect(page.get_by_role("searchbox")).to_have_value("acme")
+    refused = page.get_by_role("columnheader", name="Refused 15 min")
+    expect(refused).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("searchbox").fill("")
+    expect(page.locator(ROWS)).to_have_count(12)
+    numbers = [int(cell.replace(",", "")) for cell in page.locator(f"{ROWS} [data-column=refused]").all_inner_texts()]
+    assert numbers == sorted(numbers, reverse=True) and len(set(numbers)) > 2
+    refused.get_by_role("button").click()
+    expect(refused).to_have_attribute("aria-sort", "ascending")
+    page.get_by_role("button", name="Near 2").click()
+    expect(page).to_have_url(re.compile(r"\?sort=refused&state=near$"))
+    page.go_back()
+    expect(page.locator(ROWS)).to_have_count(12)
+    expect(page.get_by_role("button", name="All 12")).to_have_attribute("aria-pressed", "true")
+    page.go_back()
+    expect(refused).to_have_attribute("aria-sort", "descending")
+    assert visitor.barriers() == []
+
+
 def test_a_column_can_be_hidden_and_stays_hidden(visitor: Visitor) -> None:
     visitor.shown("/dashboard/", frame("overview"))
     visitor.page.get_by_text("Columns").click()

@@ -153,3 +153,23 @@ def test_a_wrong_password_is_said(client: Client, admin_user: User) -> None:
 def test_signing_in_leads_to_no_other_site(client: Client, admin_user: User) -> None:
     fields = {"username": "root", "password": "a-long-test-password", "next": "https://elsewhere.test/"}
     assert client.post("/accounts/sign-in/", fields)["Location"] == "/dashboard/"
+
+
+def test_tenants_are_searched_sorted_and_paged_by_the_address(ana: Client, acme: Tenant, globex: Tenant) -> None:
+    more = [
+        Tenant(tenant_id=f"shop-{number:03}", name=f"Shop {number:03}", connection=acme.connection)
+        for number in range(60)
+    ]
+    Tenant.objects.bulk_create(more)
+
+    def listed(query: str) -> list[str]:
+        return re.findall(
+            r'href="/dashboard/tenants/([^/"]+)/"', ana.get(f"/dashboard/tenants/{query}").content.decode()
+        )
+
+    assert (len(listed("")), listed("")[0], listed("?page=2")[-1]) == (50, "acme", "shop-059")
+    assert listed("?sort=-name&q=shop")[:2] == ["shop-059", "shop-058"]
+    assert listed("?q=SHOP-007") == ["shop-007"] and listed("?q=nobody") == []
+    assert listed("?sort=secrets&page=nonsense") == listed("")
+    page = ana.get("/dashboard/tenants/?q=shop&sort=-connection").content.decode()
+    assert 'href="?q=shop&amp;sort=connection"' in page and 'href="?q=shop&amp;sort=-connection&amp;page=2"' in page

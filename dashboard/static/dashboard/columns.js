@@ -1,7 +1,7 @@
 // The columns of the table of limits: how a cell is made once and brought up to date after.
 import { make, mark, say } from "./element.js";
 import { known, NOTHING, short, whole } from "./format.js";
-import { setChip } from "./signs.js";
+import { ORDER, setChip } from "./signs.js";
 import { setSpark, spark } from "./spark.js";
 import { FORMS, span, windowText, word } from "./words.js";
 
@@ -72,16 +72,17 @@ const TREND = {
   },
 };
 
+// `value`: what rows are sorted by, if they are; `most`: the largest stand first when you choose the column.
 export const COLUMNS = [
-  { name: "tenant", ...TENANT, sort: (row) => row.tenant },
-  { name: "action", ...text((row) => FORMS.action(row.action)) },
-  { name: "limit", ...LIMIT },
-  { name: "used", ...USED },
-  { name: "left", number: true, ...text((row) => short(row.remaining)) },
-  { name: "full", number: true, ...text((row) => (share(row) >= 1 ? word("span.now") : span(row.full_in_s))) },
-  { name: "resets", number: true, ...text((row) => span(row.reset_s)) },
-  { name: "peak", number: true, ...text((row) => short(row.peak_1h)) },
-  { name: "refused", number: true, ...text((row) => (known(row.refused_15m) ? whole(row.refused_15m) : NOTHING)) },
+  { name: "tenant", ...TENANT, value: (row) => row.tenant_name ?? row.tenant },
+  { name: "action", ...text((row) => FORMS.action(row.action)), value: (row) => row.action },
+  { name: "limit", ...LIMIT, value: (row) => row.limit },
+  { name: "used", ...USED, value: share, number: false, most: true },
+  { name: "left", number: true, ...text((row) => short(row.remaining)), value: (row) => row.remaining },
+  { name: "full", number: true, ...text((row) => (share(row) >= 1 ? word("span.now") : span(row.full_in_s))), value: (row) => (share(row) >= 1 ? 0 : row.full_in_s) },
+  { name: "resets", number: true, ...text((row) => span(row.reset_s)), value: (row) => row.reset_s },
+  { name: "peak", number: true, ...text((row) => short(row.peak_1h)), value: (row) => row.peak_1h, most: true },
+  { name: "refused", number: true, ...text((row) => (known(row.refused_15m) ? whole(row.refused_15m) : NOTHING)), value: (row) => row.refused_15m, most: true },
   { name: "trend", ...TREND },
-  { name: "state", make: () => {}, update: (cell, row) => setChip(cell, row.state) },
+  { name: "state", make: () => {}, update: (cell, row) => setChip(cell, row.state), value: (row) => ORDER.indexOf(row.state) },
 ];

@@ -1,10 +1,30 @@
-// The table of limits: fullest first, brought up to date in place, and still while somebody reads it.
-import { make, mark } from "./element.js";
+// The table of limits: fullest first or by a column, brought up to date in place, and still while somebody reads it.
+import { LANGUAGE, make, mark } from "./element.js";
+import { asked, onShown, show } from "./address.js";
 import { COLUMNS, share } from "./columns.js";
 import { ORDER } from "./signs.js";
 import { word } from "./words.js";
 
 const HIDDEN = "hidden-columns";
+
+// The order of a column as the address has it, `-refused` for the largest first; null for an order that there is not.
+function orderOf(text) {
+  const name = text.replace(/^-/, "");
+  const column = COLUMNS.find((each) => each.name === name && each.value);
+  return column ? { column, down: text.startsWith("-") } : null;
+}
+
+// Rows without a value stand last, whichever way round.
+function compared(a, b, { column, down }) {
+  const [one, other] = [column.value(a), column.value(b)];
+  if (!present(one) || !present(other)) return Number(present(other)) - Number(present(one));
+  const order = typeof one === "string" ? one.localeCompare(other, LANGUAGE) : one - other;
+  return down ? -order : order;
+}
+
+function present(value) {
+  return value !== null && value !== undefined && value !== "";
+}
 
 function weight(row) {
   // Refusing stands first, also where a shadow limit is fuller.
@@ -23,11 +43,39 @@ export class LimitsTable {
     this.read = false;
     this.hidden = new Set(load());
     this.body = make("tbody");
-    this.head = COLUMNS.map((column) => headCell(column));
+    this.order = [];
+    this.sorted = null;
+    this.head = COLUMNS.map((column) => headCell(column, () => this.choose(column)));
     const table = make("table", {}, make("caption", { class: "unseen" }, word("table")), make("thead", {}, make("tr", {}, ...this.head)), this.body);
     this.place.replaceChildren(table);
     this.watchReading();
     this.showColumns();
+    onShown(() => this.sortAsShown());
+    this.sortAsShown();
+  }
+
+  // The first choice of a column sorts it, the second turns it round, the third returns to the fullest first.
+  choose(column) {
+    const first = column.most ? `-${column.name}` : column.name;
+    const turned = column.most ? column.name : `-${column.name}`;
+    const now = asked("sort");
+    show({ sort: now === first ? turned : now === turned ? "" : first });
+  }
+
+  sortAsShown() {
+    this.sorted = orderOf(asked("sort"));
+    COLUMNS.forEach((column, index) => {
+      const shown = this.sorted?.column === column ? (this.sorted.down ? "descending" : "ascending") : !this.sorted && column.name === "used" ? "descending" : null;
+      if (shown) this.head[index].setAttribute("aria-sort", shown);
+      else this.head[index].removeAttribute("aria-sort");
+    });
+    this.draw();
+    this.settle();
+  }
+
+  before(a, b) {
+    const order = this.sorted ? compared(a, b, this.sorted) : weight(a) - weight(b);
+    return order || (a.id < b.id ? -1 : 1);
   }
 
   watchReading() {
@@ -61,7 +109,7 @@ export class LimitsTable {
       this.nodes.delete(id);
     }
     for (const row of shown) this.drawRow(row);
-    this.order = shown.toSorted((a, b) => weight(a) - weight(b) || (a.id < b.id ? -1 : 1)).map((row) => row.id);
+    this.order = shown.toSorted((a, b) => this.before(a, b)).map((row) => row.id);
     if (this.read) this.onMoved(this.countMoved());
     else this.settle();
   }
@@ -116,9 +164,11 @@ export class LimitsTable {
   }
 }
 
-function headCell(column) {
-  const sorted = column.name === "used" ? "descending" : null;
-  return make("th", { scope: "col", class: column.number ? "number" : null, "data-column": column.name, "aria-sort": sorted }, word(`column.${column.name}`));
+function headCell(column, onChosen) {
+  const label = word(`column.${column.name}`);
+  const button = column.value ? make("button", { type: "button", class: "sort" }, label) : label;
+  if (column.value) button.addEventListener("click", onChosen);
+  return make("th", { scope: "col", class: column.number ? "number" : null, "data-column": column.name }, button);
 }
 
 const LABELLED = new Set(["left", "full", "resets", "refused"]);

@@ -1,5 +1,6 @@
 // The overview page: one sentence, the key figures, every limit by how full it is, refusals and changes.
 import { at, make, mark, say } from "./element.js";
+import { asked, onShown, show } from "./address.js";
 import { Alerts } from "./alerts.js";
 import { COLUMNS } from "./columns.js";
 import { download } from "./csv.js";
@@ -15,7 +16,6 @@ const kpis = new Kpis(at("kpis"));
 const feed = new Log(at("feed"), refusalLine);
 const changes = new Log(at("changes"), changeLine);
 const search = at("search");
-let chosen = "all";
 let table = null;
 
 function theTable() {
@@ -31,9 +31,14 @@ function theTable() {
   return table;
 }
 
+function chosen() {
+  const state = asked("state");
+  return ORDER.includes(state) ? state : "all";
+}
+
 function wanted(row) {
-  if (chosen !== "all" && row.state !== chosen) return false;
-  const words = search.value.trim().toLowerCase();
+  if (chosen() !== "all" && row.state !== chosen()) return false;
+  const words = asked("q").trim().toLowerCase();
   const text = `${row.tenant} ${row.tenant_name ?? ""} ${row.action ?? ""} ${row.limit}`.toLowerCase();
   return words.split(/\s+/).every((part) => text.includes(part));
 }
@@ -41,12 +46,7 @@ function wanted(row) {
 const filterButtons = new Map(
   ["all", ...ORDER].map((state) => {
     const button = make("button", { type: "button", "aria-pressed": String(state === "all"), "data-filter": state }, make("span", {}, word(`state.${state}`)), make("b"));
-    button.addEventListener("click", () => {
-      chosen = state;
-      for (const [name, other] of filterButtons) other.setAttribute("aria-pressed", name === state);
-      theTable().filter(wanted);
-      showEmpty();
-    });
+    button.addEventListener("click", () => show({ state: state === "all" ? "" : state }));
     return [state, button];
   }),
 );
@@ -152,10 +152,18 @@ at("columns-body").append(
     return make("label", {}, box, word(`column.${column.name}`));
   }),
 );
-search.addEventListener("input", () => {
+search.addEventListener("input", () => show({ q: search.value }, { quietly: true }));
+
+// Search, state and order are those of the address.
+function showAsked() {
+  if (search.value !== asked("q")) search.value = asked("q");
+  for (const [name, button] of filterButtons) button.setAttribute("aria-pressed", String(name === chosen()));
   theTable().filter(wanted);
-  showEmpty();
-});
+  if (theTable().rows.size) showEmpty();
+}
+
+onShown(showAsked);
+showAsked();
 at("resort").addEventListener("click", () => theTable().settle());
 at("csv").addEventListener("click", () => download(theTable().inOrder()));
 shell.start();
