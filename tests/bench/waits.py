@@ -1,7 +1,8 @@
-"""What appointments do for clients that come back in time, and their cost in the store."""
+"""What appointments do for clients that come back in time, and their cost; how fast callers that hang up leave."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import struct
 import time
@@ -14,6 +15,7 @@ import uvloop
 
 from limiter.core.types import MICROS, Limit, Subject
 from limiter.core.window import Call, bind
+from limiter.gateway.line import Line, Rest, Waiter
 from tests.bench import peers
 from tests.bench.effort import Effort
 from tests.bench.findings import TIMES, Findings, Reach, Table
@@ -22,6 +24,7 @@ from tests.bench.stage import Stage
 from tests.limiter.core.obedient import Served, herd
 
 CLIENTS, QUOTA = 30, 2
+WAITING, LEAVING = 2_000, 200
 GRACE_US = 5 * MICROS
 LIMITS = {
     "token bucket": Limit("bucket", "token_bucket", QUOTA, MICROS, burst=1),
@@ -53,13 +56,22 @@ def measure(stage: Stage, effort: Effort) -> Findings:
     ]
     cost_rows = [[name, *(f"{us:.1f} µs" for us in found)] for name, found in costs.items()]
     cost_how = f"The store's own time for a decision that admits, {effort.rounds} rounds in turn, medians."
+    leaves = uvloop.run(_leaves())
+    leave_how = f"{LEAVING} of {WAITING:,} callers in one line hang up, one after the other: until the place is free."
+    leave_rows = [
+        [f"{quantile:.0%}", f"{leaves[round(quantile * (LEAVING - 1))] * 1000:.2f} ms"] for quantile in (0.5, 1)
+    ]
     cost_columns = ("Limit", "no appointments", "allowed, none open", "allowed, 50 open")
     return Findings(
         tables=[
             Table("A herd with appointments", how, columns, rows),
             Table("Appointments in the store", cost_how, cost_columns, cost_rows),
+            Table("Callers that hang up", leave_how, ("of them", "free after"), leave_rows),
         ],
-        reaches=list(_reaches(herds, costs)),
+        reaches=[
+            *_reaches(herds, costs),
+            Reach("a caller that hangs up leaves the line, ms", leaves[-1] * 1000, 100, "", most=True),
+        ],
     )
 
 
@@ -75,6 +87,31 @@ def _reaches(herds: dict[tuple[str, bool], Served], costs: dict[str, tuple[float
     yield Reach(
         "store time of a policy that holds units, none open, beside one that holds none", dearest, 1.5, TIMES, most=True
     )
+
+
+async def _leaves() -> list[float]:
+    """How long callers that hang up keep their places (s), sorted."""
+    line, dice, took = Line("limit", ended=lambda _: None), random.Random(3), []
+
+    async def wait(waiter: Waiter) -> float:
+        line.add(waiter)
+        try:
+            await waiter.until_woken()
+        finally:
+            line.remove(waiter)
+        return time.perf_counter()
+
+    line.rest(Rest(line_us=3600 * MICROS))
+    waiters = [Waiter(number) for number in range(WAITING)]
+    tasks = [asyncio.create_task(wait(waiter)) for waiter in waiters]
+    await asyncio.sleep(0)
+    for number in dice.sample(range(WAITING), LEAVING):
+        began = time.perf_counter()
+        waiters[number].leave()
+        took.append(await tasks[number] - began)
+    for task in tasks:
+        task.cancel()
+    return sorted(took)
 
 
 async def _herd(url: str, limit: Limit) -> Served:

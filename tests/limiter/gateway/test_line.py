@@ -124,6 +124,22 @@ def test_at_a_pause_of_the_upstream_each_tenant_has_a_lane_in_the_class_of_its_c
     assert lane_of(bound, keys.pause(bound.subject.connection)) == LaneName(rank, "acme")
 
 
+async def test_the_place_of_a_caller_that_hangs_up_is_free_before_the_next_decision() -> None:
+    ended: list[str] = []
+    line = Line("limit", ended=ended.append)
+    waiters = [Waiter(number) for number in range(4)]
+    for waiter in waiters:
+        line.add(waiter)
+    for waiter in waiters[1:3]:
+        waiter.leave()
+    line.end_turn(Rest())  # in the same turn of the event loop: no task of theirs has run
+    assert [waiter.has_turn for waiter in waiters] == [True, False, False, True]
+    for waiter in waiters:
+        line.remove(waiter)
+    line.end_turn(Rest())
+    assert ended == ["limit"]
+
+
 async def test_a_new_call_joins_a_line_that_everyone_joins_though_its_lane_is_empty() -> None:
     line = Line("a pause", ended=lambda _: None, joined=True)
     line.add(Waiter(1), ANA)

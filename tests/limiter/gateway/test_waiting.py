@@ -216,6 +216,23 @@ async def test_a_caller_that_hangs_up_leaves_and_is_charged_nothing(
     assert (counted(raw, acme, "allowed"), counted(raw, acme, "refused")) == (1, 0)
 
 
+async def test_no_decision_is_spent_on_a_caller_that_has_hung_up(
+    gateway: Gateway, acme_key: str, one_at_once: QuotaPolicy
+) -> None:
+    running, held = await held_upstream(gateway, acme_key)
+    async with connected(gateway) as (_, writer):
+        writer.write(preferring(acme_key))
+        await until_waiting(gateway, 1)
+        behind = calling(gateway, acme_key)
+        await until_waiting(gateway, 2)
+        writer.close()
+        await until_waiting(gateway, 1)
+        before = decisions(gateway)
+        held.set()
+        assert {(await each).status for each in (running, behind)} == {200}
+    assert decisions(gateway) == before + 1
+
+
 async def test_a_caller_that_only_stops_sending_is_answered_at_once(
     gateway: Gateway, acme_key: str, one_a_minute: QuotaPolicy
 ) -> None:
