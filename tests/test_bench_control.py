@@ -17,7 +17,7 @@ from tests.bench.control import scenarios
 from tests.bench.control.contenders import CONTENDERS
 from tests.bench.control.controllers import SETTINGS, InFlight, Learned
 from tests.bench.control.run import Fate, run
-from tests.bench.control.scores import score
+from tests.bench.control.scores import max_min, score
 from tests.bench.control.stored import Direct, StoredLearned, now
 from tests.bench.control.unit import Scenario, calls
 
@@ -90,3 +90,27 @@ def test_a_table_is_written_for_each_scenario(
 
     assert "| did cutting help?, led by p95 (ours) |" in document.read_text()
     assert "halved-5: recovery, s" in capsys.readouterr().out
+
+
+def test_a_max_min_fair_share_gives_the_meek_all_and_the_others_alike() -> None:
+    assert max_min({0: 40, 1: 2, 2: 40}, 42) == {0: 20, 1: 2, 2: 20}
+    assert max_min({0: 3, 1: 2}, 5) == {0: 3, 1: 2}
+    assert max_min({}, 0) == {}
+
+
+@pytest.mark.parametrize(
+    ("admitted", "jain", "least"),
+    [({0: 10, 1: 10}, 1.0, 1.0), ({0: 20, 1: 0}, 0.5, 0.0), ({0: 15, 1: 5}, 0.8, 0.5)],
+    ids=["alike", "one gets all", "one gets three times as much"],
+)
+def test_fairness_is_one_where_tenants_that_ask_alike_get_alike(
+    admitted: dict[int, int], jain: float, least: float
+) -> None:
+    second = 1_000_000
+    fates = [
+        Fate(n * second // 2, tenant, refused=n >= most, latency_us=1)
+        for tenant, most in admitted.items()
+        for n in range(20)
+    ]
+    found = score(replace(HALVED, warm_s=0, disturbed_s=10, after_s=0), fates)
+    assert (found.jain, found.least) == (pytest.approx(jain), pytest.approx(least))

@@ -58,6 +58,11 @@ def main() -> None:
             print(section, end="\n\n", flush=True)
             if not arguments.dry:
                 report.put(arguments.out, name.replace("-", "_"), section, order=_order())
+        if set(judged.FAIRNESS) <= set(found):
+            fairness = judged.fairness(found)
+            print(fairness, end="\n\n", flush=True)
+            if not arguments.dry:
+                report.put(arguments.out, "fairness", fairness, order=_order())
         goals = judged.goals(found)
         print(goals, flush=True)
         if not arguments.dry and set(found) == set(scenarios.BY_NAME):
@@ -65,7 +70,7 @@ def main() -> None:
 
 
 def _order() -> list[str]:
-    return ["goals", *(name.replace("-", "_") for name in scenarios.BY_NAME)]
+    return ["goals", "fairness", *(name.replace("-", "_") for name in scenarios.BY_NAME)]
 
 
 def _compare(

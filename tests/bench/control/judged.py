@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from tests.bench import report
 from tests.bench.control.contenders import CONTENDERS
@@ -20,7 +21,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Scores], float], str], ...] = (
     ("refused", lambda s: s.refused, ".1%"),
     ("while a server idled", lambda s: s.idle, ".1%"),
     ("before", lambda s: s.steady, ".1%"),
-    ("quiet tenants admitted", lambda s: s.fair, ".0%"),
+    ("quiet tenants admitted", lambda s: s.quiet, ".0%"),
     ("recovery s", lambda s: s.recovery_s, ".0f"),
 )
 
@@ -72,6 +73,31 @@ def _row(judged: Judged, name: str) -> list[str]:
     good = f"{statistics.fmean(each.good for each in found):.1f}"
     figures = (format(statistics.fmean(map(of, found)), style) for _, of, style in _COLUMNS)
     return [CONTENDERS[name].what, good, *of_oracle, *figures]
+
+
+FAIRNESS = ("halved-5", "noisy")
+"""Scenarios whose tenants call alike, and with one that calls four times as much."""
+
+
+def fairness(found: Mapping[str, Judged]) -> str:
+    """How the controllers divide the calls that they admit among the tenants."""
+    names = [name for name in FAIRNESS if name in found]
+    first = found[names[0]].scores
+
+    def figures(controller: str) -> list[str]:
+        runs = [found[name].scores[controller] for name in names]
+        means = (statistics.fmean(map(of, each)) for each in runs for of in (attrgetter("jain"), attrgetter("least")))
+        return [f"{each:.2f}" for each in means]
+
+    table = Table(
+        title="Fairness",
+        how="Each tenant's admitted calls, divided by its max-min fair share of all admitted calls: Jain's index"
+        " over the ten tenants, and the quotient of the tenant that is worst off. 1 is fair."
+        f" {found[names[0]].seeds} seeds.",
+        columns=("Controller", *(f"{name}: {what}" for name in names for what in ("Jain's index", "worst tenant"))),
+        rows=[[CONTENDERS[each].what, *figures(each)] for each in first],
+    )
+    return report.render({}, Findings(tables=[table])).replace("\n\n<sub></sub>", "")
 
 
 def worth(runs: Iterable[tuple[Scenario, Scores, float]]) -> float:

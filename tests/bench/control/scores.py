@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,9 @@ class Scores:
     ``over``: share of 5 s slices with p95 over the threshold. ``swing``: standard deviation of admitted calls in 10 s,
     divided by their mean. ``steady``: share of calls refused before. ``idle``: share of calls refused while a server
     had nothing to do. ``recovery_s``: from the end of the disturbance to the end of the last 5 s slice in which more
-    than 5 % were refused. ``fair``: share of the calls of all but the first tenant that was admitted.
+    than 5 % were refused. ``quiet``: share of the calls of all but the first tenant that was admitted. ``jain``: Jain's
+    index over the tenants' admitted calls, each divided by its max-min fair share of all admitted calls; 1 is fair.
+    ``least``: that quotient of the tenant that is worst off.
     """
 
     good: float
@@ -34,7 +36,9 @@ class Scores:
     steady: float
     recovery_s: float
     p95_ms: float
-    fair: float
+    quiet: float
+    jain: float
+    least: float
 
 
 def score(scenario: Scenario, fates: Sequence[Fate]) -> Scores:
@@ -46,6 +50,7 @@ def score(scenario: Scenario, fates: Sequence[Fate]) -> Scores:
         for f in during
         if not f.refused and f.latency_us is not None and f.waited_us <= _GOOD_US and f.latency_us < TIMEOUT_US
     ]
+    quotients = _of_fair_share(during)
     settled = [f for f in fates if 30 * S <= f.at_us < begin_us]
     return Scores(
         good=len(good) / scenario.disturbed_s,
@@ -56,7 +61,9 @@ def score(scenario: Scenario, fates: Sequence[Fate]) -> Scores:
         steady=_share(f.refused for f in settled),
         recovery_s=_recovery_s([f for f in fates if f.at_us >= end_us], end_us),
         p95_ms=float(np.percentile([f.latency_us for f in during if f.latency_us is not None] or [0], 95)) / 1000,
-        fair=_fair(during),
+        quiet=_quiet(during),
+        jain=sum(quotients) ** 2 / (len(quotients) * sum(each**2 for each in quotients)) if any(quotients) else 1.0,
+        least=min(quotients, default=1.0),
     )
 
 
@@ -91,8 +98,29 @@ def _recovery_s(after: Sequence[Fate], end_us: int) -> float:
     return (max(late) + 1) * _SLICE_US / S if late else 0.0
 
 
-def _fair(during: Iterable[Fate]) -> float:
+def _asked(during: Iterable[Fate]) -> dict[int, list[bool]]:
+    """Of each tenant's calls, whether they were admitted."""
     asked: dict[int, list[bool]] = {}
     for fate in during:
         asked.setdefault(fate.tenant, []).append(not fate.refused)
-    return _share(admitted for tenant, each in asked.items() if tenant for admitted in each)
+    return asked
+
+
+def _quiet(during: Iterable[Fate]) -> float:
+    return _share(admitted for tenant, each in _asked(during).items() if tenant for admitted in each)
+
+
+def _of_fair_share(during: Iterable[Fate]) -> list[float]:
+    """Each tenant's admitted calls, divided by its max-min fair share of all admitted calls."""
+    asked = _asked(during)
+    shares = max_min({tenant: len(each) for tenant, each in asked.items()}, sum(map(sum, asked.values())))
+    return [sum(each) / shares[tenant] for tenant, each in asked.items() if shares[tenant]]
+
+
+def max_min(wants: Mapping[int, float], total: float) -> dict[int, float]:
+    """``total`` divided so that no tenant gets more without another, which has no more, getting less."""
+    shares, left = dict.fromkeys(wants, 0.0), total
+    for number, tenant in enumerate(sorted(wants, key=lambda each: wants[each])):
+        shares[tenant] = min(wants[tenant], left / (len(wants) - number))
+        left -= shares[tenant]
+    return shares
