@@ -120,6 +120,26 @@ class Live:
                 await asyncio.gather(*looks, return_exceptions=True)
         for each in readings:
             each.remember(self._lately.of(each.tenant_id))
+        await self._read_hours([each for each in readings if not each.hour_known], now=now, patience_s=patience_s)
+
+    async def _read_hours(self, readings: Sequence[TenantReading], *, now: int, patience_s: float) -> None:
+        """Read the last hour of those whose peaks are not known, as far as it is read in time; the reading goes on."""
+        flights = []
+        for start in range(0, len(readings), _AT_ONCE):
+            some = list(readings[start : start + _AT_ONCE])
+            name = ("hour", frozenset(each.tenant_id for each in some))
+            flights.append(self._reads.join(name, partial(self._read_hour, some, now)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await asyncio.gather(*flights, return_exceptions=True)
+
+    async def _read_hour(self, readings: Sequence[TenantReading], now: int) -> None:
+        """By the minute, from the database: the store's last minutes are in the last quarter of an hour."""
+        start, end = now // 60 * 60 - 3_540, now // 60 * 60 + 60
+        names = [each.tenant_id for each in readings]
+        found = await self._aside.run(series.of_tenants, names, start, end, every_s=60)
+        for each in readings:
+            each.take_hour(found.get(each.tenant_id, Demand()))
 
     async def _read_demand(self, tenant_ids: Collection[str], start: int, end: int) -> dict[str, Demand]:
         return await self._aside.run(series.of_tenants, list(tenant_ids), start, end)

@@ -168,7 +168,7 @@ def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Fram
         "refused_15m": _refused(reading, row, known),
         "spark": values,
         "trend": _trend(values),
-        "peak_1h": max(reading.peaks.get(row.id, {}).values(), default=None),
+        "peak_1h": reading.peak(row.id),
         "state": states.of_row(reading, row),
         "threshold": near_at(limit.alert_at),
     }

@@ -14,7 +14,7 @@ from limiter.core.algorithms import rules_of
 from limiter.core.held import Holding
 from limiter.core.thresholds import left, near_at, reached
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState
-from limiter.demand.points import Calls
+from limiter.demand.points import Calls, Demand
 from limiter.demand.recent import Recent
 from limiter.demand.state import LATELY_S, Refused
 from limiter.gateway.gate import Gateway
@@ -66,6 +66,8 @@ class TenantReading:
     """Row -> what a token bucket held in the last half minute."""
     peaks: dict[str, dict[int, int]] = field(default_factory=dict)
     """Row -> minute -> the most that was used in it, for an hour."""
+    hour_known: bool = False
+    """Whether ``peaks`` has the use before anybody watched."""
     used_at: dict[str, float] = field(default_factory=dict)
     """Row -> when anything was counted against it last."""
     near: set[str] = field(default_factory=set)
@@ -143,6 +145,16 @@ class TenantReading:
             self._unwatched = False
             for row in self.rows.values():
                 self._look_back(row, recent)
+
+    def take_hour(self, demand: Demand) -> None:
+        """Take in its use of the last hour, by the minute."""
+        self.hour_known = True
+        for (action_id, limit), second, level in demand.each_level():
+            self._note_peak(f"{action_id}|{limit}", level.used, minute=second // 60)
+
+    def peak(self, row_id: str) -> int | None:
+        """The most of a limit that was used at once in the last hour; None while that is not known."""
+        return max(self.peaks.get(row_id, {}).values(), default=None) if self.hour_known else None
 
     def _look_back(self, row: RowReading, recent: Recent) -> None:
         limit, seen = row.state.limit, self.used[row.id]

@@ -13,11 +13,13 @@ import pytest
 from django.db import OperationalError, connections
 
 from dashboard import charting, stored, topics
+from dashboard.broadcast import EVERY_S
 from dashboard.deltas import Frame
 from dashboard.live import SETS_PER_S, Live
 from dashboard.stored import StoredReadings
 from limiter import clients
-from limiter.demand import keeping
+from limiter.demand import blocks, keeping, recorder
+from limiter.demand.points import Demand, Level
 from limiter.gateway.runtime import Runtime
 from limiter.models import QuotaPolicy
 from tenants.models import Tenant
@@ -98,6 +100,33 @@ async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: R
         assert [max(filter(None, columns[name])) for name in ("used", "limit")] == [100, 100]
         assert sum(filter(None, columns["refused"])) == 2
     assert len(live.before(overview)) == 120
+    await live.close()
+
+
+async def test_the_peak_of_the_last_hour_counts_what_nobody_watched(runtime: Runtime) -> None:
+    start = int(time.time()) // 60 * 60
+    for minutes, used_then in ((40, 70), (62, 99)):
+        level = {start - minutes * 60: Level(used_then, 100, 100)}
+        demand = {"acme": Demand({}, {("lookupOrder", "minute"): level})}
+        await asyncio.to_thread(blocks.add, start - minutes * 60, 60, demand)
+    await call(runtime, "acme", "lookupOrder")
+    live = Live(runtime, every_s=0)
+    await live.read(["acme"])
+    (row,) = (await live.frame(topics.tenant("acme")))["rows"]
+    assert row["peak_1h"] == 70
+    await live.close()
+    await asyncio.to_thread(connections.close_all)
+
+
+async def test_a_refusal_turns_the_state_with_the_first_frame_after_it(runtime: Runtime) -> None:
+    """Workers send their demand twice a second and frames come every second: that makes two seconds at most."""
+    assert recorder.EVERY_S + EVERY_S <= 2
+    live, topic = Live(runtime, every_s=0), topics.tenant("acme")
+    await live.read(topic.tenant_ids)
+    assert (await live.frame(topic))["summary"]["state"] == "ok"
+    await over_the_limit(runtime)  # and sends once
+    await live.read(topic.tenant_ids)
+    assert (await live.frame(topic))["summary"]["state"] == "stop"
     await live.close()
 
 

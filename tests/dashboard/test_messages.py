@@ -109,6 +109,8 @@ def test_a_limit_refuses_for_a_minute_after_its_last_refusal_and_has_refused_lat
 def test_the_peak_is_that_of_the_last_hour() -> None:
     seen = reading(state(40))
     seen.peaks = {"lookupOrder|minute": {29_733_761: 55, 29_733_762: 41}}
+    assert seen.peak("lookupOrder|minute") is None  # the hour before is not read yet
+    seen.hour_known = True
     (row,) = overview_frame([seen], StoredReadings(), **NOBODY)["rows"]
     assert row["peak_1h"] == 55
 
