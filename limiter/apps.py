@@ -20,6 +20,7 @@ class LimiterConfig(AppConfig):
         from limiter.core import amounts
         from limiter.demand import peaks
         from limiter.demand.feature import FEATURE as DEMAND
+        from limiter.incidents.feature import FEATURE as INCIDENTS
         from limiter.policies import cuts
         from limiter.policies.feature import FEATURE as POLICIES
         from limiter.record import edits, formats
@@ -32,6 +33,6 @@ class LimiterConfig(AppConfig):
         amounts.SPEECH.gettext, amounts.SPEECH.ngettext, amounts.SPEECH.number = gettext, ngettext, languages.number
         prefix.use(settings.KEY_PREFIX)
         cuts.RECORD.read = peaks.last_day
-        for feature in (POLICIES, RECORD, DEMAND, ALERTS, REPORTS, UPSTREAM):
+        for feature in (POLICIES, RECORD, DEMAND, ALERTS, INCIDENTS, REPORTS, UPSTREAM):
             features.install(feature)
         edits.connect()

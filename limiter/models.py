@@ -2,6 +2,7 @@
 
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
 from limiter.demand.models import DemandBlock
+from limiter.incidents.models import EventCursor, Incident
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record.models import (
     AuditEntry,
@@ -26,7 +27,9 @@ __all__ = [
     "AuditEntry",
     "DeadLetter",
     "DemandBlock",
+    "EventCursor",
     "Export",
+    "Incident",
     "MultiplierChange",
     "Override",
     "QuotaLimit",

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from limiter.alerts.settings import AlertEnv
 from limiter.demand.settings import DemandEnv
 from limiter.gateway.settings import GatewayEnv
+from limiter.incidents.settings import IncidentEnv
 from limiter.live.settings import LiveEnv
 from limiter.outage.settings import OutageEnv
 from limiter.record.settings import RecordEnv
@@ -39,6 +40,7 @@ class MissingSettings(SystemExit):
 class Env(
     AccountEnv,
     AlertEnv,
+    IncidentEnv,
     ReportEnv,
     MailEnv,
     DemandEnv,

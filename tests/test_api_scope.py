@@ -17,6 +17,7 @@ from limiter.models import (
     Alert,
     Assignment,
     AuditEntry,
+    Incident,
     MultiplierChange,
     Override,
     QuotaLimit,
@@ -26,6 +27,7 @@ from limiter.models import (
 )
 from tenants.models import Action, ApiKey, ApiToken, Connection, Membership, Tenant
 from tests.api_client import ANY, signed_in
+from tests.limiter.incidents.given import incident
 from tests.limiter.reports.given import event
 from tests.people import member
 from tests.test_api_access import ROUTES, SAMPLES, _url
@@ -75,6 +77,7 @@ def give(tenant: Tenant, name: str) -> None:
     evidence = {"before": 1.0, "after": 0.5, "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0}
     numbers = {"threshold": 80, "used": 80, "effective_limit": 100, "policy_version": 1}
     Alert.objects.create(at=now, tenant_id=name, action_id=f"{name}-action", limit_name="minute", **numbers)
+    incident(tenant_id=name, action_id=f"{name}-action", by_key={f"{name}-key": 1})
     MultiplierChange.objects.create(stream_id=name, at=now, tenant_id=name, **evidence)
 
 
@@ -99,6 +102,7 @@ def foreign() -> dict[str, dict[str, Any]]:
         "api-assignment": {"id": Assignment.objects.get(tenant__tenant_id="globex").pk},
         "api-override": {"id": Override.objects.get(tenant__tenant_id="globex").pk},
         "api-event": {"id": ThrottleEvent.objects.get(tenant_id="globex").pk},
+        "api-incident": {"id": Incident.objects.get(tenant_id="globex").pk},
         "api-alert": {"id": Alert.objects.get(tenant_id="globex").pk},
         "api-decision": {"decision_id": "globex-decision"},
     }

@@ -28,6 +28,7 @@ PLANTED = {
     "Policies": ("limiter.policies.plan", "limiter.policies.admin.policy"),
     "Record": ("limiter.record.models.event", "limiter.record.chain"),
     "Alerts": ("limiter.alerts.posting", "limiter.alerts.api.hooks"),
+    "Incidents": ("limiter.incidents.stretches", "limiter.incidents.following"),
     "Reports": ("limiter.reports.build", "limiter.reports.tasks"),
     "Formats": ("limiter.reports.formats.jsonl", "limiter.reports.formats.xlsx"),
     "Live": ("limiter.live.queries", "limiter.live.cache"),

@@ -52,6 +52,7 @@ TAGS = {
     "assignments": "Which policy applies to everyone, a tenant or an action.",
     "overrides": "Temporary changes, with a reason and an end.",
     "alerts": "Limits that are nearly used up, and were.",
+    "incidents": "Stretches of refusals by one limit.",
     "events": "The record of refusals, and why each was refused.",
 }
 """In the order in which the documentation page shows them."""

@@ -1,0 +1,1 @@
+"""Incidents: stretches of time in which a limit refused a tenant's calls."""

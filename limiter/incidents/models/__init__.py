@@ -1,0 +1,5 @@
+"""The rows of incidents."""
+
+from limiter.incidents.models.incident import EventCursor, Incident
+
+__all__ = ["EventCursor", "Incident"]
