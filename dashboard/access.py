@@ -28,3 +28,8 @@ def may_reset(user: Any) -> bool:
 def may_export(user: Any) -> bool:
     """Whether the admin's list of exports is the person's to open."""
     return bool(user.is_staff and user.has_perm("limiter.add_export") and user.has_perm("limiter.view_export"))
+
+
+def may_explain(user: Any) -> bool:
+    """Whether the admin's page that explains a refusal is the person's to open."""
+    return bool(user.is_active and user.is_staff and user.has_perm("limiter.view_throttleevent"))

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 
+from dashboard import times
 from limiter.record.by_decision import rows_of
 from limiter.record.models import ThrottleEvent
 
@@ -22,21 +23,26 @@ class RefusalPage:
     events: list[ThrottleEvent]
     filters: dict[str, str]
     older: str
+    wrong: str = ""
+    """What of the address cannot be read, and the remedy."""
 
 
 def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> RefusalPage:
     """The page that ``asked`` describes. ``tenant_ids`` are those the person may see; None means every one."""
-    filters = {name: asked[name].strip() for name in (*_FIELDS, "kind") if asked.get(name, "").strip()}
-    events = _chosen(filters, tenant_ids)
+    filters = {name: asked[name].strip() for name in (*_FIELDS, "kind", *times.NAMES) if asked.get(name, "").strip()}
+    span = times.read(filters)
+    events = _chosen(filters, tenant_ids, span)
     before = asked.get("before", "")
     if before.isdigit() and (last := ThrottleEvent.objects.filter(pk=int(before[:18])).first()):
         events = events.filter(at__lte=last.at).exclude(at=last.at, pk__gte=last.pk)
     found = list(events[: PAGE_SIZE + 1])
     older = urlencode({**filters, "before": found[PAGE_SIZE - 1].pk}) if len(found) > PAGE_SIZE else ""
-    return RefusalPage(events=found[:PAGE_SIZE], filters=filters, older=older)
+    return RefusalPage(events=found[:PAGE_SIZE], filters=filters, older=older, wrong=span.wrong)
 
 
-def _chosen(filters: Mapping[str, str], tenant_ids: Collection[str] | None) -> QuerySet[ThrottleEvent]:
+def _chosen(
+    filters: Mapping[str, str], tenant_ids: Collection[str] | None, span: times.Span
+) -> QuerySet[ThrottleEvent]:
     events = ThrottleEvent.objects.all()
     if tenant_ids is not None:
         events = events.filter(tenant_id__in=tenant_ids)
@@ -46,4 +52,6 @@ def _chosen(filters: Mapping[str, str], tenant_ids: Collection[str] | None) -> Q
             events = rows_of(value, among=events) if name == "decision" else events.filter(**{field: value})
     if filters.get("kind") in ("shadow", "refused"):
         events = events.filter(shadow=filters["kind"] == "shadow")
-    return events
+    if span.since:
+        events = events.filter(at__gte=span.since)
+    return events.filter(at__lt=span.until) if span.until else events

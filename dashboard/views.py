@@ -14,14 +14,20 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from dashboard import catalogue, tenant_list
+from dashboard import incidents as stretches
 from dashboard import refusals as refused
-from dashboard.access import may_act, may_export, may_reset, may_revoke
+from dashboard.access import may_act, may_explain, may_export, may_reset, may_revoke
 from dashboard.csp import strict_csp
 from dashboard.figures import FIGURES
 from dashboard.revocation import keys_in_use
 from tenants.scope import tenants_of
 
-_PAGES = (("overview", _("Overview")), ("tenants", _("Tenants")), ("refusals", _("Refusals")))
+_PAGES = (
+    ("overview", _("Overview")),
+    ("tenants", _("Tenants")),
+    ("incidents", _("Incidents")),
+    ("refusals", _("Refusals")),
+)
 
 MAX_KEYS = 200
 """Keys that a tenant's page offers to choose from; the admin lists all."""
@@ -84,9 +90,30 @@ def refusals(request: HttpRequest) -> HttpResponse:
     """The stored refusals of the person's tenants."""
     seen = list(tenants_of(request.user))
     page = refused.page(request.GET.dict(), tenant_ids=[tenant.tenant_id for tenant in seen])
-    user = request.user
-    explains = user.is_active and user.is_staff and user.has_perm("limiter.view_throttleevent")
-    return _shown(request, "refusals", page=page, tenants=seen, explains=explains)
+    return _shown(request, "refusals", page=page, tenants=seen, explains=may_explain(request.user))
+
+
+@_page
+def incidents(request: HttpRequest) -> HttpResponse:
+    """The incidents of the person's tenants."""
+    return _shown(request, "incidents", page=stretches.page(request.GET.dict(), person=request.user))
+
+
+@_page
+def incident(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """One incident with its alerts and refusals."""
+    line = stretches.one(incident_id, person=request.user)
+    if line is None:
+        return _shown(request, "no_permission", status=403)  # also for one that does not exist
+    found = line.incident
+    return _shown(
+        request,
+        "incident",
+        line=line,
+        alerts=stretches.alerts_of(found),
+        page=refused.page(stretches.refusals_of(found), tenant_ids=[found.tenant_id]),
+        explains=may_explain(request.user),
+    )
 
 
 def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:

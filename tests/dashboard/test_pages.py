@@ -14,7 +14,13 @@ from limiter.models import ThrottleEvent
 from tenants.models import Membership, Tenant
 from tests.people import member
 
-PAGES = ("/dashboard/", "/dashboard/tenants/", "/dashboard/tenants/acme/", "/dashboard/refusals/")
+PAGES = (
+    "/dashboard/",
+    "/dashboard/tenants/",
+    "/dashboard/tenants/acme/",
+    "/dashboard/incidents/",
+    "/dashboard/refusals/",
+)
 AT = datetime(2026, 7, 14, 10, 42, tzinfo=UTC)
 
 
@@ -127,6 +133,8 @@ def test_the_refusals_come_a_page_at_a_time_and_none_twice(acme: Tenant) -> None
         ({"kind": "refused", "limit": "minute"}, {"decision-1", "decision-2"}),
         ({"decision": "decision-1"}, {"decision-1"}),
         ({"tenant": "globex"}, set()),
+        ({"since": "2026-07-14T10:41:58", "until": "2026-07-14T10:41:59"}, {"decision-2"}),
+        ({"since": "2026-07-14T12:41:59+02:00"}, {"decision-1"}),
         ({"before": "no number"}, {"decision-1", "decision-2", "decision-3"}),
     ],
 )

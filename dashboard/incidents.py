@@ -1,0 +1,134 @@
+"""The incidents a person may read, as their page lists them: filtered, newest first, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from dashboard import times
+from limiter.alerts.models import Alert
+from limiter.demand.state import NOW_S
+from limiter.incidents.models import Incident
+from limiter.incidents.stretches import OTHERS
+from quota_platform.base import row_access
+from tenants.models import Tenant
+
+PAGE_SIZE = 50
+_FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name"}
+_NAMED = 5
+_MAX_ALERTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentLine:
+    """An incident in a list. ``state``: stop while it refuses, lately until it is over, then ok. ``keys``: the most
+    refused first, each with its number; "" stands for further ones.
+    """
+
+    incident: Incident
+    tenant_name: str
+    state: str
+    keys: list[tuple[str, int]]
+    actions: list[tuple[str, int]]
+    rows: str
+    """The query string of the page of its refusals."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    """One page of incidents; ``older`` is the query string of the next one, empty when there is none."""
+
+    lines: list[IncidentLine]
+    filters: dict[str, str]
+    older: str
+    wrong: str
+
+
+def page(asked: Mapping[str, str], *, person: Any, now: datetime | None = None) -> IncidentPage:
+    """The page that ``asked`` describes, of the tenants that the person sees."""
+    filters = {name: asked[name].strip() for name in (*_FIELDS, "state", *times.NAMES) if asked.get(name, "").strip()}
+    span = times.read(filters)
+    rows = _chosen(row_access.seen(Incident.objects.all(), person), filters, span)
+    before = asked.get("before", "")
+    if before.isdigit() and (last := Incident.objects.filter(pk=int(before[:18])).first()):
+        rows = rows.filter(at__lte=last.at).exclude(at=last.at, pk__gte=last.pk)
+    found = list(rows[: PAGE_SIZE + 1])
+    older = urlencode({**filters, "before": found[PAGE_SIZE - 1].pk}) if len(found) > PAGE_SIZE else ""
+    return IncidentPage(lines(found[:PAGE_SIZE], now=now), filters, older, span.wrong)
+
+
+def _chosen(rows: QuerySet[Incident], filters: Mapping[str, str], span: times.Span) -> QuerySet[Incident]:
+    rows = rows.filter(**{field: filters[name] for name, field in _FIELDS.items() if name in filters})
+    if filters.get("state") in ("open", "over"):
+        rows = rows.filter(ended_at__isnull=filters["state"] == "open")
+    if span.since:
+        rows = rows.filter(last_at__gte=span.since)
+    return rows.filter(at__lt=span.until) if span.until else rows
+
+
+def one(incident_id: int, *, person: Any) -> IncidentLine | None:
+    """An incident that the person may see; None also for one that is another tenant's."""
+    found = row_access.seen(Incident.objects.filter(pk=incident_id), person).first()
+    return lines([found])[0] if found else None
+
+
+def lines(incidents: Sequence[Incident], *, now: datetime | None = None) -> list[IncidentLine]:
+    now = now or timezone.now()
+    tenants = Tenant.objects.filter(tenant_id__in={each.tenant_id for each in incidents})
+    names = dict(tenants.values_list("tenant_id", "name"))
+    return [
+        IncidentLine(
+            each,
+            names.get(each.tenant_id, each.tenant_id),
+            _state(each, now),
+            _most(each.by_key),
+            _most(each.by_action),
+            urlencode(refusals_of(each)),
+        )
+        for each in incidents
+    ]
+
+
+def refusals_of(incident: Incident) -> dict[str, str]:
+    """What to ask the page of refusals for to see an incident's."""
+    until = incident.last_at.replace(microsecond=0) + timedelta(seconds=1)
+    wanted = {
+        "tenant": incident.tenant_id,
+        "action": incident.action_id,
+        "limit": incident.limit_name,
+        "kind": "refused",
+        "since": times.written(incident.at),
+        "until": times.written(until),
+    }
+    return {name: value for name, value in wanted.items() if value}
+
+
+def alerts_of(incident: Incident) -> list[Alert]:
+    """The alerts of its limit that lasted at some time of it, oldest first."""
+    rows = Alert.objects.filter(
+        Q(ended_at=None) | Q(ended_at__gte=incident.at),
+        tenant_id=incident.tenant_id,
+        action_id=incident.action_id,
+        limit_name=incident.limit_name,
+        at__lte=incident.last_at,
+    )
+    return list(rows.order_by("at", "threshold")[:_MAX_ALERTS])
+
+
+def _state(incident: Incident, now: datetime) -> str:
+    if incident.ended_at is not None:
+        return "ok"
+    return "stop" if incident.last_at > now - timedelta(seconds=NOW_S) else "lately"
+
+
+def _most(by_name: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The names with most refusals; the rest together under ""."""
+    most = sorted(((name, calls) for name, calls in by_name.items() if name != OTHERS), key=lambda each: -each[1])
+    rest = sum(by_name.values()) - sum(calls for _, calls in most[:_NAMED])
+    return [*most[:_NAMED], *([("", rest)] if rest else [])]

@@ -1,0 +1,103 @@
+"""The pages of incidents: filters, facts, and none of a stranger's."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from dashboard import incidents
+from limiter.incidents.stretches import OTHERS
+from limiter.models import Alert
+from tenants.models import Tenant
+from tests.limiter.alerts.given import alert
+from tests.limiter.incidents.given import incident, minutes, refusal
+from tests.people import browser, member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ana(acme: Tenant) -> User:
+    return member("ana", acme)
+
+
+def found(asked: dict[str, str], person: User) -> list[str]:
+    return [line.incident.limit_name for line in incidents.page(asked, person=person).lines]
+
+
+@pytest.mark.parametrize(
+    ("asked", "limits"),
+    [
+        ({}, ["hour", "minute"]),
+        ({"state": "open"}, ["hour"]),
+        ({"state": "over", "tenant": "acme"}, ["minute"]),
+        ({"limit": "hour", "action": "lookupOrder"}, ["hour"]),
+        ({"tenant": "globex"}, []),
+        ({"since": "2030-05-02T12:11"}, ["hour"]),
+        ({"until": "2030-05-02T12:05"}, ["minute"]),
+        ({"since": "2030-05-02T12:10", "until": "2030-05-03"}, ["hour", "minute"]),
+    ],
+)
+def test_incidents_are_filtered_by_the_address(ana: User, asked: dict[str, str], limits: list[str]) -> None:
+    incident(last_at=minutes(10), ended_at=minutes(25))
+    incident(limit_name="hour", at=minutes(20), last_at=minutes(20))
+    incident(tenant_id="globex", limit_name="globex-minute")
+    assert found(asked, ana) == limits
+
+
+def test_a_time_that_cannot_be_read_is_named_with_its_remedy(ana: User) -> None:
+    for page in ("incidents", "refusals"):
+        shown = browser(ana).get(f"/dashboard/{page}/?until=yesterday").content.decode()
+        assert "Until: give a day or a time, such as 2026-07-14T10:42." in shown
+
+
+def test_incidents_come_a_page_at_a_time_and_none_twice(ana: User) -> None:
+    rows = [incident(limit_name=f"limit-{number}") for number in range(incidents.PAGE_SIZE + 3)]
+    first = incidents.page({}, person=ana)
+    older = incidents.page(dict([first.older.split("=")]), person=ana)
+    seen = [line.incident.pk for line in (*first.lines, *older.lines)]
+    assert (seen, older.older) == ([row.pk for row in reversed(rows)], "")
+
+
+@pytest.mark.parametrize(("at", "state"), [(0.5, "stop"), (2, "lately")])
+def test_an_incident_refuses_for_a_minute_and_has_refused_lately_until_it_is_over(
+    ana: User, at: float, state: str
+) -> None:
+    row = incident()
+    assert incidents.page({}, person=ana, now=minutes(at)).lines[0].state == state
+    row.ended_at = minutes(15)
+    row.save()
+    assert incidents.page({}, person=ana, now=minutes(at)).lines[0].state == "ok"
+
+
+def test_the_most_refused_keys_come_first_and_the_rest_is_one_number(ana: User) -> None:
+    by_key = {OTHERS: 9, "a": 1, "b": 7, **{f"k{number}": 2 for number in range(5)}}
+    incident(by_key=by_key)
+    keys = incidents.page({}, person=ana).lines[0].keys
+    assert (keys[0], keys[-1], len(keys)) == (("b", 7), ("", 12), 6)
+
+
+def test_an_incident_shows_its_alerts_and_its_refusals_and_no_others(ana: User) -> None:
+    row = incident(last_at=minutes(2), refusals=41, effective_limit=62, p95_ms=1410.0, p95_samples=80, threshold_ms=800)
+    alert(at=minutes(-1), threshold=95)
+    alert(at=minutes(-60), ended_at=minutes(-50), ending=Alert.Ending.FELL, threshold=81)
+    alert(at=minutes(0), limit_name="hour", threshold=82)
+    for at in (-1, 0, 2, 3):
+        refusal(at, decision_id=f"at-{at}")
+    shown = browser(ana).get(f"/dashboard/incidents/{row.pk}/").content.decode()
+    assert "Acme: 41 calls refused" in shown
+    assert "to 62 of 100 at the lowest" in shown and "p95 1410 ms over 80 calls, threshold 800 ms" in shown
+    assert ("95 % reached" in shown, "81 % reached" in shown, "82 % reached" in shown) == (True, False, False)
+    assert [f"at-{at}<" in shown for at in (-1, 0, 2, 3)] == [False, True, True, False]
+
+
+def test_a_person_of_one_tenant_finds_no_incident_of_another(ana: User, globex: Tenant) -> None:
+    theirs = incident(tenant_id="globex")
+    client = browser(ana)
+    assert b"Globex" not in client.get("/dashboard/incidents/?tenant=globex").content
+    for number in (theirs.pk, theirs.pk + 1, 10**30):  # a stranger learns nothing from the difference
+        response = client.get(f"/dashboard/incidents/{number}/")
+        assert response.status_code == 403 and b"globex" not in response.content.lower()
+    assert found({"before": str(theirs.pk)}, ana) == []
+    assert Client().get(f"/dashboard/incidents/{theirs.pk}/").status_code == 302
