@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from limiter.incidents import team
+
 ACT = "limiter.add_override"
 
 
@@ -33,3 +35,8 @@ def may_export(user: Any) -> bool:
 def may_explain(user: Any) -> bool:
     """Whether the admin's page that explains a refusal is the person's to open."""
     return bool(user.is_active and user.is_staff and user.has_perm("limiter.view_throttleevent"))
+
+
+def may_handle(user: Any) -> bool:
+    """Whether the person may acknowledge, mute, note and assign alerts and incidents."""
+    return bool(user.has_perm(team.ACT))

@@ -12,17 +12,20 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard import times
+from limiter.alerts import mutes
 from limiter.alerts.models import Alert
 from limiter.demand.state import NOW_S
-from limiter.incidents.models import Incident
+from limiter.incidents.models import Incident, TeamEntry
 from limiter.incidents.stretches import OTHERS
 from quota_platform.base import row_access
-from tenants.models import Tenant
+from tenants.models import Membership, Tenant
 
 PAGE_SIZE = 50
 _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name"}
 _NAMED = 5
 _MAX_ALERTS = 50
+_MAX_ENTRIES = 200
+_MAX_PEOPLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,23 @@ def alerts_of(incident: Incident) -> list[Alert]:
         at__lte=incident.last_at,
     )
     return list(rows.order_by("at", "threshold")[:_MAX_ALERTS])
+
+
+def entries_of(incident: Incident) -> list[TeamEntry]:
+    """What the team did about it, oldest first."""
+    return list(incident.entries.order_by("at", "pk")[:_MAX_ENTRIES])
+
+
+def muted_until(incident: Incident) -> datetime | None:
+    """When messages of its limit's alerts are sent again; None unless it is muted."""
+    muted = mutes.active([incident.tenant_id], now=timezone.now())
+    return muted.get((incident.tenant_id, incident.action_id, incident.limit_name))
+
+
+def people_of(incident: Incident) -> list[str]:
+    """User names of members of its tenant, to choose from."""
+    members = Membership.objects.filter(tenant__tenant_id=incident.tenant_id, user__is_active=True)
+    return list(members.order_by("user__username").values_list("user__username", flat=True)[:_MAX_PEOPLE])
 
 
 def _state(incident: Incident, now: datetime) -> str:

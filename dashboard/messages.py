@@ -89,7 +89,7 @@ def _frame(
             "degraded": degraded,
         },
         "rows": rows,
-        "alerts": alerts.lines(known.alerts, rows=rows, names=known.names),
+        "alerts": alerts.lines(known, rows=rows),
         "feed": stored.feed(known.events, names=known.names)[:_FEED],
         "changes": known.changes,
     }

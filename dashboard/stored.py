@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Sum
 from django.utils import timezone
 
 from dashboard import changes
+from limiter.alerts import mutes
 from limiter.alerts.models import Alert
+from limiter.incidents.models import Incident
 from limiter.record.models import ThrottleEvent, UsageMinute
 from tenants.models import Tenant
 
@@ -34,6 +36,10 @@ class StoredReadings:
     changes: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     """Those that last, newest first."""
+    incidents: dict[Kind, Incident] = field(default_factory=dict)
+    """Those that last of the alerts' limits."""
+    muted: dict[Kind, datetime] = field(default_factory=dict)
+    """The limits whose alerts are not sent now, each with the end."""
     returned: tuple[int, int] = (0, 0)
     """Calls of all these tenants that came back at the time of their Retry-After lately, and those then admitted."""
 
@@ -57,6 +63,7 @@ def read(tenant_ids: Collection[str]) -> StoredReadings:
     lately = ThrottleEvent.objects.filter(tenant_id__in=tenant_ids, at__gte=since)
     kept = UsageMinute.objects.filter(tenant_id__in=tenant_ids, start__gte=since).order_by()
     came_back = kept.aggregate(returned=Sum("returned", default=0), kept=Sum("kept", default=0))
+    alerts = list(Alert.objects.filter(ended_at=None, tenant_id__in=tenant_ids)[:_MOST])
     kinds = lately.order_by().values_list("tenant_id", "action_id", "limit_name").annotate(calls=Sum("count"))
     return StoredReadings(
         names={tenant.tenant_id: tenant.name for tenant in tenants},
@@ -64,9 +71,18 @@ def read(tenant_ids: Collection[str]) -> StoredReadings:
         refused={(tenant, action, limit): calls for tenant, action, limit, calls in kinds},
         events=list(lately[:_MOST]),
         changes=changes.lately(tenants),
-        alerts=list(Alert.objects.filter(ended_at=None, tenant_id__in=tenant_ids)[:_MOST]),
+        alerts=alerts,
+        incidents=_incidents({alert.tenant_id for alert in alerts}),
+        muted=mutes.active({alert.tenant_id for alert in alerts}, now=timezone.now()) if alerts else {},
         returned=(came_back["returned"], came_back["kept"]),
     )
+
+
+def _incidents(tenant_ids: Collection[str]) -> dict[Kind, Incident]:
+    if not tenant_ids:
+        return {}
+    lasting = Incident.objects.filter(ended_at=None, tenant_id__in=tenant_ids)[:_MOST]
+    return {(each.tenant_id, each.action_id, each.limit_name): each for each in lasting}
 
 
 def feed(events: Collection[ThrottleEvent], *, names: dict[str, str]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from dashboard import actions, polling, reset, revocation, views
+from dashboard import actions, polling, reset, revocation, team, views
 
 app_name = "dashboard"
 urlpatterns = [
@@ -20,6 +20,8 @@ urlpatterns = [
     path("api/actions/overrides/", actions.start, name="override-start"),
     path("api/actions/overrides/<int:override_id>/end/", actions.end, name="override-end"),
     path("api/actions/keys/", revocation.revoke, name="key-revoke"),
+    path("api/actions/team/", team.act, name="team-act"),
+    path("incidents/<int:incident_id>/entries/", team.enter, name="incident-enter"),
     path("api/actions/counters/", reset.reset, name="counter-reset"),
     # Bookmarks of the first release.
     path("sign-in/", RedirectView.as_view(pattern_name="account_login", query_string=True), name="sign-in"),

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from dashboard import catalogue, tenant_list
 from dashboard import incidents as stretches
 from dashboard import refusals as refused
-from dashboard.access import may_act, may_explain, may_export, may_reset, may_revoke
+from dashboard.access import may_act, may_explain, may_export, may_handle, may_reset, may_revoke
 from dashboard.csp import strict_csp
 from dashboard.figures import FIGURES
 from dashboard.revocation import keys_in_use
@@ -48,6 +48,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "overview",
         live=True,
         words=catalogue.words(),
+        team_url=_team_url(request),
         feed_url="/ws/dashboard/",
         poll_url="/dashboard/api/overview.json",
         figures=FIGURES,
@@ -68,6 +69,7 @@ def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         "tenant",
         live=True,
         words=catalogue.words(),
+        team_url=_team_url(request),
         tenant=found,
         may_act=may_act(request.user),
         may_revoke=may_revoke(request.user),
@@ -101,7 +103,18 @@ def incidents(request: HttpRequest) -> HttpResponse:
 
 @_page
 def incident(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """One incident with its alerts and refusals."""
+    """One incident with its alerts, refusals and what the team did."""
+    return _incident(request, incident_id)
+
+
+@never_cache
+@strict_csp
+def incident_again(request: HttpRequest, incident_id: int, *, wrong: str) -> HttpResponse:
+    """The same after an act that was not done, with the reason."""
+    return _incident(request, incident_id, wrong=wrong, status=400)
+
+
+def _incident(request: HttpRequest, incident_id: int, *, wrong: str = "", status: int = 200) -> HttpResponse:
     line = stretches.one(incident_id, person=request.user)
     if line is None:
         return _shown(request, "no_permission", status=403)  # also for one that does not exist
@@ -109,11 +122,22 @@ def incident(request: HttpRequest, incident_id: int) -> HttpResponse:
     return _shown(
         request,
         "incident",
+        status=status,
+        wrong=wrong,
         line=line,
         alerts=stretches.alerts_of(found),
+        entries=stretches.entries_of(found),
+        muted_until=stretches.muted_until(found),
+        people=stretches.people_of(found) if may_handle(request.user) else [],
+        may_handle=may_handle(request.user),
         page=refused.page(stretches.refusals_of(found), tenant_ids=[found.tenant_id]),
         explains=may_explain(request.user),
     )
+
+
+def _team_url(request: HttpRequest) -> str:
+    """Where the person's acts on alerts go; empty without the right."""
+    return reverse("dashboard:team-act") if may_handle(request.user) else ""
 
 
 def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:

@@ -1,8 +1,8 @@
 """Every model of the limiter, for Django to find; the features hold them."""
 
-from limiter.alerts.models import Alert, AlertDelivery, AlertHook
+from limiter.alerts.models import Alert, AlertDelivery, AlertHook, Mute
 from limiter.demand.models import DemandBlock
-from limiter.incidents.models import EventCursor, Incident
+from limiter.incidents.models import EventCursor, Incident, TeamEntry
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record.models import (
     AuditEntry,
@@ -31,12 +31,14 @@ __all__ = [
     "Export",
     "Incident",
     "MultiplierChange",
+    "Mute",
     "Override",
     "QuotaLimit",
     "QuotaPolicy",
     "RecordGap",
     "ReportMail",
     "ReportSchedule",
+    "TeamEntry",
     "ThrottleEvent",
     "UsageBatch",
     "UsageDay",

@@ -186,6 +186,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ContactKindEnum": "limiter.alerts.kinds.registry.choices",
         "ExportKindEnum": "limiter.reports.models.Export.Kind",
+        "TeamEntryKindEnum": "limiter.incidents.models.TeamEntry.Kind",
     },
     "TITLE": "Quota platform",
     "DESCRIPTION": "Callers use the gateway with an API key. People and programs that manage it use /api/ with a"

@@ -22,6 +22,7 @@ from limiter.models import (
     Override,
     QuotaLimit,
     QuotaPolicy,
+    TeamEntry,
     ThrottleEvent,
     UsageMinute,
 )
@@ -78,6 +79,7 @@ def give(tenant: Tenant, name: str) -> None:
     numbers = {"threshold": 80, "used": 80, "effective_limit": 100, "policy_version": 1}
     Alert.objects.create(at=now, tenant_id=name, action_id=f"{name}-action", limit_name="minute", **numbers)
     incident(tenant_id=name, action_id=f"{name}-action", by_key={f"{name}-key": 1})
+    TeamEntry.objects.create(tenant_id=name, by=f"{name}-person", kind="note", text=f"{name}-note")
     MultiplierChange.objects.create(stream_id=name, at=now, tenant_id=name, **evidence)
 
 
@@ -103,6 +105,7 @@ def foreign() -> dict[str, dict[str, Any]]:
         "api-override": {"id": Override.objects.get(tenant__tenant_id="globex").pk},
         "api-event": {"id": ThrottleEvent.objects.get(tenant_id="globex").pk},
         "api-incident": {"id": Incident.objects.get(tenant_id="globex").pk},
+        "api-team-entry": {"id": TeamEntry.objects.get(tenant_id="globex").pk},
         "api-alert": {"id": Alert.objects.get(tenant_id="globex").pk},
         "api-decision": {"decision_id": "globex-decision"},
     }

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
+from limiter.alerts import mutes
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
 
 VERSION = 1
@@ -17,7 +18,9 @@ VERSION = 1
 
 
 def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
-    """A message to every hook that wants to know; how many. The alerts are stored."""
+    """A message to every hook that wants to know, but none of a muted start; how many. The alerts are stored."""
+    if event is AlertDelivery.Event.STARTED:
+        alerts = [alert for alert in alerts if not alert.muted]
     if not alerts:
         return 0
     hooks = _wanted({alert.tenant_id for alert in alerts}, event)
@@ -28,17 +31,21 @@ def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
             (hook, alert)
             for alert in alerts
             for hook in hooks
-            if _concerns(hook, alert) and (hook.hours.include(_at(alert)) or (hook.pk, alert.pk) in began)
+            if _concerns(hook, alert)
+            and ((not alert.muted and hook.hours.include(_at(alert))) or (hook.pk, alert.pk) in began)
         ),
     )
 
 
 def put_late(alerts: Sequence[Alert], *, now: datetime) -> int:
-    """The starts of alerts that still last, to contact points whose hours have begun meanwhile; how many."""
+    """The starts of alerts that still last, to contact points whose hours, or a mute, held them back; how many."""
+    start, tenant_ids = AlertDelivery.Event.STARTED, {alert.tenant_id for alert in alerts}
+    muted = mutes.active(tenant_ids, now=now) if alerts else {}
+    alerts = [alert for alert in alerts if (alert.tenant_id, alert.action_id, alert.limit_name) not in muted]
     if not alerts:
         return 0
-    start = AlertDelivery.Event.STARTED
-    hooks = [hook for hook in _wanted({alert.tenant_id for alert in alerts}, start) if not hook.hours.always]
+    was_muted = any(alert.muted for alert in alerts)
+    hooks = [hook for hook in _wanted(tenant_ids, start) if was_muted or not hook.hours.always]
     hooks = [hook for hook in hooks if hook.hours.include(now)]
     if not hooks:
         return 0
@@ -49,7 +56,9 @@ def put_late(alerts: Sequence[Alert], *, now: datetime) -> int:
             (hook, alert)
             for alert in alerts
             for hook in hooks
-            if _concerns(hook, alert) and (hook.pk, alert.pk) not in began and not hook.hours.include(alert.at)
+            if _concerns(hook, alert)
+            and (hook.pk, alert.pk) not in began
+            and (alert.muted or not hook.hours.include(alert.at))
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limiter.alerts.models import Alert, AlertDelivery, AlertHook
+from limiter.alerts.models import Alert, AlertDelivery, AlertHook, Mute
 from quota_platform.base.features import Audited, Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, nothing
 from tenants.scope import by_name, by_tenant
@@ -14,6 +14,7 @@ FEATURE = Feature(
     package="limiter.alerts",
     rows={
         Alert: Rule(seen=by_name, changed=nothing, made=False),
+        Mute: Rule(seen=by_name, changed=nothing, made=False),
         AlertHook: Rule(seen=by_tenant("tenant")),
         AlertDelivery: Rule(seen=by_tenant("hook__tenant"), changed=nothing, made=False),
     },

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from limiter.alerts import deliveries, watched
+from limiter.alerts import deliveries, mutes, watched
 from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
 from limiter.core.thresholds import left, reached
@@ -43,7 +43,12 @@ def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: dat
     """Start and end what the numbers ask for, all or nothing; how many, with late messages. Another may be faster."""
     known = watched.by_row(open_alerts)
     with transaction.atomic():
-        new = [_alert(each, threshold, now) for each in seen.values() for threshold in _new(each, known)]
+        muted = mutes.active({row[0] for row in seen}, now=now) if seen else {}
+        new = [
+            _alert(each, threshold, now, muted=each.row in muted)
+            for each in seen.values()
+            for threshold in _new(each, known)
+        ]
         started = [alert for alert in new if _start(alert)]
         ended = [alert for alert, ending in _over(known, seen) if _end(alert, ending, now)]
         deliveries.put(started, AlertDelivery.Event.STARTED)
@@ -72,7 +77,7 @@ def _over(known: Mapping[Row, dict[int, Alert]], seen: Mapping[Row, Watched]) ->
                 yield alert, Alert.Ending.FELL
 
 
-def _alert(seen: Watched, threshold: int, now: datetime) -> Alert:
+def _alert(seen: Watched, threshold: int, now: datetime, *, muted: bool) -> Alert:
     (tenant_id, action_id, limit_name), state = seen.row, seen.state
     return Alert(
         at=now,
@@ -86,6 +91,7 @@ def _alert(seen: Watched, threshold: int, now: datetime) -> Alert:
         effective_limit=state.effective,
         full_in_s=seen.full_in_s,
         shadow=state.limit.shadow,
+        muted=muted,
     )
 
 
@@ -106,9 +112,10 @@ def _end(alert: Alert, ending: Alert.Ending, now: datetime) -> bool:
 
 
 def prune(*, now: datetime | None = None) -> int:
-    """Delete alerts past their retention, and messages of the same age; returns the number of rows."""
-    days = settings.ENV.ALERTS_KEPT_DAYS
+    """Delete alerts past their retention, messages of the same age, and mutes that are over; how many rows."""
+    days, now = settings.ENV.ALERTS_KEPT_DAYS, now or timezone.now()
+    over = mutes.prune(now=now)
     if not days:
-        return 0
-    oldest = (now or timezone.now()) - timedelta(days=days)
-    return pruning.delete(Alert, ended_at__lt=oldest) + pruning.delete(AlertDelivery, finished_at__lt=oldest)
+        return over
+    oldest = now - timedelta(days=days)
+    return over + pruning.delete(Alert, ended_at__lt=oldest) + pruning.delete(AlertDelivery, finished_at__lt=oldest)

@@ -319,18 +319,28 @@ def test_an_alert_is_announced_once_shown_and_named_in_the_title_until_it_ends(v
     expect(page).to_have_title("Overview \N{MIDDLE DOT} Quota")
 
 
-def test_an_acknowledged_alert_stays_hidden_until_it_gets_worse(visitor: Visitor) -> None:
+def test_an_acknowledged_alert_is_hidden_for_the_team_until_it_gets_worse(visitor: Visitor) -> None:
+    asked: list[Any] = []
+
+    def respond(route: Route) -> None:
+        asked.append(route.request.post_data_json)
+        _respond(route, {"done": True})
+
+    visitor.page.route("**/api/actions/team/", respond)
     feed = visitor.shown("/dashboard/", quiet(alerts=[NEAR]))
     page = visitor.page
     page.get_by_role("button", name="Acknowledge:").click()
     expect(page.get_by_text(TEXT, exact=True)).to_have_count(0)
     expect(page).to_have_title("Overview \N{MIDDLE DOT} Quota")
-    page.reload()
-    expect(page.get_by_role("button", name="Show 1 acknowledged alert")).to_be_visible()
-    expect(page.get_by_role("button", name="Acknowledge:")).to_have_count(0)
-    feed.send(quiet(seq=2, alerts=[HIGHER]))
-    expect(page.get_by_role("region", name="Alerts")).to_contain_text("has reached 95 %")
-    page.get_by_role("button", name="Acknowledge:").click()
+    seen = {"acknowledged_by": "ben", "owner": "eve", "incident": 31, "muted_until_ms": 1_784_025_900_000}
+    feed.send(quiet(seq=2, alerts=[{**HIGHER, "threshold": 80, **seen}]))  # by somebody else, for everybody
     page.get_by_role("button", name="Show 1 acknowledged alert").click()
-    expect(page.get_by_role("region", name="Alerts")).to_contain_text("has reached 95 %")
+    region = page.get_by_role("region", name="Alerts")
+    expect(region).to_contain_text("acknowledged by ben \N{MIDDLE DOT} eve has it \N{MIDDLE DOT} muted until")
+    expect(region.get_by_role("link", name="Incident")).to_have_attribute("href", "/dashboard/incidents/31/")
+    page.get_by_role("button", name="Unmute:").click()
+    page.get_by_role("button", name="Hide acknowledged alerts").click()
+    feed.send(quiet(seq=3, alerts=[{**HIGHER, "id": 11, "ids": [7, 9, 11]}]))
+    expect(region).to_contain_text("has reached 95 %")
+    assert asked == [{"alert": 7, "kind": "acknowledged"}, {"alert": 9, "kind": "unmuted", "minutes": 60}]
     assert visitor.barriers() == []

@@ -1,5 +1,6 @@
 // What may be done here: the dialog says what will happen before it does, and offers to take back what can be.
 import { at, make, say } from "./element.js";
+import { post } from "./post.js";
 import { word } from "./words.js";
 
 const MINUTES = [15, 60, 240, 1440];
@@ -46,7 +47,7 @@ export class Actions {
     const preview = async () => {
       confirm.disabled = true;
       if (!reason.value.trim()) return say(effect, word("ask.reason_first"));
-      const answer = await this.post(url, asked());
+      const answer = await post(url, asked());
       seen = answer.seen;
       say(effect, answer.effect ?? answer.detail);
       confirm.disabled = !answer.effect;
@@ -55,7 +56,7 @@ export class Actions {
     cancel.addEventListener("click", () => this.dialog.close());
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const answer = await this.post(url, { ...asked(), confirm: true, seen });
+      const answer = await post(url, { ...asked(), confirm: true, seen });
       seen = answer.seen ?? seen;
       if (answer.done && deed === "revoke") drop(form.elements.key.value);
       this.show(answer);
@@ -71,21 +72,12 @@ export class Actions {
     return { tenant: this.tenant, kind, action, limit, key, factor: values.factor, minutes: Number(values.minutes), reason: values.reason };
   }
 
-  async post(url, body) {
-    const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
-    const options = { method: "POST", credentials: "same-origin", headers: { "content-type": "application/json", "x-csrftoken": token }, body: JSON.stringify(body) };
-    const answer = await fetch(url, options).catch(() => null);
-    if (!answer) return { detail: word("ask.unreachable") };
-    if (answer.status === 403) return { detail: word("ask.forbidden") };
-    return answer.json().catch(() => ({ detail: word("ask.failed") }));
-  }
-
   show(answer) {
     const place = at("done");
     if (!answer.done && this.dialog.open) return say(this.dialog.querySelector(".effect"), answer.detail);
     this.dialog.close();
     const undo = make("button", { type: "button", class: "link" }, word("ask.undo"));
-    undo.addEventListener("click", async () => this.show({ undo: answer.undo, ...(await this.post(answer.undo, { seen: answer.seen })) }));
+    undo.addEventListener("click", async () => this.show({ undo: answer.undo, ...(await post(answer.undo, { seen: answer.seen })) }));
     const over = answer.done && !answer.seen;
     place.replaceChildren(`${answer.done ?? answer.detail} `, ...(answer.undo && !over ? [undo] : []));
     return place;

@@ -1,57 +1,27 @@
-// The alerts that last: a list above everything, announced once when one starts or ends, and hidden by Acknowledge.
+// The alerts that last: a list above everything, announced once when one starts or ends. Acknowledge hides one for the
+// whole team; what others do comes with the next frame.
 import { at, make, mark, say } from "./element.js";
+import { post } from "./post.js";
 import { sign } from "./signs.js";
 import { word } from "./words.js";
 
-const KEPT = "acknowledged-alerts";
-
-// What this browser's viewer has acknowledged. Storage may be forbidden; it then lasts as long as the page.
-class Acknowledged {
-  constructor() {
-    try {
-      this.ids = new Set(JSON.parse(localStorage.getItem(KEPT) ?? "[]"));
-    } catch {
-      this.ids = new Set();
-    }
-  }
-
-  covers(alert) {
-    return this.ids.has(alert.id);
-  }
-
-  add(alert) {
-    for (const id of alert.ids) this.ids.add(id);
-    this.save();
-  }
-
-  clear(alerts) {
-    for (const alert of alerts) for (const id of alert.ids) this.ids.delete(id);
-    this.save();
-  }
-
-  save() {
-    const newest = [...this.ids].slice(-1_000);
-    try {
-      localStorage.setItem(KEPT, JSON.stringify(newest));
-    } catch {
-      // As above.
-    }
-  }
-}
+const MUTED_MINUTES = 60;
 
 export class Alerts {
   constructor({ onChange }) {
     this.place = at("alerts");
     this.list = make("ul", { class: "plain" });
     this.more = make("button", { type: "button", class: "link" });
-    this.acknowledged = new Acknowledged();
+    this.sent = new Set();
+    this.unfolded = false;
+    this.url = document.body.dataset.team ?? "";
     this.now = [];
     this.known = null;
     this.nodes = new Map();
     this.onChange = onChange;
     this.place.append(this.list, make("p", { class: "small" }, this.more));
     this.more.addEventListener("click", () => {
-      this.acknowledged.clear(this.now);
+      this.unfolded = !this.unfolded;
       this.show();
       this.list.querySelector("button")?.focus();
     });
@@ -77,15 +47,15 @@ export class Alerts {
   }
 
   show() {
-    const open = this.now.filter((alert) => !this.acknowledged.covers(alert));
+    const open = this.now.filter((alert) => !alert.acknowledged_by && !this.sent.has(alert.id));
     const hidden = this.now.length - open.length;
     this.place.hidden = this.now.length === 0;
-    const nodes = open.map((alert) => this.node(alert));
+    const nodes = (this.unfolded ? this.now : open).map((alert) => this.node(alert));
     const same = nodes.length === this.list.children.length && nodes.every((node, place) => this.list.children[place] === node);
     if (!same) this.arrange(nodes);
     this.more.parentNode.hidden = hidden === 0;
-    say(this.more, word("alert.acknowledged", { count: hidden }));
-    this.onChange(open);
+    say(this.more, word(this.unfolded ? "alert.fold" : "alert.acknowledged", { count: hidden }));
+    this.onChange(open.filter((alert) => !alert.muted_until_ms));
   }
 
   // The focus stays with the alert it is on; on one that goes it moves to what takes its place.
@@ -108,21 +78,55 @@ export class Alerts {
     }
     const about = { used: alert.used, effective: alert.effective, full: alert.full_in_s, at: alert.at_ms };
     say(node.children[1].firstChild, textOf(alert));
-    say(node.children[1].lastChild, ` ${word(alert.full_in_s > 0 ? "alert.used_full" : "alert.used", about)}`);
-    node.lastChild.setAttribute("aria-label", word("alert.acknowledge_this", { alert: textOf(alert) }));
+    say(node.children[1].lastChild, ` ${[word(alert.full_in_s > 0 ? "alert.used_full" : "alert.used", about), ...teamOf(alert)].join(" · ")}`);
+    const { link, acknowledge, mute } = node.parts;
+    link.hidden = !alert.incident;
+    link.href = `/dashboard/incidents/${alert.incident}/`;
+    acknowledge.hidden = !this.url || Boolean(alert.acknowledged_by);
+    acknowledge.setAttribute("aria-label", word("alert.acknowledge_this", { alert: textOf(alert) }));
+    mute.hidden = !this.url;
+    say(mute, word(alert.muted_until_ms ? "alert.unmute" : "alert.mute"));
+    mute.setAttribute("aria-label", word(alert.muted_until_ms ? "alert.unmute_this" : "alert.mute_this", { alert: textOf(alert) }));
     return node;
   }
 
   make(key) {
-    const button = make("button", { type: "button", class: "quiet" }, word("alert.acknowledge"));
-    const node = make("li", { class: "alert" }, make("span"), make("span", {}, make("strong"), make("span", { class: "detail" })), button);
-    button.addEventListener("click", () => {
-      this.acknowledged.add(node.alert);
-      this.show();
+    const link = make("a", {}, word("alert.incident"));
+    const acknowledge = make("button", { type: "button", class: "quiet" }, word("alert.acknowledge"));
+    const mute = make("button", { type: "button", class: "quiet" });
+    const node = make("li", { class: "alert" }, make("span"), make("span", {}, make("strong"), make("span", { class: "detail" })), make("span", { class: "tools" }, link, acknowledge, mute));
+    node.parts = { link, acknowledge, mute };
+    acknowledge.addEventListener("click", () => this.acknowledge(node.alert));
+    mute.addEventListener("click", () => {
+      const kind = node.alert.muted_until_ms ? "unmuted" : "muted";
+      this.ask(node.alert, { kind, minutes: MUTED_MINUTES });
     });
     this.nodes.set(key, node);
     return node;
   }
+
+  // Hidden at once; shown again if it could not be stored.
+  async acknowledge(alert) {
+    this.sent.add(alert.id);
+    this.show();
+    if (await this.ask(alert, { kind: "acknowledged" })) return;
+    this.sent.delete(alert.id);
+    this.show();
+  }
+
+  async ask(alert, wish) {
+    const answer = await post(this.url, { alert: alert.id, ...wish });
+    if (!answer.done) say(at("alert-announcer"), answer.detail);
+    return Boolean(answer.done);
+  }
+}
+
+function teamOf({ acknowledged_by, muted_until_ms, owner }) {
+  return [
+    ...(acknowledged_by ? [word("alert.acknowledged_by", { person: acknowledged_by })] : []),
+    ...(owner ? [word("alert.owner", { person: owner })] : []),
+    ...(muted_until_ms ? [word("alert.muted_until", { at: muted_until_ms })] : []),
+  ];
 }
 
 function textOf({ tenant_name, action, limit, threshold }) {

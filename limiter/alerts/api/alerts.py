@@ -30,6 +30,9 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
             "effective_limit",
             "full_in_s",
             "shadow",
+            "muted",
+            "acknowledged_at",
+            "acknowledged_by",
         ]
         read_only_fields = fields
 

@@ -11,7 +11,8 @@ class Alert(models.Model):
 
     ``action_id`` is blank for a limit that counts all actions together. The numbers are those of the start;
     ``full_in_s`` is in how long it would have been full at the pace of that moment, null when it would not, or nobody
-    can tell.
+    can tell. ``muted``: it started while its limit was muted, so its start was not sent then. ``acknowledged_by`` has
+    seen it for the whole team.
     """
 
     class Ending(models.TextChoices):
@@ -31,6 +32,9 @@ class Alert(models.Model):
     effective_limit = models.BigIntegerField()
     full_in_s = models.FloatField("full in (s)", null=True, blank=True)
     shadow = models.BooleanField(default=False)
+    muted = models.BooleanField(default=False, db_default=False)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True, db_default="")
 
     class Meta:
         ordering = ["-at", "-id"]

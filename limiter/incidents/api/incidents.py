@@ -36,6 +36,9 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
             "threshold_ms",
             "by_key",
             "by_action",
+            "acknowledged_at",
+            "acknowledged_by",
+            "owner",
         ]
         read_only_fields = fields
 

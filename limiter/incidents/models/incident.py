@@ -19,7 +19,8 @@ class Incident(models.Model):
     ``ended_at`` is ``QUIET`` after ``last_at``, and null until then. ``action_id`` is blank for a limit that does not
     count by action, ``limit_name`` for calls refused because the store was unavailable. ``effective_limit`` is the
     lowest that a call met, with the evidence of the cut; ``quota`` and the policy are those of the first refusal.
-    ``by_key`` and ``by_action``: refusals by the key's prefix and by action.
+    ``by_key`` and ``by_action``: refusals by the key's prefix and by action. ``acknowledged_by`` has seen it for the
+    whole team; ``owner`` works on it.
     """
 
     at = models.DateTimeField("first refusal")
@@ -38,6 +39,9 @@ class Incident(models.Model):
     threshold_ms = models.FloatField("p95 threshold (ms)", null=True, blank=True)
     by_key = models.JSONField(default=dict)
     by_action = models.JSONField(default=dict)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True, db_default="")
+    owner = models.CharField(max_length=150, blank=True, db_default="")
 
     class Meta:
         ordering = ["-at", "-id"]
