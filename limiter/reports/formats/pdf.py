@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from reportlab.lib.colors import HexColor, white
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table, TableStyle
 
 from limiter.core.types import MICROS
 from limiter.reports import consumption, figures, findings, in_flight, incomplete, manifest, pdf_charts
 from limiter.reports.consumption import Consumption
 from limiter.reports.naming import Names
+from limiter.reports.pdf_parts import BODY, CODE, FIGURE, HEAD, LINE, SMALL, TITLE, WIDTH, document, foot, moment, table
 from limiter.reports.selection import Selection
 
-INK, MUTED, LINE, ACCENT = HexColor("#14181f"), HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#1d5fd0")
-_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=13, textColor=INK)
-_SMALL = ParagraphStyle("small", parent=_BODY, fontSize=7.5, leading=10, textColor=MUTED)
-_TITLE = ParagraphStyle("title", parent=_BODY, fontName="Helvetica-Bold", fontSize=18, leading=24)
-_HEAD = ParagraphStyle("head", parent=_BODY, fontName="Helvetica-Bold", fontSize=11, leading=16, spaceBefore=10)
-_FIGURE = ParagraphStyle("figure", parent=_TITLE, fontSize=20, leading=24)
-_CODE = ParagraphStyle("code", parent=_BODY, fontName="Courier", fontSize=8, spaceBefore=4, spaceAfter=4)
 _MAX_ROWS = 200
 _MAX_NOTES = 10
-_WIDTH = A4[0] - 36 * mm
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, chosen: Selection) -> None:
@@ -44,10 +33,7 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     found = figures.of(chosen)
     windows, slots = consumption.fullest(chosen), in_flight.fullest(chosen)
     names = _names(chosen, found, shown, windows[0] + slots[0])
-    document = SimpleDocTemplate(
-        str(path), pagesize=A4, title="Quota summary", leftMargin=18 * mm, rightMargin=18 * mm,
-        topMargin=16 * mm, bottomMargin=16 * mm,
-    )  # fmt: skip
+    made = document(path, title="Quota summary")
     story = [
         *_head(chosen, names),
         *_lacks(chosen),
@@ -60,7 +46,7 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
         *_pairs(shown, more, names),
         *_verifying(),
     ]
-    document.build(story, onFirstPage=_foot, onLaterPages=_foot)
+    made.build(story, onFirstPage=foot, onLaterPages=foot)
 
 
 def _names(
@@ -80,12 +66,12 @@ def _names(
 
 
 def _head(chosen: Selection, names: Names) -> list[Flowable]:
-    parts = [f"{_time(chosen.since)} to {_time(chosen.until)}"]
+    parts = [f"{moment(chosen.since)} to {moment(chosen.until)}"]
     seen = chosen.seen
     parts.append("all tenants" if seen is None else "tenants: " + (", ".join(sorted(map(names.of, seen))) or "none"))
     if chosen.actions:
         parts.append("actions: " + ", ".join(sorted(chosen.actions)))
-    return [Paragraph("Quota summary", _TITLE), Paragraph(escape(" · ".join(parts)), _BODY), Spacer(1, 4 * mm)]
+    return [Paragraph("Quota summary", TITLE), Paragraph(escape(" · ".join(parts)), BODY), Spacer(1, 4 * mm)]
 
 
 def _lacks(chosen: Selection) -> list[Flowable]:
@@ -93,10 +79,10 @@ def _lacks(chosen: Selection) -> list[Flowable]:
     notes = incomplete.notes(chosen)
     if not notes:
         return []
-    data = [Paragraph(escape(note), _BODY) for note in notes[:_MAX_NOTES]]
+    data = [Paragraph(escape(note), BODY) for note in notes[:_MAX_NOTES]]
     if len(notes) > _MAX_NOTES:
-        data.append(Paragraph(f"{len(notes) - _MAX_NOTES:,} more: see the manifest.", _BODY))
-    return [Paragraph("The record of this time is incomplete", _HEAD), *data, Spacer(1, 4 * mm)]
+        data.append(Paragraph(f"{len(notes) - _MAX_NOTES:,} more: see the manifest.", BODY))
+    return [Paragraph("The record of this time is incomplete", HEAD), *data, Spacer(1, 4 * mm)]
 
 
 def _numbers(found: figures.Figures) -> Flowable:
@@ -108,13 +94,13 @@ def _numbers(found: figures.Figures) -> Flowable:
         (f"{found.refused_in_all:,}", f"refused · {share}"),
         (f"{found.shadow_in_all:,}", "would have been refused (shadow)"),
     ]
-    table = Table([[[Paragraph(n, _FIGURE), Paragraph(label, _SMALL)] for n, label in cells]], [_WIDTH / 4] * 4)
-    table.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 0.5, LINE), ("INNERGRID", (0, 0), (-1, -1), 0.5, LINE)]))
-    return table
+    cards = Table([[[Paragraph(n, FIGURE), Paragraph(label, SMALL)] for n, label in cells]], [WIDTH / 4] * 4)
+    cards.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 0.5, LINE), ("INNERGRID", (0, 0), (-1, -1), 0.5, LINE)]))
+    return cards
 
 
 def _findings(sentences: list[str]) -> list[Flowable]:
-    return [Paragraph("Findings", _HEAD), *(Paragraph(escape(each), _BODY, bulletText="\u2022") for each in sentences)]
+    return [Paragraph("Findings", HEAD), *(Paragraph(escape(each), BODY, bulletText="\u2022") for each in sentences)]
 
 
 def _charts(found: figures.Figures, names: Names) -> list[Flowable]:
@@ -127,10 +113,10 @@ def _charts(found: figures.Figures, names: Names) -> list[Flowable]:
     ]
     story: list[Flowable] = []
     for title, drawing in sections:
-        body = drawing if drawing is not None else Paragraph("Nothing in this time.", _BODY)
-        story.append(KeepTogether([Paragraph(title, _HEAD), Spacer(1, 2 * mm), body]))
+        body = drawing if drawing is not None else Paragraph("Nothing in this time.", BODY)
+        story.append(KeepTogether([Paragraph(title, HEAD), Spacer(1, 2 * mm), body]))
     if found.more_multipliers:
-        story.append(Paragraph("More changes of multipliers than are drawn: see the record.", _SMALL))
+        story.append(Paragraph("More changes of multipliers than are drawn: see the record.", SMALL))
     return story
 
 
@@ -145,9 +131,9 @@ def _steps(found: figures.Figures, names: Names) -> Flowable | None:
 
 def _consumption(shown: list[Consumption], more: int, found: figures.Figures, names: Names) -> list[Flowable]:
     """The fullest limits, each with a chart and its figures in words."""
-    title = Paragraph("Consumption against limits: those that were fullest", _HEAD)
+    title = Paragraph("Consumption against limits: those that were fullest", HEAD)
     if not shown:
-        return [title, Paragraph("Usage of this time is not enough to determine any limit's consumption.", _BODY)]
+        return [title, Paragraph("Usage of this time is not enough to determine any limit's consumption.", BODY)]
     note = (
         "Bars: units in the fullest window that ended in each span, of windows that begin with a whole minute, hour or "
         "day, as usage is kept: one that began in between may have held more. Red where it reached the limit. "
@@ -165,7 +151,7 @@ def _in_flight(shown: list[Consumption], more: int, found: figures.Figures, name
     """The fullest concurrency limits; nothing where there is none."""
     if not shown:
         return []
-    title = Paragraph("Calls in flight at once, against concurrency limits", _HEAD)
+    title = Paragraph("Calls in flight at once, against concurrency limits", HEAD)
     note = (
         "Bars: the most slots in use in each span, as the calls of the time found them. Red where they reached the "
         "limit. Line: the limit as it is now; dashed: the lowest in force. Looked at are the limits per action or "
@@ -187,32 +173,32 @@ def _drawn(
         where = f"{names.pair(of.tenant_id, of.action_id)} / {of.limit.name}"
         text = f"{where}: {most:,} of {of.limit.quota:,} {words(each)} ({each.share:.0%})"
         drawing = pdf_charts.against(each.peaks, each.effective, limit=of.limit.quota, moments=found.moments)
-        parts.append([Paragraph(escape(text), _BODY), drawing])
+        parts.append([Paragraph(escape(text), BODY), drawing])
     parts[0].insert(0, title)
     return [KeepTogether(part) for part in parts]
 
 
 def _note(text: str, more: int) -> Flowable:
-    return Paragraph(text + (f"; {more:,} of them, less full, are not drawn." if more else "."), _SMALL)
+    return Paragraph(text + (f"; {more:,} of them, less full, are not drawn." if more else "."), SMALL)
 
 
 def _limits(found: figures.Figures, names: Names) -> list[Flowable]:
     heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest"]
     columns = ["action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
     lines = [[names.of(row["tenant_id"]), *(row[name] for name in columns)] for row in found.limits]
-    title = Paragraph("Limits that refused most", _HEAD)
-    return [title, _table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", _BODY)]
+    title = Paragraph("Limits that refused most", HEAD)
+    return [title, table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", BODY)]
 
 
 def _pairs(shown: list[Sequence[Any]], more: int, names: Names) -> list[Flowable]:
     """Of the summary's columns those that fit a page; a spreadsheet has all."""
     heads = ["Tenant", "Action", "Allowed", "Refused", "Shadow", "Cost"]
-    story: list[Flowable] = [Paragraph("Tenants and actions", _HEAD)]
+    story: list[Flowable] = [Paragraph("Tenants and actions", HEAD)]
     if not shown:
-        return [*story, Paragraph("No calls in this time.", _BODY)]
-    story.append(_table(heads, [[names.with_id(row[0]), *row[1:6]] for row in shown], words=2))
+        return [*story, Paragraph("No calls in this time.", BODY)]
+    story.append(table(heads, [[names.with_id(row[0]), *row[1:6]] for row in shown], words=2))
     if more:
-        story.append(Paragraph(f"{more:,} more are not shown; export the summary as CSV or XLSX for all.", _SMALL))
+        story.append(Paragraph(f"{more:,} more are not shown; export the summary as CSV or XLSX for all.", SMALL))
     return story
 
 
@@ -228,37 +214,5 @@ def _verifying() -> list[Flowable]:
         "from the operator: a forger can print another one here."
     )
     command = "python manage.py verify_export FILE.pdf --manifest FILE.pdf.manifest.json --public-key KEY"
-    body = [Paragraph(text, _BODY), Paragraph(command, _CODE), Paragraph(key, _BODY)]
-    return [KeepTogether([Paragraph("How to verify this file", _HEAD), *body])]
-
-
-def _table(heads: list[str], lines: list[list[Any]], *, words: int) -> Table:
-    body = [[Paragraph(escape(v), _SMALL) if isinstance(v, str) else f"{v:,}" for v in line] for line in lines]
-    wide = _WIDTH * 0.5 / words
-    narrow = _WIDTH * 0.5 / (len(heads) - words)
-    table = Table([heads, *body], [wide] * words + [narrow] * (len(heads) - words), repeatRows=1)
-    table.setStyle(
-        TableStyle(
-            [
-                ("FONT", (0, 0), (-1, 0), "Helvetica-Bold", 8),
-                ("FONT", (0, 1), (-1, -1), "Helvetica", 8),
-                ("TEXTCOLOR", (0, 0), (-1, 0), MUTED),
-                ("ALIGN", (words, 0), (-1, -1), "RIGHT"),
-                ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-                ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
-                ("ROWBACKGROUNDS", (0, 1), (-1, -1), [white, HexColor("#f6f7f9")]),
-            ]
-        )
-    )
-    return table
-
-
-def _foot(canvas: Any, document: Any) -> None:
-    canvas.setFont("Helvetica", 7.5)
-    canvas.setFillColor(MUTED)
-    canvas.drawString(18 * mm, 9 * mm, "Times are UTC. The figures are those of the record when this was made.")
-    canvas.drawRightString(A4[0] - 18 * mm, 9 * mm, f"Page {document.page}")
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    body = [Paragraph(text, BODY), Paragraph(command, CODE), Paragraph(key, BODY)]
+    return [KeepTogether([Paragraph("How to verify this file", HEAD), *body])]
