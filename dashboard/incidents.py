@@ -15,7 +15,8 @@ from dashboard import times
 from limiter.alerts import mutes
 from limiter.alerts.models import Alert
 from limiter.demand.state import NOW_S
-from limiter.incidents.models import Incident, TeamEntry
+from limiter.incidents import account
+from limiter.incidents.models import Incident
 from limiter.incidents.stretches import OTHERS
 from quota_platform.base import row_access
 from tenants.models import Membership, Tenant
@@ -24,7 +25,6 @@ PAGE_SIZE = 50
 _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name"}
 _NAMED = 5
 _MAX_ALERTS = 50
-_MAX_ENTRIES = 200
 _MAX_PEOPLE = 100
 
 
@@ -36,6 +36,7 @@ class IncidentLine:
 
     incident: Incident
     tenant_name: str
+    limit: str
     state: str
     keys: list[tuple[str, int]]
     actions: list[tuple[str, int]]
@@ -89,6 +90,7 @@ def lines(incidents: Sequence[Incident], *, now: datetime | None = None) -> list
         IncidentLine(
             each,
             names.get(each.tenant_id, each.tenant_id),
+            account.limit_of(each),
             _state(each, now),
             _most(each.by_key),
             _most(each.by_action),
@@ -122,11 +124,6 @@ def alerts_of(incident: Incident) -> list[Alert]:
         at__lte=incident.last_at,
     )
     return list(rows.order_by("at", "threshold")[:_MAX_ALERTS])
-
-
-def entries_of(incident: Incident) -> list[TeamEntry]:
-    """What the team did about it, oldest first."""
-    return list(incident.entries.order_by("at", "pk")[:_MAX_ENTRIES])
 
 
 def muted_until(incident: Incident) -> datetime | None:

@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/actions/overrides/<int:override_id>/end/", actions.end, name="override-end"),
     path("api/actions/keys/", revocation.revoke, name="key-revoke"),
     path("api/actions/team/", team.act, name="team-act"),
+    path("incidents/<int:incident_id>.pdf", views.incident_pdf, name="incident-pdf"),
     path("incidents/<int:incident_id>/entries/", team.enter, name="incident-enter"),
     path("api/actions/counters/", reset.reset, name="counter-reset"),
     # Bookmarks of the first release.

@@ -92,12 +92,19 @@ def test_an_incident_shows_its_alerts_and_its_refusals_and_no_others(ana: User) 
     assert [f"at-{at}<" in shown for at in (-1, 0, 2, 3)] == [False, True, True, False]
 
 
+def test_an_incident_is_downloaded_as_a_pdf(ana: User) -> None:
+    row = incident()
+    response = browser(ana).get(f"/dashboard/incidents/{row.pk}.pdf")
+    assert response.content.startswith(b"%PDF") and f"incident-{row.pk}.pdf" in response["Content-Disposition"]
+
+
 def test_a_person_of_one_tenant_finds_no_incident_of_another(ana: User, globex: Tenant) -> None:
     theirs = incident(tenant_id="globex")
     client = browser(ana)
     assert b"Globex" not in client.get("/dashboard/incidents/?tenant=globex").content
     for number in (theirs.pk, theirs.pk + 1, 10**30):  # a stranger learns nothing from the difference
-        response = client.get(f"/dashboard/incidents/{number}/")
-        assert response.status_code == 403 and b"globex" not in response.content.lower()
+        for page in (f"/dashboard/incidents/{number}/", f"/dashboard/incidents/{number}.pdf"):
+            response = client.get(page)
+            assert response.status_code == 403 and b"globex" not in response.content.lower()
     assert found({"before": str(theirs.pk)}, ana) == []
     assert Client().get(f"/dashboard/incidents/{theirs.pk}/").status_code == 302

@@ -1,0 +1,179 @@
+"""The account of an incident that writes itself: start, cause with evidence, changes before, who acted, end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from limiter.core.in_flight import IN_FLIGHT
+from limiter.demand import series
+from limiter.incidents import changes
+from limiter.incidents.changes import Change
+from limiter.incidents.models import Incident, TeamEntry
+from limiter.incidents.stretches import OTHERS
+from limiter.record.models import MultiplierChange
+from limiter.record.models.event import UPSTREAM
+from quota_platform.base.languages import number
+from tenants.models import Tenant
+
+BEFORE = timedelta(hours=1)
+"""How long before the first refusal a change may have caused it."""
+_MAX_LOOKED_AT = timedelta(hours=24)
+_MAX_ENTRIES = 200
+_MAINLY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """``story``: sentences about start, cause and end, with evidence. ``before``: changes of the hour before the first
+    refusal; ``during``: from then until it was over. ``entries``: what the team did.
+    """
+
+    incident: Incident
+    tenant_name: str
+    story: list[str]
+    before: list[Change]
+    during: list[Change]
+    entries: list[TeamEntry]
+
+
+def write(incident: Incident, *, now: datetime | None = None) -> Account:
+    """Everything that is known now. For a thread; who may see the tenant is the caller's to check."""
+    until = incident.ended_at or now or timezone.now()
+    name = Tenant.objects.filter(tenant_id=incident.tenant_id).values_list("name", flat=True).first()
+    name = name or incident.tenant_id
+    before = changes.of(incident, incident.at - BEFORE, incident.at)
+    story = [_start(incident, name), *_cause(incident), *_asked(incident), *_callers(incident), _changed(before)]
+    return Account(
+        incident=incident,
+        tenant_name=name,
+        story=[*story, _end(incident)],
+        before=before,
+        during=changes.of(incident, incident.at, until),
+        entries=list(incident.entries.order_by("at", "pk")[:_MAX_ENTRIES]),
+    )
+
+
+def limit_of(incident: Incident) -> str:
+    """The limit in words, with the action that it counts."""
+    if not incident.limit_name:
+        return _("no limit: the store was unavailable")
+    if incident.limit_name == UPSTREAM:
+        return _("no limit: the upstream took no calls")
+    of = incident.action_id or _("all actions together")
+    return f"{incident.limit_name} · {of}"
+
+
+def _start(incident: Incident, name: str) -> str:
+    said = ngettext(
+        "From {since} to {until} UTC {count} call of {tenant} was refused: {limit}.",
+        "From {since} to {until} UTC {count} calls of {tenant} were refused: {limit}.",
+        incident.refusals,
+    )
+    since, until = _moment(incident.at), _moment(incident.last_at)
+    return said.format(since=since, until=until, count=number(incident.refusals), tenant=name, limit=limit_of(incident))
+
+
+def _cause(incident: Incident) -> Iterator[str]:
+    if not incident.limit_name:
+        yield _("The limiter's store was unavailable, and the policy then lets no call pass.")
+    elif incident.limit_name == UPSTREAM:
+        yield _(
+            "The upstream had turned calls away (429) or was at its pace; calls were held back without sending them."
+        )
+    elif incident.limit_name == IN_FLIGHT:
+        yield _("The connection had learned that its unit bears {allowed} calls in flight.").format(
+            allowed=number(incident.effective_limit)
+        )
+    else:
+        yield _("The limit of policy {policy}, version {version}, allows {quota}.").format(
+            policy=incident.policy_name, version=incident.policy_version, quota=number(incident.quota)
+        )
+        yield from _cut(incident)
+
+
+def _cut(incident: Incident) -> Iterator[str]:
+    if incident.effective_limit >= incident.quota:
+        return
+    lowest, quota = number(incident.effective_limit), number(incident.quota)
+    change = _multiplier(incident)
+    if change is not None and change.pushed_back > 0 and change.p95_ms <= change.threshold_ms:
+        said = _("It was cut to {lowest} of {quota}, since the upstream turned {share} % of calls away (429).")
+        yield said.format(lowest=lowest, quota=quota, share=number(round(change.pushed_back * 100, 1)))
+    elif incident.p95_ms is not None and incident.threshold_ms is not None:
+        said = _(
+            "It was cut to {lowest} of {quota}: the upstream's p95 was {p95} ms over {samples} calls, its threshold is"
+            " {threshold} ms."
+        )
+        yield said.format(
+            lowest=lowest,
+            quota=quota,
+            p95=number(round(incident.p95_ms)),
+            samples=number(incident.p95_samples),
+            threshold=number(round(incident.threshold_ms)),
+        )
+    else:
+        yield _("It was cut to {lowest} of {quota}.").format(lowest=lowest, quota=quota)
+
+
+def _multiplier(incident: Incident) -> MultiplierChange | None:
+    """The change that had cut the limit when it refused last."""
+    rows = MultiplierChange.objects.filter(
+        tenant_id=incident.tenant_id, action_id__in=["", incident.action_id], at__lte=incident.last_at, after__lt=1
+    )
+    return rows.order_by("-at", "-id").first()
+
+
+def _asked(incident: Incident) -> Iterator[str]:
+    """What came in the busiest minute, from the record of demand."""
+    start = int(incident.at.timestamp()) // 60 * 60
+    last = min(incident.last_at, incident.at + _MAX_LOOKED_AT)
+    end = int(last.timestamp()) // 60 * 60 + 60
+    demand = series.between(incident.tenant_id, start, end, action_id=incident.action_id or None)
+    by_minute = demand.every(60).together()
+    if not by_minute:
+        return
+    at, calls = max(by_minute.items(), key=lambda each: each[1].came)
+    said = _("In the busiest minute, {minute} UTC, {came} calls came: {allowed} were allowed and {refused} refused.")
+    yield said.format(
+        minute=f"{datetime.fromtimestamp(at, UTC):%H:%M}",
+        came=number(calls.came),
+        allowed=number(calls.allowed),
+        refused=number(calls.refused + calls.held_back),
+    )
+
+
+def _callers(incident: Incident) -> Iterator[str]:
+    """The key that was refused most, if it was refused more than all others."""
+    known = {key: calls for key, calls in incident.by_key.items() if key not in ("", OTHERS)}
+    if not known:
+        return
+    key, calls = max(known.items(), key=lambda each: each[1])
+    share = calls / max(1, incident.refusals)
+    if share > _MAINLY:
+        yield _("API key {key} made {share} % of the refused calls.").format(key=key, share=number(round(share * 100)))
+
+
+def _changed(before: list[Change]) -> str:
+    return ngettext(
+        "In the hour before the first refusal {count} change concerned this tenant.",
+        "In the hour before the first refusal {count} changes concerned this tenant.",
+        len(before),
+    ).format(count=number(len(before)))
+
+
+def _end(incident: Incident) -> str:
+    if incident.ended_at is None:
+        return _("It lasts until nothing has been refused for 15 minutes.")
+    return _("It was over at {at} UTC, when nothing had been refused for 15 minutes.").format(
+        at=_moment(incident.ended_at)
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
