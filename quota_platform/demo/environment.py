@@ -16,6 +16,8 @@ from quota_platform.demo.settings import DemoSettings
 from quota_platform.embedded import free_port
 
 FILE = "demo.env"
+SINK_PATH = "/sink/alerts"
+"""Of the sandbox's receiver for alerts."""
 
 _SECRETS: dict[str, Callable[[], str]] = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(48),
@@ -51,6 +53,7 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
         "DATABASE_URL": settings.DATABASE_URL or f"sqlite:///{settings.VAR_DIR}/demo.sqlite3",
         "SANDBOX_PORT": str(sandbox_port),
         "SANDBOX_HOSTS": ",".join([f"127.0.0.1:{sandbox_port}", *_listed("SANDBOX_HOSTS")]),
+        "ALERT_HOOK_HOSTS": ",".join([f"127.0.0.1:{sandbox_port}", *_listed("ALERT_HOOK_HOSTS")]),
         "SANDBOX_CLIENT_ID": "demo-client",
         # Said outright, so that a .env made for a real deployment cannot slip in under the demo.
         "LIMITER_REDIS_URL": os.environ.get("LIMITER_REDIS_URL", ""),
@@ -87,6 +90,11 @@ def for_platform(variables: Mapping[str, str]) -> dict[str, str]:
 def sandbox_address(variables: Mapping[str, str]) -> str:
     """``host:port`` of the demo's own sandbox; others that its connections may reach stand after it."""
     return variables["SANDBOX_HOSTS"].partition(",")[0]
+
+
+def sink_url(variables: Mapping[str, str]) -> str:
+    """Where the demo's contact point delivers to, and shows what came."""
+    return f"http://{sandbox_address(variables)}{SINK_PATH}"
 
 
 def is_free(port: int) -> bool:

@@ -58,6 +58,7 @@ The platform is ready.
 
   Dashboard   {supervisor["url"]}    sign in as {supervisor["username"]} / {supervisor["password"]}
   Admin       {admin["url"]}        sign in as {admin["username"]} / {admin["password"]}
+  Alerts      {known["sandbox"]["url"]}{environment.SINK_PATH}    messages to the contact point "Demo sink"
   API docs    {base_url}/api/docs/
   API key     {acme["api_key"]}  (tenant {acme["tenant_id"]})
 

@@ -10,6 +10,8 @@ SIGNAL = "signal"
 WORK_ITEM = "work_item"
 GENESYS_EXECUTE = "genesys_execute"
 REST = "rest"
+SINK = "sink"
+"""Where alerts are delivered to: no endpoint of an upstream."""
 RECORDS = "records"
 """Read-only CXone endpoints: business unit, server time, versions, skills."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from quota_platform.sandbox import discovery, endpoints, invocations, oauth, records
+from quota_platform.sandbox import discovery, endpoints, invocations, oauth, records, sink
 from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.responses import SandboxResponse
 
@@ -42,6 +42,7 @@ EXACT: dict[str, Route] = {
     "/auth/jwks": Route(endpoints.DISCOVERY, discovery.jwks, GET, guarded=False),
     "/.well-known/openid-configuration": Route(endpoints.DISCOVERY, discovery.openid_configuration, GET, guarded=False),
     "/.well-known/cxone-configuration": Route(endpoints.DISCOVERY, discovery.cxone_configuration, GET, guarded=False),
+    "/sink/alerts": Route(endpoints.SINK, sink.take, frozenset({"GET", "POST"}), guarded=False),
     "/apiversion": VERSIONS,
     "/incontactapi/apiversion": VERSIONS,
 }

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +23,8 @@ from quota_platform.sandbox.responses import SandboxResponse
 from quota_platform.sandbox.tokens import TokenBook
 from quota_platform.sandbox.unit_limits import UnitLimits
 
+MAX_DELIVERED = 200
+"""Alerts that the sink keeps; the newest."""
 KEY_HEADERS = ("Idempotency-Key", "X-Correlation-Id", "X-Request-Id")
 
 
@@ -58,6 +60,7 @@ class State:
             self.accounts.add_access_key(key_id, secret=secret)
         self.tokens = TokenBook()
         self.log = RequestLog(size=log_size)
+        self.delivered: deque[LogEntry] = deque(maxlen=MAX_DELIVERED)
         self.counters = Counters()
         self.conduct = CallerConduct()
         self.faults = Faults(rng=self.rng, clock=self.now)

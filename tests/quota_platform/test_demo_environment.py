@@ -102,7 +102,7 @@ def test_the_platform_does_not_get_the_passwords(tmp_path: Path) -> None:
 def test_every_setting_that_the_demo_does_not_make_itself_reaches_its_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {"ALERT_HOOK_HOSTS": "127.0.0.1:9,hooks.example.com", "EVENTS_KEPT_DAYS": "7", "METRICS_TOKEN": "m" * 20}
+    given = {"PUBLIC_URL": "https://quota.example.com", "EVENTS_KEPT_DAYS": "7", "METRICS_TOKEN": "m" * 20}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     data = environment.for_platform(environment.prepare(chosen(tmp_path)))
@@ -113,10 +113,12 @@ def test_hosts_that_a_person_adds_stand_behind_the_demo_s_own_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SANDBOX_HOSTS", "127.0.0.1:9001, 127.0.0.1:9002")
+    monkeypatch.setenv("ALERT_HOOK_HOSTS", "127.0.0.1:9,hooks.example.com")
     variables = environment.prepare(chosen(tmp_path))
     own = f"127.0.0.1:{variables['SANDBOX_PORT']}"
     assert variables["SANDBOX_HOSTS"] == f"{own},127.0.0.1:9001,127.0.0.1:9002"
     assert environment.sandbox_address(variables) == own
+    assert variables["ALERT_HOOK_HOSTS"] == f"{own},127.0.0.1:9,hooks.example.com"
 
 
 def test_a_port_is_free_until_somebody_listens() -> None:

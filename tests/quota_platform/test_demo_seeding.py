@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
-from limiter.models import Assignment, QuotaPolicy
+from limiter.models import AlertHook, Assignment, QuotaPolicy
 from quota_platform.base import secrets
 from quota_platform.demo import seeding, tokens
 from tenants import credentials, scope
@@ -92,6 +92,22 @@ def test_the_connection_learns_its_pace_and_how_many_calls_its_unit_bears() -> N
     assert (row.pace, row.learns_in_flight) == (Connection.Pace.LEARN, True)
     plan = QuotaPolicy.objects.get(name="Globex plan")
     assert plan.adaptive and plan.min_multiplier == 1, "p95 is measured, and no cut hides the learned limit"
+
+
+def test_a_contact_point_delivers_to_the_sink_of_this_start_until_a_person_changes_it(tmp_path: Path) -> None:
+    seed(tmp_path)
+    row = AlertHook.objects.get(name="Demo sink")
+    assert (row.url, row.kind, row.tenant) == ("http://127.0.0.1:8801/sink/alerts", "hook", None)
+    assert row.secret().startswith("whsec_")
+    AlertHook.objects.update(url="http://127.0.0.1:7/sink/alerts")  # the sandbox had another port
+    seed(tmp_path)
+    assert AlertHook.objects.get().url == "http://127.0.0.1:8801/sink/alerts"
+    AlertHook.objects.update(url="https://hooks.example.com/mine")
+    seed(tmp_path)
+    assert AlertHook.objects.get().url == "https://hooks.example.com/mine"
+    AlertHook.objects.get().delete()
+    seed(tmp_path)
+    assert not AlertHook.objects.exists()
 
 
 def test_initech_is_suspended_and_out_of_the_platform_keys_reach(tmp_path: Path) -> None:
