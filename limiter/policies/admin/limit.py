@@ -8,15 +8,17 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from limiter.core.algorithms import RULES
 from limiter.policies import cuts, floors
+from limiter.policies.admin.units import QuotaField, SecondsField, rate_of
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
@@ -27,6 +29,7 @@ APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
 
 
+_TYPED: dict[str, type[forms.Field]] = {"quota": QuotaField, "window_seconds": SecondsField}
 CONFIRM = "confirm_cut"
 """The field of the policy's form that confirms such a cut."""
 
@@ -70,16 +73,30 @@ class LimitForm(forms.ModelForm):
         for name in TERMS.keys() & self.fields.keys():
             self.fields[name].required = False  # a page of the release before has none of them
         if "window_seconds" in self.fields:
-            self.fields["window_seconds"].help_text = _("60 is a minute, 3600 an hour, 86400 a day.")
+            self.fields["window_seconds"].help_text = _("For example 60, 1 min, 2 h or 1 day.")
+        if "quota" in self.fields:
+            self.fields["quota"].help_text = _("Units per window, or in flight; 100 per minute gives both at once.")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self._take_rate(cleaned)
         if cleaned.get("adaptive") is None:
             cleaned["adaptive"] = adapts_by_default(cleaned.get("window_seconds"))
         for name, default in TERMS.items():
             if name not in self.errors and cleaned.get(name) in (None, ""):
                 cleaned[name] = default
         return cleaned
+
+    def _take_rate(self, cleaned: dict[str, Any]) -> None:
+        """The window of a limit that was typed as a rate, unless another one was typed beside it."""
+        rate = rate_of(str(self.data.get(self.add_prefix("quota"), "")))
+        if rate is None:
+            return
+        if "window_seconds" in self.changed_data and cleaned.get("window_seconds") not in (None, rate[1]):
+            self.add_error("quota", _("This names another window than the field beside it; give the window once."))
+            return
+        cleaned["window_seconds"] = rate[1]
+        self.errors.pop("window_seconds", None)
 
 
 class LimitFormSet(BaseInlineFormSet):
@@ -177,6 +194,11 @@ class LimitInline(StackedInline):
             },
         ),
     )
+
+    def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in _TYPED:
+            kwargs |= {"form_class": _TYPED[db_field.name], "widget": UnfoldAdminTextInputWidget()}
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_formset(
         self, request: HttpRequest, obj: QuotaPolicy | None = None, **kwargs: Any

@@ -472,3 +472,23 @@ def test_a_version_of_another_policy_is_not_found(root: Client, edited: QuotaPol
     foreign = other.history.latest().history_id
     url = reverse("admin:limiter_quotapolicy_simple_history", args=[edited.pk, foreign])
     assert root.get(url).status_code == 404
+
+
+def test_a_limit_typed_as_a_rate_gets_its_window(root: Client) -> None:
+    root.post(ADD, new_policy(root, limit_quota="100 per 2 h", limit_window_seconds=""))
+    assert [(line.quota, line.window_seconds) for line in QuotaLimit.objects.all()] == [(100, 7_200)]
+
+
+def test_a_stored_window_is_shown_in_words_and_a_rate_changes_it(root: Client, gold: QuotaPolicy) -> None:
+    form = form_of(root, change_url(gold))
+    assert [form[f"limits-{place}-window_seconds"] for place in (0, 1)] == ["1 minute", "1 day"]
+    form |= {"limits-0-quota": "100 per hour"}
+    assert root.post(change_url(gold), form).status_code == 302
+    assert gold.limits.get(name="minute").window_seconds == 3_600
+
+
+def test_a_rate_beside_another_window_is_refused(root: Client) -> None:
+    response = root.post(ADD, new_policy(root, limit_quota="100 per minute", limit_window_seconds="2 h"))
+    assert errors_of(response) == {
+        "0.quota": ["This names another window than the field beside it; give the window once."]
+    }
