@@ -30,7 +30,9 @@ class StatusesField(serializers.JSONField):
     """A list of HTTP statuses."""
 
 
-@extend_schema_field({"type": "array", "items": {"type": ["string", "number", "boolean"]}})
+@extend_schema_field(
+    {"type": "array", "items": {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}}
+)
 class ValuesField(serializers.JSONField):
     """A list of texts, numbers, true and false; the model says which."""
 
