@@ -24,7 +24,7 @@ from limiter.record.chain import Draft
 from quota_platform.accounts.settings import Mapped
 from tenants.models import Membership, Tenant
 
-GIVER = "identity provider"
+GIVER = "identity-provider"
 """Who added the memberships that follow from claims. Those that people add are left alone."""
 
 log = logging.getLogger(__name__)
