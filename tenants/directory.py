@@ -17,7 +17,7 @@ from quota_platform.base import secrets
 from tenants import presets
 from tenants.cost import MAX_COST
 from tenants.failure import CountsAs, When
-from tenants.models import Action, Connection, Tenant
+from tenants.models import Action, ApiKey, Connection, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,7 @@ class KeySpec:
     """One API key. Times are epoch seconds.
 
     ``tenant_id`` is None for a platform key. Which tenants it acts for is looked up one by one: they may be all.
+    ``max_class``: the highest class of its calls in shared limits.
     """
 
     id: int
@@ -169,6 +170,7 @@ class KeySpec:
     tenant_id: str | None
     expires_at: float | None
     revoked: bool
+    max_class: str = ApiKey.MaxClass.CRITICAL.value
 
 
 def connection_spec(row: Connection) -> ConnectionSpec:

@@ -52,9 +52,15 @@ def rank(share: Share | None) -> int:
 
 
 def account(share: Share, subject: Subject) -> tuple[int, str]:
-    """The rank of its class, and its name in the pool."""
-    number = rank(share)
-    return number, f"{number}|{share.weight}|{share.floor}|{share.ceiling}|{subject.tenant}"
+    """The rank of its class, and its name in the pool.
+
+    The class is the limit's, or the subject's highest where that is lower; then without the floor, which the tenant has
+    once. A ceiling holds for all calls of the tenant together: they stay in one account.
+    """
+    number, floor = rank(share), share.floor
+    if _NUMBERS[subject.max_class] > number and not share.ceiling:
+        number, floor = _NUMBERS[subject.max_class], 0
+    return number, f"{number}|{share.weight}|{floor}|{share.ceiling}|{subject.tenant}"
 
 
 def kinds(limits: Iterable[Limit]) -> int:

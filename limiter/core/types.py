@@ -105,13 +105,15 @@ class Limit:
 class Subject:
     """Who is calling what: the names that a limit's count is kept under.
 
-    ``connection`` is the row id whose ``{c<id>}`` is the hash tag of every key.
+    ``connection`` is the row id whose ``{c<id>}`` is the hash tag of every key. ``max_class``: of its calls in shared
+    limits.
     """
 
     connection: int
     tenant: str
     action: str
     key: str
+    max_class: ServiceClass = ServiceClass.CRITICAL
 
 
 class LimitState(NamedTuple):

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from limiter.core.types import ServiceClass
 from limiter.gateway import problems
 from limiter.gateway.problems import GatewayProblem
 from limiter.live.snapshot import DirectoryUnavailable, Missing, Snapshot, TenantEntry
@@ -33,10 +34,14 @@ class Source(Protocol):
 
 
 class Caller(NamedTuple):
-    """Who calls: the prefix of the key that was presented ("" for a signed-in person), and for which tenant."""
+    """Who calls: the prefix of the key that was presented ("" for a signed-in person), and for which tenant.
+
+    ``max_class``: the highest class that the key gives its calls in shared limits.
+    """
 
     key_prefix: str
     entry: TenantEntry
+    max_class: str = ServiceClass.CRITICAL
 
 
 class Callers:
@@ -70,7 +75,7 @@ class Callers:
         else:
             wanted = key.tenant_id if tenant_id in ("", key.tenant_id) else ""
         entry = self._snapshot.held_tenant(wanted) if wanted else None
-        return Caller(key.prefix, entry) if entry is not None and entry.tenant.active else None
+        return Caller(key.prefix, entry, key.max_class) if entry is not None and entry.tenant.active else None
 
     async def identify(self, token: str, tenant_id: str, source: Source) -> Caller:
         """Who presents ``token``, acting for ``tenant_id`` ("" when the call does not say); raises Problem."""
@@ -79,13 +84,15 @@ class Callers:
         entry = await self._entry(wanted) if wanted else None
         if entry is None:
             raise GatewayProblem(403, "forbidden", "This key may not act for that tenant.")
-        return Caller(key.prefix, _active(entry))
+        return Caller(key.prefix, _active(entry), key.max_class)
 
     def again(self, caller: Caller) -> Caller:
-        """A caller some time later: with its tenant as it is held now; raises Problem when it may not call any more."""
+        """A caller some time later: key and tenant as they are held now; raises Problem when it may call no more."""
         key = self._snapshot.held_key(caller.key_prefix)
-        if isinstance(key, KeySpec) and (key.revoked or self._has_expired(key)):
-            raise problems.unauthorized()
+        if isinstance(key, KeySpec):
+            if key.revoked or self._has_expired(key):
+                raise problems.unauthorized()
+            caller = caller._replace(max_class=key.max_class)
         held = self._snapshot.held_tenant(caller.entry.tenant.tenant_id)
         return caller if held is None else caller._replace(entry=_active(held))
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from limiter.core import headers, in_flight
 from limiter.core.ends import LearningSettings
-from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, Subject
+from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, ServiceClass, Subject
 from limiter.core.window import Learned, Stack
+from limiter.gateway.callers import Caller
 from limiter.policies.plan import EffectivePolicy, bind
 from quota_platform.base.lru import Lru
 from tenants.directory import ConnectionSpec, TenantSpec
@@ -53,20 +54,21 @@ class Stacks:
     """The most recently used stacks. One that was bound from an older plan is bound anew."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, str, str, str], Bound] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str, str, str, str], Bound] = OrderedDict()
         self._of_values: Lru[tuple[Subject, tuple[str, ...]], Bound] = Lru(_KEPT_OF_VALUES)
         self.connections: set[int] = set()
 
-    def bound(self, plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
-        """The stack for calls of this action with this key under ``plan``."""
+    def bound(self, plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
+        """The stack for this caller's calls of this action under ``plan``."""
+        tenant = caller.entry.tenant
         # Tenants share plans: all that a subject is made of has to be in the name.
-        name = (tenant.connection.id, tenant.tenant_id, action_id, key_prefix)
+        name = (tenant.connection.id, tenant.tenant_id, action_id, caller.key_prefix, caller.max_class)
         found = self._kept.get(name)
         if found is not None and found.plan is plan:
             self._kept.move_to_end(name)
             return found
         self.connections.add(tenant.connection.id)
-        made = _bind(plan, tenant, action_id, key_prefix)
+        made = _bind(plan, caller, action_id)
         self._kept[name] = made
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -89,13 +91,15 @@ def _bind_values(bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> B
     return Bound(bound.plan, stack, Announced(stack.limits), ends)
 
 
-def _bind(plan: EffectivePolicy, tenant: TenantSpec, action_id: str, key_prefix: str) -> Bound:
+def _bind(plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
+    tenant = caller.entry.tenant
     per_key = any(limit.counted_per is CountedPer.KEY for limit in plan.limits)
     subject = Subject(
         connection=tenant.connection.id,
         tenant=tenant.tenant_id,
         action=action_id,
-        key=key_prefix if per_key else "",
+        key=caller.key_prefix if per_key else "",
+        max_class=ServiceClass(caller.max_class),
     )
     stack = bind(plan, subject, learned=_learned(tenant.connection))
     return Bound(plan, stack, Announced(stack.limits), stack)

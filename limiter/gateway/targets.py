@@ -38,7 +38,7 @@ class Targets:
             plan = caller.entry.plan(action_id, self._clock())
         except PolicyUnavailable as error:
             raise GatewayProblem(503, "policy-unavailable", str(error), retry_after_us=5_000_000) from error
-        bound = self.stacks.bound(plan, caller.entry.tenant, action_id, caller.key_prefix)
+        bound = self.stacks.bound(plan, caller, action_id)
         return InvokeTarget(action, plan, bound, nominal(action))
 
     def charged(self, caller: Caller, target: InvokeTarget, content: Content) -> InvokeTarget:
@@ -60,5 +60,5 @@ class Targets:
         if not decision.overflowed:
             return target
         values = tuple(state.limit.value for state in decision.states if state.limit.counted_by)
-        base = self.stacks.bound(target.plan, caller.entry.tenant, target.action.action_id, caller.key_prefix)
+        base = self.stacks.bound(target.plan, caller, target.action.action_id)
         return target._replace(bound=self.stacks.of_values(base, caller.entry.tenant, values))

@@ -21,6 +21,7 @@ from tenants import directory
 from tenants.cost import MAX_COST
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec
 from tenants.failure import CountsAs, When
+from tenants.models import ApiKey
 
 Plain = dict[str, Any]
 
@@ -86,14 +87,17 @@ def _action(data: Plain, *, whole: bool) -> ActionSpec:
 
 def of_key(spec: KeySpec) -> Plain:
     """The first release looks for the tenants of every key in its entry. A platform key's says nothing of them: that
-    release then reads the row, where an empty list would make it refuse them all.
+    release then reads the row, where an empty list would make it refuse them all. So it does where a field is more, as
+    the bound of few keys on their class is.
     """
     data = directory.as_dict(spec)
+    if spec.max_class == ApiKey.MaxClass.CRITICAL:
+        del data["max_class"]
     return data if spec.tenant_id is None else {**data, "acts_for": []}
 
 
 def key(data: Plain, *, whole: bool = True) -> KeySpec:
-    return build(KeySpec, data, whole=whole)
+    return build(KeySpec, {"max_class": ApiKey.MaxClass.CRITICAL.value, **data}, whole=whole)
 
 
 def of_policy(spec: PolicySpec) -> Plain:

@@ -29,7 +29,7 @@ class Unusable(Exception):
 
 _ActionRow = namedtuple("_ActionRow", directory.ACTION_COLUMNS)  # type: ignore[misc]
 _TenantRow = namedtuple("_TenantRow", directory.TENANT_COLUMNS)  # type: ignore[misc]
-_KeyRow = namedtuple("_KeyRow", ("id", "prefix", "digest", "tenant_id", "expires_at", "revoked_at"))
+_KeyRow = namedtuple("_KeyRow", ("id", "prefix", "digest", "tenant_id", "expires_at", "revoked_at", "max_class"))
 _OverrideRow = namedtuple(
     "_OverrideRow", ("id", "action_id", "limit_name", "effect", "factor", "quota", "starts_at", "ends_at", "reason")
 )
@@ -65,7 +65,7 @@ _keys = PreparedQuery(
     lambda prefixes: (
         ApiKey.objects.filter(prefix__in=prefixes)
         .order_by()
-        .values_list("id", "prefix", "digest", "tenant__tenant_id", "expires_at", "revoked_at")
+        .values_list("id", "prefix", "digest", "tenant__tenant_id", "expires_at", "revoked_at", "max_class")
     )
 )
 
@@ -199,6 +199,7 @@ def read_keys(prefixes: Collection[str]) -> Mapping[str, KeySpec | Unusable]:
             tenant_id=row.tenant_id,
             expires_at=row.expires_at.timestamp() if row.expires_at else None,
             revoked=row.revoked_at is not None,
+            max_class=row.max_class,
         )
         for row in rows
     }

@@ -104,15 +104,17 @@ class ApiKeyAdmin(IssuedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         if obj is None:
+            chosen = ("name", "expires_at", "max_class")
             every = row_access.sees_every_tenant(request.user)
-            return ("tenant", "acts_for", "name", "expires_at") if every else ("tenant", "name", "expires_at")
+            return ("tenant", "acts_for", *chosen) if every else ("tenant", *chosen)
+        made = ("created_at", "created_by", "revoked_at")
         whose = ("acts_for",) if obj.is_platform else ("tenant",)
-        return (*whose, "name", "shown_prefix", "state", "expires_at", "created_at", "created_by", "revoked_at")
+        return (*whose, "name", "shown_prefix", "state", "expires_at", "max_class", *made)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         if obj is None:
             return ()
-        ended = ("name", "acts_for", "expires_at") if obj.revoked_at else ()
+        ended = ("name", "acts_for", "expires_at", "max_class") if obj.revoked_at else ()
         return ("tenant", "shown_prefix", "state", "created_at", "created_by", "revoked_at", *ended)
 
     @display(description=_("prefix"), ordering="prefix")
@@ -138,6 +140,7 @@ class ApiKeyAdmin(IssuedAdmin):
             name=obj.name,
             tenant=obj.tenant,
             expires_at=obj.expires_at,
+            max_class=obj.max_class,
             created_by=request.user.get_username(),
         )
         require_own(request, made)

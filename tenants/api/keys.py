@@ -19,7 +19,10 @@ from quota_platform.base.api.serializer import RowSerializer, by_field, explain
 from tenants.api.references import NameField, TenantsField
 from tenants.models import ApiKey, Tenant
 
-_FIELDS = ["prefix", "name", "tenant", "acts_for", "created_by", "created_at", "expires_at", "revoked_at", "reason"]
+_FIELDS = [
+    *("prefix", "name", "tenant", "acts_for", "max_class"),
+    *("created_by", "created_at", "expires_at", "revoked_at", "reason"),
+]
 
 
 class KeySerializer(RowSerializer[ApiKey]):
@@ -86,7 +89,11 @@ class NewKeySerializer(KeySerializer):
         given, author = self.row, self.context["request"].user.get_username()
         try:
             key, token = ApiKey.objects.issue(
-                name=given.name, tenant=given.tenant, expires_at=given.expires_at, created_by=author
+                name=given.name,
+                tenant=given.tenant,
+                expires_at=given.expires_at,
+                max_class=given.max_class,
+                created_by=author,
             )
         except DjangoValidationError as error:
             raise ValidationError(by_field(given, error)) from None

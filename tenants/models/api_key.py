@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from quota_platform.base.models.published import Published
@@ -30,6 +31,13 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 class ApiKey(Published):
     """What a caller presents. Belongs to a tenant; a platform key belongs to none and acts for those listed."""
 
+    class MaxClass(models.TextChoices):
+        """The classes of shared limits, the first that is served on top."""
+
+        CRITICAL = "critical", _("critical: as the limit gives it")
+        NORMAL = "normal", _("normal")
+        BULK = "bulk", _("bulk")
+
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_keys", null=True, blank=True)
     acts_for = models.ManyToManyField(
         Tenant,
@@ -44,6 +52,14 @@ class ApiKey(Published):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    max_class = models.CharField(
+        "highest class",
+        max_length=8,
+        choices=MaxClass,
+        default=MaxClass.CRITICAL,
+        db_default=MaxClass.CRITICAL.value,
+        help_text="Of its calls in shared limits: one that a limit puts in a higher class counts as of this one.",
+    )
 
     history = HistoricalRecords(excluded_fields=["digest"])
     objects = ApiKeyQuerySet.as_manager()

@@ -288,6 +288,17 @@ def test_the_first_release_reads_the_row_of_a_platform_key_and_not_that_it_acts_
         first.key(shared)
 
 
+def test_the_first_release_reads_the_row_of_a_key_with_a_class(redis_url: str, acme: Tenant) -> None:
+    bulk, _ = ApiKey.objects.issue(name="bulk", tenant=acme, max_class="bulk")
+    loader = Loader(second=SecondLevel(), touched=Touched())
+    read, cached = (loader.keys([bulk.prefix])[bulk.prefix].value for _ in range(2))
+    assert read is not None and read == cached and read.max_class == "bulk"
+    with redis.Redis.from_url(redis_url) as store:
+        entry = first.cached(json.loads(store.get(f"cache:1:snapshot:2:key:{bulk.prefix}") or ""))[1]
+    with pytest.raises(TypeError):
+        first.key(entry)
+
+
 def fields(value: Any, path: str = "") -> set[str]:
     """The names of all fields, with where they stand."""
     if isinstance(value, list):

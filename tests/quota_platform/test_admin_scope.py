@@ -194,7 +194,7 @@ def test_people_change_the_rows_of_their_own_tenants(ana: Client, globex: Tenant
     page = ana.get(url_of(Action, "change", action))
     assert page.status_code == 200 and page.context["has_change_permission"]
     assert [row.tenant_id for row in ana.get(url_of(Tenant, "changelist")).context["cl"].result_list] == ["globex"]
-    fields = {"tenant": globex.pk, "name": "IVR", "expires_at_0": "", "expires_at_1": ""}
+    fields = {"tenant": globex.pk, "name": "IVR", "expires_at_0": "", "expires_at_1": "", "max_class": "critical"}
     assert b"qk_" in ana.post("/admin/tenants/apikey/add/", fields).content
     gone = url_of(Action, "delete", action)
     assert ana.post(gone, {"post": "yes", **as_seen(ana, gone)}).status_code == 302

@@ -33,7 +33,7 @@ def root(db: None) -> Client:
 
 
 def issue(client: Client, **fields: Any) -> Any:
-    empty = {"name": "IVR", "expires_at_0": "", "expires_at_1": ""}
+    empty = {"name": "IVR", "expires_at_0": "", "expires_at_1": "", "max_class": "critical"}
     return client.post(ADD, empty | fields)
 
 
@@ -60,6 +60,7 @@ def test_a_new_key_s_token_is_shown_once_and_kept_nowhere(
     response = issue(root, tenant=acme.pk)
     token = token_in(response)
     key = ApiKey.objects.get()
+    assert key.max_class == "critical"
     assert (key.tenant, key.created_by, key.digest) == (acme, "root", credentials.digest(token))
     assert "no-store" in response["Cache-Control"]
     assert token not in everything_stored()
@@ -106,14 +107,16 @@ def test_wrong_input_is_reported_at_its_field_and_creates_no_key(
     assert not ApiKey.objects.exists()
 
 
-def test_only_its_name_and_end_can_be_changed(root: Client, acme: Tenant, globex: Tenant) -> None:
+def test_only_its_name_end_and_class_can_be_changed(root: Client, acme: Tenant, globex: Tenant) -> None:
     key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
     page = f"{LIST}{key.pk}/change/"
-    data = {"name": "IVR 2", "tenant": globex.pk, "prefix": "x", "expires_at_0": "2099-01-01", "expires_at_1": "00:00"}
+    ends = {"expires_at_0": "2099-01-01", "expires_at_1": "00:00"}
+    data = {"name": "IVR 2", "tenant": globex.pk, "prefix": "x", "max_class": "bulk", **ends}
     assert root.post(page, data | as_seen(root, page)).status_code == 302
     changed = ApiKey.objects.get()
     assert (changed.name, changed.tenant, changed.prefix, changed.digest) == ("IVR 2", acme, key.prefix, key.digest)
     assert changed.expires_at is not None
+    assert changed.max_class == "bulk"
 
 
 # Revoking.

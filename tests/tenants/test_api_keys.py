@@ -93,6 +93,7 @@ def test_a_platform_key_names_the_tenants_it_acts_for(acme: Tenant, globex: Tena
         ({"tenant": None, "acts_for": [["globex"]]}, "acts_for"),
         ({"tenant": None, "acts_for": ["nul\0"]}, "acts_for[0]"),
         ({"tenant": None, "acts_for": ["x"] * 1001}, "acts_for"),
+        ({"max_class": "royal"}, "max_class"),
         ({"token": "qk_mine"}, "token"),
         ({"prefix": "abcdefghijkl"}, "prefix"),
         ({"digest": "0" * 64}, "digest"),
@@ -103,6 +104,14 @@ def test_a_bad_field_is_named_and_nothing_is_saved(
 ) -> None:
     assert list(errors(editor().post("/api/keys/", {"name": "IVR", "tenant": "acme", **change}))) == [field]
     assert not ApiKey.objects.exists()
+
+
+def test_a_key_is_made_with_a_highest_class_which_can_be_edited(acme: Tenant) -> None:
+    api = editor()
+    made = api.post("/api/keys/", {"name": "Reports", "tenant": "acme", "max_class": "bulk"}).json()
+    assert ApiKey.objects.get().max_class == made["max_class"] == "bulk"
+    path = f"/api/keys/{made['prefix']}/"
+    assert api.patch(path, {"max_class": "normal"}).json()["max_class"] == "normal"
 
 
 def test_a_key_stays_with_its_tenant(acme: Tenant, globex: Tenant, acme_key: str) -> None:

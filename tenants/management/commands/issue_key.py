@@ -25,6 +25,12 @@ class Command(BaseCommand):
             metavar="TENANT",
             help="Platform keys: may be repeated.",
         )
+        parser.add_argument(
+            "--max-class",
+            choices=ApiKey.MaxClass.values,
+            default=ApiKey.MaxClass.CRITICAL.value,
+            help="The highest class of its calls in shared limits. Default: critical, as each limit gives it.",
+        )
         parser.add_argument("--expires", help="For instance 2030-05-01T00:00:00Z. Default: it does not expire.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +50,11 @@ class Command(BaseCommand):
 def _issue(options: dict[str, Any]) -> tuple[ApiKey, str]:
     tenant = _tenant(options["tenant"]) if options["tenant"] else None
     key, token = ApiKey.objects.issue(
-        name=options["name"], tenant=tenant, created_by="manage.py issue_key", expires_at=_moment(options["expires"])
+        name=options["name"],
+        tenant=tenant,
+        created_by="manage.py issue_key",
+        expires_at=_moment(options["expires"]),
+        max_class=options["max_class"],
     )
     key.acts_for.set([_tenant(tenant_id) for tenant_id in options["acts_for"]])
     return key, token

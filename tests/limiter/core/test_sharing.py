@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 import redis
 
+from limiter.core import sharing
 from limiter.core.algorithms import rules_of
 from limiter.core.giving_back import Charge, give_back
 from limiter.core.sharing import Refused
@@ -83,6 +84,21 @@ def test_bulk_calls_get_what_the_others_leave(redis_url: str) -> None:
     with Contention(redis_url, LOG, {"bulk": BULK}) as contention:
         passed, _ = passed_and_made(contention.ask(heapq.merge(*flows)), from_s=10)
     assert passed["bulk"] <= 8 < 190 <= passed["many"]
+
+
+@pytest.mark.parametrize("given", ServiceClass)
+@pytest.mark.parametrize("highest", ServiceClass)
+def test_a_key_lowers_the_class_of_its_calls_and_never_raises_it(given: ServiceClass, highest: ServiceClass) -> None:
+    order = list(ServiceClass)
+    number, account = sharing.account(Share(service_class=given), replace(ACME, max_class=highest))
+    assert order[number - 1] == max(given, highest, key=order.index)
+    assert account == f"{number}|1|0|0|acme"
+
+
+def test_a_key_of_a_lower_class_multiplies_neither_the_floor_nor_the_ceiling_of_its_tenant() -> None:
+    bulk = replace(ACME, max_class=ServiceClass.BULK)
+    assert sharing.account(Share(floor=10), bulk) == (3, "3|1|0|0|acme")
+    assert sharing.account(Share(ceiling=10), bulk) == sharing.account(Share(ceiling=10), ACME)
 
 
 def test_weights_divide_what_is_contended(redis_url: str) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from limiter.core.types import ServiceClass
 from limiter.models import QuotaPolicy
 from tenants.models import ApiKey, Tenant
 from tests.limiter.gateway.conftest import Gateway
@@ -27,6 +28,10 @@ async def test_a_held_caller_is_the_one_that_is_identified(
     identified = await callers.identify(acme_key, "", From())
 
     assert callers.held(acme_key, "") == callers.held(acme_key, "acme") == identified
+
+
+def test_a_key_knows_the_classes_of_shared_limits() -> None:
+    assert ApiKey.MaxClass.values == [each.value for each in ServiceClass]
 
 
 async def test_nobody_is_held_for_a_wrong_key_or_another_tenant(

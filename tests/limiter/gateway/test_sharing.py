@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import redis
 
 from limiter.core import keys
 from limiter.core.pausing import pause
@@ -12,7 +13,7 @@ from limiter.gateway.runtime import GatewaySettings
 from limiter.gateway.waiting import WaitBounds
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
-from tenants.models import Action, Tenant
+from tenants.models import Action, ApiKey, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
 from tests.limiter.gateway.two_workers import TwoWorkers
@@ -39,6 +40,11 @@ def pool(acme: Tenant, globex: Tenant) -> QuotaPolicy:
     return policy
 
 
+@pytest.fixture
+def bulk_key(acme: Tenant) -> str:
+    return ApiKey.objects.issue(name="Reports", tenant=acme, max_class="bulk")[1]
+
+
 async def test_the_share_of_the_meek_is_kept_on_every_worker(
     redis_url: str, sandbox: Running, acme_key: str, globex_key: str, pool: QuotaPolicy
 ) -> None:
@@ -57,6 +63,17 @@ async def test_the_share_of_the_meek_is_kept_on_every_worker(
         meek += await asyncio.gather(*(call(globex_key, n % 2) for n in range(49)))
     assert flood.count(200) == 50
     assert meek == [200] * 50
+
+
+async def test_calls_of_a_key_with_a_lower_class_have_an_account_of_that_class(
+    gateway: Gateway, redis_url: str, acme_key: str, bulk_key: str, pool: QuotaPolicy
+) -> None:
+    for key in (acme_key, bulk_key):
+        assert (await gateway.invoke("lookupOrder", key=key)).status == 200
+    with redis.Redis.from_url(redis_url, decode_responses=True) as store:
+        (shares,) = store.keys("*:shares*")
+        accounts = set(store.hkeys(shares))
+    assert {"2|1|0|0|acme", "3|1|0|0|acme"} <= accounts
 
 
 async def test_a_refusal_names_the_share_in_its_problem_and_its_event(
