@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashboard import alerts, connections, figures, states, stored
+from dashboard import alerts, connections, figures, shares, states, stored
 from dashboard.connections import Frame
 from dashboard.readings import GAP_S, KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
@@ -60,6 +60,7 @@ def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Fra
     return {
         **_frame([reading], known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "limits": _in_force(reading),
+        "shares": shares.lines(reading, waiting=platform.get("calls_waiting", {}).get(reading.tenant_id, 0)),
         "connection": {**connection[0], **connections.evidence(reading)} if connection else None,
         "charts": {row["id"]: _series(reading, row) for row in rows},
         "notes": known.changes,

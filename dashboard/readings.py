@@ -7,13 +7,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from limiter.core import forecast
 from limiter.core.adaptive import Evidence
 from limiter.core.algorithms import rules_of
 from limiter.core.held import Holding
 from limiter.core.thresholds import left, near_at, reached
-from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState
+from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState, Share, ShareState
 from limiter.demand.points import Calls, Demand
 from limiter.demand.recent import Recent
 from limiter.demand.state import LATELY_S, Refused
@@ -44,6 +45,21 @@ class RowReading:
     @property
     def id(self) -> str:
         return f"{self.action_id}|{self.state.limit.name}"
+
+
+class Shared(NamedTuple):
+    """What a tenant has of a limit that others use too, and the limit itself."""
+
+    own: ShareState
+    of_all: LimitState
+
+    @property
+    def within_reach(self) -> int:
+        """The units that it can have at once: its share or even part, and those that are free for everybody."""
+        own, ceiling = self.own, self.own.limit.share and self.own.limit.share.ceiling
+        free = max(0, self.of_all.effective - self.of_all.used - own.owed)
+        most = min(self.of_all.effective, max(own.share, own.even) + free)
+        return min(most, ceiling) if ceiling else most
 
 
 @dataclass(slots=True)
@@ -79,6 +95,8 @@ class TenantReading:
     """The last quarter of an hour of its demand; None while it is not known."""
     _unwatched: bool = False
     """Whether a line has a part in which nobody watched, which the record has."""
+    shares: dict[tuple[str, Share], Shared] = field(default_factory=dict)
+    """Its part of each shared limit, by the limit's name and the terms."""
     multiplier: float = 1.0
     latency: deque[tuple[float, tuple[float | None, float]]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
@@ -102,6 +120,7 @@ class TenantReading:
         self.multiplier = min((decision.multiplier for decision in decisions), default=1.0)
         p95 = self.evidence.p95_us / 1000 if self.evidence and self.evidence.p95_us else None
         self.latency.append((self.at, (p95, self.multiplier)))
+        self.shares = dict(_shares(decisions))
         self.keep(_rows(zip(targets, decisions, strict=True)))
         await self._foresee(gateway, targets)
 
@@ -213,8 +232,14 @@ class TenantReading:
         return None if full_in_us is None else round(full_in_us / MICROS, 1)
 
     def note_near(self, row: RowReading) -> None:
-        """By the policy's own threshold, with the margin of alerts, so that it does not flap."""
+        """By the policy's own threshold, with the margin of alerts, so that it does not flap.
+
+        Others may fill a limit that a tenant shares: it is near when its own part of it is.
+        """
         use = {"used": row.state.used, "effective": max(1, row.state.effective)}
+        share = row.state.limit.share
+        if share and (shared := self.shares.get((row.state.limit.name, share))):
+            use = {"used": shared.own.used, "effective": max(1, shared.within_reach)}
         threshold = near_at(row.state.limit.alert_at)
         if reached(threshold, **use):
             self.near.add(row.id)
@@ -235,6 +260,14 @@ def holds_s(limit: Limit) -> int:
     if rules.holds_slots:
         return int(GAP_S)
     return -(-limit.window_us * max(1, rules.capacity(limit)) // max(1, limit.quota) // MICROS)
+
+
+def _shares(decisions: Iterable[Decision]) -> Iterator[tuple[tuple[str, Share], Shared]]:
+    for decision in decisions:
+        of_all = {state.limit: state for state in decision.states}
+        for own in decision.shares:
+            if own.limit.share:
+                yield (own.limit.name, own.limit.share), Shared(own, of_all[own.limit])
 
 
 def _rows(decided: Iterable[tuple[InvokeTarget, Decision]]) -> Iterator[RowReading]:

@@ -77,7 +77,8 @@ def name_of(limit: Limit, subject: Subject) -> str:
     return account(limit.share, subject)[1] if limit.share else ""
 
 
-def read(limits: Iterable[Limit], numbers: Sequence[int]) -> tuple[ShareState, ...]:
-    """The end of the script's reply for a refused call."""
+def read(limits: Iterable[Limit], numbers: Sequence[int], *, looked: bool) -> tuple[ShareState, ...]:
+    """The end of the script's reply for a refused call, and for one that only ``looked``."""
     shared = (limit for limit in limits if limit.share)
-    return tuple(map(ShareState, shared, numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4]))
+    width = 5 if looked else 4
+    return tuple(map(ShareState, shared, *(numbers[place::width] for place in range(width))))

@@ -140,10 +140,11 @@ class LimitState(NamedTuple):
 
 
 class ShareState(NamedTuple):
-    """A shared limit as a refused call found it, in units.
+    """A shared limit as a refused call or a look found it, in units.
 
     ``refused``: why, a :class:`~limiter.core.sharing.Refused`. ``share``: units of its own, whatever the others do;
-    ``used``: of it. ``owed``: kept for others, who asked lately and have not had their share.
+    ``used``: of it. ``owed``: kept for others, who asked lately and have not had their share. ``even``: what its weight
+    brings it when all want more than they get; known to a look alone.
     """
 
     limit: Limit
@@ -151,6 +152,22 @@ class ShareState(NamedTuple):
     share: int
     used: int
     owed: int
+    even: int = 0
+
+    @property
+    def borrowed(self) -> int:
+        """Units above its even part, which others leave."""
+        return max(0, self.used - self.even)
+
+    @property
+    def kept(self) -> int:
+        """Units of its share that it has not used, and nobody else gets."""
+        return max(0, self.share - self.used)
+
+    @property
+    def lent(self) -> int:
+        """Units of its even part that it does not ask for, and others may use."""
+        return max(0, self.even - max(self.share, self.used))
 
 
 class Decision(NamedTuple):
@@ -162,7 +179,7 @@ class Decision(NamedTuple):
     ``above_pace``: because it is above the upstream's pace.
     ``waits``: refused for now and recorded nowhere, since the call waits for ``retry_after_us`` and is decided again;
     ``held``: its unit is held for it meanwhile.
-    ``shares``: of a refused call, for each of its shared limits.
+    ``shares``: of a refused call and of a look, for each of its shared limits.
     ``overflowed``: a value of the call was above a bound, so that its states are those of all such values together.
     """
 

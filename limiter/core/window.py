@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from limiter.core import description, keys, sharing, values
 from limiter.core.algorithms import rules_of
 from limiter.core.ends import LearningSettings
-from limiter.core.types import Decision, Limit, LimitState, Subject
+from limiter.core.types import Decision, Limit, LimitState, ShareState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
 _SHADOW, _ADAPTIVE, _LEARNED, _SHARED, _RESERVABLE = 1, 2, 4, 8, 16
@@ -312,8 +312,12 @@ def _decision(stack: Stack, call: Call, reply: list[Any], limits: Sequence[Limit
         leases=stack.slots if admitted == 1 and call.charge else (),
         paused_us=paused_us,
         above_pace=admitted == _ABOVE_PACE,
-        shares=sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :]) if admitted == 0 and stack.shares else (),
+        shares=_shares(stack, call, reply) if stack.shares and (admitted == 0 or not call.charge) else (),
     )
+
+
+def _shares(stack: Stack, call: Call, reply: list[Any]) -> tuple[ShareState, ...]:
+    return sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :], looked=not call.charge)
 
 
 _state: Callable[[Iterable[Any]], LimitState] = partial(cast(Any, tuple.__new__), LimitState)

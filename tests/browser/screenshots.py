@@ -47,6 +47,11 @@ def _take(browser: Browser, demo: LiveDemo, theme: Theme) -> None:
             visitor.shown(path, frame(name, alerts=_alerts(frame(name))))
             visitor.page.locator("#table tbody tr").first.wait_for()
             visitor.page.screenshot(path=PICTURES / f"{name}-{width}-{theme}.png", full_page=width > 1000)
+    if theme == "light":
+        visitor.page.set_viewport_size({"width": 1440, "height": 900})
+        visitor.shown(PAGES["tenant"], frame("tenant"))
+        visitor.page.locator("#shares dl").first.wait_for()
+        visitor.page.locator("#shares-card").screenshot(path=PICTURES / "shares-light.png")
     context.close()
 
 

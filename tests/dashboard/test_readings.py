@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from dashboard.messages import tenant_frame
 from dashboard.readings import TenantReading
+from dashboard.stored import StoredReadings
 from limiter.demand.points import Demand, Level
 from limiter.demand.recent import Recent
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from tenants.models import Action, Tenant
-from tests.dashboard.demanded import AT, watch, watched_first_at
+from tests.dashboard.demanded import AT, recent, watch, watched_first_at
 from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,6 +63,36 @@ def test_a_line_has_what_was_before_anybody_watched_and_after_a_while_of_nobody(
     watch(seen, AT + 200)
     seen.remember(Recent.of(demand))
     assert {int(at): used for at, used, _ in seen.used["lookupOrder|minute"]}[AT + 100] == 33
+
+
+async def test_a_pool_that_others_fill_puts_a_tenant_below_its_part_in_no_state(
+    gateway: Gateway,  # noqa: F811
+    acme: Tenant,
+    globex: Tenant,
+    acme_key: str,
+    globex_key: str,
+) -> None:
+    await Action.objects.acreate(tenant=globex, action_id="lookupOrder")
+    policy = await QuotaPolicy.objects.acreate(name="Pool", adaptive=False)
+    pool = {"quota": 20, "window_seconds": 3600, "counted_per": "connection", "shared": True, "share_floor": 2}
+    await QuotaLimit.objects.acreate(policy=policy, name="pool", **pool)
+    await Assignment.objects.acreate(policy=policy, target="default")
+    for _ in range(17):
+        assert (await gateway.invoke("lookupOrder", key=acme_key)).status == 200
+    assert (await gateway.invoke("lookupOrder", key=globex_key)).status == 200
+    flooder, meek = TenantReading("acme"), TenantReading("globex")
+    for reading in (flooder, meek):
+        await reading.read(gateway.runtime.gateway)
+        reading.recent = recent(reading.now_s)
+    platform = {"calls_waiting": {"globex": 3}}
+    frames = [tenant_frame(each, StoredReadings(), platform=platform, degraded=None) for each in (flooder, meek)]
+    assert [frame["summary"]["state"] for frame in frames] == ["near", "ok"]
+    assert [row["state"] for frame in frames for row in frame["rows"]] == ["near", "ok"]
+    (share,) = frames[1]["shares"]
+    assert (share["used"], share["used_by_all"], share["effective"], share["waiting"]) == (1, 18, 20, 3)
+    assert (share["even"], share["floor"], share["borrowed"]) == (10, 2, 0)
+    assert share["owed"] == share["share"] - 1
+    assert "acme" not in json.dumps(frames[1]["shares"])
 
 
 async def test_a_limit_that_counts_for_all_actions_is_asked_once(

@@ -1,6 +1,6 @@
 // The tenant page's side: limits in force, the connection's health, top keys and actions.
 import { make } from "./element.js";
-import { known, NOTHING } from "./format.js";
+import { known, NOTHING, whole } from "./format.js";
 import { chip } from "./signs.js";
 import { inWords, windowText, word } from "./words.js";
 
@@ -28,6 +28,28 @@ function limitLine(limit) {
 
 export function showInForce(place, limits) {
   showOnce(place, limits, () => (limits.length ? limits.map(limitLine) : [make("li", { class: "muted" }, word("side.nothing"))]));
+}
+
+function termsText({ class: name, floor, ceiling }) {
+  const terms = [word("share.class", { name: word(`class.${name}`) }), floor && word("share.floor", { floor }), ceiling && word("share.ceiling", { ceiling })];
+  return terms.filter(Boolean).join(" · ");
+}
+
+function shareFacts(share) {
+  const facts = [
+    [word("share.used"), word("share.used_of", share)],
+    [word("share.lent"), share.lent],
+    [word("share.borrowed"), share.borrowed],
+    [word("share.owed"), share.owed],
+    [word("share.owed_to_others"), share.owed_to_others],
+    [word("share.all"), word("share.all_of", share)],
+    [word("share.waiting"), share.waiting],
+  ];
+  return make("dl", { class: "facts" }, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", { class: "number" }, typeof value === "number" ? whole(value) : value)]));
+}
+
+export function showShares(place, shares) {
+  showOnce(place, shares, () => shares.flatMap((share) => [make("h3", {}, share.limit), make("p", { class: "small muted" }, termsText(share)), shareFacts(share)]));
 }
 
 export function showConnection(place, connection) {

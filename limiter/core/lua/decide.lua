@@ -41,7 +41,8 @@
 --            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us). When the
 --            upstream takes no calls, one more stands for it. Of a call that was refused, at last, per shared limit:
 --            what share of it refused (0 nothing, 1 the ceiling, 2 the share; or 3, the limit itself is full) ·
---            share (units) · used of it (units) · reserved for others (units)
+--            share (units) · used of it (units) · reserved for others (units). Of a peek as well, admitted or not, with
+--            the share of the tenant, also at its ceiling, and behind these its even part (units; dividing.lua)
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
 --            the multiplier and of an override are known, and are taken into account
 --
@@ -524,6 +525,17 @@ if charging then
       if nth == 1 then call('EXPIRE', KEYS[5], KEEP_SECONDS) end
       call('XADD', KEYS[2], 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event)
       call('EXPIRE', KEYS[2], KEEP_SECONDS)
+    end
+  end
+elseif pools > 0 then
+  local _, _, even = dividing()
+  for i = 1, n do
+    local limit, to = limits[i], #answer + 1
+    local share = limit.share
+    if share then
+      local part = limit.kind == 'c' and share[10][5] or share[11]
+      answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[1], floor(part), share[3], ceil(share[4])
+      answer[to + 4] = floor(even(share[7], share[8], limit.effective, share.joins))
     end
   end
 end

@@ -45,18 +45,24 @@ local function fill(accounts, effective, wanted, floors)
   end
 end
 
--- The share of an account that has just come, until shares are divided again: what its weight brings it among those of
--- its class and above; and the weights of all with its own.
-local function joining(hash, account, effective, most)
-  local class, weight, least = string.match(account, '^(%d)|(%d+)|(%d+)')
+-- What its weight brings an account among those of its class and above, if all want more than they get; and the weights of
+-- all. `comes`: it is not among them yet.
+local function even(hash, account, effective, comes)
+  local class, weight, least, bound = string.match(account, '^(%d)|(%d+)|(%d+)|(%d+)')
   local known = redis.call('HGET', hash, '#')
   local weights, of_all = known and { struct.unpack('<ddd', known) } or { 0, 0, 0 }, 0
   class, weight = tonumber(class), tonumber(weight)
-  weights[class] = weights[class] + weight
+  if comes then weights[class] = weights[class] + weight end
   for above = 1, class do of_all = of_all + weights[above] end
   local part = math.max(effective * weight / of_all, tonumber(least))
-  if most > 0 then part = math.min(part, most) end
-  return part >= 1 and math.floor(part) or part, struct.pack('<ddd', unpack(weights, 1, 3))
+  if bound ~= '0' then part = math.min(part, tonumber(bound)) end
+  return part >= 1 and math.floor(part) or part, weights
 end
 
-return fill, joining
+-- The share of an account that has just come, until shares are divided again; and the weights of all with its own.
+local function joining(hash, account, effective)
+  local part, weights = even(hash, account, effective, true)
+  return part, struct.pack('<ddd', unpack(weights, 1, 3))
+end
+
+return fill, joining, even

@@ -132,7 +132,7 @@ local function look(hash, from, now, cost, effective, free, wait)
     used, asked, part, till = take('<dddd', state)
   else
     local _, joining = rarely()
-    part, joins = joining(hash, account, effective, most)
+    part, joins = joining(hash, account, effective)
     if part >= 1 then big = big + part else small = small + part end
   end
 

@@ -119,7 +119,7 @@ local function look(hash, leases, from, now, effective, used, wait)
   else
     local _, joining = dividing()
     of = { 0, now, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1 }
-    of[5], joins = joining(hash, account, effective, most)
+    of[5], joins = joining(hash, account, effective)
     if of[5] >= 1 then big = big + of[5] else small = small + of[5] end
   end
   local held, part = of[1], of[5]

@@ -100,6 +100,12 @@ class Contention:
                 waiting = []
         yield from self._decide(waiting)
 
+    def look(self, tenant: str, at_us: int) -> Decision:
+        """What a call would find, without making it."""
+        stack, call = self.stack(tenant), Call("look", charge=False, now_us=T0 + at_us)
+        (reply,) = self._send(pack(stack, call, verb=b"EVALSHA", script=self._script.digest))
+        return read(stack, call, reply)
+
     def hold(self, calls: Iterable[tuple[int, str, int]]) -> Iterator[Asked]:
         """The same for slots: calls (when; whose; how long it runs if admitted, us), which end in their time."""
         ends = self._ends

@@ -154,6 +154,28 @@ def test_a_refusal_says_share_use_and_what_is_kept_for_others(redis_url: str) ->
     assert share.owed == pytest.approx(50 - 8, abs=2)
 
 
+def test_a_look_says_what_each_tenant_borrows_lends_and_is_owed_and_changes_nothing(redis_url: str) -> None:
+    flows = paced("greedy", per_s=50, until_s=25), paced("meek", per_s=2, until_s=25)
+    shares = {"greedy": Share(floor=5), "meek": Share(floor=10, ceiling=60)}
+    with Contention(redis_url, LOG, shares) as contention:
+        list(contention.ask(heapq.merge(*flows)))
+        greedy, meek = ({contention.look(name, 25 * S).shares for _ in range(2)} for name in shares)
+    ((of_greedy,),), ((of_meek,),) = greedy, meek
+    assert (of_greedy.even, of_meek.even) == (50, 50)
+    assert (of_meek.borrowed, of_greedy.lent) == (0, 0)
+    assert of_meek.used == pytest.approx(20, abs=2)
+    assert of_meek.lent == pytest.approx(30, abs=3)
+    assert of_greedy.borrowed == pytest.approx(of_meek.lent, abs=4)
+    assert of_meek.kept == of_greedy.owed <= 4
+
+
+def test_a_look_shows_the_share_of_a_tenant_at_its_ceiling(redis_url: str) -> None:
+    with Contention(redis_url, LOG, {"held": Share(ceiling=10)}) as contention:
+        list(contention.ask(paced("held", per_s=20, until_s=1)))
+        (share,) = contention.look("held", S).shares
+    assert (share.refused, share.share, share.used, share.even) == (Refused.CEILING, 10, 10, 10)
+
+
 def test_an_edited_share_counts_at_once(redis_url: str) -> None:
     with Contention(redis_url, LOG) as contention:
         list(contention.ask(paced("held", per_s=20, until_s=1)))

@@ -46,6 +46,16 @@ def test_a_tenant_below_its_share_passes_beside_a_flooder(redis_url: str) -> Non
     assert passed["greedy"] >= 0.75 * 40 * 50  # of 50 calls a second that ten slots bear
 
 
+def test_a_look_says_how_many_slots_each_tenant_borrows_and_lends(redis_url: str) -> None:
+    flows = paced("greedy", per_s=100, until_s=10), paced("meek", per_s=4, until_s=10)
+    with Contention(redis_url, SLOTS) as contention:
+        list(contention.hold(running(heapq.merge(*flows))))
+        ((greedy,), (meek,)) = (contention.look(name, 10 * S).shares for name in ("greedy", "meek"))
+    assert (greedy.even, meek.even) == (5, 5)
+    assert greedy.borrowed >= 2 and not meek.borrowed
+    assert meek.lent >= 2 and not greedy.lent
+
+
 def test_a_flooder_alone_uses_every_slot_at_once(redis_url: str) -> None:
     with Contention(redis_url, SLOTS) as contention:
         passed, _ = passed_and_made(contention.hold(running(paced("greedy", per_s=500, until_s=0.1))))

@@ -1,0 +1,22 @@
+"""The tenant page in a real browser, shown handed-in frames."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.visit import Visitor, frame
+
+CARD = "#shares-card"
+
+
+def test_a_shared_limit_shows_what_the_tenant_uses_lends_borrows_and_is_owed(visitor: Visitor) -> None:
+    shown = frame("tenant")
+    feed = visitor.shown("/dashboard/tenants/globex/", shown)
+    card = visitor.page.locator(CARD)
+    expect(card.get_by_text("class critical · floor 100 · ceiling 600")).to_be_visible()
+    names, values = card.locator("dt"), card.locator("dd")
+    whose = ["Used, of its share", "Lent to others", "Borrowed", "Kept for it"]
+    expect(names).to_have_text([*whose, "Kept for others", "Used by all", "Calls waiting"])
+    expect(values).to_have_text(["198 of 212", "88", "0", "14", "31", "567 of 600", "0"])
+    feed.send({**shown, "seq": 2, "shares": []})
+    expect(card).to_be_hidden()
