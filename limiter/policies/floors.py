@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
 from limiter.core.algorithms import rules_of
@@ -15,33 +16,73 @@ from quota_platform.base.languages import number
 from tenants.models import Tenant
 
 
+class Terms(NamedTuple):
+    """What makes an account of a tenant: calls with the same terms have one, and its floor, in common."""
+
+    service_class: str
+    weight: int
+    floor: int
+    ceiling: int | None
+
+    @classmethod
+    def of(cls, line: QuotaLimit) -> Terms:
+        return cls(line.share_class, line.share_weight, line.share_floor, line.share_ceiling)
+
+
+class Rules(NamedTuple):
+    """The policies that decide about a tenant's floors (by ID): its own, None: everyone's alone, and its actions'."""
+
+    connection: str
+    policy: int | None
+    of_actions: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True)
 class Tenants:
-    """How many tenants of each connection (by name) stand under each policy (by ID, None: everyone's alone)."""
+    """How many tenants of each connection (by name) stand under which policies."""
 
     default: int | None
-    counts: Mapping[tuple[str, int | None], int]
+    counts: Mapping[Rules, int]
 
-    def promised(self, floors: Mapping[int | None, int]) -> Counter[str]:
+    def promised(self, terms: Mapping[int | None, Terms]) -> Counter[str]:
         """What the floors of one limit, by policy, add up to on each connection."""
         sums = Counter[str]()
-        for (connection, policy), tenants in self.counts.items():
-            sums[connection] += tenants * floors.get(policy if policy in floors else self.default, 0)
+        for rules, tenants in self.counts.items():
+            own = rules.policy if rules.policy in terms else self.default
+            accounts = {terms[policy] for policy in (own, *rules.of_actions) if policy in terms}
+            sums[rules.connection] += tenants * sum(account.floor for account in accounts)
         return sums
 
-    def with_one(self, connection: str, policy: int | None) -> Tenants:
+    def with_one(self, rules: Rules) -> Tenants:
         """And one tenant more."""
-        key = connection, policy
-        return replace(self, counts={**self.counts, key: self.counts.get(key, 0) + 1})
+        return replace(self, counts={**self.counts, rules: self.counts.get(rules, 0) + 1})
 
 
-def _tenants(*, but: int | None = None) -> Tenants:
-    """As they are stored, without one of them; one query, however many there are."""
+def _tenants(promising: Collection[int], *, but: int | None = None) -> Tenants:
+    """As they are stored, without one of them; two queries, however many there are.
+
+    ``promising``: the policies with a floor, so that no others are looked for among those of actions.
+    """
     default = Assignment.objects.filter(target=Assignment.Target.DEFAULT).values_list("policy_id", flat=True).first()
     others = Tenant.objects.all() if but is None else Tenant.objects.exclude(pk=but)
     rows = others.values_list("connection__name", "assignments__policy_id")
     counted = rows.order_by().annotate(tenants=Count("pk"))
-    return Tenants(default, {(connection, policy): tenants for connection, policy, tenants in counted})
+    counts = Counter({Rules(connection, policy): tenants for connection, policy, tenants in counted})
+    for rules in _with_actions(others, promising):
+        counts[rules._replace(of_actions=frozenset())] -= 1
+        counts[rules] += 1
+    return Tenants(default, counts)
+
+
+def _with_actions(among: QuerySet[Tenant], promising: Collection[int]) -> Iterator[Rules]:
+    """Those tenants that have actions under one of these policies."""
+    given = among.filter(actions__assignments__policy__in=promising).order_by()
+    names = ("pk", "connection__name", "assignments__policy_id", "actions__assignments__policy_id")
+    found: dict[tuple[int, str, int | None], set[int]] = defaultdict(set)
+    for tenant, connection, policy, of_action in given.values_list(*names).distinct():
+        found[tenant, connection, policy].add(of_action)
+    for (_tenant, connection, policy), of_actions in found.items():
+        yield Rules(connection, policy, frozenset(of_actions))
 
 
 def faults(policy: QuotaPolicy, lines: Iterable[QuotaLimit]) -> Iterator[tuple[QuotaLimit, str]]:
@@ -61,59 +102,81 @@ def faults(policy: QuotaPolicy, lines: Iterable[QuotaLimit]) -> Iterator[tuple[Q
 def _most_promised(policy: QuotaPolicy, line: QuotaLimit) -> tuple[int, str]:
     """The largest sum of floors on one connection, and its name."""
     others = QuotaLimit.objects.filter(name=line.name, shared=True).exclude(policy=policy.pk)
-    floors: dict[int | None, int] = dict(others.values_list("policy_id", "share_floor"))
-    floors[policy.pk] = line.share_floor
-    sums = _tenants().promised(floors)
+    terms: dict[int | None, Terms] = {other.policy_id: Terms.of(other) for other in others}
+    terms[policy.pk] = Terms.of(line)
+    sums = _tenants(_promising(terms)).promised(terms)
     return max(((units, name) for name, units in sums.items()), default=(0, ""))
+
+
+def _promising(terms: Mapping[int | None, Terms]) -> set[int]:
+    return {policy for policy, its in terms.items() if its.floor and policy is not None}
 
 
 def fault_of_tenant(row: Tenant) -> dict[str, str]:
     """Why a tenant cannot join this connection, by field; nothing for one that stays on its own."""
     if row.connection_id is None or Tenant.objects.filter(pk=row.pk, connection=row.connection_id).exists():
         return {}
-    own = Assignment.objects.filter(tenant=row.pk).values_list("policy_id", flat=True).first() if row.pk else None
     said = _(
         "With this tenant, the floors of the tenants of connection {connection} in limit {limit} add up to {sum}, and"
         " the limit has {most}. Choose another connection, or lower a floor or raise the limit first."
     )
-    found = _fault(lambda: _tenants(but=row.pk).with_one(row.connection.name, own))
+    found = _fault(lambda tenants: tenants(row.pk).with_one(_rules_of(row)))
     return {"connection": said.format(**found)} if found else {}
 
 
 def fault_of_assignment(row: Assignment) -> dict[str, str]:
-    """The same for a policy that everyone or a tenant is given; an action's policy gives no floor of its tenant."""
-    if row.policy_id is None or row.target == Assignment.Target.ACTION:
+    """The same for a policy that everyone, a tenant or an action is given."""
+    if row.policy_id is None:
         return {}
-    if Assignment.objects.filter(pk=row.pk, policy=row.policy_id, target=row.target, tenant=row.tenant_id).exists():
+    same = Assignment.objects.filter(pk=row.pk, policy=row.policy_id, target=row.target)
+    if same.filter(tenant=row.tenant_id, action=row.action_id).exists():
         return {}
     said = _(
         "With this policy, the floors of the tenants of connection {connection} in limit {limit} add up to {sum}, and"
         " the limit has {most}. Choose another policy, or lower the floor or raise the limit first."
     )
-    found = _fault(lambda: _assigned(row))
+    found = _fault(lambda tenants: _assigned(row, tenants))
     return {"policy": said.format(**found)} if found else {}
 
 
-def _assigned(row: Assignment) -> Tenants:
-    if row.tenant is None:
-        return replace(_tenants(), default=row.policy_id)
-    return _tenants(but=row.tenant.pk).with_one(row.tenant.connection.name, row.policy_id)
+def _assigned(row: Assignment, tenants: Callable[[int | None], Tenants]) -> Tenants:
+    if row.target == Assignment.Target.DEFAULT:
+        return replace(tenants(None), default=row.policy_id)
+    tenant = row.action.tenant if row.action else row.tenant
+    assert tenant is not None, "an assignment names its target"
+    rules = _rules_of(tenant, but=row.pk)
+    if row.action:
+        rules = rules._replace(of_actions=rules.of_actions | {row.policy_id})
+    else:
+        rules = rules._replace(policy=row.policy_id)
+    return tenants(tenant.pk).with_one(rules)
 
 
-def _fault(after: Callable[[], Tenants]) -> dict[str, str] | None:
-    """The first limit whose floors add up to more than it has after an edit, and to more than before."""
+def _rules_of(tenant: Tenant, *, but: int | None = None) -> Rules:
+    """As they are stored, without one of the assignments."""
+    rows = Assignment.objects.exclude(pk=but or 0)
+    own = rows.filter(tenant=tenant.pk).values_list("policy_id", flat=True).first() if tenant.pk else None
+    of_actions = rows.filter(action__tenant=tenant.pk).values_list("policy_id", flat=True) if tenant.pk else ()
+    return Rules(tenant.connection.name, own, frozenset(of_actions))
+
+
+def _fault(after: Callable[[Callable[[int | None], Tenants]], Tenants]) -> dict[str, str] | None:
+    """The first limit whose floors add up to more than it has after an edit, and to more than before.
+
+    ``after``: the tenants then, by those that are stored without the one of an ID.
+    """
     limits: dict[str, dict[int | None, QuotaLimit]] = defaultdict(dict)
     for line in QuotaLimit.objects.filter(shared=True):
         limits[line.name][line.policy_id] = line
-    limits = {name: lines for name, lines in limits.items() if any(line.share_floor for line in lines.values())}
-    if not limits:
+    terms = {name: {policy: Terms.of(line) for policy, line in lines.items()} for name, lines in limits.items()}
+    promising = {policy for of_limit in terms.values() for policy in _promising(of_limit)}
+    if not promising:
         return None
-    before, then = _tenants(), after()
+    before, then = _tenants(promising), after(lambda but: _tenants(promising, but=but))
     for name, lines in limits.items():
-        floors = {policy: line.share_floor for policy, line in lines.items()}
         most = min(rules_of(line.algorithm).capacity_of(line) for line in lines.values())
-        had = before.promised(floors)
-        for connection, units in then.promised(floors).items():
+        had = before.promised(terms[name])
+        for connection, units in then.promised(terms[name]).items():
             if units > max(most, had[connection]):
                 return {"connection": connection, "limit": name, "sum": number(units), "most": number(most)}
     return None

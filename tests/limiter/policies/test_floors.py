@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies import floors
-from tenants.models import Tenant
+from tenants.models import Action, Connection, Tenant
 from tests.api_client import ANY, editor, errors
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +105,52 @@ def test_a_policy_is_not_assigned_whose_floors_are_too_much(full: QuotaPolicy, g
     response = editor().post("/api/assignments/", body, headers=ANY)
     assert response.status_code == 400
     assert "add up to 120" in str(errors(response)["policy"])
+
+
+@pytest.fixture
+def urgent(acme: Tenant) -> QuotaPolicy:
+    """Acme's action has a floor of its own, of critical calls."""
+    policy = QuotaPolicy.objects.create(name="Urgent")
+    QuotaLimit.objects.create(policy=policy, **{**POOL, "share_floor": 30, "share_class": "critical"})
+    Assignment.objects.create(policy=policy, target="action", action=Action.objects.get(tenant=acme))
+    return policy
+
+
+def test_floors_of_actions_count_beside_those_of_their_tenants(everyone: QuotaPolicy, urgent: QuotaPolicy) -> None:
+    assert list(floors.faults(everyone, [QuotaLimit(policy=everyone, **{**POOL, "share_floor": 35})])) == []
+    ((_, remedy),) = floors.faults(everyone, [QuotaLimit(policy=everyone, **{**POOL, "share_floor": 40})])
+    assert "add up to 110" in remedy
+    QuotaLimit.objects.create(policy=everyone, **{**POOL, "share_floor": 35})
+    ((_, remedy),) = floors.faults(urgent, [QuotaLimit(policy=urgent, **{**POOL, "share_class": "critical"})])
+    assert "add up to 120" in remedy
+
+
+def test_an_action_with_the_terms_of_its_tenant_has_the_same_floor(full: QuotaPolicy, acme: Tenant) -> None:
+    same = QuotaPolicy.objects.create(name="Same")
+    QuotaLimit.objects.create(policy=same, **POOL)
+    Assignment(policy=same, target="action", action=Action.objects.get(tenant=acme)).full_clean()
+
+
+def test_an_action_is_not_given_a_policy_whose_floor_is_too_much(full: QuotaPolicy, acme: Tenant) -> None:
+    urgent = QuotaPolicy.objects.create(name="Urgent")
+    QuotaLimit.objects.create(policy=urgent, **{**POOL, "share_floor": 30, "share_class": "critical"})
+    body = {"policy": "Urgent", "target": "action", "action": "acme/lookupOrder"}
+    response = editor().post("/api/assignments/", body, headers=ANY)
+    assert response.status_code == 400, response.json()
+    assert "add up to 130" in str(errors(response)["policy"])
+
+
+def test_a_tenant_that_moves_takes_the_floors_of_its_actions_along(
+    everyone: QuotaPolicy, urgent: QuotaPolicy, acme: Tenant
+) -> None:
+    QuotaLimit.objects.create(policy=everyone, **{**POOL, "share_floor": 35})
+    other = Connection.objects.create(name="other", base_url="https://other.example.com")
+    Tenant.objects.create(tenant_id="there", name="There", connection=other)
+    acme.connection = other
+    acme.full_clean()
+    QuotaLimit.objects.filter(policy=everyone).update(share_floor=36)
+    with pytest.raises(ValidationError, match="add up to 102"):
+        acme.full_clean()
 
 
 def test_the_default_policy_is_not_replaced_by_one_that_promises_too_much(full: QuotaPolicy) -> None:
