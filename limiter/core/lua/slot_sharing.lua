@@ -10,8 +10,8 @@
 --   "#"          weights of the accounts of each class
 -- As in sharing.lua, the first call of a slice divides, and a share is reserved as far as it is wanted and not used. Demand
 -- is how many slots were held on average, and how many calls were refused. An account that gets all that it wants is
--- *settled*. Its calls come by chance, now more and now fewer: for all settled accounts together, their demand and a
--- standard deviation are kept (three for critical ones), and each may draw on that.
+-- *settled*. Its calls come by chance, now more and now fewer: for all settled accounts together their demand is kept, and
+-- three standard deviations for critical ones, and each may draw on that.
 
 local LOOKS = 4
 local HINT_US = 1000000 -- as in decide.lua
@@ -21,7 +21,7 @@ local ACCOUNT, POOL = '<dddddddddddd', '<dddddd'
 -- Slots kept for settled accounts that they do not hold.
 local function kept(demand, variance, held) return math.max(0, demand + math.sqrt(math.max(0, variance)) - held) end
 
-local function variance_of(name, want) return (string.byte(name) == 49 and 9 or 1) * want end
+local function variance_of(name, want) return string.byte(name) == 49 and 9 * want or 0 end
 
 -- The slots that each account holds, by their leases, and its demand up to the slice `turn`.
 local function divide(hash, leases, mine, last, turn, length, effective)
@@ -79,7 +79,7 @@ local function divide(hash, leases, mine, last, turn, length, effective)
     local part, most, want = each.share, 0, 0
     if each.settled then
       want = each.want
-      most = math.floor(want + math.sqrt(variance_of(each.name, want)) + 1)
+      most = math.floor(want + math.sqrt(math.max(want, variance_of(each.name, want))) + 1)
       part, settled[3] = most, settled[3] + min(each.held, most)
     else
       part = part >= 1 and math.floor(part + 0.000001) or part
