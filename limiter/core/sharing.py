@@ -46,20 +46,24 @@ def packed(limit: Limit, subject: Subject) -> bytes:
     return _SHARED.pack(*slices(limit, share), share.ceiling) + name.encode() + b"\0"
 
 
-def rank(share: Share | None) -> int:
-    """The number of its class, the first that is served; that of normal calls for a limit that is not shared."""
-    return _NUMBERS[ServiceClass.NORMAL if share is None else share.service_class]
+def rank(share: Share | None, subject: Subject) -> int:
+    """The number of its class, the first that is served; that of normal calls for a limit that is not shared.
+
+    The class is the limit's, or the subject's highest where that is lower.
+    """
+    given = ServiceClass.NORMAL if share is None else share.service_class
+    return max(_NUMBERS[given], _NUMBERS[subject.max_class])
 
 
 def account(share: Share, subject: Subject) -> tuple[int, str]:
     """The rank of its class, and its name in the pool.
 
-    The class is the limit's, or the subject's highest where that is lower; then without the floor, which the tenant has
-    once. A ceiling holds for all calls of the tenant together: they stay in one account.
+    One of a lower class than the limit's is without the floor, which the tenant has once. A ceiling holds for all calls
+    of the tenant together: they stay in one account.
     """
-    number, floor = rank(share), share.floor
-    if _NUMBERS[subject.max_class] > number and not share.ceiling:
-        number, floor = _NUMBERS[subject.max_class], 0
+    number, floor = _NUMBERS[share.service_class], share.floor
+    if not share.ceiling and rank(share, subject) > number:
+        number, floor = rank(share, subject), 0
     return number, f"{number}|{share.weight}|{floor}|{share.ceiling}|{subject.tenant}"
 
 

@@ -18,7 +18,7 @@ def lane_of(stack: Stack, name: str) -> LaneName:
     """The lane of a stack's calls in the line of one of its counts, or of a pause of the upstream."""
     if name == keys.pause(stack.subject.connection):
         share = next((limit.share for limit in stack.limits if limit.share), None)
-        return LaneName(sharing.rank(share), stack.subject.tenant)
+        return LaneName(sharing.rank(share, stack.subject), stack.subject.tenant)
     if name not in stack.windows:
         return EVERYONE
     limit = stack.limits[stack.windows.index(name)]

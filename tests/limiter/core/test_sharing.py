@@ -95,6 +95,10 @@ def test_a_key_lowers_the_class_of_its_calls_and_never_raises_it(given: ServiceC
     assert account == f"{number}|1|0|0|acme"
 
 
+def test_a_key_of_a_lower_class_waits_behind_the_others_where_no_limit_is_shared() -> None:
+    assert [sharing.rank(None, replace(ACME, max_class=each)) for each in ServiceClass] == [2, 2, 3]
+
+
 def test_a_key_of_a_lower_class_multiplies_neither_the_floor_nor_the_ceiling_of_its_tenant() -> None:
     bulk = replace(ACME, max_class=ServiceClass.BULK)
     assert sharing.account(Share(floor=10), bulk) == (3, "3|1|0|0|acme")
