@@ -39,16 +39,16 @@ def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
 
 def put_late(alerts: Sequence[Alert], *, now: datetime) -> int:
     """The starts of alerts that still last, to contact points whose hours, or a mute, held them back; how many."""
-    start, tenant_ids = AlertDelivery.Event.STARTED, {alert.tenant_id for alert in alerts}
-    muted = mutes.active(tenant_ids, now=now) if alerts else {}
-    alerts = [alert for alert in alerts if (alert.tenant_id, alert.action_id, alert.limit_name) not in muted]
     if not alerts:
         return 0
+    start, tenant_ids = AlertDelivery.Event.STARTED, {alert.tenant_id for alert in alerts}
     was_muted = any(alert.muted for alert in alerts)
     hooks = [hook for hook in _wanted(tenant_ids, start) if was_muted or not hook.hours.always]
     hooks = [hook for hook in hooks if hook.hours.include(now)]
     if not hooks:
         return 0
+    muted = mutes.active(tenant_ids, now=now)
+    alerts = [alert for alert in alerts if (alert.tenant_id, alert.action_id, alert.limit_name) not in muted]
     began = _began(alerts, hooks)
     return _put(
         start,
