@@ -25,7 +25,7 @@ FEATURE = Feature(
         NavigationPage("Quotas", "Contact points", "webhook", "limiter.alerthook"),
     ),
     periodic=(
-        Periodic("watch limits", "limiter.tasks.watch_limits", every_s=5),
+        Periodic("watch limits", "limiter.tasks.watch_limits", every_s=2),
         Periodic("post alerts", "limiter.tasks.post_alerts", every_s=5),
         Periodic("prune alerts", "limiter.tasks.prune_alerts", every_s=3600),
     ),

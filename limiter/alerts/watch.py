@@ -14,26 +14,27 @@ from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
 from limiter.core.thresholds import left, reached
 from limiter.record import pruning, runs
+from limiter.record.scripts import Client
 
-EVERY_S = 5.0
+EVERY_S = 2.0
 
 
 def watch() -> int | None:
     """Start and end alerts, unless somebody else is at it: then None. How many started or ended."""
-    return runs.alone("watch_limits", lambda client: look(), at_most_s=60)
+    return runs.alone("watch_limits", look, at_most_s=60)
 
 
-def look(*, now: datetime | None = None) -> int:
+def look(client: Client, *, now: datetime | None = None) -> int:
     """Look at the limits in use once; raises StoreError, and then no alert starts or ends."""
     now = now or timezone.now()
     open_alerts = list(Alert.objects.filter(ended_at=None))
-    return apply(open_alerts, seen_now(open_alerts, now=now), now=now)
+    return apply(open_alerts, seen_now(client, open_alerts, now=now), now=now)
 
 
-def seen_now(open_alerts: Sequence[Alert], *, now: datetime) -> dict[Row, Watched]:
+def seen_now(client: Client, open_alerts: Sequence[Alert], *, now: datetime) -> dict[Row, Watched]:
     """How the limits stand that are in use or have an alert, with a forecast where one is about to start."""
     known = watched.by_row(open_alerts)
-    called = watched.actions(open_alerts, now=now)
+    called = watched.actions(client, open_alerts, now=now)
     entries = watched.entries(called)
     bound = [stack for name, entry in entries.items() for stack in watched.stacks(entry, called[name])]
     return watched.read(bound, foresee=lambda each: any(_new(each, known)))

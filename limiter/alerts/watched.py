@@ -1,18 +1,18 @@
-"""How full the limits are that are worth watching: those of actions called lately, and those an alert is open of."""
+"""How full the limits are that are worth watching: those found near lately, and those an alert is open of."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from limiter import clients
 from limiter.alerts.models import Alert
-from limiter.core import forecast
+from limiter.core import forecast, keys
 from limiter.core.algorithms import rules_of
 from limiter.core.store import Store
 from limiter.core.types import MICROS, CountedPer, LimitState, Subject
@@ -21,15 +21,12 @@ from limiter.policies import stored
 from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.effective import TenantEntry
 from limiter.policies.plan import bind
-from limiter.record.models import UsageMinute
+from limiter.record import streams
+from limiter.record.scripts import Client
 
-LATELY = timedelta(minutes=3)
-"""A call this long ago is stored as usage by now, and no call is what makes a limit fuller."""
-MAX_ACTIONS = 5_000
-"""Actions looked at in one turn; those called last come first."""
+LATELY_S = 240
+"""A limit that was found near its threshold this long ago is looked at: longer than a restart of Celery takes."""
 _AT_ONCE = 200
-
-log = logging.getLogger(__name__)
 
 Row = tuple[str, str, str]
 """tenant ID, action ID ("" for all), limit name"""
@@ -46,15 +43,20 @@ class Watched:
     full_in_s: float | None = None
 
 
-def actions(open_alerts: Iterable[Alert], *, now: datetime) -> dict[str, set[str]]:
-    """Tenant -> its actions that were called lately, or that an open alert is about ("" for all of the tenant's)."""
-    called = UsageMinute.objects.filter(start__gt=now - LATELY - timedelta(minutes=1)).order_by("-start")
-    pairs = list(dict.fromkeys(called.values_list("tenant_id", "action_id")[: 4 * MAX_ACTIONS]))
-    if len(pairs) > MAX_ACTIONS:
-        log.warning("%s actions were called lately; alerts are looked for in %s of them", len(pairs), MAX_ACTIONS)
+def actions(client: Client, open_alerts: Iterable[Alert], *, now: datetime) -> dict[str, set[str]]:
+    """Tenant -> its actions whose calls lately found a limit near, or that an open alert is about ("" for all).
+
+    Workers report the former (:class:`limiter.demand.recorder.DemandRecorder`), so the cost of a turn grows with
+    the limits that are near, and not with those in use.
+    """
     found: dict[str, set[str]] = defaultdict(set)
-    for tenant_id, action_id in [*pairs[:MAX_ACTIONS], *((alert.tenant_id, alert.action_id) for alert in open_alerts)]:
-        found[tenant_id].add(action_id)
+    for connection in streams.connections(client):
+        members: Any = client.zrangebyscore(keys.near(connection), now.timestamp() - LATELY_S, "+inf")
+        for member in members:
+            tenant_id, _, action_id = member.decode("utf-8", "replace").partition("|")
+            found[tenant_id].add(action_id)
+    for alert in open_alerts:
+        found[alert.tenant_id].add(alert.action_id)
     return dict(found)
 
 

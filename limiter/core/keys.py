@@ -136,6 +136,11 @@ def demand(connection: int) -> str:
     return f"{tag(connection)}:demand"
 
 
+def near(connection: int) -> str:
+    """Sorted set of the tenants and actions whose calls found a limit at an alert's threshold, by the last second."""
+    return f"{demand(connection)}:near"
+
+
 def demand_of(connection: int, minute: int) -> str:
     """Hash of ``<second>|<tenant>`` -> the calls of that second, as its workers counted them."""
     return f"{demand(connection)}:{minute}"

@@ -33,6 +33,8 @@ MAX_KEPT = 50_000
 _FIELDS = 400
 """Lines in one script."""
 _AT_ONCE = 20
+NEAR_KEPT_S = 600
+"""How long the store keeps who was near a limit, for the alerts."""
 _ADD = Script(__file__, "add")
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class DemandRecorder:
         self._tallies: dict[tuple[int, int, str], Tally] = {}
         self._leaving: dict[int, deque[_Batch]] = {}
         self._kept = 0
+        self._near: dict[int, dict[str, int]] = {}
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
         self.lost = 0
@@ -104,6 +107,8 @@ class DemandRecorder:
             waiting = list(self._leaving)
             for at in range(0, len(waiting), _AT_ONCE):
                 await asyncio.gather(*map(self._send, waiting[at : at + _AT_ONCE]))
+            for connection in list(self._near):
+                await self._send_near(connection)
 
     async def close(self) -> None:
         """Send once more."""
@@ -127,8 +132,29 @@ class DemandRecorder:
             self._kept -= len(batch.words) // 2
         del self._leaving[connection]
 
+    async def _send_near(self, connection: int) -> None:
+        """Tell the alerts which limits to look at; what the store does not take stays for the next time."""
+        name, seconds = keys.near(connection), self._near[connection]
+        pairs = [part for member, second in seconds.items() for part in (second, member)]
+        try:
+            await self._store.command("ZADD", name, "GT", *pairs, key=name)
+            await self._store.command("ZREMRANGEBYSCORE", name, "-inf", max(seconds.values()) - NEAR_KEPT_S, key=name)
+            await self._store.command("EXPIRE", name, NEAR_KEPT_S, key=name)
+        except StoreError:
+            return
+        del self._near[connection]
+
+    def _note_near(self, tallies: dict[tuple[int, int, str], Tally]) -> None:
+        for (second, _, _), tally in tallies.items():
+            if tally.is_near():
+                subject = tally.stack.subject
+                of = self._near.setdefault(subject.connection, {})
+                if len(of) < self._most:
+                    of[f"{subject.tenant}|{subject.action}"] = second
+
     def _collect(self) -> None:
         tallies, self._tallies = self._tallies, {}
+        self._note_near(tallies)
         words: dict[tuple[int, int], list[str]] = defaultdict(list)
         for connection, second, tenant_id, demand in _by_second(tallies):
             line = lines.write(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limiter.core.algorithms import rules_of
 from limiter.core.decision_ids import binding
+from limiter.core.thresholds import reached
 from limiter.core.types import CountedPer, Decision
 from limiter.core.window import Stack
 from limiter.demand.points import Calls, Level, Name
@@ -91,6 +92,15 @@ class Tally:
             quota, refused = rules_of(limit.algorithm).capacity(limit), self._refused_by.get(limit.name, 0)
             found[name] = Level(self._used[place], effective, quota, refused)
         return found
+
+    def is_near(self) -> bool:
+        """Whether these calls found a limit at the lowest threshold of its alerts, or above."""
+        if self._states is None:
+            return False
+        return any(
+            limit.alert_at and reached(limit.alert_at[0], used=self._used[place], effective=effective)
+            for place, (limit, _, effective, *_rest) in enumerate(self._states.states)
+        )
 
     def _refuse(self, limit: str) -> None:
         self._refused_by[limit] = self._refused_by.get(limit, 0) + 1

@@ -199,9 +199,7 @@ def test_one_page_too_many_says_so_and_goes_on_when_another_is_closed(visitor: V
 
 
 def test_a_limit_past_four_fifths_is_an_alert_until_it_is_used_less(visitor: Visitor, demo: LiveDemo) -> None:
-    evaluate = (
-        "from limiter.alerts import watch; from limiter.record import keeping; keeping.store_usage(); watch.watch()"
-    )
+    evaluate = "from limiter.alerts import watch; from tests.patience import until; until(watch.watch, what='news')"
     visitor.open("/dashboard/tenants/acme/")
     demo.limit("createCase", 10)
     demo.call("createCase")

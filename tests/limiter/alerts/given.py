@@ -1,18 +1,21 @@
-"""The steps of the tests of alerts: calls, stored as usage, and the evaluator's turn."""
+"""The steps of the tests of alerts: calls, reported by their worker, and the evaluator's turn."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
+from limiter import clients
 from limiter.alerts import watch
+from limiter.alerts.watched import Row, Watched
 from limiter.core import keys
 from limiter.core.types import Subject
 from limiter.core.window import Call
-from limiter.models import Alert, UsageMinute
+from limiter.models import Alert
 from limiter.policies.in_force import in_force
 from limiter.policies.plan import bind
 from tenants.models import Tenant
@@ -20,7 +23,7 @@ from tests.limiter.core.given import store_at
 
 
 def use(url: str, tenant: Tenant, units: int, *, action: str = "lookupOrder") -> None:
-    """Let so many units be charged by one call of an action, as the gateway would, and be stored as usage."""
+    """Let so many units be charged by one call of an action, as the gateway would, and be reported as near."""
     plans = {each.action_id: each.plan for each in in_force(tenant)}
     plan = plans.get(action, plans[None])
     stack = bind(plan, Subject(tenant.connection_id, tenant.tenant_id, action, key=""))
@@ -37,8 +40,28 @@ def use(url: str, tenant: Tenant, units: int, *, action: str = "lookupOrder") ->
 
 
 def called(tenant: Tenant, action: str = "lookupOrder") -> None:
-    start = timezone.now().replace(second=0, microsecond=0)
-    UsageMinute.objects.get_or_create(tenant_id=tenant.tenant_id, action_id=action, start=start)
+    """As a worker reports calls that found a limit at its threshold."""
+    client = clients.client()
+    client.zadd(keys.near(tenant.connection_id), {f"{tenant.tenant_id}|{action}": timezone.now().timestamp()})
+    client.close()
+
+
+def seen() -> Mapping[Row, Watched]:
+    """How the limits stand that the evaluator would look at, if no alert is open."""
+    client = clients.client()
+    try:
+        return watch.seen_now(client, [], now=timezone.now())
+    finally:
+        client.close()
+
+
+def look(*, now: datetime | None = None) -> int:
+    """The evaluator's turn."""
+    client = clients.client()
+    try:
+        return watch.look(client, now=now)
+    finally:
+        client.close()
 
 
 def forget(url: str, tenant: Tenant, *, leaving: int, limit: str = "minute", action: str = "lookupOrder") -> None:
@@ -53,7 +76,7 @@ def forget(url: str, tenant: Tenant, *, leaving: int, limit: str = "minute", act
 
 def data(*, now: datetime | None = None) -> list[tuple[str, str, str, int]]:
     """The alerts that last after the evaluator's turn."""
-    watch.look(now=now)
+    look(now=now)
     found = Alert.objects.filter(ended_at=None).order_by("tenant_id", "action_id", "limit_name", "threshold")
     return list(found.values_list("tenant_id", "action_id", "limit_name", "threshold"))
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from limiter.alerts import mutes, watch
+from limiter.alerts import mutes
 from limiter.models import Alert, AlertDelivery, AlertHook
 from limiter.policies.models import QuotaPolicy
 from tenants.models import Tenant
-from tests.limiter.alerts.given import forget, use
+from tests.limiter.alerts.given import forget, look, use
 
 pytestmark = pytest.mark.django_db
 ROW = ("acme", "lookupOrder", "minute")
@@ -32,24 +32,24 @@ def sent() -> list[tuple[int | None, str]]:
 def test_starts_during_a_mute_are_sent_when_it_is_over_and_still_true(redis_url: str, acme: Tenant) -> None:
     mutes.put(ROW, until=NOW + timedelta(hours=1), by="ana", now=NOW)
     use(redis_url, acme, 95)
-    assert watch.look(now=NOW) == 2
+    assert look(now=NOW) == 2
     assert list(Alert.objects.values_list("muted", flat=True)) == [True, True]
     assert sent() == []
     forget(redis_url, acme, leaving=82)
-    assert watch.look(now=NOW) == 1  # the upper one ended, and nobody got its start
+    assert look(now=NOW) == 1  # the upper one ended, and nobody got its start
     assert sent() == []
-    watch.look(now=NOW + timedelta(hours=1))
-    watch.look(now=NOW + timedelta(hours=1))
+    look(now=NOW + timedelta(hours=1))
+    look(now=NOW + timedelta(hours=1))
     assert sent() == [(80, "started")]
 
 
 @pytest.mark.usefixtures("_hook")
 def test_ends_go_during_a_mute_to_those_that_got_the_start(redis_url: str, acme: Tenant) -> None:
     use(redis_url, acme, 80)
-    watch.look(now=NOW)
+    look(now=NOW)
     mutes.put(ROW, until=NOW + timedelta(hours=1), by="ana", now=NOW)
     forget(redis_url, acme, leaving=0)
-    watch.look(now=NOW)
+    look(now=NOW)
     assert sent() == [(80, "started"), (80, "ended")]
 
 

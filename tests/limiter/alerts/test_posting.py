@@ -22,7 +22,7 @@ from quota_platform import beat
 from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
 from quota_platform.env import BASE_DIR
 from tenants.models import Tenant
-from tests.limiter.alerts.given import alert, data, forget, use
+from tests.limiter.alerts.given import alert, data, forget, seen, use
 from tests.limiter.alerts.receiver import Posted, Receiver, listening
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,9 +139,9 @@ def test_nothing_is_posted_of_an_alert_that_another_evaluator_started(
     hook(receiver, tenant=acme)
     use(redis_url, acme, 81)
     now = timezone.now()
-    seen = watch.seen_now([], now=now)
-    assert watch.apply([], seen, now=now) == 1
-    assert watch.apply([], seen, now=now) == 0
+    read = seen()
+    assert watch.apply([], read, now=now) == 1
+    assert watch.apply([], read, now=now) == 0
     assert AlertDelivery.objects.count() == 1
 
 

@@ -14,11 +14,18 @@ from django.utils import timezone
 from limiter import clients
 from limiter.alerts import watch
 from limiter.core import keys
-from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy, UsageMinute
+from limiter.core.store import Store
+from limiter.demand import recorder
+from limiter.demand.recorder import DemandRecorder
+from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.stores.errors import StoreError
+from limiter.stores.pipeline import Address
+from limiter.stores.pool import PoolSettings, StorePool
 from quota_platform import beat
 from tenants.models import Action, Tenant
-from tests.limiter.alerts.given import called, data, forget, use
+from tests.limiter.alerts.given import called, data, forget, look, seen, use
+from tests.limiter.core.given import store_at
+from tests.limiter.demand.given import SECOND, a_stack, decided
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,12 +73,11 @@ def test_a_limit_that_nobody_calls_any_more_ends_its_alert(
 ) -> None:
     use(redis_url, acme, 90)
     assert data() == [(*ROW, 80)]
-    UsageMinute.objects.all().delete()
     forget(redis_url, acme, leaving=0)
     assert data(now=timezone.now() + timedelta(hours=1)) == []
 
 
-def test_only_what_was_called_lately_is_looked_at(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+def test_only_limits_found_near_lately_are_looked_at(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     use(redis_url, acme, 90)
     assert data(now=timezone.now() + timedelta(minutes=5)) == []
     assert data() == [(*ROW, 80)]
@@ -182,9 +188,9 @@ def test_one_evaluator_has_the_turn_and_says_how_it_went(
 def test_two_evaluators_at_once_make_one_alert(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
     use(redis_url, acme, 80)
     known: list[Alert] = []  # What the slower one read before the faster one wrote.
-    seen = watch.seen_now(known, now=timezone.now())
-    assert watch.apply(known, seen, now=timezone.now()) == 1
-    assert watch.apply(known, seen, now=timezone.now()) == 0
+    read = seen()
+    assert watch.apply(known, read, now=timezone.now()) == 1
+    assert watch.apply(known, read, now=timezone.now()) == 0
     assert Alert.objects.count() == 1
 
 
@@ -194,8 +200,8 @@ def test_while_the_store_is_unavailable_no_alert_starts_or_ends(
     use(redis_url, acme, 80)
     assert data() == [(*ROW, 80)]
     settings.ENV = settings.ENV.model_copy(update={"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"})
-    with pytest.raises(StoreError):
-        watch.look()
+    with pytest.raises((StoreError, redis.ConnectionError)):
+        look()
     assert Alert.objects.get().ended_at is None
 
 
@@ -204,10 +210,10 @@ def test_the_number_of_queries_does_not_grow_with_the_tenants(
 ) -> None:
     called(acme)
     with CaptureQueriesContext(database) as one:
-        watch.look()
+        look()
     called(globex, "createCase")
     with CaptureQueriesContext(database) as two:
-        watch.look()
+        look()
     assert len(one) == len(two)
 
 
@@ -218,6 +224,49 @@ def test_old_alerts_are_deleted_and_those_that_last_are_kept(db: None, settings:
         Alert.objects.create(at=long_ago, ended_at=ended, limit_name=limit, threshold=80, **about)
     assert watch.prune() == 1
     assert sorted(Alert.objects.values_list("limit_name", flat=True)) == ["lasts", "new"]
+
+
+async def test_a_worker_names_who_is_near_a_limit_and_nobody_else(redis_url: str) -> None:
+    store, near = store_at(redis_url), a_stack(alert_at=(80, 95))
+    worker = DemandRecorder(store)
+    worker.note(near, "", decided(near, used=79))
+    worker.note(a_stack(tenant="globex"), "", decided(a_stack(tenant="globex"), used=100))  # it has no thresholds
+    await worker.send()
+    assert await store.command("ZCARD", keys.near(1), key=keys.near(1)) == 0
+    for second, used in ((SECOND, 80), (SECOND + 1, 85), (SECOND + 2, 10)):
+        worker.note(near, "", decided(near, used=used, second=second))
+    await worker.send()
+    members = await store.command("ZRANGE", keys.near(1), 0, -1, "WITHSCORES", key=keys.near(1))
+    assert [str(each.decode() if isinstance(each, bytes) else each) for each in members] == [
+        "acme|lookupOrder",
+        str(SECOND + 1),
+    ]
+    await store.close()
+
+
+async def test_who_was_near_reaches_the_store_when_it_is_back(redis_url: str) -> None:
+    near = a_stack(alert_at=(80,))
+    gone = Store(StorePool(Address.from_url("redis://127.0.0.1:1/0"), PoolSettings(probe_ms=0)))
+    worker = DemandRecorder(gone)
+    worker.note(near, "", decided(near, used=80))
+    await worker.send()
+    worker._store = store_at(redis_url)
+    await worker.send()
+    assert await worker._store.command("ZCARD", keys.near(1), key=keys.near(1)) == 1
+    await worker._store.close()
+    await gone.close()
+
+
+def test_more_limits_than_any_bound_are_watched(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    for number in range(450):  # two turns of the store and a part
+        called(acme, f"action{number}")
+    use(redis_url, acme, 80)
+    assert (*ROW, 80) in data()
+
+
+def test_a_message_is_on_its_way_within_five_seconds_of_the_threshold() -> None:
+    """The worker's report, then the watch, which queues the post itself: each waits its period at most."""
+    assert beat.every_s("limiter.tasks.watch_limits") + recorder.EVERY_S <= 3
 
 
 def test_beat_queues_the_watch_every_few_seconds() -> None:

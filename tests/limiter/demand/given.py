@@ -41,8 +41,8 @@ def busy(actions: int, seconds: int, *, start: int = SECOND) -> Demand:
     return demand
 
 
-def a_stack(*, tenant: str = "acme", action: str = "lookupOrder") -> Stack:
-    limit = log(100, policy_name="Gold", policy_version=7)
+def a_stack(*, tenant: str = "acme", action: str = "lookupOrder", alert_at: tuple[int, ...] = ()) -> Stack:
+    limit = log(100, policy_name="Gold", policy_version=7, alert_at=alert_at)
     subject = Subject(1, tenant, action, "")
     return bind([limit], subject=subject, default_ppm=None)
 
