@@ -42,6 +42,7 @@ class Job(NamedTuple):
     per_minute: int
     says: bool
     workers: int
+    waits_s: float
     seed: int
 
 
@@ -56,6 +57,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs=2, default=(1, 5), metavar=("FIRST", "LAST"))
     parser.add_argument("--workers", type=int, default=2, help="of the platform, that learn together")
+    parser.add_argument("--waits", type=float, default=0, help="seconds for which a call waits that is held back")
+    parser.add_argument("--limits", nargs="+", choices=list(LIMITS), default=list(LIMITS))
     parser.add_argument("--jobs", type=int, default=2, help="processes of this bench")
     arguments = parser.parse_args()
     seeds = range(arguments.seeds[0], arguments.seeds[1] + 1)
@@ -63,15 +66,17 @@ def main() -> None:
     print("| hidden limit | " + " | ".join(heads) + " |\n|---" + "|---" * len(heads) + "|")
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for says in (True, False):
-            for limit in LIMITS:
-                cells = _cells(pool, limit, says, arguments.workers, seeds)
+            for limit in arguments.limits:
+                cells = _cells(pool, limit, says, arguments.workers, arguments.waits, seeds)
                 print(f"| {limit}{'' if says else ', no `Retry-After`'} | {' | '.join(cells)} |", flush=True)
 
 
-def _cells(pool: ProcessPoolExecutor, limit: str, says: bool, workers: int, seeds: range) -> Iterator[str]:
+def _cells(
+    pool: ProcessPoolExecutor, limit: str, says: bool, workers: int, waits_s: float, seeds: range
+) -> Iterator[str]:
     """Mean, and the worst seed."""
     for rate in RATES:
-        scores = list(pool.map(score, [Job(limit, rate, says, workers, seed) for seed in seeds]))
+        scores = list(pool.map(score, [Job(limit, rate, says, workers, waits_s, seed) for seed in seeds]))
         for values, worst in (([s.used for s in scores], min), ([s.requests for s in scores], max)):
             yield f"{sum(values) / len(values):.3f} ({worst(values):.3f})"
 
@@ -93,6 +98,7 @@ async def _score(job: Job) -> Score:
         rng=rng,
         says=job.says,
         workers=job.workers,
+        waits_s=job.waits_s,
     )
     await store.close()
     ran = seen.rate(since=LEARNT_S, until=LASTS_S, of=seen.ran)

@@ -103,10 +103,14 @@ class Seen:
 class Run:
     """Events in virtual time, the next first."""
 
-    def __init__(self, store: Store, unit: Hidden, *, rng: random.Random, says: bool, workers: int) -> None:
+    def __init__(
+        self, store: Store, unit: Hidden, *, rng: random.Random, says: bool, workers: int, waits_s: float
+    ) -> None:
         self.store, self.unit, self.rng, self.says = store, unit, rng, says
         self.seen, self.bound = Seen(), stack()
         self.counts = [[0, 0] for _ in range(workers)]  # ran, held
+        self._waits_s = waits_s
+        self._lines: list[deque[float]] = [deque() for _ in range(workers)]
         self._ahead: list[tuple[float, int, Callable[[float], Awaitable[None]]]] = []
         self._number = 0
 
@@ -123,10 +127,38 @@ class Run:
         async def one(at: float) -> None:
             following = (worker + 1) % len(self.counts)
             self.at(at + self.rng.expovariate(demand(at)), self.calls(demand, following))
-            if (await call(self.store, self.bound, int(at * S))).allowed:
-                self.at(at + LATENCY_S * self.rng.uniform(0.3, 0.7), self.arrival(worker))
-            else:
-                self.counts[worker][1] += 1
+            line = self._lines[worker]
+            if self._waits_s and line:
+                line.append(at)
+            elif (wait_s := await self.decided(worker, at)) and self._waits_s:
+                line.append(at)
+                self.at(at + wait_s, self.turn(worker))
+
+        return one
+
+    async def decided(self, worker: int, at: float) -> float:
+        """For how long the call is held back (s); 0: it is on its way."""
+        decision = await call(self.store, self.bound, int(at * S))
+        if decision.allowed:
+            self.at(at + LATENCY_S * self.rng.uniform(0.3, 0.7), self.arrival(worker))
+            return 0
+        self.counts[worker][1] += 1
+        return decision.paused_us / S
+
+    def turn(self, worker: int) -> Callable[[float], Awaitable[None]]:
+        """Of the first call of a worker's line."""
+
+        async def one(at: float) -> None:
+            line = self._lines[worker]
+            while line and line[0] < at - self._waits_s:
+                line.popleft()
+            if not line:
+                return
+            wait_s = await self.decided(worker, at)
+            if not wait_s:
+                line.popleft()
+            if line:
+                self.at(at + wait_s, self.turn(worker))
 
         return one
 
@@ -182,13 +214,15 @@ async def run(
     rng: random.Random,
     says: bool = True,
     workers: int = 2,
+    waits_s: float = 0,
     changes: Mapping[float, float] = MappingProxyType({}),
 ) -> Seen:
     """Offer ``demand`` calls a second, Poisson, for so long. ``says``: whether a 429 has a Retry-After.
 
+    ``waits_s``: how long a call that is held back waits for its turn, in its worker's line.
     ``changes``: second -> calls a minute that the unit takes from then on.
     """
-    made = Run(store, unit, rng=rng, says=says, workers=workers)
+    made = Run(store, unit, rng=rng, says=says, workers=workers, waits_s=waits_s)
     for at, per_minute in changes.items():
         made.at(at, made.change(per_minute))
     for worker in range(workers):
