@@ -66,6 +66,6 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},
     "STYLES": [lambda request: static("quota_platform/admin.css")],
-    "SCRIPTS": [lambda request: static("quota_platform/named_choices.js")],
+    "SCRIPTS": [lambda request: static("quota_platform/named_parts.js")],
     "SIDEBAR": {"navigation": "quota_platform.navigation.navigation"},
 }

@@ -60,7 +60,7 @@ class KeyInline(TabularInline):
     def state(self, obj: ApiKey) -> str:
         return state_of(obj)
 
-    @display(description="")
+    @display(description=_("Revoke"))
     def revoke_link(self, obj: ApiKey) -> str:
         if obj.revoked_at:
             return ""
