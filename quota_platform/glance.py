@@ -1,4 +1,4 @@
-"""The admin's first page: how the platform is right now, in one line, with the way to the dashboard."""
+"""The admin's first page: how the platform is right now in one line, and what needs attention."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dashboard import catalogue
 from dashboard.figures import FIGURES
 from limiter.demand.state import LATELY_S, NOW_S, RefusalState, Refused
 from limiter.record.models import ThrottleEvent
+from quota_platform.base import features
+from quota_platform.base.attention import Notice
 from tenants.scope import tenants_of
 
 MINUTES = LATELY_S // 60
@@ -22,7 +24,15 @@ _STATES = {RefusalState.REFUSING: "stop", RefusalState.LATELY: "lately", Refusal
 def add_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's callback: what the stored refusals of the last minutes say; the script puts live numbers beside it."""
     context["glance"] = _glance(request)
+    context["notices"] = _notices(request)
     return context
+
+
+def _notices(request: HttpRequest) -> list[Notice]:
+    """What the features say needs attention, the urgent first."""
+    sources = [feature.attention for feature in features.installed() if feature.attention]
+    found = [notice for source in sources for notice in source(request.user)]
+    return sorted(found, key=lambda notice: not notice.urgent)
 
 
 def _glance(request: HttpRequest) -> dict[str, Any]:

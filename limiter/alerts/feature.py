@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limiter.alerts import attention
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook, Mute
 from quota_platform.base.features import Audited, Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, nothing
@@ -12,6 +13,7 @@ _EDIT = tuple(f"limiter.{verb}_alerthook" for verb in ("add", "change", "delete"
 
 FEATURE = Feature(
     package="limiter.alerts",
+    attention=attention.notices,
     rows={
         Alert: Rule(seen=by_name, changed=nothing, made=False),
         Mute: Rule(seen=by_name, changed=nothing, made=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limiter.record import attention
 from limiter.record.models import (
     AuditEntry,
     DeadLetter,
@@ -24,6 +25,7 @@ _OF_TENANTS = (ThrottleEvent, MultiplierChange, AuditEntry, UsageMinute, UsageHo
 
 FEATURE = Feature(
     package="limiter.record",
+    attention=attention.notices,
     rows={
         **{model: Rule(seen=by_name, changed=nothing, made=False) for model in _OF_TENANTS},
         # The platform's; and their content may be any tenant's.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from quota_platform.base import changes, row_access, row_faults
+from quota_platform.base.attention import Source
 from quota_platform.base.changes import Touch
 from quota_platform.base.row_access import Rule
 from quota_platform.base.row_faults import Fault
@@ -51,7 +52,8 @@ class Feature:
     ``audited``: the models whose edits are recorded. ``published``: the models of which workers hold copies, with what
     an edit touches. ``faults``: its objections to an edit of a row, which may be another feature's. ``rights``:
     permissions by group. ``resources``: routes of the management API by prefix, and ``paths`` those that are no
-    resource, each with the dotted path of its view. ``package``: where its module ``tasks`` is, if it has one.
+    resource, each with the dotted path of its view. ``attention``: what needs somebody's attention.
+    ``package``: where its module ``tasks`` is, if it has one.
     """
 
     package: str
@@ -64,6 +66,7 @@ class Feature:
     periodic: tuple[Periodic, ...] = ()
     resources: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    attention: Source | None = None
 
 
 _installed: dict[str, Feature] = {}

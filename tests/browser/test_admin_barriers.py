@@ -33,7 +33,7 @@ def beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pages(beside_playwright: None, db: None) -> dict[str, str]:
-    """The HTML of every page, by its path, made before the browser asks: it needs neither server nor sign-in."""
+    """The HTML of every page, by its path, made before the browser opens them: it needs neither server nor sign-in."""
     root, nobody = Client(), Client()
     root.force_login(User.objects.create_superuser("root", password=None))
     rows = {model: make(number) for number, (model, make) in enumerate(MAKERS.items())}

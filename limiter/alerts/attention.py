@@ -1,0 +1,40 @@
+"""Contact points that messages do not reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from limiter.alerts.models import AlertHook
+from quota_platform.base.attention import MAX_NAMED, Notice, viewed
+from quota_platform.base.kept import in_words
+
+
+def notices(person: Any) -> Iterator[Notice]:
+    """Those that were stopped, and those whose last messages were given up, as far as this person may see them."""
+    stopped = Q(enabled=False) & ~Q(stopped_because="")
+    failing = viewed(person, AlertHook).filter(stopped | Q(enabled=True, failures__gt=0))
+    for row in failing.order_by("enabled", "-failures", "pk")[:MAX_NAMED]:
+        yield Notice(_text(row), reverse("admin:limiter_alerthook_change", args=[row.pk]), urgent=True)
+    more = failing.count() - MAX_NAMED
+    if more > 0:
+        said = ngettext("{count} more contact point fails.", "{count} more contact points fail.", more)
+        yield Notice(said.format(count=more), reverse("admin:limiter_alerthook_changelist"), urgent=True)
+
+
+def _text(row: AlertHook) -> str:
+    if not row.enabled:
+        return _("The contact point {name} was stopped: {reason}").format(
+            name=row.name, reason=in_words(row.stopped_because)
+        )
+    said = ngettext(
+        "The contact point {name} did not get its last message.",
+        "The contact point {name} did not get its last {count} messages.",
+        row.failures,
+    )
+    return said.format(name=row.name, count=row.failures)

@@ -1,0 +1,45 @@
+"""Keys and tokens that run out soon, or ran out lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
+from quota_platform.base.attention import MAX_NAMED, Notice, viewed
+from tenants.models import ApiKey, ApiToken
+
+SOON = timedelta(days=14)
+LATELY = timedelta(days=7)
+"""Later, nobody seems to miss what ran out."""
+_SOON = gettext_noop("{name} expires on {date}.")
+_EXPIRED = gettext_noop("{name} expired on {date}.")
+
+
+def notices(person: Any) -> Iterator[Notice]:
+    """The keys and tokens that this person may see, the next to run out first."""
+    yield from _running_out(person, ApiKey)
+    yield from _running_out(person, ApiToken)
+
+
+def _running_out(person: Any, model: type[ApiKey] | type[ApiToken]) -> Iterator[Notice]:
+    now, page = timezone.now(), f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    rows = viewed(person, model).filter(revoked_at=None, expires_at__gt=now - LATELY, expires_at__lte=now + SOON)
+    for row in rows.order_by("expires_at")[:MAX_NAMED]:
+        yield _notice(row, now, url=reverse(f"{page}_change", args=[row.pk]))
+    more = rows.count() - MAX_NAMED
+    if more > 0:
+        said = ngettext("{count} more expires within two weeks.", "{count} more expire within two weeks.", more)
+        yield Notice(said.format(count=more), reverse(f"{page}_changelist"))
+
+
+def _notice(row: ApiKey | ApiToken, now: datetime, *, url: str) -> Notice:
+    assert row.expires_at is not None
+    expired = row.expires_at <= now
+    text = _(_EXPIRED if expired else _SOON)
+    return Notice(text.format(name=row, date=f"{row.expires_at:%Y-%m-%d %H:%M} UTC"), url, urgent=expired)
