@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from quota_platform.base.attention import MAX_NAMED, Notice, viewed
+from quota_platform.base.attention import MAX_NAMED, Notice
+from quota_platform.base.row_access import viewed
 from tenants.models import ApiKey, ApiToken
 
 SOON = timedelta(days=14)

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from limiter.alerts.models import AlertHook
-from quota_platform.base.attention import MAX_NAMED, Notice, viewed
+from quota_platform.base.attention import MAX_NAMED, Notice
 from quota_platform.base.kept import in_words
+from quota_platform.base.row_access import viewed
 
 
 def notices(person: Any) -> Iterator[Notice]:

@@ -13,7 +13,8 @@ from django.utils.translation import ngettext
 
 from limiter.policies import stored
 from limiter.policies.models import Override, QuotaPolicy
-from quota_platform.base.attention import MAX_NAMED, Notice, viewed
+from quota_platform.base.attention import MAX_NAMED, Notice
+from quota_platform.base.row_access import viewed
 
 SOON = timedelta(hours=24)
 MAX_COMPILED = 500

@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 
 from limiter import clients
 from limiter.upstream import health
-from quota_platform.base.attention import Notice, viewed
+from quota_platform.base.attention import Notice
 from quota_platform.base.kept import in_words
+from quota_platform.base.row_access import viewed
 from tenants.models import Connection
 
 _MAX_READ = 2_000

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from django.db.models import Model, QuerySet
-
-from quota_platform.base import row_access
-
 MAX_NAMED = 5
 """Rows of one kind that are named; the rest is a number with a link to the list."""
 
@@ -23,12 +19,3 @@ class Notice(NamedTuple):
 
 Source = Callable[[Any], Iterable[Notice]]
 """The notices for a person, about rows that this person may see."""
-
-
-def viewed(person: Any, model: type[Model]) -> QuerySet[Any]:
-    """The rows of a model that a person may look at in the admin."""
-    name = f"{model._meta.app_label}.%s_{model._meta.model_name}"
-    rows = model._default_manager.all()
-    if not any(person.has_perm(name % verb) for verb in ("view", "change")):
-        return rows.none()
-    return row_access.seen(rows, person)

@@ -69,6 +69,13 @@ def seen(rows: QuerySet[M], person: Any) -> QuerySet[M]:
     return rows if sees_every_tenant(person) else rows.filter(_rules[rows.model].seen(person))
 
 
+def viewed(person: Any, model: type[M]) -> QuerySet[M]:
+    """The rows of a model that the person sees and has the right to look at."""
+    name = f"{model._meta.app_label}.%s_{model._meta.model_name}"
+    rows = model._default_manager.all()
+    return seen(rows, person) if any(person.has_perm(name % verb) for verb in ("view", "change")) else rows.none()
+
+
 def may_change(person: Any, row: Model) -> bool:
     """Whether the row, as it is stored, is only the person's tenants'. The permission is asked for elsewhere."""
     if sees_every_tenant(person):

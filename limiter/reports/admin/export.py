@@ -2,50 +2,67 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.forms import Script
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget
 
-from limiter.reports import access, build, orders, selection, streaming
+from limiter.reports import access, build, orders, periods, pickers, selection, streaming
+from limiter.reports.admin.names import name_fields, offer_names
 from limiter.reports.models import Export
+from limiter.reports.periods import Period
+from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.display import display
-from quota_platform.base.admin.names_field import NamesField
 from quota_platform.base.kept import in_words
 
-_NAMES = ("tenants", "actions", "policies")
+_ASKED = ("kind", "format", "since", "until", *pickers.KINDS)
 _COLOURS = {"done": "success", "failed": "danger", "building": "info", "waiting": "info", "expired": "warning"}
 
 
 class ExportForm(forms.ModelForm):
     """What to export. Refuses here what could not be built."""
 
-    tenants = NamesField(
-        label=_("Tenants"), required=False, help_text=_("Tenant IDs, comma separated. Empty: all that you may see.")
-    )
-    actions = NamesField(label=_("Actions"), required=False, help_text=_("Action IDs, comma separated. Empty: all."))
-    policies = NamesField(
-        label=_("Policies"),
+    period = forms.ChoiceField(
+        label=_("Time"),
         required=False,
-        help_text=_("Names of policies, comma separated; for throttle events only."),
+        initial=Period.YESTERDAY,
+        choices=[*Period.choices, ("", _("from … until …"))],
+        help_text=_("Whole days in UTC."),
+        widget=UnfoldAdminSelectWidget(attrs={"data-applies": json.dumps({"": ["since", "until"]})}),
     )
+    tenants, actions, policies = name_fields(_("Empty: all that you may see."))
 
     class Meta:
         model = Export
-        fields = ("kind", "format", "since", "until", *_NAMES)
+        fields = _ASKED
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in {"since", "until"} & set(self.fields):
+            self.fields[name].required = False
+        offer_names(self)
 
     def clean(self) -> Any:
         data = super().clean()
+        if period := self.cleaned_data.get("period"):
+            self.cleaned_data["since"], self.cleaned_data["until"] = periods.span(period, timezone.now())
+        for name in ("since", "until"):
+            if name not in self.errors and not self.cleaned_data.get(name):
+                self.add_error(name, _("Give a start and an end, or choose a time such as yesterday."))
         if not self.errors:
-            asked = Export(**{name: self.cleaned_data[name] for name in self.Meta.fields})
+            asked = Export(**{name: self.cleaned_data[name] for name in _ASKED})
             try:
                 selection.check(asked)
             except ValidationError as error:
@@ -64,15 +81,17 @@ class ExportAdmin(ModelAdmin):
     show_full_result_count = False
     actions = ("cancel_selected",)
 
+    class Media:
+        js = (Script("quota_platform/applies.js", type="module"),)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Export]:
         rows: QuerySet[Export] = super().get_queryset(request) & access.exports_of(request.user)
         return rows
 
     def get_fields(self, request: HttpRequest, obj: Export | None = None) -> tuple[str, ...]:
-        asked = ("kind", "format", "since", "until", *_NAMES)
         if obj is None:
-            return asked
-        return (*asked, "requested_name", "status", "rows", "file", "finished_at", "expires_at", "why_failed")
+            return ("kind", "format", "period", "since", "until", *pickers.KINDS)
+        return (*_ASKED, "requested_name", "status", "rows", "file", "finished_at", "expires_at", "why_failed")
 
     def has_change_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:
         return False
@@ -102,10 +121,21 @@ class ExportAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
         return [
+            path("names/<slug:kind>/", guarded(self.names_view), name="limiter_export_names"),
             path("<uuid:pk>/download/", guarded(self.download_view), name="limiter_export_download"),
             path("<uuid:pk>/manifest/", guarded(self.manifest_view), name="limiter_export_manifest"),
             *super().get_urls(),
         ]
+
+    def names_view(self, request: HttpRequest, kind: str) -> JsonResponse:
+        """What the fields of names offer, here and in saved reports."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if kind not in pickers.KINDS:
+            raise Http404
+        number = request.GET.get("page", "")
+        asked = int(number) if is_row_id(number) else 1
+        return JsonResponse(pickers.page(request.user, kind, term=request.GET.get("term", ""), number=asked))
 
     def download_view(self, request: HttpRequest, pk: Any) -> StreamingHttpResponse:
         return streaming.download(request, self._done(request, pk))

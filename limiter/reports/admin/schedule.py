@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from limiter.reports import access, rhythm, schedules
+from limiter.reports import access, pickers, rhythm, schedules
+from limiter.reports.admin.names import name_fields, offer_names
 from limiter.reports.models import Export, ReportSchedule
 from limiter.reports.orders import NOT_ALLOWED
 from quota_platform.base.admin.display import display
@@ -24,7 +25,6 @@ from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_pan
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.kept import in_words
 
-_NAMES = ("tenants", "actions", "policies")
 _LATEST = 10
 
 
@@ -33,21 +33,12 @@ class ScheduleForm(forms.ModelForm):
 
     person: Any = None
 
-    tenants = NamesField(
-        label=_("Tenants"),
-        required=False,
-        help_text=_("Tenant IDs, comma separated. Empty: all that the owner may see."),
-    )
-    actions = NamesField(label=_("Actions"), required=False, help_text=_("Action IDs, comma separated. Empty: all."))
-    policies = NamesField(
-        label=_("Policies"),
-        required=False,
-        help_text=_("Names of policies, comma separated; for throttle events only."),
-    )
+    tenants, actions, policies = name_fields(_("Empty: all that the owner may see."))
     recipients = NamesField(label=_("Recipients"), required=False, help_text=_("Mail addresses, comma separated."))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        offer_names(self)
         if "recipients" in self.fields and not settings.ENV.EMAIL_HOST:
             self.fields["recipients"].help_text = _("No mail server is set (EMAIL_HOST): the files wait under Exports.")
 
@@ -79,7 +70,15 @@ class ReportScheduleAdmin(RecordedAdmin):
         return rows
 
     def get_fields(self, request: HttpRequest, obj: ReportSchedule | None = None) -> tuple[Any, ...]:
-        asked = ("name", ("kind", "format"), "days", ("rhythm", "weekday", "hour"), *_NAMES, "recipients", "enabled")
+        asked = (
+            "name",
+            ("kind", "format"),
+            "days",
+            ("rhythm", "weekday", "hour"),
+            *pickers.KINDS,
+            "recipients",
+            "enabled",
+        )
         return asked if obj is None else (*asked, "owner_name", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: ReportSchedule | None = None) -> tuple[str, ...]:
