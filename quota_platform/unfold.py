@@ -49,7 +49,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Quota",
     "SITE_HEADER": "Quota",
     "SITE_SUBHEADER": _("Policies and tenants"),
-    "SITE_SYMBOL": "speed",
+    "SITE_ICON": lambda request: static("dashboard/icon.svg"),
     "SITE_URL": "/dashboard/",
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("dashboard/icon.svg")},

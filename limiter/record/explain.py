@@ -187,7 +187,12 @@ def _cut(event: ThrottleEvent) -> str:
 
 
 def _seconds(event: ThrottleEvent) -> str:
-    return number((event.retry_after_ms or 0) / 1000, digits=3, grouped=False)
+    return number((event.retry_after_ms or 0) / 1000, grouped=False)
+
+
+def _whole_second(moment: datetime) -> str:
+    """The first whole second at which it would have passed."""
+    return f"{moment + timedelta(microseconds=-moment.microsecond % 1_000_000):%Y-%m-%d %H:%M:%S}"
 
 
 def _multiplier(event: ThrottleEvent) -> MultiplierThen:
@@ -228,7 +233,7 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
             payload.append(said.format(limit=slots[0]))
         if len(slots) < len(refusing):
             said = _("Waiting {seconds} s, until {at} UTC.")
-            payload.append(said.format(seconds=_seconds(event), at=f"{passes_at:%Y-%m-%d %H:%M:%S.%f}"))
+            payload.append(said.format(seconds=_seconds(event), at=_whole_second(passes_at)))
     if event.limit_name == UPSTREAM:
         return payload
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):

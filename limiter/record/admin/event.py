@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
@@ -19,7 +22,7 @@ from limiter.record.explain import explain
 from limiter.record.models import DeadLetter, RecordGap, ThrottleEvent
 from quota_platform.base.admin.display import display
 from quota_platform.base.languages import number
-from tenants.models import Action
+from tenants.models import Action, Tenant
 
 
 @admin.register(ThrottleEvent)
@@ -33,6 +36,15 @@ class ThrottleEventAdmin(RecordAdmin):
     search_help_text = _("Tenant ID, action ID, decision ID or request ID, in full")
     list_before_template = "limiter/record_state.html"
     change_form_before_template = "limiter/event_explained.html"
+    fields = (
+        ("at", "outcome"),
+        ("tenant_link", "action_link"),
+        ("limit_name", "counted"),
+        ("cost", "wait"),
+        ("policy", "key_prefix"),
+        ("decision_id", "request_id"),
+        "first_at",
+    )
 
     @display(description=_("used / effective limit"))
     def counted(self, obj: ThrottleEvent) -> str:
@@ -48,6 +60,22 @@ class ThrottleEventAdmin(RecordAdmin):
         word = gettext(kind)
         many = ngettext("{word}, {count} time", "{word}, {count} times", obj.count)
         return kind, word if obj.count == 1 else many.format(word=word, count=number(obj.count))
+
+    @display(description=_("wait until it would have passed"))
+    def wait(self, obj: ThrottleEvent) -> str:
+        if obj.retry_after_ms is None:
+            return gettext("never")
+        return gettext("{seconds} s").format(seconds=number(obj.retry_after_ms / 1000))
+
+    @display(description=_("tenant"))
+    def tenant_link(self, obj: ThrottleEvent) -> str:
+        tenant = Tenant.objects.filter(tenant_id=obj.tenant_id).first()
+        return _link(obj.tenant_id, tenant, "tenants_tenant") if tenant else obj.tenant_id
+
+    @display(description=_("action"))
+    def action_link(self, obj: ThrottleEvent) -> str:
+        action = Action.objects.filter(tenant__tenant_id=obj.tenant_id, action_id=obj.action_id).first()
+        return _link(obj.action_id, action, "tenants_action") if action else obj.action_id
 
     @display(description=_("policy"))
     def policy(self, obj: ThrottleEvent) -> str:
@@ -81,6 +109,10 @@ class ThrottleEventAdmin(RecordAdmin):
         data = {"explained": explain(event)} if event is not None else {}
         response: HttpResponse = super().change_view(request, object_id, form_url, {**(extra_context or {}), **data})
         return response
+
+
+def _link(text: str, row: Model, page: str) -> SafeString:
+    return format_html('<a class="q-link" href="{}">{}</a>', reverse(f"admin:{page}_change", args=[row.pk]), text)
 
 
 def _state() -> dict[str, Any]:

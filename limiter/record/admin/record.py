@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import cached_property
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from limiter.record.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.scoped import ScopedAdmin
+from quota_platform.base.languages import number
 
 MAX_COUNTED = 10_000
 
@@ -27,7 +37,7 @@ class BoundedPaginator(Paginator[Any]):
 
 
 class RecordAdmin(ScopedAdmin, ModelAdmin):
-    """Nobody adds, changes or deletes a record here."""
+    """Nobody adds, changes or deletes a record here, so it has no history either. Numbers are rounded and grouped."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -35,6 +45,20 @@ class RecordAdmin(ScopedAdmin, ModelAdmin):
     goes_with_its_owner = False
     """Whether rows that nobody deletes here go with the row that they belong to."""
     paginator = BoundedPaginator
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [_shown(self.model, each) for each in super().get_list_display(request)]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [_shown(self.model, each) for each in super().get_fields(request, obj)]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "show_history": False})
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        raise Http404(gettext("A record never changes: it has no history."))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -46,13 +70,42 @@ class RecordAdmin(ScopedAdmin, ModelAdmin):
         return False
 
 
+def _shown(model: type[models.Model], part: Any) -> Any:
+    """A name of a field with a number as a column that rounds and groups it; other parts of a page as they are."""
+    if isinstance(part, tuple | list):
+        return tuple(_shown(model, each) for each in part)
+    try:
+        field = model._meta.get_field(part)
+    except FieldDoesNotExist:
+        return part
+    counts = isinstance(field, models.IntegerField | models.FloatField) and not field.choices
+    return _number_of(model, part) if counts else part
+
+
+@cache
+def _number_of(model: type[models.Model], name: str) -> Callable[[models.Model], str]:
+    @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)  # type: ignore[union-attr]
+    def shown(row: models.Model) -> str:
+        return number(getattr(row, name)) or "-"
+
+    shown.__name__ = name
+    return shown
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RecordAdmin):
     """Edits, sign-ins, overrides' starts and ends, and batches of events, as they are chained."""
 
     list_display = ("at", "tenant_id", "position", "kind", "actor")
+    fields = (("at", "kind"), ("tenant_id", "actor"), "details", "position", ("previous_hash", "hash"))
     search_fields = ("tenant_id__exact", "kind__exact", "actor__exact")
     search_help_text = _("Tenant ID, kind or person, in full")
+
+    @display(description=_("details"))
+    def details(self, obj: AuditEntry) -> SafeString | str:
+        """Each member of the payload in a line; those within one as JSON."""
+        lines = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in obj.payload.items()]
+        return format_html_join("", "<div><strong>{}</strong>: {}</div>", lines) or "-"
 
 
 @admin.register(MultiplierChange)
