@@ -1,0 +1,48 @@
+"""The overview on a screen on the wall, and pages on paper: the reading stays, the controls go."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.visit import Visitor, frame
+
+CONTROLS = "button, input, select, summary, a:not(.brand)"
+SCREENS = [(1920, 1080), (3840, 2160)]
+
+
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_the_wallboard_fills_the_screen_and_has_no_controls(visitor: Visitor, width: int, height: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": height})
+    visitor.shown("/dashboard/?wallboard=1", frame("overview"))
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
+    assert [control for control in visible(visitor.page, CONTROLS) if not control["inside"]] == []
+    page = visitor.page.evaluate(
+        "({wide: document.documentElement.scrollWidth, tall: document.documentElement.scrollHeight})"
+    )
+    assert page == {"wide": width, "tall": height}
+    last = visitor.page.locator("main > .two").bounding_box()
+    assert last is not None and last["y"] + last["height"] > height * 0.9
+    title = visitor.page.locator("#sentence").bounding_box()
+    assert title is not None and title["height"] > height * 0.025
+
+
+def test_a_page_on_paper_is_light_has_no_controls_and_unfolds_nothing_away(visitor: Visitor) -> None:
+    visitor.page.emulate_media(color_scheme="dark", media="print")
+    visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
+    assert visible(visitor.page, "button, input, summary, nav a") == []
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert visitor.page.evaluate(colour) == "rgb(255, 255, 255)"
+    assert not visitor.scrolls_sideways()
+
+
+def visible(page: Page, selector: str) -> list[dict[str, object]]:
+    """The parts of the page that are shown; ``inside``: in the table or the log, where they are only read."""
+    return list(
+        page.evaluate(
+            """(selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility()).map(
+                (each) => ({text: each.textContent.trim().slice(0, 40), inside: !!each.closest(".limits, .log")}))""",
+            selector,
+        )
+    )
