@@ -29,6 +29,7 @@ from limiter.upstream.health import ConnectionFault
 from limiter.upstream.vault import Vault
 from tenants.directory import ConnectionSpec
 from tenants.models import ApiKey, Tenant
+from tests.limiter import patient
 from tests.limiter.core.given import T0, S, bucket, counter, log, slots, store_at
 from tests.limiter.upstream.conftest import call_to, connection_to
 
@@ -113,7 +114,7 @@ def upstream(connection: ConnectionSpec, *, mark: str) -> None:
     """A token with its endpoints, a fault, and the responses to repeated calls."""
 
     async def share() -> None:
-        client: redis.asyncio.Redis = clients.async_client()
+        client: redis.asyncio.Redis = patient.side()
         await Vault(client).put(connection, mark=mark, value="token-1", lifetime_s=3600.0, endpoints=ENDPOINTS)
         await health.record(client, connection.uid, FAULT)
         dedupe = Dedupe(client)

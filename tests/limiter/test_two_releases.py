@@ -42,7 +42,7 @@ from limiter.upstream.vault import Shelf, Vault
 from quota_platform.base import secrets
 from tenants.models import ApiKey, Tenant
 from tests import releases
-from tests.limiter import sharing
+from tests.limiter import patient, sharing
 from tests.limiter.core.given import T0, store_at
 from tests.limiter.sharing import ANSWER, CONNECTION, STACK, keyed
 from tests.releases import first, newer
@@ -159,7 +159,7 @@ def test_tokens_endpoints_and_faults_are_shared(shared: dict[str, Any]) -> None:
     connection = replace(CONNECTION, uid=shared["connection_uid"])
 
     async def read() -> Shelf:
-        side = clients.async_client()
+        side = patient.side()
         shelf = await Vault(side).read(connection, mark=shared["mark"])
         await side.aclose()
         return shelf
@@ -173,7 +173,7 @@ def test_tokens_endpoints_and_faults_are_shared(shared: dict[str, Any]) -> None:
 
 def recalled(*names: str) -> list[Any]:
     async def recall() -> list[Any]:
-        side = clients.async_client()
+        side = patient.side()
         found = [await Dedupe(side).recall(keyed(name)) for name in names]
         await side.aclose()
         return found

@@ -44,6 +44,7 @@ from tenants.directory import connection_spec
 from tenants.models import Connection
 from tests import releases
 from tests.asgi import Caller
+from tests.limiter import patient
 from tests.limiter.core.given import PATIENT
 from tests.limiter.gateway.conftest import FakeUpstream
 from tests.releases import platform
@@ -117,7 +118,7 @@ async def gateway(redis_url: str) -> AsyncIterator[Caller]:
         upstream=FakeUpstream(),
         gateway_settings=GatewaySettings(),
         peers=Peers(expected=1),
-        side=clients.async_client(),
+        side=patient.side(),
     )
     await runtime.open()
     try:

@@ -22,6 +22,7 @@ from limiter.stores import prefix
 from limiter.upstream.health import ConnectionFault, dump
 from quota_platform import redis_settings
 from quota_platform.base import changes
+from tests.limiter import patient
 from tests.limiter.gateway.conftest import Gateway
 
 
@@ -53,7 +54,7 @@ async def test_no_name_in_the_store_is_without_the_prefix(
     await gateway.invoke("lookupOrder", key=acme_key, headers={"Idempotency-Key": "once"})
     await gateway.recorded()
     await gateway.runtime.heartbeat.tell()
-    seats = Seats(clients.async_client())
+    seats = Seats(patient.side())
     await seats.renew([await seats.take(1) or pytest.fail("no seat")])
     await news._send(1)
     await asyncio.to_thread(_in_pages_and_tasks)
