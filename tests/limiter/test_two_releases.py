@@ -5,6 +5,7 @@ rules read what this one's write.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -206,12 +207,17 @@ def test_news_of_another_release_are_understood(shared: dict[str, Any]) -> None:
     assert news.FORM.take({**shared["news"], "v": 2, "person": "everyone"}) == news.EVERYONE
 
 
+def required(task: Any) -> list[int]:
+    parameters = inspect.signature(task.run).parameters.values()
+    return [0 for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
+
+
 def test_tasks_use_the_arguments_that_they_recognize() -> None:
     current_app.loader.import_default_modules()
     ours: list[Any] = [task for name, task in current_app.tasks.items() if name.startswith("limiter.tasks.")]
     assert len(ours) >= 15
     for task in ours:
-        args = SHARED["tasks"].get(task.name, [])
+        args = SHARED["tasks"].get(task.name) or required(task)  # no earlier release sends one that is new
         task.__header__(*args, zone="another")  # what Celery checks a call's arguments against
 
 
