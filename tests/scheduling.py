@@ -25,7 +25,6 @@ LONGEST = (
     "tests/quota_platform/test_admin_pages.py",
     "tests/test_api_contract.py",
     "tests/limiter/policies/test_admin_policy.py",
-    "tests/limiter/core/test_walks.py",
     "tests/limiter/core/test_sharing.py",
     "tests/test_admin_versions.py",
     "tests/tenants/test_admin_connection.py",
