@@ -17,7 +17,6 @@ from dashboard import catalogue, tenant_list
 from dashboard import incidents as stretches
 from dashboard import refusals as refused
 from dashboard.access import may_act, may_explain, may_export, may_handle, may_reset, may_revoke
-from dashboard.csp import strict_csp
 from dashboard.figures import FIGURES
 from dashboard.revocation import keys_in_use
 from limiter.incidents import account
@@ -37,8 +36,8 @@ Shown = Callable[..., HttpResponse]
 
 
 def _page(view: Shown) -> Shown:
-    """What every page is: for people who signed in, read only, never cached, under the strict policy."""
-    return require_safe(never_cache(strict_csp(login_required(view))))
+    """What every page is: for people who signed in, read only, never cached."""
+    return require_safe(never_cache(login_required(view)))
 
 
 @_page
@@ -121,7 +120,6 @@ def incident_pdf(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 
 @never_cache
-@strict_csp
 def incident_again(request: HttpRequest, incident_id: int, *, wrong: str) -> HttpResponse:
     """The same after an act that was not done, with the reason."""
     return _incident(request, incident_id, wrong=wrong, status=400)

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.csp import EVERYWHERE
+from quota_platform import csp
 
 
 class Words(NamedTuple):
@@ -52,6 +52,6 @@ def page(status: int, words: Words, *, reference: str = "") -> HttpResponse:
     """An HTML page with this status. ``reference``: the name of the fault in the log."""
     context = {"words": words, "status": status, "reference": reference}
     response = HttpResponse(render_to_string("quota_platform/error.html", context), status=status)
-    response.headers["Content-Security-Policy"] = "; ".join(EVERYWHERE)
+    response.headers[csp.HEADER] = csp.text(csp.EVERYWHERE)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -40,7 +40,7 @@ FOR_PROGRAMS = {
     "quota_platform/sandbox/": "an imitation of the upstream",
     "quota_platform/server/": "problem documents",
     "tenants/checks.py": "system checks",
-    "dashboard/csp.py": "a header",
+    "quota_platform/csp.py": "a header",
     "dashboard/flights.py": "logs",
 }
 """Where texts stay English, and where they are read; docs/translating.md says why."""

@@ -21,7 +21,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django_redis.exceptions import ConnectionInterrupted
 
-from dashboard.csp import strict_csp
 from quota_platform.base import addresses
 
 WINDOW_S = 900
@@ -124,7 +123,6 @@ def _raised(name: str, timeout_s: int) -> int:
         return 1
 
 
-@strict_csp
 def paused(request: HttpRequest, *_: Any) -> HttpResponse:
     """What somebody sees whose sign-in is paused, right password or not."""
     wait_s = max(1, math.ceil(getattr(request, "sign_in_wait_s", FIRST_PAUSE_S)))

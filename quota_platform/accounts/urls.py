@@ -16,13 +16,12 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
-from dashboard.csp import strict_csp
 from quota_platform.accounts import mails
 from quota_platform.accounts.passwords import AskForLink, LinkSent, SetPassword
 
 
 def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
-    return path(route, never_cache(strict_csp(view)), name=name)
+    return path(route, never_cache(view), name=name)
 
 
 urlpatterns = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -37,6 +38,8 @@ from tenants.models import Action, ApiKey, ApiToken, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
 PAGES = ("changelist", "add", "change", "history", "delete")
+SCRIPT_INSIDE = re.compile(rb'<script(?![^>]*\b(?:src=|type="application/json"))|\son[a-z]+="|href="javascript:')
+"""What the content security policy would not run."""
 
 
 def make_connection(i: int) -> Connection:
@@ -222,6 +225,7 @@ def test_every_page_opens(model: type[Model], page: str, root: Client) -> None:
     else:
         assert response.status_code == 200
         assert b"canary" not in response.content
+        assert not SCRIPT_INSIDE.search(response.content)
 
 
 @named
