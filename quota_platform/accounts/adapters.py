@@ -8,10 +8,14 @@ from typing import Any
 from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.stagekit import clear_login
 from allauth.mfa.adapter import DefaultMFAAdapter
-from django.http import HttpRequest, HttpResponseRedirect
+from django.contrib.auth.signals import user_login_failed
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 
+from quota_platform.accounts import programs
 from quota_platform.accounts.sealing import PURPOSE
 from quota_platform.base import secrets
 
@@ -24,6 +28,15 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """django-axes has looked at the failures already, as the first of AUTHENTICATION_BACKENDS."""
+
+    def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse | None:
+        """Every way of signing in comes by here, after the password or the provider and before a second factor."""
+        if programs.is_service_account(user):
+            clear_login(request)
+            user_login_failed.send(sender=__name__, credentials={"username": user.get_username()}, request=request)
+            return render(request, "account/service_account.html", status=403)
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
 
     def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponseRedirect:
         return HttpResponseRedirect(reverse("account_login"))

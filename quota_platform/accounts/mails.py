@@ -17,6 +17,7 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from quota_platform.accounts.programs import is_service_account
 from quota_platform.base.mail import sending
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ def why_not(person: User) -> str:
         return _("Enter a mail address first.")
     if not person.is_active:
         return _("The account is switched off.")
+    if is_service_account(person):
+        return _("This is the account of a program; make it an API token instead.")
     if SocialAccount.objects.filter(user=person).exists():
         return _("This person signs in through the identity provider.")
     return ""

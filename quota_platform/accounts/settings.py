@@ -33,6 +33,7 @@ class AccountEnv(BaseModel):
     SESSION_IDLE_MINUTES: int = Field(120, ge=0, le=43_200, description="or after its last page; 0: never")
     WALLBOARD_GROUP: str = Field("Wallboard", description="the group of accounts for screens on a wall")
     WALLBOARD_DAYS: int = Field(30, ge=1, le=365, description="how long their sessions last")
+    SERVICE_GROUP: str = Field("Service account", description="the group of accounts of programs: they never sign in")
     ACCOUNT_LINK_HOURS: int = Field(24, ge=1, le=168, description="how long the link of an invitation or reset works")
 
     OIDC_ISSUER: str = Field("", description="the identity provider; empty: none")

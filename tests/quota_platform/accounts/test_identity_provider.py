@@ -161,6 +161,14 @@ def test_an_account_that_is_switched_off_stays_out(client: Client, issuer: str) 
     assert person_of(later.session.session_key) is None
 
 
+def test_a_service_account_does_not_sign_in_through_the_provider(client: Client, issuer: str) -> None:
+    claims(issuer, groups=["auditors"])
+    sign_in(client)
+    ana().groups.add(Group.objects.get(name="Service account"))
+    later = Client()
+    assert sign_in(later).status_code == 403 and person_of(later.session.session_key) is None
+
+
 def test_no_identity_is_connected_to_an_account_that_is_signed_in(
     client: Client, issuer: str, admin_user: User
 ) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
@@ -196,6 +196,12 @@ def test_an_invitation_that_cannot_be_sent_says_why(
 ) -> None:
     User.objects.filter(pk=ana.pk).update(**lacking)
     assert said in invite(admin_user, ana).content.decode()
+
+
+def test_a_program_gets_no_password(admin_user: User, ana: User, server: MailServer) -> None:
+    ana.groups.add(Group.objects.get(name="Service account"))
+    assert "This is the account of a program" in invite(admin_user, ana).content.decode()
+    assert server.mails == []
 
 
 def test_a_person_of_the_identity_provider_gets_no_password(admin_user: User, ana: User, server: MailServer) -> None:

@@ -27,7 +27,7 @@ def ana(acme: Tenant) -> Client:
 def screen(acme: Tenant) -> Client:
     """Of an account for a screen on a wall, with more rights than it needs."""
     person = member("screen", acme)
-    person.groups.add(Group.objects.create(name="Wallboard"))
+    person.groups.add(Group.objects.get(name="Wallboard"))
     return browser(person)
 
 
