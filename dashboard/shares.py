@@ -14,7 +14,7 @@ def lines(reading: TenantReading, *, waiting: int) -> list[dict[str, Any]]:
 
 def _line(shared: Shared, waiting: int) -> dict[str, Any]:
     own, of_all, terms = shared.own, shared.of_all, shared.own.limit.share
-    assert terms is not None, "a limit with a share is shared"
+    assert terms is not None  # it is a shared limit
     return {
         "limit": own.limit.name,
         "class": terms.service_class.value,

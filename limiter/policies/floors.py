@@ -143,7 +143,7 @@ def _assigned(row: Assignment, tenants: Callable[[int | None], Tenants]) -> Tena
     if row.target == Assignment.Target.DEFAULT:
         return replace(tenants(None), default=row.policy_id)
     tenant = row.action.tenant if row.action else row.tenant
-    assert tenant is not None, "an assignment names its target"
+    assert tenant is not None  # an assignment names its target
     rules = _rules_of(tenant, but=row.pk)
     if row.action:
         rules = rules._replace(of_actions=rules.of_actions | {row.policy_id})
