@@ -173,6 +173,20 @@ def test_a_look_says_what_each_tenant_borrows_lends_and_is_owed_and_changes_noth
     assert of_meek.kept == of_greedy.owed <= 4
 
 
+def test_a_pool_is_shared_with_the_script_of_an_earlier_release(redis_url: str) -> None:
+    """It wrote three parts of the pool, without the time of the last charge."""
+    flows = paced("greedy", per_s=50, until_s=20), paced("meek", per_s=4, until_s=20)
+    with Contention(redis_url, LOG) as contention, redis.Redis.from_url(redis_url) as store:
+        (pool,) = contention.stack("meek").pools
+        passed = Counter[str]()
+        for number, each in enumerate(contention.ask(heapq.merge(*flows))):
+            passed[each.tenant] += each.allowed
+            if number % 500 == 100:
+                store.hset(pool, "", store.hget(pool, "")[:24])
+    assert passed["meek"] >= 78
+    assert sum(passed.values()) >= 190
+
+
 def test_a_look_shows_the_share_of_a_tenant_at_its_ceiling(redis_url: str) -> None:
     with Contention(redis_url, LOG, {"held": Share(ceiling=10)}) as contention:
         list(contention.ask(paced("held", per_s=20, until_s=1)))
