@@ -30,6 +30,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             for theme in THEMES:
                 _take(browser, demo, theme)
+            _take_incident(browser, demo)
             browser.close()
     finally:
         demo.stop()
@@ -53,6 +54,29 @@ def _take(browser: Browser, demo: LiveDemo, theme: Theme) -> None:
         visitor.page.locator("#shares dl").first.wait_for()
         visitor.page.locator("#shares-card").screenshot(path=PICTURES / "shares-light.png")
     context.close()
+
+
+def _take_incident(browser: Browser, demo: LiveDemo) -> None:
+    """Of calls that were refused here, and acknowledged on the page."""
+    demo.limit("createCase", 10)
+    demo.call("createCase", calls=25)
+    demo.shell.run(
+        "from limiter.incidents import following; from limiter.record import keeping;"
+        " keeping.store_events(); following.follow()"
+    )
+    visitor = Visitor(browser.new_context().new_page(), demo.url)
+    visitor.sign_in(*demo.sign_in)
+    page = visitor.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{demo.url}/dashboard/incidents/?state=open")
+    page.locator("summary").filter(has_text="createCase").click()
+    page.get_by_role("link", name="Open the incident").click()
+    page.get_by_role("button", name="Acknowledge for the team").click()
+    page.get_by_label("Note").fill("The campaign of Monday; the limit is raised until noon.")
+    page.get_by_role("button", name="Add the note").click()
+    page.get_by_text("The campaign of Monday").wait_for()
+    page.screenshot(path=PICTURES / "incident-1440-light.png", full_page=True)
+    page.context.close()
 
 
 def _alerts(shown: Frame) -> list[dict[str, Any]]:

@@ -213,3 +213,30 @@ def test_a_limit_past_four_fifths_is_an_alert_until_it_is_used_less(visitor: Vis
     demo.limit("createCase", 1_000)
     demo.shell.run(evaluate)
     expect(alerts).not_to_contain_text("createCase")
+
+
+def test_an_incident_is_found_acknowledged_and_handed_over(visitor: Visitor, demo: LiveDemo) -> None:
+    demo.limit("createCase", 1)
+    demo.call("createCase", calls=3)
+    demo.shell.run(
+        "from limiter.incidents import following; from limiter.record import keeping;"
+        " keeping.store_events(); following.follow()"
+    )
+    page = visitor.page
+    page.goto(f"{demo.url}/dashboard/incidents/?state=open&limit=hour")
+    page.locator("summary").filter(has_text="createCase").first.click()
+    page.get_by_role("link", name="Open the incident").first.click()
+    page.get_by_role("button", name="Acknowledge for the team").click()
+    expect(page.get_by_role("button", name="Acknowledge for the team")).to_have_count(0)
+    page.get_by_label("Note").fill("Raised until noon.")
+    page.get_by_label("To", exact=True).fill(demo.sign_in[0])
+    page.get_by_role("button", name="Hand over with this note").click()
+    expect(page.locator("main")).to_contain_text(
+        f"handed over \N{RIGHTWARDS ARROW} {demo.sign_in[0]}: Raised until noon."
+    )
+    expect(page.locator("main")).to_contain_text("The limit of policy Hourly createCase")
+    assert visitor.barriers() == []
+    with page.expect_download() as pdf:
+        page.get_by_role("link", name="PDF").click()
+    assert pdf.value.suggested_filename.startswith("incident-")
+    demo.limit("createCase", 1_000)
