@@ -191,6 +191,7 @@ def test_both_people_can_sign_in_and_the_supervisor_may_look_export_and_change_f
     assert {name for name in supervisor.get_all_permissions() if ".view_" not in name} == {
         "limiter.add_override",
         "limiter.change_override",
+        "limiter.add_teamentry",
         "limiter.add_export",
         "limiter.change_export",
         "limiter.add_reportschedule",
