@@ -42,8 +42,8 @@ class Job(NamedTuple):
     per_minute: int
     says: bool
     workers: int
-    waits_s: float
     seed: int
+    waits_s: float = 0
 
 
 class Score(NamedTuple):
@@ -76,7 +76,7 @@ def _cells(
 ) -> Iterator[str]:
     """Mean, and the worst seed."""
     for rate in RATES:
-        scores = list(pool.map(score, [Job(limit, rate, says, workers, waits_s, seed) for seed in seeds]))
+        scores = list(pool.map(score, [Job(limit, rate, says, workers, seed, waits_s) for seed in seeds]))
         for values, worst in (([s.used for s in scores], min), ([s.requests for s in scores], max)):
             yield f"{sum(values) / len(values):.3f} ({worst(values):.3f})"
 

@@ -71,12 +71,12 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
-    def response_add(self, request: HttpRequest, obj: Model, post_url_continue: str | None = None) -> HttpResponse:
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         live_on.say(request, obj)
         response: HttpResponse = super().response_add(request, obj, post_url_continue)
         return response
 
-    def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         live_on.say(request, obj)
         response: HttpResponse = super().response_change(request, obj)
         return response
