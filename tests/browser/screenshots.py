@@ -21,6 +21,22 @@ ALERTS = {"lookupOrder": 100, "changeBooking": 80}
 """Action of Globex -> threshold that its minute has reached."""
 
 
+ENDING = """
+from datetime import timedelta
+from django.utils import timezone
+from limiter.models import AlertHook, Override
+from tenants.models import ApiKey, Tenant
+now, acme = timezone.now(), Tenant.objects.get(tenant_id="acme")
+ApiKey.objects.issue(name="Callback robot", tenant=acme, expires_at=now + timedelta(days=3))
+end = now + timedelta(hours=5)
+Override.objects.create(tenant=acme, effect="factor", factor=2, ends_at=end, reason="spring campaign")
+hook = AlertHook(name="On-call", tenant=acme, url="https://hooks.example.com/quota", failures=2)
+hook.renew_secret()
+hook.save()
+"""
+"""Rows that the admin's first page names: a key and an override that end, and a contact point that fails."""
+
+
 def main() -> None:
     var = Path(tempfile.mkdtemp(prefix="quota-pictures-"))
     demo = LiveDemo(var)
@@ -48,7 +64,17 @@ def _take(browser: Browser, demo: LiveDemo, theme: Theme) -> None:
             visitor.shown(path, frame(name, alerts=_alerts(frame(name))))
             visitor.page.locator("#table tbody tr").first.wait_for()
             visitor.page.screenshot(path=PICTURES / f"{name}-{width}-{theme}.png", full_page=width > 1000)
+    if theme == "dark":
+        visitor.page.set_viewport_size({"width": 1920, "height": 1080})
+        visitor.shown("/dashboard/?wallboard=1", frame("overview"))
+        visitor.page.locator("#table tbody tr").first.wait_for()
+        visitor.page.screenshot(path=PICTURES / "wallboard-1920-dark.png")
     if theme == "light":
+        demo.shell.run(ENDING)
+        visitor.page.set_viewport_size({"width": 1440, "height": 900})
+        visitor.open("/admin/")
+        visitor.page.locator("#glance-figures").wait_for()
+        visitor.page.screenshot(path=PICTURES / "admin-1440-light.png")
         visitor.page.set_viewport_size({"width": 1440, "height": 900})
         visitor.shown(PAGES["tenant"], frame("tenant"))
         visitor.page.locator("#shares dl").first.wait_for()
