@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from limiter.core.shape import LimitsThen
 from limiter.core.types import CountedPer, Limit, Subject
-from limiter.core.window import Call, LimitsThen
+from limiter.core.window import Call
 
 SECOND_US = 1_000_000
 SLICES = 60

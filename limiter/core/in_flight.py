@@ -14,10 +14,10 @@ from typing import Any
 from limiter.core import keys, learning
 from limiter.core.ends import KEPT_AGES, KEPT_ENDS, End, LearningSettings, Seen, kept_us
 from limiter.core.learned import Mode, State
+from limiter.core.shape import Learned
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import MICROS, CountedPer, Limit, Subject
 from limiter.core.versioned import Form, filled
-from limiter.core.window import Learned
 from limiter.stores.pipeline import Reply
 from limiter.stores.scripts import Script
 

@@ -51,12 +51,15 @@ def window(limit: Limit, subject: Subject) -> str:
 
     Most algorithms carry their count over when the window is edited; one that cannot has the window in its key.
     """
-    scope = {
-        CountedPer.ACTION: f"a:{subject.tenant}:{subject.action}",
-        CountedPer.TENANT: f"t:{subject.tenant}",
-        CountedPer.KEY: f"k:{subject.key}",
-        CountedPer.CONNECTION: "c",
-    }[limit.counted_per]
+    match limit.counted_per:
+        case CountedPer.ACTION:
+            scope = f"a:{subject.tenant}:{subject.action}"
+        case CountedPer.TENANT:
+            scope = f"t:{subject.tenant}"
+        case CountedPer.KEY:
+            scope = f"k:{subject.key}"
+        case CountedPer.CONNECTION:
+            scope = "c"
     kind = rules_of(limit.algorithm).key_part(limit)
     name = f"{tag(subject.connection)}:w:{limit.name}:{kind}:{scope}"
     if not limit.counted_by:

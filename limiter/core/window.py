@@ -5,24 +5,17 @@ Everything here is pure. Keys and arguments of a stack are made once and packed 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 
-from limiter.core import description, keys, sharing, values
+from limiter.core import keys, sharing, values
 from limiter.core.algorithms import rules_of
-from limiter.core.ends import LearningSettings
+from limiter.core.shape import Learned, LimitsThen, packed_limits, shape_of
 from limiter.core.types import Decision, Limit, LimitState, ShareState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
-_SHADOW, _ADAPTIVE, _LEARNED, _SHARED, _RESERVABLE = 1, 2, 4, 8, 16
-_LIMIT = struct.Struct("<cQQQQB")
-"""A limit as the script unpacks it: algorithm, quota, window, burst, lease, flags.
-
-One argument for all limits costs the store less than six for each, to be read, kept and turned into numbers.
-"""
 _DYNAMIC = 5
 _DESCRIPTION, _LIMITS = 3, 4
 _BEFORE_WINDOWS = 8
@@ -46,13 +39,6 @@ class Whose(NamedTuple):
     def read(cls, connection: int, name: bytes) -> Whose:
         tenant, _, action = name.decode().partition("|")
         return cls(connection, tenant, action or None)
-
-
-class Learned(NamedTuple):
-    """The limit of calls in flight that a connection learns, and by which settings (:mod:`limiter.core.in_flight`)."""
-
-    limit: Limit
-    settings: LearningSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +142,6 @@ class Call(NamedTuple):
         return f"{self.patience_us or 0}|{stage}|{self.client}|{self.itself}"
 
 
-class LimitsThen(NamedTuple):
-    """The limits that replace a stack's at ``at_us`` (epoch microseconds): an override starts or ends then.
-
-    They have the same names, algorithms and windows, in the same order.
-    """
-
-    at_us: int
-    limits: tuple[Limit, ...]
-
-
 def bind(
     limits: Sequence[Limit],
     *,
@@ -182,23 +158,18 @@ def bind(
     """
     if learned is not None:
         limits = (*limits, learned.limit)
-    if len({limit.name for limit in limits}) != len(limits):
-        raise ValueError("two limits of a stack have the same name")
+    shape = shape_of(tuple(limits), change, learned)
     c = subject.connection
-    windows = tuple(keys.window(limit, subject) for limit in limits)
-    multiplier = keys.multiplier(c, subject.tenant, adapts_per)
-    reserves = any(limit.reserve_us and not limit.shadow for limit in limits)
+    windows = tuple([keys.window(limit, subject) for limit in limits])
     names = (
-        *(multiplier, keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c)),
-        *(keys.pause(c), keys.in_flight(c), keys.pace(c), *windows),
-        *(keys.shares(limit, subject, limit.share) for limit in limits if limit.share),
-        *(map(keys.appointments, windows) if reserves else ()),
-        *(key for limit in limits if limit.counted_by for key in _of_values(limit, subject, reserves=reserves)),
+        *(keys.multiplier(c, subject.tenant, adapts_per), *_of_connection(keys.tag(c), c), *windows),
+        *(keys.shares(limit, subject, limit.share) for limit in shape.shared if limit.share),
+        *(map(keys.appointments, windows) if shape.reserves else ()),
+        *(key for limit in shape.valued for key in _of_values(limit, subject, reserves=shape.reserves)),
     )
-    packing = _Packing(subject, learned)
     arguments = (
-        *("" if default_ppm is None else str(default_ppm), subject.tenant, subject.action),
-        *(description.write(limits), packing.all(limits, change)),
+        *("" if default_ppm is None else str(default_ppm), subject.tenant, subject.action, shape.described),
+        packed_limits(limits, subject, change=change, learned=learned) if shape.packed is None else shape.packed,
     )
     return Stack(
         subject=subject,
@@ -207,16 +178,23 @@ def bind(
         adapts_per=adapts_per,
         keys=names,
         arguments=arguments,
-        slots=tuple(w for w, limit in zip(windows, limits, strict=True) if rules_of(limit.algorithm).holds_slots),
+        slots=tuple([windows[place] for place in shape.slots]),
         packed=_pack_static(names, arguments),
         slot_key=names[0].encode(),
         learned=learned,
-        reserves=reserves,
-        shares=sharing.kinds(limits),
-        slot_accounts=tuple(
-            sharing.name_of(limit, subject) for limit in limits if rules_of(limit.algorithm).holds_slots
-        ),
-        valued=sum(bool(limit.counted_by) for limit in limits),
+        reserves=shape.reserves,
+        shares=shape.shares,
+        slot_accounts=tuple([sharing.name_of(limits[place], subject) for place in shape.slots]),
+        valued=len(shape.valued),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _of_connection(tag: str, c: int) -> tuple[str, ...]:
+    """The keys that all stacks of a connection have; ``tag`` has the deployment's prefix."""
+    return (
+        *(keys.events(c), keys.usage(c), keys.totals(c), keys.floods(c)),
+        *(keys.pause(c), keys.in_flight(c), keys.pace(c)),
     )
 
 
@@ -227,34 +205,6 @@ def _of_values(limit: Limit, subject: Subject, *, reserves: bool) -> Iterator[st
     yield together
     if reserves:
         yield keys.appointments(together)
-
-
-class _Packing(NamedTuple):
-    """How the limits of one stack are packed."""
-
-    subject: Subject
-    learned: Learned | None
-
-    def all(self, limits: Sequence[Limit], change: LimitsThen | None) -> bytes:
-        """The script's argument for all of them."""
-        shared = sum(limit.share is not None for limit in limits)
-        front = values.packed(limits) + (bytes([shared]) if shared else b"")
-        return front + b"".join((*map(self._one, limits), *self._change(change)))
-
-    def _one(self, limit: Limit) -> bytes:
-        learned = self.learned is not None and limit is self.learned.limit
-        share = sharing.packed(limit, self.subject)
-        flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive + _LEARNED * learned + _SHARED * bool(share)
-        lease_us = limit.lease_us
-        if limit.reserve_us and not limit.shadow:
-            flags, lease_us = flags + _RESERVABLE, limit.reserve_us
-        code = rules_of(limit.algorithm).letter.encode()
-        return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, lease_us, flags) + share
-
-    def _change(self, change: LimitsThen | None) -> Iterator[bytes]:
-        if change is not None:
-            yield struct.pack("<Q", change.at_us)
-            yield from map(self._one, change.limits if self.learned is None else (*change.limits, self.learned.limit))
 
 
 def _pack_static(names: Sequence[str], arguments: Sequence[str | bytes]) -> bytes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from limiter.core import headers, in_flight
 from limiter.core.ends import LearningSettings
+from limiter.core.shape import Learned
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, ServiceClass, Subject
-from limiter.core.window import Learned, Stack
+from limiter.core.window import Stack
 from limiter.gateway.callers import Caller
 from limiter.policies.plan import EffectivePolicy, bind
 from quota_platform.base.lru import Lru
@@ -24,12 +24,15 @@ _LEASE_MARGIN_S = 10
 
 
 class Announced:
-    """The header that announces a plan's limits as they are in force, written anew when the multiplier moves."""
+    """The header that announces a plan's limits as they are in force, written anew when the multiplier moves.
+
+    ``whole``: as it is while nothing is cut.
+    """
 
     __slots__ = ("_ppm", "_text")
 
-    def __init__(self, limits: Iterable[Limit]) -> None:
-        self._ppm, self._text = PPM, headers.policy(limits)
+    def __init__(self, whole: str) -> None:
+        self._ppm, self._text = PPM, whole
 
     def by(self, decision: Decision) -> str:
         """As it was decided; "" when nothing is enforced."""
@@ -88,7 +91,7 @@ def _bind_values(bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> B
     subject = bound.stack.subject
     stack = bind(bound.plan, subject, learned=_learned(tenant.connection), values=values)
     ends = bound.stack if stack.slots == bound.stack.slots else stack
-    return Bound(bound.plan, stack, Announced(stack.limits), ends)
+    return Bound(bound.plan, stack, Announced(headers.policy(stack.limits)), ends)
 
 
 def _bind(plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
@@ -102,7 +105,13 @@ def _bind(plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
         max_class=ServiceClass(caller.max_class),
     )
     stack = bind(plan, subject, learned=_learned(tenant.connection))
-    return Bound(plan, stack, Announced(stack.limits), stack)
+    return Bound(plan, stack, Announced(_policy(stack.limits)), stack)
+
+
+@lru_cache(maxsize=1024)
+def _policy(limits: tuple[Limit, ...]) -> str:
+    """Tenants under the same policies share one text."""
+    return headers.policy(limits)
 
 
 @lru_cache(maxsize=1024)

@@ -12,9 +12,10 @@ from limiter.core import window
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import rules_of
 from limiter.core.in_flight import CARRIER
+from limiter.core.shape import Learned, LimitsThen
 from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Subject
 from limiter.core.values import given
-from limiter.core.window import Learned, LimitsThen, Stack
+from limiter.core.window import Stack
 from limiter.outage.modes import LOCAL
 from limiter.policies.compiled import PolicySpec
 

@@ -15,9 +15,10 @@ from limiter.core import in_flight, keys
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.ends import LearningSettings
 from limiter.core.learned import State
+from limiter.core.shape import Learned
 from limiter.core.store import EVERY_MS, EndedCall, Store
 from limiter.core.types import PPM, Limit, Subject
-from limiter.core.window import Call, Learned, Stack, bind
+from limiter.core.window import Call, Stack, bind
 from limiter.stores.pipeline import Reply
 from limiter.stores.pool import PoolStatus, StorePool
 from tests.bench.control.unit import S

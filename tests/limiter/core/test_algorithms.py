@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from limiter.core import algorithms, window
+from limiter.core import algorithms, shape
 from limiter.core.algorithms import RULES
 from limiter.core.types import CONCURRENCY_HINT_US, COUNTER_SLICES, PPM
 from limiter.outage.alone import FLOOD
@@ -44,7 +44,7 @@ def test_constants_are_the_same_in_every_script(name: str) -> None:
 def test_a_limit_is_packed_as_the_scripts_unpack_it(source: str) -> None:
     [unpacked] = re.findall(r"local LIMIT = '<([\w]+)'", source)
     codes = {"c1": "c", "I8": "Q", "B": "B"}
-    assert window._LIMIT.format == "<" + "".join(codes[part] for part in re.findall(r"c1|I8|B", unpacked))
+    assert shape._LIMIT.format == "<" + "".join(codes[part] for part in re.findall(r"c1|I8|B", unpacked))
 
 
 def test_every_algorithm_has_a_letter_and_a_label_of_its_own() -> None:

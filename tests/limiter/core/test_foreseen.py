@@ -6,9 +6,10 @@ import pytest
 import redis
 
 from limiter.core import keys
+from limiter.core.shape import LimitsThen
 from limiter.core.store import Store
 from limiter.core.types import PPM, Decision, Limit
-from limiter.core.window import Call, LimitsThen, Stack, bind
+from limiter.core.window import Call, Stack, bind
 from tests.limiter.core.given import ACME, T0, S, bucket, call, counter, fill, log, slots, stack
 from tests.patience import eventually
 

@@ -10,9 +10,10 @@ import redis
 from limiter.core import in_flight, keys
 from limiter.core.ends import LearningSettings
 from limiter.core.learned import Mode, State
+from limiter.core.shape import LimitsThen
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import Decision, Subject
-from limiter.core.window import LimitsThen, Stack, bind
+from limiter.core.window import Stack, bind
 from tests.limiter.core.given import ACME, PATIENT, T0, S, call, log, store_at
 
 SETTINGS = LearningSettings(max_in_flight=4, lease_us=30 * S)

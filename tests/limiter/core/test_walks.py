@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from limiter.core import keys
 from limiter.core.algorithms import RULES
+from limiter.core.shape import LimitsThen
 from limiter.core.store import EndedCall, Store
 from limiter.core.types import MAX_BURST_SECONDS, MAX_COST, MAX_QUOTA, CountedPer, Decision, Limit, Subject
-from limiter.core.window import Call, LimitsThen, bind
+from limiter.core.window import Call, bind
 from tests.limiter.core.given import ACME, T0, S
 from tests.limiter.core.walking import decided
 from tests.oracle import Oracle, Seen, Verdict
