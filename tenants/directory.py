@@ -275,6 +275,21 @@ def kept_once(statuses: tuple[int, ...]) -> tuple[int, ...]:
     return _statuses.setdefault(statuses, statuses)
 
 
+_MAX_CONNECTIONS = 4096
+_connections: dict[int, ConnectionSpec] = {}
+
+
+def same_connection(spec: ConnectionSpec) -> ConnectionSpec:
+    """The connection as the one object that earlier loads made of the same values: tenants share it as it is."""
+    kept = _connections.get(spec.id)
+    if kept == spec:
+        return kept
+    if len(_connections) >= _MAX_CONNECTIONS:
+        _connections.clear()
+    _connections[spec.id] = spec
+    return spec
+
+
 ACTION_COLUMNS = tuple(ActionSpec.__dataclass_fields__)
 """The columns that a spec is made of."""
 TENANT_COLUMNS = ("id", "tenant_id", "name", "status", "envelope", "accept_unlisted_actions", "connection_id")

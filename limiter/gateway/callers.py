@@ -67,7 +67,8 @@ class Callers:
     def held(self, token: str, tenant_id: str) -> Caller | None:
         """The same as :meth:`identify`, if it needs not wait; None: ask that, which also names the fault."""
         prefix = credentials.prefix_of(token)
-        key = None if prefix is None else self._valid(token, self._snapshot.held_key(prefix))
+        known = None if prefix is None else self._snapshot.held_key(prefix)
+        key = None if known is None else self._valid(token, known)
         if key is None:
             return None
         if key.tenant_id is None:

@@ -61,7 +61,7 @@ def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),
     }
-    return build(ConnectionSpec, payload, whole=whole)
+    return directory.same_connection(build(ConnectionSpec, payload, whole=whole))
 
 
 def _action(data: Plain, *, whole: bool) -> ActionSpec:

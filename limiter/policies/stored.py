@@ -91,7 +91,7 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
         connection = connections[row.connection_id]
         try:
             if connection.pk not in specs:
-                specs[connection.pk] = directory.connection_spec(connection)
+                specs[connection.pk] = directory.same_connection(directory.connection_spec(connection))
             own = map(directory.action_spec, actions[row.id])
             spec = directory.tenant_spec(row, specs[connection.pk], own)
         except _SENSELESS as error:

@@ -7,8 +7,9 @@ refused, and the host comes from the connection alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -57,8 +58,7 @@ def compile_plan(connection: ConnectionSpec, action: ActionSpec) -> RequestTempl
     template = action.path_template or kind.path
     query = _query(action)
     try:
-        parts = request_template.split(template)
-        request_template.check_path(template)
+        parts = _parts(template)
     except request_template.TemplateWrong:
         raise NotConfigured(_("The action's path is not usable; an administrator has to look at it.")) from None
     constants = {"services": presets.services_prefix(connection.api_version), "action_id": _segment(action.action_id)}
@@ -75,6 +75,13 @@ def compile_plan(connection: ConnectionSpec, action: ActionSpec) -> RequestTempl
     )
 
 
+@lru_cache(maxsize=1024)
+def _parts(template: str) -> tuple[str, ...]:
+    """Most actions have the path of their kind."""
+    request_template.check_path(template)
+    return tuple(request_template.split(template))
+
+
 def _payload(body: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(body) if body else {}
@@ -85,7 +92,7 @@ def _payload(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _path(parts: list[str], constants: dict[str, str]) -> Fill:
+def _path(parts: Sequence[str], constants: dict[str, str]) -> Fill:
     def fill(payload: dict[str, Any], tenant_id: str) -> str:
         known = {**constants, "tenant_id": _segment(tenant_id)}
         return "".join(
