@@ -17,6 +17,11 @@ def check_json(body: bytes) -> None:
     if not body:
         return
     try:
+        orjson.loads(body)
+        return
+    except ValueError:
+        pass  # it refuses more than we do: numbers that are infinite to it, among them integers too long for Python
+    try:
         _STRICT.decode(str(body, "utf-8"))
         if not _ESCAPED_HALF.search(body):
             return

@@ -132,7 +132,7 @@ def refusal(
     return GatewayProblem(
         reduced_status if cut else 429,
         REDUCED_CAPACITY if cut else QUOTA_EXCEEDED,
-        _explain(state, decision, cut=cut),
+        _explain(state, violated, decision, cut=cut),
         title="Temporary reduced capacity" if cut else "Quota exceeded",
         retry_after_us=decision.retry_after_us,
         decision=decision,
@@ -175,18 +175,20 @@ def _held_back(decision: Decision, *, decision_id: str, tenant_id: str) -> Gatew
     )
 
 
-def _explain(state: LimitState, decision: Decision, *, cut: bool) -> str:
+def _explain(state: LimitState, violated: Sequence[LimitState], decision: Decision, *, cut: bool) -> str:
     limit = state.limit
     counts = f"Limit '{limit.name}' has {state.used} of {state.effective} in use"
-    counts += _of_share(state, decision)
-    counts += _OF_VALUES.get(limit.value, " for this value of {place}").format(place=limit.counted_by)
+    if decision.shares:
+        counts += _of_share(state, decision)
+    if limit.counted_by:
+        counts += _OF_VALUES.get(limit.value, " for this value of {place}").format(place=limit.counted_by)
     if cut:
         counts += f" (cut from {rules_of(limit.algorithm).capacity(limit)} while the upstream is slow)"
     if limit.name == IN_FLIGHT:
         counts += ": of all tenants' calls the upstream is let have so many at once, as its latency shows"
     if decision.retry_after_us is None:
         return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
-    return f"{counts}; {_when(state, decision, decision.retry_after_us / MICROS)}"
+    return f"{counts}; {_when(state, violated, decision.cost, decision.retry_after_us / MICROS)}"
 
 
 _OF_VALUES = {
@@ -207,12 +209,12 @@ def _of_share(state: LimitState, decision: Decision) -> str:
     return f", {found.used} by you, and your share is {found.share}{kept}"
 
 
-def _when(state: LimitState, decision: Decision, wait_s: float) -> str:
+def _when(state: LimitState, violated: Sequence[LimitState], cost: int, wait_s: float) -> str:
     """The exact wait, or, where a slot is missing, the reason: nobody knows when a running call ends."""
-    call = f"a call of cost {decision.cost} passes"
+    call = f"a call of cost {cost} passes"
     if rules_of(state.limit.algorithm).holds_slots:
         return f"{call} as soon as a running one ends. When is not known; to try again in {wait_s:.3f} s is a hint."
-    full = [each.limit.name for each in decision.violated if rules_of(each.limit.algorithm).holds_slots]
+    full = [each.limit.name for each in violated if rules_of(each.limit.algorithm).holds_slots]
     if full:
         return f"{call} in {wait_s:.3f} s if a running one that holds a slot of '{full[0]}' has ended by then."
     return f"{call} in {wait_s:.3f} s."

@@ -20,6 +20,7 @@ READS_JSON_OF_ITS_OWN = {
     "limiter/upstream/grants.py": "an upstream's answer",
     "limiter/upstream/outbound.py": "a caller's body",
     "limiter/gateway/content.py": "a caller's body",
+    "limiter/gateway/document.py": "a caller's body",
     "limiter/upstream/admin/action_preview.py": "a person's entry",
     "limiter/record/edits.py": "its own text of a line before",
     "limiter/record/anchor_files.py": "a file, handed to its form once the signature was checked",

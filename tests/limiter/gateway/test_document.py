@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from limiter.gateway.document import embedded
+from limiter.gateway.document import check_json, embedded
+from limiter.gateway.problems import GatewayProblem
 from quota_platform.base.lean.document import encode
 
 
@@ -48,3 +49,21 @@ def test_an_upstreams_json_stands_in_a_document_as_it_was_written(raw: bytes) ->
 )
 def test_a_document_around_any_body_is_json(raw: bytes, data: object) -> None:
     assert json.loads(encode({"data": embedded(raw)})) == {"data": data}
+
+
+BODIES = [b"", b" {} ", b"1e400", b'{"a":1,"a":2}', b'"\\ud83d\\ude00"', b"9" * 4300, b"[" * 400 + b"]" * 400]
+NO_BODIES = [
+    *(b"NaN", b"[-Infinity]", b"01", b"{} {}", b'"\\ud83d"', b'{"\\ude00":1}', b"\xef\xbb\xbf{}", b'"\xff"'),
+    *(b"9" * 4301, b'{"deep":[%b]}' % (b"8" * 5000)),
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:12]))
+def test_a_body_that_is_json_is_sent_on_whatever_numbers_it_holds(body: bytes) -> None:
+    check_json(body)
+
+
+@pytest.mark.parametrize("body", NO_BODIES, ids=lambda body: repr(body[:12]))
+def test_a_body_that_is_no_json_of_whole_characters_is_refused(body: bytes) -> None:
+    with pytest.raises(GatewayProblem):
+        check_json(body)
