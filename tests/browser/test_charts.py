@@ -63,5 +63,5 @@ def test_a_span_is_typed_and_a_day_earlier_lies_beside_it(visitor: Visitor, demo
     expect(page.locator("#chart-summary")).to_contain_text("Usage over the last 24 hours")
     expect(page.locator("#usage-legend").get_by_text("Earlier")).to_be_visible()
     for theme in THEMES:
-        page.emulate_media(color_scheme=theme)
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         assert visitor.barriers() == []
