@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -115,8 +116,9 @@ def incident_pdf(request: HttpRequest, incident_id: int) -> HttpResponse:
         return _shown(request, "no_permission", status=403)
     from limiter.incidents import pdf  # its library takes 20 MB of a worker that draws none
 
-    name = f'attachment; filename="incident-{incident_id}.pdf"'
-    return HttpResponse(pdf.write(line.incident), content_type="application/pdf", headers={"Content-Disposition": name})
+    response = HttpResponse(pdf.write(line.incident), content_type="application/pdf")
+    response["Content-Disposition"] = str(content_disposition_header(True, f"incident-{incident_id}.pdf"))
+    return response
 
 
 @never_cache

@@ -23,6 +23,7 @@ FOR_PROGRAMS = {
     "limiter/core/algorithms/__init__.py": "errors in the code",
     "limiter/live/": "logs",
     "limiter/stores/": "logs",
+    "limiter/incidents/pdf.py": "a file, English like the record",
     "limiter/offline.py": "a command",
     "limiter/policies/check.py": "a command",
     "limiter/record/*.py": "the record and the commands that verify it",
