@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from dashboard import actions, polling, reset, revocation, team, views
+from dashboard import actions, polling, reset, revocation, team, views, zones
 
 app_name = "dashboard"
 urlpatterns = [
@@ -24,6 +24,7 @@ urlpatterns = [
     path("incidents/<int:incident_id>.pdf", views.incident_pdf, name="incident-pdf"),
     path("incidents/<int:incident_id>/entries/", team.enter, name="incident-enter"),
     path("api/actions/counters/", reset.reset, name="counter-reset"),
+    path("zone/", zones.keep, name="zone"),
     # Bookmarks of the first release.
     path("sign-in/", RedirectView.as_view(pattern_name="account_login", query_string=True), name="sign-in"),
 ]

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard import catalogue, tenant_list
+from dashboard import catalogue, tenant_list, zones
 from dashboard import incidents as stretches
 from dashboard import refusals as refused
 from dashboard.access import may_act, may_explain, may_export, may_handle, may_reset, may_revoke
@@ -157,4 +157,5 @@ def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any
     pages = [{"title": title, "url": reverse(f"dashboard:{page}"), "current": page == name} for page, title in _PAGES]
     if may_export(request.user):
         pages.append({"title": _("Exports"), "url": reverse("admin:limiter_export_changelist"), "current": False})
-    return render(request, f"dashboard/{name}.html", {"pages": pages, **context}, status=status)
+    shown = {"pages": pages, "zone": zones.zone_of(request), "zone_next": request.get_full_path(), **context}
+    return render(request, f"dashboard/{name}.html", shown, status=status)

@@ -222,6 +222,7 @@ LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 LANGUAGES = _languages.found(BASE_DIR / "locale")
 LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 86_400
 TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = "quota_platform.formats"

@@ -65,3 +65,19 @@ def test_a_span_is_typed_and_a_day_earlier_lies_beside_it(visitor: Visitor, demo
     for theme in THEMES:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         assert visitor.barriers() == []
+
+
+def test_times_are_written_in_the_zone_of_the_address(visitor: Visitor, demo: LiveDemo) -> None:
+    page = visitor.page
+    visitor.open(f"{PAGE}?tz=Asia/Kolkata&from=2026-07-14T10:00:00Z&to=2026-07-14T11:00:00Z")
+    expect(page.get_by_label("From")).to_have_value("2026-07-14T15:30")
+    expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d GMT\+5:30$"))
+    page.get_by_label("From").fill("2026-07-14T15:00:00")
+    page.get_by_label("From").press("Enter")
+    expect(page).to_have_url(re.compile("from=2026-07-14T09%3A30%3A00Z"))
+    page.locator("details.person summary").click()
+    page.get_by_role("combobox", name="Time zone").select_option("Europe/Berlin")
+    page.get_by_role("button", name="Keep").click()
+    assert visitor.barriers() == []
+    visitor.open(f"{PAGE}?from=2026-07-14T10:00:00Z&to=2026-07-14T11:00:00Z")
+    expect(page.get_by_label("From")).to_have_value("2026-07-14T12:00")

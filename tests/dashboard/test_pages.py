@@ -181,3 +181,22 @@ def test_tenants_are_searched_sorted_and_paged_by_the_address(ana: Client, acme:
     assert listed("?sort=secrets&page=nonsense") == listed("")
     page = ana.get("/dashboard/tenants/?q=shop&sort=-connection").content.decode()
     assert 'href="?q=shop&amp;sort=connection"' in page and 'href="?q=shop&amp;sort=-connection&amp;page=2"' in page
+
+
+def zone_in(page: str) -> str:
+    return page.partition('data-zone="')[2].partition('"')[0]
+
+
+def test_a_time_zone_is_kept_and_an_address_can_name_another(ana: Client, acme: Tenant) -> None:
+    assert zone_in(ana.get("/dashboard/").content.decode()) == "UTC"
+    kept = ana.post("/dashboard/zone/", {"zone": "Europe/Berlin", "next": "/dashboard/tenants/acme/?range=1h"})
+    assert kept["Location"] == "/dashboard/tenants/acme/?range=1h"
+    assert zone_in(ana.get("/dashboard/").content.decode()) == "Europe/Berlin"
+    assert zone_in(ana.get("/dashboard/?tz=Asia/Kolkata").content.decode()) == "Asia/Kolkata"
+    assert zone_in(ana.get("/dashboard/?tz=../../etc/passwd").content.decode()) == "Europe/Berlin"
+
+
+def test_a_zone_that_is_none_is_refused_and_keeping_one_leads_to_no_other_site(ana: Client) -> None:
+    assert ana.post("/dashboard/zone/", {"zone": "Middle/Earth"}).status_code == 400
+    sent = ana.post("/dashboard/zone/", {"zone": "UTC", "next": "https://elsewhere.test/"})
+    assert sent["Location"] == "/dashboard/"

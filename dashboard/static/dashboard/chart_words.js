@@ -4,6 +4,7 @@ import { moment, NOTHING } from "./format.js";
 import { SERIES } from "./chart.js";
 import { changeText } from "./log.js";
 import { word } from "./words.js";
+import { zoneName } from "./zone.js";
 
 const MAX_LINES = 120;
 
@@ -49,6 +50,6 @@ export function chartTable(times, columns) {
   for (let index = times.length - 1; index >= 0; index -= step) {
     rows.push(make("tr", {}, make("th", { scope: "row" }, moment(times[index] * 1_000)), ...lines.map((line) => make("td", {}, valueAt(columns, line, index)))));
   }
-  const head = make("tr", {}, make("th", { scope: "col" }, word("chart.time")), ...lines.map((line) => make("th", { scope: "col" }, word(`line.${line.name}`))));
+  const head = make("tr", {}, make("th", { scope: "col" }, word("chart.time", { zone: zoneName() })), ...lines.map((line) => make("th", { scope: "col" }, word(`line.${line.name}`))));
   return make("table", {}, make("caption", { class: "unseen" }, word("chart.table")), make("thead", {}, head), make("tbody", {}, ...rows));
 }

@@ -1,5 +1,6 @@
-// Numbers and clock times as people read them, in the page's language. Times are UTC and sort.
+// Numbers and clock times as people read them, in the page's language. Times sort, in the reader's zone.
 import { LANGUAGE } from "./element.js";
+import { local, zoneName } from "./zone.js";
 
 const WHOLE = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
 const UP_TO_ONE = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 1 });
@@ -28,13 +29,8 @@ export function short(value) {
   return Math.abs(value) < 10_000 ? WHOLE.format(value) : COMPACT.format(value);
 }
 
-function two(number) {
-  return String(number).padStart(2, "0");
-}
-
 export function clock(ms) {
-  const time = new Date(ms);
-  return `${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())}`;
+  return moment(ms).slice(11);
 }
 
 export function minute(ms) {
@@ -42,7 +38,12 @@ export function minute(ms) {
 }
 
 export function moment(ms) {
-  return `${new Date(ms).toISOString().slice(0, 10)} ${clock(ms)}`;
+  return local(ms);
+}
+
+// With the name of the zone, for a time that stands in a sentence.
+export function withZone(write) {
+  return (ms) => `${write(ms)} ${zoneName(ms)}`;
 }
 
 // What makes two lines of a list the same: of a refusal its time and kind, not how many calls it counts.

@@ -1,8 +1,9 @@
 // What every live page has: the connection's state, the data's age, Pause, the theme, the title, announcements.
 import { at, mark, say } from "./element.js";
-import { clock } from "./format.js";
+import { clock, withZone } from "./format.js";
 import { Stream } from "./stream.js";
 import { inWords, word } from "./words.js";
+import { offerZones } from "./zone.js";
 
 const KINDS = { live: "live", polling: "live", paused: "paused" };
 const ON_A_BANNER = new Set(["forbidden", "crowded"]);
@@ -23,6 +24,7 @@ export function wireTheme() {
     }
     dispatchEvent(new Event("themechange"));
   });
+  offerZones(at("zone"));
   // A menu closes when the click or Escape is for something else.
   addEventListener("click", (event) => closeMenus((menu) => !menu.contains(event.target)));
   addEventListener("keydown", (event) => event.key === "Escape" && closeMenus(() => true));
@@ -102,7 +104,7 @@ export class Shell {
     else delete node.dataset.state;
     const time = at("clock");
     if (!time) return;
-    say(time, `${clock(this.lastData)} UTC`);
+    say(time, withZone(clock)(this.lastData));
     time.dateTime = new Date(this.lastData).toISOString();
   }
 

@@ -1,12 +1,16 @@
 // What the page says: its language's words, which the server writes into the page, with plural forms. A text that comes
 // in a frame is `{ code, …parameters }`; its words may say how a parameter is written: `{share|percent}`.
 import { LANGUAGE } from "./element.js";
-import { clock, factor, known, minute, moment, NOTHING, percent, whole } from "./format.js";
+import { clock, factor, known, minute, moment, NOTHING, percent, whole, withZone } from "./format.js";
 
 const held = document.getElementById("words")?.textContent;
 const WORDS = held ? JSON.parse(held) : {};
 const PLURALS = new Intl.PluralRules(LANGUAGE);
 const PLACE = /\{(\w+)(?:\|(\w+))?\}/g;
+
+function until(ms) {
+  return ms - Date.now() < 86_400_000 ? minute(ms) : moment(ms).slice(0, 16);
+}
 
 export const FORMS = {
   whole,
@@ -17,7 +21,10 @@ export const FORMS = {
   moment,
   span,
   points: (value) => `${whole(value)} %`,
-  until: (ms) => (ms - Date.now() < 86_400_000 ? minute(ms) : moment(ms).slice(0, 16)),
+  until,
+  clock_zone: withZone(clock),
+  minute_zone: withZone(minute),
+  until_zone: withZone(until),
   action: (action) => action || word("action.all"),
   limit: (limit) => limit || word("limit.every"),
 };
