@@ -8,6 +8,7 @@ import redis
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -39,7 +40,9 @@ class RolloutSerializer(serializers.Serializer[Any]):
 
 
 class RolloutView(APIView):
-    """Tells nothing of any tenant: numbers of workers and of edits."""
+    """For everybody with an account: it tells nothing of any tenant, only numbers of workers and of edits."""
+
+    permission_classes = (IsAuthenticated,)
 
     @extend_schema(
         tags=["rollout"],

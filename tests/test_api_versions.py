@@ -30,6 +30,8 @@ TOUCHED: dict[type[Model], dict[str, Any]] = {
     Tenant: {"notes": "other"},
 }
 """The column changed behind the caller's back; elsewhere any text column."""
+ADDED_TO = {"team-entries": {"create"}}
+"""Rows that are added and never changed, so that nobody's change can be undone."""
 
 
 @pytest.fixture
@@ -82,8 +84,9 @@ def writes(api: APIClient, prefix: str, path: str, **headers: Any) -> list[tuple
 
 
 def test_every_registered_resource_that_writes_is_a_guarded_one() -> None:
-    unguarded = {"create", "update", "partial_update", "destroy"}
-    assert not [name for name, view in REGISTERED.items() if name not in WRITTEN and unguarded & set(dir(view))]
+    writes = {"create", "update", "partial_update", "destroy"}
+    unguarded = {name: writes & set(dir(view)) for name, view in REGISTERED.items() if name not in WRITTEN}
+    assert {name: found for name, found in unguarded.items() if found} == ADDED_TO
 
 
 @each

@@ -7,6 +7,9 @@ from itertools import chain, combinations
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
@@ -75,6 +78,9 @@ CHILDREN: dict[tuple[type[Model], str, str], Make] = {
     (User, "LogEntry", "user"): an_entry,
     (User, "Token", "user"): lambda person: put(Token(user=person, key="0" * 40)),
     (User, "ApiToken", "user"): a_token,
+    (User, "EmailAddress", "user"): lambda person: put(EmailAddress(user=person, email="ana@example.com")),
+    (User, "Authenticator", "user"): lambda person: put(Authenticator(user=person, type="totp", data={})),
+    (User, "SocialAccount", "user"): lambda person: put(SocialAccount(user=person, provider="sso", uid="1")),
     (User, "Export", "requested_by"): lambda person: an_export(requested_by=person),
     (User, "ReportSchedule", "owner"): lambda person: a_schedule(owner=person, owner_name="ana"),
     (Group, "User", "groups"): lambda group: a_person().groups.add(group),

@@ -16,6 +16,17 @@ from tests.browser.visit import Visitor
 from tests.patience import HANG_MS
 
 ROW = "#table tbody tr"
+WATCHED = """
+from limiter.alerts import watch
+from limiter.alerts.models import Alert
+from tests.patience import until
+
+def there():
+    watch.watch()
+    return Alert.objects.filter(action_id="createCase", ended_at=None).count() == {alerts}
+
+until(there, what="{alerts} alerts of createCase")
+"""
 
 
 @pytest.fixture
@@ -55,7 +66,7 @@ def test_a_refusal_appears_in_the_feed_and_turns_the_sentence(visitor: Visitor, 
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Calls of 1 tenant are being refused: ")
     expect(visitor.page).to_have_title(re.compile(r"^\(1\) Refusing"))
     visitor.open("/dashboard/tenants/acme/")
-    visitor.page.get_by_role("button", name="15 m").click()
+    visitor.page.get_by_role("button", name="15 m", exact=True).click()
     expect(visitor.page.locator("#chart-summary")).to_contain_text("Usage over the last 15 minutes")
 
 
@@ -199,19 +210,18 @@ def test_one_page_too_many_says_so_and_goes_on_when_another_is_closed(visitor: V
 
 
 def test_a_limit_past_four_fifths_is_an_alert_until_it_is_used_less(visitor: Visitor, demo: LiveDemo) -> None:
-    evaluate = "from limiter.alerts import watch; from tests.patience import until; until(watch.watch, what='news')"
     visitor.open("/dashboard/tenants/acme/")
     demo.limit("createCase", 10)
     demo.call("createCase")
     expect(visitor.page.locator(ROW).filter(has_text="10 / 1 h")).to_contain_text("createCase")
     demo.call("createCase", calls=8)
-    demo.shell.run(evaluate)
+    demo.shell.run(WATCHED.format(alerts=1))
     alerts = visitor.page.locator("#alerts")
     expect(alerts).to_contain_text("createCase \N{MIDDLE DOT} hour has reached 80 %")
     expect(visitor.page).to_have_title(re.compile(r"^\(\d+\) (Alert|Refusing)"))
     assert visitor.barriers() == []
     demo.limit("createCase", 1_000)
-    demo.shell.run(evaluate)
+    demo.shell.run(WATCHED.format(alerts=0))
     expect(alerts).not_to_contain_text("createCase")
 
 

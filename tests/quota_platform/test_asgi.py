@@ -24,7 +24,7 @@ def behind_tls(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def sign_in_page(client: str, *headers: tuple[str, str]) -> Answered:
     return await Caller(asgi.application, {}).call(
-        "GET", "/admin/login/", client=client, headers=[("Host", "testserver"), *headers]
+        "GET", "/accounts/sign-in/", client=client, headers=[("Host", "testserver"), *headers]
     )
 
 
