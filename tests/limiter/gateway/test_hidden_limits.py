@@ -99,41 +99,21 @@ async def test_a_hidden_limit_is_used_and_hardly_exceeded(
     assert sandbox.state.conduct.public()["breaches"]["sooner_same_call"] == 0
 
 
-def in_flight(sandbox: Running, per_minute: int) -> None:
-    """As many calls of a second at once as make so many a minute."""
-    sandbox.state.put_latency({"ms": 1000})
-    sandbox.state.unit_limits.put(Fields({"concurrency": per_minute // 60, "flavour": "retry_after"}))
-
-
-@pytest.mark.parametrize(
-    ("to", "of_high", "above_low", "requests_per_call"),
-    [
-        (partial(limit, burst=10), 0.95, 1.15, 1.05),
-        (partial(limit, window="sliding"), 0.95, 1.15, 1.05),
-        # The minute in which it falls takes no calls any more, so the rate is seen a minute later.
-        (partial(limit, window="fixed"), 0.95, 2.5, 1.05),
-        # A pace alone cannot keep two calls from running at once: it costs more, and the learned pace is lower.
-        (in_flight, 0.75, 1.15, 1.2),
-    ],
-    ids=["bucket", "sliding window", "fixed window", "calls in flight"],
-)
+@pytest.mark.parametrize("to", [partial(limit, burst=10), partial(limit, window="sliding")], ids=["bucket", "sliding"])
 async def test_a_limit_that_rises_fivefold_and_falls_again_is_followed(
     acme_key: str,
     redis_url: str,
     sandbox: Running,
     learning: Connection,
     to: Callable[[Running, int], None],
-    of_high: float,
-    above_low: float,
-    requests_per_call: float,
 ) -> None:
     workers, low, high = TwoWorkers(acme_key, redis_url, sandbox, pauses=True), 60, 300
     async with workers.running():
         to(sandbox, low)
         await offer(workers, per_second=DEMAND, seconds=LEARNING_S)
         to(sandbox, high)
-        assert max(await paces_while_offered(workers, learning)) >= of_high * high
+        assert max(await paces_while_offered(workers, learning)) >= 0.95 * high
         to(sandbox, low)
-        assert min(await paces_while_offered(workers, learning)) <= above_low * low
+        assert min(await paces_while_offered(workers, learning)) <= 1.15 * low
     requests, ran = upstream(sandbox)
-    assert requests / ran <= requests_per_call
+    assert requests / ran <= 1.05
