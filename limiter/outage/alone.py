@@ -6,6 +6,7 @@ be kept is counted and becomes a gap of the record. A worker that is killed mean
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections import Counter
@@ -77,6 +78,7 @@ class Alone:
         self._store = store
         self._kept: dict[int, _Kept] = {}
         self._leaving: dict[int, list[DecidedAlone]] = {}
+        self._handing_in = asyncio.Lock()
 
     @property
     def waiting(self) -> int:
@@ -113,8 +115,13 @@ class Alone:
     async def hand_in(self) -> set[int]:
         """Hand the waiting decisions to the store; those that it does not take stay for the next time.
 
-        Returns the connections for which it has taken all, so that it answers for them again.
+        Returns the connections for which it has taken all, so that it answers for them again. One at a time: two would
+        hand in the same part twice.
         """
+        async with self._handing_in:
+            return await self._hand_in()
+
+    async def _hand_in(self) -> set[int]:
         taken = set()
         for connection in {*self._kept, *self._leaving}:
             parts = self._leaving.setdefault(connection, [])

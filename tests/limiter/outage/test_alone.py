@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import AsyncIterator
@@ -201,6 +202,19 @@ async def test_decisions_taken_without_an_acknowledgement_are_sent_again_and_ent
     proxy.behave()
     await handed_in(gateway)
     assert gateway.runtime.gateway.outage.waiting == 0
+    assert len(await stored(redis_url)) == 3
+    assert await used() == (5, 3)
+
+
+async def test_two_who_hand_in_at_once_hand_in_each_decision_once(
+    gateway: Gateway, proxy: ChaosProxy, redis_url: str, local: QuotaPolicy, acme_key: str
+) -> None:
+    await proxy.refuse()
+    await call(gateway, acme_key, 8)
+    await proxy.accept()
+    outage = gateway.runtime.gateway.outage
+    while outage.waiting:
+        await asyncio.gather(outage.hand_in(), outage.hand_in())
     assert len(await stored(redis_url)) == 3
     assert await used() == (5, 3)
 
