@@ -8,7 +8,7 @@ import redis
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,6 +19,7 @@ from quota_platform.base import changes
 from quota_platform.base.models.change import Change
 
 _MAX_CHANGE = 2**63 - 1
+_RIGHTS = ("limiter.view_quotapolicy", "tenants.view_tenant", "tenants.view_connection")
 
 
 class StoreUnavailable(APIException):
@@ -39,10 +40,17 @@ class RolloutSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField(allow_null=True, help_text="Until all did; null while some do not.")
 
 
-class RolloutView(APIView):
-    """For everybody with an account: it tells nothing of any tenant, only numbers of workers and of edits."""
+class SeesWhatIsRolledOut(BasePermission):
+    """People who see policies, tenants or connections: the rows whose edits workers have to hear of."""
 
-    permission_classes = (IsAuthenticated,)
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return any(request.user.has_perm(right) for right in _RIGHTS)
+
+
+class RolloutView(APIView):
+    """Tells nothing of any tenant: numbers of workers and of edits."""
+
+    permission_classes = (SeesWhatIsRolledOut,)
 
     @extend_schema(
         tags=["rollout"],
