@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import available_timezones
-
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -11,6 +9,8 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+
+from quota_platform.base import time_zones
 
 UTC = "UTC"
 COOKIE = "dashboard_zone"
@@ -40,4 +40,4 @@ def keep(request: HttpRequest) -> HttpResponse:
 
 
 def _is_zone(name: str) -> bool:
-    return name in available_timezones()
+    return name in time_zones.names()

@@ -7,7 +7,6 @@ import secrets as random
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -26,7 +25,7 @@ from limiter.alerts.kinds import registry
 from limiter.alerts.kinds.kind import Address, Kind
 from limiter.alerts.kinds.signature import SECRET_PREFIX
 from limiter.alerts.models.alert import Alert
-from quota_platform.base import hosts, secrets
+from quota_platform.base import hosts, secrets, time_zones
 from quota_platform.base.kept import in_words
 from quota_platform.base.mail import sending
 from quota_platform.base.models.attempted import Attempted
@@ -144,7 +143,7 @@ class AlertHook(models.Model):
             raise ValidationError(
                 {"active_until": _("Give another time than the first; leave both empty for all day.")}
             )
-        if self.time_zone not in available_timezones():
+        if self.time_zone not in time_zones.names():
             raise ValidationError({"time_zone": _("This is no time zone. Give one like Europe/Berlin or UTC.")})
 
     def _check_kind(self) -> None:
