@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from limiter.core.versioned import Unreadable
@@ -26,12 +25,21 @@ def demand_of(block: DemandBlock, *, every_s: int = 1) -> Demand:
     return packed.unpack(bytes(block.data), start=int(block.start.timestamp()), step_s=block.step, every_s=every_s)
 
 
-def by_tenant(blocks: Iterable[DemandBlock], *, every_s: int = 1) -> dict[str, Demand]:
-    """All of these rows together, by tenant ID, without those that this release cannot read. One is held at a time."""
-    found: defaultdict[str, Demand] = defaultdict(Demand)
+def readable(blocks: Iterable[DemandBlock], *, every_s: int = 1) -> Iterator[tuple[str, Demand]]:
+    """The tenant ID and the demand of each row, without rows that this release cannot read. One is held at a time."""
     for block in blocks:
-        with suppress(Unreadable):
-            found[block.tenant_id].add(demand_of(block, every_s=every_s))
+        try:
+            demand = demand_of(block, every_s=every_s)
+        except Unreadable:
+            continue
+        yield block.tenant_id, demand
+
+
+def by_tenant(blocks: Iterable[DemandBlock], *, every_s: int = 1) -> dict[str, Demand]:
+    """All of these rows together, by tenant ID."""
+    found: defaultdict[str, Demand] = defaultdict(Demand)
+    for tenant_id, demand in readable(blocks, every_s=every_s):
+        found[tenant_id].add(demand)
     return dict(found)
 
 

@@ -58,11 +58,10 @@ def _holds_slots(limit: Limit) -> bool:
 
 def _read(tenant_id: str, names: dict[Name, Counted], chosen: Selection) -> list[Consumption]:
     spans: dict[Name, _Spans] = {}
-    for block in _rows(tenant_id, chosen):
-        for demand in blocks.by_tenant([block]).values():
-            for name, second, level in demand.each_level():
-                if name in names:
-                    spans.setdefault(name, _Spans(chosen)).add(second, level)
+    for _, demand in blocks.readable(_rows(tenant_id, chosen)):
+        for name, second, level in demand.each_level():
+            if name in names:
+                spans.setdefault(name, _Spans(chosen)).add(second, level)
     return [
         Consumption(names[name], of.used, [names[name].limit.quota if e is None else e for e in of.effective])
         for name, of in spans.items()
