@@ -129,6 +129,13 @@ class LiveDemo:
         self.limit(action_id, 3)
         self.until(429, tokens.read(self.var)["acme"], action_id)
 
+    def follow_refusals(self) -> None:
+        """Store the refusals so far and take them into incidents, as the periodic tasks do."""
+        self.shell.run(
+            "from limiter.incidents import following; from limiter.record import keeping;"
+            " keeping.store_events(); following.follow()"
+        )
+
     def _call(self, action_id: str, token: str) -> int:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/invoke/{action_id}", data=b"{}", headers=headers, method="POST")

@@ -86,10 +86,7 @@ def _take_incident(browser: Browser, demo: LiveDemo) -> None:
     """Of calls that were refused here, and acknowledged on the page."""
     demo.limit("createCase", 10)
     demo.call("createCase", calls=25)
-    demo.shell.run(
-        "from limiter.incidents import following; from limiter.record import keeping;"
-        " keeping.store_events(); following.follow()"
-    )
+    demo.follow_refusals()
     visitor = Visitor(browser.new_context().new_page(), demo.url)
     visitor.sign_in(*demo.sign_in)
     page = visitor.page

@@ -228,10 +228,7 @@ def test_a_limit_past_four_fifths_is_an_alert_until_it_is_used_less(visitor: Vis
 def test_an_incident_is_found_acknowledged_and_handed_over(visitor: Visitor, demo: LiveDemo) -> None:
     demo.limit("createCase", 1)
     demo.call("createCase", calls=3)
-    demo.shell.run(
-        "from limiter.incidents import following; from limiter.record import keeping;"
-        " keeping.store_events(); following.follow()"
-    )
+    demo.follow_refusals()
     page = visitor.page
     page.goto(f"{demo.url}/dashboard/incidents/?state=open&limit=hour")
     page.locator("summary").filter(has_text="createCase").first.click()
