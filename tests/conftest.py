@@ -20,6 +20,7 @@ from tenants.models import Action, ApiKey, Connection, Tenant
 from tests import migrated
 from tests.environment import DIRECTORY, VALKEY
 from tests.scheduling import ByFile, import_in_turn, longest_first
+from tests.threads import closed_with_their_threads
 
 
 def pytest_report_header() -> str:
@@ -64,6 +65,12 @@ def django_db_setup(
         return
     with django_db_blocker.unblock():
         migrated.set_up(migrated.cache_of(request.config, DIRECTORY))
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_outlives_its_thread() -> Iterator[None]:
+    with closed_with_their_threads():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error as DatabaseFault
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_LAST_JOBS_S = 2.0
 
 
 def read(call: Callable[[], T]) -> T:
@@ -39,8 +41,10 @@ class Aside:
     """
 
     def __init__(self, threads: int, *, name: str, keep: bool = False) -> None:
-        self._count = threads
         self._keep = keep
+        self._jobs: set[Future[Any]] = set()
+        self._idle: dict[int, Sequence[BaseDatabaseWrapper]] = {}
+        self._ended = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._files = threading.local()
 
@@ -48,13 +52,18 @@ class Aside:
         """The outcome of ``call``, made in one of the threads."""
 
         def job() -> T:
+            self._idle.pop(threading.get_ident(), None)
             self._close_replaced()
             try:
                 return read(lambda: call(*args, **kwargs))
             finally:
                 self._leave_tidy()
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+        # The thread's future, for a caller who gives up does not end the job.
+        future = self._pool.submit(job)
+        self._jobs.add(future)
+        future.add_done_callback(self._jobs.discard)
+        return await asyncio.wrap_future(future)
 
     def _close_replaced(self) -> None:
         """Looked at before a job opens a file: the next job notices one that takes its place at any time after."""
@@ -68,20 +77,23 @@ class Aside:
     def _leave_tidy(self) -> None:
         for connection in () if self._keep else connections.all(initialized_only=True):
             connection.close_if_unusable_or_obsolete()
-
-    async def close(self) -> None:
-        """End the threads and the connections they hold; one that hangs is left to end by itself."""
-        everyone = threading.Barrier(self._count)
-
-        def leave() -> None:
-            # Nobody leaves before all are here: thus every thread gets exactly one of these.
-            with contextlib.suppress(threading.BrokenBarrierError):
-                everyone.wait(1)
+        self._idle[threading.get_ident()] = connections.all(initialized_only=True)
+        if self._ended:
             connections.close_all()
 
-        loop = asyncio.get_running_loop()
-        _, late = await asyncio.wait([loop.run_in_executor(self._pool, leave) for _ in range(self._count)], timeout=2)
-        self._pool.shutdown(wait=not late, cancel_futures=True)
+    async def close(self) -> None:
+        """End the threads and the connections they hold; one that hangs closes its own when its job ends."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if jobs := [asyncio.wrap_future(job) for job in self._jobs.copy()]:
+            await asyncio.wait(jobs, timeout=_LAST_JOBS_S)
+        self._ended = True
+        await asyncio.to_thread(self._close_idle)
+
+    def _close_idle(self) -> None:
+        """No job runs in these threads any more, so that another one may close what they hold."""
+        for connection in itertools.chain.from_iterable(self._idle.copy().values()):
+            connection.inc_thread_sharing()
+            connection.close()
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import connection as database
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from limiter.live.queries import Aside
 from tenants.models import Tenant
+from tests.patience import HANG_S, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,3 +66,38 @@ async def test_a_kept_connection_serves_until_another_file_lies_in_the_place_of_
         assert await aside.run(name) == before
     finally:
         await aside.close()
+
+
+def _opened() -> BaseDatabaseWrapper:
+    Tenant.objects.count()
+    return connections[DEFAULT_DB_ALIAS]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_the_connections_of_all_threads_are_closed_with_them(keep: bool) -> None:
+    aside, both_work = Aside(2, name="test", keep=keep), threading.Barrier(2)
+
+    def work() -> BaseDatabaseWrapper:
+        both_work.wait(HANG_S)
+        return _opened()
+
+    opened = await asyncio.gather(aside.run(work), aside.run(work))
+    assert opened[0] is not opened[1]
+    await aside.close()
+    assert [each.connection for each in opened] == [None, None]
+
+
+async def test_a_job_that_its_caller_gave_up_leaves_no_connection_behind() -> None:
+    aside, go_on, opened = Aside(1, name="test", keep=True), threading.Event(), []
+
+    def slow() -> None:
+        opened.append(_opened())
+        go_on.wait(HANG_S)
+
+    job = asyncio.ensure_future(aside.run(slow))
+    await asyncio.to_thread(until, lambda: opened, what="the job to begin")
+    job.cancel()
+    await aside.close()
+    assert opened[0].connection is not None
+    go_on.set()
+    await asyncio.to_thread(until, lambda: opened[0].connection is None, what="its thread to close it")
