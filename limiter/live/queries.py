@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent import futures
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error as DatabaseFault
@@ -42,10 +42,10 @@ class Aside:
 
     def __init__(self, threads: int, *, name: str, keep: bool = False) -> None:
         self._keep = keep
-        self._jobs: set[Future[Any]] = set()
+        self._jobs: set[futures.Future[Any]] = set()
         self._idle: dict[int, Sequence[BaseDatabaseWrapper]] = {}
         self._ended = False
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._pool = futures.ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._files = threading.local()
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -83,14 +83,14 @@ class Aside:
 
     async def close(self) -> None:
         """End the threads and the connections they hold; one that hangs closes its own when its job ends."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        if jobs := [asyncio.wrap_future(job) for job in self._jobs.copy()]:
-            await asyncio.wait(jobs, timeout=_LAST_JOBS_S)
-        self._ended = True
-        await asyncio.to_thread(self._close_idle)
+        await asyncio.to_thread(self._end)
 
-    def _close_idle(self) -> None:
-        """No job runs in these threads any more, so that another one may close what they hold."""
+    def _end(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        late = futures.wait(self._jobs.copy(), timeout=_LAST_JOBS_S).not_done
+        self._ended = True
+        self._pool.shutdown(wait=not late)
+        # No job runs in these threads any more, so that this one may close what they hold.
         for connection in itertools.chain.from_iterable(self._idle.copy().values()):
             connection.inc_thread_sharing()
             connection.close()

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
-from django.db import connection
-from django.db.backends.signals import connection_created
 
 from dashboard.flights import Flights, TooManyFlights
-from limiter.live.queries import Aside
 
 
 class Load:
@@ -57,27 +53,3 @@ async def test_the_number_of_loads_under_way_is_bounded() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert len(flights) == 0
-
-
-@pytest.mark.django_db(transaction=True)
-async def test_the_database_is_reached_in_threads_that_are_gone_afterwards() -> None:
-    opened = []
-
-    def note(connection: object, **_: object) -> None:
-        opened.append(connection)
-
-    def ask() -> str:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        return threading.current_thread().name
-
-    connection_created.connect(note)
-    try:
-        aside = Aside(2, name="test-aside")
-        names = await asyncio.gather(*(aside.run(ask) for _ in range(4)))
-        await aside.close()
-    finally:
-        connection_created.disconnect(note)
-    assert {name.rsplit("_", 1)[0] for name in names} == {"test-aside"}
-    assert opened and all(each.connection is None for each in opened)  # type: ignore[attr-defined]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("test-aside")]

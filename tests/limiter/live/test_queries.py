@@ -74,8 +74,8 @@ def _opened() -> BaseDatabaseWrapper:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-async def test_the_connections_of_all_threads_are_closed_with_them(keep: bool) -> None:
-    aside, both_work = Aside(2, name="test", keep=keep), threading.Barrier(2)
+async def test_all_threads_end_and_their_connections_are_closed(keep: bool) -> None:
+    aside, both_work = Aside(2, name="test-both", keep=keep), threading.Barrier(2)
 
     def work() -> BaseDatabaseWrapper:
         both_work.wait(HANG_S)
@@ -85,6 +85,7 @@ async def test_the_connections_of_all_threads_are_closed_with_them(keep: bool) -
     assert opened[0] is not opened[1]
     await aside.close()
     assert [each.connection for each in opened] == [None, None]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("test-both")]
 
 
 async def test_a_job_that_its_caller_gave_up_leaves_no_connection_behind() -> None:
