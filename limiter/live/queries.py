@@ -90,7 +90,7 @@ class Aside:
         late = futures.wait(self._jobs.copy(), timeout=_LAST_JOBS_S).not_done
         self._ended = True
         self._pool.shutdown(wait=not late)
-        # No job runs in these threads any more, so that this one may close what they hold.
+        # No job runs in these threads any more, so that this one may close their connections.
         for connection in itertools.chain.from_iterable(self._idle.copy().values()):
             connection.inc_thread_sharing()
             connection.close()
