@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
-from quota_platform.base import hosts, secrets
-from quota_platform.base.kept import in_words
+from quota_platform.base import secrets
 from quota_platform.base.models.published import Published
-from tenants import completeness, presets, request_template
+from tenants import presets
+from tenants.models import connection_rules
 from tenants.models.names import NAME
 
 _AREA = RegexValidator(r"\A[a-z]{2}[0-9]{1,2}\Z", "Write an area such as na1, eu1 or au1.")
 _VERSION = RegexValidator(r"\Av[0-9]{1,3}\.[0-9]{1,2}\Z", "Write a version such as v30.0.")
-_ADDRESSES = ("base_url", "token_url", "issuer_url")
-_SEALED = {"client_secret_sealed": "client_secret", "access_key_secret_sealed": "access_key_secret"}
-_RESERVED_PARAMS = frozenset({"grant_type", "client_id", "client_secret", "username", "password", "scope"})
 
 
 def preset_choices() -> list[tuple[str, Promise]]:
@@ -283,100 +277,5 @@ class Connection(Published):
         return named or list(presets.PRESETS[self.preset].suffixes)
 
     def clean(self) -> None:
-        if self.preset not in presets.PRESETS:
-            return  # the field's own error says so
-        errors: dict[str, str] = {}
-        for found in (
-            *(self._missing_secrets, self._missing, self._led_away, self._refused_urls, self._wrong_templates),
-            self._wrong_in_flight,
-        ):
-            errors |= dict(found())
-        if self.pk and (unfit := self._unfit_action()):
-            said = _("This preset cannot invoke {action}; change or delete that action first.")
-            errors["preset"] = said.format(action=unfit)
-        if errors:
+        if self.preset in presets.PRESETS and (errors := connection_rules.faults(self)):
             raise ValidationError(errors)
-
-    def _unfit_action(self) -> str:
-        unfit = set(presets.KINDS) - set(presets.PRESETS[self.preset].kinds)
-        names = self.tenants.filter(actions__kind__in=unfit).values_list(
-            "tenant_id", "actions__action_id", "actions__kind"
-        )
-        first = names.first()
-        if first is None:
-            return ""
-        return _("{tenant}/{action} (kind {kind})").format(tenant=first[0], action=first[1], kind=first[2])
-
-    def _missing(self) -> Iterator[tuple[str, str]]:
-        if self.pace == self.Pace.FIXED and self.pace_per_minute is None:
-            yield "pace_per_minute", _("Enter the calls a minute of the fixed pace.")
-        required = presets.PRESETS[self.preset].required
-        for field in required:
-            if not getattr(self, field) and not (field == "allowed_host_suffixes" and self.is_sandbox):
-                yield field, _("The preset {preset} needs this field.").format(preset=self.preset)
-        if self.is_sandbox and not self.base_url:
-            yield "base_url", _("Enter the sandbox's address, one of SANDBOX_HOSTS.")
-        if self.preset == "generic_oauth2":
-            grant = self.grant_type or presets.PRESETS[self.preset].grant_type
-            if grant == self.GrantType.CLIENT_CREDENTIALS and not self.client_id:
-                yield "client_id", _("Client credentials need a client ID.")
-            if grant != self.GrantType.CLIENT_CREDENTIALS and not self.access_key_id:
-                yield "access_key_id", _("This grant needs the access key (or user name) to send.")
-
-    def _missing_secrets(self) -> Iterator[tuple[str, str]]:
-        """A row that lacks one since before this was asked can be edited in other ways, but not be switched on."""
-        missing = completeness.missing_secrets(self)
-        stored = Connection.objects.filter(pk=self.pk).first() if self.pk and missing else None
-        known: list[str] = []
-        if stored is not None and stored._signs_in_like(self) and (stored.enabled or not self.enabled):
-            known = completeness.missing_secrets(stored)
-        for name in missing:
-            if name not in known:
-                said = _("The preset {preset} needs the {secret}, and none is stored. Enter it.")
-                yield name, said.format(preset=self.preset, secret=completeness.named([name]))
-
-    def _signs_in_like(self, other: Connection) -> bool:
-        return all(getattr(self, name) == getattr(other, name) for name in ("preset", "grant_type", "client_auth"))
-
-    def _led_away(self) -> Iterator[tuple[str, str]]:
-        """A secret stays with the hosts it was given for: who may edit an address could have it sent to themselves."""
-        stored = Connection.objects.filter(pk=self.pk).values(*_ADDRESSES, *_SEALED).first() if self.pk else None
-        if stored is None:
-            return
-        kept = [name for field, name in _SEALED.items() if stored[field] and stored[field] == getattr(self, field)]
-        known = {hosts.origin(stored[field]) for field in _ADDRESSES}
-        for field in _ADDRESSES:
-            url = getattr(self, field)
-            if kept and url and hosts.origin(url) not in known:
-                said = _("Enter the {secrets} again: the stored value was entered for another address.")
-                yield field, said.format(secrets=completeness.named(kept))
-
-    def _refused_urls(self) -> Iterator[tuple[str, str]]:
-        for field in _ADDRESSES:
-            if url := getattr(self, field):
-                try:
-                    hosts.check_url(url, suffixes=self.suffixes(), sandbox_hosts=self._sandbox_hosts())
-                except hosts.HostRefused as error:
-                    yield field, in_words(str(error))
-
-    def _wrong_templates(self) -> Iterator[tuple[str, str]]:
-        if self.probe_path:
-            try:
-                request_template.check_path(self.probe_path)
-                if set(request_template.split(self.probe_path)[1::2]) - {"services"}:
-                    raise request_template.TemplateWrong(_("Only {services} can be filled in a test path."))
-            except request_template.TemplateWrong as error:
-                yield "probe_path", str(error)
-        extra = self.token_extra_params
-        if not isinstance(extra, dict) or not all(isinstance(value, str) for value in extra.values()):
-            yield "token_extra_params", _('Write an object of texts, such as {"audience": "https://api.example.com"}.')
-        elif taken := _RESERVED_PARAMS & set(extra):
-            yield "token_extra_params", _("{names}: use the field of its own.").format(names=", ".join(sorted(taken)))
-
-    def _wrong_in_flight(self) -> Iterator[tuple[str, str]]:
-        least, most = self.min_in_flight, self.max_in_flight
-        if least is not None and most is not None and least > most:
-            yield "min_in_flight", _("The smallest number in flight must not be above the largest.")
-
-    def _sandbox_hosts(self) -> list[str]:
-        return (settings.ENV.SANDBOX_HOSTS or [_("(none: SANDBOX_HOSTS is empty)")]) if self.is_sandbox else []
