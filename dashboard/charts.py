@@ -9,6 +9,7 @@ from typing import Any
 from dashboard.readings import TenantReading, holds_s
 from dashboard.recorded import REACH_S, Recorded
 from dashboard.spans import DAY_S, Span
+from limiter.demand.coverage import covers
 from limiter.demand.points import Calls, Level, Name
 
 Column = list[Any]
@@ -123,4 +124,4 @@ def _calls_of(recorded: Recorded, action: str) -> Iterator[tuple[int, Calls]]:
 
 def _is_known(recorded: Recorded, span: Span, time: int) -> bool:
     """Whether the record has any part of this step."""
-    return recorded.since < time + span.step_s and time < recorded.until
+    return covers(recorded.covered, time, time + span.step_s)

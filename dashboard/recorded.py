@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dashboard.spans import Span
 from limiter.core.store import Store
-from limiter.demand import series, undrained
+from limiter.demand import coverage, series, undrained
+from limiter.demand.coverage import JOINED_S, Covered
 from limiter.demand.points import Demand
 from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
@@ -19,11 +21,10 @@ _MOVING_S = 180
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """``demand``: by steps of the span. From ``since`` until before ``until`` a second without an entry had no call."""
+    """``demand``: by steps of the span. In the seconds that are ``covered`` one without an entry had no call."""
 
     demand: Demand
-    since: int
-    until: int
+    covered: Sequence[Covered]
 
 
 async def read(store: Store, aside: Aside, tenant_id: str, connection: int, span: Span, *, now: int) -> Recorded:
@@ -34,16 +35,19 @@ async def read(store: Store, aside: Aside, tenant_id: str, connection: int, span
     """
     start = span.start - REACH_S + -REACH_S % span.step_s
     until = min(span.end, now + 1)
-    waiting = Demand()
+    waiting, latest = Demand(), list[Covered]()
     try:
         found = await undrained.read_lines_between(store, connection, [tenant_id], start, until)
         waiting = undrained.joined(found).get(tenant_id, waiting)
+        latest = await coverage.waiting(store, start, until)
     except StoreError:
         until = min(until, now - _MOVING_S)
     firsts = [second for _, second, _ in waiting.each_calls()]
     parted = max(start, min(firsts, default=span.end) // span.step_s * span.step_s)
     begin, demand = await aside.run(_stored, tenant_id, start, min(parted, span.end), span, waiting)
-    return Recorded(demand, since=max(start, min([*firsts, now] if begin is None else [begin])), until=until)
+    since = max(start, min([*firsts, now] if begin is None else [begin]))
+    covered = await aside.run(_covered, since, until, latest)
+    return Recorded(demand, coverage.together(covered, _in_use(demand, span)))
 
 
 def _stored(tenant_id: str, start: int, parted: int, span: Span, waiting: Demand) -> tuple[int | None, Demand]:
@@ -56,3 +60,25 @@ def _stored(tenant_id: str, start: int, parted: int, span: Span, waiting: Demand
     newest.cover(waiting)
     demand.add(newest.every(span.step_s))
     return series.begin(), demand
+
+
+def _in_use(demand: Demand, span: Span) -> Iterator[Covered]:
+    """The steps with calls, which a worker of an earlier release may have recorded."""
+    for _, time, _ in demand.each_calls():
+        if span.start <= time < span.end:
+            yield Covered(time, time + span.step_s)
+
+
+def _covered(since: int, until: int, latest: list[Covered]) -> list[Covered]:
+    """The times between ``since`` and ``until`` of which all demand is known. For a thread.
+
+    All of it before the first time that is in the record: before, workers did not say when they recorded.
+    """
+    first, spans = coverage.between(since, until)
+    known = coverage.together(spans, latest)
+    begins = min([each.start for each in known] if first is None else [first], default=until)
+    if begins > since:
+        known = coverage.together([Covered(since, begins)], known)
+    if known and until - known[-1].end < JOINED_S:
+        known[-1] = Covered(known[-1].start, until)
+    return [each for each in known if each.start < until]

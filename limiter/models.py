@@ -1,7 +1,7 @@
 """Every model of the limiter, for Django to find; the features hold them."""
 
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook, Mute
-from limiter.demand.models import DemandBlock
+from limiter.demand.models import DemandBlock, RecordedSpan
 from limiter.incidents.models import EventCursor, Incident, TeamEntry
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.record.models import (
@@ -36,6 +36,7 @@ __all__ = [
     "QuotaLimit",
     "QuotaPolicy",
     "RecordGap",
+    "RecordedSpan",
     "ReportMail",
     "ReportSchedule",
     "TeamEntry",

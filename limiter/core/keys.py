@@ -31,6 +31,11 @@ def workers() -> str:
     return named("q:workers")
 
 
+def recorded() -> str:
+    """Sorted set of the seconds in which workers counted demand, until the database has them; see ``cover.lua``."""
+    return named("q:recorded")
+
+
 def connection_ids(members: Iterable[bytes]) -> list[int]:
     """The ids in :func:`connections`, in order; a member that is no id is another release's."""
     return sorted(int(each) for each in members if each.isdigit())

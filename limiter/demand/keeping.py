@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 
 from limiter.core import keys
 from limiter.core.versioned import Unreadable
-from limiter.demand import blocks, lines
+from limiter.demand import blocks, coverage, lines
 from limiter.demand.models.block import MINUTE_S
 from limiter.demand.points import Demand
 from limiter.record import batches, runs, streams, turn
@@ -40,6 +40,7 @@ def store_all(client: Client, *, now_s: float | None = None) -> int:
         except Exception as error:
             log.exception("The demand of connection %d could not be stored; it is tried again", connection)
             wrong = error
+    coverage.keep(client, before=_over(_clock(client, keys.recorded()) if now_s is None else now_s))
     if wrong is not None:
         raise wrong
     return stored
@@ -58,7 +59,7 @@ def drain(client: Client, connection: int, *, now_s: float | None = None) -> int
         now_s = _clock(client, name)
     stored, wrong = 0, None
     for minute in sorted(map(int, minutes)):
-        if (minute + 1) * MINUTE_S + LATE_S > now_s:
+        if (minute + 1) * MINUTE_S > _over(now_s):
             break
         try:
             _store_minute(client, connection, minute)
@@ -98,6 +99,11 @@ def store(batch: str, of: dict[str, Demand], *, minute: int) -> bool:
         if new:
             blocks.add(minute * MINUTE_S, MINUTE_S, {name: demand for name, demand in of.items() if demand})
     return new
+
+
+def _over(now_s: float) -> int:
+    """The end of the last minute that is over, and of which workers have sent all they do not send late."""
+    return int((now_s - LATE_S) // MINUTE_S) * MINUTE_S
 
 
 def _clock(client: Client, name: str) -> float:

@@ -20,6 +20,7 @@ from limiter.core.store import Store
 from limiter.core.types import MICROS, Decision
 from limiter.core.window import Stack
 from limiter.demand import lines
+from limiter.demand.coverage import Coverage
 from limiter.demand.points import Calls, Demand
 from limiter.demand.tally import Tally
 from limiter.stores.errors import ScriptFailed, StoreError
@@ -58,6 +59,7 @@ class DemandRecorder:
         self._near: dict[int, dict[str, int]] = {}
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
+        self._coverage = Coverage(store)
         self.lost = 0
         """Calls that were not counted, since too much was kept already."""
 
@@ -97,6 +99,7 @@ class DemandRecorder:
         """Send until ``stop`` is set."""
         while not stop.is_set():
             await self.send()
+            await self._coverage.send()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EVERY_S)
 

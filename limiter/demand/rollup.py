@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from limiter.core.versioned import Unreadable
 from limiter.demand import blocks, packed
-from limiter.demand.models import DemandBlock
+from limiter.demand.models import DemandBlock, RecordedSpan
 from limiter.demand.models.block import HOUR_S, MINUTE_S
 from limiter.demand.points import Demand
 from limiter.record import pruning, runs, turn
@@ -100,4 +100,4 @@ def prune(*, now: datetime | None = None) -> int:
     if not days:
         return 0
     oldest = (now or timezone.now()) - timedelta(days=days)
-    return pruning.delete(DemandBlock, start__lt=oldest)
+    return pruning.delete(DemandBlock, start__lt=oldest) + pruning.delete(RecordedSpan, end__lt=oldest)

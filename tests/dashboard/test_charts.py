@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dashboard import charts
 from dashboard.charts import Around
 from dashboard.recorded import Recorded
 from dashboard.spans import Span
+from limiter.demand.coverage import Covered
 from limiter.demand.points import Calls, Demand, Level
 from tests.dashboard.demanded import AT, watched_first_at
 
@@ -20,10 +23,13 @@ def demand() -> Demand:
     return Demand({("lookupOrder", ""): calls}, {("lookupOrder", "minute"): levels}).every(5)
 
 
+ALL = Covered(NOW - 4_500, NOW)
+
+
 def drawn(
-    line: str = "", *, since: int = 0, until: int = NOW, around: Around | None = None
+    line: str = "", *, covered: Sequence[Covered] = (ALL,), around: Around | None = None
 ) -> dict[str, charts.Column]:
-    recorded = Recorded(demand(), since=since or NOW - 4_500, until=until)
+    recorded = Recorded(demand(), covered)
     made = charts.chart(watched_first_at(NOW), recorded, QUARTER, line=line, around=around or Around())
     found: dict[str, charts.Column] = made["columns"]
     return found
@@ -48,15 +54,18 @@ def test_calls_are_counted_by_action_with_those_held_back() -> None:
         assert [sum(columns[name]) for name in ("allowed", "refused")] == [3, 8]
 
 
-def test_time_before_the_record_begins_and_after_it_ends_is_a_gap_and_no_zero() -> None:
+def test_time_that_was_not_recorded_is_a_gap_and_no_zero() -> None:
+    covered = [Covered(NOW - 700, NOW - 650), Covered(NOW - 600, NOW - 100)]
     for line, name in ((MINUTE, "used"), ("calls", "allowed")):
-        values = drawn(line, since=NOW - 700, until=NOW - 100)[name]
-        assert [value is None for value in values] == [True] * 40 + [False] * 120 + [True] * 20
+        values = drawn(line, covered=covered)[name]
+        assert [value is None for value in values] == [True] * 40 + [False] * 10 + [True] * 10 + [False] * 100 + [
+            True
+        ] * 20
 
 
 def test_the_line_that_refused_most_is_shown_unless_another_is_asked_for() -> None:
     reading = watched_first_at(NOW)
-    recorded = Recorded(demand(), NOW - 4_500, NOW)
+    recorded = Recorded(demand(), [ALL])
     recorded.demand.limits["", "day"] = {NOW - 600: Level(99, 100, 100, 1)}
     found = charts.chart(reading, recorded, QUARTER, line="of another tenant", around=Around())
     assert found["line"] == MINUTE
@@ -71,13 +80,13 @@ def test_the_line_that_refused_most_is_shown_unless_another_is_asked_for() -> No
 def test_an_earlier_day_lies_beside_the_span_step_by_step() -> None:
     day = charts.BESIDE_S["yesterday"]
     moved = Demand({}, {("lookupOrder", "minute"): {NOW - 600 - day: Level(33, 80, 100)}})
-    earlier = Recorded(moved, NOW - 4_500 - day, NOW - day)
+    earlier = Recorded(moved, [Covered(NOW - 4_500 - day, NOW - day)])
     columns = drawn(MINUTE, around=Around(earlier=earlier, earlier_s=day))
     assert (columns["before"][AT_600], columns["used"][AT_600]) == (33, 90)
 
 
 def test_a_mark_outside_the_span_is_left_out() -> None:
     notes = [{"at_ms": (NOW - 901) * 1000}, {"at_ms": (NOW - 900) * 1000}]
-    recorded = Recorded(demand(), NOW - 4_500, NOW)
+    recorded = Recorded(demand(), [ALL])
     found = charts.chart(watched_first_at(NOW), recorded, QUARTER, line="", around=Around(notes=notes))
     assert found["notes"] == notes[1:]

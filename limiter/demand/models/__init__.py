@@ -1,5 +1,6 @@
 """The rows of the record of demand."""
 
 from limiter.demand.models.block import DemandBlock
+from limiter.demand.models.span import RecordedSpan
 
-__all__ = ["DemandBlock"]
+__all__ = ["DemandBlock", "RecordedSpan"]
