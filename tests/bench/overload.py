@@ -8,6 +8,7 @@ import http.client
 import statistics
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from tests.bench import load, open_loop
@@ -23,6 +24,9 @@ IN_TIME_MS = 1_000
 """What comes later counts as lost: its caller has given up."""
 CONNECTIONS = 256
 """The worker's bound for the callers' address: a call waits behind at most so many. They have four times as many."""
+SIGN_IN = "/accounts/sign-in/"
+_PAGE = "200"
+_GIVES_UP_S = 30.0
 _DATABASE = 4
 
 
@@ -33,7 +37,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
         before, before_us = _closed(contender, effort)
         server.forget_rss_peak()
         held, cpu_s = server.rss_peak_bytes(), server.cpu_s()
-        with _visits(target.port) as visits:
+        with _visits(target.port) as (visits, otherwise):
             offered = open_loop.run(
                 target,
                 per_second=TIMES_CAPACITY * before.per_second,
@@ -59,7 +63,8 @@ def measure(stage: Stage, effort: Effort) -> Findings:
         ["server CPU for a call served, in the closed loop", f"{alone_us:,.0f} µs"],
         ["the same in the open loop, with the calls turned away", f"{overload_us:,.0f} µs"],
         ["memory of the worker, growth", f"{grown / MB:.1f} MB"],
-        ["sign-in page of the admin meanwhile, slowest of " + str(len(visits)), f"{max(visits, default=0):.2f} s"],
+        ["sign-in page meanwhile, slowest of " + str(len(visits)), f"{max(visits, default=0):.2f} s"],
+        ["sign-in page answered otherwise", ", ".join(f"{count} × {how}" for how, count in otherwise.items()) or "never"],
     ]
     how = (
         f"One worker with MAX_CONNECTIONS_PER_ADDRESS={CONNECTIONS}; callers with up to {4 * CONNECTIONS:,} connections"
@@ -111,28 +116,42 @@ def _bounded(stage: Stage) -> Iterator[Contender]:
 
 
 @contextlib.contextmanager
-def _visits(port: int) -> Iterator[list[float]]:
-    """A person elsewhere who opens the sign-in page each second; the seconds of the visits that were answered."""
+def _visits(port: int) -> Iterator[tuple[list[float], Counter[str]]]:
+    """A person elsewhere who opens the sign-in page each second.
+
+    The seconds of the visits that got the page, and the outcomes of the others; raises RuntimeError when the page
+    is not there before any load either.
+    """
     took: list[float] = []
+    otherwise: Counter[str] = Counter()
     over = threading.Event()
 
     def visit() -> None:
         while not over.wait(1):
             started = time.perf_counter()
-            if _opens(port):
+            outcome = _open(port)
+            if outcome == _PAGE:
                 took.append(time.perf_counter() - started)
+            else:
+                otherwise[outcome] += 1
 
-    _opens(port)  # the first visit of all reads templates
+    if (outcome := _open(port)) != _PAGE:  # the first visit of all reads templates
+        raise RuntimeError(f"the sign-in page is not at {SIGN_IN}: {outcome}")
     person = threading.Thread(target=visit)
     person.start()
     try:
-        yield took
+        yield took, otherwise
     finally:
         over.set()
         person.join()
 
 
-def _opens(port: int) -> bool:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, source_address=("127.0.0.2", 0))) as person:
-        person.request("GET", "/admin/login/")
-        return person.getresponse().status == 200
+def _open(port: int) -> str:
+    """The status that a visit ends with, or the name of its error."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, source_address=("127.0.0.2", 0), timeout=_GIVES_UP_S)
+    with contextlib.closing(connection) as person:
+        try:
+            person.request("GET", SIGN_IN)
+            return str(person.getresponse().status)
+        except (OSError, http.client.HTTPException) as error:
+            return type(error).__name__
