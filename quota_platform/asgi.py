@@ -14,12 +14,12 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quota_platform.settings")
 
+import django
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.urls import Resolver404, get_resolver
 
-django_application: Any = get_asgi_application()
+django.setup(set_prefix=False)
 
 from dashboard.broadcast import Broadcast  # noqa: E402  Django's apps have to be loaded first
 from dashboard.routing import websocket  # noqa: E402
@@ -30,8 +30,10 @@ from quota_platform.server import draining, open_files  # noqa: E402
 from quota_platform.server.guard import Guard  # noqa: E402
 from quota_platform.server.handler import Receive, Scope, Send  # noqa: E402
 from quota_platform.server.limits import Limits  # noqa: E402
+from quota_platform.server.pages import Pages  # noqa: E402
 
 lean = lean_urls.handler()
+django_application: Any = Pages()
 _resolve = lru_cache(4096)(get_resolver(settings.ROOT_URLCONF).resolve)
 log = logging.getLogger(__name__)
 

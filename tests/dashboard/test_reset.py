@@ -9,10 +9,10 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.asgi import get_asgi_application
 from django.test import Client
 
 from limiter.models import Assignment, AuditEntry, QuotaLimit, QuotaPolicy
+from quota_platform.server.pages import Pages
 from tenants.models import ApiKey, Tenant
 from tests.asgi import Answered, Caller
 from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401  fixtures
@@ -32,7 +32,7 @@ def cookie_of(user: User) -> str:
 
 
 async def ask(gateway: Gateway, user: User, **changes: Any) -> Answered:  # noqa: F811
-    app: Any = get_asgi_application()
+    app: Any = Pages()
     headers = [
         ("host", "testserver"),
         ("cookie", await sync_to_async(cookie_of)(user)),

@@ -14,7 +14,6 @@ from asgiref.testing import ApplicationCommunicator
 from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.asgi import get_asgi_application
 from django.db import OperationalError, connections
 from django.test import Client
 
@@ -27,6 +26,7 @@ from dashboard.seats import MAX_PER_PERSON, Seats
 from dashboard.streams import SILENT_S
 from dashboard.topics import StreamTopic
 from dashboard.viewers import Sight, sights
+from quota_platform.server.pages import Pages
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered, Caller
 from tests.patience import HANG_S
@@ -484,7 +484,7 @@ async def test_a_person_has_so_many_pages_in_all_workers_together(
 
 
 async def polled(worker: Worker, path: str, session_key: str = "") -> Answered:
-    app: Any = get_asgi_application()
+    app: Any = Pages()
     caller = Caller(app, {"broadcast": worker.broadcast})
     where, _, query = path.partition("?")
     headers = [("host", "testserver"), ("cookie", f"{settings.SESSION_COOKIE_NAME}={session_key}")]

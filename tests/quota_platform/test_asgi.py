@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.asgi import get_asgi_application
 from pytest_django import Settings
 
 from quota_platform import asgi
+from quota_platform.server.pages import Pages
 from tests.asgi import Answered, Caller
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,7 +19,7 @@ PROXY = "10.0.3.1"
 def behind_tls(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ENV = settings.ENV.model_copy(update={"TRUSTED_PROXIES": [PROXY]})
     settings.SECURE_SSL_REDIRECT = True
-    monkeypatch.setattr(asgi, "django_application", get_asgi_application())  # its middleware reads settings once
+    monkeypatch.setattr(asgi, "django_application", Pages())  # its middleware reads settings once
 
 
 async def sign_in_page(client: str, *headers: tuple[str, str]) -> Answered:
