@@ -64,7 +64,10 @@ def measure(stage: Stage, effort: Effort) -> Findings:
         ["the same in the open loop, with the calls turned away", f"{overload_us:,.0f} µs"],
         ["memory of the worker, growth", f"{grown / MB:.1f} MB"],
         ["sign-in page meanwhile, slowest of " + str(len(visits)), f"{max(visits, default=0):.2f} s"],
-        ["sign-in page answered otherwise", ", ".join(f"{count} × {how}" for how, count in otherwise.items()) or "never"],
+        [
+            "sign-in page answered otherwise",
+            ", ".join(f"{how}: {count}" for how, count in otherwise.items()) or "never",
+        ],
     ]
     how = (
         f"One worker with MAX_CONNECTIONS_PER_ADDRESS={CONNECTIONS}; callers with up to {4 * CONNECTIONS:,} connections"
