@@ -29,6 +29,10 @@ class Guard:
         self.rejections: Counter[str] = Counter()
         """By the word that docs/errors.md explains."""
         self._by_address: Counter[str] = Counter()
+        detail = "This server has as many connections as it can serve."
+        self._full = Problem(503, "connections-exhausted", detail, retry_after_s=1)
+        detail = f"At most {self.limits.max_connections_per_address} connections at a time from one address."
+        self._full_for_address = Problem(429, "too-many-connections", detail, retry_after_s=1)
         self._clock = clock
         self._log_again_at: dict[str, float] = {}
         self._logged: Counter[str] = Counter()
@@ -49,21 +53,15 @@ class Guard:
         """For the heartbeat."""
         return {"connections": self.connections, "rejections": dict(self.rejections)}
 
-    def admit(self, peer: str) -> Seat:
-        """A seat for a connection from ``peer``; raises Problem 503 or 429."""
+    def admit(self, peer: str) -> Seat | Problem:
+        """A seat for a connection from ``peer``, or the problem to report: returned, because raising one costs more."""
         limits = self.limits
         if self.connections >= limits.max_connections:
-            raise Problem(
-                503,
-                "connections-exhausted",
-                "This server has as many connections as it can serve.",
-                retry_after_s=1,
-            )
+            return self._full
         alone = peer and peer != addresses.UNIX and peer not in limits.trusted_proxies
         group = addresses.group(peer) if alone else ""
         if group and self._by_address[group] >= limits.max_connections_per_address:
-            detail = f"At most {limits.max_connections_per_address} connections at a time from one address."
-            raise Problem(429, "too-many-connections", detail, retry_after_s=1)
+            return self._full_for_address
         self.connections += 1
         if group:
             self._by_address[group] += 1

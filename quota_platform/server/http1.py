@@ -75,11 +75,11 @@ class Http1(asyncio.Protocol):
 
     def turn_away(self, peer: str) -> bytes:
         """The response for a caller who is not admitted; empty: it is, and has its seat. Asked before there is more."""
-        try:
-            self._seat = self._guard.admit(addresses.shortest(peer))
-        except Problem as problem:
-            self._guard.count(problem, peer=peer)
-            return rejection.at_once(problem, self.shared.default_headers)
+        admitted = self._guard.admit(addresses.shortest(peer))
+        if isinstance(admitted, Problem):
+            self._guard.count(admitted, peer=peer)
+            return rejection.at_once(admitted, self.shared.default_headers)
+        self._seat = admitted
         return b""
 
     # asyncio.Protocol

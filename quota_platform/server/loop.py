@@ -3,7 +3,8 @@
 libuv takes one new connection a turn. Under load a turn takes a tenth of a second, and callers, people and balancers
 would wait as many turns as there are connections before theirs. It also makes a transport of each, which costs almost
 as much as a call: here a protocol that has a method ``turn_away(host)`` is asked before, and a connection for which it
-returns a response gets that and is closed.
+returns a response gets that and is closed. That takes a tenth of the time at most: a flood of them waits in the kernel
+meanwhile, where it costs the calls that are served nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ssl import SSLContext
@@ -24,6 +26,8 @@ TAKEN_AT_ONCE = 64
 """Of one turn, with those that are turned away."""
 REST_S = 0.1
 """How long no connection is taken when this process may open no more files."""
+TURN_AWAY_SHARE = 0.1
+"""Of the time, for connections that are turned away. Those of a full backlog are through in two seconds."""
 _BACKLOG = 100
 _UNREAD = 65_536
 
@@ -107,20 +111,24 @@ class _Door:
         self._rest = None
         self._loop.add_reader(self._socket, self._take)
 
+    def _shut(self, seconds: float) -> None:
+        self._loop.remove_reader(self._socket)
+        self._rest = self._loop.call_later(seconds, self._open)
+
     def _take(self) -> None:
-        admitted = 0
-        for _ in range(TAKEN_AT_ONCE):
+        began, taken, admitted = time.perf_counter(), 0, 0
+        while taken < TAKEN_AT_ONCE and admitted < ADMITTED_AT_ONCE:
             try:
                 connection, address = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # none is left
+                break  # none is left
             except OSError:
-                self._loop.remove_reader(self._socket)
-                self._rest = self._loop.call_later(REST_S, self._open)
+                self._shut(REST_S)
                 return
+            taken += 1
             admitted += self._admit(connection, address)
-            if admitted == ADMITTED_AT_ONCE:
-                return
+        if admitted < taken:
+            self._shut(rest_s(time.perf_counter() - began, turned_away=taken - admitted, taken=taken))
 
     def _admit(self, connection: socket.socket, address: Any) -> bool:
         """Let it in, or say why not."""
@@ -147,6 +155,11 @@ class _Door:
         except OSError as error:  # it is gone already
             connection.close()
             protocol.connection_lost(error)
+
+
+def rest_s(spent_s: float, *, turned_away: int, taken: int) -> float:
+    """How long to take none after ``spent_s`` for connections of which some were turned away."""
+    return min(REST_S, spent_s * turned_away / taken * (1 / TURN_AWAY_SHARE - 1))
 
 
 def _say(response: bytes, connection: socket.socket) -> None:

@@ -11,8 +11,7 @@ from quota_platform.base.ids import new_id
 from quota_platform.base.lean.problem import CONTENT_TYPE, Problem
 from quota_platform.base.lean.request import identified
 
-Fields = tuple[tuple[str, str], ...]
-_SOME_ID = "0" * 24
+_SOME_ID = b"0" * 24
 
 
 def at_once(problem: Problem, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -20,16 +19,13 @@ def at_once(problem: Problem, default_headers: Iterable[tuple[bytes, bytes]]) ->
 
     Under overload thousands a second get it, from the processor time of the calls that are served.
     """
-    said = problem.status, problem.type, problem.title, problem.detail, tuple(problem.fields)
-    return _for_many(*said, tuple(default_headers)).replace(_SOME_ID.encode(), new_id().encode())
+    return _for_many(problem, tuple(default_headers)).replace(_SOME_ID, new_id().encode())
 
 
 @lru_cache(8)
-def _for_many(
-    status: int, kind: str, title: str, detail: str, fields: Fields, default_headers: tuple[tuple[bytes, bytes], ...]
-) -> bytes:
-    problem = Problem(status, kind, detail, title=title, fields=fields)
-    return _response(problem, default_headers, None, _SOME_ID)
+def _for_many(problem: Problem, default_headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """By the very problem, which its guard makes once."""
+    return _response(problem, default_headers, None, _SOME_ID.decode())
 
 
 def response(

@@ -16,7 +16,7 @@ from quota_platform import roles
 from quota_platform.server.guard import Guard
 from quota_platform.server.http1 import Http1
 from quota_platform.server.limits import Limits
-from quota_platform.server.loop import Loop
+from quota_platform.server.loop import REST_S, TAKEN_AT_ONCE, Loop, rest_s
 from tests.patience import HANG_S
 from tests.quota_platform.server.wire import echo, served
 
@@ -116,6 +116,42 @@ def test_a_connection_that_is_not_admitted_gets_its_response_and_no_transport() 
     Counted.made = 0
     run(story)
     assert Counted.made == 2
+
+
+class Full(asyncio.Protocol):
+    """Admits nobody."""
+
+    turned_away = 0
+
+    def turn_away(self, host: str) -> bytes:
+        Full.turned_away += 1
+        return b"full"
+
+
+def test_a_flood_that_is_turned_away_waits_while_the_calls_have_their_turns() -> None:
+    async def story(loop: Loop) -> None:
+        server = await loop.create_server(Full, "127.0.0.1", 0, backlog=2 * TAKEN_AT_ONCE)
+        address, door = server.sockets[0].getsockname(), server._doors[0]
+        callers = [socket.create_connection(address) for _ in range(TAKEN_AT_ONCE + 1)]
+        while not Full.turned_away:
+            assert door._rest is None
+            await asyncio.sleep(0)
+        assert Full.turned_away == TAKEN_AT_ONCE
+        assert door._rest is not None, "the next one waits"
+        for caller in callers:
+            caller.settimeout(HANG_S)
+            assert await asyncio.to_thread(caller.recv, 4) == b"full"
+            caller.close()
+        server.close()
+
+    Full.turned_away = 0
+    run(story)
+
+
+def test_turning_connections_away_takes_its_share_of_the_time_and_no_more() -> None:
+    assert rest_s(0.002, turned_away=64, taken=64) == pytest.approx(0.018)
+    assert rest_s(0.002, turned_away=32, taken=64) == pytest.approx(0.009), "those that are let in need no rest"
+    assert rest_s(1.0, turned_away=64, taken=64) == REST_S, "whatever kept this process meanwhile"
 
 
 def test_a_caller_who_is_turned_away_in_the_middle_of_a_request_reads_why() -> None:
