@@ -23,7 +23,7 @@ from limiter.reports.settings import ReportEnv
 from limiter.stores.servers import Certificates
 from limiter.stores.settings import StoreEnv
 from limiter.upstream.settings import UpstreamEnv
-from quota_platform.accounts.settings import AccountEnv
+from quota_platform.accounts.settings import AccountEnv, SamlEnv
 from quota_platform.base.mail.settings import MailEnv
 from quota_platform.base.settings import BASE_DIR as BASE_DIR
 from quota_platform.base.settings import Names
@@ -39,6 +39,7 @@ class MissingSettings(SystemExit):
 
 class Env(
     AccountEnv,
+    SamlEnv,
     AlertEnv,
     IncidentEnv,
     ReportEnv,

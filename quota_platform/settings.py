@@ -15,6 +15,7 @@ from quota_platform import languages as _languages
 from quota_platform import redis_settings as _redis
 from quota_platform import unfold as _unfold
 from quota_platform.accounts import oidc_settings as _oidc
+from quota_platform.accounts import saml_settings as _saml
 from quota_platform.database_settings import database as _database
 
 django_stubs_ext.monkeypatch()
@@ -47,6 +48,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.saml",
     "axes",
     "simple_history",
     "rest_framework",
@@ -94,7 +96,7 @@ MFA_RATE_LIMITS = False
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are entered by administrators
 PASSWORD_RESET_TIMEOUT = ENV.ACCOUNT_LINK_HOURS * 3600
 SOCIALACCOUNT_ADAPTER = "quota_platform.accounts.identity_provider.SocialAdapter"
-SOCIALACCOUNT_PROVIDERS: dict[str, Any] = _oidc.providers(ENV)
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {**_oidc.providers(ENV), **_saml.providers(ENV)}
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 SOCIALACCOUNT_LOGIN_ON_GET = True  # the provider asks; a form could not lead to it under our content security policy
 ACCOUNT_LOGIN_METHODS = {"username"}

@@ -34,6 +34,7 @@ PLANTED = {
     "Live": ("limiter.live.queries", "limiter.live.cache"),
     "Platform": ("quota_platform.server.guard", "quota_platform.sandbox.counters"),
     "Accounts": ("quota_platform.accounts.settings", "quota_platform.accounts.attempts"),
+    "SAML": ("quota_platform.accounts.saml.parked", "quota_platform.accounts.saml.views"),
     "Core: store": ("limiter.core.keys", "limiter.core.window"),
     "Algorithms": ("limiter.core.algorithms.token_bucket", "limiter.core.algorithms.sliding_log"),
     "Gateway": ("limiter.gateway.problems", "limiter.gateway.views"),

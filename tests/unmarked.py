@@ -32,6 +32,7 @@ FOR_PROGRAMS = {
     "limiter/reports/formats/*.py": "files",
     "limiter/upstream/*.py": "problem documents of calls and logs",
     "quota_platform/*.py": "start-up, logs, health and problem documents",
+    "quota_platform/accounts/saml/": "logs",
     "quota_platform/base/addresses.py": "start-up messages",
     "quota_platform/base/changes.py": "logs",
     "quota_platform/base/lean/": "problem documents",

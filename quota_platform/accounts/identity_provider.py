@@ -1,4 +1,4 @@
-"""Sign-in through an OpenID Connect provider, and the groups and tenants that its claims give.
+"""Sign-in through an identity provider, OpenID Connect or SAML, and the groups and tenants that its claims give.
 
 The mapping is a setting, not rows of the admin: a person who manages users could otherwise give themself any right.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.contrib.auth.models import Group, User
@@ -21,6 +22,7 @@ from django.shortcuts import render
 
 from limiter.record import chain
 from limiter.record.chain import Draft
+from quota_platform.accounts import saml_settings
 from quota_platform.accounts.settings import Mapped
 from tenants.models import Membership, Tenant
 
@@ -37,19 +39,35 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return True  # pre_social_login has refused the others
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        claims = sociallogin.account.extra_data
-        wanted = _mapped(claims) if is_about_one_person(claims) else []
+        given = Given.by(sociallogin.account)
         if sociallogin.is_existing:
-            give(sociallogin.user, wanted)
-        if not wanted or sociallogin.state.get("process") != AuthProcess.LOGIN:
-            log.warning("a sign-in through the identity provider was refused: none of its groups is in OIDC_GROUPS")
+            give(sociallogin.user, given)
+        if not given.wanted or sociallogin.state.get("process") != AuthProcess.LOGIN:
+            log.warning("a sign-in through the identity provider was refused: none of its groups is mapped")
             raise ImmediateHttpResponse(render(request, "account/not_mapped.html", status=403))
 
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
         with transaction.atomic():
             person: User = super().save_user(request, sociallogin, form)
-            give(person, _mapped(sociallogin.account.extra_data))
+            give(person, Given.by(sociallogin.account))
         return person
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a provider's mapping gives to one person, and all that it could give."""
+
+    wanted: list[Mapped]
+    mapping: dict[str, Mapped]
+
+    @staticmethod
+    def by(account: SocialAccount) -> Given:
+        """By the groups that the provider sent with this sign-in."""
+        env, data = settings.ENV, account.extra_data
+        is_saml = account.provider == saml_settings.PROVIDER
+        mapping = env.SAML_GROUPS if is_saml else env.OIDC_GROUPS
+        names = set(map(str, _names(data, env.SAML_GROUPS_ATTRIBUTE) if is_saml else _claimed(data)))
+        return Given([mapping[name] for name in mapping if name in names], mapping)
 
 
 def is_about_one_person(claims: dict[str, Any]) -> bool:
@@ -57,30 +75,32 @@ def is_about_one_person(claims: dict[str, Any]) -> bool:
     return len({part.get("sub") for part in claims.values() if isinstance(part, dict)}) == 1
 
 
-def _mapped(claims: dict[str, Any]) -> list[Mapped]:
-    """What the person's groups at the provider are mapped to."""
-    names = {str(name) for part in claims.values() if isinstance(part, dict) for name in _names_in(part)}
-    return [given for name, given in settings.ENV.OIDC_GROUPS.items() if name in names]
+def _claimed(claims: dict[str, Any]) -> Iterable[object]:
+    """The groups in the ID token and at the userinfo endpoint."""
+    if not is_about_one_person(claims):
+        return []
+    parts = (part for part in claims.values() if isinstance(part, dict))
+    return [name for part in parts for name in _names(part, settings.ENV.OIDC_GROUPS_CLAIM)]
 
 
-def _names_in(claims: dict[str, Any]) -> Iterable[object]:
-    value = claims.get(settings.ENV.OIDC_GROUPS_CLAIM)
+def _names(claims: dict[str, Any], claim: str) -> Iterable[object]:
+    value = claims.get(claim)
     return value if isinstance(value, list) else [value] if isinstance(value, str) else []
 
 
 @transaction.atomic
-def give(person: User, wanted: list[Mapped]) -> None:
+def give(person: User, given: Given) -> None:
     """Make groups, tenants and status those of the mapping; what no mapping names is left alone, but for status."""
     person = User.objects.select_for_update().get(pk=person.pk)
     before = _held(person)
-    person.is_superuser = any(given.superuser for given in wanted)
-    person.is_staff = person.is_superuser or any(given.staff for given in wanted)
+    person.is_superuser = any(each.superuser for each in given.wanted)
+    person.is_staff = person.is_superuser or any(each.staff for each in given.wanted)
     person.save(update_fields=["is_superuser", "is_staff"])
-    mapped = {name for given in settings.ENV.OIDC_GROUPS.values() for name in given.groups}
-    groups = {name for given in wanted for name in given.groups}
+    mapped = {name for each in given.mapping.values() for name in each.groups}
+    groups = {name for each in given.wanted for name in each.groups}
     person.groups.remove(*Group.objects.filter(name__in=mapped - groups))
     person.groups.add(*Group.objects.filter(name__in=groups))
-    _join(person, {tenant_id for given in wanted for tenant_id in given.tenants})
+    _join(person, {tenant_id for each in given.wanted for tenant_id in each.tenants})
     if (after := _held(person)) != before:
         chain.append([Draft("account.mapped", actor=GIVER, payload={"account": person.get_username(), **after})])
 

@@ -12,16 +12,32 @@ from allauth.mfa.webauthn import views as keys
 from allauth.socialaccount.providers.openid_connect import views as provider
 from allauth.socialaccount.views import login_cancelled
 from django.contrib.auth.views import LogoutView
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 
 from quota_platform.accounts import mails
 from quota_platform.accounts.passwords import AskForLink, LinkSent, SetPassword
+from quota_platform.accounts.saml_settings import PROVIDER
 
 
 def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
     return path(route, never_cache(view), name=name)
+
+
+def _saml(route: str, view: str, name: str) -> URLPattern:
+    """A page of SAML. What reads XML is loaded with the first of them, and not by processes that never show one."""
+
+    @csrf_exempt  # the provider posts to one of them, which checks what came
+    def loaded(request: HttpRequest, **arguments: str) -> HttpResponseBase:
+        from quota_platform.accounts.saml import views
+
+        response: HttpResponseBase = getattr(views, view)(request, **arguments)
+        return response
+
+    return path(f"saml/{route}", never_cache(loaded), {"organization_slug": PROVIDER}, name=name)
 
 
 urlpatterns = [
@@ -31,6 +47,11 @@ urlpatterns = [
     _page("password/", AskForLink.as_view(), "account_reset_password"),
     _page("password/sent/", LinkSent.as_view(), "account_link_sent"),
     _page("password/<uidb64>/<token>/", SetPassword.as_view(), "account_set_password"),
+    _saml("start/", "start", "saml_login"),
+    _saml("acs/", "acs", "saml_acs"),
+    _saml("finish/", "finish", "saml_finish"),
+    _saml("metadata/", "describe", "saml_metadata"),
+    _saml("signed-out/", "signed_out", "saml_sls"),
     _page("<str:provider_id>/start/", provider.login, "openid_connect_login"),
     _page("<str:provider_id>/callback/", provider.callback, "openid_connect_callback"),
     _page("cancelled/", login_cancelled, "socialaccount_login_cancelled"),
