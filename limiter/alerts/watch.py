@@ -13,6 +13,7 @@ from limiter.alerts import deliveries, mutes, watched
 from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
 from limiter.core.thresholds import left, reached
+from limiter.demand.state import RefusalState
 from limiter.record import pruning, runs
 from limiter.record.scripts import Client
 
@@ -37,7 +38,11 @@ def seen_now(client: Client, open_alerts: Sequence[Alert], *, now: datetime) -> 
     called = watched.actions(client, open_alerts, now=now)
     entries = watched.entries(called)
     bound = [stack for name, entry in entries.items() for stack in watched.stacks(entry, called[name])]
-    return watched.read(bound, foresee=lambda each: any(_new(each, known)))
+    return watched.read(
+        bound,
+        foresee=lambda each: any(_new(each, known)),
+        look_back=lambda each: any(_fell(each, threshold) for threshold in known.get(each.row, {})),
+    )
 
 
 def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: datetime) -> int:
@@ -68,14 +73,20 @@ def _new(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> Iterator[int]:
 
 
 def _over(known: Mapping[Row, dict[int, Alert]], seen: Mapping[Row, Watched]) -> Iterator[tuple[Alert, Alert.Ending]]:
-    """Alerts that are over: used less by a margin; or the limit, its threshold, action or tenant is no more."""
+    """Alerts that are over: used less by a margin, and refusing no more; or the limit, its threshold, action or tenant
+    is gone.
+    """
     for row, alerts in known.items():
-        state = seen[row].state if row in seen else None
+        found = seen.get(row)
         for threshold, alert in alerts.items():
-            if state is None or threshold not in state.limit.alert_at:
+            if found is None or threshold not in found.state.limit.alert_at:
                 yield alert, Alert.Ending.GONE
-            elif left(threshold, used=state.used, effective=state.effective):
+            elif _fell(found, threshold) and found.refused.state is not RefusalState.REFUSING:
                 yield alert, Alert.Ending.FELL
+
+
+def _fell(seen: Watched, threshold: int) -> bool:
+    return left(threshold, used=seen.state.used, effective=seen.state.effective)
 
 
 def _alert(seen: Watched, threshold: int, now: datetime, *, muted: bool) -> Alert:

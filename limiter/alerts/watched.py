@@ -17,6 +17,8 @@ from limiter.core.algorithms import rules_of
 from limiter.core.store import Store
 from limiter.core.types import MICROS, CountedPer, LimitState, Subject
 from limiter.core.window import Call, Stack
+from limiter.demand import undrained
+from limiter.demand.state import NOW_S, Refused, refused
 from limiter.policies import stored
 from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.effective import TenantEntry
@@ -24,6 +26,7 @@ from limiter.policies.plan import bind
 from limiter.record import streams
 from limiter.record.scripts import Client
 
+_NONE = Refused()
 LATELY_S = 240
 """A limit that was found near its threshold this long ago is looked at: longer than a restart of Celery takes."""
 _AT_ONCE = 200
@@ -34,13 +37,17 @@ Row = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One limit and how it stands. ``full_in_s``: seconds until it is full at the present pace, if it was asked."""
+    """One limit and how it stands at ``at_us``. ``full_in_s``: seconds until it is full at the present pace, and
+    ``refused``: the calls that it refused lately, if these were asked.
+    """
 
     row: Row
     state: LimitState
     multiplier_ppm: int
     stack: Stack
+    at_us: int
     full_in_s: float | None = None
+    refused: Refused = _NONE
 
 
 def actions(client: Client, open_alerts: Iterable[Alert], *, now: datetime) -> dict[str, set[str]]:
@@ -80,12 +87,17 @@ def stacks(entry: TenantEntry, called: Iterable[str]) -> Iterator[Stack]:
             yield bind(plan, Subject(tenant.connection.id, tenant.tenant_id, action_id, key=""))
 
 
-def read(bound: Sequence[Stack], *, foresee: Callable[[Watched], bool]) -> dict[Row, Watched]:
-    """How all these limits stand; a forecast is made of those that ``foresee`` picks. Raises StoreError."""
-    return asyncio.run(_read(bound, foresee)) if bound else {}
+Picks = Callable[[Watched], bool]
 
 
-async def _read(bound: Sequence[Stack], foresee: Callable[[Watched], bool]) -> dict[Row, Watched]:
+def read(bound: Sequence[Stack], *, foresee: Picks, look_back: Picks) -> dict[Row, Watched]:
+    """How all these limits stand, with a forecast of those that ``foresee`` picks, and the refusals of the last minute
+    of those that ``look_back`` picks. Raises StoreError.
+    """
+    return asyncio.run(_read(bound, foresee, look_back)) if bound else {}
+
+
+async def _read(bound: Sequence[Stack], foresee: Picks, look_back: Picks) -> dict[Row, Watched]:
     store = clients.store()
     await store.open()
     try:
@@ -96,6 +108,8 @@ async def _read(bound: Sequence[Stack], foresee: Callable[[Watched], bool]) -> d
         for row, seen in found.items():
             if foresee(seen):
                 found[row] = await _foresee(store, seen)
+            if look_back(seen):
+                found[row] = await _look_back(store, seen)
         return found
     finally:
         await store.close()
@@ -110,7 +124,7 @@ async def _look(store: Store, stack: Stack) -> list[Watched]:
         if per is CountedPer.KEY or not state.limit.alert_at:
             continue  # Nobody's key is presented here: there is no count to look at.
         row = subject.tenant, subject.action if per is CountedPer.ACTION else "", state.limit.name
-        seen.append(Watched(row, state, decision.multiplier_ppm, stack))
+        seen.append(Watched(row, state, decision.multiplier_ppm, stack, decision.at_us))
     return seen
 
 
@@ -133,6 +147,15 @@ async def _foresee(store: Store, seen: Watched) -> Watched:
     held = await store.held(seen.stack, limit, multiplier_ppm=seen.multiplier_ppm)
     full_in_us = forecast.full_in_us(limit, held, effective=seen.state.effective)
     return seen if full_in_us is None else replace(seen, full_in_s=full_in_us / MICROS)
+
+
+async def _look_back(store: Store, seen: Watched) -> Watched:
+    """It reads the newest demand, which the store has for at least a minute."""
+    now, (tenant_id, action_id, limit_name) = seen.at_us // MICROS, seen.row
+    last_minute = range(now - NOW_S + 1, now + 1)
+    demand = (await undrained.read(store, seen.stack.subject.connection, [tenant_id], last_minute)).get(tenant_id)
+    levels = demand.limits.get((action_id, limit_name), {}) if demand else {}
+    return replace(seen, refused=refused(((second, level.refused) for second, level in levels.items()), now=now))
 
 
 def by_row(open_alerts: Iterable[Alert]) -> Mapping[Row, dict[int, Alert]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,11 +16,13 @@ from limiter.alerts.watched import Row, Watched
 from limiter.core import keys
 from limiter.core.types import Subject
 from limiter.core.window import Call
+from limiter.demand.recorder import DemandRecorder
 from limiter.models import Alert
 from limiter.policies.in_force import in_force
 from limiter.policies.plan import bind
 from tenants.models import Tenant
 from tests.limiter.core.given import store_at
+from tests.limiter.demand.given import a_stack, decided
 
 
 def use(url: str, tenant: Tenant, units: int, *, action: str = "lookupOrder") -> None:
@@ -44,6 +47,20 @@ def called(tenant: Tenant, action: str = "lookupOrder") -> None:
     client = clients.client()
     client.zadd(keys.near(tenant.connection_id), {f"{tenant.tenant_id}|{action}": timezone.now().timestamp()})
     client.close()
+
+
+def refused(url: str, tenant: Tenant, *, seconds_ago: int) -> None:
+    """One call that the limit of each minute refused, as its worker recorded it."""
+    stack = a_stack(connection=tenant.connection_id)
+
+    async def note() -> None:
+        store = store_at(url)
+        recorder = DemandRecorder(store)
+        recorder.note(stack, "", decided(stack, allowed=False, second=int(time.time()) - seconds_ago))
+        await recorder.send()
+        await store.close()
+
+    asyncio.run(note())
 
 
 def seen() -> Mapping[Row, Watched]:

@@ -17,13 +17,14 @@ from limiter.core import keys
 from limiter.core.store import Store
 from limiter.demand import recorder
 from limiter.demand.recorder import DemandRecorder
+from limiter.demand.state import NOW_S
 from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.stores.errors import StoreError
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import PoolSettings, StorePool
 from quota_platform import beat
 from tenants.models import Action, Tenant
-from tests.limiter.alerts.given import called, data, forget, look, seen, use
+from tests.limiter.alerts.given import called, data, forget, look, refused, seen, use
 from tests.limiter.core.given import store_at
 from tests.limiter.demand.given import SECOND, a_stack, decided
 
@@ -66,6 +67,18 @@ def test_an_alert_lasts_until_use_has_fallen_by_a_margin_and_then_may_start_agai
     use(redis_url, acme, 6)
     assert data() == [(*ROW, 80)]
     assert Alert.objects.count() == 2
+
+
+def test_an_alert_lasts_while_its_limit_refuses(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:
+    use(redis_url, acme, 100)
+    assert data() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
+    refused(redis_url, acme, seconds_ago=0)
+    forget(redis_url, acme, leaving=0)
+    assert data() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(*client.keys("*demand*"))
+    refused(redis_url, acme, seconds_ago=NOW_S)
+    assert data() == []
 
 
 def test_a_limit_that_nobody_calls_any_more_ends_its_alert(

@@ -41,9 +41,11 @@ def busy(actions: int, seconds: int, *, start: int = SECOND) -> Demand:
     return demand
 
 
-def a_stack(*, tenant: str = "acme", action: str = "lookupOrder", alert_at: tuple[int, ...] = ()) -> Stack:
+def a_stack(
+    *, tenant: str = "acme", action: str = "lookupOrder", alert_at: tuple[int, ...] = (), connection: int = 1
+) -> Stack:
     limit = log(100, policy_name="Gold", policy_version=7, alert_at=alert_at)
-    subject = Subject(1, tenant, action, "")
+    subject = Subject(connection, tenant, action, "")
     return bind([limit], subject=subject, default_ppm=None)
 
 
