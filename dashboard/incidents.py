@@ -1,17 +1,20 @@
-"""The incidents a person may read, as their page lists them: filtered, newest first, a page at a time."""
+"""The incidents a person may read, as their page lists them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from dashboard import times
+from dashboard import listing, times
+from dashboard.listing import Asked, Listing
+from dashboard.sorting import Order
 from limiter.alerts import mutes
 from limiter.alerts.models import Alert
 from limiter.demand.state import NOW_S
@@ -21,8 +24,13 @@ from limiter.incidents.stretches import OTHERS
 from quota_platform.base import row_access
 from tenants.models import Membership, Tenant
 
-PAGE_SIZE = 50
 _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name"}
+_ORDERS = {
+    "time": Order(_("Time"), ("at", "id")),
+    "tenant": Order(_("Tenant"), ("tenant_id", "-at", "-id")),
+    "limit": Order(_("Limit"), ("limit_name", "action_id", "-at", "-id")),
+    "calls": Order(_("Calls"), ("refusals", "at", "id")),
+}
 _NAMED = 5
 _MAX_ALERTS = 50
 _MAX_PEOPLE = 100
@@ -44,30 +52,15 @@ class IncidentLine:
     """The query string of the page of its refusals."""
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentPage:
-    """One page of incidents; ``older`` is the query string of the next one, empty when there is none."""
-
-    lines: list[IncidentLine]
-    filters: dict[str, str]
-    older: str
-    wrong: str
-
-
-def page(asked: Mapping[str, str], *, person: Any, now: datetime | None = None) -> IncidentPage:
+def page(asked: Mapping[str, str], *, person: Any, now: datetime | None = None) -> Listing[IncidentLine]:
     """The page that ``asked`` describes, of the tenants that the person sees."""
-    filters = {name: asked[name].strip() for name in (*_FIELDS, "state", *times.NAMES) if asked.get(name, "").strip()}
-    span = times.read(filters)
-    rows = _chosen(row_access.seen(Incident.objects.all(), person), filters, span)
-    before = asked.get("before", "")
-    if before.isdigit() and (last := Incident.objects.filter(pk=int(before[:18])).first()):
-        rows = rows.filter(at__lte=last.at).exclude(at=last.at, pk__gte=last.pk)
-    found = list(rows[: PAGE_SIZE + 1])
-    older = urlencode({**filters, "before": found[PAGE_SIZE - 1].pk}) if len(found) > PAGE_SIZE else ""
-    return IncidentPage(lines(found[:PAGE_SIZE], now=now), filters, older, span.wrong)
+    wanted = listing.read(asked, names=(*_FIELDS, "state"), orders=_ORDERS)
+    found = listing.page(_chosen(row_access.seen(Incident.objects.all(), person), wanted), wanted, _ORDERS)
+    return replace(found, rows=lines(found.rows, now=now))  # type: ignore[arg-type, return-value]
 
 
-def _chosen(rows: QuerySet[Incident], filters: Mapping[str, str], span: times.Span) -> QuerySet[Incident]:
+def _chosen(rows: QuerySet[Incident], asked: Asked) -> QuerySet[Incident]:
+    filters, span = asked.filters, asked.span
     rows = rows.filter(**{field: filters[name] for name, field in _FIELDS.items() if name in filters})
     if filters.get("state") in ("open", "over"):
         rows = rows.filter(ended_at__isnull=filters["state"] == "open")
@@ -108,8 +101,7 @@ def refusals_of(incident: Incident) -> dict[str, str]:
         "action": incident.action_id,
         "limit": incident.limit_name,
         "kind": "refused",
-        "since": times.written(incident.at),
-        "until": times.written(until),
+        **times.in_address(times.Span(incident.at, until)),
     }
     return {name: value for name, value in wanted.items() if value}
 

@@ -1,49 +1,40 @@
-"""The refusals a person may read, as the refusals page lists them: filtered, newest first, a page at a time."""
+"""The refusals a person may read, as the refusals page lists them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
-from dashboard import times
+from dashboard import listing
+from dashboard.listing import Asked, Listing
+from dashboard.sorting import Order
 from limiter.record.by_decision import rows_of
 from limiter.record.models import ThrottleEvent
 
-PAGE_SIZE = 50
+MAX_BY_CALLS = 10_000
+"""No index has them by their calls: of the newest only so many are sorted."""
 _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name", "decision": "decision_id"}
+_ORDERS = {
+    "time": Order(_("Time"), ("at", "id")),
+    "tenant": Order(_("Tenant and action"), ("tenant_id", "action_id", "-at", "-id")),
+    "limit": Order(_("Limit"), ("limit_name", "-at", "-id")),
+    "calls": Order(_("Calls"), ("count", "at", "id")),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalPage:
-    """One page of refusals; ``older`` is the query string of the next one, empty when there is none."""
-
-    events: list[ThrottleEvent]
-    filters: dict[str, str]
-    older: str
-    wrong: str = ""
-    """What of the address cannot be read, and the remedy."""
-
-
-def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> RefusalPage:
+def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> Listing[ThrottleEvent]:
     """The page that ``asked`` describes. ``tenant_ids`` are those the person may see; None means every one."""
-    filters = {name: asked[name].strip() for name in (*_FIELDS, "kind", *times.NAMES) if asked.get(name, "").strip()}
-    span = times.read(filters)
-    events = _chosen(filters, tenant_ids, span)
-    before = asked.get("before", "")
-    if before.isdigit() and (last := ThrottleEvent.objects.filter(pk=int(before[:18])).first()):
-        events = events.filter(at__lte=last.at).exclude(at=last.at, pk__gte=last.pk)
-    found = list(events[: PAGE_SIZE + 1])
-    older = urlencode({**filters, "before": found[PAGE_SIZE - 1].pk}) if len(found) > PAGE_SIZE else ""
-    return RefusalPage(events=found[:PAGE_SIZE], filters=filters, older=older, wrong=span.wrong)
+    wanted = listing.read(asked, names=(*_FIELDS, "kind"), orders=_ORDERS)
+    events = _chosen(wanted, tenant_ids)
+    if wanted.sort.endswith("calls"):
+        events = ThrottleEvent.objects.filter(pk__in=events.order_by("-at", "-id").values("pk")[:MAX_BY_CALLS])
+    return listing.page(events, wanted, _ORDERS)
 
 
-def _chosen(
-    filters: Mapping[str, str], tenant_ids: Collection[str] | None, span: times.Span
-) -> QuerySet[ThrottleEvent]:
-    events = ThrottleEvent.objects.all()
+def _chosen(asked: Asked, tenant_ids: Collection[str] | None) -> QuerySet[ThrottleEvent]:
+    events, filters, span = ThrottleEvent.objects.all(), asked.filters, asked.span
     if tenant_ids is not None:
         events = events.filter(tenant_id__in=tenant_ids)
     for name, field in _FIELDS.items():

@@ -1,12 +1,19 @@
-"""The time that a page of the record is asked for: ``since`` and ``until`` of its address, in UTC."""
+"""The time that a page of the record is asked for: ``since`` and ``until`` of its address.
+
+A time without an offset is in the zone that the address names as ``tz``, which a form sends along, or in UTC.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
+
+from quota_platform.base import time_zones
 
 NAMES = ("since", "until")
 
@@ -29,13 +36,28 @@ def read(asked: Mapping[str, str]) -> Span:
             continue
         try:
             at = datetime.fromisoformat(text)
-            found[name] = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            found[name] = (at.replace(tzinfo=_zone(asked)) if at.tzinfo is None else at).astimezone(UTC)
         except (ValueError, OverflowError):
             label = _("From") if name == "since" else _("Until")
             return Span(wrong=_("{field}: give a day or a time, such as 2026-07-14T10:42.").format(field=label))
     return Span(found.get("since"), found.get("until"))
 
 
-def written(at: datetime) -> str:
-    """A moment as an address and a form's field have it: UTC, by the second."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _zone(asked: Mapping[str, str]) -> tzinfo:
+    name = asked.get("tz", "")
+    return ZoneInfo(name) if name in time_zones.names() else UTC
+
+
+def in_address(span: Span) -> dict[str, str]:
+    """The parameters of an address that means this span in every zone."""
+    return {name: f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, at in _ends(span)}
+
+
+def in_form(asked: Mapping[str, str], span: Span) -> dict[str, str]:
+    """The values of a form's fields, in the reader's zone; one that could not be read stays as it is."""
+    given = {name: asked[name] for name in NAMES if asked.get(name, "").strip()}
+    return given if span.wrong else {name: f"{timezone.localtime(at):%Y-%m-%dT%H:%M:%S}" for name, at in _ends(span)}
+
+
+def _ends(span: Span) -> list[tuple[str, datetime]]:
+    return [(name, at) for name, at in zip(NAMES, (span.since, span.until), strict=True) if at]

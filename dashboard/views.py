@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -19,8 +22,10 @@ from dashboard import incidents as stretches
 from dashboard import refusals as refused
 from dashboard.access import may_act, may_explain, may_export, may_handle, may_reset, may_revoke
 from dashboard.figures import FIGURES
+from dashboard.listing import Listing
 from dashboard.revocation import keys_in_use
 from limiter.incidents import account
+from quota_platform.base.languages import number
 from tenants.scope import tenants_of
 
 _PAGES = (
@@ -37,8 +42,17 @@ Shown = Callable[..., HttpResponse]
 
 
 def _page(view: Shown) -> Shown:
-    """What every page is: for people who signed in, read only, never cached."""
-    return require_safe(never_cache(login_required(view)))
+    """What every page is: for people who signed in, read only, never cached, with times in the reader's zone."""
+    return require_safe(never_cache(login_required(_in_zone(view))))
+
+
+def _in_zone(view: Shown) -> Shown:
+    @wraps(view)
+    def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with timezone.override(ZoneInfo(zones.zone_of(request))):
+            return view(request, *args, **kwargs)
+
+    return shown
 
 
 @_page
@@ -93,13 +107,14 @@ def refusals(request: HttpRequest) -> HttpResponse:
     """The stored refusals of the person's tenants."""
     seen = list(tenants_of(request.user))
     page = refused.page(request.GET.dict(), tenant_ids=[tenant.tenant_id for tenant in seen])
-    return _shown(request, "refusals", page=page, tenants=seen, explains=may_explain(request.user))
+    most = number(refused.MAX_BY_CALLS)
+    return _listed(request, "refusals", page, tenants=seen, explains=may_explain(request.user), most=most)
 
 
 @_page
 def incidents(request: HttpRequest) -> HttpResponse:
     """The incidents of the person's tenants."""
-    return _shown(request, "incidents", page=stretches.page(request.GET.dict(), person=request.user))
+    return _listed(request, "incidents", stretches.page(request.GET.dict(), person=request.user))
 
 
 @_page
@@ -108,9 +123,11 @@ def incident(request: HttpRequest, incident_id: int) -> HttpResponse:
     return _incident(request, incident_id)
 
 
-@_page
+@require_safe
+@never_cache
+@login_required
 def incident_pdf(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """The same as a document."""
+    """The same as a document, which has its times in UTC."""
     line = stretches.one(incident_id, person=request.user)
     if line is None:
         return _shown(request, "no_permission", status=403)
@@ -122,6 +139,7 @@ def incident_pdf(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 
 @never_cache
+@_in_zone
 def incident_again(request: HttpRequest, incident_id: int, *, wrong: str) -> HttpResponse:
     """The same after an act that was not done, with the reason."""
     return _incident(request, incident_id, wrong=wrong, status=400)
@@ -146,6 +164,11 @@ def _incident(request: HttpRequest, incident_id: int, *, wrong: str = "", status
         page=refused.page(stretches.refusals_of(found), tenant_ids=[found.tenant_id]),
         explains=may_explain(request.user),
     )
+
+
+def _listed(request: HttpRequest, name: str, page: Listing[Any], **context: Any) -> HttpResponse:
+    """A list. The choice of another zone leads to the same rows, at an address that names none."""
+    return _shown(request, name, page=page, zone_next=f"{request.path}?{page.here}".rstrip("?"), **context)
 
 
 def _team_url(request: HttpRequest) -> str:

@@ -26,6 +26,7 @@ BEFORE = timedelta(hours=1)
 _MAX_LOOKED_AT = timedelta(hours=24)
 _MAX_ENTRIES = 200
 _MAINLY = 0.5
+_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,11 @@ def limit_of(incident: Incident) -> str:
 
 def _start(incident: Incident, name: str) -> str:
     said = ngettext(
-        "From {since} to {until} UTC {count} call of {tenant} was refused: {limit}.",
-        "From {since} to {until} UTC {count} calls of {tenant} were refused: {limit}.",
+        "From {since} to {until} {count} call of {tenant} was refused: {limit}.",
+        "From {since} to {until} {count} calls of {tenant} were refused: {limit}.",
         incident.refusals,
     )
-    since, until = _moment(incident.at), _moment(incident.last_at)
+    since, until = f"{timezone.localtime(incident.at):{_FORMAT}}", _moment(incident.last_at)
     return said.format(since=since, until=until, count=number(incident.refusals), tenant=name, limit=limit_of(incident))
 
 
@@ -139,9 +140,9 @@ def _asked(incident: Incident) -> Iterator[str]:
     if not by_minute:
         return
     at, calls = max(by_minute.items(), key=lambda each: each[1].came)
-    said = _("In the busiest minute, {minute} UTC, {came} calls came: {allowed} were allowed and {refused} refused.")
+    said = _("In the busiest minute, {minute}, {came} calls came: {allowed} were allowed and {refused} refused.")
     yield said.format(
-        minute=f"{datetime.fromtimestamp(at, UTC):%H:%M}",
+        minute=f"{timezone.localtime(datetime.fromtimestamp(at, UTC)):%H:%M %Z}",
         came=number(calls.came),
         allowed=number(calls.allowed),
         refused=number(calls.refused + calls.held_back),
@@ -170,10 +171,9 @@ def _changed(before: list[Change]) -> str:
 def _end(incident: Incident) -> str:
     if incident.ended_at is None:
         return _("It lasts until nothing has been refused for 15 minutes.")
-    return _("It was over at {at} UTC, when nothing had been refused for 15 minutes.").format(
-        at=_moment(incident.ended_at)
-    )
+    return _("It was over at {at}, when nothing had been refused for 15 minutes.").format(at=_moment(incident.ended_at))
 
 
 def _moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    """In the zone that is in force: a page's reader has chosen it, exports and the API have UTC."""
+    return f"{timezone.localtime(at):{_FORMAT} %Z}"

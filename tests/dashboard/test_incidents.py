@@ -6,10 +6,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from dashboard import incidents
+from dashboard import incidents, listing
 from limiter.incidents.stretches import OTHERS
 from limiter.models import Alert
-from tenants.models import Tenant
+from tenants.models import Membership, Tenant
 from tests.limiter.alerts.given import alert
 from tests.limiter.incidents.given import incident, minutes, refusal
 from tests.people import browser, member
@@ -23,7 +23,7 @@ def ana(acme: Tenant) -> User:
 
 
 def found(asked: dict[str, str], person: User) -> list[str]:
-    return [line.incident.limit_name for line in incidents.page(asked, person=person).lines]
+    return [line.incident.limit_name for line in incidents.page(asked, person=person).rows]
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,31 @@ def test_a_time_that_cannot_be_read_is_named_with_its_remedy(ana: User) -> None:
         assert "Until: give a day or a time, such as 2026-07-14T10:42." in shown
 
 
+@pytest.mark.parametrize(
+    ("sort", "numbers"), [("time", "123"), ("-time", "321"), ("tenant", "231"), ("limit", "321"), ("-calls", "132")]
+)
+def test_incidents_are_sorted_by_the_address(ana: User, globex: Tenant, sort: str, numbers: str) -> None:
+    Membership.objects.create(user=ana, tenant=globex)
+    incident(tenant_id="globex", limit_name="three", at=minutes(1), refusals=9)
+    incident(limit_name="minute-2", at=minutes(2), refusals=1)
+    incident(limit_name="hour", tenant_id="globex", at=minutes(3), refusals=5)
+    names = {"1": "three", "2": "minute-2", "3": "hour"}
+    assert found({"sort": sort}, ana) == [names[number] for number in numbers]
+
+
+def test_an_incident_has_its_times_in_the_zone_of_the_address(ana: User) -> None:
+    row = incident(acknowledged_at=minutes(1), acknowledged_by="ben")
+    shown = browser(ana).get(f"/dashboard/incidents/{row.pk}/?tz=Asia/Kolkata").content.decode()
+    assert "From 2030-05-02 17:30:00 to 2030-05-02 17:30:00 IST" in shown and "2030-05-02 17:31:00 IST by ben" in shown
+    again = browser(ana).get(f"/dashboard/incidents/{row.pk}/").content.decode()
+    assert "2030-05-02 12:01:00 UTC by ben" in again
+
+
 def test_incidents_come_a_page_at_a_time_and_none_twice(ana: User) -> None:
-    rows = [incident(limit_name=f"limit-{number}") for number in range(incidents.PAGE_SIZE + 3)]
+    rows = [incident(limit_name=f"limit-{number}") for number in range(listing.PAGE_SIZE + 3)]
     first = incidents.page({}, person=ana)
     older = incidents.page(dict([first.older.split("=")]), person=ana)
-    seen = [line.incident.pk for line in (*first.lines, *older.lines)]
+    seen = [line.incident.pk for line in (*first.rows, *older.rows)]
     assert (seen, older.older) == ([row.pk for row in reversed(rows)], "")
 
 
@@ -65,16 +85,16 @@ def test_an_incident_refuses_for_a_minute_and_has_refused_lately_until_it_is_ove
     ana: User, at: float, state: str
 ) -> None:
     row = incident()
-    assert incidents.page({}, person=ana, now=minutes(at)).lines[0].state == state
+    assert incidents.page({}, person=ana, now=minutes(at)).rows[0].state == state
     row.ended_at = minutes(15)
     row.save()
-    assert incidents.page({}, person=ana, now=minutes(at)).lines[0].state == "ok"
+    assert incidents.page({}, person=ana, now=minutes(at)).rows[0].state == "ok"
 
 
 def test_the_most_refused_keys_come_first_and_the_rest_is_one_number(ana: User) -> None:
     by_key = {OTHERS: 9, "a": 1, "b": 7, **{f"k{number}": 2 for number in range(5)}}
     incident(by_key=by_key)
-    keys = incidents.page({}, person=ana).lines[0].keys
+    keys = incidents.page({}, person=ana).rows[0].keys
     assert (keys[0], keys[-1], len(keys)) == (("b", 7), ("", 12), 6)
 
 

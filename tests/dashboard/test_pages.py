@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from dashboard import refusals
+from dashboard import listing, refusals
 from limiter.models import ThrottleEvent
 from tenants.models import Membership, Tenant
 from tests.people import member
@@ -114,13 +115,13 @@ def test_a_refusal_says_why(ana: Client, acme: Tenant) -> None:
 
 
 def test_the_refusals_come_a_page_at_a_time_and_none_twice(acme: Tenant) -> None:
-    for number in range(refusals.PAGE_SIZE + 10):
+    for number in range(listing.PAGE_SIZE + 10):
         refusal(number, at=AT)
     first = refusals.page({}, tenant_ids=["acme"])
     older = dict([first.older.split("=")])
     second = refusals.page(older, tenant_ids=["acme"])
-    seen = [event.pk for event in [*first.events, *second.events]]
-    assert len(seen) == len(set(seen)) == refusals.PAGE_SIZE + 10
+    seen = [event.pk for event in [*first.rows, *second.rows]]
+    assert len(seen) == len(set(seen)) == listing.PAGE_SIZE + 10
     assert seen == sorted(seen, reverse=True)
     assert second.older == ""
 
@@ -143,7 +144,7 @@ def test_the_refusals_are_filtered(db: None, asked: dict[str, str], found: set[s
     refusal(2, action_id="createCase")
     refusal(3, shadow=True)
     refusal(4, tenant_id="globex")
-    assert {event.decision_id for event in refusals.page(asked, tenant_ids=["acme"]).events} == found
+    assert {event.decision_id for event in refusals.page(asked, tenant_ids=["acme"]).rows} == found
 
 
 def test_signing_in_leads_to_the_overview_and_out_again(client: Client, admin_user: User) -> None:
@@ -200,3 +201,65 @@ def test_a_zone_that_is_none_is_refused_and_keeping_one_leads_to_no_other_site(a
     assert ana.post("/dashboard/zone/", {"zone": "Middle/Earth"}).status_code == 400
     sent = ana.post("/dashboard/zone/", {"zone": "UTC", "next": "https://elsewhere.test/"})
     assert sent["Location"] == "/dashboard/"
+
+
+def listed(asked: dict[str, str]) -> list[str]:
+    return [event.decision_id for event in refusals.page(asked, tenant_ids=["acme", "globex"]).rows]
+
+
+@pytest.mark.parametrize(
+    ("sort", "numbers"),
+    [("", "1234"), ("time", "4321"), ("tenant", "2134"), ("-tenant", "4312"), ("limit", "3124"), ("-calls", "2134")],
+)
+def test_the_refusals_are_sorted_by_the_address(db: None, sort: str, numbers: str) -> None:
+    refusal(1)
+    refusal(2, action_id="createCase", count=40)
+    refusal(3, limit_name="hour")
+    refusal(4, tenant_id="globex")
+    assert listed({"sort": sort}) == [f"decision-{number}" for number in numbers]
+    assert listed({"sort": "nothing"}) == listed({})
+
+
+@pytest.mark.parametrize("sort", ["time", "-time", "tenant", "-tenant", "limit", "-limit", "calls", "-calls"])
+def test_sorted_refusals_come_a_page_at_a_time_and_none_twice(
+    acme: Tenant, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE_SIZE", 3)
+    for number in range(8):
+        refusal(number, at=AT, action_id=f"action-{number % 2}", count=number % 2 + 1)
+    page = refusals.page({"sort": sort}, tenant_ids=["acme"])
+    seen = [event.pk for event in page.rows]
+    while page.older:
+        page = refusals.page(dict(parse_qsl(page.older)), tenant_ids=["acme"])
+        seen += [event.pk for event in page.rows]
+    assert len(seen) == len(set(seen)) == 8
+
+
+def test_of_the_refusals_only_the_newest_are_sorted_by_calls(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "MAX_BY_CALLS", 2)
+    for number in range(3):
+        refusal(number, count=number + 1)
+    assert listed({"sort": "-calls"}) == ["decision-1", "decision-0"]
+
+
+def test_the_heads_of_a_list_lead_to_the_same_rows_in_another_order(ana: Client, acme: Tenant) -> None:
+    refusal(1)
+    html = ana.get("/dashboard/refusals/?tenant=acme&sort=limit").content.decode()
+    assert 'href="?tenant=acme&amp;sort=-limit" aria-current="true" data-sorted="ascending"' in html
+    assert 'href="?tenant=acme&amp;sort=calls"' in html
+    assert '<input type="hidden" name="sort" value="limit">' in html
+    assert 'aria-current="true" data-sorted="descending"' in ana.get("/dashboard/refusals/").content.decode()
+
+
+def test_the_times_of_a_list_are_read_and_written_in_the_zone_of_the_address(ana: Client, acme: Tenant) -> None:
+    refusal(1)
+    refusal(2, at=AT + timedelta(hours=1))
+    html = ana.get(
+        "/dashboard/refusals/?tz=Asia/Kolkata&since=2026-07-14T16:00&until=2026-07-14T17:00"
+    ).content.decode()
+    assert "2026-07-14 16:11:59" in html and "decision-2" not in html
+    assert "Times are in the zone Asia/Kolkata." in html
+    assert 'name="since" type="datetime-local" step="1" value="2026-07-14T16:00:00"' in html
+    assert '<input type="hidden" name="tz" value="Asia/Kolkata">' in html
+    # Another zone is kept for the same span of time.
+    assert 'value="/dashboard/refusals/?since=2026-07-14T10%3A30%3A00Z&amp;until=2026-07-14T11%3A30%3A00Z"' in html
