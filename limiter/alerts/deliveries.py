@@ -11,20 +11,21 @@ from django.conf import settings
 from django.db.models import Q
 
 from limiter.alerts import mutes
+from limiter.alerts.event_types import ENDED, STARTED, TEST
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
 
 VERSION = 1
 """Of the body; it changes when a field goes or changes its meaning, not when one is added."""
 
 
-def put(alerts: Sequence[Alert], event: AlertDelivery.Event) -> int:
+def put(alerts: Sequence[Alert], event: str) -> int:
     """A message to every hook that wants to know, but none of a muted start; how many. The alerts are stored."""
-    if event is AlertDelivery.Event.STARTED:
+    if event == STARTED:
         alerts = [alert for alert in alerts if not alert.muted]
     if not alerts:
         return 0
     hooks = _wanted({alert.tenant_id for alert in alerts}, event)
-    began = _began(alerts, hooks) if event is AlertDelivery.Event.ENDED else set()
+    began = _began(alerts, hooks) if event == ENDED else set()
     return _put(
         event,
         (
@@ -41,7 +42,7 @@ def put_late(alerts: Sequence[Alert], *, now: datetime) -> int:
     """The starts of alerts that still last, to contact points whose hours, or a mute, held them back; how many."""
     if not alerts:
         return 0
-    start, tenant_ids = AlertDelivery.Event.STARTED, {alert.tenant_id for alert in alerts}
+    start, tenant_ids = STARTED, {alert.tenant_id for alert in alerts}
     was_muted = any(alert.muted for alert in alerts)
     hooks = [hook for hook in _wanted(tenant_ids, start) if was_muted or not hook.hours.always]
     hooks = [hook for hook in hooks if hook.hours.include(now)]
@@ -63,7 +64,7 @@ def put_late(alerts: Sequence[Alert], *, now: datetime) -> int:
     )
 
 
-def _put(event: AlertDelivery.Event, wanted: Iterable[tuple[AlertHook, Alert]]) -> int:
+def _put(event: str, wanted: Iterable[tuple[AlertHook, Alert]]) -> int:
     made = [
         AlertDelivery(
             hook=hook,
@@ -85,7 +86,7 @@ def _concerns(hook: AlertHook, alert: Alert) -> bool:
 
 def _began(alerts: Sequence[Alert], hooks: Sequence[AlertHook]) -> set[tuple[int, int]]:
     """Which contact points got the start of which alert, by their IDs."""
-    rows = AlertDelivery.objects.filter(event=AlertDelivery.Event.STARTED, hook__in=hooks, alert__in=alerts)
+    rows = AlertDelivery.objects.filter(event=STARTED, hook__in=hooks, alert__in=alerts)
     return set(rows.values_list("hook_id", "alert_id"))
 
 
@@ -103,15 +104,14 @@ def put_test(hook: AlertHook, *, at: datetime) -> AlertDelivery:
         effective_limit=100,
         full_in_s=42.0,
     )
-    event = AlertDelivery.Event.TEST
     return AlertDelivery.objects.create(
-        hook=hook, tenant_id=alert.tenant_id, event=event, body=body(event, described(alert), at=at), next_at=at
+        hook=hook, tenant_id=alert.tenant_id, event=TEST, body=body(TEST, described(alert), at=at), next_at=at
     )
 
 
-def body(event: AlertDelivery.Event, data: dict[str, Any], *, at: datetime) -> str:
+def body(event: str, data: dict[str, Any], *, at: datetime) -> str:
     """The message as it is signed and sent."""
-    return json.dumps({"type": event.value, "version": VERSION, "timestamp": at.isoformat(), "data": data})
+    return json.dumps({"type": event, "version": VERSION, "timestamp": at.isoformat(), "data": data})
 
 
 def described(alert: Alert) -> dict[str, Any]:
@@ -140,9 +140,9 @@ def _at(alert: Alert) -> datetime:
     return alert.ended_at or alert.at
 
 
-def _wanted(tenant_ids: set[str], event: AlertDelivery.Event) -> list[AlertHook]:
+def _wanted(tenant_ids: set[str], event: str) -> list[AlertHook]:
     """Contact points that may want to know, each with its tenant."""
     rows = AlertHook.objects.filter(Q(tenant=None) | Q(tenant__tenant_id__in=tenant_ids), enabled=True)
-    if event is AlertDelivery.Event.ENDED:
+    if event == ENDED:
         rows = rows.filter(tell_ends=True)
     return list(rows.select_related("tenant"))

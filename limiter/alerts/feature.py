@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limiter.alerts import attention
+from limiter.alerts import attention, event_types
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook, Mute
 from quota_platform.base.features import Audited, Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, nothing
@@ -26,6 +26,7 @@ FEATURE = Feature(
         NavigationPage("Audit log", "Alerts", "notifications", "limiter.alert"),
         NavigationPage("Quotas", "Contact points", "webhook", "limiter.alerthook"),
     ),
+    events=event_types.TYPES,
     periodic=(
         Periodic("watch limits", "limiter.tasks.watch_limits", every_s=2),
         Periodic("post alerts", "limiter.tasks.post_alerts", every_s=5),

@@ -1,4 +1,4 @@
-"""A message as receivers read it: the stored body of a delivery, and the sentences that its kinds of contact share."""
+"""A message as receivers read it: the stored body of a delivery, with the words of its type of event."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from quota_platform.base import events, features
+from quota_platform.base.events import EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,65 +20,54 @@ class Message:
 
     uid: str
     body: str
-    type: str
+    type: EventType
     timestamp: str
     data: dict[str, Any]
 
     @classmethod
     def read(cls, body: str, *, uid: str) -> Message:
         content = json.loads(body)
-        return cls(uid, body, content["type"], content["timestamp"], content["data"])
+        type_ = features.event_types().get(content["type"]) or events.unknown(content["type"])
+        return cls(uid, body, type_, content["timestamp"], content["data"])
 
     @property
     def is_end(self) -> bool:
-        return self.type.endswith(".ended")
-
-    @property
-    def is_test(self) -> bool:
-        return self.type.endswith(".test")
-
-    @property
-    def threshold(self) -> int:
-        """In percent."""
-        return int(self.data["threshold_percent"])
+        return bool(self.type.ends)
 
     @property
     def severity(self) -> str:
-        """``critical`` from 100 % on, ``error`` from 95 %, else ``warning``; ``info`` for tests and shadow limits."""
-        if self.is_test or self.data["shadow"]:
-            return "info"
-        return "critical" if self.threshold >= 100 else "error" if self.threshold >= 95 else "warning"
+        return self.type.severity_of(self.data)
 
     @property
     def subject(self) -> str:
-        """Whose calls: the tenant, and the action unless the limit counts all together."""
-        return "/".join(filter(None, (self.data["tenant_id"], self.data["action_id"])))
+        return self.type.subject_of(self.data)
+
+    @property
+    def component(self) -> str:
+        """The part that it is about: a limit, or the first word of the type."""
+        return str(self.data.get("limit") or self.type.name.partition(".")[0])
+
+    @property
+    def tenant_id(self) -> str:
+        return self.data["tenant_id"] or ""
 
     @property
     def title(self) -> str:
-        limit = f"limit {self.data['limit']} of {self.subject}"
-        if self.is_end:
-            return f"Over: {limit} is below {self.threshold} % again"
-        first = "Test: " if self.is_test else "Shadow: " if self.data["shadow"] else ""
-        return f"{first}{self.threshold} % of {limit} is used"
+        return self.type.title_of(self.data)
+
+    @property
+    def opens_incident(self) -> bool:
+        return bool(self.type.incident)
 
     @property
     def incident(self) -> str:
-        """The same for the start and the end of one alert. A test has one of its own."""
-        return f"quota-alert-{self.data['alert_id'] or self.uid}"
+        """The same for the start and the end of one incident; a test has one of its own."""
+        known = {name: self.uid if value is None else value for name, value in self.data.items()}
+        return self.type.incident.format_map(known)
 
     @property
     def link(self) -> str:
         return self.data["url"] or ""
 
     def facts(self) -> Iterator[tuple[str, str]]:
-        """Names and values, in the order of their weight."""
-        yield "Used", f"{self.data['used']:,} of {self.data['effective_limit']:,}"
-        if self.data["full_in_s"] is not None and not self.is_end:
-            yield "Full in", f"{round(self.data['full_in_s'])} s"
-        yield "Tenant", self.data["tenant_id"]
-        yield "Action", self.data["action_id"] or "all actions together"
-        yield "Policy", f"{self.data['policy']} (version {self.data['policy_version']})"
-        yield "Since", self.data["started_at"]
-        if self.data["ended_at"]:
-            yield "Until", self.data["ended_at"]
+        return self.type.facts_of(self.data)

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from limiter.alerts.event_types import TEST
 from limiter.alerts.kinds.kind import Address, Contact, Mail, Post
 from limiter.alerts.message import Message
 from limiter.alerts.models import AlertDelivery, AlertHook
@@ -65,7 +66,7 @@ def post(pk: int, *, now: datetime | None = None, lookup: Lookup = system_lookup
     if not AlertDelivery.claim(pk, now):
         return None
     delivery = AlertDelivery.objects.select_related("hook").get(pk=pk)
-    test = delivery.event == AlertDelivery.Event.TEST
+    test = delivery.event == TEST
     off = not delivery.hook.enabled and not test
     result = Result(error=_OFF) if off else _attempt(delivery, now, lookup)
     with transaction.atomic():

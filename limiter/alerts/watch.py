@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from limiter.alerts import deliveries, mutes, watched
+from limiter.alerts.event_types import ENDED, STARTED
 from limiter.alerts.models import Alert, AlertDelivery
 from limiter.alerts.watched import Row, Watched
 from limiter.core.thresholds import left, reached
@@ -57,8 +58,8 @@ def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: dat
         ]
         started = [alert for alert in new if _start(alert)]
         ended = [alert for alert, ending in _over(known, seen) if _end(alert, ending, now)]
-        deliveries.put(started, AlertDelivery.Event.STARTED)
-        deliveries.put(ended, AlertDelivery.Event.ENDED)
+        deliveries.put(started, STARTED)
+        deliveries.put(ended, ENDED)
         over = {alert.pk for alert in ended}
         late = deliveries.put_late([alert for alert in open_alerts if alert.pk not in over], now=now)
         return len(started) + len(ended) + late

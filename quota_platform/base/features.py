@@ -16,6 +16,7 @@ from django.db.models import Model
 from quota_platform.base import changes, row_access, row_faults
 from quota_platform.base.attention import Source
 from quota_platform.base.changes import Touch
+from quota_platform.base.events import EventType
 from quota_platform.base.row_access import Rule
 from quota_platform.base.row_faults import Fault
 
@@ -51,9 +52,9 @@ class Feature:
     ``rows``: which rows a person sees and changes who does not see every tenant (a model without a rule is refused).
     ``audited``: the models whose edits are recorded. ``published``: the models of which workers hold copies, with what
     an edit touches. ``faults``: its objections to an edit of a row, which may be another feature's. ``rights``:
-    permissions by group. ``resources``: routes of the management API by prefix, and ``paths`` those that are no
-    resource, each with the dotted path of its view. ``attention``: what needs somebody's attention.
-    ``package``: where its module ``tasks`` is, if it has one.
+    permissions by group. ``events``: what people may be notified of. ``resources``: routes of the management API by
+    prefix, and ``paths`` those that are no resource, each with the dotted path of its view. ``attention``: what needs
+    somebody's attention. ``package``: where its module ``tasks`` is, if it has one.
     """
 
     package: str
@@ -64,6 +65,7 @@ class Feature:
     rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pages: tuple[NavigationPage, ...] = ()
     periodic: tuple[Periodic, ...] = ()
+    events: tuple[EventType, ...] = ()
     resources: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     attention: Source | None = None
@@ -86,3 +88,8 @@ def install(feature: Feature) -> None:
 def installed() -> Iterator[Feature]:
     """In the order in which they were installed, which is that of pages and routes."""
     return iter(_installed.values())
+
+
+def event_types() -> dict[str, EventType]:
+    """All types of events that people may be notified of, by name."""
+    return {each.name: each for feature in installed() for each in feature.events}

@@ -27,7 +27,7 @@ class Opsgenie(Kind):
             "entity": message.subject,
             "source": _SOURCE,
             "priority": _PRIORITIES[message.severity],
-            "tags": ["quota", message.data["limit"]],
+            "tags": ["quota", message.component],
             "details": details,
         }
         return Post(contact.url, headers, encoded(alert))

@@ -25,7 +25,8 @@ from limiter.alerts.kinds import registry
 from limiter.alerts.kinds.kind import Address, Kind
 from limiter.alerts.kinds.signature import SECRET_PREFIX
 from limiter.alerts.models.alert import Alert
-from quota_platform.base import hosts, secrets, time_zones
+from quota_platform.base import features, hosts, secrets, time_zones
+from quota_platform.base.events import MAX_NAME
 from quota_platform.base.kept import in_words
 from quota_platform.base.mail import sending
 from quota_platform.base.models.attempted import Attempted
@@ -220,9 +221,9 @@ class AlertHook(models.Model):
         return secrets.unseal(self.secret_sealed, purpose=self.sealed_for("secret"))
 
 
-def event_choices() -> list[tuple[str, Promise]]:
+def event_choices() -> list[tuple[str, Promise | str]]:
     """All that there are; a migration names this function."""
-    return [(each.value, gettext_lazy(str(each.label))) for each in AlertDelivery.Event]
+    return [(each.name, each.label) for each in features.event_types().values()]
 
 
 class AlertDelivery(Attempted):
@@ -231,17 +232,12 @@ class AlertDelivery(Attempted):
     ``uid`` names it to the receiver, the same at every attempt.
     """
 
-    class Event(models.TextChoices):
-        STARTED = "alert.started", "started"
-        ENDED = "alert.ended", "ended"
-        TEST = "alert.test", "test"
-
     at = models.DateTimeField("made", default=timezone.now)
     uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
     hook = models.ForeignKey(AlertHook, on_delete=models.CASCADE, related_name="deliveries")
     alert = models.ForeignKey(Alert, on_delete=models.SET_NULL, null=True, related_name="+")
     tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
-    event = models.CharField(max_length=16, choices=event_choices)
+    event = models.CharField(max_length=MAX_NAME, choices=event_choices)
     body = models.TextField()
     status = models.PositiveSmallIntegerField("last response", null=True)
 

@@ -9,13 +9,13 @@ import pytest
 from pytest_django import Settings
 
 from limiter.alerts import deliveries
+from limiter.alerts.event_types import ENDED, STARTED
 from limiter.alerts.hours import Hours
 from limiter.models import Alert, AlertDelivery, AlertHook
 from tests.api_client import editor, errors
 
 NINE, FIVE, TEN, SIX = time(9), time(17), time(22), time(6)
 SATURDAY = datetime(2026, 11, 28, tzinfo=UTC)
-STARTED, ENDED = AlertDelivery.Event.STARTED, AlertDelivery.Event.ENDED
 
 
 @pytest.mark.parametrize(

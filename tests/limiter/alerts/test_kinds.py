@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from limiter.alerts import deliveries, posting
+from limiter.alerts.event_types import ENDED, STARTED
 from limiter.models import Alert, AlertDelivery, AlertHook, AuditEntry
 from tests.api_client import editor, errors
 from tests.filled_form import filled_form
@@ -27,7 +28,6 @@ HOOKS, ADMIN = "/api/alert-hooks/", "/admin/limiter/alerthook/"
 SCHEMAS = Path(__file__).parent / "schemas"
 KEY = "canary0key0canary0key0canary0key"
 PATH = "/services/T0/B0/canary-path?sig=canary-sig"
-STARTED, ENDED = AlertDelivery.Event.STARTED, AlertDelivery.Event.ENDED
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def alert(**fields: Any) -> Alert:
     return given.alert(**{"threshold": 95, "used": 95, "full_in_s": 42.0, **fields})
 
 
-def sent(event: AlertDelivery.Event, row: Alert) -> list[str | None]:
+def sent(event: str, row: Alert) -> list[str | None]:
     """The messages of an alert, and their first attempt."""
     deliveries.put([row], event)
     states: list[str | None] = []

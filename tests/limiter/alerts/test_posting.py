@@ -17,6 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from limiter.alerts import deliveries, posting, watch
+from limiter.alerts.event_types import ENDED, STARTED
 from limiter.models import Alert, AlertDelivery, AlertHook, AuditEntry, QuotaPolicy
 from quota_platform import beat
 from quota_platform.base.models.attempted import AGAIN_S, LEASE_S
@@ -125,11 +126,10 @@ def test_a_hook_gets_its_tenants_alerts_from_its_threshold_on_and_ends_if_set(
     hook(receiver, name="full", tenant=acme, from_threshold=100)
     hook(receiver, name="starts", tenant=acme, tell_ends=False)
     hook(receiver, name="off", tenant=acme, enabled=False)
-    event = AlertDelivery.Event
-    deliveries.put([alert(threshold=80)], event.STARTED)
+    deliveries.put([alert(threshold=80)], STARTED)
     assert set(AlertDelivery.objects.values_list("hook__name", flat=True)) == {"acme", "everyone", "starts"}
     AlertDelivery.objects.all().delete()
-    deliveries.put([alert(threshold=100, ended_at=timezone.now(), ending="fell")], event.ENDED)
+    deliveries.put([alert(threshold=100, ended_at=timezone.now(), ending="fell")], ENDED)
     assert set(AlertDelivery.objects.values_list("hook__name", flat=True)) == {"acme", "everyone", "full"}
 
 
@@ -147,7 +147,7 @@ def test_nothing_is_posted_of_an_alert_that_another_evaluator_started(
 
 def test_a_refused_message_is_posted_again_later_with_the_same_id_and_body(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     receiver.responses = [500, 302]
     now = timezone.now()
     assert post_due(now) == ["waiting"]
@@ -172,14 +172,14 @@ def test_a_receiver_that_does_not_respond_is_tried_again(
     monkeypatch.setattr(posting, "_TIMEOUTS_S", (1, 0.05))
     receiver.hangs = threading.Event()
     hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     assert post_due() == ["waiting"]
     assert waiting().error == "no response in time"
 
 
 def test_two_deliveries_of_one_task_post_once(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     pk = AlertDelivery.objects.get().pk
     assert [posting.post(pk), posting.post(pk)] == ["arrived", None]
     assert len(receiver.posted) == 1
@@ -195,7 +195,7 @@ def test_the_message_of_a_dead_worker_is_posted_again_with_the_same_id(
         raise Killed
 
     hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     now = timezone.now()
     with monkeypatch.context() as patched:
         patched.setattr(AlertDelivery, "note", killed)
@@ -223,7 +223,7 @@ def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages
     for number in range(posting.MAX_GIVEN_UP):
         row.refresh_from_db()
         assert (row.enabled, row.failures) == (True, number)
-        deliveries.put([alert(limit_name=f"limit{number}")], AlertDelivery.Event.STARTED)
+        deliveries.put([alert(limit_name=f"limit{number}")], STARTED)
         exhaust(receiver)
     assert len(receiver.posted) == posting.MAX_GIVEN_UP * (len(AGAIN_S) + 1)
     row.refresh_from_db()
@@ -231,7 +231,7 @@ def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages
     assert row.stopped_because == "5 messages in a row did not arrive: answered 500"
     entry = AuditEntry.objects.filter(kind="alert_hook.changed").get()
     assert entry.payload["after"] == {"enabled": False, "stopped_because": row.stopped_because}
-    deliveries.put([alert(limit_name="later")], AlertDelivery.Event.STARTED)
+    deliveries.put([alert(limit_name="later")], STARTED)
     assert not AlertDelivery.objects.filter(state="waiting").exists()
     row.enabled = True
     row.save()
@@ -240,9 +240,9 @@ def test_a_message_is_given_up_after_its_attempts_and_a_hook_after_five_messages
 
 def test_one_message_that_arrives_forgives_those_before(acme: Tenant, receiver: Receiver) -> None:
     row, _ = hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     exhaust(receiver)
-    deliveries.put([alert(limit_name="day")], AlertDelivery.Event.STARTED)
+    deliveries.put([alert(limit_name="day")], STARTED)
     assert post_due() == ["arrived"]
     row.refresh_from_db()
     assert row.failures == 0
@@ -250,7 +250,7 @@ def test_one_message_that_arrives_forgives_those_before(acme: Tenant, receiver: 
 
 def test_a_receiver_that_is_gone_is_not_asked_again(acme: Tenant, receiver: Receiver) -> None:
     row, _ = hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     receiver.responses = [410]
     assert post_due() == ["given_up"]
     row.refresh_from_db()
@@ -261,7 +261,7 @@ def test_messages_for_a_hook_that_is_switched_off_are_given_up_and_not_held_agai
     acme: Tenant, receiver: Receiver
 ) -> None:
     row, _ = hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     row.enabled = False
     row.save()
     assert post_due() == ["given_up"]
@@ -275,14 +275,14 @@ def test_a_name_that_leads_inside_is_not_connected_to(acme: Tenant, settings: Se
     row.renew_secret()
     row.full_clean()
     row.save()
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     assert posting.post(waiting().pk, lookup=lambda host, port: ["10.0.0.7"]) == "waiting"
     assert waiting().error == "The host resolves to an address that is not on the public internet."
 
 
 def test_a_host_that_is_listed_no_more_is_not_posted_to(acme: Tenant, receiver: Receiver, settings: Settings) -> None:
     hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     settings.ENV = settings.ENV.model_copy(update={"ALERT_HOOK_HOSTS": []})
     assert post_due() == ["waiting"]
     assert "ALERT_HOOK_HOSTS" in waiting().error and receiver.posted == []
@@ -302,7 +302,7 @@ def test_a_test_is_posted_once_and_counts_for_nothing(acme: Tenant, receiver: Re
 def test_the_secret_is_shown_to_nobody(acme: Tenant, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     _, secret = hook(receiver, tenant=acme)
-    deliveries.put([alert()], AlertDelivery.Event.STARTED)
+    deliveries.put([alert()], STARTED)
     receiver.responses = [500]
     post_due()
     exhaust(receiver, 410)
@@ -316,7 +316,7 @@ def test_the_secret_is_shown_to_nobody(acme: Tenant, receiver: Receiver, caplog:
 def test_old_alerts_are_deleted_with_their_messages(acme: Tenant, receiver: Receiver) -> None:
     hook(receiver, tenant=acme)
     now = timezone.now()
-    deliveries.put([alert(ended_at=now)], AlertDelivery.Event.STARTED)
+    deliveries.put([alert(ended_at=now)], STARTED)
     post_due()
     assert watch.prune(now=now + timedelta(days=399)) == 0
     assert watch.prune(now=now + timedelta(days=401)) == 2

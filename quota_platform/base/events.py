@@ -1,0 +1,79 @@
+"""Types of events that people may be notified of: each is one declaration in the room in which it happens.
+
+A feature lists its types; contact points, their forms and their messages are loops over these. Texts are English, like
+the record, but for labels, which stand in forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.functional import Promise
+
+MAX_NAME = 32
+
+Data = Mapping[str, Any]
+"""What a message says about one event; ``tenant_id`` and ``url`` are always in it, null where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType:
+    """``title``, ``subject`` and ``incident`` are filled with the values of an event, ``facts`` name values by their
+    label.
+
+    ``severity``: critical, error, warning or info. ``incident`` names the incident that an event opens at an on-call
+    service, the same for the type that it ``ends``; empty: the event is news and opens none. ``example``: the values
+    of one, for the documentation and the tests.
+    """
+
+    name: str
+    label: Promise | str
+    example: Data
+    title: str = ""
+    subject: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    severity: str = "info"
+    incident: str = ""
+    ends: str = ""
+
+    def title_of(self, data: Data) -> str:
+        return self.title.format_map(data)
+
+    def subject_of(self, data: Data) -> str:
+        """Whose event it is: never empty, since services ask for one."""
+        return self.subject.format_map(data) or data["tenant_id"] or "Quota platform"
+
+    def severity_of(self, data: Data) -> str:
+        return self.severity
+
+    def facts_of(self, data: Data) -> Iterator[tuple[str, str]]:
+        """Names and values, in the order of their weight; without those that are null or empty."""
+        for label, name in self.facts.items():
+            if data.get(name) not in (None, "", []):
+                yield label, written(data[name])
+
+
+def unknown(name: str) -> EventType:
+    """A type that only another release knows: its messages show the values as they are."""
+    return _Unknown(name=name, label=name, example={})
+
+
+class _Unknown(EventType):
+    __slots__ = ()
+
+    def title_of(self, data: Data) -> str:
+        return self.name
+
+    def facts_of(self, data: Data) -> Iterator[tuple[str, str]]:
+        for name, value in data.items():
+            if value is not None and not isinstance(value, (list, dict)):
+                yield name, written(value)
+
+
+def written(value: Any) -> str:
+    """A value as a message has it."""
+    if isinstance(value, list):
+        return ", ".join(map(written, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
