@@ -1,6 +1,6 @@
 """Every model of the limiter, for Django to find; the features hold them."""
 
-from limiter.alerts.models import Alert, AlertDelivery, AlertHook, Mute
+from limiter.alerts.models import Alert, AlertDelivery, AlertHook, EventMark, Mute, OpenEvent
 from limiter.demand.models import DemandBlock, RecordedSpan
 from limiter.incidents.models import EventCursor, Incident, TeamEntry
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
@@ -28,10 +28,12 @@ __all__ = [
     "DeadLetter",
     "DemandBlock",
     "EventCursor",
+    "EventMark",
     "Export",
     "Incident",
     "MultiplierChange",
     "Mute",
+    "OpenEvent",
     "Override",
     "QuotaLimit",
     "QuotaPolicy",

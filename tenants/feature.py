@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from quota_platform.base.changes import Topic, Touch
 from quota_platform.base.features import Audited, Feature, NavigationPage
 from quota_platform.base.row_access import Rule
-from tenants import attention
+from tenants import attention, event_types
 from tenants.models import Action, ApiKey, ApiToken, Connection, Membership, Tenant
 from tenants.scope import by_tenant, tenants_of
 
@@ -29,6 +29,7 @@ def _nobody_elses_connections(person: Any) -> Q:
 
 FEATURE = Feature(
     package="tenants",
+    events=event_types.TYPES,
     attention=attention.notices,
     rows={
         Tenant: Rule(seen=by_tenant("pk"), made=False),

@@ -36,7 +36,11 @@ class _Controls(HTMLParser):
         kind = given.get("type") or "text"
         if kind in ("submit", "button", "file") or (kind in ("checkbox", "radio") and "checked" not in given):
             return
-        self.data[name] = given.get("value") or ("on" if kind == "checkbox" else "")
+        value = given.get("value") or ("on" if kind == "checkbox" else "")
+        if kind == "checkbox" and name in self.data:
+            self.data[name] = [*(self.data[name] if isinstance(self.data[name], list) else [self.data[name]]), value]
+        else:
+            self.data[name] = value
 
     def handle_data(self, data: str) -> None:
         if self._textarea:

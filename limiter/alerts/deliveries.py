@@ -1,9 +1,10 @@
-"""The messages to post, written in the transaction that starts or ends an alert: neither exists without the other."""
+"""The messages to post, written in the transaction that starts or ends an alert or finds another event: neither exists
+without the other."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.db.models import Q
 from limiter.alerts import mutes
 from limiter.alerts.event_types import ENDED, STARTED, TEST
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
+from quota_platform.base.events import EventType, Occurrence
 
 VERSION = 1
 """Of the body; it changes when a field goes or changes its meaning, not when one is added."""
@@ -90,6 +92,50 @@ def _began(alerts: Sequence[Alert], hooks: Sequence[AlertHook]) -> set[tuple[int
     return set(rows.values_list("hook_id", "alert_id"))
 
 
+def put_events(type_: EventType, found: Iterable[Occurrence], hooks: Sequence[AlertHook], *, now: datetime) -> int:
+    """A message of each to every contact point that it concerns and that has none; how many.
+
+    Outside its hours a contact point gets it when they begin.
+    """
+    made = []
+    for each in found:
+        concerned = _concerned(each, hooks)
+        made += [
+            AlertDelivery(
+                hook=hook,
+                tenant_id=(about := _about(each, hook))["tenant_id"] or "",
+                event=type_.name,
+                key=each.key,
+                body=body(type_.name, {**about, "url": _page(type_, about)}, at=each.at),
+                next_at=hook.hours.next(now),
+            )
+            for hook in hooks
+            if each.at >= hook.created_at and (hook.tenant_id is None or hook.tenant_id in concerned)
+        ]
+    AlertDelivery.objects.bulk_create(made, ignore_conflicts=True)
+    return len(made)
+
+
+def _concerned(event: Occurrence, hooks: Sequence[AlertHook]) -> set[int]:
+    """Which of the contact points' tenants it concerns, by their IDs."""
+    bound = {hook.tenant_id for hook in hooks if hook.tenant_id}
+    return set(event.tenants.filter(pk__in=bound).values_list("pk", flat=True)) if bound else set()
+
+
+def _about(event: Occurrence, hook: AlertHook) -> dict[str, Any]:
+    """What a contact point learns: one of a single tenant never the names of others."""
+    own = hook.tenant.tenant_id if hook.tenant else None
+    return {
+        "tenant_id": event.data.get("tenant_id") or own,
+        **{k: v for k, v in event.data.items() if k != "tenant_id"},
+    }
+
+
+def _page(type_: EventType, data: Mapping[str, Any]) -> str | None:
+    origin = settings.ENV.PUBLIC_URL.rstrip("/")
+    return f"{origin}{type_.page.format_map(data)}" if origin else None
+
+
 def put_test(hook: AlertHook, *, at: datetime) -> AlertDelivery:
     """A message that says it is a test, with numbers nobody counted."""
     alert = Alert(
@@ -145,4 +191,4 @@ def _wanted(tenant_ids: set[str], event: str) -> list[AlertHook]:
     rows = AlertHook.objects.filter(Q(tenant=None) | Q(tenant__tenant_id__in=tenant_ids), enabled=True)
     if event == ENDED:
         rows = rows.filter(tell_ends=True)
-    return list(rows.select_related("tenant"))
+    return [hook for hook in rows.select_related("tenant") if STARTED in hook.events]

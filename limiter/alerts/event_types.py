@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from quota_platform.base.events import Data, EventType
+from quota_platform.base import features
+from quota_platform.base.events import TEST, Data, EventType
 
 STARTED: Final = "alert.started"
 ENDED: Final = "alert.ended"
-TEST: Final = "alert.test"
+
+__all__ = ["ENDED", "STARTED", "TEST", "TYPES", "choosable"]
 
 
 class AlertEvent(EventType):
@@ -68,11 +70,18 @@ EXAMPLE: dict[str, Any] = {
 }
 _INCIDENT = "quota-alert-{alert_id}"
 
+
+def choosable() -> dict[str, EventType]:
+    """The types that a contact point may choose, those that open an incident first."""
+    types = [each for each in features.event_types().values() if each.may_be_chosen]
+    return {each.name: each for each in sorted(types, key=lambda each: (each.name != STARTED, not each.incident))}
+
+
 TYPES = (
-    AlertEvent(name=STARTED, label=_("started"), example=EXAMPLE, incident=_INCIDENT),
+    AlertEvent(name=STARTED, label=_("alert started"), example=EXAMPLE, incident=_INCIDENT),
     AlertEvent(
         name=ENDED,
-        label=_("ended"),
+        label=_("alert ended"),
         example={**EXAMPLE, "ended_at": "2026-11-25T10:31:00+00:00", "ending": "fell"},
         incident=_INCIDENT,
         ends=STARTED,

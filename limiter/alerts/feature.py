@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from limiter.alerts import attention, event_types
-from limiter.alerts.models import Alert, AlertDelivery, AlertHook, Mute
+from limiter.alerts.models import Alert, AlertDelivery, AlertHook, EventMark, Mute, OpenEvent
 from quota_platform.base.features import Audited, Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, nothing
 from tenants.scope import by_name, by_tenant
@@ -16,6 +16,8 @@ FEATURE = Feature(
     attention=attention.notices,
     rows={
         Alert: Rule(seen=by_name, changed=nothing, made=False),
+        EventMark: Rule(seen=nothing, made=False),
+        OpenEvent: Rule(seen=nothing, made=False),
         Mute: Rule(seen=by_name, changed=nothing, made=False),
         AlertHook: Rule(seen=by_tenant("tenant")),
         AlertDelivery: Rule(seen=by_tenant("hook__tenant"), changed=nothing, made=False),
@@ -29,6 +31,7 @@ FEATURE = Feature(
     events=event_types.TYPES,
     periodic=(
         Periodic("watch limits", "limiter.tasks.watch_limits", every_s=2),
+        Periodic("find events", "limiter.tasks.find_events", every_s=5),
         Periodic("post alerts", "limiter.tasks.post_alerts", every_s=5),
         Periodic("prune alerts", "limiter.tasks.prune_alerts", every_s=3600),
     ),

@@ -36,3 +36,15 @@ class Hours(NamedTuple):
         if now >= self.since:
             return local.weekday() in _DAYS[self.days]
         return now < self.until and (local - timedelta(days=1)).weekday() in _DAYS[self.days]
+
+    def next(self, moment: datetime) -> datetime:
+        """The moment itself if they include it, else when they begin next."""
+        if self.include(moment):
+            return moment
+        zone = ZoneInfo(self.zone)
+        today = moment.astimezone(zone).date()
+        for day in (today + timedelta(days=number) for number in range(8)):
+            begin = datetime.combine(day, self.since or time(), zone)
+            if day.weekday() in _DAYS[self.days] and begin > moment:
+                return begin
+        return moment

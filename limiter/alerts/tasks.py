@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from limiter.alerts import posting, watch
+from limiter.alerts import dispatch, posting, watch
 
 
 @shared_task(name="limiter.tasks.watch_limits")
@@ -18,6 +18,15 @@ def watch_limits(**_: object) -> int | None:
     if changed:
         post_alerts.delay()
     return changed
+
+
+@shared_task(name="limiter.tasks.find_events")
+def find_events(**_: object) -> int | None:
+    """Find what happened, and have it posted."""
+    put = dispatch.find_events()
+    if put:
+        post_alerts.delay()
+    return put
 
 
 @shared_task(name="limiter.tasks.post_alerts")

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
-from limiter.policies import attention, floors
+from limiter.policies import attention, event_types, floors
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from quota_platform.base.changes import DEFAULT, Topic, Touch
 from quota_platform.base.features import Audited, Feature, NavigationPage
@@ -49,6 +49,7 @@ def _tenant_of(row: Assignment) -> str:
 
 FEATURE = Feature(
     package="limiter.policies",
+    events=event_types.TYPES,
     attention=attention.notices,
     rows={
         QuotaPolicy: Rule(seen=everything, changed=_reaches_no_stranger("pk")),

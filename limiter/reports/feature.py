@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limiter.reports import event_types
 from limiter.reports.models import Export, ReportSchedule
 from quota_platform.base.features import Audited, Feature, NavigationPage, Periodic
 from quota_platform.base.row_access import Rule, everything
@@ -14,6 +15,7 @@ _EXPORT = (
 
 FEATURE = Feature(
     package="limiter.reports",
+    events=event_types.TYPES,
     # Whose an export or a saved report is, limiter.reports.access says.
     rows={Export: Rule(seen=everything), ReportSchedule: Rule(seen=everything)},
     audited={ReportSchedule: Audited("report")},

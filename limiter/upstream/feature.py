@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from limiter.upstream import attention
+from limiter.upstream import attention, event_types
 from quota_platform.base.features import Feature, Periodic
 
 FEATURE = Feature(
     package="limiter.upstream",
+    events=event_types.TYPES,
     attention=attention.notices,
     periodic=(Periodic("refresh upstream tokens", "limiter.tasks.refresh_upstream_tokens", every_s=15),),
 )

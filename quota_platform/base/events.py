@@ -6,16 +6,60 @@ the record, but for labels, which stand in forms.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
+from django.db.models import QuerySet
 from django.utils.functional import Promise
 
 MAX_NAME = 32
+TEST = "alert.test"
+"""Sent at the press of a button, to any contact point."""
 
 Data = Mapping[str, Any]
 """What a message says about one event; ``tenant_id`` and ``url`` are always in it, null where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One event that happened. ``key`` tells it from all others of its type, however often it is found.
+
+    ``tenants``: those that it concerns; contact points of other tenants do not get it. ``data`` needs neither
+    ``tenant_id``, unless the event is one tenant's own, nor ``url``.
+    """
+
+    key: str
+    at: datetime
+    data: Data
+    tenants: QuerySet[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A state that lasts at this moment. ``at_once``: it does not pass by itself, so there is nothing to wait for."""
+
+    key: str
+    data: Data
+    tenants: QuerySet[Any]
+    at_once: bool = False
+
+
+Find: TypeAlias = Callable[[datetime, datetime], Iterable[Occurrence]]
+"""What happened from the first moment to the second. It is asked about the same time more than once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """Where an event has a start and an end. ``now``: the conditions of this moment; None when nobody can tell.
+
+    It starts after ``after``, and ends when it was not so for ``quiet``: what comes and goes is one event.
+    """
+
+    now: Callable[[], Iterable[Condition] | None]
+    after: timedelta = timedelta(seconds=30)
+    quiet: timedelta = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +69,8 @@ class EventType:
 
     ``severity``: critical, error, warning or info. ``incident`` names the incident that an event opens at an on-call
     service, the same for the type that it ``ends``; empty: the event is news and opens none. ``example``: the values
-    of one, for the documentation and the tests.
+    of one, for the documentation and the tests. ``page``: the path of its page, filled as the title is. ``find`` or
+    ``lasting``: where such events are found; neither, if its room puts the messages itself.
     """
 
     name: str
@@ -37,6 +82,14 @@ class EventType:
     severity: str = "info"
     incident: str = ""
     ends: str = ""
+    page: str = "/dashboard/"
+    find: Find | None = None
+    lasting: Lasting | None = None
+
+    @property
+    def may_be_chosen(self) -> bool:
+        """Whether a contact point chooses it: an end goes where its start went."""
+        return not self.ends and self.name != TEST
 
     def title_of(self, data: Data) -> str:
         return self.title.format_map(data)

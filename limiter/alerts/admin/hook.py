@@ -13,12 +13,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from limiter.alerts import deliveries, posting
+from limiter.alerts import deliveries, event_types, posting
 from limiter.alerts.kinds.registry import KINDS
 from limiter.alerts.models import AlertDelivery, AlertHook
+from limiter.alerts.models.hook import default_events
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base import row_access
 from quota_platform.base.admin.display import display
@@ -36,10 +39,24 @@ _NEW_KEY = kept_text("New key")
 _COLOURS = {"arrived": "success", "waiting": "info", "given up": "danger"}
 
 
+def chosen_events() -> list[tuple[str, Any]]:
+    """Those that a contact point may choose."""
+    return [(name, capfirst(str(type_.label))) for name, type_ in event_types.choosable().items()]
+
+
 class ContactForm(forms.ModelForm):
     """A contact point. Its secret, of a kind that has one to enter, is write-only: blank leaves it as it is."""
 
     credential = SecretField(label=_("Key"))
+    events = forms.MultipleChoiceField(
+        label=_("Events"),
+        choices=chosen_events,
+        initial=default_events,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_(
+            "The events it gets. An end goes where its start went. Opsgenie only takes alerts and connections."
+        ),
+    )
     recipients = NamesField(label=_("Recipients"), required=False, help_text=_("Mail addresses, comma separated."))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -84,7 +101,7 @@ class AlertHookAdmin(RecordedAdmin):
     def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
         asked = (
             *(("name", "kind"), "url", "credential", "recipients"),
-            *("tenant", ("from_threshold", "tell_ends")),
+            *("tenant", "events", ("from_threshold", "tell_ends")),
             *(("active_days", "time_zone"), ("active_from", "active_until"), "enabled"),
         )
         if obj is None:

@@ -18,12 +18,13 @@ from limiter.record.api.record import RecordResource
 from quota_platform.base.api.filters import choice, flag, number, text
 from quota_platform.base.api.resource import Resource, whole
 from quota_platform.base.api.serializer import RowSerializer, explain
+from quota_platform.base.events import MAX_NAME
 from tenants.api.references import NameField
 from tenants.models import Tenant
 
 _FIELDS = [
     *("id", "name", "kind", "tenant", "url", "credential", "credential_set", "recipients"),
-    *("from_threshold", "tell_ends", "active_days", "active_from", "active_until", "time_zone", "enabled"),
+    *("events", "from_threshold", "tell_ends", "active_days", "active_from", "active_until", "time_zone", "enabled"),
     *("stopped_because", "failures", "created_by", "created_at", "reason"),
 ]
 
@@ -51,6 +52,11 @@ class HookSerializer(RowSerializer[AlertHook]):
     credential_set = serializers.SerializerMethodField(help_text="Whether a secret is stored.")
     recipients = serializers.ListField(
         child=serializers.CharField(max_length=254), required=False, help_text="Mail addresses, for the kind mail."
+    )
+    events = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_NAME),
+        required=False,
+        help_text="Names of the events that it gets, for example `key.revoked`; docs/alerts.md lists them.",
     )
     fixed = {"kind": "A contact point keeps its kind. Create another one."}
 
@@ -116,7 +122,7 @@ class DeliverySerializer(serializers.ModelSerializer[AlertDelivery]):
 
 @extend_schema(tags=["alerts"])
 class HookResource(Resource[AlertHook]):
-    """Contact points: they get a message when an alert starts or ends."""
+    """Contact points: they get a message when an alert starts or ends, or another event happens that they chose."""
 
     queryset = AlertHook.objects.select_related("tenant")
     serializer_class = HookSerializer

@@ -54,7 +54,8 @@ class Mail(NamedTuple):
 class Kind(ABC):
     """``default_url``: taken where none is given. ``credential``: the secret that a person enters; None: there is none.
 
-    ``signs``: the platform makes the secret itself and shows it once.
+    ``signs``: the platform makes the secret itself and shows it once. ``takes_news``: it takes events that open no
+    incident, too.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Kind(ABC):
     default_url: str = ""
     credential: Promise | None = None
     signs: bool = False
+    takes_news: bool = True
 
     JSON: ClassVar = {"Content-Type": "application/json"}
 

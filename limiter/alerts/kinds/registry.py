@@ -28,7 +28,13 @@ KINDS: dict[str, Kind] = {
             default_url="https://events.pagerduty.com/v2/enqueue",
             credential=_("integration key"),
         ),
-        Opsgenie("opsgenie", "Opsgenie", default_url="https://api.opsgenie.com/v2/alerts", credential=_("API key")),
+        Opsgenie(
+            "opsgenie",
+            "Opsgenie",
+            default_url="https://api.opsgenie.com/v2/alerts",
+            credential=_("API key"),
+            takes_news=False,
+        ),
         Mailed("mail", _("mail"), Address.MAIL),
     )
 }

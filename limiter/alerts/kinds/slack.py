@@ -5,6 +5,7 @@ Values are plain text objects, so that a name like ``<!channel>`` calls nobody.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from limiter.alerts.kinds.kind import Contact, Kind, Post, cut, encoded
@@ -12,11 +13,12 @@ from limiter.alerts.message import Message
 
 _MAX_HEADER = 150
 _MAX_FIELD = 2_000
+_MAX_FIELDS = 10
 
 
 class Slack(Kind):
     def outgoing(self, message: Message, contact: Contact, *, at_s: int) -> Post:
-        fields = [_plain(cut(f"{name}: {value}", _MAX_FIELD)) for name, value in message.facts()]
+        fields = [_plain(cut(f"{name}: {value}", _MAX_FIELD)) for name, value in islice(message.facts(), _MAX_FIELDS)]
         blocks: list[dict[str, Any]] = [
             {"type": "header", "text": _plain(cut(message.title, _MAX_HEADER))},
             {"type": "section", "fields": fields},

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
 from limiter.alerts import hours
+from limiter.alerts.event_types import STARTED, choosable
 from limiter.alerts.hours import Hours
 from limiter.alerts.kinds import registry
 from limiter.alerts.kinds.kind import Address, Kind
@@ -34,6 +35,11 @@ from tenants.models import Tenant
 
 MAX_RECIPIENTS = 20
 _SECRET_BYTES = 32
+
+
+def default_events() -> list[str]:
+    """What there was before there were others."""
+    return [STARTED]
 
 
 class AlertHook(models.Model):
@@ -67,6 +73,12 @@ class AlertHook(models.Model):
     )
     recipients = models.JSONField(
         default=list, blank=True, db_default=models.Value([], models.JSONField()), help_text="Mail addresses."
+    )
+    events = models.JSONField(
+        default=default_events,
+        blank=True,
+        db_default=models.Value([STARTED], models.JSONField()),
+        help_text="The events it gets. An end goes where its start went.",
     )
     from_threshold = models.PositiveSmallIntegerField(
         "from threshold (%)",
@@ -129,6 +141,7 @@ class AlertHook(models.Model):
         if self.kind not in registry.KINDS:
             return  # its field says so
         self._check_kind()
+        self._check_events()
         if self.contact.address is Address.MAIL:
             self._check_recipients()
         else:
@@ -146,6 +159,17 @@ class AlertHook(models.Model):
             )
         if self.time_zone not in time_zones.names():
             raise ValidationError({"time_zone": _("This is no time zone. Give one like Europe/Berlin or UTC.")})
+
+    def _check_events(self) -> None:
+        known, chosen = choosable(), self.events
+        if not isinstance(chosen, list) or not chosen or not all(isinstance(name, str) for name in chosen):
+            raise ValidationError({"events": _("Choose at least one event.")})
+        if strangers := sorted(set(chosen) - set(known)):
+            raise ValidationError({"events": _("There is no event {name}.").format(name=strangers[0][:40])})
+        if not self.contact.takes_news and (news := [name for name in chosen if not known[name].incident]):
+            said = _("{kind} only takes events that open an alert, and {name} opens none.")
+            raise ValidationError({"events": said.format(kind=self.contact.label, name=known[news[0]].label)})
+        self.events = [name for name in known if name in chosen]
 
     def _check_kind(self) -> None:
         before = AlertHook.objects.filter(pk=self.pk).values_list("kind", flat=True).first() if self.pk else None
@@ -229,7 +253,8 @@ def event_choices() -> list[tuple[str, Promise | str]]:
 class AlertDelivery(Attempted):
     """One message for one hook: its body, and its delivery. A body is written once and never changes.
 
-    ``uid`` names it to the receiver, the same at every attempt.
+    ``uid`` names it to the receiver, the same at every attempt. ``key`` tells its event from
+    others of the type; an alert's are known by ``alert``.
     """
 
     at = models.DateTimeField("made", default=timezone.now)
@@ -238,6 +263,7 @@ class AlertDelivery(Attempted):
     alert = models.ForeignKey(Alert, on_delete=models.SET_NULL, null=True, related_name="+")
     tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
     event = models.CharField(max_length=MAX_NAME, choices=event_choices)
+    key = models.CharField(max_length=150, blank=True, editable=False, db_default="")
     body = models.TextField()
     status = models.PositiveSmallIntegerField("last response", null=True)
 
@@ -246,6 +272,9 @@ class AlertDelivery(Attempted):
         verbose_name_plural = "alert deliveries"
         constraints = [
             models.UniqueConstraint(fields=["hook", "alert", "event"], name="alert_delivery_once"),
+            models.UniqueConstraint(
+                fields=["hook", "event", "key"], name="alert_delivery_of_event_once", condition=~Q(key="")
+            ),
         ]
         indexes = [
             models.Index(fields=["next_at"], name="alert_delivery_due", condition=Q(state="waiting")),

@@ -1,0 +1,98 @@
+"""The event of a policy: a new version of it is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from limiter.policies import versions
+from limiter.policies.models import Assignment, QuotaPolicy
+from limiter.policies.versions import Difference
+from quota_platform.base.events import Data, EventType, Occurrence
+from tenants.models import Tenant
+
+_MAX_CHANGES = 20
+_MAX_VALUE = 200
+
+
+class _Published(EventType):
+    """Its facts are the values that changed."""
+
+    __slots__ = ()
+
+    def facts_of(self, data: Data) -> Iterator[tuple[str, str]]:
+        for each in data["changes"]:
+            yield each["field"], f"{each['before'] or '-'} → {each['after'] or '-'}"
+        for label, value in (("By", data["by"]), ("Reason", data["reason"])):
+            if value:
+                yield label, value
+
+
+def _published(since: datetime, until: datetime) -> Iterator[Occurrence]:
+    """One for each version, though an edit may write its policy's row more than once."""
+    rows = QuotaPolicy.history.filter(history_date__gte=since, history_date__lte=until).exclude(history_type="-")
+    for record in rows.select_related("history_user").order_by("history_id"):
+        yield Occurrence(
+            key=f"{record.id}:{record.version}",
+            at=record.history_date,
+            data={
+                "policy_id": record.id,
+                "policy": record.name,
+                "policy_version": record.version,
+                "by": record.history_user.get_username() if record.history_user else "",
+                "reason": record.history_change_reason or "",
+                "changes": [_change(each) for each in _differences(record.id, record.version)],
+            },
+            tenants=_under(record.id),
+        )
+
+
+def _differences(policy_id: int, version: int) -> list[Difference]:
+    """Between a version and the one before; of a first one its limits."""
+    old, new = versions.version_of(policy_id, version - 1), versions.version_of(policy_id, version)
+    if new is None:
+        return []
+    with translation.override("en"):
+        own = versions.policy_differences(old.policy, new.policy) if old else []
+        return [*own, *versions.limit_differences(old.limits if old else (), new.limits)][:_MAX_CHANGES]
+
+
+def _change(found: Difference) -> dict[str, str]:
+    return {"field": found.field, "before": found.old[:_MAX_VALUE], "after": found.new[:_MAX_VALUE]}
+
+
+def _under(policy_id: int) -> QuerySet[Tenant]:
+    """The tenants that the policy is assigned to, or one of whose actions it is."""
+    given = Assignment.objects.filter(policy=policy_id)
+    if given.filter(target=Assignment.Target.DEFAULT).exists():
+        return Tenant.objects.all()
+    return Tenant.objects.filter(
+        Q(pk__in=given.filter(tenant__isnull=False).values("tenant"))
+        | Q(pk__in=given.filter(action__isnull=False).values("action__tenant"))
+    )
+
+
+TYPES = (
+    _Published(
+        name="policy.published",
+        label=_("policy published"),
+        title="Policy {policy} has version {policy_version}",
+        subject="{policy}",
+        page="/admin/limiter/quotapolicy/{policy_id}/change/",
+        find=_published,
+        example={
+            "tenant_id": None,
+            "policy_id": 3,
+            "policy": "Base",
+            "policy_version": 4,
+            "by": "ana",
+            "reason": "Quieter nights",
+            "changes": [{"field": "Limit minute: limit", "before": "100", "after": "80"}],
+            "url": "https://quota.example.com/admin/limiter/quotapolicy/3/change/",
+        },
+    ),
+)
