@@ -68,7 +68,9 @@ bench: .venv/.dev ## Measure beside other gateways and write docs/benchmarks.md
 bench-control: .venv/.dev ## Compare controllers on a simulated unit and write docs/control.md (half an hour; see --help)
 	$(BIN)/python -m tests.bench.control
 
-bench-scale: .venv/.dev ## Time the record's pages over ten million events (some minutes, 15 GB of disk)
+bench-scale: .venv/.dev ## Time pages, callers and tasks with 100,000 tenants, and pages over ten million events (15 GB)
+	$(BIN)/python -m tests.bench.tenants_at_scale
+	$(BIN)/python -m tests.bench.tenants_at_scale --database sqlite
 	$(BIN)/python -m tests.bench.record_at_scale
 
 lock: .venv/.dev ## Pin the newest releases that fit pyproject.toml

@@ -135,7 +135,19 @@ def test_the_facts_of_a_run_name_processor_build_and_store_and_no_path() -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["contenders.naive", "contenders.people", "contenders.rows", "audience", "stage", "__main__"]
+    "name",
+    [
+        "contenders.naive",
+        "contenders.people",
+        "contenders.rows",
+        "audience",
+        "stage",
+        "__main__",
+        "tenants_at_scale",
+        "scale.readers",
+        "scale.seed",
+        "scale.tasks",
+    ],
 )
 def test_every_part_imports(name: str) -> None:
     assert importlib.import_module(f"tests.bench.{name}").__doc__
