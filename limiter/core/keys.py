@@ -149,6 +149,21 @@ def near(connection: int) -> str:
     return f"{demand(connection)}:near"
 
 
+def called(connection: int) -> str:
+    """Sorted set of the tenants that have called lately, by the last second."""
+    return f"{demand(connection)}:called"
+
+
+def refused(connection: int) -> str:
+    """Sorted set of the tenants of which a call was refused lately, by the last second."""
+    return f"{demand(connection)}:refused"
+
+
+def demand_sums(connection: int, minute: int) -> str:
+    """Hash of ``<second>|<outcome>`` -> calls of all tenants in that second; see ``limiter/demand/sums.py``."""
+    return f"{demand(connection)}:sums:{minute}"
+
+
 def demand_of(connection: int, minute: int) -> str:
     """Hash of ``<second>|<tenant>`` -> the calls of that second, as its workers counted them."""
     return f"{demand(connection)}:{minute}"

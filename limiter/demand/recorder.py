@@ -19,8 +19,9 @@ from limiter.core import keys
 from limiter.core.store import Store
 from limiter.core.types import MICROS, Decision
 from limiter.core.window import Stack
-from limiter.demand import lines
+from limiter.demand import lines, sums
 from limiter.demand.coverage import Coverage
+from limiter.demand.marks import Marks
 from limiter.demand.points import Calls, Demand
 from limiter.demand.tally import Tally
 from limiter.stores.errors import ScriptFailed, StoreError
@@ -34,16 +35,29 @@ MAX_KEPT = 50_000
 _FIELDS = 400
 """Lines in one script."""
 _AT_ONCE = 20
-NEAR_KEPT_S = 600
-"""How long the store keeps who was near a limit, for the alerts."""
 _ADD = Script(__file__, "add")
 log = logging.getLogger(__name__)
+
+
+class _Line(NamedTuple):
+    field: str
+    text: str
+    second: int
+    calls: Calls
 
 
 class _Batch(NamedTuple):
     number: int
     minute: int
-    words: list[str]
+    lines: list[_Line]
+
+    def words(self) -> list[str | int]:
+        """The sums of its calls by second, how many words these are, and the lines."""
+        by_second: dict[int, Calls] = {}
+        for line in self.lines:
+            by_second[line.second] = by_second.get(line.second, Calls()).plus(line.calls)
+        summed = sums.words(by_second)
+        return [len(summed), *summed, *(word for line in self.lines for word in (line.field, line.text))]
 
 
 class DemandRecorder:
@@ -56,7 +70,7 @@ class DemandRecorder:
         self._tallies: dict[tuple[int, int, str], Tally] = {}
         self._leaving: dict[int, deque[_Batch]] = {}
         self._kept = 0
-        self._near: dict[int, dict[str, int]] = {}
+        self._marks = Marks(store, most=most)
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
         self._coverage = Coverage(store)
@@ -110,8 +124,7 @@ class DemandRecorder:
             waiting = list(self._leaving)
             for at in range(0, len(waiting), _AT_ONCE):
                 await asyncio.gather(*map(self._send, waiting[at : at + _AT_ONCE]))
-            for connection in list(self._near):
-                await self._send_near(connection)
+            await self._marks.send()
 
     async def close(self) -> None:
         """Send once more."""
@@ -124,52 +137,35 @@ class DemandRecorder:
         while batches:
             batch = batches[0]
             places = keys.demand(connection), keys.demand_of(connection, batch.minute)
+            names = keys.demand_batch(connection, self._name), *places, keys.demand_sums(connection, batch.minute)
             try:
-                names = keys.demand_batch(connection, self._name), *places
-                await self._store.run(_ADD, names, batch.number, batch.minute, WAITS_S, *batch.words)
+                numbers = batch.number, batch.minute, WAITS_S, sums.KEPT_S
+                await self._store.run(_ADD, names, *numbers, *batch.words())
             except ScriptFailed:
-                self.lost += len(batch.words) // 2  # it would fail again
+                self.lost += len(batch.lines)  # it would fail again
             except StoreError:
                 return
             batches.popleft()
-            self._kept -= len(batch.words) // 2
+            self._kept -= len(batch.lines)
         del self._leaving[connection]
-
-    async def _send_near(self, connection: int) -> None:
-        """Tell the alerts which limits to look at; what the store does not take stays for the next time."""
-        name, seconds = keys.near(connection), self._near[connection]
-        pairs = [part for member, second in seconds.items() for part in (second, member)]
-        try:
-            await self._store.command("ZADD", name, "GT", *pairs, key=name)
-            await self._store.command("ZREMRANGEBYSCORE", name, "-inf", max(seconds.values()) - NEAR_KEPT_S, key=name)
-            await self._store.command("EXPIRE", name, NEAR_KEPT_S, key=name)
-        except StoreError:
-            return
-        del self._near[connection]
-
-    def _note_near(self, tallies: dict[tuple[int, int, str], Tally]) -> None:
-        for (second, _, _), tally in tallies.items():
-            if tally.is_near():
-                subject = tally.stack.subject
-                of = self._near.setdefault(subject.connection, {})
-                if len(of) < self._most:
-                    of[f"{subject.tenant}|{subject.action}"] = second
 
     def _collect(self) -> None:
         tallies, self._tallies = self._tallies, {}
-        self._note_near(tallies)
-        words: dict[tuple[int, int], list[str]] = defaultdict(list)
+        self._marks.note((second, tally) for (second, _, _), tally in tallies.items())
+        found: dict[tuple[int, int], list[_Line]] = defaultdict(list)
         for connection, second, tenant_id, demand in _by_second(tallies):
-            line = lines.write(
-                {name: of[second] for name, of in demand.calls.items()},
-                {name: of[second] for name, of in demand.limits.items()},
-            )
-            words[connection, second // 60] += (lines.field(second, tenant_id), line)
-        for (connection, minute), some in sorted(words.items()):
+            found[connection, second // 60].append(_line(second, tenant_id, demand))
+        for (connection, minute), some in sorted(found.items()):
             queue = self._leaving.setdefault(connection, deque())
-            for at in range(0, len(some), 2 * _FIELDS):
-                queue.append(_Batch(next(self._numbers), minute, some[at : at + 2 * _FIELDS]))
-            self._kept += len(some) // 2
+            for at in range(0, len(some), _FIELDS):
+                queue.append(_Batch(next(self._numbers), minute, some[at : at + _FIELDS]))
+            self._kept += len(some)
+
+
+def _line(second: int, tenant_id: str, demand: Demand) -> _Line:
+    calls = {name: of[second] for name, of in demand.calls.items()}
+    text = lines.write(calls, {name: of[second] for name, of in demand.limits.items()})
+    return _Line(lines.field(second, tenant_id), text, second, demand.together().get(second, Calls()))
 
 
 def _by_second(tallies: dict[tuple[int, int, str], Tally]) -> Iterator[tuple[int, int, str, Demand]]:
