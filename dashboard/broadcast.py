@@ -15,7 +15,7 @@ from dashboard.live import Live
 from dashboard.seats import RENEW_S, PageSeat, Seats
 from dashboard.streams import FAULT, LEAVING, NO_RIGHT, SILENT, SILENT_S, LiveStream, Viewer
 from dashboard.topics import StreamTopic, overview, tenant
-from dashboard.viewers import Sight, sight, sights
+from dashboard.viewers import Asked, Sight, sight, sights
 from limiter import clients
 from limiter.gateway.runtime import Runtime
 from limiter.live.queries import Aside
@@ -40,7 +40,7 @@ class Broadcast:
         live: Live,
         *,
         seats: Seats,
-        look: Callable[[Collection[str]], Mapping[str, Sight | None]] = sights,
+        look: Callable[[Collection[Asked]], Mapping[Asked, Sight | None]] = sights,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.seats = seats
@@ -79,9 +79,9 @@ class Broadcast:
         await self._aside.close()
         await self.seats.close()
 
-    async def sight(self, session_key: str | None) -> Sight | None:
-        """What the person of this session may see now."""
-        return await self._aside.run(sight, session_key)
+    async def sight(self, session_key: str | None, tenant_id: str = "") -> Sight | None:
+        """What a tenant's page, or the overview, may show the person of this session now."""
+        return await self._aside.run(sight, session_key, tenant_id)
 
     async def join(self, session_key: str, seen: Sight, *, tenant_id: str, seat: PageSeat) -> Viewer:
         """A viewer of a tenant's page, or of the overview, from now on; the caller must call :meth:`leave` later."""
@@ -120,7 +120,7 @@ class Broadcast:
         self._wanted_at[topic] = self._clock()
         stream = self._streams.setdefault(topic, LiveStream(topic))
         if not stream.seq:
-            await self._live.read(topic.tenant_ids)
+            await self._live.read(await self._live.choose([topic]))
             frame = await self._live.frame(topic)
             if not stream.seq:
                 stream.begin(self._live.before(topic))
@@ -146,7 +146,7 @@ class Broadcast:
         streams = self._watched()
         self._live.forget(streams)
         if streams:
-            await self._live.read({name for topic in streams for name in topic.tenant_ids})
+            await self._live.read(await self._live.choose(streams))
             await asyncio.gather(*map(self._advance, list(streams.values())))
 
     def _watched(self) -> dict[StreamTopic, LiveStream]:
@@ -194,7 +194,7 @@ class Broadcast:
     async def _check(self, viewers: Collection[Viewer]) -> None:
         """Look at their rights again, in one go; a page whose right is gone is closed."""
         try:
-            seen = await self._aside.run(self._look, {viewer.session_key for viewer in viewers})
+            seen = await self._aside.run(self._look, {self._asked(viewer) for viewer in viewers})
         except Exception as error:
             if not self._blind:
                 log.warning("The rights of open pages cannot be checked: %s", type(error).__name__)
@@ -206,9 +206,13 @@ class Broadcast:
             return
         self._blind = False
         for viewer in viewers:
-            if viewer in self._viewers:
+            if viewer in self._viewers and (asked := self._asked(viewer)) in seen:
                 viewer.checked_at = self._clock()
-                await self._settle(viewer, seen[viewer.session_key])
+                await self._settle(viewer, seen[asked])
+
+    def _asked(self, viewer: Viewer) -> Asked:
+        tenant_id, _ = self._viewers.get(viewer, ("", None))
+        return viewer.session_key, tenant_id
 
     async def _settle(self, viewer: Viewer, seen: Sight | None) -> None:
         """Let the viewer continue with the tenants that they may see now."""
@@ -227,7 +231,7 @@ class Broadcast:
 
 
 def _topic(tenant_id: str, seen: Sight) -> StreamTopic:
-    return tenant(tenant_id) if tenant_id else overview(seen.tenant_ids)
+    return tenant(tenant_id) if tenant_id else overview(seen.tenant_ids, every=seen.every)
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:

@@ -20,26 +20,30 @@ _MARKS = 40
 """In a chart."""
 
 
-def lately(tenants: Collection[Tenant]) -> list[Line]:
-    """The newest changes that concern these tenants."""
-    return _newest(tenants, datetime.fromtimestamp(0, UTC), timezone.now(), most=_LINES)
+def lately(tenants: Collection[Tenant], *, of: Collection[str] | None) -> list[Line]:
+    """The newest changes that concern the tenants ``of``, or any; ``tenants``: those whose names are known."""
+    return _newest(tenants, datetime.fromtimestamp(0, UTC), timezone.now(), of=of, most=_LINES)
 
 
 def between(tenant_id: str, start: int, end: int) -> list[Line]:
     """The changes that concern a tenant in a span of seconds, the newest ones if there are many. For a thread."""
     tenants = Tenant.objects.filter(tenant_id=tenant_id).select_related("connection")
-    return _newest(tenants, datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC), most=_MARKS)
+    first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+    return _newest(tenants, first, last, of=[tenant_id], most=_MARKS)
 
 
-def _newest(tenants: Collection[Tenant], start: datetime, end: datetime, *, most: int) -> list[Line]:
-    tenant_ids = [tenant.tenant_id for tenant in tenants]
-    within = {"at__gte": start, "at__lte": end}
-    multipliers = MultiplierChange.objects.filter(tenant_id__in=tenant_ids, **within)[:most]
-    done = AuditEntry.objects.filter(kind__in=_DONE, tenant_id__in=tenant_ids, **within).order_by("-at", "-id")[:most]
+def _newest(
+    tenants: Collection[Tenant], start: datetime, end: datetime, *, of: Collection[str] | None, most: int
+) -> list[Line]:
+    within: dict[str, Any] = {"at__gte": start, "at__lte": end}
+    if of is not None:
+        within["tenant_id__in"] = of
+    multipliers = MultiplierChange.objects.filter(**within)[:most]
+    done = AuditEntry.objects.filter(kind__in=_DONE, **within).order_by("-at", "-id")[:most]
     found = [
         *of_multipliers(multipliers, tenants),
-        *policy_changes.lines(tenant_ids, start, end, most=most),
-        *_overrides(tenant_ids, start, end)[:most],
+        *policy_changes.lines(of, start, end, most=most),
+        *_overrides(of, start, end)[:most],
         *_done(done),
     ]
     return sorted(found, key=lambda change: -int(change["at_ms"]))[:most]
@@ -74,8 +78,10 @@ def _why_cut(row: MultiplierChange) -> str:
     return "cut_slow" if row.p95_ms > row.threshold_ms else "cut_pushed_back" if row.pushed_back else "cut"
 
 
-def _overrides(tenant_ids: Collection[str], start: datetime, end: datetime) -> list[Line]:
-    rows = Override.objects.filter(tenant__tenant_id__in=tenant_ids, starts_at__gte=start, starts_at__lte=end)
+def _overrides(tenant_ids: Collection[str] | None, start: datetime, end: datetime) -> list[Line]:
+    rows = Override.objects.filter(starts_at__gte=start, starts_at__lte=end)
+    if tenant_ids is not None:
+        rows = rows.filter(tenant__tenant_id__in=tenant_ids)
     found = rows.select_related("tenant", "action").order_by("-starts_at")[:_MARKS]
     return [line(row.starts_at, "override", **_override(row)) for row in found]
 

@@ -33,16 +33,26 @@ def lines(readings: Sequence[TenantReading], known: StoredReadings, upstreams: U
             said = None if pause is None else _pause(pause, held[reading.connection_id])
             condition = _condition(reading, said, learned)
             found[name] = {"name": name, **condition, "pause": said, "pace": pace and _pace(pace)}
+    for unit, name in known.units.items():
+        if name not in found and any(upstreams.get(unit, ())):
+            found[name] = _of_others(name, *upstreams[unit])
     return list(found.values())
 
 
-def _condition(reading: TenantReading, pause: Frame | None, learned: State | None) -> Frame:
+def _of_others(name: str, pause: Pause | None, pace: Pace | None, learned: State | None) -> Frame:
+    """A connection of which no tenant is shown."""
+    said = None if pause is None else _pause(pause, 0)
+    condition = _condition(None, said, learned)
+    return {"name": name, **condition, "pause": said, "pace": pace and _pace(pace)}
+
+
+def _condition(reading: TenantReading | None, pause: Frame | None, learned: State | None) -> Frame:
     if pause is not None:
         asked = "spent" if pause["status"] < 400 else "silent" if pause["asked_s"] is None else "asked"
         return {"state": "stop", "word": "connection.paused", "reason": {"code": f"connection.{asked}", **pause}}
     if learned is not None and learned.mode is not Mode.WHOLE:
         return {"state": "near", "word": f"connection.word.{learned.mode}", "reason": _learned(learned)}
-    if reading.is_slow():
+    if reading is not None and reading.is_slow():
         return {"state": "near", "reason": {"code": "connection.slow", "threshold": reading.threshold_ms}}
     return {"state": "ok", "reason": None}
 

@@ -82,7 +82,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.accept()
         session_key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME)
         tenant_id = parse_qs(self.scope["query_string"].decode()).get("tenant", [""])[0]
-        seen = await self._broadcast.sight(session_key)
+        seen = await self._broadcast.sight(session_key, tenant_id)
         if seen is None or not seen.of(tenant_id):
             raise StreamEnded(NO_RIGHT)
         seat = await self._broadcast.seats.take(seen.person)

@@ -10,7 +10,9 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from dashboard.busiest import Crowd
 from dashboard.readings import TenantReading
+from limiter.demand.points import Calls
 from limiter.demand.state import NOW_S
 
 
@@ -27,12 +29,16 @@ class Now:
     events_waiting: int | None = None
     calls_waiting: int = 0
     returned: tuple[int, int] = (0, 0)
+    crowd: Crowd | None = None
+    """Where the tenants are more than those that are read."""
 
     def name_of(self, reading: TenantReading) -> str:
         return self.names.get(reading.tenant_id, reading.tenant_id)
 
     def pace(self) -> tuple[int, int] | None:
         """Calls allowed and refused in the last minute; None while that is not known of anybody."""
+        if self.crowd is not None:
+            return self.crowd.pace()
         known = [reading.last_minute() for reading in self.readings if reading.recent is not None]
         if not known and self.readings:
             return None
@@ -188,15 +194,19 @@ def data(now: Now) -> dict[str, Any]:
     return {figure.name: figure.data(now) for figure in FIGURES}
 
 
-def before(readings: Sequence[TenantReading], *, seconds: int) -> list[dict[str, Any]]:
+def before(readings: Sequence[TenantReading], crowd: Crowd | None = None, *, seconds: int) -> list[dict[str, Any]]:
     """The figures that count calls, as they were in each of the seconds before the last one; empty if unknown."""
     known = [reading for reading in readings if reading.recent is not None]
-    if not known:
-        return []
-    now = max(reading.now_s for reading in known)
+    if crowd is not None:
+        return _before([crowd.calls], crowd.now_s, seconds) if crowd.calls is not None else []
+    now = max((reading.now_s for reading in known), default=0)
+    return _before([reading.recent.totals for reading in known if reading.recent], now, seconds) if known else []
+
+
+def _before(parts: Sequence[Mapping[int, Calls]], now: int, seconds: int) -> list[dict[str, Any]]:
     allowed, refused = Counter[int](), Counter[int]()
-    for reading in known:
-        for second, calls in reading.recent.totals.items() if reading.recent else ():
+    for part in parts:
+        for second, calls in part.items():
             allowed[second] += calls.allowed
             refused[second] += calls.refused
     found = []

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Any
 from django.db import Error as DatabaseFault
 
 from dashboard import deployment, figures, stored
+from dashboard.busiest import Busiest
 from dashboard.charting import Charting, Wanted
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
@@ -60,6 +61,7 @@ class Live:
         every_s: float = EVERY_S,
         kept_s: float = KEPT_S,
         read_stored: Callable[[frozenset[str]], StoredReadings] = stored.read,
+        busiest: Busiest | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = runtime.gateway
@@ -70,7 +72,8 @@ class Live:
         self._readings: dict[str, TenantReading] = {}
         self._wanted_at: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
-        self._stored: dict[frozenset[str], tuple[float, StoredReadings]] = {}
+        self._stored: dict[Hashable, tuple[float, StoredReadings]] = {}
+        self._busiest = busiest or Busiest(runtime.gateway.store)
         self._lately = Lately(runtime.gateway.store, self._read_demand)
         self._deployment, self._deployment_at = Deployment(), _NEVER
         self._flights = Flights(most=_MAX_LOADS)
@@ -84,6 +87,22 @@ class Live:
     def __len__(self) -> int:
         """How many tenants and sets of tenants something is kept of."""
         return len(self._readings) + len(self._stored)
+
+    async def choose(self, topics: Iterable[StreamTopic]) -> set[str]:
+        """The tenants that these pages need read now: of very many those that matter most."""
+        names: set[str] = set()
+        for topic in topics:
+            if topic.is_large:
+                with suppress(StoreError):  # reading will note it, too
+                    await self._reads.join(topic, partial(self._busiest.look, topic))
+            names |= self._names(topic)
+        return names
+
+    def _names(self, topic: StreamTopic) -> frozenset[str]:
+        return self._busiest.of(topic).tenant_ids if topic.is_large else topic.tenant_ids
+
+    def _shown(self, topic: StreamTopic) -> list[TenantReading]:
+        return [self._readings[name] for name in sorted(self._names(topic)) if name in self._readings]
 
     async def read(self, tenant_ids: Collection[str]) -> None:
         """Update these tenants' numbers from the store; an unavailable store leaves the last ones."""
@@ -153,23 +172,25 @@ class Live:
 
         Raises a database fault, TimeoutError or TooManyFlights while nothing was ever read for it.
         """
-        known = await self._known(topic.tenant_ids)
-        readings = [self._readings[name] for name in sorted(topic.tenant_ids)]
+        known, readings = await self._known(topic), self._shown(topic)
+        crowd = self._busiest.of(topic) if topic.is_large else None
         if new := [each for each in readings if each.recent is None]:
             await self._read_lately(new, patience_s=FIRST_PATIENCE_S)
-        data = self._deployment.data({reading.connection_id for reading in readings})
+        units = {reading.connection_id for reading in readings} | (crowd.connections if crowd else set())
+        data = self._deployment.data(units)
         rest: dict[str, Any] = {"platform": data, "degraded": self._degraded()}
-        known = self._with_undrained(known, topic.tenant_ids)
+        known = self._with_undrained(known, topic)
         if topic.page == "tenant":
             frame = tenant_frame(readings[0], known, **rest)
         else:
-            frame = overview_frame(readings, known, **rest, rows=await _rows(readings, known))
+            frame = overview_frame(readings, known, **rest, rows=await _rows(readings, known), crowd=crowd)
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
         return frame
 
     def before(self, topic: StreamTopic) -> list[Frame]:
         """The figures of calls in the two minutes before now, a second each, as frames would have had them."""
-        return figures.before([self._readings[name] for name in sorted(topic.tenant_ids)], seconds=FIGURES_KEPT)
+        crowd = self._busiest.of(topic) if topic.is_large else None
+        return figures.before(self._shown(topic), crowd, seconds=FIGURES_KEPT)
 
     async def chart(self, topic: StreamTopic, asked: Wanted) -> Frame:
         """A chart of a tenant that was read; raises a database fault and TooManyFlights."""
@@ -178,9 +199,11 @@ class Live:
 
     def forget(self, watched: Iterable[StreamTopic]) -> None:
         """Keep only watched tenants, and for a while those that were watched."""
-        sets = {topic.tenant_ids for topic in watched}
-        self._stored = {ids: held for ids, held in self._stored.items() if ids in sets}
-        watched_now = {name for ids in sets for name in ids}
+        topics = list(watched)
+        sets = {_place(topic) for topic in topics}
+        self._stored = {place: held for place, held in self._stored.items() if place in sets}
+        watched_now = {name for topic in topics for name in self._names(topic)}
+        self._busiest.forget([topic for topic in topics if topic.is_large])
         old = self._clock() - self._kept_s
         for name in [name for name, at in self._wanted_at.items() if at < old and name not in watched_now]:
             del self._wanted_at[name], self._readings[name]
@@ -206,38 +229,45 @@ class Live:
                 self._unreadable.add(name)
                 log.error("The numbers of tenant %s cannot be read", name, exc_info=result)
 
-    async def _known(self, tenant_ids: frozenset[str]) -> StoredReadings:
+    async def _known(self, topic: StreamTopic) -> StoredReadings:
         """The database's part. Each set of tenants has its own flight, so a slow one delays no other."""
-        at, known = self._stored.get(tenant_ids, (_NEVER, None))
+        place = _place(topic)
+        at, known = self._stored.get(place, (_NEVER, None))
         pace_s = max(self._every_s, len(self._stored) // SETS_PER_S)
         if known is not None and self._clock() - at < pace_s:
             return known
         try:
             async with asyncio.timeout(FIRST_PATIENCE_S if known is None else PATIENCE_S):
-                return await self._flights.join(tenant_ids, partial(self._load, tenant_ids))
+                return await self._flights.join(place, partial(self._load, topic))
         except (DatabaseFault, TimeoutError, TooManyFlights):
             if known is None:
                 raise
             return known
 
-    async def _load(self, tenant_ids: frozenset[str]) -> StoredReadings:
+    async def _load(self, topic: StreamTopic) -> StoredReadings:
         started = self._clock()
         try:
-            known = await self._aside.run(self._read_stored, tenant_ids)
+            known = await self._aside.run(self._read_known, topic, self._names(topic))
         except DatabaseFault as error:
             if self._database_unavailable_since is None:
                 log.warning("The live pages show no news of the database: %s", type(error).__name__)
                 self._database_unavailable_since = time.time()
             raise
         self._database_unavailable_since = None
-        self._stored[tenant_ids] = (started, known)
+        self._stored[_place(topic)] = (started, known)
         return known
 
-    def _with_undrained(self, known: StoredReadings, tenant_ids: frozenset[str]) -> StoredReadings:
+    def _read_known(self, topic: StreamTopic, shown: frozenset[str]) -> StoredReadings:
+        if topic.is_large:
+            return stored.read_of_many(shown, of=None if topic.every else topic.tenant_ids)
+        return self._read_stored(shown)
+
+    def _with_undrained(self, known: StoredReadings, topic: StreamTopic) -> StoredReadings:
         """With the refusals that are not in the database yet."""
         held = {event.decision_id for event in known.events}
         undrained = self._deployment.undrained
-        waiting = [e for e in undrained if e.tenant_id in tenant_ids and e.decision_id not in held]
+        seen = [e for e in undrained if topic.every or e.tenant_id in topic.tenant_ids]
+        waiting = [e for e in seen if e.decision_id not in held]
         refused = Counter(known.refused)
         for event in waiting:
             refused[event.tenant_id, event.action_id, event.limit_name] += event.count
@@ -248,7 +278,7 @@ class Live:
         if now - self._deployment_at < self._every_s:
             return
         wanted = [name for name, at in self._wanted_at.items() if at > now - _WANTED_S]
-        connections = {self._readings[name].connection_id for name in wanted} - {0}
+        connections = {self._readings[name].connection_id for name in wanted} - {0} | self._busiest.connections()
         try:
             self._deployment = await deployment.read(self._gateway.store, connections)
         except StoreError:
@@ -261,6 +291,11 @@ class Live:
 
     def _without_database(self) -> Frame | None:
         return _since("degraded.database", self._database_unavailable_since)
+
+
+def _place(topic: StreamTopic) -> Hashable:
+    """What pages of the same tenants share."""
+    return topic if topic.is_large else topic.tenant_ids
 
 
 async def _rows(readings: Sequence[TenantReading], known: StoredReadings) -> list[Frame]:

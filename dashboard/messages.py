@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dashboard import alerts, connections, figures, shares, states, stored
+from dashboard.busiest import Crowd
 from dashboard.connections import Frame
 from dashboard.readings import GAP_S, KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
@@ -30,23 +31,26 @@ def overview_frame(
     platform: Frame,
     degraded: Frame | None,
     rows: list[Frame] | None = None,
+    crowd: Crowd | None = None,
 ) -> Frame:
-    """Everything the overview shows, whole; its number is given by who sends it. ``rows``: those made already."""
+    """Everything the overview shows, whole; its number is given by who sends it. ``rows``: those made already;
+    ``crowd``: all its tenants, where they are more than ``readings``.
+    """
     if rows is None:
         rows = [row for some in rows_by_tenant(readings, known) for row in some]
     waiting = platform.get("calls_waiting", {})
-    calls_waiting = sum(waiting.get(reading.tenant_id, 0) for reading in readings)
-    now = figures.Now(readings, known.names, platform.get("events_waiting"), calls_waiting, known.returned)
-    state, sentence = states.of_all(readings, rows, known)
+    every = crowd is not None and crowd.calls is not None
+    calls_waiting = sum(waiting.values() if every else (waiting.get(reading.tenant_id, 0) for reading in readings))
+    now = figures.Now(readings, known.names, platform.get("events_waiting"), calls_waiting, known.returned, crowd)
+    state, sentence = states.of_all(readings, rows, crowd)
     sentence |= _named(states.concerned(state, rows), "limit.of_tenant")
     units = connections.lines(readings, known, platform.get("upstreams", {}))
     if state != "stop" and (held := [each for each in units if each["pause"]]):
         state, sentence = "stop", {"code": "overview.held_back", "connections": len(held), **held[0]["pause"]}
-    return {
-        **_frame(readings, known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
-        "figures": figures.data(now),
-        "connections": units,
-    }
+    frame = _frame(readings, known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence))
+    if crowd is not None:
+        frame["summary"]["of"] = {"code": "overview.some", "shown": len(readings), "tenants": known.tenants}
+    return {**frame, "figures": figures.data(now), "connections": units}
 
 
 def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Frame, degraded: Frame | None) -> Frame:

@@ -15,9 +15,11 @@ from limiter.policies.models import Assignment, QuotaPolicy
 Line = dict[str, Any]
 
 
-def lines(tenant_ids: Collection[str], start: datetime, end: datetime, *, most: int) -> list[Line]:
-    """The newest edits in this time of the policies that apply to these tenants or their actions."""
-    rows = QuotaPolicy.history.filter(id__in=_applying(tenant_ids), history_date__gte=start, history_date__lte=end)
+def lines(tenant_ids: Collection[str] | None, start: datetime, end: datetime, *, most: int) -> list[Line]:
+    """The newest edits in this time of the policies that apply to these tenants or their actions, or of any policy."""
+    rows = QuotaPolicy.history.filter(history_date__gte=start, history_date__lte=end)
+    if tenant_ids is not None:
+        rows = rows.filter(id__in=_applying(tenant_ids))
     newest = rows.select_related("history_user").order_by("-history_date")[:most]
     return [line(row.history_date, "policy", **_edit(row), by=_by(row)) for row in newest]
 

@@ -27,14 +27,14 @@ async def overview(request: HttpRequest) -> HttpResponse:
     seen = await _sight(request)
     if seen is None:
         return JsonResponse(_SIGN_IN, status=401)
-    return await _newest(request, topics.overview(seen.tenant_ids))
+    return await _newest(request, topics.overview(seen.tenant_ids, every=seen.every))
 
 
 @require_safe
 @never_cache
 async def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
     """A tenant page's frame; with ``range``, or ``from`` and ``to``, only a chart of that time, as ``chart``."""
-    seen = await _sight(request)
+    seen = await _sight(request, tenant_id)
     if seen is None:
         return JsonResponse(_SIGN_IN, status=401)
     if not seen.of(tenant_id):
@@ -51,8 +51,8 @@ async def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         return JsonResponse({"detail": _("Too many charts are being read; try again in a moment.")}, status=503)
 
 
-async def _sight(request: HttpRequest) -> Sight | None:
-    return await _broadcast(request).sight(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+async def _sight(request: HttpRequest, tenant_id: str = "") -> Sight | None:
+    return await _broadcast(request).sight(request.COOKIES.get(settings.SESSION_COOKIE_NAME), tenant_id)
 
 
 async def _newest(request: HttpRequest, topic: StreamTopic) -> HttpResponse:

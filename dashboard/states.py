@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dashboard.busiest import Crowd
 from dashboard.readings import RowReading, TenantReading
 from dashboard.stored import StoredReadings
 from limiter.demand.state import LATELY_S, RefusalState, Refused
@@ -48,18 +49,20 @@ def of_tenant(reading: TenantReading, rows: Sequence[Frame], known: StoredReadin
     return "ok", {"code": f"tenant.{_calm(reading)}", "minutes": MINUTES, "count": reading.limits_in_force()}
 
 
-def of_all(readings: Sequence[TenantReading], rows: Sequence[Frame], known: StoredReadings) -> Said:
-    """All tenants of a person together."""
+def of_all(readings: Sequence[TenantReading], rows: Sequence[Frame], crowd: Crowd | None = None) -> Said:
+    """All tenants of a person together; ``crowd``: where they are more than those that are read."""
     whole = [reading for reading in readings if reading.recent is not None]
     if readings and not whole and not all(reading.suspended for reading in readings):
         return "unknown", {"code": "unknown"}
     each = [reading.refused() for reading in whole]
-    refusing = [refused for refused in each if refused.state is RefusalState.REFUSING]
+    refusing = sum(refused.state is RefusalState.REFUSING for refused in each)
     total = Refused()
     for refused in each:
         total = total.plus(refused)
+    if crowd is not None:
+        refusing, total = max(refusing, crowd.refusing), crowd.refused() or total
     if refusing:
-        return "stop", {"code": "overview.stop", "tenants": len(refusing), **_numbers(total)}
+        return "stop", {"code": "overview.stop", "tenants": refusing, **_numbers(total)}
     if near := {row["tenant"] for row in rows if row["state"] == "near"}:
         return "near", {"code": "overview.near", "tenants": len(near)}
     if total.quarter:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Sum
@@ -16,10 +17,11 @@ from limiter.alerts import mutes
 from limiter.alerts.models import Alert
 from limiter.incidents.models import Incident
 from limiter.record.models import ThrottleEvent, UsageMinute
-from tenants.models import Tenant
+from tenants.models import Connection, Tenant
 
 LATELY_MINUTES = 15
 _MOST = 200
+_MAX_UNITS = 200
 
 Kind = tuple[str, str, str]
 """tenant ID, action ID, limit name"""
@@ -40,6 +42,9 @@ class StoredReadings:
     """Those that last of the alerts' limits."""
     muted: dict[Kind, datetime] = field(default_factory=dict)
     """The limits whose alerts are not sent now, each with the end."""
+    units: dict[int, str] = field(default_factory=dict)
+    """All connections by name, where the page is about every tenant there is; and how many tenants these are."""
+    tenants: int = 0
     returned: tuple[int, int] = (0, 0)
     """Calls of all these tenants that came back at the time of their Retry-After lately, and those then admitted."""
 
@@ -58,24 +63,61 @@ def by_tenant(known: StoredReadings) -> dict[str, StoredReadings]:
 
 def read(tenant_ids: Collection[str]) -> StoredReadings:
     """Read it in a handful of queries, whatever the number of tenants. For a thread."""
-    tenants = list(Tenant.objects.filter(tenant_id__in=tenant_ids).select_related("connection"))
+    return _read(tenant_ids, of=tenant_ids)
+
+
+def read_of_many(shown: Collection[str], *, of: Collection[str] | None) -> StoredReadings:
+    """The same of a page that reads only some of its tenants: ``shown``. Refusals, alerts and changes are those of the
+    tenants ``of``, or of every one there is. For a thread.
+    """
+    known = _read(shown, of=of)
+    if of is not None:
+        return replace(known, tenants=len(of))
+    units = dict(Connection.objects.filter(enabled=True).order_by("name").values_list("pk", "name")[:_MAX_UNITS])
+    return replace(known, units=units, tenants=_count_of_all(_quarter_minute()))
+
+
+def _read(shown: Collection[str], *, of: Collection[str] | None) -> StoredReadings:
     since = timezone.now() - timedelta(minutes=LATELY_MINUTES)
-    lately = ThrottleEvent.objects.filter(tenant_id__in=tenant_ids, at__gte=since)
-    kept = UsageMinute.objects.filter(tenant_id__in=tenant_ids, start__gte=since).order_by()
-    came_back = kept.aggregate(returned=Sum("returned", default=0), kept=Sum("kept", default=0))
-    alerts = list(Alert.objects.filter(ended_at=None, tenant_id__in=tenant_ids)[:_MOST])
-    kinds = lately.order_by().values_list("tenant_id", "action_id", "limit_name").annotate(calls=Sum("count"))
+    among: dict[str, Any] = {} if of is None else {"tenant_id__in": of}
+    lately = ThrottleEvent.objects.filter(at__gte=since)
+    alerts = list(Alert.objects.filter(ended_at=None, **among)[:_MOST])
+    events = list(lately.filter(**among)[:_MOST])
+    kinds = lately.filter(tenant_id__in=shown).order_by().values_list("tenant_id", "action_id", "limit_name")
+    named = {*shown, *(alert.tenant_id for alert in alerts), *(event.tenant_id for event in events)}
+    tenants = list(Tenant.objects.filter(tenant_id__in=named).select_related("connection"))
     return StoredReadings(
         names={tenant.tenant_id: tenant.name for tenant in tenants},
         connections={tenant.tenant_id: tenant.connection.name for tenant in tenants},
-        refused={(tenant, action, limit): calls for tenant, action, limit, calls in kinds},
-        events=list(lately[:_MOST]),
-        changes=changes.lately(tenants),
+        refused={(tenant, action, limit): calls for tenant, action, limit, calls in kinds.annotate(calls=Sum("count"))},
+        events=events,
+        changes=changes.lately(tenants, of=of),
         alerts=alerts,
         incidents=_incidents({alert.tenant_id for alert in alerts}),
         muted=mutes.active({alert.tenant_id for alert in alerts}, now=timezone.now()) if alerts else {},
-        returned=(came_back["returned"], came_back["kept"]),
+        returned=_came_back_to_any(_quarter_minute()) if of is None else _came_back(since, among),
     )
+
+
+def _came_back(since: datetime, among: dict[str, Any]) -> tuple[int, int]:
+    kept = UsageMinute.objects.filter(start__gte=since, **among).order_by()
+    sums = kept.aggregate(returned=Sum("returned", default=0), kept=Sum("kept", default=0))
+    return sums["returned"], sums["kept"]
+
+
+@lru_cache(maxsize=1)
+def _came_back_to_any(quarter_minute: int) -> tuple[int, int]:
+    """Of every tenant: read once in a quarter of a minute, since it looks at each that called."""
+    return _came_back(datetime.fromtimestamp(quarter_minute * 15, UTC) - timedelta(minutes=LATELY_MINUTES), {})
+
+
+@lru_cache(maxsize=1)
+def _count_of_all(quarter_minute: int) -> int:
+    return Tenant.objects.count()
+
+
+def _quarter_minute() -> int:
+    return int(timezone.now().timestamp()) // 15
 
 
 def _incidents(tenant_ids: Collection[str]) -> dict[Kind, Incident]:

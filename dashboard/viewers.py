@@ -5,33 +5,47 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from dashboard.topics import MAX_READ
+from quota_platform.base.row_access import sees_every_tenant
 from quota_platform.base.sessions import person_of
 from tenants.scope import tenants_of
+
+Asked = tuple[str | None, str]
+"""A session, and the tenant whose page it shows; "" for the overview."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A person who is signed in, and the IDs of the tenants they may see now."""
+    """A person who is signed in, and the IDs of the tenants that their page may show now.
+
+    ``every``: all that there are, too many to name.
+    """
 
     person: int
     tenant_ids: frozenset[str]
+    every: bool = False
 
     def of(self, tenant_id: str) -> bool:
-        """Whether the person may see this tenant; the overview (no tenant ID) is everyone's."""
+        """Whether the page may show this tenant; the overview (no tenant ID) is everyone's."""
         return not tenant_id or tenant_id in self.tenant_ids
 
 
-def sights(session_keys: Collection[str]) -> dict[str, Sight | None]:
-    """What the person of each session may see; None where nobody is signed in with it. For a thread.
+def sights(pages: Collection[Asked]) -> dict[Asked, Sight | None]:
+    """What each page may show to the person of its session; None where nobody is signed in with it. For a thread.
 
     The sessions are read anew each time: a signed-out, switched-off or moved account loses its open streams too.
     """
-    return {session_key: sight(session_key) for session_key in session_keys}
+    return {page: sight(*page) for page in pages}
 
 
-def sight(session_key: str | None) -> Sight | None:
-    """What the person of this session may see now; None when nobody is signed in with it. For a thread."""
+def sight(session_key: str | None, tenant_id: str = "") -> Sight | None:
+    """What one page may show now; None when nobody is signed in with the session. For a thread."""
     person = person_of(session_key)
     if person is None:
         return None
-    return Sight(person.pk, frozenset(tenants_of(person).values_list("tenant_id", flat=True)))
+    names = tenants_of(person).order_by().values_list("tenant_id", flat=True)
+    if tenant_id:
+        return Sight(person.pk, frozenset(names.filter(tenant_id=tenant_id)))
+    if sees_every_tenant(person) and len(names[: MAX_READ + 1]) > MAX_READ:
+        return Sight(person.pk, frozenset(), every=True)
+    return Sight(person.pk, frozenset(names))

@@ -26,7 +26,7 @@ from dashboard.listing import Listing
 from dashboard.revocation import keys_in_use
 from limiter.incidents import account
 from quota_platform.base.languages import number
-from tenants.scope import tenants_of
+from tenants.scope import names_of, tenants_of
 
 _PAGES = (
     ("overview", _("Overview")),
@@ -37,6 +37,9 @@ _PAGES = (
 
 MAX_KEYS = 200
 """Keys that a tenant's page offers to choose from; the admin lists all."""
+
+MAX_CHOICES = 100
+"""Tenants to choose from in a filter; of more the reader enters the ID."""
 
 Shown = Callable[..., HttpResponse]
 
@@ -105,10 +108,10 @@ def tenants(request: HttpRequest) -> HttpResponse:
 @_page
 def refusals(request: HttpRequest) -> HttpResponse:
     """The stored refusals of the person's tenants."""
-    seen = list(tenants_of(request.user))
-    page = refused.page(request.GET.dict(), tenant_ids=[tenant.tenant_id for tenant in seen])
-    most = number(refused.MAX_BY_CALLS)
-    return _listed(request, "refusals", page, tenants=seen, explains=may_explain(request.user), most=most)
+    page = refused.page(request.GET.dict(), tenant_ids=names_of(request.user))
+    choices = list(tenants_of(request.user)[: MAX_CHOICES + 1])
+    tenants, most = choices if len(choices) <= MAX_CHOICES else None, number(refused.MAX_BY_CALLS)
+    return _listed(request, "refusals", page, tenants=tenants, explains=may_explain(request.user), most=most)
 
 
 @_page

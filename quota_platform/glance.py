@@ -13,7 +13,7 @@ from dashboard import catalogue
 from dashboard.figures import FIGURES
 from limiter.demand.state import LATELY_S, NOW_S, RefusalState, Refused
 from limiter.record.models import ThrottleEvent
-from quota_platform.base import features
+from quota_platform.base import features, row_access
 from quota_platform.base.attention import Notice
 from tenants.scope import tenants_of
 
@@ -36,8 +36,8 @@ def _notices(request: HttpRequest) -> list[Notice]:
 
 
 def _glance(request: HttpRequest) -> dict[str, Any]:
-    tenant_ids = list(tenants_of(request.user).values_list("tenant_id", flat=True))
-    lately = ThrottleEvent.objects.filter(at__gte=timezone.now() - timedelta(minutes=MINUTES), tenant_id__in=tenant_ids)
+    since = timezone.now() - timedelta(minutes=MINUTES)
+    lately = row_access.seen(ThrottleEvent.objects.filter(at__gte=since), request.user)
     now = Q(at__gte=timezone.now() - timedelta(seconds=NOW_S))
     per_tenant = lately.filter(shadow=False).order_by().values("tenant_id")
     sums = per_tenant.annotate(calls=Sum("count"), now=Sum("count", filter=now, default=0))
@@ -49,7 +49,7 @@ def _glance(request: HttpRequest) -> dict[str, Any]:
         "tenants": [each["tenant_id"] for each in refused[:3]],
         "more": max(0, len(refused) - 3),
         "minutes": MINUTES,
-        "seen": len(tenant_ids),
+        "seen": tenants_of(request.user).count(),
         "figures": [figure for figure in FIGURES if figure.at_a_glance],
         "words": catalogue.words(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from dashboard.routing import websocket
 from dashboard.seats import MAX_PER_PERSON, Seats
 from dashboard.streams import SILENT_S
 from dashboard.topics import StreamTopic
-from dashboard.viewers import Sight, sights
+from dashboard.viewers import Asked, Sight, sights
 from quota_platform.server.pages import Pages
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered, Caller
@@ -41,6 +41,9 @@ class FakeLive:
     def __init__(self) -> None:
         self.reads = 0
         self.fault: Exception | None = None
+
+    async def choose(self, topics: Iterable[StreamTopic]) -> set[str]:
+        return {name for topic in topics for name in topic.tenant_ids}
 
     async def read(self, tenant_ids: Collection[str]) -> None:
         self.reads += 1
@@ -82,10 +85,10 @@ class Worker:
         fake: Any = self.live
         self.broadcast = Broadcast(fake, seats=seats, look=self._look, clock=self.clock)
 
-    def _look(self, session_keys: Collection[str]) -> dict[str, Sight | None]:
+    def _look(self, pages: Collection[Asked]) -> dict[Asked, Sight | None]:
         if self.database_fault is not None:
             raise self.database_fault
-        return sights(session_keys)
+        return sights(pages)
 
     async def second(self, *, after_s: float = 1.0) -> None:
         self.clock.now += after_s

@@ -109,6 +109,12 @@ function showConnections(connections) {
   if (lines.length) place.replaceChildren(...lines);
 }
 
+// Of very many tenants the page shows some: the search here is only in those, and the list of tenants has all.
+function showSome(of) {
+  at("some").hidden = !of;
+  if (of) say(at("some-text"), inWords(of));
+}
+
 function showWorkers(workers) {
   if (!workers) return;
   const agree = new Set(workers.seqs).size <= 1;
@@ -138,6 +144,7 @@ const shell = new Shell({
     changes.add(frame.changes ?? []);
     if (frame.connections) showConnections(frame.connections);
     showWorkers(summary.workers);
+    showSome(summary.of);
     shell.degrade(summary.degraded);
     alerts.update(frame.alerts ?? alerts.now);
     shell.announce(sentenceOf(summary.sentence).join(" ").trim());
@@ -153,6 +160,9 @@ at("columns-body").append(
   }),
 );
 search.addEventListener("input", () => show({ q: search.value }, { quietly: true }));
+at("some-all").addEventListener("click", () => {
+  at("some-all").search = search.value ? new URLSearchParams({ q: search.value }).toString() : "";
+});
 
 // Search, state and order are those of the address.
 function showAsked() {

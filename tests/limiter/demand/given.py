@@ -61,3 +61,12 @@ def a_worker(store: Store, calls: int = 3, *, second: int = SECOND, allowed: boo
     for number in range(calls):
         recorder.note(stack, LOOK_UP[1], decided(stack, allowed=allowed, second=second, used=number + 1))
     return recorder
+
+
+def called(store: Store, *tenants: str, allowed: bool = True, used: int = 1, second: int = SECOND) -> DemandRecorder:
+    """A worker that counted a call of each, and sent none."""
+    worker = DemandRecorder(store)
+    for name in tenants:
+        stack = a_stack(tenant=name, alert_at=(80,))
+        worker.note(stack, LOOK_UP[1], decided(stack, allowed=allowed, used=used, second=second))
+    return worker

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from limiter.core import keys
-from limiter.core.store import Store
 from limiter.demand import marks, sums
 from limiter.demand.points import Calls
-from limiter.demand.recorder import DemandRecorder
 from tests.limiter.core.given import store_at
-from tests.limiter.demand.given import LOOK_UP, SECOND, a_stack, a_worker, decided
-
-
-def called(store: Store, *tenants: str, allowed: bool = True, used: int = 1, second: int = SECOND) -> DemandRecorder:
-    """A worker that counted a call of each, and sent none."""
-    worker = DemandRecorder(store)
-    for name in tenants:
-        stack = a_stack(tenant=name, alert_at=(80,))
-        worker.note(stack, LOOK_UP[1], decided(stack, allowed=allowed, used=used, second=second))
-    return worker
+from tests.limiter.demand.given import SECOND, a_worker, called
 
 
 async def test_the_store_holds_who_called_who_was_refused_and_who_was_near(redis_url: str) -> None:
