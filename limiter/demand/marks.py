@@ -50,7 +50,7 @@ class Marks:
         self._waiting: dict[tuple[int, int], dict[str, int]] = {}
 
     def note(self, tallies: Iterable[tuple[int, Tally]]) -> None:
-        """Take in what was counted, each with its second."""
+        """Take in counts, each with its second."""
         for second, tally in tallies:
             for kind, (_, _, names) in enumerate(_KINDS):
                 if name := names(tally):

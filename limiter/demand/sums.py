@@ -18,7 +18,7 @@ _ALLOWED, _REFUSED = "a", "r"
 
 
 def words(calls: Mapping[int, Calls]) -> list[str | int]:
-    """The fields of a minute's seconds and what is added to them, without zeros."""
+    """The fields of a minute's seconds, each with its number of calls; without zeros."""
     found: list[str | int] = []
     for second, each in calls.items():
         for mark, count in ((_ALLOWED, each.allowed), (_REFUSED, each.refused)):
