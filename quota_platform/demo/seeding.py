@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
+from limiter.alerts.event_types import choosable
 from limiter.alerts.models import AlertHook
 from limiter.core.types import CountedPer
 from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
@@ -81,11 +82,11 @@ def seed(variables: Mapping[str, str], *, var: Path) -> Seeded:
     """
     kept = tokens.read(var)
     with transaction.atomic(), one_version("The demo's first policies."):
+        _contact_point(environment.sink_url(variables))
         connection = _connection(variables)
         tenants = {member.tenant_id: _tenant(member, connection) for member in cast.MEMBERS}
         _policies(globex=tenants[cast.GLOBEX.tenant_id], hooli=tenants[cast.HOOLI.tenant_id])
         live = _keys(tenants, kept)
-        _contact_point(environment.sink_url(variables))
         _people(variables, tenants.values())
     tokens.write(var, live)
     return Seeded(tenants=len(tenants), new_keys=len(set(live.items()) - set(kept.items())))
@@ -111,12 +112,15 @@ def _connection(variables: Mapping[str, str]) -> Connection:
 
 
 def _contact_point(url: str) -> None:
-    """It delivers every tenant's alerts to the sandbox's sink, wherever that is now. One that was deleted stays so."""
+    """It delivers every event to the sandbox's sink, wherever that is now. One that was deleted stays so.
+
+    It is there first, so that it gets the keys and policies of the demo.
+    """
     row = AlertHook.objects.filter(name=SINK).first()
     if row is None and AlertHook.history.filter(name=SINK).exists():
         return
     if row is None:
-        row = AlertHook(name=SINK, url=url, created_by="seed_demo")
+        row = AlertHook(name=SINK, url=url, events=list(choosable()), created_by="seed_demo")
         row.renew_secret()
     elif row.url == url or not row.url.endswith(environment.SINK_PATH):
         return

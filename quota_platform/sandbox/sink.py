@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from quota_platform.sandbox.state import State
 
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Delivered alerts</title>
+_NAMES = ("policy", "key", "connection", "kind")
+"""Of the object of an event beyond alerts."""
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Delivered messages</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;margin:32px;max-width:70em}}
-pre{{white-space:pre-wrap}}</style></head><body><main><h1>Delivered alerts</h1>
+pre{{white-space:pre-wrap}}</style></head><body><main><h1>Delivered messages</h1>
 <p>The newest messages that the platform has posted here. Load the page again for newer ones.</p>{content}
 </main></body></html>"""
 
@@ -47,7 +49,13 @@ def _read(text: str) -> tuple[str, str]:
     try:
         message: Any = json.loads(text)
         data = message["data"]
-        about = f"{message['type']}: {data['tenant_id']} {data['limit']} {data['threshold_percent']} %"
-        return about, json.dumps(message, indent=2, ensure_ascii=False)
+        return f"{message['type']}: {_about(data)}", json.dumps(message, indent=2, ensure_ascii=False)
     except (ValueError, LookupError, TypeError):
         return "a message of another form", text
+
+
+def _about(data: Any) -> str:
+    if "threshold_percent" in data:
+        return f"{data['tenant_id']} {data['limit']} {data['threshold_percent']} %"
+    named = (str(data[name]) for name in _NAMES if data.get(name))
+    return " ".join(filter(None, (data["tenant_id"], next(named, ""))))

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
+from limiter.alerts import dispatch
 from limiter.models import AlertHook, Assignment, QuotaPolicy
 from quota_platform.base import secrets
 from quota_platform.demo import seeding, tokens
@@ -99,6 +100,9 @@ def test_a_contact_point_delivers_to_the_sink_of_this_start_until_a_person_chang
     row = AlertHook.objects.get(name="Demo sink")
     assert (row.url, row.kind, row.tenant) == ("http://127.0.0.1:8801/sink/alerts", "hook", None)
     assert row.secret().startswith("whsec_")
+    dispatch.look()
+    found = set(row.deliveries.values_list("event", flat=True))
+    assert {"key.created", "policy.published"} <= found, "it has something to show at once"
     AlertHook.objects.update(url="http://127.0.0.1:7/sink/alerts")  # the sandbox had another port
     seed(tmp_path)
     assert AlertHook.objects.get().url == "http://127.0.0.1:8801/sink/alerts"
