@@ -19,7 +19,7 @@ from limiter.alerts import mutes
 from limiter.alerts.models import Alert
 from limiter.demand.state import NOW_S
 from limiter.incidents import account
-from limiter.incidents.models import Incident
+from limiter.incidents.models import Incident, TeamEntry
 from limiter.incidents.stretches import OTHERS
 from quota_platform.base import row_access
 from tenants.models import Membership, Tenant
@@ -34,6 +34,7 @@ _ORDERS = {
 _NAMED = 5
 _MAX_ALERTS = 50
 _MAX_PEOPLE = 100
+_MAX_NOTES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class IncidentLine:
     actions: list[tuple[str, int]]
     rows: str
     """The query string of the page of its refusals."""
+    muted_until: datetime | None
+    notes: list[TeamEntry]
+    """Those with a text, the newest first."""
+
+    @property
+    def handled(self) -> bool:
+        """Whether somebody did anything about it."""
+        return bool(self.incident.acknowledged_by or self.incident.owner or self.muted_until or self.notes)
 
 
 def page(asked: Mapping[str, str], *, person: Any, now: datetime | None = None) -> Listing[IncidentLine]:
@@ -79,6 +88,8 @@ def lines(incidents: Sequence[Incident], *, now: datetime | None = None) -> list
     now = now or timezone.now()
     tenants = Tenant.objects.filter(tenant_id__in={each.tenant_id for each in incidents})
     names = dict(tenants.values_list("tenant_id", "name"))
+    muted = mutes.active({each.tenant_id for each in incidents}, now=now)
+    notes = _notes(incidents)
     return [
         IncidentLine(
             each,
@@ -88,9 +99,19 @@ def lines(incidents: Sequence[Incident], *, now: datetime | None = None) -> list
             _most(each.by_key),
             _most(each.by_action),
             urlencode(refusals_of(each)),
+            muted.get((each.tenant_id, each.action_id, each.limit_name)),
+            notes.get(each.pk, []),
         )
         for each in incidents
     ]
+
+
+def _notes(incidents: Sequence[Incident]) -> dict[int, list[TeamEntry]]:
+    rows = TeamEntry.objects.filter(incident__in=incidents).exclude(text="").order_by("-at", "-id")
+    found: dict[int, list[TeamEntry]] = {}
+    for entry in rows[:_MAX_NOTES]:
+        found.setdefault(entry.incident_id or 0, []).append(entry)
+    return found
 
 
 def refusals_of(incident: Incident) -> dict[str, str]:

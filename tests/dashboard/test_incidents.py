@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from dashboard import incidents, listing
+from limiter.alerts import mutes
 from limiter.incidents.stretches import OTHERS
-from limiter.models import Alert
+from limiter.models import Alert, TeamEntry
 from tenants.models import Membership, Tenant
 from tests.limiter.alerts.given import alert
 from tests.limiter.incidents.given import incident, minutes, refusal
@@ -110,6 +115,19 @@ def test_an_incident_shows_its_alerts_and_its_refusals_and_no_others(ana: User) 
     assert "to 62 of 100 at the lowest" in shown and "p95 1410 ms over 80 calls, threshold 800 ms" in shown
     assert ("95 % reached" in shown, "81 % reached" in shown, "82 % reached" in shown) == (True, False, False)
     assert [f"at-{at}<" in shown for at in (-1, 0, 2, 3)] == [False, True, True, False]
+
+
+def test_the_list_shows_at_each_incident_what_the_team_did(ana: User) -> None:
+    row = incident(acknowledged_by="ana", owner="ben")
+    incident(limit_name="untouched")
+    now = timezone.now()
+    mutes.put(("acme", "lookupOrder", "minute"), until=now + timedelta(hours=1), by="ana", now=now)
+    for text, at in (("The unit is slow.", now - timedelta(minutes=5)), ("It recovers.", now)):
+        TeamEntry.objects.create(incident=row, by="ben", kind="note", tenant_id="acme", text=text, at=at)
+    page = browser(ana).get("/dashboard/incidents/").content.decode()
+    done = " ".join(re.search(r'class="done[^>]*>(.*?)</span>', page, re.S).group(1).split())  # type: ignore[union-attr]
+    assert re.fullmatch(r"acknowledged by ana, ben has it, muted until [-0-9: ]+ UTC, 2 notes", done)
+    assert "It recovers." in page and page.count('class="done') == 1
 
 
 def test_an_incident_is_downloaded_as_a_pdf(ana: User) -> None:
