@@ -189,7 +189,7 @@ class Gateway:
             outcome = _OUTCOME.get(type(error), "not_sent")
             self._end(target, decision, outcome, error.latency_us, error.pushback)
             if error.may_have_run and self.paces.wants(call.connection):
-                self.paces.ran(call.connection, requests=error.attempts)
+                self.paces.ran(call.connection, requests=error.attempts, latency_us=error.latency_us)
             if outcome in _DID_NOT_RUN and not error.may_have_run:
                 self._give_back(target, decision)
             raise
@@ -201,7 +201,7 @@ class Gateway:
                 self.overdue.ended(call.flight)
         outcome = "upstream_error" if response.judged >= 500 else "answered"
         if self.paces.wants(call.connection) and (response.ok or not response.pushback):
-            self.paces.ran(call.connection, requests=response.attempts)
+            self.paces.ran(call.connection, requests=response.attempts, latency_us=response.latency_us)
         if response.chunks is None:
             self._end(target, decision, outcome, response.latency_us, response.pushback)
         else:

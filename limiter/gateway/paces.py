@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from limiter.core.pacing import learn
 from limiter.core.store import Store
+from limiter.core.types import MICROS
 from limiter.gateway.background import Background
 from limiter.stores.errors import StoreError
 from tenants.directory import ConnectionSpec
@@ -26,6 +27,12 @@ class _Seen:
     held: int = 0
     pushed_back: int = 0
     extra: int = 0
+    sent_s: float = 0.0
+    """By the event loop's clock, when those that ran were sent, added up."""
+
+    def ago_us(self, now_s: float) -> int:
+        """How long ago those that ran were sent, on average."""
+        return max(0, int((now_s - self.sent_s / self.ran) * MICROS)) if self.ran else 0
 
 
 class Paces:
@@ -44,20 +51,21 @@ class Paces:
         """Whether its calls are to be noted."""
         return bool(connection.pace) or connection.id in self._paced
 
-    def ran(self, connection: ConnectionSpec, *, requests: int = 1) -> None:
-        """The upstream took a call, at the last of so many requests."""
+    def ran(self, connection: ConnectionSpec, *, requests: int = 1, latency_us: int | None = None) -> None:
+        """The upstream took a call, at the last of so many requests, and worked on it for so long."""
         seen = self._of(connection)
         seen.ran += 1
         seen.extra += requests - 1
+        seen.sent_s += asyncio.get_running_loop().time() - (latency_us or 0) / MICROS
 
     def held(self, connection: ConnectionSpec) -> None:
         """A call was held back."""
         self._of(connection).held += 1
 
-    async def pushed_back(self, connection: ConnectionSpec) -> None:
-        """The upstream turned a request away. Raises nothing."""
+    async def pushed_back(self, connection: ConnectionSpec, *, wait_s: float | None = None) -> None:
+        """The upstream turned a request away; ``wait_s``: the wait in its response. Raises nothing."""
         self._of(connection).pushed_back += 1
-        await self._report(self._seen.pop(connection.id))
+        await self._report(self._seen.pop(connection.id), said_us=int((wait_s or 0) * MICROS))
 
     async def drain(self) -> None:
         """Report everything, and wait until the store has it."""
@@ -81,11 +89,11 @@ class Paces:
         for each in seen.values():
             self._running.start(self._report(each))
 
-    async def _report(self, seen: _Seen) -> None:
-        connection = seen.connection
+    async def _report(self, seen: _Seen, *, said_us: int = 0) -> None:
+        connection, ago_us = seen.connection, seen.ago_us(asyncio.get_running_loop().time())
         counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back, "extra": seen.extra}
         try:
-            await learn(self._store, connection.id, mode=connection.pace, **counts)
+            await learn(self._store, connection.id, mode=connection.pace, ago_us=ago_us, said_us=said_us, **counts)
         except StoreError:
             log.debug("the pace of connection %d was not learned from %s", connection.id, counts)
             return

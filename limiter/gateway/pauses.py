@@ -45,7 +45,7 @@ class Pauses:
     ) -> None:
         """The pace first: calls that ran since the last pause make the next one short."""
         if paces is not None:
-            await paces.pushed_back(connection)
+            await paces.pushed_back(connection, wait_s=wait_s)
         if not pauses:
             return
         said_us = None if wait_s is None else int(wait_s * MICROS)

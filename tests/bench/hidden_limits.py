@@ -55,7 +55,7 @@ class Score(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs=2, default=(1, 5), metavar=("FIRST", "LAST"))
+    parser.add_argument("--seeds", type=int, nargs=2, default=(101, 105), metavar=("FIRST", "LAST"))
     parser.add_argument("--workers", type=int, default=2, help="of the platform, that learn together")
     parser.add_argument("--waits", type=float, default=0, help="seconds for which a call waits that is held back")
     parser.add_argument("--limits", nargs="+", choices=list(LIMITS), default=list(LIMITS))
@@ -86,7 +86,7 @@ def score(job: Job) -> Score:
 
 
 async def _score(job: Job) -> Score:
-    store, per_second = store_at(_store_url()), job.per_minute / 60
+    store, per_second = store_at(store_url()), job.per_minute / 60
     unit = LIMITS[job.limit](job.per_minute)
     rng = random.Random(job.seed)
     await store.open()
@@ -105,7 +105,7 @@ async def _score(job: Job) -> Score:
     return Score(ran / (per_second * (LASTS_S - LEARNT_S)), seen.requests_per_call())
 
 
-def _store_url() -> str:
+def store_url() -> str:
     """The store of this process, emptied."""
     url = _started()
     with redis.Redis.from_url(url) as client:

@@ -16,7 +16,8 @@
 --
 -- ARGV[1] now (us; "" for the server's clock) · since this worker's last report: [2] calls that ran · [3] calls that were
 -- held back · [4] calls that were turned away · [5] requests beyond the first of a call · [6] "learn", or the calls a
--- minute that a person has set, or "" for no pace
+-- minute that a person has set, or "" for no pace · [7] us since those that ran were sent, on average · [8] the
+-- wait (us) in the response of the call that was turned away, 0 without one
 --
 -- Returns  calls a minute in force, "" for none
 
@@ -50,6 +51,7 @@ if not now then
   now = t[1] * S + t[2]
 end
 local ran, held, pushed, extra = num(ARGV[2]), num(ARGV[3]), num(ARGV[4]), num(ARGV[5])
+local sent, said = now - num(ARGV[7] or 0), num(ARGV[8] or 0)
 local function int(x) return string.format('%.0f', x) end
 
 local ends, between, unspoken, behind = string.match(call('GET', KEYS[3]) or '', '^(%d+)(|%d+|%d+|)(%d+)(|?.*)$')
@@ -80,7 +82,7 @@ local names = {
   'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold', 'grown', 'minute', 'far', 'close', 'even',
   'rough', 'probe', 'window',
 }
-local second = floor(now / S)
+local second = floor(sent / S)
 names[#names + 1] = int(second % 128)
 local held_state = call('HMGET', KEYS[2], unpack(names))
 local rate, base = num(held_state[1] or nil), num(held_state[2] or nil)
@@ -93,15 +95,15 @@ local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
 
--- Calls that ran after this instant, by whole seconds; and when the first of them did.
+-- Calls that ran and were sent after this instant, by whole seconds; and when the first of them was.
 local function ran_since(us)
-  local sum, from, first = ran, floor(us / S), second
+  local sum, from, first = sent > us and ran or 0, floor(us / S), second
   local all = call('HGETALL', KEYS[2])
   for i = 1, #all, 2 do
     if num(all[i]) then
       local of, count = string.match(all[i + 1], '^(%d+):(%d+)$')
       of = num(of)
-      if of and of > from and of <= second then
+      if of and of > from and of <= now / S then
         sum, first = sum + num(count), min(first, of)
       end
     end
@@ -114,10 +116,14 @@ for us in string.gmatch(starts, '%d+') do
   if num(us) > now - LOOK_BACK_S * S then kept[#kept + 1] = num(us) end
 end
 
+local noticed = false -- that the upstream took calls again before the last pushback
 if ran > 0 then
   local of, count = string.match(held_state[#names] or '', '^(%d+):(%d+)$')
   note(names[#names], int(second) .. ':' .. int(ran + (of == int(second) and num(count) or 0)))
-  if not paused then -- those that end in a pause were sent before it
+  if #kept > 0 and sent <= last and sent > kept[#kept] and last - kept[#kept] >= APART_S * S then
+    noticed = true
+    if ends and num(unspoken) > 0 then call('SET', KEYS[3], ends .. between .. '0' .. behind, 'KEEPTTL') end
+  elseif not paused and sent > last then
     since = since + ran
     if free == 0 and #kept > 0 then
       free, regained = now, even == 0
@@ -132,7 +138,6 @@ if ran > 0 then
         note('base', string.format('%.6f', rate / BELOW))
         note('at', int(now))
         note('hold', int(hold))
-        last = now
       end
     end
     -- It takes calls again: the next pause without a time of its own is a short one.
@@ -140,19 +145,25 @@ if ran > 0 then
   end
 end
 
+-- The calls that it took in the window that frees after the wait in its response, which is rounded to a second; nil for
+-- a wait that is no such window's.
+local function in_window(at)
+  if said >= LONG_S * S and said <= WINDOW_S * S then return (ran_since(at + said - (WINDOW_S + 1) * S)) end
+end
+
 -- The rate to go on with, from the instants at which the upstream took no more.
-local function found()
+local function found(at)
   local latest = kept[#kept]
-  local calls, seconds = ran_since(latest), (now - latest) / S
+  local calls, seconds = ran_since(latest), (at - latest) / S
   local blocked = free > latest and (free - latest) / S or 0
   local active = seconds - blocked
   local few = calls < ENOUGH
-  local minute, ten = (ran_since(now - 60 * S)), (ran_since(now - 10 * S))
+  local minute, ten = (ran_since(at - 60 * S)), (ran_since(at - 10 * S))
   note('minute', int(minute))
   local estimate = calls / seconds
   for i = #kept - 1, 1, -1 do
     if calls >= ENOUGH then break end
-    calls, seconds = ran_since(kept[i]), (now - kept[i]) / S
+    calls, seconds = ran_since(kept[i]), (at - kept[i]) / S
     if calls >= ENOUGH then estimate = min(estimate, calls / seconds) end
   end
   rough = calls < SURE and not rate
@@ -170,33 +181,36 @@ local function found()
   local is_far = few and estimate < FAR * rate
   note('far', is_far and '1' or '0')
   local before = kept[#kept - 1] or latest
-  if is_far and far and rate * (now - before) / S - ran_since(before) >= ENOUGH then return BELOW * estimate end
+  if is_far and far and rate * (at - before) / S - ran_since(before) >= ENOUGH then return BELOW * estimate end
   -- As many in a minute as the last time: that is its rate, or a shorter window lets more pass.
   local lower = (few and CUT or probed > latest and PROBED or EVEN) * rate
   if minute < SURE or math.abs(minute - was_minute) > max(1, SAME * was_minute) then return lower end
-  local short = blocked < BLOCKED_S and latest > now - 60 * S and blocked or 0
+  if even > 0 then return lower end -- callers that leave make gaps, which show in the calls that ran
+  local short = blocked < BLOCKED_S and latest > at - 60 * S and blocked or 0
   return max(BELOW * minute / (60 - short), ten >= SURE and min(BELOW * ten / 10, lower) or 0)
 end
 
 -- It began to take no more: the rate, how long it stays, and whether calls came too close together.
-local function turned_away()
+local function turned_away(at)
   local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
   if rate then
     close = since < ENOUGH and close + 1 or 0
     if close >= CLOSE and even == 0 and now > window + KEEP_S * S then even = now end
   end
   if #kept > 0 then
-    rate = max(SLOWEST, min(rate or math.huge, found())) -- no pushback raises it
+    rate = max(SLOWEST, min(rate or math.huge, found(at))) -- no pushback raises it
   elseif rate then
     rate = max(SLOWEST, EVEN * rate)
   end
+  local taken = rate and in_window(at)
+  if taken and taken / WINDOW_S < EVEN * rate then rate = max(SLOWEST, BELOW * taken / WINDOW_S) end
   if rate and rate ~= before then
     hold = base and math.abs(rate / BELOW / base - 1) < 0.1 and min(2 * hold, MAX_HOLD_S * S) or HOLD_S * S
     if was_blocked >= LONG_S then hold = FILLS_S * S end -- until then the window is not full again, and proves nothing
     note('base', string.format('%.6f', rate / BELOW))
     note('at', int(now))
   end
-  kept[#kept + 1] = now
+  kept[#kept + 1] = at
   local texts = {}
   for i = max(1, #kept - 15), #kept do texts[#texts + 1] = int(kept[i]) end
   note('starts', table.concat(texts, ','))
@@ -204,8 +218,13 @@ local function turned_away()
   free = 0
 end
 
+if noticed then
+  since = ran
+  turned_away(last)
+  since, grown = 0, now
+end
 if pushed > 0 then
-  if last == 0 or (since > 0 and now - last >= APART_S * S) then turned_away() end
+  if last == 0 or (since > 0 and now - last >= APART_S * S) then turned_away(now) end
   last, since, grown = now, 0, now
 elseif rate then
   local from = max(grown, max(last, free) + (rough and ROUGH_S * S or hold))

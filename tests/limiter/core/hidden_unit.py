@@ -21,9 +21,13 @@ REPORT_S, LATENCY_S = 0.25, 0.1
 
 
 class Hidden(Protocol):
-    """Takes a call, or says how many seconds it takes none. ``per_minute`` may be changed on the way."""
+    """Takes a call, or says how many seconds it takes none. ``per_minute`` may be changed on the way.
+
+    ``lasts_s``: how long it works on a call.
+    """
 
     per_minute: float
+    lasts_s: float
 
     def wait_s(self, at: float) -> float: ...
 
@@ -33,6 +37,7 @@ class Bucket:
     """So many a minute, evenly, and a burst saved up."""
 
     per_minute: float
+    lasts_s: float = 0
     burst: float = 10
     level: float = 10
     filled_at: float = 0
@@ -51,6 +56,7 @@ class Sliding:
     """So many in any window; ``seconds`` long."""
 
     per_minute: float
+    lasts_s: float = 0
     seconds: float = 60
     taken: deque[float] = field(default_factory=deque)
 
@@ -69,6 +75,7 @@ class Fixed:
     """So many in each window of the clock."""
 
     per_minute: float
+    lasts_s: float = 0
     seconds: float = 60
     begun: float = -1
     count: int = 0
@@ -80,6 +87,42 @@ class Fixed:
         if self.count >= max(1, round(self.per_minute * self.seconds / 60)):
             return (begun + 1) * self.seconds - at
         self.count += 1
+        return 0
+
+
+@dataclass
+class Weighted:
+    """So many in any window, estimated from those of the window of the clock and of the one before."""
+
+    per_minute: float
+    lasts_s: float = 0
+    seconds: float = 60
+    counts: dict[int, int] = field(default_factory=dict)
+
+    def wait_s(self, at: float) -> float:
+        begun, most = int(at // self.seconds), max(1, round(self.per_minute * self.seconds / 60))
+        now, before = self.counts.get(begun, 0), self.counts.get(begun - 1, 0)
+        share = at / self.seconds - begun
+        if now + before * (1 - share) + 1 > most + 1e-9:
+            frees = 1 - (most - 1 - now) / before if now < most and before else 1
+            return max(1e-3, (frees - share) * self.seconds)
+        self.counts[begun] = now + 1
+        return 0
+
+
+@dataclass
+class InFlight:
+    """As many at once as make so many a minute, if each lasts so long."""
+
+    per_minute: float
+    lasts_s: float = 1
+    ends: list[float] = field(default_factory=list)
+
+    def wait_s(self, at: float) -> float:
+        self.ends = [end for end in self.ends if end > at]
+        if len(self.ends) >= max(1, round(self.per_minute * self.lasts_s / 60)):
+            return 1
+        self.ends.append(at + self.lasts_s)
         return 0
 
 
@@ -108,11 +151,18 @@ class Run:
     ) -> None:
         self.store, self.unit, self.rng, self.says = store, unit, rng, says
         self.seen, self.bound = Seen(), stack()
-        self.counts = [[0, 0] for _ in range(workers)]  # ran, held
+        self.counts = [[0.0] * 3 for _ in range(workers)]  # ran, held, the sum of when those that ran were sent
         self._waits_s = waits_s
         self._lines: list[deque[float]] = [deque() for _ in range(workers)]
         self._ahead: list[tuple[float, int, Callable[[float], Awaitable[None]]]] = []
         self._number = 0
+
+    def start(self, demand: Callable[[float], float]) -> None:
+        """Workers that report, and the first call."""
+        workers = len(self.counts)
+        for worker in range(workers):
+            self.at(REPORT_S * (1 + worker / workers), self.reports(worker))
+        self.at(self.rng.expovariate(demand(0)), self.calls(demand))
 
     def at(self, when: float, then: Callable[[float], Awaitable[None]]) -> None:
         self._number += 1
@@ -140,7 +190,7 @@ class Run:
         """For how long the call is held back (s); 0: it is on its way."""
         decision = await call(self.store, self.bound, int(at * S))
         if decision.allowed:
-            self.at(at + LATENCY_S * self.rng.uniform(0.3, 0.7), self.arrival(worker))
+            self.at(at + LATENCY_S * self.rng.uniform(0.3, 0.7), self.arrival(worker, at))
             return 0
         self.counts[worker][1] += 1
         return decision.paused_us / S
@@ -162,21 +212,22 @@ class Run:
 
         return one
 
-    def arrival(self, worker: int) -> Callable[[float], Awaitable[None]]:
+    def arrival(self, worker: int, sent: float) -> Callable[[float], Awaitable[None]]:
         async def arrives(at: float) -> None:
             wait_s = self.unit.wait_s(at)
             (self.seen.turned_away if wait_s else self.seen.ran).append(at)
-            self.at(at + LATENCY_S / 2, self.response(worker, wait_s))
+            self.at(at + LATENCY_S / 2 + (0 if wait_s else self.unit.lasts_s), self.response(worker, wait_s, sent))
 
         return arrives
 
-    def response(self, worker: int, wait_s: float) -> Callable[[float], Awaitable[None]]:
+    def response(self, worker: int, wait_s: float, sent: float) -> Callable[[float], Awaitable[None]]:
         async def comes(at: float) -> None:
             if not wait_s:
                 self.counts[worker][0] += 1
+                self.counts[worker][2] += sent
                 return
-            await self.report(worker, at, pushed_back=1)
             said_us = math.ceil(wait_s) * S if self.says else None
+            await self.report(worker, at, pushed_back=1, said_us=said_us or 0)
             await pause(self.store, C, status=429, said_us=said_us, max_us=900 * S, now_us=T0 + int(at * S))
 
         return comes
@@ -189,10 +240,19 @@ class Run:
 
         return one
 
-    async def report(self, worker: int, at: float, *, pushed_back: int = 0) -> None:
-        (ran, held), self.counts[worker] = self.counts[worker], [0, 0]
-        now_us = T0 + int(at * S)
-        pace = await learn(self.store, C, ran=ran, held=held, pushed_back=pushed_back, now_us=now_us)
+    async def report(self, worker: int, at: float, *, pushed_back: int = 0, said_us: int = 0) -> None:
+        (ran, held, sent), self.counts[worker] = self.counts[worker], [0.0] * 3
+        ago_us = int((at - sent / ran) * S) if ran else 0
+        pace = await learn(
+            self.store,
+            C,
+            ran=int(ran),
+            held=int(held),
+            pushed_back=pushed_back,
+            ago_us=ago_us,
+            said_us=said_us,
+            now_us=T0 + int(at * S),
+        )
         if pace is not None:
             before = self.seen.paces[-1][1] if self.seen.paces else pace
             assert not pushed_back or pace <= before + 0.11, "pushback raises no pace, rounding left out"
@@ -225,8 +285,6 @@ async def run(
     made = Run(store, unit, rng=rng, says=says, workers=workers, waits_s=waits_s)
     for at, per_minute in changes.items():
         made.at(at, made.change(per_minute))
-    for worker in range(workers):
-        made.at(REPORT_S * (1 + worker / workers), made.reports(worker))
-    made.at(rng.expovariate(demand(0)), made.calls(demand))
+    made.start(demand)
     await made.until(seconds)
     return made.seen

@@ -16,7 +16,7 @@ from limiter.core.pausing import pause
 from limiter.core.refusal import read
 from limiter.core.store import Store
 from tests.limiter.core.given import ACME, T0, S, call, log, stack
-from tests.limiter.core.hidden_unit import Bucket, Fixed, Hidden, Seen, Sliding, run
+from tests.limiter.core.hidden_unit import Bucket, Fixed, Hidden, InFlight, Seen, Sliding, run
 
 C = ACME.connection
 BOUND = stack(log(100))
@@ -86,8 +86,10 @@ async def test_a_pace_of_another_release_holds_nobody(store: Store, raw: redis.R
 # Learning.
 
 
-async def report(store: Store, at_us: int, *, ran: int = 0, held: int = 0, away: int = 0, mode: str = "learn") -> Any:
-    return await learn(store, C, ran=ran, held=held, pushed_back=away, mode=mode, now_us=T0 + at_us)
+async def report(
+    store: Store, at_us: int, *, ran: int = 0, held: int = 0, away: int = 0, mode: str = "learn", **more: int
+) -> Any:
+    return await learn(store, C, ran=ran, held=held, pushed_back=away, mode=mode, now_us=T0 + at_us, **more)
 
 
 async def test_pushback_that_does_not_come_again_makes_no_pace(store: Store, raw: redis.Redis) -> None:
@@ -137,6 +139,41 @@ async def test_a_unit_that_takes_nothing_for_long_has_its_pace_from_the_first_pu
     await pause(store, C, status=429, said_us=51 * S, max_us=900 * S, now_us=T0 + 9 * S)
     assert await report(store, 10 * S, ran=0, held=9) is None
     assert await report(store, 60 * S, ran=1) == pytest.approx(0.985 * 60, rel=0.02)
+
+
+async def test_calls_that_end_after_the_next_pushback_ran_before_it(store: Store) -> None:
+    await report(store, 0, ran=1, away=1)
+    await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0)
+    # A call is sent, and the one behind it is turned away before it has ended.
+    assert await report(store, 3 * S, away=1) is None
+    await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + 3 * S)
+    assert await report(store, 4 * S, ran=1, ago_us=int(1.1 * S)) == pytest.approx(0.985 * 20, rel=0.01)
+    assert await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + 10 * S) == 2 * S, "as the first"
+
+
+async def test_calls_sent_before_a_pushback_are_not_taken_to_have_run_after_it(store: Store) -> None:
+    await report(store, 0, ran=1, away=1)
+    assert await report(store, 10 * S, ran=1, ago_us=11 * S) is None
+    assert await report(store, 11 * S, away=1) is None, "nothing ran between"
+
+
+async def test_a_window_that_frees_late_shows_what_it_takes_at_the_first_pushback(store: Store) -> None:
+    for at in (0, 10, 20):
+        pace = await report(store, at * S, ran=50, away=1)
+    assert pace == pytest.approx(0.985 * 300)
+    for second in range(60, 80):
+        await report(store, second * S, ran=3)
+    assert await report(store, 80 * S, away=1, said_us=40 * S) == pytest.approx(0.985 * 60, rel=0.06)
+
+
+@pytest.mark.parametrize("said_s", [0, 1, 9, 61, 3600])
+async def test_a_wait_that_is_no_minute_s_says_nothing_about_a_minute(store: Store, said_s: int) -> None:
+    for at in (0, 10, 20):
+        await report(store, at * S, ran=50, away=1)
+    for second in (*range(21, 25), *range(70, 80)):
+        await report(store, second * S, ran=10)
+    assert await report(store, 80 * S, away=1, said_us=said_s * S) == await report(store, 80 * S)
+    assert await report(store, 81 * S, away=1) > 100, "more than in the window of a minute"
 
 
 async def test_calls_that_run_again_make_the_next_pause_a_short_one(store: Store) -> None:
@@ -224,10 +261,16 @@ SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "flavour", ["bucket", pytest.param("sliding window", marks=SLOW), pytest.param("fixed window", marks=SLOW)]
+    "flavour",
+    [
+        "bucket",
+        "calls in flight",
+        pytest.param("sliding window", marks=SLOW),
+        pytest.param("fixed window", marks=SLOW),
+    ],
 )
 async def test_a_limit_that_changes_is_followed_within_two_minutes(store: Store, flavour: str) -> None:
-    unit = FLAVOURS[flavour](60)
+    unit = InFlight(60) if flavour == "calls in flight" else FLAVOURS[flavour](60)
     changes = {120.0: 300.0, 300.0: 60.0}
     seen = await run(store, unit, seconds=420, demand=lambda at: 12, rng=random.Random(7), changes=changes)
     paces = {second: pace for at, pace in seen.paces for second in (int(at),)}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from limiter.core import keys
+from limiter.core.store import Store
+from limiter.gateway.paces import Paces
 from limiter.models import QuotaPolicy
 from limiter.record import events
 from limiter.record.explain import explain
 from quota_platform.sandbox import Running
+from tenants.directory import connection_spec
 from tenants.models import Connection
 from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.patience import eventually
@@ -65,6 +70,29 @@ async def test_a_pace_that_is_switched_off_holds_nobody(workers: TwoWorkers, con
         return (await workers.call()).status == 200 and not await stored(workers, keys.pace(connection.pk))
 
     await eventually(gone, what="a worker that follows the edit and takes the pace back")
+
+
+class Heard(Store):
+    """A store that only keeps what scripts are given."""
+
+    def __init__(self) -> None:
+        self.arguments: list[tuple[Any, ...]] = []
+
+    async def run(self, script: Any, names: Any, *arguments: Any) -> Any:
+        self.arguments.append(arguments)
+        return ""
+
+
+async def test_a_report_holds_since_when_calls_ran_and_the_wait_of_the_one_turned_away(connection: Connection) -> None:
+    store, spec = Heard(), replace(connection_spec(connection), pace="learn")
+    paces = Paces(store)
+    paces.ran(spec, latency_us=2_000_000)
+    paces.ran(spec, latency_us=4_000_000)
+    await paces.pushed_back(spec, wait_s=40)
+    ((*_, ago_us, said_us),) = store.arguments
+    assert ago_us >= 3_000_000
+    assert said_us == 40_000_000
+    await paces.drain()
 
 
 async def test_runs_and_pushback_of_every_worker_make_the_pace(workers: TwoWorkers, connection: Connection) -> None:
