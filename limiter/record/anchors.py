@@ -18,7 +18,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from limiter.record import anchor_files, chain, signing
-from limiter.record.models import AuditEntry
 
 
 def directory() -> Path:
@@ -41,7 +40,7 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
     anchor: dict[str, Any] = {
         signing.VERSION: anchor_files.FORM.writes,
         "at": now.isoformat(timespec="microseconds"),
-        "heads": _heads(),
+        "heads": chain.heads(),  # these vouch for the events
         "previous": {"file": earlier[-1].name, "sha256": anchor_files.digest(earlier[-1])} if earlier else None,
     }
     anchor["public_key"] = signing.public_key(key())
@@ -49,16 +48,6 @@ def write(*, now: datetime | None = None, where: Path | None = None) -> int:
     draft.write_text(json.dumps(signing.sign(key(), anchor), indent=1, sort_keys=True) + "\n")
     os.replace(draft, path)
     return len(anchor["heads"])
-
-
-def _heads() -> dict[str, dict[str, Any]]:
-    """Position, hash and format of the newest audit entry of each chain; these vouch for the events."""
-    return {tenant_id: _head(tenant_id) for tenant_id in chain.tenants(AuditEntry)}
-
-
-def _head(tenant_id: str) -> dict[str, Any]:
-    newest = AuditEntry.objects.filter(tenant_id=tenant_id).order_by("-position")
-    return dict(newest.values("position", "hash", "format")[0])
 
 
 def read(where: Path | None = None) -> Iterator[tuple[str, dict[str, Any]]]:

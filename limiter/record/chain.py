@@ -93,6 +93,30 @@ def head(model: type[Model], tenant_id: str) -> tuple[int, str]:
     return found or (0, "")
 
 
+_HEADS = """
+WITH RECURSIVE owner(name) AS (
+    SELECT MIN(tenant_id) FROM {table}
+    UNION ALL
+    SELECT (SELECT MIN(tenant_id) FROM {table} WHERE tenant_id > owner.name) FROM owner WHERE owner.name IS NOT NULL
+)
+SELECT head.tenant_id, head.position, head.hash, head.format FROM owner
+JOIN {table} AS head ON head.tenant_id = owner.name
+    AND head.position = (SELECT MAX(position) FROM {table} WHERE tenant_id = owner.name)
+"""
+"""From one owner to the next and to its newest row, by the index on both: the other rows are not read."""
+
+
+def heads() -> dict[str, dict[str, Any]]:
+    """Position, hash and format of the newest audit entry of each chain, in one query."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    with connection.cursor() as cursor:
+        cursor.execute(_HEADS.format(table=connection.ops.quote_name(AuditEntry._meta.db_table)))
+        return {
+            owner: {"position": position, "hash": hash_, "format": format_}
+            for owner, position, hash_, format_ in cursor.fetchall()
+        }
+
+
 def tenants(model: type[Model]) -> Iterator[str]:
     """The owners of chains, in order. One query for each: the database has no cheap way to name them all."""
     rows: Any = model._default_manager.order_by("tenant_id").values_list("tenant_id", flat=True)
