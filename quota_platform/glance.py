@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -40,14 +40,18 @@ def _glance(request: HttpRequest) -> dict[str, Any]:
     lately = row_access.seen(ThrottleEvent.objects.filter(at__gte=since), request.user)
     now = Q(at__gte=timezone.now() - timedelta(seconds=NOW_S))
     per_tenant = lately.filter(shadow=False).order_by().values("tenant_id")
-    sums = per_tenant.annotate(calls=Sum("count"), now=Sum("count", filter=now, default=0))
-    refused = list(sums.order_by("-calls"))
-    seen = Refused(sum(each["now"] for each in refused), sum(each["calls"] for each in refused))
+    most = per_tenant.annotate(calls=Sum("count")).order_by("-calls", "tenant_id").values_list("tenant_id", flat=True)
+    sums = lately.filter(shadow=False).aggregate(
+        calls=Sum("count", default=0),
+        now=Sum("count", filter=now, default=0),
+        tenants=Count("tenant_id", distinct=True),
+    )
+    seen = Refused(sums["now"], sums["calls"])
     return {
         "refused": seen.quarter,
         "state": _STATES[seen.state],
-        "tenants": [each["tenant_id"] for each in refused[:3]],
-        "more": max(0, len(refused) - 3),
+        "tenants": list(most[:3]),
+        "more": max(0, sums["tenants"] - 3),
         "minutes": MINUTES,
         "seen": tenants_of(request.user).count(),
         "figures": [figure for figure in FIGURES if figure.at_a_glance],

@@ -36,18 +36,21 @@ def look(*, now: datetime | None = None) -> int:
     """The same without the turn. What no contact point wants is not looked for."""
     now = now or timezone.now()
     types = features.event_types()
-    hooks = _wanting()
-    _forget([name for name in types if name not in hooks])
-    return sum(_look(types[name], hooks[name], types, now) for name in types if name in hooks)
+    wanted = _wanted()
+    _forget([name for name in types if name not in wanted])
+    return sum(_look(types[name], types, now) for name in types if name in wanted)
 
 
-def _wanting() -> dict[str, list[AlertHook]]:
-    """Contact points by the events that they chose."""
-    found: dict[str, list[AlertHook]] = {}
-    for hook in AlertHook.objects.filter(enabled=True).select_related("tenant").order_by("pk"):
-        for name in hook.events:
-            found.setdefault(name, []).append(hook)
-    return found
+def _wanted() -> set[str]:
+    """The events that any contact point chose."""
+    chosen = AlertHook.objects.filter(enabled=True).order_by().values_list("events", flat=True).distinct()
+    return {name for names in chosen for name in names}
+
+
+def _hooks(type_: EventType) -> list[AlertHook]:
+    """The contact points that chose this event: read when there is something to put, since each tenant may have one."""
+    rows = AlertHook.objects.filter(enabled=True).select_related("tenant").order_by("pk")
+    return [hook for hook in rows if type_.name in hook.events]
 
 
 def _forget(unwanted: Sequence[str]) -> None:
@@ -57,22 +60,23 @@ def _forget(unwanted: Sequence[str]) -> None:
             old.delete()
 
 
-def _look(type_: EventType, hooks: list[AlertHook], types: Mapping[str, EventType], now: datetime) -> int:
+def _look(type_: EventType, types: Mapping[str, EventType], now: datetime) -> int:
     if type_.find is not None:
-        return _happened(type_, type_.find, hooks, now)
+        return _happened(type_, type_.find, now)
     if type_.lasting is not None:
         end = next((each for each in types.values() if each.ends == type_.name), None)
-        return _lasting(type_, type_.lasting, end, hooks, now)
+        return _lasting(type_, type_.lasting, end, now)
     return 0
 
 
-def _happened(type_: EventType, find: Find, hooks: list[AlertHook], now: datetime) -> int:
+def _happened(type_: EventType, find: Find, now: datetime) -> int:
     with turn.taken(TURN):
         mark = EventMark.objects.filter(type=type_.name).first()
         since = (mark.at if mark else now) - OVERLAP
         found = {each.key: each for each in find(since, now)}
         known = _known(type_, since) if found else set()
-        put = deliveries.put_events(type_, [found[key] for key in found if key not in known], hooks, now=now)
+        new = [found[key] for key in found if key not in known]
+        put = deliveries.put_events(type_, new, _hooks(type_), now=now) if new else 0
         if mark is None or put or mark.at < now - _MARKED_EVERY:
             EventMark.objects.update_or_create(type=type_.name, defaults={"at": now})
         return put
@@ -84,7 +88,7 @@ def _known(type_: EventType, since: datetime) -> set[str]:
     return set(rows.values_list("key", flat=True))
 
 
-def _lasting(type_: EventType, lasting: Lasting, end: EventType | None, hooks: list[AlertHook], now: datetime) -> int:
+def _lasting(type_: EventType, lasting: Lasting, end: EventType | None, now: datetime) -> int:
     conditions = lasting.now()
     if conditions is None:
         return 0
@@ -93,19 +97,17 @@ def _lasting(type_: EventType, lasting: Lasting, end: EventType | None, hooks: l
         put = 0
         for each in conditions:
             row = open_.pop(each.key, None) or OpenEvent(type=type_.name, key=each.key, at=now)
-            put += _goes_on(type_, lasting, row, each, hooks, now)
+            put += _goes_on(type_, lasting, row, each, now)
         return put + sum(_rests(row, lasting, end, now) for row in open_.values())
 
 
-def _goes_on(
-    type_: EventType, lasting: Lasting, row: OpenEvent, condition: Condition, hooks: list[AlertHook], now: datetime
-) -> int:
+def _goes_on(type_: EventType, lasting: Lasting, row: OpenEvent, condition: Condition, now: datetime) -> int:
     put, row.last_at = 0, now
     if not row.notified:
         row.data = {**condition.data, "since": row.at.isoformat()}
         if condition.at_once or now - row.at >= lasting.after:
             row.notified = True
-            put = deliveries.put_events(type_, [_occurrence(row, now, condition.tenants)], hooks, now=now)
+            put = deliveries.put_events(type_, [_occurrence(row, now, condition.tenants)], _hooks(type_), now=now)
     row.save()
     return put
 
