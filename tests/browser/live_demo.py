@@ -8,6 +8,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from quota_platform.demo import cast, environment, service, tokens
@@ -88,6 +90,19 @@ class LiveDemo:
 
     def stop_web(self) -> None:
         self._end("web")
+
+    @contextmanager
+    def with_settings(self, **settings: str) -> Iterator[None]:
+        """The web server with other settings, and again with its own."""
+        before, self._settings = self._settings, {**self._settings, **settings}
+        try:
+            self.stop_web()
+            self.start_web()
+            yield
+        finally:
+            self._settings = before
+            self.stop_web()
+            self.start_web()
 
     def stop(self) -> None:
         for name in reversed(list(self._running)):

@@ -54,7 +54,7 @@ _AUDIENCE = "<saml:AudienceRestriction><saml:Audience>{}</saml:Audience></saml:A
 _ATTRIBUTE = '<saml:Attribute Name="{}">{}</saml:Attribute>'
 _LOGOUT = """<samlp:LogoutRequest {xmlns} ID="{request_id}" Version="2.0" IssueInstant="{now}" Destination="{where}">
 <saml:Issuer>{issuer}</saml:Issuer><saml:NameID Format="{name_format}">{name_id}</saml:NameID></samlp:LogoutRequest>"""
-_FORM = """<!doctype html><title>Provider</title><form method="post" action="{}">
+_FORM = """<!doctype html><title>Provider</title><link rel="icon" href="data:,"><form method="post" action="{}">
 <input type="hidden" name="SAMLResponse" value="{}"><button>Sign in as Ana</button></form>"""
 
 
