@@ -1,8 +1,7 @@
-"""The time zone in which a person reads the live pages: of the address, or kept in a cookie, or UTC."""
+"""The time zone in which a person reads the live pages: of the address, or kept with the account, or UTC."""
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -10,16 +9,18 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from quota_platform.base import time_zones
+from quota_platform.base import preferences, time_zones
+from tenants.preferences import keep as keep_with_the_account
 
 UTC = "UTC"
 COOKIE = "dashboard_zone"
-_KEPT_S = 365 * 86_400
+"""Where an earlier release kept it: it counts until its person chooses again."""
 
 
 def zone_of(request: HttpRequest) -> str:
     """The zone that the address names, then the kept one. A name that is none counts for nothing."""
-    asked = (request.GET.get("tz", ""), request.COOKIES.get(COOKIE, ""))
+    kept = preferences.held(request.session, preferences.TIME_ZONE)
+    asked = (request.GET.get("tz", ""), kept, request.COOKIES.get(COOKIE, ""))
     return next((name for name in asked if _is_zone(name)), UTC)
 
 
@@ -32,11 +33,8 @@ def keep(request: HttpRequest) -> HttpResponse:
         return HttpResponse(_("zone: give the name of a time zone, such as Europe/Berlin."), status=400)
     if not url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure()):
         page = reverse("dashboard:overview")
-    response = HttpResponseRedirect(page)
-    response.set_cookie(
-        COOKIE, name, max_age=_KEPT_S, samesite="Lax", httponly=True, secure=settings.SESSION_COOKIE_SECURE
-    )
-    return response
+    keep_with_the_account(request, time_zone=name)
+    return HttpResponseRedirect(page)
 
 
 def _is_zone(name: str) -> bool:

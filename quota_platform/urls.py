@@ -7,8 +7,8 @@ from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
-from django.views.i18n import set_language
 
+from quota_platform.accounts.own_account import choose_language
 from quota_platform.openapi.views import DocsView, schema
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -17,7 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("quota_platform.accounts.urls")),
     path("admin/", admin.site.urls),
     path("dashboard/", include("dashboard.urls")),
-    path("language/", set_language, name="set_language"),
+    path("language/", choose_language, name="set_language"),
     re_path(r"^api/?$", RedirectView.as_view(pattern_name="api-docs")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="api-docs"),

@@ -29,7 +29,7 @@ from limiter.models import (
     ReportMail,
     ReportSchedule,
 )
-from tenants.models import Action, ApiKey, Connection, Membership, Tenant
+from tenants.models import Action, ApiKey, Connection, Membership, Preferences, Tenant
 from tests.api_client import signed_in
 from tests.filled_form import filled_form
 from tests.rows import (
@@ -78,6 +78,7 @@ CHILDREN: dict[tuple[type[Model], str, str], Make] = {
     (User, "LogEntry", "user"): an_entry,
     (User, "Token", "user"): lambda person: put(Token(user=person, key="0" * 40)),
     (User, "ApiToken", "user"): a_token,
+    (User, "Preferences", "user"): lambda person: put(Preferences(user=person, language="de")),
     (User, "EmailAddress", "user"): lambda person: put(EmailAddress(user=person, email="ana@example.com")),
     (User, "Authenticator", "user"): lambda person: put(Authenticator(user=person, type="totp", data={})),
     (User, "SocialAccount", "user"): lambda person: put(SocialAccount(user=person, provider="sso", uid="1")),

@@ -24,7 +24,7 @@ class Gate(MiddlewareMixin):
         if sessions.has_ended(request.user, request.session):
             logout(request)
             return None
-        sessions.note_use(request.session)
+        sessions.note_use(request.user, request.session)
         if not sessions.may_use(request):
             raise PermissionDenied
         return second_factor.instead_of(request)

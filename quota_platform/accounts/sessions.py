@@ -14,6 +14,8 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
+from tenants import preferences
+
 BEGAN, SEEN, WALLBOARD = "account_began", "account_seen", "account_wallboard"
 NOTED_S = 60
 """The time of the last page is noted to the minute, so that not each page writes to the database."""
@@ -32,6 +34,7 @@ def _begin(request: HttpRequest | None, user: Any, **_: object) -> None:
         return
     now = int(time.time())
     request.session.update({BEGAN: now, SEEN: now, WALLBOARD: _is_wallboard(user)})
+    preferences.recall(request.session, user)
 
 
 def _is_wallboard(person: Any) -> bool:
@@ -49,12 +52,13 @@ def has_ended(person: Any, session: SessionBase) -> bool:
     return bool(is_idle or age_s > env.SESSION_HOURS * 3_600)
 
 
-def note_use(session: SessionBase) -> None:
+def note_use(person: Any, session: SessionBase) -> None:
     """A person opened a page."""
     now = int(time.time())
     session.setdefault(BEGAN, now)
     if now - session.get(SEEN, 0) >= NOTED_S:
         session[SEEN] = now
+        preferences.recall(session, person)
 
 
 def may_use(request: HttpRequest) -> bool:

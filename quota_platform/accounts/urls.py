@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from quota_platform.accounts import mails
+from quota_platform.accounts.own_account import OwnAccount
 from quota_platform.accounts.passwords import AskForLink, LinkSent, SetPassword
 from quota_platform.accounts.saml_settings import PROVIDER
 
@@ -42,6 +43,7 @@ def _saml(route: str, view: str, name: str) -> URLPattern:
 
 urlpatterns = [
     _page("sign-in/", LoginView.as_view(extra_context={"mails": mails.are_possible}), "account_login"),
+    _page("", OwnAccount.as_view(), "account_own"),
     path("sign-out/", LogoutView.as_view(next_page="account_login"), name="account_logout"),
     _page("again/", ReauthenticateView.as_view(), "account_reauthenticate"),
     _page("password/", AskForLink.as_view(), "account_reset_password"),

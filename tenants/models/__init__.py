@@ -6,6 +6,7 @@ from tenants.models.api_key import ApiKey
 from tenants.models.api_token import ApiToken
 from tenants.models.connection import Connection
 from tenants.models.membership import Membership
+from tenants.models.preferences import Preferences
 from tenants.models.tenant import Action, Tenant
 
-__all__ = ["Action", "ApiKey", "ApiToken", "Change", "Connection", "Granted", "Membership", "Tenant"]
+__all__ = ["Action", "ApiKey", "ApiToken", "Change", "Connection", "Granted", "Membership", "Preferences", "Tenant"]
