@@ -21,7 +21,7 @@ from limiter.models import QuotaPolicy
 from limiter.upstream.breaker import BreakerState
 from limiter.upstream.call import UnitStatus
 from quota_platform.base.lean.problem import Problem
-from quota_platform.server.guard import Guard
+from quota_platform.server.guard import Guard, Seat
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
@@ -201,6 +201,7 @@ async def test_prometheus_and_readiness_say_what_waits_for_celery(gateway: Gatew
 async def test_prometheus_counts_what_the_server_rejects(gateway: Gateway) -> None:
     guard = Guard()
     seat = guard.admit("192.0.2.1")
+    assert isinstance(seat, Seat)
     guard.count(Problem(413, "body-too-large", "Too large."), peer="192.0.2.1")
     gateway.runtime.heartbeat.server = guard.status
     await gateway.runtime.heartbeat.tell()
