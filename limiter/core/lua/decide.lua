@@ -533,8 +533,7 @@ elseif pools > 0 then
     local limit, to = limits[i], #answer + 1
     local share = limit.share
     if share then
-      local part = limit.kind == 'c' and share[10][5] or share[11]
-      answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[1], floor(part), share[3], ceil(share[4])
+      answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[1], floor(share[11]), share[3], ceil(share[4])
       answer[to + 4] = floor(even(share[7], share[8], limit.effective, share.joins))
     end
   end

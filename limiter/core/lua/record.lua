@@ -66,7 +66,8 @@ local function come_back(pool, account, slots)
   end
   area = area + held * math.max(0, now - since)
   local state = struct.pack('<ddddd', left, math.max(now, since), area, refused, part) .. string.sub(found[2], 41)
-  call('HSET', pool, account, state, '', struct.pack('<dddddd', last, big, small, demand, variance, settled))
+  local sums = struct.pack('<dddddd', last, big, small, demand, variance, settled) .. string.sub(found[1], 49)
+  call('HSET', pool, account, state, '', sums)
 end
 
 -- Workers in which calls wait for a slot hear of it; a user who may not publish has them look by themselves.

@@ -6,7 +6,8 @@
 --                most of its slots that count as those of a settled account (0: it is none) · its demand, if it is ·
 --                slots held lately · its demand in the four slices before, newest first (-1: it had not come)
 --   ""           this slice · reserved in shares of one slot and more · in those below · of all settled accounts: demand,
---                its variance, and slots held
+--                its variance, and slots held · until when the pool lives at least (us), so that its expiry is set
+--                once a second and not by every call
 --   "#"          weights of the accounts of each class
 -- As in sharing.lua, the first call of a slice divides, and a share is reserved as far as it is wanted and not used. Demand
 -- is how many slots were held on average, and how many calls were refused. An account that gets all that it wants is
@@ -16,7 +17,8 @@
 local LOOKS = 4
 local HINT_US = 1000000 -- as in decide.lua
 local MARGIN_MS = 1000
-local ACCOUNT, POOL = '<dddddddddddd', '<dddddd'
+local SLACK_US = 1000000 -- by which the pool outlives the lease for which its expiry is set
+local ACCOUNT, POOL = '<dddddddddddd', '<ddddddd'
 
 -- Slots kept for settled accounts that they do not hold.
 local function kept(demand, variance, held) return math.max(0, demand + math.sqrt(math.max(0, variance)) - held) end
@@ -24,7 +26,7 @@ local function kept(demand, variance, held) return math.max(0, demand + math.sqr
 local function variance_of(name, want) return string.byte(name) == 49 and 9 * want or 0 end
 
 -- The slots that each account holds, by their leases, and its demand up to the slice `turn`.
-local function divide(hash, leases, mine, last, turn, length, effective)
+local function divide(hash, leases, mine, last, turn, length, effective, lives)
   local call, max, min, pack = redis.call, math.max, math.min, struct.pack
   local fill = dividing()
   local holds, accounts, gone, wanted, floors = {}, {}, {}, 0, 0
@@ -87,12 +89,14 @@ local function divide(hash, leases, mine, last, turn, length, effective)
       local own = max(0, part - each.held)
       if part >= 1 then big = big + own else small = small + own end
     end
-    local packed = pack(ACCOUNT, each.held, turn * length, 0, 0, part, most, want, each.lately, unpack(each.looks, 1, LOOKS))
+    local packed = pack(
+      ACCOUNT, each.held, turn * length, 0, 0, part, most, want, each.lately, unpack(each.looks, 1, LOOKS)
+    )
     if each.name == mine then state = packed end
     weights[each.class] = weights[each.class] + each.weight
     written[#written + 1], written[#written + 2] = each.name, packed
   end
-  written[#written + 1], written[#written + 2] = '', pack(POOL, turn, big, small, unpack(settled))
+  written[#written + 1], written[#written + 2] = '', pack(POOL, turn, big, small, settled[1], settled[2], settled[3], lives)
   written[#written + 1], written[#written + 2] = '#', pack('<ddd', unpack(weights))
   for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
   for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
@@ -100,41 +104,55 @@ local function divide(hash, leases, mine, last, turn, length, effective)
 end
 
 -- As look_at_share. `leases`: the limit's sorted set, of `used` slots. In the share, from its seventh on: pool · account ·
--- slice · ACCOUNT's parts, in a list · reserved in large shares and in small ones · of settled accounts.
+-- slice · since when it holds its slots · its share · slots times us · refused · most of a settled one · ACCOUNT's other
+-- parts, as they are · reserved in large shares · in small ones · of settled accounts: demand, variance, slots held · until
+-- when the pool lives.
 local function look(hash, leases, from, now, effective, used, wait)
-  local length, slices, most, account, to = struct.unpack('<dBds', ARGV[5], from)
-  local turn, big, small, settled, joins = math.floor(now / length), 0, 0, { 0, 0, 0 }, nil
+  local take, max = struct.unpack, math.max
+  local length, slices, most, account, to = take('<dBds', ARGV[5], from)
+  local turn, big, small, demand, variance, settled, lives = math.floor(now / length), 0, 0, 0, 0, 0, 0
   local found = redis.call('HMGET', hash, '', account)
-  local state, last = found[2], turn
-  if found[1] then
-    last, big, small, settled[1], settled[2], settled[3] = struct.unpack(POOL, found[1])
+  local pool, state, last, joins = found[1], found[2], turn, nil
+  if pool then
+    if #pool < 56 then pool = pool .. string.rep('\0', 8) end -- the release before this one wrote six parts
+    last, big, small, demand, variance, settled, lives = take(POOL, pool)
     if turn > last then
-      big, small, settled, state = divide(hash, leases, account, last, turn, length, effective)
+      local of
+      big, small, of, state = divide(hash, leases, account, last, turn, length, effective, lives)
+      demand, variance, settled = of[1], of[2], of[3]
       last = turn
     end
   end
-  local of
+  local held, since, area, refusals, part, own_most, want = 0, now, 0, 0, 0, 0, 0
   if state then
-    of = { struct.unpack(ACCOUNT, state) }
+    held, since, area, refusals, part, own_most, want = take('<ddddddd', state)
   else
     local _, joining = dividing()
-    of = { 0, now, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1 }
-    of[5], joins = joining(hash, account, effective)
-    if of[5] >= 1 then big = big + of[5] else small = small + of[5] end
+    part, joins = joining(hash, account, effective)
+    state = struct.pack(ACCOUNT, 0, now, 0, 0, part, 0, 0, 0, -1, -1, -1, -1)
+    if part >= 1 then big = big + part else small = small + part end
   end
-  local held, part = of[1], of[5]
   -- Of a settled account its own demand is not kept for others.
-  local others = kept(settled[1] - of[7], settled[2] - variance_of(account, of[7]), settled[3] - math.min(held, of[6]))
-  local owed = big + small + others
-  if of[6] == 0 and held < part then owed = part >= 1 and owed - part + held or big end
+  local owed = big + small
+  if own_most > 0 then
+    owed = owed + kept(demand - want, variance - variance_of(account, want), settled - math.min(held, own_most))
+  elseif held < part and part < 1 then
+    owed = big
+  else
+    owed = owed + kept(demand, variance, settled)
+    if held < part then owed = owed - part + held end
+  end
   local refused = 0
   if wait ~= 0 then
     refused = 3
   elseif held + 1 > part and effective - used - 1 < owed - 0.000001 then
     refused, wait = 2, HINT_US
   end
-  if most > 0 and held + 1 > most then refused, wait = 1, math.max(wait, HINT_US) end
-  local share = { refused, refused == 1 and most or part, held, owed, -1, 0, hash, account, last, of, big, small, settled }
+  if most > 0 and held + 1 > most then refused, wait = 1, max(wait, HINT_US) end
+  local share = {
+    refused, refused == 1 and most or part, held, owed, -1, 0, hash, account, last, since, part, area, refusals, own_most,
+    string.sub(state, 33), big, small, demand, variance, settled, lives,
+  }
   if joins then share.joins, share.keep_ms = joins, math.ceil((slices + 4) * length / 1000) + MARGIN_MS end
   return wait, to, share
 end
@@ -142,25 +160,29 @@ end
 -- Keep that a call has asked for a slot, and whether it holds one now. It lives as long as the lease (`lease`, us).
 local function charge(share, now, charged, waited, lease)
   local call, pack, max = redis.call, struct.pack, math.max
-  local hash, account, of, big, small, settled = share[7], share[8], share[10], share[11], share[12], share[13]
+  local hash, held, since, part, area, refusals = share[7], share[3], share[10], share[11], share[12], share[13]
+  local big, small, settled, lives, joins = share[16], share[17], share[20], share[21], share.joins
   if charged then
-    if of[6] > 0 then
-      if of[1] < of[6] then settled[3] = settled[3] + 1 end
+    if share[14] > 0 then
+      if held < share[14] then settled = settled + 1 end
     else
-      local own = math.min(1, max(0, of[5] - of[1]))
-      if of[5] >= 1 then big = big - own else small = small - own end
+      local own = max(0, part - held)
+      if own > 1 then own = 1 end
+      if part >= 1 then big = big - own else small = small - own end
     end
-    of[1], of[2], of[3] = of[1] + 1, max(now, of[2]), of[3] + of[1] * max(0, now - of[2])
-    share[3] = of[1]
+    area = area + held * max(0, now - since)
+    held, since = held + 1, max(now, since)
+    share[3] = held
   elseif not waited then
-    of[4] = of[4] + 1
+    refusals = refusals + 1
   end
-  call('HSET', hash, account, pack(ACCOUNT, unpack(of)), '', pack(POOL, share[9], big, small, unpack(settled)))
-  if share.joins then call('HSET', hash, '#', share.joins) end
-  if charged or share.joins then
-    local ttl = max(share.keep_ms or 0, charged and math.ceil(lease / 1000) + MARGIN_MS or 0)
-    if call('PTTL', hash) < ttl then call('PEXPIRE', hash, ttl) end
-  end
+  local until_us = now + max(charged and lease or 0, joins and share.keep_ms * 1000 or 0)
+  local longer = until_us > lives
+  if longer then lives = until_us + SLACK_US end
+  call('HSET', hash, share[8], pack('<dddd', held, since, area, refusals) .. share[15], '',
+    pack(POOL, share[9], big, small, share[18], share[19], settled, lives))
+  if joins then call('HSET', hash, '#', joins) end
+  if longer then call('PEXPIRE', hash, math.ceil((lives - now) / 1000) + MARGIN_MS) end
 end
 
 return look, charge

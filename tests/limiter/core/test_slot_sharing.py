@@ -116,6 +116,36 @@ def test_slots_of_a_killed_worker_come_back_with_their_leases(redis_url: str) ->
     assert again.allowed and again.used == 1
 
 
+def test_slots_are_shared_with_the_scripts_of_an_earlier_release(redis_url: str) -> None:
+    """They wrote six parts of the pool, without the time until which it lives."""
+    flows = paced("greedy", per_s=100, until_s=20), paced("meek", per_s=4, until_s=20)
+    with Contention(redis_url, SLOTS) as contention, redis.Redis.from_url(redis_url) as store:
+        (pool,) = contention.stack("meek").pools
+        passed = Counter[str]()
+        for number, each in enumerate(contention.hold(running(heapq.merge(*flows)))):
+            passed[each.tenant] += each.allowed
+            if number % 500 == 100:
+                store.hset(pool, "", store.hget(pool, "")[:48])
+    assert passed["meek"] >= 78
+    assert passed["greedy"] >= 0.75 * 20 * 50
+
+
+def test_a_pool_of_slots_outlives_its_last_lease(redis_url: str) -> None:
+    """Its end is set for a second to come, not by every call, and anew for a longer lease."""
+    with Contention(redis_url, SLOTS) as contention, redis.Redis.from_url(redis_url) as store:
+        (pool,) = contention.stack("one").pools
+        for at_us in (0, S // 2, 2 * S):
+            store.persist(pool)
+            list(contention.ask([(at_us, "one", 1)]))
+            assert (store.pttl(pool) == -1) == (at_us == S // 2)
+    with (
+        Contention(redis_url, replace(SLOTS, lease_us=600 * S)) as contention,
+        redis.Redis.from_url(redis_url) as store,
+    ):
+        list(contention.ask([(2 * S, "one", 1)]))
+        assert store.pttl(pool) >= 600_000
+
+
 async def test_a_call_that_ends_twice_frees_one_slot_of_its_account(store: Store, redis_url: str) -> None:
     bound = bind([replace(SLOTS, share=replace(EVEN, over_us=4 * S))], subject=ACME)
     for lease in ("one", "two"):
