@@ -15,7 +15,8 @@ _WORD = re.compile(r"[a-z_]{1,32}")
 _ESCAPED = str.maketrans({"%": "%25", ";": "%3B", "|": "%7C"})
 _PARTS = 10
 _OF_SHARE = ("refused", "share", "used", "owed")
-_SHARE = "|\x01"
+_SHARE = "|\x01|||\x03"
+"""Its even part stands behind the two parts of a limit that counts by a value, which cannot be shared."""
 _VALUE = "\x02"
 
 
@@ -37,7 +38,10 @@ class Described:
     shadow: bool
     adaptive: bool
     share: dict[str, int] | None = None
-    """Of a shared limit: what of it refused (:class:`~limiter.core.sharing.Refused`), share, used and owed units."""
+    """Of a shared limit: what of it refused (:class:`~limiter.core.sharing.Refused`), share, used and owed units.
+
+    And its even part, ``even``, which 0.2.0 did not write.
+    """
     counted_by: str = ""
     """The header or JSON Pointer by whose values it counts."""
     value: str = ""
@@ -47,9 +51,9 @@ class Described:
 def write(limits: Sequence[Limit]) -> str:
     """``<name>|<policy>|<version>|<algorithm>|<counted per>|<quota>|<window us>|<burst>|<shadow>|<adaptive>;…``.
 
-    A shared limit has one part more, in whose place the script writes the state of the share. One that counts by a
-    value has two more behind that: by which, and the digest's first digits; the script writes a ``+`` before these when
-    the value was above the bound.
+    A shared limit has one part more, in whose place the script writes the state of the share, and a fourth one for its
+    even part. One that counts by a value has two more behind the first: by which, and the digest's first digits; the
+    script writes a ``+`` before these when the value was above the bound.
     """
     return FORM.marked(
         ";".join(
@@ -93,18 +97,19 @@ def _read_one(text: str) -> Described:
         burst=burst,
         shadow=shadow == 1,
         adaptive=adaptive == 1,
-        share=_share(parts[_PARTS]) if len(parts) > _PARTS else None,
+        share=_share(*parts[_PARTS::3][:2]) if len(parts) > _PARTS else None,
         counted_by=unquote(parts[_PARTS + 1]) if len(parts) > _PARTS + 2 else "",
         value=_value(parts[_PARTS + 2]) if len(parts) > _PARTS + 2 else "",
     )
 
 
-def _share(text: str) -> dict[str, int] | None:
+def _share(text: str, even: str = "") -> dict[str, int] | None:
     """None where the script did not refuse: a worker alone writes the parts unchanged."""
     numbers = text.split(",")
     if len(numbers) != len(_OF_SHARE) or not all(number.isdigit() for number in numbers):
         return None
-    return dict(zip(_OF_SHARE, map(int, numbers), strict=True))
+    found = dict(zip(_OF_SHARE, map(int, numbers), strict=True))
+    return found | {"even": int(even)} if even.isdigit() else found
 
 
 def _value(text: str) -> str:

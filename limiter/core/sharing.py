@@ -15,6 +15,7 @@ from limiter.core.types import Limit, ServiceClass, Share, ShareState, Subject
 MIN_SLICE_US = 50_000
 _SHARED = struct.Struct("<dBd")
 WINDOWS, SLOTS = 1, 2
+_NUMBERS_OF_STATE = 5
 
 
 _NUMBERS = {each: number for number, each in enumerate(ServiceClass, start=1)}
@@ -81,8 +82,15 @@ def name_of(limit: Limit, subject: Subject) -> str:
     return account(limit.share, subject)[1] if limit.share else ""
 
 
-def read(limits: Iterable[Limit], numbers: Sequence[int], *, looked: bool) -> tuple[ShareState, ...]:
-    """The end of the script's reply for a refused call, and for one that only ``looked``."""
+def lent(refused: int, *, even: int, share: int, used: int) -> int:
+    """Units of an account's even part that others had when its call was refused.
+
+    Those that it does not ask for; all that it does not have if the limit was full.
+    """
+    return max(0, even - (used if refused == Refused.FULL else max(share, used)))
+
+
+def read(limits: Iterable[Limit], numbers: Sequence[int]) -> tuple[ShareState, ...]:
+    """The end of the script's reply for a refused call, and for one that only looked."""
     shared = (limit for limit in limits if limit.share)
-    width = 5 if looked else 4
-    return tuple(map(ShareState, shared, *(numbers[place::width] for place in range(width))))
+    return tuple(map(ShareState, shared, *(numbers[place::_NUMBERS_OF_STATE] for place in range(_NUMBERS_OF_STATE))))

@@ -144,7 +144,7 @@ class ShareState(NamedTuple):
 
     ``refused``: why, a :class:`~limiter.core.sharing.Refused`. ``share``: units of its own, whatever the others do;
     ``used``: of it. ``owed``: kept for others, who asked lately and have not had their share. ``even``: what its weight
-    brings it when all want more than they get; known to a look alone.
+    brings it when all want more than they get.
     """
 
     limit: Limit

@@ -262,12 +262,12 @@ def _decision(stack: Stack, call: Call, reply: list[Any], limits: Sequence[Limit
         leases=stack.slots if admitted == 1 and call.charge else (),
         paused_us=paused_us,
         above_pace=admitted == _ABOVE_PACE,
-        shares=_shares(stack, call, reply) if stack.shares and (admitted == 0 or not call.charge) else (),
+        shares=_shares(stack, reply) if stack.shares and (admitted == 0 or not call.charge) else (),
     )
 
 
-def _shares(stack: Stack, call: Call, reply: list[Any]) -> tuple[ShareState, ...]:
-    return sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :], looked=not call.charge)
+def _shares(stack: Stack, reply: list[Any]) -> tuple[ShareState, ...]:
+    return sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :])
 
 
 _state: Callable[[Iterable[Any]], LimitState] = partial(cast(Any, tuple.__new__), LimitState)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from limiter.core import headers, values
+from limiter.core import headers, sharing, values
 from limiter.core.algorithms import rules_of
 from limiter.core.decision_ids import binding
 from limiter.core.in_flight import IN_FLIGHT
@@ -151,6 +151,8 @@ def _share(state: ShareState) -> dict[str, Any]:
         "share": state.share,
         "used": state.used,
         "kept_for_others": state.owed,
+        "borrowed": state.borrowed,
+        "lent": _lent(state),
     }
 
 
@@ -205,8 +207,16 @@ def _of_share(state: LimitState, decision: Decision) -> str:
         return ""
     if found.refused == Refused.CEILING:
         return f", {found.used} by you, and your ceiling is {found.share}"
-    kept = f"; {found.owed} are kept for others" if found.refused == Refused.SHARE else ""
-    return f", {found.used} by you, and your share is {found.share}{kept}"
+    said = f", {found.used} by you, and your share is {found.share}"
+    if found.refused == Refused.SHARE:
+        said += f"; {found.owed} are kept for others"
+    if found.borrowed:
+        return f"{said}; {found.borrowed} of yours are borrowed"
+    return f"{said}; {_lent(found)} of your part are lent to others" if _lent(found) else said
+
+
+def _lent(state: ShareState) -> int:
+    return sharing.lent(state.refused, even=state.even, share=state.share, used=state.used)
 
 
 def _when(state: LimitState, violated: Sequence[LimitState], cost: int, wait_s: float) -> str:

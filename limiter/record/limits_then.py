@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from limiter.core import values
+from limiter.core import sharing, values
 from limiter.core.sharing import Refused
 from limiter.core.types import CountedPer
 from limiter.record.models import ThrottleEvent
@@ -35,7 +35,10 @@ class LimitThen:
     passes_at: datetime | None
     """When this limit would have let it pass; None for a limit that never would, or that did."""
     share: dict[str, int] | None
-    """Of a shared limit: what of it refused, the share, units used of it and units kept for others."""
+    """Of a shared limit: what of it refused, the share, units used of it and units kept for others.
+
+    Of those that 0.2.0 did not write also its even part, and the units borrowed above it and lent of it.
+    """
     counted_by: str
     """The header or JSON Pointer by whose values it counts; "" for a limit that counts by none."""
     value: str
@@ -58,14 +61,36 @@ def limit_then(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:
         shadow=payload["shadow"],
         refused=wait_us != 0,
         passes_at=event.at + timedelta(microseconds=wait_us) if wait_us > 0 else None,
-        share=payload.get("share"),
+        share=_with_loans(payload.get("share")),
         counted_by=payload.get("counted_by", ""),
         value=payload.get("value", ""),
     )
 
 
+def _with_loans(share: dict[str, int] | None) -> dict[str, int] | None:
+    if share is None or "even" not in share:
+        return share
+    even, used = share["even"], share["used"]
+    lent = sharing.lent(share["refused"], even=even, share=share["share"], used=used)
+    return share | {"borrowed": max(0, used - even), "lent": lent}
+
+
 def of_share(share: Mapping[str, int]) -> str:
-    """Which share of a shared limit refused."""
+    """Which share of a shared limit refused, and the units that were borrowed or lent."""
+    return f"{_refused_by(share)} {_loans(share)}".strip()
+
+
+def _loans(share: Mapping[str, int]) -> str:
+    if share.get("borrowed"):
+        return _("It had borrowed {units} of these from others.").format(units=number(share["borrowed"]))
+    if share.get("lent"):
+        return _("Of its even part of {even} units {units} were lent to others.").format(
+            even=number(share["even"]), units=number(share["lent"])
+        )
+    return ""
+
+
+def _refused_by(share: Mapping[str, int]) -> str:
     words = {
         Refused.CEILING: _("Its tenant had {used} of them, and its ceiling is {share}."),
         Refused.SHARE: _("Its tenant had {used} of them, its share was {share}, and {owed} were kept for others."),

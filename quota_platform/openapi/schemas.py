@@ -48,7 +48,8 @@ _REFUSAL: dict[str, Schema] = {
     "shares": _of(
         "array",
         "Of each shared limit: what refused (`ceiling`, `share`, or `limit` when that is full; null: nothing), the"
-        " caller's share, its use of it, and the units kept for others.",
+        " caller's share, its use of it, the units kept for others, those that it has borrowed above its even part, and"
+        " those of that part that are lent to others.",
         items={"type": "object"},
     ),
 }

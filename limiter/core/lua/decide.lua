@@ -41,8 +41,8 @@
 --            per limit: used (units) · effective limit (units) · wait (us; 0 passes, -1 never) · reset (us). When the
 --            upstream takes no calls, one more stands for it. Of a call that was refused, at last, per shared limit:
 --            what share of it refused (0 nothing, 1 the ceiling, 2 the share; or 3, the limit itself is full) ·
---            share (units) · used of it (units) · reserved for others (units). Of a peek as well, admitted or not, with
---            the share of the tenant, also at its ceiling, and behind these its even part (units; dividing.lua)
+--            share (units) · used of it (units) · reserved for others (units) · its even part (units; dividing.lua).
+--            Of a peek as well, admitted or not, with the share of the tenant, also at its ceiling
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
 --            the multiplier and of an override are known, and are taken into account
 --
@@ -502,12 +502,15 @@ if charging then
       local from = 4 * states
       answer[from], answer[from + 1], answer[from + 2], answer[from + 3] = 1, 1, paused, paused
     elseif pools > 0 then
-      -- In the event's description each shared limit has a place for its share.
+      -- In the event's description each shared limit has a place for its share, and one for its even part.
+      local _, _, even = dividing()
       for i = 1, n do
         local share, to = limits[i].share, #answer + 1
         if share then
           answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[1], floor(share[2]), share[3], ceil(share[4])
-          described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to)), 1)
+          answer[to + 4] = floor(even(share[7], share[8], limits[i].effective, share.joins))
+          described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to, to + 3)), 1)
+          described = string.gsub(described, '\3', text('%d', answer[to + 4]), 1)
         end
       end
     end

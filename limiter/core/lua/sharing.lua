@@ -196,6 +196,7 @@ local function charge(share, cost, at, waited)
   if joins then
     local ring = pack('<ddddd', last, 0, 0, 0, 0) .. string.rep('\0', 8 * share.slices)
     call('HSET', hash, '~' .. account, ring, '#', joins)
+    share.joins = nil -- its weight is among those of all now
     call('PEXPIRE', hash, math.ceil((share.slices + 4) * share.length / 1000) + 1000)
   end
 end

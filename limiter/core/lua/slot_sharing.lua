@@ -181,7 +181,10 @@ local function charge(share, now, charged, waited, lease)
   if longer then lives = until_us + SLACK_US end
   call('HSET', hash, share[8], pack('<dddd', held, since, area, refusals) .. share[15], '',
     pack(POOL, share[9], big, small, share[18], share[19], settled, lives))
-  if joins then call('HSET', hash, '#', joins) end
+  if joins then
+    call('HSET', hash, '#', joins)
+    share.joins = nil -- its weight is among those of all now
+  end
   if longer then call('PEXPIRE', hash, math.ceil((lives - now) / 1000) + MARGIN_MS) end
 end
 

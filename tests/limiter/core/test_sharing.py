@@ -158,6 +158,20 @@ def test_a_refusal_says_share_use_and_what_is_kept_for_others(redis_url: str) ->
     assert share.owed == pytest.approx(50 - 8, abs=2)
 
 
+def test_a_refusal_says_what_is_borrowed_and_what_is_lent(redis_url: str) -> None:
+    """The flooder has borrowed what the meek leaves; an owner whose even part is lent finds the limit full."""
+    flows = paced("greedy", per_s=50, until_s=20), paced("meek", per_s=1 / 3, until_s=20)
+    with Contention(redis_url, LOG) as contention:
+        *_, refused = (each for each in contention.ask(heapq.merge(*flows)) if not each.allowed)
+        burst = list(contention.ask(paced("meek", per_s=1000, from_s=20.2, until_s=20.3)))
+    (of_greedy,), (of_meek,) = refused.decision.shares, burst[-1].decision.shares
+    assert (of_greedy.even, of_meek.even) == (50, 50)
+    assert of_greedy.borrowed == of_greedy.used - 50 >= 40
+    assert of_meek.refused == Refused.FULL
+    lent = sharing.lent(of_meek.refused, even=of_meek.even, share=of_meek.share, used=of_meek.used)
+    assert lent == 50 - of_meek.used >= 30
+
+
 def test_a_look_says_what_each_tenant_borrows_lends_and_is_owed_and_changes_nothing(redis_url: str) -> None:
     flows = paced("greedy", per_s=50, until_s=25), paced("meek", per_s=2, until_s=25)
     shares = {"greedy": Share(floor=5), "meek": Share(floor=10, ceiling=60)}

@@ -86,7 +86,7 @@ async def test_a_refusal_names_the_share_in_its_problem_and_its_event(
     (share,) = refused.json["shares"]
     kept = share.pop("kept_for_others")
     assert kept >= 49
-    assert share == {"limit": "pool", "refused_by": "share", "share": 50, "used": 50}
+    assert share == {"limit": "pool", "refused_by": "share", "share": 50, "used": 50, "borrowed": 0, "lent": 0}
     assert f"50 by you, and your share is 50; {kept} are kept for others" in refused.json["detail"]
     assert refused.headers["ratelimit"].startswith('"pool";r=0')
 

@@ -11,10 +11,11 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from limiter.core import keys
-from limiter.core.types import CountedPer, Share
+from limiter.core.refusal import Refusal, write
+from limiter.core.types import PPM, CountedPer, Share
 from limiter.models import MultiplierChange, QuotaLimit, QuotaPolicy, ThrottleEvent
 from limiter.policies.models.version import one_version
-from limiter.record import keeping
+from limiter.record import events, keeping
 from limiter.record.explain import explain
 from limiter.record.scripts import Client
 from tests.api_client import person
@@ -168,3 +169,18 @@ def test_the_share_of_a_shared_limit_is_explained(client: Client, redis_url: str
     assert explained.sentence.endswith("Its tenant had 1 of them, and its ceiling is 1.")
     share_then = explained.limits[0].share or {}
     assert (share_then["refused"], share_then["share"], share_then["used"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "end"),
+    [
+        ("2,30,45,12", "and 12 were kept for others."),
+        ("2,30,45,12|||25", "It had borrowed 20 of these from others."),
+        ("3,5,2,0|||25", "no unit was free. Of its even part of 25 units 23 were lent to others."),
+    ],
+)
+def test_what_a_share_had_borrowed_or_lent_is_explained(parts: str, end: str) -> None:
+    """Also of a refusal that 0.2.0 wrote, without the even part."""
+    limit = f"pool|Gold|1|sliding_log|connection|100|60000000|1|0|1|{parts}"
+    refusal = Refusal(T0, 0, False, PPM, 1, "acme", "act", "d1", "key", "request", (100, 100, 1, 1), limit)
+    assert explain(events.event("1-0", write(refusal))).sentence.endswith(end)
