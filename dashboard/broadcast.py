@@ -14,7 +14,7 @@ from dashboard.deltas import Frame
 from dashboard.live import Live
 from dashboard.seats import RENEW_S, PageSeat, Seats
 from dashboard.streams import FAULT, LEAVING, NO_RIGHT, SILENT, SILENT_S, LiveStream, Viewer
-from dashboard.topics import StreamTopic, overview, tenant
+from dashboard.topics import Shown, StreamTopic, tenant
 from dashboard.viewers import Asked, Sight, sight, sights
 from limiter import clients
 from limiter.gateway.runtime import Runtime
@@ -50,7 +50,7 @@ class Broadcast:
         self._aside = Aside(2, name="rights", keep=True)
         self._streams: dict[StreamTopic, LiveStream] = {}
         self._wanted_at: dict[StreamTopic, float] = {}
-        self._viewers: dict[Viewer, tuple[str, PageSeat]] = {}
+        self._viewers: dict[Viewer, tuple[Shown, PageSeat]] = {}
         self._changed: set[int] = set()
         self._blind = False
         self._renewed_at = clock()
@@ -79,18 +79,18 @@ class Broadcast:
         await self._aside.close()
         await self.seats.close()
 
-    async def sight(self, session_key: str | None, tenant_id: str = "") -> Sight | None:
-        """What a tenant's page, or the overview, may show the person of this session now."""
-        return await self._aside.run(sight, session_key, tenant_id)
+    async def sight(self, session_key: str | None, shown: Shown = "") -> Sight | None:
+        """What a page may show the person of this session now."""
+        return await self._aside.run(sight, session_key, shown)
 
-    async def join(self, session_key: str, seen: Sight, *, tenant_id: str, seat: PageSeat) -> Viewer:
-        """A viewer of a tenant's page, or of the overview, from now on; the caller must call :meth:`leave` later."""
+    async def join(self, session_key: str, seen: Sight, *, shown: Shown, seat: PageSeat) -> Viewer:
+        """A viewer of one page from now on; the caller must call :meth:`leave` later."""
         viewer = Viewer(session_key, seen.person, clock=self._clock)
         # After a restart everybody comes back at once, and need not be looked at again at once.
         viewer.checked_at -= random.uniform(0, CHECK_S / 2)
-        self._viewers[viewer] = (tenant_id, seat)
+        self._viewers[viewer] = (shown, seat)
         try:
-            viewer.watch(await self._stream(_topic(tenant_id, seen)))
+            viewer.watch(await self._stream(seen.topic(shown)))
         except BaseException:
             await self.leave(viewer)
             raise
@@ -211,27 +211,23 @@ class Broadcast:
                 await self._settle(viewer, seen[asked])
 
     def _asked(self, viewer: Viewer) -> Asked:
-        tenant_id, _ = self._viewers.get(viewer, ("", None))
-        return viewer.session_key, tenant_id
+        shown, _ = self._viewers.get(viewer, ("", None))
+        return viewer.session_key, shown
 
     async def _settle(self, viewer: Viewer, seen: Sight | None) -> None:
         """Let the viewer continue with the tenants that they may see now."""
-        tenant_id, _ = self._viewers[viewer]
-        if seen is None or seen.person != viewer.person or not seen.of(tenant_id):
+        shown, _ = self._viewers[viewer]
+        if seen is None or seen.person != viewer.person or not seen.of(shown):
             viewer.end(NO_RIGHT)
-        elif viewer.stream is not None and viewer.stream.topic != _topic(tenant_id, seen):
+        elif viewer.stream is not None and viewer.stream.topic != seen.topic(shown):
             try:
-                stream = await self._stream(_topic(tenant_id, seen))
+                stream = await self._stream(seen.topic(shown))
             except Exception:
                 log.exception("A live page cannot go on with other tenants; it is sent to try again")
                 viewer.end(FAULT)
                 return
             if viewer in self._viewers:
                 viewer.watch(stream)
-
-
-def _topic(tenant_id: str, seen: Sight) -> StreamTopic:
-    return tenant(tenant_id) if tenant_id else overview(seen.tenant_ids, every=seen.every)
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from dashboard.broadcast import Broadcast
 from dashboard.streams import FAULT, NO_RIGHT, SILENT, TOO_MANY, Viewer
+from dashboard.topics import Shown, view_of
 
 SEND_TIMEOUT_S = 10.0
 _LONGEST_MESSAGE = 200
@@ -81,14 +82,14 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         # Accepted first: before that, a browser cannot tell "no right" from "no server".
         await self.accept()
         session_key = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME)
-        tenant_id = parse_qs(self.scope["query_string"].decode()).get("tenant", [""])[0]
-        seen = await self._broadcast.sight(session_key, tenant_id)
-        if seen is None or not seen.of(tenant_id):
+        shown = _shown(self.scope["query_string"].decode())
+        seen = await self._broadcast.sight(session_key, shown)
+        if seen is None or not seen.of(shown):
             raise StreamEnded(NO_RIGHT)
         seat = await self._broadcast.seats.take(seen.person)
         if seat is None:
             raise StreamEnded(TOO_MANY)
-        self._viewer = await self._broadcast.join(session_key, seen, tenant_id=tenant_id, seat=seat)
+        self._viewer = await self._broadcast.join(session_key, seen, shown=shown, seat=seat)
         self._entered.set()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -126,3 +127,11 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     def _broadcast(self) -> Broadcast:
         broadcast: Broadcast = self.scope["state"]["broadcast"]
         return broadcast
+
+
+def _shown(query: str) -> Shown:
+    """What the page is about whose websocket has this address."""
+    given = {name: values[0] for name, values in parse_qs(query).items()}
+    if "connection" in given:
+        return view_of(given["connection"], given.get("limit", ""), given)
+    return given.get("tenant", "")

@@ -21,11 +21,12 @@ from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
 from dashboard.lately import Lately
-from dashboard.messages import overview_frame, rows_by_tenant, tenant_frame
+from dashboard.messages import all_rows, overview_frame, pool_frame, tenant_frame
+from dashboard.pools import Pools
 from dashboard.readings import TenantReading
 from dashboard.stored import StoredReadings
 from dashboard.streams import FIGURES_KEPT
-from dashboard.topics import StreamTopic
+from dashboard.topics import PoolView, StreamTopic
 from limiter.demand import series
 from limiter.demand.points import Demand
 from limiter.gateway.runtime import Runtime
@@ -80,6 +81,7 @@ class Live:
         self._reads = Flights(most=100_000)
         self._aside = Aside(4, name="dashboard", keep=True)
         self._charting = Charting(runtime.gateway.store, self._aside)
+        self._pools = Pools(runtime.gateway.store, self._aside, self._tenant, clock=clock)
         self._unreadable: set[str] = set()
         self._unavailable_since: float | None = None
         self._database_unavailable_since: float | None = None
@@ -99,6 +101,8 @@ class Live:
         return names
 
     def _names(self, topic: StreamTopic) -> frozenset[str]:
+        if topic.pool:
+            return frozenset()
         return self._busiest.of(topic).tenant_ids if topic.is_large else topic.tenant_ids
 
     def _shown(self, topic: StreamTopic) -> list[TenantReading]:
@@ -172,6 +176,8 @@ class Live:
 
         Raises a database fault, TimeoutError or TooManyFlights while nothing was ever read for it.
         """
+        if topic.pool:
+            return await self._pool_frame(topic, topic.pool)
         known, readings = await self._known(topic), self._shown(topic)
         crowd = self._busiest.of(topic) if topic.is_large else None
         if new := [each for each in readings if each.recent is None]:
@@ -183,9 +189,20 @@ class Live:
         if topic.page == "tenant":
             frame = tenant_frame(readings[0], known, **rest)
         else:
-            frame = overview_frame(readings, known, **rest, rows=await _rows(readings, known), crowd=crowd)
+            frame = overview_frame(readings, known, **rest, rows=await all_rows(readings, known), crowd=crowd)
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
         return frame
+
+    async def _pool_frame(self, topic: StreamTopic, view: PoolView) -> Frame:
+        reading = await self._reads.join(("pool", *view[:2]), partial(self._pools.read, *view[:2]))
+        data, degraded = self._deployment.data({view.connection}), self._degraded()
+        frame = pool_frame(reading, topic, platform=data, degraded=degraded)
+        frame["summary"]["degraded"] = degraded or self._without_database()
+        return frame
+
+    async def _tenant(self, name: str) -> TenantReading:
+        await self.read([name])
+        return self._readings[name]
 
     def before(self, topic: StreamTopic) -> list[Frame]:
         """The figures of calls in the two minutes before now, a second each, as frames would have had them."""
@@ -203,6 +220,7 @@ class Live:
         sets = {_place(topic) for topic in topics}
         self._stored = {place: held for place, held in self._stored.items() if place in sets}
         watched_now = {name for topic in topics for name in self._names(topic)}
+        self._pools.forget({(topic.pool.connection, topic.pool.limit) for topic in topics if topic.pool})
         self._busiest.forget([topic for topic in topics if topic.is_large])
         old = self._clock() - self._kept_s
         for name in [name for name, at in self._wanted_at.items() if at < old and name not in watched_now]:
@@ -296,16 +314,6 @@ class Live:
 def _place(topic: StreamTopic) -> Hashable:
     """What pages of the same tenants share."""
     return topic if topic.is_large else topic.tenant_ids
-
-
-async def _rows(readings: Sequence[TenantReading], known: StoredReadings) -> list[Frame]:
-    """All rows, with a pause for callers now and then."""
-    rows: list[Frame] = []
-    for number, some in enumerate(rows_by_tenant(readings, known)):
-        rows += some
-        if number % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)
-    return rows
 
 
 def _since(code: str, at: float | None) -> Frame | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashboard import alerts, connections, figures, shares, states, stored
+from dashboard import alerts, connections, figures, pools, shares, states, stored
 from dashboard.busiest import Crowd
 from dashboard.connections import Frame
+from dashboard.pools import PoolReading
 from dashboard.readings import GAP_S, KEPT, RowReading, TenantReading
 from dashboard.stored import StoredReadings
+from dashboard.topics import StreamTopic
 from limiter.core.algorithms import rules_of
 from limiter.core.thresholds import near_at
 from limiter.core.types import MICROS, CountedPer, Limit
@@ -20,6 +23,8 @@ from limiter.policies.plan import applied
 VERSION = 3
 _SPARK = 40
 _FEED = 60
+_AT_ONCE = 20
+"""Tenants whose rows are made in one go."""
 _NAMED = 3
 """Limits that a sentence names; it counts the others."""
 
@@ -72,6 +77,23 @@ def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Fra
     }
 
 
+def pool_frame(reading: PoolReading, topic: StreamTopic, *, platform: Frame, degraded: Frame | None) -> Frame:
+    """Everything the page of a shared limit shows."""
+    state, sentence = pools.sentence(reading) if degraded is None else ("unknown", {"code": "unknown"})
+    return {
+        **_head(reading.at or time.time()),
+        "summary": {"state": state, "sentence": sentence, "workers": platform.get("workers"), "degraded": degraded},
+        "alerts": [],
+        "feed": [],
+        "changes": [],
+        **pools.frame(reading, topic),
+    }
+
+
+def _head(at: float) -> Frame:
+    return {"v": VERSION, "seq": 0, "at_ms": int(at * 1000), "kind": "full"}
+
+
 def _frame(
     readings: Sequence[TenantReading],
     known: StoredReadings,
@@ -83,10 +105,7 @@ def _frame(
 ) -> Frame:
     state, sentence = said if degraded is None else ("unknown", {"code": "unknown"})
     return {
-        "v": VERSION,
-        "seq": 0,
-        "at_ms": int(max((reading.at for reading in readings), default=time.time()) * 1000),
-        "kind": "full",
+        **_head(max((reading.at for reading in readings), default=time.time())),
         "summary": {
             "state": state,
             "sentence": sentence,
@@ -116,6 +135,16 @@ def rows_by_tenant(readings: Iterable[TenantReading], known: StoredReadings) -> 
     apart = stored.by_tenant(known)
     for reading in readings:
         yield _rows(reading, apart.get(reading.tenant_id, StoredReadings()))
+
+
+async def all_rows(readings: Iterable[TenantReading], known: StoredReadings) -> list[Frame]:
+    """All rows, with a pause for callers now and then."""
+    rows: list[Frame] = []
+    for number, some in enumerate(rows_by_tenant(readings, known)):
+        rows += some
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+    return rows
 
 
 def _rows(reading: TenantReading, known: StoredReadings) -> list[Frame]:

@@ -12,7 +12,7 @@ from dashboard import charting, topics
 from dashboard.broadcast import Broadcast
 from dashboard.flights import TooManyFlights
 from dashboard.spans import SpanRefused
-from dashboard.topics import StreamTopic
+from dashboard.topics import Shown, StreamTopic
 from dashboard.viewers import Sight
 
 _CHARTS = {"range", "from", "to"}
@@ -51,8 +51,21 @@ async def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         return JsonResponse({"detail": _("Too many charts are being read; try again in a moment.")}, status=503)
 
 
-async def _sight(request: HttpRequest, tenant_id: str = "") -> Sight | None:
-    return await _broadcast(request).sight(request.COOKIES.get(settings.SESSION_COOKIE_NAME), tenant_id)
+@require_safe
+@never_cache
+async def pool(request: HttpRequest, connection: int, limit: str) -> HttpResponse:
+    """The frame of a shared limit's page."""
+    shown = topics.view_of(connection, limit, request.GET.dict())
+    seen = await _sight(request, shown)
+    if seen is None:
+        return JsonResponse(_SIGN_IN, status=401)
+    if not seen.of(shown):
+        return JsonResponse(_NO_RIGHT, status=403)
+    return await _newest(request, seen.topic(shown))
+
+
+async def _sight(request: HttpRequest, shown: Shown = "") -> Sight | None:
+    return await _broadcast(request).sight(request.COOKIES.get(settings.SESSION_COOKIE_NAME), shown)
 
 
 async def _newest(request: HttpRequest, topic: StreamTopic) -> HttpResponse:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from dashboard.topics import MAX_READ
+from dashboard.topics import MAX_READ, PoolView, Shown, StreamTopic, overview, pool, tenant
 from quota_platform.base.row_access import sees_every_tenant
 from quota_platform.base.sessions import person_of
 from tenants.scope import tenants_of
 
-Asked = tuple[str | None, str]
-"""A session, and the tenant whose page it shows; "" for the overview."""
+Asked = tuple[str | None, Shown]
+"""A session, and what its page is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,17 @@ class Sight:
     tenant_ids: frozenset[str]
     every: bool = False
 
-    def of(self, tenant_id: str) -> bool:
-        """Whether the page may show this tenant; the overview (no tenant ID) is everyone's."""
-        return not tenant_id or tenant_id in self.tenant_ids
+    def of(self, shown: Shown) -> bool:
+        """Whether the page may show this: a tenant, or a limit of its tenants; the overview is everyone's."""
+        if isinstance(shown, PoolView):
+            return self.every or bool(self.tenant_ids)
+        return not shown or shown in self.tenant_ids
+
+    def topic(self, shown: Shown) -> StreamTopic:
+        """The stream of its frames."""
+        if isinstance(shown, PoolView):
+            return pool(shown, self.tenant_ids, every=self.every)
+        return tenant(shown) if shown else overview(self.tenant_ids, every=self.every)
 
 
 def sights(pages: Collection[Asked]) -> dict[Asked, Sight | None]:
@@ -38,14 +46,16 @@ def sights(pages: Collection[Asked]) -> dict[Asked, Sight | None]:
     return {page: sight(*page) for page in pages}
 
 
-def sight(session_key: str | None, tenant_id: str = "") -> Sight | None:
+def sight(session_key: str | None, shown: Shown = "") -> Sight | None:
     """What one page may show now; None when nobody is signed in with the session. For a thread."""
     person = person_of(session_key)
     if person is None:
         return None
     names = tenants_of(person).order_by().values_list("tenant_id", flat=True)
-    if tenant_id:
-        return Sight(person.pk, frozenset(names.filter(tenant_id=tenant_id)))
+    if isinstance(shown, PoolView):
+        names = names.filter(connection=shown.connection)
+    elif shown:
+        names = names.filter(tenant_id=shown)
     if sees_every_tenant(person) and len(names[: MAX_READ + 1]) > MAX_READ:
         return Sight(person.pk, frozenset(), every=True)
     return Sight(person.pk, frozenset(names))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard import catalogue, tenant_list, zones
+from dashboard import catalogue, pool_table, tenant_list, zones
 from dashboard import incidents as stretches
 from dashboard import refusals as refused
 from dashboard.access import may_act, may_explain, may_export, may_handle, may_reset, may_revoke
@@ -93,8 +93,30 @@ def tenant(request: HttpRequest, tenant_id: str) -> HttpResponse:
         may_revoke=may_revoke(request.user),
         may_reset=may_reset(request.user),
         keys=keys_in_use(found)[:MAX_KEYS] if may_revoke(request.user) or may_reset(request.user) else [],
+        pool_page=reverse("dashboard:pool", args=[found.connection_id, "__limit__"]),
         feed_url=f"/ws/dashboard/?tenant={found.tenant_id}",
         poll_url=f"/dashboard/api/tenants/{found.tenant_id}.json",
+        tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),
+    )
+
+
+@_page
+def pool(request: HttpRequest, connection: int, limit: str) -> HttpResponse:
+    """A limit that the tenants of a connection share, live: the person's tenants by name, the others in sums."""
+    found = tenants_of(request.user).filter(connection=connection).select_related("connection").first()
+    if found is None:
+        return _shown(request, "no_permission", status=403)  # also for a connection that does not exist
+    asked = pool_table.table(request.GET.dict(), connection, limit)
+    return _shown(
+        request,
+        "pool",
+        live=True,
+        words=catalogue.words(),
+        connection=found.connection,
+        limit=limit,
+        asked=asked,
+        feed_url=f"/ws/dashboard/?{asked.query(connection=connection, limit=limit)}",
+        poll_url=f"{reverse('dashboard:pool-json', args=[connection, limit])}?{asked.query()}",
         tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),
     )
 

@@ -79,6 +79,10 @@ def _take(browser: Browser, demo: LiveDemo, theme: Theme) -> None:
         visitor.shown(PAGES["tenant"], frame("tenant"))
         visitor.page.locator("#shares dl").first.wait_for()
         visitor.page.locator("#shares-card").screenshot(path=PICTURES / "shares-light.png")
+        connection = demo.shell.run("from tenants.models import Connection; print(Connection.objects.first().pk)")
+        visitor.shown(f"/dashboard/connections/{int(connection)}/limits/pool/", frame("pool"))
+        visitor.page.locator("#parts tr").first.wait_for()
+        visitor.page.screenshot(path=PICTURES / "pool-1440-light.png")
     context.close()
 
 

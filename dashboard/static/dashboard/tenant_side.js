@@ -48,8 +48,12 @@ function shareFacts(share) {
   return make("dl", { class: "facts" }, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", { class: "number" }, typeof value === "number" ? whole(value) : value)]));
 }
 
+function poolUrl(limit) {
+  return document.body.dataset.poolPage.replace("__limit__", encodeURIComponent(limit));
+}
+
 export function showShares(place, shares) {
-  showOnce(place, shares, () => shares.flatMap((share) => [make("h3", {}, share.limit), make("p", { class: "small muted" }, termsText(share)), shareFacts(share)]));
+  showOnce(place, shares, () => shares.flatMap((share) => [make("h3", {}, make("a", { href: poolUrl(share.limit) }, share.limit)), make("p", { class: "small muted" }, termsText(share)), shareFacts(share)]));
 }
 
 export function showConnection(place, connection) {

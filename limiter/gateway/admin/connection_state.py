@@ -22,6 +22,7 @@ from limiter.core.pausing import pause_or_none
 from limiter.core.types import MICROS
 from limiter.gateway import heartbeat
 from limiter.gateway.admin import pace
+from limiter.policies import pools
 from limiter.record.held_back import held_back
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
@@ -39,6 +40,10 @@ def register() -> None:
 
 
 def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
+    return {**_state(connection), "shared": pools.names(connection.pk)}
+
+
+def _state(connection: Connection) -> dict[str, Any]:
     if missing := completeness.missing_secrets(connection):
         return {"state": "incomplete", "missing": completeness.named(missing)}
     uid = str(connection.uid)
