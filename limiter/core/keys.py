@@ -229,6 +229,11 @@ def evidence(connection: int) -> str:
     return f"{tag(connection)}:evidence"
 
 
+def cut(connection: int) -> str:
+    """Sorted set of ``<tenant>|<action>`` whose multiplier cuts -> when it ends by itself (us); see ``adapt.lua``."""
+    return f"{evidence(connection)}:cut"
+
+
 def multiplier_changes(connection: int) -> str:
     """Stream of changes of multipliers that are not in the database yet."""
     return f"{tag(connection)}:changes"

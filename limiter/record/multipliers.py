@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from limiter.core import adaptive, keys
-from limiter.core.types import PPM
+from limiter.core.types import MICROS, PPM
 from limiter.core.versioned import Form
 from limiter.record import chain, turn
 from limiter.record.chain import Draft
@@ -18,6 +20,7 @@ from limiter.stores.scripts import Script
 KIND = "multiplier"
 GRACE_US = 2_000_000
 """A multiplier that ended this long ago explains no event any more."""
+_AT_ONCE = 1_000
 _LAPSE = Script(__file__, "lapse")
 
 
@@ -27,13 +30,21 @@ def of(client: Client, connection: int) -> EventStream:
 
 
 def note_lapses(client: Client, connection: int) -> int:
-    """Write down which multipliers ended by themselves, at the time they did; how many. After the events are stored."""
-    evidence = keys.evidence(connection)
+    """Write down which multipliers ended by themselves, at the time they did; how many. After the events are stored.
+
+    Only those are read that cut and whose end has come: evidence is kept of everybody who called in a week.
+    """
+    names = keys.evidence(connection), keys.multiplier_changes(connection), keys.cut(connection)
+    ended: Any = client.zrangebyscore(names[2], "-inf", int(time.time() * MICROS) - GRACE_US)
     noted = 0
-    for field, value in client.hscan_iter(evidence, count=1_000):
-        seen = adaptive.shown_or_none(value)
-        if seen is not None and seen.ppm != seen.default_ppm:
-            noted += _LAPSE(client, (evidence, keys.multiplier_changes(connection)), field, value, GRACE_US)
+    for at in range(0, len(ended), _AT_ONCE):
+        fields = ended[at : at + _AT_ONCE]
+        values: Any = client.hmget(names[0], fields)
+        for field, value in zip(fields, values, strict=True):
+            if value is None:
+                client.zrem(names[2], field)
+            elif adaptive.shown_or_none(value) is not None:
+                noted += _LAPSE(client, names, field, value, GRACE_US)
     return noted
 
 

@@ -38,6 +38,14 @@ DOCUMENT = BASE_DIR / "docs" / "scale.md"
 CALLERS, CALLS_PER_S = 64, 150.0
 MB = 1024 * 1024
 TASK_GOAL_MS = 1_000.0
+_OF_MEMORY = ("overview", "tenants")
+_STEPS = (
+    "overview",
+    "tenants, a late page",
+    "incidents of a tenant",
+    "admin, first page",
+    "admin, limiter/throttleevent",
+)
 _COLUMNS = ("Page", "first paint", "its rows", "worker", "database", "HTML")
 
 
@@ -169,26 +177,22 @@ def _measure(platform: Platform, arguments: argparse.Namespace) -> Findings:
     found = Findings()
     warm = load.run(platform.target(), connections=16, seconds=300, most=2 * len(platform.tokens))
     _say(f"{warm.answered:,} calls of {len(platform.tokens):,} tenants: {dict(warm.statuses)}")
-    before = platform.memory_mb()
     for name, part in (("pages", _pages), ("callers", _callers), ("tasks", _tasks)):
         if name in arguments.parts:
             _say(name)
             more = part(platform, arguments)
             print(report.render({}, more), file=sys.stderr, flush=True)
             found = Findings([*found.tables, *more.tables], [*found.reaches, *more.reaches])
-        if name == "callers":
-            growth = platform.memory_mb() - before
-            reach = Reach("the web worker's memory after all pages, growth", growth, 30, "MB", most=True)
-            found = dataclasses.replace(found, reaches=[*found.reaches, reach])
     return found
 
 
 def _pages(platform: Platform, arguments: argparse.Namespace) -> Findings:
-    seen = []
+    seen, memory, before = [], [], platform.memory_mb()
     meters = [platform.server.cpu_s, platform.database_cpu_s]
     port, person = platform.server.port, platform.sessions[0]
     for each in pages.opened(port, person, times=arguments.times, meters=meters, only=arguments.pages):
         seen.append(each)
+        memory.append((each.visit.name, platform.memory_mb()))
         _say(f"{each.visit.name}: {each.painted_ms:.0f} ms, {each.complete_ms:.0f} ms {each.fault}")
     rows = [_row(each) for each in seen]
     how = (
@@ -201,7 +205,12 @@ def _pages(platform: Platform, arguments: argparse.Namespace) -> Findings:
     rest = [each.painted_ms for each in seen if not each.visit.live]
     goals = [("live pages, first paint of the slowest", live), ("live pages, rows of the slowest", whole)]
     goals.append(("admin, first paint of the slowest page", rest))
-    return Findings([table], [Reach(name, max(values), 1000, "ms", most=True) for name, values in goals if values])
+    reaches = [Reach(name, max(values), 1000, "ms", most=True) for name, values in goals if values]
+    growth = max(mb for name, mb in memory if name.startswith(_OF_MEMORY)) - before
+    reaches.append(Reach("overview and tenants, growth of the worker's memory", growth, 30, "MB", most=True))
+    how = f"{before:.0f} MB when every active tenant had called."
+    steps = [[name, f"{mb:.0f} MB"] for name, mb in memory if name in _STEPS]
+    return Findings([table, Table("Memory of the worker after a page", how, ("Page", "memory"), steps)], reaches)
 
 
 def _row(each: Opened) -> list[str]:

@@ -6,6 +6,7 @@
 --                  <pushed back, millionths>|<at us>|<until us>"; action is "" when the tenant's calls share it
 -- KEYS[3]  stream  changes of multipliers that are not in the database yet
 -- KEYS[4]  sorted set, KEYS[5] hash: the unassessed targets, and how (record.lua)
+-- KEYS[6]  sorted set  "<tenant>|<action>" of the multipliers that cut -> when they end by themselves (us)
 --
 -- ARGV[1] tenant · [2] action or "" · [3] multiplier (millionths) · [4] multiplier when nothing is cut (millionths) ·
 -- [5] how long it holds (us) · [6] p95 (us) · [7] samples · [8] threshold (us) · [9] pushed back (millionths) ·
@@ -25,13 +26,16 @@ end
 local until_us = now + num(ARGV[5])
 local function int(x) return string.format('%.0f', x) end
 
+local field = ARGV[1] .. '|' .. ARGV[2]
 if ARGV[3] == ARGV[4] then
   call('DEL', KEYS[1])
+  call('ZREM', KEYS[6], field)
 else
   call('SET', KEYS[1], ARGV[3], 'PX', math.max(1, math.floor(num(ARGV[5]) / 1000)))
+  call('ZADD', KEYS[6], int(until_us), field)
+  call('EXPIRE', KEYS[6], KEEP_SECONDS)
 end
 
-local field = ARGV[1] .. '|' .. ARGV[2]
 local noted = call('HGET', KEYS[2], field)
 local function write_down(at, before, after, p95_us, samples, pushback)
   call('XADD', KEYS[3], 'MAXLEN', '~', CHANGES_KEPT, '*', 'at', int(at), 'tenant', ARGV[1], 'action', ARGV[2],

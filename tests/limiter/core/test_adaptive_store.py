@@ -187,3 +187,10 @@ async def test_a_stranger_is_not_cut(store: Store, raw: redis.Redis) -> None:
     await response(store, raw, *[1600] * 5)
     globex = stack(log(100), subject=replace(ACME, tenant="globex"), default_ppm=1_000_000)
     assert (await call(store, globex, 0)).multiplier == 1.0
+
+
+async def test_the_store_marks_who_is_cut_and_until_when(store: Store, raw: redis.Redis) -> None:
+    await response(store, raw, *[1600] * 5)
+    assert raw.zscore(keys.cut(1), "acme|") == T0 + 120 * S
+    await response(store, raw, *[5] * 100, at_us=S)
+    assert raw.zcard(keys.cut(1)) == 0

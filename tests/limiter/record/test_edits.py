@@ -110,6 +110,24 @@ def test_changes_of_multipliers_are_stored_with_their_evidence_and_chained(clien
     assert [entry.payload["after"] for entry in entries("multiplier")] == [0.62, 1.0]
 
 
+def shown(client: Client, whose: str, evidence: str) -> None:
+    """As ``adapt.lua`` keeps it, with its mark."""
+    client.hset(keys.evidence(1), whose, evidence)
+    client.zadd(keys.cut(1), {whose: 121_000_000 if "121000000" in evidence else 2**52 if "|" in evidence else 0})
+
+
+def test_only_multipliers_whose_end_has_come_are_read(client: Client, monkeypatch: Any) -> None:
+    for number in range(500):
+        client.hset(keys.evidence(1), f"t{number}|", "1000000|1000000|300000|100|800000|0|1|2")
+    shown(client, "acme|", f"620000|1000000|1410000|100|800000|0|1000000|{2**52}")
+    shown(client, "globex|", "620000|1000000|1410000|100|800000|0|1000000|121000000")
+    read: list[Any] = []
+    hmget = client.hmget
+    monkeypatch.setattr(client, "hmget", lambda name, fields: read.extend(fields) or hmget(name, fields))
+    assert [multipliers.note_lapses(client, 1) for _ in range(2)] == [1, 0]
+    assert read == [b"globex|"]
+
+
 def test_a_multiplier_that_ended_by_itself_is_noted_once_at_its_end(client: Client) -> None:
     client.sadd(keys.connections(), 1)
     lasting = str(2**52)
@@ -118,7 +136,7 @@ def test_a_multiplier_that_ended_by_itself_is_noted_once_at_its_end(client: Clie
         ("globex", f"620000|1000000|1410000|100|800000|0|1000000|{lasting}"),
         ("umbrella", "1000000|1000000|300000|100|800000|0|1000000|121000000"),
     ):
-        client.hset(keys.evidence(1), f"{tenant}|lookupOrder", evidence)
+        shown(client, f"{tenant}|lookupOrder", evidence)
     assert [keeping.store_all(client) for _ in range(2)] == [1, 0]
     (change,) = MultiplierChange.objects.all()
     assert (change.tenant_id, change.action_id, change.before, change.after) == ("acme", "lookupOrder", 0.62, 1.0)
@@ -134,7 +152,7 @@ def test_evidence_of_another_release_is_noted_as_far_as_it_is_understood(client:
         ("globex", "=2=620000|1000000"),
         ("umbrella", "soon"),
     ):
-        client.hset(keys.evidence(1), f"{tenant}|", evidence)
+        shown(client, f"{tenant}|", evidence)
     assert [keeping.store_all(client) for _ in range(2)] == [1, 0]
     (change,) = MultiplierChange.objects.all()
     assert (change.tenant_id, change.before, change.at.timestamp(), change.threshold_ms) == ("acme", 0.62, 121.0, 800.0)
@@ -142,8 +160,9 @@ def test_evidence_of_another_release_is_noted_as_far_as_it_is_understood(client:
 
 def test_a_multiplier_that_was_computed_anew_meanwhile_has_not_ended(client: Client, monkeypatch: Any) -> None:
     ended, anew = "620000|1000000|1|5|800000|0|1|2", f"500000|1000000|1|5|800000|0|3|{2**52}"
-    client.hset(keys.evidence(1), "acme|", anew)
-    monkeypatch.setattr(client, "hscan_iter", lambda *_, **__: iter([(b"acme|", ended.encode())]))
+    shown(client, "acme|", anew)
+    client.zadd(keys.cut(1), {"acme|": 2})
+    monkeypatch.setattr(client, "hmget", lambda *_, **__: [ended.encode()])
     assert multipliers.note_lapses(client, 1) == 0
     assert client.xlen(keys.multiplier_changes(1)) == 0
 
