@@ -83,7 +83,19 @@ def _take(browser: Browser, demo: LiveDemo, theme: Theme) -> None:
         visitor.shown(f"/dashboard/connections/{int(connection)}/limits/pool/", frame("pool"))
         visitor.page.locator("#parts tr").first.wait_for()
         visitor.page.screenshot(path=PICTURES / "pool-1440-light.png")
+        _take_notices(visitor)
     context.close()
+
+
+def _take_notices(visitor: Visitor) -> None:
+    """The menu of a person who switched both on."""
+    page = visitor.page
+    page.context.grant_permissions(["notifications"], origin=visitor.url)
+    visitor.shown(PAGES["overview"], frame("overview"))
+    page.locator(".person > summary").click()
+    page.get_by_label("Desktop notification").check()
+    page.get_by_label("Sound").check()
+    page.locator(".menu.person .menu-body").screenshot(path=PICTURES / "notices-light.png")
 
 
 def _take_incident(browser: Browser, demo: LiveDemo) -> None:

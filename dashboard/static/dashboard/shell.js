@@ -1,6 +1,7 @@
 // What every live page has: the connection's state, the data's age, Pause, the theme, the title, announcements.
 import { at, mark, say } from "./element.js";
 import { clock, withZone } from "./format.js";
+import { Notices } from "./notices.js";
 import { Stream } from "./stream.js";
 import { inWords, word } from "./words.js";
 import { offerZones } from "./zone.js";
@@ -51,9 +52,10 @@ export class Shell {
 
   start() {
     wireTheme();
+    this.notices = new Notices();
     const { feed, poll } = document.body.dataset;
     const onFrame = (frame) => this.receive(frame);
-    this.stream = new Stream({ feedUrl: feed, pollUrl: poll, onFrame, onState: (state) => this.setState(state) });
+    this.stream = new Stream({ feedUrl: feed, pollUrl: poll, onFrame, onState: (state) => this.setState(state), staysAwake: () => this.notices.active });
     at("pause").addEventListener("click", () => this.togglePause());
     setInterval(() => this.showAge(), 1_000);
     this.stream.start();
@@ -63,6 +65,8 @@ export class Shell {
     this.lastData = frame.at_ms;
     // Ages follow the server's clock: a viewer's clock may be minutes off.
     this.offset = frame.at_ms - Date.now();
+    // A hidden page paints nothing, and it is the one whose alerts nobody sees.
+    this.notices.take(frame.alerts);
     // Of two frames before one paint the newer is drawn: each is whole.
     this.newest = frame;
     if (this.drawing) return;

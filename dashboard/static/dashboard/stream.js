@@ -15,8 +15,8 @@ const RELOAD_AT_MOST_EVERY_MS = 60_000;
 const RELOADED = "dashboard.reloaded_at";
 
 export class Stream {
-  constructor({ feedUrl, pollUrl, onFrame, onState }) {
-    Object.assign(this, { feedUrl, pollUrl, onFrame, onState });
+  constructor({ feedUrl, pollUrl, onFrame, onState, staysAwake = () => false }) {
+    Object.assign(this, { feedUrl, pollUrl, onFrame, onState, staysAwake });
     this.paused = false;
     this.failures = 0;
     this.frames = new Frames();
@@ -28,9 +28,14 @@ export class Stream {
   }
 
   start() {
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.resume()));
+    document.addEventListener("visibilitychange", () => (this.asleep() ? this.close() : this.resume()));
     addEventListener("online", () => this.resume());
     this.open();
+  }
+
+  // A hidden page gets no frames, unless it is to show alerts outside itself.
+  asleep() {
+    return document.hidden && !this.staysAwake();
   }
 
   setPaused(paused) {
@@ -42,7 +47,7 @@ export class Stream {
   }
 
   resume() {
-    if (this.paused || document.hidden || this.socket) return;
+    if (this.paused || this.asleep() || this.socket) return;
     clearTimeout(this.timer);
     this.open();
   }
@@ -134,7 +139,7 @@ export class Stream {
   }
 
   async poll() {
-    if (this.paused || document.hidden || this.failures < TRIES_BEFORE_POLLING) return;
+    if (this.paused || this.asleep() || this.failures < TRIES_BEFORE_POLLING) return;
     if (this.polling) return;
     this.polling = true;
     const verdict = await this.fetchOnce();
