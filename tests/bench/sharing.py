@@ -25,6 +25,7 @@ LIMITS = {
     "sliding log": Limit("log", "sliding_log", QUOTA, window_us=60_000_000),
     "sliding counter": Limit("counter", "sliding_counter", QUOTA, window_us=60_000_000),
     "token bucket": Limit("bucket", "token_bucket", QUOTA, window_us=60_000_000, burst=QUOTA),
+    "concurrency limit": Limit("slots", "concurrency", QUOTA, lease_us=60_000_000),
 }
 
 
