@@ -61,3 +61,24 @@ def test_a_changed_migration_needs_another_database(tmp_path: Path) -> None:
     migration.rename(migration.with_name("0002_initial.py"))
     seen.add(migrated.fingerprint(tmp_path))
     assert len(seen) == 5
+
+
+@pytest.mark.parametrize(
+    ("file", "another"),
+    [
+        ("tenants/models/tenant.py", True),
+        ("limiter/models.py", True),
+        ("limiter/policies/feature.py", True),
+        ("quota_platform/base/groups.py", True),
+        ("limiter/policies/cuts.py", False),
+        ("dashboard/views.py", False),
+    ],
+)
+def test_edits_of_models_and_rights_need_another_database_and_no_others_do(
+    tmp_path: Path, file: str, another: bool
+) -> None:
+    (tmp_path / "requirements-dev.txt").touch()
+    (tmp_path / file).parent.mkdir(parents=True)
+    before = migrated.fingerprint(tmp_path)
+    (tmp_path / file).write_text("")
+    assert (migrated.fingerprint(tmp_path) != before) == another
