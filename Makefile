@@ -36,7 +36,7 @@ test: .venv/.dev ## Run the tests (embedded Valkey and SQLite; no service needed
 test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an embedded one)
 	$(BIN)/python -m tests.on_postgres
 
-test-slow: .venv/.dev ## Run the slow chaos and load tests
+test-slow: .venv/.dev ## Run the slow tests: chaos, load, and all of what the others sample
 	$(BIN)/python -m pytest -m "slow and not paced"
 	$(BIN)/python -m pytest -n 7 --dist load -m paced
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import requests
 
 from quota_platform import embedded
@@ -113,8 +114,16 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
         )
         clients = requests.get(f"{second['sandbox']['control_url']}/clients", timeout=HANG_S).json()["clients"]
         assert {client["client_id"] for client in clients} == {"demo-client", "added"}
+
+
+@pytest.mark.slow  # it starts a dozen processes
+def test_the_commands_of_the_pages_for_newcomers_do_what_these_say(tmp_path: Path, django_db_setup: None) -> None:
+    var = tmp_path / "var"
+    var.mkdir()
+    migrated.copy_to(var / "demo.sqlite3")
+    with running(var, free_port(), WEB_WORKERS="1") as (_, known):
         token = the_tutorials_commands_do_what_the_tutorial_says(var)
-        keys_are_had_without_a_browser(second, token)
+        keys_are_had_without_a_browser(known, token)
 
 
 def keys_are_had_without_a_browser(known: dict[str, Any], token: str) -> None:
