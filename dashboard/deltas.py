@@ -15,8 +15,9 @@ def delta(before: Frame, now: Frame) -> Frame:
     """The members of ``now`` that are new. Of ``rows``, ``feed``, ``charts`` and ``figures`` only what changed in them.
 
     ``rows``: of each row that changed its ``id`` and the members that did; ``gone``: the ids that are no more.
-    ``next``: the value that a row's ``spark`` goes on with. ``feed``: lines that are new or count more. ``points``:
-    what each chart goes on with; one of which more changed stands whole in ``charts``. ``figures``: those that changed.
+    ``next``: the value that a row's ``spark`` goes on with. ``feed``: lines that are new, count more or have an
+    incident now. ``points``: what each chart goes on with; one of which more changed stands whole in ``charts``.
+    ``figures``: those that changed.
     """
     found = {name: value for name, value in now.items() if name not in _APART and before.get(name) != value}
     found |= {"v": now["v"], "at_ms": now["at_ms"], "kind": "delta"}
@@ -53,8 +54,13 @@ def _goes_on(before: list[Any], now: list[Any]) -> bool:
 
 
 def _lines(before: list[Frame], now: list[Frame]) -> list[Frame]:
-    held = {line_of(line): line["count"] for line in before}
-    return [line for line in now if held.get(line_of(line)) != line["count"]]
+    held = {line_of(line): _grown(line) for line in before}
+    return [line for line in now if held.get(line_of(line)) != _grown(line)]
+
+
+def _grown(line: Frame) -> tuple[Any, ...]:
+    """What comes to a line later: more calls, and its incident."""
+    return line["count"], line.get("incident")
 
 
 def line_of(line: Frame) -> tuple[Any, ...]:

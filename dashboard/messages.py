@@ -114,7 +114,7 @@ def _frame(
         },
         "rows": rows,
         "alerts": alerts.lines(known, rows=rows),
-        "feed": stored.feed(known.events, names=known.names)[:_FEED],
+        "feed": stored.feed(known)[:_FEED],
         "changes": known.changes,
     }
 
@@ -200,6 +200,7 @@ def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Fram
         "reset_s": None if rules_of(limit.algorithm).holds_slots else round(state.reset_us / MICROS, 1),
         "resettable": not rules_of(limit.algorithm).no_reset,
         "refused_15m": _refused(reading, row, known),
+        "incident": stored.incident_of(known, reading.tenant_id, row.action_id, limit.name),
         "spark": values,
         "trend": _trend(values),
         "peak_1h": reading.peak(row.id),

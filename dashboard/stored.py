@@ -39,7 +39,7 @@ class StoredReadings:
     alerts: list[Alert] = field(default_factory=list)
     """Those that last, newest first."""
     incidents: dict[Kind, Incident] = field(default_factory=dict)
-    """Those that last of the alerts' limits."""
+    """Those that last. ``action ID`` is "" of a limit that counts all actions together."""
     muted: dict[Kind, datetime] = field(default_factory=dict)
     """The limits whose alerts are not sent now, each with the end."""
     units: dict[int, str] = field(default_factory=dict)
@@ -93,7 +93,7 @@ def _read(shown: Collection[str], *, of: Collection[str] | None) -> StoredReadin
         events=events,
         changes=changes.lately(tenants, of=of),
         alerts=alerts,
-        incidents=_incidents({alert.tenant_id for alert in alerts}),
+        incidents=_incidents(named),
         muted=mutes.active({alert.tenant_id for alert in alerts}, now=timezone.now()) if alerts else {},
         returned=_came_back_to_any(_quarter_minute()) if of is None else _came_back(since, among),
     )
@@ -127,10 +127,17 @@ def _incidents(tenant_ids: Collection[str]) -> dict[Kind, Incident]:
     return {(each.tenant_id, each.action_id, each.limit_name): each for each in lasting}
 
 
-def feed(events: Collection[ThrottleEvent], *, names: dict[str, str]) -> list[dict[str, Any]]:
+def incident_of(known: StoredReadings, tenant_id: str, action_id: str, limit_name: str) -> int | None:
+    """The number of the incident that lasts of this limit, which counts one action or all together."""
+    kinds = [(tenant_id, action_id, limit_name), (tenant_id, "", limit_name)]
+    return next((known.incidents[kind].pk for kind in kinds if kind in known.incidents), None)
+
+
+def feed(known: StoredReadings) -> list[dict[str, Any]]:
     """The refusals as lines, newest first: one for each kind and second."""
+    names = known.names
     lines: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for event in sorted(events, key=lambda event: event.at, reverse=True):
+    for event in sorted(known.events, key=lambda event: event.at, reverse=True):
         second = int(event.at.timestamp())
         kind = (second, event.tenant_id, event.action_id, event.limit_name, event.shadow)
         line = lines.setdefault(
@@ -145,7 +152,12 @@ def feed(events: Collection[ThrottleEvent], *, names: dict[str, str]) -> list[di
                 "cut": event.effective_limit if event.effective_limit < event.quota else None,
                 "decision_id": event.decision_id,
                 "shadow": event.shadow,
+                "incident": _its_incident(known, event),
             },
         )
         line["count"] += event.count
     return list(lines.values())
+
+
+def _its_incident(known: StoredReadings, event: ThrottleEvent) -> int | None:
+    return None if event.shadow else incident_of(known, event.tenant_id, event.action_id, event.limit_name)

@@ -102,10 +102,28 @@ def test_a_refusal_appears_at_the_top_of_the_feed_and_leads_to_its_explanation(v
     feed = visitor.shown("/dashboard/", shown)
     fresh = {"at_ms": shown["at_ms"], "tenant": "acme", "action": "createCase", "limit": "minute", "count": 3}
     feed.send(frame("overview", kind="delta", seq=2, feed=[{**fresh, "cut": None, "decision_id": "d-new"}]))
-    newest = visitor.page.get_by_role("log").get_by_role("link").first
+    newest = visitor.page.get_by_role("log").locator(".entry").first
     expect(newest).to_contain_text("acme · createCase · minute")
     expect(newest).to_contain_text("3 in 1 s")
-    expect(newest).to_have_attribute("href", "/dashboard/refusals/?decision=d-new")
+    expect(newest.get_by_role("link")).to_have_attribute("href", "/dashboard/refusals/?decision=d-new")
+
+
+def test_refusals_lead_to_the_incident_that_they_belong_to_once_there_is_one(visitor: Visitor) -> None:
+    shown = frame("overview")
+    row, line = shown["rows"][0], {**shown["feed"][0], "at_ms": shown["at_ms"]}
+    feed = visitor.shown("/dashboard/", {**shown, "rows": [row], "feed": [line]})
+    table, log = visitor.page.locator(ROWS), visitor.page.get_by_role("log")
+    expect(table).to_have_count(1)
+    expect(log.get_by_role("link")).to_have_count(1)
+    expect(table.get_by_role("link", name="refused: open")).to_have_count(0)
+    feed.send(
+        frame(
+            "overview", kind="delta", seq=2, rows=[{"id": row["id"], "incident": 31}], feed=[{**line, "incident": 31}]
+        )
+    )
+    there = ("href", "/dashboard/incidents/31/")
+    expect(table.get_by_role("link", name="refused: open the incident")).to_have_attribute(*there)
+    expect(log.get_by_role("link", name="Incident")).to_have_attribute(*there)
 
 
 def test_text_from_outside_stays_text(visitor: Visitor) -> None:

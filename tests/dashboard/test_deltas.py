@@ -131,6 +131,8 @@ def test_a_delta_repeats_a_line_that_counts_more() -> None:
     before = written("overview")
     more = {**before["feed"][0], "count": before["feed"][0]["count"] + 5}
     assert delta(before, {**before, "feed": [more, *before["feed"][1:]]})["feed"] == [more]
+    known = {**before["feed"][0], "incident": 31}
+    assert delta(before, {**before, "feed": [known, *before["feed"][1:]]})["feed"] == [known]
 
 
 def test_a_chart_continues_with_a_point_and_is_whole_when_its_limit_moves() -> None:

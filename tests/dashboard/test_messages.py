@@ -19,7 +19,7 @@ from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, CountedPer, Limit, LimitState
 from limiter.demand.points import Calls
 from limiter.demand.recent import Recent
-from limiter.models import Alert, ThrottleEvent
+from limiter.models import Alert, Incident, ThrottleEvent
 from limiter.policies.plan import EffectivePolicy
 from tests.dashboard.demanded import recent
 
@@ -236,7 +236,7 @@ def test_a_tenants_frame_says_which_key_is_refused_most() -> None:
 
 def test_refusals_of_one_kind_and_second_are_one_line() -> None:
     known = [refusal(count=30), refusal(count=7), refusal(seconds_ago=1), refusal(shadow=True), refusal(action_id="b")]
-    lines = stored.feed(known, names={"acme": "Acme Retail"})
+    lines = stored.feed(StoredReadings(events=known, names={"acme": "Acme Retail"}))
     assert sorted((line["action"], line["count"], line["shadow"]) for line in lines) == [
         ("b", 1, False),
         ("lookupOrder", 1, False),
@@ -266,6 +266,20 @@ def test_a_limits_highest_threshold_is_shown_with_its_present_use() -> None:
     assert line["threshold"] == 95
     assert (line["id"], line["ids"], line["state"]) == (2, [1, 2], "near")
     assert (line["used"], line["effective"], line["full_in_s"]) == (97, 100, 4.2)
+
+
+@pytest.mark.parametrize(
+    ("of", "number"),
+    [("lookupOrder", 31), ("", 31), ("createCase", None)],
+    ids=["its action", "all actions", "another"],
+)
+def test_a_limit_and_its_refusals_name_the_incident_that_lasts(of: str, number: int | None) -> None:
+    events = [refusal(), refusal(shadow=True), refusal(limit_name="hour")]
+    known = StoredReadings(events=events, incidents={("acme", of, "minute"): Incident(pk=31)})
+    frame = overview_frame([reading(state(97))], known, **NOBODY)
+    assert frame["rows"][0]["incident"] == number
+    named = {(line["limit"], line["shadow"]): line["incident"] for line in frame["feed"]}
+    assert named == {("minute", False): number, ("minute", True): None, ("hour", False): None}
 
 
 def test_an_alert_of_a_limit_that_is_not_read_now_tells_the_numbers_of_its_start() -> None:

@@ -1,5 +1,6 @@
 // The alerts that last: a list above everything, announced once when one starts or ends. Acknowledge hides one for the
 // whole team; what others do comes with the next frame.
+import { incidentUrl } from "./columns.js";
 import { at, make, mark, say } from "./element.js";
 import { post } from "./post.js";
 import { sign } from "./signs.js";
@@ -81,7 +82,7 @@ export class Alerts {
     say(node.children[1].lastChild, ` ${[word(alert.full_in_s > 0 ? "alert.used_full" : "alert.used", about), ...teamOf(alert)].join(" · ")}`);
     const { link, acknowledge, mute } = node.parts;
     link.hidden = !alert.incident;
-    link.href = `/dashboard/incidents/${alert.incident}/`;
+    link.href = incidentUrl(alert.incident);
     acknowledge.hidden = !this.url || Boolean(alert.acknowledged_by);
     acknowledge.setAttribute("aria-label", word("alert.acknowledge_this", { alert: textOf(alert) }));
     mute.hidden = !this.url;

@@ -13,6 +13,10 @@ export function tenantUrl(tenantId) {
   return document.body.dataset.tenantPage.replace("__tenant__", encodeURIComponent(tenantId));
 }
 
+export function incidentUrl(number) {
+  return `/dashboard/incidents/${number}/`;
+}
+
 export function ruleOf(row) {
   const window = windowText(row.window_seconds);
   const quota = known(row.quota) ? short(row.quota) : "";
@@ -52,6 +56,20 @@ const USED = {
   },
 };
 
+// The number leads to the incident that these refusals belong to, while it lasts.
+const REFUSED = {
+  make: (cell) => cell.append(make("a", { hidden: "" }), make("span")),
+  update(cell, row) {
+    const [link, plain] = cell.children;
+    const calls = known(row.refused_15m) ? whole(row.refused_15m) : NOTHING;
+    link.hidden = !row.incident;
+    link.href = incidentUrl(row.incident);
+    link.setAttribute("aria-label", word("limit.incident", { calls }));
+    say(link, calls);
+    say(plain, row.incident ? "" : calls);
+  },
+};
+
 // The whole bar is the base limit (or the effective one, when that is higher): the cut part is hatched.
 export function setBar(bar, row) {
   const full = Math.max(row.quota, row.effective, 1);
@@ -82,7 +100,7 @@ export const COLUMNS = [
   { name: "full", number: true, ...text((row) => (share(row) >= 1 ? word("span.now") : span(row.full_in_s))), value: (row) => (share(row) >= 1 ? 0 : row.full_in_s) },
   { name: "resets", number: true, ...text((row) => span(row.reset_s)), value: (row) => row.reset_s },
   { name: "peak", number: true, ...text((row) => short(row.peak_1h)), value: (row) => row.peak_1h, most: true },
-  { name: "refused", number: true, ...text((row) => (known(row.refused_15m) ? whole(row.refused_15m) : NOTHING)), value: (row) => row.refused_15m, most: true },
+  { name: "refused", number: true, ...REFUSED, value: (row) => row.refused_15m, most: true },
   { name: "trend", ...TREND },
   { name: "state", make: () => {}, update: (cell, row) => setChip(cell, row.state), value: (row) => ORDER.indexOf(row.state) },
 ];

@@ -1,4 +1,5 @@
 // The lists that grow at the top: refusals as they happen, and what changed.
+import { incidentUrl } from "./columns.js";
 import { make, mark, say } from "./element.js";
 import { clock, lineKey, minute } from "./format.js";
 import { inWords, word } from "./words.js";
@@ -29,7 +30,10 @@ export class Log {
 
   recount(entry) {
     const node = this.known.get(lineKey(entry));
-    if (node && entry.count) say(node.querySelector(".count"), countOf(entry));
+    if (node && entry.count) {
+      say(node.querySelector(".count"), countOf(entry));
+      linkIncident(node, entry);
+    }
     return Boolean(node);
   }
 
@@ -54,9 +58,18 @@ export function refusalLine(entry) {
   const limit = entry.cut ? word("feed.cut", entry) : entry.limit;
   const address = document.body.dataset.refusals;
   const href = entry.decision_id ? `${address}?decision=${encodeURIComponent(entry.decision_id)}` : `${address}?tenant=${encodeURIComponent(entry.tenant)}`;
-  const line = make("a", { class: "entry", href }, time(entry.at_ms, clock), make("span", {}, who, make("span", { class: "muted" }, ` · ${limit}`)), make("span", { class: "count" }, countOf(entry)));
+  const about = make("a", { class: "whole", href }, who, make("span", { class: "muted" }, ` · ${limit}`));
+  const incident = make("a", { class: "incident", hidden: "" }, word("alert.incident"));
+  const line = make("div", { class: "entry" }, time(entry.at_ms, clock), make("span", {}, about, " ", incident), make("span", { class: "count" }, countOf(entry)));
   mark(line, "state", entry.shadow ? "shadow" : "stop");
+  linkIncident(line, entry);
   return line;
+}
+
+function linkIncident(line, { incident }) {
+  const link = line.querySelector(".incident");
+  link.hidden = !incident;
+  link.href = incidentUrl(incident);
 }
 
 export function changeLine(entry) {
