@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+import pytest
+
 from limiter.core import keys
 from limiter.core.algorithms import RULES
 from limiter.core.shape import LimitsThen
@@ -241,8 +243,9 @@ async def walked(store: Store, limits: list[Limit], steps: Iterable[Step], *, se
     return walk
 
 
-async def test_every_answer_equals_the_oracle_s(store: Store) -> None:
-    for seed in range(500):
+@pytest.mark.parametrize("walks", [100, pytest.param(1_000, marks=pytest.mark.slow)])
+async def test_every_answer_equals_the_oracle_s(store: Store, walks: int) -> None:
+    for seed in range(walks):
         dice = Dice(seed)
         walk = await walked(store, dice.limits(), [dice.step() for _ in range(60)], seed=seed)
         kinds = await store.command("HGETALL", keys.floods(1), key="")
@@ -250,14 +253,16 @@ async def test_every_answer_equals_the_oracle_s(store: Store) -> None:
         assert sum(int(count) for kind, count in counts if kind[-5:] != b"|last") == walk.events, seed
 
 
-async def test_a_wait_foresees_the_start_and_end_of_an_override(store: Store) -> None:
-    for seed in range(200):
+@pytest.mark.parametrize("walks", [50, pytest.param(200, marks=pytest.mark.slow)])
+async def test_a_wait_foresees_the_start_and_end_of_an_override(store: Store, walks: int) -> None:
+    for seed in range(walks):
         dice = Dice(seed)
         steps = [dice.override() if dice.random() < 1 / 3 else dice.step() for _ in range(60)]
         await walked(store, dice.limits(), (step for step in steps if not isinstance(step, Edit)), seed=seed)
 
 
-async def test_the_largest_numbers_are_exact_too(store: Store) -> None:
-    for seed in range(300):
+@pytest.mark.parametrize("walks", [100, pytest.param(300, marks=pytest.mark.slow)])
+async def test_the_largest_numbers_are_exact_too(store: Store, walks: int) -> None:
+    for seed in range(walks):
         dice = Dice(seed)
         await walked(store, [dice.large_limit()], [dice.large_step() for _ in range(30)], seed=seed)
