@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, namedtuple
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from django.db import connection as database
@@ -236,18 +237,50 @@ def _default_id() -> int | None:
     return Assignment.objects.filter(target=Assignment.Target.DEFAULT).values_list("policy_id", flat=True).first()
 
 
-def read_entries(names: Collection[str]) -> dict[str, TenantEntry | Unusable]:
-    """Tenants by public id with the policies they are under, as a worker would hold them had it just begun."""
-    rules = read_tenants(names)
-    default_id = _default_id()
-    usable = [each for each in rules.values() if isinstance(each, TenantRules)]
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An edit that is not stored yet: a tenant's rules and the id of everyone's policy, before it -> after it."""
+
+    rules: Callable[[TenantRules], TenantRules]
+    default_id: Callable[[int | None], int | None] = lambda held: held
+
+
+def read_entries(names: Collection[str], *, after: Change | None = None) -> dict[str, TenantEntry | Unusable]:
+    """Tenants by public id with the policies they are under, as a worker would hold them had it just begun.
+
+    ``after``: as they will be after this edit.
+    """
+    rules, default_id = read_tenants(names), _default_id()
+    if after is not None:
+        rules = {name: after.rules(each) if isinstance(each, TenantRules) else each for name, each in rules.items()}
+        default_id = after.default_id(default_id)
+    shelf = _shelf_for([each for each in rules.values() if isinstance(each, TenantRules)], default_id)
+    return {
+        name: TenantEntry(each, shelf=shelf, seq=0) if isinstance(each, TenantRules) else each
+        for name, each in rules.items()
+    }
+
+
+def _shelf_for(usable: Iterable[TenantRules], default_id: int | None) -> PolicyShelf:
     wanted = {policy_id for each in usable for policy_id in each.policy_ids()} | ({default_id} if default_id else set())
     shelf = PolicyShelf()
     for policy_id, spec in read_policies(wanted).items():
         usable_spec = spec if isinstance(spec, PolicySpec) else None
         shelf.put(policy_id, HeldPolicy(usable_spec, seq=0, problem="" if usable_spec else str(spec)))
     shelf.set_default(default_id, seq=0)
-    return {
-        name: TenantEntry(each, shelf=shelf, seq=0) if isinstance(each, TenantRules) else each
-        for name, each in rules.items()
-    }
+    return shelf
+
+
+def override_spec(row: Override) -> OverrideSpec:
+    """One that may not be stored yet."""
+    return OverrideSpec(
+        id=row.pk or 0,
+        action_id=row.action.action_id if row.action else None,
+        limit_name=row.limit_name,
+        effect=row.effect,
+        factor=row.factor,
+        quota=row.quota,
+        starts_at=row.starts_at.timestamp(),
+        ends_at=row.ends_at.timestamp(),
+        reason=row.reason,
+    )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.forms import Script
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from limiter.policies import sentences
+from limiter.policies import foreseen, sentences
+from limiter.policies.admin import asking
+from limiter.policies.admin.asking import AskingAdmin, AskingForm
+from limiter.policies.cuts import Hit
 from limiter.policies.models import Assignment
 from quota_platform.base import row_access
 from quota_platform.base.admin.display import display
@@ -26,8 +28,14 @@ WHO_WINS = _(
 )
 
 
-class AssignmentForm(forms.ModelForm):
+class AssignmentForm(AskingForm):
     """The target says which of tenant and action to choose."""
+
+    def hits(self) -> list[Hit]:
+        return foreseen.by_assignment(self.instance)
+
+    def where(self) -> str:
+        return "policy"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,7 +45,7 @@ class AssignmentForm(forms.ModelForm):
 
 
 @admin.register(Assignment)
-class AssignmentAdmin(RecordedAdmin):
+class AssignmentAdmin(AskingAdmin, RecordedAdmin):
     """One line for each policy that somebody has."""
 
     form = AssignmentForm
@@ -60,6 +68,14 @@ class AssignmentAdmin(RecordedAdmin):
         if db_field.name == "target" and not row_access.sees_every_tenant(request.user):
             kwargs["choices"] = [one for one in db_field.get_choices() if one[0] != Assignment.Target.DEFAULT]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The page that asks about the deletion also names the tenants it hits."""
+        row = self.get_object(request, object_id) if request.method == "GET" else None
+        for said in asking.sentences(foreseen.by_assignment(row, removed=True), request.user) if row else ():
+            self.message_user(request, said, messages.WARNING)
+        response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        return response
 
     @display(description=_("for"))
     def for_whom(self, obj: Assignment) -> str:

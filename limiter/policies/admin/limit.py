@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -18,21 +17,17 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from limiter.core.algorithms import RULES
 from limiter.policies import cuts, floors
+from limiter.policies.admin.asking import CONFIRM, seen_among
 from limiter.policies.admin.units import QuotaField, SecondsField, rate_of
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
-from tenants.models import Tenant
-from tenants.scope import tenants_of
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
 
 
 _TYPED: dict[str, type[forms.Field]] = {"quota": QuotaField, "window_seconds": SecondsField}
-CONFIRM = "confirm_cut"
-"""The field of the policy's form that confirms such a cut."""
-
 TERMS = {
     name: QuotaLimit._meta.get_field(name).get_default()  # type: ignore[union-attr]
     for name in ("share_weight", "share_floor", "share_class", "max_values")
@@ -141,15 +136,10 @@ class LimitFormSet(BaseInlineFormSet):
         if self.data.get(CONFIRM):
             return
         for name, hits in cuts.hits(self.instance, [form.instance for form in kept]).items():
-            said = cuts.sentence(hits, seen=self.seen_among(hits))
+            said = cuts.sentence(hits, seen=seen_among(hits, self.user))
             at = next(form for form in kept if form.instance.name == name)
             at.add_error("quota", said)
             self.asks = True
-
-    def seen_among(self, hits: Iterable[cuts.Hit]) -> dict[str, Tenant]:
-        """The tenants of these that the reader sees."""
-        names = [hit.tenant.tenant_id for hit in hits]
-        return {row.tenant_id: row for row in tenants_of(self.user).filter(tenant_id__in=names)}
 
     def _kept(self) -> list[forms.ModelForm]:
         """The forms whose limits will be there after saving, as far as they could be read."""

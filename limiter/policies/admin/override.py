@@ -13,15 +13,23 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from limiter.policies import sentences
+from limiter.policies import foreseen, sentences
+from limiter.policies.admin.asking import AskingAdmin, AskingForm
+from limiter.policies.cuts import Hit
 from limiter.policies.models import Override
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 
 
-class OverrideForm(forms.ModelForm):
+class OverrideForm(AskingForm):
     """The effect says which value it takes."""
+
+    def hits(self) -> list[Hit]:
+        return foreseen.by_override(self.instance)
+
+    def where(self) -> str:
+        return str(self.instance.effect)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,7 +64,7 @@ class OverrideStateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Override)
-class OverrideAdmin(RecordedAdmin):
+class OverrideAdmin(AskingAdmin, RecordedAdmin):
     """Who changed what for which tenant, until when, and why."""
 
     form = OverrideForm

@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from limiter.policies import sentences
-from limiter.policies.admin.limit import CONFIRM, LimitInline
+from limiter.policies.admin.asking import CONFIRM
+from limiter.policies.admin.limit import LimitInline
 from limiter.policies.admin.policy_history import PolicyHistoryPages
 from limiter.policies.admin.policy_presets import PolicyPresetPages
 from limiter.policies.admin.policy_preview import in_words, preview, typed

@@ -13,7 +13,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from limiter.policies import sentences
+from limiter.policies import cuts, sentences
+from limiter.policies.admin import asking
 from limiter.policies.models import QuotaPolicy
 from limiter.policies.versions import (
     PolicyVersion,
@@ -86,6 +87,7 @@ class PolicyHistoryPages:
             if current
             else [],
             "may_restore": may_restore,
+            "hits": _hits(current, then, request.user) if current and may_restore else [],
             "max_reason": MAX_REASON,
             "row_mark": self.row_mark([current] if current else []),
             "history_url": reverse("admin:limiter_quotapolicy_history", args=[policy_id]),
@@ -111,3 +113,8 @@ class PolicyHistoryPages:
         )
         self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:limiter_quotapolicy_change", args=[policy.pk]))
+
+
+def _hits(current: QuotaPolicy, then: PolicyVersion, user: Any) -> list[str]:
+    hits = [hit for of in cuts.hits(current, then.limits).values() for hit in of]
+    return asking.sentences(hits, user)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_serializer
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from limiter.policies import foreseen
+from limiter.policies.api.asking import ASKS, ConfirmCutField, ask
 from limiter.policies.models import Assignment, QuotaPolicy
 from quota_platform.base.api.filters import choice, text
 from quota_platform.base.api.resource import Resource
@@ -42,10 +46,21 @@ class AssignmentSerializer(RowSerializer[Assignment]):
         max_length=200, required=False, allow_null=True, help_text="For target action: tenant/action_id."
     )
 
+    confirm_cut = ConfirmCutField()
+
     class Meta:
         model = Assignment
-        fields = ["id", "policy", "target", "tenant", "action", "reason"]
+        fields = ["id", "policy", "target", "tenant", "action", "confirm_cut", "reason"]
         validators: list[Any] = []
+
+    def fill(self, row: Assignment, values: dict[str, Any]) -> None:
+        self.asks = values.pop("confirm_cut", True) is False
+        super().fill(row, values)
+
+    def check(self) -> None:
+        super().check()
+        if self.asks:
+            ask(foreseen.by_assignment(self.row), self.context["request"].user)
 
 
 @extend_schema(tags=["assignments"])
@@ -62,3 +77,13 @@ class AssignmentResource(Resource[Assignment]):
     }
     search_fields = ["policy__name", "tenant__tenant_id", "action__action_id"]
     ordering_fields = ["id", "policy__name", "target"]
+
+    @extend_schema(parameters=[OpenApiParameter("confirm_cut", bool, description=ASKS)])
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().destroy(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: Assignment) -> None:
+        if self.request.query_params.get("confirm_cut") == "false":
+            hits = foreseen.by_assignment(instance, removed=True)
+            ask(hits, self.request.user, how="Leave confirm_cut out to remove it.")
+        super().perform_destroy(instance)

@@ -6,6 +6,8 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 
+from limiter.policies import foreseen
+from limiter.policies.api.asking import ConfirmCutField, ask
 from limiter.policies.models import Override
 from quota_platform.base.api.filters import choice, moment, text
 from quota_platform.base.api.resource import Resource
@@ -39,6 +41,8 @@ class OverrideSerializer(RowSerializer[Override]):
         max_length=200, required=False, allow_null=True, help_text="tenant/action_id; null for all actions."
     )
 
+    confirm_cut = ConfirmCutField()
+
     class Meta:
         model = Override
         fields = [
@@ -53,14 +57,21 @@ class OverrideSerializer(RowSerializer[Override]):
             "ends_at",
             "reason",
             "created_by",
+            "confirm_cut",
         ]
         read_only_fields = ["created_by"]
         validators: list[Any] = []
 
     def fill(self, row: Override, values: dict[str, Any]) -> None:
+        self.asks = values.pop("confirm_cut", True) is False
         super().fill(row, values)
         if self.instance is None:
             row.created_by = self.context["request"].user.get_username()
+
+    def check(self) -> None:
+        super().check()
+        if self.asks:
+            ask(foreseen.by_override(self.row), self.context["request"].user)
 
 
 @extend_schema(tags=["overrides"])

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from limiter.policies import cuts
+from limiter.policies.api.asking import ConfirmCutField, ask
 from limiter.policies.api.limits import LimitEdit, LimitSerializer, plan
 from limiter.policies.api.presets import FromPresets
 from limiter.policies.models import QuotaLimit, QuotaPolicy
@@ -19,9 +20,6 @@ from limiter.policies.models.version import one_version
 from quota_platform.base.api.errors import Conflict, PreconditionFailed
 from quota_platform.base.api.filters import choice, flag, text
 from quota_platform.base.api.serializer import RowSerializer
-from tenants.scope import tenants_of
-
-_MAX_LISTED = 100
 
 
 def _stale(policy: QuotaPolicy) -> str:
@@ -67,12 +65,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
         help_text="Percent of a limit in force, as used, at which an alert starts: ascending; empty for none.",
     )
 
-    confirm_cut = serializers.BooleanField(
-        write_only=True,
-        required=False,
-        help_text="Send false to be asked: a limit that would fall below its use of the last 24 hours then gets a 409"
-        " that lists the tenants it hits, and nothing is saved. True, or left out, saves.",
-    )
+    confirm_cut = ConfirmCutField()
 
     class Meta:
         model = QuotaPolicy
@@ -123,29 +116,8 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
         self.edit: LimitEdit = plan(self.row, stored if self.lines is None else self.lines)
         self.edit.require(self.context["request"].user)
         if self.asks:
-            self._ask()
-
-    def _ask(self) -> None:
-        """Refuse an edit that cuts a limit below its use of the last day, and list the tenants that it hits."""
-        hits = [hit for of in cuts.hits(self.row, self.edit.wanted).values() for hit in of]
-        if not hits:
-            return
-        seen = set(tenants_of(self.context["request"].user).values_list("tenant_id", flat=True))
-        listed = [hit for hit in hits if hit.tenant.tenant_id in seen][:_MAX_LISTED]
-        raise Conflict(
-            "A limit would fall below its use of the last 24 hours; nothing was saved. Send confirm_cut: true to save.",
-            cuts=[
-                {
-                    "tenant": hit.tenant.tenant_id,
-                    "action": hit.peak.action_id,
-                    "limit": hit.peak.limit_name,
-                    "used": hit.peak.used,
-                    "units": hit.limit,
-                }
-                for hit in listed
-            ],
-            more_cuts=len(hits) - len(listed),
-        )
+            hits = [hit for of in cuts.hits(self.row, self.edit.wanted).values() for hit in of]
+            ask(hits, self.context["request"].user)
 
     def create(self, validated_data: Any) -> QuotaPolicy:
         return self._save()

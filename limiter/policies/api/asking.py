@@ -1,0 +1,47 @@
+"""Writes that may ask before they cut a limit below its use of the last day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from limiter.policies.cuts import Hit
+from quota_platform.base.api.errors import Conflict
+from tenants.scope import tenants_of
+
+_MAX_LISTED = 100
+ASKS = (
+    "Send false to be asked: a limit that would fall below its use of the last 24 hours then gets a 409 that lists the"
+    " tenants it hits, and nothing is saved. True, or left out, saves."
+)
+
+
+class ConfirmCutField(serializers.BooleanField):
+    """Beside the row's own fields."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"write_only": True, "required": False, "help_text": ASKS, **kwargs})
+
+
+def ask(hits: Sequence[Hit], user: Any, *, how: str = "Send confirm_cut: true to save.") -> None:
+    """Refuse an edit with these hits, and list the tenants that the caller sees."""
+    if not hits:
+        return
+    seen = set(tenants_of(user).values_list("tenant_id", flat=True))
+    listed = [hit for hit in hits if hit.tenant.tenant_id in seen][:_MAX_LISTED]
+    raise Conflict(
+        f"A limit would fall below its use of the last 24 hours; nothing was saved. {how}",
+        cuts=[
+            {
+                "tenant": hit.tenant.tenant_id,
+                "action": hit.peak.action_id,
+                "limit": hit.peak.limit_name,
+                "used": hit.peak.used,
+                "units": hit.limit,
+            }
+            for hit in listed
+        ],
+        more_cuts=len(hits) - len(listed),
+    )
