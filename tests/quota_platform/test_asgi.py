@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,3 +63,11 @@ async def test_an_address_of_django_reaches_it(path: str, status: int, settings:
     secure = [("Host", "testserver"), ("X-Forwarded-Proto", "https")]
     answered = await Caller(asgi.application, {}).call("GET", path, client=PROXY, headers=secure)
     assert (answered.status, "content-type" in answered.headers) == (status, False), "Django writes Content-Type"
+
+
+def test_a_page_in_a_thread_keeps_callers_waiting_for_a_millisecond_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(sys, "setswitchinterval", asked.append)
+    monkeypatch.setattr(asgi, "gc", SimpleNamespace(collect=int, freeze=int, set_threshold=lambda *_: None))
+    asgi.settle()
+    assert asked == [0.001]

@@ -123,7 +123,7 @@ def test_only_multipliers_whose_end_has_come_are_read(client: Client, monkeypatc
     shown(client, "globex|", "620000|1000000|1410000|100|800000|0|1000000|121000000")
     read: list[Any] = []
     hmget = client.hmget
-    monkeypatch.setattr(client, "hmget", lambda name, fields: read.extend(fields) or hmget(name, fields))
+    monkeypatch.setattr(client, "hmget", lambda name, fields: read.__iadd__(fields) and hmget(name, fields))
     assert [multipliers.note_lapses(client, 1) for _ in range(2)] == [1, 0]
     assert read == [b"globex|"]
 
