@@ -88,6 +88,8 @@ MFA_ADAPTER = "quota_platform.accounts.adapters.FactorAdapter"
 MFA_FORMS = {
     "authenticate": "quota_platform.accounts.forms.CodeForm",
     "reauthenticate": "quota_platform.accounts.forms.CodeAgainForm",
+    "add_webauthn": "quota_platform.accounts.forms.AddKeyForm",
+    "edit_webauthn": "quota_platform.accounts.forms.RenameKeyForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Quota"

@@ -14,14 +14,28 @@ from django.contrib.auth.signals import user_login_failed
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from quota_platform.accounts import programs
 from quota_platform.accounts.sealing import PURPOSE
 from quota_platform.base import secrets
 
+_AGAIN = {
+    "reauthenticate": _("Use your password"),
+    "mfa_reauthenticate": _("Use a code"),
+    "mfa_reauthenticate:webauthn": _("Use a security key"),
+}
+"""The ways to confirm that it is you, as the buttons to the other ones name them."""
+
 
 class AccountAdapter(DefaultAccountAdapter):
     """Accounts are made by administrators and by sign-in through the identity provider, never by visitors."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "username_password_mismatch": _("The user name or the password is wrong."),
+        "incorrect_password": _("The password is wrong."),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
@@ -48,6 +62,9 @@ class AccountAdapter(DefaultAccountAdapter):
         just_signed_in = any(record["at"] > oldest for record in records)
         return not just_signed_in and bool(super().is_reauthentication_required(app=app, **kwargs))
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        return [{**each, "description": _AGAIN[each["id"]]} for each in super().get_reauthentication_methods(user)]
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Mails about accounts are the platform's own."""
 
@@ -57,6 +74,13 @@ class AccountAdapter(DefaultAccountAdapter):
 
 class FactorAdapter(DefaultMFAAdapter):
     """TOTP secrets and the seeds of recovery codes are sealed at rest."""
+
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": _("The code is wrong, or was used before."),
+        "cannot_delete_authenticator": _("This is your last second factor, and you need one."),
+        "cannot_generate_recovery_codes": _("Recovery codes come with an app or a key: set one up first."),
+    }
 
     def encrypt(self, text: str) -> str:
         return secrets.seal(text, purpose=PURPOSE)

@@ -10,9 +10,11 @@ from allauth.core import context
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from axes.handlers.proxy import AxesProxyHandler
 from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from quota_platform.accounts.attempts import UNAVAILABLE
 from quota_platform.base.secrets import SecretUnreadable
@@ -61,3 +63,19 @@ class CodeForm(BoundedCode, AuthenticateForm):
 
 class CodeAgainForm(BoundedCode, ReauthenticateForm):
     """Before a change of one's second factors."""
+
+
+class NameOfKey(_Form):
+    """The field has no label in the catalogues of allauth."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].label = _("Name of the key")
+
+
+class AddKeyForm(NameOfKey, AddWebAuthnForm):
+    """A security key is added."""
+
+
+class RenameKeyForm(NameOfKey, EditWebAuthnForm):
+    """A security key gets another name."""

@@ -21,13 +21,13 @@ class PreferencesForm(forms.Form):
     """Every language that has a catalogue, and every zone that the machine knows."""
 
     language = forms.ChoiceField(label=_("Language"), required=False)
-    time_zone = forms.ChoiceField(label=_("Time zone"), required=False)
+    time_zone = forms.ChoiceField(label=_("Time zone"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        zones = [(name, name) for name in sorted(time_zones.names())]
+        zones = ["UTC", *sorted(time_zones.names() - {"UTC"})]
         self.fields["language"].choices = [("", _("that of the browser")), *settings.LANGUAGES]  # type: ignore[attr-defined]
-        self.fields["time_zone"].choices = [("", "UTC"), *zones]  # type: ignore[attr-defined]
+        self.fields["time_zone"].choices = [(name, name) for name in zones]  # type: ignore[attr-defined]
 
 
 class OwnAccount(LoginRequiredMixin, FormView[PreferencesForm]):

@@ -33,14 +33,14 @@ def test_a_security_key_is_added_from_the_menu_and_signs_its_person_in(browser: 
     page.locator(".person summary").click()
     page.get_by_role("link", name="Second factor").click()
     assert visitor.barriers() == []
-    page.get_by_role("link", name="Add").click()
+    page.get_by_role("link", name="Add a security key").click()
     page.get_by_role("textbox").fill("My key")
     assert visitor.barriers() == []
     page.get_by_role("button", name="Add").click()
-    expect(page.get_by_role("heading", name="Recovery Codes")).to_be_visible()
+    expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     assert visitor.barriers() == []
     visitor.open("/accounts/second-factor/keys/")
-    expect(page.get_by_role("cell", name="My key")).to_be_visible()
+    expect(page.get_by_role("cell", name="My key", exact=True)).to_be_visible()
     visitor.open("/accounts/second-factor/app/")
     assert visitor.barriers() == []
 
@@ -50,7 +50,7 @@ def test_a_security_key_is_added_from_the_menu_and_signs_its_person_in(browser: 
     page.get_by_label("User name").fill("kim")
     page.get_by_label("Password").fill("kims-password")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Two-Factor Authentication")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Second factor")
     assert visitor.barriers() == []
     page.get_by_role("button", name="Use a security key").click()
     page.wait_for_url("**/dashboard/")

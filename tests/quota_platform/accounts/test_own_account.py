@@ -55,7 +55,7 @@ def test_a_browser_that_is_signed_in_already_follows_within_a_minute(
     ana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = browser(ana), browser(ana)
-    here.post(PAGE, {"language": "de", "time_zone": ""})
+    here.post(PAGE, {"language": "de", "time_zone": "UTC"})
     assert '<html lang="en">' in opened(there)
     monkeypatch.setattr(sessions, "NOTED_S", 0)
     opened(there)
@@ -76,7 +76,7 @@ def test_the_account_counts_more_than_the_browser_and_less_than_the_address(ana:
 def test_without_a_choice_the_browser_s_language_serves_again(ana: User) -> None:
     here = browser(ana)
     here.post("/language/", {"language": "es"})
-    here.post(PAGE, {"language": "", "time_zone": ""})
+    here.post(PAGE, {"language": "", "time_zone": "UTC"})
     assert '<html lang="de">' in opened(here, headers={"Accept-Language": "de"})
 
 
@@ -85,7 +85,9 @@ def test_what_a_visitor_chooses_is_kept_in_the_browser_alone(client: Client) -> 
     assert client.cookies["django_language"].value == "es" and not Preferences.objects.exists()
 
 
-@pytest.mark.parametrize("wrong", [{"language": "xx"}, {"time_zone": "Middle/Earth"}, {"language": "fr"}])
+@pytest.mark.parametrize(
+    "wrong", [{"language": "xx", "time_zone": "UTC"}, {"time_zone": "Middle/Earth"}, {"language": "fr"}]
+)
 def test_what_is_no_language_or_zone_of_ours_is_not_kept(ana: User, wrong: dict[str, str]) -> None:
     here = browser(ana)
     assert here.post(PAGE, wrong).status_code == 200
