@@ -1,18 +1,19 @@
-"""The event of a policy: a new version of it is in force."""
+"""The events of policies: a new version is in force, and a limit counts as many values of calls as it may."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
-from limiter.policies import versions
+from limiter.policies import values_in_use, versions
 from limiter.policies.models import Assignment, QuotaPolicy
+from limiter.policies.values_in_use import Valued
 from limiter.policies.versions import Difference
-from quota_platform.base.events import Data, EventType, Occurrence
+from quota_platform.base.events import Condition, Data, EventType, Lasting, Occurrence
 from tenants.models import Tenant
 
 _MAX_CHANGES = 20
@@ -76,7 +77,72 @@ def _under(policy_id: int) -> QuerySet[Tenant]:
     )
 
 
+def _full() -> Iterable[Condition] | None:
+    found = values_in_use.full()
+    return None if found is None else [_condition(each, count) for each, count in found]
+
+
+def _condition(of: Valued, count: int) -> Condition:
+    limit, subject = of
+    return Condition(
+        key=f"{subject.tenant}|{subject.action}|{limit.name}",
+        data={
+            "tenant_id": subject.tenant,
+            "action_id": subject.action,
+            "limit": limit.name,
+            "counted_by": limit.counted_by,
+            "values": count,
+            "policy": limit.policy_name,
+            "policy_version": limit.policy_version,
+        },
+        tenants=Tenant.objects.filter(tenant_id=subject.tenant),
+    )
+
+
+_FULL = {
+    "tenant_id": "acme",
+    "action_id": "",
+    "limit": "contact",
+    "counted_by": "/contactId",
+    "values": 1000,
+    "policy": "Base",
+    "policy_version": 4,
+    "since": "2026-11-25T10:30:00+00:00",
+    "url": "https://quota.example.com/dashboard/tenants/acme/",
+}
+_FACTS = {
+    "Tenant": "tenant_id",
+    "Action": "action_id",
+    "Counted by": "counted_by",
+    "Values": "values",
+    "Policy": "policy",
+    "Since": "since",
+}
+
 TYPES = (
+    EventType(
+        name="values.full",
+        label=_("limit counts as many values as it may"),
+        title="Limit {limit} of {tenant_id} counts {values} values, as many as it may: new ones are counted together",
+        subject="{tenant_id}",
+        facts=_FACTS,
+        severity="warning",
+        incident="quota-values-{tenant_id}-{action_id}-{limit}",
+        example=_FULL,
+        page="/dashboard/tenants/{tenant_id}/",
+        lasting=Lasting(now=_full),
+    ),
+    EventType(
+        name="values.free",
+        label=_("limit counts new values again"),
+        title="Over: limit {limit} of {tenant_id} counts new values again",
+        subject="{tenant_id}",
+        facts={**_FACTS, "Until": "until"},
+        incident="quota-values-{tenant_id}-{action_id}-{limit}",
+        ends="values.full",
+        example={**_FULL, "until": "2026-11-25T10:41:00+00:00"},
+        page="/dashboard/tenants/{tenant_id}/",
+    ),
     _Published(
         name="policy.published",
         label=_("policy published"),

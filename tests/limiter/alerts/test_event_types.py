@@ -57,7 +57,8 @@ def test_a_service_takes_the_message_of_each_type(name: str, kind: str) -> None:
 
 def test_only_what_opens_an_incident_is_more_than_news_to_pagerduty() -> None:
     assert {name for name, type_ in TYPES.items() if type_.incident} == {
-        *("alert.started", "alert.ended", "alert.test", "connection.unhealthy", "connection.healthy")
+        *("alert.started", "alert.ended", "alert.test", "connection.unhealthy", "connection.healthy"),
+        *("values.full", "values.free"),
     }
 
 
