@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from quota_platform.base.events import Data, EventType, Occurrence
@@ -27,7 +28,8 @@ _PAGE = "/admin/tenants/apikey/{key_id}/change/"
 
 
 def _created(since: datetime, until: datetime) -> Iterator[Occurrence]:
-    for record in ApiKey.history.filter(history_type="+", history_date__gte=since, history_date__lte=until):
+    rows = ApiKey.history.filter(history_type="+", history_date__gte=since, history_date__lte=until)
+    for record in rows.select_related("history_user"):
         by = record.created_by or _actor(record)
         yield _occurrence(record, f"{record.id}", record.history_date, {"by": by, "reason": _reason(record)})
 
@@ -35,7 +37,7 @@ def _created(since: datetime, until: datetime) -> Iterator[Occurrence]:
 def _revoked(since: datetime, until: datetime) -> Iterator[Occurrence]:
     """Further edits of a revoked key are the same event: its time is in the key."""
     rows = ApiKey.history.filter(history_type="~", revoked_at__gte=since, history_date__gte=since)
-    for record in rows.filter(history_date__lte=until).order_by("history_id"):
+    for record in rows.filter(history_date__lte=until).select_related("history_user").order_by("history_id"):
         details = {"by": _actor(record), "reason": _reason(record)}
         yield _occurrence(record, f"{record.id}@{record.revoked_at.isoformat()}", record.revoked_at, details)
 
@@ -69,14 +71,17 @@ def _ending(key: Any, ends: datetime, days: int, *, at: datetime) -> Occurrence:
 def _occurrence(key: Any, name: str, at: datetime, more: Data) -> Occurrence:
     """``key``: the row, or one of its history, whose tenant may be gone."""
     tenants = Tenant.objects.filter(pk=key.tenant_id)
-    data = {
+    return Occurrence(key=name, at=at, data=lambda: _data(key, tenants, more), tenants=tenants)
+
+
+def _data(key: Any, tenants: QuerySet[Tenant], more: Data) -> Data:
+    return {
         "tenant_id": tenants.values_list("tenant_id", flat=True).first(),
         "key_id": key.id,
         "key": key.name,
         "expires_at": key.expires_at.isoformat() if key.expires_at else None,
         **more,
     }
-    return Occurrence(key=name, at=at, data=data, tenants=tenants)
 
 
 def _actor(record: Any) -> str:

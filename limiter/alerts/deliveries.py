@@ -99,11 +99,11 @@ def put_events(type_: EventType, found: Iterable[Occurrence], hooks: Sequence[Al
     """
     made = []
     for each in found:
-        concerned = _concerned(each, hooks)
+        concerned, data = _concerned(each, hooks), each.data()
         made += [
             AlertDelivery(
                 hook=hook,
-                tenant_id=(about := _about(each, hook))["tenant_id"] or "",
+                tenant_id=(about := _about(data, hook))["tenant_id"] or "",
                 event=type_.name,
                 key=each.key,
                 body=body(type_.name, {**about, "url": _page(type_, about)}, at=each.at),
@@ -122,13 +122,10 @@ def _concerned(event: Occurrence, hooks: Sequence[AlertHook]) -> set[int]:
     return set(event.tenants.filter(pk__in=bound).values_list("pk", flat=True)) if bound else set()
 
 
-def _about(event: Occurrence, hook: AlertHook) -> dict[str, Any]:
-    """What a contact point learns: one of a single tenant never the names of others."""
+def _about(data: Mapping[str, Any], hook: AlertHook) -> dict[str, Any]:
+    """The values for a contact point: its own tenant stands in them where the event is not one tenant's."""
     own = hook.tenant.tenant_id if hook.tenant else None
-    return {
-        "tenant_id": event.data.get("tenant_id") or own,
-        **{k: v for k, v in event.data.items() if k != "tenant_id"},
-    }
+    return {**data, "tenant_id": data.get("tenant_id") or own}
 
 
 def _page(type_: EventType, data: Mapping[str, Any]) -> str | None:

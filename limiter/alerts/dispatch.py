@@ -130,4 +130,4 @@ def _key(row: OpenEvent) -> str:
 
 
 def _occurrence(row: OpenEvent, now: datetime, tenants: Any) -> Occurrence:
-    return Occurrence(key=_key(row), at=now, data=row.data, tenants=tenants)
+    return Occurrence(key=_key(row), at=now, data=lambda: row.data, tenants=tenants)

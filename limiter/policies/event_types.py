@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
@@ -40,16 +42,20 @@ def _published(since: datetime, until: datetime) -> Iterator[Occurrence]:
         yield Occurrence(
             key=f"{record.id}:{record.version}",
             at=record.history_date,
-            data={
-                "policy_id": record.id,
-                "policy": record.name,
-                "policy_version": record.version,
-                "by": record.history_user.get_username() if record.history_user else "",
-                "reason": record.history_change_reason or "",
-                "changes": [_change(each) for each in _differences(record.id, record.version)],
-            },
+            data=partial(_data, record),
             tenants=_under(record.id),
         )
+
+
+def _data(record: Any) -> Data:
+    return {
+        "policy_id": record.id,
+        "policy": record.name,
+        "policy_version": record.version,
+        "by": record.history_user.get_username() if record.history_user else "",
+        "reason": record.history_change_reason or "",
+        "changes": [_change(each) for each in _differences(record.id, record.version)],
+    }
 
 
 def _differences(policy_id: int, version: int) -> list[Difference]:
@@ -67,12 +73,11 @@ def _change(found: Difference) -> dict[str, str]:
 
 
 def _under(policy_id: int) -> QuerySet[Tenant]:
-    """The tenants that the policy is assigned to, or one of whose actions it is."""
+    """The tenants that the policy is assigned to, or one of whose actions it is; all under everyone's policy."""
     given = Assignment.objects.filter(policy=policy_id)
-    if given.filter(target=Assignment.Target.DEFAULT).exists():
-        return Tenant.objects.all()
     return Tenant.objects.filter(
-        Q(pk__in=given.filter(tenant__isnull=False).values("tenant"))
+        Exists(given.filter(target=Assignment.Target.DEFAULT))
+        | Q(pk__in=given.filter(tenant__isnull=False).values("tenant"))
         | Q(pk__in=given.filter(action__isnull=False).values("action__tenant"))
     )
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from limiter.reports.models import Export
-from quota_platform.base.events import EventType, Occurrence
+from quota_platform.base.events import Data, EventType, Occurrence
 from tenants.models import Tenant
 
 _EXAMPLE = {
@@ -31,23 +31,26 @@ _PAGE = "/admin/limiter/export/{export_id}/change/"
 
 def _finished(state: str, since: datetime, until: datetime) -> Iterator[Occurrence]:
     for export in Export.objects.filter(state=state, finished_at__gte=since, finished_at__lte=until):
-        whose = _whose(export)
         yield Occurrence(
             key=str(export.pk),
             at=export.finished_at or until,
-            data={
-                "tenant_id": whose.values_list("tenant_id", flat=True).first(),
-                "export_id": str(export.pk),
-                "kind": export.kind,
-                "format": export.format,
-                "since": export.since.isoformat(),
-                "until": export.until.isoformat(),
-                "rows": export.rows,
-                "requested_by": export.requested_name,
-                "error": export.error,
-            },
-            tenants=whose,
+            data=partial(_data, export),
+            tenants=_whose(export),
         )
+
+
+def _data(export: Export) -> Data:
+    return {
+        "tenant_id": _whose(export).values_list("tenant_id", flat=True).first(),
+        "export_id": str(export.pk),
+        "kind": export.kind,
+        "format": export.format,
+        "since": export.since.isoformat(),
+        "until": export.until.isoformat(),
+        "rows": export.rows,
+        "requested_by": export.requested_name,
+        "error": export.error,
+    }
 
 
 def _whose(export: Export) -> QuerySet[Tenant]:

@@ -26,13 +26,13 @@ Data = Mapping[str, Any]
 class Occurrence:
     """One event that happened. ``key`` tells it from all others of its type, however often it is found.
 
-    ``tenants``: those that it concerns; contact points of other tenants do not get it. ``data`` needs neither
-    ``tenant_id``, unless the event is one tenant's own, nor ``url``.
+    ``tenants``: those that it concerns; contact points of other tenants do not get it. ``data`` is called only for an
+    event that is new; it needs neither ``tenant_id``, unless the event is one tenant's own, nor ``url``.
     """
 
     key: str
     at: datetime
-    data: Data
+    data: Callable[[], Data]
     tenants: QuerySet[Any]
 
 

@@ -90,7 +90,11 @@ def test_muted_acknowledged_and_shadow_alerts_stay_silent(newcomer: Visitor) -> 
     page = visitor.page
     feed = visitor.shown("/dashboard/", quiet(alerts=[]))
     switch_on(page, "Desktop notification")
-    silent = [{"acknowledged_by": "ben"}, {"muted_until_ms": 1_984_025_900_000}, {"state": "shadow"}]
+    silent: list[dict[str, Any]] = [
+        {"acknowledged_by": "ben"},
+        {"muted_until_ms": 1_984_025_900_000},
+        {"state": "shadow"},
+    ]
     alerts = [{**NEAR, "id": at, "ids": [at], "limit": f"l{at}", **about} for at, about in enumerate(silent, 20)]
     seen(page, feed, quiet(seq=2, alerts=alerts), quiet(seq=3, alerts=[*alerts, {**NEAR, "id": 30, "ids": [30]}]))
     page.wait_for_function("window.shown.length > 0")

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import redis
 from django.contrib.auth.models import User
+from django.db import connection as database
+from django.db import transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -95,21 +98,30 @@ def test_a_key_s_creation_and_revocation_are_sent_once(receiver: Receiver, acme:
     assert data["url"] == f"https://quota.example.com/admin/tenants/apikey/{row.pk}/change/"
 
 
-def test_a_turn_that_dies_is_made_up_for_by_the_next(
-    receiver: Receiver, acme: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_turn_that_dies_is_made_up_for_by_the_next(receiver: Receiver, acme: Tenant) -> None:
     hook(receiver, "key.created")
     key(acme)
-
-    def die(*args: object, **kwargs: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as dying:
-        dying.setattr(EventMark.objects, "update_or_create", die)
-        with pytest.raises(SystemExit):
-            dispatch.look()
+    with pytest.raises(SystemExit), transaction.atomic():
+        assert dispatch.look() == 1
+        raise SystemExit  # killed before the commit
     assert not AlertDelivery.objects.exists(), "all or nothing"
     assert notified() == [("key.created", "On-call")] and notified() == []
+
+
+def test_a_turn_costs_what_is_new_and_not_what_it_finds_again(
+    receiver: Receiver, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    hook(receiver)
+    costs = []
+    for more in (1, 12):
+        for _ in range(more):
+            key(acme, expires_at=timezone.now() + timedelta(days=30)).revoke()
+            base_policy.save()
+        notified()
+        with CaptureQueriesContext(database) as queries:
+            assert dispatch.look() == 0
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
 
 
 def test_messages_are_posted_once_and_retried_as_those_of_alerts(receiver: Receiver, acme: Tenant) -> None:
