@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,9 @@ from limiter.core.types import MICROS
 from limiter.gateway import heartbeat, record_state
 from limiter.gateway.queue_state import QueueState
 from limiter.record.state import RecordState
+
+_AT_ONCE = 500
+"""Fields in one reply of the store."""
 
 
 @dataclass
@@ -62,13 +66,11 @@ async def gather(store: Store) -> Gathered:
 
 
 async def _gather_connection(store: Store, connection: int, found: Gathered) -> None:
-    name = keys.totals(connection)
-    for label, count in _pairs(await store.command("HGETALL", name, key=name)):
+    async for label, count in _each(store, keys.totals(connection)):
         tenant, _, counter = label.partition("|")
         if count.isdecimal():
             found.totals[tenant][counter] = found.totals[tenant].get(counter, 0) + int(count)
-    name = keys.evidence(connection)
-    for label, value in _pairs(await store.command("HGETALL", name, key=name)):
+    async for label, value in _each(store, keys.evidence(connection)):
         tenant, _, action = label.partition("|")
         if (shown := adaptive.shown_or_none(value)) is not None:
             found.evidence[tenant, action] = shown
@@ -82,6 +84,21 @@ async def _gather_connection(store: Store, connection: int, found: Gathered) -> 
     raw = await store.command("GET", name, key=name)
     if (allowed := in_flight.allowed_or_none(raw)) is not None and (state := in_flight.state_or_none(raw)) is not None:
         found.in_flight[connection] = allowed, state
+
+
+async def _each(store: Store, name: str) -> AsyncIterator[tuple[str, str]]:
+    """The fields of a hash that has some of every tenant, each once; between its parts store and loop serve calls."""
+    seen: set[str] = set()
+    cursor: Any = 0
+    while True:
+        cursor, flat = await store.command("HSCAN", name, cursor, "COUNT", _AT_ONCE, key=name)
+        for label, value in _pairs(flat):
+            if label not in seen:
+                seen.add(label)
+                yield label, value
+        if int(cursor) == 0:
+            return
+        await asyncio.sleep(0)
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from typing import Any
 
 import pytest
 import redis
@@ -17,6 +19,7 @@ from limiter.core.learned import Mode, State
 from limiter.core.pacing import learn
 from limiter.core.pausing import pause
 from limiter.core.types import MICROS
+from limiter.gateway import prometheus, scrape
 from limiter.models import QuotaPolicy
 from limiter.upstream.breaker import BreakerState
 from limiter.upstream.call import UnitStatus
@@ -24,6 +27,7 @@ from quota_platform.base.lean.problem import Problem
 from quota_platform.server.guard import Guard, Seat
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered
+from tests.limiter.core.given import store_at
 from tests.limiter.gateway.conftest import Gateway
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -216,3 +220,33 @@ async def test_prometheus_counts_what_the_server_rejects(gateway: Gateway) -> No
 async def test_head_is_get_of_which_the_server_sends_the_head(gateway: Gateway) -> None:
     for path in ("/healthz", "/readyz"):
         assert (await gateway.caller.call("HEAD", path)).status == (await gateway.caller.call("GET", path)).status
+
+
+async def test_a_scrape_reads_very_many_tenants_in_parts(redis_url: str) -> None:
+    store = store_at(redis_url)
+    name = keys.totals(1)
+    for start in range(0, 5_000, 500):
+        pairs = [part for n in range(start, start + 500) for part in (f"t{n:04}|allowed", n)]
+        await store.command("HSET", name, *pairs, key=name)
+    await store.command("SADD", keys.connections(), 1, key=keys.connections())
+    sizes: list[int] = []
+    command = store.command
+
+    async def sized(*words: Any, key: str) -> Any:
+        reply = await command(*words, key=key)
+        if words[0] in ("HSCAN", "HGETALL"):
+            sizes.append(len(reply[1]) if words[0] == "HSCAN" else len(reply))
+        return reply
+
+    store.command = sized  # type: ignore[method-assign]
+    found = await scrape.gather(store)
+    assert found.totals["t4999"] == {"allowed": 4_999} and len(found.totals) == 5_000
+    assert max(sizes) <= 2_000
+    await store.close()
+
+
+async def test_the_page_of_a_scrape_is_not_written_on_the_loop() -> None:
+    writing = asyncio.ensure_future(prometheus.written(scrape.Gathered()))
+    await asyncio.sleep(0)
+    assert not writing.done()
+    assert b"quota_workers" in await writing
