@@ -18,16 +18,15 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from limiter.core.algorithms import RULES
 from limiter.policies import cuts, floors
 from limiter.policies.admin.asking import CONFIRM, seen_among
-from limiter.policies.admin.units import QuotaField, SecondsField, rate_of
+from limiter.policies.admin.units import QuotaField, rate_of
 from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
+from quota_platform.base.admin import seconds
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
 
-
-_TYPED: dict[str, type[forms.Field]] = {"quota": QuotaField, "window_seconds": SecondsField}
 TERMS = {
     name: QuotaLimit._meta.get_field(name).get_default()  # type: ignore[union-attr]
     for name in ("share_weight", "share_floor", "share_class", "max_values")
@@ -186,8 +185,9 @@ class LimitInline(StackedInline):
     )
 
     def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in _TYPED:
-            kwargs |= {"form_class": _TYPED[db_field.name], "widget": UnfoldAdminTextInputWidget()}
+        if db_field.name == "quota":
+            kwargs |= {"form_class": QuotaField, "widget": UnfoldAdminTextInputWidget()}
+        kwargs |= seconds.typed(db_field)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_formset(

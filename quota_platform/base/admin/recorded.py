@@ -18,7 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from quota_platform.base import row_access
-from quota_platform.base.admin import live_on, panels
+from quota_platform.base.admin import live_on, panels, seconds
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from quota_platform.base.admin.scoped import ScopedAdmin
@@ -41,6 +41,9 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
 
     class Media:
         js = (Script("quota_platform/live_on.js", type="module"),)
+
+    def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_dbfield(db_field, request, **{**kwargs, **seconds.typed(db_field)})
 
     def get_urls(self) -> list[URLPattern]:
         added = [
