@@ -16,10 +16,10 @@ class _Ahead:
     A reply tells when the script ran, and was received after that: their difference is too small by the way back.
     """
 
-    __slots__ = ("_before", "_since", "_until")
+    __slots__ = ("_before", "_since", "_until", "at_least_us")
 
     def __init__(self, ahead_us: int, now_us: int) -> None:
-        self._before = self._since = ahead_us
+        self.at_least_us = self._before = self._since = ahead_us
         self._until = now_us + _HALF_US
 
     def heard(self, ahead_us: int, now_us: int) -> None:
@@ -27,10 +27,9 @@ class _Ahead:
             self._before, self._since, self._until = self._since, ahead_us, now_us + _HALF_US
         elif ahead_us > self._since:
             self._since = ahead_us
-
-    @property
-    def at_least_us(self) -> int:
-        return max(self._before, self._since)
+        else:
+            return
+        self.at_least_us = max(self._before, self._since)
 
 
 class Due:

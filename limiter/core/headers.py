@@ -68,7 +68,8 @@ def tightest(states: Iterable[LimitState]) -> LimitState | None:
         if state.wait_us != 0:
             new = (0.0, 0.0) if state.wait_us < 0 else (1.0, -float(state.wait_us))
         else:
-            new = (2.0, state.remaining / state.effective)
+            left = state.effective - state.used
+            new = (2.0, left / state.effective if left > 0 else 0.0)
         if found is None or new < rank:
             found, rank = state, new
     return found

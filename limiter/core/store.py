@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import hiredis
@@ -43,6 +44,9 @@ EVERY_MS = 400
 
 MAX_TAKEN_OVER = 500
 """Events, and counts, in one :meth:`Store.take_over`."""
+
+_PACKED = frozenset({str, bytes, int})
+"""Types that hiredis packs itself; not their subclasses, such as numbers of numpy."""
 
 ASSESSING = b"local assessing = (function()\n" + Script(__file__, "assessing").source + b"end)()\n"
 RECORD, ASSESS = (Script(__file__, name, before=ASSESSING) for name in ("record", "assess"))
@@ -181,7 +185,7 @@ class Store:
             *(shape.sample_max_age_seconds * 1_000_000, every_ms if settings else 0),
             *(f"{tenant}|{per or ''}", adaptive.written(settings) if settings else ""),
             "".join(f"{account}\n" for account in stack.slot_accounts),
-            *(part for ended in ends for part in ended.parts(pushback_counts=shape.cut_on_pushback)),
+            *chain.from_iterable([ended.parts(pushback_counts=shape.cut_on_pushback) for ended in ends]),
         )
         if settings is None or reply is None:
             return Recorded()
@@ -282,7 +286,7 @@ class Store:
     async def run(self, script: Script, names: Iterable[str], *arguments: str | int | bytes) -> Reply:
         """Run a script on keys of one slot; raises :class:`~limiter.stores.errors.StoreError`."""
         names = tuple(names)
-        rest = (str(len(names)), *names, *(a if isinstance(a, bytes) else str(a) for a in arguments))
+        rest = (len(names), *names, *[each if type(each) in _PACKED else str(each) for each in arguments])
         slot = names[0].encode()
         reply = await self.link.send(pack("EVALSHA", script.digest, *rest), key=slot)
         if isinstance(reply, hiredis.ReplyError) and _is_noscript(reply):

@@ -224,7 +224,8 @@ def _when(state: LimitState, violated: Sequence[LimitState], cost: int, wait_s: 
     call = f"a call of cost {cost} passes"
     if rules_of(state.limit.algorithm).holds_slots:
         return f"{call} as soon as a running one ends. When is not known; to try again in {wait_s:.3f} s is a hint."
-    full = [each.limit.name for each in violated if rules_of(each.limit.algorithm).holds_slots]
+    others = violated if len(violated) > 1 else ()
+    full = [each.limit.name for each in others if rules_of(each.limit.algorithm).holds_slots]
     if full:
         return f"{call} in {wait_s:.3f} s if a running one that holds a slot of '{full[0]}' has ended by then."
     return f"{call} in {wait_s:.3f} s."
