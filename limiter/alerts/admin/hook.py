@@ -54,7 +54,7 @@ class ContactForm(forms.ModelForm):
         initial=default_events,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_(
-            "The events it gets. An end goes where its start went. Opsgenie only takes alerts and connections."
+            "The events it gets. An end goes where its start went. Opsgenie only takes events that have an end."
         ),
     )
     recipients = NamesField(label=_("Recipients"), required=False, help_text=_("Mail addresses, comma separated."))
