@@ -14,14 +14,14 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from dashboard import deployment, figures, stored
+from dashboard import counted_values, deployment, figures, stored
 from dashboard.busiest import Busiest
 from dashboard.charting import Charting, Wanted
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
 from dashboard.lately import Lately
-from dashboard.messages import all_rows, overview_frame, pool_frame, tenant_frame
+from dashboard.messages import all_rows, overview_frame, pool_frame, since, tenant_frame
 from dashboard.pools import Pools
 from dashboard.readings import TenantReading
 from dashboard.stored import StoredReadings
@@ -187,7 +187,8 @@ class Live:
         rest: dict[str, Any] = {"platform": data, "degraded": self._degraded()}
         known = self._with_undrained(known, topic)
         if topic.page == "tenant":
-            frame = tenant_frame(readings[0], known, **rest)
+            values = await counted_values.lines(self._gateway.store, readings[0])
+            frame = tenant_frame(readings[0], known, **rest, values=values)
         else:
             frame = overview_frame(readings, known, **rest, rows=await all_rows(readings, known), crowd=crowd)
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
@@ -305,16 +306,12 @@ class Live:
         self._deployment_at = now
 
     def _degraded(self) -> Frame | None:
-        return _since("degraded.store", self._unavailable_since or self._gateway.degraded_since)
+        return since("degraded.store", self._unavailable_since or self._gateway.degraded_since)
 
     def _without_database(self) -> Frame | None:
-        return _since("degraded.database", self._database_unavailable_since)
+        return since("degraded.database", self._database_unavailable_since)
 
 
 def _place(topic: StreamTopic) -> Hashable:
     """What pages of the same tenants share."""
     return topic if topic.is_large else topic.tenant_ids
-
-
-def _since(code: str, at: float | None) -> Frame | None:
-    return {"code": code, "since": int(at * 1000)} if at else None

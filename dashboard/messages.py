@@ -58,8 +58,15 @@ def overview_frame(
     return {**frame, "figures": figures.data(now), "connections": units}
 
 
-def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Frame, degraded: Frame | None) -> Frame:
-    """Everything a tenant's page shows, with the chart of the last minutes."""
+def tenant_frame(
+    reading: TenantReading,
+    known: StoredReadings,
+    *,
+    platform: Frame,
+    degraded: Frame | None,
+    values: Sequence[Frame] = (),
+) -> Frame:
+    """Everything a tenant's page shows, with the chart of the last minutes. ``values``: its limits by a value."""
     rows = _rows(reading, known)
     state, sentence = states.of_tenant(reading, rows, known)
     sentence |= _named(states.concerned(state, rows), "limit.of_action")
@@ -70,6 +77,7 @@ def tenant_frame(reading: TenantReading, known: StoredReadings, *, platform: Fra
         **_frame([reading], known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "limits": _in_force(reading),
         "shares": shares.lines(reading, waiting=platform.get("calls_waiting", {}).get(reading.tenant_id, 0)),
+        "values": list(values),
         "connection": {**connection[0], **connections.evidence(reading)} if connection else None,
         "charts": {row["id"]: _series(reading, row) for row in rows},
         "notes": known.changes,
@@ -88,6 +96,11 @@ def pool_frame(reading: PoolReading, topic: StreamTopic, *, platform: Frame, deg
         "changes": [],
         **pools.frame(reading, topic),
     }
+
+
+def since(code: str, at: float | None) -> Frame | None:
+    """A state of the platform that lasts from this time on (epoch seconds); None for one that does not."""
+    return {"code": code, "since": int(at * 1000)} if at else None
 
 
 def _head(at: float) -> Frame:

@@ -20,3 +20,14 @@ def test_a_shared_limit_shows_what_the_tenant_uses_lends_borrows_and_is_owed(vis
     expect(values).to_have_text(["198 of 212", "88", "0", "14", "31", "567 of 600", "0"])
     feed.send({**shown, "seq": 2, "shares": []})
     expect(card).to_be_hidden()
+
+
+def test_a_limit_by_a_value_shows_how_many_are_in_use_and_the_fullest(visitor: Visitor) -> None:
+    shown = frame("tenant")
+    feed = visitor.shown("/dashboard/tenants/globex/", shown)
+    card = visitor.page.locator("#values-card")
+    expect(card.locator("dd")).to_have_text(["873 of 1,000 nearly all", "0"])
+    expect(card.locator("li code")).to_have_text(["9f2c41d0", "07ab93e5", "c4d1f6a2"])
+    expect(card.locator("li").first).to_contain_text("250 of 250")
+    feed.send({**shown, "seq": 2, "values": []})
+    expect(card).to_be_hidden()

@@ -5,7 +5,7 @@ import { Alerts } from "./alerts.js";
 import { ChartsView } from "./charts_view.js";
 import { LimitsTable } from "./limits_table.js";
 import { changeLine, Log, refusalLine } from "./log.js";
-import { showConnection, showInForce, showShares, showTops } from "./tenant_side.js";
+import { showConnection, showInForce, showShares, showTops, showValues } from "./tenant_side.js";
 import { sentenceOf } from "./sentence.js";
 import { Shell } from "./shell.js";
 import { sign } from "./signs.js";
@@ -55,6 +55,8 @@ const shell = new Shell({
     if (frame.limits) showInForce(at("in-force"), frame.limits);
     at("shares-card").hidden = !frame.shares?.length;
     if (frame.shares) showShares(at("shares"), frame.shares);
+    at("values-card").hidden = !frame.values?.length;
+    if (frame.values) showValues(at("values"), frame.values);
     if (frame.connection) showConnection(at("connection"), frame.connection);
     if (frame.tops) showTops(at("tops"), frame.tops);
     shell.degrade(frame.summary.degraded);

@@ -56,6 +56,31 @@ export function showShares(place, shares) {
   showOnce(place, shares, () => shares.flatMap((share) => [make("h3", {}, make("a", { href: poolUrl(share.limit) }, share.limit)), make("p", { class: "small muted" }, termsText(share)), shareFacts(share)]));
 }
 
+function valueLine(of) {
+  const used = make("span", { class: "muted" }, word("values.used_of", of));
+  return make("li", {}, make("code", {}, of.value), used, of.state === "ok" ? null : chip(of.state));
+}
+
+function valueFacts(of) {
+  const facts = [
+    [word("values.in_use"), make("span", {}, word("values.of", of), of.state === "ok" ? null : " ", of.state === "ok" ? null : chip(of.state, word(`values.${of.state}`)))],
+    [word("values.others"), whole(of.others)],
+  ];
+  return make("dl", { class: "facts" }, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+// Of the values the page knows digests alone, as events do.
+export function showValues(place, limits) {
+  showOnce(place, limits, () =>
+    limits.flatMap((of) => [
+      make("h3", {}, of.limit),
+      make("p", { class: "small muted" }, [of.counted_by, of.action].filter(Boolean).join(" · ")),
+      valueFacts(of),
+      make("ul", { class: "plain values" }, ...of.top.map(valueLine)),
+    ]),
+  );
+}
+
 export function showConnection(place, connection) {
   showOnce(place, connection, () => {
     const facts = [
