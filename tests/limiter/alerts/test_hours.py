@@ -37,6 +37,22 @@ def test_hours_include_a_moment_of_their_zone(hours: Hours, moment: datetime, in
     assert hours.include(moment) is inside
 
 
+@pytest.mark.parametrize(
+    ("hours", "begin"),
+    [
+        (Hours("all", NINE, FIVE, "UTC"), SATURDAY.replace(hour=9)),
+        (Hours("all", NINE, FIVE, "Asia/Tokyo"), SATURDAY.replace(hour=0)),  # nine o'clock there
+        (Hours("weekdays", NINE, FIVE, "Europe/Berlin"), SATURDAY.replace(day=30, hour=8)),
+        (Hours("weekdays", None, None, "UTC"), SATURDAY.replace(day=30)),
+        (Hours("weekends", TEN, SIX, "UTC"), SATURDAY.replace(hour=22)),
+        (Hours("weekends", None, None, "America/New_York"), SATURDAY.replace(hour=5)),
+    ],
+)
+def test_hours_that_do_not_include_a_moment_begin_next_on_one_of_their_days(hours: Hours, begin: datetime) -> None:
+    assert hours.next(SATURDAY) == begin
+    assert hours.next(begin) == begin
+
+
 def contact(**fields: Any) -> AlertHook:
     row = AlertHook(name="Day shift", url="https://hooks.example.com/quota", **fields)
     row.renew_secret()
