@@ -1,7 +1,7 @@
 """The tenants that an overview of very many reads, those that matter most first; and the calls of all of them together.
 
-First come tenants that refuse now, then those near a limit, those that refused lately, and those that called last. One
-that is read stays as long as it is of the same kind, so that rows do not come and go.
+First come tenants that refuse now, then those near a limit, those whose limits are cut, those that refused lately, and
+those that called last. One that is read stays as long as it is of the same kind, so that rows do not come and go.
 """
 
 from __future__ import annotations
@@ -88,7 +88,10 @@ class Busiest:
         name = keys.connections()
         connections = keys.connection_ids(await self._store.command("SMEMBERS", name, key=name))
         most = 2 * MAX_READ if topic.every else _AMONG
-        looks = (marks.read(self._store, each, since=now - CALLED_KEPT_S, most=most, also=held) for each in connections)
+        looks = (
+            marks.read(self._store, each, since=now - CALLED_KEPT_S, now=now, most=most, also=held)
+            for each in connections
+        )
         found = await asyncio.gather(*looks)
         if not topic.every:
             found = [Marked(*(_only(of, topic.tenant_ids) for of in each)) for each in found]
@@ -134,9 +137,10 @@ def pick(found: Collection[Marked], *, held: Collection[str], now: int) -> list[
 
 
 def _kinds(found: Collection[Marked], now: int) -> Iterator[dict[str, int]]:
-    refused, near, called = (_together(each[place] for each in found) for place in range(3))
+    refused, near, called, cut = (_together(each[place] for each in found) for place in range(4))
     yield {name: at for name, at in refused.items() if at > now - NOW_S}
     yield near
+    yield cut
     yield {name: at for name, at in refused.items() if at > now - LATELY_S}
     yield {name: at for name, at in called.items() if at > now - CALLED_KEPT_S}
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from limiter.core import keys
 from limiter.core.store import Store
+from limiter.core.types import MICROS
 from limiter.demand.state import LATELY_S
 from limiter.demand.tally import Tally
 from limiter.stores.errors import StoreError
@@ -80,22 +81,29 @@ class Marked(NamedTuple):
     refused: dict[str, int]
     near: dict[str, int]
     called: dict[str, int]
+    cut: dict[str, int]
+    """Until when."""
 
 
-async def read(store: Store, connection: int, *, since: int, most: int, also: Collection[str] = ()) -> Marked:
-    """At most so many of each kind from second ``since`` on, and ``also`` these tenants; raises StoreError."""
+async def read(store: Store, connection: int, *, since: int, now: int, most: int, also: Collection[str] = ()) -> Marked:
+    """At most so many of each kind from second ``since`` on, and ``also`` these tenants; raises StoreError.
+
+    ``now``: cuts that end later are those that last.
+    """
     parts = [
         _newest(store, keys.refused(connection), since - LATELY_S, most),
         _newest(store, keys.near(connection), since, most),
         _newest(store, keys.called(connection), since, most),
+        _newest(store, keys.cut(connection), now * MICROS, most),
     ]
     if also:
         parts += [_scores(store, keys.refused(connection), also), _scores(store, keys.called(connection), also)]
-    refused, near, called, *held = await asyncio.gather(*parts)
+    refused, near, called, cut, *held = await asyncio.gather(*parts)
     if held:
         refused |= held[0]
         called |= held[1]
-    return Marked(refused, {name.partition("|")[0]: second for name, second in near.items()}, called)
+    ends = {name.partition("|")[0]: end // MICROS for name, end in cut.items()}
+    return Marked(refused, {name.partition("|")[0]: second for name, second in near.items()}, called, ends)
 
 
 async def count_refused(store: Store, connection: int, *, since: int) -> int:

@@ -32,9 +32,13 @@ NOBODY: dict[str, int] = {}
 
 
 def marked(
-    *, refused: dict[str, int] = NOBODY, near: dict[str, int] = NOBODY, called: dict[str, int] = NOBODY
+    *,
+    refused: dict[str, int] = NOBODY,
+    near: dict[str, int] = NOBODY,
+    called: dict[str, int] = NOBODY,
+    cut: dict[str, int] = NOBODY,
 ) -> Marked:
-    return Marked(refused, near, called)
+    return Marked(refused, near, called, cut)
 
 
 async def in_use(store: Store, connection: int = 1) -> None:
@@ -51,9 +55,9 @@ def many(tenant: Tenant, number: int = MAX_READ + 1) -> None:
 def test_those_that_refuse_come_first_then_those_near_a_limit_then_those_that_called() -> None:
     found = [
         marked(called={"a": SECOND, "b": SECOND}, refused={"late": SECOND - 300}),
-        marked(near={"n": SECOND}, refused={"now": SECOND - 10}),
+        marked(near={"n": SECOND}, refused={"now": SECOND - 10}, cut={"slow": SECOND + 90}),
     ]
-    assert pick(found, held=[], now=SECOND) == ["now", "n", "late", "a", "b"]
+    assert pick(found, held=[], now=SECOND) == ["now", "n", "slow", "late", "a", "b"]
 
 
 def test_a_tenant_that_is_read_stays_and_the_newest_of_the_others_join_it() -> None:
