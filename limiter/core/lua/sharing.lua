@@ -27,7 +27,7 @@ local function rarely()
     local since, total, ask, ask1, ask2 = take('<ddddd', ring)
     local cells = string.sub(ring, 41)
     local came = counted - total + take('<I4', cells)
-    for _ = 1, min(turn - last, slices) do
+    for _ = 1, min(turn - last, slices + 1) do -- a ceiling counts the oldest too
       local out_used, out_asked = take('<I4I4', cells)
       total, ask2, ask1, ask = total - out_used + came, ask1, ask, ask - out_asked + came_asked
       cells = string.sub(cells, 9) .. pack('<I4I4', came, came_asked)

@@ -142,6 +142,12 @@ def test_nobody_passes_its_ceiling_and_a_refusal_names_it(redis_url: str) -> Non
     assert refused.retry_after_us
 
 
+def test_a_tenant_at_its_ceiling_that_pauses_for_more_than_a_window_has_all_of_it_again(redis_url: str) -> None:
+    with Contention(redis_url, LOG, {"held": Share(ceiling=10)}) as contention:
+        asked_for = list(contention.ask([(0, "held", 10), (25 * S, "held", 10)]))
+    assert [each.allowed for each in asked_for] == [True, True]
+
+
 def test_a_cost_above_the_ceiling_can_never_pass(redis_url: str) -> None:
     with Contention(redis_url, LOG, {"held": Share(ceiling=10)}) as contention:
         (answer,) = contention.ask([(0, "held", 11)])
