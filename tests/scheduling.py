@@ -26,6 +26,7 @@ LONGEST = (
     "tests/test_api_contract.py",
     "tests/limiter/policies/test_admin_policy.py",
     "tests/limiter/core/test_sharing.py",
+    "tests/limiter/core/test_shared_walks.py",
     "tests/test_admin_versions.py",
     "tests/tenants/test_admin_connection.py",
 )

@@ -27,6 +27,7 @@ class _Part(NamedTuple):
 
 
 _PARTS = (
+    _Part("shared_appointments", "joint", lazy=True),
     _Part("appointments", "appointments", lazy=True),
     _Part("dividing", "dividing", lazy=True),
     _Part("sharing", "look_at_share, charge_share"),
@@ -45,6 +46,7 @@ def _deciding(*files: str) -> Script:
 
 def _parts(shares: int, *, holds: bool, counts: bool) -> tuple[str, ...]:
     asked = {
+        "shared_appointments": holds and bool(shares & WINDOWS),
         "appointments": holds,
         "dividing": shares > 0,
         "sharing": bool(shares & WINDOWS),

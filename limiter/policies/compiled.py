@@ -194,9 +194,6 @@ def _compile_limit(policy: QuotaPolicy, line: QuotaLimit) -> Limit:
             raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=_remedy(text, bound))
     for field, remedy in rules_of(line.algorithm).wrong(line):
         raise PolicyInvalid(policy.name, limit=line.name, field=field, remedy=remedy)
-    if line.shared and policy.reserve_seconds:
-        remedy = _("A shared limit holds no units for refused calls; set the policy's appointments to 0.")
-        raise PolicyInvalid(policy.name, limit=line.name, field="shared", remedy=remedy)
     limit = Limit(
         name=line.name,
         algorithm=line.algorithm,

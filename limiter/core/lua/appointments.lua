@@ -2,15 +2,20 @@
 --
 -- In front of decide.lua, for stacks with limits that hold units. Each of these has, in a key of its own:
 --   string  VERSION, then ENTRY for each appointment, by when they are due: whose · cost (units) · due (us) · ends (us).
---           Whose: RETURNED or '0', and the name of a client, or of one call that waits, in twenty hexadecimal digits
+--           Whose: RETURNED or '0', and the name of a client, or of one call that waits, in twenty hexadecimal digits.
+--           Of a shared limit SHARED_VERSION, and behind each the account in its pool (shared_appointments.lua)
 -- A call takes its own appointment if it is due. Another one passes if it delays none: if all of them still fit when
 -- they are due. A *book* is what a limit holds while a call is decided; see decide.lua for its fields.
 
-local call, num, ceil, floor, max, sub = redis.call, tonumber, math.ceil, math.floor, math.max, string.sub
+local call, num, ceil, floor, sub = redis.call, tonumber, math.ceil, math.floor, string.sub
+local max, min = math.max, math.min
 local VERSION, ENTRY = '1', '<c21I4dd'
+local SHARED_VERSION, SHARED_ENTRY = '2', '<c21I4dds'
 local RETURNED = 'f' -- of a call that has returned for an appointment and waits here
 local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- of one limit
 local MARGIN_MS = 1000 -- as in decide.lua
+local look_at_shared, next_of_shared, wait_of_shared
+if joint then look_at_shared, next_of_shared, wait_of_shared = joint() end
 
 -- Token bucket: a line that falls with the refill, from the units taken now and up to each appointment.
 local function bucket_fits(book, quota, most, held)
@@ -101,6 +106,7 @@ local of = { b = of_bucket, l = of_window, s = of_window }
 -- The wait under these limits: 0 when the call passes, -1 when it never does.
 local function wait(book, quota, most)
   if book.cost > most then return -1 end
+  if book.share then return wait_of_shared(book, quota, most) end
   local fits, after = of[book.kind](book, quota)
   if fits(book, quota, most, book.heeded) then return 0 end
   return after(book, quota, most, book.heeded) - book.now
@@ -109,6 +115,7 @@ end
 -- The same behind every appointment: the time of the next one.
 local function next_time(book, quota, most)
   if book.cost > most then return math.huge end
+  if book.share then return next_of_shared(book, quota, most, book.at) - book.now end
   local _, after = of[book.kind](book, quota)
   return after(book, quota, most, book.held) - book.now
 end
@@ -118,14 +125,19 @@ end
 local function look(book, quota, most)
   local at, held, of_key, mine_due = book.at, {}, 0, 0
   local open, next_entry, own_key = book.open or '', 2, sub(book.client or '', 1, 8)
-  local last = sub(open, 1, 1) == VERSION and #open or 0
+  local version, account = sub(open, 1, 1), ''
+  local last = (version == VERSION or version == SHARED_VERSION) and #open or 0
   while next_entry < last do
     local whose, cost, due, ends
-    whose, cost, due, ends, next_entry = struct.unpack(ENTRY, open, next_entry)
+    if version == VERSION then
+      whose, cost, due, ends, next_entry = struct.unpack(ENTRY, open, next_entry)
+    else
+      whose, cost, due, ends, account, next_entry = struct.unpack(SHARED_ENTRY, open, next_entry)
+    end
     if not book.mine and ends >= at and cost == book.cost and due <= at and sub(whose, 2) == book.sought then
-      book.mine, mine_due = whose, book.waited and due or math.huge
+      book.mine, book.promised_to, mine_due = whose, account, book.waited and due or math.huge
     elseif ends >= at then -- else nobody came in time
-      held[#held + 1] = { whose = whose, cost = cost, due = due, ends = ends }
+      held[#held + 1] = { whose = whose, cost = cost, due = due, ends = ends, account = account }
       if sub(whose, 2, 9) == own_key then of_key = of_key + 1 end
     end
   end
@@ -138,6 +150,7 @@ local function look(book, quota, most)
     end
     book.heeded = ahead
   end
+  if book.share then return look_at_shared(book, quota, most, MAX_HELD) end
   return wait(book, quota, most)
 end
 
@@ -146,8 +159,28 @@ local function book_of(limit, call_of)
   return {
     key = limit.holds, kind = limit.kind, now = call_of.now, at = limit.at, window = limit.window, slice = limit.slice,
     used = limit.used, debt = limit.debt, oldest = limit.oldest, latest = limit.latest, cost = call_of.cost,
-    held = {}, heeded = {},
+    held = {}, heeded = {}, share = limit.share, terms = limit.terms,
   }
+end
+
+-- What shared limits hold lies between that of others: a later time may have no room where an earlier one had. `whole`:
+-- the client comes after whole seconds, and so the unit is free for others until then. Returns how far ahead it may lie.
+local function agreed(limits, at, whole)
+  local before, reach
+  repeat
+    before, reach = at, math.huge
+    for _, limit in ipairs(limits) do
+      local book = limit.book
+      if book and book.share then
+        if at < math.huge then
+          if whole then at = max(1, ceil(at / 1000000)) * 1000000 end
+          at = max(at, next_of_shared(book, limit.quota, limit.effective, max(book.at, book.now + at)) - book.now)
+        end
+        reach = min(reach, book.reach or math.huge)
+      end
+    end
+  until at == before
+  return at, reach
 end
 
 -- A call that is refused only by limits that hold units gets the next one: it is held from when it comes free until a
@@ -166,17 +199,23 @@ local function promise(limits, call_of, later)
         grace = limit.lease
       end
       longest, books = max(longest, own), max(books, own)
-      if book and not (later or call_of.admitted) then
+      if book and not (book.share or later or call_of.admitted) then
         books = max(books, next_time(book, limit.quota, limit.effective))
       end
       if limit.wait ~= 0 and not book or book and book.crowded then ours = false end
+      if later and book and book.share and not book.mine then ours = false end -- its share is not known by then
       if limit.wait ~= 0 and book then none_free = true end
     end
   end
   if call_of.admitted then return returned, false, call_of.patience end
   local patience, now = call_of.patience, call_of.now
-  books = later or books
-  if not (ours and books < math.huge) then
+  local reach = math.huge
+  if later then books = later elseif joint then books, reach = agreed(limits, books) end
+  local comes_next = reach < math.huge and grace > 0 and not call_of.final and longest <= max(patience, grace)
+  if reach < math.huge and not comes_next and (call_of.final or books > patience) then
+    books = agreed(limits, books, true)
+  end
+  if not (ours and (comes_next or books < math.huge and books <= reach)) then
     -- The next refusal holds another one; but a unit that only waits for others, as for a slot, stays the client's.
     if longest > patience and none_free then
       for _, limit in ipairs(limits) do
@@ -195,7 +234,10 @@ local function promise(limits, call_of, later)
     if book then
       local held, place = book.held, #book.held + 1
       while place > 1 and held[place - 1].due > due do place = place - 1 end
-      table.insert(held, place, { whose = whose, cost = book.cost, due = due, ends = now + asked + limit.lease })
+      table.insert(held, place, {
+        whose = whose, cost = book.cost, due = due, ends = now + asked + limit.lease,
+        account = book.share and book.share[8] or '',
+      })
       if limit.wait ~= 0 then limit.wait = longest end
       book.changed = true
     end
@@ -208,9 +250,13 @@ local function write(limits, now, charged)
   for _, limit in ipairs(limits) do
     local book = limit.book
     if book and (book.changed or charged and book.mine) then
-      local entries, ends = { VERSION }, 0
+      local entries, ends, version, entry = {}, 0, VERSION, ENTRY
+      for _, each in ipairs(book.held) do
+        if each.account ~= '' then version, entry = SHARED_VERSION, SHARED_ENTRY end
+      end
+      entries[1] = version
       for i, each in ipairs(book.held) do
-        entries[i + 1] = struct.pack(ENTRY, each.whose, each.cost, each.due, each.ends)
+        entries[i + 1] = struct.pack(entry, each.whose, each.cost, each.due, each.ends, each.account)
         ends = max(ends, each.ends)
       end
       if ends == 0 then

@@ -222,6 +222,19 @@ for i = 1, n do
     end
   end
 
+  local share, terms
+  if flags > 7 and band(flags, 8) ~= 0 then
+    pool = pool + 1
+    terms = next_limit
+    if kind == 'c' then
+      wait, next_limit, share = look_at_slots(KEYS[pool], key, next_limit, now, effective, used, wait)
+      reset = max(reset, wait)
+    else
+      local free = effective - (kind == 'b' and debt / window or used)
+      wait, next_limit, share = look_at_share(KEYS[pool], next_limit, now, cost, effective, free, wait)
+    end
+  end
+
   local book, holds -- of a limit that holds units: those held, and their key
   if appointments and band(flags, 16) ~= 0 then
     holds = KEYS[#KEYS - n + i]
@@ -231,20 +244,9 @@ for i = 1, n do
       book = {
         key = holds, open = open, kind = kind, count = key, now = now, at = at, window = window, slice = slice, used = used,
         debt = debt, oldest = oldest, latest = latest, cost = cost, sought = sought, client = client, waited = waited,
+        share = share, terms = terms, hint = wait,
       }
       wait = held.look(book, quota, effective)
-    end
-  end
-
-  local share
-  if flags > 7 and band(flags, 8) ~= 0 then
-    pool = pool + 1
-    if kind == 'c' then
-      wait, next_limit, share = look_at_slots(KEYS[pool], key, next_limit, now, effective, used, wait)
-      reset = max(reset, wait)
-    else
-      local free = effective - (kind == 'b' and debt / window or used)
-      wait, next_limit, share = look_at_share(KEYS[pool], next_limit, now, cost, effective, free, wait)
     end
   end
 
@@ -256,7 +258,7 @@ for i = 1, n do
   limits[i] = {
     kind = kind, window = window, lease = lease, shadow = shadow, quota = quota, effective = effective, used = used,
     wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
-    counted_for = counted_for, book = book, holds = holds, share = share,
+    counted_for = counted_for, book = book, holds = holds, share = share, terms = terms,
   }
 end
 
@@ -507,8 +509,8 @@ if charging then
       for i = 1, n do
         local share, to = limits[i].share, #answer + 1
         if share then
-          answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[1], floor(share[2]), share[3], ceil(share[4])
-          answer[to + 4] = floor(even(share[7], share[8], limits[i].effective, share.joins))
+          answer[to], answer[to + 1], answer[to + 2] = share[1], floor(share[2]), share[3] + (share.due or 0)
+          answer[to + 3], answer[to + 4] = ceil(share[4]), floor(even(share[7], share[8], limits[i].effective, share.joins))
           described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to, to + 3)), 1)
           described = string.gsub(described, '\3', text('%d', answer[to + 4]), 1)
         end
@@ -536,7 +538,8 @@ elseif pools > 0 then
     local limit, to = limits[i], #answer + 1
     local share = limit.share
     if share then
-      answer[to], answer[to + 1], answer[to + 2], answer[to + 3] = share[1], floor(share[11]), share[3], ceil(share[4])
+      answer[to], answer[to + 1], answer[to + 2] = share[1], floor(share[11]), share[3] + (share.due or 0)
+      answer[to + 3] = ceil(share[4])
       answer[to + 4] = floor(even(share[7], share[8], limit.effective, share.joins))
     end
   end

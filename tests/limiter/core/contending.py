@@ -20,6 +20,7 @@ from limiter.core.types import Decision, Limit, Share, Subject
 from limiter.core.window import Call, Stack, bind, pack, read
 from limiter.stores.pipeline import pack as pack_command
 from tests.limiter.core.given import T0
+from tests.limiter.core.walking import STAY
 from tests.patience import HANG_S
 
 _AT_ONCE = 500
@@ -102,9 +103,7 @@ class Contention:
 
     def look(self, tenant: str, at_us: int) -> Decision:
         """What a call would find, without making it."""
-        stack, call = self.stack(tenant), Call("look", charge=False, now_us=T0 + at_us)
-        (reply,) = self._send(pack(stack, call, verb=b"EVALSHA", script=self._script.digest))
-        return read(stack, call, reply)
+        return self.decide(tenant, Call("look", charge=False, now_us=T0 + at_us))
 
     def hold(self, calls: Iterable[tuple[int, str, int]]) -> Iterator[Asked]:
         """The same for slots: calls (when; whose; how long it runs if admitted, us), which end in their time."""
@@ -134,6 +133,22 @@ class Contention:
         packed = [pack(stack, call, verb=b"EVALSHA", script=self._script.digest) for *_, stack, call in made]
         replies = self._send(b"".join(packed), expect=len(packed))
         return [Asked(*each, reply) for each, reply in zip(made, replies, strict=True)]
+
+    def decide(self, tenant: str, call: Call) -> Decision:
+        """One call, by its own clock and no other: keys end by the server's, and so are made to stay."""
+        return self.decide_by(self.stack(tenant), call)
+
+    def decide_by(self, stack: Stack, call: Call) -> Decision:
+        """The same by any stack, whose script the store has."""
+        counts = stack.keys[8:]
+        stay = pack_command("EVAL", STAY, len(counts), *counts)
+        reply, _ = self._send(pack(stack, call, verb=b"EVALSHA", script=script_of(stack).digest) + stay, expect=2)
+        return read(stack, call, reply)
+
+    def give(self, shares: Mapping[str, Share]) -> None:
+        """Edit the terms of tenants."""
+        self.shares = {**self.shares, **shares}
+        self._stacks = {name: stack for name, stack in self._stacks.items() if name not in shares}
 
     def _send(self, packed: bytes, *, expect: int = 1) -> list[Any]:
         self._socket.sendall(packed)

@@ -115,6 +115,12 @@ def test_appointments_are_refused_for_a_limit_that_cannot_hold_a_unit(db: None) 
     assert (made.status_code, made.json()["reserve_seconds"], made.json()["wait_seconds"]) == (201, 5, 9)
 
 
+def test_a_shared_limit_takes_appointments(db: None) -> None:
+    pool = {"name": "pool", "quota": 100, "window_seconds": 60, "counted_per": "connection", "shared": True}
+    made = editor().post("/api/policies/", {"name": "Pool", "reserve_seconds": 5, "limits": [pool]})
+    assert (made.status_code, made.json()["limits"][0]["shared"]) == (201, True)
+
+
 def test_limits_left_out_of_a_patch_stay(gold: QuotaPolicy) -> None:
     assert editor().patch(f"/api/policies/{gold.pk}/", {"mode": "shadow"}).status_code == 200
     assert names(gold) == {"minute": 600}

@@ -202,10 +202,14 @@ def test_appointments_need_a_limit_that_can_hold_units() -> None:
     assert caught.value.field == "algorithm" and "slots are not held" in caught.value.remedy
 
 
-def test_a_shared_limit_holds_no_units_for_refused_calls() -> None:
-    bucket = line(algorithm="token_bucket", burst=5, counted_per="connection", shared=True)
-    with pytest.raises(PolicyInvalid, match="limit 'minute', shared: "):
-        compile_policy(policy(reserve_seconds=5), [bucket])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"algorithm": "sliding_counter"}, {"algorithm": "token_bucket", "burst": 5}],
+    ids=["log", "counter", "bucket"],
+)
+def test_a_shared_limit_can_hold_units_for_refused_calls(fields: dict[str, Any]) -> None:
+    (limit,) = compile_policy(policy(reserve_seconds=5), [line(**fields, counted_per="connection", shared=True)]).limits
+    assert limit.share is not None and limit.reserve_us == 5_000_000
 
 
 def test_slots_in_flight_can_be_shared() -> None:
