@@ -84,11 +84,13 @@ def shared_tab(shared_context: BrowserContext, demo: LiveDemo) -> Visitor:
 
 
 @pytest.fixture
-def visitor(shared_tab: Visitor, signed_in: Path) -> Iterator[Visitor]:
+def visitor(shared_tab: Visitor, shared_context: BrowserContext, signed_in: Path) -> Iterator[Visitor]:
     """A signed-in person whose console has to stay silent: no error, no breach of the content security policy.
 
     The tab is the tests' only one and begins each test as a new one would. A ``newcomer`` has one of their own.
     """
+    if shared_tab.page.is_closed():  # a test before broke it
+        shared_tab.take(shared_context.new_page())
     page = shared_tab.page
     page.context.clear_cookies()
     page.context.add_cookies(json.loads(signed_in.read_text())["cookies"])

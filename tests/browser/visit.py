@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import ConsoleMessage, Page, Response, WebSocketRoute
+from playwright.sync_api import ConsoleMessage, Error, Page, Response, WebSocketRoute
 
 FRAMES = Path(__file__).parent.parent / "dashboard" / "frames"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -60,15 +60,24 @@ class Visitor:
     """One tab, what its console complained about, and the addresses of responses with an error."""
 
     def __init__(self, page: Page, url: str) -> None:
-        self.page = page
         self.url = url
         self.complaints: list[str] = []
         self.missing: list[str] = []
+        self.take(page)
+
+    def take(self, page: Page) -> None:
+        """Go on in this tab."""
+        self.page = page
         self._feed: Feed | None = None
         self._routed = False
         page.on("console", self._listen)
         page.on("response", self._look)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self._break)
+
+    def _break(self, error: Error) -> None:
+        """A script that broke shows nothing more: closing its page ends every wait for the rest."""
+        self.complaints.append(str(error))
+        self.page.close()
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -86,15 +95,19 @@ class Visitor:
 
     def leave(self) -> None:
         """Empty the tab, and what its pages have stored, for the next visitor; cookies are the context's."""
+        self._feed = None
+        if not self.page.is_closed():
+            self._empty()
+        self.complaints.clear()
+        self.missing.clear()
+
+    def _empty(self) -> None:
         if self.page.url.startswith(self.url):
             self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
             faked = self.page.evaluate("'__pwClock' in window")
             assert not faked, "a clock of its own stays in the context: use a `newcomer`"
         self.page.unroute_all()
-        self._feed = None
         self.page.goto("about:blank")
-        self.complaints.clear()
-        self.missing.clear()
 
     def sign_in(self, username: str, password: str) -> None:
         self.open("/dashboard/sign-in/")
