@@ -21,14 +21,16 @@ TOGETHER = ("tests/browser/",)
 LONGEST = (
     *TOGETHER,
     "tests/quota_platform/test_demo_run.py",
-    "tests/limiter/core/test_appointments.py",
-    "tests/quota_platform/test_admin_pages.py",
-    "tests/test_api_contract.py",
     "tests/limiter/policies/test_admin_policy.py",
-    "tests/limiter/core/test_sharing.py",
     "tests/limiter/core/test_shared_walks.py",
+    "tests/quota_platform/test_admin_pages.py",
     "tests/test_admin_versions.py",
+    "tests/quota_platform/test_admin_scope.py",
     "tests/tenants/test_admin_connection.py",
+    "tests/limiter/core/test_promises.py",
+    "tests/releases/test_upgrade.py",
+    "tests/test_api_access.py",
+    "tests/quota_platform/sandbox/test_server.py",
 )
 
 

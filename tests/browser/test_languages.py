@@ -139,8 +139,10 @@ def test_the_reader_chooses_the_language_and_it_stays(visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Mandanten")
 
 
-@pytest.mark.parametrize("language", ["de", "es"])
-@pytest.mark.parametrize("width", [1440, 360])
+@pytest.mark.parametrize(
+    ("width", "language"),
+    [(360, "de"), *(pytest.param(*each, marks=pytest.mark.slow) for each in [(1440, "de"), (1440, "es"), (360, "es")])],
+)
 @pytest.mark.parametrize(
     ("name", "path"),
     [("overview", "/dashboard/"), ("tenant", "/dashboard/tenants/globex/")],
