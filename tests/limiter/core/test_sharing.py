@@ -20,7 +20,7 @@ from limiter.core.types import CountedPer, Limit, ServiceClass, Share
 from limiter.core.window import Call, bind
 from tests.limiter.core.contending import EVEN, Asked, Contention, at_random, paced
 from tests.limiter.core.fairness import fair
-from tests.limiter.core.given import ACME, T0, S, bucket, counter, log
+from tests.limiter.core.given import ACME, T0, S, bucket, counter, log, slots
 
 CRITICAL, BULK = Share(service_class=ServiceClass.CRITICAL), Share(service_class=ServiceClass.BULK)
 
@@ -176,6 +176,19 @@ def test_a_refusal_says_what_is_borrowed_and_what_is_lent(redis_url: str) -> Non
     assert of_meek.refused == Refused.FULL
     lent = sharing.lent(of_meek.refused, even=of_meek.even, share=of_meek.share, used=of_meek.used)
     assert lent == 50 - of_meek.used >= 30
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [LOG, slots(10, lease_us=60 * S, counted_per=CountedPer.CONNECTION)],
+    ids=lambda limit: limit.algorithm,
+)
+def test_a_newcomer_that_is_refused_counts_once_in_its_even_part(redis_url: str, limit: Limit) -> None:
+    with Contention(redis_url, limit) as contention:
+        list(contention.ask((number, "greedy", 1) for number in range(limit.quota)))
+        (refused,) = contention.ask([(S // 2, "new", 1)])
+    assert not refused.allowed
+    assert refused.decision.shares[0].even == limit.quota // 2
 
 
 def test_a_look_says_what_each_tenant_borrows_lends_and_is_owed_and_changes_nothing(redis_url: str) -> None:
