@@ -86,6 +86,11 @@ class View(NamedTuple):
     def started_since(self, at_us: int) -> list[End]:
         return [end for end in self.seen.ends if end.latency_us is not None and end.at_us - end.latency_us >= at_us]
 
+    def in_flight_before(self) -> float:
+        """Calls in flight in the mean of the second before the last; 0 if none ended in it."""
+        found = [end.in_flight for end in self.seen.ends if -2 * S < end.at_us - self.now_us <= -S]
+        return sum(found) / len(found) if found else 0.0
+
     def rate(self, over_us: float) -> float:
         """Calls a second that got a response; of a fast unit the ends that are kept reach back less far."""
         ends = self.seen.ends

@@ -27,7 +27,8 @@ class State:
 
     ``steps`` numbers it. ``limit`` counts in TRIAL, FOLLOWING and RAISING. ``set_us``: when the limit was last changed,
     or in NOT_OURS when it was last slow. ``before_us``, ``after_us``: the medians of the last trial. ``reference``: an
-    earlier limit and the median latency under it, which a change is compared with.
+    earlier limit and the median latency under it, which a change is compared with. ``bound_rate``: calls a second while
+    the limit binds.
     """
 
     steps: int = 0
@@ -48,6 +49,7 @@ class State:
     next_trial_us: int = 0
     trial_every_us: int = 0
     peak: float = 0.0
+    bound_rate: float = 0.0
     rate: float = 0.0
     p95_us: float = 0.0
     in_flight: int = 0

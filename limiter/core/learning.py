@@ -51,6 +51,8 @@ _RAISED, _RISE, _RAISE_ENDS = 1.3, 1.15, 15  # a limit raised by this costs so m
 _MAX_HOLD_US = 240 * S  # how long, from HOLD_US on, a limit is not cut again that only lost throughput by it
 _WORSE = 1.4  # times the latency that it was held at
 _UNBOUND_US = 60 * S  # a limit that does not bind for so long is lifted
+_REGAINED_US, _MORE = 10 * S, 1.2  # or for so long, if as many times the calls run as while it bound: the unit is back
+_BOUND_RATE = 0.01  # of one step in the mean of the rate while it binds, so that a recovery hardly moves it
 _CALM_US = 10 * S  # without slowness, and "not ours" is over
 _MAX_TRIAL_EVERY_US = 900 * S
 
@@ -89,6 +91,8 @@ def _watch(state: State, view: View) -> State:
         return state
     if view.seen.in_flight <= max(view.settings.min_in_flight + 1, _borne(state.rate, view)):
         return state  # no more than a trial that helped would allow
+    if view.lately.pushed_back <= PUSHED_BACK and view.seen.in_flight < view.in_flight_before():
+        return state  # the queue works itself off; one that is full is as long as it can be
     return replace(state, mode=Mode.TRIAL, limit=view.seen.in_flight / 2, set_us=view.now_us)
 
 
@@ -137,6 +141,7 @@ def _follow_first(state: State, view: View, waited_us: int) -> State:
         reference=0.0,
         held_until_us=0,
         peak=rate,
+        bound_rate=rate,
     )
 
 
@@ -154,8 +159,11 @@ def _not_ours(state: State, view: View) -> State:
 def _follow(state: State, view: View) -> State:
     """The limit is led by the p95 of calls that started under it."""
     binds = _binds(state, view)
-    state = replace(state, peak=max(state.rate, state.peak * 0.999), bound_us=view.now_us if binds else state.bound_us)
-    if view.now_us - state.bound_us > _UNBOUND_US:
+    state = replace(state, peak=max(state.rate, state.peak * 0.999))
+    if binds:
+        bound_rate = state.bound_rate + (state.rate - state.bound_rate) * _BOUND_RATE
+        state = replace(state, bound_us=view.now_us, bound_rate=bound_rate)
+    elif _regained(state, view):
         return replace(state, mode=Mode.WHOLE)
     fresh = view.started_since(state.set_us)[-_JUDGED:]
     if not _enough(fresh, _FRESH, state, view):
@@ -168,6 +176,14 @@ def _follow(state: State, view: View) -> State:
     if view.now_us < state.held_until_us and found.median_us < _WORSE * state.held_us:
         return state
     return _while_slow(state, view, found)
+
+
+def _regained(state: State, view: View) -> bool:
+    """Whether the unit no longer needs the limit. In a lull it runs no more calls than while the limit bound."""
+    unbound_us = view.now_us - state.bound_us
+    if unbound_us <= _REGAINED_US:
+        return False
+    return unbound_us > _UNBOUND_US or view.rate(_REGAINED_US) > _MORE * state.bound_rate > 0
 
 
 def _enough(fresh: Sequence[End], wanted: int, state: State, view: View) -> bool:

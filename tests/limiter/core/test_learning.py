@@ -48,6 +48,14 @@ def test_a_queue_that_works_itself_off_is_put_to_no_test() -> None:
         assert step(slow_for(5), seen(ends(50, 1600), in_flight=in_flight), SETTINGS).mode is mode
 
 
+@pytest.mark.parametrize(("earlier", "mode"), [(21, Mode.WHOLE), (20, Mode.TRIAL), (10, Mode.TRIAL)])
+def test_a_queue_that_shortens_is_put_to_no_test(earlier: int, mode: Mode) -> None:
+    found = [*ends(40, 1600, until_us=AT - S, in_flight=earlier), *ends(9, 1600, in_flight=20)]
+    assert step(slow_for(5), seen(found, in_flight=20), SETTINGS).mode is mode
+    turned = [end._replace(pushed_back=n % 10 == 0) for n, end in enumerate(found)]
+    assert step(slow_for(5), seen(turned, in_flight=20), SETTINGS).mode is Mode.TRIAL, "a full queue is no shorter"
+
+
 def test_one_slow_call_in_ten_is_no_reason_for_a_trial() -> None:
     found = [replace_latency(end, 5000) if n % 10 == 0 else end for n, end in enumerate(ends(50, 250))]
     state = step(slow_for(10), seen(found), SETTINGS)
@@ -199,6 +207,23 @@ def test_a_limit_of_one_on_a_unit_that_became_slow_by_itself_is_lifted_within_a_
 def test_a_limit_that_has_not_bound_for_a_minute_is_lifted() -> None:
     state = replace(following(8.0), bound_us=AT - 61 * S)
     assert step(state, seen(ends(40, 300, in_flight=2), in_flight=2), SETTINGS).mode is Mode.WHOLE
+
+
+def test_a_unit_that_runs_more_than_while_its_limit_bound_has_its_limit_lifted_after_ten_seconds() -> None:
+    """In a lull, which a limit of bursts outlasts, it runs fewer."""
+    for per_s, unbound_s, mode in ((15, 11, Mode.WHOLE), (15, 9, Mode.FOLLOWING), (11, 11, Mode.FOLLOWING)):
+        state = replace(following(12.0), bound_us=AT - unbound_s * S, bound_rate=10.0)
+        found = seen(ends(300, 300, per_s=per_s, in_flight=3), in_flight=3)
+        assert step(state, found, SETTINGS).mode is mode
+
+
+def test_the_rate_while_a_limit_binds_hardly_follows_the_seconds_of_a_recovery() -> None:
+    state = trial(before_ms=1600, after_ms=800, after_s=3)
+    assert state.bound_rate == state.rate
+    state = replace(following(5.0), bound_rate=10.0)
+    for _ in range(10):
+        state = step(state, seen(ends(60, 300, per_s=20), in_flight=20), SETTINGS)
+    assert 10 < state.bound_rate < 11.2
 
 
 def test_a_unit_that_turns_calls_away_is_slow_however_fast_it_does_so() -> None:
