@@ -3,8 +3,8 @@
 libuv takes one new connection a turn. Under load a turn takes a tenth of a second, and callers, people and balancers
 would wait as many turns as there are connections before theirs. It also makes a transport of each, which costs almost
 as much as a call: here a protocol that has a method ``turn_away(host)`` is asked before, and a connection for which it
-returns a response gets that and is closed. That takes a tenth of the time at most: a flood of them waits in the kernel
-meanwhile, where it costs the calls that are served nothing.
+returns a response gets that and is closed. That takes a tenth of a processor at most: a flood of them waits in the
+kernel meanwhile, where it costs the calls that are served nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TAKEN_AT_ONCE = 64
 REST_S = 0.1
 """How long no connection is taken when this process may open no more files."""
 TURN_AWAY_SHARE = 0.1
-"""Of the time, for connections that are turned away. Those of a full backlog are through in two seconds."""
+"""Of a processor, for connections that are turned away. Those of a full backlog are through in two seconds."""
 _BACKLOG = 100
 _UNREAD = 65_536
 
@@ -116,7 +116,7 @@ class _Door:
         self._rest = self._loop.call_later(seconds, self._open)
 
     def _take(self) -> None:
-        began, taken, admitted = time.perf_counter(), 0, 0
+        began, taken, admitted = time.thread_time(), 0, 0
         while taken < TAKEN_AT_ONCE and admitted < ADMITTED_AT_ONCE:
             try:
                 connection, address = self._socket.accept()
@@ -128,7 +128,7 @@ class _Door:
             taken += 1
             admitted += self._admit(connection, address)
         if admitted < taken:
-            self._shut(rest_s(time.perf_counter() - began, turned_away=taken - admitted, taken=taken))
+            self._shut(rest_s(time.thread_time() - began, turned_away=taken - admitted, taken=taken))
 
     def _admit(self, connection: socket.socket, address: Any) -> bool:
         """Let it in, or say why not."""
@@ -158,7 +158,10 @@ class _Door:
 
 
 def rest_s(spent_s: float, *, turned_away: int, taken: int) -> float:
-    """How long to take none after ``spent_s`` for connections of which some were turned away."""
+    """How long to take none after ``spent_s`` of processor time for connections of which some were turned away.
+
+    Not of the clock's time: on a busy machine the next ones, people among them, would wait for other programs too.
+    """
     return min(REST_S, spent_s * turned_away / taken * (1 / TURN_AWAY_SHARE - 1))
 
 

@@ -151,7 +151,7 @@ def test_a_flood_that_is_turned_away_waits_while_the_calls_have_their_turns() ->
 def test_turning_connections_away_takes_its_share_of_the_time_and_no_more() -> None:
     assert rest_s(0.002, turned_away=64, taken=64) == pytest.approx(0.018)
     assert rest_s(0.002, turned_away=32, taken=64) == pytest.approx(0.009), "those that are let in need no rest"
-    assert rest_s(1.0, turned_away=64, taken=64) == REST_S, "whatever kept this process meanwhile"
+    assert rest_s(1.0, turned_away=64, taken=64) == REST_S, "no connection waits for longer"
 
 
 def test_a_caller_who_is_turned_away_in_the_middle_of_a_request_reads_why() -> None:
