@@ -20,6 +20,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
 from rest_framework.authtoken import admin as _registers_tokens  # noqa: F401
 from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
@@ -33,6 +34,7 @@ from tenants.admin.membership import MembershipInline
 # The framework's page of tokens shows them in full; the platform keeps hashes of its own (tenants.ApiToken). People
 # keep their second factors themselves, and the identity provider is a setting (docs/accounts.md).
 admin.site.unregister([User, Group, TokenProxy, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken])
+admin.site.index_title = _("Overview")
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 

@@ -38,7 +38,7 @@ FEATURE = Feature(
         "Auditor": (*_LOOK, "limiter.view_auditentry", "limiter.view_recordgap", "limiter.view_deadletter"),
     },
     pages=(
-        NavigationPage(_SECTION, "Throttle events", "block", "limiter.throttleevent"),
+        NavigationPage(_SECTION, "Refusals", "block", "limiter.throttleevent"),
         NavigationPage(_SECTION, "Audit entries", "history", "limiter.auditentry"),
         NavigationPage(_SECTION, "Multipliers", "speed", "limiter.multiplierchange"),
     ),

@@ -18,7 +18,7 @@ _BY_ACTION = {Export.Kind.EVENTS, Export.Kind.USAGE, Export.Kind.SUMMARY}
 _END = kept_text("Choose an end after the start.")
 _PDF = kept_text("A PDF is made of a summary only; choose the kind summary or another format.")
 _NO_ACTIONS = kept_text("Policy changes are not kept by action; leave this empty.")
-_NO_POLICIES = kept_text("Only throttle events are kept by policy; leave this empty.")
+_NO_POLICIES = kept_text("Only refusals are kept by policy; leave this empty.")
 _NAMES = kept_text("Give a list of names.")
 _TOO_MANY = kept_text("Give at most 500 names.")
 

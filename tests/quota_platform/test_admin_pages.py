@@ -352,3 +352,11 @@ def test_search_finds_the_row_that_fits(model: type[Model], text: str, root: Cli
     for i in range(3):
         MAKERS[model](i)
     assert searched(model, text, root) == 1
+
+
+def test_lists_group_thousands_and_the_sidebar_has_the_dashboard_s_words(admin_client: Client) -> None:
+    Action.objects.create(tenant=make_tenant(1), action_id="slow", timeout_ms=30_000)
+    page = admin_client.get(reverse("admin:tenants_action_changelist")).content.decode()
+    assert "30,000" in page and ">30000<" not in page
+    assert "Refusals" in page and "Throttle" not in page
+    assert "Quota polic" not in admin_client.get(reverse("admin:limiter_quotapolicy_changelist")).content.decode()

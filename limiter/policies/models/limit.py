@@ -178,6 +178,7 @@ class QuotaLimit(Published):
 
     class Meta:
         ordering = ["policy_id", "id"]
+        verbose_name = "limit"
         permissions = [("reset_counter", "Can reset what a limit has counted")]
         constraints = [
             models.UniqueConstraint(

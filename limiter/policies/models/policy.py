@@ -169,7 +169,7 @@ class QuotaPolicy(Published):
 
     class Meta:
         ordering = ["name"]
-        verbose_name_plural = "quota policies"
+        verbose_name, verbose_name_plural = "policy", "policies"
         constraints = [
             models.CheckConstraint(
                 condition=Q(min_multiplier__gt=0, max_multiplier__gte=F("min_multiplier")),

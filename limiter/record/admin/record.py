@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import FieldDoesNotExist, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html_join
@@ -21,8 +18,8 @@ from unfold.admin import ModelAdmin
 
 from limiter.record.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
 from quota_platform.base.admin.display import display
+from quota_platform.base.admin.numbers import shown
 from quota_platform.base.admin.scoped import ScopedAdmin
-from quota_platform.base.languages import number
 
 MAX_COUNTED = 10_000
 
@@ -47,10 +44,10 @@ class RecordAdmin(ScopedAdmin, ModelAdmin):
     paginator = BoundedPaginator
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        return [_shown(self.model, each) for each in super().get_list_display(request)]
+        return [shown(self.model, each) for each in super().get_list_display(request)]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [_shown(self.model, each) for each in super().get_fields(request, obj)]
+        return [shown(self.model, each) for each in super().get_fields(request, obj)]
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "show_history": False})
@@ -68,28 +65,6 @@ class RecordAdmin(ScopedAdmin, ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def _shown(model: type[models.Model], part: Any) -> Any:
-    """A name of a field with a number as a column that rounds and groups it; other parts of a page as they are."""
-    if isinstance(part, tuple | list):
-        return tuple(_shown(model, each) for each in part)
-    try:
-        field = model._meta.get_field(part)
-    except FieldDoesNotExist:
-        return part
-    counts = isinstance(field, models.IntegerField | models.FloatField) and not field.choices
-    return _number_of(model, part) if counts else part
-
-
-@cache
-def _number_of(model: type[models.Model], name: str) -> Callable[[models.Model], str]:
-    @admin.display(description=model._meta.get_field(name).verbose_name, ordering=name)  # type: ignore[union-attr]
-    def shown(row: models.Model) -> str:
-        return number(getattr(row, name)) or "-"
-
-    shown.__name__ = name
-    return shown
 
 
 @admin.register(AuditEntry)

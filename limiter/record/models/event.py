@@ -75,6 +75,7 @@ class ThrottleEvent(models.Model):
 
     class Meta:
         ordering = ["-at", "-id"]
+        verbose_name = "refusal"
         constraints = [
             # Not unique=True, nor db_index=True below: on PostgreSQL these add a second index for LIKE.
             models.UniqueConstraint(fields=["stream_id"], name="event_stored_once"),

@@ -25,6 +25,7 @@ from limiter.reports.models import Export
 from limiter.reports.periods import Period
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.display import display
+from quota_platform.base.admin.numbers import shown
 from quota_platform.base.kept import in_words
 
 _ASKED = ("kind", "format", "since", "until", *pickers.KINDS)
@@ -91,7 +92,11 @@ class ExportAdmin(ModelAdmin):
     def get_fields(self, request: HttpRequest, obj: Export | None = None) -> tuple[str, ...]:
         if obj is None:
             return ("kind", "format", "period", "since", "until", *pickers.KINDS)
-        return (*_ASKED, "requested_name", "status", "rows", "file", "finished_at", "expires_at", "why_failed")
+        shown_of = (*_ASKED, "requested_name", "status", "rows", "file", "finished_at", "expires_at", "why_failed")
+        return tuple(shown(self.model, each) for each in shown_of)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [shown(self.model, each) for each in super().get_list_display(request)]
 
     def has_change_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:
         return False

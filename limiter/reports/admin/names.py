@@ -16,7 +16,7 @@ def name_fields(all_tenants: Promise) -> tuple[PickedNamesField, PickedNamesFiel
     return (
         PickedNamesField(label=_("Tenants"), help_text=all_tenants),
         PickedNamesField(label=_("Actions"), help_text=_("Empty: all.")),
-        PickedNamesField(label=_("Policies"), help_text=_("For throttle events only. Empty: all.")),
+        PickedNamesField(label=_("Policies"), help_text=_("For refusals only. Empty: all.")),
     )
 
 

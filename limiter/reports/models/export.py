@@ -24,7 +24,7 @@ class Export(models.Model):
     """
 
     class Kind(models.TextChoices):
-        EVENTS = "events", "throttle events"
+        EVENTS = "events", "refusals"
         USAGE = "usage", "usage"
         CHANGES = "changes", "policy changes"
         SUMMARY = "summary", "summary"

@@ -21,6 +21,7 @@ from quota_platform.base import row_access
 from quota_platform.base.admin import live_on, panels, seconds
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.guard.admin import GuardedAdmin
+from quota_platform.base.admin.numbers import shown
 from quota_platform.base.admin.scoped import ScopedAdmin
 
 
@@ -44,6 +45,9 @@ class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
 
     def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
         return super().formfield_for_dbfield(db_field, request, **{**kwargs, **seconds.typed(db_field)})
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [shown(self.model, each) for each in super().get_list_display(request)]
 
     def get_urls(self) -> list[URLPattern]:
         added = [
