@@ -27,15 +27,15 @@ class Herd:
         return sum(attempts <= 2 for attempts in self.attempts)
 
 
-async def stampede(urls: Sequence[str], key: str, *, clients: int) -> Herd:
-    """Let each client call one of the URLs until it passes."""
+async def stampede(urls: Sequence[str], *keys: str, clients: int) -> Herd:
+    """Let each client call one of the URLs with one of the keys until it passes."""
     herd, loop = Herd(), asyncio.get_running_loop()
     started = time.monotonic()
 
     def call(number: int) -> None:
         retry = Retry(total=50, status_forcelist=[429], allowed_methods=None, respect_retry_after_header=True)
         with urllib3.PoolManager(retries=retry) as pool:
-            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            headers = {"Authorization": f"Bearer {keys[number % len(keys)]}", "Content-Type": "application/json"}
             url = f"{urls[number % len(urls)]}/invoke/lookupOrder"
             response = pool.request("POST", url, body=b"{}", headers=headers, timeout=HANG_S)
         assert response.status == 200
