@@ -37,6 +37,16 @@ def test_a_page_on_paper_is_light_has_no_controls_and_unfolds_nothing_away(visit
     assert not visitor.scrolls_sideways()
 
 
+def test_charts_are_drawn_anew_in_the_colours_of_paper_while_a_dark_page_is_printed(visitor: Visitor) -> None:
+    visitor.page.emulate_media(color_scheme="dark")
+    visitor.shown("/dashboard/", frame("overview"))
+    visitor.page.evaluate(
+        "window.drawn = []; addEventListener('themechange', () => drawn.push(document.documentElement.dataset.theme))"
+    )
+    visitor.page.pdf()
+    assert visitor.page.evaluate("drawn.map((theme) => theme ?? 'of the system')") == ["light", "of the system"]
+
+
 def visible(page: Page, selector: str) -> list[dict[str, object]]:
     """The parts of the page that are shown; ``inside``: in the table or the log, where they are only read."""
     return list(
