@@ -82,7 +82,7 @@ local names = {
   'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold', 'grown', 'minute', 'far', 'close', 'even',
   'rough', 'probe', 'window',
 }
-local second = floor(sent / S)
+local second = floor(now / S) -- counted when they end, since of those that are under way nothing is known yet
 names[#names + 1] = int(second % 128)
 local held_state = call('HMGET', KEYS[2], unpack(names))
 local rate, base = num(held_state[1] or nil), num(held_state[2] or nil)
@@ -95,15 +95,15 @@ local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
 
--- Calls that ran and were sent after this instant, by whole seconds; and when the first of them was.
+-- Calls that ran after this instant, by whole seconds; and when the first of them did.
 local function ran_since(us)
-  local sum, from, first = sent > us and ran or 0, floor(us / S), second
+  local sum, from, first = ran, floor(us / S), second
   local all = call('HGETALL', KEYS[2])
   for i = 1, #all, 2 do
     if num(all[i]) then
       local of, count = string.match(all[i + 1], '^(%d+):(%d+)$')
       of = num(of)
-      if of and of > from and of <= now / S then
+      if of and of > from and of <= second then
         sum, first = sum + num(count), min(first, of)
       end
     end
@@ -123,8 +123,8 @@ if ran > 0 then
   if #kept > 0 and sent <= last and sent > kept[#kept] and last - kept[#kept] >= APART_S * S then
     noticed = true
     if ends and num(unspoken) > 0 then call('SET', KEYS[3], ends .. between .. '0' .. behind, 'KEEPTTL') end
-  elseif not paused and sent > last then
-    since = since + ran
+  elseif not paused then
+    if sent > last then since = since + ran end
     if free == 0 and #kept > 0 then
       free, regained = now, even == 0
       local blocked = ends and (num(ends) - kept[#kept]) / S or 0

@@ -244,6 +244,13 @@ async def test_a_hidden_limit_is_used_and_hardly_exceeded(store: Store, flavour:
     assert used(seen, 60, since=240, until=600) >= 0.95
 
 
+async def test_a_unit_that_works_on_a_call_for_half_a_second_is_used_as_well(store: Store) -> None:
+    """The calls under way at a pushback are not taken to be missing."""
+    unit = Bucket(300, lasts_s=0.5)
+    seen = await run(store, unit, seconds=240, demand=lambda at: 12.5, rng=random.Random(901), workers=4)
+    assert used(seen, 300, since=60, until=240) >= 0.98
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200, 205))
 @pytest.mark.parametrize("says", [True, False], ids=["with Retry-After", "bare"])
