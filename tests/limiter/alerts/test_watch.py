@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -14,19 +15,18 @@ from django.utils import timezone
 from limiter import clients
 from limiter.alerts import watch
 from limiter.core import keys
-from limiter.core.store import Store
 from limiter.demand import recorder
 from limiter.demand.recorder import DemandRecorder
 from limiter.demand.state import NOW_S
 from limiter.models import Alert, Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.stores.errors import StoreError
-from limiter.stores.pipeline import Address
-from limiter.stores.pool import PoolSettings, StorePool
 from quota_platform import beat
 from tenants.models import Action, Tenant
+from tests.chaos import ChaosProxy
 from tests.limiter.alerts.given import called, data, forget, look, refused, seen, use
 from tests.limiter.core.given import store_at
 from tests.limiter.demand.given import SECOND, a_stack, decided
+from tests.patience import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -258,16 +258,22 @@ async def test_a_worker_names_who_is_near_a_limit_and_nobody_else(redis_url: str
 
 
 async def test_who_was_near_reaches_the_store_when_it_is_back(redis_url: str) -> None:
-    near = a_stack(alert_at=(80,))
-    gone = Store(StorePool(Address.from_url("redis://127.0.0.1:1/0"), PoolSettings(probe_ms=0)))
-    worker = DemandRecorder(gone)
-    worker.note(near, "", decided(near, used=80))
-    await worker.send()
-    worker._store = store_at(redis_url)
-    await worker.send()
-    assert await worker._store.command("ZCARD", keys.near(1), key=keys.near(1)) == 1
-    await worker._store.close()
-    await gone.close()
+    near, direct = a_stack(alert_at=(80,)), store_at(redis_url)
+    async with ChaosProxy.before(urlsplit(redis_url).port or 6379) as proxy:
+        store = store_at(proxy.url)
+        worker = DemandRecorder(store)
+        worker.note(near, "", decided(near, used=80))
+        await proxy.refuse()
+        await worker.send()
+        await proxy.accept()
+
+        async def it_has() -> bool:
+            await worker.send()
+            return await direct.command("ZCARD", keys.near(1), key=keys.near(1)) == 1
+
+        await eventually(it_has, what="the store to have the mark")
+        await store.close()
+    await direct.close()
 
 
 def test_more_limits_than_any_bound_are_watched(redis_url: str, acme: Tenant, base_policy: QuotaPolicy) -> None:

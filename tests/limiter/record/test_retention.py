@@ -138,7 +138,7 @@ def without_an_entry() -> str:
 
 def more_than_the_entry_says() -> str:
     take_out(7)
-    return "throttle event at position 6 of tenant acme is missing"
+    return "refusal at position 6 of tenant acme is missing"
 
 
 def with_an_entry_of_their_own() -> str:

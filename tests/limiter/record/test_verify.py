@@ -75,7 +75,7 @@ def edit_the_last_and_hash_again(event: ThrottleEvent) -> str:
 
 def delete(event: ThrottleEvent) -> str:
     event.delete()
-    return "throttle event at position 4 of tenant acme is missing"
+    return "refusal at position 4 of tenant acme is missing"
 
 
 def put_in(event: ThrottleEvent) -> str:
