@@ -95,12 +95,34 @@ def visitor(shared_tab: Visitor, shared_context: BrowserContext, signed_in: Path
     page.context.clear_cookies()
     page.context.add_cookies(json.loads(signed_in.read_text())["cookies"])
     page.set_viewport_size(VIEWPORT)
-    page.emulate_media(color_scheme="null", reduced_motion="null")
+    page.emulate_media(media="null", color_scheme="null", reduced_motion="null")
     try:
         yield shared_tab
         assert shared_tab.complaints == []
     finally:
         shared_tab.leave()
+
+
+FORGET = """
+from importlib import import_module
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from quota_platform.base.preferences import hold
+from tenants.models import Preferences
+Preferences.objects.all().delete()
+store = import_module(settings.SESSION_ENGINE).SessionStore
+for each in Session.objects.all():
+    session = store(each.session_key)
+    hold(session, {})
+    session.save()
+"""
+
+
+@pytest.fixture
+def _choices_are_forgotten(demo: LiveDemo) -> Iterator[None]:
+    """For a test that chooses a language or a time zone: the account keeps it, and all tests share the account."""
+    yield
+    demo.shell.run(FORGET)
 
 
 @pytest.fixture

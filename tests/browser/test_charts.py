@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.live_demo import LiveDemo
@@ -34,11 +35,11 @@ def test_a_range_a_span_and_a_line_stand_in_the_address_and_come_back(visitor: V
     expect(page.locator("#chart-summary")).to_contain_text(re.compile("Calls allowed in each step.* highest [1-9]"))
     drag_across(page)
     expect(page).to_have_url(re.compile(r"\?line=calls&from=.*Z&to=.*Z$"))
-    expect(page.get_by_label("From")).not_to_have_value("")
+    expect(page.get_by_label("From", exact=True)).not_to_have_value("")
     expect(page.get_by_role("button", name=re.compile("^From .* to"))).to_have_attribute("aria-pressed", "true")
-    zoomed = page.get_by_label("From").input_value()
+    zoomed = page.get_by_label("From", exact=True).input_value()
     page.reload()
-    expect(page.get_by_label("From")).to_have_value(zoomed)
+    expect(page.get_by_label("From", exact=True)).to_have_value(zoomed)
     page.go_back()
     expect(page.get_by_role("button", name="1 h")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#chart-summary")).to_contain_text("Calls allowed in each step")
@@ -49,12 +50,12 @@ def test_a_span_is_typed_and_a_day_earlier_lies_beside_it(visitor: Visitor, demo
     demo.call("createCase")
     visitor.open(f"{PAGE}?line=createCase%7Cminute")
     page.get_by_role("button", name=re.compile("^From .* to")).press("Enter")
-    page.get_by_label("From").fill("2026-07-14T10:00:00")
-    page.get_by_label("To").fill("2026-07-14T09:00:00")
-    page.get_by_label("To").press("Enter")
+    page.get_by_label("From", exact=True).fill("2026-07-14T10:00:00")
+    page.get_by_label("To", exact=True).fill("2026-07-14T09:00:00")
+    page.get_by_label("To", exact=True).press("Enter")
     expect(page.locator("#span-fault")).to_have_text("Give a “To” after “From”.")
-    page.get_by_label("To").fill("2026-07-14T11:00:00")
-    page.get_by_label("To").press("Enter")
+    page.get_by_label("To", exact=True).fill("2026-07-14T11:00:00")
+    page.get_by_label("To", exact=True).press("Enter")
     expect(page).to_have_url(re.compile("from=2026-07-14T10%3A00%3A00Z&to=2026-07-14T11%3A00%3A00Z"))
     expect(page.locator("#chart-summary")).to_have_text("No calls in this time.")
     page.get_by_role("button", name="24 h").click()
@@ -67,17 +68,18 @@ def test_a_span_is_typed_and_a_day_earlier_lies_beside_it(visitor: Visitor, demo
         assert visitor.barriers() == []
 
 
+@pytest.mark.usefixtures("_choices_are_forgotten")
 def test_times_are_written_in_the_zone_of_the_address(visitor: Visitor, demo: LiveDemo) -> None:
     page = visitor.page
     visitor.open(f"{PAGE}?tz=Asia/Kolkata&from=2026-07-14T10:00:00Z&to=2026-07-14T11:00:00Z")
-    expect(page.get_by_label("From")).to_have_value("2026-07-14T15:30")
+    expect(page.get_by_label("From", exact=True)).to_have_value("2026-07-14T15:30")
     expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d GMT\+5:30$"))
-    page.get_by_label("From").fill("2026-07-14T15:00:00")
-    page.get_by_label("From").press("Enter")
+    page.get_by_label("From", exact=True).fill("2026-07-14T15:00:00")
+    page.get_by_label("From", exact=True).press("Enter")
     expect(page).to_have_url(re.compile("from=2026-07-14T09%3A30%3A00Z"))
     page.locator("details.person summary").click()
     page.get_by_role("combobox", name="Time zone").select_option("Europe/Berlin")
     page.get_by_role("button", name="Keep").click()
     assert visitor.barriers() == []
     visitor.open(f"{PAGE}?from=2026-07-14T10:00:00Z&to=2026-07-14T11:00:00Z")
-    expect(page.get_by_label("From")).to_have_value("2026-07-14T12:00")
+    expect(page.get_by_label("From", exact=True)).to_have_value("2026-07-14T12:00")

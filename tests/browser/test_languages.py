@@ -128,6 +128,7 @@ def test_no_text_of_the_sign_in_is_in_no_catalogue(visitor: Visitor) -> None:
     assert outside(visitor.page.evaluate(READ), set()) == []
 
 
+@pytest.mark.usefixtures("_choices_are_forgotten")
 def test_the_reader_chooses_the_language_and_it_stays(visitor: Visitor) -> None:
     visitor.shown("/dashboard/", frame("overview"))
     visitor.page.locator("details.person summary").click()

@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_overview_page import HIGHER, NEAR, TEXT, quiet
-from tests.browser.visit import Feed, Visitor
+from tests.browser.visit import Feed, Visitor, comes_true
 
 WATCH = """
   window.shown = []; window.tones = 0; window.asked = 0;
@@ -75,13 +75,13 @@ def test_an_alert_that_starts_is_notified_with_a_sound_and_the_choice_is_kept(ne
     expect(page.locator("#notices-said")).to_have_text(
         "Sent. If you see none, your system hides the browser's notifications."
     )
-    page.wait_for_function("window.tones === 2")
+    comes_true(page, "window.tones === 2")
     assert shown(page) == [["Test: alerts are shown like this", "quota-alert-test"]]
     feed = visitor.shown("/dashboard/", quiet(alerts=[NEAR]))
     menu(page)
     expect(page.get_by_label("Desktop notification")).to_be_checked()
     seen(page, feed, quiet(seq=2, alerts=[HIGHER]))
-    page.wait_for_function("window.shown.length === 1 && window.tones === 2")
+    comes_true(page, "window.shown.length === 1 && window.tones === 2")
     assert shown(page) == [[TEXT.replace("80", "95"), "quota-alert-9"]], "not the one that was on the page already"
 
 
@@ -97,7 +97,7 @@ def test_muted_acknowledged_and_shadow_alerts_stay_silent(newcomer: Visitor) -> 
     ]
     alerts = [{**NEAR, "id": at, "ids": [at], "limit": f"l{at}", **about} for at, about in enumerate(silent, 20)]
     seen(page, feed, quiet(seq=2, alerts=alerts), quiet(seq=3, alerts=[*alerts, {**NEAR, "id": 30, "ids": [30]}]))
-    page.wait_for_function("window.shown.length > 0")
+    comes_true(page, "window.shown.length > 0")
     assert [tag for _, tag in shown(page)] == ["quota-alert-30"]
 
 
@@ -125,7 +125,7 @@ def test_a_hidden_page_goes_on_only_while_it_is_to_notify(newcomer: Visitor) -> 
     switch_on(page, "Desktop notification")
     page.evaluate(HIDE)
     feed.send(started(7))
-    page.wait_for_function("window.shown.length === 1")
+    comes_true(page, "window.shown.length === 1")
     assert feed.opened == 1
 
 

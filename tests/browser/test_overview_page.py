@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Route, expect
 
-from tests.browser.visit import FEED, Frame, Visitor, frame
+from tests.browser.visit import FEED, Frame, Visitor, comes_true, frame
 
 ROWS = "#table tbody tr"
 STATE = "#live-word"
@@ -180,7 +180,7 @@ def test_frames_of_a_newer_release_bring_its_scripts_with_one_reload(visitor: Vi
     expect(visitor.page.locator(STATE)).to_have_text("Live")
     visitor.page.evaluate("window.stillTheSamePage = true")
     feed.send(frame("overview", v=4, seq=2, rows="in another form"))
-    visitor.page.wait_for_function("window.stillTheSamePage === undefined")
+    comes_true(visitor.page, "window.stillTheSamePage === undefined")
     expect(visitor.page.locator(STATE)).to_have_text("Live")
     # A server of the earlier release answered the reload, or it would not be news again.
     feed.send(frame("overview", v=4, seq=2))
@@ -193,7 +193,7 @@ def test_frames_of_the_release_before_are_not_drawn_wrongly_but_bring_its_script
     expect(visitor.page.locator(STATE)).to_have_text("Live")
     visitor.page.evaluate("window.stillTheSamePage = true")
     feed.send(frame("overview", v=1, seq=2, figures=None, summary={"sentence": "in the form of before"}))
-    visitor.page.wait_for_function("window.stillTheSamePage === undefined")
+    comes_true(visitor.page, "window.stillTheSamePage === undefined")
     expect(visitor.page.locator(STATE)).to_have_text("Live")
 
 

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from playwright.sync_api import ConsoleMessage, Error, Page, Response, WebSocketRoute
 
+from tests.patience import until
+
 FRAMES = Path(__file__).parent.parent / "dashboard" / "frames"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 FEED = re.compile("/ws/dashboard/")
@@ -54,6 +56,18 @@ class Feed:
     def close(self, code: int = 1012) -> None:
         assert self._socket is not None
         self._socket.close(code=code)
+
+
+def comes_true(page: Page, expression: str) -> None:
+    """Wait until this script is true. Playwright's own wait is JavaScript's ``eval``, which our pages do not allow."""
+
+    def look() -> bool:
+        try:
+            return bool(page.evaluate(expression))
+        except Error:  # it leaves for another page just now
+            return False
+
+    until(look, what=expression)
 
 
 class Visitor:
