@@ -17,7 +17,7 @@ def test_names_help_and_choices_are_in_the_readers_language() -> None:
             "Limit",
             "Einheiten je Fenster oder gleichzeitig laufend.",
         )
-        assert str(QuotaPolicy._meta.verbose_name_plural) == "Kontingent-Richtlinien"
+        assert str(QuotaPolicy._meta.verbose_name_plural) == "Richtlinien"
         assert Tenant(status=Tenant.Status.SUSPENDED).get_status_display() == "gesperrt"
     assert Tenant(status=Tenant.Status.SUSPENDED).get_status_display() == "suspended"
 
