@@ -269,7 +269,7 @@ async def test_who_was_near_reaches_the_store_when_it_is_back(redis_url: str) ->
 
         async def it_has() -> bool:
             await worker.send()
-            return await direct.command("ZCARD", keys.near(1), key=keys.near(1)) == 1
+            return int(await direct.command("ZCARD", keys.near(1), key=keys.near(1))) == 1
 
         await eventually(it_has, what="the store to have the mark")
         await store.close()
