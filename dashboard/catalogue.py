@@ -23,6 +23,6 @@ def words() -> Words:
 
 @cache
 def _browser(language: str) -> Words:
-    places = (Path(path) / language / "browser.json" for path in settings.LOCALE_PATHS)
+    places = (Path(path) / translation.to_locale(language) / "browser.json" for path in settings.LOCALE_PATHS)
     read: Words = json.loads(next(file for file in places if file.exists()).read_text())
     return read

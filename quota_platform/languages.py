@@ -21,9 +21,13 @@ _PROGRAMS = "/api/"
 
 
 def found(directory: Path) -> list[tuple[str, str]]:
-    """Each language with a catalogue in ``directory``, as the setting LANGUAGES has them: code and own name."""
-    codes = sorted(file.parent.name for file in directory.glob(f"*/{CATALOGUE}"))
-    return [(code, LANG_INFO[code]["name_local"].capitalize()) for code in codes]
+    """Each language with a catalogue in ``directory``, as the setting LANGUAGES has them: code and own name.
+
+    A directory is named as gettext names it, ``pt_BR``; the code of that language is ``pt-br``. One that Django does
+    not know goes by its code.
+    """
+    codes = sorted(translation.to_language(file.parent.name) for file in directory.glob(f"*/{CATALOGUE}"))
+    return [(code, LANG_INFO.get(code, {}).get("name_local", code).capitalize()) for code in codes]
 
 
 @sync_and_async_middleware

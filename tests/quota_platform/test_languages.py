@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.test import Client
 from django.utils import translation
 from django.utils.formats import date_format, reset_format_cache
 
-from quota_platform import formats
+from quota_platform import formats, languages
 from tenants.models import ApiKey, Tenant
 
 GERMAN = {"Accept-Language": "de-CH,de;q=0.9"}
@@ -22,6 +23,13 @@ GERMAN = {"Accept-Language": "de-CH,de;q=0.9"}
 def root(client: Client, admin_user: User) -> Client:
     client.force_login(admin_user)
     return client
+
+
+def test_a_language_of_a_region_is_found_as_gettext_names_it(tmp_path: Path) -> None:
+    for name in ("pt_BR", "de", "eo-x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / languages.CATALOGUE).write_text("{}")
+    assert languages.found(tmp_path) == [("de", "Deutsch"), ("eo-x", "Eo-x"), ("pt-br", "Português brasileiro")]
 
 
 def test_a_page_is_in_the_language_that_the_browser_asks_for(root: Client) -> None:
