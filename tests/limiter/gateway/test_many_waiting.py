@@ -67,6 +67,7 @@ async def test_two_thousand_waiting_calls_are_light_and_each_is_answered_when_th
             for reader, writer in warm:
                 await reader.readuntil(b"\r\n\r\n")
                 writer.close()
+            assert await waiting(session, node) == 0  # a scrape is written in a thread, which stays
             before = status_of(node.process.pid)
             callers = [await connected(node, acme_key, preference=b"\r\nPrefer: wait=300") for _ in range(CALLS)]
 
