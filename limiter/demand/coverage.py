@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -63,16 +63,9 @@ class Coverage:
             self._seconds.popleft()
 
 
-def joined(seconds: Iterable[int]) -> Iterator[Covered]:
-    """Spans of these seconds, which rise; gaps of less than ``JOINED_S`` are closed."""
-    start = end = None
-    for second in seconds:
-        if start is not None and end is not None and second - end >= JOINED_S:
-            yield Covered(start, end)
-            start = None
-        start, end = second if start is None else start, second + 1
-    if start is not None and end is not None:
-        yield Covered(start, end)
+def joined(seconds: Iterable[int]) -> list[Covered]:
+    """Spans of these seconds; gaps of less than ``JOINED_S`` are closed."""
+    return together(Covered(second, second + 1) for second in seconds)
 
 
 def keep(client: Client, *, before: int) -> None:
@@ -105,7 +98,7 @@ async def waiting(store: Store, start: int, end: int) -> list[Covered]:
     """The spans from ``start`` until before ``end`` that the database does not have yet; raises StoreError."""
     name = keys.recorded()
     found = await store.command("ZRANGEBYSCORE", name, start, f"({end}", key=name)
-    return list(joined(map(int, found)))
+    return joined(map(int, found))
 
 
 def between(start: int, end: int) -> tuple[int | None, list[Covered]]:

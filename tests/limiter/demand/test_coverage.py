@@ -70,8 +70,8 @@ async def test_the_seconds_without_a_store_are_noted_when_it_is_back(redis_url: 
 
 def test_seconds_become_spans_and_short_gaps_are_none() -> None:
     found = [1, 2, 3, 3 + JOINED_S, 20, 21]
-    assert list(coverage.joined(found)) == [Covered(1, 4 + JOINED_S), Covered(20, 22)]
-    assert list(coverage.joined([])) == []
+    assert coverage.joined(found) == [Covered(1, 4 + JOINED_S), Covered(20, 22)]
+    assert coverage.joined([]) == []
     assert coverage.together([Covered(1, 4), Covered(30, 40)], [Covered(3, 9), Covered(60, 61)]) == [
         Covered(1, 9),
         Covered(30, 40),
