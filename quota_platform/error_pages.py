@@ -5,14 +5,18 @@ They are made without session, user and database, each of which may be missing.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.http import HttpResponse
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from quota_platform import csp
+from quota_platform.base.lean.request import LeanRequest
+from quota_platform.base.lean.response import LeanResponse
 
 
 class Words(NamedTuple):
@@ -55,3 +59,18 @@ def page(status: int, words: Words, *, reference: str = "") -> HttpResponse:
     response.headers[csp.HEADER] = csp.text(csp.EVERYWHERE)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def missing(request: LeanRequest) -> LeanResponse:
+    """The page for an address that leads nowhere. It is made once for each language, for anybody can ask for it."""
+    language = translation.get_language_from_request(request)
+    fields = [("content-language", language), ("vary", "Accept, Accept-Language, Cookie")]
+    fields += [("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store")]
+    fields += [(csp.HEADER.lower(), csp.text(csp.EVERYWHERE)), ("x-request-id", request.request_id)]
+    return LeanResponse(404, fields, _missing_in(language))
+
+
+@lru_cache
+def _missing_in(language: str) -> bytes:
+    with translation.override(language):
+        return page(404, NOT_FOUND).content

@@ -33,10 +33,14 @@ class LeanHandler:
     """Serves the views of one urlconf: async views that return a response, or raise a problem.
 
     ``breaks_off``: what the parts of a long response may raise when their source breaks off, which is ordinary.
+    ``missing``: the response for an address that leads nowhere; by default a problem.
     """
 
-    def __init__(self, urlconf: str, *, breaks_off: type[Exception]) -> None:
+    def __init__(
+        self, urlconf: str, *, breaks_off: type[Exception], missing: Callable[[LeanRequest], LeanResponse] | None = None
+    ) -> None:
         self._breaks_off = breaks_off
+        self._missing = missing or not_found
         self._resolve = lru_cache(_PATHS_KEPT)(get_resolver(urlconf).resolve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,6 +50,8 @@ class LeanHandler:
         try:
             match = self._resolve(request.path_info)
             response: LeanResponse = await match.func(request, *match.args, **match.kwargs)
+        except Resolver404:
+            response = self._missing(request)
         except Exception as error:
             response = _failed(error, request)
         if call is not None and response.chunks is None:
@@ -59,12 +65,15 @@ class LeanHandler:
             await stream(response.chunks, receive, send, path=request.path_info, breaks_off=self._breaks_off)
 
 
+def not_found(request: LeanRequest) -> LeanResponse:
+    """The problem of an address that leads nowhere."""
+    return problem_response(Problem(404, "not-found", "There is nothing at this address."), request)
+
+
 def _failed(error: Exception, request: LeanRequest) -> LeanResponse:
     """A problem as a response; anything else is a fault of ours."""
     if isinstance(error, Problem):
         return problem_response(error, request)
-    if isinstance(error, Resolver404):
-        return problem_response(Problem(404, "not-found", "There is nothing at this address."), request)
     log.error("the gateway failed on %s %s", request.method, request.path_info, exc_info=error)
     detail = "The gateway failed; the fault is logged under this request ID."
     return problem_response(Problem(500, "internal", detail), request)

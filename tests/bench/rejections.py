@@ -74,6 +74,9 @@ def _targets(admitted: Target) -> dict[str, Target]:
         "unknown action": dataclasses.replace(admitted, path="/invoke/nothing"),
         "no such address": dataclasses.replace(admitted, path="/invoke/no/such"),
         "no such page": dataclasses.replace(plain, method="GET", path="/wp-login.php"),
+        "no such page, for a browser": dataclasses.replace(
+            plain, method="GET", path="/wp-login.php", headers={"Accept": "text/html", "Accept-Language": "de-AT,de"}
+        ),
         "no such route of the management API": dataclasses.replace(plain, method="GET", path="/api/nothing/"),
         "wrong method": dataclasses.replace(admitted, method="GET"),
         "body that is no JSON": dataclasses.replace(admitted, body=BODY[:-1]),

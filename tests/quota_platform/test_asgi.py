@@ -45,6 +45,15 @@ async def test_an_address_that_leads_nowhere_does_not_reach_django(monkeypatch: 
     for path in ("/nothing", "/wp-login.php", "/api/nothing/", "/api/tenants/a/b/", "/dashboard/x/y/"):
         answered = await Caller(asgi.application, {}).call("GET", path)
         assert (answered.status, answered.headers["content-type"]) == (404, "application/problem+json")
+    browser = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Accept-Language", "de-AT,de;q=0.9")]
+    for path in ("/nothing", "/dashboard/connections/"):
+        answered = await Caller(asgi.application, {}).call("GET", path, headers=browser)
+        assert (answered.status, answered.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "Diese Seite gibt es nicht" in answered.body.decode()
+        assert "script-src 'self'" in answered.headers["content-security-policy"]
+    for path in ("/api/nothing/", "/invoke/no/such"):
+        answered = await Caller(asgi.application, {}).call("GET", path, headers=browser)
+        assert answered.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(
