@@ -28,6 +28,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from quota_platform import people
 from quota_platform.accounts import person_pages
+from quota_platform.accounts.sign_out import sign_out
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
@@ -36,6 +37,7 @@ from tenants.admin.membership import MembershipInline
 admin.site.unregister([User, Group, TokenProxy, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken])
 admin.site.index_title = _("Overview")
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.logout = sign_out  # type: ignore[method-assign,assignment]
 
 
 @admin.register(User)

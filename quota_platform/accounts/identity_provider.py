@@ -14,6 +14,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
@@ -22,7 +23,7 @@ from django.shortcuts import render
 
 from limiter.record import chain
 from limiter.record.chain import Draft
-from quota_platform.accounts import saml_settings
+from quota_platform.accounts import oidc, saml_settings
 from quota_platform.accounts.settings import Mapped
 from tenants.models import Membership, Tenant
 
@@ -34,6 +35,12 @@ log = logging.getLogger(__name__)
 
 class SocialAdapter(DefaultSocialAccountAdapter):
     """Admits the people that the mapping names, with its groups and tenants and no others."""
+
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Any:
+        found = super().get_provider(request, provider, client_id)
+        if isinstance(found, OpenIDConnectProvider):
+            found.oauth2_adapter_class = oidc.Adapter
+        return found
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True  # pre_social_login has refused the others

@@ -32,7 +32,7 @@ def _safely_reached(value: str) -> str:
 ProviderUrl = Annotated[str, AfterValidator(_safely_reached)]
 
 
-class AccountEnv(BaseModel):
+class AccountEnv(SharedEnv):
     """Signing in."""
 
     SIGN_IN_FAILURES: int = Field(5, ge=1, le=1_000, description="wrong passwords per account and address")
@@ -59,6 +59,8 @@ class AccountEnv(BaseModel):
     def _provider_is_whole(self) -> AccountEnv:
         if self.OIDC_ISSUER and not (self.OIDC_CLIENT_ID and self.OIDC_GROUPS):
             raise ValueError("OIDC_ISSUER needs OIDC_CLIENT_ID, and OIDC_GROUPS: without a mapping nobody is let in")
+        if self.OIDC_ISSUER and not self.PUBLIC_URL:
+            raise ValueError("OIDC_ISSUER needs PUBLIC_URL: the address that the provider sends people back to")
         return self
 
 
@@ -74,6 +76,7 @@ class SamlEnv(SharedEnv):
     SAML_GROUPS_ATTRIBUTE: str = "groups"
     SAML_GROUPS: dict[str, Mapped] = Field({}, description="JSON: what members of its groups get")
     SAML_UNSOLICITED: bool = Field(False, description="the provider may begin a sign-in by itself")
+    SAML_SINGLE_LOGOUT: bool = Field(True, description="signing out here signs out at the provider, too")
 
     @model_validator(mode="after")
     def _saml_is_whole(self) -> SamlEnv:

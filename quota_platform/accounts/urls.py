@@ -9,19 +9,18 @@ from allauth.mfa.base import views as factors
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as keys
-from allauth.socialaccount.providers.openid_connect import views as provider
 from allauth.socialaccount.views import login_cancelled
-from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from quota_platform.accounts import mails
+from quota_platform.accounts import mails, oidc
 from quota_platform.accounts.own_account import OwnAccount
 from quota_platform.accounts.passwords import AskForLink, LinkSent, SetPassword
 from quota_platform.accounts.saml_settings import PROVIDER
+from quota_platform.accounts.sign_out import sign_out
 
 
 def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
@@ -44,7 +43,7 @@ def _saml(route: str, view: str, name: str) -> URLPattern:
 urlpatterns = [
     _page("sign-in/", LoginView.as_view(extra_context={"mails": mails.are_possible}), "account_login"),
     _page("", OwnAccount.as_view(), "account_own"),
-    path("sign-out/", LogoutView.as_view(next_page="account_login"), name="account_logout"),
+    path("sign-out/", sign_out, name="account_logout"),
     _page("again/", ReauthenticateView.as_view(), "account_reauthenticate"),
     _page("password/", AskForLink.as_view(), "account_reset_password"),
     _page("password/sent/", LinkSent.as_view(), "account_link_sent"),
@@ -53,9 +52,10 @@ urlpatterns = [
     _saml("acs/", "acs", "saml_acs"),
     _saml("finish/", "finish", "saml_finish"),
     _saml("metadata/", "describe", "saml_metadata"),
+    _saml("leave/", "leave", "saml_leave"),
     _saml("signed-out/", "signed_out", "saml_sls"),
-    _page("<str:provider_id>/start/", provider.login, "openid_connect_login"),
-    _page("<str:provider_id>/callback/", provider.callback, "openid_connect_callback"),
+    _page("<str:provider_id>/start/", oidc.login, "openid_connect_login"),
+    _page("<str:provider_id>/callback/", oidc.callback, "openid_connect_callback"),
     _page("cancelled/", login_cancelled, "socialaccount_login_cancelled"),
     _page("second-factor/", factors.index, "mfa_index"),
     _page("second-factor/code/", factors.authenticate, "mfa_authenticate"),

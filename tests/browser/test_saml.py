@@ -39,6 +39,17 @@ def test_a_person_signs_in_through_a_provider_on_another_site(
     expect(page.get_by_role("heading", level=1)).to_contain_text("Acme")
     assert visitor.complaints == []
 
+    visitor.open("/accounts/sign-in/")
+    visitor.open("/dashboard/tenants/acme/")
+    page.locator("summary", has_text="ana").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/accounts/sign-in/")
+    assert len(provider.left) == 1 and visitor.complaints == []
+    visitor.open("/dashboard/tenants/acme/")
+    page.get_by_role("link", name="Sign in with Acme Identity").click()
+    page.get_by_role("button", name="Sign in as Ana").click()
+    page.wait_for_url("**/dashboard/tenants/acme/")
+
     page.go_back()
     page.get_by_role("button", name="Sign in as Ana").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You may not sign in here")

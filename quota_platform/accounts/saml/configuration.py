@@ -28,7 +28,7 @@ def of_sign_in(provider: dict[str, Any]) -> OneLogin_Saml2_Settings:
 
 
 def of_sign_out(provider: dict[str, Any], query: dict[str, str]) -> OneLogin_Saml2_Auth:
-    """The request is signed, too: else any page could sign people out."""
+    """Its requests and responses are signed: else any page could sign people out. Ours are, if we have a key."""
     return OneLogin_Saml2_Auth(
         {**came_to("saml_sls"), "get_data": query}, {**_settings(wantMessagesSigned=True), "idp": provider}
     )
@@ -53,6 +53,7 @@ def _settings(**security: bool) -> dict[str, Any]:
         "strict": True,
         "security": {
             "authnRequestsSigned": is_signed,
+            "logoutRequestSigned": is_signed,
             "logoutResponseSigned": is_signed,
             "signatureAlgorithm": Names.RSA_SHA256,
             "digestAlgorithm": Names.SHA256,

@@ -11,7 +11,7 @@ from typing import Any
 from allauth.account.utils import get_next_redirect_url
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.helpers import complete_social_login
-from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.models import SocialAccount, SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.contrib.auth import logout
@@ -21,15 +21,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
-from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request
 
 from quota_platform.accounts import attempts
-from quota_platform.accounts.saml import assertion, configuration, metadata, parked
+from quota_platform.accounts.saml import assertion, configuration, leaving, metadata, parked
 from quota_platform.accounts.saml.assertion import Refused, Verified
 from quota_platform.accounts.saml_settings import PROVIDER
-
-MAX_QUERY_CHARACTERS = 8_192
-"""Of a request to sign out, which is inflated before its signature can be verified."""
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +81,7 @@ def finish(request: HttpRequest, provider: Any) -> HttpResponse:
     login.state = _state(request, provider, verified)
     _use_once(verified)
     response: HttpResponse = complete_social_login(request, login)
+    leaving.remember(request, verified.response)
     return response
 
 
@@ -120,21 +117,36 @@ def describe(request: HttpRequest, provider: Any) -> HttpResponse:
 
 @require_GET
 @_page
+def leave(request: HttpRequest, provider: Any) -> HttpResponse:
+    """After the session here has ended: on to the provider, once. A document of ours leads there, because browsers
+    hold a redirect of the form that signs out to our content security policy."""
+    if not (where := leaving.take_address(request)):
+        return HttpResponseRedirect(reverse("account_login"))
+    return render(request, "account/leaving.html", {"where": where, "name": provider.name})
+
+
+@require_GET
+@_page
 def signed_out(request: HttpRequest, provider: Any) -> HttpResponse:
-    """The person signed out at the provider: end the session of this browser, if it is theirs."""
+    """Single logout: the person signed out at the provider, or comes back from there after signing out here."""
     query = {name: str(value) for name, value in request.GET.items()}
-    if len(query.get("SAMLRequest", "")) > MAX_QUERY_CHARACTERS or "SAMLRequest" not in query:
-        raise Refused("no request to sign out, or too long a one")
-    known = metadata.of_provider()
-    try:
-        sign_out = configuration.of_sign_out(known, query)
-        where = sign_out.process_slo(keep_local_session=True)
-        errors = sign_out.get_errors()
-        name = None if errors else OneLogin_Saml2_Logout_Request.get_nameid(sign_out.get_last_request_xml())
-    except Exception as error:  # as in assertion.py
-        raise Refused(f"{type(error).__name__}: {error}") from error
-    if errors:
-        raise Refused(", ".join(errors))
-    if request.user.is_authenticated and request.user.socialaccount_set.filter(provider=PROVIDER, uid=name).exists():  # type: ignore[attr-defined]
+    if "SAMLResponse" in query:
+        return _came_back(request, provider, query)
+    asked = leaving.asked(query)
+    person = request.user
+    if (
+        person.is_authenticated
+        and SocialAccount.objects.filter(user=person, provider=PROVIDER, uid=asked.name).exists()
+    ):
         logout(request)
-    return HttpResponseRedirect(where)
+    return HttpResponseRedirect(asked.respond_at)
+
+
+def _came_back(request: HttpRequest, provider: Any, query: dict[str, str]) -> HttpResponse:
+    """The session here has ended before, whatever the provider says of its own."""
+    try:
+        leaving.confirm(request, query)
+    except Refused as reason:
+        log.warning("the SAML provider did not confirm that somebody is signed out there: %s", reason)
+        return render(request, "account/left_here_only.html", {"name": provider.name})
+    return HttpResponseRedirect(reverse("account_login"))

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from html import escape
+from html import escape, unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, quote_plus, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 from uuid import uuid4
 
 import xmlsec as _xmlsec
@@ -46,7 +46,7 @@ _RESPONSE = """<samlp:Response {xmlns} ID="{response_id}" Version="2.0" IssueIns
 <saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">
 <saml:SubjectConfirmationData Recipient="{recipient}"{end}{irt}/></saml:SubjectConfirmation></saml:Subject>
 <saml:Conditions NotBefore="{start}" NotOnOrAfter="{until}">{audience}</saml:Conditions>
-<saml:AuthnStatement AuthnInstant="{now}"><saml:AuthnContext>
+<saml:AuthnStatement AuthnInstant="{now}" SessionIndex="{session_index}"><saml:AuthnContext>
 <saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef>
 </saml:AuthnContext></saml:AuthnStatement>
 <saml:AttributeStatement>{attributes}</saml:AttributeStatement></saml:Assertion></samlp:Response>"""
@@ -54,6 +54,10 @@ _AUDIENCE = "<saml:AudienceRestriction><saml:Audience>{}</saml:Audience></saml:A
 _ATTRIBUTE = '<saml:Attribute Name="{}">{}</saml:Attribute>'
 _LOGOUT = """<samlp:LogoutRequest {xmlns} ID="{request_id}" Version="2.0" IssueInstant="{now}" Destination="{where}">
 <saml:Issuer>{issuer}</saml:Issuer><saml:NameID Format="{name_format}">{name_id}</saml:NameID></samlp:LogoutRequest>"""
+_LOGGED_OUT = """<samlp:LogoutResponse {xmlns} ID="{response_id}" Version="2.0" IssueInstant="{now}"
+ Destination="{where}" InResponseTo="{irt}"><saml:Issuer>{issuer}</saml:Issuer>
+<samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:{status}"/></samlp:Status>
+</samlp:LogoutResponse>"""
 _FORM = """<!doctype html><title>Provider</title><link rel="icon" href="data:,"><form method="post" action="{}">
 <input type="hidden" name="SAMLResponse" value="{}"><button>Sign in as Ana</button></form>"""
 
@@ -99,8 +103,11 @@ class Says:
     in_response_to: str | None = None
     key: Key | None = None
     signs: str = "Assertion"
+    encrypts_for: Key | None = None
+    """The owner of the key that the assertion is encrypted with, after it was signed."""
     age_s: int = 0
     ends: bool = True
+    session_index: str = "_session&amp;1"
 
 
 @dataclass
@@ -114,6 +121,8 @@ class Provider:
     """The entity ID of the platform."""
     acs: str = ""
     requests: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """The name identifiers of the people whose sessions were ended at a platform's request."""
 
     @property
     def issuer(self) -> str:
@@ -145,9 +154,11 @@ class Provider:
             audience=_AUDIENCE.format(audience) if audience else "",
             name_id=said.name_id,
             name_format=said.name_format,
+            session_index=said.session_index,
             attributes="".join(_attribute(name, values) for name, values in said.attributes.items()),
         )
-        return signed(text, said.signs, said.key or self.keys[-1]) if said.signs else text
+        text = signed(text, said.signs, said.key or self.keys[-1]) if said.signs else text
+        return encrypted(text, said.encrypts_for) if said.encrypts_for else text
 
     def request_to_sign_out(self, where: str, *, signs: bool = True, **says: Any) -> dict[str, str]:
         """The query of a request to end the sessions of a person."""
@@ -157,13 +168,39 @@ class Provider:
             xmlns=_XMLNS, request_id=request_id, now=now, where=where, issuer=self.issuer, **_name(said)
         )
         query = {"SAMLRequest": deflated(text), "RelayState": "there", "SigAlg": RSA_SHA256}
+        return self._signed(query, said) if signs else query
+
+    def _signed(self, query: dict[str, str], said: Says) -> dict[str, str]:
         text = "&".join(f"{name}={quote_plus(value)}" for name, value in query.items())
-        return {**query, "Signature": (said.key or self.keys[-1]).sign(text)} if signs else query
+        return {**query, "Signature": (said.key or self.keys[-1]).sign(text)}
+
+    def sign_out(self, query: str, *, where: str, status: str = "Success", **says: Any) -> dict[str, str]:
+        """End the sessions of the person that a platform's request names; the query of the response to it."""
+        request = self.request_of(query)
+        name = request.find("saml:NameID", NS)
+        if request.findtext("samlp:SessionIndex", "", NS) == unescape(self.says.session_index):
+            self.left.append(f"{name.text} {name.get('Format')}")
+        said = replace(self.says, **says)
+        irt = request.get("ID") if said.in_response_to is None else said.in_response_to
+        text = _LOGGED_OUT.format(
+            xmlns=_XMLNS,
+            response_id=f"_{uuid4().hex}",
+            now=_time(datetime.now(UTC)),
+            where=where,
+            irt=irt,
+            issuer=said.issuer or self.issuer,
+            status=status,
+        )
+        return self._signed({"SAMLResponse": deflated(text), "RelayState": "", "SigAlg": RSA_SHA256}, said)
+
+    @staticmethod
+    def request_of(query: str) -> Any:
+        return etree.fromstring(inflated(parse_qs(query)["SAMLRequest"][0]))
 
     def form(self, query: str) -> str:
         """The page for a request in the query of its address."""
         self.requests.append(query)
-        request = etree.fromstring(inflated(parse_qs(query)["SAMLRequest"][0]))
+        request = self.request_of(query)
         self.acs, self.platform = request.get("AssertionConsumerServiceURL"), request.findtext("saml:Issuer", "", NS)
         return _FORM.format(escape(self.acs), encoded(self.response(request.get("ID"))))
 
@@ -208,6 +245,29 @@ def signed(xml: str, element: str, key: Key) -> str:
     return str(etree.tostring(root), "ascii")
 
 
+def encrypted(xml: str, owner: Key) -> str:
+    """The document with its assertion encrypted for the owner of a key, by xmlsec itself: AES-256-GCM and RSA-OAEP."""
+    root = etree.fromstring(xml)
+    assertion = root.find("saml:Assertion", NS)
+    around = etree.Element(f"{{{NS['saml']}}}EncryptedAssertion")
+    root.replace(assertion, around)
+    around.append(assertion)
+    data = xmlsec.template.encrypted_data_create(
+        root, xmlsec.Transform.AES256_GCM, type=xmlsec.EncryptionType.ELEMENT, ns="xenc"
+    )
+    xmlsec.template.encrypted_data_ensure_cipher_value(data)
+    info = xmlsec.template.encrypted_data_ensure_key_info(data, ns="dsig")
+    xmlsec.template.encrypted_data_ensure_cipher_value(
+        xmlsec.template.add_encrypted_key(info, xmlsec.Transform.RSA_OAEP)
+    )
+    manager = xmlsec.KeysManager()
+    manager.add_key(xmlsec.Key.from_memory(owner.certificate_pem, xmlsec.KeyFormat.CERT_PEM))
+    context = xmlsec.EncryptionContext(manager)
+    context.key = xmlsec.Key.generate(xmlsec.KeyData.AES, 256, xmlsec.KeyDataType.SESSION)
+    context.encrypt_xml(data, assertion)
+    return str(etree.tostring(root), "ascii")
+
+
 @contextmanager
 def serving(*keys: Key) -> Iterator[Provider]:
     """A provider that publishes its metadata and responds to requests."""
@@ -216,6 +276,12 @@ def serving(*keys: Key) -> Iterator[Provider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
+            if parts.path == "/signed-out":
+                where = provider.acs.replace("/acs/", "/signed-out/")
+                self.send_response(302)
+                self.send_header("Location", f"{where}?{urlencode(provider.sign_out(parts.query, where=where))}")
+                self.end_headers()
+                return
             text = provider.metadata() if parts.path == "/metadata" else provider.form(parts.query)
             self.send_response(200)
             self.send_header("Content-Type", "text/html")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -24,6 +24,7 @@ from tenants.models import Membership, Tenant
 from tests.patience import HANG_S
 
 SUBJECT = "ana-at-the-provider"
+HOME = "https://quota.example.com"
 CANARY = "canary-client-secret"
 MAPPING = {
     "supervisors": Mapped(groups=["Supervisor"], tenants=["acme"], staff=True),
@@ -56,6 +57,7 @@ def trusted(issuer: str, settings: Settings) -> None:
             "OIDC_CLIENT_ID": "quota",
             "OIDC_CLIENT_SECRET": SecretStr(CANARY),
             "OIDC_GROUPS": MAPPING,
+            "PUBLIC_URL": HOME,
         }
     )
     settings.ENV, settings.SOCIALACCOUNT_PROVIDERS = env, providers(env)
@@ -73,6 +75,11 @@ def sign_in(client: Client, query: str = "") -> Any:
     consent = requests.post(start["Location"], data={"sub": SUBJECT}, allow_redirects=False, timeout=HANG_S)
     back = urlsplit(consent.headers["Location"])
     return client.get(f"{back.path}?{back.query}")
+
+
+def test_the_provider_sends_people_to_the_public_address_whichever_name_the_request_came_under(client: Client) -> None:
+    start = client.get(reverse("openid_connect_login", args=["sso"]), headers={"host": "localhost"})
+    assert parse_qs(urlsplit(start["Location"]).query)["redirect_uri"] == [f"{HOME}/accounts/sso/callback/"]
 
 
 def ana() -> User:
@@ -201,10 +208,12 @@ def test_claims_of_two_people_are_nobody_s() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"OIDC_ISSUER": "http://id.example.com"}, {"OIDC_GROUPS": {}}, {"OIDC_CLIENT_ID": ""}]
+    "wrong",
+    [{"OIDC_ISSUER": "http://id.example.com"}, {"OIDC_GROUPS": {}}, {"OIDC_CLIENT_ID": ""}, {"PUBLIC_URL": ""}],
 )
-def test_a_provider_without_tls_client_or_mapping_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
+def test_a_provider_without_tls_client_address_or_mapping_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
     whole = {"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "quota", "OIDC_GROUPS": {"a": {"staff": True}}}
+    whole |= {"PUBLIC_URL": HOME, "SECRET_KEY": "x" * 32, "SECRETS_KEYS": "x"}
     AccountEnv.model_validate(whole)
     with pytest.raises(ValidationError):
         AccountEnv.model_validate({**whole, **wrong})

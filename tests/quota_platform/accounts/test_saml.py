@@ -34,7 +34,7 @@ from quota_platform.accounts.settings import Mapped, SamlEnv
 from quota_platform.base.sessions import person_of
 from tenants.models import Tenant
 from tests.patience import HANG_S
-from tests.quota_platform.accounts.saml_provider import NS, Key, Provider, encoded, serving
+from tests.quota_platform.accounts.saml_provider import NS, PERSISTENT, Key, Provider, encoded, serving, signed
 
 START, ACS, FINISH = "/accounts/saml/start/", "/accounts/saml/acs/", "/accounts/saml/finish/"
 METADATA, SIGNED_OUT = "/accounts/saml/metadata/", "/accounts/saml/signed-out/"
@@ -431,6 +431,122 @@ def test_nobody_is_signed_out_by_a_stranger_or_for_another(client: Client, provi
         assert is_refused(signed_out(client, query))
     assert signed_out(client, provider.request_to_sign_out(where, name_id="ben")).status_code == 302
     assert person_of(client.session.session_key) == ana()
+
+
+def leave(client: Client, path: str = "/accounts/sign-out/") -> str:
+    """Sign out here; where the browser goes from the page after it."""
+    response = client.post(path, follow=True)
+    assert person_of(client.session.session_key) is None
+    found = re.search('http-equiv="refresh" content="0; url=([^"]+)"', response.content.decode())
+    return unescape(found[1]) if found else ""
+
+
+def came_back(client: Client, provider: Provider, where: str, **says: Any) -> Any:
+    return signed_out(client, provider.sign_out(urlsplit(where).query, where=f"{HOME}{SIGNED_OUT}", **says))
+
+
+@pytest.mark.parametrize("path", ["/accounts/sign-out/", "/admin/logout/"])
+def test_signing_out_here_signs_out_at_the_provider_by_a_page_between(
+    client: Client, provider: Provider, path: str
+) -> None:
+    sign_in(client)
+    where = leave(client, path)
+    assert where.startswith(f"{provider.address}/signed-out?SAMLRequest=")
+    assert came_back(client, provider, where)["Location"] == "/accounts/sign-in/"
+    assert provider.left == [f"ana-at-the-provider {PERSISTENT}"]
+    assert client.get("/accounts/saml/leave/")["Location"] == "/accounts/sign-in/", "once"
+
+
+def test_with_a_key_the_request_to_sign_out_is_signed(
+    client: Client, provider: Provider, settings: Settings, other_key: Key
+) -> None:
+    use(settings, SAML_PRIVATE_KEY=SecretStr(other_key.pem), SAML_CERTIFICATE=other_key.certificate_pem)
+    sign_in(client)
+    query = {name: each[0] for name, each in parse_qs(urlsplit(leave(client)).query, keep_blank_values=True).items()}
+    text = urlencode({name: query[name] for name in ("SAMLRequest", "RelayState", "SigAlg")})
+    signature = base64.b64decode(query["Signature"])
+    other_key.private.public_key().verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_a_provider_that_does_not_confirm_is_named_and_the_session_here_has_ended(
+    client: Client, provider: Provider, other_key: Key
+) -> None:
+    lies: list[dict[str, Any]] = [
+        {"status": "Responder"},
+        {"key": other_key},
+        {"in_response_to": "_another"},
+        {"issuer": "https://other.example.com/"},
+    ]
+    for lie in lies:
+        sign_in(client)
+        response = came_back(client, provider, leave(client), **lie)
+        assert response.status_code == 200 and b"did not confirm that you are signed out there" in response.content
+    stranger = Client()
+    sign_in(stranger)
+    response = came_back(stranger, provider, f"?{provider.requests[-1]}")
+    assert b"did not confirm" in response.content and person_of(stranger.session.session_key) == ana()
+
+
+def test_a_session_that_began_without_the_provider_ends_without_it(
+    client: Client, provider: Provider, admin_user: User
+) -> None:
+    provider.says = replace(provider.says, attributes=member_of("strangers"))
+    assert sign_in(client).status_code == 403
+    client.force_login(admin_user)
+    assert leave(client) == ""
+
+
+@pytest.mark.parametrize("change", ["no single logout", "the setting"])
+def test_who_is_not_to_leave_at_the_provider_signs_out_here_alone(
+    client: Client, provider: Provider, settings: Settings, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    if change == "no single logout":
+        text = re.sub("<md:SingleLogoutService[^>]+>", "", provider.metadata())
+        monkeypatch.setattr(provider, "metadata", lambda: text)
+    if change == "the setting":
+        use(settings, SAML_SINGLE_LOGOUT=False)
+    sign_in(client)
+    assert leave(client) == ""
+
+
+def test_signing_out_works_while_the_provider_is_unavailable(
+    client: Client, provider: Provider, settings: Settings
+) -> None:
+    sign_in(client)
+    use(settings, SAML_METADATA_URL=f"{provider.address}:1/nowhere")
+    assert leave(client) == ""
+
+
+@pytest.mark.parametrize("signs", ["Assertion", "Response"])
+def test_an_encrypted_assertion_is_read_with_the_platform_s_key(
+    client: Client, provider: Provider, settings: Settings, other_key: Key, signs: str
+) -> None:
+    use(settings, SAML_PRIVATE_KEY=SecretStr(other_key.pem), SAML_CERTIFICATE=other_key.certificate_pem)
+    if signs == "Assertion":
+        provider.says = replace(provider.says, encrypts_for=other_key)
+        begin(client)
+        assert "ana-at-the-provider" not in responded(client.page)  # type: ignore[attr-defined]
+        assert post(client, responded(client.page)).status_code == 302  # type: ignore[attr-defined]
+    else:
+        xml = provider.response(begin(client), signs="", encrypts_for=other_key)
+        assert post(client, signed(xml, "Response", provider.keys[0])).status_code == 302
+    assert person_of(client.session.session_key) == ana()
+
+
+def test_an_encrypted_assertion_for_another_or_changed_or_unsigned_is_refused(
+    client: Client, provider: Provider, settings: Settings, key: Key, other_key: Key
+) -> None:
+    lies: list[dict[str, Any]] = [{"encrypts_for": other_key}]
+    assert is_refused(post(client, provider.response(begin(client), **lies[0]))), "the platform has no key at all"
+    use(settings, SAML_PRIVATE_KEY=SecretStr(other_key.pem), SAML_CERTIFICATE=other_key.certificate_pem)
+    lies = [{"encrypts_for": key}, {"encrypts_for": other_key, "signs": ""}, {"encrypts_for": other_key, "key": Key()}]
+    for lie in lies:
+        assert is_refused(post(client, provider.response(begin(client), **lie)))
+    xml = provider.response(begin(client), encrypts_for=other_key)
+    values = re.findall("<xenc:CipherValue>([^<]+)<", xml)
+    changed = values[-1][:200] + ("A" if values[-1][200] != "A" else "B") + values[-1][201:]
+    assert is_refused(post(client, xml.replace(values[-1], changed)))
+    assert not User.objects.exists()
 
 
 def test_without_a_provider_there_are_no_pages_of_it(client: Client) -> None:
