@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -65,7 +65,7 @@ def page(asked: Mapping[str, str], *, person: Any, now: datetime | None = None) 
     """The page that ``asked`` describes, of the tenants that the person sees."""
     wanted = listing.read(asked, names=(*_FIELDS, "state"), orders=_ORDERS)
     found = listing.page(_chosen(row_access.seen(Incident.objects.all(), person), wanted), wanted, _ORDERS)
-    return replace(found, rows=lines(found.rows, now=now))  # type: ignore[arg-type, return-value]
+    return found.shown_as(lines(found.rows, now=now))
 
 
 def _chosen(rows: QuerySet[Incident], asked: Asked) -> QuerySet[Incident]:

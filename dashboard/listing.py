@@ -18,6 +18,7 @@ NEWEST = "-time"
 
 Row = TypeVar("Row", bound=Model)
 Shown = TypeVar("Shown")
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class Listing(Generic[Shown]):
     older: str
     here: str
     wrong: str
+
+    def shown_as(self, lines: list[Line]) -> Listing[Line]:
+        """The same page with these in place of its rows."""
+        rest = (self.filters, self.sort, self.columns, self.older, self.here, self.wrong)
+        return Listing(lines, *rest)
 
 
 def read(asked: Mapping[str, str], *, names: Collection[str], orders: Orders) -> Asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -11,6 +12,7 @@ from dashboard import listing
 from dashboard.listing import Asked, Listing
 from dashboard.sorting import Order
 from limiter.record.by_decision import rows_of
+from limiter.record.explain import limit_in_words, why
 from limiter.record.models import ThrottleEvent
 
 MAX_BY_CALLS = 10_000
@@ -24,13 +26,29 @@ _ORDERS = {
 }
 
 
-def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> Listing[ThrottleEvent]:
+@dataclass(frozen=True, slots=True)
+class RefusalLine:
+    """``counted``: a limit refused the call, so its use is worth showing."""
+
+    event: ThrottleEvent
+    limit: str
+    counted: bool
+    why: str
+
+
+def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> Listing[RefusalLine]:
     """The page that ``asked`` describes. ``tenant_ids`` are those the person may see; None means every one."""
     wanted = listing.read(asked, names=(*_FIELDS, "kind"), orders=_ORDERS)
     events = _chosen(wanted, tenant_ids)
     if wanted.sort.endswith("calls"):
         events = ThrottleEvent.objects.filter(pk__in=events.order_by("-at", "-id").values("pk")[:MAX_BY_CALLS])
-    return listing.page(events, wanted, _ORDERS)
+    found = listing.page(events, wanted, _ORDERS)
+    return found.shown_as([_line(event) for event in found.rows])
+
+
+def _line(event: ThrottleEvent) -> RefusalLine:
+    limit = limit_in_words(event.limit_name)
+    return RefusalLine(event, limit, counted=limit == event.limit_name, why=why(event))
 
 
 def _chosen(asked: Asked, tenant_ids: Collection[str] | None) -> QuerySet[ThrottleEvent]:

@@ -16,6 +16,7 @@ from limiter.incidents import changes
 from limiter.incidents.changes import Change
 from limiter.incidents.models import Incident, TeamEntry
 from limiter.incidents.stretches import OTHERS
+from limiter.record.explain import limit_in_words
 from limiter.record.models import MultiplierChange
 from limiter.record.models.event import UPSTREAM
 from quota_platform.base.languages import number
@@ -62,12 +63,11 @@ def write(incident: Incident, *, now: datetime | None = None) -> Account:
 
 def limit_of(incident: Incident) -> str:
     """The limit in words, with the action that it counts."""
-    if not incident.limit_name:
-        return _("no limit: the store was unavailable")
-    if incident.limit_name == UPSTREAM:
-        return _("no limit: the upstream took no calls")
+    name = limit_in_words(incident.limit_name)
+    if name != incident.limit_name:
+        return name
     of = incident.action_id or _("all actions together")
-    return f"{incident.limit_name} · {of}"
+    return f"{name} · {of}"
 
 
 def _start(incident: Incident, name: str) -> str:

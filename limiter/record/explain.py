@@ -83,7 +83,7 @@ _ALONE = gettext_noop(
 
 def explain(event: ThrottleEvent) -> Explanation:
     """Why the call was refused, from the event and from the record around it."""
-    limits = tuple(limit_then(event, payload) for payload in event.limits)
+    limits = _limits(event)
     never = event.retry_after_ms is None
     passes_at = None if never else event.at + timedelta(milliseconds=event.retry_after_ms or 0)
     return Explanation(
@@ -95,6 +95,22 @@ def explain(event: ThrottleEvent) -> Explanation:
         passes_at=passes_at,
         remedies=tuple(_remedies(event, limits, passes_at)),
     )
+
+
+def why(event: ThrottleEvent) -> str:
+    """The sentence of its explanation, from the event alone."""
+    return _sentence(event, _limits(event))
+
+
+def limit_in_words(name: str) -> str:
+    """The name of the limit that refused, or what stands in its place."""
+    if not name:
+        return _("no limit: the store was unavailable")
+    return _("no limit: the upstream took no calls") if name == UPSTREAM else name
+
+
+def _limits(event: ThrottleEvent) -> tuple[LimitThen, ...]:
+    return tuple(limit_then(event, payload) for payload in event.limits)
 
 
 def _sentence(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:

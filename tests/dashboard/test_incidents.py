@@ -112,7 +112,7 @@ def test_an_incident_shows_its_alerts_and_its_refusals_and_no_others(ana: User) 
         refusal(at, decision_id=f"at-{at}")
     shown = browser(ana).get(f"/dashboard/incidents/{row.pk}/").content.decode()
     assert "Acme: 41 calls refused" in shown
-    assert "to 62 of 100 at the lowest" in shown and "p95 1410 ms over 80 calls, threshold 800 ms" in shown
+    assert "to 62 of 100 at the lowest" in shown and "p95 1,410 ms over 80 calls, threshold 800 ms" in shown
     assert ("95 % reached" in shown, "81 % reached" in shown, "82 % reached" in shown) == (True, False, False)
     assert [f"at-{at}<" in shown for at in (-1, 0, 2, 3)] == [False, True, True, False]
 

@@ -93,7 +93,7 @@ def test_a_person_of_one_tenant_finds_nothing_of_another(client: Client, acme: T
     pages = [client.get(page).content for page in (*PAGES, "/dashboard/refusals/?tenant=globex", "/admin/")]
     assert not any(b"Globex" in page or b"decision-2" in page for page in pages)
     assert b"decision-1" in client.get("/dashboard/refusals/").content
-    assert b"units of minute" not in client.get("/dashboard/refusals/?decision=decision-2").content
+    assert b"This call was refused" not in client.get("/dashboard/refusals/?decision=decision-2").content
     assert client.get("/dashboard/tenants/globex/").status_code == 403
     Membership.objects.all().delete()
     assert client.get("/dashboard/tenants/acme/").status_code == 403
@@ -109,9 +109,18 @@ def test_a_stranger_reads_no_refusal(stranger: Client, acme: Tenant) -> None:
 def test_a_refusal_says_why(ana: Client, acme: Tenant) -> None:
     refusal(1, effective_limit=62, used=62, multiplier=0.62)
     html = ana.get("/dashboard/refusals/?decision=decision-1").content.decode()
-    assert "The call costs 1, and 62 of the 62 units of minute were used." in html
-    assert "The limit of 100 was cut to 62 because the upstream was slow." in html
+    assert "This call was refused: 62 of 62 units" in html
+    assert ", cut to 62% of 100" in html
     assert "Base, version 3" in html
+
+
+def test_a_call_that_the_upstream_did_not_take_was_refused_by_no_limit(ana: Client, acme: Tenant) -> None:
+    refusal(1, limit_name="(upstream)", used=1, quota=1, effective_limit=1, policy_name="", count=1_059)
+    html = ana.get("/dashboard/refusals/?decision=decision-1").content.decode()
+    assert "no limit: the upstream took no calls" in html
+    assert "1,059 calls like this were held back: the upstream had asked an earlier call to wait" in html
+    assert ">1,059 calls<" in html
+    assert not any(said in html for said in ("(upstream)", "1 of 1", "version 3"))
 
 
 def test_the_refusals_come_a_page_at_a_time_and_none_twice(acme: Tenant) -> None:
@@ -120,7 +129,7 @@ def test_the_refusals_come_a_page_at_a_time_and_none_twice(acme: Tenant) -> None
     first = refusals.page({}, tenant_ids=["acme"])
     older = dict([first.older.split("=")])
     second = refusals.page(older, tenant_ids=["acme"])
-    seen = [event.pk for event in [*first.rows, *second.rows]]
+    seen = [line.event.pk for line in [*first.rows, *second.rows]]
     assert len(seen) == len(set(seen)) == listing.PAGE_SIZE + 10
     assert seen == sorted(seen, reverse=True)
     assert second.older == ""
@@ -144,7 +153,7 @@ def test_the_refusals_are_filtered(db: None, asked: dict[str, str], found: set[s
     refusal(2, action_id="createCase")
     refusal(3, shadow=True)
     refusal(4, tenant_id="globex")
-    assert {event.decision_id for event in refusals.page(asked, tenant_ids=["acme"]).rows} == found
+    assert {line.event.decision_id for line in refusals.page(asked, tenant_ids=["acme"]).rows} == found
 
 
 def test_signing_in_leads_to_the_overview_and_out_again(client: Client, admin_user: User) -> None:
@@ -204,7 +213,7 @@ def test_a_zone_that_is_none_is_refused_and_keeping_one_leads_to_no_other_site(a
 
 
 def listed(asked: dict[str, str]) -> list[str]:
-    return [event.decision_id for event in refusals.page(asked, tenant_ids=["acme", "globex"]).rows]
+    return [line.event.decision_id for line in refusals.page(asked, tenant_ids=["acme", "globex"]).rows]
 
 
 @pytest.mark.parametrize(
@@ -228,10 +237,10 @@ def test_sorted_refusals_come_a_page_at_a_time_and_none_twice(
     for number in range(8):
         refusal(number, at=AT, action_id=f"action-{number % 2}", count=number % 2 + 1)
     page = refusals.page({"sort": sort}, tenant_ids=["acme"])
-    seen = [event.pk for event in page.rows]
+    seen = [line.event.pk for line in page.rows]
     while page.older:
         page = refusals.page(dict(parse_qsl(page.older)), tenant_ids=["acme"])
-        seen += [event.pk for event in page.rows]
+        seen += [line.event.pk for line in page.rows]
     assert len(seen) == len(set(seen)) == 8
 
 

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from limiter.models import Incident, ThrottleEvent
-from tests.limiter.reports.given import event
+from tests.limiter.reports.given import LIMIT, event
 
 NOON = datetime(2030, 5, 2, 12, tzinfo=UTC)
 _numbers = count(1)
@@ -21,7 +21,7 @@ def minutes(number: float) -> datetime:
 def refusal(at: float, *, per: str = "action", **fields: Any) -> ThrottleEvent:
     """A stored refusal so many minutes after noon, of a limit that counts per action or otherwise."""
     name = fields.setdefault("limit_name", "minute")
-    limits = [{"name": name, "counted_per": per}]
+    limits = [{**LIMIT, "name": name, "counted_per": per}]
     return event(next(_numbers), at=minutes(at), limits=limits, **fields)
 
 

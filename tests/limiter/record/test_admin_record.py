@@ -8,14 +8,9 @@ from django.test import Client
 
 from limiter.models import AuditEntry, MultiplierChange
 from tenants.models import Tenant
-from tests.limiter.reports.given import NOON, event
+from tests.limiter.reports.given import LIMIT, NOON, event
 
 pytestmark = pytest.mark.django_db
-LIMIT = {
-    "name": "minute", "policy_name": "Base", "policy_version": 1, "algorithm": "sliding_counter",
-    "counted_per": "action", "quota": 20_000, "burst": 0, "window_us": 60_000_000, "used": 12_345,
-    "effective": 12_469, "shadow": False, "wait_us": 640_512,
-}  # fmt: skip
 
 
 @pytest.fixture

@@ -9,6 +9,12 @@ from limiter.models import Export, ThrottleEvent, UsageDay, UsageMinute
 
 NOON = datetime(2030, 5, 2, 12, tzinfo=UTC)
 DAY = datetime(2030, 5, 2, tzinfo=UTC)
+LIMIT = {
+    "name": "minute", "policy_name": "Base", "policy_version": 1, "algorithm": "sliding_counter",
+    "counted_per": "action", "quota": 20_000, "burst": 0, "window_us": 60_000_000, "used": 12_345,
+    "effective": 12_469, "shadow": False, "wait_us": 640_512,
+}  # fmt: skip
+"""One limit of those in force at a refusal, as its row keeps it."""
 
 
 def event(number: int, **fields: Any) -> ThrottleEvent:
