@@ -12,12 +12,13 @@ from django.conf import settings
 from django.db.models import Q
 
 from limiter.alerts import mutes
-from limiter.alerts.event_types import ENDED, STARTED, TEST
+from limiter.alerts.event_types import ENDED, STARTED, TEST, TYPES
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
 from quota_platform.base.events import EventType, Occurrence
 
 VERSION = 1
 """Of the body; it changes when a field goes or changes its meaning, not when one is added."""
+_START = next(each for each in TYPES if each.name == STARTED)
 
 
 def put(alerts: Sequence[Alert], event: str) -> int:
@@ -83,7 +84,7 @@ def _put(event: str, wanted: Iterable[tuple[AlertHook, Alert]]) -> int:
 
 def _concerns(hook: AlertHook, alert: Alert) -> bool:
     mine = hook.tenant is None or hook.tenant.tenant_id == alert.tenant_id
-    return mine and alert.threshold >= hook.from_threshold
+    return mine and alert.threshold >= hook.from_threshold and _START.is_at_least(hook.from_severity, described(alert))
 
 
 def _began(alerts: Sequence[Alert], hooks: Sequence[AlertHook]) -> set[tuple[int, int]]:
@@ -95,7 +96,7 @@ def _began(alerts: Sequence[Alert], hooks: Sequence[AlertHook]) -> set[tuple[int
 def put_events(type_: EventType, found: Iterable[Occurrence], hooks: Sequence[AlertHook], *, now: datetime) -> int:
     """A message of each to every contact point that it concerns and that has none; how many.
 
-    Outside its hours a contact point gets it when they begin.
+    Outside its hours a contact point gets it when they begin. An end goes where its start went, however severe.
     """
     made = []
     for each in found:
@@ -111,6 +112,7 @@ def put_events(type_: EventType, found: Iterable[Occurrence], hooks: Sequence[Al
             )
             for hook in hooks
             if each.at >= hook.created_at and (hook.tenant_id is None or hook.tenant_id in concerned)
+            if type_.ends or type_.is_at_least(hook.from_severity, data)
         ]
     AlertDelivery.objects.bulk_create(made, ignore_conflicts=True)
     return len(made)

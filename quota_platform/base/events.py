@@ -15,6 +15,8 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 
 MAX_NAME = 32
+SEVERITIES = ("info", "warning", "error", "critical")
+"""From the least on."""
 TEST = "alert.test"
 """Sent at the press of a button, to any contact point."""
 
@@ -100,6 +102,9 @@ class EventType:
 
     def severity_of(self, data: Data) -> str:
         return self.severity
+
+    def is_at_least(self, severity: str, data: Data) -> bool:
+        return SEVERITIES.index(self.severity_of(data)) >= SEVERITIES.index(severity)
 
     def facts_of(self, data: Data) -> Iterator[tuple[str, str]]:
         """Names and values, in the order of their weight; without those that are null or empty."""

@@ -21,7 +21,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from limiter.alerts import deliveries, event_types, posting
 from limiter.alerts.kinds.registry import KINDS
 from limiter.alerts.models import AlertDelivery, AlertHook
-from limiter.alerts.models.hook import default_events
+from limiter.alerts.models.hook import Severity, default_events
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base import row_access
 from quota_platform.base.admin.display import display
@@ -31,6 +31,7 @@ from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
 from quota_platform.base.admin.secret_field import SecretField
 from quota_platform.base.admin.shown_once import show_once
+from quota_platform.base.events import EventType
 from quota_platform.base.kept import in_words, kept_text
 
 _LATEST = 10
@@ -41,7 +42,15 @@ _COLOURS = {"arrived": "success", "waiting": "info", "given up": "danger"}
 
 def chosen_events() -> list[tuple[str, Any]]:
     """Those that a contact point may choose."""
-    return [(name, capfirst(str(type_.label))) for name, type_ in event_types.choosable().items()]
+    return [(name, _with_severity(type_)) for name, type_ in event_types.choosable().items()]
+
+
+def _with_severity(type_: EventType) -> str:
+    """An alert's own depends on its threshold."""
+    label = capfirst(str(type_.label))
+    if type_.name == event_types.STARTED:
+        return label
+    return _("{event} ({severity})").format(event=label, severity=Severity(type_.severity).label)
 
 
 class ContactForm(forms.ModelForm):
@@ -88,7 +97,7 @@ class AlertHookAdmin(RecordedAdmin):
     formfield_overrides: ClassVar = {models.URLField: {"assume_scheme": "https"}}
     list_display = ("name", "kind", "owner", "address", "from_threshold", "state", "created_by")
     list_select_related = ("tenant",)
-    list_filter = ("enabled", "kind", ("tenant", RowFilter))
+    list_filter = ("enabled", "kind", "from_severity", ("tenant", RowFilter))
     search_fields = ("name", "url", "tenant__tenant_id")
     search_help_text = _("Name, URL or tenant ID")
     autocomplete_fields = ("tenant",)
@@ -101,7 +110,7 @@ class AlertHookAdmin(RecordedAdmin):
     def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
         asked = (
             *(("name", "kind"), "url", "credential", "recipients"),
-            *("tenant", "events", ("from_threshold", "tell_ends")),
+            *("tenant", "events", ("from_severity", "from_threshold"), "tell_ends"),
             *(("active_days", "time_zone"), ("active_from", "active_until"), "enabled"),
         )
         if obj is None:

@@ -24,7 +24,8 @@ from tenants.models import Tenant
 
 _FIELDS = [
     *("id", "name", "kind", "tenant", "url", "credential", "credential_set", "recipients"),
-    *("events", "from_threshold", "tell_ends", "active_days", "active_from", "active_until", "time_zone", "enabled"),
+    *("events", "from_threshold", "from_severity", "tell_ends"),
+    *("active_days", "active_from", "active_until", "time_zone", "enabled"),
     *("stopped_because", "failures", "created_by", "created_at", "reason"),
 ]
 

@@ -42,6 +42,15 @@ def default_events() -> list[str]:
     return [STARTED]
 
 
+class Severity(models.TextChoices):
+    """The least one that a contact point wants; of which type which is, :mod:`quota_platform.base.events` says."""
+
+    INFO = "info", gettext_lazy("information")
+    WARNING = "warning", gettext_lazy("warning")
+    ERROR = "error", gettext_lazy("error")
+    CRITICAL = "critical", gettext_lazy("critical")
+
+
 class AlertHook(models.Model):
     """A contact point: it gets one tenant's alerts, or every tenant's. It is the tenant's, not its author's.
 
@@ -85,6 +94,14 @@ class AlertHook(models.Model):
         default=80,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text="Alerts of lower thresholds are not posted.",
+    )
+    from_severity = models.CharField(
+        "from severity",
+        max_length=8,
+        choices=Severity,
+        default=Severity.INFO,
+        db_default=Severity.INFO,
+        help_text="Less severe events and alerts are not posted. An end goes where its start went.",
     )
     tell_ends = models.BooleanField("notify of ends too", default=True, help_text="Post again when an alert is over.")
     active_days = models.CharField(

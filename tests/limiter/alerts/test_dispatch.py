@@ -261,6 +261,53 @@ def test_a_moment_s_fault_is_not_sent_and_one_that_lasts_is_at_once(
     assert notified(now=now + timedelta(minutes=4)) == [("connection.unhealthy", "On-call")]
 
 
+@pytest.mark.parametrize(
+    ("least", "events"),
+    [
+        ("info", {"key.created", "key.revoked", "connection.unhealthy", "connection.healthy"}),
+        ("warning", {"key.revoked", "connection.unhealthy", "connection.healthy"}),
+        ("error", {"connection.unhealthy", "connection.healthy"}),
+        ("critical", set()),
+    ],
+)
+def test_a_contact_point_gets_events_from_its_severity_on_and_the_ends_of_those(
+    receiver: Receiver, acme: Tenant, redis_url: str, least: str, events: set[str]
+) -> None:
+    hook(receiver, from_severity=least)
+    now = timezone.now()
+    key(acme).revoke()
+    fault(redis_url, acme.connection, lasting=True)
+    found = notified(now=now)
+    fault(redis_url, acme.connection, lasting=False, there=False)
+    found += notified(now=now + timedelta(minutes=3))
+    assert {event for event, _ in found} == events
+
+
+def test_alerts_too_go_to_contact_points_by_their_severity(receiver: Receiver) -> None:
+    from tests.limiter.alerts.given import alert
+
+    for least in ("info", "warning", "error", "critical"):
+        hook(receiver, "alert.started", name=least, from_severity=least)
+    expected = [(100, False, 4), (95, False, 3), (80, False, 2), (100, True, 1)]
+    for threshold, shadow, gets in expected:
+        row = alert(threshold=threshold, shadow=shadow, limit_name=f"{threshold} {shadow}")
+        assert deliveries.put([row], "alert.started") == gets
+        row.ended_at = timezone.now()
+        assert deliveries.put([row], "alert.ended") == gets
+
+
+def test_the_severity_is_set_in_the_api_and_stands_beside_each_event_in_the_form(
+    receiver: Receiver, admin_user: User
+) -> None:
+    made = editor("ana").post(HOOKS, {"name": "a", "url": receiver.url, "from_severity": "error"})
+    assert made.json()["from_severity"] == "error"
+    page = browser(admin_user).get(f"{ADMIN}{made.json()['id']}/change/").content.decode()
+    assert "API key revoked (warning)" in page and "Connection cannot be used (error)" in page
+    assert set(errors(editor("eve").post(HOOKS, {"name": "b", "url": receiver.url, "from_severity": "all"}))) == {
+        "from_severity"
+    }
+
+
 def test_outside_its_hours_a_contact_point_gets_news_when_they_begin(receiver: Receiver, acme: Tenant) -> None:
     now = timezone.now()
     begin = (now + timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)

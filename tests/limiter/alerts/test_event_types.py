@@ -13,7 +13,7 @@ from limiter.alerts.kinds.kind import Contact, Mail, Post
 from limiter.alerts.kinds.registry import KINDS
 from limiter.alerts.message import Message
 from quota_platform.base import features
-from quota_platform.base.events import MAX_NAME
+from quota_platform.base.events import MAX_NAME, SEVERITIES
 from quota_platform.env import BASE_DIR
 
 CONTACT = Contact("c0", "https://service.example.com/v2/enqueue", "0" * 32, ("ana@example.com",))
@@ -33,7 +33,7 @@ def message(name: str, **data: object) -> Message:
 def test_a_message_of_each_type_says_something_at_each_kind_of_contact_point(name: str, kind: str) -> None:
     said = message(name)
     assert len(name) <= MAX_NAME and said.title and said.subject and list(said.facts())
-    assert said.severity in ("critical", "error", "warning", "info")
+    assert said.severity in SEVERITIES
     outgoing = KINDS[kind].outgoing(said, CONTACT, at_s=1_795_600_200)
     text = outgoing.text if isinstance(outgoing, Mail) else outgoing.body.decode()
     assert "None" not in text and "{" not in said.title
@@ -61,13 +61,13 @@ def test_what_opens_an_incident_has_an_end_that_closes_it_and_news_has_none() ->
     assert opening - {"alert.test"} == ended, "else on-call services keep it open, or close another"
 
 
-def test_the_documentation_has_every_type_with_its_fields() -> None:
-    rows = re.findall(r"^\| `([a-z.]+)` \| [^|]+ \| ([^|]+) \|$", DOCS.read_text(), flags=re.MULTILINE)
-    documented = {name: set(re.findall(r"`(\w+)`", fields)) for name, fields in rows if name in TYPES}
+def test_the_documentation_has_every_type_with_its_severity_and_fields() -> None:
+    rows = re.findall(r"^\| `([a-z.]+)` \| (\w+) \| [^|]+ \| ([^|]+) \|$", DOCS.read_text(), flags=re.MULTILINE)
+    documented = {name: (how, set(re.findall(r"`(\w+)`", fields))) for name, how, fields in rows if name in TYPES}
     common = {"tenant_id", "url"}
     for name, type_ in TYPES.items():
         if not name.startswith("alert."):
-            assert documented.get(name) == set(type_.example) - common, name
+            assert documented.get(name) == (type_.severity, set(type_.example) - common), name
 
 
 def test_a_type_of_another_release_is_shown_by_its_values() -> None:
