@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from limiter.policies import versions
 from limiter.policies.models import Assignment, QuotaPolicy
+from quota_platform.base import records
 
 Line = dict[str, Any]
 
@@ -21,7 +22,7 @@ def lines(tenant_ids: Collection[str] | None, start: datetime, end: datetime, *,
     if tenant_ids is not None:
         rows = rows.filter(id__in=_applying(tenant_ids))
     newest = rows.select_related("history_user").order_by("-history_date")[:most]
-    return [line(row.history_date, "policy", **_edit(row), by=_by(row)) for row in newest]
+    return [line(row.history_date, "policy", **_edit(row), by=records.editor(row)) for row in newest]
 
 
 def _applying(tenant_ids: Collection[str]) -> set[int]:
@@ -52,10 +53,6 @@ def _moved(policy_id: int, version: int, at: datetime) -> tuple[tuple[str, int, 
         for limit in of[version]
         if before.get(limit.name, limit.quota) != limit.quota
     )
-
-
-def _by(row: Any) -> str:
-    return str(row.history_user) if row.history_user else ""
 
 
 def line(at: datetime, kind: str, **said: Any) -> Line:

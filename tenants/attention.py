@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from quota_platform.base.attention import MAX_NAMED, Notice
+from quota_platform.base.attention import Notice, first_of
 from quota_platform.base.row_access import viewed
 from tenants.models import ApiKey, ApiToken
 
@@ -31,12 +31,14 @@ def notices(person: Any) -> Iterator[Notice]:
 def _running_out(person: Any, model: type[ApiKey] | type[ApiToken]) -> Iterator[Notice]:
     now, page = timezone.now(), f"admin:{model._meta.app_label}_{model._meta.model_name}"
     rows = viewed(person, model).filter(revoked_at=None, expires_at__gt=now - LATELY, expires_at__lte=now + SOON)
-    for row in rows.order_by("expires_at")[:MAX_NAMED]:
-        yield _notice(row, now, url=reverse(f"{page}_change", args=[row.pk]))
-    more = rows.count() - MAX_NAMED
-    if more > 0:
-        said = ngettext("{count} more expires within two weeks.", "{count} more expire within two weeks.", more)
-        yield Notice(said.format(count=more), reverse(f"{page}_changelist"))
+    return first_of(
+        rows.order_by("expires_at"),
+        lambda row: _notice(row, now, url=reverse(f"{page}_change", args=[row.pk])),
+        lambda count: ngettext(
+            "{count} more expires within two weeks.", "{count} more expire within two weeks.", count
+        ),
+        url=reverse(f"{page}_changelist"),
+    )
 
 
 def _notice(row: ApiKey | ApiToken, now: datetime, *, url: str) -> Notice:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from quota_platform.base import records
 from quota_platform.base.events import Data, EventType, Occurrence
 from tenants.models import ApiKey, Tenant
 
@@ -30,15 +31,15 @@ _PAGE = "/admin/tenants/apikey/{key_id}/change/"
 def _created(since: datetime, until: datetime) -> Iterator[Occurrence]:
     rows = ApiKey.history.filter(history_type="+", history_date__gte=since, history_date__lte=until)
     for record in rows.select_related("history_user"):
-        by = record.created_by or _actor(record)
-        yield _occurrence(record, f"{record.id}", record.history_date, {"by": by, "reason": _reason(record)})
+        by = record.created_by or records.editor(record)
+        yield _occurrence(record, f"{record.id}", record.history_date, {"by": by, "reason": records.reason(record)})
 
 
 def _revoked(since: datetime, until: datetime) -> Iterator[Occurrence]:
     """Further edits of a revoked key are the same event: its time is in the key."""
     rows = ApiKey.history.filter(history_type="~", revoked_at__gte=since, history_date__gte=since)
     for record in rows.filter(history_date__lte=until).select_related("history_user").order_by("history_id"):
-        details = {"by": _actor(record), "reason": _reason(record)}
+        details = {"by": records.editor(record), "reason": records.reason(record)}
         yield _occurrence(record, f"{record.id}@{record.revoked_at.isoformat()}", record.revoked_at, details)
 
 
@@ -82,14 +83,6 @@ def _data(key: Any, tenants: QuerySet[Tenant], more: Data) -> Data:
         "expires_at": key.expires_at.isoformat() if key.expires_at else None,
         **more,
     }
-
-
-def _actor(record: Any) -> str:
-    return record.history_user.get_username() if record.history_user else ""
-
-
-def _reason(record: Any) -> str:
-    return record.history_change_reason or ""
 
 
 TYPES = (

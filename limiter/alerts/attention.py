@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from limiter.alerts.models import AlertHook
-from quota_platform.base.attention import MAX_NAMED, Notice
+from quota_platform.base.attention import Notice, first_of
 from quota_platform.base.kept import in_words
 from quota_platform.base.row_access import viewed
 
@@ -20,12 +20,13 @@ def notices(person: Any) -> Iterator[Notice]:
     """Those that were stopped, and those whose last messages were given up, as far as this person may see them."""
     stopped = Q(enabled=False) & ~Q(stopped_because="")
     failing = viewed(person, AlertHook).filter(stopped | Q(enabled=True, failures__gt=0))
-    for row in failing.order_by("enabled", "-failures", "pk")[:MAX_NAMED]:
-        yield Notice(_text(row), reverse("admin:limiter_alerthook_change", args=[row.pk]), urgent=True)
-    more = failing.count() - MAX_NAMED
-    if more > 0:
-        said = ngettext("{count} more contact point fails.", "{count} more contact points fail.", more)
-        yield Notice(said.format(count=more), reverse("admin:limiter_alerthook_changelist"), urgent=True)
+    return first_of(
+        failing.order_by("enabled", "-failures", "pk"),
+        lambda row: Notice(_text(row), reverse("admin:limiter_alerthook_change", args=[row.pk]), urgent=True),
+        lambda count: ngettext("{count} more contact point fails.", "{count} more contact points fail.", count),
+        url=reverse("admin:limiter_alerthook_changelist"),
+        urgent=True,
+    )
 
 
 def _text(row: AlertHook) -> str:

@@ -16,6 +16,7 @@ from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
 from limiter.policies.versions import Difference
 from limiter.record.models import AuditEntry
+from quota_platform.base import records
 from tenants.models import Tenant
 
 MAX_CHANGES = 50
@@ -125,8 +126,8 @@ def _versions(policy_name: str, start: datetime, end: datetime) -> Iterator[Chan
             at=row.history_date,
             words=_(_POLICY),
             name=_("{policy}, version {version}").format(policy=row.name, version=row.version),
-            by=row.history_user.get_username() if row.history_user else "",
-            reason=row.history_change_reason or "",
+            by=records.editor(row),
+            reason=records.reason(row),
             details=tuple(_between(row.id, row.version)),
         )
 

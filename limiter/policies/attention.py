@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from limiter.policies import stored
 from limiter.policies.models import Override, QuotaPolicy
-from quota_platform.base.attention import MAX_NAMED, Notice
+from quota_platform.base.attention import Notice, first_of
 from quota_platform.base.row_access import viewed
 
 SOON = timedelta(hours=24)
@@ -38,11 +38,15 @@ def _broken(person: Any) -> Iterator[Notice]:
 def _ending(person: Any) -> Iterator[Notice]:
     now = timezone.now()
     active = viewed(person, Override).filter(starts_at__lte=now, ends_at__gt=now, ends_at__lte=now + SOON)
-    for row in active.select_related("tenant", "action").order_by("ends_at")[:MAX_NAMED]:
-        said = _("The override of {target} ends on {date}: {reason}")
-        text = said.format(target=row.action or row.tenant, date=f"{row.ends_at:%Y-%m-%d %H:%M} UTC", reason=row.reason)
-        yield Notice(text, reverse("admin:limiter_override_change", args=[row.pk]))
-    more = active.count() - MAX_NAMED
-    if more > 0:
-        said = ngettext("{count} more override ends today.", "{count} more overrides end within a day.", more)
-        yield Notice(said.format(count=more), reverse("admin:limiter_override_changelist"))
+    return first_of(
+        active.select_related("tenant", "action").order_by("ends_at"),
+        _end,
+        lambda count: ngettext("{count} more override ends today.", "{count} more overrides end within a day.", count),
+        url=reverse("admin:limiter_override_changelist"),
+    )
+
+
+def _end(row: Override) -> Notice:
+    said = _("The override of {target} ends on {date}: {reason}")
+    text = said.format(target=row.action or row.tenant, date=f"{row.ends_at:%Y-%m-%d %H:%M} UTC", reason=row.reason)
+    return Notice(text, reverse("admin:limiter_override_change", args=[row.pk]))

@@ -15,6 +15,7 @@ from limiter.policies import values_in_use, versions
 from limiter.policies.models import Assignment, QuotaPolicy
 from limiter.policies.values_in_use import Valued
 from limiter.policies.versions import Difference
+from quota_platform.base import records
 from quota_platform.base.events import Condition, Data, EventType, Lasting, Occurrence
 from tenants.models import Tenant
 
@@ -52,8 +53,8 @@ def _data(record: Any) -> Data:
         "policy_id": record.id,
         "policy": record.name,
         "policy_version": record.version,
-        "by": record.history_user.get_username() if record.history_user else "",
-        "reason": record.history_change_reason or "",
+        "by": records.editor(record),
+        "reason": records.reason(record),
         "changes": [_change(each) for each in _differences(record.id, record.version)],
     }
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from limiter.policies import sentences
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.version import one_version
+from quota_platform.base import records
 from quota_platform.base.kept import kept_text
 from quota_platform.base.languages import number
 
@@ -58,8 +59,8 @@ def version_of(policy_id: int, version: int) -> PolicyVersion | None:
         policy=record.instance,
         limits=tuple(limits_by_version(policy_id, [version])[version]),
         at=record.history_date,
-        by=record.history_user.get_username() if record.history_user else "",
-        reason=record.history_change_reason or "",
+        by=records.editor(record),
+        reason=records.reason(record),
     )
 
 

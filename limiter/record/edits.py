@@ -15,7 +15,7 @@ from simple_history.signals import post_create_historical_record
 from limiter.core.versioned import Form
 from limiter.record import chain
 from limiter.record.chain import Draft
-from quota_platform.base import features
+from quota_platform.base import features, records
 from quota_platform.base.features import Audited
 
 _WHAT = {"+": "created", "~": "changed", "-": "deleted"}
@@ -62,7 +62,7 @@ def _edited(instance: Any, history_instance: Any, history_user: Any, **_: object
     draft = Draft(
         f"{word}.{what}",
         tenant_id=tenant_id,
-        actor=history_user.get_username() if history_user else "",
+        actor=records.name_of(history_user),
         at=history_instance.history_date,
         payload=FORM.named(
             {

@@ -16,21 +16,16 @@ from pydantic import SecretStr, ValidationError
 from pytest_django import Settings
 
 from limiter.models import AuditEntry
-from quota_platform.accounts.identity_provider import GIVER, is_about_one_person
+from quota_platform.accounts.identity_provider import is_about_one_person
 from quota_platform.accounts.oidc_settings import providers
-from quota_platform.accounts.settings import AccountEnv, Mapped
+from quota_platform.accounts.settings import AccountEnv
 from quota_platform.base.sessions import person_of
 from tenants.models import Membership, Tenant
 from tests.patience import HANG_S
+from tests.quota_platform.accounts.mapped import HOME, MAPPING, ana, assert_ana_is_supervisor_of_acme
 
 SUBJECT = "ana-at-the-provider"
-HOME = "https://quota.example.com"
 CANARY = "canary-client-secret"
-MAPPING = {
-    "supervisors": Mapped(groups=["Supervisor"], tenants=["acme"], staff=True),
-    "auditors": Mapped(groups=["Auditor"], tenants=["globex", "nowhere"]),
-    "owners": Mapped(superuser=True),
-}
 
 pytestmark = [
     pytest.mark.django_db,
@@ -82,10 +77,6 @@ def test_the_provider_sends_people_to_the_public_address_whichever_name_the_requ
     assert parse_qs(urlsplit(start["Location"]).query)["redirect_uri"] == [f"{HOME}/accounts/sso/callback/"]
 
 
-def ana() -> User:
-    return User.objects.get(username="ana")
-
-
 def test_the_sign_in_page_leads_to_the_provider_and_shows_no_secret(client: Client, issuer: str) -> None:
     page = client.get("/dashboard/tenants/", follow=True).content.decode()
     assert "Sign in with Acme Identity" in page
@@ -97,17 +88,7 @@ def test_the_sign_in_page_leads_to_the_provider_and_shows_no_secret(client: Clie
 def test_a_person_gets_the_groups_and_tenants_of_their_claims(client: Client, issuer: str, acme: Tenant) -> None:
     claims(issuer, groups=["supervisors", "people of no concern"])
     assert sign_in(client)["Location"] == "/dashboard/"
-    person = ana()
-    assert (person.email, person.first_name, person.is_staff, person.is_superuser) == (
-        *("ana@example.com", "Ana", True),
-        False,
-    )
-    assert not person.has_usable_password()
-    assert list(person.groups.values_list("name", flat=True)) == ["Supervisor"]
-    assert list(person.memberships.values_list("tenant__tenant_id", "added_by")) == [("acme", GIVER)]
-    assert client.get("/dashboard/tenants/acme/").status_code == 200
-    entry = AuditEntry.objects.get(kind="account.mapped")
-    assert entry.payload == {"account": "ana", "groups": ["Supervisor"], "staff": True, "superuser": False}
+    assert_ana_is_supervisor_of_acme(client)
     assert AuditEntry.objects.filter(kind="sign_in", actor="ana").exists()
 
 

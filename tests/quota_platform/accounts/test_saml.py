@@ -26,24 +26,17 @@ from lxml import etree
 from pydantic import SecretStr, ValidationError
 from pytest_django import Settings
 
-from limiter.models import AuditEntry
-from quota_platform.accounts.identity_provider import GIVER
 from quota_platform.accounts.saml import assertion, metadata
 from quota_platform.accounts.saml_settings import providers
-from quota_platform.accounts.settings import Mapped, SamlEnv
+from quota_platform.accounts.settings import SamlEnv
 from quota_platform.base.sessions import person_of
 from tenants.models import Tenant
 from tests.patience import HANG_S
+from tests.quota_platform.accounts.mapped import HOME, MAPPING, ana, assert_ana_is_supervisor_of_acme
 from tests.quota_platform.accounts.saml_provider import NS, PERSISTENT, Key, Provider, encoded, serving, signed
 
 START, ACS, FINISH = "/accounts/saml/start/", "/accounts/saml/acs/", "/accounts/saml/finish/"
 METADATA, SIGNED_OUT = "/accounts/saml/metadata/", "/accounts/saml/signed-out/"
-HOME = "https://quota.example.com"
-MAPPING = {
-    "supervisors": Mapped(groups=["Supervisor"], tenants=["acme"], staff=True),
-    "auditors": Mapped(groups=["Auditor"], tenants=["globex", "nowhere"]),
-    "owners": Mapped(superuser=True),
-}
 
 pytestmark = [
     pytest.mark.django_db,
@@ -117,10 +110,6 @@ def is_refused(response: Any) -> bool:
     return response.status_code == 403 and b"message cannot be accepted" in response.content
 
 
-def ana() -> User:
-    return User.objects.get(username="ana")
-
-
 def test_the_sign_in_page_leads_to_the_provider(client: Client, provider: Provider) -> None:
     page = client.get("/dashboard/tenants/", follow=True).content.decode()
     assert "Sign in with Acme Identity" in page
@@ -134,17 +123,7 @@ def test_a_person_gets_the_groups_and_tenants_of_their_attributes(
     attributes = {"username": ["ana"], "email": ["ana@example.com"], "firstName": ["Ana"]}
     provider.says = replace(provider.says, attributes={**attributes, "groups": ["supervisors", "of no concern"]})
     assert sign_in(client, "?next=/dashboard/refusals/")["Location"] == "/dashboard/refusals/"
-    person = ana()
-    assert (person.email, person.first_name, person.is_staff, person.is_superuser) == (
-        *("ana@example.com", "Ana", True),
-        False,
-    )
-    assert not person.has_usable_password()
-    assert list(person.groups.values_list("name", flat=True)) == ["Supervisor"]
-    assert list(person.memberships.values_list("tenant__tenant_id", "added_by")) == [("acme", GIVER)]
-    assert client.get("/dashboard/tenants/acme/").status_code == 200
-    entry = AuditEntry.objects.get(kind="account.mapped")
-    assert entry.payload == {"account": "ana", "groups": ["Supervisor"], "staff": True, "superuser": False}
+    assert_ana_is_supervisor_of_acme(client)
 
 
 def test_what_a_group_gave_goes_with_the_group(

@@ -110,7 +110,7 @@ def _edits(row: Model, since: float) -> Iterator[Edit]:
 def _recorded(row: Any) -> list[Edit]:
     if hasattr(row, "history"):
         records = row.history.select_related("history_user").order_by("-history_id")[:_MAX_EDITS]
-        return [Edit(str(r.history_user or ""), r.history_date, in_words(r.history_change_reason)) for r in records]
+        return [Edit(records.editor(r), r.history_date, in_words(r.history_change_reason)) for r in records]
     about = ContentType.objects.get_for_model(row)
     logged = LogEntry.objects.filter(content_type=about, object_id=str(row.pk)).select_related("user")
     return [Edit(str(entry.user), entry.action_time.astimezone(UTC), "") for entry in logged[:_MAX_EDITS]]
