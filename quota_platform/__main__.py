@@ -15,7 +15,13 @@ def main(arguments: list[str]) -> None:
     if (code := offline.run(arguments)) is not None:
         sys.exit(code)
     data = env.load()
-    line = roles.command(arguments[0], arguments[1:], workers=data.WEB_WORKERS, stop_grace_s=data.STOP_GRACE_SECONDS)
+    line = roles.command(
+        arguments[0],
+        arguments[1:],
+        workers=data.WEB_WORKERS,
+        pages_workers=data.PAGES_WORKERS,
+        stop_grace_s=data.STOP_GRACE_SECONDS,
+    )
     os.execv(line[0], line)
 
 

@@ -5,11 +5,12 @@ The lifespan opens and closes this worker's clients; they travel in the ASGI sta
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
@@ -27,10 +28,12 @@ from dashboard.routing import websocket  # noqa: E402
 from limiter.gateway.runtime import Runtime  # noqa: E402
 from quota_platform import lean_urls  # noqa: E402
 from quota_platform.base import addresses  # noqa: E402
-from quota_platform.server import draining, open_files  # noqa: E402
+from quota_platform.server import draining, neighbours, open_files  # noqa: E402
 from quota_platform.server.guard import Guard  # noqa: E402
 from quota_platform.server.handler import Receive, Scope, Send  # noqa: E402
 from quota_platform.server.limits import Limits  # noqa: E402
+from quota_platform.server.loop import Loop  # noqa: E402
+from quota_platform.server.neighbours import Group, Neighbours  # noqa: E402
 from quota_platform.server.pages import Pages  # noqa: E402
 
 TURN_S = 0.001
@@ -81,6 +84,8 @@ def _as_sent(scope: Scope) -> Scope:
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     runtime = Runtime.from_settings()
+    if _join(scope["state"]) is Group.PAGES:
+        runtime.heartbeat.decides = lambda: runtime.gateway.decided
     await runtime.open()
     scope["state"]["runtime"] = runtime
     granted = guard()
@@ -97,6 +102,17 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await broadcast.close()
     await runtime.close()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _join(state: MutableMapping[str, Any]) -> Group:
+    """Take a place among the processes of this server, where it has any; nobody reaches this one until it listens."""
+    loop, names = asyncio.get_running_loop(), neighbours.names()
+    if not settings.ENV.PAGES_WORKERS or names is None or not isinstance(loop, Loop):
+        return Group.CALLS
+    sizes = {Group.PAGES: settings.ENV.PAGES_WORKERS, Group.CALLS: settings.ENV.WEB_WORKERS}
+    loop.neighbours = Neighbours(names, sizes=sizes, call_prefixes=lean_urls.PREFIXES)
+    loop.neighbours.keep_in(state)
+    return loop.neighbours.group
 
 
 def guard() -> Guard:

@@ -10,23 +10,25 @@ from quota_platform.env import BASE_DIR
 MANAGE = [sys.executable, str(BASE_DIR / "manage.py")]
 
 
-def web(*, workers: int, stop_grace_s: int = 310) -> list[str]:
+def web(*, workers: int, pages_workers: int, stop_grace_s: int = 310) -> list[str]:
     """The web server: uvicorn, reading its callers by our own protocol.
 
+    ``pages_workers``: as the processes will find it in the setting PAGES_WORKERS, since each of them decides by that
+    whether it is one; they are all started alike, and one that dies is started again.
     ``stop_grace_s``: how long running calls may take to end once the listener is closed.
 
     Nothing bounds the calls in flight here: the gateway bounds its own, and a call that waits for a slow
-    upstream must not keep the next one from being refused. Of several workers, one that dies is started again.
+    upstream must not keep the next one from being refused.
     """
     return [
         sys.executable,
         *("-m", "uvicorn"),
-        *("--http", "quota_platform.server.http1:Http1"),
+        *("--http", "quota_platform.server.moving:MovingHttp1"),
         *("--ws", "quota_platform.server.websocket:Websocket"),
         *("--ws-per-message-deflate", "false", "--ws-max-size", "65536"),
         *("--loop", "quota_platform.server.loop:Loop"),
         *("--lifespan", "on"),
-        *("--workers", str(workers)),
+        *("--workers", str(workers + pages_workers)),
         *("--backlog", "4096"),
         *("--timeout-graceful-shutdown", str(stop_grace_s)),
         *("--no-proxy-headers", "--no-server-header", "--no-access-log"),
@@ -61,10 +63,10 @@ def sandbox() -> list[str]:
 PLAIN: dict[str, Callable[[], list[str]]] = {"worker": worker, "beat": beat, "migrate": migrate, "sandbox": sandbox}
 
 
-def command(role: str, arguments: list[str], *, workers: int, stop_grace_s: int = 310) -> list[str]:
+def command(role: str, arguments: list[str], *, workers: int, pages_workers: int, stop_grace_s: int = 310) -> list[str]:
     """The command line of a role; ``arguments`` are added to it. Any other name is one of ``manage.py``'s commands."""
     if role == "web":
-        return [*web(workers=workers, stop_grace_s=stop_grace_s), *arguments]
+        return [*web(workers=workers, pages_workers=pages_workers, stop_grace_s=stop_grace_s), *arguments]
     if role in PLAIN:
         return [*PLAIN[role](), *arguments]
     return [*MANAGE, role, *arguments]

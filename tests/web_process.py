@@ -13,28 +13,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import psutil
 from django.db import connection
 
 from quota_platform import roles
 from quota_platform.embedded import free_port
-from tests.patience import HANG_S, PAUSE_S
+from tests.bench import processes
+from tests.patience import HANG_S, PAUSE_S, eventually
 
 
 class WebProcess:
     """The web role as it ships, on a port of its own. ``settings`` are environment variables."""
 
     def __init__(
-        self, directory: Path, settings: Mapping[str, str], *, workers: int = 1, stop_grace_s: int = 60
+        self,
+        directory: Path,
+        settings: Mapping[str, str],
+        *,
+        workers: int = 1,
+        pages_workers: int = 0,
+        stop_grace_s: int = 60,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = directory / f"web-{self.port}.log"
-        line = [*roles.web(workers=workers, stop_grace_s=stop_grace_s), "--port", str(self.port)]
+        line = roles.web(workers=workers, pages_workers=pages_workers, stop_grace_s=stop_grace_s)
+        numbers = {"WEB_WORKERS": str(workers), "PAGES_WORKERS": str(pages_workers)}
         name = connection.settings_dict["NAME"]
         database = os.environ["DATABASE_URL"] if connection.vendor == "postgresql" else f"sqlite:///{name}"
-        environment = {**os.environ, "DATABASE_URL": database, **settings}
+        environment = {**os.environ, "DATABASE_URL": database, **numbers, **settings}
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, start_new_session=True)
+            command = [*line, "--port", str(self.port)]
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     async def ready(self, session: aiohttp.ClientSession) -> bool:
         """What a balancer makes of ``/readyz``."""
@@ -59,6 +69,21 @@ class WebProcess:
                     return
                 writer.close()
                 await asyncio.sleep(PAUSE_S)
+
+    def pages_worker(self) -> psutil.Process | None:
+        """The process that takes pages over; None while none does."""
+        return processes.pages_worker(psutil.Process(self.process.pid))
+
+    async def until_there_is_a_pages_worker(self, *, besides: int = 0) -> psutil.Process:
+        """Wait for one, other than this process."""
+
+        async def look() -> psutil.Process | None:
+            found = self.pages_worker()
+            return found if found is not None and found.pid != besides else None
+
+        found = await eventually(look, what="a process for pages")
+        assert found is not None
+        return found
 
     async def ended(self) -> str:
         """Wait until it has ended; returns its output."""

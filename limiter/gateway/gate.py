@@ -82,6 +82,8 @@ class Gateway:
         self.paces = paces or Paces(store)
         self.named_waits = NamedWaits()
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
+        self.decided = False
+        """Whether any call was decided here."""
         self._dedupe = dedupe
         self._clock = clock
         self.targets = Targets(clock=clock)
@@ -118,6 +120,7 @@ class Gateway:
             client=names.client,
             itself=names.itself,
         )
+        self.decided = True
         try:
             decision = await self.store.decide(target.bound.stack, call)
         except StoreError as error:

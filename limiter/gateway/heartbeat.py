@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _EXAMPLE: dict[str, Any] = {
     "at": 0.0,
+    "decides": True,
     "snapshot": {"seq": 0, "applied": [], "problems": {}},
     "store": {"available": False, "connections": 0, "pool_size": 0, "in_flight": 0, "failures": 0},
     "round_trips": {"bounds": [], "counts": [], "total_s": 0.0},
@@ -98,6 +99,8 @@ class Heartbeat:
         self._every_s = every_s
         self.server: Callable[[], dict[str, Any]] = dict
         """The server before the gateway: its connections, and the requests it rejected."""
+        self.decides: Callable[[], bool] = lambda: True
+        """Whether this worker decides calls, and so has a share of the limits while the store is unavailable."""
 
     def state(self) -> dict[str, Any]:
         """The heartbeat: entries held, the store's response times, the lengths of queues."""
@@ -107,6 +110,7 @@ class Heartbeat:
         return {
             "at": time.time(),
             "pid": os.getpid(),
+            "decides": self.decides(),
             "snapshot": gateway.snapshot.status(),
             "store": {
                 "available": pool.available,
@@ -133,7 +137,8 @@ class Heartbeat:
     async def tell(self) -> None:
         """Write the state once; raises :class:`~limiter.stores.errors.StoreError`."""
         store = self._gateway.store
-        self._peers.heard(await self._living.count(self.name))
+        if self.decides():
+            self._peers.heard(await self._living.count(self.name))
         await store.command("HSET", keys.workers(), self.name, FORM.dump(self.state()), key=keys.workers())
         await store.command("EXPIRE", keys.workers(), _KEEP_S, key=keys.workers())
         if seen := self._gateway.connections_seen:

@@ -1,6 +1,7 @@
 """How many web processes live, also while this release is rolled out over the first one.
 
-Each process enters itself into the set of the living. Those of the first release do not: they only tell how they are.
+Each process that decides enters itself into the set of the living. Those of the first release do not: they only tell
+how they are.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Living:
         return len(entered) + await self._others({*data} - {*entered})
 
     async def _others(self, names: set[bytes]) -> int:
-        """Those among them that were heard lately; the rest was killed, and is not asked for at every beat."""
+        """Those among them that were heard lately. The rest is not asked for at every beat: it was killed, or is there
+        for pages and decides nothing."""
         self._beats += 1
         self._silent = set() if self._beats % _AGAIN_AFTER == 0 else self._silent & names
         asked = names - self._silent
@@ -43,6 +45,6 @@ class Living:
         values = await self._store.command("HMGET", keys.workers(), *asked, key=keys.workers())
         oldest = time.time() - GONE_AFTER_S
         for name, beat in zip(asked, map(self._read, values), strict=True):
-            if beat is None or beat["at"] <= oldest:
+            if beat is None or beat["at"] <= oldest or not beat["decides"]:
                 self._silent.add(name)
         return len(asked - self._silent)

@@ -49,6 +49,7 @@ def prepare(settings: DemoSettings) -> dict[str, str]:
         "VAR_DIR": str(settings.VAR_DIR),
         "PORT": str(settings.PORT),
         "WEB_WORKERS": str(settings.WEB_WORKERS),
+        "PAGES_WORKERS": str(settings.PAGES_WORKERS),
         "DEMO_TRAFFIC": "1" if settings.DEMO_TRAFFIC else "0",
         "DATABASE_URL": settings.DATABASE_URL or f"sqlite:///{settings.VAR_DIR}/demo.sqlite3",
         "SANDBOX_PORT": str(sandbox_port),

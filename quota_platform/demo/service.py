@@ -42,7 +42,9 @@ def all_of(variables: Mapping[str, str]) -> list[Service]:
 
 def _web(variables: Mapping[str, str], platform: dict[str, str]) -> Service:
     """No load balancer has to notice the shutdown, and a person who pressed Ctrl-C does not want to wait."""
-    command = [*roles.web(workers=int(variables["WEB_WORKERS"]), stop_grace_s=5), "--port", variables["PORT"]]
+    workers, pages_workers = int(variables["WEB_WORKERS"]), int(variables["PAGES_WORKERS"])
+    line = roles.web(workers=workers, pages_workers=pages_workers, stop_grace_s=5)
+    command = [*line, "--port", variables["PORT"]]
     return Service("web", command, {**platform, "DRAIN_SECONDS": "0"})
 
 

@@ -17,6 +17,7 @@ class DemoSettings(BaseSettings):
 
     PORT: int = Field(8000, ge=1, le=65_535)
     WEB_WORKERS: int = Field(2, ge=1, le=128)
+    PAGES_WORKERS: int = Field(1, ge=0, le=16)
     DEMO_TRAFFIC: bool = True
     REDIS_URL: str = Field("", description="empty: an embedded Valkey with its data in VAR_DIR")
     DATABASE_URL: str = Field("", description="empty: SQLite in VAR_DIR")

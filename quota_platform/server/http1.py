@@ -30,7 +30,7 @@ READ_ON_S = 2.0
 READ_ON_BYTES = 1_048_576
 """How long, and of how much, a rejected caller is still read, so that its unread bytes do not undo its response."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_NOTHING = memoryview(b"")
+NOTHING = memoryview(b"")
 
 
 class Http1(asyncio.Protocol):
@@ -55,9 +55,12 @@ class Http1(asyncio.Protocol):
         self._guard = Guard.of(app_state)
         self._limits = self._guard.limits
         self._seat: Seat | None = None
+        self._always: dict[str, Any] = {}
         self._peer = ""
         self._reader: RequestReader = cast(RequestReader, None)
-        self._unread = _NOTHING
+        self._first = b""
+        """The bytes read from a connection before it was taken over."""
+        self._unread = NOTHING
         """What came behind requests that wait to be answered."""
         self._arrival = Arrival(self._guard)
         self._serving: AsgiCall | None = None
@@ -91,12 +94,17 @@ class Http1(asyncio.Protocol):
             self.transport.write(response)
             self.transport.close()
             return
-        always = request_head.of_connection(self.transport, root_path=self._config.root_path)
-        self._reader = RequestReader(self, self._limits, always, self._state)
+        self._always = request_head.of_connection(self.transport, root_path=self._config.root_path)
+        self._reader = self._new_reader()
         self.shared.connections.add(self)  # type: ignore[arg-type]
         self._deadline.set(self._limits.head_s)
 
+    def _new_reader(self) -> RequestReader:
+        return RequestReader(self, self._limits, self._always, self._state)
+
     def data_received(self, data: bytes) -> None:
+        if self._first:
+            data, self._first = self._first + data, b""
         if self._idle:
             self._idle = False
             self._deadline.due = self.loop.time() + self._limits.head_s
@@ -126,7 +134,7 @@ class Http1(asyncio.Protocol):
         if self._serving is not None:
             self._serving.lose()
         self._queue.clear()
-        self._unread = _NOTHING
+        self._unread = NOTHING
         self.writable.set()
         self._reader = cast(RequestReader, None)
 
@@ -274,7 +282,7 @@ class Http1(asyncio.Protocol):
         receiving = self._reader.receiving
         scope = None if receiving is None else receiving.scope
         self._rejection = rejection.response(problem, self.shared.default_headers, scope)
-        self._unread = _NOTHING
+        self._unread = NOTHING
         self._arrival.end()
         if self._serving is None:
             self._say_last()

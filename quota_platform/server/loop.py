@@ -20,6 +20,9 @@ from typing import Any
 
 import uvloop
 
+from quota_platform.server.handover import Receiving, Take
+from quota_platform.server.neighbours import Group, Neighbours
+
 ADMITTED_AT_ONCE = 16
 """Connections of one turn. Not all that wait: a flood of them would take the time of those who are being served."""
 TAKEN_AT_ONCE = 64
@@ -37,38 +40,40 @@ Factory = Callable[[], asyncio.BaseProtocol]
 class Loop(uvloop.Loop):
     """``create_server`` and its like for unix sockets return a server that takes all that wait."""
 
+    neighbours: Neighbours | None = None
+    """Set before a server is made: it also takes connections over from these, and for pages from nowhere else."""
+
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Factory, *args: Any, **options: Any
     ) -> Listener:
         server = await super().create_server(protocol_factory, *args, **options, start_serving=False)
-        return Listener(self, protocol_factory, server, **_of_doors(options))
+        return self._listener(protocol_factory, server, options)
 
     async def create_unix_server(  # type: ignore[override]
         self, protocol_factory: Factory, *args: Any, **options: Any
     ) -> Listener:
         server = await super().create_unix_server(protocol_factory, *args, **options, start_serving=False)
-        return Listener(self, protocol_factory, server, **_of_doors(options))
+        return self._listener(protocol_factory, server, options)
 
-
-def _of_doors(options: dict[str, Any]) -> dict[str, Any]:
-    return {"backlog": options.get("backlog", _BACKLOG), "ssl": options.get("ssl")}
+    def _listener(self, factory: Factory, server: asyncio.AbstractServer, options: dict[str, Any]) -> Listener:
+        ssl, neighbours, entrance = options.get("ssl"), self.neighbours, Entrance(self)
+        sockets: Sequence[socket.socket] = server.sockets  # type: ignore[attr-defined]
+        doors: list[Any] = []
+        # What one process has read and decrypted, another one cannot continue.
+        if neighbours is not None and neighbours.listening is not None and ssl is None:
+            doors.append(Receiving(self, neighbours.listening, entrance.taker(factory)))
+        if not doors or neighbours is None or neighbours.group is Group.CALLS:
+            backlog = options.get("backlog", _BACKLOG)
+            doors += [_Door(entrance, each.fileno(), factory, backlog=backlog, ssl=ssl) for each in sockets]
+        return Listener(server, doors)
 
 
 class Listener:
     """A server, as far as uvicorn needs one."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        factory: Factory,
-        server: asyncio.AbstractServer,
-        *,
-        backlog: int,
-        ssl: SSLContext | None,
-    ) -> None:
+    def __init__(self, server: asyncio.AbstractServer, doors: Sequence[Any]) -> None:
         self._server: Any = server
-        sockets = server.sockets  # type: ignore[attr-defined]
-        self._doors = [_Door(loop, each.fileno(), factory, backlog=backlog, ssl=ssl) for each in sockets]
+        self._doors = doors
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
@@ -83,18 +88,53 @@ class Listener:
         await self._server.wait_closed()
 
 
+class Entrance:
+    """Makes a connection that is there already one of the loop's."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._entering: set[asyncio.Task[Any]] = set()
+
+    def enter(self, connection: socket.socket, protocol: asyncio.BaseProtocol, ssl: SSLContext | None) -> None:
+        """Soon; one that is gone by then is lost to its protocol."""
+        task = self.loop.create_task(self._enter(connection, protocol, ssl))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+
+    def taker(self, factory: Factory) -> Take:
+        """Lets connections in that a neighbour hands over, if their protocol takes them over."""
+
+        def take(connection: socket.socket, read: bytes) -> bool:
+            protocol: Any = factory()
+            try:
+                address = connection.getpeername()
+            except OSError:  # it is gone, which its protocol learns by reading
+                address = ""
+            if not protocol.takes_over(address[0] if isinstance(address, tuple) else "", read):
+                return False
+            self.enter(connection, protocol, None)
+            return True
+
+        return take
+
+    async def _enter(self, connection: socket.socket, protocol: asyncio.BaseProtocol, ssl: SSLContext | None) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: protocol, connection, ssl=ssl)
+        except OSError as error:  # it is gone already
+            connection.close()
+            protocol.connection_lost(error)
+
+
 class _Door:
     """Takes the connections of one socket."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, fd: int, factory: Factory, *, backlog: int, ssl: SSLContext | None
-    ) -> None:
-        self._loop = loop
+    def __init__(self, entrance: Entrance, fd: int, factory: Factory, *, backlog: int, ssl: SSLContext | None) -> None:
+        self._entrance = entrance
+        self._loop = entrance.loop
         self._factory = factory
         self._ssl = ssl
         self._next: asyncio.BaseProtocol | None = None
         """Made for the next one to be admitted."""
-        self._entering: set[asyncio.Task[Any]] = set()
         self._rest: asyncio.TimerHandle | None = None
         self._socket = socket.socket(fileno=os.dup(fd))  # uvloop lets nobody else watch its own
         self._socket.setblocking(False)
@@ -138,9 +178,7 @@ class _Door:
             _say(response, connection)
             return False
         self._next = None
-        task = self._loop.create_task(self._enter(connection, protocol))
-        self._entering.add(task)
-        task.add_done_callback(self._entering.discard)
+        self._entrance.enter(connection, protocol, self._ssl)
         return True
 
     def _response_to(self, address: Any, protocol: Any) -> bytes:
@@ -148,13 +186,6 @@ class _Door:
         if self._ssl is not None or not isinstance(address, tuple) or not hasattr(protocol, "turn_away"):
             return b""
         return protocol.turn_away(address[0])  # type: ignore[no-any-return]
-
-    async def _enter(self, connection: socket.socket, protocol: asyncio.BaseProtocol) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._ssl)
-        except OSError as error:  # it is gone already
-            connection.close()
-            protocol.connection_lost(error)
 
 
 def rest_s(spent_s: float, *, turned_away: int, taken: int) -> float:

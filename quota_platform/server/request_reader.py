@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import httptools
@@ -24,6 +25,13 @@ Data = bytes | memoryview
 log = logging.getLogger(__name__)
 
 
+class Elsewhere(Exception):
+    """A request belongs to another process. ``read``: the bytes of its connection, from that request on."""
+
+    def __init__(self, read: bytes) -> None:
+        self.read = read
+
+
 class Receiver(CallConnection, Protocol):
     """The connection that requests come over."""
 
@@ -33,9 +41,20 @@ class Receiver(CallConnection, Protocol):
 
 
 class RequestReader:
-    """``receiving``: the request whose body is arriving; None within a head and between requests."""
+    """``receiving``: the request whose body is arriving; None within a head and between requests.
 
-    def __init__(self, connection: Receiver, limits: Limits, always: dict[str, Any], state: dict[str, Any]) -> None:
+    ``leaves``: whether a request for this path is to be read elsewhere, asked of each that nothing precedes.
+    """
+
+    def __init__(
+        self,
+        connection: Receiver,
+        limits: Limits,
+        always: dict[str, Any],
+        state: dict[str, Any],
+        *,
+        leaves: Callable[[str], bool] | None = None,
+    ) -> None:
         self.receiving: AsgiCall | None = None
         self.received = 0
         """Bytes of its body that have arrived."""
@@ -48,6 +67,10 @@ class RequestReader:
         self._always = always
         self._state = state
         self._parser: Any = httptools.HttpRequestParser(self)
+        self.stays = False
+        """The next request is read here, wherever it belongs."""
+        self._leaves = leaves
+        self._leaving = False
         self._problem: Problem | None = None
         self._url = b""
         self._headers: request_head.Headers = []
@@ -62,7 +85,10 @@ class RequestReader:
         """Another request ended in that piece."""
 
     def feed(self, data: Data) -> bytes | None:
-        """Take the received bytes. Returns the bytes of a websocket's handshake, from its head on; raises Problem."""
+        """Take the received bytes. Returns the bytes of a websocket's handshake, from its head on.
+
+        Raises Problem, and Elsewhere.
+        """
         before = self.receiving
         if before is None and self.head_bytes:
             self._pieces.append(data)
@@ -75,7 +101,7 @@ class RequestReader:
         except httptools.HttpParserUpgrade as upgrade:
             return self._go_on_after_upgrade(bytes(data[int(upgrade.args[0]) :]))
         except httptools.HttpParserError as error:
-            raise self._problem or _unreadable(error) from None
+            raise self._reason(error) from None
         if self.receiving is None:
             if self.head_bytes > MAX_HEAD_BYTES:
                 raise _head_too_long()
@@ -86,6 +112,12 @@ class RequestReader:
             if self._wire > MAX_FRAMING_BYTES + _FRAMING_PER_BYTE * self.received:
                 raise request_head.malformed("The chunks say too much beside the body.")
         return None
+
+    def _reason(self, error: httptools.HttpParserError) -> Exception:
+        """Why the parser has stopped."""
+        if self._leaving:
+            return Elsewhere(b"".join(self._pieces))
+        return self._problem or _unreadable(error)
 
     def _go_on_after_upgrade(self, rest: bytes) -> bytes | None:
         """A websocket's handshake goes to its protocol; of any other, the request is read without its Upgrade."""
@@ -140,6 +172,7 @@ class RequestReader:
             call.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             self._parts = []
         self.receiving = None
+        self.stays = False
         self._follows = True
         self.head_bytes = 0
         self.invites = False
@@ -152,6 +185,9 @@ class RequestReader:
         method, version = parser.get_method().decode("ascii"), parser.get_http_version()
         request_head.check_protocol(method, self._url, b"".join(self._pieces), follows=self._follows)
         scope, named = request_head.scope(self._always, method=method, version=version, url=self._url, headers=headers)
+        if self._leaves is not None and not (self.stays or self._follows) and self._leaves(scope["path"]):
+            self._leaving = True
+            raise Elsewhere(b"")
         if parser.should_upgrade():
             if method == "CONNECT":
                 raise Problem(501, "method-unsupported", "This server is no proxy.")

@@ -10,7 +10,8 @@ from quota_platform.base.settings import SharedEnv
 class ServerEnv(SharedEnv):
     """What a caller may send and hold is checked before anything is known of it."""
 
-    WEB_WORKERS: int = Field(2, ge=1, le=128, description="web processes of one machine or container")
+    WEB_WORKERS: int = Field(2, ge=1, le=128, description="web processes for calls of one machine or container")
+    PAGES_WORKERS: int = Field(1, ge=0, le=16, description="besides them for pages; 0: those for calls serve pages too")
     DRAIN_SECONDS: float = Field(15, ge=0, le=3600, description="from SIGTERM until the listener closes")
     STOP_GRACE_SECONDS: int = Field(310, ge=0, le=3600, description="from then on, for calls that still run")
 

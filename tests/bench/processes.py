@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 
 _START_SECONDS = 40
+_PAGES = re.compile("[@\0]quota-platform/[0-9a-f]+/pages-[0-9]+")
+"""The place of a process for pages."""
 
 
 class Server:
@@ -91,6 +93,16 @@ class Server:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait(10)
+
+
+def pages_worker(parent: psutil.Process) -> psutil.Process | None:
+    """Of a web server's processes, the one that pages are handed to; None while there is none."""
+    for process in parent.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names = [each.laddr for each in process.net_connections(kind="unix")]
+            if any(_PAGES.fullmatch(str(name)) for name in names):
+                return process
+    return None
 
 
 def _peak(process: psutil.Process) -> int:

@@ -1,6 +1,7 @@
 """How pages, callers and periodic tasks fare with many tenants: ``python -m tests.bench.tenants_at_scale``, 100,000.
 
-Starts a PostgreSQL (or ``--database sqlite``), a store, an upstream, a web worker, Celery and Chromium of its own.
+Starts a PostgreSQL (or ``--database sqlite``), a store, an upstream, a web worker for calls and one for pages, Celery
+and Chromium of its own.
 Writes its section of docs/scale.md; see ``--help``.
 """
 
@@ -13,6 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ import psycopg
 from quota_platform import roles
 from quota_platform.embedded import free_port, start_valkey
 from quota_platform.env import BASE_DIR
-from tests.bench import load, machine, open_loop, report
+from tests.bench import load, machine, open_loop, processes, report
 from tests.bench.contenders import gateway
 from tests.bench.contenders.contender import Rig, web
 from tests.bench.findings import TIMES, Findings, Reach, Table
@@ -75,12 +77,15 @@ class Platform:
         return float(ended + sum(_cpu_s(each) for each in self.postmaster.children()))
 
     def memory_mb(self) -> float:
-        """What the largest of its web processes holds."""
-        held = [0.0]
-        for process in self.server.family():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                held.append(process.memory_info().rss / MB)
-        return max(held)
+        """What the worker that serves pages holds."""
+        return float(self.pages_worker().memory_info().rss / MB)
+
+    def pages_worker(self) -> psutil.Process:
+        """Raises RuntimeError when there is none: pages would be served where calls are."""
+        found = processes.pages_worker(self.server.family()[0])
+        if found is None:
+            raise RuntimeError(f"no process serves pages alone:\n{self.server.output()}")
+        return found
 
 
 def main() -> None:
@@ -119,7 +124,7 @@ def _platform(arguments: argparse.Namespace) -> Iterator[Platform]:
         upstream = Server("upstream", command, port=port, log=directory / "upstream.log")
         stack.callback(upstream.stop)
         rig = Rig(redis_url=valkey.url, upstream_port=port, directory=directory)
-        env = gateway.environment(rig)
+        env = gateway.environment(rig) | {"PAGES_WORKERS": "1"}
         if arguments.database == "postgresql":
             env["DATABASE_URL"] = stack.enter_context(impatient_postgres())
         sessions, tokens = _seeded(rig, env, arguments.tenants)
@@ -128,10 +133,17 @@ def _platform(arguments: argparse.Namespace) -> Iterator[Platform]:
             _celery(stack, rig, env, name, line) for name, line in (("worker", roles.worker()), ("beat", roles.beat()))
         ]
         web_port, log = free_port(), directory / "web.log"
-        server = Server("web", web(gateway.APPLICATION, port=web_port), port=web_port, log=log, env=env)
+        line = web(gateway.APPLICATION, port=web_port, pages_workers=1)
+        server = Server("web", line, port=web_port, log=log, env=env)
         stack.callback(server.stop)
         server.wait_until_listening()
+        _until_pages_have_a_worker(server)
         yield Platform(rig, env, server, celery, tokens, sessions, _postmaster(env["DATABASE_URL"]))
+
+
+def _until_pages_have_a_worker(server: Server) -> None:
+    while server.family() and processes.pages_worker(server.family()[0]) is None:
+        time.sleep(0.1)
 
 
 def _postmaster(url: str) -> psutil.Process | None:
@@ -208,7 +220,7 @@ def _pages(platform: Platform, arguments: argparse.Namespace) -> Findings:
     reaches = [Reach(name, max(values), 1000, "ms", most=True) for name, values in goals if values]
     growth = max(mb for name, mb in memory if name.startswith(_OF_MEMORY)) - before
     reaches.append(Reach("overview and tenants, growth of the worker's memory", growth, 30, "MB", most=True))
-    how = f"{before:.0f} MB when every active tenant had called."
+    how = f"Of the worker that serves pages alone: {before:.0f} MB before the first one."
     steps = [[name, f"{mb:.0f} MB"] for name, mb in memory if name in _STEPS]
     return Findings([table, Table("Memory of the worker after a page", how, ("Page", "memory"), steps)], reaches)
 
@@ -238,7 +250,7 @@ def _callers(platform: Platform, arguments: argparse.Namespace) -> Findings:
         f" ({seen['pages']} pages, {seen['failed']} failed), half of them with an overview open"
         f" ({seen['frames']} frames, {seen['frame_bytes'] / MB:.1f} MB)."
     )
-    columns = ("Calls", "p50", "p99", "not answered", "share of a core")
+    columns = ("Calls", "p50", "p99", "not answered", "web processes, of a core")
     rows = [_line("alone", *alone), _line("while people page", *among)]
     ratio = among[0].percentile_ms(99) / alone[0].percentile_ms(99)
     goal = Reach("a caller's p99 while ten people page, beside that without", ratio, 1.2, TIMES, most=True)

@@ -74,7 +74,7 @@ async def test_a_node_leaves_under_load_without_losing_a_call(
 async def test_a_rolling_restart_under_load_loses_no_call(
     tmp_path: Path, upstream: Upstream, headers: dict[str, str]
 ) -> None:
-    settings = {"SANDBOX_HOSTS": f"127.0.0.1:{upstream.port}", "DRAIN_SECONDS": "2", "WEB_WORKERS": "2"}
+    settings = {"SANDBOX_HOSTS": f"127.0.0.1:{upstream.port}", "DRAIN_SECONDS": "2"}
     first, second = (WebProcess(tmp_path, settings, workers=2) for _ in range(2))
     async with aiohttp.ClientSession() as session:
         with web_processes(first, second) as running:

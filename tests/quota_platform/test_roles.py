@@ -14,24 +14,27 @@ from quota_platform.env import BASE_DIR
 from tests.patience import HANG_S
 
 
-def test_the_web_role_starts_as_many_workers_as_the_setting_says() -> None:
-    line = roles.command("web", ["--port", "8123"], workers=3)
-    assert line[line.index("--workers") + 1] == "3"
+def test_the_web_role_starts_as_many_workers_as_the_settings_say() -> None:
+    line = roles.command("web", ["--port", "8123"], workers=3, pages_workers=1)
+    assert line[line.index("--workers") + 1] == "4"
     assert line[-2:] == ["--port", "8123"]
 
 
 def test_calls_that_run_when_the_web_role_stops_have_the_time_that_the_setting_says() -> None:
-    line = roles.command("web", [], workers=1, stop_grace_s=77)
+    line = roles.command("web", [], workers=1, pages_workers=0, stop_grace_s=77)
     assert line[line.index("--timeout-graceful-shutdown") + 1] == "77"
 
 
 @pytest.mark.parametrize("role", ["worker", "beat", "migrate", "sandbox"])
 def test_arguments_after_a_role_are_handed_to_its_program(role: str) -> None:
-    assert roles.command(role, ["--quick"], workers=2) == [*roles.PLAIN[role](), "--quick"]
+    assert roles.command(role, ["--quick"], workers=2, pages_workers=1) == [*roles.PLAIN[role](), "--quick"]
 
 
 def test_a_word_that_is_no_role_is_a_command_of_manage_py() -> None:
-    assert roles.command("createsuperuser", [], workers=2)[-2:] == [str(BASE_DIR / "manage.py"), "createsuperuser"]
+    assert roles.command("createsuperuser", [], workers=2, pages_workers=1)[-2:] == [
+        str(BASE_DIR / "manage.py"),
+        "createsuperuser",
+    ]
 
 
 def start(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -46,11 +46,14 @@ class Contender:
     targets: Mapping[str, Target]
 
 
-def web(application: str, *, port: int) -> list[str]:
-    """The platform's own web server with one worker, for any ASGI application: the same for all written in Python."""
+def web(application: str, *, port: int, pages_workers: int = 0) -> list[str]:
+    """The platform's own web server with one worker, for any ASGI application: the same for all written in Python.
+
+    ``pages_workers``: beside it, for the platform itself, with the same number in its settings.
+    """
     # Stock Django knows no lifespan; asked for it as the platform's own is, it would not start.
     asked = ("--host", "127.0.0.1", "--port", str(port), "--lifespan", "auto")
-    return [*roles.web(workers=1)[:-1], *asked, application]
+    return [*roles.web(workers=1, pages_workers=pages_workers)[:-1], *asked, application]
 
 
 def in_python(rig: Rig, *, name: str, label: str, module: str) -> Contender:

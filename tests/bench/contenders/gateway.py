@@ -65,6 +65,7 @@ def environment(rig: Rig) -> dict[str, str]:
         "VAR_DIR": str(rig.directory),
         "SANDBOX_HOSTS": f"127.0.0.1:{rig.upstream_port}",
         "WEB_WORKERS": "1",
+        "PAGES_WORKERS": "0",
         "MAX_CONNECTIONS_PER_ADDRESS": "8192",
         "BEHIND_TLS": "false",
         "TRUSTED_PROXIES": "127.0.0.1",

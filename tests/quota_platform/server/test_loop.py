@@ -205,5 +205,5 @@ def _noted(made: list[Greeter]) -> Greeter:
 
 
 def test_the_web_role_runs_on_it() -> None:
-    line = roles.web(workers=1)
+    line = roles.web(workers=1, pages_workers=0)
     assert line[line.index("--loop") + 1] == "quota_platform.server.loop:Loop"

@@ -39,7 +39,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[tuple[Server, socket.socket]]:
     """uvicorn itself, set up by the command line of the web role."""
-    line = roles.web(workers=1)
+    line = roles.web(workers=1, pages_workers=0)
     data = {name: value for name, value in itertools.pairwise(line) if name in ("--http", "--ws")}
     listening = socket.create_server(("127.0.0.1", 0))
     config = Config(application, lifespan="on", log_config=None, http=data["--http"], ws=data["--ws"])

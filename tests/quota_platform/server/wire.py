@@ -16,6 +16,8 @@ from quota_platform.server.draining import DRAINING
 from quota_platform.server.guard import Guard
 from quota_platform.server.http1 import Http1
 from quota_platform.server.limits import Limits
+from quota_platform.server.loop import Loop
+from quota_platform.server.neighbours import Neighbours
 
 DATE = (b"date", b"Wed, 25 Nov 2026 05:00:00 GMT")
 
@@ -25,6 +27,7 @@ class Wire:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self._writer = reader, writer
+        self.port: int = writer.get_extra_info("sockname")[1]
 
     async def say(self, *data: bytes) -> None:
         for piece in data:
@@ -63,8 +66,12 @@ async def served(
     draining: bool = False,
     limits: Limits | None = None,
     guard: Guard | None = None,
+    neighbours: Neighbours | None = None,
 ) -> AsyncIterator[tuple[Any, ServerState]]:
-    """``app`` behind our protocol; yields how to connect, and what the server shares."""
+    """``app`` behind our protocol; yields how to connect, and what the server shares.
+
+    With ``neighbours``, which need our loop, it is one process of several.
+    """
     state: dict[str, Any] = {"greeting": "hello"} | ({DRAINING: True} if draining else {})
     (guard or Guard(limits)).keep_in(state)
     config = Config(app, proxy_headers=False, ws="quota_platform.server.websocket:Websocket")
@@ -72,6 +79,10 @@ async def served(
     shared = ServerState()
     shared.default_headers = [DATE]
     loop = asyncio.get_running_loop()
+    if neighbours is not None:
+        neighbours.keep_in(state)
+        assert isinstance(loop, Loop)
+        loop.neighbours = neighbours
     server = await loop.create_server(lambda: protocol(config, shared, state), "127.0.0.1", 0)
     wires: list[Wire] = []
 

@@ -1,0 +1,118 @@
+"""Pages have a process of their own; without it they go on, and calls never notice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.patience import HANG_S, eventually
+from tests.quota_platform.conftest import Upstream
+from tests.quota_platform.server.wire import Wire
+from tests.web_process import WebProcess, web_processes
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_url")]
+
+PAGE = b"GET /accounts/sign-in/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+CALL = b"POST /invoke/lookupOrder HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nContent-Length: 2\r\n\r\n{}"
+
+
+async def wire_to(node: WebProcess) -> Wire:
+    return Wire(*await asyncio.open_connection("127.0.0.1", node.port))
+
+
+def connections_of(node: WebProcess, pid: int) -> int:
+    """How many TCP connections of callers this process has."""
+    seen = psutil.Process(pid).net_connections(kind="tcp")
+    return len([each for each in seen if each.status == "ESTABLISHED" and each.laddr.port == node.port])
+
+
+async def test_pages_go_on_when_their_process_is_killed_and_calls_never_notice(
+    tmp_path: Path, upstream: Upstream, headers: dict[str, str]
+) -> None:
+    settings = {"SANDBOX_HOSTS": f"127.0.0.1:{upstream.port}", "METRICS_NETWORKS": "127.0.0.1"}
+    node = WebProcess(tmp_path, settings, pages_workers=1)
+    async with aiohttp.ClientSession() as session, asyncio.timeout(HANG_S):
+        with web_processes(node):
+            await node.until_ready(session)
+            first = await node.until_there_is_a_pages_worker()
+
+            wire = await wire_to(node)
+            await wire.say(PAGE)
+            assert (await wire.hear())[0] == "HTTP/1.1 200 OK"
+            assert connections_of(node, first.pid) == 1
+            await wire.say(CALL % headers["Authorization"].encode())
+            assert (await wire.hear())[0] == "HTTP/1.1 200 OK"
+
+            async def gone() -> bool:
+                return connections_of(node, first.pid) == 0
+
+            await eventually(gone, what="the connection to be that of a process for calls again")
+            wire.hang_up()
+
+            # It stands still, and is killed before it has taken the connection over: the page comes all the same.
+            first.suspend()
+            waiting = await wire_to(node)
+            await waiting.say(PAGE)
+            first.kill()
+            assert (await waiting.hear())[0] == "HTTP/1.1 200 OK"
+
+            # It is killed while it has the connection: the browser's next one works.
+            second = await node.until_there_is_a_pages_worker(besides=first.pid)
+            await waiting.say(PAGE)
+            assert (await waiting.hear())[0] == "HTTP/1.1 200 OK"
+            assert connections_of(node, second.pid) == 1
+            second.kill()
+            assert await waiting.rest() == b""
+            waiting.hang_up()
+            fresh = await wire_to(node)
+            await fresh.say(PAGE)
+            assert (await fresh.hear())[0] == "HTTP/1.1 200 OK"
+            fresh.hang_up()
+
+            # And there is another one, which is heard among the workers.
+            await node.until_there_is_a_pages_worker(besides=second.pid)
+
+            async def heard() -> bool:
+                async with aiohttp.request("GET", f"{node.url}/metrics") as response:
+                    text = await response.text()
+                return text.count("quota_server_connections{") >= 2
+
+            await eventually(heard, what="both processes' heartbeats")
+            node.process.send_signal(signal.SIGINT)
+            await node.ended()
+
+
+async def test_a_process_for_pages_drains_with_the_others(tmp_path: Path) -> None:
+    node = WebProcess(tmp_path, {"DRAIN_SECONDS": "3600"}, pages_workers=1)
+    async with aiohttp.ClientSession() as session, asyncio.timeout(HANG_S):
+        with web_processes(node):
+            await node.until_ready(session)
+            pages = await node.until_there_is_a_pages_worker()
+            resting = await wire_to(node)
+            await resting.say(PAGE)
+            assert "connection" not in (await resting.hear())[1]
+            node.process.send_signal(signal.SIGTERM)
+
+            async def leaving() -> bool:
+                wire = await wire_to(node)
+                await wire.say(PAGE)
+                line, fields, _ = await wire.hear()
+                assert line == "HTTP/1.1 200 OK", "it serves while it drains"
+                wire.hang_up()
+                return fields.get("connection") == "close"
+
+            await eventually(leaving, what="responses that close their connections")
+            assert connections_of(node, pages.pid) >= 1
+            for process in psutil.Process(node.process.pid).children():
+                process.terminate()  # the second time: that ends the drain
+            assert await resting.rest() == b"", "one that rests is closed in the end"
+            resting.hang_up()
+            assert "Traceback" not in await node.ended()
+            assert not psutil.pid_exists(pages.pid)
