@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from limiter.outage import modes
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
@@ -75,6 +77,11 @@ def test_the_files_that_the_map_of_changes_names_have_the_objects_that_it_names(
         sources = "".join((ROOT / name).read_text() for name in named if name.count("/") and (ROOT / name).is_file())
         objects = [name.rpartition(".")[2] for name in named if re.match(r"[A-Z]", name)]
         assert [name for name in objects if not re.search(rf"\b{name}\b", sources)] == [], row
+
+
+def test_the_glossary_names_every_failure_mode() -> None:
+    [row] = re.findall(r"^\| \*\*failure mode\*\* \|.*$", (DOCS / "glossary.md").read_text(), flags=re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == list(modes.MODES)
 
 
 def test_every_test_that_a_page_names_exists() -> None:

@@ -100,5 +100,6 @@ def _packed_one(limit: Limit, *, subject: Subject, learned: Learned | None) -> b
     lease_us = limit.lease_us
     if limit.reserve_us and not limit.shadow:
         flags, lease_us = flags + _RESERVABLE, limit.reserve_us
-    code = rules_of(limit.algorithm).letter.encode()
-    return _LIMIT.pack(code, limit.quota, limit.window_us, limit.burst, lease_us, flags) + share
+    rules = rules_of(limit.algorithm)
+    burst = limit.burst if "burst" in rules.fields else 0
+    return _LIMIT.pack(rules.letter.encode(), limit.quota, limit.window_us, burst, lease_us, flags) + share

@@ -146,6 +146,11 @@ def test_a_message_that_is_put_back_waits_only_where_no_other_does(redis_url: st
         assert queue.qsize() == 1
 
 
+def test_the_name_of_a_task_outlives_the_place_of_its_module() -> None:
+    strays = [periodic.task for periodic in beat.periodic() if not periodic.task.startswith("limiter.tasks.")]
+    assert strays == [], "messages of the previous release carry the name"
+
+
 def test_while_no_worker_runs_one_message_at_most_waits_for_each_periodic_task(celery: Celery) -> None:
     worker = celery.processes.pop("worker")
     worker.kill()

@@ -43,16 +43,16 @@ local function of_bucket(book, quota)
   return bucket_fits, bucket_after
 end
 
--- Windows: a unit is counted until it leaves. Those that are counted now leave before those of any appointment, each of
--- which is taken to be used when it is due.
+-- Windows, in slices or not: a unit is counted until it leaves. Those that are counted now leave before those of any
+-- appointment, each of which is taken to be used when it is due.
 local function leaves(book, at)
-  if book.kind == 'l' then return at + book.window end
+  if book.slice == 0 then return at + book.window end
   return (floor(at / book.slice) + 1) * book.slice + book.window
 end
 
 -- When so many of the units that are counted now have left.
 local function left(book, units)
-  if book.kind == 'l' then return num(call('LINDEX', book.count, units - 1)) + book.window end
+  if book.slice == 0 then return num(call('LINDEX', book.count, units - 1)) + book.window end
   if not book.sums then -- up to each slice
     local names, sums = {}, {}
     for s = book.oldest, book.latest do names[#names + 1] = s end

@@ -21,10 +21,10 @@
 -- ARGV[3]    action
 -- ARGV[4]    description of the limits, copied into events (limiter/core/description.py)
 -- ARGV[5]    the limits, packed one after the other (LIMIT): algorithm (l, s, b, c) · quota (units) · window (us) ·
---            burst (units) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what KEYS[7] holds, 8: shared, then
---            SHARED follows at once, 16: holds units for refused calls, with the grace (us) in place of the lease). Where
---            an override is known to start or to end, that instant (us, 8 bytes) and the limits as they are from then on,
---            in the same order, come behind. If limits are shared, one byte comes in front: how many
+--            burst (units; 0: none) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what KEYS[7] holds, 8:
+--            shared, then SHARED follows at once, 16: holds units for refused calls, with the grace (us) in place of the
+--            lease). Where an override is known to start or to end, that instant (us, 8 bytes) and the limits as they are
+--            from then on, in the same order, come behind. If limits are shared, one byte comes in front: how many
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
@@ -52,6 +52,7 @@
 -- Beside its commands a script pays for every function, table and text it makes, anew for each call. So there is one
 -- loop that looks and one that charges, with a branch for each algorithm, in place of functions; a limit's table is
 -- made with all its fields at once; numbers go to commands as they are; and the limits come as one argument.
+-- Besides these two only `until_passes` names algorithms: the rest of the script goes by what their branches found.
 
 local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
 local max, min, band, take = math.max, math.min, bit.band, struct.unpack
@@ -119,6 +120,7 @@ for i = 1, n do
   end
   local key, effective, used, wait, reset = KEYS[FIXED + i], quota, 0, 0, window
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
+  local per_call, slots = cost, false -- units of one call; whether it holds them until it ends
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
 
   if kind == 'l' then
@@ -204,6 +206,7 @@ for i = 1, n do
     end
     local over = debt - (effective - cost) * window
     used = ceil(debt / window)
+    reset = debt == 0 and ceil(window / quota) or at - now + ceil((debt - (used - 1) * window) / quota)
     if cost > effective then
       wait = -1
     elseif over > 0 then
@@ -214,7 +217,7 @@ for i = 1, n do
     -- Concurrency: a sorted set of leases by expiry. One call holds one slot whatever its cost. Nobody can know when a
     -- running call ends, so the wait is a hint: a second, or the expiry that frees a slot for certain if that is sooner.
     call('ZREMRANGEBYSCORE', key, '-inf', now)
-    used, reset = call('ZCARD', key), 0
+    used, reset, per_call, slots = call('ZCARD', key), 0, 1, true
     if used + 1 > effective then
       local freeing = call('ZRANGE', key, used - effective, used - effective, 'WITHSCORES')
       wait = min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
@@ -226,11 +229,11 @@ for i = 1, n do
   if flags > 7 and band(flags, 8) ~= 0 then
     pool = pool + 1
     terms = next_limit
-    if kind == 'c' then
+    if slots then
       wait, next_limit, share = look_at_slots(KEYS[pool], key, next_limit, now, effective, used, wait)
       reset = max(reset, wait)
     else
-      local free = effective - (kind == 'b' and debt / window or used)
+      local free = effective - (debt > 0 and debt / window or used)
       wait, next_limit, share = look_at_share(KEYS[pool], next_limit, now, cost, effective, free, wait)
     end
   end
@@ -256,7 +259,8 @@ for i = 1, n do
     if shadow then shadow_admitted = false else admitted = false end
   end
   limits[i] = {
-    kind = kind, window = window, lease = lease, shadow = shadow, quota = quota, effective = effective, used = used,
+    kind = kind, per_call = per_call, slots = slots, window = window, lease = lease, shadow = shadow, quota = quota,
+    effective = effective, used = used,
     wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
     counted_for = counted_for, book = book, holds = holds, share = share, terms = terms,
   }
@@ -288,7 +292,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
     local function until_passes(limit, key, quota, most)
       -- Shares are as they are.
       if limit.share and limit.share[1] % 3 ~= 0 then return limit.wait end
-      local kind, used, units = limit.kind, limit.used, limit.kind == 'c' and 1 or cost
+      local kind, used, units = limit.kind, limit.used, limit.per_call
       if limit.book then return held.wait(limit.book, quota, most) end
       if units > most then return -1 end
       if kind == 'b' then
@@ -310,21 +314,22 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
       return min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
     end
 
-    local numbers = '<c1I8xxxxxxxxI8xxxxxxxxB' -- LIMIT without window and lease, which stay
+    local numbers = '<xI8xxxxxxxxI8xxxxxxxxB' -- LIMIT without algorithm, window and lease, which stay
     local own, joint = {}, nil -- per limit and for all: the wait found, nil while it is not
     for span = 1, #froms do
       local from, to = froms[span], froms[span + 1] or math.huge
       local multiplier = from < cut_ends and ppm or uncut
       local at, latest, behind = from >= changes and next_limit + 8 or begin, from, from
       for i = 1, n do
-        local kind, quota, burst, flags
-        kind, quota, burst, flags, at = take(numbers, ARGV[5], at)
+        local quota, burst, flags
+        quota, burst, flags, at = take(numbers, ARGV[5], at)
         if band(flags, 8) ~= 0 then at = select(5, take(SHARED, ARGV[5], at)) end
+        local has_burst = burst > 0
         if multiplier ~= PPM and band(flags, 2) ~= 0 then
           quota, burst = max(1, floor(quota * multiplier / PPM)), max(1, floor(burst * multiplier / PPM))
         end
         if band(flags, 4) ~= 0 then quota = min(quota, max(1, learned)) end
-        local most = kind == 'b' and burst or quota
+        local most = has_burst and burst or quota
         local wait = until_passes(limits[i], KEYS[FIXED + i], quota, most)
         if limits[i].book then behind = max(behind, held.next_time(limits[i].book, quota, most)) end
         if wait < 0 then wait = math.huge end
@@ -389,7 +394,7 @@ for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]
   local kind, window, at = limit.kind, limit.window, limit.at
   if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
-    limit.used = limit.used + (kind == 'c' and 1 or cost)
+    limit.used = limit.used + limit.per_call
     if kind == 'l' then
       if cost == 1 then
         call('RPUSH', key, at)
@@ -413,6 +418,7 @@ for i = 1, n do
       end
     elseif kind == 'b' then
       limit.debt = limit.debt + cost * window
+      limit.reset = at - now + ceil((limit.debt - (limit.used - 1) * window) / limit.quota)
       local ms = ceil((at - now + limit.debt / limit.quota) / 1000) + MARGIN_MS
       call('SET', key, text('%d %d %d', limit.debt, at, window), 'PX', ms)
     else
@@ -429,18 +435,11 @@ for i = 1, n do
   if limit.share and charging and paused == 0 then
     local charged = admitted and (not limit.shadow or shadow_admitted)
     if charged or limit.wait ~= 0 and not elsewhere then
-      if kind == 'c' then
+      if limit.slots then
         charge_slot(limit.share, now, charged, waited, limit.lease)
       else
         charge_share(limit.share, cost, charged and at, waited)
       end
-    end
-  end
-  if kind == 'b' then
-    if limit.debt == 0 then
-      limit.reset = ceil(window / limit.quota)
-    else
-      limit.reset = at - now + ceil((limit.debt - (limit.used - 1) * window) / limit.quota)
     end
   end
   local from = 4 * i

@@ -86,12 +86,12 @@ end
 -- Of a window: units that are counted now, and those of appointments, each as if it came when it is due.
 local function window_finder(book, most, held)
   local function leaves(at)
-    if book.kind == 'l' then return at + book.window end
+    if book.slice == 0 then return at + book.window end
     return (floor(at / book.slice) + 1) * book.slice + book.window
   end
   local froms, gones, units, wanted = {}, {}, {}, 0
   for _, each in ipairs(held) do wanted = wanted + each.cost end
-  if book.kind == 'l' then
+  if book.slice == 0 then
     -- Whatever is held, the call has room once so many have left; the others count as if they stayed.
     local matter = min(book.used, max(0, book.used + wanted + book.cost - most))
     if matter > 0 then
@@ -239,7 +239,7 @@ local function look(book, quota, most, most_held)
 
   local share, at, cost, held = book.share, book.at, book.cost, book.held
   local sums, part, used, counted = count_held(book), share[11], share[3], book.used
-  if book.kind == 'b' then counted = book.debt / book.window end
+  if book.debt > 0 then counted = book.debt / book.window end
   share[4], share.due = sums.owed, sums.own_due
   if sums.of_account >= max(1, floor(most_held * min(1, part / most))) then book.crowded = true end
 

@@ -13,6 +13,8 @@ from limiter.outage.alone import FLOOD
 ROOT = Path(__file__).parents[3]
 LUA = ROOT / "limiter/core/lua"
 BESIDE = Path(algorithms.__file__).parent
+ASKS = re.compile(r"\bkind [=~]= '(\w)'")
+"""Where a script goes by the algorithm; a test holds the places that CONTRIBUTING.md and the map name."""
 DECIDE, GIVE_BACK = ((LUA / f"{name}.lua").read_text() for name in ("decide", "give_back"))
 
 
@@ -63,8 +65,18 @@ def test_stored_letters_stay_what_they_were() -> None:
 def test_every_place_of_the_deciding_script_has_a_branch_for_every_letter(place: int) -> None:
     part = re.split(r"local function until_passes|-- Charge all", DECIDE)[place]
     slots = RULES["concurrency"].letter  # The last branch names no letter.
-    branches = set(re.findall(r"if kind == '(\w)' then", part))
-    assert branches | {slots} == {rules.letter for rules in RULES.values()}
+    branches = sorted(ASKS.findall(part))
+    assert sorted([*branches, slots]) == sorted(rules.letter for rules in RULES.values())
+
+
+def test_beside_the_deciding_script_only_appointments_ask_for_a_letter() -> None:
+    asking = {source.stem: asked for source in LUA.glob("*.lua") if (asked := ASKS.findall(source.read_text()))}
+    windows = {rules.letter for rules in RULES.values() if rules.reserves and rules.is_window}
+    held = {rules.letter for rules in RULES.values() if rules.reserves}
+    assert asking.keys() == {"decide", "shared_appointments"}
+    assert set(asking["shared_appointments"]) == held - windows  # windows are the finder that asks for no letter
+    [of] = re.findall(r"^local of = \{ (.*) \}$", (LUA / "appointments.lua").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(\w) = of_", of)) == held
 
 
 def test_each_algorithm_gives_back_its_units_unless_they_are_slots_and_says_what_it_holds_if_it_has_a_forecast() -> (
