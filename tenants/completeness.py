@@ -47,7 +47,6 @@ def _needed(connection: HasCredentials) -> list[str]:
         return getattr(connection, name) or "" if name in preset.fields else ""
 
     grant, auth = used("grant_type") or preset.grant_type, used("client_auth") or preset.client_auth
-    # Of any OAuth2 API a person may sign in through a client that has no secret (RFC 6749, 4.3.2).
-    public = connection.preset == "generic_oauth2" and grant == "password"
-    needed = ["client_secret"] if used("client_id") and auth != "none" and not public else []
+    secret_needed = used("client_id") and auth != "none" and grant not in preset.public_grants
+    needed = ["client_secret"] if secret_needed else []
     return [*needed, "access_key_secret"] if grant in ("password", "access_key") else needed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 CXONE_SUFFIXES = ("niceincontact.com", "nice-incontact.com", "nicecxone.com", "nicecxone-gov.com", "incontact.com")
@@ -78,6 +79,10 @@ class Preset:
     ones). ``required``: those that must be filled. ``overload``: statuses that mean "too much".
     ``backoff_base_s`` and ``backoff_factor``: the longest random wait before the first repeat, and its growth.
     ``rate_headers``: those of its responses; CXone publishes none.
+    ``issuer_url``: where it discovers its hosts; with one the base URL may be left blank.
+    ``required_by_grant``: a field that a grant needs. ``public_grants``: grants that a client without a secret may use.
+    ``area_host``, ``sign_in_host``: where the token endpoint is, instead of beside the API: the host of an area, or
+    the first part of its name in place of ``api``.
     """
 
     label: str
@@ -89,6 +94,10 @@ class Preset:
     suffixes: tuple[str, ...] = CXONE_SUFFIXES
     scope: str = ""
     token_path: str = "/oauth/token"
+    area_host: str = ""
+    sign_in_host: str = ""
+    required_by_grant: Mapping[str, str] = field(default_factory=dict)
+    public_grants: frozenset[str] = frozenset()
     token_refresh_skew_s: int = 300
     issuer_url: str = ""
     probe_path: str = "/"
@@ -100,7 +109,7 @@ class Preset:
     @property
     def default_kind(self) -> str | None:
         """What an action that is not registered is taken for; None when it cannot be guessed."""
-        return self.kinds[0] if self.kinds[0] in ("webaction", "genesys_execute") else None
+        return self.kinds[0] if "{action_id}" in KINDS[self.kinds[0]].path else None
 
 
 _CXONE_KINDS = ("script_start", "signal", "work_item", "rest")
@@ -134,6 +143,7 @@ PRESETS: dict[str, Preset] = {
         grant_type="access_key",
         client_auth="none",
         token_path="/authentication/v1/token/access-key",
+        area_host="{area}.nice-incontact.com",
         issuer_url="https://cxone.niceincontact.com",
         fields=_ALWAYS | _ACCESS_KEY | _CXONE,
         required=("access_key_id",),
@@ -145,6 +155,7 @@ PRESETS: dict[str, Preset] = {
         grant_type="client_credentials",
         client_auth="basic",
         suffixes=GENESYS_SUFFIXES,
+        sign_in_host="login",
         fields=_ALWAYS | _CLIENT,
         required=("base_url", "client_id"),
         probe_path="/api/v2/tokens/me",
@@ -158,6 +169,13 @@ PRESETS: dict[str, Preset] = {
         grant_type="client_credentials",
         client_auth="basic",
         suffixes=(),
+        # A person may sign in through a client that has no secret (RFC 6749, 4.3.2).
+        public_grants=frozenset({"password"}),
+        required_by_grant={
+            "client_credentials": "client_id",
+            "password": "access_key_id",
+            "access_key": "access_key_id",
+        },
         fields=_ALWAYS | _CLIENT | _ACCESS_KEY | {"scope", "grant_type", "token_body", "token_extra_params"},
         required=("base_url", "allowed_host_suffixes"),
         backoff_base_s=0.5,
@@ -235,12 +253,10 @@ def services_prefix(api_version: str) -> str:
 
 def token_url(preset: str, *, base_url: str, issuer_url: str, area: str) -> str:
     """The token endpoint of a connection that names none; for ``cxone`` the fallback should discovery fail."""
-    path = PRESETS[preset].token_path
-    if preset == "cxone_access_key" and area:
-        return f"https://{area}.nice-incontact.com{path}"
-    host = issuer_url or base_url
-    if preset == "genesys":
-        parts = urlsplit(base_url)
-        if parts.netloc.startswith("api."):
-            host = f"{parts.scheme}://login.{parts.netloc.removeprefix('api.')}"
-    return host.rstrip("/") + path
+    chosen = PRESETS[preset]
+    if chosen.area_host and area:
+        return f"https://{chosen.area_host.format(area=area)}{chosen.token_path}"
+    host, parts = issuer_url or base_url, urlsplit(base_url)
+    if chosen.sign_in_host and parts.netloc.startswith("api."):
+        host = f"{parts.scheme}://{chosen.sign_in_host}.{parts.netloc.removeprefix('api.')}"
+    return host.rstrip("/") + chosen.token_path

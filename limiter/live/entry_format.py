@@ -17,7 +17,7 @@ from limiter.core.versioned import build
 from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import TenantRules
 from limiter.policies.plan import OverrideSpec
-from tenants import directory
+from tenants import directory, spec_data
 from tenants.cost import MAX_COST
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec
 from tenants.failure import CountsAs, When
@@ -28,10 +28,10 @@ Plain = dict[str, Any]
 
 def of_rules(rules: TenantRules) -> Plain:
     return {
-        "tenant": directory.as_dict(rules.tenant),
+        "tenant": spec_data.as_dict(rules.tenant),
         "policy_id": rules.policy_id,
         "action_policy_ids": rules.action_policy_ids,
-        "overrides": [directory.as_fields(override) for override in rules.overrides],
+        "overrides": [spec_data.as_fields(override) for override in rules.overrides],
     }
 
 
@@ -90,7 +90,7 @@ def of_key(spec: KeySpec) -> Plain:
     release then reads the row, where an empty list would make it refuse them all. So it does where a field is more, as
     the bound of few keys on their class is.
     """
-    data = directory.as_dict(spec)
+    data = spec_data.as_dict(spec)
     if spec.max_class == ApiKey.MaxClass.CRITICAL:
         del data["max_class"]
     return data if spec.tenant_id is None else {**data, "acts_for": []}

@@ -245,7 +245,8 @@ class Connection(Published):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(preset__in=["cxone", "cxone_access_key"]) | ~Q(base_url=""),
+                condition=Q(preset__in=[name for name, preset in presets.PRESETS.items() if preset.issuer_url])
+                | ~Q(base_url=""),
                 name="connection_base_url_given",
                 violation_error_message="Enter the base URL; it can be discovered only for a CXone business unit.",
             ),

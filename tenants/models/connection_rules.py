@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from quota_platform.base import hosts
 from quota_platform.base.kept import in_words
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 _ADDRESSES = ("base_url", "token_url", "issuer_url")
 _SEALED = {"client_secret_sealed": "client_secret", "access_key_secret_sealed": "access_key_secret"}
+_NEEDED_BY_GRANT = {
+    "client_id": gettext_noop("Client credentials need a client ID."),
+    "access_key_id": gettext_noop("This grant needs the access key (or user name) to send."),
+}
 _RESERVED_PARAMS = frozenset({"grant_type", "client_id", "client_secret", "username", "password", "scope"})
 
 
@@ -44,18 +49,15 @@ def _unfit_action(row: Connection) -> str:
 def _missing(row: Connection) -> Iterator[tuple[str, str]]:
     if row.pace == row.Pace.FIXED and row.pace_per_minute is None:
         yield "pace_per_minute", _("Enter the calls a minute of the fixed pace.")
-    required = presets.PRESETS[row.preset].required
-    for field in required:
+    preset = presets.PRESETS[row.preset]
+    for field in preset.required:
         if not getattr(row, field) and not (field == "allowed_host_suffixes" and row.is_sandbox):
             yield field, _("The preset {preset} needs this field.").format(preset=row.preset)
     if row.is_sandbox and not row.base_url:
         yield "base_url", _("Enter the sandbox's address, one of SANDBOX_HOSTS.")
-    if row.preset == "generic_oauth2":
-        grant = row.grant_type or presets.PRESETS[row.preset].grant_type
-        if grant == row.GrantType.CLIENT_CREDENTIALS and not row.client_id:
-            yield "client_id", _("Client credentials need a client ID.")
-        if grant != row.GrantType.CLIENT_CREDENTIALS and not row.access_key_id:
-            yield "access_key_id", _("This grant needs the access key (or user name) to send.")
+    of_grant = preset.required_by_grant.get(row.grant_type or preset.grant_type)
+    if of_grant and not getattr(row, of_grant):
+        yield of_grant, _(_NEEDED_BY_GRANT[of_grant])
 
 
 def _missing_secrets(row: Connection) -> Iterator[tuple[str, str]]:

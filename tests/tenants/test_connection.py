@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from django.db import IntegrityError, transaction
 from limiter.live import entry_format
 from limiter.policies import stored
 from limiter.policies.effective import TenantRules
-from tenants import completeness, directory, presets
+from tenants import completeness, directory, presets, spec_data
 from tenants.models import Action, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +123,18 @@ def test_a_field_that_does_not_apply_to_the_preset_is_not_used() -> None:
     spec = directory.connection_spec(row)
 
     assert (spec.access_key_id, spec.grant_type) == ("", "client_credentials")
+
+
+def test_only_the_presets_themselves_ask_which_preset_a_connection_has() -> None:
+    root = Path(presets.__file__).parents[1]
+    asks = re.compile(rf"(==|!=|in|case) [({{\[]*[\"']({'|'.join(presets.PRESETS)})[\"']")
+    rooms = [
+        path for room in ("limiter", "tenants", "dashboard", "quota_platform") for path in (root / room).rglob("*.*")
+    ]
+    apart = {"migrations", "sandbox"}  # the sandbox imitates upstreams
+    sources = [path for path in rooms if path.suffix in (".py", ".js") and not apart & set(path.parts)]
+    assert [path.name for path in sources if asks.search(path.read_text())] == []
+    assert asks.search('if connection.preset in ["cxone", "genesys"]:')
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS)
@@ -271,7 +285,7 @@ def test_specs_survive_the_shared_cache(acme: Tenant) -> None:
     assert isinstance(rules, TenantRules)
     spec = rules.tenant
 
-    again = entry_format.tenant(json.loads(json.dumps(directory.as_dict(spec))))
+    again = entry_format.tenant(json.loads(json.dumps(spec_data.as_dict(spec))))
 
     assert again == spec
     assert hash(again.connection) == hash(spec.connection)

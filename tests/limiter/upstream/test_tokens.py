@@ -20,7 +20,7 @@ from limiter.upstream.grants import Grant, GrantFailed, GrantRefused
 from limiter.upstream.tokens import Minted, TokenCache
 from limiter.upstream.vault import Vault, fingerprint
 from quota_platform.sandbox import Running, running_in_thread
-from tenants import directory
+from tenants import directory, spec_data
 from tenants.directory import ConnectionSpec
 from tests.limiter.upstream.conftest import LOOKUP, Connect, HandClock, MakeClient, call_to, connection_to
 from tests.patience import eventually
@@ -151,7 +151,7 @@ async def test_several_processes_ask_for_one_token_between_them(shared_sandbox: 
     connection = connection_to(shared_sandbox.base_url)
     tenant = directory.TenantSpec(1, "acme", "Acme", True, False, False, connection, {"lookupOrder": LOOKUP})
     order = {
-        "tenant": json.dumps(directory.as_dict(tenant)),
+        "tenant": json.dumps(spec_data.as_dict(tenant)),
         "redis_url": redis_url,
         "address": shared_sandbox.address,
         "calls": "100",
