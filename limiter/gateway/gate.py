@@ -15,6 +15,7 @@ from limiter.core.store import EndedCall, Store
 from limiter.core.types import MICROS, Decision
 from limiter.core.window import Call, Stack
 from limiter.demand.recorder import DemandRecorder
+from limiter.gateway import outcomes
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.content import Content
 from limiter.gateway.giving_back import GivingBack
@@ -38,13 +39,6 @@ from limiter.upstream.dedupe import Dedupe, NotRepeated
 from quota_platform.base.failures import Failures
 from quota_platform.base.ids import new_id
 
-_OUTCOME = {
-    errors.Unreachable: "unreachable",
-    errors.OutcomeUnknown: "unknown",
-    errors.Overloaded: "upstream_busy",
-}
-_DID_NOT_RUN = frozenset({"unreachable", "not_sent", "upstream_busy"})
-"""Outcomes of calls that certainly did nothing upstream: their charges are given back."""
 _GIVEN_UP = errors.OutcomeUnknown("The call was given up while it ran.")
 
 
@@ -189,11 +183,10 @@ class Gateway:
         try:
             response = await self.upstream.invoke(call)
         except errors.UpstreamError as error:
-            outcome = _OUTCOME.get(type(error), "not_sent")
-            self._end(target, decision, outcome, error.latency_us, error.pushback)
+            self._end(target, decision, outcomes.of_error(error), error.latency_us, error.pushback)
             if error.may_have_run and self.paces.wants(call.connection):
                 self.paces.ran(call.connection, requests=error.attempts, latency_us=error.latency_us)
-            if outcome in _DID_NOT_RUN and not error.may_have_run:
+            if outcomes.did_not_run(error):
                 self._give_back(target, decision)
             raise
         except BaseException:
@@ -202,7 +195,7 @@ class Gateway:
         finally:
             if call.flight is not None:
                 self.overdue.ended(call.flight)
-        outcome = "upstream_error" if response.judged >= 500 else "answered"
+        outcome = outcomes.of_response(response)
         if self.paces.wants(call.connection) and (response.ok or not response.pushback):
             self.paces.ran(call.connection, requests=response.attempts, latency_us=response.latency_us)
         if response.chunks is None:

@@ -1,4 +1,4 @@
-"""The gateway's answers, finished: status, headers and body as they go out."""
+"""The gateway's responses, finished: status, headers and body as they go out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def passed_through(response: UpstreamResponse, fields: Fields, request: LeanRequ
 def enveloped(
     response: UpstreamResponse, body: bytes, fields: Fields, request: LeanRequest, decision: Decision | None
 ) -> LeanResponse:
-    """The upstream's answer inside ``{status, data, latency_ms, adaptive_multiplier}``; 502 when it was an error."""
+    """The upstream's response inside ``{status, data, latency_ms, adaptive_multiplier}``; 502 when it was an error."""
     good = response.ok and response.status < 400
     document: dict[str, Any] = {"status": "success" if good else "error"}
     if not good:
