@@ -66,6 +66,8 @@ class Figure:
     unit: str = ""
     form: str = "whole"
     tone: str = ""
+    of_calls: Callable[[int, int], int] | None = None
+    """Its value in a minute in which so many calls were allowed and refused, for one that counts calls."""
     at_a_glance: bool = False
     """Whether the admin's first page shows it, too."""
 
@@ -137,14 +139,28 @@ def _waiting(now: Now) -> Value:
 
 
 FIGURES = (
-    Figure("calls_per_min", _("Calls a minute"), _calls, {"time": _("in the last minute")}, at_a_glance=True),
-    Figure("allowed_per_min", _("Allowed a minute"), _allowed, {"share": _("{share|percent} of calls")}),
+    Figure(
+        "calls_per_min",
+        _("Calls a minute"),
+        _calls,
+        {"time": _("in the last minute")},
+        of_calls=lambda allowed, refused: allowed + refused,
+        at_a_glance=True,
+    ),
+    Figure(
+        "allowed_per_min",
+        _("Allowed a minute"),
+        _allowed,
+        {"share": _("{share|percent} of calls")},
+        of_calls=lambda allowed, _refused: allowed,
+    ),
     Figure(
         "refused_per_min",
         _("Refused a minute"),
         _refused,
         {"share": _("{share|percent} of calls")},
         tone="stop",
+        of_calls=lambda _allowed, refused: refused,
         at_a_glance=True,
     ),
     Figure(
@@ -213,16 +229,10 @@ def _before(parts: Sequence[Mapping[int, Calls]], now: int, seconds: int) -> lis
     for second in range(now - seconds, now):
         minute = range(second - NOW_S + 1, second + 1)
         passed, turned_away = sum(allowed[each] for each in minute), sum(refused[each] for each in minute)
-        found.append(_counted(passed, turned_away))
+        found.append(
+            {each.name: {"value": each.of_calls(passed, turned_away)} for each in FIGURES if each.of_calls is not None}
+        )
     return found
-
-
-def _counted(allowed: int, refused: int) -> dict[str, Any]:
-    return {
-        "calls_per_min": {"value": allowed + refused},
-        "allowed_per_min": {"value": allowed},
-        "refused_per_min": {"value": refused},
-    }
 
 
 def words() -> dict[str, str]:

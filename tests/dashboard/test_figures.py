@@ -98,7 +98,13 @@ def test_every_note_that_a_figure_tells_has_words() -> None:
 
 
 def test_a_declared_figure_is_in_the_frames_the_lines_and_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Figure("tenants", "Tenants", lambda now: Value(len(now.readings), "seen"), {"seen": "seen now"})
+    one = Figure(
+        "tenants",
+        "Tenants",
+        lambda now: Value(len(now.readings), "seen"),
+        {"seen": "seen now"},
+        of_calls=lambda allowed, refused: 2 * allowed + refused,
+    )
     monkeypatch.setattr(figures, "FIGURES", (*FIGURES, one))
     stream = LiveStream(overview(["acme"]))
     for _ in range(2):
@@ -106,3 +112,4 @@ def test_a_declared_figure_is_in_the_frames_the_lines_and_the_words(monkeypatch:
     assert '"tenants":{"value":1,"state":"","note":{"code":"figure.tenants.seen"}}' in stream.text(after=None)
     assert '"tenants":[1]' in stream.text(after=None)
     assert figures.words()["figure.tenants.seen"] == "seen now"
+    assert [each["tenants"] for each in figures.before([paced(90, 10)], seconds=2)] == [{"value": 190}] * 2
