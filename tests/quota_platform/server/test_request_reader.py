@@ -35,6 +35,31 @@ async def test_a_request_that_asks_for_an_upgrade_keeps_its_body(upgrade: bytes,
         assert [(await wire.hear())[2] for _ in range(2)] == [b"POST /a? hello", b"GET /next? "]
 
 
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        (b"GET   /a   HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /a? "),
+        (b"TRACE /a HTTP/1.1\r\nHost: x\r\n\r\n", b"TRACE /a? "),
+        (b"QUERY /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", b"QUERY /a? hi"),
+    ],
+)
+async def test_a_request_whose_end_is_beyond_doubt_is_served_and_so_is_the_next(said: bytes, heard: bytes) -> None:
+    async with served(echo) as (connect, _):
+        wire = await connect()
+        await wire.say(said + b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert [(await wire.hear())[2] for _ in range(2)] == [heard, b"GET /next? "]
+
+
+@pytest.mark.parametrize(("digits", "status"), [(16, 408), (17, 400)])
+async def test_a_chunk_of_the_largest_size_ends_by_the_deadline_and_one_that_overflows_is_malformed(
+    digits: int, status: int
+) -> None:
+    async with served(echo, guard=Guard(Limits(body_s=0.2))) as (connect, _):
+        wire = await connect()
+        await wire.say(CHUNKED + b"F" * digits + b"\r\nabc")
+        assert int((await wire.hear())[0].split()[1]) == status
+
+
 async def headers_of(scope: Any, receive: Any, send: Any) -> None:
     """Responds with the names in the request's head."""
     names = b" ".join(name for name, _ in scope["headers"])
