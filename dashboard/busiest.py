@@ -17,7 +17,7 @@ from limiter.core.store import Store
 from limiter.demand import marks, sums
 from limiter.demand.marks import CALLED_KEPT_S, Marked
 from limiter.demand.points import Calls
-from limiter.demand.state import LATELY_S, NOW_S, Refused, refused
+from limiter.demand.state import LATELY_S, NOW_S, RefusedCalls, refused
 
 _AMONG = 2_000
 """Marks that are looked through for the tenants of somebody who does not see every one."""
@@ -37,7 +37,7 @@ class Crowd:
     connections: frozenset[int] = frozenset()
     calls: dict[int, Calls] | None = None
 
-    def refused(self) -> Refused | None:
+    def refused(self) -> RefusedCalls | None:
         """The calls that were refused lately."""
         if self.calls is None:
             return None

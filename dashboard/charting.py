@@ -28,7 +28,7 @@ _MAX_LOADS = 20
 class Wanted:
     """A chart that somebody asks for: when, which line, and how many seconds earlier it is compared with (0: none)."""
 
-    when: spans.Asked
+    when: spans.AskedSpan
     line: str = ""
     earlier_s: int = 0
 
@@ -70,7 +70,7 @@ class Charting:
         self._keep((reading.tenant_id, span, asked.line, asked.earlier_s), made)
         return made
 
-    async def _recorded(self, reading: TenantReading, span: Span) -> recorded.Recorded:
+    async def _recorded(self, reading: TenantReading, span: Span) -> recorded.RecordedDemand:
         return await recorded.read(
             self._store, self._aside, reading.tenant_id, reading.connection_id, span, now=reading.now_s
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dashboard.readings import TenantReading, holds_s
-from dashboard.recorded import REACH_S, Recorded
+from dashboard.recorded import REACH_S, RecordedDemand
 from dashboard.spans import DAY_S, Span
 from limiter.demand.coverage import covers
 from limiter.demand.points import Calls, Level, Name
@@ -25,11 +25,11 @@ class Around:
 
     p95_ms: Mapping[int, float] = field(default_factory=dict)
     notes: Sequence[Mapping[str, Any]] = ()
-    earlier: Recorded | None = None
+    earlier: RecordedDemand | None = None
     earlier_s: int = 0
 
 
-def chart(reading: TenantReading, recorded: Recorded, span: Span, *, line: str, around: Around) -> dict[str, Any]:
+def chart(reading: TenantReading, recorded: RecordedDemand, span: Span, *, line: str, around: Around) -> dict[str, Any]:
     """The line asked for, or the one that tells most, with all that can be asked for instead."""
     limits = _limits(reading, recorded)
     names = {f"{action}|{limit}": (action, limit) for action, limit in limits}
@@ -57,31 +57,31 @@ def chart(reading: TenantReading, recorded: Recorded, span: Span, *, line: str, 
     }
 
 
-def _limits(reading: TenantReading, recorded: Recorded) -> list[Name]:
+def _limits(reading: TenantReading, recorded: RecordedDemand) -> list[Name]:
     """Those that calls met in this time, and those in force now."""
     in_force = {(row.action_id, row.state.limit.name) for row in reading.rows.values()}
     return sorted(in_force | recorded.demand.limits.keys())
 
 
-def _actions(recorded: Recorded) -> list[str]:
+def _actions(recorded: RecordedDemand) -> list[str]:
     return sorted({action for action, _ in recorded.demand.calls})
 
 
-def _weight(recorded: Recorded, name: Name) -> tuple[int, float]:
+def _weight(recorded: RecordedDemand, name: Name) -> tuple[int, float]:
     levels = recorded.demand.limits.get(name, {}).values()
     fullest = max((level.used / max(1, level.effective) for level in levels), default=0.0)
     return sum(level.refused for level in levels), fullest
 
 
 def _columns(
-    reading: TenantReading, recorded: Recorded, span: Span, line: str, names: Mapping[str, Name]
+    reading: TenantReading, recorded: RecordedDemand, span: Span, line: str, names: Mapping[str, Name]
 ) -> dict[str, Column]:
     if line in names:
         return _of_limit(reading, recorded, span, names[line])
     return _of_calls(recorded, span, action=line.partition(":")[2])
 
 
-def _of_limit(reading: TenantReading, recorded: Recorded, span: Span, name: Name) -> dict[str, Column]:
+def _of_limit(reading: TenantReading, recorded: RecordedDemand, span: Span, name: Name) -> dict[str, Column]:
     """The most that was used in each step, the largest limit, and the refusals; nothing where nothing is known."""
     row = reading.rows.get("|".join(name))
     holds = min(holds_s(row.state.limit), REACH_S) if row else 0
@@ -104,7 +104,7 @@ def _of_limit(reading: TenantReading, recorded: Recorded, span: Span, name: Name
     }
 
 
-def _of_calls(recorded: Recorded, span: Span, *, action: str) -> dict[str, Column]:
+def _of_calls(recorded: RecordedDemand, span: Span, *, action: str) -> dict[str, Column]:
     """Calls allowed, and calls refused or held back, in each step."""
     sums: dict[int, Calls] = {}
     for time, calls in _calls_of(recorded, action):
@@ -116,12 +116,12 @@ def _of_calls(recorded: Recorded, span: Span, *, action: str) -> dict[str, Colum
     }
 
 
-def _calls_of(recorded: Recorded, action: str) -> Iterator[tuple[int, Calls]]:
+def _calls_of(recorded: RecordedDemand, action: str) -> Iterator[tuple[int, Calls]]:
     for (action_id, _), time, calls in recorded.demand.each_calls():
         if action in ("", action_id):
             yield time, calls
 
 
-def _is_known(recorded: Recorded, span: Span, time: int) -> bool:
+def _is_known(recorded: RecordedDemand, span: Span, time: int) -> bool:
     """Whether the record has any part of this step."""
     return covers(recorded.covered, time, time + span.step_s)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dashboard import listing, times
 from dashboard.listing import Asked, Listing
-from dashboard.sorting import Order
+from dashboard.sorting import SortOrder
 from limiter.alerts import mutes
 from limiter.alerts.models import Alert
 from limiter.demand.state import NOW_S
@@ -26,10 +26,10 @@ from tenants.models import Membership, Tenant
 
 _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name"}
 _ORDERS = {
-    "time": Order(_("Time"), ("at", "id")),
-    "tenant": Order(_("Tenant"), ("tenant_id", "-at", "-id")),
-    "limit": Order(_("Limit"), ("limit_name", "action_id", "-at", "-id")),
-    "calls": Order(_("Calls"), ("refusals", "at", "id")),
+    "time": SortOrder(_("Time"), ("at", "id")),
+    "tenant": SortOrder(_("Tenant"), ("tenant_id", "-at", "-id")),
+    "limit": SortOrder(_("Limit"), ("limit_name", "action_id", "-at", "-id")),
+    "calls": SortOrder(_("Calls"), ("refusals", "at", "id")),
 }
 _NAMED = 5
 _MAX_ALERTS = 50
@@ -122,7 +122,7 @@ def refusals_of(incident: Incident) -> dict[str, str]:
         "action": incident.action_id,
         "limit": incident.limit_name,
         "kind": "refused",
-        **times.in_address(times.Span(incident.at, until)),
+        **times.in_address(times.TimeFilter(incident.at, until)),
     }
     return {name: value for name, value in wanted.items() if value}
 

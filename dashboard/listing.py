@@ -26,7 +26,7 @@ class Asked:
     """What an address asks a list for. ``filters``: those that are set; times as text, which ``span`` means."""
 
     filters: dict[str, str]
-    span: times.Span
+    span: times.TimeFilter
     sort: str
     zone: str
     before: str

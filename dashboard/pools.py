@@ -24,7 +24,7 @@ from limiter.core.store import Store
 from limiter.core.types import MICROS, ServiceClass, Subject
 from limiter.live.queries import Aside
 from limiter.policies import pools
-from limiter.policies.pools import Member
+from limiter.policies.pools import PoolMember
 from limiter.record.models import ThrottleEvent
 
 PAGE_SIZE = 50
@@ -41,7 +41,7 @@ _NEVER = float("-inf")
 class StoredPool(NamedTuple):
     """The database's part. ``refused``: tenant -> calls that the limit refused in the last quarter of an hour."""
 
-    members: Sequence[Member] = ()
+    members: Sequence[PoolMember] = ()
     refused: Mapping[str, int] = {}
 
 
@@ -171,7 +171,7 @@ def _rows(reading: PoolReading) -> list[Frame]:
     return [row | {"refused_15m": refused.get(row["tenant"], 0)} for row in rows.values()]
 
 
-def _terms(member: Member) -> Terms:
+def _terms(member: PoolMember) -> Terms:
     its = member.terms
     rank = _RANKS.get(its.service_class, _RANKS[ServiceClass.NORMAL])
     return Terms(rank, its.weight, its.floor, its.ceiling or 0, member.tenant_id)

@@ -17,7 +17,7 @@ from limiter.core.thresholds import left, near_at, reached
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState, Share, ShareState
 from limiter.demand.points import Calls, Demand
 from limiter.demand.recent import Recent
-from limiter.demand.state import LATELY_S, Refused
+from limiter.demand.state import LATELY_S, RefusedCalls
 from limiter.gateway.gate import Gateway
 from limiter.gateway.invocation import InvokeTarget
 from limiter.policies.plan import EffectivePolicy
@@ -144,14 +144,14 @@ class TenantReading:
         """Whether nothing was called for a quarter of an hour."""
         return self.recent is not None and self.recent.is_idle(self.now_s)
 
-    def refused(self) -> Refused:
+    def refused(self) -> RefusedCalls:
         """Its calls that were refused lately."""
-        return Refused() if self.recent is None else self.recent.refused(self.now_s)
+        return RefusedCalls() if self.recent is None else self.recent.refused(self.now_s)
 
-    def refused_by(self, row_id: str) -> Refused:
+    def refused_by(self, row_id: str) -> RefusedCalls:
         """Those of them that one limit refused."""
         action_id, _, limit = row_id.partition("|")
-        return Refused() if self.recent is None else self.recent.refused_by((action_id, limit), self.now_s)
+        return RefusedCalls() if self.recent is None else self.recent.refused_by((action_id, limit), self.now_s)
 
     def limits_in_force(self) -> int:
         """How many limits apply to its calls."""

@@ -20,14 +20,14 @@ _MOVING_S = 180
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedDemand:
     """``demand``: by steps of the span. In the seconds that are ``covered`` one without an entry had no call."""
 
     demand: Demand
     covered: Sequence[Covered]
 
 
-async def read(store: Store, aside: Aside, tenant_id: str, connection: int, span: Span, *, now: int) -> Recorded:
+async def read(store: Store, aside: Aside, tenant_id: str, connection: int, span: Span, *, now: int) -> RecordedDemand:
     """A tenant's demand in the span and in the time before it that still counts at its start.
 
     The store is read first: a minute that moves to the database meanwhile is in one of them at least. Without the store
@@ -47,7 +47,7 @@ async def read(store: Store, aside: Aside, tenant_id: str, connection: int, span
     begin, demand = await aside.run(_stored, tenant_id, start, min(parted, span.end), span, waiting)
     since = max(start, min([*firsts, now] if begin is None else [begin]))
     covered = await aside.run(_covered, since, until, latest)
-    return Recorded(demand, coverage.together(covered, _in_use(demand, span)))
+    return RecordedDemand(demand, coverage.together(covered, _in_use(demand, span)))
 
 
 def _stored(tenant_id: str, start: int, parted: int, span: Span, waiting: Demand) -> tuple[int | None, Demand]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dashboard import listing
 from dashboard.listing import Asked, Listing
-from dashboard.sorting import Order
+from dashboard.sorting import SortOrder
 from limiter.record.by_decision import rows_of
 from limiter.record.explain import limit_in_words, why
 from limiter.record.models import ThrottleEvent
@@ -19,10 +19,10 @@ MAX_BY_CALLS = 10_000
 """No index has them by their calls: of the newest only so many are sorted."""
 _FIELDS = {"tenant": "tenant_id", "action": "action_id", "limit": "limit_name", "decision": "decision_id"}
 _ORDERS = {
-    "time": Order(_("Time"), ("at", "id")),
-    "tenant": Order(_("Tenant and action"), ("tenant_id", "action_id", "-at", "-id")),
-    "limit": Order(_("Limit"), ("limit_name", "-at", "-id")),
-    "calls": Order(_("Calls"), ("count", "at", "id")),
+    "time": SortOrder(_("Time"), ("at", "id")),
+    "tenant": SortOrder(_("Tenant and action"), ("tenant_id", "action_id", "-at", "-id")),
+    "limit": SortOrder(_("Limit"), ("limit_name", "-at", "-id")),
+    "calls": SortOrder(_("Calls"), ("count", "at", "id")),
 }
 
 

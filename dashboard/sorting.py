@@ -11,14 +11,14 @@ from django.utils.functional import Promise
 Row = TypeVar("Row", bound=Model)
 
 
-class Order(NamedTuple):
+class SortOrder(NamedTuple):
     """Rows ascend by these fields; those of a name with "-" before it descend."""
 
     title: str | Promise
     fields: tuple[str, ...]
 
 
-Orders = Mapping[str, Order]
+Orders = Mapping[str, SortOrder]
 
 
 class Column(NamedTuple):

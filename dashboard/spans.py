@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedSpan:
     """A range until now, or both ends of a span (seconds of the epoch)."""
 
     range: str = ""
@@ -59,17 +59,17 @@ class Asked:
         return Span(start - start % step_s, end, step_s)
 
 
-def asked(given: Mapping[str, str]) -> Asked:
+def asked(given: Mapping[str, str]) -> AskedSpan:
     """The parameters of a request; raises SpanRefused."""
     if "from" not in given and "to" not in given:
         name = given.get("range", "5m")
         if name not in RANGES:
             raise SpanRefused(_("range: give one of {ranges}.").format(ranges=", ".join(RANGES)))
-        return Asked(range=name)
+        return AskedSpan(range=name)
     start, end = _second("from", given.get("from", "")), _second("to", given.get("to", ""))
     if not MIN_SECONDS <= end - start <= MAX_SECONDS:
         raise SpanRefused(_("to: give a time from 30 seconds to 31 days after “from”."))
-    return Asked(start=start, end=end)
+    return AskedSpan(start=start, end=end)
 
 
 def _second(name: str, text: str) -> int:

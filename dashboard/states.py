@@ -12,7 +12,7 @@ from typing import Any
 from dashboard.busiest import Crowd
 from dashboard.readings import RowReading, TenantReading
 from dashboard.stored import StoredReadings
-from limiter.demand.state import LATELY_S, RefusalState, Refused
+from limiter.demand.state import LATELY_S, RefusalState, RefusedCalls
 
 Frame = dict[str, Any]
 Said = tuple[str, Frame]
@@ -56,7 +56,7 @@ def of_all(readings: Sequence[TenantReading], rows: Sequence[Frame], crowd: Crow
         return "unknown", {"code": "unknown"}
     each = [reading.refused() for reading in whole]
     refusing = sum(refused.state is RefusalState.REFUSING for refused in each)
-    total = Refused()
+    total = RefusedCalls()
     for refused in each:
         total = total.plus(refused)
     if crowd is not None:
@@ -84,5 +84,5 @@ def _calm(reading: TenantReading) -> str:
     return "idle" if reading.is_idle() else "quiet"
 
 
-def _numbers(refused: Refused) -> Frame:
+def _numbers(refused: RefusedCalls) -> Frame:
     return {"calls": refused.minute, "quarter": refused.quarter, "minutes": MINUTES}

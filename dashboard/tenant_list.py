@@ -11,14 +11,14 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from dashboard import sorting
-from dashboard.sorting import Column, Order
+from dashboard.sorting import Column, SortOrder
 from tenants.models import Tenant
 
 PAGE_SIZE = 50
 _ORDERS = {
-    "name": Order(_("Tenant"), ("name", "tenant_id")),
-    "connection": Order(_("Connection"), ("connection__name", "tenant_id")),
-    "status": Order(_("Status"), ("status", "tenant_id")),
+    "name": SortOrder(_("Tenant"), ("name", "tenant_id")),
+    "connection": SortOrder(_("Connection"), ("connection__name", "tenant_id")),
+    "status": SortOrder(_("Status"), ("status", "tenant_id")),
 }
 
 

@@ -19,7 +19,7 @@ NAMES = ("since", "until")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeFilter:
     """From ``since`` until before ``until``; None is open. ``wrong``: which one cannot be read, and the remedy."""
 
     since: datetime | None = None
@@ -27,7 +27,7 @@ class Span:
     wrong: str = ""
 
 
-def read(asked: Mapping[str, str]) -> Span:
+def read(asked: Mapping[str, str]) -> TimeFilter:
     """The span of an address; a part that cannot be read is left out, and said."""
     found: dict[str, datetime] = {}
     for name in NAMES:
@@ -39,8 +39,8 @@ def read(asked: Mapping[str, str]) -> Span:
             found[name] = (at.replace(tzinfo=_zone(asked)) if at.tzinfo is None else at).astimezone(UTC)
         except (ValueError, OverflowError):
             label = _("From") if name == "since" else _("Until")
-            return Span(wrong=_("{field}: give a day or a time, such as 2026-07-14T10:42.").format(field=label))
-    return Span(found.get("since"), found.get("until"))
+            return TimeFilter(wrong=_("{field}: give a day or a time, such as 2026-07-14T10:42.").format(field=label))
+    return TimeFilter(found.get("since"), found.get("until"))
 
 
 def _zone(asked: Mapping[str, str]) -> tzinfo:
@@ -48,16 +48,16 @@ def _zone(asked: Mapping[str, str]) -> tzinfo:
     return ZoneInfo(name) if name in time_zones.names() else UTC
 
 
-def in_address(span: Span) -> dict[str, str]:
+def in_address(span: TimeFilter) -> dict[str, str]:
     """The parameters of an address that means this span in every zone."""
     return {name: f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, at in _ends(span)}
 
 
-def in_form(asked: Mapping[str, str], span: Span) -> dict[str, str]:
+def in_form(asked: Mapping[str, str], span: TimeFilter) -> dict[str, str]:
     """The values of a form's fields, in the reader's zone; one that could not be read stays as it is."""
     given = {name: asked[name] for name in NAMES if asked.get(name, "").strip()}
     return given if span.wrong else {name: f"{timezone.localtime(at):%Y-%m-%dT%H:%M:%S}" for name, at in _ends(span)}
 
 
-def _ends(span: Span) -> list[tuple[str, datetime]]:
+def _ends(span: TimeFilter) -> list[tuple[str, datetime]]:
     return [(name, at) for name, at in zip(NAMES, (span.since, span.until), strict=True) if at]

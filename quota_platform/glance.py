@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dashboard import catalogue
 from dashboard.figures import FIGURES
-from limiter.demand.state import LATELY_S, NOW_S, RefusalState, Refused
+from limiter.demand.state import LATELY_S, NOW_S, RefusalState, RefusedCalls
 from limiter.record.models import ThrottleEvent
 from quota_platform.base import features, row_access
 from quota_platform.base.attention import Notice
@@ -46,7 +46,7 @@ def _glance(request: HttpRequest) -> dict[str, Any]:
         now=Sum("count", filter=now, default=0),
         tenants=Count("tenant_id", distinct=True),
     )
-    seen = Refused(sums["now"], sums["calls"])
+    seen = RefusedCalls(sums["now"], sums["calls"])
     return {
         "refused": seen.quarter,
         "state": _STATES[seen.state],

@@ -22,7 +22,7 @@ _MAX_CHANGE = 2**63 - 1
 _RIGHTS = ("limiter.view_quotapolicy", "tenants.view_tenant", "tenants.view_connection")
 
 
-class StoreUnavailable(APIException):
+class HeartbeatsUnavailable(APIException):
     """Heartbeats cannot be read."""
 
     status_code = 503
@@ -65,7 +65,7 @@ class RolloutView(APIView):
         try:
             beats = heartbeat.read(client)
         except redis.RedisError:
-            raise StoreUnavailable from None
+            raise HeartbeatsUnavailable from None
         finally:
             client.close()
         found = rollout.of(change, row.at.timestamp() if row else None, beats)

@@ -192,7 +192,7 @@ WORK_ITEM_QUERY = {key: "{" + key + "}" for key in ("workItemID", "workItemPaylo
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ActionKind:
     """What an action of this kind calls where its own field is blank.
 
     ``fields``: names of the form's fields that apply beside the common ones. ``body``: the caller's JSON is sent on;
@@ -207,37 +207,37 @@ class Kind:
     body: bool = False
 
 
-KINDS: dict[str, Kind] = {
-    "webaction": Kind(
+KINDS: dict[str, ActionKind] = {
+    "webaction": ActionKind(
         label="web action: POST /webactions/{action_id}/invoke",
         path="/webactions/{action_id}/invoke",
         fields=frozenset({"path_template"}),
         body=True,
     ),
-    "script_start": Kind(
+    "script_start": ActionKind(
         label="start a Studio script",
         path="{services}/scripts/start",
         fields=frozenset({"skill_id", "script_path", "script_id", "param_map", "query_template"}),
         required=("skill_id",),
     ),
-    "signal": Kind(
+    "signal": ActionKind(
         label="signal a running Studio script",
         path="{services}/interactions/{contactId}/signal",
         fields=frozenset({"param_map"}),
     ),
-    "work_item": Kind(
+    "work_item": ActionKind(
         label="create a work item",
         path="{services}/interactions/work-items",
         fields=frozenset({"point_of_contact", "query_template"}),
         required=("point_of_contact",),
     ),
-    "rest": Kind(
+    "rest": ActionKind(
         label="any REST call",
         fields=frozenset({"method", "path_template", "query_template"}),
         required=("path_template",),
         body=True,
     ),
-    "genesys_execute": Kind(
+    "genesys_execute": ActionKind(
         label="execute a Genesys data action",
         path="/api/v2/integrations/actions/{action_id}/execute",
         fields=frozenset({"path_template"}),

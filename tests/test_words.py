@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
+from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
 
@@ -95,3 +97,14 @@ def test_a_directory_without_an_allowed_count_has_none_of_the_words(tree: Path) 
     (tree / "docs" / "page.md").write_text("")
     (tree / "README.md").write_text("whoever\n")
     assert words.main([], tree) == 1
+
+
+def test_the_name_of_a_class_means_one_thing() -> None:
+    """A nested one goes by the name of the class around it, a command by that of its module."""
+    places = defaultdict(list)
+    rooms = ("dashboard", "limiter", "quota_platform", "tenants")
+    for source in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        for node in ast.parse(source.read_text()).body if "migrations" not in source.parts else ():
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and source.parent.name != "commands":
+                places[node.name].append(str(source.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from limiter.alerts.event_types import TEST
-from limiter.alerts.kinds.kind import Address, Contact, Mail, Post
+from limiter.alerts.kinds.kind import AddressKind, Contact, Mail, Post
 from limiter.alerts.message import Message
 from limiter.alerts.models import AlertDelivery, AlertHook
 from limiter.record import due
@@ -95,7 +95,7 @@ def _attempt(delivery: AlertDelivery, now: datetime, lookup: Lookup) -> Result:
 
 def _opened(hook: AlertHook) -> Contact:
     secret = hook.secret() if hook.secret_sealed else ""
-    url = secret if hook.contact.address is Address.SECRET_URL else hook.url
+    url = secret if hook.contact.address is AddressKind.SECRET_URL else hook.url
     return Contact(hook.uid.hex, url, secret, tuple(hook.recipients))
 
 
@@ -109,7 +109,7 @@ def _mail(outgoing: Mail, delivery: AlertDelivery) -> Result:
 
 def _post(outgoing: Post, hook: AlertHook, lookup: Lookup) -> Result:
     listed = settings.ENV.ALERT_HOOK_HOSTS
-    query = hook.contact.address is Address.SECRET_URL or outgoing.url != hook.url
+    query = hook.contact.address is AddressKind.SECRET_URL or outgoing.url != hook.url
     try:
         hosts.check_listed(outgoing.url, listed, setting="ALERT_HOOK_HOSTS", query=query)
         with session(Pins(sandbox_hosts=[each for each in listed if ":" in each], lookup=lookup)) as http:

@@ -18,7 +18,7 @@ from limiter.core.store import Store
 from limiter.core.types import MICROS, CountedPer, LimitState, Subject
 from limiter.core.window import Call, Stack
 from limiter.demand import undrained
-from limiter.demand.state import NOW_S, Refused, refused
+from limiter.demand.state import NOW_S, RefusedCalls, refused
 from limiter.policies import stored
 from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.effective import TenantEntry
@@ -26,7 +26,7 @@ from limiter.policies.plan import bind
 from limiter.record import streams
 from limiter.record.scripts import Client
 
-_NONE = Refused()
+_NONE = RefusedCalls()
 LATELY_S = 240
 """A limit that was found near its threshold this long ago is looked at: longer than a restart of Celery takes."""
 _AT_ONCE = 200
@@ -47,7 +47,7 @@ class Watched:
     stack: Stack
     at_us: int
     full_in_s: float | None = None
-    refused: Refused = _NONE
+    refused: RefusedCalls = _NONE
 
 
 def actions(client: Client, open_alerts: Iterable[Alert], *, now: datetime) -> dict[str, set[str]]:

@@ -25,7 +25,7 @@ _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _TEN_BITS = range(8 * (_AT_BYTES + _KIND_BYTES) - 10, -1, -10)
 
 
-class Kind(NamedTuple):
+class IdKind(NamedTuple):
     """What refusals of one kind have in common, beside their second. ``limit``: the name of the one that bound."""
 
     tenant: str
@@ -40,7 +40,7 @@ class Kind(NamedTuple):
 
 
 @lru_cache(4096)
-def _digest(kind: Kind) -> bytes:
+def _digest(kind: IdKind) -> bytes:
     text = "|".join((*kind[:-1], str(int(kind.shadow))))
     return hashlib.blake2b(text.encode(), digest_size=_KIND_BYTES).digest()
 
@@ -58,7 +58,7 @@ def half_of(random: str) -> str:
     return _MARK + random[: _HALF - 1]
 
 
-def complete(decision_id: str, at_us: int, kind: Kind) -> str:
+def complete(decision_id: str, at_us: int, kind: IdKind) -> str:
     """The whole ID of a refusal. One that was drawn whole, as earlier releases do, stays."""
     if len(decision_id) != _HALF or decision_id[0] != _MARK:
         return decision_id
@@ -85,7 +85,7 @@ def kept(decision: Decision, *, tenant: str, action: str, key_prefix: str) -> st
         limit, shadow = binding(refusing).limit.name, decision.allowed
     else:
         return decision.decision_id
-    return complete(decision.decision_id, decision.at_us, Kind(tenant, action, key_prefix, limit, shadow))
+    return complete(decision.decision_id, decision.at_us, IdKind(tenant, action, key_prefix, limit, shadow))
 
 
 def binding(violated: Sequence[LimitState]) -> LimitState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from limiter.demand.points import Calls, Demand, Name
-from limiter.demand.state import LATELY_S, NOW_S, Refused, refused
+from limiter.demand.state import LATELY_S, NOW_S, RefusedCalls, refused
 
 KEPT_S = LATELY_S + 60
 
@@ -45,11 +45,11 @@ class Recent:
         """Whether nothing was called for a quarter of an hour."""
         return not any(second > now - LATELY_S for second in self.totals)
 
-    def refused(self, now: int) -> Refused:
+    def refused(self, now: int) -> RefusedCalls:
         """The tenant's calls that were refused."""
         return refused(((second, calls.refused) for second, calls in self.totals.items()), now=now)
 
-    def refused_by(self, name: Name, now: int) -> Refused:
+    def refused_by(self, name: Name, now: int) -> RefusedCalls:
         """Those of them that this limit refused, or would have refused were it no shadow limit."""
         return refused(self.refusals.get(name, {}).items(), now=now)
 

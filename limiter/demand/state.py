@@ -21,7 +21,7 @@ class RefusalState(StrEnum):
     NONE = "none"
 
 
-class Refused(NamedTuple):
+class RefusedCalls(NamedTuple):
     """Calls refused in the last minute and in the last quarter of an hour, and when the last one was (0: none)."""
 
     minute: int = 0
@@ -34,11 +34,11 @@ class Refused(NamedTuple):
             return RefusalState.REFUSING
         return RefusalState.LATELY if self.quarter else RefusalState.NONE
 
-    def plus(self, other: Refused) -> Refused:
-        return Refused(self.minute + other.minute, self.quarter + other.quarter, max(self.last, other.last))
+    def plus(self, other: RefusedCalls) -> RefusedCalls:
+        return RefusedCalls(self.minute + other.minute, self.quarter + other.quarter, max(self.last, other.last))
 
 
-def refused(by_second: Iterable[tuple[int, int]], *, now: int) -> Refused:
+def refused(by_second: Iterable[tuple[int, int]], *, now: int) -> RefusedCalls:
     """Of the calls refused by second (of the epoch), those of the last minute and quarter of an hour."""
     minute = quarter = last = 0
     for second, calls in by_second:
@@ -47,4 +47,4 @@ def refused(by_second: Iterable[tuple[int, int]], *, now: int) -> Refused:
             last = max(last, second)
             if second > now - NOW_S:
                 minute += calls
-    return Refused(minute, quarter, last)
+    return RefusedCalls(minute, quarter, last)

@@ -92,7 +92,7 @@ class _Lane:
         self.last_turn = -1
 
 
-class Line:
+class WaitingLine:
     """``next_at``: when its first call may be decided again, in the loop's time. ``ended``: called when it is empty.
 
     At a shared limit each account has a lane. Turns go round the lanes of the highest class that has calls; a lane that

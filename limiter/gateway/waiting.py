@@ -23,7 +23,7 @@ from limiter.core.types import CONCURRENCY_HINT_US, MICROS, Decision
 from limiter.core.window import Stack
 from limiter.gateway import prefer
 from limiter.gateway.lanes import lane_of, rest_of
-from limiter.gateway.line import LaneName, Line, Rest, Waiter, Woken, after
+from limiter.gateway.line import LaneName, Rest, Waiter, WaitingLine, Woken, after
 from limiter.gateway.problems import GatewayProblem
 from limiter.gateway.wakes import Wakes
 from quota_platform.base.lean.request import Departure
@@ -89,7 +89,7 @@ class Waiting:
         self._bounds = bounds or WaitBounds()
         self._wakes = Wakes(wakes, freed=self._free)
         self._looks_every_us = looks_every_us
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, WaitingLine] = {}
         self._waiters: dict[Waiter, None] = {}
         """In the order of their arrival."""
         self._by_key: Counter[str] = Counter()
@@ -182,7 +182,7 @@ class Waiting:
                     del counts[name]
 
     async def _queue(
-        self, attempt: Attempt, waiter: Waiter, line: Line | None, decision: Decision | None, ends: float
+        self, attempt: Attempt, waiter: Waiter, line: WaitingLine | None, decision: Decision | None, ends: float
     ) -> Decision:
         """Wait and be decided until a decision is final."""
         at_last = 0.0
@@ -217,7 +217,9 @@ class Waiting:
         left_us = max(0, int((ends - loop.time()) * MICROS))
         return self._unless_gone(attempt, waiter, await attempt.decide(patience_us=left_us, waited=True))
 
-    async def _wait_in(self, line: Line, lane: LaneName, attempt: Attempt, waiter: Waiter, ends: float) -> Decision:
+    async def _wait_in(
+        self, line: WaitingLine, lane: LaneName, attempt: Attempt, waiter: Waiter, ends: float
+    ) -> Decision:
         """Wait in a line for the turn to be decided."""
         late = asyncio.get_running_loop().call_at(ends, waiter.wake, Woken.LATE)
         line.add(waiter, lane)
@@ -251,7 +253,7 @@ class Waiting:
             raise _given_up()
         return decision
 
-    def _line_before(self, stack: Stack) -> Line | None:
+    def _line_before(self, stack: Stack) -> WaitingLine | None:
         """The line that a new call joins: others wait for one of its limits already."""
         if not self._lines:
             return None
@@ -261,7 +263,7 @@ class Waiting:
                 return line
         return None
 
-    def _line_of(self, stack: Stack, decision: Decision) -> Line:
+    def _line_of(self, stack: Stack, decision: Decision) -> WaitingLine:
         """Where a call waits that this decision refuses: for the limit whose wait ends last, or for the upstream."""
         violated = decision.violated
         name = keys.pause(stack.subject.connection)
@@ -269,7 +271,7 @@ class Waiting:
             name = stack.windows[decision.states.index(binding(violated))]
         line = self._lines.get(name)
         if line is None:
-            line = self._lines[name] = Line(name, ended=self._end, joined=not violated)
+            line = self._lines[name] = WaitingLine(name, ended=self._end, joined=not violated)
             if violated and rules_of(binding(violated).limit.algorithm).holds_slots:
                 self._wakes.listen(name)
         return line

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.demand import series
 from limiter.incidents import changes
-from limiter.incidents.changes import Change
+from limiter.incidents.changes import ChangeSeen
 from limiter.incidents.models import Incident, TeamEntry
 from limiter.incidents.stretches import OTHERS
 from limiter.record.explain import limit_in_words
@@ -31,7 +31,7 @@ _FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class IncidentAccount:
     """``story``: sentences about start, cause and end, with evidence. ``before``: changes of the hour before the first
     refusal; ``during``: from then until it was over. ``entries``: what the team did.
     """
@@ -39,19 +39,19 @@ class Account:
     incident: Incident
     tenant_name: str
     story: list[str]
-    before: list[Change]
-    during: list[Change]
+    before: list[ChangeSeen]
+    during: list[ChangeSeen]
     entries: list[TeamEntry]
 
 
-def write(incident: Incident, *, now: datetime | None = None) -> Account:
+def write(incident: Incident, *, now: datetime | None = None) -> IncidentAccount:
     """Everything that is known now. For a thread; who may see the tenant is the caller's to check."""
     until = incident.ended_at or now or timezone.now()
     name = Tenant.objects.filter(tenant_id=incident.tenant_id).values_list("name", flat=True).first()
     name = name or incident.tenant_id
     before = changes.of(incident, incident.at - BEFORE, incident.at)
     story = [_start(incident, name), *_cause(incident), *_asked(incident), *_callers(incident), _changed(before)]
-    return Account(
+    return IncidentAccount(
         incident=incident,
         tenant_name=name,
         story=[*story, _end(incident)],
@@ -160,7 +160,7 @@ def _callers(incident: Incident) -> Iterator[str]:
         yield _("API key {key} made {share} % of the refused calls.").format(key=key, share=number(round(share * 100)))
 
 
-def _changed(before: list[Change]) -> str:
+def _changed(before: list[ChangeSeen]) -> str:
     return ngettext(
         "In the hour before the first refusal {count} change concerned this tenant.",
         "In the hour before the first refusal {count} changes concerned this tenant.",

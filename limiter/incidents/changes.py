@@ -47,7 +47,7 @@ _POLICY = gettext_noop("Policy changed")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeSeen:
     """One change: its time, object, person and reason, with the values before and after."""
 
     at: datetime
@@ -58,13 +58,13 @@ class Change:
     details: tuple[Difference, ...]
 
 
-def of(incident: Incident, start: datetime, end: datetime) -> list[Change]:
+def of(incident: Incident, start: datetime, end: datetime) -> list[ChangeSeen]:
     """The changes from ``start`` until before ``end`` that concern the incident's tenant, oldest first."""
     found = [*_edits(incident.tenant_id, start, end), *_versions(incident.policy_name, start, end)]
     return sorted(found, key=lambda change: change.at)[:MAX_CHANGES]
 
 
-def _edits(tenant_id: str, start: datetime, end: datetime) -> Iterator[Change]:
+def _edits(tenant_id: str, start: datetime, end: datetime) -> Iterator[ChangeSeen]:
     """Of the platform's own entries only those of the tenant's connection and of the policy for everyone."""
     tenant = Tenant.objects.filter(tenant_id=tenant_id).first()
     everyones = Q(tenant_id="", kind__startswith="connection.") | Q(tenant_id="", kind__startswith="assignment.")
@@ -72,7 +72,7 @@ def _edits(tenant_id: str, start: datetime, end: datetime) -> Iterator[Change]:
     for entry in entries.order_by("at", "id")[:_MAX_READ]:
         payload = entry.payload if isinstance(entry.payload, dict) else {}
         if entry.tenant_id or _concerns(payload, entry.kind, tenant):
-            yield Change(
+            yield ChangeSeen(
                 at=entry.at,
                 words=_(_WORDS[entry.kind]),
                 name=_name(payload),
@@ -114,7 +114,7 @@ def _value(value: Any) -> str:
     return "" if value is None else str(value)[:_MAX_VALUE]
 
 
-def _versions(policy_name: str, start: datetime, end: datetime) -> Iterator[Change]:
+def _versions(policy_name: str, start: datetime, end: datetime) -> Iterator[ChangeSeen]:
     rows = QuotaPolicy.history.filter(name=policy_name, history_date__gte=start, history_date__lt=end)
     rows = rows.exclude(history_type="-").select_related("history_user").order_by("history_date", "history_id")
     seen = set()
@@ -122,7 +122,7 @@ def _versions(policy_name: str, start: datetime, end: datetime) -> Iterator[Chan
         if row.version in seen:
             continue
         seen.add(row.version)
-        yield Change(
+        yield ChangeSeen(
             at=row.history_date,
             words=_(_POLICY),
             name=_("{policy}, version {version}").format(policy=row.name, version=row.version),

@@ -11,8 +11,8 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Paragraph, Spacer
 
 from limiter.incidents import account
-from limiter.incidents.account import Account
-from limiter.incidents.changes import Change
+from limiter.incidents.account import IncidentAccount
+from limiter.incidents.changes import ChangeSeen
 from limiter.incidents.models import Incident
 from limiter.reports.pdf_parts import BODY, HEAD, SMALL, TITLE, document, foot, table
 
@@ -27,7 +27,7 @@ def write(incident: Incident) -> bytes:
         return target.getvalue()
 
 
-def _story(written: Account) -> Iterator[Flowable]:
+def _story(written: IncidentAccount) -> Iterator[Flowable]:
     incident = written.incident
     yield Paragraph(escape(f"Incident {incident.pk}: {written.tenant_name}"), TITLE)
     yield Paragraph(escape(account.limit_of(incident)), BODY)
@@ -40,7 +40,7 @@ def _story(written: Account) -> Iterator[Flowable]:
     yield from _counts(incident)
 
 
-def _changes(title: str, changes: list[Change]) -> Iterator[Flowable]:
+def _changes(title: str, changes: list[ChangeSeen]) -> Iterator[Flowable]:
     yield Paragraph(title, HEAD)
     if not changes:
         yield Paragraph("Nothing that concerns this tenant.", BODY)
@@ -52,7 +52,7 @@ def _changes(title: str, changes: list[Change]) -> Iterator[Flowable]:
             yield Paragraph(escape(f"{each.field}: {each.old or '-'} to {each.new or '-'}"), SMALL)
 
 
-def _team(written: Account) -> Iterator[Flowable]:
+def _team(written: IncidentAccount) -> Iterator[Flowable]:
     yield Paragraph("Who acted", HEAD)
     incident = written.incident
     yield Paragraph(escape(f"Owner: {incident.owner or 'nobody'}"), BODY)

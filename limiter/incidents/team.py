@@ -44,7 +44,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TeamSubject:
     """The limit that it is about, its open alerts, and its incident if there is one."""
 
     row: Row
@@ -83,15 +83,15 @@ def act(target: Incident | Alert, wish: Wish, *, person: Any, now: datetime | No
         return _enter(subject, wish, text, person.get_username())
 
 
-def _subject(target: Incident | Alert, now: datetime) -> Subject:
+def _subject(target: Incident | Alert, now: datetime) -> TeamSubject:
     row = Row(target.tenant_id, target.action_id, target.limit_name)
     if isinstance(target, Incident):
-        return Subject(row, target, target.ended_at is None, now)
+        return TeamSubject(row, target, target.ended_at is None, now)
     incident = Incident.objects.filter(**row._asdict(), ended_at=None).first()
-    return Subject(row, incident, target.ended_at is None, now)
+    return TeamSubject(row, incident, target.ended_at is None, now)
 
 
-def _enter(subject: Subject, wish: Wish, text: str, by: str) -> TeamEntry:
+def _enter(subject: TeamSubject, wish: Wish, text: str, by: str) -> TeamEntry:
     incident = subject.incident
     until, to = wish.until if wish.kind == Kind.MUTED else None, wish.to if wish.kind in _GIVES else ""
     entry = TeamEntry.objects.create(
@@ -111,7 +111,7 @@ def _enter(subject: Subject, wish: Wish, text: str, by: str) -> TeamEntry:
     return entry
 
 
-def _acknowledge(subject: Subject, wish: Wish, by: str) -> None:
+def _acknowledge(subject: TeamSubject, wish: Wish, by: str) -> None:
     _need_lasting(subject)
     seen = {"acknowledged_at": subject.now, "acknowledged_by": by}
     done = subject.alerts().filter(acknowledged_at=None).update(**seen)
@@ -121,24 +121,24 @@ def _acknowledge(subject: Subject, wish: Wish, by: str) -> None:
         raise ValidationError({"kind": _("Somebody has acknowledged it already.")})
 
 
-def _mute(subject: Subject, wish: Wish, by: str) -> None:
+def _mute(subject: TeamSubject, wish: Wish, by: str) -> None:
     _need_lasting(subject)
     if wish.until is None or not subject.now < wish.until <= subject.now + MAX_MUTE:
         raise ValidationError({"until": _("Give a time in the next {days} days.").format(days=MAX_MUTE.days)})
     mutes.put(subject.row, until=wish.until, by=by, now=subject.now)
 
 
-def _unmute(subject: Subject, wish: Wish, by: str) -> None:
+def _unmute(subject: TeamSubject, wish: Wish, by: str) -> None:
     if not mutes.end(subject.row, now=subject.now):
         raise ValidationError({"kind": _("It is not muted.")})
 
 
-def _note(subject: Subject, wish: Wish, by: str) -> None:
+def _note(subject: TeamSubject, wish: Wish, by: str) -> None:
     _need_incident(subject)
     _need_text(wish)
 
 
-def _assign(subject: Subject, wish: Wish, by: str) -> None:
+def _assign(subject: TeamSubject, wish: Wish, by: str) -> None:
     incident = _need_incident(subject)
     found = get_user_model().objects.filter(username=wish.to, is_active=True).first()
     if found is None or not tenants_of(found).filter(tenant_id=incident.tenant_id).exists():
@@ -146,17 +146,17 @@ def _assign(subject: Subject, wish: Wish, by: str) -> None:
     Incident.objects.filter(pk=incident.pk).update(owner=wish.to)
 
 
-def _hand_over(subject: Subject, wish: Wish, by: str) -> None:
+def _hand_over(subject: TeamSubject, wish: Wish, by: str) -> None:
     _need_text(wish)
     _assign(subject, wish, by)
 
 
-def _need_lasting(subject: Subject) -> None:
+def _need_lasting(subject: TeamSubject) -> None:
     if not subject.lasts:
         raise ValidationError({"kind": _("It is over. You can still write a note.")})
 
 
-def _need_incident(subject: Subject) -> Incident:
+def _need_incident(subject: TeamSubject) -> Incident:
     if subject.incident is None:
         raise ValidationError({"kind": _("Nothing was refused yet, so there is no incident. Acknowledge or mute it.")})
     return subject.incident
@@ -167,7 +167,7 @@ def _need_text(wish: Wish) -> None:
         raise ValidationError({"text": _("Write a sentence for the next reader.")})
 
 
-_DO: Mapping[Kind, Callable[[Subject, Wish, str], None]] = {
+_DO: Mapping[Kind, Callable[[TeamSubject, Wish, str], None]] = {
     Kind.ACKNOWLEDGED: _acknowledge,
     Kind.MUTED: _mute,
     Kind.UNMUTED: _unmute,

@@ -41,7 +41,7 @@ class Fetched(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[K, T]):
+class EntryKind(Generic[K, T]):
     """How one kind of thing is written to the cache, judged and read from the database.
 
     ``decode``: see :mod:`limiter.live.entry_format`. ``touches``: the changes of which entities make a stored one too
@@ -56,7 +56,7 @@ class Kind(Generic[K, T]):
     keeps_good: bool = False
 
 
-TENANT: Kind[str, TenantRules] = Kind(
+TENANT: EntryKind[str, TenantRules] = EntryKind(
     name="tenant",
     encode=entry_format.of_rules,
     decode=entry_format.rules,
@@ -66,21 +66,21 @@ TENANT: Kind[str, TenantRules] = Kind(
     ],
     read=stored.read_tenants,
 )
-KEY: Kind[str, KeySpec] = Kind(
+KEY: EntryKind[str, KeySpec] = EntryKind(
     name="key",
     encode=entry_format.of_key,
     decode=entry_format.key,
     touches=lambda spec: [Touch(Topic.KEY, spec.id)],
     read=stored.read_keys,
 )
-GRANT: Kind[str, int] = Kind(
+GRANT: EntryKind[str, int] = EntryKind(
     name="grant",
     encode=int,
     decode=lambda data, *, whole=True: int(data),
     touches=lambda key_id: [Touch(Topic.KEY, key_id)],
     read=stored.read_grants,
 )
-POLICY: Kind[int, PolicySpec] = Kind(
+POLICY: EntryKind[int, PolicySpec] = EntryKind(
     name="policy",
     encode=entry_format.of_policy,
     decode=entry_format.policy,
@@ -89,7 +89,7 @@ POLICY: Kind[int, PolicySpec] = Kind(
     keeps_good=True,
 )
 # The id of the default policy, under the one name 0; an id of 0 says that nobody has chosen one.
-DEFAULT_ID: Kind[int, int] = Kind(
+DEFAULT_ID: EntryKind[int, int] = EntryKind(
     name="default",
     encode=int,
     decode=lambda data, *, whole=True: int(data),
@@ -143,7 +143,7 @@ class Loader:
             return {}
         return {connection_id: _fetched(found.get(connection_id), seq) for connection_id in ids}
 
-    def _fetch(self, kind: Kind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
+    def _fetch(self, kind: EntryKind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
         shared = self._stored(kind, names)
         new_enough = {name: found for name, found in shared.items() if not found.stale}
         wanted = [name for name in names if name not in new_enough]
@@ -169,7 +169,7 @@ class Loader:
         """The change that whatever is read after this includes at least."""
         return changes.latest_id() if self._touched.seen is None else self._touched.seen
 
-    def _stored(self, kind: Kind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
+    def _stored(self, kind: EntryKind[K, T], names: Collection[K]) -> dict[K, Fetched[T]]:
         keys = {f"{kind.name}:{name}": name for name in names}
         found = {}
         for key, (seq, data) in self._second.get(keys).items():
@@ -179,12 +179,12 @@ class Loader:
                 found[keys[key]] = Fetched(value, seq, stale=stale)
         return found
 
-    def _last_good(self, kind: Kind[K, T], name: K) -> T | None:
+    def _last_good(self, kind: EntryKind[K, T], name: K) -> T | None:
         data = self._second.kept(f"good:{kind.name}:{name}") if kind.keeps_good else None
         return None if data is None else _decoded(kind, data)[0]
 
 
-def _decoded(kind: Kind[Any, Any], data: Any) -> tuple[Any, bool]:
+def _decoded(kind: EntryKind[Any, Any], data: Any) -> tuple[Any, bool]:
     """An entry of the cache, and whether it has all that the database would say; None: it makes no sense here.
 
     One that lacks a field was written by an earlier release, and will do while the database is unavailable.

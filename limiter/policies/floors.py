@@ -16,7 +16,7 @@ from quota_platform.base.languages import number
 from tenants.models import Tenant
 
 
-class Terms(NamedTuple):
+class FloorTerms(NamedTuple):
     """What makes an account of a tenant: calls with the same terms have one, and its floor, in common."""
 
     service_class: str
@@ -25,11 +25,11 @@ class Terms(NamedTuple):
     ceiling: int | None
 
     @classmethod
-    def of(cls, line: QuotaLimit) -> Terms:
+    def of(cls, line: QuotaLimit) -> FloorTerms:
         return cls(line.share_class, line.share_weight, line.share_floor, line.share_ceiling)
 
 
-class Rules(NamedTuple):
+class FloorRules(NamedTuple):
     """The policies that decide about a tenant's floors (by ID): its own, None: everyone's alone, and its actions'."""
 
     connection: str
@@ -42,9 +42,9 @@ class Tenants:
     """How many tenants of each connection (by name) stand under which policies."""
 
     default: int | None
-    counts: Mapping[Rules, int]
+    counts: Mapping[FloorRules, int]
 
-    def promised(self, terms: Mapping[int | None, Terms]) -> Counter[str]:
+    def promised(self, terms: Mapping[int | None, FloorTerms]) -> Counter[str]:
         """What the floors of one limit, by policy, add up to on each connection."""
         sums = Counter[str]()
         for rules, tenants in self.counts.items():
@@ -53,7 +53,7 @@ class Tenants:
             sums[rules.connection] += tenants * sum(account.floor for account in accounts)
         return sums
 
-    def with_one(self, rules: Rules) -> Tenants:
+    def with_one(self, rules: FloorRules) -> Tenants:
         """And one tenant more."""
         return replace(self, counts={**self.counts, rules: self.counts.get(rules, 0) + 1})
 
@@ -67,14 +67,14 @@ def _tenants(promising: Collection[int], *, but: int | None = None) -> Tenants:
     others = Tenant.objects.all() if but is None else Tenant.objects.exclude(pk=but)
     rows = others.values_list("connection__name", "assignments__policy_id")
     counted = rows.order_by().annotate(tenants=Count("pk"))
-    counts = Counter({Rules(connection, policy): tenants for connection, policy, tenants in counted})
+    counts = Counter({FloorRules(connection, policy): tenants for connection, policy, tenants in counted})
     for rules in _with_actions(others, promising):
         counts[rules._replace(of_actions=frozenset())] -= 1
         counts[rules] += 1
     return Tenants(default, counts)
 
 
-def _with_actions(among: QuerySet[Tenant], promising: Collection[int]) -> Iterator[Rules]:
+def _with_actions(among: QuerySet[Tenant], promising: Collection[int]) -> Iterator[FloorRules]:
     """Those tenants that have actions under one of these policies."""
     given = among.filter(actions__assignments__policy__in=promising).order_by()
     names = ("pk", "connection__name", "assignments__policy_id", "actions__assignments__policy_id")
@@ -82,7 +82,7 @@ def _with_actions(among: QuerySet[Tenant], promising: Collection[int]) -> Iterat
     for tenant, connection, policy, of_action in given.values_list(*names).distinct():
         found[tenant, connection, policy].add(of_action)
     for (_tenant, connection, policy), of_actions in found.items():
-        yield Rules(connection, policy, frozenset(of_actions))
+        yield FloorRules(connection, policy, frozenset(of_actions))
 
 
 def faults(policy: QuotaPolicy, lines: Iterable[QuotaLimit]) -> Iterator[tuple[QuotaLimit, str]]:
@@ -102,13 +102,13 @@ def faults(policy: QuotaPolicy, lines: Iterable[QuotaLimit]) -> Iterator[tuple[Q
 def _most_promised(policy: QuotaPolicy, line: QuotaLimit) -> tuple[int, str]:
     """The largest sum of floors on one connection, and its name."""
     others = QuotaLimit.objects.filter(name=line.name, shared=True).exclude(policy=policy.pk)
-    terms: dict[int | None, Terms] = {other.policy_id: Terms.of(other) for other in others}
-    terms[policy.pk] = Terms.of(line)
+    terms: dict[int | None, FloorTerms] = {other.policy_id: FloorTerms.of(other) for other in others}
+    terms[policy.pk] = FloorTerms.of(line)
     sums = _tenants(_promising(terms)).promised(terms)
     return max(((units, name) for name, units in sums.items()), default=(0, ""))
 
 
-def _promising(terms: Mapping[int | None, Terms]) -> set[int]:
+def _promising(terms: Mapping[int | None, FloorTerms]) -> set[int]:
     return {policy for policy, its in terms.items() if its.floor and policy is not None}
 
 
@@ -152,12 +152,12 @@ def _assigned(row: Assignment, tenants: Callable[[int | None], Tenants]) -> Tena
     return tenants(tenant.pk).with_one(rules)
 
 
-def _rules_of(tenant: Tenant, *, but: int | None = None) -> Rules:
+def _rules_of(tenant: Tenant, *, but: int | None = None) -> FloorRules:
     """As they are stored, without one of the assignments."""
     rows = Assignment.objects.exclude(pk=but or 0)
     own = rows.filter(tenant=tenant.pk).values_list("policy_id", flat=True).first() if tenant.pk else None
     of_actions = rows.filter(action__tenant=tenant.pk).values_list("policy_id", flat=True) if tenant.pk else ()
-    return Rules(tenant.connection.name, own, frozenset(of_actions))
+    return FloorRules(tenant.connection.name, own, frozenset(of_actions))
 
 
 def _fault(after: Callable[[Callable[[int | None], Tenants]], Tenants]) -> dict[str, str] | None:
@@ -168,7 +168,7 @@ def _fault(after: Callable[[Callable[[int | None], Tenants]], Tenants]) -> dict[
     limits: dict[str, dict[int | None, QuotaLimit]] = defaultdict(dict)
     for line in QuotaLimit.objects.filter(shared=True):
         limits[line.name][line.policy_id] = line
-    terms = {name: {policy: Terms.of(line) for policy, line in lines.items()} for name, lines in limits.items()}
+    terms = {name: {policy: FloorTerms.of(line) for policy, line in lines.items()} for name, lines in limits.items()}
     promising = {policy for of_limit in terms.values() for policy in _promising(of_limit)}
     if not promising:
         return None

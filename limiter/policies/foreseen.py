@@ -15,7 +15,7 @@ from limiter.policies.compiled import PolicyUnavailable
 from limiter.policies.cuts import RECORD, Hit, Peak
 from limiter.policies.effective import TenantEntry, TenantRules
 from limiter.policies.models import Assignment, Override, QuotaLimit
-from limiter.policies.stored import Change
+from limiter.policies.stored import PendingEdit
 from tenants.models import Tenant
 
 Entries = dict[str, TenantEntry | stored.Unusable]
@@ -32,7 +32,7 @@ def by_override(row: Override) -> list[Hit]:
     def rules(held: TenantRules) -> TenantRules:
         return replace(held, overrides=(*(each for each in held.overrides if each.id != spec.id), spec))
 
-    return _hits(Tenant.objects.filter(pk=row.tenant_id), Change(rules), at=max(now, spec.starts_at))
+    return _hits(Tenant.objects.filter(pk=row.tenant_id), PendingEdit(rules), at=max(now, spec.starts_at))
 
 
 def by_assignment(row: Assignment, *, removed: bool = False) -> list[Hit]:
@@ -52,7 +52,7 @@ def by_assignment(row: Assignment, *, removed: bool = False) -> list[Hit]:
         starts = [each.policy_id for each in comes if each.target == Assignment.Target.DEFAULT]
         return starts[0] if starts else None if ends else before
 
-    return _hits(_reached([*goes, *comes]), Change(rules, default_id), at=time.time())
+    return _hits(_reached([*goes, *comes]), PendingEdit(rules, default_id), at=time.time())
 
 
 def _assigned(rules: TenantRules, row: Assignment, policy_id: int | None) -> TenantRules:
@@ -74,7 +74,7 @@ def _reached(rows: Iterable[Assignment]) -> QuerySet[Tenant]:
     return Tenant.objects.filter(Q(pk__in=[row.tenant_id for row in rows]) | Q(pk__in=owners))
 
 
-def _hits(tenants: QuerySet[Tenant], change: Change, *, at: float) -> list[Hit]:
+def _hits(tenants: QuerySet[Tenant], change: PendingEdit, *, at: float) -> list[Hit]:
     peaks = RECORD.read(tenants, set(QuotaLimit.objects.order_by().values_list("name", flat=True).distinct()))
     names = {peak.tenant_id for peak in peaks}
     if not names:

@@ -8,26 +8,26 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
-from limiter.policies.floors import Terms
+from limiter.policies.floors import FloorTerms
 from limiter.policies.models import Assignment, QuotaLimit
 from tenants.models import Action, Tenant
 
 
-class Member(NamedTuple):
+class PoolMember(NamedTuple):
     """A tenant on one of its terms. ``calls``: it is active and has an action."""
 
     tenant_id: str
     name: str
-    terms: Terms
+    terms: FloorTerms
     calls: bool
 
 
-def members(connection: int, limit: str) -> list[Member]:
+def members(connection: int, limit: str) -> list[PoolMember]:
     """The tenants of a connection that share the limit of this name, each once for each of its terms, by their IDs.
 
     A handful of queries, however many there are.
     """
-    terms = {line.policy_id: Terms.of(line) for line in QuotaLimit.objects.filter(name=limit, shared=True)}
+    terms = {line.policy_id: FloorTerms.of(line) for line in QuotaLimit.objects.filter(name=limit, shared=True)}
     if not terms:
         return []
     default, of_actions = _default(), _of_actions(connection, terms)
@@ -39,7 +39,7 @@ def members(connection: int, limit: str) -> list[Member]:
         policies = {own if own in terms else default, *of_actions[pk]}
         its = sorted({terms[policy] for policy in policies if policy in terms}, key=str)
         calls = status == Tenant.Status.ACTIVE and pk in acting
-        found += [Member(tenant_id, name, each, calls) for each in its]
+        found += [PoolMember(tenant_id, name, each, calls) for each in its]
     return found
 
 
@@ -55,7 +55,7 @@ def _default() -> int | None:
     return Assignment.objects.filter(target=Assignment.Target.DEFAULT).values_list("policy_id", flat=True).first()
 
 
-def _of_actions(connection: int, terms: Mapping[int, Terms]) -> dict[int, set[int]]:
+def _of_actions(connection: int, terms: Mapping[int, FloorTerms]) -> dict[int, set[int]]:
     """Tenant -> the policies of its actions that have the limit."""
     given = Assignment.objects.filter(action__tenant__connection=connection, policy__in=list(terms))
     found: dict[int, set[int]] = defaultdict(set)

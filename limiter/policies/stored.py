@@ -238,14 +238,14 @@ def _default_id() -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PendingEdit:
     """An edit that is not stored yet: a tenant's rules and the id of everyone's policy, before it -> after it."""
 
     rules: Callable[[TenantRules], TenantRules]
     default_id: Callable[[int | None], int | None] = lambda held: held
 
 
-def read_entries(names: Collection[str], *, after: Change | None = None) -> dict[str, TenantEntry | Unusable]:
+def read_entries(names: Collection[str], *, after: PendingEdit | None = None) -> dict[str, TenantEntry | Unusable]:
     """Tenants by public id with the policies they are under, as a worker would hold them had it just begun.
 
     ``after``: as they will be after this edit.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import QuerySet
 
 from limiter.core import decision_ids
-from limiter.core.decision_ids import Kind, RefusedId
+from limiter.core.decision_ids import IdKind, RefusedId
 from limiter.record.models import ThrottleEvent
 
 Events = QuerySet[ThrottleEvent]
@@ -37,4 +37,4 @@ def _folded_into(refused: RefusedId, among: Events) -> list[int]:
     second = at.replace(microsecond=0)
     rows = among.filter(first_at=second, at__gte=at, at__lt=second + timedelta(seconds=1)).order_by("at", "pk")
     named = rows.values_list("pk", "tenant_id", "action_id", "key_prefix", "limit_name", "shadow")
-    return [pk for pk, *kind in named if Kind._make(kind).digest == refused.kind][:1]
+    return [pk for pk, *kind in named if IdKind._make(kind).digest == refused.kind][:1]

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from limiter.core import adaptive, description, keys, refusal
-from limiter.core.decision_ids import Kind, complete
+from limiter.core.decision_ids import IdKind, complete
 from limiter.core.types import PPM
 from limiter.core.versioned import Newer
 from limiter.record import batches, chain, dead_letters, gaps
@@ -89,7 +89,7 @@ def event(stream_id: str, text: str) -> ThrottleEvent:
     at = _moment(data.at_us)
     limits = _limits(data.limits, data.states)
     bound = _bound(limits, shadow=data.shadow, alone=ALONE in stream_id)
-    kind = Kind(data.tenant, data.action, data.key_prefix, bound["name"], data.shadow)
+    kind = IdKind(data.tenant, data.action, data.key_prefix, bound["name"], data.shadow)
     return ThrottleEvent(
         stream_id=stream_id,
         at=at,

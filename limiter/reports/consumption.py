@@ -35,7 +35,7 @@ _MAX_PAIRS = 40
 Ints = npt.NDArray[np.int64]
 
 
-class Counted(NamedTuple):
+class LimitUse(NamedTuple):
     """What one count holds: a limit of one tenant's action, or with ``action_id`` empty of all its actions together."""
 
     tenant_id: str
@@ -50,7 +50,7 @@ class Consumption:
     ``peaks``: units in the fullest window that ended in each; ``effective``: the limit under its lowest multiplier.
     """
 
-    of: Counted
+    of: LimitUse
     peaks: list[int]
     effective: list[int]
 
@@ -71,7 +71,7 @@ def fullest(chosen: Selection, *, most: int = MAX_TENANTS_SHOWN) -> tuple[list[C
     return found[:most], max(0, len(found) - most)
 
 
-def counted(chosen: Selection, wanted: Callable[[Limit], bool]) -> Iterator[Counted]:
+def counted(chosen: Selection, wanted: Callable[[Limit], bool]) -> Iterator[LimitUse]:
     """The counts of these limits, of the busiest tenants and actions, by the policies in force now."""
     pairs = sources.usage(chosen).order_by().values_list("tenant_id", "action_id").annotate(units=Sum("cost"))
     busiest = [
@@ -79,14 +79,14 @@ def counted(chosen: Selection, wanted: Callable[[Limit], bool]) -> Iterator[Coun
     ]
     names = list(dict.fromkeys(tenant for tenant, _ in busiest))[:_MAX_TENANTS]
     for tenant_id, entry in stored.read_entries(names).items():
-        counts: dict[tuple[str, str], Counted] = {}
+        counts: dict[tuple[str, str], LimitUse] = {}
         for _, action in (pair for pair in busiest if pair[0] == tenant_id):
             for limit in _limits(entry, action):
                 if limit.counted_by:
                     continue  # usage knows no values
                 of = action if limit.counted_per is CountedPer.ACTION else ""
                 if wanted(limit):
-                    counts.setdefault((of, limit.name), Counted(tenant_id, of, limit))
+                    counts.setdefault((of, limit.name), LimitUse(tenant_id, of, limit))
         yield from counts.values()
 
 
@@ -104,7 +104,7 @@ def _limits(entry: TenantEntry | Unusable, action_id: str) -> tuple[Limit, ...]:
         return ()
 
 
-def _read(of: Counted, chosen: Selection) -> Consumption | None:
+def _read(of: LimitUse, chosen: Selection) -> Consumption | None:
     """None when usage is not fine enough, or not kept long enough, to tell this window."""
     window = timedelta(microseconds=of.limit.window_us)
     kept = rollup.kept()
@@ -119,7 +119,7 @@ def _read(of: Counted, chosen: Selection) -> Consumption | None:
     return None
 
 
-def _units(of: Counted, model: Any, start: datetime, until: datetime, grain: timedelta) -> Ints:
+def _units(of: LimitUse, model: Any, start: datetime, until: datetime, grain: timedelta) -> Ints:
     """Units charged in each grain."""
     found = model.objects.filter(tenant_id=of.tenant_id, start__gte=start, start__lt=until)
     if of.action_id:
@@ -138,7 +138,7 @@ def _peaks(units: Ints, *, width: int) -> list[int]:
     return [int(full[a : max(a + 1, b)].max(initial=0)) for a, b in itertools.pairwise(ends)]
 
 
-def _effective(of: Counted, chosen: Selection) -> list[int]:
+def _effective(of: LimitUse, chosen: Selection) -> list[int]:
     quota = of.limit.quota
     if not of.limit.adaptive:
         return [quota] * figures.POINTS
@@ -154,15 +154,15 @@ def _effective(of: Counted, chosen: Selection) -> list[int]:
     return [max(1, math.floor(quota * multiplier)) for multiplier in lowest]
 
 
-def _changes(of: Counted, chosen: Selection) -> Iterable[tuple[datetime, float]]:
+def _changes(of: LimitUse, chosen: Selection) -> Iterable[tuple[datetime, float]]:
     found: Any = _multipliers(of).filter(at__gte=chosen.since, at__lt=chosen.until).order_by("at", "id")
     return found.values_list("at", "after")  # type: ignore[no-any-return]
 
 
-def _multiplier_before(of: Counted, moment: datetime) -> float:
+def _multiplier_before(of: LimitUse, moment: datetime) -> float:
     last = _multipliers(of).filter(at__lt=moment).order_by("-at", "-id").values_list("after", flat=True).first()
     return 1.0 if last is None else last
 
 
-def _multipliers(of: Counted) -> Any:
+def _multipliers(of: LimitUse) -> Any:
     return MultiplierChange.objects.filter(Q(action_id="") | Q(action_id=of.action_id), tenant_id=of.tenant_id)

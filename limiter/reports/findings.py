@@ -7,12 +7,17 @@ from datetime import UTC, datetime
 
 from limiter.reports.consumption import Consumption
 from limiter.reports.figures import Figures
-from limiter.reports.naming import Names
+from limiter.reports.naming import TenantNames
 from limiter.reports.selection import Selection
 
 
 def sentences(
-    chosen: Selection, found: Figures, names: Names, *, windows: Sequence[Consumption], slots: Sequence[Consumption]
+    chosen: Selection,
+    found: Figures,
+    names: TenantNames,
+    *,
+    windows: Sequence[Consumption],
+    slots: Sequence[Consumption],
 ) -> list[str]:
     """What came, who was refused by which limit and when, how full limits were, and whether the upstream was slow.
 
@@ -29,7 +34,7 @@ def sentences(
     ]
 
 
-def _refusals(chosen: Selection, found: Figures, names: Names, calls: int) -> Iterator[str]:
+def _refusals(chosen: Selection, found: Figures, names: TenantNames, calls: int) -> Iterator[str]:
     if not found.refused_in_all:
         yield f"None of the {calls:,} calls was refused."
         return
@@ -45,13 +50,13 @@ def _refusals(chosen: Selection, found: Figures, names: Names, calls: int) -> It
         yield f"Most refusals came between {_time(first)} and {_time(last)} UTC: {most:,}."
 
 
-def _fullness(each: Consumption, names: Names, *, unit: str) -> str:
+def _fullness(each: Consumption, names: TenantNames, *, unit: str) -> str:
     of, peak = each.of, max(each.peaks)
     where = names.pair(of.tenant_id, of.action_id)
     return f"{where} used at most {peak:,} of the {of.limit.quota:,} {unit} of '{of.limit.name}' ({each.share:.0%})."
 
 
-def _multipliers(found: Figures, names: Names) -> Iterator[str]:
+def _multipliers(found: Figures, names: TenantNames) -> Iterator[str]:
     if not found.multipliers:
         yield "No multiplier changed: the upstream was fast enough throughout."
         return

@@ -13,7 +13,7 @@ from limiter.demand.models import DemandBlock
 from limiter.demand.models.block import HOUR_S
 from limiter.demand.points import Level, Name
 from limiter.reports import consumption, figures
-from limiter.reports.consumption import Consumption, Counted
+from limiter.reports.consumption import Consumption, LimitUse
 from limiter.reports.selection import Selection
 
 _BLOCKS = 50
@@ -44,7 +44,7 @@ def fullest(chosen: Selection, *, most: int = consumption.MAX_TENANTS_SHOWN) -> 
     Limits are those in force now, of the busiest tenants and actions, counted per action or tenant. The slots are those
     that a call found when it was decided, so a limit that no call met says nothing.
     """
-    wanted: dict[str, dict[Name, Counted]] = {}
+    wanted: dict[str, dict[Name, LimitUse]] = {}
     for each in consumption.counted(chosen, _holds_slots):
         wanted.setdefault(each.tenant_id, {})[each.action_id, each.limit.name] = each
     found = [read for tenant_id, names in wanted.items() for read in _read(tenant_id, names, chosen)]
@@ -56,7 +56,7 @@ def _holds_slots(limit: Limit) -> bool:
     return rules_of(limit.algorithm).holds_slots and limit.counted_per in (CountedPer.ACTION, CountedPer.TENANT)
 
 
-def _read(tenant_id: str, names: dict[Name, Counted], chosen: Selection) -> list[Consumption]:
+def _read(tenant_id: str, names: dict[Name, LimitUse], chosen: Selection) -> list[Consumption]:
     spans: dict[Name, _Spans] = {}
     for _, demand in blocks.readable(_rows(tenant_id, chosen)):
         for name, second, level in demand.each_level():

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tenants.models import Tenant
 
 
-class Names:
+class TenantNames:
     """The names of these tenants; one that was deleted since has only its ID."""
 
     def __init__(self, tenant_ids: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 
-class Due:
+class Alarm:
     """Calls ``late`` at the time that was set, unless it was cleared before.
 
     A timer that is running is left running: it finds the time of a later request, or that nothing is due.

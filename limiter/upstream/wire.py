@@ -14,7 +14,7 @@ from typing import cast
 
 import httptools
 
-from limiter.upstream.due import Due
+from limiter.upstream.due import Alarm
 from limiter.upstream.sockets import Peek
 
 MAX_HEAD_BYTES = 65_536
@@ -49,7 +49,7 @@ class Wire(asyncio.Protocol):
         self._peek: Peek | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._due = Due(self._loop, late=self._too_late)
+        self._due = Alarm(self._loop, late=self._too_late)
         self._error: Exception | None = None
         self._request_bytes = 0
         self._written = 0.0

@@ -11,7 +11,7 @@ PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class CastMember:
     """One demo tenant. ``served``: the platform key may act for it."""
 
     tenant_id: str
@@ -25,8 +25,8 @@ HERD_ACTION = "confirmBooking"
 """Globex's as well; called by the story of a herd alone."""
 SHARED_ACTION = "exportContacts"
 """Of Globex and Hooli, under a limit that they share; called by the story of a noisy neighbour alone."""
-ACME = Member("acme", "Acme Retail", ("lookupOrder", "createCase", "scheduleCallback"))
-GLOBEX = Member("globex", "Globex Travel", ("lookupOrder", "createCase", "changeBooking", "sendSurvey"))
-INITECH = Member("initech", "Initech Billing", ("lookupInvoice",), suspended=True, served=False)
-HOOLI = Member("hooli", "Hooli Health", (SHARED_ACTION,), served=False)
+ACME = CastMember("acme", "Acme Retail", ("lookupOrder", "createCase", "scheduleCallback"))
+GLOBEX = CastMember("globex", "Globex Travel", ("lookupOrder", "createCase", "changeBooking", "sendSurvey"))
+INITECH = CastMember("initech", "Initech Billing", ("lookupInvoice",), suspended=True, served=False)
+HOOLI = CastMember("hooli", "Hooli Health", (SHARED_ACTION,), served=False)
 MEMBERS = (ACME, GLOBEX, INITECH, HOOLI)

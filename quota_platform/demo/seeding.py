@@ -135,7 +135,7 @@ def _opens_to(row: Connection, plain: str) -> bool:
         return False
 
 
-def _tenant(member: cast.Member, connection: Connection) -> Tenant:
+def _tenant(member: cast.CastMember, connection: Connection) -> Tenant:
     tenant = Tenant.objects.filter(tenant_id=member.tenant_id).first()
     if tenant is None:
         tenant = Tenant(tenant_id=member.tenant_id, name=member.name, connection=connection)

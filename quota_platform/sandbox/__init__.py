@@ -7,6 +7,6 @@ process. ``docs/sandbox.md`` describes the control API.
 from quota_platform.sandbox.fields import ControlError
 from quota_platform.sandbox.log import masked
 from quota_platform.sandbox.server import Running, running, running_in_thread, serving
-from quota_platform.sandbox.state import State
+from quota_platform.sandbox.state import SandboxState
 
-__all__ = ["ControlError", "Running", "State", "masked", "running", "running_in_thread", "serving"]
+__all__ = ["ControlError", "Running", "SandboxState", "masked", "running", "running_in_thread", "serving"]

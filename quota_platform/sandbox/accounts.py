@@ -33,7 +33,7 @@ class BusinessUnit:
 
 
 @dataclass(slots=True)
-class Account:
+class SandboxAccount:
     """A registered application. ``auth``: the one style it may authenticate in, or ``any``."""
 
     client_id: str
@@ -58,12 +58,12 @@ class Accounts:
     """
 
     def __init__(self) -> None:
-        self.clients: dict[str, Account] = {}
+        self.clients: dict[str, SandboxAccount] = {}
         self.access_keys: dict[str, AccessKey] = {}
         self.changed: Callable[[], None] = lambda: None
 
-    def add_client(self, client_id: str, *, secret: str, unit: int = FIRST_UNIT, auth: str = "any") -> Account:
-        self.clients[client_id] = Account(client_id, secret, unit, auth)
+    def add_client(self, client_id: str, *, secret: str, unit: int = FIRST_UNIT, auth: str = "any") -> SandboxAccount:
+        self.clients[client_id] = SandboxAccount(client_id, secret, unit, auth)
         return self.clients[client_id]
 
     def add_access_key(self, key_id: str, *, secret: str, unit: int = FIRST_UNIT) -> AccessKey:
@@ -82,7 +82,7 @@ class Accounts:
     def secrets(self) -> list[str]:
         return [account.secret for account in self._all()]
 
-    def _all(self) -> list[Account | AccessKey]:
+    def _all(self) -> list[SandboxAccount | AccessKey]:
         return [*self.clients.values(), *self.access_keys.values()]
 
     def public(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Accounts:
             ],
         }
 
-    def put_client(self, fields: Fields) -> Account:
+    def put_client(self, fields: Fields) -> SandboxAccount:
         """Register a client, or change the one of that id, from a control request."""
         client_id = fields.text("client_id")
         old = self.clients.get(client_id)

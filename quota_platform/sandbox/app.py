@@ -11,14 +11,14 @@ from quota_platform.sandbox import control, endpoints, wire
 from quota_platform.sandbox.dispatch import decide
 from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.responses import Manner, SandboxResponse
-from quota_platform.sandbox.state import State
+from quota_platform.sandbox.state import SandboxState
 from quota_platform.sandbox.unit_limits import Pass
 
 
 class App:
-    """Responds to requests on behalf of one :class:`State`."""
+    """Responds to requests on behalf of one :class:`SandboxState`."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SandboxState) -> None:
         self.state = state
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from quota_platform.sandbox import dispatch
 from quota_platform.sandbox.endpoints import ENDPOINTS, GROUPS
 from quota_platform.sandbox.fields import ControlError, Fields
 from quota_platform.sandbox.responses import SandboxResponse, empty, reply, script_response
-from quota_platform.sandbox.state import State
+from quota_platform.sandbox.state import SandboxState
 
 PREFIX = "/__sim__"
 LONGEST_WAIT_MS = 60_000
@@ -52,7 +52,7 @@ class Order:
         return int(text)
 
 
-async def response(state: State, order: Order) -> SandboxResponse:
+async def response(state: SandboxState, order: Order) -> SandboxResponse:
     """Carry out one order. Mistakes are answered 400 and change nothing."""
     name = order.path[len(PREFIX) :].strip("/")
     actions = ORDERS.get(name)
@@ -73,11 +73,11 @@ def _known() -> list[str]:
     return [f"{method} {PREFIX}/{name}" for name, actions in sorted(ORDERS.items()) for method in actions]
 
 
-async def _state(state: State, order: Order) -> SandboxResponse:
+async def _state(state: SandboxState, order: Order) -> SandboxResponse:
     return reply(state.public())
 
 
-async def _log(state: State, order: Order) -> SandboxResponse:
+async def _log(state: SandboxState, order: Order) -> SandboxResponse:
     """``since`` (exclusive), ``endpoint``, ``limit``; with ``wait_for=SEQ`` waits until that call has arrived."""
     endpoint = order.query.get("endpoint")
     if endpoint is not None and endpoint not in ENDPOINTS:
@@ -96,15 +96,15 @@ async def _log(state: State, order: Order) -> SandboxResponse:
     return reply({"entries": [entry.public() for entry in entries], "last_seq": state.log.last_seq})
 
 
-async def _counters(state: State, order: Order) -> SandboxResponse:
+async def _counters(state: SandboxState, order: Order) -> SandboxResponse:
     return reply(state.counters.public() | {"conduct": state.conduct.public()["breaches"]})
 
 
-async def _latency(state: State, order: Order) -> SandboxResponse:
+async def _latency(state: SandboxState, order: Order) -> SandboxResponse:
     return reply({"latency": state.put_latency(order.values()).label})
 
 
-async def _add_faults(state: State, order: Order) -> SandboxResponse:
+async def _add_faults(state: SandboxState, order: Order) -> SandboxResponse:
     """One rule, or a list of rules of which all are good or none is added."""
     values = order.values()
     rules = values if isinstance(values, list) else [values]
@@ -119,16 +119,16 @@ async def _add_faults(state: State, order: Order) -> SandboxResponse:
     return reply({"faults": [fault.public() for fault in added]}, status=201)
 
 
-async def _show_faults(state: State, order: Order) -> SandboxResponse:
+async def _show_faults(state: SandboxState, order: Order) -> SandboxResponse:
     return reply({"faults": state.faults.public()})
 
 
-async def _clear_faults(state: State, order: Order) -> SandboxResponse:
+async def _clear_faults(state: SandboxState, order: Order) -> SandboxResponse:
     fault_id = order.number("id", default=0) or None
     return reply({"removed": state.faults.clear(fault_id=fault_id)})
 
 
-async def _revoke(state: State, order: Order) -> SandboxResponse:
+async def _revoke(state: SandboxState, order: Order) -> SandboxResponse:
     fields = order.fields()
     client_id = fields.maybe_text("client_id")
     unit = fields.maybe_whole("unit", low=1_000_000, high=9_999_999)
@@ -137,36 +137,36 @@ async def _revoke(state: State, order: Order) -> SandboxResponse:
     return reply({"revoked": state.tokens.revoke(client_id=client_id, unit=unit, refresh=refresh)})
 
 
-async def _limiter(state: State, order: Order) -> SandboxResponse:
+async def _limiter(state: SandboxState, order: Order) -> SandboxResponse:
     state.unit_limits.put(order.fields())
     return reply(state.unit_limits.public())
 
 
-async def _tokens(state: State, order: Order) -> SandboxResponse:
+async def _tokens(state: SandboxState, order: Order) -> SandboxResponse:
     state.tokens.rules.change(order.fields())
     return reply(state.tokens.rules.public())
 
 
-async def _show_accounts(state: State, order: Order) -> SandboxResponse:
+async def _show_accounts(state: SandboxState, order: Order) -> SandboxResponse:
     return reply(state.accounts.public())
 
 
-async def _client(state: State, order: Order) -> SandboxResponse:
+async def _client(state: SandboxState, order: Order) -> SandboxResponse:
     client = state.accounts.put_client(order.fields())
     return reply({"client_id": client.client_id, "unit": client.unit, "auth": client.auth})
 
 
-async def _access_key(state: State, order: Order) -> SandboxResponse:
+async def _access_key(state: SandboxState, order: Order) -> SandboxResponse:
     key = state.accounts.put_access_key(order.fields())
     return reply({"access_key_id": key.key_id, "unit": key.unit})
 
 
-async def _remove_account(state: State, order: Order) -> SandboxResponse:
+async def _remove_account(state: SandboxState, order: Order) -> SandboxResponse:
     state.accounts.remove(order.fields())
     return empty(204)
 
 
-async def _script(state: State, order: Order) -> SandboxResponse:
+async def _script(state: SandboxState, order: Order) -> SandboxResponse:
     fields = order.fields()
     name = fields.text("action") if "action" in fields else fields.text("endpoint", choices=sorted(GROUPS["invoke"]))
     fields.raw("action")
@@ -174,30 +174,30 @@ async def _script(state: State, order: Order) -> SandboxResponse:
     return reply({"answers": sorted(state.scripted)})
 
 
-async def _unscript(state: State, order: Order) -> SandboxResponse:
+async def _unscript(state: SandboxState, order: Order) -> SandboxResponse:
     state.scripted.clear()
     return empty(204)
 
 
-async def _contacts(state: State, order: Order) -> SandboxResponse:
+async def _contacts(state: SandboxState, order: Order) -> SandboxResponse:
     return reply(state.contacts.change(order.fields()))
 
 
-async def _conduct(state: State, order: Order) -> SandboxResponse:
+async def _conduct(state: SandboxState, order: Order) -> SandboxResponse:
     return reply(state.conduct.public())
 
 
-async def _put_conduct(state: State, order: Order) -> SandboxResponse:
+async def _put_conduct(state: SandboxState, order: Order) -> SandboxResponse:
     state.conduct.put(order.fields())
     return reply(state.conduct.public())
 
 
-async def _show_story(state: State, order: Order) -> SandboxResponse:
+async def _show_story(state: SandboxState, order: Order) -> SandboxResponse:
     number, story = state.story
     return reply({"number": number, "story": story})
 
 
-async def _start_story(state: State, order: Order) -> SandboxResponse:
+async def _start_story(state: SandboxState, order: Order) -> SandboxResponse:
     fields = order.fields()
     story = fields.text("story", choices=STORIES)
     fields.done()
@@ -205,7 +205,7 @@ async def _start_story(state: State, order: Order) -> SandboxResponse:
     return reply({"number": state.story[0], "story": story}, status=202)
 
 
-async def _clock(state: State, order: Order) -> SandboxResponse:
+async def _clock(state: SandboxState, order: Order) -> SandboxResponse:
     fields = order.fields()
     seconds = fields.number("advance_seconds", low=0, high=31_536_000)
     fields.done()
@@ -213,7 +213,7 @@ async def _clock(state: State, order: Order) -> SandboxResponse:
     return reply({"clock": state.now()})
 
 
-async def _outage(state: State, order: Order) -> SandboxResponse:
+async def _outage(state: SandboxState, order: Order) -> SandboxResponse:
     """Connections are refused for a while; the connection this order came on stays."""
     fields = order.fields()
     seconds = fields.number("for_seconds", low=0.05, high=3600)
@@ -225,12 +225,12 @@ async def _outage(state: State, order: Order) -> SandboxResponse:
     return reply({"refusing_for_seconds": seconds})
 
 
-async def _let_go(state: State, order: Order) -> SandboxResponse:
+async def _let_go(state: SandboxState, order: Order) -> SandboxResponse:
     state.let_go()
     return empty(204)
 
 
-async def _reset(state: State, order: Order) -> SandboxResponse:
+async def _reset(state: SandboxState, order: Order) -> SandboxResponse:
     fields = order.fields()
     tokens = fields.flag("tokens", default=False)
     fields.done()
@@ -238,11 +238,11 @@ async def _reset(state: State, order: Order) -> SandboxResponse:
     return reply({"last_seq": state.log.last_seq})
 
 
-async def _trap(state: State, order: Order) -> SandboxResponse:
+async def _trap(state: SandboxState, order: Order) -> SandboxResponse:
     return dispatch.trapped(state, with_token=order.bearer)
 
 
-Action = Callable[[State, Order], Awaitable[SandboxResponse]]
+Action = Callable[[SandboxState, Order], Awaitable[SandboxResponse]]
 ORDERS: dict[str, dict[str, Action]] = {
     "": {"GET": _state},
     "log": {"GET": _log},

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
-from quota_platform.sandbox.accounts import Account, Accounts, same
+from quota_platform.sandbox.accounts import Accounts, SandboxAccount, same
 from quota_platform.sandbox.log import LogEntry
 
 
@@ -37,7 +37,7 @@ def read(entry: LogEntry) -> Credentials:
     return Credentials(fields, style, fields.get("client_id", ""), fields.get("client_secret", ""))
 
 
-def client_of(accounts: Accounts, given: Credentials) -> Account | None:
+def client_of(accounts: Accounts, given: Credentials) -> SandboxAccount | None:
     """The registered client these credentials prove, or None."""
     client = accounts.clients.get(given.client_id)
     if client is None:

@@ -11,10 +11,10 @@ from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.responses import SandboxResponse, api_error, reply
 
 if TYPE_CHECKING:
-    from quota_platform.sandbox.state import State
+    from quota_platform.sandbox.state import SandboxState
 
 
-def openid_configuration(state: State, entry: LogEntry) -> SandboxResponse:
+def openid_configuration(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``GET /.well-known/openid-configuration``."""
     base = state.address_used(entry)
     return reply(
@@ -32,7 +32,7 @@ def openid_configuration(state: State, entry: LogEntry) -> SandboxResponse:
     )
 
 
-def cxone_configuration(state: State, entry: LogEntry) -> SandboxResponse:
+def cxone_configuration(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``GET /.well-known/cxone-configuration?tenantId=``: where a business unit lives.
 
     The first unit's API is at the sandbox's own address; each other one's under ``/bu/<number>``, as a stand-in for a
@@ -60,6 +60,6 @@ def cxone_configuration(state: State, entry: LogEntry) -> SandboxResponse:
     )
 
 
-def jwks(state: State, entry: LogEntry) -> SandboxResponse:
+def jwks(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``GET /auth/jwks``."""
     return reply(signing.jwks())

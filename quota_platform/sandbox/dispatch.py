@@ -13,12 +13,12 @@ from quota_platform.sandbox.unit_limits import Pass
 
 if TYPE_CHECKING:
     from quota_platform.sandbox.faults import PlannedFault
-    from quota_platform.sandbox.state import State
+    from quota_platform.sandbox.state import SandboxState
 
 SCOPE = "webaction:execute"
 
 
-def decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]:
+def decide(state: SandboxState, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]:
     """The response, and the call's place under the unit limit, to be given back when the call is over."""
     response, admitted = _decide(state, entry)
     if entry.endpoint == endpoints.GENESYS_EXECUTE:
@@ -26,7 +26,7 @@ def decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]
     return response, admitted
 
 
-def _decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]:
+def _decide(state: SandboxState, entry: LogEntry) -> tuple[SandboxResponse, Pass | None]:
     found = routes.find(entry.path)
     if found is not None:
         entry.endpoint, entry.action, entry.contact = found.route.endpoint, found.action, found.contact
@@ -48,7 +48,7 @@ def _decide(state: State, entry: LogEntry) -> tuple[SandboxResponse, Pass | None
     return _run(state, entry, found.route), None
 
 
-def _guarded(state: State, entry: LogEntry, found: routes.Found) -> tuple[SandboxResponse, Pass | None]:
+def _guarded(state: SandboxState, entry: LogEntry, found: routes.Found) -> tuple[SandboxResponse, Pass | None]:
     if (denied := _check_token(state, entry, found)) is not None:
         return denied, None
     invoking = entry.endpoint in endpoints.INVOKE
@@ -73,7 +73,7 @@ def _misconduct(breaches: list[str]) -> SandboxResponse:
     return api_error(400, error="conduct", description=f"Refused by the sandbox: {', '.join(breaches)}.")
 
 
-def _check_token(state: State, entry: LogEntry, found: routes.Found) -> SandboxResponse | None:
+def _check_token(state: SandboxState, entry: LogEntry, found: routes.Found) -> SandboxResponse | None:
     kind, _, value = entry.headers.get("Authorization", "").partition(" ")
     token = state.tokens.find(value) if kind.lower() == "bearer" else None
     if token is None or not token.live(entry.at):
@@ -91,7 +91,7 @@ def _check_token(state: State, entry: LogEntry, found: routes.Found) -> SandboxR
     return None
 
 
-def _run(state: State, entry: LogEntry, route: routes.Route) -> SandboxResponse:
+def _run(state: SandboxState, entry: LogEntry, route: routes.Route) -> SandboxResponse:
     """The effect and its response, as a fault leaves them."""
     fault = state.faults.pick(entry, now=entry.at) if state.faults else None
     if fault is None:
@@ -100,12 +100,12 @@ def _run(state: State, entry: LogEntry, route: routes.Route) -> SandboxResponse:
     return _faulty(state, entry, route, fault)
 
 
-def _faulty(state: State, entry: LogEntry, route: routes.Route, fault: PlannedFault) -> SandboxResponse:
+def _faulty(state: SandboxState, entry: LogEntry, route: routes.Route, fault: PlannedFault) -> SandboxResponse:
     good = _effect(state, entry, route) if fault.runs(entry) else None
     return damage.spoil(fault, good=good, now=entry.at, trap=state.trap_url())
 
 
-def _effect(state: State, entry: LogEntry, route: routes.Route) -> SandboxResponse:
+def _effect(state: SandboxState, entry: LogEntry, route: routes.Route) -> SandboxResponse:
     response = route.handler(state, entry)
     if entry.endpoint in endpoints.INVOKE and response.status < 400:
         entry.ran = True
@@ -120,14 +120,14 @@ def _account(entry: LogEntry) -> str:
     return given.get("username") or given.get("accessKeyId") or given.client_id or "(none)"
 
 
-def _secrets(state: State, entry: LogEntry) -> list[str]:
+def _secrets(state: SandboxState, entry: LogEntry) -> list[str]:
     """What must not stand in this call's URL; the long list is made only for a URL that could hold one."""
     if not entry.query and entry.endpoint in (endpoints.WEBACTION, endpoints.TOKEN):
         return []
     return [*state.accounts.secrets(), *state.tokens.values()]
 
 
-def trapped(state: State, *, with_token: bool) -> SandboxResponse:
+def trapped(state: SandboxState, *, with_token: bool) -> SandboxResponse:
     """The place a redirect led to."""
     state.conduct.breach("redirect_followed")
     if with_token:

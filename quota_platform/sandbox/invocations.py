@@ -11,10 +11,10 @@ from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.responses import SandboxResponse, api_error, empty, missing_parameter, reply
 
 if TYPE_CHECKING:
-    from quota_platform.sandbox.state import State
+    from quota_platform.sandbox.state import SandboxState
 
 
-def web_action(state: State, entry: LogEntry) -> SandboxResponse:
+def web_action(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``POST /webactions/{id}/invoke``: our convention, not NICE's. Returns the scripted response, or an echo."""
     if (scripted := _scripted(state, entry)) is not None:
         return scripted
@@ -25,7 +25,7 @@ def web_action(state: State, entry: LogEntry) -> SandboxResponse:
     return SandboxResponse(body=body)
 
 
-def genesys_execute(state: State, entry: LogEntry) -> SandboxResponse:
+def genesys_execute(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``POST /api/v2/integrations/actions/{id}/execute``: the echo with Genesys's rate headers."""
     response = _scripted(state, entry)
     if response is None and not _is_json(entry.body):
@@ -42,7 +42,7 @@ def genesys_execute(state: State, entry: LogEntry) -> SandboxResponse:
     return response
 
 
-def script_start(state: State, entry: LogEntry) -> SandboxResponse:
+def script_start(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``POST …/scripts/start``: everything stands in the query; answers the new contact's number."""
     query = parse_qs(entry.query)
     if "skillId" not in query:
@@ -55,14 +55,14 @@ def script_start(state: State, entry: LogEntry) -> SandboxResponse:
     return _scripted(state, entry) or _new_contact(state, entry, status=state.contacts.start_status)
 
 
-def signal(state: State, entry: LogEntry) -> SandboxResponse:
+def signal(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``POST …/interactions/{contactId}/signal``: 202 without a body; a contact of another unit is not found."""
     if state.contacts.unit_of(entry.contact or "") != entry.unit:
         return api_error(404, error="not_found", description="No such contact.")
     return _scripted(state, entry) or empty(202)
 
 
-def work_item(state: State, entry: LogEntry) -> SandboxResponse:
+def work_item(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``POST …/interactions/work-items``: 202; empty or with the contact's number, sources disagree."""
     if "pointOfContact" not in parse_qs(entry.query):
         return missing_parameter("pointOfContact")
@@ -72,7 +72,7 @@ def work_item(state: State, entry: LogEntry) -> SandboxResponse:
     return response if state.contacts.work_item_body else empty(202)
 
 
-def rest(state: State, entry: LogEntry) -> SandboxResponse:
+def rest(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """Any method under ``/rest/``: says what arrived, so that a template can be checked."""
     if (scripted := _scripted(state, entry)) is not None:
         return scripted
@@ -80,12 +80,12 @@ def rest(state: State, entry: LogEntry) -> SandboxResponse:
     return reply({"method": entry.method, "path": entry.path, "query": entry.query, "body": received})
 
 
-def _new_contact(state: State, entry: LogEntry, *, status: int) -> SandboxResponse:
+def _new_contact(state: SandboxState, entry: LogEntry, *, status: int) -> SandboxResponse:
     state.counters.contacts += 1
     return reply({"contactId": state.contacts.create(entry.unit or 0)}, status=status)
 
 
-def _scripted(state: State, entry: LogEntry) -> SandboxResponse | None:
+def _scripted(state: SandboxState, entry: LogEntry) -> SandboxResponse | None:
     if not state.scripted:
         return None
     response = state.scripted.get(entry.action or "") or state.scripted.get(entry.endpoint)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quota_platform.base.private_file import write_private
-from quota_platform.sandbox.accounts import AccessKey, Account, Accounts
+from quota_platform.sandbox.accounts import AccessKey, Accounts, SandboxAccount
 
 _VERSION = 1
 
@@ -46,7 +46,7 @@ def _write(accounts: Accounts, path: Path) -> None:
     write_private(path, json.dumps(data, indent=1) + "\n")
 
 
-def _client(client: Account) -> dict[str, str | int]:
+def _client(client: SandboxAccount) -> dict[str, str | int]:
     return {"client_id": client.client_id, "secret": client.secret, "unit": client.unit, "auth": client.auth}
 
 

@@ -11,13 +11,13 @@ from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.responses import SandboxResponse, api_error, reply
 
 if TYPE_CHECKING:
-    from quota_platform.sandbox.state import State
+    from quota_platform.sandbox.state import SandboxState
 
 SKILLS = 250
 LARGEST_PAGE = 100
 
 
-def business_unit(state: State, entry: LogEntry) -> SandboxResponse:
+def business_unit(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``GET …/business-unit``. ``apiPublishedLimit`` is an integer whose meaning NICE does not publish."""
     unit = BusinessUnit(entry.unit or 0)
     record = {
@@ -31,18 +31,18 @@ def business_unit(state: State, entry: LogEntry) -> SandboxResponse:
     return reply({"businessUnits": [record], "businessUnitId": unit.number})
 
 
-def server_time(state: State, entry: LogEntry) -> SandboxResponse:
+def server_time(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``GET …/server-time``, by the sandbox's clock."""
     moment = datetime.datetime.fromtimestamp(state.now(), datetime.UTC)
     return reply({"serverTime": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
 
 
-def api_version(state: State, entry: LogEntry) -> SandboxResponse:
+def api_version(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``GET /apiversion``."""
     return reply({"versions": ["v30.0", "v31.0", "v32.0", "v33.0"]})
 
 
-def skills(state: State, entry: LogEntry) -> SandboxResponse:
+def skills(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``GET …/skills?skip=&top=``: at most 100 a page, with links to the next and the previous one."""
     query = parse_qs(entry.query)
     skip, top = query.get("skip", ["0"])[0], query.get("top", ["50"])[0]

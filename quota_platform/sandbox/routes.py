@@ -13,7 +13,7 @@ from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.responses import SandboxResponse
 
 if TYPE_CHECKING:
-    from quota_platform.sandbox.state import State
+    from quota_platform.sandbox.state import SandboxState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Route:
     """One endpoint: its name, methods and handler, and whether it requires a bearer token."""
 
     endpoint: str
-    handler: Callable[[State, LogEntry], SandboxResponse]
+    handler: Callable[[SandboxState, LogEntry], SandboxResponse]
     methods: frozenset[str] = frozenset({"POST"})
     guarded: bool = True
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from quota_platform.sandbox.app import App
 from quota_platform.sandbox.control import PREFIX
 from quota_platform.sandbox.listener import SandboxListener
-from quota_platform.sandbox.state import State
+from quota_platform.sandbox.state import SandboxState
 
 LARGEST_HEAD = 128 * 1024
 
@@ -24,7 +24,7 @@ class Running:
     """A sandbox that answers."""
 
     base_url: str
-    state: State
+    state: SandboxState
     listener: SandboxListener
 
     @property
@@ -47,13 +47,13 @@ async def running(
     **options: Any,
 ) -> AsyncIterator[Running]:
     """A sandbox in this event loop; port 0 picks a free one. ``options`` are those of :class:`State`."""
-    state = State(clients=clients, access_keys=access_keys, **options)
+    state = SandboxState(clients=clients, access_keys=access_keys, **options)
     async with serving(state, host=host, port=port) as sandbox:
         yield sandbox
 
 
 @contextlib.asynccontextmanager
-async def serving(state: State, *, host: str, port: int) -> AsyncIterator[Running]:
+async def serving(state: SandboxState, *, host: str, port: int) -> AsyncIterator[Running]:
     """Serve a state that was made already."""
     # A caller that hangs up ends its call: held calls must not pile up, and the log shall say that it left.
     server = web.Server(

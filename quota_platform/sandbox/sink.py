@@ -11,7 +11,7 @@ from quota_platform.sandbox.log import LogEntry
 from quota_platform.sandbox.responses import HTML, SandboxResponse, empty
 
 if TYPE_CHECKING:
-    from quota_platform.sandbox.state import State
+    from quota_platform.sandbox.state import SandboxState
 
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 _NAMES = ("policy", "key", "connection", "kind")
@@ -23,7 +23,7 @@ pre{{white-space:pre-wrap}}</style></head><body><main><h1>Delivered messages</h1
 </main></body></html>"""
 
 
-def take(state: State, entry: LogEntry) -> SandboxResponse:
+def take(state: SandboxState, entry: LogEntry) -> SandboxResponse:
     """``POST`` keeps a message and accepts it; ``GET`` shows what came."""
     if entry.method == "POST":
         state.delivered.appendleft(entry)

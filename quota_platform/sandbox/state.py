@@ -28,7 +28,7 @@ MAX_DELIVERED = 200
 KEY_HEADERS = ("Idempotency-Key", "X-Correlation-Id", "X-Request-Id")
 
 
-class State:
+class SandboxState:
     """One sandbox. In tests it is used directly; from other processes through the control API.
 
     ``clock`` gives seconds since 1970. Token lifetimes, fault windows, ramps and unit limits go by it and by

@@ -15,7 +15,7 @@ import uvloop
 
 from limiter.core.types import MICROS, Limit, Subject
 from limiter.core.window import Call, bind
-from limiter.gateway.line import Line, Rest, Waiter
+from limiter.gateway.line import Rest, Waiter, WaitingLine
 from tests.bench import peers
 from tests.bench.effort import Effort
 from tests.bench.findings import TIMES, Findings, Reach, Table
@@ -91,7 +91,7 @@ def _reaches(herds: dict[tuple[str, bool], Served], costs: dict[str, tuple[float
 
 async def _leaves() -> list[float]:
     """How long callers that hang up keep their places (s), sorted."""
-    line, dice, took = Line("limit", ended=lambda _: None), random.Random(3), []
+    line, dice, took = WaitingLine("limit", ended=lambda _: None), random.Random(3), []
 
     async def wait(waiter: Waiter) -> float:
         line.add(waiter)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dashboard import charts
 from dashboard.charts import Around
-from dashboard.recorded import Recorded
+from dashboard.recorded import RecordedDemand
 from dashboard.spans import Span
 from limiter.demand.coverage import Covered
 from limiter.demand.points import Calls, Demand, Level
@@ -29,7 +29,7 @@ ALL = Covered(NOW - 4_500, NOW)
 def drawn(
     line: str = "", *, covered: Sequence[Covered] = (ALL,), around: Around | None = None
 ) -> dict[str, charts.Column]:
-    recorded = Recorded(demand(), covered)
+    recorded = RecordedDemand(demand(), covered)
     made = charts.chart(watched_first_at(NOW), recorded, QUARTER, line=line, around=around or Around())
     found: dict[str, charts.Column] = made["columns"]
     return found
@@ -65,7 +65,7 @@ def test_time_that_was_not_recorded_is_a_gap_and_no_zero() -> None:
 
 def test_the_line_that_refused_most_is_shown_unless_another_is_asked_for() -> None:
     reading = watched_first_at(NOW)
-    recorded = Recorded(demand(), [ALL])
+    recorded = RecordedDemand(demand(), [ALL])
     recorded.demand.limits["", "day"] = {NOW - 600: Level(99, 100, 100, 1)}
     found = charts.chart(reading, recorded, QUARTER, line="of another tenant", around=Around())
     assert found["line"] == MINUTE
@@ -80,13 +80,13 @@ def test_the_line_that_refused_most_is_shown_unless_another_is_asked_for() -> No
 def test_an_earlier_day_lies_beside_the_span_step_by_step() -> None:
     day = charts.BESIDE_S["yesterday"]
     moved = Demand({}, {("lookupOrder", "minute"): {NOW - 600 - day: Level(33, 80, 100)}})
-    earlier = Recorded(moved, [Covered(NOW - 4_500 - day, NOW - day)])
+    earlier = RecordedDemand(moved, [Covered(NOW - 4_500 - day, NOW - day)])
     columns = drawn(MINUTE, around=Around(earlier=earlier, earlier_s=day))
     assert (columns["before"][AT_600], columns["used"][AT_600]) == (33, 90)
 
 
 def test_a_mark_outside_the_span_is_left_out() -> None:
     notes = [{"at_ms": (NOW - 901) * 1000}, {"at_ms": (NOW - 900) * 1000}]
-    recorded = Recorded(demand(), [ALL])
+    recorded = RecordedDemand(demand(), [ALL])
     found = charts.chart(watched_first_at(NOW), recorded, QUARTER, line="", around=Around(notes=notes))
     assert found["notes"] == notes[1:]

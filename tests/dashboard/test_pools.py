@@ -20,22 +20,22 @@ from limiter.core.accounts import Account
 from limiter.core.accounts import Terms as AccountTerms
 from limiter.core.types import MICROS, CountedPer, Limit, LimitState, Share, ShareState
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
-from limiter.policies.floors import Terms
-from limiter.policies.pools import Member
+from limiter.policies.floors import FloorTerms
+from limiter.policies.pools import PoolMember
 from tenants.models import Action, Tenant
 from tests.dashboard.test_stream import Page, Worker, session_of, worker  # noqa: F401
 from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401
 from tests.people import member
 
 LIMIT = Limit("pool", "sliding_log", 100, window_us=60 * MICROS, counted_per=CountedPer.CONNECTION, share=Share())
-NORMAL = Terms("normal", 1, 0, None)
+NORMAL = FloorTerms("normal", 1, 0, None)
 VIEW = PoolView(1, "pool")
 
 
 def reading(used: dict[str, int], *, shares: dict[str, int] | None = None) -> PoolReading:
     """Tenants with units in use, each of an even part; "idle" has not called."""
     names = [*used, "idle"]
-    members = [Member(name, name.title(), NORMAL, True) for name in names]
+    members = [PoolMember(name, name.title(), NORMAL, True) for name in names]
     of = [Account(AccountTerms(2, 1, 0, 0, name), (shares or {}).get(name, 25), units) for name, units in used.items()]
     state = LimitState(LIMIT, sum(used.values()), 100, 0, 0)
     shared = Shared(ShareState(LIMIT, 0, 25, 0, 0), state)

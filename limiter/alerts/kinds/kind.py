@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from limiter.alerts.message import Message
 
 
-class Address(Enum):
+class AddressKind(Enum):
     """How a kind is addressed. ``SECRET_URL``: its path is the secret, so it is sealed and only its host is shown."""
 
     URL = auto()
@@ -60,7 +60,7 @@ class Kind(ABC):
 
     name: str
     label: Promise | str
-    address: Address = Address.URL
+    address: AddressKind = AddressKind.URL
     default_url: str = ""
     credential: Promise | None = None
     signs: bool = False
@@ -71,7 +71,7 @@ class Kind(ABC):
     @property
     def fields(self) -> list[str]:
         """Those of the form that only some kinds have."""
-        used = ["recipients"] if self.address is Address.MAIL else ["url"]
+        used = ["recipients"] if self.address is AddressKind.MAIL else ["url"]
         return [*used, *(["credential"] if self.credential else [])]
 
     @abstractmethod

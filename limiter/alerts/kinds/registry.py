@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from limiter.alerts.kinds.kind import Address, Kind
+from limiter.alerts.kinds.kind import AddressKind, Kind
 from limiter.alerts.kinds.mailed import Mailed
 from limiter.alerts.kinds.opsgenie import Opsgenie
 from limiter.alerts.kinds.pagerduty import PagerDuty
@@ -20,8 +20,8 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Signed(SIGNED, _("signed hook"), signs=True),
-        Slack("slack", "Slack", Address.SECRET_URL),
-        Teams("teams", "Microsoft Teams", Address.SECRET_URL),
+        Slack("slack", "Slack", AddressKind.SECRET_URL),
+        Teams("teams", "Microsoft Teams", AddressKind.SECRET_URL),
         PagerDuty(
             "pagerduty",
             "PagerDuty",
@@ -35,7 +35,7 @@ KINDS: dict[str, Kind] = {
             credential=_("API key"),
             takes_news=False,
         ),
-        Mailed("mail", _("mail"), Address.MAIL),
+        Mailed("mail", _("mail"), AddressKind.MAIL),
     )
 }
 """A name has at most twelve characters."""

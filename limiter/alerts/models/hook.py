@@ -23,7 +23,7 @@ from limiter.alerts import hours
 from limiter.alerts.event_types import STARTED, choosable
 from limiter.alerts.hours import Hours
 from limiter.alerts.kinds import registry
-from limiter.alerts.kinds.kind import Address, Kind
+from limiter.alerts.kinds.kind import AddressKind, Kind
 from limiter.alerts.kinds.signature import SECRET_PREFIX
 from limiter.alerts.models.alert import Alert
 from quota_platform.base import features, hosts, secrets, time_zones
@@ -159,7 +159,7 @@ class AlertHook(models.Model):
             return  # its field says so
         self._check_kind()
         self._check_events()
-        if self.contact.address is Address.MAIL:
+        if self.contact.address is AddressKind.MAIL:
             self._check_recipients()
         else:
             self._check_url()
@@ -210,7 +210,7 @@ class AlertHook(models.Model):
     def _check_url(self) -> None:
         self.recipients = []
         self.url = self.url or self.contact.default_url
-        is_secret = self.contact.address is Address.SECRET_URL
+        is_secret = self.contact.address is AddressKind.SECRET_URL
         if not self.url:
             raise ValidationError({"url": _("Give the URL that alerts are posted to.")})
         try:

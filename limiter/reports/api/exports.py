@@ -32,7 +32,7 @@ AT_ONCE = 100_000
 """Rows that ``/api/events.csv`` sends; more is work for an export."""
 
 
-class Names(serializers.ListField):
+class NameList(serializers.ListField):
     """Names to filter by; none is all."""
 
     child = serializers.CharField(max_length=128)
@@ -41,9 +41,9 @@ class Names(serializers.ListField):
 class ExportSerializer(StrictSerializer[Export]):
     """An order and how far it is."""
 
-    tenants = Names(required=False, max_length=500)
-    actions = Names(required=False, max_length=500)
-    policies = Names(required=False, max_length=500)
+    tenants = NameList(required=False, max_length=500)
+    actions = NameList(required=False, max_length=500)
+    policies = NameList(required=False, max_length=500)
 
     class Meta:
         model = Export

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from limiter.reports import access, rhythm, schedules
-from limiter.reports.api.exports import ExportSerializer, Names
+from limiter.reports.api.exports import ExportSerializer, NameList
 from limiter.reports.models import ReportSchedule
 from quota_platform.base.api.filters import choice, flag
 from quota_platform.base.api.resource import Resource, whole
@@ -43,9 +43,9 @@ from quota_platform.base.api.serializer import RowSerializer, by_field
 class ScheduleSerializer(RowSerializer[ReportSchedule]):
     """A saved report. Its runs have the rights of its owner, who made it."""
 
-    tenants = Names(required=False, max_length=500)
-    actions = Names(required=False, max_length=500)
-    policies = Names(required=False, max_length=500)
+    tenants = NameList(required=False, max_length=500)
+    actions = NameList(required=False, max_length=500)
+    policies = NameList(required=False, max_length=500)
     recipients = serializers.ListField(
         child=serializers.CharField(max_length=254), required=False, help_text="Mail addresses."
     )

@@ -13,7 +13,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table,
 from limiter.core.types import MICROS
 from limiter.reports import consumption, figures, findings, in_flight, incomplete, manifest, pdf_charts
 from limiter.reports.consumption import Consumption
-from limiter.reports.naming import Names
+from limiter.reports.naming import TenantNames
 from limiter.reports.pdf_parts import BODY, CODE, FIGURE, HEAD, LINE, SMALL, TITLE, WIDTH, document, foot, moment, table
 from limiter.reports.selection import Selection
 
@@ -51,9 +51,9 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
 
 def _names(
     chosen: Selection, found: figures.Figures, shown: list[Sequence[Any]], drawn: Sequence[Consumption]
-) -> Names:
+) -> TenantNames:
     """Of the tenants that the document names."""
-    return Names(
+    return TenantNames(
         [
             *(chosen.seen or ()),
             *(row[0] for row in shown),
@@ -65,7 +65,7 @@ def _names(
     )
 
 
-def _head(chosen: Selection, names: Names) -> list[Flowable]:
+def _head(chosen: Selection, names: TenantNames) -> list[Flowable]:
     parts = [f"{moment(chosen.since)} to {moment(chosen.until)}"]
     seen = chosen.seen
     parts.append("all tenants" if seen is None else "tenants: " + (", ".join(sorted(map(names.of, seen))) or "none"))
@@ -103,7 +103,7 @@ def _findings(sentences: list[str]) -> list[Flowable]:
     return [Paragraph("Findings", HEAD), *(Paragraph(escape(each), BODY, bulletText="\u2022") for each in sentences)]
 
 
-def _charts(found: figures.Figures, names: Names) -> list[Flowable]:
+def _charts(found: figures.Figures, names: TenantNames) -> list[Flowable]:
     sections = [
         ("Calls allowed over time", pdf_charts.over_time(found.moments, found.allowed, color=pdf_charts.ACCENT)),
         ("Refusals over time", pdf_charts.over_time(found.moments, found.refused, color=pdf_charts.STOP)),
@@ -120,16 +120,16 @@ def _charts(found: figures.Figures, names: Names) -> list[Flowable]:
     return story
 
 
-def _bars(busiest: list[figures.Busy], names: Names) -> Flowable | None:
+def _bars(busiest: list[figures.Busy], names: TenantNames) -> Flowable | None:
     named = [(" / ".join(filter(None, (names.of(each[0]), each[1]))), *each[2:]) for each in busiest]
     return pdf_charts.bars(named)
 
 
-def _steps(found: figures.Figures, names: Names) -> Flowable | None:
+def _steps(found: figures.Figures, names: TenantNames) -> Flowable | None:
     return pdf_charts.steps([(at, names.of(of), after) for at, of, after in found.multipliers], found.moments)
 
 
-def _consumption(shown: list[Consumption], more: int, found: figures.Figures, names: Names) -> list[Flowable]:
+def _consumption(shown: list[Consumption], more: int, found: figures.Figures, names: TenantNames) -> list[Flowable]:
     """The fullest limits, each with a chart and its figures in words."""
     title = Paragraph("Consumption against limits: those that were fullest", HEAD)
     if not shown:
@@ -147,7 +147,7 @@ def _consumption(shown: list[Consumption], more: int, found: figures.Figures, na
     return [*_drawn(title, shown, found, names, window), _note(note, more)]
 
 
-def _in_flight(shown: list[Consumption], more: int, found: figures.Figures, names: Names) -> list[Flowable]:
+def _in_flight(shown: list[Consumption], more: int, found: figures.Figures, names: TenantNames) -> list[Flowable]:
     """The fullest concurrency limits; nothing where there is none."""
     if not shown:
         return []
@@ -164,7 +164,7 @@ def _drawn(
     title: Flowable,
     shown: list[Consumption],
     found: figures.Figures,
-    names: Names,
+    names: TenantNames,
     words: Callable[[Consumption], str],
 ) -> list[Flowable]:
     parts: list[list[Flowable]] = []
@@ -182,7 +182,7 @@ def _note(text: str, more: int) -> Flowable:
     return Paragraph(text + (f"; {more:,} of them, less full, are not drawn." if more else "."), SMALL)
 
 
-def _limits(found: figures.Figures, names: Names) -> list[Flowable]:
+def _limits(found: figures.Figures, names: TenantNames) -> list[Flowable]:
     heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest"]
     columns = ["action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
     lines = [[names.of(row["tenant_id"]), *(row[name] for name in columns)] for row in found.limits]
@@ -190,7 +190,7 @@ def _limits(found: figures.Figures, names: Names) -> list[Flowable]:
     return [title, table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", BODY)]
 
 
-def _pairs(shown: list[Sequence[Any]], more: int, names: Names) -> list[Flowable]:
+def _pairs(shown: list[Sequence[Any]], more: int, names: TenantNames) -> list[Flowable]:
     """Of the summary's columns those that fit a page; a spreadsheet has all."""
     heads = ["Tenant", "Action", "Allowed", "Refused", "Shadow", "Cost"]
     story: list[Flowable] = [Paragraph("Tenants and actions", HEAD)]

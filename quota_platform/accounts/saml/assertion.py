@@ -17,7 +17,7 @@ MAX_NAME_CHARACTERS = 191
 _CONFIRMED = "/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
 
 
-class Refused(Exception):
+class AssertionRefused(Exception):
     """The response is not believed. The reason is for the log."""
 
 
@@ -37,11 +37,11 @@ class Verified:
 def verify(text: str) -> Verified:
     """Of the form field SAMLResponse. Raises Refused, or metadata.Unavailable."""
     if not text or len(text) > MAX_CHARACTERS:
-        raise Refused(f"{len(text)} characters")
+        raise AssertionRefused(f"{len(text)} characters")
     provider = metadata.of_provider()
     try:
         return _verified(text, provider)
-    except Refused:
+    except AssertionRefused:
         if (newer := metadata.newer_than(provider)) is None:
             raise
         return _verified(text, newer)
@@ -52,26 +52,26 @@ def _verified(text: str, provider: dict[str, Any]) -> Verified:
         response = OneLogin_Saml2_Response(configuration.of_sign_in(provider), text)
         response.is_valid(configuration.came_to("saml_acs"), raise_exceptions=True)
         return _for_us(response)
-    except Refused:
+    except AssertionRefused:
         raise
     except Exception as error:  # a stranger's XML can fail in every layer, and none of these failures lets anybody in
-        raise Refused(f"{type(error).__name__}: {error}") from error
+        raise AssertionRefused(f"{type(error).__name__}: {error}") from error
 
 
 def _for_us(response: OneLogin_Saml2_Response) -> Verified:
     """What python3-saml lets pass: it checks an audience, a recipient and an end only if the assertion names them."""
     if not response.get_audiences():
-        raise Refused("the assertion names no audience")
+        raise AssertionRefused("the assertion names no audience")
     if response.get_nameid_format() == Names.NAMEID_TRANSIENT:
-        raise Refused("the name identifier is transient: every sign-in would be another person")
+        raise AssertionRefused("the name identifier is transient: every sign-in would be another person")
     if len(response.get_nameid()) > MAX_NAME_CHARACTERS:
-        raise Refused("the name identifier is too long")
+        raise AssertionRefused("the name identifier is too long")
     confirmed = response._query_assertion(_CONFIRMED)
     if len(confirmed) != 1:
-        raise Refused(f"the assertion has {len(confirmed)} subject confirmations, not one")
+        raise AssertionRefused(f"the assertion has {len(confirmed)} subject confirmations, not one")
     if confirmed[0].get("Recipient") != configuration.address_of("saml_acs"):
-        raise Refused(f"the recipient is {confirmed[0].get('Recipient')}")
+        raise AssertionRefused(f"the recipient is {confirmed[0].get('Recipient')}")
     if not confirmed[0].get("NotOnOrAfter"):
-        raise Refused("the subject confirmation has no end")
+        raise AssertionRefused("the subject confirmation has no end")
     ends_at = OneLogin_Saml2_Utils.parse_SAML_to_time(confirmed[0].get("NotOnOrAfter"))
     return Verified(response, response.get_assertion_id(), confirmed[0].get("InResponseTo"), ends_at)

@@ -16,7 +16,7 @@ from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request
 from onelogin.saml2.response import OneLogin_Saml2_Response
 
 from quota_platform.accounts.saml import configuration, metadata
-from quota_platform.accounts.saml.assertion import Refused
+from quota_platform.accounts.saml.assertion import AssertionRefused
 from quota_platform.accounts.saml_settings import PROVIDER
 
 MAX_QUERY_CHARACTERS = 8_192
@@ -91,35 +91,35 @@ def confirm(request: HttpRequest, query: dict[str, str]) -> None:
     """The provider's response to the request of this browser. Raises Refused unless it reports success."""
     request_id = request.session.pop(_LEFT, {}).get("request_id")
     if not request_id:
-        raise Refused("nobody signed out here")
+        raise AssertionRefused("nobody signed out here")
     _processed(query, "SAMLResponse", request_id=request_id)
 
 
 @dataclass(frozen=True)
-class Asked:
+class SignOutAsked:
     """The provider's request to end a person's session here."""
 
     name: str
     respond_at: str
 
 
-def asked(query: dict[str, str]) -> Asked:
+def asked(query: dict[str, str]) -> SignOutAsked:
     """Raises Refused unless the provider has signed it."""
     sign_out, where = _processed(query, "SAMLRequest")
     try:
-        return Asked(OneLogin_Saml2_Logout_Request.get_nameid(sign_out.get_last_request_xml()), where)
+        return SignOutAsked(OneLogin_Saml2_Logout_Request.get_nameid(sign_out.get_last_request_xml()), where)
     except Exception as error:
-        raise Refused(f"{type(error).__name__}: {error}") from error
+        raise AssertionRefused(f"{type(error).__name__}: {error}") from error
 
 
 def _processed(query: dict[str, str], field: str, **expected: Any) -> tuple[OneLogin_Saml2_Auth, str]:
     """The message verified, and where to go with the response to it; with the provider's newer keys, if it has any."""
     if not 0 < len(query.get(field, "")) <= MAX_QUERY_CHARACTERS:
-        raise Refused(f"no {field}, or too long a one")
+        raise AssertionRefused(f"no {field}, or too long a one")
     provider = metadata.of_provider()
     try:
         return _verified(provider, query, expected)
-    except Refused:
+    except AssertionRefused:
         if (newer := metadata.newer_than(provider)) is None:
             raise
         return _verified(newer, query, expected)
@@ -132,7 +132,7 @@ def _verified(
         sign_out = configuration.of_sign_out(provider, query)
         where = sign_out.process_slo(keep_local_session=True, **expected)
     except Exception as error:  # as in assertion.py
-        raise Refused(f"{type(error).__name__}: {error}") from error
+        raise AssertionRefused(f"{type(error).__name__}: {error}") from error
     if errors := sign_out.get_errors():
-        raise Refused(", ".join(errors))
+        raise AssertionRefused(", ".join(errors))
     return sign_out, where

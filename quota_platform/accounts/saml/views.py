@@ -24,7 +24,7 @@ from onelogin.saml2.auth import OneLogin_Saml2_Auth
 
 from quota_platform.accounts import attempts
 from quota_platform.accounts.saml import assertion, configuration, leaving, metadata, parked
-from quota_platform.accounts.saml.assertion import Refused, Verified
+from quota_platform.accounts.saml.assertion import AssertionRefused, Verified
 from quota_platform.accounts.saml_settings import PROVIDER
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def _page(view: Callable[[HttpRequest, Any], HttpResponse]) -> Callable[..., Htt
             raise Http404 from None
         except metadata.Unavailable:
             return render(request, "account/provider_unavailable.html", status=503)
-        except (Refused, PermissionDenied) as reason:
+        except (AssertionRefused, PermissionDenied) as reason:
             log.warning("a message of the SAML provider was refused: %s", reason or "this browser began no sign-in")
             return render(request, "account/provider_refused.html", status=403)
 
@@ -91,7 +91,7 @@ def _state(request: HttpRequest, provider: Any, verified: Verified) -> dict[str,
         state: dict[str, Any] = provider.unstash_redirect_state(request, verified.in_response_to)
         return state
     if not settings.ENV.SAML_UNSOLICITED:
-        raise Refused("nobody began this sign-in here, and SAML_UNSOLICITED is not set")
+        raise AssertionRefused("nobody began this sign-in here, and SAML_UNSOLICITED is not set")
     return {"process": AuthProcess.LOGIN}
 
 
@@ -101,10 +101,10 @@ def _use_once(verified: Verified) -> None:
         is_new = attempts.is_first(f"saml\n{verified.assertion_id}", max(60, int(verified.ends_at - time.time()) + 60))
     except attempts.UNAVAILABLE as error:
         if verified.in_response_to is None:
-            raise Refused(f"the shared cache is unavailable ({error})") from error
+            raise AssertionRefused(f"the shared cache is unavailable ({error})") from error
         return
     if not is_new:
-        raise Refused("the assertion was used before")
+        raise AssertionRefused("the assertion was used before")
 
 
 @require_GET
@@ -146,7 +146,7 @@ def _came_back(request: HttpRequest, provider: Any, query: dict[str, str]) -> Ht
     """The session here has ended before, whatever the provider says of its own."""
     try:
         leaving.confirm(request, query)
-    except Refused as reason:
+    except AssertionRefused as reason:
         log.warning("the SAML provider did not confirm that somebody is signed out there: %s", reason)
         return render(request, "account/left_here_only.html", {"name": provider.name})
     return HttpResponseRedirect(reverse("account_login"))

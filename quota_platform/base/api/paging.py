@@ -35,7 +35,7 @@ def page_size(request: Request) -> int:
     return int(asked)
 
 
-class Pages(PageNumberPagination):
+class PageNumbers(PageNumberPagination):
     """``?page=2``: with a count, for lists that people edit."""
 
     page_size = PAGE_SIZE

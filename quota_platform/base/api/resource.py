@@ -21,7 +21,7 @@ from quota_platform.base import row_access, versions
 from quota_platform.base.api import preconditions
 from quota_platform.base.api.errors import Conflict, LengthRequired, PreconditionFailed, Unconditional
 from quota_platform.base.api.filters import BoundedSearch, DeclaredFilters, Filter, KnownOrdering
-from quota_platform.base.api.paging import Pages
+from quota_platform.base.api.paging import PageNumbers
 from quota_platform.base.api.permissions import ModelPermissions
 from quota_platform.base.api.serializer import explain
 from quota_platform.base.reason import ReasonRefused, from_header
@@ -48,7 +48,7 @@ class ReadResource(ReadOnlyModelViewSet[M]):
 
     permission_classes = [ModelPermissions]
     filter_backends: Sequence[type[BaseFilterBackend]] = [DeclaredFilters, BoundedSearch, KnownOrdering]
-    pagination_class: type[BasePagination] = Pages
+    pagination_class: type[BasePagination] = PageNumbers
     filters: Mapping[str, Filter] = {}
     list_parameters: tuple[str, ...] = ("page", "page_size", "search", "ordering")
 

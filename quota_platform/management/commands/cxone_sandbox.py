@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quota_platform.sandbox import Running, State, kept, serving
+from quota_platform.sandbox import Running, SandboxState, kept, serving
 from quota_platform.sandbox.accounts import FIRST_UNIT
 from quota_platform.sandbox.latency import PROFILES
 
@@ -50,7 +50,7 @@ class Command(BaseCommand):
             runner.run(self._serve(options, clients=clients, access_keys=access_keys))
 
     async def _serve(self, options: dict[str, Any], *, clients: list[str], access_keys: list[str]) -> None:
-        state = State(
+        state = SandboxState(
             profile=options["profile"],
             token_profile=options["token_profile"],
             seed=options["seed"],
@@ -71,7 +71,7 @@ class Command(BaseCommand):
             self._greet(sandbox)
             await stop.wait()
 
-    def _invent_client(self, state: State) -> None:
+    def _invent_client(self, state: SandboxState) -> None:
         secret = secrets.token_urlsafe(24)
         state.accounts.add_client("sandbox-client", secret=secret)
         self.stdout.write(f"No client was given. Use client id sandbox-client, secret {secret}")
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _restore(state: State, path: Path) -> None:
+def _restore(state: SandboxState, path: Path) -> None:
     try:
         kept.restore(state.accounts, path)
     except kept.AccountsUnreadable as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from limiter.core.decision_ids import Kind, complete, half_of, kept, read
+from limiter.core.decision_ids import IdKind, complete, half_of, kept, read
 from limiter.core.types import PPM, Decision, LimitState
 from limiter.core.window import retry_after
 from tests.limiter.core.given import T0, log, slots
 
 HALF = half_of("0123456789abcdef01234567")
-MINUTE = Kind("acme", "lookupOrder", "k1", "minute", shadow=False)
+MINUTE = IdKind("acme", "lookupOrder", "k1", "minute", shadow=False)
 ACME = {"tenant": "acme", "action": "lookupOrder", "key_prefix": "k1"}
 
 
@@ -50,7 +50,7 @@ def test_an_id_that_an_earlier_release_drew_stays() -> None:
     ],
 )
 def test_a_refusal_is_kept_by_the_limit_that_bound(refused: Decision, limit: str, shadow: bool) -> None:
-    kind = Kind("acme", "lookupOrder", "k1", limit, shadow)
+    kind = IdKind("acme", "lookupOrder", "k1", limit, shadow)
     assert kept(refused, **ACME) == complete(HALF, T0 + 7, kind)
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from limiter.demand.points import Calls, Demand, Level
 from limiter.demand.recent import Recent
-from limiter.demand.state import RefusalState, Refused, refused
+from limiter.demand.state import RefusalState, RefusedCalls, refused
 from tests.limiter.demand.given import LOOK_UP, OF_TENANT, SECOND
 
 BURSTS = [(second, 5) for start in range(0, 240, 25) for second in range(SECOND + start, SECOND + start + 4)]
@@ -30,7 +30,7 @@ def test_bursts_of_refusals_are_one_state_from_the_first_second_on() -> None:
 
 def test_it_says_how_many_were_refused_in_the_last_minute_and_quarter_of_an_hour_and_when_last() -> None:
     calls = [(SECOND - 900, 7), (SECOND - 899, 3), (SECOND - 60, 10), (SECOND - 59, 2), (SECOND, 4), (SECOND + 1, 0)]
-    assert refused(calls, now=SECOND) == Refused(minute=6, quarter=19, last=SECOND)
+    assert refused(calls, now=SECOND) == RefusedCalls(minute=6, quarter=19, last=SECOND)
     assert refused([], now=SECOND).state is RefusalState.NONE
 
 

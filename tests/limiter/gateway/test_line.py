@@ -11,7 +11,7 @@ from limiter.core import keys
 from limiter.core.types import Limit, ServiceClass, Share
 from limiter.core.window import Call, read
 from limiter.gateway.lanes import lane_of, rest_of
-from limiter.gateway.line import EVERYONE, LaneName, Line, Rest, Waiter, Woken
+from limiter.gateway.line import EVERYONE, LaneName, Rest, Waiter, WaitingLine, Woken
 from tests.limiter.core.given import S, log, stack
 
 ANA, BEN = LaneName(2, "ana"), LaneName(2, "ben")
@@ -24,7 +24,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.ended = False
-        self.line = Line("limit", ended=self._end)
+        self.line = WaitingLine("limit", ended=self._end)
         self.turns: list[str] = []
         self._lanes: dict[str, LaneName] = {}
 
@@ -126,7 +126,7 @@ def test_at_a_pause_of_the_upstream_each_tenant_has_a_lane_in_the_class_of_its_c
 
 async def test_the_place_of_a_caller_that_hangs_up_is_free_before_the_next_decision() -> None:
     ended: list[str] = []
-    line = Line("limit", ended=ended.append)
+    line = WaitingLine("limit", ended=ended.append)
     waiters = [Waiter(number) for number in range(4)]
     for waiter in waiters:
         line.add(waiter)
@@ -141,7 +141,7 @@ async def test_the_place_of_a_caller_that_hangs_up_is_free_before_the_next_decis
 
 
 async def test_a_new_call_joins_a_line_that_everyone_joins_though_its_lane_is_empty() -> None:
-    line = Line("a pause", ended=lambda _: None, joined=True)
+    line = WaitingLine("a pause", ended=lambda _: None, joined=True)
     line.add(Waiter(1), ANA)
     assert line.holds_up(BEN)
 

@@ -6,8 +6,8 @@ import pytest
 
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies import pools
-from limiter.policies.floors import Terms
-from limiter.policies.pools import Member
+from limiter.policies.floors import FloorTerms
+from limiter.policies.pools import PoolMember
 from tenants.models import Action, Tenant
 
 pytestmark = pytest.mark.django_db
@@ -27,12 +27,12 @@ def test_a_tenant_has_the_terms_of_its_policy_or_of_everyones_and_those_of_its_a
     Assignment.objects.create(policy=policy("Base"), target="default")
     Assignment.objects.create(policy=policy("Gold", share_weight=3, share_floor=20), target="tenant", tenant=acme)
     Assignment.objects.create(policy=policy("Night", share_class="bulk"), target="action", action=nightly)
-    base, bulk = Terms("normal", 1, 0, None), Terms("bulk", 1, 0, None)
+    base, bulk = FloorTerms("normal", 1, 0, None), FloorTerms("bulk", 1, 0, None)
     acting = Action.objects.filter(tenant=acme, enabled=True).exists()
     assert pools.members(acme.connection_id, "pool") == [
-        Member("acme", acme.name, Terms("normal", 3, 20, None), acting),
-        Member("globex", globex.name, bulk, True),
-        Member("globex", globex.name, base, True),
+        PoolMember("acme", acme.name, FloorTerms("normal", 3, 20, None), acting),
+        PoolMember("globex", globex.name, bulk, True),
+        PoolMember("globex", globex.name, base, True),
     ]
     assert pools.names(acme.connection_id) == ["pool"]
 

@@ -10,8 +10,8 @@ from pypdf import PdfReader
 from limiter.core.types import Limit
 from limiter.models import MultiplierChange
 from limiter.reports import build, figures, findings, manifest, sources
-from limiter.reports.consumption import Consumption, Counted
-from limiter.reports.naming import Names
+from limiter.reports.consumption import Consumption, LimitUse
+from limiter.reports.naming import TenantNames
 from tenants.models import Tenant
 from tests.limiter.reports.given import NOON, event, usage
 from tests.limiter.reports.test_consumption import day
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 def said(*windows: Consumption) -> list[str]:
     chosen = day()
-    return findings.sentences(chosen, figures.of(chosen), Names(["acme"]), windows=windows, slots=())
+    return findings.sentences(chosen, figures.of(chosen), TenantNames(["acme"]), windows=windows, slots=())
 
 
 def test_a_time_without_calls_has_one_finding(acme: Tenant) -> None:
@@ -50,7 +50,7 @@ def test_the_fullest_limit_and_the_lowest_multiplier_are_found(acme: Tenant) -> 
             stream_id=f"m{number}", at=NOON, tenant_id="acme", before=1.0, after=after, p95_ms=1400, samples=100,
             threshold_ms=800,
         )  # fmt: skip
-    full = Consumption(Counted("acme", "lookupOrder", Limit("minute", "fixed_window", 100)), [96, 3], [100, 100])
+    full = Consumption(LimitUse("acme", "lookupOrder", Limit("minute", "fixed_window", 100)), [96, 3], [100, 100])
     _, limit, multiplier = said(full)
     assert limit == "Acme / lookupOrder used at most 96 of the 100 units in a window of 'minute' (96%)."
     assert multiplier == "The upstream was slow: the multiplier of Acme fell to 0.62 at 2030-05-02 12:00 UTC."
@@ -59,7 +59,7 @@ def test_the_fullest_limit_and_the_lowest_multiplier_are_found(acme: Tenant) -> 
 def test_tenants_of_one_name_have_their_ids_beside_it(acme: Tenant) -> None:
     Tenant.objects.create(tenant_id="acme-2", name="Acme", connection=acme.connection)
     Tenant.objects.create(tenant_id="globex", name="Globex", connection=acme.connection)
-    names = Names(["acme", "acme-2", "globex", "deleted"])
+    names = TenantNames(["acme", "acme-2", "globex", "deleted"])
     assert [names.of(each) for each in ("acme", "acme-2", "globex", "deleted")] == [
         *("Acme (acme)", "Acme (acme-2)"),
         *("Globex", "deleted"),

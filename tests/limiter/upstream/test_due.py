@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from limiter.upstream.due import Due
+from limiter.upstream.due import Alarm
 
 
 class Loop:
@@ -50,11 +50,11 @@ def late(loop: Loop) -> list[float]:
 
 
 @pytest.fixture
-def due(loop: Loop, late: list[float]) -> Due:
-    return Due(loop, late=lambda: late.append(loop.now))  # type: ignore[arg-type]
+def due(loop: Loop, late: list[float]) -> Alarm:
+    return Alarm(loop, late=lambda: late.append(loop.now))  # type: ignore[arg-type]
 
 
-def test_a_thousand_responses_in_time_take_one_timer(due: Due, loop: Loop, late: list[float]) -> None:
+def test_a_thousand_responses_in_time_take_one_timer(due: Alarm, loop: Loop, late: list[float]) -> None:
     for _ in range(1000):
         due.set(30)
         due.clear()
@@ -64,7 +64,7 @@ def test_a_thousand_responses_in_time_take_one_timer(due: Due, loop: Loop, late:
 
 
 def test_a_response_is_late_at_its_own_time_and_not_at_that_of_one_before(
-    due: Due, loop: Loop, late: list[float]
+    due: Alarm, loop: Loop, late: list[float]
 ) -> None:
     due.set(30)
     due.clear()
@@ -74,7 +74,7 @@ def test_a_response_is_late_at_its_own_time_and_not_at_that_of_one_before(
     assert late == [150]
 
 
-def test_a_shorter_time_is_not_missed_behind_a_longer_one(due: Due, loop: Loop, late: list[float]) -> None:
+def test_a_shorter_time_is_not_missed_behind_a_longer_one(due: Alarm, loop: Loop, late: list[float]) -> None:
     due.set(300)
     due.clear()
     due.set(1)
@@ -82,7 +82,7 @@ def test_a_shorter_time_is_not_missed_behind_a_longer_one(due: Due, loop: Loop, 
     assert late == [101]
 
 
-def test_a_connection_that_has_ended_leaves_no_timer(due: Due, loop: Loop, late: list[float]) -> None:
+def test_a_connection_that_has_ended_leaves_no_timer(due: Alarm, loop: Loop, late: list[float]) -> None:
     due.set(30)
     due.cancel()
     assert all(handle.cancelled for _, _, handle in loop.timers)
@@ -90,5 +90,5 @@ def test_a_connection_that_has_ended_leaves_no_timer(due: Due, loop: Loop, late:
 
 async def test_it_runs_on_the_loop_of_the_process() -> None:
     late = asyncio.Event()
-    Due(asyncio.get_running_loop(), late=late.set).set(0)
+    Alarm(asyncio.get_running_loop(), late=late.set).set(0)
     await late.wait()

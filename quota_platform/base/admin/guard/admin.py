@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from quota_platform.base import versions
 from quota_platform.base.admin.guard import gone, stale
-from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, Seen, SeenField
+from quota_platform.base.admin.guard.seen import FIELD, ROW, Lines, SeenField, SeenRow
 
 NOTHING_SAVED = _("Nothing was saved: somebody else has saved this meanwhile. See above, then save again.")
 CHANGED = _("Nothing was done: this has changed since the page showed it. Check it again, then confirm.")
@@ -127,7 +127,7 @@ class GuardedAdmin:
         if (found := _stale(request)) is not None:
             return found.seen.text()
         if request.method == "POST":
-            return Seen.read(request.POST.get(FIELD, "")).text()
+            return SeenRow.read(request.POST.get(FIELD, "")).text()
         sets = ((each.formset, each.opts) for each in context["inline_admin_formsets"])
         shown: SeenField = self._put(request, row, context["adminform"].form, sets)
         return shown.seen().text()

@@ -8,7 +8,7 @@ from typing import Any
 
 from quota_platform.base.admin.guard import lines as posted_lines
 from quota_platform.base.admin.guard import sent
-from quota_platform.base.admin.guard.seen import FIELD, Lines, Seen, SeenField, editable
+from quota_platform.base.admin.guard.seen import FIELD, Lines, SeenField, SeenRow, editable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class LostEntry:
 
 def entries(shown: SeenField, posted: Any) -> list[LostEntry]:
     """What came back of a form and the lines below; ``shown`` is that form with nothing in it. Secrets stay unsaid."""
-    seen = Seen.read(posted.get(FIELD, ""))
+    seen = SeenRow.read(posted.get(FIELD, ""))
     found = [_entry(shown.form[name], sent.as_posted(posted, shown.form[name]), seen, name) for name in _of(shown.form)]
     return [*found, *(entry for lines in shown.lines for entry in _below(lines, posted, seen))]
 
 
-def _below(lines: Lines, posted: Any, seen: Seen) -> Iterator[LostEntry]:
+def _below(lines: Lines, posted: Any, seen: SeenRow) -> Iterator[LostEntry]:
     blank = lines.formset.empty_form
     key, start = lines.formset.model._meta.pk.name, f"{blank.prefix}-"
     for number, line in enumerate(posted_lines.of(posted, lines.formset.prefix), 1):
@@ -38,7 +38,7 @@ def _below(lines: Lines, posted: Any, seen: Seen) -> Iterator[LostEntry]:
             yield _entry(blank[name], values, seen, part, label=f"{lines.label} {number}: {blank[name].label}")
 
 
-def _entry(bound: Any, values: sent.Sent, seen: Seen, part: str, *, label: str = "") -> LostEntry:
+def _entry(bound: Any, values: sent.Sent, seen: SeenRow, part: str, *, label: str = "") -> LostEntry:
     edited = sent.mark_of(values.values()) != seen.parts.get(part)
     return LostEntry(label or str(bound.label), sent.in_words(bound, values), edited)
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from quota_platform.base.admin.guard import sent
-from quota_platform.base.admin.guard.seen import Lines, Seen
+from quota_platform.base.admin.guard.seen import Lines, SeenRow
 
 _MOST = 1_000
 Line = dict[str, list[str]]
 """What a line sends, by the names of its controls without the line's prefix."""
 
 
-def put_together(data: Any, lines: Lines, seen: Seen) -> None:
+def put_together(data: Any, lines: Lines, seen: SeenRow) -> None:
     """Write the lines into ``data``, a mutable QueryDict: theirs as they are now, one's own as they were typed.
 
     A line that somebody deleted comes back, as a new one, only if it had been edited here.
@@ -37,7 +37,7 @@ def of(data: Any, prefix: str) -> Iterator[Line]:
         yield {name.removeprefix(start): data.getlist(name) for name in data if name.startswith(start)}
 
 
-def _line(form: Any, mine: Line | None, lines: Lines, seen: Seen) -> Line:
+def _line(form: Any, mine: Line | None, lines: Lines, seen: SeenRow) -> Line:
     start = f"{form.prefix}-"
     shown: Line = {}
     for name in form.fields:
@@ -53,7 +53,7 @@ def _line(form: Any, mine: Line | None, lines: Lines, seen: Seen) -> Line:
     return kept
 
 
-def _is_edited(row_id: str, line: Line, lines: Lines, seen: Seen) -> bool:
+def _is_edited(row_id: str, line: Line, lines: Lines, seen: SeenRow) -> bool:
     if "DELETE" in line:
         return False
     blank = lines.formset.empty_form

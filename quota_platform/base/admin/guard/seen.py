@@ -22,7 +22,7 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenRow:
     """Part of a form -> mark of its values, and when they were shown (epoch seconds)."""
 
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -32,14 +32,14 @@ class Seen:
         return json.dumps({"format": _FORMAT, "at": self.at, "parts": self.parts}, separators=(",", ":"))
 
     @staticmethod
-    def read(text: str) -> Seen:
+    def read(text: str) -> SeenRow:
         """What a form brought back; one that brought nothing that can be read has seen nothing."""
         try:
             found = json.loads(text)
             parts = {str(name): str(value) for name, value in found["parts"].items()}
-            return Seen(parts, float(found["at"])) if found["format"] == _FORMAT else Seen()
+            return SeenRow(parts, float(found["at"])) if found["format"] == _FORMAT else SeenRow()
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return Seen()
+            return SeenRow()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ class SeenField:
                 value = getattr(self.row, column.attname)
                 yield f".{column.name}", Part(str(column.verbose_name), versions.mark(value)[:12])
 
-    def seen(self) -> Seen:
-        return Seen({name: part.mark for name, part in self.parts().items()}, time.time())
+    def seen(self) -> SeenRow:
+        return SeenRow({name: part.mark for name, part in self.parts().items()}, time.time())
 
 
 def editable(form: Any) -> list[str]:

@@ -14,14 +14,14 @@ from django.utils.translation import gettext as _
 
 from quota_platform.base.admin.guard import sent
 from quota_platform.base.admin.guard.lines import put_together
-from quota_platform.base.admin.guard.seen import FIELD, Part, Seen, SeenField
+from quota_platform.base.admin.guard.seen import FIELD, Part, SeenField, SeenRow
 from quota_platform.base.kept import in_words
 
 _MAX_EDITS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class StaleForm:
     """One part that somebody changed meanwhile. ``mine`` is what the person had entered there, if they had."""
 
     label: str
@@ -42,10 +42,10 @@ class Edit:
 class Stale:
     """What a refused person is shown, and the data with which their form is shown again."""
 
-    changes: tuple[Conflict, ...]
+    changes: tuple[StaleForm, ...]
     edits: tuple[Edit, ...]
     data: Any
-    seen: Seen
+    seen: SeenRow
 
     @property
     def has_clash(self) -> bool:
@@ -54,7 +54,7 @@ class Stale:
 
 def compare(shown: SeenField, posted: Any) -> Stale | None:
     """None when the row is still the one that the form was made from."""
-    seen, parts = Seen.read(posted.get(FIELD, "")), shown.parts()
+    seen, parts = SeenRow.read(posted.get(FIELD, "")), shown.parts()
     changed = {name: part for name, part in parts.items() if seen.parts.get(name) != part.mark}
     gone = [name for name in seen.parts if name not in parts and _is_line(name, shown)]
     if not changed and not gone:
@@ -62,7 +62,7 @@ def compare(shown: SeenField, posted: Any) -> Stale | None:
     data = posted.copy()
     changes = [_merge(name, part, data, seen) for name, part in changed.items()]
     changes += [
-        Conflict(_("A {line}").format(line=lines.label), _("deleted"))
+        StaleForm(_("A {line}").format(line=lines.label), _("deleted"))
         for name in gone
         for lines in shown.lines
         if _of(name, lines)
@@ -80,23 +80,23 @@ def _is_line(name: str, shown: SeenField) -> bool:
     return any(_of(name, lines) for lines in shown.lines)
 
 
-def _merge(name: str, part: Part, data: Any, seen: Seen) -> Conflict | None:
+def _merge(name: str, part: Part, data: Any, seen: SeenRow) -> StaleForm | None:
     """The message for a changed part; a field that the person had not touched now shows the other's value."""
     if part.bound is None:
-        return Conflict(part.label, _("changed") if name.startswith(".") else _("added"))
+        return StaleForm(part.label, _("changed") if name.startswith(".") else _("added"))
     if ":" in name:
         # A line's field; one of a new line is shown with the line.
         return (
-            Conflict(part.label, sent.in_words(part.bound, sent.as_shown(part.bound))) if name in seen.parts else None
+            StaleForm(part.label, sent.in_words(part.bound, sent.as_shown(part.bound))) if name in seen.parts else None
         )
     theirs, mine = sent.as_shown(part.bound), sent.as_posted(data, part.bound)
     if sent.mark_of(mine.values()) == seen.parts.get(name):
         for control, values in theirs.items():
             data.setlist(control, values)
-        return Conflict(part.label, sent.in_words(part.bound, theirs))
+        return StaleForm(part.label, sent.in_words(part.bound, theirs))
     if sent.mark_of(mine.values()) == part.mark:
-        return Conflict(part.label, sent.in_words(part.bound, theirs)) if seen.parts else None
-    return Conflict(part.label, sent.in_words(part.bound, theirs), sent.in_words(part.bound, mine))
+        return StaleForm(part.label, sent.in_words(part.bound, theirs)) if seen.parts else None
+    return StaleForm(part.label, sent.in_words(part.bound, theirs), sent.in_words(part.bound, mine))
 
 
 def _edits(row: Model, since: float) -> Iterator[Edit]:
