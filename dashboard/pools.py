@@ -164,29 +164,32 @@ def _rows(reading: PoolReading) -> list[Frame]:
     held = {each.terms: each for each in reading.accounts}
     names = {member.tenant_id: member.name for member in reading.stored.members}
     of_all, refused = accounts.weights(reading.accounts), reading.stored.refused
-    rows = {terms: _row(terms, names) for terms in map(_terms, reading.stored.members)}
+    rows = {terms: _row(terms, names, effective) for terms in map(_terms, reading.stored.members)}
     for terms, account in held.items():
         if terms.tenant in names:
-            rows[terms] = _row(terms, names) | _part(account, accounts.even(terms, of_all, effective=effective))
+            rows[terms] = _row(terms, names, effective) | _part(
+                account, accounts.even(terms, of_all, effective=effective)
+            )
     return [row | {"refused_15m": refused.get(row["tenant"], 0)} for row in rows.values()]
 
 
 def _terms(member: PoolMember) -> Terms:
     its = member.terms
     rank = _RANKS.get(its.service_class, _RANKS[ServiceClass.NORMAL])
-    return Terms(rank, its.weight, its.floor, its.ceiling or 0, member.tenant_id)
+    return Terms(rank, its.weight, its.floor, its.ceiling or 0, member.tenant_id, member.in_parts)
 
 
-def _row(terms: Terms, names: Mapping[str, str]) -> Frame:
+def _row(terms: Terms, names: Mapping[str, str], effective: int) -> Frame:
     """Of one that has not called lately."""
+    units = terms.in_units(effective)
     return {
-        "id": "|".join(map(str, terms)),
+        "id": "|".join(map(str, terms[:5])),
         "tenant": terms.tenant,
         "tenant_name": names[terms.tenant],
         "class": _CLASSES[terms.rank],
         "weight": terms.weight,
-        "floor": terms.floor,
-        "ceiling": terms.ceiling or None,
+        "floor": units.floor,
+        "ceiling": units.ceiling or None,
         **dict.fromkeys(("share", "used", "owed", "lent", "borrowed"), None),
     }
 

@@ -56,7 +56,8 @@ class Shared(NamedTuple):
     @property
     def within_reach(self) -> int:
         """The units that it can have at once: its share or even part, and those that are free for everybody."""
-        own, ceiling = self.own, self.own.limit.share and self.own.limit.share.ceiling
+        own, terms = self.own, self.own.limit.share
+        ceiling = terms and terms.ceiling_in(self.of_all.effective)
         free = max(0, self.of_all.effective - self.of_all.used - own.owed)
         most = min(self.of_all.effective, max(own.share, own.even) + free)
         return min(most, ceiling) if ceiling else most

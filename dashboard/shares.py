@@ -18,8 +18,8 @@ def _line(shared: Shared, waiting: int) -> dict[str, Any]:
     return {
         "limit": own.limit.name,
         "class": terms.service_class.value,
-        "floor": terms.floor,
-        "ceiling": terms.ceiling or None,
+        "floor": terms.floor_in(of_all.effective),
+        "ceiling": terms.ceiling_in(of_all.effective) or None,
         "even": own.even,
         "share": own.share,
         "used": own.used,

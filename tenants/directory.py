@@ -66,6 +66,9 @@ class ConnectionSpec:
     max_in_flight: int = 100
     pace: str = ""
     """``learn``; the calls a minute that a person has set; blank for no pace."""
+    shared: bool = False
+    shared_like: str = ""
+    """The limit whose terms count in the shares of this connection; blank: all tenants are alike."""
     dedupe: bool = False
     dedupe_ttl_s: int = 120
     probe_path: str = ""
@@ -221,6 +224,8 @@ def connection_spec(row: Connection) -> ConnectionSpec:
         min_in_flight=row.min_in_flight,
         max_in_flight=row.max_in_flight,
         pace=_pace(row),
+        shared=row.shared,
+        shared_like=row.shared_like,
         dedupe=row.dedupe,
         dedupe_ttl_s=row.dedupe_ttl_s,
         probe_path=row.probe_path or preset.probe_path,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from limiter.core import keys
 from limiter.core.algorithms import rules_of
 from limiter.core.store import Store
-from limiter.core.types import Limit, Subject
+from limiter.core.types import Limit, Portion, Share, Subject
 
 _AT_ONCE = 1_000
 _MAX_TURNS = 50
@@ -19,13 +19,23 @@ _SLOTS = struct.Struct("<ddddd")
 
 
 class Terms(NamedTuple):
-    """What makes an account of a tenant. ``rank``: of its class, 1 is served first; ``ceiling``: 0 is none."""
+    """What makes an account of a tenant. ``rank``: of its class, 1 is served first; ``ceiling``: 0 is none.
+
+    ``in_parts``: floor and ceiling are parts of a limit that moves (:class:`~limiter.core.types.Portion`).
+    """
 
     rank: int
     weight: int
     floor: int
     ceiling: int
     tenant: str
+    in_parts: bool = False
+
+    def in_units(self, effective: int) -> Terms:
+        """With floor and ceiling as so many units, of a limit of ``effective``."""
+        kind = Portion if self.in_parts else Share
+        share = kind(floor=self.floor, ceiling=self.ceiling)
+        return self._replace(floor=share.floor_in(effective), ceiling=share.ceiling_in(effective), in_parts=False)
 
 
 class Account(NamedTuple):
@@ -65,7 +75,8 @@ def _account(name: bytes, state: bytes, *, slots: bool) -> Account:
         used, _, _, _, share = _SLOTS.unpack_from(state)
     else:
         used, _, share = _UNITS.unpack_from(state)
-    return Account(Terms(int(rank), int(weight), int(floor), int(ceiling), tenant), int(share), int(used))
+    least, bound = int(floor.rstrip("p")), int(ceiling.rstrip("p"))
+    return Account(Terms(int(rank), int(weight), least, bound, tenant, floor.endswith("p")), int(share), int(used))
 
 
 def weights(accounts: Iterable[Account]) -> Counter[int]:
@@ -79,5 +90,6 @@ def weights(accounts: Iterable[Account]) -> Counter[int]:
 def even(terms: Terms, of_all: Mapping[int, int], *, effective: int) -> int:
     """What its weight brings an account when all of its class and above want more than they get (``dividing.lua``)."""
     beside = sum(weight for rank, weight in of_all.items() if rank <= terms.rank)
-    part = max(effective * terms.weight / beside, terms.floor) if beside else float(effective)
-    return int(min(part, terms.ceiling) if terms.ceiling else part)
+    its = terms.in_units(effective)
+    part = max(effective * its.weight / beside, its.floor) if beside else float(effective)
+    return int(min(part, its.ceiling) if its.ceiling else part)

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limiter.core import keys, learning
+from limiter.core.algorithms import rules_of
 from limiter.core.ends import KEPT_AGES, KEPT_ENDS, End, LearningSettings, Seen, kept_us
 from limiter.core.learned import Mode, State
 from limiter.core.shape import Learned
 from limiter.core.store import EndedCall, Store
-from limiter.core.types import MICROS, CountedPer, Limit, Subject
+from limiter.core.types import MICROS, CountedPer, Limit, Share, Subject
 from limiter.core.versioned import Form, filled
 from limiter.stores.pipeline import Reply
 from limiter.stores.scripts import Script
@@ -31,8 +32,11 @@ _KEPT_MS = 900_000
 LEARN, LEARNED = Script(__file__, "learn"), Script(__file__, "learned")
 
 
-def learned(settings: LearningSettings) -> Learned:
-    """The limit while it is whole, for :func:`limiter.core.window.bind`."""
+def learned(settings: LearningSettings, share: Share | None = None) -> Learned:
+    """The limit while it is whole, for :func:`limiter.core.window.bind`.
+
+    ``share``: the caller's terms, where tenants share it; None: first come, first served.
+    """
     whole = Limit(
         name=IN_FLIGHT,
         algorithm="concurrency",
@@ -41,6 +45,9 @@ def learned(settings: LearningSettings) -> Learned:
         counted_per=CountedPer.CONNECTION,
         adaptive=False,
     )
+    if share is not None:
+        over_us = rules_of(whole.algorithm).shared_over_us(whole)
+        whole = dataclasses.replace(whole, share=dataclasses.replace(share, over_us=over_us))
     return Learned(whole, settings)
 
 

@@ -43,8 +43,13 @@ def packed(limit: Limit, subject: Subject) -> bytes:
     """
     if (share := limit.share) is None:
         return b""
+    return _packed(share, subject, *slices(limit, share))
+
+
+def _packed(share: Share, subject: Subject, length_us: int, count: int) -> bytes:
     _, name = account(share, subject)
-    return _SHARED.pack(*slices(limit, share), share.ceiling) + name.encode() + b"\0"
+    ceiling = -share.ceiling if share.in_parts else share.ceiling
+    return _SHARED.pack(length_us, count, ceiling) + name.encode() + b"\0"
 
 
 def rank(share: Share | None, subject: Subject) -> int:
@@ -65,7 +70,8 @@ def account(share: Share, subject: Subject) -> tuple[int, str]:
     number, floor = _NUMBERS[share.service_class], share.floor
     if not share.ceiling and rank(share, subject) > number:
         number, floor = rank(share, subject), 0
-    return number, f"{number}|{share.weight}|{floor}|{share.ceiling}|{subject.tenant}"
+    parts = "p" if share.in_parts else ""
+    return number, f"{number}|{share.weight}|{floor}{parts}|{share.ceiling}{parts}|{subject.tenant}"
 
 
 def kinds(limits: Iterable[Limit]) -> int:

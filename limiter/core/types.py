@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 MICROS = 1_000_000
 PPM = 1_000_000
@@ -20,6 +20,8 @@ MAX_LEASE_SECONDS = 3600
 MAX_COST = 1_000
 MAX_WEIGHT = 10_000
 """Of a share of a limit."""
+PARTS = 10_000
+"""Of a limit that moves: its floors and ceilings are so many of these."""
 CONCURRENCY_HINT_US = 1_000_000
 """The wait of a refusal for want of a slot: nobody knows when one comes free."""
 COUNTER_SLICES = 60
@@ -65,6 +67,23 @@ class Share:
     ceiling: int = 0
     service_class: ServiceClass = ServiceClass.NORMAL
     over_us: int = 0
+
+    in_parts: ClassVar[bool] = False
+
+    def floor_in(self, effective: int) -> int:
+        """Its floor in units, of a limit of so many."""
+        return self.floor * effective // PARTS if self.in_parts else self.floor
+
+    def ceiling_in(self, effective: int) -> int:
+        """Its ceiling in units; 0: none."""
+        return max(1, self.ceiling * effective // PARTS) if self.in_parts and self.ceiling else self.ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Portion(Share):
+    """Terms in a limit that moves: floor and ceiling are in :data:`PARTS` of it, as it is in force."""
+
+    in_parts: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from limiter.core import headers, in_flight
 from limiter.core.ends import LearningSettings
 from limiter.core.shape import Learned
-from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, ServiceClass, Subject
+from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, Portion, ServiceClass, Subject
 from limiter.core.window import Stack
 from limiter.gateway.callers import Caller
 from limiter.policies.plan import EffectivePolicy, bind
+from limiter.policies.portions import portion
 from quota_platform.base.lru import Lru
 from tenants.directory import ConnectionSpec, TenantSpec
 
@@ -89,7 +90,7 @@ class Stacks:
 
 def _bind_values(bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> Bound:
     subject = bound.stack.subject
-    stack = bind(bound.plan, subject, learned=_learned(tenant.connection), values=values)
+    stack = bind(bound.plan, subject, learned=_learned(tenant.connection, bound.plan), values=values)
     ends = bound.stack if stack.slots == bound.stack.slots else stack
     return Bound(bound.plan, stack, Announced(headers.policy(stack.limits)), ends)
 
@@ -104,7 +105,7 @@ def _bind(plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
         key=caller.key_prefix if per_key else "",
         max_class=ServiceClass(caller.max_class),
     )
-    stack = bind(plan, subject, learned=_learned(tenant.connection))
+    stack = bind(plan, subject, learned=_learned(tenant.connection, plan))
     return Bound(plan, stack, Announced(_policy(stack.limits)), stack)
 
 
@@ -115,21 +116,25 @@ def _policy(limits: tuple[Limit, ...]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _settings(threshold_ms: int, min_in_flight: int, max_in_flight: int, deadline_s: float) -> Learned:
-    """One object for all stacks of a connection."""
+def _settings(
+    threshold_ms: int, min_in_flight: int, max_in_flight: int, deadline_s: float, share: Portion | None
+) -> Learned:
+    """One object for all stacks of a connection, and of a tenant's terms where it is shared."""
     return in_flight.learned(
         LearningSettings(
             threshold_us=threshold_ms * 1000,
             min_in_flight=min_in_flight,
             max_in_flight=max_in_flight,
             lease_us=int((deadline_s + _LEASE_MARGIN_S) * MICROS),
-        )
+        ),
+        share,
     )
 
 
-def _learned(connection: ConnectionSpec) -> Learned | None:
+def _learned(connection: ConnectionSpec, plan: EffectivePolicy) -> Learned | None:
     """The limit that the connection adds to those of policies."""
     if not connection.learns_in_flight:
         return None
     within = (connection.min_in_flight, connection.max_in_flight)
-    return _settings(connection.slow_above_ms, *within, connection.total_deadline_s)
+    share = portion(plan.shared, connection.shared_like) if connection.shared else None
+    return _settings(connection.slow_above_ms, *within, connection.total_deadline_s, share)

@@ -57,6 +57,8 @@ def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
         "min_in_flight": 1,
         "max_in_flight": 100,
         "pace": "",
+        "shared": False,
+        "shared_like": "",
         **data,
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),

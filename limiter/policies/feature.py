@@ -6,12 +6,12 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
-from limiter.policies import attention, event_types, floors
+from limiter.policies import attention, event_types, floors, pools
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from quota_platform.base.changes import DEFAULT, Topic, Touch
 from quota_platform.base.features import Audited, Feature, NavigationPage
 from quota_platform.base.row_access import Rule, everything
-from tenants.models import Tenant
+from tenants.models import Connection, Tenant
 from tenants.scope import by_tenant
 
 _SECTION = "Quotas"
@@ -58,7 +58,11 @@ FEATURE = Feature(
         Assignment: Rule(seen=lambda person: _own(person) | Q(target=Assignment.Target.DEFAULT), changed=_own),
         Override: Rule(seen=by_tenant("tenant")),
     },
-    faults={Tenant: floors.fault_of_tenant, Assignment: floors.fault_of_assignment},
+    faults={
+        Tenant: floors.fault_of_tenant,
+        Assignment: floors.fault_of_assignment,
+        Connection: pools.fault_of_connection,
+    },
     audited={
         QuotaPolicy: Audited("policy"),
         QuotaLimit: Audited("limit"),

@@ -60,7 +60,7 @@ class EffectivePolicy:
     ``adaptive``, ``store_failure``, ``reduced_status`` and ``wait_seconds`` come from the most specific policy present;
     each limit carries the name and version of the policy it came from. ``overrides`` are those active now.
     ``limits_then``: as ``limits`` from ``valid_until`` on, when something is due then. ``counted_by``: by what, of
-    each limit that counts by a value, in their order.
+    each limit that counts by a value, in their order. ``shared``: the limits that tenants share, without overrides.
     """
 
     limits: tuple[Limit, ...] = ()
@@ -74,6 +74,7 @@ class EffectivePolicy:
     replaced: tuple[Replaced, ...] = ()
     overrides: tuple[OverrideSpec, ...] = ()
     counted_by: tuple[str, ...] = ()
+    shared: tuple[Limit, ...] = ()
 
 
 def build_plan(
@@ -105,6 +106,7 @@ def build_plan(
         replaced=replaced,
         overrides=active,
         counted_by=tuple(limit.counted_by for limit in in_force if limit.counted_by),
+        shared=tuple(limit for limit in in_force if limit.share),
     )
 
 

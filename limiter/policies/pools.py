@@ -7,19 +7,32 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
+from limiter.core.algorithms import rules_of
+from limiter.core.in_flight import IN_FLIGHT
+from limiter.core.types import ServiceClass
+from limiter.policies import portions
 from limiter.policies.floors import FloorTerms
 from limiter.policies.models import Assignment, QuotaLimit
-from tenants.models import Action, Tenant
+from tenants.models import Action, Connection, Tenant
 
 
 class PoolMember(NamedTuple):
-    """A tenant on one of its terms. ``calls``: it is active and has an action."""
+    """A tenant on one of its terms. ``calls``: it is active and has an action.
+
+    ``in_parts``: its floor and ceiling are parts of a limit that moves.
+    """
 
     tenant_id: str
     name: str
     terms: FloorTerms
     calls: bool
+    in_parts: bool = False
+
+
+_ALIKE = FloorTerms(ServiceClass.NORMAL.value, 1, 0, None)
+"""The terms of a tenant in what its connection shares, where its policies have no others."""
 
 
 def members(connection: int, limit: str) -> list[PoolMember]:
@@ -27,9 +40,33 @@ def members(connection: int, limit: str) -> list[PoolMember]:
 
     A handful of queries, however many there are.
     """
-    terms = {line.policy_id: FloorTerms.of(line) for line in QuotaLimit.objects.filter(name=limit, shared=True)}
-    if not terms:
+    if limit == IN_FLIGHT:
+        return _members_of_connection(connection)
+    lines = QuotaLimit.objects.filter(name=limit, shared=True)
+    terms: dict[int | None, FloorTerms] = {line.policy_id: FloorTerms.of(line) for line in lines}
+    return _members(connection, terms) if terms else []
+
+
+def _members_of_connection(connection: int) -> list[PoolMember]:
+    """Of what the connection itself shares."""
+    row = Connection.objects.filter(pk=connection, shared=True).first()
+    if row is None:
         return []
+    lines = QuotaLimit.objects.filter(name=row.shared_like, shared=True)
+    terms: dict[int | None, FloorTerms] = {line.policy_id: _parts(line) for line in lines}
+    return [each._replace(in_parts=True) for each in _members(connection, terms, otherwise=_ALIKE)]
+
+
+def _parts(line: QuotaLimit) -> FloorTerms:
+    terms, most = FloorTerms.of(line), rules_of(line.algorithm).capacity_of(line)
+    floor, ceiling = portions.floor_parts(terms.floor, most), portions.ceiling_parts(terms.ceiling or 0, most)
+    return terms._replace(floor=floor, ceiling=ceiling or None)
+
+
+def _members(
+    connection: int, terms: Mapping[int | None, FloorTerms], otherwise: FloorTerms | None = None
+) -> list[PoolMember]:
+    """``otherwise``: the terms of a tenant that these policies give none."""
     default, of_actions = _default(), _of_actions(connection, terms)
     acting = set(Action.objects.filter(tenant__connection=connection, enabled=True).values_list("tenant", flat=True))
     rows = Tenant.objects.filter(connection=connection).order_by("tenant_id")
@@ -38,6 +75,7 @@ def members(connection: int, limit: str) -> list[PoolMember]:
     for pk, tenant_id, name, status, own in rows.values_list(*columns):
         policies = {own if own in terms else default, *of_actions[pk]}
         its = sorted({terms[policy] for policy in policies if policy in terms}, key=str)
+        its = its or ([otherwise] if otherwise else [])
         calls = status == Tenant.Status.ACTIVE and pk in acting
         found += [PoolMember(tenant_id, name, each, calls) for each in its]
     return found
@@ -48,14 +86,26 @@ def names(connection: int) -> list[str]:
     assigned = Q(policy__assignments__tenant__connection=connection)
     of_action = Q(policy__assignments__action__tenant__connection=connection)
     within = assigned | of_action | Q(policy=_default())
-    return sorted(set(QuotaLimit.objects.filter(within, shared=True).values_list("name", flat=True)))
+    of_policies = set(QuotaLimit.objects.filter(within, shared=True).values_list("name", flat=True))
+    learns = Connection.objects.filter(pk=connection, shared=True, learns_in_flight=True).exists()
+    return [*([IN_FLIGHT] if learns else []), *sorted(of_policies)]
+
+
+def fault_of_connection(row: Connection) -> dict[str, str]:
+    """Why a connection cannot have the terms of a limit, by field."""
+    if not (row.shared and row.shared_like):
+        return {}
+    if QuotaLimit.objects.filter(name=row.shared_like, shared=True).exists():
+        return {}
+    said = _("No policy has a shared limit '{name}'. Enter the name of one that has, or leave this blank.")
+    return {"shared_like": said.format(name=row.shared_like)}
 
 
 def _default() -> int | None:
     return Assignment.objects.filter(target=Assignment.Target.DEFAULT).values_list("policy_id", flat=True).first()
 
 
-def _of_actions(connection: int, terms: Mapping[int, FloorTerms]) -> dict[int, set[int]]:
+def _of_actions(connection: int, terms: Mapping[int | None, FloorTerms]) -> dict[int, set[int]]:
     """Tenant -> the policies of its actions that have the limit."""
     given = Assignment.objects.filter(action__tenant__connection=connection, policy__in=list(terms))
     found: dict[int, set[int]] = defaultdict(set)

@@ -20,10 +20,15 @@ def declare(model: type[Model], fault: Fault) -> None:
     _declared[model].append(fault)
 
 
-def check(row: Model) -> None:
-    """Raise ValidationError with every objection to this row."""
+def of(row: Model) -> dict[str, str]:
+    """Every objection to this row."""
     wrong: dict[str, str] = {}
     for fault in _declared[type(row)]:
         wrong |= fault(row)
-    if wrong:
+    return wrong
+
+
+def check(row: Model) -> None:
+    """Raise ValidationError with every objection to this row."""
+    if wrong := of(row):
         raise ValidationError(wrong)

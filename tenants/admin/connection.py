@@ -127,6 +127,7 @@ class ConnectionAdmin(RecordedAdmin):
             _("In flight"),
             {"fields": (("learns_in_flight", "slow_above_ms"), ("min_in_flight", "max_in_flight"))},
         ),
+        (_("Shares of the tenants"), {"fields": (("shared", "shared_like"),)}),
         (_("Repeated calls and the connection test"), {"fields": (("dedupe", "dedupe_ttl_s"), "probe_path")}),
     )
 

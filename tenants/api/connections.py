@@ -102,6 +102,8 @@ class ConnectionSerializer(RowSerializer[Connection]):
             "max_in_flight",
             "pace",
             "pace_per_minute",
+            "shared",
+            "shared_like",
             "dedupe",
             "dedupe_ttl_s",
             "probe_path",

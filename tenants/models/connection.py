@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
 
-from quota_platform.base import secrets
+from quota_platform.base import row_faults, secrets
 from quota_platform.base.models.published import Published
 from tenants import presets
 from tenants.models import connection_rules
@@ -217,6 +217,21 @@ class Connection(Published):
         validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
         help_text="Of a fixed pace.",
     )
+    shared = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Calls in flight, where they are learned, are divided fairly among the tenants of this connection;"
+        " idle ones are lent. Otherwise they are first come, first served.",
+    )
+    shared_like = models.CharField(
+        "shared like the limit",
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The name of a shared limit: its weights, classes, floors and ceilings count here too, the last two"
+        " as parts of the whole. Blank: all tenants alike.",
+    )
     dedupe = models.BooleanField(
         "de-duplicate",
         default=False,
@@ -278,5 +293,7 @@ class Connection(Published):
         return named or list(presets.PRESETS[self.preset].suffixes)
 
     def clean(self) -> None:
-        if self.preset in presets.PRESETS and (errors := connection_rules.faults(self)):
+        errors = connection_rules.faults(self) if self.preset in presets.PRESETS else {}
+        errors |= row_faults.of(self)
+        if errors:
             raise ValidationError(errors)

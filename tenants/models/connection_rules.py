@@ -27,7 +27,8 @@ _RESERVED_PARAMS = frozenset({"grant_type", "client_id", "client_secret", "usern
 
 def faults(row: Connection) -> dict[str, str]:
     """The message for each field that is at fault; of two for one field the later. Its preset must be known."""
-    rules = (_missing_secrets, _missing, _led_away, _refused_urls, _wrong_templates, _wrong_in_flight, _wrong_preset)
+    named = (_missing_secrets, _missing, _led_away, _refused_urls, _wrong_templates)
+    rules = (*named, _wrong_in_flight, _nothing_shared, _wrong_preset)
     return {field: message for rule in rules for field, message in rule(row)}
 
 
@@ -119,6 +120,11 @@ def _wrong_in_flight(row: Connection) -> Iterator[tuple[str, str]]:
     least, most = row.min_in_flight, row.max_in_flight
     if least is not None and most is not None and least > most:
         yield "min_in_flight", _("The smallest number in flight must not be above the largest.")
+
+
+def _nothing_shared(row: Connection) -> Iterator[tuple[str, str]]:
+    if row.shared and not row.learns_in_flight:
+        yield "shared", _("There is nothing to share: let the connection learn how many calls are in flight.")
 
 
 def _sandbox_hosts(row: Connection) -> list[str]:

@@ -169,6 +169,8 @@ def test_every_field_of_a_preset_or_kind_is_in_its_form(root: Client, acme: Tena
         ({"token_extra_params": '{"a": ' + "9" * 5000 + "}"}, "token_extra_params"),
         ({"token_extra_params": '{"a": "\\u0000"}'}, "token_extra_params"),
         ({"token_extra_params": '{"client_secret": "x"}'}, "token_extra_params"),
+        ({"shared": "on"}, "shared"),
+        ({"shared": "on", "learns_in_flight": "on", "shared_like": "nothing"}, "shared_like"),
     ],
     ids=lambda value: str(value)[:50],
 )

@@ -112,6 +112,8 @@ def test_a_secret_left_out_stays(db: None) -> None:
         ({"client_secret_set": True}, "client_secret_set"),
         ({"client_secret_sealed": "v1:x"}, "client_secret_sealed"),
         ({"name": "sandbox"}, "name"),
+        ({"shared": True}, "shared"),
+        ({"shared": True, "learns_in_flight": True, "shared_like": "nothing"}, "shared_like"),
     ],
 )
 def test_a_bad_field_is_named_and_nothing_is_saved(connection: Connection, change: dict[str, Any], field: str) -> None:

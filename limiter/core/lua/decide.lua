@@ -57,7 +57,7 @@
 local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
 local max, min, band, take = math.max, math.min, bit.band, struct.unpack
 local LIMIT = '<c1I8I8I8I8B'
-local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none) · account
+local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none; below 0: ten-thousandths of the limit) · account
 local FIXED = 8 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
 local CONCURRENCY_HINT_US = 1000000

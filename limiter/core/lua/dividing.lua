@@ -1,6 +1,18 @@
 -- How a pool is divided among its accounts, "<class>|<weight>|<floor>|<ceiling>|<tenant>": in front of sharing.lua and
 -- slot_sharing.lua. Few calls divide, and so this is not made for the others.
 
+-- Class, weight, floor and ceiling of an account, the last two in units (math.huge: no ceiling). With a "p" behind them
+-- they are ten-thousandths of the limit in force, and a ceiling is one unit at least.
+local function terms(account, effective)
+  local class, weight, least, parts, bound = string.match(account, '^(%d)|(%d+)|(%d+)(p?)|(%d+)')
+  least, bound = tonumber(least), tonumber(bound)
+  if parts ~= '' then
+    least = effective * least / 10000
+    if bound > 0 then bound = math.max(1, math.floor(effective * bound / 10000)) end
+  end
+  return tonumber(class), tonumber(weight), least, bound > 0 and bound or math.huge
+end
+
 -- Divide the units of a limit: floors first, then class by class a common level times the weight, up to what each wants.
 -- Accounts have class, weight, want, low (their floor, as far as they want it), and get a share.
 local function fill(accounts, effective, wanted, floors)
@@ -48,14 +60,12 @@ end
 -- What its weight brings an account among those of its class and above, if all want more than they get; and the weights of
 -- all. `comes`: it is not among them yet.
 local function even(hash, account, effective, comes)
-  local class, weight, least, bound = string.match(account, '^(%d)|(%d+)|(%d+)|(%d+)')
+  local class, weight, least, bound = terms(account, effective)
   local known = redis.call('HGET', hash, '#')
   local weights, of_all = known and { struct.unpack('<ddd', known) } or { 0, 0, 0 }, 0
-  class, weight = tonumber(class), tonumber(weight)
   if comes then weights[class] = weights[class] + weight end
   for above = 1, class do of_all = of_all + weights[above] end
-  local part = math.max(effective * weight / of_all, tonumber(least))
-  if bound ~= '0' then part = math.min(part, tonumber(bound)) end
+  local part = math.min(math.max(effective * weight / of_all, least), bound)
   return part >= 1 and math.floor(part) or part, weights
 end
 
@@ -65,4 +75,4 @@ local function joining(hash, account, effective)
   return part, struct.pack('<ddd', unpack(weights, 1, 3))
 end
 
-return fill, joining, even
+return fill, joining, even, terms

@@ -18,10 +18,10 @@
 
 -- The part that few calls need, and so is not made for the others.
 local function rarely()
-  local fill, joining = dividing()
+  local fill, joining, _, terms = dividing()
 
   -- The use and demand of one account up to the slice `turn`; nil of one that has asked for nothing lately.
-  local function aged(name, state, ring, last, turn, slices)
+  local function aged(name, state, ring, last, turn, slices, effective)
     local take, pack, max, min = struct.unpack, struct.pack, math.max, math.min
     local counted, came_asked = take('<dd', state)
     local since, total, ask, ask1, ask2 = take('<ddddd', ring)
@@ -37,13 +37,13 @@ local function rarely()
     if ask + ask1 + ask2 == 0 then return nil end
     -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken to go on
     -- like this, give or take chance. Of critical calls, as many more may come by chance.
-    local class, weight, least, bound = string.match(name, '^(%d)|(%d+)|(%d+)|(%d+)')
+    local class, weight, least, bound = terms(name, effective)
     local want, age = max(ask, ask1, ask2), turn - since
-    if age < slices then want = max(want, (ask + 1 + (class == '1' and 3 or 1) * math.sqrt(ask)) * slices / age) end
-    if class == '1' then want = want + 2 * math.sqrt(want) end
-    want = min(math.ceil(want), bound == '0' and math.huge or tonumber(bound))
+    if age < slices then want = max(want, (ask + 1 + (class == 1 and 3 or 1) * math.sqrt(ask)) * slices / age) end
+    if class == 1 then want = want + 2 * math.sqrt(want) end
+    want = min(math.ceil(want), bound)
     return {
-      name = name, class = tonumber(class), weight = tonumber(weight), want = want, low = min(want, tonumber(least)),
+      name = name, class = class, weight = weight, want = want, low = min(want, least),
       base = total - take('<I4', cells), ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
     }
   end
@@ -59,7 +59,7 @@ local function rarely()
     for a = 1, #all, 2 do
       local name, ring = all[a], rings[all[a]]
       if ring then
-        local each = aged(name, all[a + 1], ring, last, turn, slices)
+        local each = aged(name, all[a + 1], ring, last, turn, slices, effective)
         if each then
           accounts[#accounts + 1], wanted, floors = each, wanted + each.want, floors + each.low
         else
@@ -116,6 +116,7 @@ end
 local function look(hash, from, now, cost, effective, free, wait)
   local take = struct.unpack
   local length, slices, most, account, to = take('<dBds', ARGV[5], from)
+  if most < 0 then most = math.max(1, math.floor(effective * -most / 10000)) end
   local turn, big, small, charged_at, joins = math.floor(now / length), 0, 0, 0, nil
   local found = redis.call('HMGET', hash, '', account)
   local state, last, used, asked, part, till = found[2], turn, 0, 0, 0, 0

@@ -28,7 +28,7 @@ local function variance_of(name, want) return string.byte(name) == 49 and 9 * wa
 -- The slots that each account holds, by their leases, and its demand up to the slice `turn`.
 local function divide(hash, leases, mine, last, turn, length, effective, lives)
   local call, max, min, pack = redis.call, math.max, math.min, struct.pack
-  local fill = dividing()
+  local fill, _, _, terms = dividing()
   local holds, accounts, gone, wanted, floors = {}, {}, {}, 0, 0
   for _, member in ipairs(call('ZRANGE', leases, 0, -1)) do
     local name = string.match(member, '|(.*)')
@@ -46,19 +46,19 @@ local function divide(hash, leases, mine, last, turn, length, effective, lives)
         table.insert(looks, 1, held)
         lately = (lately + held) / 2
       end
-      local class, weight, least, bound = string.match(name, '^(%d)|(%d+)|(%d+)|(%d+)')
+      local class, weight, least, bound = terms(name, effective)
       local sum, n, want = 0, 0, 0
       for look = 1, LOOKS do
         if looks[look] >= 0 then sum, n = sum + looks[look], n + 1 end
         if look % 2 == 0 then want = max(want, sum / n) end -- of the last two, and of all
       end
-      if bound ~= '0' then want = min(want, tonumber(bound)) end
+      want = min(want, bound)
       if want == 0 then
         gone[#gone + 1] = name
       else
-        local low = min(want, tonumber(least))
+        local low = min(want, least)
         accounts[#accounts + 1] = {
-          name = name, class = tonumber(class), weight = tonumber(weight), want = want, low = low,
+          name = name, class = class, weight = weight, want = want, low = low,
           held = held, lately = lately, looks = looks,
         }
         wanted, floors = wanted + want, floors + low
@@ -110,6 +110,7 @@ end
 local function look(hash, leases, from, now, effective, used, wait)
   local take, max = struct.unpack, math.max
   local length, slices, most, account, to = take('<dBds', ARGV[5], from)
+  if most < 0 then most = math.max(1, math.floor(effective * -most / 10000)) end
   local turn, big, small, demand, variance, settled, lives = math.floor(now / length), 0, 0, 0, 0, 0, 0
   local found = redis.call('HMGET', hash, '', account)
   local pool, state, last, joins = found[1], found[2], turn, nil

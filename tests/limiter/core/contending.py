@@ -107,14 +107,17 @@ class Contention:
 
     def hold(self, calls: Iterable[tuple[int, str, int]]) -> Iterator[Asked]:
         """The same for slots: calls (when; whose; how long it runs if admitted, us), which end in their time."""
-        ends = self._ends
         for at_us, tenant, runs_us in calls:
-            while ends and ends[0][0] <= at_us:
-                self._end(*heapq.heappop(ends))
+            self.finish(at_us)
             (asked,) = self._decide([(at_us, tenant, 1)])
             if asked.allowed:
-                heapq.heappush(ends, (at_us + runs_us, tenant, asked.call.decision_id))
+                heapq.heappush(self._ends, (at_us + runs_us, tenant, asked.call.decision_id))
             yield asked
+
+    def finish(self, at_us: int) -> None:
+        """End the calls that have run by then."""
+        while self._ends and self._ends[0][0] <= at_us:
+            self._end(*heapq.heappop(self._ends))
 
     def _end(self, at_us: int, tenant: str, lease: str) -> None:
         link = _Caught()

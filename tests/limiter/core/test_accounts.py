@@ -36,7 +36,7 @@ async def test_the_accounts_of_a_pool_agree_with_looks_at_each(store: Store, red
         account = found[name]
         assert (account.share, account.used, account.kept) == (look.share, look.used, look.kept)
         assert accounts.even(account.terms, weights, effective=limit.quota) == look.even
-    assert found["meek"].terms == (2, 3, 2, 0, "meek")
+    assert found["meek"].terms == accounts.Terms(2, 3, 2, 0, "meek")
 
 
 async def test_a_pool_of_a_thousand_accounts_is_read_in_parts(store: Store, redis_url: str) -> None:
@@ -54,3 +54,11 @@ def test_the_even_part_of_an_account_is_within_its_floor_and_its_ceiling() -> No
     assert [accounts.even(each.terms, weights, effective=60) for each in every] == [60, 20, 20, 15]
     assert accounts.even(accounts.Terms(3, 1, 30, 0, "floor"), weights, effective=60) == 30
     assert accounts.even(accounts.Terms(2, 1, 0, 5, "ceiling"), weights, effective=60) == 5
+
+
+def test_parts_of_a_limit_that_moves_are_shown_in_its_units() -> None:
+    terms = accounts.Terms(2, 1, 2500, 5000, "t", in_parts=True)
+    assert terms.in_units(10) == accounts.Terms(2, 1, 2, 5, "t")
+    assert terms.in_units(1).ceiling == 1
+    weights = accounts.weights([Account(terms, 0, 0)] * 5)
+    assert accounts.even(terms, weights, effective=20) == 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +31,13 @@ class Flow:
     per_s: float
     passed: int = 0
     made: int = 0
+    lasts_s: float = LASTS_S
+    path: str = "check"
 
     async def offer(self, session: aiohttp.ClientSession, nodes: list[WebProcess]) -> None:
         began, turn = time.monotonic(), itertools.count()
         async with asyncio.TaskGroup() as calls:
-            for number in range(int(LASTS_S * self.per_s)):
+            for number in range(int(self.lasts_s * self.per_s)):
                 await asyncio.sleep(began + number / self.per_s - time.monotonic())
                 calls.create_task(self._call(session, nodes, turn))
 
@@ -44,8 +46,9 @@ class Flow:
         while True:
             node = nodes[next(turn) % len(nodes)]
             try:
-                url = f"{node.url}/check/lookupOrder"
-                async with session.post(url, headers={"X-API-Key": self.key}) as response:
+                url = f"{node.url}/{self.path}/lookupOrder"
+                headers = {"X-API-Key": self.key, "Content-Type": "application/json"}
+                async with session.post(url, data=b"{}", headers=headers) as response:
                     await response.read()
             except (aiohttp.ClientError, OSError):
                 continue
@@ -68,16 +71,22 @@ def callable_globex(globex: Tenant) -> Tenant:
     return globex
 
 
-@asynccontextmanager
-async def one_killed_halfway(
+def one_killed_halfway(
     count: int, place: Path, redis_url: str
+) -> AbstractAsyncContextManager[tuple[aiohttp.ClientSession, list[WebProcess]]]:
+    return one_killed(count, place, {"REDIS_URL": redis_url}, after_s=LASTS_S / 2)
+
+
+@asynccontextmanager
+async def one_killed(
+    count: int, place: Path, settings: Mapping[str, str], *, after_s: float
 ) -> AsyncIterator[tuple[aiohttp.ClientSession, list[WebProcess]]]:
-    with web_processes(*(WebProcess(place, {"REDIS_URL": redis_url}) for _ in range(count))) as nodes:
+    with web_processes(*(WebProcess(place, settings) for _ in range(count))) as nodes:
         timeout, connector = aiohttp.ClientTimeout(HANG_S), aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             for node in nodes:
                 await node.until_ready(session)
-            killing = asyncio.get_running_loop().call_later(LASTS_S / 2, nodes[0].kill)
+            killing = asyncio.get_running_loop().call_later(after_s, nodes[0].kill)
             yield session, nodes
             killing.cancel()
             assert nodes[0].process.poll() is not None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from django.core.exceptions import ValidationError
 
+from limiter.core.types import Portion, ServiceClass
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies import pools
+from limiter.policies.compiled import compile_policy
 from limiter.policies.floors import FloorTerms
+from limiter.policies.plan import OverrideSpec, build_plan
 from limiter.policies.pools import PoolMember
-from tenants.models import Action, Tenant
+from limiter.policies.portions import portion
+from tenants.models import Action, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
 LIMIT = {"name": "pool", "quota": 100, "window_seconds": 60, "counted_per": "connection", "shared": True}
+NOTHING = "There is nothing to share: let the connection learn how many calls are in flight."
 
 
 def policy(name: str, **terms: object) -> QuotaPolicy:
@@ -43,6 +49,48 @@ def test_a_tenant_of_another_connection_and_one_without_the_limit_share_nothing(
     assert pools.members(acme.connection_id + 1, "pool") == []
     assert pools.members(acme.connection_id, "another") == []
     assert pools.names(acme.connection_id + 1) == []
+
+
+def test_what_a_connection_shares_has_the_terms_of_a_limit_as_parts_of_the_whole(acme: Tenant, globex: Tenant) -> None:
+    gold = policy("Gold", share_weight=3, share_floor=20, share_ceiling=50)
+    Assignment.objects.create(policy=gold, target="tenant", tenant=acme)
+    Connection.objects.update(learns_in_flight=True, shared=True, shared_like="pool")
+    assert pools.names(acme.connection_id) == ["(in flight)", "pool"]
+    parts = {each.tenant_id: each.terms for each in pools.members(acme.connection_id, "(in flight)") if each.in_parts}
+    assert parts == {"acme": FloorTerms("normal", 3, 2000, 5000), "globex": FloorTerms("normal", 1, 0, None)}
+    Connection.objects.update(shared_like="")
+    parts = {each.tenant_id: each.terms for each in pools.members(acme.connection_id, "(in flight)")}
+    assert set(parts.values()) == {FloorTerms("normal", 1, 0, None)}
+
+
+def test_a_connection_that_does_not_share_has_no_pool(acme: Tenant) -> None:
+    Connection.objects.update(learns_in_flight=True)
+    assert pools.members(acme.connection_id, "(in flight)") == []
+    assert pools.names(acme.connection_id) == []
+
+
+def test_a_plan_s_terms_are_those_of_its_limit_before_any_override(acme: Tenant) -> None:
+    gold = policy("Gold", share_weight=3, share_floor=20, share_ceiling=50, share_class="bulk")
+    compiled = compile_policy(gold, gold.limits.all())
+    half = OverrideSpec(1, None, "pool", "factor", 0.5, None, 0, 100, "")
+    plan = build_plan([compiled], overrides=[half], now=50)
+    assert plan.limits[0].quota == 50
+    assert portion(plan.shared, "pool") == Portion(3, 2000, 5000, ServiceClass.BULK)
+    assert portion(plan.shared, "another") == portion(plan.shared, "") == Portion()
+
+
+def test_a_connection_names_a_limit_that_is_shared_somewhere(acme: Tenant) -> None:
+    row = acme.connection
+    row.shared, row.shared_like = True, "pool"
+    with pytest.raises(ValidationError) as refused:
+        row.clean()
+    assert refused.value.message_dict == {"shared": [NOTHING]}
+    row.learns_in_flight = True
+    with pytest.raises(ValidationError) as refused:
+        row.clean()
+    assert list(refused.value.message_dict) == ["shared_like"]
+    policy("Gold")
+    row.clean()
 
 
 def test_many_tenants_take_no_more_queries(acme: Tenant, django_assert_max_num_queries: object) -> None:
