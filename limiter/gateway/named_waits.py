@@ -7,12 +7,12 @@ that are seen, and a worker is chosen without regard to how its call will be dec
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 from limiter.core.types import MICROS, Decision
 from limiter.gateway.names import NAMELESS, RETURNED, Names
 from limiter.upstream.call import UpstreamCall
+from quota_platform.base.lru import Lru
 
 _Client = tuple[str, str, str, str]
 MAX_NAMED = 10_000
@@ -25,9 +25,8 @@ class NamedWaits:
     """One worker's, so many at most. ``clock``: in seconds."""
 
     def __init__(self, *, max_named: int = MAX_NAMED, clock: Callable[[], float] = time.monotonic) -> None:
-        self._max_named = max_named
         self._clock = clock
-        self._due: OrderedDict[_Client, float] = OrderedDict()
+        self._due: Lru[_Client, float] = Lru(max_named)
 
     def names_of(self, key_prefix: str, call: UpstreamCall, *, reserves: bool) -> Names:
         """In whose names a call is decided: those of its client where units are held, else those of a call that
@@ -37,18 +36,14 @@ class NamedWaits:
             return Names.of(key_prefix, call.tenant_id, call.action.action_id, call.idempotency_key)
         if not self._due or call.idempotency_key is None:
             return NAMELESS
-        due = self._due.pop(_client(key_prefix, call), None)
+        due = self._due.drop(_client(key_prefix, call))
         return NAMELESS if due is None or not due <= self._clock() <= due + RETURNS_WITHIN_S else RETURNED
 
     def refused(self, key_prefix: str, call: UpstreamCall, decision: Decision) -> None:
         """A call was refused, with a wait."""
         if call.idempotency_key is None or decision.degraded or not decision.retry_after_us:
             return
-        client = _client(key_prefix, call)
-        self._due.pop(client, None)
-        self._due[client] = self._clock() + decision.retry_after_us / MICROS
-        if len(self._due) > self._max_named:
-            self._due.popitem(last=False)
+        self._due.put(_client(key_prefix, call), self._clock() + decision.retry_after_us / MICROS)
 
 
 def _client(key_prefix: str, call: UpstreamCall) -> _Client:

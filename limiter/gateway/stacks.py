@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -58,7 +57,7 @@ class Stacks:
     """The most recently used stacks. One that was bound from an older plan is bound anew."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, str, str, str, str], Bound] = OrderedDict()
+        self._kept: Lru[tuple[int, str, str, str, str], Bound] = Lru(_KEPT)
         self._of_values: Lru[tuple[Subject, tuple[str, ...]], Bound] = Lru(_KEPT_OF_VALUES)
         self.connections: set[int] = set()
 
@@ -69,13 +68,10 @@ class Stacks:
         name = (tenant.connection.id, tenant.tenant_id, action_id, caller.key_prefix, caller.max_class)
         found = self._kept.get(name)
         if found is not None and found.plan is plan:
-            self._kept.move_to_end(name)
             return found
         self.connections.add(tenant.connection.id)
         made = _bind(plan, caller, action_id)
-        self._kept[name] = made
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._kept.put(name, made)
         return made
 
     def of_values(self, bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> Bound:
