@@ -34,7 +34,7 @@ class Group(StrEnum):
     PAGES = "pages"
 
 
-class Names(Protocol):
+class PlaceNames(Protocol):
     """How the places are called on this system."""
 
     def address(self, place: str) -> str: ...
@@ -99,7 +99,7 @@ def _family(secret: bytes) -> str:
     return hashlib.blake2b(b"quota_platform.server.neighbours", key=secret[:64], digest_size=8).hexdigest()
 
 
-def names() -> Names | None:
+def names() -> PlaceNames | None:
     """Those of the processes of this one's server; None for a process that was started alone."""
     if multiprocessing.parent_process() is None:
         return None
@@ -115,7 +115,7 @@ class Neighbours:
     Paths that begin like one of ``call_prefixes`` are calls, all others are pages.
     """
 
-    def __init__(self, names: Names, *, sizes: Mapping[Group, int], call_prefixes: tuple[str, ...]) -> None:
+    def __init__(self, names: PlaceNames, *, sizes: Mapping[Group, int], call_prefixes: tuple[str, ...]) -> None:
         """Take a place, for pages first: there are callers' processes as soon as there are several."""
         self._names = names
         self._prefixes = call_prefixes
@@ -152,7 +152,7 @@ class Neighbours:
         return None
 
 
-def _placed(names: Names, sizes: Mapping[Group, int]) -> tuple[Group, socket.socket | None]:
+def _placed(names: PlaceNames, sizes: Mapping[Group, int]) -> tuple[Group, socket.socket | None]:
     """The first free place; without one, a process for calls that takes no connection over."""
     link = socket.socket(socket.AF_UNIX)
     link.setblocking(False)

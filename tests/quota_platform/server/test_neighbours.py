@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from quota_platform.server.neighbours import AbstractNames, FileNames, Group, Names, Neighbours, is_own, names
+from quota_platform.server.neighbours import AbstractNames, FileNames, Group, Neighbours, PlaceNames, is_own, names
 
 SIZES = {Group.PAGES: 1, Group.CALLS: 2}
-Make = Callable[[], Names]
+Make = Callable[[], PlaceNames]
 
 
 @pytest.fixture(params=["abstract", "files"])
