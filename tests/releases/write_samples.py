@@ -133,7 +133,7 @@ def exported(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_shared(redis_url: str, acme: Tenant, base_policy: QuotaPolicy, settings: Settings) -> None:
+def test_shared_values_are_written(redis_url: str, acme: Tenant, base_policy: QuotaPolicy, settings: Settings) -> None:
     settings.SECRETS_KEYS = [SECRETS_KEY]
     sharing.decide(redis_url)
     sharing.tasks()

@@ -49,7 +49,7 @@ class AssignmentAdmin(AskingAdmin, RecordedAdmin):
     """One line for each policy that somebody has."""
 
     form = AssignmentForm
-    list_display = ("__str__", "policy", "for_whom")
+    list_display = ("__str__", "policy", "reach")
     list_select_related = ("policy", "tenant", "action__tenant")
     list_filter = (
         "target",
@@ -78,5 +78,5 @@ class AssignmentAdmin(AskingAdmin, RecordedAdmin):
         return response
 
     @display(description=_("for"))
-    def for_whom(self, obj: Assignment) -> str:
+    def reach(self, obj: Assignment) -> str:
         return sentences.assignment(obj)

@@ -172,16 +172,16 @@ def test_one_outlier_weighs_more_among_few(count: int, multiplier: float) -> Non
     assert course([FAST] * (count - 1) + [OUTLIER])[-1] == multiplier
 
 
-def test_from_twenty_one_samples_on_the_slowest_answer_does_not_count() -> None:
+def test_from_twenty_one_samples_on_the_slowest_response_does_not_count() -> None:
     assert course([FAST] * 20 + [3_600_000])[-1] == 1.0
     assert course([FAST] * 19 + [3_600_000])[-1] == 0.2
 
 
-def test_a_step_is_followed_after_six_answers_and_left_after_ninety_five() -> None:
+def test_a_step_is_followed_after_six_responses_and_left_after_ninety_five() -> None:
     assert changes([FAST] * 100 + [SLOW] * 100 + [FAST] * 120, start=100) == [(6, 0.5), (100 + 95, 1.0)]
 
 
-def test_a_ramp_is_followed_five_answers_behind() -> None:
+def test_a_ramp_is_followed_five_responses_behind() -> None:
     ramp = [FAST + 10 * number for number in range(250)]  # p95 is what the latency was 4.95 answers ago
     held = course([FAST] * 100 + ramp)[100:]
     assert held[:55] == [1.0] * 55

@@ -10,7 +10,7 @@ from limiter.core.versioned import Newer
 from tests.limiter.core.given import S
 
 
-def test_what_is_written_is_read_back_whatever_the_policy_is_called() -> None:
+def test_a_description_is_read_back_whatever_the_name_of_the_policy() -> None:
     hostile = "Gold; v2 | 100 % \n|1|x;day"
     limits = [
         Limit("minute", "sliding_log", 600, 60 * S, policy_name=hostile, policy_version=7),

@@ -108,7 +108,7 @@ def test_a_cut_limit_is_announced_as_it_is_in_force(seen: LimitState, member: Me
     assert parse(headers.policy_in_force(decision)) == [member]
 
 
-def test_what_is_in_force_uncut_is_what_the_policy_allots() -> None:
+def test_an_uncut_limit_is_in_force_as_the_policy_allots_it() -> None:
     limits = [log(100, window_us=60 * S), bucket(17, burst=250), slots(3), log(5, name="trial", shadow=True)]
     states = [state(limit, 0, effective=limit.burst or limit.quota) for limit in limits]
     assert headers.policy_in_force(decided(*states)) == headers.policy(limits)
@@ -159,7 +159,7 @@ def test_the_headers_give_the_tightest_limit(states: list[LimitState], name: str
         (state(slots(10), 10, wait_us=800_000, reset_us=800_000), {"r": 0, "t": 1}),
     ],
 )
-def test_what_is_left_and_until_when(seen: LimitState, parameters: dict[str, Value]) -> None:
+def test_the_header_has_the_remaining_units_and_their_time(seen: LimitState, parameters: dict[str, Value]) -> None:
     assert parse(headers.rate_limit(decided(seen)))[0].parameters == parameters
 
 

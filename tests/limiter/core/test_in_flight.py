@@ -120,13 +120,13 @@ async def test_a_store_that_lost_it_all_begins_anew_in_the_middle_of_learning(st
     assert state is not None and (state.steps, state.mode) == (1, Mode.WHOLE)
 
 
-async def test_what_was_learned_ends_when_nobody_calls_any_more(store: Store, raw: redis.Redis) -> None:
+async def test_a_learned_limit_ends_when_nobody_calls_any_more(store: Store, raw: redis.Redis) -> None:
     await heard(store, 300)
     for name in (keys.in_flight(1), keys.in_flight_ends(1), keys.in_flight_due(1)):
         assert 0 < raw.pttl(name) <= 900_000, name
 
 
-async def test_what_is_read_is_what_was_written(store: Store, raw: redis.Redis) -> None:
+async def test_a_value_is_read_as_it_was_written(store: Store, raw: redis.Redis) -> None:
     assert await in_flight.read(store, 1) is None
     state = State(steps=3, mode=Mode.RAISING, limit=4.5, before_us=1.5, next_trial_us=T0)
     raw.set(keys.in_flight(1), in_flight.write(state, SETTINGS))

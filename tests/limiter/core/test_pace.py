@@ -209,7 +209,7 @@ async def test_requests_beyond_the_first_of_a_call_are_taken_from_the_pace(store
     assert await waits(store, 0, 1) == [2 * S, 2 * S - 1]
 
 
-async def test_what_is_kept_to_learn_from_is_bounded_and_expires(store: Store, raw: redis.Redis) -> None:
+async def test_samples_to_learn_from_are_bounded_and_expire(store: Store, raw: redis.Redis) -> None:
     for second in range(300):
         await report(store, second * S, ran=1, held=1, away=second % 2)
     assert raw.hlen(keys.pace_evidence(C)) <= 128 + 17

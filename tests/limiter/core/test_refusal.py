@@ -22,7 +22,7 @@ TEXT = "7|0|1|800000|2|acme|lookupOrder|01J|k1|r|7\n1,2,-1,4\nminute|Gold\n|7"
         limits=st.text(),
     )
 )
-def test_what_is_written_is_read_back(data: Refusal) -> None:
+def test_a_description_is_read_back(data: Refusal) -> None:
     assert refusal.read(refusal.write(data)) == data
 
 

@@ -145,7 +145,7 @@ def test_a_look_names_the_next_time_and_holds_nothing(redis_url: str) -> None:
         assert len(looks) == 1 and entries(redis_url, contention) == 1
 
 
-def test_what_is_due_counts_as_used_until_its_grace_is_over(redis_url: str) -> None:
+def test_a_due_unit_counts_as_used_until_its_grace_is_over(redis_url: str) -> None:
     with Contention(redis_url, LOG) as contention:
         fill(contention, "acme", "globex")
         wait = ask(contention, "acme", 1).retry_after_us or 0

@@ -105,7 +105,7 @@ def test_a_key_of_a_lower_class_multiplies_neither_the_floor_nor_the_ceiling_of_
     assert sharing.account(Share(ceiling=10), bulk) == sharing.account(Share(ceiling=10), ACME)
 
 
-def test_weights_divide_what_is_contended(redis_url: str) -> None:
+def test_weights_divide_contended_units(redis_url: str) -> None:
     flows = [paced(name, per_s=30, until_s=30) for name in ("one", "two", "three")]
     with Contention(
         redis_url, replace(LOG, quota=120), {"two": Share(weight=2), "three": Share(weight=3)}

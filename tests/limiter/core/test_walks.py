@@ -244,7 +244,7 @@ async def walked(store: Store, limits: list[Limit], steps: Iterable[Step], *, se
 
 
 @pytest.mark.parametrize("walks", [100, pytest.param(1_000, marks=pytest.mark.slow)])
-async def test_every_answer_equals_the_oracle_s(store: Store, walks: int) -> None:
+async def test_every_decision_equals_the_oracle_s(store: Store, walks: int) -> None:
     for seed in range(walks):
         dice = Dice(seed)
         walk = await walked(store, dice.limits(), [dice.step() for _ in range(60)], seed=seed)

@@ -50,7 +50,7 @@ def test_a_peek_without_a_clock_says_so() -> None:
     assert words(packed)[-5:] == [b"", b"1", b"0", b"01J", b""]
 
 
-def test_an_answer_is_read_limit_by_limit() -> None:
+def test_a_decision_is_read_limit_by_limit() -> None:
     bound = stack(log(10), slots(5))
     decision = read(bound, Call("01J", cost=2), [7, 800_000, 1, 3, 8, 0, 5 * S, 1, 4, 0, 0])
     assert decision == Decision(
@@ -70,7 +70,7 @@ def test_a_refused_call_holds_no_lease() -> None:
     assert (decision.allowed, decision.leases, decision.retry_after_us) == (False, (), 9)
 
 
-def test_what_is_counted_above_a_lowered_limit_leaves_nothing() -> None:
+def test_units_counted_above_a_lowered_limit_leave_nothing() -> None:
     assert LimitState(log(10), used=10, effective=4, wait_us=1, reset_us=1).remaining == 0
 
 

@@ -66,7 +66,7 @@ async def test_what_the_store_may_have_taken_in_is_sent_again_and_counted_once(r
         await direct.close()
 
 
-async def test_what_is_kept_during_an_outage_is_bounded_and_the_rest_is_counted_as_lost(redis_url: str) -> None:
+async def test_refusals_kept_during_an_outage_are_bounded_and_the_rest_is_counted_as_lost(redis_url: str) -> None:
     store, stack = store_at(redis_url), a_stack()
     worker = DemandRecorder(store, most=2)
     for second in range(3):

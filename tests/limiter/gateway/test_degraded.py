@@ -66,7 +66,7 @@ async def test_open_lets_every_call_pass(storeless: Gateway, ten_per_minute: Quo
 
 
 @pytest.mark.parametrize("ten_per_minute", ["closed"], indirect=True)
-async def test_closed_answers_503_with_a_wait(storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str) -> None:
+async def test_closed_mode_is_a_503_with_a_wait(storeless: Gateway, ten_per_minute: QuotaPolicy, acme_key: str) -> None:
     answered = await storeless.invoke("lookupOrder", key=acme_key)
     assert (answered.status, answered.headers["retry-after"]) == (503, "1")
     assert answered.json["type"] == "urn:quota-platform:problem:limiter-unavailable"

@@ -43,7 +43,7 @@ def ran_before(error: errors.UpstreamError) -> errors.UpstreamError:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-async def test_what_it_was_charged_is_given_back_unless_it_may_have_run(
+async def test_the_charge_of_a_call_is_given_back_unless_it_may_have_run(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, error: errors.UpstreamError, charged: int
 ) -> None:
     gateway.upstream.error = error

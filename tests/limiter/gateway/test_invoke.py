@@ -296,7 +296,9 @@ async def test_what_went_wrong_upstream_is_said_as_such(
     assert answered.headers["ratelimit"].startswith('"minute";r=99')
 
 
-async def test_a_long_answer_is_streamed_and_one_that_breaks_off_is_not_ended(gateway: Gateway, acme_key: str) -> None:
+async def test_a_long_response_is_streamed_and_one_that_breaks_off_is_not_ended(
+    gateway: Gateway, acme_key: str
+) -> None:
     gateway.upstream.parts = [b"a" * 10, b"b" * 10]
     whole = await gateway.invoke("lookupOrder", key=acme_key)
     assert (whole.body, whole.ended) == (b"a" * 10 + b"b" * 10, True)

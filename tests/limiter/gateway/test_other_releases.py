@@ -79,7 +79,7 @@ CHANGED: list[dict[str, Any]] = [
 ]
 
 
-async def test_what_makes_no_sense_answers_no_probe_500_and_is_counted(gateway: Gateway) -> None:
+async def test_an_unreadable_value_makes_no_probe_a_500_and_is_counted(gateway: Gateway) -> None:
     store = gateway.runtime.store
     foreign = {f"w{number}": text for number, text in enumerate([*NONSENSE, *(beat(**each) for each in CHANGED)])}
     await store.command("SADD", keys.connections(), "1", "{new}", key=keys.connections())

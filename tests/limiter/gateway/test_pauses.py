@@ -46,7 +46,7 @@ async def test_a_unit_that_turns_one_call_away_is_spared_the_others(workers: Wor
         assert answered.json["retry_after_ms"] <= 600_000
 
 
-async def test_what_was_held_back_is_charged_to_nobody_and_kept_as_the_upstream_s_doing(
+async def test_a_call_held_back_is_charged_to_nobody_and_kept_as_the_upstream_s_doing(
     workers: Workers, connection: Connection
 ) -> None:
     workers.sandbox.state.faults.add({"fault": "429", "headers": {"Retry-After": "600"}})

@@ -24,5 +24,5 @@ def test_a_wait_is_found_among_preferences(value: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     "value", ["", "wait", "wait=", "wait=-1", "wait=1.5", "wait=soon", "waits=3", "wait=9999999999", "wait=٣"]
 )
-def test_what_is_no_wait_says_nothing(value: str) -> None:
+def test_a_malformed_wait_counts_for_nothing(value: str) -> None:
     assert prefer.wait_seconds(value) is None

@@ -24,7 +24,7 @@ async def used(gateway: Gateway, key: str) -> int:
     return int(peek.json["limits"][0]["used"])
 
 
-async def test_a_repeat_gets_the_first_answer_and_is_charged_once(
+async def test_a_repeat_gets_the_first_response_and_is_charged_once(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
 ) -> None:
     gateway.upstream.body, gateway.upstream.status = b'{"order": 7}', 201
@@ -85,7 +85,7 @@ async def test_a_refusal_is_not_remembered(gateway: Gateway, acme_key: str, one_
     assert "idempotency-replayed" not in refusals[1].headers
 
 
-async def test_the_stranger_gets_no_answer_of_acmes(
+async def test_the_stranger_gets_no_response_of_acmes(
     gateway: Gateway, acme_key: str, globex_key: str, base_policy: QuotaPolicy
 ) -> None:
     await repeat(gateway, acme_key)

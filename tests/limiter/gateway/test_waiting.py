@@ -178,7 +178,7 @@ async def test_more_calls_than_may_wait_are_refused(gateway: Gateway, acme_key: 
     assert (await waiting).status == 429
 
 
-async def test_a_worker_that_stops_answers_each_waiting_call_with_its_wait(
+async def test_a_worker_that_stops_refuses_each_waiting_call_with_its_wait(
     gateway: Gateway, acme: Tenant, acme_key: str, one_a_minute: QuotaPolicy, raw: redis.Redis
 ) -> None:
     await call(gateway, acme_key)

@@ -367,7 +367,9 @@ def test_the_preview_is_asked_by_post_only(root: Client) -> None:
 # Who is affected.
 
 
-def test_the_form_names_whom_the_policy_reaches(root: Client, gold: QuotaPolicy, acme: Tenant, globex: Tenant) -> None:
+def test_the_form_names_the_tenants_that_the_policy_reaches(
+    root: Client, gold: QuotaPolicy, acme: Tenant, globex: Tenant
+) -> None:
     Assignment.objects.create(policy=gold, target="tenant", tenant=acme)
     Assignment.objects.create(policy=gold, target="action", action=Action.objects.get(tenant=globex))
     reach = root.get(change_url(gold)).context["reach"]

@@ -49,7 +49,7 @@ def test_a_bad_field_is_named_and_nothing_is_saved(
     assert Assignment.objects.count() == 2
 
 
-def test_a_list_is_filtered_by_whom_it_is_for(acme: Tenant, globex: Tenant, base_policy: QuotaPolicy) -> None:
+def test_a_list_is_filtered_by_tenant_or_action(acme: Tenant, globex: Tenant, base_policy: QuotaPolicy) -> None:
     Assignment.objects.create(policy=base_policy, target="tenant", tenant=globex)
     api = editor()
     assert [row["tenant"] for row in api.get("/api/assignments/?tenant=globex").json()["results"]] == ["globex"]

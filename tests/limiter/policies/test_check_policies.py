@@ -28,9 +28,7 @@ def policy(name: str, *limits: tuple[str, int, int], **fields: Any) -> QuotaPoli
     return row
 
 
-def test_sound_policies_are_listed_with_whom_they_apply_to(
-    base_policy: QuotaPolicy, acme: Tenant, globex: Tenant
-) -> None:
+def test_sound_policies_are_listed_with_their_tenants(base_policy: QuotaPolicy, acme: Tenant, globex: Tenant) -> None:
     gold = policy("Gold", ("minute", 600, 60))
     Assignment.objects.create(policy=gold, target="tenant", tenant=acme)
     Assignment.objects.create(policy=gold, target="tenant", tenant=globex)

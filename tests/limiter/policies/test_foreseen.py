@@ -80,7 +80,7 @@ def test_an_edit_that_lowers_a_raise_is_compared_with_the_raise(gold: QuotaPolic
     assert [hit.limit for hit in foreseen.by_override(row)] == [150]
 
 
-def test_an_assignment_hits_those_whom_it_brings_under_a_smaller_policy(gold: QuotaPolicy, acme: Tenant) -> None:
+def test_an_assignment_hits_the_tenants_that_it_brings_under_a_smaller_policy(gold: QuotaPolicy, acme: Tenant) -> None:
     used("acme", 90)
     policy = small()
     action = acme.actions.get(action_id="lookupOrder")
@@ -94,7 +94,9 @@ def test_an_assignment_hits_those_whom_it_brings_under_a_smaller_policy(gold: Qu
     assert foreseen.by_assignment(moved) == []
 
 
-def test_an_assignment_that_goes_hits_those_whom_everyones_policy_gives_less(gold: QuotaPolicy, acme: Tenant) -> None:
+def test_an_assignment_that_goes_hits_the_tenants_that_everyones_policy_gives_less(
+    gold: QuotaPolicy, acme: Tenant
+) -> None:
     used("acme", 90)
     default = Assignment(policy=small(), target="default")
     assert foreseen.by_assignment(default) == []  # both tenants have policies of their own
@@ -126,14 +128,16 @@ def test_the_forms_ask_and_save_what_is_confirmed(root: Client, acme: Tenant) ->
         rows.delete()
 
 
-def test_the_page_that_deletes_an_assignment_says_whom_it_hits(root: Client, acme: Tenant) -> None:
+def test_the_page_that_deletes_an_assignment_names_the_tenants_that_it_hits(root: Client, acme: Tenant) -> None:
     used("acme", 90)
     Assignment.objects.create(policy=small(), target="default")
     page = f"/admin/limiter/assignment/{Assignment.objects.get(tenant=acme).pk}/delete/"
     assert "Acme · lookupOrder (90)" in root.get(page).content.decode()
 
 
-def test_the_page_of_an_earlier_version_says_whom_putting_it_back_hits(root: Client, gold: QuotaPolicy) -> None:
+def test_the_page_of_an_earlier_version_names_the_tenants_that_putting_it_back_hits(
+    root: Client, gold: QuotaPolicy
+) -> None:
     used("acme", 90)
     line = gold.limits.get()
     for quota in (50, 200):

@@ -142,7 +142,7 @@ def test_a_policy_without_limits_says_that_it_refuses_nothing() -> None:
     assert sentences.policy(QuotaPolicy(name="Empty"), []) == ["No limits: this policy by itself refuses nothing."]
 
 
-def test_assignments_name_whom_they_reach(acme: Tenant, base_policy: QuotaPolicy) -> None:
+def test_assignments_name_their_tenants(acme: Tenant, base_policy: QuotaPolicy) -> None:
     action = Action.objects.get(tenant=acme)
     assert [
         sentences.assignment(Assignment(policy=base_policy, target="default")),
@@ -151,7 +151,7 @@ def test_assignments_name_whom_they_reach(acme: Tenant, base_policy: QuotaPolicy
     ] == ["everyone", "tenant acme", "action acme/lookupOrder"]
 
 
-def test_overrides_say_what_changes_for_whom_and_how_long(acme: Tenant) -> None:
+def test_overrides_name_their_change_their_tenants_and_their_end(acme: Tenant) -> None:
     times = {"starts_at": datetime(2026, 5, 1, 9, tzinfo=UTC), "ends_at": datetime(2026, 5, 1, 17, 30, tzinfo=UTC)}
     action = Action.objects.get(tenant=acme)
     said = [

@@ -115,7 +115,7 @@ def test_an_ordered_report_is_handed_to_a_builder(
     assert len(handed) == 1
 
 
-def test_of_what_was_missed_only_the_last_period_is_made_up_for() -> None:
+def test_of_missed_periods_only_the_last_is_made_up_for() -> None:
     row = saved(owner=owner())
     schedules.order_all(now=FRIDAY)
     assert schedules.order_all(now=FRIDAY + timedelta(days=9)) == 1

@@ -88,7 +88,7 @@ def test_the_probe_decides(breaker: Breaker, clock: HandClock, failed: bool, sta
     assert breaker.state is state
 
 
-def test_what_was_counted_before_it_opened_is_forgotten_when_it_closes(breaker: Breaker, clock: HandClock) -> None:
+def test_outcomes_before_it_opened_are_forgotten_when_it_closes(breaker: Breaker, clock: HandClock) -> None:
     count(breaker, good=0, failed=20)
     clock.seconds += 10
     count(breaker, good=1, failed=19)

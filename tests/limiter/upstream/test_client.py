@@ -80,7 +80,7 @@ async def test_only_a_call_that_did_not_run_or_may_run_twice_is_repeated(
 
 @pytest.mark.parametrize("fault", ["reset_before_headers", "close_before_headers", "reset_mid_body"])
 @pytest.mark.parametrize(("action", "sent"), [(LOOKUP, 1), (PUT, 1), (IDEMPOTENT, 2)])
-async def test_an_answer_that_breaks_off_is_repeated_only_if_idempotent(
+async def test_a_response_that_breaks_off_is_retried_only_if_idempotent(
     sandbox: Running, client: Client, connect: Connect, fault: str, action: ActionSpec, sent: int
 ) -> None:
     connection = connect()
@@ -257,7 +257,9 @@ async def test_a_connection_that_is_switched_off_sends_nothing(
     assert sandbox.state.log.entries() == []
 
 
-async def test_a_compressed_answer_is_passed_on_as_it_came(sandbox: Running, client: Client, connect: Connect) -> None:
+async def test_a_compressed_response_is_passed_on_as_it_came(
+    sandbox: Running, client: Client, connect: Connect
+) -> None:
     sandbox.state.faults.add({"fault": "gzip"})
 
     response = await client.invoke(call_to(connect()))
@@ -266,7 +268,7 @@ async def test_a_compressed_answer_is_passed_on_as_it_came(sandbox: Running, cli
     assert ("content-encoding", "gzip") in [(name.lower(), value) for name, value in response.headers]
 
 
-async def test_a_long_answer_is_streamed_whole(sandbox: Running, client: Client, connect: Connect) -> None:
+async def test_a_long_response_is_streamed_whole(sandbox: Running, client: Client, connect: Connect) -> None:
     sandbox.state.faults.add({"fault": "big_body", "bytes": 300_000})
 
     response = await client.invoke(call_to(connect()))
@@ -276,7 +278,7 @@ async def test_a_long_answer_is_streamed_whole(sandbox: Running, client: Client,
 
 
 @pytest.mark.parametrize("cap", [100, 70_000])
-async def test_an_answer_above_the_cap_is_broken_off(
+async def test_a_response_above_the_cap_is_broken_off(
     sandbox: Running, client: Client, connect: Connect, cap: int
 ) -> None:
     sandbox.state.faults.add({"fault": "big_body", "bytes": 300_000})

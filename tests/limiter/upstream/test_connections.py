@@ -197,7 +197,7 @@ async def test_an_origin_that_spoke_unasked_is_used_without_keep_alive(upstream:
             await under_way
 
 
-async def test_an_answer_that_came_before_its_request_is_not_taken_for_one(upstream: Upstream) -> None:
+async def test_a_response_that_came_before_its_request_is_not_taken_for_one(upstream: Upstream) -> None:
     """It lies in the kernel when the connection is taken out: nothing is awaited, so the loop cannot have read it."""
     async with exchange() as made:
         first = await served(made, upstream)
@@ -220,7 +220,7 @@ async def _answered(upstream: Upstream) -> None:
     [OK, b"<html>", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", b"\0"],
     ids=["second answer", "no HTTP", "farewell", "one byte"],
 )
-async def test_bytes_behind_an_answer_end_its_connection_before_another_request(
+async def test_bytes_behind_a_response_end_its_connection_before_another_request(
     upstream: Upstream, more: bytes
 ) -> None:
     async with exchange() as made:
@@ -235,7 +235,7 @@ async def test_bytes_behind_an_answer_end_its_connection_before_another_request(
 
 @pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"])
 @pytest.mark.parametrize("more", [b"\r\n", b"\n", b"\r\n\r\n"])
-async def test_line_breaks_behind_an_answer_end_its_connection_and_are_held_against_nobody(
+async def test_line_breaks_behind_a_response_end_its_connection_and_are_held_against_nobody(
     upstream: Upstream, answer: bytes, more: bytes
 ) -> None:
     async with exchange() as made:
@@ -284,7 +284,7 @@ async def test_a_connection_that_speaks_while_it_is_watched_proves_nothing(upstr
         assert conduct(made, upstream).silent == 0 and made.pool[:2] == (0, 0)
 
 
-async def test_an_early_answer_to_a_request_counts_and_ends_the_connection(upstream: Upstream) -> None:
+async def test_an_early_response_to_a_request_counts_and_ends_the_connection(upstream: Upstream) -> None:
     """The upstream refuses a body that it has not read: more of it waits here than the sockets between take."""
     async with exchange() as made:
         under_way = asyncio.ensure_future(made.send(call(upstream, body=b"x" * 30_000_000)))
@@ -318,7 +318,7 @@ class Unwritten(asyncio.Transport):
         self._closing = True
 
 
-async def test_an_answer_to_a_request_of_which_nothing_has_arrived_is_refused() -> None:
+async def test_a_response_to_a_request_of_which_nothing_has_arrived_is_refused() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         wire = Wire()
@@ -344,7 +344,7 @@ async def test_an_answer_to_a_request_of_which_nothing_has_arrived_is_refused() 
     ],
     ids=["reason", "header", "1xx", "chunk extension", "trailer", "chunk extensions"],
 )
-async def test_what_stands_around_an_answer_is_bounded(upstream: Upstream, begin: bytes, endless: bytes) -> None:
+async def test_head_and_framing_of_a_response_are_bounded(upstream: Upstream, begin: bytes, endless: bytes) -> None:
     async with exchange() as made:
         under_way = asyncio.ensure_future(_read_all(made, call(upstream)))
         connection = await upstream.accept()

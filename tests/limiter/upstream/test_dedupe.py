@@ -72,7 +72,7 @@ async def test_another_tenants_key_is_another_key(dedupe: Dedupe) -> None:
     assert isinstance(await dedupe.recall(keyed(tenant_id="globex")), Claim)
 
 
-async def test_what_is_remembered_is_sealed_and_ends(dedupe: Dedupe, store: redis.asyncio.Redis) -> None:
+async def test_a_remembered_response_is_sealed_and_ends(dedupe: Dedupe, store: redis.asyncio.Redis) -> None:
     call = keyed()
     claim = await claimed(dedupe, call)
     assert 0 < await store.pttl(claim.key) <= (30 + GRACE_S) * 1000
@@ -151,7 +151,7 @@ async def test_a_call_that_may_have_run_is_not_made_again(dedupe: Dedupe, timed_
     assert isinstance(held, NotRepeated) and (held.status, held.kind) == (status, "upstream-outcome-unknown")
 
 
-async def test_an_error_of_the_upstream_is_an_answer_like_any_other(dedupe: Dedupe) -> None:
+async def test_an_error_of_the_upstream_is_a_response_like_any_other(dedupe: Dedupe) -> None:
     await dedupe.remember(await claimed(dedupe, keyed()), UpstreamResponse(500, [], 1, body=b"", ok=False))
 
     again = await dedupe.recall(keyed())
@@ -160,7 +160,9 @@ async def test_an_error_of_the_upstream_is_an_answer_like_any_other(dedupe: Dedu
 
 
 @pytest.mark.parametrize("body", [None, b"x" * 65_537])
-async def test_a_long_answer_is_not_kept_but_neither_is_the_call_made_again(dedupe: Dedupe, body: bytes | None) -> None:
+async def test_a_long_response_is_not_kept_but_neither_is_the_call_made_again(
+    dedupe: Dedupe, body: bytes | None
+) -> None:
     long = UpstreamResponse(200, [], 1, body=body, chunks=None if body else object.__new__(Nothing))
     await dedupe.remember(await claimed(dedupe, keyed()), long)
 
@@ -194,9 +196,7 @@ async def test_a_key_that_is_no_key_is_refused(dedupe: Dedupe, key: str) -> None
     assert isinstance(held, NotRepeated) and held.status == 400
 
 
-async def test_an_answer_whose_seal_was_rotated_away_is_not_made_again(
-    dedupe: Dedupe, store: redis.asyncio.Redis
-) -> None:
+async def test_a_response_whose_seal_was_rotated_is_not_made_again(dedupe: Dedupe, store: redis.asyncio.Redis) -> None:
     claim = await claimed(dedupe, keyed())
     await dedupe.remember(claim, ANSWER)
     stored = await store.get(claim.key)

@@ -65,7 +65,7 @@ def test_a_unit_says_where_its_endpoints_are(unit: Running, http: requests.Sessi
     assert (found.token_at, found.api_at) == (NOW, NOW)
 
 
-def test_what_was_found_is_good_for_a_day(unit: Running, http: requests.Session) -> None:
+def test_discovered_endpoints_are_cached_for_a_day(unit: Running, http: requests.Session) -> None:
     connection = undiscovered(unit)
     found = ask(http, unit).token_endpoint(connection, Endpoints())
 
@@ -76,7 +76,7 @@ def test_what_was_found_is_good_for_a_day(unit: Running, http: requests.Session)
 
 
 @pytest.mark.parametrize("fault", [{"fault": "500"}, {"fault": "html"}, {"fault": "404"}, {"fault": "redirect"}])
-def test_the_last_answer_holds_when_there_is_no_new_one(
+def test_the_last_endpoints_hold_when_there_are_no_new_ones(
     unit: Running, http: requests.Session, fault: dict[str, str]
 ) -> None:
     unit.state.faults.add(fault | {"where": "discovery"})
@@ -89,7 +89,7 @@ def test_the_last_answer_holds_when_there_is_no_new_one(
     assert found == old
 
 
-def test_without_any_answer_the_usual_token_endpoint_is_tried(unit: Running, http: requests.Session) -> None:
+def test_without_any_response_the_usual_token_endpoint_is_tried(unit: Running, http: requests.Session) -> None:
     unit.state.faults.add({"fault": "500", "where": "discovery"})
 
     found = ask(http, unit).token_endpoint(undiscovered(unit), Endpoints())
@@ -100,7 +100,7 @@ def test_without_any_answer_the_usual_token_endpoint_is_tried(unit: Running, htt
 @pytest.mark.parametrize(
     ("fields", "claims"), [({"area": "eu1"}, {}), ({}, {"area": "eu1"}), ({"area": "eu1"}, {"area": "na1"})]
 )
-def test_without_any_answer_the_area_names_the_api_host(
+def test_without_any_response_the_area_names_the_api_host(
     unit: Running, http: requests.Session, fields: dict[str, str], claims: dict[str, str]
 ) -> None:
     unit.state.faults.add({"fault": "500", "where": "discovery"})
@@ -136,7 +136,7 @@ def test_a_unit_that_cannot_be_found_is_refused_with_the_remedy(
         "https://0x7f000001",
     ],
 )
-def test_an_answer_that_leads_elsewhere_is_refused(unit: Running, http: requests.Session, url: str) -> None:
+def test_a_response_that_leads_elsewhere_is_refused(unit: Running, http: requests.Session, url: str) -> None:
     public = replace(undiscovered(unit), is_sandbox=False)
     known = Endpoints(url, NOW, url, NOW)
 

@@ -107,14 +107,14 @@ async def test_a_response_arrives_whole_however_its_length_is_given(
     ],
     ids=lambda raw: repr(raw[16:60]),
 )
-async def test_an_answer_that_is_broken_or_ambiguous_is_an_unknown_outcome(exchange: Exchange, raw: bytes) -> None:
+async def test_a_response_that_is_broken_or_ambiguous_is_an_unknown_outcome(exchange: Exchange, raw: bytes) -> None:
     async with server(says(raw)) as url:
         with pytest.raises(OutcomeUnknown):
             await read(await exchange.send(request(url)))
 
 
 @pytest.mark.parametrize("status", [b"000", b"099", b"600", b"999"])
-async def test_a_status_that_no_answer_may_have_is_a_502_and_one_line_in_the_log(
+async def test_a_status_that_no_response_may_have_is_a_502_and_one_line_in_the_log(
     exchange: Exchange, status: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with server(says(b"HTTP/1.1 %b Odd\r\nContent-Length: 2\r\n\r\nok" % status)) as url:
@@ -136,14 +136,14 @@ async def test_an_upstream_that_switches_protocols_unasked_is_a_502_and_one_line
     assert caplog.messages == ["the upstream 127.0.0.1 answered with status 101; the call is a 502"]
 
 
-async def test_trailer_fields_of_an_answer_are_dropped(exchange: Exchange) -> None:
+async def test_trailer_fields_of_a_response_are_dropped(exchange: Exchange) -> None:
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nETag: x\r\nRetry-After: 9\r\n\r\n"
     async with server(says(raw)) as url:
         response = await exchange.send(request(url))
         assert (response.headers, await read(response)) == ([], b"ok")
 
 
-async def test_trailer_fields_of_an_answer_are_bounded(exchange: Exchange) -> None:
+async def test_trailer_fields_of_a_response_are_bounded(exchange: Exchange) -> None:
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n" + b"A: b\r\n" * 100_000 + b"\r\n"
     async with server(says(raw)) as url:
         with pytest.raises(OutcomeUnknown):
@@ -156,7 +156,7 @@ async def test_the_length_of_a_response_is_capped_also_when_it_is_not_given(exch
             await read(await exchange.send(request(url, cap=1000)))
 
 
-async def test_an_answer_of_unknown_length_is_passed_on_as_it_comes(exchange: Exchange) -> None:
+async def test_a_response_of_unknown_length_is_passed_on_as_it_comes(exchange: Exchange) -> None:
     more = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -232,7 +232,7 @@ async def test_a_connection_serves_one_call_after_the_other_until_the_upstream_s
     assert connections == 2
 
 
-async def test_what_follows_a_whole_answer_is_not_taken_for_the_next_one(exchange: Exchange) -> None:
+async def test_bytes_behind_a_whole_response_are_not_taken_for_the_next_one(exchange: Exchange) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n{}")
         response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"

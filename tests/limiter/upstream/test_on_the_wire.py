@@ -225,7 +225,7 @@ async def test_a_call_carries_our_header_fields_and_no_others(
     assert called["headers"]["content-length"] == str(len(b'{"orderId": "42"}'))
 
 
-async def test_an_answer_keeps_only_the_header_fields_that_are_the_callers(
+async def test_a_response_keeps_only_the_headers_that_are_the_callers(
     sandbox: Running, client: Client, connect: Connect
 ) -> None:
     sent = {

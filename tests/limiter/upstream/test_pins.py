@@ -110,15 +110,15 @@ def test_each_of_a_sessions_requests_has_a_connection_of_its_own() -> None:
     """So that what follows the response to one cannot be taken for the response to the next, which asks for a token."""
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
         host, port = listening.getsockname()
-        asked = threads.submit(_answer_twice, listening)
+        asked = threads.submit(_respond_twice, listening)
         with pins.session(pinned(host, sandbox_hosts=(f"{host}:{port}",))) as http:
             data = [http.get(f"http://{host}:{port}/{number}", timeout=HANG_S).text for number in range(2)]
         assert data == ["GET /0", "GET /1"]
         assert all(b"\r\nConnection: close\r\n" in head for head in asked.result())
 
 
-def _answer_twice(listening: socket.socket) -> list[bytes]:
-    """Take two connections, answer the first request on each with its own words, and send another answer after it."""
+def _respond_twice(listening: socket.socket) -> list[bytes]:
+    """Take two connections, answer the first request on each with its own words, and send another response after it."""
     heads = []
     connections = []
     for _ in range(2):
@@ -186,7 +186,7 @@ async def test_a_call_to_a_name_that_moved_inside_sends_nothing(
     assert asked == ["api-na1.niceincontact.com"]
 
 
-def test_dns_that_changes_its_answer_is_looked_at_each_time() -> None:
+def test_dns_that_changes_its_records_is_looked_at_each_time() -> None:
     responses = iter([["93.184.215.14"], ["169.254.169.254"]])
     rebound = Pins(lookup=lambda host, port: next(responses))
 

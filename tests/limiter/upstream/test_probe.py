@@ -66,7 +66,7 @@ def test_a_business_unit_says_who_it_is(unit: Running) -> None:
         ({"probe_path": "/nowhere"}, "GET /nowhere", "Check the base URL"),
     ],
 )
-def test_what_is_wrong_is_the_last_step(unit: Running, fields: dict[str, Any], name: str, says: str) -> None:
+def test_the_fault_is_the_last_step(unit: Running, fields: dict[str, Any], name: str, says: str) -> None:
     connection = row(unit)
     for field, value in fields.items():
         setattr(connection, field, value)
@@ -89,7 +89,7 @@ def test_what_is_wrong_is_the_last_step(unit: Running, fields: dict[str, Any], n
         ({"fault": "reset_mid_body"}, "not reached"),
     ],
 )
-def test_what_the_api_answers_is_put_in_words(unit: Running, fault: dict[str, Any], says: str) -> None:
+def test_a_response_of_the_api_is_put_in_words(unit: Running, fault: dict[str, Any], says: str) -> None:
     unit.state.faults.add(fault | {"where": "records"})
 
     last = steps_of(unit, row(unit, "cxone"))[-1]

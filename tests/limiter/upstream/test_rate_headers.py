@@ -46,7 +46,7 @@ def test_headers_of_any_oauth2_api_say_how_long_nothing_is_left(headers: dict[st
 
 
 @pytest.mark.parametrize(("count", "wait_s"), [("299", None), ("300", 9), ("301", 9), ("", None)])
-def test_genesys_headers_give_what_is_used(count: str, wait_s: float | None) -> None:
+def test_genesys_headers_give_the_used_units(count: str, wait_s: float | None) -> None:
     headers = [("ININ-ratelimit-count", count), ("inin-ratelimit-allowed", "300"), ("inin-ratelimit-reset", "9")]
     assert spent_for_s(headers, PRESETS["genesys"].rate_headers, wall=START) == wait_s
 

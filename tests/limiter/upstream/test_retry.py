@@ -90,7 +90,7 @@ def test_the_wait_is_a_part_of_one_that_grows_to_a_minute(repeat: int, chance: f
         (501, False, True, Verdict.DONE),
     ],
 )
-def test_an_answer_is_judged_by_whether_the_call_may_have_run(
+def test_a_response_is_judged_by_whether_the_call_may_have_run(
     status: int, says_when: bool, idempotent: bool, expected: Verdict
 ) -> None:
     assert verdict(status, says_when=says_when, idempotent=idempotent, overload=OVERLOAD) is expected

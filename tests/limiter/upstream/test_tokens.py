@@ -386,7 +386,7 @@ async def test_a_stored_token_that_cannot_be_opened_is_replaced(
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()),
 )
-async def test_a_token_endpoint_that_answers_oddly_is_survived(
+async def test_an_odd_response_of_a_token_endpoint_is_survived(
     sandbox: Running, client: Client, connect: Connect, fault: dict[str, Any]
 ) -> None:
     sandbox.state.faults.add(fault)
@@ -430,7 +430,7 @@ async def test_closing_while_a_token_is_asked_for_leaves_nothing_behind(
     assert await store.get(keys.token_lock(CONNECTION.uid)) is None
 
 
-async def test_beat_renews_what_is_due_and_nothing_else(
+async def test_beat_renews_due_tokens_and_nothing_else(
     store: redis.asyncio.Redis, issuer: Issuer, clock: HandClock
 ) -> None:
     beat = worker(store, issuer, clock)

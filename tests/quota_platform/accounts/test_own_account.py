@@ -88,7 +88,7 @@ def test_what_a_visitor_chooses_is_kept_in_the_browser_alone(client: Client) -> 
 @pytest.mark.parametrize(
     "wrong", [{"language": "xx", "time_zone": "UTC"}, {"time_zone": "Middle/Earth"}, {"language": "fr"}]
 )
-def test_what_is_no_language_or_zone_of_ours_is_not_kept(ana: User, wrong: dict[str, str]) -> None:
+def test_an_unknown_language_or_zone_is_not_kept(ana: User, wrong: dict[str, str]) -> None:
     here = browser(ana)
     assert here.post(PAGE, wrong).status_code == 200
     here.post("/language/", wrong)

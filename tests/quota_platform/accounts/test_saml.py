@@ -189,7 +189,7 @@ LIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_what_was_not_meant_for_this_sign_in_is_refused(
+def test_an_assertion_that_was_not_meant_for_this_sign_in_is_refused(
     client: Client, provider: Provider, lie: dict[str, Any]
 ) -> None:
     request_id = begin(client)

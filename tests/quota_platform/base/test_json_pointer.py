@@ -51,6 +51,6 @@ def test_where_there_is_no_object_there_is_nothing(payload: object) -> None:
         ("/" + 200 * "a", "at most 200"),
     ],
 )
-def test_what_is_no_pointer_is_refused_with_the_remedy(pointer: str, says: str) -> None:
+def test_a_malformed_pointer_is_refused_with_the_remedy(pointer: str, says: str) -> None:
     with pytest.raises(json_pointer.PointerWrong, match=says):
         json_pointer.tokens(pointer)

@@ -11,7 +11,7 @@ from quota_platform.sandbox.control import ORDERS
 from tests.quota_platform.sandbox.conftest import CLIENT, Caller, Clock
 
 
-async def test_the_front_page_says_what_is_in_force(caller: Caller, sandbox: Running) -> None:
+async def test_the_front_page_shows_the_faults_in_force(caller: Caller, sandbox: Running) -> None:
     await caller.control("PUT", "latency", {"ms": 200})
     await caller.control("PUT", "limiter", {"concurrency": 5})
     found = await caller.control("GET", "")
