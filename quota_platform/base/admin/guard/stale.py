@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
+from quota_platform.base import records
 from quota_platform.base.admin.guard import sent
 from quota_platform.base.admin.guard.lines import put_together
 from quota_platform.base.admin.guard.seen import FIELD, Part, SeenField, SeenRow
@@ -109,8 +110,8 @@ def _edits(row: Model, since: float) -> Iterator[Edit]:
 
 def _recorded(row: Any) -> list[Edit]:
     if hasattr(row, "history"):
-        records = row.history.select_related("history_user").order_by("-history_id")[:_MAX_EDITS]
-        return [Edit(records.editor(r), r.history_date, in_words(r.history_change_reason)) for r in records]
+        newest = row.history.select_related("history_user").order_by("-history_id")[:_MAX_EDITS]
+        return [Edit(records.editor(each), each.history_date, in_words(each.history_change_reason)) for each in newest]
     about = ContentType.objects.get_for_model(row)
     logged = LogEntry.objects.filter(content_type=about, object_id=str(row.pk)).select_related("user")
     return [Edit(str(entry.user), entry.action_time.astimezone(UTC), "") for entry in logged[:_MAX_EDITS]]
