@@ -7,16 +7,20 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import models
 from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from limiter.policies import foreseen, sentences
+from limiter.policies import foreseen, in_force, sentences
 from limiter.policies.admin.asking import AskingAdmin, AskingForm
+from limiter.policies.admin.units import QuotaField, rate_of
 from limiter.policies.cuts import Hit
 from limiter.policies.models import Override
+from quota_platform.base.admin import seconds
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.admin.scoped import RowFilter
@@ -36,9 +40,29 @@ class OverrideForm(AskingForm):
         if "effect" in self.fields:
             applies = {"factor": ["factor"], "quota": ["quota"], "shadow": []}
             self.fields["effect"].widget.attrs["data-applies"] = json.dumps(applies)
+        if "quota" in self.fields:
+            self.fields["quota"].help_text = _("Units of the limit's window, or a rate such as 100 per minute.")
         for name in ("starts_at", "ends_at"):
             if name in self.fields:
                 self.fields[name].help_text = _("UTC. From this moment on.") if name == "starts_at" else _("UTC.")
+
+    def _post_clean(self) -> None:
+        """The rate after all else: a refused one is no limit, which the row would then ask for."""
+        rate = rate_of(str(self.data.get(self.add_prefix("quota"), "")))
+        wrong = self._wrong_window(rate[1]) if rate and "quota" not in self.errors else ""
+        super()._post_clean()
+        if wrong:
+            self.errors.pop("quota", None)
+            self.add_error("quota", wrong)
+
+    def _wrong_window(self, typed: int) -> str:
+        """A rate means the limit that the override changes, whose window stays."""
+        scope = (self.cleaned_data.get(name) for name in ("tenant", "action", "limit_name"))
+        wanted = in_force.windows(*scope)
+        if not wanted or typed in wanted:
+            return ""
+        spans = ", ".join(seconds.in_words(each) or f"{each} s" for each in sorted(wanted))
+        return _("The limit counts per {span}: give its units for this span.").format(span=spans)
 
     def clean_ends_at(self) -> Any:
         ends_at = self.cleaned_data["ends_at"]
@@ -83,6 +107,11 @@ class OverrideAdmin(AskingAdmin, RecordedAdmin):
 
     class Media:
         js = (Script("quota_platform/applies.js", type="module"),)
+
+    def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "quota":
+            kwargs |= {"form_class": QuotaField, "widget": UnfoldAdminTextInputWidget()}
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @display(description=_("override"), ordering="starts_at")
     def says(self, obj: Override) -> str:

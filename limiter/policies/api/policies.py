@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from limiter.policies import cuts
 from limiter.policies.api.asking import ConfirmCutField, ask
 from limiter.policies.api.limits import LimitEdit, LimitSerializer, plan
-from limiter.policies.api.presets import FromPresets
+from limiter.policies.api.versions import WithVersions
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS
 from limiter.policies.models.policy import MAX_ALERTS
@@ -137,7 +137,7 @@ def _values(line: QuotaLimit) -> dict[str, Any]:
 
 
 @extend_schema(tags=["policies"])
-class PolicyResource(FromPresets):
+class PolicyResource(WithVersions):
     """Policies with their limits. A change is one transaction and one version, and reaches every worker within 1 s."""
 
     queryset = QuotaPolicy.objects.prefetch_related("limits")
@@ -160,5 +160,7 @@ class PolicyResource(FromPresets):
         return PreconditionFailed(_stale(row), current_version=row.version)
 
     def _has_to_say(self) -> bool:
+        """The version in the body of an edit is the one that was read; that of a restoration is the one wanted."""
         body = self.request.data
-        return super()._has_to_say() and not (isinstance(body, Mapping) and "version" in body)
+        named = self.action != "restore" and isinstance(body, Mapping) and "version" in body
+        return super()._has_to_say() and not named

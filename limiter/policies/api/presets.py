@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -19,7 +18,7 @@ from limiter.policies.models import QuotaPolicy
 from limiter.policies.presets import PolicyPreset
 from quota_platform.base import row_access
 from quota_platform.base.api.resource import Resource
-from quota_platform.base.api.serializer import ReasonField
+from quota_platform.base.api.serializer import ReasonField, StrictBody
 
 
 class PresetPolicySerializer(serializers.Serializer[Any]):
@@ -46,17 +45,11 @@ class PresetsSerializer(serializers.Serializer[Any]):
     presets = PresetSerializer(many=True)
 
 
-class FromPresetSerializer(serializers.Serializer[Any]):
+class FromPresetSerializer(StrictBody):
     """Which preset, and why."""
 
     preset = serializers.ChoiceField(choices=sorted(presets.PRESETS))
     reason = ReasonField(required=False, allow_blank=True, help_text="Why; kept in the history.")
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = [str(name) for name in data if name not in self.fields] if isinstance(data, Mapping) else []
-        if unknown:
-            raise ValidationError({name: ["There is no such field."] for name in unknown})
-        return super().to_internal_value(data)
 
 
 class MadePolicySerializer(serializers.Serializer[Any]):

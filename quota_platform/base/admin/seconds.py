@@ -1,4 +1,4 @@
-"""Fields of seconds, typed and shown as a length of time such as "2 h" or "1.5 s"; the row keeps seconds."""
+"""Fields of seconds or milliseconds, typed and shown as a length such as "2 h" or "800 ms"; the row keeps numbers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 _NAMED = re.compile(r"_(s|seconds)$")
 """How the columns end that hold seconds."""
-_IN_LABEL = re.compile(r"\s*\(s\)$")
-_SHORT = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400}
+_IN_MS = re.compile(r"_ms$")
+_IN_LABEL = re.compile(r"\s*\(s\)$|\s*\(ms\)$|,\s*ms(?=\)$)")
+_SHORT = {"ms": 0.001, "s": 1, "sec": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400}
 _LENGTH = re.compile(r"(?P<count>\d{1,10})(?:[.,](?P<part>\d{1,6}))?\s*(?P<unit>[^\W\d_]*)\.?")
 _WORDS: Mapping[int, Callable[[int], str]] = {
     86_400: lambda count: ngettext("{count} day", "{count} days", count),
@@ -31,8 +32,11 @@ _MAX_WRITTEN = 1_000
 
 
 def typed(column: models.Field[Any, Any]) -> dict[str, Any]:
-    """How a column of seconds gets its field in a form; empty for any other."""
+    """How a column of seconds or milliseconds gets its field in a form; empty for any other."""
     whole = isinstance(column, models.IntegerField)
+    if whole and _IN_MS.search(column.name):
+        label = lazystr(_Label(column))
+        return {"form_class": MillisecondsField, "widget": UnfoldAdminTextInputWidget(), "label": label}
     if not _NAMED.search(column.name) or not (whole or isinstance(column, models.FloatField)):
         return {}
     return {
@@ -76,7 +80,7 @@ def in_words(seconds: float) -> str | None:
     return _WORDS[size](count).format(count=count) if count < _MAX_WRITTEN else None
 
 
-def _names() -> dict[str, int]:
+def _names() -> dict[str, float]:
     """The words for units of time in English and in the reader's language."""
     return _SHORT | _in_language() | spoken("en")(_in_language)()
 
@@ -121,3 +125,22 @@ class PartSecondsField(forms.FloatField):
 
     def prepare_value(self, value: Any) -> Any:
         return _shown(value)
+
+
+class MillisecondsField(forms.IntegerField):
+    """Whole milliseconds: a plain number stays one of milliseconds, "1.5 s" is 1,500 of them."""
+
+    def to_python(self, value: Any) -> int | None:
+        if value in self.empty_values:
+            return None
+        text = str(value).strip()
+        named = _read(text)
+        exactly = named * 1_000 if any(map(str.isalpha, text)) else named
+        if abs(exactly - round(exactly)) > 1e-6:
+            raise ValidationError(_("Give whole milliseconds."), code="invalid")
+        return round(exactly)
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return value
+        return (in_words(value / 1_000) or f"{value} ms") if value else value

@@ -47,6 +47,16 @@ class ReasonField(serializers.CharField):
             raise ValidationError([str(error)]) from None
 
 
+class StrictBody(serializers.Serializer[Any]):
+    """The body of an act upon a row: unknown fields are refused."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = [str(name) for name in data if name not in self.fields] if isinstance(data, Mapping) else []
+        if unknown:
+            raise ValidationError({name: ["There is no such field."] for name in unknown})
+        return super().to_internal_value(data)
+
+
 class StrictSerializer(serializers.ModelSerializer[M]):
     """Refuses fields it does not know, changes of fields the platform sets, and changes of ``fixed`` fields."""
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from limiter.models import Override
+from limiter.models import Override, QuotaPolicy
 from tenants.models import Action, Tenant
 from tests.filled_form import as_seen
 
@@ -123,3 +123,18 @@ def test_an_override_ends_at_its_end_and_not_after() -> None:
     row = Override(starts_at=start, ends_at=end)
     states = [row.state_at(at).value for at in (start - timedelta.resolution, start, end - timedelta.resolution, end)]
     assert states == ["planned", "active", "active", "ended"]
+
+
+def test_the_limit_of_an_override_is_typed_as_a_rate_of_its_window(
+    root: Client, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    of = {"effect": "quota", "factor": "", "limit_name": "minute"}
+    assert root.post(ADD, typed(acme, **of, quota="250 per minute")).status_code == 302
+    assert Override.objects.get().quota == 250
+    refused = root.post(ADD, typed(acme, **of, quota="250 per hour"))
+    assert refused.context["adminform"].form.errors == {
+        "quota": ["The limit counts per 1 minute: give its units for this span."]
+    }
+    assert root.post(ADD, typed(acme, **of, quota="260")).status_code == 302
+    assert set(Override.objects.values_list("quota", flat=True)) == {250, 260}
+    assert b"a rate such as 100 per minute" in root.get(ADD).content

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import translation
 
-from quota_platform.base.admin.seconds import PartSecondsField, SecondsField, seconds_of
+from quota_platform.base.admin.seconds import MillisecondsField, PartSecondsField, SecondsField, seconds_of
 from tenants.models import Connection
 from tests.filled_form import filled_form
 
@@ -45,6 +45,44 @@ def test_the_shown_length_is_read_again_as_the_same_in_every_language(language: 
 def test_only_whole_seconds_are_taken_where_others_cannot_be_stored(typed: str) -> None:
     with pytest.raises(ValidationError):
         SecondsField().clean(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "milliseconds", "shown"),
+    [
+        ("800", 800, "800 ms"),
+        ("800 ms", 800, "800 ms"),
+        ("1.5 s", 1_500, "1500 ms"),
+        ("2,5 sec.", 2_500, "2500 ms"),
+        ("1000", 1_000, "1 second"),
+        ("2 min", 120_000, "2 minutes"),
+        ("0.3 s", 300, "300 ms"),
+    ],
+)
+def test_milliseconds_are_typed_and_shown_as_lengths_and_a_plain_number_stays_one_of_them(
+    typed: str, milliseconds: int, shown: str
+) -> None:
+    field = MillisecondsField()
+    assert field.clean(typed) == milliseconds and field.prepare_value(milliseconds) == shown
+    assert field.clean(shown) == milliseconds and not field.has_changed(milliseconds, shown)
+
+
+@pytest.mark.parametrize("typed", ["1.5", "0.1 ms", "soon", "9" * 5_000])
+def test_only_whole_milliseconds_are_taken(typed: str) -> None:
+    with pytest.raises(ValidationError):
+        MillisecondsField().clean(typed)
+
+
+@pytest.mark.django_db
+def test_thresholds_of_latency_are_typed_as_lengths_of_time(admin_client: Client, connection: Connection) -> None:
+    page = f"/admin/tenants/connection/{connection.pk}/change/"
+    opened = admin_client.get(page).content
+    form = filled_form(opened)
+    assert form["slow_above_ms"] == "800 ms" and b"Slow above (p95)" in opened
+    assert admin_client.post(page, form | {"slow_above_ms": "1.2 s"}).status_code == 302
+    connection.refresh_from_db()
+    assert connection.slow_above_ms == 1_200
+    assert filled_form(admin_client.get("/admin/limiter/quotapolicy/add/").content)["latency_threshold_ms"] == "800 ms"
 
 
 @pytest.mark.django_db
