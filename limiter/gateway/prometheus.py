@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import nlargest
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -35,24 +36,37 @@ _LATENCY_STEPS = range(0, 72, 4)
 """Every fourth bucket is a power of two milliseconds: 1 ms … 131 s."""
 
 
-async def written(found: Gathered) -> bytes:
+async def written(found: Gathered, *, max_tenants: int) -> bytes:
     """The page, written in a thread: with very many tenants it takes seconds, which callers would wait for."""
-    return await asyncio.to_thread(page, found)
+    return await asyncio.to_thread(page, found, max_tenants=max_tenants)
 
 
-def page(found: Gathered) -> bytes:
-    """The text that Prometheus reads."""
+def page(found: Gathered, *, max_tenants: int) -> bytes:
+    """The text that Prometheus reads: of so many tenants by name, those with the most calls, and of all together."""
     registry = CollectorRegistry()
-    registry.register(_Collected(found))
+    registry.register(_Collected(found, named(found.totals, max_tenants)))
     text: bytes = generate_latest(registry)
     return text
 
 
-class _Collected(Collector):
-    """The gathered values, as metric families."""
+def named(totals: Mapping[str, Mapping[str, int]], max_tenants: int) -> list[str]:
+    """The tenants with the most calls so far, by name. These counts only grow, so the choice changes seldom."""
+    if len(totals) <= max_tenants:
+        return sorted(totals)
 
-    def __init__(self, found: Gathered) -> None:
+    def calls(tenant: str) -> int:
+        return sum(totals[tenant].get(name, 0) for name in _DECISIONS)
+
+    return sorted(nlargest(max_tenants, totals, key=lambda tenant: (calls(tenant), tenant)))
+
+
+class _Collected(Collector):
+    """The gathered values, as metric families. Those by tenant have the named ones only."""
+
+    def __init__(self, found: Gathered, names: Sequence[str]) -> None:
         self._found = found
+        self._tenants = [(name, found.totals[name]) for name in names]
+        self._names = frozenset(names)
 
     def describe(self) -> Iterable[Metric]:
         return []
@@ -74,7 +88,7 @@ class _Collected(Collector):
         outcomes = CounterMetricFamily(
             "quota_outcomes", "Admitted calls by how they ended.", labels=["tenant", "outcome"]
         )
-        for tenant, counts in sorted(self._found.totals.items()):
+        for tenant, counts in self._tenants:
             for name in _DECISIONS:
                 decisions.add_metric([tenant, name], counts.get(name, 0))
             for name in OUTCOMES:
@@ -82,11 +96,34 @@ class _Collected(Collector):
                     outcomes.add_metric([tenant, name], counts[name])
         yield decisions
         yield outcomes
+        yield from self._of_all()
         yield self._counted("held_back", "Calls that the upstream would have turned away, and did not get.")
         yield self._counted("waited", "Calls that waited for their turn and were then admitted.")
         yield self._counted("returned", "Calls that came back at the time of their Retry-After.")
         yield self._kept_ratio()
         yield self._counted("given_back", "Units of calls that certainly did not run, given back to their limits.")
+
+    def _of_all(self) -> Iterator[Metric]:
+        """Over every tenant, named or not: sums of counts that only grow, so that they are counters, too.
+
+        The sum of the unnamed ones would fall whenever one of them gets a name, which Prometheus takes for a restart.
+        """
+        sums: Counter[str] = Counter()
+        for counts in self._found.totals.values():
+            sums.update({name: counts[name] for name in (*_DECISIONS, *OUTCOMES) if name in counts})
+        decisions = CounterMetricFamily("quota_all_decisions", "Calls decided, of all tenants.", labels=["decision"])
+        outcomes = CounterMetricFamily(
+            "quota_all_outcomes", "Admitted calls of all tenants by how they ended.", labels=["outcome"]
+        )
+        for name in _DECISIONS:
+            decisions.add_metric([name], sums[name])
+        for name in OUTCOMES:
+            if name in sums:
+                outcomes.add_metric([name], sums[name])
+        yield decisions
+        yield outcomes
+        yield GaugeMetricFamily("quota_tenants_called", "Tenants with a count.", value=len(self._found.totals))
+        yield GaugeMetricFamily("quota_tenants_named", "Of those, in the metrics by tenant.", value=len(self._names))
 
     def _kept_ratio(self) -> Metric:
         family = GaugeMetricFamily(
@@ -94,14 +131,14 @@ class _Collected(Collector):
             "Calls that were admitted among those that came back at the time of their Retry-After.",
             labels=["tenant"],
         )
-        for tenant, counts in sorted(self._found.totals.items()):
+        for tenant, counts in self._tenants:
             if returned := counts.get("returned"):
                 family.add_metric([tenant], counts.get("kept", 0) / returned)
         return family
 
     def _counted(self, counter: str, text: str) -> Metric:
         family = CounterMetricFamily(f"quota_{counter}", text, labels=["tenant"])
-        for tenant, counts in sorted(self._found.totals.items()):
+        for tenant, counts in self._tenants:
             if counter in counts:
                 family.add_metric([tenant], counts[counter])
         return family
@@ -128,7 +165,7 @@ class _Collected(Collector):
 
     def _latency(self) -> Metric:
         family = HistogramMetricFamily("quota_upstream_latency_seconds", "Upstream latency.", labels=["tenant"])
-        for tenant, counts in sorted(self._found.totals.items()):
+        for tenant, counts in self._tenants:
             by_bucket = {int(name[2:]): count for name, count in counts.items() if _is_bucket(name)}
             if not by_bucket:
                 continue
@@ -144,6 +181,8 @@ class _Collected(Collector):
         factor = GaugeMetricFamily("quota_adaptive_multiplier", "Factor of the limits.", labels=["tenant", "action"])
         p95 = GaugeMetricFamily("quota_upstream_p95_seconds", "p95 the factor follows.", labels=["tenant", "action"])
         for (tenant, action), shown in sorted(self._found.evidence.items()):
+            if tenant not in self._names:
+                continue
             holds = shown.until_us > self._found.now * 1_000_000
             factor.add_metric([tenant, action], (shown.ppm if holds else shown.default_ppm) / PPM)
             p95.add_metric([tenant, action], shown.p95_us / 1_000_000)

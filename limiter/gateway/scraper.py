@@ -21,6 +21,11 @@ def may_read(request: LeanRequest) -> bool:
     return bool(allowed) and request.caller_address in allowed
 
 
+def max_tenants() -> int:
+    """How many tenants the page has by name."""
+    return int(settings.ENV.METRICS_MAX_TENANTS)
+
+
 async def may_see_details(request: LeanRequest) -> bool:
     """True for who may scrape, and for signed-in staff."""
     return may_read(request) or await readers.is_staff(request)

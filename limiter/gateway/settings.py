@@ -18,6 +18,7 @@ class GatewayEnv(BaseModel):
     MAX_WAITING_CALLS_PER_KEY: int = Field(500, ge=0, le=100_000, description="at a time, per API key and worker")
     METRICS_TOKEN: SecretStr = SecretStr("")
     METRICS_NETWORKS: NetworkNames = []
+    METRICS_MAX_TENANTS: int = Field(1_000, ge=0, le=100_000, description="named at /metrics, those with most calls")
 
     @field_validator("METRICS_NETWORKS")
     @classmethod

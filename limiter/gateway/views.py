@@ -157,7 +157,8 @@ class PrometheusView(LeanView):
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is unavailable."
             raise GatewayProblem(503, "limiter-unavailable", detail, retry_after_us=1_000_000) from error
-        return LeanResponse(200, [("content-type", CONTENT_TYPE_LATEST)], await prometheus.written(found))
+        text = await prometheus.written(found, max_tenants=scraper.max_tenants())
+        return LeanResponse(200, [("content-type", CONTENT_TYPE_LATEST)], text)
 
 
 async def _enveloped(

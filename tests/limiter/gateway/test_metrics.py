@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from typing import Any
 
@@ -12,13 +13,15 @@ import redis
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from pytest_django import Settings
 
 from limiter.core import in_flight, keys
+from limiter.core.adaptive import StoredEvidence
 from limiter.core.ends import LearningSettings
 from limiter.core.learned import Mode, State
 from limiter.core.pacing import learn
 from limiter.core.pausing import pause
-from limiter.core.types import MICROS
+from limiter.core.types import MICROS, PPM
 from limiter.gateway import prometheus, scrape
 from limiter.models import QuotaPolicy
 from limiter.upstream.breaker import BreakerState
@@ -246,7 +249,53 @@ async def test_a_scrape_reads_very_many_tenants_in_parts(redis_url: str) -> None
 
 
 async def test_the_page_of_a_scrape_is_not_written_on_the_loop() -> None:
-    writing = asyncio.ensure_future(prometheus.written(scrape.Gathered()))
+    writing = asyncio.ensure_future(prometheus.written(scrape.Gathered(), max_tenants=1))
     await asyncio.sleep(0)
     assert not writing.done()
     assert b"quota_workers" in await writing
+
+
+@pytest.fixture(name="changed")
+def _changed(settings: Settings) -> Settings:
+    return settings
+
+
+def labelled(text: bytes) -> set[str]:
+    return set(re.findall(r'tenant="([^"]+)"', text.decode()))
+
+
+def test_the_page_names_the_tenants_with_the_most_calls_and_counts_all() -> None:
+    found = scrape.Gathered()
+    for number in range(50):
+        counts = {"allowed": number, "refused": 1, "answered": number, "waited": 1, "returned": 2, "ms8": number}
+        found.totals[f"t{number:02}"].update(counts)
+        found.evidence[f"t{number:02}", "lookupOrder"] = StoredEvidence(PPM, PPM, 1_000, 1, 800_000, 0, 1, 2)
+    page = prometheus.page(found, max_tenants=3)
+    assert labelled(page) == {"t47", "t48", "t49"}
+    assert b'quota_all_decisions_total{decision="allowed"} 1225.0' in page
+    assert b'quota_all_decisions_total{decision="refused"} 50.0' in page
+    assert b"quota_tenants_called 50.0" in page and b"quota_tenants_named 3.0" in page
+    assert labelled(prometheus.page(found, max_tenants=0)) == set()
+    assert len(labelled(prometheus.page(found, max_tenants=50))) == 50
+
+
+def test_the_lines_of_the_page_do_not_grow_with_the_tenants() -> None:
+    lines = []
+    for tenants in (20, 2_000):
+        found = scrape.Gathered()
+        for number in range(tenants):
+            found.totals[f"t{number}"].update({"allowed": number, "ms8": 1})
+        lines.append(prometheus.page(found, max_tenants=20).count(b"\n"))
+    assert lines[0] == lines[1]
+
+
+async def test_the_setting_bounds_the_names(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, changed: Settings
+) -> None:
+    await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.recorded()
+    await gateway.runtime.heartbeat.tell()
+    headers = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+    assert labelled((await gateway.caller.call("GET", "/metrics", headers=headers)).body) == {"acme"}
+    changed.ENV = settings.ENV.model_copy(update={"METRICS_MAX_TENANTS": 0})
+    assert labelled((await gateway.caller.call("GET", "/metrics", headers=headers)).body) == set()
