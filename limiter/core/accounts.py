@@ -69,7 +69,7 @@ async def read(store: Store, limit: Limit, subject: Subject) -> list[Account]:
 
 
 def _account(name: bytes, state: bytes, *, slots: bool) -> Account:
-    """As ``sharing.lua`` and ``slot_sharing.lua`` pack it; what a newer release adds stands behind."""
+    """As ``charge_share.lua`` and ``charge_slot.lua`` pack it; what a newer release adds stands behind."""
     rank, weight, floor, ceiling, tenant = name.decode().split("|", 4)
     if slots:
         used, _, _, _, share = _SLOTS.unpack_from(state)

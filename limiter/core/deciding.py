@@ -10,54 +10,46 @@ from limiter.stores.scripts import Script
 
 
 class _Part(NamedTuple):
-    """A file in front of ``decide.lua``, and the names there of the values that it returns: nil without the part.
+    """A file in front of ``decide.lua``, and the name there of its value: nil without the part.
 
-    ``lazy``: the name is a function that returns them, for a part that few of its stack's calls need.
+    ``lazy``: the name is a function that returns it, for a part that few of its stack's calls need.
     """
 
     file: str
-    names: str
+    name: str
     lazy: bool = False
 
     def lua(self, *, asked: bool) -> bytes:
         if not asked:
-            return b"local %s\n" % self.names.encode()
+            return b"local %s\n" % self.name.encode()
         made = b"(function()\n%send)" % Script(__file__, self.file).source
-        return b"local %s = %s%s\n" % (self.names.encode(), made, b"" if self.lazy else b"()")
+        return b"local %s = %s%s\n" % (self.name.encode(), made, b"" if self.lazy else b"()")
 
 
 _PARTS = (
     _Part("shared_appointments", "joint", lazy=True),
     _Part("appointments", "appointments", lazy=True),
-    _Part("dividing", "dividing", lazy=True),
-    _Part("sharing", "look_at_share, charge_share"),
-    _Part("slot_sharing", "look_at_slots, charge_slot"),
     _Part("values", "values"),
 )
 
+_INLINE = {
+    WINDOWS: ("look_at_share", "charge_share", "window_dividing"),
+    SLOTS: ("look_at_slots", "charge_slot", "slot_dividing"),
+}
+"""Files that stand where they are called, by the kind of shared limits: a function would be made anew by every call."""
 
-def _deciding(*files: str) -> Script:
-    """``values.lua`` works around ``decide.lua`` too."""
-    before, after = b"".join(part.lua(asked=part.file in files) for part in _PARTS), b""
-    if "values" in files:
+
+def _deciding(shares: int, *, holds: bool, counts: bool) -> Script:
+    asked = {"shared_appointments": holds and bool(shares & WINDOWS), "appointments": holds, "values": counts}
+    before, after = b"".join(part.lua(asked=asked[part.file]) for part in _PARTS), b""
+    if counts:  # It works around ``decide.lua`` too.
         before, after = before + b"local function decide()\n", b"end\nreturn values.finish(decide())\n"
-    return Script(__file__, "decide", before=before, after=after)
-
-
-def _parts(shares: int, *, holds: bool, counts: bool) -> tuple[str, ...]:
-    asked = {
-        "shared_appointments": holds and bool(shares & WINDOWS),
-        "appointments": holds,
-        "dividing": shares > 0,
-        "sharing": bool(shares & WINDOWS),
-        "slot_sharing": bool(shares & SLOTS),
-        "values": counts,
-    }
-    return tuple(part for part, needed in asked.items() if needed)
+    inline = [file for kind, files in _INLINE.items() if shares & kind for file in files]
+    return Script(__file__, "decide", before=before, after=after, inline=(*inline, "dividing") if shares else ())
 
 
 _SCRIPTS = {
-    (shares, holds, counts): _deciding(*_parts(shares, holds=holds, counts=counts))
+    (shares, holds, counts): _deciding(shares, holds=holds, counts=counts)
     for shares in range((WINDOWS | SLOTS) + 1)
     for holds in (False, True)
     for counts in (False, True)

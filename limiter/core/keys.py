@@ -85,7 +85,10 @@ def values(limit: Limit, subject: Subject) -> str:
 
 
 def shares(limit: Limit, subject: Subject, share: Share) -> str:
-    """Hash of who uses how much of a shared limit; see ``sharing.lua``. Its slices depend on the time that counts."""
+    """Hash of who uses how much of a shared limit; see ``look_at_share.lua``.
+
+    Its slices depend on the time that counts.
+    """
     return f"{window(limit, subject)}:shares{share.over_us}"
 
 

@@ -1,6 +1,6 @@
 """Shares of a limit that all tenants of a connection use: how they are packed for the deciding script, and read.
 
-The mathematics and the guarantees are in docs/sharing.md, the division itself in ``lua/sharing.lua``.
+The mathematics and the guarantees are in docs/sharing.md, the division itself in ``lua/dividing.lua``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def slices(limit: Limit, share: Share) -> tuple[int, int]:
 
 
 def packed(limit: Limit, subject: Subject) -> bytes:
-    """As ``sharing.lua`` unpacks it, behind the limit; empty for a limit that is not shared.
+    """As ``decide.lua`` unpacks it, behind the limit; empty for a limit that is not shared.
 
     An account is a tenant in one class, and its name contains its terms too: one that is edited starts anew.
     """

@@ -33,7 +33,7 @@ class Concurrency(Rules):
             yield "burst", gettext("Only a token bucket has a burst; leave it empty.")
 
     def shared_over_us(self, limit: Limit) -> int:
-        """So long a slot that an account had or was refused is kept for it (``slot_sharing.lua``)."""
+        """So long a slot that an account had or was refused is kept for it (``look_at_slots.lua``)."""
         return _LOOKS * MICROS
 
     def share_slice_us(self, limit: Limit, over_us: int) -> int:

@@ -11,8 +11,8 @@
 -- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
 --            absent: none is known. What stands behind is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
--- and then   hash    for each shared limit, in their order: who uses how much of it (sharing.lua,
---            slot_sharing.lua)
+-- and then   hash    for each shared limit, in their order: who uses how much of it
+--            (look_at_share.lua, look_at_slots.lua)
 -- and then   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
 --            Limits that count by a value of the call have more, which values.lua takes off
 --
@@ -57,6 +57,7 @@
 local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
 local max, min, band, take = math.max, math.min, bit.band, struct.unpack
 local LIMIT = '<c1I8I8I8I8B'
+local BUCKET = '<dddds' -- of a shared one, in its pool: at · debt · window · until when its key lives (us) · as it is stored
 local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none; below 0: ten-thousandths of the limit) · account
 local FIXED = 8 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
@@ -67,6 +68,7 @@ local FLOOD = 10 -- refusals of one kind and second that get an entry of their o
 -- As limiter/core/description.py writes a limit. Above a pace its quota and window are the pace's.
 local UPSTREAM = '(upstream)||0|token_bucket|connection|%d|%d|1|0|0'
 local MARGIN_MS = 1000 -- keys outlive their counts by this
+local SLACK_US = 1000000 -- and the slots of shared limits their leases by this, so that few calls have to see to it
 
 local n, begin, pools = #KEYS - FIXED, 1, 0
 if #ARGV[5] > 0 and string.byte(ARGV[5]) < 64 then
@@ -122,16 +124,28 @@ for i = 1, n do
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local per_call, slots = cost, false -- units of one call; whether it holds them until it ends
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
+  local share, terms, of_pool, length, slices, most, account -- of a shared limit
+  local lives, written = 0, 0 -- of a shared bucket: until when its key lives (us), its length
+  if flags > 7 and band(flags, 8) ~= 0 then
+    pool, terms = pool + 1, next_limit
+    length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
+    of_pool = call('HMGET', KEYS[pool], '', account)
+  end
 
   if kind == 'l' then
     -- Sliding log: a list of admission times, oldest first. Never earlier than the last one, should the server's
-    -- clock step back.
+    -- clock step back. A shared one's pool has the last and the oldest time too. Nobody has charged or trimmed the list
+    -- since if it is as long as then, and the oldest still counts. (If a call came under a policy that does not share the
+    -- limit, and the oldest unit of another one was given back, the reset is too early.)
     used = call('LLEN', key)
     if used > 0 then
-      local last = num(call('LINDEX', key, -1))
+      local last, counted
+      if of_pool and of_pool[1] and #of_pool[1] > 47 then last, counted, oldest = take('<ddd', of_pool[1], 25) end
+      if counted ~= used or oldest <= max(now, last) - window then
+        last, oldest = num(call('LINDEX', key, -1)), num(call('LINDEX', key, 0))
+      end
       at, counted_for, latest = max(now, last), last + window - now, last
       local edge = at - window
-      oldest = num(call('LINDEX', key, 0))
       if oldest <= edge then
         local lo, hi = 1, used -- the first live entry is in [lo, hi]; hi == used: none is
         while lo < hi do
@@ -148,7 +162,7 @@ for i = 1, n do
       wait = -1
     elseif used + cost > effective then
       local freeing = used + cost - effective - 1
-      wait = (freeing == 0 and oldest or num(call('LINDEX', key, freeing))) + window - now
+      wait = (freeing == 0 and not of_pool and oldest or num(call('LINDEX', key, freeing))) + window - now
     end
 
   elseif kind == 's' then
@@ -193,11 +207,17 @@ for i = 1, n do
     -- Token bucket (GCRA): "<debt> <at> <window>": units taken and not yet given back, times the window, so that whole
     -- numbers are exact. When the window is edited the units are carried over, a part of one as one: a product of two
     -- windows may not fit 53 bits.
+    -- The pool of a shared one has it as numbers too, if nobody else has charged since.
     effective = burst
     local state = call('GET', key)
     if state then
-      local d, t, w = string.match(state, '(%d+) (%d+) (%d+)')
-      debt, t, w = num(d), num(t), num(w)
+      local t, w, known
+      if of_pool and of_pool[1] and #of_pool[1] > 56 then t, debt, w, lives, known = take(BUCKET, of_pool[1], 25) end
+      written = #state
+      if known ~= state then
+        debt, t, w = string.match(state, '(%d+) (%d+) (%d+)')
+        debt, t, w, lives = num(debt), num(t), num(w), 0
+      end
       if w ~= window then debt = ceil(debt / w) * window end
       at = max(now, t)
       oldest, latest = t, debt -- as the last charge left it
@@ -225,16 +245,13 @@ for i = 1, n do
     end
   end
 
-  local share, terms
-  if flags > 7 and band(flags, 8) ~= 0 then
-    pool = pool + 1
-    terms = next_limit
+  if of_pool then
+    if most < 0 then most = max(1, floor(effective * -most / 10000)) end
     if slots then
-      wait, next_limit, share = look_at_slots(KEYS[pool], key, next_limit, now, effective, used, wait)
+      look_at_slots()
       reset = max(reset, wait)
     else
-      local free = effective - (debt > 0 and debt / window or used)
-      wait, next_limit, share = look_at_share(KEYS[pool], next_limit, now, cost, effective, free, wait)
+      look_at_share()
     end
   end
 
@@ -393,6 +410,7 @@ local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted an
 for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]
   local kind, window, at = limit.kind, limit.window, limit.at
+  local form, first, second, third, fourth -- what the pool of a shared one has of its count
   if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
     limit.used = limit.used + limit.per_call
     if kind == 'l' then
@@ -404,6 +422,7 @@ for i = 1, n do
         call('RPUSH', key, unpack(copies))
       end
       local share = limit.share
+      if share then form, first, second = '<dddddd', limit.used, limit.used > cost and limit.oldest or at end
       if not (share and share[5] == limit.latest) then -- the unit before was charged in this slice of the pool
         call('PEXPIRE', key, ceil(((share and max(share[6], at) or at) - now + window) / 1000) + MARGIN_MS)
       end
@@ -419,12 +438,26 @@ for i = 1, n do
     elseif kind == 'b' then
       limit.debt = limit.debt + cost * window
       limit.reset = at - now + ceil((limit.debt - (limit.used - 1) * window) / limit.quota)
-      local ms = ceil((at - now + limit.debt / limit.quota) / 1000) + MARGIN_MS
-      call('SET', key, text('%d %d %d', limit.debt, at, window), 'PX', ms)
+      local state, lasts, share = text('%d %d %d', limit.debt, at, window), at - now + limit.debt / limit.quota, limit.share
+      if not share then
+        call('SET', key, state, 'PX', ceil(lasts / 1000) + MARGIN_MS)
+      else
+        if now + lasts <= share[16] and #state == share[17] then
+          call('SETRANGE', key, 0, state)
+        else
+          share[16] = now + lasts + SLACK_US
+          call('SET', key, state, 'PX', ceil((lasts + SLACK_US) / 1000) + MARGIN_MS)
+        end
+        form, first, second, third, fourth = '<ddddddds', limit.debt, window, share[16], state
+      end
     else
       call('ZADD', key, now + limit.lease, limit.share and decision_id .. '|' .. limit.share[8] or decision_id)
-      local ttl = ceil(limit.lease / 1000) + MARGIN_MS
-      if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
+      local lasts, share = limit.lease, limit.share
+      if share then lasts = max(lasts + SLACK_US, share[21] - now, share.keep_us or 0) end
+      if not share or limit.used == 1 or now + limit.lease > share[21] then -- else it was set within the last second
+        local ttl = ceil(lasts / 1000) + MARGIN_MS
+        if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
+      end
     end
   elseif limit.counted_for then
     -- A call that charges nothing only has to see to the key when the window was made longer, or the refill slower,
@@ -435,10 +468,11 @@ for i = 1, n do
   if limit.share and charging and paused == 0 then
     local charged = admitted and (not limit.shadow or shadow_admitted)
     if charged or limit.wait ~= 0 and not elsewhere then
+      local share = limit.share
       if limit.slots then
-        charge_slot(limit.share, now, charged, waited, limit.lease)
+        charge_slot()
       else
-        charge_share(limit.share, cost, charged and at, waited)
+        charge_share()
       end
     end
   end

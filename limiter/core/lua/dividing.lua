@@ -1,5 +1,5 @@
--- How a pool is divided among its accounts, "<class>|<weight>|<floor>|<ceiling>|<tenant>": in front of sharing.lua and
--- slot_sharing.lua. Few calls divide, and so this is not made for the others.
+-- How a pool is divided among its accounts, "<class>|<weight>|<floor>|<ceiling>|<tenant>". It stands where it is called:
+-- few calls divide, and so its functions are not made for the others.
 
 -- Class, weight, floor and ceiling of an account, the last two in units (math.huge: no ceiling). With a "p" behind them
 -- they are ten-thousandths of the limit in force, and a ceiling is one unit at least.

@@ -45,7 +45,8 @@ local function leave(hash, at, cost, length, slices, account)
   if not counts then return end
   local back = math.max(0, mine - used + cost) - math.max(0, mine - used)
   if mine >= 1 then big = big + back else small = small + back end
-  local pool = struct.pack('<ddd', last, big, small) .. string.sub(found[1], 25)
+  -- The time of the last charge stays; the parts behind it describe a count with these units.
+  local pool = struct.pack('<ddd', last, big, small) .. string.sub(found[1], 25, 32)
   call('HSET', hash, account, struct.pack('<dddd', used - cost, asked, mine, 0), '', pool)
 end
 

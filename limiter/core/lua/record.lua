@@ -8,7 +8,7 @@
 --            when the tenant's calls share it. An entry goes when a multiplier was computed from all samples (adapt.lua)
 -- KEYS[6]    hash    the same -> by which settings; and with "|n" -> how often samples were kept since it is there
 -- KEYS[7]    hash    calls in flight that are overdue (overdue.lua)
--- KEYS[7+i]  sorted set  leases of a concurrency limit; and then, for each that is shared, its pool (slot_sharing.lua)
+-- KEYS[7+i]  sorted set  leases of a concurrency limit; and then, for each that is shared, its pool (look_at_slots.lua)
 --
 -- ARGV[1] now (us; "" for the server's clock) · [2] tenant · [3] action · [4] samples kept ·
 -- [5] oldest sample that counts (us) · [6] ms between two computations of the multiplier; 0: keep no samples ·

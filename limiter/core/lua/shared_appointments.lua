@@ -123,7 +123,7 @@ local function limit_finder(book, quota, most, held)
   return window_finder(book, most, held)
 end
 
--- Of the account's share, or its ceiling: what counts for it are whole slices (sharing.lua), for so many of them.
+-- Of the account's share, or its ceiling: what counts for it are whole slices (look_at_share.lua), for so many of them.
 local function account_finder(book, most, count_for, held)
   local share, length = book.share, book.length
   local account, last = share[8], share[9]
@@ -164,7 +164,7 @@ local function agreed(finders, at)
   return at
 end
 
--- Its terms, as sharing.lua reads them.
+-- Its terms, as decide.lua reads them.
 local function read_terms(book)
   book.length, book.slices, book.ceiling = take('<dBd', ARGV[5], book.terms)
   book.reach = max(AHEAD_US, book.length * book.slices)
@@ -232,7 +232,7 @@ local function look_for_its_own(book, quota, most)
   return agreed(finders, book.at) - book.now
 end
 
--- As `look` of sharing.lua, with the units held. Returns the wait (us).
+-- As look_at_share.lua, with the units held. Returns the wait (us).
 local function look(book, quota, most, most_held)
   read_terms(book)
   if book.mine then return look_for_its_own(book, quota, most) end

@@ -1,0 +1,30 @@
+-- Keep in the pool of a shared window or bucket (look_at_share.lua) that a call has asked, and if it was `charged`, its
+-- units: `form`, `first` and those behind it are what the pool has of the limit's count. A call that has waited and looks
+-- again has asked before. It stands in decide.lua where that calls it.
+
+local pack, hash, account, mine, part, till = struct.pack, share[7], share[8], share[3], share[11], share[12]
+local joins = share.joins
+if charged or joins then
+  local big, small, sums = share[13], share[14], nil
+  if charged then
+    local own = share[15]
+    if cost < own then own = cost end
+    mine, till = mine + cost, 0
+    share[3] = mine
+    if part >= 1 then big = big - own else small = small - own end
+  end
+  if charged and form then
+    sums = pack(form, share[9], big, small, at, first, second, third, fourth)
+  else
+    sums = pack('<dddd', share[9], big, small, charged and at or 0)
+  end
+  call('HSET', hash, account, pack('<dddd', mine, share[10] + cost, part, till), '', sums)
+else
+  call('HSET', hash, account, pack('<dddd', mine, share[10] + (waited and 0 or cost), part, till))
+end
+if joins then
+  local ring = pack('<ddddd', share[9], 0, 0, 0, 0) .. string.rep('\0', 8 * share.slices)
+  call('HSET', hash, '~' .. account, ring, '#', joins)
+  share.joins = nil -- its weight is among those of all now
+  call('PEXPIRE', hash, ceil((share.slices + 4) * share.length / 1000) + MARGIN_MS)
+end

@@ -1,0 +1,83 @@
+-- Shared limits: who may use how much of a limit that all tenants of a connection use. It stands in decide.lua
+-- where that calls it; docs/sharing.md has the reasons.
+--
+-- A pool is a hash with, for each account, "<class>|<weight>|<floor>|<ceiling>|<tenant>",
+--   "<account>"   ACCOUNT: units that count · asked for in this slice · its share · when the next refused call of one
+--                 unit is within it (us; 0: not known)
+--   "~<account>"  RING: slice of the first call · units admitted in the slices before this one · asked for in them,
+--                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
+--   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
+--                 was charged (us) · and, if that was in this slice, of a log: its length by then · time of its oldest
+--                 entry (us); of a bucket: BUCKET of decide.lua
+--   "#"           weights of the accounts of each class
+-- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
+-- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call
+-- of each slice divides anew, so that the others decide from two fields. Units of the slice that is leaving
+-- the window count no more: they are gone when it ends.
+--
+-- A function is made anew for each call, and costs what ten steps of this do. So this is none, and works on the variables
+-- of decide.lua; nor does it make those that few calls need (window_dividing.lua).
+
+-- Look at the caller's account in the pool, `of_pool`, for a call that waits for the limit itself (`wait`, us; 0: it has
+-- room). Sets the wait for both, and the share:
+--   1 what of it refused (core/sharing.py) · 2 share to show (units) · 3 used (units) · 4 reserved for others (units) ·
+--   5 when the last unit was charged in this slice (us; -1: none was) · 6 when the slice ends (us) ·
+--   and for a charge: 7 pool · 8 account · 9 slice · 10 asked · 11 share · 12 ACCOUNT's last · 13, 14 reserved in
+--   large shares and small ones · 15 unused of its own · of a bucket: 16 until when its key lives (us) · 17 the length of
+--   its text, and then the text; `joins`: nil, or the weights of all with one that has just come
+-- A list, since fields with names take longer to make.
+local hash, turn = KEYS[pool], (now - now % length) / length
+local state, last, mine, asked, part, till = of_pool[2], turn, 0, 0, 0, 0
+local big, small, charged_at, joins = 0, 0, 0, nil
+if of_pool[1] then
+  if #of_pool[1] < 32 then of_pool[1] = of_pool[1] .. string.rep('\0', 8) end -- an earlier script wrote three parts
+  last, big, small, charged_at = take('<dddd', of_pool[1])
+  if turn > last then
+    local divide = window_dividing()
+    big, small, state = divide(hash, account, last, turn, slices, effective, length)
+    last = turn
+  end
+end
+if state then
+  mine, asked, part, till = take('<dddd', state)
+else
+  local _, joining = window_dividing()
+  part, joins = joining(hash, account, effective)
+  if part >= 1 then big = big + part else small = small + part end
+end
+
+local own, owed = part - mine, big
+if own <= 0 then
+  own, owed = 0, big + small
+elseif part >= 1 then
+  owed = big - own
+end
+local refused, excess, passed, ring = 0, mine + cost - part, 0, nil
+if excess > 0 and wait == 0 then
+  local free = effective - (debt > 0 and debt / window or used)
+  if free - cost >= owed - 0.000001 then excess = 0 else refused = 2 end -- it is lent, or not
+end
+if most > 0 then
+  ring = not joins and call('HGET', hash, '~' .. account)
+  passed = mine + cost + (ring and take('<I4', ring, 41) or 0) - most
+end
+if passed > 0 then refused = 1 elseif wait > 0 then refused = 3 end
+if refused > 0 and (excess > 0 or passed > 0) and wait >= 0 then
+  if cost > most and passed > 0 then
+    wait = -1
+  else
+    if till == 0 or cost > 1 or passed > 0 then
+      ring = ring or not joins and excess > 0 and part >= cost and call('HGET', hash, '~' .. account)
+      local _, _, within_at = window_dividing()
+      till = within_at(ring, cost, part, excess, passed, last, slices, length)
+    end
+    wait = max(wait, till - now, 1)
+    if cost > 1 or passed > 0 then till = 0 end
+  end
+end
+local ends = (turn + 1) * length
+share = {
+  refused, refused == 1 and most or part, mine, owed, charged_at >= ends - length and charged_at or -1, ends,
+  hash, account, last, asked, part, till, big, small, own, lives, written,
+}
+if joins then share.joins, share.slices, share.length = joins, slices, length end

@@ -1,0 +1,89 @@
+-- What few calls of a shared window or bucket need. It stands in look_at_share.lua where it is called, and so
+-- no other call makes its functions.
+
+local fill, joining, _, terms = dividing()
+
+-- The use and demand of one account up to the slice `turn`; nil of one that has asked for nothing lately.
+local function aged(name, state, ring, last, turn, slices, effective)
+  local take, pack, max, min = struct.unpack, struct.pack, math.max, math.min
+  local counted, came_asked = take('<dd', state)
+  local since, total, ask, ask1, ask2 = take('<ddddd', ring)
+  local cells = string.sub(ring, 41)
+  local came = counted - total + take('<I4', cells)
+  for _ = 1, min(turn - last, slices + 1) do -- a ceiling counts the oldest too
+    local out_used, out_asked = take('<I4I4', cells)
+    total, ask2, ask1, ask = total - out_used + came, ask1, ask, ask - out_asked + came_asked
+    cells = string.sub(cells, 9) .. pack('<I4I4', came, came_asked)
+    came, came_asked = 0, 0
+  end
+  if turn - last > slices + 2 then ask1, ask2 = 0, 0 end
+  if ask + ask1 + ask2 == 0 then return nil end
+  -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken to go on
+  -- like this, give or take chance. Of critical calls, as many more may come by chance.
+  local class, weight, least, bound = terms(name, effective)
+  local want, age = max(ask, ask1, ask2), turn - since
+  if age < slices then want = max(want, (ask + 1 + (class == 1 and 3 or 1) * math.sqrt(ask)) * slices / age) end
+  if class == 1 then want = want + 2 * math.sqrt(want) end
+  want = min(math.ceil(want), bound)
+  return {
+    name = name, class = class, weight = weight, want = want, low = min(want, least),
+    base = total - take('<I4', cells), ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
+  }
+end
+
+-- The first call of a slice: the use and demand of every account up to now, and the share of each in this slice. Returns
+-- the reserved units, in shares of one unit and more and in those below, and the caller's account (nil: it has none).
+local function divide(hash, account, last, turn, slices, effective, length)
+  local call, pack, min, max = redis.call, struct.pack, math.min, math.max
+  local all, rings, accounts, gone, wanted, floors = call('HGETALL', hash), {}, {}, {}, 0, 0
+  for a = 1, #all, 2 do
+    if string.byte(all[a]) == 126 then rings[string.sub(all[a], 2)] = all[a + 1] end
+  end
+  for a = 1, #all, 2 do
+    local name, ring = all[a], rings[all[a]]
+    if ring then
+      local each = aged(name, all[a + 1], ring, last, turn, slices, effective)
+      if each then
+        accounts[#accounts + 1], wanted, floors = each, wanted + each.want, floors + each.low
+      else
+        gone[#gone + 1], gone[#gone + 2] = name, '~' .. name
+      end
+    end
+  end
+  fill(accounts, effective, wanted, floors)
+  local weights, written, big, small, own_state = { 0, 0, 0 }, {}, 0, 0, nil
+  for _, each in ipairs(accounts) do
+    local due = each.share >= 1 and math.floor(each.share) or each.share
+    local packed, to = pack('<dddd', each.base, 0, due, 0), #written
+    if each.name == account then own_state = packed end
+    if due >= 1 then big = big + max(0, due - each.base) else small = small + max(0, due - each.base) end
+    weights[each.class] = weights[each.class] + each.weight
+    written[to + 1], written[to + 2], written[to + 3], written[to + 4] = each.name, packed, '~' .. each.name, each.ring
+  end
+  written[#written + 1], written[#written + 2] = '', pack('<dddd', turn, big, small, 0)
+  written[#written + 1], written[#written + 2] = '#', pack('<ddd', unpack(weights))
+  for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
+  for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
+  call('PEXPIRE', hash, math.ceil((slices + 4) * length / 1000) + 1000)
+  return big, small, own_state
+end
+
+-- When a refused call is within its share and its ceiling at the latest (us): so much of the account's own has left,
+-- or everybody has been silent for so long that nothing is reserved. `excess` and `passed`: units above them.
+local function within_at(ring, cost, part, excess, passed, last, slices, length)
+  local silent, first = last + slices + 3, 0
+  -- The first slice in which so many of its units count no more. The oldest counts for the ceiling alone.
+  local function gone(units, of, stays)
+    local freed = 0
+    for s = of, slices do
+      freed = freed + struct.unpack('<I4', ring, 33 + 8 * s)
+      if freed >= units then return last + s - stays end
+    end
+    return last + slices + 1 - stays
+  end
+  if excess > 0 then first = ring and part >= cost and math.min(silent, gone(excess, 2, 1)) or silent end
+  if passed > 0 then first = math.max(first, ring and gone(passed, 1, 0) or silent) end
+  return first * length
+end
+
+return divide, joining, within_at
