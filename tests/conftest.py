@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -21,6 +22,9 @@ from tests import migrated
 from tests.environment import DIRECTORY, VALKEY
 from tests.scheduling import ByFile, import_in_turn, longest_first
 from tests.threads import closed_with_their_threads
+
+hypothesis.settings.register_profile("whole", max_examples=600)
+"""For `make test-slow`; `make test` tries a sample."""
 
 
 def pytest_report_header() -> str:

@@ -243,7 +243,7 @@ async def walked(store: Store, limits: list[Limit], steps: Iterable[Step], *, se
     return walk
 
 
-@pytest.mark.parametrize("walks", [100, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("walks", [30, pytest.param(1_000, marks=pytest.mark.slow)])
 async def test_every_decision_equals_the_oracle_s(store: Store, walks: int) -> None:
     for seed in range(walks):
         dice = Dice(seed)
@@ -253,7 +253,7 @@ async def test_every_decision_equals_the_oracle_s(store: Store, walks: int) -> N
         assert sum(int(count) for kind, count in counts if kind[-5:] != b"|last") == walk.events, seed
 
 
-@pytest.mark.parametrize("walks", [50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("walks", [20, pytest.param(200, marks=pytest.mark.slow)])
 async def test_a_wait_foresees_the_start_and_end_of_an_override(store: Store, walks: int) -> None:
     for seed in range(walks):
         dice = Dice(seed)
@@ -261,7 +261,7 @@ async def test_a_wait_foresees_the_start_and_end_of_an_override(store: Store, wa
         await walked(store, dice.limits(), (step for step in steps if not isinstance(step, Edit)), seed=seed)
 
 
-@pytest.mark.parametrize("walks", [100, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("walks", [40, pytest.param(300, marks=pytest.mark.slow)])
 async def test_the_largest_numbers_are_exact_too(store: Store, walks: int) -> None:
     for seed in range(walks):
         dice = Dice(seed)

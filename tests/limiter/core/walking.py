@@ -14,8 +14,9 @@ from limiter.core.window import Call, Stack
 from tests.limiter.core.given import S
 
 # The store is emptied for every example, so sharing the fixture between examples is sound.
+assert settings.default is not None
 walks = settings(
-    max_examples=150,
+    max_examples=settings.default.max_examples // 2,  # each makes dozens of calls
     derandomize=True,
     deadline=None,
     database=None,
