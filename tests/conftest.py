@@ -12,6 +12,8 @@ from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.template import Context, RequestContext, Template
+from django.test.signals import template_rendered
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 
@@ -69,6 +71,22 @@ def django_db_setup(
         return
     with django_db_blocker.unblock():
         migrated.set_up(migrated.cache_of(request.config, DIRECTORY))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _contexts_of_pages_alone(django_test_environment: None) -> Iterator[None]:
+    """A test client keeps a copy of each template's context. Those of a page are asked for; those of its widgets, of
+    which a form has hundreds, are not, and took a tenth of its time.
+    """
+
+    def render(template: Template, context: Context) -> str:
+        if isinstance(context, RequestContext):
+            template_rendered.send(sender=template, template=template, context=context)
+        return template.nodelist.render(context)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Template, "_render", render)
+        yield
 
 
 @pytest.fixture(autouse=True)

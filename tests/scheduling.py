@@ -7,6 +7,7 @@ Chromium, which cost more than the tests. The longest files begin first, so that
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -43,7 +44,12 @@ class ByFile(LoadFileScheduling):
 
 def longest_first(items: list[pytest.Item]) -> None:
     """Move the files of :data:`LONGEST` to the front; all others keep the order of collection."""
-    items.sort(key=lambda item: next((at for at, path in enumerate(LONGEST) if item.nodeid.startswith(path)), 999))
+    items.sort(key=lambda item: _place(item.nodeid.partition("::")[0]))
+
+
+@cache
+def _place(file: str) -> int:
+    return next((at for at, path in enumerate(LONGEST) if file.startswith(path)), len(LONGEST))
 
 
 def import_in_turn(config: pytest.Config) -> None:
