@@ -12,6 +12,8 @@ local max, min = math.max, math.min
 local VERSION, ENTRY = '1', '<c21I4dd'
 local SHARED_VERSION, SHARED_ENTRY = '2', '<c21I4dds'
 local RETURNED = 'f' -- of a call that has returned for an appointment and waits here
+local BEYOND = '1' -- of a unit that is in nobody's share
+local SECOND = 1000000
 local MAX_HELD, MAX_HELD_PER_KEY = 500, 100 -- of one limit
 local MARGIN_MS = 1000 -- as in decide.lua
 local look_at_shared, next_of_shared, wait_of_shared
@@ -134,10 +136,14 @@ local function look(book, quota, most)
     else
       whose, cost, due, ends, account, next_entry = struct.unpack(SHARED_ENTRY, open, next_entry)
     end
-    if not book.mine and ends >= at and cost == book.cost and due <= at and sub(whose, 2) == book.sought then
-      book.mine, book.promised_to, mine_due = whose, account, book.waited and due or math.huge
+    local comes_at = joint and max(due - SECOND, min(due, ends - book.grace)) or due
+    if not book.mine and ends >= at and cost == book.cost and comes_at <= at and sub(whose, 2) == book.sought then
+      book.mine, book.promised_to, book.due = whose, account, due
+      mine_due = book.waited and due or book.share and max(due, at) or math.huge
     elseif ends >= at then -- else nobody came in time
-      held[#held + 1] = { whose = whose, cost = cost, due = due, ends = ends, account = account }
+      held[#held + 1] = {
+        whose = whose, cost = cost, due = due, ends = ends, account = account, beyond = sub(whose, 1, 1) == BEYOND,
+      }
       if sub(whose, 2, 9) == own_key then of_key = of_key + 1 end
     end
   end
@@ -163,9 +169,9 @@ local function book_of(limit, call_of)
   }
 end
 
--- What shared limits hold lies between that of others: a later time may have no room where an earlier one had. `whole`:
--- the client comes after whole seconds, and so the unit is free for others until then. Returns how far ahead it may lie.
-local function agreed(limits, at, whole)
+-- What shared limits hold lies between that of others: a later time may have no room where an earlier one had. Returns
+-- the first time that suits all, and how far ahead it may lie.
+local function agreed(limits, at)
   local before, reach
   repeat
     before, reach = at, math.huge
@@ -173,7 +179,6 @@ local function agreed(limits, at, whole)
       local book = limit.book
       if book and book.share then
         if at < math.huge then
-          if whole then at = max(1, ceil(at / 1000000)) * 1000000 end
           at = max(at, next_of_shared(book, limit.quota, limit.effective, max(book.at, book.now + at)) - book.now)
         end
         reach = min(reach, book.reach or math.huge)
@@ -189,14 +194,15 @@ end
 --
 -- Returns whether the call came for an appointment, whether it has one now, and how long it waits at most (us).
 local function promise(limits, call_of, later)
-  local longest, books, ours, none_free, grace, returned = 0, 0, true, false, 0, false
+  local longest, books, ours, none_free, grace, returned, early = 0, 0, true, false, 0, false, false
   for _, limit in ipairs(limits) do
     if limit.holds and not (limit.book or call_of.admitted) then limit.book = book_of(limit, call_of) end
     if not limit.shadow then
       local book, own = limit.book, limit.wait < 0 and math.huge or limit.wait
       if book and book.mine then
+        early = early or book.due > call_of.now
         returned = returned or not call_of.waited or sub(book.mine, 1, 1) == RETURNED
-        grace = limit.lease
+        grace = max(grace, limit.lease + max(0, book.due - call_of.now))
       end
       longest, books = max(longest, own), max(books, own)
       if book and not (book.share or later or call_of.admitted) then
@@ -211,11 +217,16 @@ local function promise(limits, call_of, later)
   local patience, now = call_of.patience, call_of.now
   local reach = math.huge
   if later then books = later elseif joint then books, reach = agreed(limits, books) end
-  local comes_next = reach < math.huge and grace > 0 and not call_of.final and longest <= max(patience, grace)
-  if reach < math.huge and not comes_next and (call_of.final or books > patience) then
-    books = agreed(limits, books, true)
+  local shared = reach < math.huge
+  local comes_next = shared and grace > 0 and not call_of.final and longest <= max(patience, grace)
+  local stays = shared and call_of.final and early -- it cannot wait here, and so is asked to come once more
+  local anew = not (comes_next or stays)
+  if stays then
+    books = longest
+  elseif shared and anew and (call_of.final or books > patience) then
+    books = agreed(limits, max(books, SECOND)) -- it comes back after a second at the earliest
   end
-  if not (ours and (comes_next or books < math.huge and books <= reach)) then
+  if not (ours and (not anew or books < math.huge and books <= reach)) then
     -- The next refusal holds another one; but a unit that only waits for others, as for a slot, stays the client's.
     if longest > patience and none_free then
       for _, limit in ipairs(limits) do
@@ -227,18 +238,23 @@ local function promise(limits, call_of, later)
   if grace == 0 then longest = books end
   local waits = not call_of.final and longest <= max(patience, grace)
   if waits then patience = max(patience, longest) else longest = books end
-  local due, asked = now + longest, waits and longest or max(1000000, ceil(longest / 1000000) * 1000000)
-  local whose = (waits and returned and RETURNED or '0') .. (waits and call_of.itself or call_of.client)
+  local due, asked, whose = now + longest, longest, call_of.itself
+  if not waits then
+    -- A unit of a shared limit is taken at the instant at which it is due: the client comes less than a second before it.
+    asked = max(SECOND, (shared and floor or ceil)(longest / SECOND) * SECOND)
+    whose, patience = call_of.client, min(patience, asked - 1)
+  end
   for _, limit in ipairs(limits) do
     local book = limit.book
     if book then
       local held, place = book.held, #book.held + 1
       while place > 1 and held[place - 1].due > due do place = place - 1 end
+      local mark = waits and returned and RETURNED or anew and book.beyond and BEYOND or '0'
       table.insert(held, place, {
-        whose = whose, cost = book.cost, due = due, ends = now + asked + limit.lease,
+        whose = mark .. whose, cost = book.cost, due = due, ends = now + asked + limit.lease,
         account = book.share and book.share[8] or '',
       })
-      if limit.wait ~= 0 then limit.wait = longest end
+      if limit.wait ~= 0 then limit.wait = shared and asked or longest end
       book.changed = true
     end
   end

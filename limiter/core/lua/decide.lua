@@ -264,7 +264,7 @@ for i = 1, n do
       book = {
         key = holds, open = open, kind = kind, count = key, now = now, at = at, window = window, slice = slice, used = used,
         debt = debt, oldest = oldest, latest = latest, cost = cost, sought = sought, client = client, waited = waited,
-        share = share, terms = terms, hint = wait,
+        share = share, terms = terms, hint = wait, grace = lease,
       }
       wait = held.look(book, quota, effective)
     end

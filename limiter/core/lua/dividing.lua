@@ -63,16 +63,17 @@ local function even(hash, account, effective, comes)
   local class, weight, least, bound = terms(account, effective)
   local known = redis.call('HGET', hash, '#')
   local weights, of_all = known and { struct.unpack('<ddd', known) } or { 0, 0, 0 }, 0
+  local parts = known and string.sub(known, 25) or string.rep('\0', 16) -- nothing is divided yet
   if comes then weights[class] = weights[class] + weight end
   for above = 1, class do of_all = of_all + weights[above] end
   local part = math.min(math.max(effective * weight / of_all, least), bound)
-  return part >= 1 and math.floor(part) or part, weights
+  return part >= 1 and math.floor(part) or part, weights, parts
 end
 
 -- The share of an account that has just come, until shares are divided again; and the weights of all with its own.
 local function joining(hash, account, effective)
-  local part, weights = even(hash, account, effective, true)
-  return part, struct.pack('<ddd', unpack(weights, 1, 3))
+  local part, weights, parts = even(hash, account, effective, true)
+  return part, struct.pack('<ddd', unpack(weights, 1, 3)) .. parts
 end
 
 return fill, joining, even, terms

@@ -9,7 +9,7 @@
 --   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
 --                 was charged (us) · and, if that was in this slice, of a log: its length by then · time of its oldest
 --                 entry (us); of a bucket: BUCKET of decide.lua
---   "#"           weights of the accounts of each class
+--   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
 -- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call
 -- of each slice divides anew, so that the others decide from two fields. Units of the slice that is leaving

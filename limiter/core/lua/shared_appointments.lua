@@ -145,7 +145,7 @@ local function account_finder(book, most, count_for, held)
     froms[k], gones[k], units[k] = 0, (last + count_for) * length, came
   end
   for _, each in ipairs(held) do
-    if each.account == account then
+    if each.account == account and not (count_for == book.slices and each.beyond) then
       local k, due = #froms + 1, max(book.at, last * length, each.due)
       froms[k], gones[k], units[k] = due, leaves(due), each.cost
     end
@@ -170,18 +170,70 @@ local function read_terms(book)
   book.reach = max(AHEAD_US, book.length * book.slices)
 end
 
-local function finders_of(book, quota, most)
-  if not book.length then read_terms(book) end
-  local held = book.held
-  local finders = { limit_finder(book, quota, most, held), account_finder(book, book.share[11], book.slices, held) }
-  if book.ceiling > 0 then finders[3] = account_finder(book, book.ceiling, book.slices + 1, held) end
-  return finders
+-- What the shares of one unit and more and those below add up to by the last division; nil if that did not say.
+local function divided(book)
+  local known = call('HGET', book.share[7], '#')
+  if known and #known >= 40 then return take('<dd', known, 25) end
+end
+
+-- Units that are held beyond all shares.
+local function beyond_finder(book, most, held)
+  local marked = {}
+  for _, each in ipairs(held) do
+    if each.beyond then marked[#marked + 1] = each end
+  end
+  local window = book.length * book.slices
+  local function leaves(at) return at + window end
+  local froms, gones, units = {}, {}, {}
+  for k, each in ipairs(marked) do
+    local due = max(book.at, each.due)
+    froms[k], gones[k], units[k] = due, leaves(due), each.cost
+  end
+  return finder_of(froms, gones, units, most, book.cost, leaves)
+end
+
+-- When the call can have a unit that is in nobody's share: each of those is held once. Whose shares are not used now may
+-- use them within the time that counts, so until then their units stay free.
+local function find_beyond(book, quota, most, slack, owed)
+  local held, window = book.held, book.length * book.slices
+  local near, far = {}, {}
+  for _, finders in ipairs({ near, far }) do
+    finders[1] = limit_finder(book, quota, finders == near and most - owed or most, held)
+    finders[2] = beyond_finder(book, slack, held)
+    if book.ceiling > 0 then finders[3] = account_finder(book, book.ceiling, book.slices + 1, held) end
+  end
+  return function(at)
+    local found = at < book.at + window and agreed(near, at) or math.huge
+    if found < book.at + window then return found end
+    return agreed(far, max(at, book.at + window))
+  end
+end
+
+-- A finder of the time of an appointment: within the account's share, or beyond all shares; book.beyond says which. An
+-- account whose share is less than a unit has its turn if no larger ones are to be kept.
+local function promise_finder(book, quota, most, owed)
+  local held, share, cost = book.held, book.share, book.cost
+  local part = share[11]
+  local big, small = divided(book)
+  local slack = big and most - big - small or 0
+  if big == 0 and part < 1 then part = max(part, cost) end
+  local within = { limit_finder(book, quota, most, held) }
+  if part < most then within[2] = account_finder(book, part, book.slices, held) end
+  if book.ceiling > 0 then within[#within + 1] = account_finder(book, book.ceiling, book.slices + 1, held) end
+  local beyond = part < most and slack >= cost and find_beyond(book, quota, most, slack, owed)
+  return function(at)
+    local found = agreed(within, at)
+    local other = beyond and found > at and beyond(at) or math.huge
+    book.beyond = other < found
+    return min(found, other)
+  end
 end
 
 -- When the next appointment could be, from `at` on: asked for later and later times only.
 local function next_at(book, quota, most, at)
-  book.finders = book.finders or finders_of(book, quota, most)
-  return agreed(book.finders, at)
+  if not book.length then read_terms(book) end
+  book.finder = book.finder or promise_finder(book, quota, most, book.share[4])
+  return book.finder(at)
 end
 
 -- Held units: of all, of the account's own, and of both those that are due and not claimed yet, which count as used. And
@@ -227,9 +279,13 @@ local function look_for_its_own(book, quota, most)
     finders[2] = account_finder(book, book.ceiling, book.slices + 1, {})
     passed = finders[2](book.at) > book.at
   end
-  share[1] = passed and 1 or full and 3 or 0
-  if share[1] == 0 then return 0 end
-  return agreed(finders, book.at) - book.now
+  if full or book.due > book.at then share[1] = 3 end
+  if passed then share[1] = 1 end
+  if not passed and share[1] ~= 3 then
+    share[1] = 0
+    return 0
+  end
+  return agreed(finders, max(book.at, book.due)) - book.now
 end
 
 -- As look_at_share.lua, with the units held. Returns the wait (us).
@@ -241,7 +297,7 @@ local function look(book, quota, most, most_held)
   local sums, part, used, counted = count_held(book), share[11], share[3], book.used
   if book.debt > 0 then counted = book.debt / book.window end
   share[4], share.due = sums.owed, sums.own_due
-  if sums.of_account >= max(1, floor(most_held * min(1, part / most))) then book.crowded = true end
+  if sums.of_account >= max(1, floor(most_held * min(1, max(part, 1) / most))) then book.crowded = true end
 
   local lent = most - counted - sums.due - cost >= sums.owed - 0.000001
   local full, above = counted + sums.due + cost > most, used + sums.own_due + cost > part
@@ -250,26 +306,23 @@ local function look(book, quota, most, most_held)
     share[1], share[2] = full and 3 or 2, part
     return max(book.hint, held[#held].due - book.now, 1)
   end
-  local finders = {}
   if counted + sums.all + cost > most then
-    finders[1] = limit_finder(book, quota, most, held)
-    full = full or finders[1](at) > at
+    full = full or limit_finder(book, quota, most, held)(at) > at
   end
   if used + sums.own + cost > part then
-    finders[#finders + 1] = account_finder(book, part, book.slices, held)
-    above = above or finders[#finders](at) > at
+    above = above or account_finder(book, part, book.slices, held)(at) > at
   end
   local passed = false
   if book.ceiling > 0 then
-    finders[#finders + 1] = account_finder(book, book.ceiling, book.slices + 1, held)
-    passed = finders[#finders](at) > at
+    passed = account_finder(book, book.ceiling, book.slices + 1, held)(at) > at
   end
   share[1] = passed and 1 or full and 3 or above and not lent and 2 or 0
   share[2] = passed and book.ceiling or part
   if share[1] == 0 then return 0 end
 
-  book.finders = finders
-  local found = agreed(finders, at)
+  book.finder = promise_finder(book, quota, most, sums.owed)
+  local found = book.finder(at)
+  if found == at then found = book.finder(at + book.length) end -- room that is not lent
   if found < math.huge then return found - book.now end
   -- Its share is less than the call, so no time can be promised. When everybody has been silent for so long it passes.
   book.crowded = true

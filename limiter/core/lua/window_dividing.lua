@@ -51,17 +51,19 @@ local function divide(hash, account, last, turn, slices, effective, length)
     end
   end
   fill(accounts, effective, wanted, floors)
-  local weights, written, big, small, own_state = { 0, 0, 0 }, {}, 0, 0, nil
+  local weights, written, big, small, own_state = { 0, 0, 0, 0, 0 }, {}, 0, 0, nil
   for _, each in ipairs(accounts) do
     local due = each.share >= 1 and math.floor(each.share) or each.share
     local packed, to = pack('<dddd', each.base, 0, due, 0), #written
     if each.name == account then own_state = packed end
     if due >= 1 then big = big + max(0, due - each.base) else small = small + max(0, due - each.base) end
     weights[each.class] = weights[each.class] + each.weight
+    local parts = due >= 1 and 4 or 5
+    weights[parts] = weights[parts] + due
     written[to + 1], written[to + 2], written[to + 3], written[to + 4] = each.name, packed, '~' .. each.name, each.ring
   end
   written[#written + 1], written[#written + 2] = '', pack('<dddd', turn, big, small, 0)
-  written[#written + 1], written[#written + 2] = '#', pack('<ddd', unpack(weights))
+  written[#written + 1], written[#written + 2] = '#', pack('<ddddd', unpack(weights))
   for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
   for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
   call('PEXPIRE', hash, math.ceil((slices + 4) * length / 1000) + 1000)

@@ -6,6 +6,7 @@ import contextlib
 import heapq
 import random
 import socket
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
@@ -104,6 +105,11 @@ class Contention:
     def look(self, tenant: str, at_us: int) -> Decision:
         """What a call would find, without making it."""
         return self.decide(tenant, Call("look", charge=False, now_us=T0 + at_us))
+
+    def divided(self, tenant: str) -> tuple[float, float] | None:
+        """What all shares add up to by the last division: those of one unit and more, and those below."""
+        (known,) = self._send(pack_command("HGET", self.stack(tenant).pools[0], "#"))
+        return struct.unpack_from("<dd", known, 24) if known else None
 
     def hold(self, calls: Iterable[tuple[int, str, int]]) -> Iterator[Asked]:
         """The same for slots: calls (when; whose; how long it runs if admitted, us), which end in their time."""

@@ -1,12 +1,13 @@
 """Appointments of a shared limit written the obvious way: every instant at which something changes is tried.
 
-How much of the limit an account may use is not computed here: a look at the limit shows it before each call.
+How much of the limit an account may use is not computed here: a look at the limit shows it before each call, and the
+pool says what all shares add up to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from limiter.core import sharing
@@ -22,19 +23,45 @@ class Use(NamedTuple):
 
 
 class Held(NamedTuple):
+    """``beyond``: it is in nobody's share."""
+
     due: int
     account: str
     name: str
     cost: int
     ends: int
     returned: bool = False
+    beyond: bool = False
+
+
+class Seen(NamedTuple):
+    """What a look finds: the account's share and the units kept for others; ``divided``: what shares of one unit and
+    more and those below add up to. ``lent``: believed where that depends on a part of a unit, since a look rounds.
+    """
+
+    share: ShareState
+    divided: tuple[float, float] | None
+    lent: bool
+
+    def beyond(self, most: int) -> float:
+        """Units that are in no share; none until the pool has an account."""
+        return most - self.divided[0] - self.divided[1] if self.divided else 0
+
+    @property
+    def takes_turns(self) -> bool:
+        return self.share.share < 1 and self.divided is not None and not self.divided[0]
+
+
+class Found(NamedTuple):
+    wait: int
+    beyond: bool
 
 
 class Count(Protocol):
     """The units of the limit, and whether a call has room among others that will be used."""
 
     def used(self, at: int) -> float: ...
-    def has_room(self, now: int, uses: Sequence[Use], call: Use) -> bool: ...
+    def has_room(self, now: int, uses: Sequence[Use], call: Use, *, but: int = 0) -> bool: ...
     def changes(self, now: int, uses: Sequence[Use], cost: int) -> Iterator[int]: ...
     def charge(self, use: Use) -> None: ...
 
@@ -57,14 +84,15 @@ class BucketCount:
             since = use.at
             yield Use(use.at, level)
 
-    def has_room(self, now: int, uses: Sequence[Use], call: Use) -> bool:
-        most = self.limit.burst * self.limit.window_us
+    def has_room(self, now: int, uses: Sequence[Use], call: Use, *, but: int = 0) -> bool:
+        most = (self.limit.burst - but) * self.limit.window_us
         return all(level <= most for at, level in self._levels(now, [*uses, call]) if at >= call.at)
 
     def changes(self, now: int, uses: Sequence[Use], cost: int) -> Iterator[int]:
         for at, level in (Use(now, self._level(now)), *self._levels(now, uses)):
-            over = level + (cost - self.limit.burst) * self.limit.window_us
-            yield at + max(0, -(-over // self.limit.quota))
+            for but in range(self.limit.burst):
+                over = level + (cost + but - self.limit.burst) * self.limit.window_us
+                yield at + max(0, -(-over // self.limit.quota))
 
     def charge(self, use: Use) -> None:
         self.debt, self.since = self._level(use.at) + use.cost * self.limit.window_us, use.at
@@ -78,10 +106,10 @@ class WindowCount:
     def used(self, at: int) -> float:
         return sum(leaves > at for leaves in self.units)
 
-    def has_room(self, now: int, uses: Sequence[Use], call: Use) -> bool:
+    def has_room(self, now: int, uses: Sequence[Use], call: Use, *, but: int = 0) -> bool:
         every = [*uses, call]
         return all(
-            self.used(at) + sum(use.cost for use in every if use.at <= at < self.leaves(use.at)) <= self.most
+            self.used(at) + sum(use.cost for use in every if use.at <= at < self.leaves(use.at)) <= self.most - but
             for at, _ in every
             if call.at <= at < self.leaves(call.at)
         )
@@ -149,30 +177,44 @@ class SharedBooking:
         live = (each for each in self.open if each.due <= at <= each.ends)
         return sum(each.cost for each in live if account in (None, each.account))
 
-    def decide(self, call: Request, account: Account, seen: ShareState, *, lent: bool) -> Verdict:
-        """``wait`` is -1 where no time can be promised, since its share is less than the call.
-
-        ``lent``: believed where that depends on a part of a unit, since a look rounds the owed units up.
-        """
+    def decide(self, call: Request, account: Account, seen: Seen) -> Verdict:
+        """``wait`` is -1 where no time can be promised, since its share is less than the call."""
         self.open = [each for each in self.open if each.ends >= call.at]
-        mine = next((a for a in self.open if (a.name, a.cost) == (call.sought, call.cost) and a.due <= call.at), None)
+        mine = next((a for a in self.open if self._is_for(call, a)), None)
         if mine is not None:
             return self._returned(call, account, seen, mine)
-        if self._passes(call, account, seen, lent=lent):
+        if self._passes(call, account, seen):
             return self._admit(call, account)
-        return self._refuse(call, account, seen, self._earliest(call, account, seen.share), grace=0, came=False)
+        found = self._next(call, account, seen, 0)
+        if found and found.wait == 0:  # room that is not lent
+            found = self._next(call, account, seen, account.length)
+        return self._refuse(call, account, seen, found, grace=0, came=False)
 
-    def _returned(self, call: Request, account: Account, seen: ShareState, mine: Held) -> Verdict:
+    def _is_for(self, call: Request, held: Held) -> bool:
+        """A client comes less than a second before its unit is due."""
+        asked = max(held.due - MICROS, min(held.due, held.ends - self.limit.reserve_us))
+        return (held.name, held.cost) == (call.sought, call.cost) and asked <= call.at
+
+    def _returned(self, call: Request, account: Account, seen: Seen, mine: Held) -> Verdict:
         """A promise holds whatever the share is now: the limit and the ceiling have to have room."""
         self.open.remove(mine)
         came, waited = call.sought == call.client or mine.returned, call.sought == call.itself
-        ahead = [each for each in self.open if each.returned and (each.due < mine.due or not waited)]
-        bound = account if account.name == mine.account else replace(account, ceiling=0)
-        wait = self._earliest(call, bound, None, heeded=ahead)
+        before = mine.due if waited else max(mine.due, call.at)
+        ahead = self._uses(call, [each for each in self.open if each.returned and each.due < before])
+        ceiling = account.ceiling if account.name == mine.account else 0
+        early = max(0, mine.due - call.at)
+
+        def passes(then: Use) -> bool:
+            return self.count.has_room(call.at, ahead, then) and (
+                not ceiling or account.stays_within(ceiling, [], then, extra=1)
+            )
+
+        wait = next(at for at in self._times(call, account, early) if passes(Use(call.at + at, call.cost)))
         if wait == 0:
             self.kept += came
             return self._admit(call, account)
-        verdict = self._refuse(call, account, seen, wait, grace=self.limit.reserve_us, came=came)
+        found = Found(wait, beyond=False)
+        verdict = self._refuse(call, account, seen, found, grace=self.limit.reserve_us + early, came=came, early=early)
         self.broken += came and not verdict.waits
         return verdict
 
@@ -182,67 +224,87 @@ class SharedBooking:
         account.charged.append(use)
         return Verdict(True, False, 0)
 
-    def _passes(self, call: Request, account: Account, seen: ShareState, *, lent: bool) -> bool:
-        held, own, now = self._held(call.at), self._held(call.at, account.name), Use(call.at, call.cost)
+    def _passes(self, call: Request, account: Account, seen: Seen) -> bool:
+        now, share = Use(call.at, call.cost), seen.share
         free = self.most - self.count.used(call.at) - self.due(call.at)
-        rest = free - call.cost - seen.owed
-        lent = rest >= 0 or (rest > -1 and lent)
+        rest = free - call.cost - share.owed
+        lent = rest >= 0 or (rest > -1 and seen.lent)
+        within = account.used(call.at) + self.due(call.at, account.name) + call.cost <= share.share
         return (
-            self.count.has_room(call.at, held, now)
-            and (not account.ceiling or account.stays_within(account.ceiling, own, now, extra=1))
-            and (lent or account.stays_within(seen.share, own, now))
+            self.count.has_room(call.at, self._uses(call), now)
+            and self._below_ceiling(call, account, now)
+            and (lent or (within and account.stays_within(share.share, self._uses(call, self._within(account)), now)))
         )
 
-    def _held(self, now: int, account: str | None = None, of: Sequence[Held] | None = None) -> list[Use]:
-        held = self.open if of is None else of
-        return [Use(max(now, each.due), each.cost) for each in held if account in (None, each.account)]
+    def _uses(self, call: Request, of: Sequence[Held] | None = None) -> list[Use]:
+        return [Use(max(call.at, each.due), each.cost) for each in (self.open if of is None else of)]
 
-    def _earliest(
+    def _within(self, account: Account) -> list[Held]:
+        return [each for each in self.open if each.account == account.name and not each.beyond]
+
+    def _below_ceiling(self, call: Request, account: Account, then: Use) -> bool:
+        own = self._uses(call, [each for each in self.open if each.account == account.name])
+        return not account.ceiling or account.stays_within(account.ceiling, own, then, extra=1)
+
+    def _times(self, call: Request, account: Account, first: int) -> list[int]:
+        """Waits of which one is the earliest from a first one on, if there is one at all."""
+        held, window = self._uses(call), account.length * account.slices
+        times = {call.at + first, call.at + window, *account.changes(held)}
+        times |= set(self.count.changes(call.at, held, call.cost))
+        times |= {at for use in held for at in (use.at, use.at + window)}
+        return sorted(at - call.at for at in times if at >= call.at + first)
+
+    def _next(self, call: Request, account: Account, seen: Seen, first: int) -> Found | None:
+        """The earliest time from a first one on, within the account's share or beyond all shares."""
+        for wait in self._times(call, account, first):
+            then = Use(call.at + wait, call.cost)
+            if self.count.has_room(call.at, self._uses(call), then) and self._below_ceiling(call, account, then):
+                if self._is_within(call, account, seen, then):
+                    return Found(wait, beyond=False)
+                if self._is_beyond(call, account, seen, then):
+                    return Found(wait, beyond=True)
+        return None
+
+    def _is_within(self, call: Request, account: Account, seen: Seen, then: Use) -> bool:
+        part = seen.share.share
+        if seen.takes_turns:
+            part = call.cost
+        return part >= self.most or account.stays_within(part, self._uses(call, self._within(account)), then)
+
+    def _is_beyond(self, call: Request, account: Account, seen: Seen, then: Use) -> bool:
+        """Units that are in no share, each held once; in the time that counts beside those that are kept for others."""
+        slack, window = seen.beyond(self.most), account.length * account.slices
+        beyond = [*self._uses(call, [each for each in self.open if each.beyond]), then]
+        return all(
+            sum(use.cost for use in beyond if use.at <= at < use.at + window) <= slack
+            for at, _ in beyond
+            if then.at <= at < then.at + window
+        ) and (then.at >= call.at + window or self.count.has_room(call.at, self._uses(call), then, but=seen.share.owed))
+
+    def _refuse(
         self,
         call: Request,
         account: Account,
-        part: float | None,
+        seen: Seen,
+        found: Found | None,
         *,
-        heeded: Sequence[Held] | None = None,
-        whole: bool = False,
-    ) -> int | None:
-        """The wait until the limit, the share (None: whatever it is) and the ceiling have room with all these.
-
-        ``whole``: after whole seconds, since the client comes then.
-        """
-        held, own = self._held(call.at, of=heeded), self._held(call.at, account.name, of=heeded)
-        if heeded is not None:
-            own = []
-        times = {call.at, *account.changes(own), *self.count.changes(call.at, held, call.cost)}
-        times |= {use.at for use in held}
-        if whole:
-            last = max(times) - call.at
-            times = {call.at + seconds * MICROS for seconds in range(1, 2 + -(-last // MICROS))}
-        for at in sorted(times):
-            if at < call.at:
-                continue
-            then = Use(at, call.cost)
-            if (
-                self.count.has_room(call.at, held, then)
-                and (part is None or account.stays_within(part, own, then))
-                and (not account.ceiling or account.stays_within(account.ceiling, own, then, extra=1))
-            ):
-                return at - call.at
-        return None
-
-    def _refuse(
-        self, call: Request, account: Account, seen: ShareState, wait: int | None, *, grace: int, came: bool
+        grace: int,
+        came: bool,
+        early: int = 0,
     ) -> Verdict:
         reach = max(20 * MICROS, account.length * account.slices)
-        waits = call.patience is not None and wait is not None and wait <= max(call.patience, grace)
-        if not waits or not grace:
-            exact = self._earliest(call, account, seen.share)
-            wait = exact if waits else self._earliest(call, account, seen.share, whole=True)
-            if wait is None or exact is None or wait > reach:
-                return Verdict(False, False, -1 if exact is None else exact)
-        assert wait is not None
+        waits = call.patience is not None and found is not None and found.wait <= max(call.patience, grace)
+        stays = call.patience is None and early > 0
+        exact = found
+        if not (waits and grace) and not stays:
+            first = found.wait if found else 0
+            exact = self._next(call, account, seen, first if waits else max(MICROS, first))
+            if exact is None or exact.wait > reach:
+                return Verdict(False, False, found.wait if found and not grace else -1)
+        assert exact is not None
         name = call.itself if waits else call.client
-        ends = call.at + wait + self.limit.reserve_us
-        self.open.append(Held(call.at + wait, account.name, name, call.cost, ends, waits and came))
+        asked = exact.wait if waits else max(MICROS, exact.wait // MICROS * MICROS)
+        due, ends = call.at + exact.wait, call.at + asked + self.limit.reserve_us
+        self.open.append(Held(due, account.name, name, call.cost, ends, waits and came, exact.beyond))
         self.open.sort(key=lambda each: each.due)
-        return Verdict(False, waits, wait)
+        return Verdict(False, waits, asked)

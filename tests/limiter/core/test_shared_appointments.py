@@ -5,17 +5,18 @@ from __future__ import annotations
 import heapq
 import random
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 import redis
 
-from limiter.core import keys, sharing
-from limiter.core.algorithms import rules_of
+from limiter.core import keys
 from limiter.core.deciding import script_of
 from limiter.core.types import Decision, Limit, ServiceClass, Share, Subject
 from limiter.core.window import Call, bind
-from tests.limiter.core.contending import EVEN, Contention, paced
+from tests.limiter.core.contending import Contention, paced
 from tests.limiter.core.given import T0, S, bucket, counter, log
 from tests.limiter.core.returning import GRACE_US, Crowd, passed, shared_limit, total
 
@@ -40,6 +41,25 @@ def ask(
     return contention.decide(tenant, call)
 
 
+def come(contention: Contention, calls: Iterable[tuple[int, str]]) -> list[tuple[str, bool]]:
+    """Let calls come at these times (us after T0), and wait in the gateway where it keeps them: who passed."""
+    coming = [(at_us, number, tenant, "", 0) for number, (at_us, tenant) in enumerate(sorted(calls))]
+    passed = []
+    while coming:
+        at_us, number, tenant, itself, at_last = heapq.heappop(coming)
+        client, waited = client_of(tenant), bool(itself)
+        itself = itself or f"{client[:8]}{number + 0xC000:012x}"
+        patience_us = None if waited and at_us > at_last else 0
+        call = Call(f"c{number}-{at_us}", 1, True, "", T0 + at_us, patience_us, waited, client, itself)
+        decision = contention.decide(tenant, call)
+        if decision.waits:
+            wait = decision.retry_after_us or 0
+            heapq.heappush(coming, (at_us + wait, number, tenant, itself, at_last or at_us + wait + GRACE_US))
+        else:
+            passed.append((tenant, decision.allowed))
+    return passed
+
+
 def fill(contention: Contention, *tenants: str, at_us: int = 0) -> None:
     """Until no call passes."""
     passing = True
@@ -62,8 +82,9 @@ def test_a_refused_call_gets_a_time_at_which_its_share_has_room_and_passes_then(
         fill(contention, "acme", "globex", at_us=S)  # its share is known in the next slice
         waits = [ask(contention, "acme", S + 1).retry_after_us or 0 for _ in range(60)]
         assert waits == sorted(waits)
+        assert all(wait % S == 0 for wait in waits)
         assert sum(wait < waits[0] + 10 * S for wait in waits) <= 51  # its share of a window
-        assert all(ask(contention, "acme", S + 1 + wait).allowed for wait in waits if wait % S == 0)
+        assert come(contention, [(S + 1 + wait, "acme") for wait in waits]) == 60 * [("acme", True)]
 
 
 @KINDS
@@ -105,7 +126,7 @@ def test_a_promise_holds_when_the_terms_change_and_others_come(redis_url: str, l
         calls = [(1 + (ask(contention, "acme", 1).retry_after_us or 0), "acme") for _ in range(20)]
         contention.give({"acme": Share(service_class=ServiceClass.BULK), "hooli": CRITICAL, "globex": Share(floor=80)})
         calls += [(at * S // 10, tenant) for at in range(1, 120) for tenant in ("hooli", "globex", "hooli")]
-        allowed = [(tenant, ask(contention, tenant, at).allowed) for at, tenant in sorted(calls)]
+        allowed = come(contention, calls)
         assert [passes for tenant, passes in allowed if tenant == "acme"] == 20 * [True]
 
 
@@ -117,13 +138,26 @@ def test_nobody_passes_its_ceiling_by_appointments(redis_url: str) -> None:
     assert total(redis_url, "returned") == total(redis_url, "kept") >= 30
 
 
-def test_where_a_share_is_less_than_a_call_no_time_is_promised(redis_url: str) -> None:
+def test_tenants_whose_shares_are_less_than_a_call_take_turns(redis_url: str) -> None:
     limit = shared_limit(bucket(2, burst=2, window_us=S))
     with Contention(redis_url, limit) as contention:
         fill(contention, "acme", "globex", "hooli")
-        refused = [ask(contention, tenant, S) for tenant in ("acme", "globex", "hooli", "acme", "globex", "hooli")][2:]
-        assert all(each.retry_after_us for each in refused)
-        assert entries(redis_url, contention) == 0
+        fill(contention, "acme", "globex", "hooli", at_us=S)
+        refused = [(tenant, ask(contention, tenant, S + 1).retry_after_us or 0) for tenant in 4 * ["acme", "hooli"]]
+        assert come(contention, [(S + 1 + wait, tenant) for tenant, wait in refused if wait]) == [
+            (tenant, True) for tenant, _ in sorted(refused, key=lambda each: each[1])
+        ]
+
+
+def test_where_larger_shares_leave_less_than_a_call_no_time_is_promised(redis_url: str) -> None:
+    limit = shared_limit(bucket(4, burst=4, window_us=S))
+    with Contention(redis_url, limit, {"acme": Share(floor=3)}) as contention:
+        for at_us in (0, S, 2 * S):
+            fill(contention, "acme", "globex", "hooli", at_us=at_us)
+        before = entries(redis_url, contention)
+        assert ask(contention, "globex", 2 * S + 1).retry_after_us
+        assert ask(contention, "hooli", 2 * S + 1).retry_after_us
+        assert entries(redis_url, contention) == before
 
 
 def test_a_call_that_waits_holds_a_unit_within_its_share(redis_url: str) -> None:
@@ -149,7 +183,7 @@ def test_a_due_unit_counts_as_used_until_its_grace_is_over(redis_url: str) -> No
     with Contention(redis_url, LOG) as contention:
         fill(contention, "acme", "globex")
         wait = ask(contention, "acme", 1).retry_after_us or 0
-        assert contention.look("acme", 1 + wait).shares[0].used == 1
+        assert contention.look("acme", 1 + wait + S).shares[0].used == 1
         assert contention.look("acme", 1 + wait + GRACE_US + 1).shares[0].used == 0
 
 
@@ -160,25 +194,27 @@ HERDS = pytest.mark.parametrize(
         shared_limit(bucket(2, burst=10, window_us=S)),
         shared_limit(log(20)),
         shared_limit(counter(20, window_us=10 * S)),
+        shared_limit(log(2, window_us=S)),
     ],
-    ids=["bucket-2", "bucket-10", "log", "counter"],
+    ids=["bucket-2", "bucket-10", "log-20", "counter-20", "log-2"],
 )
 
 
 @HERDS
-def test_two_herds_pass_at_their_first_return(redis_url: str, limit: Limit) -> None:
-    """Fifteen clients of each of two tenants at two units a second, all at once."""
-    dice = random.Random(1)
-    calls = sorted((dice.randint(0, 9_000), tenant, 1) for tenant in 15 * ["acme", "globex"])
+@pytest.mark.parametrize("sizes", [(30,), (15, 15), (25, 5), (10, 10, 10), (6, 6, 6, 6, 6)])
+def test_herds_pass_at_their_first_return(redis_url: str, limit: Limit, sizes: tuple[int, ...]) -> None:
+    """Thirty clients at two units a second, all at once: of one tenant or of several, who come in any order."""
+    dice = random.Random(len(sizes))
+    crowd = [f"t{number}" for number, clients in enumerate(sizes) for _ in range(clients)]
+    calls = sorted((dice.randint(0, 9_000), tenant, 1) for tenant in crowd)
     with Contention(redis_url, limit) as contention:
         seen = list(Crowd(contention, dice).serve(calls, until_us=60 * S))
-    assert passed(seen) == {"acme": 15, "globex": 15}
+    assert passed(seen) == Counter(crowd)
     assert sum(not each.come.itself for each in seen) <= 62
     last = max(each.come.at_us for each in seen if each.decision.allowed)
-    ideal = (30 - limit.burst) * S / 2 if limit.burst else 10 * S
-    # Shares are counted in slices, and a client comes after whole seconds.
-    slice_us, _ = sharing.slices(limit, replace(EVEN, over_us=rules_of(limit.algorithm).shared_over_us(limit)))
-    assert last <= ideal + 2 * slice_us + S
+    ideal = (30 - limit.burst) * S / 2 if limit.burst else (29 // limit.quota) * limit.window_us
+    assert last <= 1.05 * ideal
+    assert total(redis_url, "returned") == total(redis_url, "kept")
 
 
 def test_units_that_were_held_while_the_limit_was_not_shared_stay_held(redis_url: str) -> None:

@@ -15,11 +15,12 @@ from limiter.core import sharing
 from limiter.core.types import CountedPer, Limit, ServiceClass, Share
 from limiter.core.window import Call
 from tests.limiter.core.booking import Request
-from tests.limiter.core.contending import EVEN, Contention, paced
+from tests.limiter.core.contending import EVEN, Contention, at_random, paced
 from tests.limiter.core.fairness import fair
 from tests.limiter.core.given import T0, S, bucket, counter, log
 from tests.limiter.core.returning import Crowd, Seen, passed, shared_limit, total
 from tests.limiter.core.shared_booking import Account, SharedBooking
+from tests.limiter.core.shared_booking import Seen as Known
 
 # Obedient clients -----------------------------------------------------------------------------------------------------
 
@@ -85,6 +86,21 @@ def test_a_walk_of_obedient_tenants_that_come_and_go_is_fair_and_all_promises_ar
     assert kept >= 0.999 * returned >= 100 * walks  # an edited ceiling may break a promise of another
 
 
+@pytest.mark.parametrize("limit", [log(100), counter(100, window_us=10 * S), bucket(100, burst=100)])
+@pytest.mark.parametrize("tenants", [4, 8])
+def test_no_unit_waits_for_its_client_while_all_want_more_than_their_part(
+    redis_url: str, limit: Limit, tenants: int
+) -> None:
+    """All callers come back when they are asked to, and nobody else calls; the first three windows aside."""
+    flows = [at_random(f"t{n}", per_s=15 / tenants, until_s=70, rng=random.Random(n)) for n in range(tenants)]
+    with Contention(redis_url, shared_limit(limit)) as contention:
+        seen = list(Crowd(contention, random.Random(1)).serve(heapq.merge(*flows), until_us=70 * S))
+    served = passed(each for each in seen if each.come.at_us >= 30 * S)
+    assert served.total() >= 0.99 * 10 * 40
+    assert min(served.values()) >= 0.9 * 400 / tenants
+    assert total(redis_url, "returned") == total(redis_url, "kept")
+
+
 # Beside an oracle -----------------------------------------------------------------------------------------------------
 
 STEPS = 150
@@ -146,13 +162,14 @@ class Walk:
         itself = itself or client[:8] + f"{step + 16:012x}"
         patience = dice.choice((None, 0, 0, 0, S, 3 * S))
         cost = TENANTS[tenant] if client.endswith("2") else 1
-        (seen,) = self.contention.look(tenant, self.now - T0).shares
+        (share,) = self.contention.look(tenant, self.now - T0).shares
         account = self.account_of(tenant)
-        assert seen.used == account.used(self.now) + self.booking.due(self.now, account.name), (self.seed, step)
+        assert share.used == account.used(self.now) + self.booking.due(self.now, account.name), (self.seed, step)
         request = Request(self.now, cost, client, itself, itself if waited else client, patience)
         call = Call(f"{self.seed}-{step}", cost, True, "", self.now, patience, waited, client, itself)
         decision = self.contention.decide(tenant, call)
-        verdict = self.booking.decide(request, account, seen, lent=decision.allowed)
+        seen = Known(share, self.contention.divided(tenant), decision.allowed)
+        verdict = self.booking.decide(request, account, seen)
         assert (decision.allowed, decision.held) == (verdict.allowed, verdict.waits), (self.seed, step)
         if verdict.wait >= 0:
             assert decision.retry_after_us == verdict.wait, (self.seed, step)

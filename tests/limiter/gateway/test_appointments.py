@@ -183,6 +183,4 @@ async def test_the_herds_of_two_tenants_in_a_shared_limit(
         herd = await stampede([node.url], acme_key, globex_key, clients=30)
     assert herd.at_first_return >= 29
     assert sum(herd.attempts) <= 62
-    # Units are held for at most so long ahead. The ideal are 13 s, but who comes first has the whole limit in the first
-    # slice.
-    assert max(herd.served) - min(herd.served) <= 22
+    assert max(herd.served) <= 1.05 * (30 - 4) / 2 + 0.5  # by our own clock, with the time that 30 threads take
