@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from limiter.live.snapshot import Snapshot
 from limiter.models import QuotaLimit, QuotaPolicy
 from limiter.stores.errors import StoreError
 from limiter.stores.pipeline import Address
-from limiter.stores.pool import ClusterPool, Link, PoolSettings, StorePool
+from limiter.stores.pool import ClusterPool, Link, StorePool
 from quota_platform import lean_urls
 from quota_platform.embedded import free_port
 from quota_platform.health import POLL_TOO_OLD_S
@@ -29,6 +30,7 @@ from tenants.models import Tenant
 from tests.asgi import Answered, Caller
 from tests.cluster import running_cluster
 from tests.environment import VALKEY
+from tests.limiter.core.given import PATIENT
 from tests.limiter.gateway.conftest import FakeUpstream
 from tests.limiter.workers import aside
 
@@ -36,7 +38,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 pytest_plugins = ["tests.database_faults"]
 
 Away = Callable[[], AbstractContextManager[None]]
-BOUNDS = PoolSettings(probe_ms=60_000)
+BOUNDS = replace(PATIENT, probe_ms=60_000)
 
 
 class Worker:
