@@ -7,6 +7,10 @@ import math
 from collections.abc import Callable
 
 
+def _nothing() -> None:
+    pass
+
+
 class Alarm:
     """Calls ``late`` at the time that was set, unless it was cleared before.
 
@@ -32,7 +36,8 @@ class Alarm:
         self._at = math.inf
 
     def cancel(self) -> None:
-        """Nothing will be due any more."""
+        """Nothing will be due any more, and ``late`` is let go of: its connection would be in a circle with this."""
+        self._late = _nothing
         self._at = self._looks_at = math.inf
         if self._look is not None:
             self._look.cancel()

@@ -253,6 +253,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = self._peek = None
+        self._parser = None  # which holds this
         self._due.cancel()
         self._fail(exc if isinstance(exc, OSError) else BrokenResponse("the connection was closed"))
         if self.complete:

@@ -7,6 +7,10 @@ import math
 from collections.abc import Callable
 
 
+def _nothing() -> None:
+    pass
+
+
 class Deadline:
     """Calls ``late`` once ``due`` (in the loop's time) has passed; that may be set freely to a time that lies at least
     ``look_s`` ahead, and by :meth:`set` to any."""
@@ -25,13 +29,18 @@ class Deadline:
         """Let it be due in so many seconds."""
         self.due = self._loop.time() + seconds
         if self.due < self._look_at:
-            self.cancel()
+            self._stop_looking()
             self._look_in(seconds)
 
-    def cancel(self) -> None:
-        """Look no more."""
+    def end(self) -> None:
+        """Never call ``late``, and let go of it: its connection would be in a circle with this."""
+        self._stop_looking()
+        self._late = _nothing
+
+    def _stop_looking(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _look_in(self, seconds: float) -> None:
         seconds = min(max(seconds, 0.001), self._look_s)

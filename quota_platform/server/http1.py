@@ -129,13 +129,18 @@ class Http1(asyncio.Protocol):
         self.shared.connections.discard(self)
         if self._seat is not None:
             self._seat.release()
-        self._deadline.cancel()
+        self._deadline.end()
         self._arrival.end()
         if self._serving is not None:
             self._serving.lose()
         self._queue.clear()
         self._unread = NOTHING
         self.writable.set()
+        self._leave_reader()
+
+    def _leave_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.end()
         self._reader = cast(RequestReader, None)
 
     def pause_writing(self) -> None:
@@ -206,7 +211,8 @@ class Http1(asyncio.Protocol):
         """The connection becomes a websocket: its protocol reads the request once more. Raises Problem."""
         if self._serving is not None:
             raise Problem(400, "websocket-invalid", "A websocket's handshake waits for the responses before it.")
-        self._deadline.cancel()
+        self._deadline.end()
+        self._leave_reader()
         self.shared.connections.discard(self)
         made: Any = cast(Any, self._config.ws_protocol_class)(
             config=self._config, server_state=self.shared, app_state=self._state

@@ -100,6 +100,7 @@ class MovingHttp1(Http1):
 
     def _stay(self, read: bytes) -> None:
         """Serve this request here after all."""
+        self._leave_reader()
         self._reader = self._new_reader()
         self._reader.stays = True
         self._deadline.due = self.loop.time() + self._limits.head_s

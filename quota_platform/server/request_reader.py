@@ -113,6 +113,10 @@ class RequestReader:
                 raise request_head.malformed("The chunks say too much beside the body.")
         return None
 
+    def end(self) -> None:
+        """Nothing will be fed any more: let go of the parser, which is in a circle with this."""
+        self._parser = None
+
     def _reason(self, error: httptools.HttpParserError) -> Exception:
         """Why the parser has stopped."""
         if self._leaving:

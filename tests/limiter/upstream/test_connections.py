@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -316,6 +317,27 @@ class Unwritten(asyncio.Transport):
 
     def abort(self) -> None:
         self._closing = True
+
+
+async def test_a_connection_that_ended_leaves_nothing_for_the_collector(upstream: Upstream) -> None:
+    def wires() -> int:
+        return len([each for each in gc.get_objects() if type(each) is Wire])
+
+    async def gone() -> bool:
+        return wires() == before
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = wires()
+        async with exchange() as made:
+            connections = [await served(made, upstream, tenant) for tenant in ("acme", "globex")]
+            assert wires() == before + 2
+            for each in connections:
+                each.close()
+            await eventually(gone, what="the connections to be freed")
+    finally:
+        gc.enable()
 
 
 async def test_a_response_to_a_request_of_which_nothing_has_arrived_is_refused() -> None:

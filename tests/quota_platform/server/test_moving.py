@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import socket
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -308,6 +310,37 @@ def test_a_head_that_cannot_be_read_is_rejected_where_it_came() -> None:
         assert family.guards[Group.CALLS].rejections == {"request-malformed": 1}
 
     run(story)
+
+
+def test_a_connection_that_ended_or_moved_leaves_nothing_for_the_collector() -> None:
+    async def story() -> None:
+        family = Family()
+        async with family.complete() as wire:
+            seen: list[weakref.ref[Any]] = []
+
+            def look() -> None:
+                seen.extend(weakref.ref(each) for shared in family.shared.values() for each in shared.connections)
+
+            for request in (CALL, PAGE, CALL):
+                await process_of(wire, request)
+                look()
+            other = await family.connect()
+            await other.say(HANDSHAKE)
+            await other.reader.readuntil(b"\r\n\r\n")
+            assert len(seen) == 3
+            for each in (wire, other):
+                each.hang_up()
+
+            async def gone() -> bool:
+                return all(connection() is None for connection in seen)
+
+            await eventually(gone, what="the connections to be freed")
+
+    gc.disable()
+    try:
+        run(story)
+    finally:
+        gc.enable()
 
 
 def test_the_limit_of_connections_of_an_address_holds_where_they_come_to() -> None:
