@@ -164,19 +164,19 @@ class TestOneTransaction:
             acme.save()
         assert noted() == {tenant_touch(acme)}
 
-    def test_a_thousand_actions_deleted_at_once_are_one_note(self, acme: Tenant) -> None:
-        Action.objects.bulk_create(Action(tenant=acme, action_id=f"a{n}") for n in range(1000))
+    def test_hundreds_of_actions_deleted_at_once_are_one_note(self, acme: Tenant) -> None:
+        Action.objects.bulk_create(Action(tenant=acme, action_id=f"a{n}") for n in range(300))
         before = Change.objects.count()
-        assert acme.actions.all().delete()[0] == 1001
+        assert acme.actions.all().delete()[0] == 301
         assert Change.objects.count() == before + 1
 
     def test_many_tenants_in_one_transaction_are_each_noted_once(self, connection: Connection, noted: Noted) -> None:
         with transaction.atomic():
-            rows = [Tenant.objects.create(tenant_id=f"t{n}", name="T", connection=connection) for n in range(200)]
+            rows = [Tenant.objects.create(tenant_id=f"t{n}", name="T", connection=connection) for n in range(60)]
             for row in rows:
                 row.save()
         assert noted() == {tenant_touch(row) for row in rows}
-        assert Change.objects.filter(topic="tenant").count() == 200
+        assert Change.objects.filter(topic="tenant").count() == 60
 
     def test_a_policy_saved_with_its_limits_is_one_note(self, base_policy: QuotaPolicy) -> None:
         before = Change.objects.count()
