@@ -267,7 +267,7 @@ def _shares(decisions: Iterable[Decision]) -> Iterator[tuple[tuple[str, Share], 
     for decision in decisions:
         of_all = {state.limit: state for state in decision.states}
         for own in decision.shares:
-            if own.limit.share:
+            if own.limit.share and own.limit in of_all:
                 yield (own.limit.name, own.limit.share), Shared(own, of_all[own.limit])
 
 

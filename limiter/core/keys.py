@@ -207,6 +207,11 @@ def pace(connection: int) -> str:
     return f"{tag(connection)}:pace"
 
 
+def pace_shares(connection: int) -> str:
+    """Hash of who uses how much of a shared pace; see ``look_at_share.lua``. Its units are microseconds of a minute."""
+    return f"{pace(connection)}:shares"
+
+
 def pace_evidence(connection: int) -> str:
     """Hash of that from which the pace is learned; see ``pace.lua``."""
     return f"{tag(connection)}:pace-evidence"

@@ -54,6 +54,7 @@ async def learn(
     ago_us: int = 0,
     said_us: int = 0,
     mode: str = LEARN,
+    shared: bool = False,
     now_us: int | None = None,
 ) -> float | None:
     """Hand in the calls of one worker since its last report; the pace in force (calls a minute), None without one.
@@ -61,9 +62,10 @@ async def learn(
     ``ran``: calls that the upstream took. ``held``: calls held back. ``pushed_back``: requests it turned away.
     ``extra``: requests beyond the first of a call. ``ago_us``: since when those that ran were sent, on average.
     ``said_us``: the wait in the response to the last of ``pushed_back``; 0 without one. ``mode``: :data:`LEARN`; the
-    calls a minute that a person has set; "" for no pace. Raises :class:`~limiter.stores.errors.StoreError`.
+    calls a minute that a person has set; "" for no pace. ``shared``: tenants have shares of it. Raises
+    :class:`~limiter.stores.errors.StoreError`.
     """
     names = [keys.pace(connection), keys.pace_evidence(connection), keys.pause(connection)]
     now = "" if now_us is None else now_us
-    reply = await store.run(_SCRIPT, names, now, ran, held, pushed_back, extra, mode, ago_us, said_us)
+    reply = await store.run(_SCRIPT, names, now, ran, held, pushed_back, extra, mode, ago_us, said_us, int(shared))
     return float(reply) if reply else None

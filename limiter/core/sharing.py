@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import IntEnum
+from functools import lru_cache
 
 from limiter.core.algorithms import rules_of
-from limiter.core.types import Limit, ServiceClass, Share, ShareState, Subject
+from limiter.core.types import MICROS, CountedPer, Limit, ServiceClass, Share, ShareState, Subject
 
+PACE = "(pace)"
+"""The name of the pace where tenants share it, which no limit of a policy can have."""
 MIN_SLICE_US = 50_000
 _SHARED = struct.Struct("<dBd")
 WINDOWS, SLOTS = 1, 2
-_NUMBERS_OF_STATE = 5
+NUMBERS_OF_STATE = 5
 
 
 _NUMBERS = {each: number for number, each in enumerate(ServiceClass, start=1)}
@@ -44,6 +48,11 @@ def packed(limit: Limit, subject: Subject) -> bytes:
     if (share := limit.share) is None:
         return b""
     return _packed(share, subject, *slices(limit, share))
+
+
+def packed_terms(paced: Share, subject: Subject) -> bytes:
+    """The same of a shared pace, whose slices are seconds of a minute."""
+    return _packed(paced, subject, MICROS, 60)
 
 
 def _packed(share: Share, subject: Subject, length_us: int, count: int) -> bytes:
@@ -96,7 +105,22 @@ def lent(refused: int, *, even: int, share: int, used: int) -> int:
     return max(0, even - (used if refused == Refused.FULL else max(share, used)))
 
 
+@lru_cache(maxsize=256)
+def pace_limit(paced: Share) -> Limit:
+    """A shared pace as a limit of its own, for a :class:`ShareState`: its units are calls a minute."""
+    minute_us = 60 * MICROS
+    per = CountedPer.CONNECTION
+    return Limit(
+        PACE, "sliding_log", 1, minute_us, counted_per=per, adaptive=False, share=replace(paced, over_us=minute_us)
+    )
+
+
+def of_pace(paced: Share | None, numbers: Sequence[int]) -> tuple[ShareState, ...]:
+    """The end of the script's reply where tenants share a pace; nothing while there is none."""
+    return (ShareState(pace_limit(paced), *numbers),) if paced and len(numbers) == NUMBERS_OF_STATE else ()
+
+
 def read(limits: Iterable[Limit], numbers: Sequence[int]) -> tuple[ShareState, ...]:
     """The end of the script's reply for a refused call, and for one that only looked."""
     shared = (limit for limit in limits if limit.share)
-    return tuple(map(ShareState, shared, *(numbers[place::_NUMBERS_OF_STATE] for place in range(_NUMBERS_OF_STATE))))
+    return tuple(map(ShareState, shared, *(numbers[place::NUMBERS_OF_STATE] for place in range(NUMBERS_OF_STATE))))

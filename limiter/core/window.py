@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from limiter.core import keys, sharing, values
 from limiter.core.algorithms import rules_of
 from limiter.core.shape import Learned, LimitsThen, packed_limits, shape_of
-from limiter.core.types import Decision, Limit, LimitState, ShareState, Subject
+from limiter.core.types import Decision, Limit, LimitState, Share, ShareState, Subject
 from limiter.stores.pipeline import pack as pack_command
 
 _DYNAMIC = 5
@@ -51,7 +51,8 @@ class Stack:
     ``reserves``: a refusal may hold a unit for the call that comes back. ``shares``: of what
     tenants share limits (:func:`limiter.core.sharing.kinds`).
     ``slot_accounts``: for each of ``slots`` whose share its calls use, "" if it is not shared.
-    ``valued``: limits that count by a value.
+    ``valued``: limits that count by a value. ``paced``: the caller's terms in the pace of its connection, where tenants
+    share that.
     """
 
     subject: Subject
@@ -68,6 +69,8 @@ class Stack:
     shares: int = 0
     slot_accounts: tuple[str, ...] = ()
     valued: int = 0
+    paced: Share | None = None
+    pace_terms: bytes = b""
 
     @property
     def holds_slots(self) -> bool:
@@ -92,7 +95,7 @@ class Stack:
     def pools(self) -> tuple[str, ...]:
         """The keys of the shares of its shared limits, in their order."""
         of_values = self.valued * (3 if self.reserves else 2)
-        last = len(self.keys) - of_values - (len(self.limits) if self.reserves else 0)
+        last = len(self.keys) - of_values - (len(self.limits) if self.reserves else 0) - (self.paced is not None)
         return self.keys[_BEFORE_WINDOWS + len(self.limits) : last]
 
     @property
@@ -150,11 +153,13 @@ def bind(
     adapts_per: str | None = None,
     change: LimitsThen | None = None,
     learned: Learned | None = None,
+    paced: Share | None = None,
 ) -> Stack:
     """Bind ``limits`` to ``subject``. Raises ValueError when two limits share a name.
 
     ``change``: a change known in advance, so that a refused call gets the true wait. ``learned``: one more limit, whose
-    quota the store has learned, and is at most its own (:mod:`limiter.core.in_flight`).
+    quota the store has learned, and is at most its own (:mod:`limiter.core.in_flight`). ``paced``: the subject's terms
+    in a shared pace (:mod:`limiter.core.pacing`).
     """
     if learned is not None:
         limits = (*limits, learned.limit)
@@ -164,6 +169,7 @@ def bind(
     names = (
         *(keys.multiplier(c, subject.tenant, adapts_per), *_of_connection(keys.tag(c), c), *windows),
         *(keys.shares(limit, subject, limit.share) for limit in shape.shared if limit.share),
+        *((keys.pace_shares(c),) if paced else ()),
         *(map(keys.appointments, windows) if shape.reserves else ()),
         *(key for limit in shape.valued for key in _of_values(limit, subject, reserves=shape.reserves)),
     )
@@ -183,9 +189,11 @@ def bind(
         slot_key=names[0].encode(),
         learned=learned,
         reserves=shape.reserves,
-        shares=shape.shares,
+        shares=shape.shares | (sharing.WINDOWS if paced else 0),
         slot_accounts=tuple([sharing.name_of(limits[place], subject) for place in shape.slots]),
         valued=len(shape.valued),
+        paced=paced,
+        pace_terms=_packed_argument(sharing.packed_terms(paced, subject)) if paced else b"",
     )
 
 
@@ -207,6 +215,10 @@ def _of_values(limit: Limit, subject: Subject, *, reserves: bool) -> Iterator[st
         yield keys.appointments(together)
 
 
+def _packed_argument(value: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
 def _pack_static(names: Sequence[str], arguments: Sequence[str | bytes]) -> bytes:
     """The part of the command after the script that is the same for every call, without the array's header."""
     packed = pack_command(len(names), *names, *arguments)
@@ -226,8 +238,8 @@ def pack(stack: Stack, call: Call, *, verb: bytes, script: bytes, due_us: int | 
         f"${len(now)}\r\n{now}\r\n${len(cost)}\r\n{cost}\r\n${len(mode)}\r\n{mode}\r\n"
         f"${len(decision)}\r\n{decision}\r\n${len(context)}\r\n"
     )
-    front = _front(3 + len(stack.keys) + len(stack.arguments) + _DYNAMIC, verb, script)
-    return b"".join((front, stack.packed, own.encode("ascii"), context, b"\r\n"))
+    front = _front(3 + len(stack.keys) + len(stack.arguments) + _DYNAMIC + bool(stack.pace_terms), verb, script)
+    return b"".join((front, stack.packed, own.encode("ascii"), context, b"\r\n", stack.pace_terms))
 
 
 @lru_cache(16)
@@ -250,7 +262,7 @@ def _decision(stack: Stack, call: Call, reply: list[Any], limits: Sequence[Limit
     states = tuple(map(_state, zip(limits, reply[3::4], reply[4::4], reply[5::4], reply[6::4], strict=False)))
     if admitted in (_WAITS, _WAITS_HELD):
         return _waiting(call, reply, states)
-    paused_us = reply[-1] if admitted in (_PAUSED, _ABOVE_PACE) else 0
+    paused_us = reply[6 + 4 * len(limits)] if admitted in (_PAUSED, _ABOVE_PACE) else 0
     return Decision(
         allowed=admitted == 1,
         decision_id=call.decision_id,
@@ -262,12 +274,19 @@ def _decision(stack: Stack, call: Call, reply: list[Any], limits: Sequence[Limit
         leases=stack.slots if admitted == 1 and call.charge else (),
         paused_us=paused_us,
         above_pace=admitted == _ABOVE_PACE,
-        shares=_shares(stack, reply) if stack.shares and (admitted == 0 or not call.charge) else (),
+        shares=_shares(stack, reply, above_pace=admitted == _ABOVE_PACE)
+        if stack.shares and (admitted in (0, _ABOVE_PACE) or not call.charge)
+        else (),
     )
 
 
-def _shares(stack: Stack, reply: list[Any]) -> tuple[ShareState, ...]:
-    return sharing.read(stack.limits, reply[3 + 4 * len(stack.limits) :])
+def _shares(stack: Stack, reply: list[Any], *, above_pace: bool) -> tuple[ShareState, ...]:
+    """Behind the states; of a call above the pace, in whose states the upstream has one, that of the pace alone."""
+    numbers = reply[3 + 4 * (len(stack.limits) + above_pace) :]
+    if above_pace:
+        return sharing.of_pace(stack.paced, numbers)
+    of_limits = sharing.read(stack.limits, numbers)
+    return of_limits + sharing.of_pace(stack.paced, numbers[sharing.NUMBERS_OF_STATE * len(of_limits) :])
 
 
 _state: Callable[[Iterable[Any]], LimitState] = partial(cast(Any, tuple.__new__), LimitState)

@@ -17,7 +17,7 @@ from limiter.gateway.line import EVERYONE, LaneName, Rest
 def lane_of(stack: Stack, name: str) -> LaneName:
     """The lane of a stack's calls in the line of one of its counts, or of a pause of the upstream."""
     if name == keys.pause(stack.subject.connection):
-        share = next((limit.share for limit in stack.limits if limit.share), None)
+        share = stack.paced or next((limit.share for limit in stack.limits if limit.share), None)
         return LaneName(sharing.rank(share, stack.subject), stack.subject.tenant)
     if name not in stack.windows:
         return EVERYONE
@@ -34,6 +34,8 @@ def rest_of(stack: Stack, decision: Decision, name: str) -> Rest:
     A share grows while others leave their units: an account above its share looks again in the next slice.
     """
     if decision.degraded or name not in stack.windows:
+        if stack.paced and decision.paused_us:  # the next lane may be within its share
+            return Rest(0, decision.paused_us)
         return Rest(decision.paused_us)
     state = decision.states[stack.windows.index(name)]
     limit, wait_us = state.limit, max(0, state.wait_us)

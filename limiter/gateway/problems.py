@@ -160,7 +160,7 @@ def _held_back(decision: Decision, *, decision_id: str, tenant_id: str) -> Gatew
     """Not made, because the upstream would turn it away, as it did another call of the connection."""
     wait_s = decision.paused_us / MICROS
     if decision.above_pace:
-        why = f"This call is above the pace that the upstream takes; in {wait_s:.3f} s it is not. It"
+        why = f"{_above_pace(decision)}; in {wait_s:.3f} s it is not. It"
     else:
         why = f"The upstream takes no calls for another {wait_s:.3f} s, by its response to another call. This one"
     return GatewayProblem(
@@ -173,8 +173,24 @@ def _held_back(decision: Decision, *, decision_id: str, tenant_id: str) -> Gatew
             "tenant_id": tenant_id,
             "decision_id": decision_id,
             "retry_after_ms": decision.paused_us / 1000,
-        },
+        }
+        | ({"shares": [_share(each) for each in decision.shares]} if decision.shares else {}),
     )
+
+
+_ABOVE_PACE = {
+    Refused.CEILING: ", and at your ceiling of {share} calls a minute",
+    Refused.SHARE: ", and above your share of it: {used} calls of yours in the last minute, of {share}",
+    Refused.FULL: ", of which your share is {share} calls a minute: calls that were due before it are served first",
+}
+
+
+def _above_pace(decision: Decision) -> str:
+    """Which part of the pace refused, where tenants share it."""
+    said = "This call is above the pace that the upstream takes"
+    for each in decision.shares:
+        said += _ABOVE_PACE[Refused(each.refused)].format(share=each.share, used=each.used)
+    return said
 
 
 def _explain(state: LimitState, violated: Sequence[LimitState], decision: Decision, *, cut: bool) -> str:

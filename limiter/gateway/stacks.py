@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from limiter.core import headers, in_flight
 from limiter.core.ends import LearningSettings
@@ -86,7 +86,7 @@ class Stacks:
 
 def _bind_values(bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> Bound:
     subject = bound.stack.subject
-    stack = bind(bound.plan, subject, learned=_learned(tenant.connection, bound.plan), values=values)
+    stack = bind(bound.plan, subject, **_of_connection(tenant.connection, bound.plan), values=values)
     ends = bound.stack if stack.slots == bound.stack.slots else stack
     return Bound(bound.plan, stack, Announced(headers.policy(stack.limits)), ends)
 
@@ -101,7 +101,7 @@ def _bind(plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
         key=caller.key_prefix if per_key else "",
         max_class=ServiceClass(caller.max_class),
     )
-    stack = bind(plan, subject, learned=_learned(tenant.connection, plan))
+    stack = bind(plan, subject, **_of_connection(tenant.connection, plan))
     return Bound(plan, stack, Announced(_policy(stack.limits)), stack)
 
 
@@ -127,10 +127,17 @@ def _settings(
     )
 
 
-def _learned(connection: ConnectionSpec, plan: EffectivePolicy) -> Learned | None:
-    """The limit that the connection adds to those of policies."""
-    if not connection.learns_in_flight:
-        return None
-    within = (connection.min_in_flight, connection.max_in_flight)
+class _OfConnection(TypedDict):
+    """What a connection adds to the limits of policies: a learned limit, and the caller's terms in a shared pace."""
+
+    learned: Learned | None
+    paced: Portion | None
+
+
+def _of_connection(connection: ConnectionSpec, plan: EffectivePolicy) -> _OfConnection:
     share = portion(plan.shared, connection.shared_like) if connection.shared else None
-    return _settings(connection.slow_above_ms, *within, connection.total_deadline_s, share)
+    learned = None
+    if connection.learns_in_flight:
+        within = (connection.min_in_flight, connection.max_in_flight)
+        learned = _settings(connection.slow_above_ms, *within, connection.total_deadline_s, share)
+    return {"learned": learned, "paced": share if connection.pace else None}

@@ -13,7 +13,7 @@ from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.algorithms import rules_of
 from limiter.core.in_flight import CARRIER
 from limiter.core.shape import Learned, LimitsThen
-from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Subject
+from limiter.core.types import MAX_BURST_SECONDS, MAX_QUOTA, MICROS, Limit, Share, Subject
 from limiter.core.values import given
 from limiter.core.window import Stack
 from limiter.outage.modes import LOCAL
@@ -111,10 +111,16 @@ def build_plan(
 
 
 def bind(
-    plan: EffectivePolicy, subject: Subject, *, learned: Learned | None = None, values: Sequence[str] = ()
+    plan: EffectivePolicy,
+    subject: Subject,
+    *,
+    learned: Learned | None = None,
+    paced: Share | None = None,
+    values: Sequence[str] = (),
 ) -> Stack:
     """The plan's limits, bound to who calls what; ``learned``: the one that the connection adds to them.
 
+    ``paced``: the subject's terms in the connection's pace, where tenants share it.
     ``values``: the digests by which ``plan.counted_by`` count. Without them the stack is that of no call, and has none
     of these limits.
     """
@@ -129,6 +135,7 @@ def bind(
         adapts_per=subject.action if plan.adaptive and plan.adaptive.per_action else None,
         change=LimitsThen(math.ceil(plan.valid_until * MICROS), then) if then else None,
         learned=learned,
+        paced=paced,
     )
 
 

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='connection',
             name='shared',
-            field=models.BooleanField(db_default=False, default=False, help_text='Calls in flight, where they are learned, are divided fairly among the tenants of this connection; idle ones are lent. Otherwise they are first come, first served.'),
+            field=models.BooleanField(db_default=False, default=False, help_text='Calls in flight, where they are learned, and the pace are divided fairly among the tenants of this connection; idle units are lent. Otherwise they are first come, first served.'),
         ),
         migrations.AddField(
             model_name='connection',
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='historicalconnection',
             name='shared',
-            field=models.BooleanField(db_default=False, default=False, help_text='Calls in flight, where they are learned, are divided fairly among the tenants of this connection; idle ones are lent. Otherwise they are first come, first served.'),
+            field=models.BooleanField(db_default=False, default=False, help_text='Calls in flight, where they are learned, and the pace are divided fairly among the tenants of this connection; idle units are lent. Otherwise they are first come, first served.'),
         ),
         migrations.AddField(
             model_name='historicalconnection',

@@ -220,8 +220,8 @@ class Connection(Published):
     shared = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="Calls in flight, where they are learned, are divided fairly among the tenants of this connection;"
-        " idle ones are lent. Otherwise they are first come, first served.",
+        help_text="Calls in flight, where they are learned, and the pace are divided fairly among the tenants of this"
+        " connection; idle units are lent. Otherwise they are first come, first served.",
     )
     shared_like = models.CharField(
         "shared like the limit",

@@ -123,8 +123,11 @@ def _wrong_in_flight(row: Connection) -> Iterator[tuple[str, str]]:
 
 
 def _nothing_shared(row: Connection) -> Iterator[tuple[str, str]]:
-    if row.shared and not row.learns_in_flight:
-        yield "shared", _("There is nothing to share: let the connection learn how many calls are in flight.")
+    if row.shared and not row.learns_in_flight and row.pace == row.Pace.OFF:
+        yield (
+            "shared",
+            _("There is nothing to share: the connection neither learns its calls in flight nor has a pace."),
+        )
 
 
 def _sandbox_hosts(row: Connection) -> list[str]:

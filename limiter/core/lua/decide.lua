@@ -13,6 +13,7 @@
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 -- and then   hash    for each shared limit, in their order: who uses how much of it
 --            (look_at_share.lua, look_at_slots.lua)
+-- and then   the same for the pace, if tenants share it (ARGV[11])
 -- and then   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
 --            Limits that count by a value of the call have more, which values.lua takes off
 --
@@ -34,6 +35,7 @@
 --            are held for its client, by which later calls are known, or for itself; both may be empty
 -- ARGV[9]    decision id (also the concurrency lease)
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
+-- ARGV[11]   given if tenants share the pace: the caller's terms (SHARED)
 --
 -- Returns    now (us) · multiplier (millionths) · 1 if admitted (-1 if it came too late, and no more; -2: the limits
 --            admit it, and the upstream takes no calls; -3: it waits, how long (us) comes last; -4: the same,
@@ -42,7 +44,8 @@
 --            upstream takes no calls, one more stands for it. Of a call that was refused, at last, per shared limit:
 --            what share of it refused (0 nothing, 1 the ceiling, 2 the share; or 3, the limit itself is full) ·
 --            share (units) · used of it (units) · reserved for others (units) · its even part (units; dividing.lua).
---            Of a peek as well, admitted or not, with the share of the tenant, also at its ceiling
+--            Of a peek as well, admitted or not, with the share of the tenant, also at its ceiling. Of a shared pace the
+--            same, of a call that is above it and of a peek that the limits admit, in calls a minute
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
 --            the multiplier and of an override are known, and are taken into account
 --
@@ -69,12 +72,16 @@ local FLOOD = 10 -- refusals of one kind and second that get an entry of their o
 local UPSTREAM = '(upstream)||0|token_bucket|connection|%d|%d|1|0|0'
 local MARGIN_MS = 1000 -- keys outlive their counts by this
 local SLACK_US = 1000000 -- and the slots of shared limits their leases by this, so that few calls have to see to it
+local MINUTE_US = 60000000 -- of a shared pace: tenants share the upstream's time, and a call takes an interval of it
+local AHEAD, SAVED, OWED = 2, 3, 8 -- calls: ahead of others; of an account, sooner than it is due; after which it is
 
 local n, begin, pools = #KEYS - FIXED, 1, 0
 if #ARGV[5] > 0 and string.byte(ARGV[5]) < 64 then
   begin, pools = 2, string.byte(ARGV[5])
   n = n - pools
 end
+local paced = ARGV[11]
+if paced then n = n - 1 end
 if appointments then n = n / 2 end
 local now = num(ARGV[6])
 if not now or now < 0 then
@@ -386,21 +393,80 @@ end
 -- A call that it would turn away is answered here, at once, and charged to nothing.
 
 local paused, above_pace, interval = 0, false, nil
-if admitted and charging then
+local part, due, apart -- the caller's of a shared pace; when its next call is due by its rate, and how far apart they are
+-- At the rate of its share. One that asks for less than its even part may ask for a tenth more. The others have a tenth
+-- less than their share: so they are seldom due, and leave room to those that are.
+local own_turn = paced and function()
+  local _, _, even = dividing()
+  local most = even(part[7], part[8], MINUTE_US, part.joins)
+  most = max(min(most, 1.1 * part[11]), 0.9 * part[11])
+  return num(call('HGET', part[7], '@' .. part[8]) or 0), MINUTE_US * interval / max(1, most)
+end
+if admitted and (charging or paced) then
   if pause then paused = max(0, num(string.match(pause, '^%d+') or 0) - now) end
   if pace then
     local every, tolerance, next_us, rest = string.match(pace, '^(%d+)|(%d+)|(%d+)(.*)')
     if every then
       interval, next_us = num(every), num(next_us)
       local early = next_us - num(tolerance) - now
-      if early > paused then
+      if paced and paused == 0 then
+        -- luacheck: push ignore 211 411 421 431 (look_at_share.lua works on them)
+        -- As of a limit that has room: nothing is kept free, since time that is not used is lost.
+        local cost, effective, window, used, debt, wait, lives, written = interval, MINUTE_US, 1, -math.huge, 0, 0, 0, 0
+        local pool, length, slices, most, account = FIXED + n + pools + 1, take(SHARED, paced)
+        if most < 0 then most = max(1, floor(effective * -most / 10000)) end
+        local of_pool, share = call('HMGET', KEYS[pool], '', account), nil
+        look_at_share()
+        -- luacheck: pop
+        part = share
+        if part[1] == 1 then
+          early = max(early, wait)
+        elseif early > 0 then
+          -- A call that is due by the rate of its share goes AHEAD intervals before all others, where calls need not come
+          -- one by one: so it finds room, however often the others ask.
+          part[1] = 2
+          if early <= AHEAD * interval then
+            due, apart = own_turn()
+            if due - SAVED * apart <= now then
+              part[1] = 3
+              if tolerance ~= '0' then early = early - AHEAD * interval end
+            end
+          elseif part[3] + interval <= part[11] then
+            part[1] = 3
+          end
+        end
+      end
+      if not charging then
+        paused = 0
+      elseif early > paused then
         above_pace, paused = paused == 0, early
       elseif paused == 0 then
         pace = every .. '|' .. tolerance .. '|' .. text('%.0f', max(next_us, now) + interval) .. rest
         call('SET', KEYS[8], pace, 'KEEPTTL')
       end
+      if part and charging then
+        -- luacheck: push ignore 211 411 421 431
+        local share, cost, charged, at, form, first, second, third, fourth = part, interval, paused == 0, now, nil
+        -- luacheck: pop
+        charge_share()
+        if charged then
+          part[1] = 0
+          if not due then due, apart = own_turn() end
+          call('HSET', part[7], '@' .. part[8], text('%.0f', min(max(due, now), now + OWED * apart) + apart))
+        end
+      end
     end
   end
+  if not charging then paused = 0 end
+end
+
+-- The caller's part of a shared pace, in calls a minute, behind the response, and as an event describes it.
+local write_part = part and function(answer)
+  local _, _, even = dividing()
+  local to, whole = #answer, { part[1], part[2], part[3], part[4], (even(part[7], part[8], MINUTE_US, part.joins)) }
+  for k = 2, 5 do whole[k] = floor(whole[k] / interval) end
+  for k = 1, 5 do answer[to + k] = whole[k] end
+  return text('|%d,%d,%d,%d|||%d', unpack(whole))
 end
 
 -- Charge all or nothing ---------------------------------------------------------------------------------------------
@@ -536,6 +602,7 @@ if charging then
       described = described .. (n > 0 and ';' or '') .. text(UPSTREAM, quota, window)
       local from = 4 * states
       answer[from], answer[from + 1], answer[from + 2], answer[from + 3] = 1, 1, paused, paused
+      if part then described = described .. write_part(answer) end
     elseif pools > 0 then
       -- In the event's description each shared limit has a place for its share, and one for its even part.
       local _, _, even = dividing()
@@ -565,16 +632,19 @@ if charging then
       call('EXPIRE', KEYS[2], KEEP_SECONDS)
     end
   end
-elseif pools > 0 then
-  local _, _, even = dividing()
-  for i = 1, n do
-    local limit, to = limits[i], #answer + 1
-    local share = limit.share
-    if share then
-      answer[to], answer[to + 1], answer[to + 2] = share[1], floor(share[11]), share[3] + (share.due or 0)
-      answer[to + 3] = ceil(share[4])
-      answer[to + 4] = floor(even(share[7], share[8], limit.effective, share.joins))
+else
+  if pools > 0 then
+    local _, _, even = dividing()
+    for i = 1, n do
+      local limit, to = limits[i], #answer + 1
+      local share = limit.share
+      if share then
+        answer[to], answer[to + 1], answer[to + 2] = share[1], floor(share[11]), share[3] + (share.due or 0)
+        answer[to + 3] = ceil(share[4])
+        answer[to + 4] = floor(even(share[7], share[8], limit.effective, share.joins))
+      end
     end
   end
+  if part then write_part(answer) end
 end
 return answer

@@ -9,6 +9,7 @@
 --   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
 --                 was charged (us) · and, if that was in this slice, of a log: its length by then · time of its oldest
 --                 entry (us); of a bucket: BUCKET of decide.lua
+--   "@<account>"  of a pace: when its next call is due at the rate of its share (us)
 --   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
 -- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call

@@ -17,7 +17,8 @@
 -- ARGV[1] now (us; "" for the server's clock) · since this worker's last report: [2] calls that ran · [3] calls that were
 -- held back · [4] calls that were turned away · [5] requests beyond the first of a call · [6] "learn", or the calls a
 -- minute that a person has set, or "" for no pace · [7] us since those that ran were sent, on average · [8] the
--- wait (us) in the response of the call that was turned away, 0 without one
+-- wait (us) in the response of the call that was turned away, 0 without one · [9] "1" if tenants share the pace: calls
+-- within their share go two intervals ahead of the others (decide.lua)
 --
 -- Returns  calls a minute in force, "" for none
 
@@ -44,6 +45,7 @@ local SAME = 0.011
 local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
 local SLOWEST = 0.1 -- calls a second
 local BURST_S, MIN_BURST = 0.5, 2
+local AHEAD = 2 -- as in decide.lua
 
 local now = num(ARGV[1])
 if not now then
@@ -62,7 +64,8 @@ local function enforce(rate, even, regained)
   local interval = max(1, floor(S / rate + 0.5))
   local burst = even and 1 or max(MIN_BURST, floor(rate * BURST_S))
   local next_us = num(string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|(%d+)') or now)
-  local latest = (paused and num(ends) or now) + (regained and 1 or burst) * interval
+  local ahead = ARGV[9] == '1' and burst > 1 and AHEAD or 0
+  local latest = (paused and num(ends) or now) + (regained and 1 or burst + ahead) * interval
   next_us = max(now, min(next_us, latest)) + extra * interval
   local value = int(interval) .. '|' .. int((burst - 1) * interval) .. '|' .. int(next_us)
   call('SET', KEYS[1], value, 'PX', KEEP_S * 1000)

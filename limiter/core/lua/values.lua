@@ -25,7 +25,8 @@ if not now or now < 0 then
   now = t[1] * 1000000 + t[2]
 end
 
-local counts = front - FIXED - (#ARGV[5] > 0 and string.byte(ARGV[5]) < 64 and string.byte(ARGV[5]) or 0)
+local of_pace = ARGV[11] and 1 or 0 -- its pool
+local counts = front - FIXED - of_pace - (#ARGV[5] > 0 and string.byte(ARGV[5]) < 64 and string.byte(ARGV[5]) or 0)
 local values, own, above = {}, {}, 0
 for j = 1, valued do
   local i, most = struct.unpack(PLACE, begins, 5 * j - 3)

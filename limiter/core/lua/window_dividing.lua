@@ -46,7 +46,7 @@ local function divide(hash, account, last, turn, slices, effective, length)
       if each then
         accounts[#accounts + 1], wanted, floors = each, wanted + each.want, floors + each.low
       else
-        gone[#gone + 1], gone[#gone + 2] = name, '~' .. name
+        gone[#gone + 1], gone[#gone + 2], gone[#gone + 3] = name, '~' .. name, '@' .. name
       end
     end
   end
@@ -65,7 +65,7 @@ local function divide(hash, account, last, turn, slices, effective, length)
   written[#written + 1], written[#written + 2] = '', pack('<dddd', turn, big, small, 0)
   written[#written + 1], written[#written + 2] = '#', pack('<ddddd', unpack(weights))
   for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
-  for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
+  for a = 1, #gone, 3999 do call('HDEL', hash, unpack(gone, a, min(a + 3998, #gone))) end
   call('PEXPIRE', hash, math.ceil((slices + 4) * length / 1000) + 1000)
   return big, small, own_state
 end

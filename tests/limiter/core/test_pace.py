@@ -87,7 +87,7 @@ async def test_a_pace_of_another_release_holds_nobody(store: Store, raw: redis.R
 
 
 async def report(
-    store: Store, at_us: int, *, ran: int = 0, held: int = 0, away: int = 0, mode: str = "learn", **more: int
+    store: Store, at_us: int, *, ran: int = 0, held: int = 0, away: int = 0, mode: str = "learn", **more: Any
 ) -> Any:
     return await learn(store, C, ran=ran, held=held, pushed_back=away, mode=mode, now_us=T0 + at_us, **more)
 

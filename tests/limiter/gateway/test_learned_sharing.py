@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ async def test_a_refusal_says_whose_share_of_the_unit_is_used_up(
 
         await eventually(one_in_flight, what="a call in flight")
         learned(raw, shared, 1)
-        refused = [await call(key, worker=1) for key in (acme_key, globex_key)]
+        refused = await asyncio.gather(*(call(key, worker=1) for key in (acme_key, globex_key)))  # before a step
         held.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await held
@@ -75,10 +76,41 @@ async def test_a_refusal_says_whose_share_of_the_unit_is_used_up(
     assert (others["limit"], others["refused_by"], others["used"]) == ("(in flight)", "limit", 0)
     assert "has 1 of 1 in use, 1 by you, and your share is" in refused[0].json["detail"]
     entries: Any = raw.xrange(keys.events(shared.pk))
-    for (entry, fields), used in zip(entries, (1, 0), strict=True):
+    used_by = set()
+    for entry, fields in entries:
         explained = await asyncio.to_thread(explain, events.event(entry.decode(), fields[b"event"].decode()))
         (limit,) = (each for each in explained.limits if each.name == "(in flight)")
-        assert limit.share is not None and limit.share["used"] == used
+        assert limit.share is not None
+        used_by.add(limit.share["used"])
+    assert used_by == {0, 1}
+
+
+async def test_a_call_above_the_pace_says_whose_share_of_it_is_used_up(
+    acme_key: str, globex_key: str, redis_url: str, raw: redis.Redis, sandbox: Running, shared: Connection
+) -> None:
+    shared.pace, shared.pace_per_minute = Connection.Pace.FIXED, 2
+    await asyncio.to_thread(shared.save)
+    raw.set(keys.pace(shared.pk), f"30000000|30000000|{time.time_ns() // 1000}")
+    workers = TwoWorkers(acme_key, redis_url, sandbox)
+    async with workers.running():
+
+        async def call(key: str) -> Answered:
+            headers = [("X-API-Key", key)]
+            return await workers.callers[0].call("POST", "/invoke/lookupOrder", body=b"{}", headers=headers)
+
+        greedy = [await call(acme_key) for _ in range(5)]
+        refused = greedy[-1]
+    assert greedy[0].status == 200 and refused.status == 429
+    assert refused.json["type"].endswith("upstream-overloaded")
+    (share,) = refused.json["shares"]
+    assert share["limit"] == "(pace)" and share["refused_by"] in ("share", "limit")
+    assert share["used"] >= 2
+    entries: Any = raw.xrange(keys.events(shared.pk))
+    (entry, fields) = entries[-1]
+    explained = await asyncio.to_thread(explain, events.event(entry.decode(), fields[b"event"].decode()))
+    (upstream,) = (each for each in explained.limits if each.name == "(upstream)")
+    assert upstream.share is not None and upstream.share["used"] == share["used"]
+    assert "Its tenant had" in explained.sentence
 
 
 @pytest.mark.slow

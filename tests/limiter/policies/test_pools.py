@@ -17,7 +17,7 @@ from tenants.models import Action, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
 LIMIT = {"name": "pool", "quota": 100, "window_seconds": 60, "counted_per": "connection", "shared": True}
-NOTHING = "There is nothing to share: let the connection learn how many calls are in flight."
+NOTHING = "There is nothing to share: the connection neither learns its calls in flight nor has a pace."
 
 
 def policy(name: str, **terms: object) -> QuotaPolicy:

@@ -1,0 +1,201 @@
+"""A pace that tenants share: the upstream's time is divided fairly, and none of it is lost to the division."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import pytest
+import redis
+
+from limiter.core import giving_back, keys
+from limiter.core.giving_back import Charge
+from limiter.core.pacing import learn
+from limiter.core.sharing import PACE, Refused
+from limiter.core.store import Store
+from limiter.core.types import CountedPer, Portion, ServiceClass, Share, Subject
+from limiter.core.window import Call, Stack, bind
+from tests.limiter.core.contending import Asked, Contention, at_random, paced
+from tests.limiter.core.fairness import fair
+from tests.limiter.core.given import T0, S, log
+
+EVEN = Portion()
+
+
+@dataclass
+class PacedContention(Contention):
+    """Tenants whose connection has a pace; they have no limits."""
+
+    shared: bool = True
+
+    def stack(self, tenant: str) -> Stack:
+        if tenant not in self._stacks:
+            terms = self.shares.get(tenant, EVEN) if self.shared else None
+            self._stacks[tenant] = bind([], subject=Subject(1, tenant, "act", ""), paced=terms)
+        return self._stacks[tenant]
+
+
+def contention(url: str, shares: Mapping[str, Share] | None = None, *, shared: bool = True) -> PacedContention:
+    return PacedContention(url, log(1), shares or {}, shared=shared)
+
+
+def hold(store: redis.Redis, per_minute: float, *, at_s: float = 0, burst: int | None = None) -> None:
+    """As ``pace.lua`` keeps it."""
+    interval = round(60 * S / per_minute)
+    most = max(2, int(per_minute / 60 * 0.5)) if burst is None else burst
+    store.set(keys.pace(1), f"{interval}|{(most - 1) * interval}|{T0 + int(at_s * S)}")
+
+
+def passed(asked: Iterable[Asked], *, from_s: float = 0) -> Counter[str]:
+    return Counter(each.tenant for each in asked if each.allowed and each.at_us >= from_s * S)
+
+
+@pytest.mark.parametrize("per_minute", [60, 300])
+def test_the_meek_pass_beside_a_flooder_and_the_pace_is_used(redis_url: str, raw: redis.Redis, per_minute: int) -> None:
+    hold(raw, per_minute)
+    rate = per_minute / 60
+    lasts_s = 160 / rate / 0.3
+    flows = paced("greedy", per_s=rate * 10, until_s=lasts_s), paced("meek", per_s=rate * 0.3, until_s=lasts_s + 0.01)
+    with contention(redis_url) as pool:
+        asked = list(pool.ask(heapq.merge(*flows)))
+    assert sum(each.tenant == "meek" for each in asked) == 160
+    assert passed(asked)["meek"] >= 158
+    assert sum(passed(asked).values()) >= 0.99 * rate * lasts_s
+
+
+def test_without_shares_the_first_to_come_is_the_first_served(redis_url: str, raw: redis.Redis) -> None:
+    hold(raw, 60)
+    flows = paced("greedy", per_s=10, until_s=530), paced("meek", per_s=0.3, until_s=530, from_s=0.05)
+    with contention(redis_url, shared=False) as pool:
+        assert passed(pool.ask(heapq.merge(*flows)))["meek"] < 40
+
+
+@pytest.mark.parametrize("per_minute", [60, 300, 1200])
+def test_calls_that_come_by_chance_are_mostly_served_at_once(redis_url: str, raw: redis.Redis, per_minute: int) -> None:
+    hold(raw, per_minute)
+    rate, dice = per_minute / 60, random.Random(1)
+    flows = [at_random(name, per_s=rate * part, until_s=600 / rate, rng=dice) for name, part in (("g", 3), ("m", 0.3))]
+    with contention(redis_url) as pool:
+        asked = list(pool.ask(heapq.merge(*flows)))
+    made = sum(each.tenant == "m" for each in asked)
+    assert passed(asked)["m"] >= 0.85 * made
+    assert sum(passed(asked).values()) >= 0.99 * 600
+
+
+def test_a_refusal_says_whose_share_of_the_pace_is_used_up(redis_url: str, raw: redis.Redis) -> None:
+    hold(raw, 60)
+    flows = paced("greedy", per_s=10, until_s=90), paced("meek", per_s=0.3, until_s=90)
+    with contention(redis_url) as pool:
+        asked = list(pool.ask(heapq.merge(*flows)))
+        looks = {name: pool.look(name, 90 * S) for name in ("greedy", "meek")}
+    refused = [each.decision for each in asked if not each.allowed][-1]
+    assert refused.above_pace and refused.paused_us == refused.retry_after_us
+    (share,) = refused.shares
+    assert (share.limit.name, share.refused, share.even) == (PACE, Refused.SHARE, 30)
+    assert share.used >= 40 and share.borrowed >= 10
+    assert all(each.allowed for each in looks.values()), "a look charges nothing"
+    (meek,) = looks["meek"].shares
+    assert (meek.even, meek.borrowed) == (30, 0) and meek.lent >= 8
+
+
+def test_nobody_passes_its_ceiling_and_a_pace_that_moves_moves_it(redis_url: str, raw: redis.Redis) -> None:
+    with contention(redis_url, {"held": Portion(ceiling=2500)}) as pool:
+        for begin_s, per_minute in ((0, 60), (120, 240)):
+            hold(raw, per_minute, at_s=begin_s)
+            asked = list(pool.ask(paced("held", per_s=10, from_s=begin_s, until_s=begin_s + 120)))
+            assert passed(asked, from_s=begin_s + 60)["held"] <= per_minute / 4 + 1
+            (share,) = asked[-1].decision.shares
+            assert (share.refused, share.share) == (Refused.CEILING, per_minute // 4)
+
+
+def test_floors_and_classes_divide_the_pace(redis_url: str, raw: redis.Redis) -> None:
+    hold(raw, 240)
+    bulk = ServiceClass.BULK
+    shares = {"slow": Portion(floor=2500, service_class=bulk), "bulk": Portion(service_class=bulk), "two": Portion(2)}
+    with contention(redis_url, shares) as pool:
+        dice = random.Random(1)
+        flows = [at_random(name, per_s=12, until_s=300, rng=dice) for name in ("bulk", "one", "slow", "two")]
+        found = passed(pool.ask(heapq.merge(*flows)), from_s=120)
+    minutes = {name: found[name] / 3 for name in ("bulk", "one", "slow", "two")}
+    assert minutes["slow"] == pytest.approx(60, rel=0.2)
+    assert minutes["two"] == pytest.approx(120, rel=0.2) and minutes["one"] == pytest.approx(60, rel=0.25)
+    assert minutes["bulk"] <= 30
+
+
+async def test_limits_hold_beside_a_shared_pace(store: Store, raw: redis.Redis) -> None:
+    """A shared limit, one that counts by a value and appointments have keys of their own."""
+    hold(raw, 600, burst=40)
+    pool = log(3, name="pool", counted_per=CountedPer.CONNECTION, share=Share(over_us=10 * S))
+    valued = log(2, name="contact", counted_by="/id", max_values=5, value="a" * 20)
+    held = log(2, name="held", reserve_us=S)
+    stacks = {
+        3: [pool],
+        2: [valued, log(9)],
+        1: [replace(pool, name="other"), replace(valued, value="b"), replace(held, quota=1)],
+    }
+    for quota, limits in stacks.items():
+        bound = bind(limits, subject=Subject(1, f"t{quota}", "act", ""), paced=EVEN)
+        calls = [Call(f"d{quota}{n}", now_us=T0 + n, client="0" * 20 if quota == 1 else "") for n in range(4)]
+        decisions = [await store.decide(bound, each) for each in calls]
+        assert [each.allowed for each in decisions] == [n < quota for n in range(4)]
+        look = await store.decide(bound, Call("look", charge=False, now_us=T0 + 5))
+        assert len(look.states) == len(limits)
+        assert [each.limit.name for each in look.shares] == [each.name for each in limits if each.share] + (
+            [PACE] if look.allowed else []
+        )
+        assert await giving_back.give_back(store, bound, [Charge.of(decisions[0])]) == 1
+    assert raw.hget(keys.pace_shares(1), "2|1|0p|0p|t3") is not None
+
+
+async def test_a_report_leaves_the_calls_that_went_ahead(store: Store, raw: redis.Redis) -> None:
+    """Else the pace would forget them, and more would pass than the upstream takes."""
+    for shared, kept in ((True, 4), (False, 2)):
+        raw.set(keys.pace(1), f"{S}|{S}|{T0 + 4 * S}")
+        await learn(store, 1, ran=1, held=0, pushed_back=0, mode="60", shared=shared, now_us=T0)
+        assert raw.get(keys.pace(1)) == f"{S}|{S}|{T0 + kept * S}".encode()
+
+
+# A walk --------------------------------------------------------------------------------------------------------------
+
+NAMES = [f"t{number}" for number in range(8)]
+PHASE_S = 240
+
+
+@pytest.mark.parametrize("walks", [1, pytest.param(6, marks=pytest.mark.slow)])
+def test_a_walk_of_tenants_that_come_and_go_while_the_pace_moves_is_fair(
+    redis_url: str, raw: redis.Redis, walks: int
+) -> None:
+    """In the second half of each phase, by calls a minute; and the pace is used, never exceeded."""
+    for seed in range(walks):
+        dice, begin_s = random.Random(seed), 0
+        terms = {name: Share(dice.choice([1, 1, 2, 3])) for name in NAMES}
+        portions = {name: Portion(each.weight) for name, each in terms.items()}
+        raw.flushall()
+        with contention(redis_url, portions) as pool:
+            for per_minute in dice.sample([60, 120, 300, 600], 3):
+                hold(raw, per_minute, at_s=begin_s)
+                end_s = begin_s + PHASE_S
+                each_of = per_minute / 60 / 4
+                rates = {name: dice.uniform(0.2, 4) * each_of for name in NAMES if dice.random() < 0.75}
+                flows = [
+                    paced(name, per_s=rate, from_s=begin_s + dice.random(), until_s=end_s)
+                    for name, rate in rates.items()
+                ]
+                late = [e for e in pool.ask(heapq.merge(*flows)) if e.at_us >= (end_s - PHASE_S / 2) * S]
+                _check(late, rates, {name: terms[name] for name in rates}, per_minute)
+                begin_s = end_s
+
+
+def _check(late: list[Asked], rates: Mapping[str, float], shares: Mapping[str, Share], per_minute: int) -> None:
+    minutes = PHASE_S / 2 / 60
+    found = passed(late)
+    wanted = {name: rate * 60 for name, rate in rates.items()}
+    for name, calls in fair(per_minute, wanted, shares).items():
+        assert found[name] / minutes >= 0.85 * calls - 2, (name, calls, found, wanted, shares)
+    total = sum(found.values()) / minutes
+    assert total <= 1.01 * per_minute + 5 / minutes
+    if sum(wanted.values()) > 1.2 * per_minute:
+        assert total >= 0.98 * per_minute, (found, wanted)
