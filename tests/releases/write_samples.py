@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ from tests import releases
 from tests.limiter import sharing
 from tests.limiter.core.given import T0, S, bucket, log, slots
 from tests.limiter.record.given import GOLD, refuse
+from tests.releases import appointments
 
 AUDIT_KEY = "signs the samples of a release and nothing else"
 SECRETS_KEY = "c2VhbHMgc2FtcGxlcyBvZiByZWxlYXNlcyBvbmx5ISE="
@@ -143,6 +145,10 @@ def test_shared_values_are_written(redis_url: str, acme: Tenant, base_policy: Qu
         data = {name: value(store, name) for name in sorted(store.keys("*"))}
     message = news.FORM.named({"type": "rights.changed", "person": 7})
     keep("shared", {"secrets_key": SECRETS_KEY, "store": data, "news": message})
+
+
+def test_appointments(redis_url: str) -> None:
+    keep("appointments", asyncio.run(appointments.write(redis_url)))
 
 
 def value(store: Any, name: str) -> dict[str, Any]:
