@@ -8,6 +8,7 @@ from limiter.core.algorithms import rules_of
 from limiter.core.amounts import MISSING, duration, gettext, number
 from limiter.core.types import CountedPer
 from limiter.policies.models import QuotaLimit, QuotaPolicy
+from limiter.policies.pool_advice import pool_advice
 
 _NARROWER = {
     CountedPer.ACTION: {CountedPer.ACTION},
@@ -19,9 +20,9 @@ _NARROWER = {
 
 
 def advice(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:
-    """Sentences about limits that do nothing, and about windows that follow the upstream without the better means."""
+    """Sentences about limits that do nothing, windows that follow the upstream without the better means, and pools."""
     limits = list(limits)
-    return [*idle_limits(policy, limits), *_windows_alone(policy, limits)]
+    return [*idle_limits(policy, limits), *_windows_alone(policy, limits), *pool_advice(policy, limits)]
 
 
 def idle_limits(policy: QuotaPolicy, limits: Iterable[QuotaLimit]) -> list[str]:

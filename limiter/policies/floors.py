@@ -47,11 +47,15 @@ class Tenants:
     def promised(self, terms: Mapping[int | None, FloorTerms]) -> Counter[str]:
         """What the floors of one limit, by policy, add up to on each connection."""
         sums = Counter[str]()
+        for connection, tenants, accounts in self.accounts(terms):
+            sums[connection] += tenants * sum(account.floor for account in accounts)
+        return sums
+
+    def accounts(self, terms: Mapping[int | None, FloorTerms]) -> Iterator[tuple[str, int, set[FloorTerms]]]:
+        """Connections, and how many of their tenants have which accounts in one limit, by its terms in each policy."""
         for rules, tenants in self.counts.items():
             own = rules.policy if rules.policy in terms else self.default
-            accounts = {terms[policy] for policy in (own, *rules.of_actions) if policy in terms}
-            sums[rules.connection] += tenants * sum(account.floor for account in accounts)
-        return sums
+            yield rules.connection, tenants, {terms[policy] for policy in (own, *rules.of_actions) if policy in terms}
 
     def with_one(self, rules: FloorRules) -> Tenants:
         """And one tenant more."""
@@ -99,11 +103,34 @@ def faults(policy: QuotaPolicy, lines: Iterable[QuotaLimit]) -> Iterator[tuple[Q
                 yield line, said.format(connection=connection, sum=number(promised), most=number(most))
 
 
-def _most_promised(policy: QuotaPolicy, line: QuotaLimit) -> tuple[int, str]:
-    """The largest sum of floors on one connection, and its name."""
+def smallest_part(policy: QuotaPolicy, line: QuotaLimit) -> tuple[str, int, float]:
+    """The smallest part of a limit that its weight brings a tenant without a floor if all tenants of a connection call
+    (1: all of it), after the connection and how many tenants that is.
+    """
+    terms = _terms(policy, line)
+    weights, tenants, least = Counter[str](), Counter[str](), dict[str, int]()
+    for connection, found, accounts in _tenants({known for known in terms if known is not None}).accounts(terms):
+        if found > 0:
+            tenants[connection] += found if accounts else 0
+            weights[connection] += found * sum(account.weight for account in accounts)
+            for account in accounts:
+                if not account.floor:
+                    least[connection] = min(account.weight, least.get(connection, account.weight))
+    part, name = min(((weight / weights[name], name) for name, weight in least.items()), default=(1.0, ""))
+    return name, tenants[name], part
+
+
+def _terms(policy: QuotaPolicy, line: QuotaLimit) -> dict[int | None, FloorTerms]:
+    """A limit's terms in every policy that has it, in one of them as it is edited."""
     others = QuotaLimit.objects.filter(name=line.name, shared=True).exclude(policy=policy.pk)
     terms: dict[int | None, FloorTerms] = {other.policy_id: FloorTerms.of(other) for other in others}
     terms[policy.pk] = FloorTerms.of(line)
+    return terms
+
+
+def _most_promised(policy: QuotaPolicy, line: QuotaLimit) -> tuple[int, str]:
+    """The largest sum of floors on one connection, and its name."""
+    terms = _terms(policy, line)
     sums = _tenants(_promising(terms)).promised(terms)
     return max(((units, name) for name, units in sums.items()), default=(0, ""))
 
