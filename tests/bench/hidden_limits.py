@@ -21,7 +21,7 @@ import redis
 
 from quota_platform.embedded import start_valkey
 from tests.limiter.core.given import store_at
-from tests.limiter.core.hidden_unit import Bucket, Fixed, Hidden, Seen, Sliding, run
+from tests.limiter.core.hidden_unit import VARIES, Bucket, Fixed, Hidden, InFlight, Seen, Sliding, run
 
 LIMITS: dict[str, Callable[[float], Hidden]] = {
     "token bucket, burst 10": Bucket,
@@ -30,6 +30,7 @@ LIMITS: dict[str, Callable[[float], Hidden]] = {
     "fixed window of a minute": Fixed,
     "sliding window of ten seconds": lambda rate: Sliding(rate, seconds=10),
     "fixed window of ten seconds": lambda rate: Fixed(rate, seconds=10),
+    "calls in flight, of a second each": InFlight,
 }
 RATES = (60, 300)
 LASTS_S, LEARNT_S = 600, 120
@@ -44,6 +45,7 @@ class Job(NamedTuple):
     workers: int
     seed: int
     waits_s: float = 0
+    varies: float = VARIES
 
 
 class Score(NamedTuple):
@@ -58,6 +60,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs=2, default=(101, 105), metavar=("FIRST", "LAST"))
     parser.add_argument("--workers", type=int, default=2, help="of the platform, that learn together")
     parser.add_argument("--waits", type=float, default=0, help="seconds for which a call waits that is held back")
+    parser.add_argument("--varies", type=float, default=VARIES, help="how far a latency is from its mean, as a share")
     parser.add_argument("--limits", nargs="+", choices=list(LIMITS), default=list(LIMITS))
     parser.add_argument("--jobs", type=int, default=2, help="processes of this bench")
     arguments = parser.parse_args()
@@ -67,16 +70,15 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for says in (True, False):
             for limit in arguments.limits:
-                cells = _cells(pool, limit, says, arguments.workers, arguments.waits, seeds)
+                like = Job(limit, 0, says, arguments.workers, 0, arguments.waits, arguments.varies)
+                cells = _cells(pool, like, seeds)
                 print(f"| {limit}{'' if says else ', no `Retry-After`'} | {' | '.join(cells)} |", flush=True)
 
 
-def _cells(
-    pool: ProcessPoolExecutor, limit: str, says: bool, workers: int, waits_s: float, seeds: range
-) -> Iterator[str]:
+def _cells(pool: ProcessPoolExecutor, like: Job, seeds: range) -> Iterator[str]:
     """Mean, and the worst seed."""
     for rate in RATES:
-        scores = list(pool.map(score, [Job(limit, rate, says, workers, seed, waits_s) for seed in seeds]))
+        scores = list(pool.map(score, [like._replace(per_minute=rate, seed=seed) for seed in seeds]))
         for values, worst in (([s.used for s in scores], min), ([s.requests for s in scores], max)):
             yield f"{sum(values) / len(values):.3f} ({worst(values):.3f})"
 
@@ -99,6 +101,7 @@ async def _score(job: Job) -> Score:
         says=job.says,
         workers=job.workers,
         waits_s=job.waits_s,
+        varies=job.varies,
     )
     await store.close()
     ran = seen.rate(since=LEARNT_S, until=LASTS_S, of=seen.ran)

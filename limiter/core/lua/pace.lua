@@ -11,6 +11,8 @@
 --                      rate was found from few calls ("1")
 --          close       pushbacks under a pace with few calls since the one before · even: since when calls are let
 --                      through one by one · window: when it took nothing for long; 0: never
+--          freed       calls that ran in the minute before it took calls again, after it took none for long; 0: it did not
+--          lasts       how long a call lasts, at least · wide: a pace of single calls needs more room ("1")
 --          0 … 127     "<second>:<calls that ran in it>"
 -- KEYS[3]  string  until when the upstream takes no calls (pause.lua)
 --
@@ -31,15 +33,17 @@ local BELOW = 0.985 -- of the rate found
 local CUT = 0.9 -- of a pace that was too high, at least
 local EVEN = 0.95 -- of it when calls came evenly
 local PROBED = 0.975 -- of it when it had been raised since the pushback before: it is hardly too high
+local ALONE = 0.97 -- of it when calls go out one by one, until that was too little once
 local SLOWLY = 0.006 -- raised by so much a second up to a little above the rate found
 local FAST = 0.035 -- and beyond, or from a rate found from few calls
-local NEAR = 1.06
+local NEAR, NEAR_ALONE = 1.06, 1.1 -- of the rate found; of one for single calls, which is found more roughly
 local ROUGH_S, HOLD_S, MAX_HOLD_S = 4, 10, 40
 local FAR = 0.5 -- of the pace: a rate not further below may come from a window that frees as it was filled
 local ENOUGH = 8 -- calls that make a rate
 local WINDOW_S, BLOCKED_S = 60, 5 -- an upstream that takes nothing for so long counts in a window, of a minute mostly
 local LONG_S, FILLS_S = 10, 45 -- and after so long its window is not full again for a while
 local FULL_S = 20 -- so long that the window had been filled twice as fast as it frees
+local FEWER = 0.95 -- calls in a minute than in another, surely
 local SURE = 30 -- calls in a window, of which one more or less is little
 local SAME = 0.011
 local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
@@ -83,7 +87,7 @@ end
 
 local names = {
   'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold', 'grown', 'minute', 'far', 'close', 'even',
-  'rough', 'probe', 'window',
+  'rough', 'probe', 'window', 'freed', 'lasts', 'wide',
 }
 local second = floor(now / S) -- counted when they end, since of those that are under way nothing is known yet
 names[#names + 1] = int(second % 128)
@@ -94,6 +98,7 @@ local free, hold, grown = num(held_state[7] or 0), num(held_state[8] or 0), num(
 local was_minute, far = num(held_state[10] or 0), held_state[11] == '1'
 local close, even, rough = num(held_state[12] or 0), num(held_state[13] or 0), held_state[14] == '1'
 local probed, window = num(held_state[15] or 0), num(held_state[16] or 0)
+local freed, lasts, wide = num(held_state[17] or 0), num(held_state[18] or 0), held_state[19] == '1'
 local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
@@ -121,6 +126,8 @@ end
 
 local noticed = false -- that the upstream took calls again before the last pushback
 if ran > 0 then
+  local ago = now - sent
+  lasts = (lasts == 0 or ago < lasts) and ago or lasts + (ago - lasts) / 32 -- less the wait for the report
   local of, count = string.match(held_state[#names] or '', '^(%d+):(%d+)$')
   note(names[#names], int(second) .. ':' .. int(ran + (of == int(second) and num(count) or 0)))
   if #kept > 0 and sent <= last and sent > kept[#kept] and last - kept[#kept] >= APART_S * S then
@@ -131,7 +138,9 @@ if ran > 0 then
     if free == 0 and #kept > 0 then
       free, regained = now, even == 0
       local blocked = ends and (num(ends) - kept[#kept]) / S or 0
-      if blocked >= BLOCKED_S then window = now end
+      -- A slow pace makes the next call late by itself.
+      if blocked >= BLOCKED_S + (rate and 1 / rate or 0) then window = now end
+      freed = blocked >= LONG_S and (ran_since(now - WINDOW_S * S)) - ran or 0
       if not rate and blocked >= BLOCKED_S then
         -- It counts in a window: it took so many before, and nothing since.
         local before, first = ran_since(kept[#kept] - WINDOW_S * S)
@@ -154,6 +163,23 @@ local function in_window(at)
   if said >= LONG_S * S and said <= WINDOW_S * S then return (ran_since(at + said - (WINDOW_S + 1) * S)) end
 end
 
+-- The calls that filled a window of the clock since it began; nil if it may be one that slides: that would have turned
+-- these away as well, for it holds no more than in the minute before it took calls again.
+local function filled_since(at, minute)
+  if freed == 0 or at - free > WINDOW_S / 2 * S or minute >= FEWER * freed - 1 then return nil end
+  local calls = ran_since(free - S)
+  return calls >= ENOUGH and calls or nil
+end
+
+-- The rate at which one call less would be under way, if it is so many at once that it takes.
+local function at_once()
+  local under_way = lasts > 0 and floor(rate * lasts / S) or 0
+  return under_way > 0 and under_way * S / lasts or rate
+end
+
+-- Whether one call follows the other: no two at once, and each lasts about as long as the pace's interval.
+local function alone() return even > 0 and rate * lasts > 0.8 * S end
+
 -- The rate to go on with, from the instants at which the upstream took no more.
 local function found(at)
   local latest = kept[#kept]
@@ -162,6 +188,7 @@ local function found(at)
   local active = seconds - blocked
   local few = calls < ENOUGH
   local minute, ten = (ran_since(at - 60 * S)), (ran_since(at - 10 * S))
+  local before = kept[#kept - 1] or latest
   note('minute', int(minute))
   local estimate = calls / seconds
   for i = #kept - 1, 1, -1 do
@@ -174,6 +201,8 @@ local function found(at)
     -- It counts in a window. Nothing ran while that was full, and even calls do not make up for it: that time counts
     -- only as far as they were too few.
     note('far', '0')
+    local filled = rate and filled_since(at, minute)
+    if filled then return BELOW * filled / WINDOW_S end
     if blocked >= BLOCKED_S then estimate = max(estimate, minute / 60) end
     if rate and blocked < FULL_S then
       estimate = max(estimate, ran_since(latest) / (active + max(0, blocked - active / 2)))
@@ -183,10 +212,13 @@ local function found(at)
   -- Far below the pace, and twice: it takes less than before. Once it may be a window that frees as it was filled.
   local is_far = few and estimate < FAR * rate
   note('far', is_far and '1' or '0')
-  local before = kept[#kept - 1] or latest
   if is_far and far and rate * (at - before) / S - ran_since(before) >= ENOUGH then return BELOW * estimate end
   -- As many in a minute as the last time: that is its rate, or a shorter window lets more pass.
-  local lower = (few and CUT or probed > latest and PROBED or EVEN) * rate
+  local jumped = alone() and base and rate > NEAR * base -- it rose fast, for one interval and the latency too long
+  if even > 0 and probed <= latest and probed > before then wide = true end -- a probe, and its cut was too little
+  local slightly = not alone() and PROBED or wide and EVEN or ALONE
+  local lower = ((few or jumped) and CUT or probed > latest and slightly or EVEN) * rate
+  if few then lower = min(lower, at_once()) end
   if minute < SURE or math.abs(minute - was_minute) > max(1, SAME * was_minute) then return lower end
   if even > 0 then return lower end -- callers that leave make gaps, which show in the calls that ran
   local short = blocked < BLOCKED_S and latest > at - 60 * S and blocked or 0
@@ -208,7 +240,10 @@ local function turned_away(at)
   local taken = rate and in_window(at)
   if taken and taken / WINDOW_S < EVEN * rate then rate = max(SLOWEST, BELOW * taken / WINDOW_S) end
   if rate and rate ~= before then
-    hold = base and math.abs(rate / BELOW / base - 1) < 0.1 and min(2 * hold, MAX_HOLD_S * S) or HOLD_S * S
+    local again = base and math.abs(rate / BELOW / base - 1) < 0.1
+    -- Of calls that are under way together too many may be so by chance: that proves the rate no better.
+    local chance = rate * lasts >= S and probed <= (kept[#kept] or 0)
+    hold = again and (chance and max(hold, HOLD_S * S) or min(2 * hold, MAX_HOLD_S * S)) or HOLD_S * S
     if was_blocked >= LONG_S then hold = FILLS_S * S end -- until then the window is not full again, and proves nothing
     note('base', string.format('%.6f', rate / BELOW))
     note('at', int(now))
@@ -232,7 +267,8 @@ if pushed > 0 then
 elseif rate then
   local from = max(grown, max(last, free) + (rough and ROUGH_S * S or hold))
   if held > 0 and not paused and now > from then
-    rate = rate * math.exp((not rough and base and rate < NEAR * base and SLOWLY or FAST) * (now - from) / S)
+    local near = not rough and base and rate < (alone() and NEAR_ALONE or NEAR) * base
+    rate = rate * math.exp((near and SLOWLY or FAST) * (now - from) / S)
     note('probe', int(now))
   end
   grown = now
@@ -241,6 +277,9 @@ if now > even + KEEP_S * S then even = 0 end
 note('close', int(close))
 note('window', int(window))
 note('even', int(even))
+note('lasts', int(lasts))
+note('wide', even > 0 and wide and '1' or '0')
+note('freed', int(freed))
 note('rough', rough and '1' or '0')
 note('since', int(since))
 note('pushed', int(last))

@@ -12,11 +12,12 @@
 --
 -- Without a time of its own the first pause is two seconds, under a pace two of its intervals if that is less, and three
 -- times as long whenever the upstream turns calls away again after one: calls that were on their way at once count as
--- one. It is not longer than 18 seconds until a window of a minute must have emptied, and then 54.
+-- one. It is not longer than 18 seconds until a window of a minute must have emptied, however short the first one was,
+-- and then 54.
 
 local call, num, min, max, text = redis.call, tonumber, math.min, math.max, string.format
 local FIRST_US, SHORTEST_US, REMEMBERED_MS = 2000000, 500000, 60000
-local LONG_US, LONGEST_US, MANY = 18000000, 54000000, 6
+local LONG_US, LONGEST_US, MINUTE_US, MANY = 18000000, 54000000, 60000000, 8
 
 local now = num(ARGV[1])
 if not now then
@@ -34,8 +35,11 @@ if not wait then
   if ends <= now then
     unspoken = min(unspoken + 1, MANY)
     local interval = num(string.match(pace or '', '^(%d+)|') or FIRST_US)
-    wait = max(SHORTEST_US, min(FIRST_US, 2 * interval)) * 3 ^ (unspoken - 1)
-    wait = unspoken < MANY and min(wait, LONG_US) or LONGEST_US
+    local first, before = max(SHORTEST_US, min(FIRST_US, 2 * interval)), 0
+    for i = 1, unspoken do
+      before, wait = before + wait, min(first * 3 ^ (i - 1), LONG_US)
+    end
+    if before > MINUTE_US then wait = LONGEST_US end
   end
 end
 ends = max(ends, now + min(wait, num(ARGV[4])))

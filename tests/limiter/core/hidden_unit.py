@@ -18,6 +18,8 @@ from tests.limiter.core.given import ACME, T0, S, call, stack
 
 C = ACME.connection
 REPORT_S, LATENCY_S = 0.25, 0.1
+VARIES = 0.4
+"""How far the way there is from half of the latency, as a share."""
 
 
 class Hidden(Protocol):
@@ -147,12 +149,20 @@ class Run:
     """Events in virtual time, the next first."""
 
     def __init__(
-        self, store: Store, unit: Hidden, *, rng: random.Random, says: bool, workers: int, waits_s: float
+        self,
+        store: Store,
+        unit: Hidden,
+        *,
+        rng: random.Random,
+        says: bool,
+        workers: int,
+        waits_s: float,
+        varies: float = VARIES,
     ) -> None:
         self.store, self.unit, self.rng, self.says = store, unit, rng, says
         self.seen, self.bound = Seen(), stack()
         self.counts = [[0.0] * 3 for _ in range(workers)]  # ran, held, the sum of when those that ran were sent
-        self._waits_s = waits_s
+        self._waits_s, self._varies = waits_s, varies
         self._lines: list[deque[float]] = [deque() for _ in range(workers)]
         self._ahead: list[tuple[float, int, Callable[[float], Awaitable[None]]]] = []
         self._number = 0
@@ -190,7 +200,8 @@ class Run:
         """For how long the call is held back (s); 0: it is on its way."""
         decision = await call(self.store, self.bound, int(at * S))
         if decision.allowed:
-            self.at(at + LATENCY_S * self.rng.uniform(0.3, 0.7), self.arrival(worker, at))
+            half = self.rng.uniform(1 - self._varies, 1 + self._varies) / 2
+            self.at(at + LATENCY_S * half, self.arrival(worker, at))
             return 0
         self.counts[worker][1] += 1
         return decision.paused_us / S
@@ -275,14 +286,16 @@ async def run(
     says: bool = True,
     workers: int = 2,
     waits_s: float = 0,
+    varies: float = VARIES,
     changes: Mapping[float, float] = MappingProxyType({}),
 ) -> Seen:
     """Offer ``demand`` calls a second, Poisson, for so long. ``says``: whether a 429 has a Retry-After.
 
     ``waits_s``: how long a call that is held back waits for its turn, in its worker's line.
+    ``varies``: how far the way there is from half of the latency, as a share.
     ``changes``: second -> calls a minute that the unit takes from then on.
     """
-    made = Run(store, unit, rng=rng, says=says, workers=workers, waits_s=waits_s)
+    made = Run(store, unit, rng=rng, says=says, workers=workers, waits_s=waits_s, varies=varies)
     for at, per_minute in changes.items():
         made.at(at, made.change(per_minute))
     made.start(demand)

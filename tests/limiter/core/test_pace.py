@@ -176,6 +176,23 @@ async def test_a_wait_that_is_no_minute_s_says_nothing_about_a_minute(store: Sto
     assert await report(store, 81 * S, away=1) > 100, "more than in the window of a minute"
 
 
+@pytest.mark.parametrize(("each_second", "per_minute"), [(5, 56), (10, 178)], ids=["fixed", "may slide"])
+async def test_a_window_that_took_fewer_than_one_that_slides_must_take_begins_with_the_clock(
+    store: Store, each_second: int, per_minute: int
+) -> None:
+    for at in (0, 10, 20):
+        await report(store, at * S, ran=100, away=1)
+    for second in range(21, 81):
+        await report(store, second * S, ran=10)
+    await report(store, 81 * S, away=1)
+    await pause(store, C, status=429, said_us=40 * S, max_us=900 * S, now_us=T0 + 81 * S)
+    await report(store, 121 * S, ran=1)
+    last = 122 + 55 // each_second
+    for second in range(122, last):
+        await report(store, second * S, ran=each_second)
+    assert await report(store, last * S, away=1) == pytest.approx(0.985 * per_minute, rel=0.03)
+
+
 async def test_calls_that_run_again_make_the_next_pause_a_short_one(store: Store) -> None:
     for at in (0, 2, 8):
         await pause(store, C, status=429, said_us=None, max_us=900 * S, now_us=T0 + at * S)
@@ -212,7 +229,7 @@ async def test_requests_beyond_the_first_of_a_call_are_taken_from_the_pace(store
 async def test_samples_to_learn_from_are_bounded_and_expire(store: Store, raw: redis.Redis) -> None:
     for second in range(300):
         await report(store, second * S, ran=1, held=1, away=second % 2)
-    assert raw.hlen(keys.pace_evidence(C)) <= 128 + 17
+    assert raw.hlen(keys.pace_evidence(C)) <= 128 + 20
     assert 0 < raw.ttl(keys.pace_evidence(C)) <= 600
 
 
@@ -249,6 +266,21 @@ async def test_a_unit_that_works_on_a_call_for_half_a_second_is_used_as_well(sto
     unit = Bucket(300, lasts_s=0.5)
     seen = await run(store, unit, seconds=240, demand=lambda at: 12.5, rng=random.Random(901), workers=4)
     assert used(seen, 300, since=60, until=240) >= 0.98
+
+
+async def test_a_unit_that_works_on_one_call_at_a_time_turns_few_away(store: Store) -> None:
+    """The calls that end show how long one lasts, so that the pace need not fall step by step."""
+    seen = await run(store, InFlight(60), seconds=300, demand=lambda at: 2.5, rng=random.Random(2))
+    assert seen.requests_per_call() <= 1.06
+    assert used(seen, 60, since=120, until=300) >= 0.66, "of 0.71 that callers who leave can use"
+
+
+async def test_a_slow_pace_of_single_calls_is_not_taken_for_a_window(store: Store) -> None:
+    """Its calls are late by themselves; in a window they would go on in pairs, of which the unit takes one."""
+    unit = Bucket(60, burst=1, level=1)
+    seen = await run(store, unit, seconds=420, demand=lambda at: 2.5, rng=random.Random(3), says=False, waits_s=2)
+    assert seen.requests_per_call() <= 1.09
+    assert used(seen, 60, since=120, until=420) >= 0.8
 
 
 @pytest.mark.slow

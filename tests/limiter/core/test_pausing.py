@@ -136,6 +136,17 @@ async def test_under_a_pace_the_first_pause_is_as_short_as_two_of_its_calls(stor
     assert await paused(store, 0, said_us=None) == 2 * S
 
 
+async def test_pauses_that_begin_short_stay_below_18_seconds_until_a_minute_has_passed(
+    store: Store, raw: redis.Redis
+) -> None:
+    raw.set(keys.pace(C), f"{S // 4}|{S // 4}|{T0}")
+    at, waits = 0, []
+    for _ in range(9):
+        waits.append(await paused(store, at, said_us=None))
+        at += waits[-1]
+    assert [wait / S for wait in waits] == [0.5, 1.5, 4.5, 13.5, 18, 18, 18, 54, 54]
+
+
 async def test_after_a_pause_one_call_finds_out_before_the_pace_goes_on(store: Store, raw: redis.Redis) -> None:
     raw.set(keys.pace(C), f"{S}|{3 * S}|{T0}|kept", ex=600)
     await paused(store, 0, said_us=10 * S)
