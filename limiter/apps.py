@@ -9,7 +9,7 @@ from limiter.stores import prefix
 
 class LimiterConfig(AppConfig):
     name = "limiter"
-    verbose_name = _("Limiter")
+    verbose_name = _("Quotas")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -26,9 +26,10 @@ from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from quota_platform import people
+from quota_platform import people, rights
 from quota_platform.accounts import person_pages
 from quota_platform.accounts.sign_out import sign_out
+from quota_platform.base.admin.display import display
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from tenants.admin.membership import MembershipInline
 
@@ -102,9 +103,10 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         if request is not None and db_field.name == "groups":
-            kwargs["queryset"] = people.grantable_groups(request.user)
+            kwargs |= {"queryset": people.grantable_groups(request.user), "form_class": rights.GroupsField}
         if request is not None and db_field.name == "user_permissions":
-            kwargs["queryset"] = people.grantable(request.user).select_related("content_type")
+            permissions = people.grantable(request.user).select_related("content_type")
+            kwargs |= {"queryset": permissions, "form_class": rights.PermissionsField}
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
@@ -125,6 +127,11 @@ class TeamAdmin(GuardedAdmin, GroupAdmin, ModelAdmin):
     """Django's page in unfold's look."""
 
     list_per_page = 50
+    list_display = ("called",)
+
+    @display(description=_("name"), ordering="name")
+    def called(self, obj: Group) -> str:
+        return rights.group(obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         allowed = super().has_change_permission(request, obj)
@@ -136,5 +143,6 @@ class TeamAdmin(GuardedAdmin, GroupAdmin, ModelAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         if request is not None and db_field.name == "permissions":
-            kwargs["queryset"] = people.grantable(request.user).select_related("content_type")
+            permissions = people.grantable(request.user).select_related("content_type")
+            kwargs |= {"queryset": permissions, "form_class": rights.PermissionsField}
         return super().formfield_for_manytomany(db_field, request, **kwargs)

@@ -11,7 +11,7 @@ class PlatformConfig(AppConfig):
     name = "quota_platform"
 
     def ready(self) -> None:
-        from quota_platform import accounts, beat
+        from quota_platform import accounts, beat, rights
         from quota_platform.accounts.feature import FEATURE as ACCOUNTS
         from quota_platform.base import features, groups
         from quota_platform.base.models.translated import translate
@@ -21,4 +21,5 @@ class PlatformConfig(AppConfig):
         translate(model for app in OURS for model in apps.get_app_config(app).get_models())
         groups.connect(apps.get_app_config("limiter"))
         accounts.connect()
+        rights.name_people()
         features.install(ACCOUNTS)

@@ -38,6 +38,10 @@ EXPIRED = Words(
     _("This form has expired"),
     _("It was open for too long, or you signed in again meanwhile. Go back, reload the page and repeat your entry."),
 )
+SIGNED_OUT = Words(
+    _("You are signed out"),
+    _("Your session has ended, and nothing was saved. Go back to copy your entry, sign in, and repeat it."),
+)
 NOT_FOUND = Words(
     _("There is no such page"),
     _("The link may be old, or the address may have a typing error."),

@@ -45,7 +45,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": gettext("Dashboard"), "icon": "monitoring", "link": "/dashboard/"},
     ]
     people = [
-        _entry(gettext_noop("Users"), "person", "auth.user"),
+        _entry(gettext_noop("People"), "person", "auth.user"),
         _entry(gettext_noop("Groups"), "group", "auth.group"),
     ]
-    return [{"items": first}, *(_section(*each) for each in sections.items()), _section(gettext_noop("People"), people)]
+    return [
+        {"items": first},
+        *(_section(*each) for each in sections.items()),
+        _section(gettext_noop("Accounts"), people),
+    ]

@@ -54,7 +54,6 @@ OF_UNFOLD = (
     *("Click to cancel", "Select value", "Select action", "Select action to run", "Select record"),
     *("Date", "Date from", "Date to", "Value from", "Value to"),
     *("Changed", "Deleted"),  # of django-simple-history
-    "This page yielded into no results. Create a new item or reset your filters.",
     "Press the 'Change History' button below to edit the history.",
     "Choose a date from the list below to revert to a previous version of this object",
 )
@@ -93,6 +92,7 @@ def _declared() -> Iterator[str]:
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.static_settings"
         django.setup()
 
+    from quota_platform import rights
     from quota_platform.apps import OURS
     from quota_platform.base import features
     from quota_platform.base.admin import display
@@ -101,6 +101,8 @@ def _declared() -> Iterator[str]:
     ours = [model for app in OURS for model in apps.get_app_config(app).get_models()]
     yield from texts(model for model in ours if not model.__name__.startswith("Historical"))
     yield from sorted({text for feature in features.installed() for page in feature.pages for text in page[:2]})
+    yield from sorted(rights.known())
+    yield from (name for model in ours for _codename, name in model._meta.permissions)
     admin.autodiscover()
     yield from sorted(display.WORDS)
 

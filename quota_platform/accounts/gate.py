@@ -7,9 +7,13 @@ from typing import Any
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
+from quota_platform import error_pages
 from quota_platform.accounts import second_factor, sessions
+
+_ADMIN = "/admin/"
 
 
 class Gate(MiddlewareMixin):
@@ -19,15 +23,22 @@ class Gate(MiddlewareMixin):
     """
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        if _is_poll(request) or not request.user.is_authenticated:
+        if _is_poll(request):
             return None
-        if sessions.has_ended(request.user, request.session):
+        if request.user.is_authenticated and sessions.has_ended(request.user, request.session):
             logout(request)
-            return None
+        if not request.user.is_authenticated:
+            return error_pages.page(403, error_pages.SIGNED_OUT) if _is_edit(request) else None
         sessions.note_use(request.user, request.session)
         if not sessions.may_use(request):
             raise PermissionDenied
         return second_factor.instead_of(request)
+
+
+def _is_edit(request: HttpRequest) -> bool:
+    """Whether a form of the admin comes with it, which the way by the sign-in page would lose without a word."""
+    is_form = request.method == "POST" and request.path_info.startswith(_ADMIN)
+    return is_form and request.path_info != reverse("admin:logout")
 
 
 def _is_poll(request: HttpRequest) -> bool:

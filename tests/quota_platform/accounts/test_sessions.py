@@ -12,6 +12,7 @@ from dashboard.viewers import sight
 from quota_platform.accounts.sessions import BEGAN, NOTED_S, SEEN
 from quota_platform.base.sessions import person_of
 from tenants.models import Tenant
+from tests.filled_form import filled_form
 from tests.people import browser, member
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
@@ -109,3 +110,23 @@ def test_a_wallboard_s_session_ends_when_its_account_leaves_the_group(screen: Cl
     User.objects.get(username="screen").groups.clear()
     assert person_of(screen.session.session_key) is None
     assert screen.get("/dashboard/").status_code == 302
+
+
+def test_a_form_sent_after_the_end_of_the_session_says_that_nothing_was_saved(admin_user: User, acme: Tenant) -> None:
+    root = browser(admin_user)
+    page = f"/admin/tenants/tenant/{acme.pk}/change/"
+    form = {**filled_form(root.get(page).content), "name": "Renamed"}
+    earlier(root, **{BEGAN: 13 * HOUR})
+    for _ in ("the session ends with this one", "it has ended"):
+        lost = root.post(page, form)
+        assert lost.status_code == 403 and b"nothing was saved" in lost.content
+    acme.refresh_from_db()
+    assert acme.name == "Acme" and root.get(page).status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/admin/login/", "/admin/login/?next=/admin/"])
+def test_credentials_sent_to_django_s_own_page_are_not_led_on_without_a_word(
+    client: Client, admin_user: User, path: str
+) -> None:
+    assert client.post(path, {"username": "root", "password": "password"}).status_code == 403
+    assert client.get(path).status_code == 302 and client.post("/admin/logout/").status_code == 302
