@@ -47,6 +47,7 @@ def main() -> None:
             for theme in THEMES:
                 _take(browser, demo, theme)
             _take_incident(browser, demo)
+            _take_accounts(browser, demo)
             browser.close()
     finally:
         demo.stop()
@@ -115,6 +116,18 @@ def _take_incident(browser: Browser, demo: LiveDemo) -> None:
     page.get_by_role("button", name="Add the note").click()
     page.get_by_text("The campaign of Monday").wait_for()
     page.screenshot(path=PICTURES / "incident-1440-light.png", full_page=True)
+    page.context.close()
+
+
+def _take_accounts(browser: Browser, demo: LiveDemo) -> None:
+    """The sign-in page, and the set-up of an app with a secret that was made for this picture."""
+    page = browser.new_context(viewport={"width": 960, "height": 700}, color_scheme="light").new_page()
+    visitor = Visitor(page, demo.url)
+    visitor.open("/accounts/sign-in/")
+    page.screenshot(path=PICTURES / "sign-in-960-light.png")
+    visitor.sign_in(*demo.sign_in)
+    visitor.open("/accounts/second-factor/app/")
+    page.screenshot(path=PICTURES / "second-factor-960-light.png", full_page=True)
     page.context.close()
 
 
