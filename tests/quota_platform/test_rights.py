@@ -21,7 +21,9 @@ def in_german(client: Client, path: str) -> str:
 
 def test_permissions_and_groups_are_chosen_in_the_reader_s_language(admin_client: Client, acme: Tenant) -> None:
     page = in_german(admin_client, "/admin/auth/group/add/")
-    assert "Kontingente: Ausnahmen: darf anlegen" in page and "Can add" not in page and "Can see every tenant" not in page
+    assert (
+        "Kontingente: Ausnahmen: darf anlegen" in page and "Can add" not in page and "Can see every tenant" not in page
+    )
     ana = User.objects.create_user("ana")
     page = in_german(admin_client, f"/admin/auth/user/{ana.pk}/change/")
     assert "Can " not in page and ">Richtlinienredaktion<" in page and "Policy editor" not in page

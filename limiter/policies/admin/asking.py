@@ -33,6 +33,11 @@ def sentences(hits: Iterable[Hit], user: Any) -> list[str]:
     return [f"{name}: {cuts.sentence(of, seen=seen)}" for (name, _), of in by_limit.items()]
 
 
+def question(*, asks: bool) -> dict[str, Any]:
+    """The context of the page of a form: beside a question there is nothing to correct."""
+    return {"asks": asks, "confirm": CONFIRM, **({"errors": ()} if asks else {})}
+
+
 class AskingForm(forms.ModelForm):
     """``asks``: whether the save waits for a confirmation."""
 
@@ -66,6 +71,6 @@ class AskingAdmin:
         return type(made.__name__, (made,), {"user": request.user})
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        context |= {"asks": getattr(context["adminform"].form, "asks", False), "confirm": CONFIRM}
+        context |= question(asks=getattr(context["adminform"].form, "asks", False))
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
         return response

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from limiter.policies import sentences
-from limiter.policies.admin.asking import CONFIRM
+from limiter.policies.admin.asking import question
 from limiter.policies.admin.limit import LimitInline
 from limiter.policies.admin.policy_history import PolicyHistoryPages
 from limiter.policies.admin.policy_presets import PolicyPresetPages
@@ -178,8 +178,7 @@ class QuotaPolicyAdmin(PolicyPresetPages, PolicyHistoryPages, RecordedAdmin):
             in_words(*shown),
             reach=reach(policy, seen=tenants_of(request.user)) if policy else None,
             first=FIRST,
-            asks=any(getattr(each.formset, "asks", False) for each in context["inline_admin_formsets"]),
-            confirm=CONFIRM,
+            **question(asks=any(getattr(each.formset, "asks", False) for each in context["inline_admin_formsets"])),
             preview_url=reverse("admin:limiter_quotapolicy_preview"),
         )
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)

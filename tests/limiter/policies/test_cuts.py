@@ -85,7 +85,11 @@ def test_the_form_asks_and_saves_what_is_confirmed(gold: QuotaPolicy, acme: Tena
     page = f"/admin/limiter/quotapolicy/{gold.pk}/change/"
     form = filled_form(client.get(page).content) | {"limits-0-quota": "60"}
     asked = client.post(page, form).content.decode()
-    assert f"{acme.name} · lookupOrder (90)" in asked and "Cut them nevertheless" in asked
+    assert (
+        f"{acme.name} · lookupOrder (90)" in asked
+        and "Cut them nevertheless" in asked
+        and "Please correct" not in asked
+    )
     assert gold.limits.get().quota == 100
     assert client.post(page, form | {"confirm_cut": "1"}).status_code == 302
     assert gold.limits.get().quota == 60
