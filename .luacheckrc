@@ -7,16 +7,17 @@ max_line_length = 125
 ignore = { "311" } -- a first value that every branch replaces
 files["limiter/core/lua/values.lua"] = { globals = { "KEYS", "ARGV" } } -- it hands decide.lua its own
 -- These stand in decide.lua, and work on its variables.
-local blocks = { "look_at_share", "look_at_slots", "charge_share", "charge_slot" }
+local blocks = { "look_at_share", "look_at_slots", "charge_share", "charge_slot", "find_earlier_pool" }
 files["limiter/core/lua/decide.lua"] = {
   read_globals = blocks, ignore = { "221/share", "231/length", "231/slices", "231/most", "231/lives", "231/written", "211/share",
-    "231/form", "231/first", "231/second", "231/third", "231/fourth" },
+    "231/form", "231/first", "231/second", "231/third", "231/fourth", "231/fifth" },
 }
 local of_decide = {
   globals = { "share", "wait", "of_pool" },
   read_globals = {
-    "KEYS", "call", "ceil", "floor", "max", "take", "account", "at", "charged", "cost", "debt", "effective", "key", "kind", "length",
-    "first", "form", "fourth", "limit", "lives", "most", "now", "pool", "second", "slices", "third", "used", "waited", "window", "written", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
+    "KEYS", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "cost", "debt", "effective",
+    "fifth", "first", "form", "fourth", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second", "slice",
+    "slices", "third", "used", "waited", "window", "written", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
   },
 }
 for _, each in ipairs(blocks) do files["limiter/core/lua/" .. each .. ".lua"] = of_decide end

@@ -89,7 +89,10 @@ def shares(limit: Limit, subject: Subject, share: Share) -> str:
 
     Its slices depend on the time that counts.
     """
-    return f"{window(limit, subject)}:shares{share.over_us}"
+    name = window(limit, subject)
+    # The count of a value may be that of all others.
+    in_count = rules_of(limit.algorithm).pool_in_count and not limit.counted_by
+    return name if in_count else f"{name}:shares{share.over_us}"
 
 
 def appointments(window_key: str) -> str:

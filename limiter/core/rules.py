@@ -48,6 +48,8 @@ class Rules:
     """Running calls hold slots: the wait of a refusal is a hint, and a call takes one slot whatever it costs."""
     reserves = False
     """It can hold the unit of a refused call until its client comes back."""
+    pool_in_count = False
+    """Who uses how much of a shared limit is kept in the hash of its count, so that one command reads both."""
     is_window = True
     """Its count is what the calls of one past window cost, so a report can count it again."""
     forecasts = True

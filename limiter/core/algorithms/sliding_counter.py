@@ -12,6 +12,7 @@ class SlidingCounter(Rules):
     place = 2
     label = "sliding counter: for very large limits"
     reserves = True
+    pool_in_count = True
 
     def key_part(self, limit: Limit) -> str:
         """Its slices depend on the window, so the window is part of its key."""

@@ -14,11 +14,19 @@ if charged or joins then
     if part >= 1 then big = big - own else small = small - own end
   end
   if charged and form then
-    sums = pack(form, share[9], big, small, at, first, second, third, fourth)
+    sums = pack(form, share[9], big, small, first, second, third, fourth, fifth)
   else
     sums = pack('<dddd', share[9], big, small, charged and at or 0)
   end
-  call('HSET', hash, account, pack('<dddd', mine, share[10] + cost, part, till), '', sums)
+  local state = pack('<dddd', mine, share[10] + cost, part, till)
+  if not fourth or fifth then
+    call('HSET', hash, account, state, '', sums)
+  elseif third == limit.latest then -- with the count of a counter
+    call('HSET', hash, account, state, '', sums, third, fourth, 'n', first)
+  else
+    call('HSET', hash, account, state, '', sums, third, fourth, 'n', first, 'o', second, 'l', third)
+    call('PEXPIRE', hash, ceil(((third + 5) * limit.slice + window - now) / 1000) + MARGIN_MS)
+  end
 else
   call('HSET', hash, account, pack('<dddd', mine, share[10] + (waited and 0 or cost), part, till))
 end

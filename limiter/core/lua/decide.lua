@@ -11,8 +11,8 @@
 -- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
 --            absent: none is known. What stands behind is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
--- and then   hash    for each shared limit, in their order: who uses how much of it
---            (look_at_share.lua, look_at_slots.lua)
+-- and then   hash    for each shared limit, in their order: who uses how much of it (look_at_share.lua,
+--            look_at_slots.lua); of a counter the hash of its count
 -- and then   the same for the pace, if tenants share it (ARGV[11])
 -- and then   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
 --            Limits that count by a value of the call have more, which values.lua takes off
@@ -132,11 +132,19 @@ for i = 1, n do
   local per_call, slots = cost, false -- units of one call; whether it holds them until it ends
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
   local share, terms, of_pool, length, slices, most, account -- of a shared limit
-  local lives, written = 0, 0 -- of a shared bucket: until when its key lives (us), its length
+  local lives, written = 0, 0 -- of a shared bucket: until when its key lives (us), its length; of a counter: its slice
   if flags > 7 and band(flags, 8) ~= 0 then
     pool, terms = pool + 1, next_limit
     length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
-    of_pool = call('HMGET', KEYS[pool], '', account)
+    if KEYS[pool] == key then -- in the hash of its count, which is in slices
+      slice = ceil(window / SLICES)
+      of_pool = call('HMGET', key, '', account, 'n', floor(now / slice))
+      if not of_pool[1] then
+        find_earlier_pool()
+      end
+    else
+      of_pool = call('HMGET', KEYS[pool], '', account)
+    end
   end
 
   if kind == 'l' then
@@ -175,14 +183,32 @@ for i = 1, n do
   elseif kind == 's' then
     -- Sliding counter: a hash of slice number -> units, with n (their sum), o and l (oldest and latest slice). The
     -- slice that has only partly left the window counts in full: never over the limit, early to refuse by at most one.
-    slice = ceil(window / SLICES)
-    local state = call('HMGET', key, 'n', 'o', 'l')
-    used, oldest, latest = num(state[1] or 0), num(state[2] or 0), num(state[3] or 0)
+    if of_pool and KEYS[pool] == key then
+      -- The pool has o and l too, as the last charge left them. As long as n is the same and the oldest slice counts they
+      -- are these, but for a call that came under a policy that does not share the limit, and was given back.
+      local counted
+      used, written = num(of_pool[3] or 0), of_pool[4]
+      if of_pool[1] and #of_pool[1] > 47 then counted, oldest, latest = take('<ddd', of_pool[1], 25) end
+      if counted ~= used or (oldest + 1) * slice <= max(now, latest * slice) - window or used + cost > effective then
+        local state = call('HMGET', key, 'o', 'l')
+        oldest, latest = num(state[1] or 0), num(state[2] or 0)
+      end
+    else
+      slice = ceil(window / SLICES)
+      local state = call('HMGET', key, 'n', 'o', 'l')
+      used, oldest, latest = num(state[1] or 0), num(state[2] or 0), num(state[3] or 0)
+    end
     at = max(now, latest * slice)
     local first = floor((at - window) / slice) -- the oldest slice that still counts
     if used > 0 and oldest < first then
       if latest < first then
-        call('DEL', key)
+        if of_pool and KEYS[pool] == key then -- which stays
+          local gone = { 'n', 'o', 'l' }
+          for s = oldest, latest do gone[#gone + 1] = s end
+          call('HDEL', key, unpack(gone))
+        else
+          call('DEL', key)
+        end
         used = 0
       else
         local gone = {}
@@ -476,7 +502,7 @@ local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted an
 for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]
   local kind, window, at = limit.kind, limit.window, limit.at
-  local form, first, second, third, fourth -- what the pool of a shared one has of its count
+  local form, first, second, third, fourth, fifth -- what the pool of a shared one has of its count
   if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
     limit.used = limit.used + limit.per_call
     if kind == 'l' then
@@ -488,18 +514,24 @@ for i = 1, n do
         call('RPUSH', key, unpack(copies))
       end
       local share = limit.share
-      if share then form, first, second = '<dddddd', limit.used, limit.used > cost and limit.oldest or at end
+      if share then form, first, second, third = '<dddddd', at, limit.used, limit.used > cost and limit.oldest or at end
       if not (share and share[5] == limit.latest) then -- the unit before was charged in this slice of the pool
         call('PEXPIRE', key, ceil(((share and max(share[6], at) or at) - now + window) / 1000) + MARGIN_MS)
       end
     elseif kind == 's' then
-      local slice = floor(at / limit.slice)
-      call('HINCRBY', key, slice, cost)
-      if slice == limit.latest then
-        call('HINCRBY', key, 'n', cost) -- the key lives long enough since this slice began
+      local slice, share = floor(at / limit.slice), limit.share
+      if share and share[7] == key then -- its pool is in the same hash, and is written with it
+        local units = share[17]
+        if at ~= now then units = call('HGET', key, slice) end
+        form, first, second, third, fourth = '<dddddd', limit.used, limit.oldest, slice, num(units or 0) + cost
       else
-        call('HSET', key, 'n', limit.used, 'o', limit.oldest, 'l', slice)
-        call('PEXPIRE', key, ceil(((slice + 2) * limit.slice + window - now) / 1000) + MARGIN_MS)
+        call('HINCRBY', key, slice, cost)
+        if slice == limit.latest then
+          call('HINCRBY', key, 'n', cost) -- the key lives long enough since this slice began
+        else
+          call('HSET', key, 'n', limit.used, 'o', limit.oldest, 'l', slice)
+          call('PEXPIRE', key, ceil(((slice + 2) * limit.slice + window - now) / 1000) + MARGIN_MS)
+        end
       end
     elseif kind == 'b' then
       limit.debt = limit.debt + cost * window
@@ -514,7 +546,7 @@ for i = 1, n do
           share[16] = now + lasts + SLACK_US
           call('SET', key, state, 'PX', ceil((lasts + SLACK_US) / 1000) + MARGIN_MS)
         end
-        form, first, second, third, fourth = '<ddddddds', limit.debt, window, share[16], state
+        form, first, second, third, fourth, fifth = '<ddddddds', at, limit.debt, window, share[16], state
       end
     else
       call('ZADD', key, now + limit.lease, limit.share and decision_id .. '|' .. limit.share[8] or decision_id)

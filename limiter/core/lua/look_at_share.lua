@@ -8,7 +8,7 @@
 --                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
 --   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
 --                 was charged (us) · and, if that was in this slice, of a log: its length by then · time of its oldest
---                 entry (us); of a bucket: BUCKET of decide.lua
+--                 entry (us); of a bucket: BUCKET of decide.lua; of a counter, in place of that time: its n, o and l
 --   "@<account>"  of a pace: when its next call is due at the rate of its share (us)
 --   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
@@ -25,7 +25,8 @@
 --   5 when the last unit was charged in this slice (us; -1: none was) · 6 when the slice ends (us) ·
 --   and for a charge: 7 pool · 8 account · 9 slice · 10 asked · 11 share · 12 ACCOUNT's last · 13, 14 reserved in
 --   large shares and small ones · 15 unused of its own · of a bucket: 16 until when its key lives (us) · 17 the length of
---   its text, and then the text; `joins`: nil, or the weights of all with one that has just come
+--   its text, and then the text; of a counter: units in the slice of now; `joins`: nil, or the weights of all with one that
+--   has just come
 -- A list, since fields with names take longer to make.
 local hash, turn = KEYS[pool], (now - now % length) / length
 local state, last, mine, asked, part, till = of_pool[2], turn, 0, 0, 0, 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import redis
 
 from limiter.core.algorithms import rules_of
 from limiter.core.giving_back import Charge, give_back
@@ -69,6 +70,43 @@ def calls(pick: random.Random) -> Iterator[tuple[int, Call]]:
     for number in range(STEPS):
         now += pick.choice([0, 1, 900, S // 40, S // 10, S // 2, -S // 20] if number % 97 else [7 * S, 20 * S])
         yield now, Call(f"d{number}", cost=pick.choice([1, 1, 1, 3]), now_us=now)
+
+
+async def test_the_pool_of_a_counter_is_found_where_the_release_before_kept_it(store: Store, raw: redis.Redis) -> None:
+    limit = replace(KINDS["counter"], counted_per=CountedPer.CONNECTION, share=Share(over_us=61 * S // 10))
+    bound = stack(limit)
+    for number in range(20):
+        await store.decide(bound, Call(f"d{number}", now_us=T0 + number * S // 20))
+    (count,) = bound.windows
+    earlier = f"{count}:shares{61 * S // 10}"
+    for name, value in raw.hgetall(count).items():
+        if not name.isalnum():
+            raw.hset(earlier, name, value)
+            raw.hdel(count, name)
+    raw.pexpire(earlier, 6_500)
+    decision = await store.decide(bound, Call("look", charge=False, now_us=T0 + 2 * S))
+    assert (decision.shares[0].used, decision.states[0].used) == (20, 20)
+    assert raw.pttl(count) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_decision_sends_few_commands_more_than_of_a_limit_that_is_not_shared(
+    store: Store, raw: redis.Redis, kind: str
+) -> None:
+    """Of a log and a counter it sends fewer, since the pool has their last state."""
+    limit = replace(KINDS[kind], counted_per=CountedPer.CONNECTION)
+    shared = replace(limit, name="shared", share=Share(over_us=rules_of(limit.algorithm).shared_over_us(limit)))
+    sent = []
+    for each in (limit, shared):
+        for number in range(20):
+            await store.decide(stack(each), Call(f"d{number}", now_us=T0 + number))
+        raw.config_resetstat()
+        await store.decide(stack(each), Call("d", now_us=T0 + 20))
+        stats: dict[str, dict[str, int]] = raw.info("commandstats")
+        others = {"cmdstat_evalsha", "cmdstat_config|resetstat"}
+        sent.append(sum(command["calls"] for name, command in stats.items() if name not in others))
+    alone, together = sent
+    assert together <= alone + {"log": -1, "counter": -1, "bucket": 2, "slots": 1}[kind]
 
 
 @pytest.mark.parametrize("seed", range(3))
