@@ -198,7 +198,7 @@ local function find_beyond(book, quota, most, slack, owed)
   local held, window = book.held, book.length * book.slices
   local near, far = {}, {}
   for _, finders in ipairs({ near, far }) do
-    finders[1] = limit_finder(book, quota, finders == near and most - owed or most, held)
+    finders[1] = limit_finder(book, quota, finders == near and most - ceil(owed) or most, held)
     finders[2] = beyond_finder(book, slack, held)
     if book.ceiling > 0 then finders[3] = account_finder(book, book.ceiling, book.slices + 1, held) end
   end
