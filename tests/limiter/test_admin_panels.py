@@ -182,7 +182,7 @@ def test_viewing_a_connection_does_not_test_it(root: Client, connection: Connect
 
 def test_a_stranger_cannot_test(connection: Connection) -> None:
     url = f"/admin/tenants/connection/{connection.pk}/test/"
-    assert Client().post(url).status_code == 302
+    assert Client().post(url).status_code == 403
     looking = staff("view_connection")
     assert looking.post(url).status_code == 403
     assert b"Test connection" not in looking.get(page_of(connection)).content

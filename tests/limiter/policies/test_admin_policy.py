@@ -354,7 +354,7 @@ def test_the_preview_is_for_those_who_may_see_policies(gold: QuotaPolicy) -> Non
     stranger = Client()
     stranger.force_login(User.objects.create_user("stranger", is_staff=True))
     assert stranger.post(PREVIEW, {}).status_code == 403
-    assert Client().post(PREVIEW, {}).status_code == 302
+    assert Client().post(PREVIEW, {}).status_code == 403
 
 
 def test_the_preview_is_asked_by_post_only(root: Client) -> None:
