@@ -21,7 +21,7 @@ _IF_MATCH: Schema = {
     "name": "If-Match",
     "in": "header",
     "description": "The `ETag` of the row as you read it, or `*`: 412 if the row is another one now. Where it is left"
-    " out and is required (PUT, and PATCH of `limits` and `acts_for`) you get 428.",
+    " out and is required (PUT, PATCH of `limits` and `acts_for`, and the restoration of a version) you get 428.",
     "schema": {"type": "string", "maxLength": 1000},
 }
 _IF_NONE_MATCH: Schema = {
@@ -126,10 +126,15 @@ def _statuses(path: str, method: str, operation: Schema) -> Iterator[str]:
         yield "409"
     if _is_one_row(path):
         yield "412"
-    if _is_one_row(path) and method in ("put", "patch"):
+    if _is_one_row(path) and _replaces(path, method):
         yield "428"
     if method in _WRITES and method != "delete":
         yield from ("411", "413", "415")
+
+
+def _replaces(path: str, method: str) -> bool:
+    """Whether the write may replace more than it names, and then needs If-Match (``WriteResource._has_to_say``)."""
+    return method in ("put", "patch") or path.endswith("/restore/")
 
 
 def _is_one_row(path: str) -> bool:

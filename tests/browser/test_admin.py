@@ -50,4 +50,4 @@ def test_after_a_save_the_page_says_on_how_many_workers_it_is_live(visitor: Visi
     page.get_by_label("Reason for this change").fill("to see it arrive")
     page.get_by_label("Description").fill("seen")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text(re.compile(r"^Live on 1 of 1 workers after \d+(\.\d)? s\.$"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Live on 2 of 2 workers after \d+(\.\d)? s\.$"))).to_be_visible()

@@ -59,11 +59,11 @@ class WithVersions(FromPresets):
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, id: str) -> Response:
         """Put an earlier version back in force, with its limits, as a new version. It needs If-Match."""
-        asked = RestoreSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        number, values = asked.validated_data["version"], asked.validated_data
         with whole():
             current = self.get_object()
+            asked = RestoreSerializer(data=request.data)
+            asked.is_valid(raise_exception=True)
+            number, values = asked.validated_data["version"], asked.validated_data
             then = versions.version_of(current.pk, number)
             if then is None:
                 raise NotFound(f"This policy has no version {number}.")
