@@ -27,6 +27,8 @@ SETTINGS = {
     "MAX_CONNECTIONS_PER_ADDRESS": "8000",
     "DRAIN_SECONDS": "5",
     "METRICS_NETWORKS": "127.0.0.0/8",
+    "LIMITER_CONNECT_TIMEOUT_MS": "10000",  # a slow store is none that is unavailable
+    "LIMITER_SOCKET_TIMEOUT_MS": "10000",
 }
 
 Caller = tuple[asyncio.StreamReader, asyncio.StreamWriter]
