@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q
 
 from limiter.alerts import mutes
 from limiter.alerts.event_types import ENDED, STARTED, TEST, TYPES
 from limiter.alerts.models import Alert, AlertDelivery, AlertHook
 from quota_platform.base.events import EventType, Occurrence
+from quota_platform.base.public_url import public_url
 
 VERSION = 1
 """Of the body; it changes when a field goes or changes its meaning, not when one is added."""
@@ -131,8 +131,7 @@ def _about(data: Mapping[str, Any], hook: AlertHook) -> dict[str, Any]:
 
 
 def _page(type_: EventType, data: Mapping[str, Any]) -> str | None:
-    origin = settings.ENV.PUBLIC_URL.rstrip("/")
-    return f"{origin}{type_.page.format_map(data)}" if origin else None
+    return public_url(type_.page.format_map(data)) or None
 
 
 def put_test(hook: AlertHook, *, at: datetime) -> AlertDelivery:
@@ -161,7 +160,6 @@ def body(event: str, data: dict[str, Any], *, at: datetime) -> str:
 
 def described(alert: Alert) -> dict[str, Any]:
     """What a receiver learns of an alert."""
-    origin = settings.ENV.PUBLIC_URL.rstrip("/")
     return {
         "alert_id": alert.pk,
         "tenant_id": alert.tenant_id,
@@ -177,7 +175,7 @@ def described(alert: Alert) -> dict[str, Any]:
         "started_at": alert.at.isoformat(),
         "ended_at": alert.ended_at.isoformat() if alert.ended_at else None,
         "ending": alert.ending or None,
-        "url": f"{origin}/dashboard/tenants/{alert.tenant_id}/" if origin else None,
+        "url": public_url(f"/dashboard/tenants/{alert.tenant_id}/") or None,
     }
 
 

@@ -23,6 +23,7 @@ from limiter.reports.models import Export, ReportMail
 from quota_platform.base.kept import kept_text
 from quota_platform.base.mail import sending
 from quota_platform.base.mail.sending import Sent
+from quota_platform.base.public_url import public_url
 
 MAX_S = 50
 """The duration of one attempt at most; each response of the mail server has 20 s."""
@@ -103,8 +104,7 @@ def message(mail: ReportMail) -> EmailMessage:
 
 
 def _text(export: Export, *, attached: bool) -> str:
-    where = settings.ENV.PUBLIC_URL.rstrip("/")
-    page = where + reverse("admin:limiter_export_changelist") if where else "the admin, Exports"
+    page = public_url(reverse("admin:limiter_export_changelist")) or "the admin, Exports"
     kept = f"until {export.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if export.expires_at else "for a while"
     lines = [
         f"{_name(export)}: {export.get_kind_display()}, {export.rows:,} rows,",

@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 
 from quota_platform.accounts.programs import is_service_account
 from quota_platform.base.mail import sending
+from quota_platform.base.public_url import public_url
 from tenants.preferences import language_of
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _body(*paragraphs: str) -> str:
 
 def _send(person: User, text: Text, language: str) -> str:
     uid, token = urlsafe_base64_encode(force_bytes(person.pk)), default_token_generator.make_token(person)
-    link = f"{settings.ENV.PUBLIC_URL.rstrip('/')}{reverse('account_set_password', args=[uid, token])}"
+    link = public_url(reverse("account_set_password", args=[uid, token]))
     with translation.override(language_of(person) or language):
         subject, body = text(person.get_username(), link, settings.ENV.ACCOUNT_LINK_HOURS)
     sent = sending.send(sending.made(subject=subject, body=body, to=[person.email], uid=uuid.uuid4()))

@@ -7,17 +7,17 @@ from typing import Any
 from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+
+from quota_platform.base.public_url import public_url
 
 
 class Adapter(OpenIDConnectOAuth2Adapter):
     """allauth's, which would take the address from the request."""
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
-        address = reverse("openid_connect_callback", kwargs={"provider_id": self.provider_id})
-        return str(settings.ENV.PUBLIC_URL.rstrip("/")) + address
+        return public_url(reverse("openid_connect_callback", kwargs={"provider_id": self.provider_id}))
 
 
 def login(request: HttpRequest, provider_id: str) -> HttpResponse:

@@ -11,10 +11,12 @@ from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Names
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
 
+from quota_platform.base.public_url import public_url
+
 
 def address_of(page: str) -> str:
     """The address of one of SAML's pages as the provider knows it, whichever name this request came under."""
-    return settings.ENV.PUBLIC_URL.rstrip("/") + reverse(page)
+    return public_url(reverse(page))
 
 
 def of_platform() -> OneLogin_Saml2_Settings:
