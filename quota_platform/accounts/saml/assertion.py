@@ -35,7 +35,7 @@ class Verified:
 
 
 def verify(text: str) -> Verified:
-    """Of the form field SAMLResponse. Raises Refused, or metadata.Unavailable."""
+    """Of the form field SAMLResponse. Raises AssertionRefused, or metadata.Unavailable."""
     if not text or len(text) > MAX_CHARACTERS:
         raise AssertionRefused(f"{len(text)} characters")
     provider = metadata.of_provider()

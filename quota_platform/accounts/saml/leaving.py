@@ -88,7 +88,7 @@ def take_address(request: HttpRequest) -> str:
 
 
 def confirm(request: HttpRequest, query: dict[str, str]) -> None:
-    """The provider's response to the request of this browser. Raises Refused unless it reports success."""
+    """The provider's response to the request of this browser. Raises AssertionRefused unless it reports success."""
     request_id = request.session.pop(_LEFT, {}).get("request_id")
     if not request_id:
         raise AssertionRefused("nobody signed out here")
@@ -104,7 +104,7 @@ class SignOutAsked:
 
 
 def asked(query: dict[str, str]) -> SignOutAsked:
-    """Raises Refused unless the provider has signed it."""
+    """Raises AssertionRefused unless the provider has signed it."""
     sign_out, where = _processed(query, "SAMLRequest")
     try:
         return SignOutAsked(OneLogin_Saml2_Logout_Request.get_nameid(sign_out.get_last_request_xml()), where)
