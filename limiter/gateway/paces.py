@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 from limiter.core.pacing import learn
 from limiter.core.store import Store
@@ -92,10 +91,10 @@ class Paces:
 
     async def _report(self, seen: _Seen, *, said_us: int = 0) -> None:
         connection, ago_us = seen.connection, seen.ago_us(asyncio.get_running_loop().time())
-        counts: dict[str, Any] = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back}
-        counts |= {"extra": seen.extra, "mode": connection.pace, "shared": connection.shared}
+        counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back, "extra": seen.extra}
+        counts |= {"ago_us": ago_us, "said_us": said_us}
         try:
-            await learn(self._store, connection.id, ago_us=ago_us, said_us=said_us, **counts)
+            await learn(self._store, connection.id, mode=connection.pace, shared=connection.shared, **counts)
         except StoreError:
             log.debug("the pace of connection %d was not learned from %s", connection.id, counts)
             return

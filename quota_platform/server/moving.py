@@ -12,9 +12,6 @@ import math
 from functools import partial
 from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
 from quota_platform.base import addresses
 from quota_platform.base.lean.problem import Problem
 from quota_platform.server.handover import MAX_BYTES, Parting
@@ -26,15 +23,9 @@ from quota_platform.server.request_reader import Data, Elsewhere, RequestReader
 class MovingHttp1(Http1):
     """Stays Http1 where the process has no neighbours, and for a request that none of them takes over."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._neighbours = Neighbours.of(app_state)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._neighbours = Neighbours.of(self._state)
         self._parting: Parting | None = None
 
     def takes_over(self, peer: str, read: bytes) -> bool:
