@@ -24,7 +24,7 @@ from tenants.models import Action, Connection, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.test_killed_while_sharing import Flow, one_killed
 from tests.limiter.gateway.two_workers import TwoWorkers
-from tests.patience import eventually
+from tests.patience import HANG_MS, HANG_S, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,8 +44,9 @@ def shared(connection: Connection, globex: Tenant, base_policy: QuotaPolicy) -> 
 async def test_a_refusal_says_whose_share_of_the_unit_is_used_up(
     acme_key: str, globex_key: str, redis_url: str, raw: redis.Redis, sandbox: Running, shared: Connection
 ) -> None:
-    shared.max_in_flight = 1  # which no step of the learner moves
+    shared.max_in_flight, shared.total_deadline_s = 1, HANG_S  # one, which no step of the learner moves
     await asyncio.to_thread(shared.save)
+    await Action.objects.aupdate(timeout_ms=HANG_MS)
     workers = TwoWorkers(acme_key, redis_url, sandbox)
     async with workers.running():
 
@@ -53,14 +54,23 @@ async def test_a_refusal_says_whose_share_of_the_unit_is_used_up(
             headers = [("X-API-Key", key)]
             return await workers.callers[worker].call("POST", "/invoke/lookupOrder", body=b"{}", headers=headers)
 
-        assert (await call(globex_key)).status == 200, "so that it is known"
-        sandbox.state.faults.add({"fault": "slow", "ms": 60_000, "count": 1})
-        held = asyncio.create_task(call(acme_key))
         slots = keys.window(in_flight.learned(LearningSettings()).limit, Subject(shared.pk, "", "", ""))
+
+        async def none_in_flight() -> bool:
+            return raw.zcard(slots) == 0
 
         async def one_in_flight() -> bool:
             return raw.zcard(slots) == 1
 
+        assert (await call(globex_key)).status == 200, "so that it is known"
+        await eventually(none_in_flight, what="the end of that call in the store")
+        sandbox.state.faults.add({"fault": "slow", "ms": HANG_MS, "count": 1})
+
+        async def admitted() -> bool:
+            """For a moment more the one unit is kept for who used it last."""
+            return (await call(acme_key)).status != 429
+
+        held = asyncio.create_task(eventually(admitted, what="a call that stays"))
         await eventually(one_in_flight, what="a call in flight")
 
         def by_the_store(key: str) -> Callable[[], Awaitable[Answered | None]]:
