@@ -70,8 +70,9 @@ def measure(stage: Stage, effort: Effort) -> Findings:
         ],
     ]
     how = (
-        f"One worker with MAX_CONNECTIONS_PER_ADDRESS={CONNECTIONS}; callers with up to {4 * CONNECTIONS:,} connections"
-        f" call {TIMES_CAPACITY} times as often as it served {effort.connections} callers who wait for each response."
+        f"One worker for calls, beside one for pages, with MAX_CONNECTIONS_PER_ADDRESS={CONNECTIONS};"
+        f" callers with up to {4 * CONNECTIONS:,} connections call"
+        f" {TIMES_CAPACITY} times as often as it served {effort.connections} callers who wait for each response."
         " Generator, store and upstream share the machine with it."
     )
     return Findings(
@@ -110,7 +111,8 @@ def _bounded(stage: Stage) -> Iterator[Contender]:
     directory.mkdir()
     redis_url = f"{stage.rig.redis_url.removesuffix('/0')}/{_DATABASE}"
     own = dataclasses.replace(stage.rig, directory=directory, redis_url=redis_url)
-    contender = gateway.start(own, settings={"MAX_CONNECTIONS_PER_ADDRESS": str(CONNECTIONS), "TRUSTED_PROXIES": ""})
+    settings = {"MAX_CONNECTIONS_PER_ADDRESS": str(CONNECTIONS), "TRUSTED_PROXIES": "", "PAGES_WORKERS": "1"}
+    contender = gateway.start(own, settings=settings)
     try:
         contender.server.wait_until_listening()
         yield contender

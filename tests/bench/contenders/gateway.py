@@ -24,11 +24,12 @@ APPLICATION = "quota_platform.asgi:application"
 
 
 def start(rig: Rig, *, application: str = APPLICATION, settings: Mapping[str, str] | None = None) -> Contender:
-    """Make the data and start one worker, with these settings too; raises RuntimeError with what the making said."""
+    """Make the data and start a worker for calls, with these settings; raises RuntimeError with what making said."""
     port, env = free_port(), {**environment(rig), **(settings or {})}
     (tokens,) = make(rig, env, f"rows.main({rig.upstream_port})")
     log = rig.directory / "gateway.log"
-    server = Server("gateway", web(application, port=port), port=port, log=log, env=env)
+    line = web(application, port=port, pages_workers=int(env["PAGES_WORKERS"]))
+    server = Server("gateway", line, port=port, log=log, env=env)
     return Contender("gateway", "this gateway, everything on", server, _targets(port, tokens))
 
 
