@@ -24,6 +24,7 @@ from dashboard.lately import Lately
 from dashboard.messages import all_rows, overview_frame, pool_frame, since, tenant_frame
 from dashboard.pools import Pools
 from dashboard.readings import TenantReading
+from dashboard.shared_paces import SharedPaces
 from dashboard.stored import StoredReadings
 from dashboard.streams import FIGURES_KEPT
 from dashboard.topics import PoolView, StreamTopic
@@ -81,7 +82,8 @@ class Live:
         self._reads = Flights(most=100_000)
         self._aside = Aside(4, name="dashboard", keep=True)
         self._charting = Charting(runtime.gateway.store, self._aside)
-        self._pools = Pools(runtime.gateway.store, self._aside, self._tenant, clock=clock)
+        self._paces = SharedPaces(runtime.gateway.store, clock=clock)
+        self._pools = Pools(runtime.gateway.store, self._aside, self._tenant, self._paces, clock=clock)
         self._unreadable: set[str] = set()
         self._unavailable_since: float | None = None
         self._database_unavailable_since: float | None = None
@@ -188,7 +190,8 @@ class Live:
         known = self._with_undrained(known, topic)
         if topic.page == "tenant":
             values = await counted_values.lines(self._gateway.store, readings[0])
-            frame = tenant_frame(readings[0], known, **rest, values=values)
+            pace = await self._paces.read(readings[0].connection_id) if readings[0].paces else None
+            frame = tenant_frame(readings[0], known, **rest, values=values, pace=pace)
         else:
             frame = overview_frame(readings, known, **rest, rows=await all_rows(readings, known), crowd=crowd)
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()

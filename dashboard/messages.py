@@ -13,6 +13,7 @@ from dashboard.busiest import Crowd
 from dashboard.connections import Frame
 from dashboard.pools import PoolReading
 from dashboard.readings import GAP_S, KEPT, RowReading, TenantReading
+from dashboard.shared_paces import PaceUse
 from dashboard.stored import StoredReadings
 from dashboard.topics import StreamTopic
 from limiter.core.algorithms import rules_of
@@ -65,8 +66,12 @@ def tenant_frame(
     platform: Frame,
     degraded: Frame | None,
     values: Sequence[Frame] = (),
+    pace: PaceUse | None = None,
 ) -> Frame:
-    """Everything a tenant's page shows, with the chart of the last minutes. ``values``: its limits by a value."""
+    """Everything a tenant's page shows, with the chart of the last minutes.
+
+    ``values``: its limits by a value. ``pace``: the one that it shares.
+    """
     rows = _rows(reading, known)
     state, sentence = states.of_tenant(reading, rows, known)
     sentence |= _named(states.concerned(state, rows), "limit.of_action")
@@ -76,7 +81,7 @@ def tenant_frame(
     return {
         **_frame([reading], known, platform=platform, degraded=degraded, rows=rows, said=(state, sentence)),
         "limits": _in_force(reading),
-        "shares": shares.lines(reading, waiting=platform.get("calls_waiting", {}).get(reading.tenant_id, 0)),
+        "shares": shares.lines(reading, pace, waiting=platform.get("calls_waiting", {}).get(reading.tenant_id, 0)),
         "values": list(values),
         "connection": {**connection[0], **connections.evidence(reading)} if connection else None,
         "charts": {row["id"]: _series(reading, row) for row in rows},
@@ -87,7 +92,10 @@ def tenant_frame(
 
 def pool_frame(reading: PoolReading, topic: StreamTopic, *, platform: Frame, degraded: Frame | None) -> Frame:
     """Everything the page of a shared limit shows."""
-    state, sentence = pools.sentence(reading) if degraded is None else ("unknown", {"code": "unknown"})
+    assert topic.pool is not None  # it is the topic of one
+    state, sentence = (
+        pools.sentence(reading, topic.pool.limit) if degraded is None else ("unknown", {"code": "unknown"})
+    )
     return {
         **_head(reading.at or time.time()),
         "summary": {"state": state, "sentence": sentence, "workers": platform.get("workers"), "degraded": degraded},

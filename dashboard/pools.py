@@ -15,17 +15,20 @@ from django.utils import timezone
 from dashboard.deltas import Frame
 from dashboard.pool_table import order_of
 from dashboard.readings import Shared, TenantReading
+from dashboard.shared_paces import SharedPaces
 from dashboard.stored import LATELY_MINUTES
 from dashboard.topics import StreamTopic
 from limiter.core import accounts
 from limiter.core.accounts import Account, Terms
 from limiter.core.algorithms import rules_of
+from limiter.core.sharing import PACE
 from limiter.core.store import Store
-from limiter.core.types import MICROS, ServiceClass, Subject
+from limiter.core.types import MICROS, ServiceClass, ShareState, Subject
 from limiter.live.queries import Aside
 from limiter.policies import pools
 from limiter.policies.pools import PoolMember
 from limiter.record.models import ThrottleEvent
+from limiter.record.models.event import UPSTREAM
 
 PAGE_SIZE = 50
 EVERY_S = 0.8
@@ -36,10 +39,16 @@ _TRIES = 3
 _RANKS = {each.value: rank for rank, each in enumerate(ServiceClass, start=1)}
 _CLASSES = {rank: name for name, rank in _RANKS.items()}
 _NEVER = float("-inf")
+_OF_LIMIT, _OF_PACE = ("pool.unknown", "pool.full", "pool.free"), ("pace.unknown", "pace.full", "pace.free")
+_PACE_USED = 0.95
+"""The part of a minute's calls from which a pace is used up: it moves, and its minute ends with a whole second."""
 
 
 class StoredPool(NamedTuple):
-    """The database's part. ``refused``: tenant -> calls that the limit refused in the last quarter of an hour."""
+    """The database's part. ``refused``: tenant -> calls that the limit refused in the last quarter of an hour.
+
+    Of a pace all that were held back, in a pause of the upstream too.
+    """
 
     members: Sequence[PoolMember] = ()
     refused: Mapping[str, int] = {}
@@ -64,7 +73,8 @@ def read_stored(connection: int, limit: str) -> StoredPool:
     """For a thread."""
     members = pools.members(connection, limit)
     since = timezone.now() - timedelta(minutes=LATELY_MINUTES)
-    lately = ThrottleEvent.objects.filter(at__gte=since, limit_name=limit, shadow=False)
+    name = UPSTREAM if limit == PACE else limit
+    lately = ThrottleEvent.objects.filter(at__gte=since, limit_name=name, shadow=False)
     counted = lately.filter(tenant_id__in={each.tenant_id for each in members}).order_by().values_list("tenant_id")
     return StoredPool(members, dict(counted.annotate(calls=Sum("count"))))
 
@@ -73,11 +83,18 @@ class Pools:
     """One per worker. ``read_tenant``: a tenant's limits, read once a second for all who ask."""
 
     def __init__(
-        self, store: Store, aside: Aside, read_tenant: ReadTenant, *, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        aside: Aside,
+        read_tenant: ReadTenant,
+        paces: SharedPaces,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._aside = aside
         self._read_tenant = read_tenant
+        self._paces = paces
         self._clock = clock
         self._held: dict[tuple[int, str], PoolReading] = {}
 
@@ -103,12 +120,21 @@ class Pools:
         """By the look at one of its tenants, which also divides the limit anew when that is due."""
         for tenant_id in [each.tenant_id for each in held.stored.members if each.calls][:_TRIES]:
             reading = await self._read_tenant(tenant_id)
+            if limit == PACE and reading.paces:
+                return await self._look_at_pace(held, connection, next(iter(reading.paces.values())))
             found = [shared for (name, _), shared in reading.shares.items() if name == limit]
             if found:
                 held.limit, held.at = found[0], reading.at
                 subject = Subject(connection, tenant_id, "", "")
                 held.accounts = await accounts.read(self._store, found[0].own.limit, subject)
                 return
+
+    async def _look_at_pace(self, held: PoolReading, connection: int, own: ShareState) -> None:
+        """Unlike a limit it may end: then nothing is known."""
+        use = await self._paces.read(connection)
+        held.limit, held.accounts, held.at = None, [], time.time()
+        if use is not None:
+            held.limit, held.accounts = use.beside(own), use.accounts
 
     def forget(self, watched: Collection[tuple[int, str]]) -> None:
         """Keep only these."""
@@ -134,14 +160,16 @@ def frame(reading: PoolReading, topic: StreamTopic) -> Frame:
     return {"rows": [row | {"place": place} for place, row in enumerate(shown)], "pool": {**_sums(reading), **sums}}
 
 
-def sentence(reading: PoolReading) -> tuple[str, Frame]:
+def sentence(reading: PoolReading, limit: str) -> tuple[str, Frame]:
     """The state of the limit, and a text."""
+    full_from, (unknown, full, free) = (_PACE_USED, _OF_PACE) if limit == PACE else (1, _OF_LIMIT)
     if reading.limit is None:
-        return "unknown", {"code": "pool.unknown"}
+        return "unknown", {"code": unknown}
     of_all = reading.limit.of_all
-    full = of_all.used >= of_all.effective
     numbers = {"used": of_all.used, "effective": of_all.effective}
-    return ("near", {"code": "pool.full", **numbers}) if full else ("ok", {"code": "pool.free", **numbers})
+    if of_all.used >= full_from * of_all.effective:
+        return "near", {"code": full, **numbers}
+    return "ok", {"code": free, **numbers}
 
 
 def _order(name: str) -> Callable[[Frame], Any]:
@@ -215,7 +243,7 @@ def _sums(reading: PoolReading) -> Frame:
     return {
         "limit": limit.name,
         "window_seconds": limit.window_us // MICROS,
-        "quota": rules_of(limit.algorithm).capacity(limit),
+        "quota": of_all.effective if limit.name == PACE else rules_of(limit.algorithm).capacity(limit),
         "effective": of_all.effective,
         "used": of_all.used,
         "owed": sum(each.kept for each in reading.accounts),

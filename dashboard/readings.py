@@ -13,6 +13,7 @@ from limiter.core import forecast
 from limiter.core.adaptive import Evidence
 from limiter.core.algorithms import rules_of
 from limiter.core.held import Holding
+from limiter.core.sharing import PACE
 from limiter.core.thresholds import left, near_at, reached
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState, Share, ShareState
 from limiter.demand.points import Calls, Demand
@@ -98,6 +99,8 @@ class TenantReading:
     """Whether a line has a part in which nobody watched, which the record has."""
     shares: dict[tuple[str, Share], Shared] = field(default_factory=dict)
     """Its part of each shared limit, by the limit's name and the terms."""
+    paces: dict[Share, ShareState] = field(default_factory=dict)
+    """Its part of the pace of its connection, where tenants share that, by the terms."""
     multiplier: float = 1.0
     latency: deque[tuple[float, tuple[float | None, float]]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
@@ -122,6 +125,7 @@ class TenantReading:
         p95 = self.evidence.p95_us / 1000 if self.evidence and self.evidence.p95_us else None
         self.latency.append((self.at, (p95, self.multiplier)))
         self.shares = dict(_shares(decisions))
+        self.paces = dict(_paces(decisions))
         self.keep(_rows(zip(targets, decisions, strict=True)))
         await self._foresee(gateway, targets)
 
@@ -269,6 +273,12 @@ def _shares(decisions: Iterable[Decision]) -> Iterator[tuple[tuple[str, Share], 
         for own in decision.shares:
             if own.limit.share and own.limit in of_all:
                 yield (own.limit.name, own.limit.share), Shared(own, of_all[own.limit])
+
+
+def _paces(decisions: Iterable[Decision]) -> Iterator[tuple[Share, ShareState]]:
+    for own in (each for decision in decisions for each in decision.shares):
+        if own.limit.share and own.limit.name == PACE:
+            yield own.limit.share, own
 
 
 def _rows(decided: Iterable[tuple[InvokeTarget, Decision]]) -> Iterator[RowReading]:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.readings import Shared, TenantReading
+from dashboard.shared_paces import PaceUse
+from limiter.core.sharing import PACE
 
 
-def lines(reading: TenantReading, *, waiting: int) -> list[dict[str, Any]]:
-    """Each shared limit, once for each of the tenant's terms in it; ``waiting``: the tenant's calls that wait."""
-    return [_line(shared, waiting) for shared in reading.shares.values()]
+def lines(reading: TenantReading, pace: PaceUse | None, *, waiting: int) -> list[dict[str, Any]]:
+    """Each shared limit, once for each of the tenant's terms in it, and the pace behind them.
+
+    ``waiting``: the tenant's calls that wait.
+    """
+    paces = [pace.beside(own) for own in reading.paces.values()] if pace else []
+    return [_line(shared, waiting) for shared in (*reading.shares.values(), *paces)]
 
 
 def _line(shared: Shared, waiting: int) -> dict[str, Any]:
@@ -17,6 +23,7 @@ def _line(shared: Shared, waiting: int) -> dict[str, Any]:
     assert terms is not None  # it is a shared limit
     return {
         "limit": own.limit.name,
+        "counts": "pace" if own.limit.name == PACE else "units",
         "class": terms.service_class.value,
         "floor": terms.floor_in(of_all.effective),
         "ceiling": terms.ceiling_in(of_all.effective) or None,

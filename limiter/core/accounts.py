@@ -52,20 +52,37 @@ class Account(NamedTuple):
 
 
 async def read(store: Store, limit: Limit, subject: Subject) -> list[Account]:
-    """Those of the shared ``limit`` that this subject uses, as its last division left them; raises StoreError.
-
-    Not in one go: a pool of a thousand accounts would hold up calls for milliseconds.
-    """
+    """Those of the shared ``limit`` that this subject uses, as its last division left them; raises StoreError."""
     assert limit.share is not None  # it is a shared limit
-    name, found, cursor = keys.shares(limit, subject, limit.share), dict[bytes, bytes](), b"0"
+    found = await _states(store, keys.shares(limit, subject, limit.share))
+    slots = rules_of(limit.algorithm).holds_slots
+    return [_account(terms, state, slots=slots) for terms, state in found.items()]
+
+
+async def read_pace(store: Store, connection: int, *, interval_us: float) -> list[Account]:
+    """Those of the pace that tenants of a connection share, in calls of a minute; raises StoreError.
+
+    ``interval_us``: between two calls at the pace in force. In the store a call is as long as its own was.
+    """
+    found = await _states(store, keys.pace_shares(connection))
+    return [_in_calls(_account(terms, state, slots=False), interval_us) for terms, state in found.items()]
+
+
+def _in_calls(account: Account, interval_us: float) -> Account:
+    share, used = round(account.share / interval_us), round(account.used / interval_us)
+    return account._replace(share=share, used=used)
+
+
+async def _states(store: Store, name: str) -> dict[bytes, bytes]:
+    """Account -> its numbers. Not in one go: a pool of a thousand accounts would hold up calls for milliseconds."""
+    found, cursor = dict[bytes, bytes](), b"0"
     for _ in range(_MAX_TURNS):
         # "<class>|…": the fields with a longer account behind them begin with another character.
         cursor, flat = await store.command("HSCAN", name, cursor, "MATCH", "?|*", "COUNT", _AT_ONCE, key=name)
         found |= dict(zip(flat[::2], flat[1::2], strict=True))
         if cursor == b"0":
             break
-    slots = rules_of(limit.algorithm).holds_slots
-    return [_account(terms, state, slots=slots) for terms, state in found.items()]
+    return found
 
 
 def _account(name: bytes, state: bytes, *, slots: bool) -> Account:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from limiter.core.algorithms import rules_of
 from limiter.core.in_flight import IN_FLIGHT
+from limiter.core.sharing import PACE
 from limiter.core.types import ServiceClass
 from limiter.policies import portions
 from limiter.policies.floors import FloorTerms
@@ -40,7 +41,7 @@ def members(connection: int, limit: str) -> list[PoolMember]:
 
     A handful of queries, however many there are.
     """
-    if limit == IN_FLIGHT:
+    if limit in (IN_FLIGHT, PACE):
         return _members_of_connection(connection)
     lines = QuotaLimit.objects.filter(name=limit, shared=True)
     terms: dict[int | None, FloorTerms] = {line.policy_id: FloorTerms.of(line) for line in lines}
@@ -82,13 +83,14 @@ def _members(
 
 
 def names(connection: int) -> list[str]:
-    """The limits that tenants of a connection share."""
+    """The limits that tenants of a connection share, those of the connection itself first."""
     assigned = Q(policy__assignments__tenant__connection=connection)
     of_action = Q(policy__assignments__action__tenant__connection=connection)
     within = assigned | of_action | Q(policy=_default())
     of_policies = set(QuotaLimit.objects.filter(within, shared=True).values_list("name", flat=True))
-    learns = Connection.objects.filter(pk=connection, shared=True, learns_in_flight=True).exists()
-    return [*([IN_FLIGHT] if learns else []), *sorted(of_policies)]
+    row = Connection.objects.filter(pk=connection, shared=True).first()
+    own = {IN_FLIGHT: row.learns_in_flight, PACE: row.pace != Connection.Pace.OFF} if row else {}
+    return [*(name for name, shared in own.items() if shared), *sorted(of_policies)]
 
 
 def fault_of_connection(row: Connection) -> dict[str, str]:

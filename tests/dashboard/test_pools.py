@@ -15,14 +15,16 @@ from dashboard.messages import pool_frame
 from dashboard.pool_table import COLUMNS
 from dashboard.pools import PAGE_SIZE, PoolReading, StoredPool
 from dashboard.readings import Shared
-from dashboard.topics import PoolView, pool, view_of
+from dashboard.topics import PoolView, pool, tenant, view_of
 from limiter.core.accounts import Account
 from limiter.core.accounts import Terms as AccountTerms
+from limiter.core.pacing import learn
+from limiter.core.sharing import PACE
 from limiter.core.types import MICROS, CountedPer, Limit, LimitState, Share, ShareState
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies.floors import FloorTerms
 from limiter.policies.pools import PoolMember
-from tenants.models import Action, Tenant
+from tenants.models import Action, Connection, Tenant
 from tests.dashboard.test_stream import Page, Worker, session_of, worker  # noqa: F401
 from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401
 from tests.people import member
@@ -126,6 +128,46 @@ async def test_the_page_follows_the_calls_of_all_tenants(
 
 
 @pytest.mark.django_db(transaction=True)
+async def test_the_page_and_the_cards_show_each_tenants_part_of_a_shared_pace(
+    gateway: Gateway,  # noqa: F811
+    shared: QuotaPolicy,
+    acme: Tenant,
+    acme_key: str,
+    globex_key: str,
+) -> None:
+    await Connection.objects.aupdate(pace="fixed", pace_per_minute=120, shared=True, shared_like="pool")
+    connection, store = acme.connection_id, gateway.runtime.gateway.store
+    view = PoolView(connection, PACE)
+    live = Live(gateway.runtime, every_s=0)
+    none = await live.frame(pool(view, {"acme", "globex"}))
+    assert (none["summary"]["sentence"]["code"], none["pool"].get("used")) == ("pace.unknown", None)
+    await learn(store, connection, ran=0, held=0, pushed_back=0, mode="120", shared=True)
+    for key in [globex_key] + [acme_key] * 9:
+        await gateway.invoke("lookupOrder", key=key)
+    await live.close()
+    live = Live(gateway.runtime)
+    frame = await live.frame(pool(view, {"acme", "globex"}))
+    acme_row, globex_row = frame["rows"]
+    # As many at once as half a second lets through, and two of its own ahead. A floor of 2 in 20 is a tenth.
+    assert (globex_row["tenant"], globex_row["used"], acme_row["floor"]) == ("globex", 1, 12)
+    assert 1 <= acme_row["used"] <= 5 and acme_row["borrowed"] == 0
+    assert (frame["pool"]["effective"], frame["pool"]["used"]) == (120, acme_row["used"] + 1)
+    assert frame["summary"]["sentence"] == {"code": "pace.free", "used": acme_row["used"] + 1, "effective": 120}
+    hers = await live.frame(pool(view, {"globex"}))
+    assert [row["tenant"] for row in hers["rows"]] == ["globex"] and "acme" not in json.dumps(hers)
+    await live.read(["globex"])
+    card = next(each for each in (await live.frame(tenant("globex")))["shares"] if each["limit"] == PACE)
+    assert (card["counts"], card["used"], card["even"], card["effective"]) == ("pace", 1, 60, 120)
+    assert card["used_by_all"] == acme_row["used"] + 1 and card["lent"] == globex_row["lent"]
+    await live.close()
+
+
+def test_a_pace_is_used_up_a_little_before_the_last_call_of_its_minute() -> None:
+    for used, code in ((94, "pace.free"), (95, "pace.full")):
+        assert framed(reading({"greedy": used}), VIEW._replace(limit=PACE))["summary"]["sentence"]["code"] == code
+
+
+@pytest.mark.django_db(transaction=True)
 async def test_a_stranger_is_closed_out_of_a_shared_limit(worker: Worker, acme: Tenant) -> None:  # noqa: F811
     other = await User.objects.acreate(username="other")
     query = f"connection={acme.connection_id}&limit=pool"
@@ -146,9 +188,9 @@ async def test_a_member_of_a_tenant_gets_the_frames_of_its_connection(worker: Wo
 @pytest.mark.django_db
 def test_a_connections_page_leads_to_its_shared_limits(client: Client, admin_user: User, shared: QuotaPolicy) -> None:
     client.force_login(admin_user)
-    tenant = Tenant.objects.get(tenant_id="acme")
-    html = client.get(f"/admin/tenants/connection/{tenant.connection_id}/change/").content.decode()
-    assert f'href="/dashboard/connections/{tenant.connection_id}/limits/pool/"' in html
+    of = Tenant.objects.get(tenant_id="acme").connection_id
+    html = client.get(f"/admin/tenants/connection/{of}/change/").content.decode()
+    assert f'href="/dashboard/connections/{of}/limits/pool/"' in html
 
 
 @pytest.mark.django_db

@@ -30,8 +30,8 @@ export function showInForce(place, limits) {
   showOnce(place, limits, () => (limits.length ? limits.map(limitLine) : [make("li", { class: "muted" }, word("side.nothing"))]));
 }
 
-function termsText({ class: name, floor, ceiling }) {
-  const terms = [word("share.class", { name: word(`class.${name}`) }), floor && word("share.floor", { floor }), ceiling && word("share.ceiling", { ceiling })];
+function termsText({ class: name, floor, ceiling, counts }) {
+  const terms = [counts === "pace" && word("share.calls_a_minute"), word("share.class", { name: word(`class.${name}`) }), floor && word("share.floor", { floor }), ceiling && word("share.ceiling", { ceiling })];
   return terms.filter(Boolean).join(" · ");
 }
 

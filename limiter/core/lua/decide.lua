@@ -45,7 +45,7 @@
 --            what share of it refused (0 nothing, 1 the ceiling, 2 the share; or 3, the limit itself is full) ·
 --            share (units) · used of it (units) · reserved for others (units) · its even part (units; dividing.lua).
 --            Of a peek as well, admitted or not, with the share of the tenant, also at its ceiling. Of a shared pace the
---            same, of a call that is above it and of a peek that the limits admit, in calls a minute
+--            same, of a call that is above it and of a peek, in calls a minute
 --            The longest wait leads to the earliest instant at which the call passes if nobody else calls. The end of
 --            the multiplier and of an override are known, and are taken into account
 --
@@ -428,14 +428,14 @@ local own_turn = paced and function()
   most = max(min(most, 1.1 * part[11]), 0.9 * part[11])
   return num(call('HGET', part[7], '@' .. part[8]) or 0), MINUTE_US * interval / max(1, most)
 end
-if admitted and (charging or paced) then
+if admitted and charging or paced and not charging then
   if pause then paused = max(0, num(string.match(pause, '^%d+') or 0) - now) end
   if pace then
     local every, tolerance, next_us, rest = string.match(pace, '^(%d+)|(%d+)|(%d+)(.*)')
     if every then
       interval, next_us = num(every), num(next_us)
       local early = next_us - num(tolerance) - now
-      if paced and paused == 0 then
+      if paced and (paused == 0 or not charging) then
         -- luacheck: push ignore 211 411 421 431 (look_at_share.lua works on them)
         -- As of a limit that has room: nothing is kept free, since time that is not used is lost.
         local cost, effective, window, used, debt, wait, lives, written = interval, MINUTE_US, 1, -math.huge, 0, 0, 0, 0
@@ -490,7 +490,7 @@ end
 local write_part = part and function(answer)
   local _, _, even = dividing()
   local to, whole = #answer, { part[1], part[2], part[3], part[4], (even(part[7], part[8], MINUTE_US, part.joins)) }
-  for k = 2, 5 do whole[k] = floor(whole[k] / interval) end
+  for k = 2, 5 do whole[k] = floor(whole[k] / interval + 0.5) end -- the pace moves: a call is no whole interval
   for k = 1, 5 do answer[to + k] = whole[k] end
   return text('|%d,%d,%d,%d|||%d', unpack(whole))
 end

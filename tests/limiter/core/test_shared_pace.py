@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pytest
 import redis
 
-from limiter.core import giving_back, keys
+from limiter.core import accounts, giving_back, keys
 from limiter.core.giving_back import Charge
 from limiter.core.pacing import learn
 from limiter.core.sharing import PACE, Refused
@@ -125,6 +125,38 @@ def test_floors_and_classes_divide_the_pace(redis_url: str, raw: redis.Redis) ->
     assert minutes["bulk"] <= 30
 
 
+async def test_the_accounts_of_a_pace_agree_with_looks_at_each(store: Store, redis_url: str, raw: redis.Redis) -> None:
+    hold(raw, 60)
+    flows = paced("greedy", per_s=10, until_s=90), paced("meek", per_s=0.3, until_s=90)
+    with contention(redis_url, {"meek": Portion(2, floor=1000)}) as pool:
+        list(pool.ask(heapq.merge(*flows)))
+        looks = {name: pool.look(name, 90 * S).shares[0] for name in ("greedy", "meek")}
+    found = {each.terms.tenant: each for each in await accounts.read_pace(store, 1, interval_us=S)}
+    weights = accounts.weights(found.values())
+    for name, look in looks.items():
+        account = found[name]
+        assert (account.share, account.used, account.kept) == (look.share, look.used, look.kept)
+        assert accounts.even(account.terms, weights, effective=60) == look.even
+    assert found["meek"].terms == accounts.Terms(2, 2, 1000, 0, "meek", in_parts=True)
+    assert 58 <= sum(each.used for each in found.values()) <= 60
+
+
+async def test_a_look_finds_the_share_of_the_pace_in_a_pause_and_under_a_full_limit_too(
+    store: Store, raw: redis.Redis
+) -> None:
+    hold(raw, 60, burst=10)
+    stack = bind([log(2)], subject=Subject(1, "t", "act", ""), paced=EVEN)
+    for n in range(3):
+        await store.decide(stack, Call(f"d{n}", now_us=T0 + n))
+    full = await store.decide(stack, Call("look", charge=False, now_us=T0 + S))
+    raw.set(keys.pause(1), f"{T0 + 200 * S}|429|{T0}|0|")
+    held = await store.decide(stack, Call("look", charge=False, now_us=T0 + 90 * S))
+    assert [(each.allowed, [share.used for share in each.shares]) for each in (full, held)] == [
+        (False, [2]),
+        (True, [0]),
+    ]
+
+
 async def test_limits_hold_beside_a_shared_pace(store: Store, raw: redis.Redis) -> None:
     """A shared limit, one that counts by a value and appointments have keys of their own."""
     hold(raw, 600, burst=40)
@@ -143,9 +175,7 @@ async def test_limits_hold_beside_a_shared_pace(store: Store, raw: redis.Redis) 
         assert [each.allowed for each in decisions] == [n < quota for n in range(4)]
         look = await store.decide(bound, Call("look", charge=False, now_us=T0 + 5))
         assert len(look.states) == len(limits)
-        assert [each.limit.name for each in look.shares] == [each.name for each in limits if each.share] + (
-            [PACE] if look.allowed else []
-        )
+        assert [each.limit.name for each in look.shares] == [each.name for each in limits if each.share] + [PACE]
         assert await giving_back.give_back(store, bound, [Charge.of(decisions[0])]) == 1
     assert raw.hget(keys.pace_shares(1), "2|1|0p|0p|t3") is not None
 

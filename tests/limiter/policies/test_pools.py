@@ -56,6 +56,9 @@ def test_what_a_connection_shares_has_the_terms_of_a_limit_as_parts_of_the_whole
     Assignment.objects.create(policy=gold, target="tenant", tenant=acme)
     Connection.objects.update(learns_in_flight=True, shared=True, shared_like="pool")
     assert pools.names(acme.connection_id) == ["(in flight)", "pool"]
+    Connection.objects.update(pace="learn")
+    assert pools.names(acme.connection_id) == ["(in flight)", "(pace)", "pool"]
+    assert pools.members(acme.connection_id, "(pace)") == pools.members(acme.connection_id, "(in flight)")
     parts = {each.tenant_id: each.terms for each in pools.members(acme.connection_id, "(in flight)") if each.in_parts}
     assert parts == {"acme": FloorTerms("normal", 3, 2000, 5000), "globex": FloorTerms("normal", 1, 0, None)}
     Connection.objects.update(shared_like="")
