@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from limiter.core.algorithms import HOLDING
 from limiter.core.sharing import SLOTS, WINDOWS
 from limiter.core.window import Stack
 from limiter.stores.scripts import Script
@@ -12,23 +13,25 @@ from limiter.stores.scripts import Script
 class _Part(NamedTuple):
     """A file in front of ``decide.lua``, and the name there of its value: nil without the part.
 
-    ``lazy``: the name is a function that returns it, for a part that few of its stack's calls need.
+    ``lazy``: the name is a function that returns it, for a part that few of its stack's calls need. ``above``: Lua that
+    only this part uses.
     """
 
     file: str
     name: str
     lazy: bool = False
+    above: bytes = b""
 
     def lua(self, *, asked: bool) -> bytes:
         if not asked:
             return b"local %s\n" % self.name.encode()
-        made = b"(function()\n%send)" % Script(__file__, self.file).source
+        made = b"(function()\n%send)" % Script(__file__, self.file, before=self.above).source
         return b"local %s = %s%s\n" % (self.name.encode(), made, b"" if self.lazy else b"()")
 
 
 _PARTS = (
     _Part("shared_appointments", "joint", lazy=True),
-    _Part("appointments", "appointments", lazy=True),
+    _Part("appointments", "appointments", lazy=True, above=HOLDING),
     _Part("values", "values"),
 )
 

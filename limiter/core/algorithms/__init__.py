@@ -6,7 +6,7 @@ else the scripts do with its counts is Lua beside its module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -30,15 +30,17 @@ def known(algorithm: str) -> str:
     return algorithm
 
 
-def _lua() -> Iterator[bytes]:
-    yield b"local algorithms = {}\n"
-    for name, rules in RULES.items():
-        if not rules.holds_slots:
-            source = Path(__file__).with_name(f"{name}.lua").read_bytes()
-            yield b"algorithms.%s = (function()\n%send)()\n" % (rules.letter.encode(), source)
+def _lua(table: str, shown: Iterable[str], *, made: bytes) -> bytes:
+    """A table by letter: what the file beside each object returns, or a function that makes it."""
+    sources = ((RULES[name].letter.encode(), Path(__file__).with_name(f"{name}.lua").read_bytes()) for name in shown)
+    lines = (b"%s.%s = (function()\n%send)%s\n" % (table.encode(), *source, made) for source in sources)
+    return b"local %s = {}\n%s" % (table.encode(), b"".join(lines))
 
 
-LUA = b"".join(_lua())
+LUA = _lua("algorithms", (name for name, rules in RULES.items() if not rules.holds_slots), made=b"()")
 """The table ``algorithms`` of scripts, by letter: how to ``give_back`` units, and what a count has ``held``."""
 
-__all__ = ["LUA", "RULES", "Line", "Rules", "known", "rules_of"]
+HOLDING = _lua("holding", (name for name, rules in RULES.items() if rules.reserves and not rules.is_window), made=b"")
+"""The table ``holding`` of ``appointments.lua``: functions that make the same for what holds units unlike a window."""
+
+__all__ = ["HOLDING", "LUA", "RULES", "Line", "Rules", "known", "rules_of"]

@@ -19,32 +19,6 @@ local MARGIN_MS = 1000 -- as in decide.lua
 local look_at_shared, next_of_shared, wait_of_shared
 if joint then look_at_shared, next_of_shared, wait_of_shared = joint() end
 
--- Token bucket: a line that falls with the refill, from the units taken now and up to each appointment.
-local function bucket_fits(book, quota, most, held)
-  local taken = book.debt + (book.cost - most) * book.window
-  if taken > 0 then return false end
-  for _, each in ipairs(held) do
-    taken = taken + each.cost * book.window
-    if taken > max(0, each.due - book.at) * quota then return false end
-  end
-  return true
-end
-
-local function bucket_after(book, quota, most, held)
-  local level, from = book.debt, book.at
-  for _, each in ipairs(held) do
-    local due = max(from, each.due)
-    level, from = max(0, level - (due - from) * quota) + each.cost * book.window, due
-  end
-  return from + ceil(max(0, level - (most - book.cost) * book.window) / quota)
-end
-
-local function of_bucket(book, quota)
-  -- The refill may be another one by then (until_passes in decide.lua).
-  book.debt = max(0, book.latest - (book.at - book.oldest) * quota)
-  return bucket_fits, bucket_after
-end
-
 -- Windows, in slices or not: a unit is counted until it leaves. Those that are counted now leave before those of any
 -- appointment, each of which is taken to be used when it is due.
 local function leaves(book, at)
@@ -101,25 +75,28 @@ local function window_after(book, _, most, held)
   return max(from, last)
 end
 
-local function of_window() return window_fits, window_after end
-
-local of = { b = of_bucket, l = of_window, s = of_window }
+-- How a limit holds units: as a window, or as the file beside its algorithm's object says. `holding` stands in front, by
+-- letter; what a call does not need of it is not made.
+local made = {}
+local function rules_of(kind)
+  made[kind] = made[kind] or holding[kind] and holding[kind]().holding() or { fits = window_fits, after = window_after }
+  return made[kind]
+end
 
 -- The wait under these limits: 0 when the call passes, -1 when it never does.
 local function wait(book, quota, most)
   if book.cost > most then return -1 end
   if book.share then return wait_of_shared(book, quota, most) end
-  local fits, after = of[book.kind](book, quota)
-  if fits(book, quota, most, book.heeded) then return 0 end
-  return after(book, quota, most, book.heeded) - book.now
+  local rules = book.rules
+  if rules.fits(book, quota, most, book.heeded) then return 0 end
+  return rules.after(book, quota, most, book.heeded) - book.now
 end
 
 -- The same behind every appointment: the time of the next one.
 local function next_time(book, quota, most)
   if book.cost > most then return math.huge end
   if book.share then return next_of_shared(book, quota, most, book.at) - book.now end
-  local _, after = of[book.kind](book, quota)
-  return after(book, quota, most, book.held) - book.now
+  return book.rules.after(book, quota, most, book.held) - book.now
 end
 
 -- Read the appointments, and see how long the call waits for them. One that has an appointment of its own heeds only
@@ -147,7 +124,7 @@ local function look(book, quota, most)
       if sub(whose, 2, 9) == own_key then of_key = of_key + 1 end
     end
   end
-  book.held, book.heeded = held, held
+  book.held, book.heeded, book.rules = held, held, rules_of(book.kind)
   book.crowded = #held >= MAX_HELD or of_key >= MAX_HELD_PER_KEY
   if book.mine then
     local ahead = {}
@@ -165,7 +142,7 @@ local function book_of(limit, call_of)
   return {
     key = limit.holds, kind = limit.kind, now = call_of.now, at = limit.at, window = limit.window, slice = limit.slice,
     used = limit.used, debt = limit.debt, oldest = limit.oldest, latest = limit.latest, cost = call_of.cost,
-    held = {}, heeded = {}, share = limit.share, terms = limit.terms,
+    held = {}, heeded = {}, rules = rules_of(limit.kind), share = limit.share, terms = limit.terms,
   }
 end
 

@@ -53,36 +53,6 @@ local function finder_of(froms, gones, units, most, cost, leaves)
   end)
 end
 
--- Of a token bucket: between two appointments the level only falls, so there is one candidate in each gap.
-local function bucket_finder(book, quota, most, held)
-  local window, n = book.window, #held
-  local cost, room = book.cost * window, most * window
-  local dues, taken, line = {}, { [0] = 0 }, {} -- when each is due; units up to it; how far above the refill at most
-  for k, each in ipairs(held) do
-    dues[k] = max(book.at, each.due)
-    taken[k] = taken[k - 1] + each.cost * window
-    line[k] = taken[k] - (dues[k] - book.at) * quota
-  end
-  for k = n - 1, 1, -1 do line[k] = max(line[k], line[k + 1]) end
-  local p, level, from = 0, book.debt, book.at
-  return forward(function(at)
-    while true do
-      local ends = dues[p + 1] or math.huge
-      if at < ends then
-        local over = max(0, level - (at - from) * quota) + cost - room
-        local then_at = at + ceil(max(0, over) / quota)
-        if p == n then return then_at end
-        local then_level = max(0, level - (then_at - from) * quota)
-        if then_at < ends and then_level + cost - taken[p] + (then_at - book.at) * quota + line[p + 1] <= room then
-          return then_at
-        end
-      end
-      level, from, p = max(0, level - (ends - from) * quota) + held[p + 1].cost * window, ends, p + 1
-      at = max(at, ends)
-    end
-  end)
-end
-
 -- Of a window: units that are counted now, and those of appointments, each as if it came when it is due.
 local function window_finder(book, most, held)
   local function leaves(at)
@@ -119,7 +89,8 @@ end
 
 local function limit_finder(book, quota, most, held)
   if book.cost > most then return function() return math.huge end end
-  if book.kind == 'b' then return bucket_finder(book, quota, most, held) end
+  local finder = book.rules.finder
+  if finder then return forward(finder(book, quota, most, held)) end
   return window_finder(book, most, held)
 end
 

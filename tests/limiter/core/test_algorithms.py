@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from limiter.core import algorithms, shape
-from limiter.core.algorithms import RULES
+from limiter.core.algorithms import HOLDING, RULES
 from limiter.core.types import CONCURRENCY_HINT_US, COUNTER_SLICES, PPM
 from limiter.outage.alone import FLOOD
 
@@ -69,14 +69,17 @@ def test_every_place_of_the_deciding_script_has_a_branch_for_every_letter(place:
     assert sorted([*branches, slots]) == sorted(rules.letter for rules in RULES.values())
 
 
-def test_beside_the_deciding_script_only_appointments_ask_for_a_letter() -> None:
-    asking = {source.stem: asked for source in LUA.glob("*.lua") if (asked := ASKS.findall(source.read_text()))}
-    windows = {rules.letter for rules in RULES.values() if rules.reserves and rules.is_window}
-    held = {rules.letter for rules in RULES.values() if rules.reserves}
-    assert asking.keys() == {"decide", "shared_appointments"}
-    assert set(asking["shared_appointments"]) == held - windows  # windows are the finder that asks for no letter
-    [of] = re.findall(r"^local of = \{ (.*) \}$", (LUA / "appointments.lua").read_text(), re.MULTILINE)
-    assert set(re.findall(r"(\w) = of_", of)) == held
+def test_no_script_but_the_deciding_one_asks_for_a_letter() -> None:
+    asking = {source.stem for source in (*LUA.glob("*.lua"), *BESIDE.glob("*.lua")) if ASKS.search(source.read_text())}
+    assert asking == {"decide"}
+
+
+def test_an_algorithm_that_holds_units_unlike_a_window_brings_how_it_does() -> None:
+    unlike = {name for name, rules in RULES.items() if rules.reserves and not rules.is_window}
+    brings = {each.stem: each.read_text() for each in BESIDE.glob("*.lua") if "holding = holding" in each.read_text()}
+    assert brings.keys() == unlike
+    assert all("{ fits = fits, after = after, finder = finder }" in part for part in brings.values())
+    assert [f"holding.{RULES[name].letter} = " in HOLDING.decode() for name in RULES] == [n in unlike for n in RULES]
 
 
 def test_each_algorithm_gives_back_its_units_unless_they_are_slots_and_says_what_it_holds_if_it_has_a_forecast() -> (
