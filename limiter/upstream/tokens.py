@@ -131,15 +131,13 @@ class TokenCache:
             return False
         if shelf.fault is not None and self._clock.wall() < shelf.fault.retry_at:
             return False
-        receipt = await self._vault.lock(connection)
-        if receipt is None:
-            return False
-        try:
-            await self._issue(connection, mark, shelf)
-        except UpstreamError:
-            return False
-        finally:
-            await self._vault.unlock(connection, receipt)
+        async with self._vault.renewing(connection) as ours:
+            if not ours:
+                return False
+            try:
+                await self._issue(connection, mark, shelf)
+            except UpstreamError:
+                return False
         return True
 
     async def note(self, connection: ConnectionSpec, fault: ConnectionFault | None) -> None:
@@ -173,11 +171,9 @@ class TokenCache:
                     shelf = await self._vault.read(connection, mark=mark)
                     if token := self._take(connection, mark, shelf):
                         return token
-                    if receipt := await self._vault.lock(connection):
-                        try:
+                    async with self._vault.renewing(connection) as ours:
+                        if ours:
                             return await self._renew_locked(connection, mark)
-                        finally:
-                            await self._vault.unlock(connection, receipt)
                     await self._clock.sleep(min(0.25, 0.02 * wait))
         except TimeoutError:
             pass

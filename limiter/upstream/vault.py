@@ -10,11 +10,14 @@ import hashlib
 import json
 import logging
 import secrets as random_secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockNotOwnedError, RedisError
 
 from limiter.core import keys
 from limiter.core.versioned import Form
@@ -26,7 +29,7 @@ from quota_platform.base import secrets
 from tenants.directory import ConnectionSpec
 
 _DELETE = Script(__file__, "delete_if_starts_with")
-LOCK_MS = 30_000
+LOCK_S = 30
 _log = logging.getLogger(__name__)
 
 
@@ -135,19 +138,20 @@ class Vault:
         """Take this very token away; one that replaced it meanwhile stays."""
         await self._delete_if(keys.token(connection.uid), _mark(value))
 
-    async def lock(self, connection: ConnectionSpec) -> str | None:
-        """Become the one who renews: the receipt to unlock with, or None when somebody else is."""
-        receipt = random_secrets.token_hex(16)
+    @asynccontextmanager
+    async def renewing(self, connection: ConnectionSpec) -> AsyncIterator[bool]:
+        """Become the one who renews, for as long as the block takes; False when somebody else is."""
         if self._client is None:
-            return receipt
+            yield True
+            return
+        lock = Lock(self._client, keys.token_lock(connection.uid), timeout=LOCK_S, blocking=False, thread_local=False)
+        receipt = random_secrets.token_hex(16)
+        ours = await _acquired(lock, receipt)
         try:
-            taken = await self._client.set(keys.token_lock(connection.uid), receipt, nx=True, px=LOCK_MS)
-        except (RedisError, OSError):
-            return receipt
-        return receipt if taken else None
-
-    async def unlock(self, connection: ConnectionSpec, receipt: str) -> None:
-        await self._delete_if(keys.token_lock(connection.uid), receipt)
+            yield ours
+        finally:
+            if ours:
+                await _release(lock, receipt)
 
     async def note(self, connection: ConnectionSpec, fault: ConnectionFault | None) -> None:
         """Record a fault for everybody, or with None that it is over."""
@@ -160,6 +164,23 @@ class Vault:
             await _DELETE(self._client, (key,), start)
         except (RedisError, OSError):
             _log.warning("the store is unavailable; %s was not deleted", key)
+
+
+async def _acquired(lock: Lock, receipt: str) -> bool:
+    try:
+        return bool(await lock.acquire(token=receipt))
+    except (RedisError, OSError):
+        return True
+
+
+async def _release(lock: Lock, receipt: str) -> None:
+    """With the receipt, not with what the lock remembers: the store may have taken it and its reply was lost."""
+    try:
+        await lock.do_release(receipt.encode())
+    except LockNotOwnedError:  # it took too long, and another renews
+        pass
+    except (RedisError, OSError):
+        _log.warning("the store is unavailable; %s was not released", lock.name)
 
 
 def _open(raw: bytes | str | None, left_ms: int, *, uid: str, mark: str) -> StoredToken | None:

@@ -1,4 +1,4 @@
--- Delete a key only while its value is still the one the caller knows: a token lock, or a refused token.
+-- Delete a key only while its value is still the one the caller knows: a claim, or a refused token.
 -- KEYS[1]  the key
 -- ARGV[1]  what the value starts with
 -- Returns 1 when it was deleted, else 0.

@@ -340,6 +340,28 @@ async def test_a_lock_whose_holder_died_is_taken_over(
     assert (await worker(store, issuer, clock).get(CONNECTION, MARK)).value == "token-1"
 
 
+async def test_a_renewal_that_outlasts_its_lock_leaves_the_lock_of_the_next_one(store: redis.asyncio.Redis) -> None:
+    async with Vault(store).renewing(CONNECTION) as ours:
+        await store.set(keys.token_lock(CONNECTION.uid), "the next one")
+
+    assert ours and await store.get(keys.token_lock(CONNECTION.uid)) == b"the next one"
+
+
+class Speechless(redis.asyncio.Redis):
+    """A store that does as it is asked, whose replies to SET are lost."""
+
+    async def set(self, *args: Any, **options: Any) -> Any:
+        await super().set(*args, **options)
+        raise TimeoutError
+
+
+async def test_a_lock_whose_reply_was_lost_is_released(store: redis.asyncio.Redis, redis_url: str) -> None:
+    async with Speechless.from_url(redis_url) as speechless, Vault(speechless).renewing(CONNECTION) as ours:
+        assert ours and await store.exists(keys.token_lock(CONNECTION.uid))
+
+    assert not await store.exists(keys.token_lock(CONNECTION.uid))
+
+
 @pytest.mark.parametrize("away", [True, False])
 async def test_tokens_work_without_a_store(issuer: Issuer, clock: HandClock, away: bool) -> None:
     nobody = redis.asyncio.Redis.from_url("redis://127.0.0.1:1/0") if away else None
@@ -451,7 +473,7 @@ async def test_beat_leaves_alone_what_another_is_renewing(
 ) -> None:
     await worker(store, issuer, clock).get(CONNECTION, MARK)
     await store.pexpire(keys.token(CONNECTION.uid), 50_000)
-    await store.set(keys.token_lock(CONNECTION.uid), "another", px=vault.LOCK_MS)
+    await store.set(keys.token_lock(CONNECTION.uid), "another", px=vault.LOCK_S * 1000)
 
     assert not await worker(store, issuer, clock).renew_if_due(CONNECTION, MARK, ahead_s=30)
     assert issuer.asked == 1
