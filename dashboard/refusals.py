@@ -12,7 +12,8 @@ from dashboard import listing
 from dashboard.listing import Asked, Listing
 from dashboard.sorting import SortOrder
 from limiter.record.by_decision import rows_of
-from limiter.record.explain import limit_in_words, why
+from limiter.record.explain import why
+from limiter.record.limit_names import is_limit, limit_in_words
 from limiter.record.models import ThrottleEvent
 
 MAX_BY_CALLS = 10_000
@@ -48,7 +49,7 @@ def page(asked: Mapping[str, str], *, tenant_ids: Collection[str] | None) -> Lis
 
 def _line(event: ThrottleEvent) -> RefusalLine:
     limit = limit_in_words(event.limit_name)
-    return RefusalLine(event, limit, counted=limit == event.limit_name, why=why(event))
+    return RefusalLine(event, limit, counted=is_limit(event.limit_name), why=why(event))
 
 
 def _chosen(asked: Asked, tenant_ids: Collection[str] | None) -> QuerySet[ThrottleEvent]:

@@ -25,6 +25,7 @@ from dashboard.figures import FIGURES
 from dashboard.listing import Listing
 from dashboard.revocation import keys_in_use
 from limiter.incidents import account
+from limiter.record.limit_names import limit_in_words
 from quota_platform.base.languages import number
 from tenants.scope import names_of, tenants_of
 
@@ -113,7 +114,7 @@ def pool(request: HttpRequest, connection: int, limit: str) -> HttpResponse:
         live=True,
         words=catalogue.words(),
         connection=found.connection,
-        limit=limit,
+        limit=limit_in_words(limit),
         asked=asked,
         feed_url=f"/ws/dashboard/?{asked.query(connection=connection, limit=limit)}",
         poll_url=f"{reverse('dashboard:pool-json', args=[connection, limit])}?{asked.query()}",

@@ -16,7 +16,7 @@ from limiter.incidents import changes
 from limiter.incidents.changes import ChangeSeen
 from limiter.incidents.models import Incident, TeamEntry
 from limiter.incidents.stretches import OTHERS
-from limiter.record.explain import limit_in_words
+from limiter.record.limit_names import limit_in_words
 from limiter.record.models import MultiplierChange
 from limiter.record.models.event import UPSTREAM
 from quota_platform.base.languages import number

@@ -14,6 +14,7 @@ from limiter.core.algorithms import RULES
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
+from limiter.record.limit_names import limit_in_words
 from limiter.record.limits_then import LimitThen, limit_then, of_share, scope_of
 from limiter.record.models import MultiplierChange, ThrottleEvent
 from limiter.record.models.event import UPSTREAM
@@ -100,13 +101,6 @@ def explain(event: ThrottleEvent) -> Explanation:
 def why(event: ThrottleEvent) -> str:
     """The sentence of its explanation, from the event alone."""
     return _sentence(event, _limits(event))
-
-
-def limit_in_words(name: str) -> str:
-    """The name of the limit that refused, or what stands in its place."""
-    if not name:
-        return _("no limit: the store was unavailable")
-    return _("no limit: the upstream took no calls") if name == UPSTREAM else name
 
 
 def _limits(event: ThrottleEvent) -> tuple[LimitThen, ...]:
@@ -246,7 +240,7 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
         slots = [limit.name for limit in refusing if _holds_slots(limit)]
         if slots:
             said = _("The end of a running call that held a slot of '{limit}'; the wait in its response is a hint.")
-            payload.append(said.format(limit=slots[0]))
+            payload.append(said.format(limit=limit_in_words(slots[0])))
         if len(slots) < len(refusing):
             said = _("Waiting {seconds} s, until {at} UTC.")
             payload.append(said.format(seconds=_seconds(event), at=_whole_second(passes_at)))
@@ -263,7 +257,8 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
         concurrency = _holds_slots(limit)
         needed = limit.used + (1 if concurrency else event.cost)
         said = _("A limit '{limit}' that comes to at least {needed} (it came to {most}).")
-        payload.append(said.format(limit=limit.name, needed=number(needed), most=number(limit.effective_limit)))
+        name, most = limit_in_words(limit.name), number(limit.effective_limit)
+        payload.append(said.format(limit=name, needed=number(needed), most=most))
     return payload
 
 

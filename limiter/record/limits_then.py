@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from limiter.core import sharing, values
 from limiter.core.sharing import Refused
 from limiter.core.types import CountedPer
+from limiter.record.limit_names import limit_in_words
 from limiter.record.models import ThrottleEvent
 from quota_platform.base.languages import number
 
@@ -43,6 +44,10 @@ class LimitThen:
     """The header or JSON Pointer by whose values it counts; "" for a limit that counts by none."""
     value: str
     """The first digits of the digest of the call's value, or what stands for it (:mod:`limiter.core.values`)."""
+
+    @property
+    def in_words(self) -> str:
+        return limit_in_words(self.name)
 
 
 def limit_then(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from limiter.core.decision_ids import UPSTREAM
+from limiter.core.in_flight import IN_FLIGHT
 from limiter.reports.consumption import Consumption
 from limiter.reports.figures import Figures
 from limiter.reports.naming import TenantNames
@@ -42,12 +44,22 @@ def _refusals(chosen: Selection, found: Figures, names: TenantNames, calls: int)
     if found.limits:
         worst = found.limits[0]
         where = names.pair(worst["tenant_id"], worst["action_id"])
-        yield f"The limit '{worst['limit_name']}' of {where} refused most: {worst['refusals']:,} calls."
+        yield f"{_refuser(worst['limit_name'])} of {where} refused most: {worst['refusals']:,} calls."
     most = max(found.refused)
     if most:
         first = found.moments[found.refused.index(most)]
         last = first + (chosen.until - chosen.since) / len(found.moments)
         yield f"Most refusals came between {_time(first)} and {_time(last)} UTC: {most:,}."
+
+
+def _refuser(limit_name: str) -> str:
+    """The limit, or the reason that stands in its place."""
+    of_platform = {
+        "": "The unavailable store",
+        UPSTREAM: "The upstream's pauses and pace",
+        IN_FLIGHT: "The learned limit",
+    }
+    return of_platform.get(limit_name, f"The limit '{limit_name}'")
 
 
 def _fullness(each: Consumption, names: TenantNames, *, unit: str) -> str:

@@ -37,6 +37,22 @@ def test_the_fullest_limits_stand_first_and_a_cut_is_in_words_too(visitor: Visit
     assert states == ["Refusing"] * 2 + ["Near"] * 2 + ["Shadow", "No data"] + ["OK"] * 6
 
 
+def test_what_stands_in_a_limits_place_is_named_in_words_and_found_by_them(visitor: Visitor) -> None:
+    shown = frame("overview")
+    row, line = {**shown["rows"][0], "limit": "(in flight)"}, {**shown["feed"][0], "limit": "(upstream)", "cut": None}
+    held_back = {"code": "limit.of_tenant", "tenant": "Globex Travel", "limit": "(upstream)", "action": ""}
+    sentence = {**shown["summary"]["sentence"], "limits": [held_back]}
+    changed = {"rows": [row, *shown["rows"][1:]], "feed": [line], "summary": {**shown["summary"], "sentence": sentence}}
+    visitor.shown("/dashboard/", {**shown, **changed})
+    no_limit = "no limit: the upstream took no calls"
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text(f"Globex Travel · {no_limit}")
+    expect(visitor.page.locator("#feed")).to_contain_text(no_limit)
+    visitor.page.locator("#search").fill("(learned)")
+    expect(visitor.page.locator(ROWS)).to_have_count(1)
+    expect(visitor.page.locator(ROWS)).to_contain_text("calls in flight (learned)")
+    expect(visitor.page.get_by_text("(upstream)")).to_have_count(0)
+
+
 def test_rows_stay_where_they_are_while_somebody_reads_them(visitor: Visitor) -> None:
     shown = frame("overview")
     feed = visitor.shown("/dashboard/", shown)

@@ -3,7 +3,7 @@ import { make, mark, say } from "./element.js";
 import { known, NOTHING, short, whole } from "./format.js";
 import { ORDER, setChip } from "./signs.js";
 import { setSpark, spark } from "./spark.js";
-import { FORMS, span, windowText, word } from "./words.js";
+import { FORMS, limitName, span, windowText, word } from "./words.js";
 
 export function share(row) {
   return row.effective ? row.used / row.effective : 0;
@@ -35,7 +35,7 @@ const TENANT = {
 const LIMIT = {
   make: (cell) => cell.append(make("span"), make("span", { class: "rule" })),
   update(cell, row) {
-    say(cell.firstChild, row.limit);
+    say(cell.firstChild, limitName(row.limit));
     say(cell.lastChild, ruleOf(row));
   },
 };
@@ -94,7 +94,7 @@ const TREND = {
 export const COLUMNS = [
   { name: "tenant", ...TENANT, value: (row) => row.tenant_name ?? row.tenant },
   { name: "action", ...text((row) => FORMS.action(row.action)), value: (row) => row.action },
-  { name: "limit", ...LIMIT, value: (row) => row.limit },
+  { name: "limit", ...LIMIT, value: (row) => limitName(row.limit) },
   { name: "used", ...USED, value: share, number: false, most: true },
   { name: "left", number: true, ...text((row) => short(row.remaining)), value: (row) => row.remaining },
   { name: "full", number: true, ...text((row) => (share(row) >= 1 ? word("span.now") : span(row.full_in_s))), value: (row) => (share(row) >= 1 ? 0 : row.full_in_s) },

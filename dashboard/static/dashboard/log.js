@@ -2,7 +2,7 @@
 import { incidentUrl } from "./columns.js";
 import { make, mark, say } from "./element.js";
 import { clock, lineKey, minute } from "./format.js";
-import { inWords, word } from "./words.js";
+import { inWords, limitName, word } from "./words.js";
 
 const KEPT = 60;
 
@@ -55,7 +55,7 @@ function time(ms, read) {
 
 export function refusalLine(entry) {
   const who = [entry.tenant_name ?? entry.tenant, entry.action].filter(Boolean).join(" · ");
-  const limit = entry.cut ? word("feed.cut", entry) : entry.limit;
+  const limit = entry.cut ? word("feed.cut", entry) : limitName(entry.limit);
   const address = document.body.dataset.refusals;
   const href = entry.decision_id ? `${address}?decision=${encodeURIComponent(entry.decision_id)}` : `${address}?tenant=${encodeURIComponent(entry.tenant)}`;
   const about = make("a", { class: "whole", href }, who, make("span", { class: "muted" }, ` · ${limit}`));

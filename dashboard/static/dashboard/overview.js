@@ -10,7 +10,7 @@ import { changeLine, Log, refusalLine } from "./log.js";
 import { sentenceOf } from "./sentence.js";
 import { Shell } from "./shell.js";
 import { ORDER, setChip, sign } from "./signs.js";
-import { inWords, word } from "./words.js";
+import { inWords, limitName, word } from "./words.js";
 
 const kpis = new Kpis(at("kpis"));
 const feed = new Log(at("feed"), refusalLine);
@@ -39,7 +39,7 @@ function chosen() {
 function wanted(row) {
   if (chosen() !== "all" && row.state !== chosen()) return false;
   const words = asked("q").trim().toLowerCase();
-  const text = `${row.tenant} ${row.tenant_name ?? ""} ${row.action ?? ""} ${row.limit}`.toLowerCase();
+  const text = `${row.tenant} ${row.tenant_name ?? ""} ${row.action ?? ""} ${row.limit} ${limitName(row.limit)}`.toLowerCase();
   return words.split(/\s+/).every((part) => text.includes(part));
 }
 

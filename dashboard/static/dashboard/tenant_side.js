@@ -2,7 +2,7 @@
 import { make } from "./element.js";
 import { known, NOTHING, whole } from "./format.js";
 import { chip } from "./signs.js";
-import { inWords, windowText, word } from "./words.js";
+import { inWords, limitName, windowText, word } from "./words.js";
 
 // The lists are short and change rarely: they are made anew, but only when they say something new.
 function showOnce(place, said, nodes) {
@@ -13,9 +13,9 @@ function showOnce(place, said, nodes) {
 }
 
 function limitText(limit) {
-  const { name, quota } = limit;
+  const { quota } = limit;
   const window = windowText(limit.window_seconds);
-  return `${name} ${window ? word("limit.in_window", { quota, window }) : word("limit.at_once", { quota })}`;
+  return `${limitName(limit.name)} ${window ? word("limit.in_window", { quota, window }) : word("limit.at_once", { quota })}`;
 }
 
 function limitLine(limit) {
@@ -53,7 +53,7 @@ function poolUrl(limit) {
 }
 
 export function showShares(place, shares) {
-  showOnce(place, shares, () => shares.flatMap((share) => [make("h3", {}, make("a", { href: poolUrl(share.limit) }, share.limit)), make("p", { class: "small muted" }, termsText(share)), shareFacts(share)]));
+  showOnce(place, shares, () => shares.flatMap((share) => [make("h3", {}, make("a", { href: poolUrl(share.limit) }, limitName(share.limit))), make("p", { class: "small muted" }, termsText(share)), shareFacts(share)]));
 }
 
 function valueLine(of) {
@@ -73,7 +73,7 @@ function valueFacts(of) {
 export function showValues(place, limits) {
   showOnce(place, limits, () =>
     limits.flatMap((of) => [
-      make("h3", {}, of.limit),
+      make("h3", {}, limitName(of.limit)),
       make("p", { class: "small muted" }, [of.counted_by, of.action].filter(Boolean).join(" · ")),
       valueFacts(of),
       make("ul", { class: "plain values" }, ...of.top.map(valueLine)),

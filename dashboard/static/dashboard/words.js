@@ -26,7 +26,8 @@ export const FORMS = {
   minute_zone: withZone(minute),
   until_zone: withZone(until),
   action: (action) => action || word("action.all"),
-  limit: (limit) => limit || word("limit.every"),
+  limit: (limit) => (limit ? limitName(limit) : word("limit.every")),
+  limit_name: limitName,
 };
 
 export function word(code, about = {}) {
@@ -42,6 +43,11 @@ export function inWords({ code, ...about }) {
 function written(value, form) {
   if (form) return FORMS[form](value);
   return typeof value === "number" ? whole(value) : String(value ?? "");
+}
+
+// What a frame names a limit: a name in parentheses, which no policy can give, is a code and has words.
+export function limitName(name) {
+  return WORDS[`limit.named.${name}`] ?? name;
 }
 
 // The first of many by their names, and how many more there are.

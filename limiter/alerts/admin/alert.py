@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from limiter.alerts.models import Alert
 from limiter.record.admin.record import RecordAdmin
+from limiter.record.limit_names import limit_in_words
 from quota_platform.base.admin.display import display
 from quota_platform.base.languages import number
 
@@ -34,7 +35,7 @@ class LastsFilter(admin.SimpleListFilter):
 class AlertAdmin(RecordAdmin):
     """Alerts, newest first."""
 
-    list_display = ("at", "tenant_id", "action", "limit_name", "reached", "counted", "state", "ended_at", "policy")
+    list_display = ("at", "tenant_id", "action", "limit", "reached", "counted", "state", "ended_at", "policy")
     list_filter = (LastsFilter, "shadow", ("at", RangeDateTimeFilter))
     list_filter_submit = True
     search_fields = ("tenant_id__exact", "action_id__exact", "policy_name__exact")
@@ -43,6 +44,10 @@ class AlertAdmin(RecordAdmin):
     @display(description=_("action"), ordering="action_id")
     def action(self, obj: Alert) -> str:
         return obj.action_id or gettext("all")
+
+    @display(description=_("limit"), ordering="limit_name")
+    def limit(self, obj: Alert) -> str:
+        return limit_in_words(obj.limit_name)
 
     @display(description=_("threshold"))
     def reached(self, obj: Alert) -> str:

@@ -19,6 +19,7 @@ from limiter import clients
 from limiter.record import by_decision, state
 from limiter.record.admin.record import RecordAdmin
 from limiter.record.explain import explain
+from limiter.record.limit_names import limit_in_words
 from limiter.record.models import DeadLetter, RecordGap, ThrottleEvent
 from quota_platform.base.admin.display import display
 from quota_platform.base.languages import number
@@ -29,7 +30,7 @@ from tenants.models import Action, Tenant
 class ThrottleEventAdmin(RecordAdmin):
     """Refusals, newest first."""
 
-    list_display = ("at", "tenant_id", "action_id", "limit_name", "counted", "outcome", "policy")
+    list_display = ("at", "tenant_id", "action_id", "limit", "counted", "outcome", "policy")
     list_filter = ("shadow", ("at", RangeDateTimeFilter))
     list_filter_submit = True
     search_fields = ("tenant_id",)
@@ -39,12 +40,16 @@ class ThrottleEventAdmin(RecordAdmin):
     fields = (
         ("at", "outcome"),
         ("tenant_link", "action_link"),
-        ("limit_name", "counted"),
+        ("limit", "counted"),
         ("cost", "wait"),
         ("policy", "key_prefix"),
         ("decision_id", "request_id"),
         "first_at",
     )
+
+    @display(description=_("limit"), ordering="limit_name")
+    def limit(self, obj: ThrottleEvent) -> str:
+        return limit_in_words(obj.limit_name)
 
     @display(description=_("used / effective limit"))
     def counted(self, obj: ThrottleEvent) -> str:

@@ -43,6 +43,12 @@ def test_refusals_are_found_by_share_limit_and_time(acme: Tenant) -> None:
     assert times == "Most refusals came between 2030-05-02 12:00 and 2030-05-02 12:30 UTC: 100."
 
 
+def test_refusals_of_what_is_no_policys_limit_are_named_in_words(acme: Tenant) -> None:
+    usage("acme", allowed=900, refused=100)
+    event(1, count=100, limit_name="(in flight)")
+    assert said()[1] == "The learned limit of Acme / lookupOrder refused most: 100 calls."
+
+
 def test_the_fullest_limit_and_the_lowest_multiplier_are_found(acme: Tenant) -> None:
     usage("acme", allowed=96, refused=0)
     for number, after in enumerate([0.62, 0.8]):
