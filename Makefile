@@ -56,8 +56,7 @@ lint: .venv/.dev ## ruff, mypy --strict, layers, words, migrations; JavaScript, 
 	DJANGO_SETTINGS_MODULE=tests.static_settings $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/oxlint --deny-warnings .
 	$(BIN)/djlint --lint --quiet dashboard limiter quota_platform tenants
-	@if command -v luacheck >/dev/null; then luacheck -q dashboard limiter; \
-		else echo "luacheck is not installed, so the Lua scripts were not checked (Debian: apt-get install lua-check)"; fi
+	@sh .ci/lua
 
 format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
