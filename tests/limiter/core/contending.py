@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 import hiredis
 
+from limiter.core import in_flight
 from limiter.core.algorithms import rules_of
 from limiter.core.deciding import script_of
+from limiter.core.ends import LearningSettings
 from limiter.core.store import RECORD, EndedCall, Store
-from limiter.core.types import Decision, Limit, Share, Subject
+from limiter.core.types import Decision, Limit, Portion, Share, Subject
 from limiter.core.window import Call, Stack, bind, pack, read
 from limiter.stores.pipeline import pack as pack_command
 from tests.limiter.core.given import T0
@@ -171,6 +173,25 @@ class Contention:
             else:
                 replies.append(reply)
         return replies
+
+
+@dataclass
+class OfConnection(Contention):
+    """Tenants without limits of their own, under what their connection learns: calls in flight, or a pace.
+
+    ``learning``: of calls in flight; None for a pace. ``shared``: tenants have shares of it.
+    """
+
+    learning: LearningSettings | None = None
+    shared: bool = True
+
+    def stack(self, tenant: str) -> Stack:
+        if tenant not in self._stacks:
+            terms = self.shares.get(tenant, Portion()) if self.shared else None
+            learned = in_flight.learned(self.learning, terms) if self.learning else None
+            of_pace = None if learned else terms
+            self._stacks[tenant] = bind([], subject=Subject(1, tenant, "act", ""), learned=learned, paced=of_pace)
+        return self._stacks[tenant]
 
 
 def paced(

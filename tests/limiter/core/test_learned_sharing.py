@@ -6,7 +6,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import redis
@@ -16,9 +16,8 @@ from limiter.core.ends import LearningSettings
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.learned import Mode, State
 from limiter.core.sharing import Refused
-from limiter.core.types import Portion, ServiceClass, Share, Subject
-from limiter.core.window import Stack, bind
-from tests.limiter.core.contending import Asked, Contention, paced
+from limiter.core.types import Portion, ServiceClass, Share
+from tests.limiter.core.contending import Asked, OfConnection, paced
 from tests.limiter.core.fairness import fair
 from tests.limiter.core.given import S, slots
 from tests.limiter.core.test_slot_sharing import RUN, passed_and_made, running
@@ -27,21 +26,8 @@ SETTINGS = LearningSettings(max_in_flight=100, lease_us=60 * S)
 EVEN = Portion()
 
 
-@dataclass
-class Learning(Contention):
-    """Tenants on a connection that learns how many calls it bears; they have no other limit."""
-
-    shared: bool = True
-
-    def stack(self, tenant: str) -> Stack:
-        if tenant not in self._stacks:
-            learned = in_flight.learned(SETTINGS, self.shares.get(tenant, EVEN) if self.shared else None)
-            self._stacks[tenant] = bind([], subject=Subject(1, tenant, "act", ""), learned=learned)
-        return self._stacks[tenant]
-
-
-def contention(redis_url: str, shares: Mapping[str, Share] | None = None) -> Learning:
-    return Learning(redis_url, slots(100), shares or {})
+def contention(redis_url: str, shares: Mapping[str, Share] | None = None, *, shared: bool = True) -> OfConnection:
+    return OfConnection(redis_url, slots(100), shares or {}, learning=SETTINGS, shared=shared)
 
 
 def learn(store: redis.Redis, allowed: int) -> None:
@@ -64,7 +50,7 @@ def test_a_tenant_below_its_share_of_what_was_learned_passes_beside_a_flooder(re
 
 def test_without_shares_the_first_to_come_is_the_first_served(redis_url: str, raw: redis.Redis) -> None:
     learn(raw, 10)
-    with Learning(redis_url, slots(100), shared=False) as learning:
+    with contention(redis_url, shared=False) as learning:
         passed, _ = passed_and_made(learning.hold(flood(40, paced("meek", per_s=4, until_s=40))))
     assert passed["meek"] < 120
 
@@ -100,7 +86,7 @@ def test_parts_follow_the_learned_limit(redis_url: str, raw: redis.Redis) -> Non
 
 def test_calls_from_before_the_limit_was_shared_leave_their_slots(redis_url: str, raw: redis.Redis) -> None:
     learn(raw, 4)
-    with Learning(redis_url, slots(100), shared=False) as before:
+    with contention(redis_url, shared=False) as before:
         list(before.hold(running(paced("old", per_s=100, until_s=0.04))))
         with contention(redis_url) as learning:
             (refused,) = learning.hold([(S // 10, "new", RUN)])

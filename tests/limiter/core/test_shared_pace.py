@@ -6,7 +6,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import redis
@@ -17,29 +17,16 @@ from limiter.core.pacing import learn
 from limiter.core.sharing import PACE, Refused
 from limiter.core.store import Store
 from limiter.core.types import CountedPer, Portion, ServiceClass, Share, Subject
-from limiter.core.window import Call, Stack, bind
-from tests.limiter.core.contending import Asked, Contention, at_random, paced
+from limiter.core.window import Call, bind
+from tests.limiter.core.contending import Asked, OfConnection, at_random, paced
 from tests.limiter.core.fairness import fair
 from tests.limiter.core.given import T0, S, log
 
 EVEN = Portion()
 
 
-@dataclass
-class PacedContention(Contention):
-    """Tenants whose connection has a pace; they have no limits."""
-
-    shared: bool = True
-
-    def stack(self, tenant: str) -> Stack:
-        if tenant not in self._stacks:
-            terms = self.shares.get(tenant, EVEN) if self.shared else None
-            self._stacks[tenant] = bind([], subject=Subject(1, tenant, "act", ""), paced=terms)
-        return self._stacks[tenant]
-
-
-def contention(url: str, shares: Mapping[str, Share] | None = None, *, shared: bool = True) -> PacedContention:
-    return PacedContention(url, log(1), shares or {}, shared=shared)
+def contention(url: str, shares: Mapping[str, Share] | None = None, *, shared: bool = True) -> OfConnection:
+    return OfConnection(url, log(1), shares or {}, shared=shared)
 
 
 def hold(store: redis.Redis, per_minute: float, *, at_s: float = 0, burst: int | None = None) -> None:
