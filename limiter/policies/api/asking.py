@@ -1,4 +1,4 @@
-"""Writes that may ask before they cut a limit below its use of the last day."""
+"""Writes that may ask before they cut a limit below its use of the last day, or save what a form would warn about."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ ASKS = (
     "Send false to be asked: a limit that would fall below its use of the last 24 hours then gets a 409 that lists the"
     " tenants it hits, and nothing is saved. True, or left out, saves."
 )
+WARNS = (
+    "Send false to be asked: a policy that the form would warn about then gets a 409 with the same sentences in"
+    " `warnings`, and nothing is saved. True, or left out, saves."
+)
 
 
 class ConfirmCutField(serializers.BooleanField):
@@ -23,6 +27,20 @@ class ConfirmCutField(serializers.BooleanField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"write_only": True, "required": False, "help_text": ASKS, **kwargs})
+
+
+class ConfirmWarningsField(serializers.BooleanField):
+    """Beside the row's own fields: warnings are no part of the row, and so of its ETag."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"write_only": True, "required": False, "help_text": WARNS, **kwargs})
+
+
+def ask_about(warnings: Sequence[str]) -> None:
+    """Refuse an edit with these."""
+    if warnings:
+        said = "The form would warn about this policy; nothing was saved. Send confirm_warnings: true to save."
+        raise Conflict(said, warnings=list(warnings))
 
 
 def ask(hits: Sequence[Hit], user: Any, *, how: str = "Send confirm_cut: true to save.") -> None:

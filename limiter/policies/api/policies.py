@@ -7,10 +7,14 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from limiter.policies import cuts
-from limiter.policies.api.asking import ConfirmCutField, ask
+from limiter.policies.advice import advice
+from limiter.policies.api.asking import ConfirmCutField, ConfirmWarningsField, ask, ask_about
 from limiter.policies.api.limits import LimitEdit, LimitSerializer, plan
 from limiter.policies.api.versions import WithVersions
 from limiter.policies.models import QuotaLimit, QuotaPolicy
@@ -66,6 +70,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
     )
 
     confirm_cut = ConfirmCutField()
+    confirm_warnings = ConfirmWarningsField()
 
     class Meta:
         model = QuotaPolicy
@@ -93,6 +98,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
             "alert_at",
             "limits",
             "confirm_cut",
+            "confirm_warnings",
             "reason",
         ]
         validators: list[Any] = []
@@ -108,6 +114,7 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
         values.pop("version", None)
         self.lines = values.pop("limits", None)
         self.asks = values.pop("confirm_cut", True) is False
+        self.warns = values.pop("confirm_warnings", True) is False
         super().fill(row, values)
 
     def check(self) -> None:
@@ -118,6 +125,8 @@ class PolicySerializer(RowSerializer[QuotaPolicy]):
         if self.asks:
             hits = [hit for of in cuts.hits(self.row, self.edit.wanted).values() for hit in of]
             ask(hits, self.context["request"].user)
+        if self.warns:
+            ask_about(advice(self.row, self.edit.wanted))
 
     def create(self, validated_data: Any) -> QuotaPolicy:
         return self._save()
@@ -136,6 +145,12 @@ def _values(line: QuotaLimit) -> dict[str, Any]:
     return {name: getattr(line, name) for name in LimitSerializer.Meta.fields}
 
 
+class WarningsSerializer(serializers.Serializer[Any]):
+    """What a policy may say but hardly means."""
+
+    warnings = serializers.ListField(child=serializers.CharField(), help_text="Sentences; empty for none.")
+
+
 @extend_schema(tags=["policies"])
 class PolicyResource(WithVersions):
     """Policies with their limits. A change is one transaction and one version, and reaches every worker within 1 s."""
@@ -151,6 +166,13 @@ class PolicyResource(WithVersions):
     }
     search_fields = ["name", "description"]
     ordering_fields = ["name", "version"]
+
+    @extend_schema(responses={200: WarningsSerializer}, filters=False)
+    @action(detail=True, methods=["get"])
+    def warnings(self, request: Request, id: str) -> Response:
+        """What the form would warn about, as the policy and those that share its limits are now."""
+        policy = self.get_object()
+        return Response({"warnings": advice(policy, policy.limits.all())})
 
     def tags(self, row: QuotaPolicy, shown: Any = None) -> list[str]:
         """The version in quotes is a tag as well: it stands in the body, and the release before sent it."""

@@ -14,7 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from limiter.policies import cuts, sentences, versions
-from limiter.policies.api.asking import ConfirmCutField, ask
+from limiter.policies.advice import advice
+from limiter.policies.api.asking import ConfirmCutField, ConfirmWarningsField, ask, ask_about
 from limiter.policies.api.limits import LimitEdit
 from limiter.policies.api.presets import FromPresets
 from limiter.policies.models import QuotaLimit, QuotaPolicy
@@ -39,6 +40,7 @@ class RestoreSerializer(StrictBody):
 
     version = serializers.IntegerField(min_value=1, help_text="The version to put back, as a new version.")
     confirm_cut = ConfirmCutField()
+    confirm_warnings = ConfirmWarningsField()
     reason = ReasonField(required=False, allow_blank=True, help_text="Why; kept in the history.")
 
 
@@ -70,6 +72,8 @@ class WithVersions(FromPresets):
             _edit(current, then.limits).require(request.user)
             if values.get("confirm_cut", True) is False:
                 ask([hit for of in cuts.hits(current, then.limits).values() for hit in of], request.user)
+            if values.get("confirm_warnings", True) is False:
+                ask_about(advice(then.policy, then.limits))
             try:
                 row = versions.restore(current.pk, version=number, reason=values.get("reason") or self.reason())
             except Invalid as error:

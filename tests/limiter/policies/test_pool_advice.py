@@ -9,6 +9,7 @@ import pytest
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies.advice import advice
 from tenants.models import Connection, Tenant
+from tests.api_client import editor
 
 pytestmark = pytest.mark.django_db
 
@@ -79,3 +80,30 @@ def test_weights_and_floors_count(connection: Connection) -> None:
     assert len(said(base)) == len(said(gold)) == 1
     QuotaLimit.objects.filter(policy=base).update(share_floor=1)
     assert said(base) == said(gold) == []
+
+
+def test_the_api_has_the_same_sentences_and_asks_a_caller_who_wants_to_be_asked() -> None:
+    pool("Ignores")
+    holds, api = pool("Holds", reserve_seconds=5), editor()
+    page = f"/api/policies/{holds.pk}/"
+    read = api.get(page)
+    assert api.get(f"{page}warnings/").json() == {"warnings": said(holds)} != {"warnings": []}
+    asked = api.patch(page, {"reserve_seconds": 7, "confirm_warnings": False}, headers={"If-Match": read["ETag"]})
+    assert (asked.status_code, asked.json()["warnings"]) == (409, said(holds))
+    assert api.get(page)["ETag"] == read["ETag"], "nothing was saved"
+    for confirmed in ({"confirm_warnings": True}, {}):
+        saved = api.patch(page, {"reserve_seconds": 6 + len(confirmed), **confirmed})
+        assert saved.status_code == 200 and "warnings" not in saved.json()
+        assert saved["ETag"] == api.get(page)["ETag"], "as of a row without warnings"
+    assert api.patch(page, {"reserve_seconds": 0, "confirm_warnings": False}).status_code == 200
+
+
+def test_putting_a_version_back_over_the_api_may_ask_as_a_save_does() -> None:
+    pool("Ignores")
+    holds, api = pool("Holds", reserve_seconds=5), editor()
+    version, page = holds.version, f"/api/policies/{holds.pk}/"
+    assert api.patch(page, {"reserve_seconds": 0}).status_code == 200
+    order = {"version": version, "confirm_warnings": False}
+    asked = api.post(f"{page}restore/", order, headers={"If-Match": api.get(page)["ETag"]})
+    assert asked.status_code == 409 and "hold no units" in asked.json()["warnings"][0]
+    assert api.get(page).json()["reserve_seconds"] == 0
