@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -17,20 +18,34 @@ from limiter.core.types import MICROS, CountedPer, Limit, LimitState, Subject
 from limiter.core.values import OTHERS, SHOWN
 from limiter.core.window import Call, bind
 from limiter.policies.plan import EffectivePolicy
-from limiter.policies.values_in_use import valued
 from limiter.stores.errors import StoreError
 
 MAX_LIMITS = 10
 NEWEST = 50
 """Values that are looked at, those whose counts end last: of all there may be a hundred thousand."""
 TOP = 5
+KEYS = 5
+"""API keys that a limit per key is shown of: those that called most in the last quarter of an hour."""
+
+
+class Place(NamedTuple):
+    """Where a limit counts. ``action_id``: one whose calls it counts. ``key``: its prefix, of a limit per key."""
+
+    plan: EffectivePolicy
+    limit: Limit
+    action_id: str
+    key: str = ""
+
+    @property
+    def action(self) -> str:
+        """ "" where it counts all actions together."""
+        return self.action_id if self.limit.counted_per is CountedPer.ACTION else ""
 
 
 class Counted(NamedTuple):
     """One limit. ``in_use``: values with a count of their own; ``others``: the count of all values beyond the most."""
 
-    limit: Limit
-    action_id: str
+    place: Place
     in_use: int
     values: list[LimitState]
     others: LimitState
@@ -38,23 +53,34 @@ class Counted(NamedTuple):
 
 async def read(store: Store, reading: TenantReading) -> list[Counted]:
     """Those of a tenant that was read; raises StoreError. Writes nothing."""
-    wanted = list(_limits(reading))[:MAX_LIMITS]
-    return list(await asyncio.gather(*(_read(store, reading, *each) for each in wanted)))
+    wanted = list(_places(reading))[:MAX_LIMITS]
+    return list(await asyncio.gather(*(_read(store, reading, each) for each in wanted)))
 
 
-def _limits(reading: TenantReading) -> Iterator[tuple[str, EffectivePolicy, Limit]]:
-    """Once for each action, or for all of them where it counts these together."""
-    seen = set()
+def _places(reading: TenantReading) -> Iterator[Place]:
+    """Once for each action, or for all of them where it counts these together; of a limit per key for each key."""
+    seen, busiest = set(), _busiest_keys(reading)
     for action_id, plan in reading.plans.items():
-        for limit in valued(plan.limits):
-            of = action_id if limit.counted_per is CountedPer.ACTION else ""
-            if (of, limit) not in seen:
-                seen.add((of, limit))
-                yield action_id, plan, limit
+        for limit in (each for each in plan.limits if each.counted_by):
+            for key in busiest if limit.counted_per is CountedPer.KEY else [""]:
+                place = Place(plan, limit, action_id, key)
+                if (place.action, limit, key) not in seen:
+                    seen.add((place.action, limit, key))
+                    yield place
 
 
-async def _read(store: Store, reading: TenantReading, action_id: str, plan: EffectivePolicy, limit: Limit) -> Counted:
-    subject = Subject(reading.connection_id, reading.tenant_id, action_id, "")
+def _busiest_keys(reading: TenantReading) -> list[str]:
+    """By the calls that they made lately; none while these are not known."""
+    made: Counter[str] = Counter()
+    if reading.recent is not None:
+        for (_, key), _, calls in reading.recent.demand.each_calls():
+            made[key] += calls.came
+    return [key for key, _ in made.most_common(KEYS)]
+
+
+async def _read(store: Store, reading: TenantReading, place: Place) -> Counted:
+    plan, limit, action_id, key = place
+    subject = Subject(reading.connection_id, reading.tenant_id, action_id, key)
     name = keys.values(limit, subject)
     in_use = await store.command("ZCOUNT", name, int(time.time() * MICROS), "+inf", key=name)
     newest = await store.command("ZREVRANGE", name, 0, NEWEST - 1, key=name)
@@ -69,8 +95,7 @@ async def _read(store: Store, reading: TenantReading, action_id: str, plan: Effe
         return (await store.decide(stack, Call("", charge=False))).states[0]
 
     others, *states = await asyncio.gather(look(OTHERS), *(look(each.decode()) for each in newest))
-    of = action_id if limit.counted_per is CountedPer.ACTION else ""
-    return Counted(limit, of, in_use, [each for each in states if each.used], others)
+    return Counted(place, in_use, [each for each in states if each.used], others)
 
 
 async def lines(store: Store, reading: TenantReading) -> list[Frame]:
@@ -82,11 +107,12 @@ async def lines(store: Store, reading: TenantReading) -> list[Frame]:
 
 
 def _line(of: Counted) -> Frame:
-    limit = of.limit
+    limit = of.place.limit
     fullest = sorted(of.values, key=lambda state: (-state.used / state.effective, state.limit.value))[:TOP]
     return {
         "limit": limit.name,
-        "action": of.action_id,
+        "action": of.place.action,
+        "key": of.place.key,
         "counted_by": limit.counted_by,
         "in_use": of.in_use,
         "max_values": limit.max_values,

@@ -34,7 +34,7 @@ class Valued(NamedTuple):
 
 
 def valued(limits: Iterable[Limit]) -> Iterator[Limit]:
-    """Those of these limits; without those of single API keys, which are too many to look at."""
+    """Those of these limits; without those of single API keys, which are too many to look at all of them."""
     return (each for each in limits if each.counted_by and each.counted_per is not CountedPer.KEY)
 
 

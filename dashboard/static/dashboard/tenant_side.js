@@ -74,7 +74,7 @@ export function showValues(place, limits) {
   showOnce(place, limits, () =>
     limits.flatMap((of) => [
       make("h3", {}, limitName(of.limit)),
-      make("p", { class: "small muted" }, [of.counted_by, of.action].filter(Boolean).join(" · ")),
+      make("p", { class: "small muted" }, [of.counted_by, of.action, of.key && word("values.key", of)].filter(Boolean).join(" · ")),
       valueFacts(of),
       make("ul", { class: "plain values" }, ...of.top.map(valueLine)),
     ]),
