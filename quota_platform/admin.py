@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -24,13 +25,14 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.authtoken import admin as _registers_tokens  # noqa: F401
 from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import AdminPasswordChangeForm
 
 from quota_platform import people, rights
 from quota_platform.accounts import person_pages
 from quota_platform.accounts.sign_out import sign_out
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.guard.admin import GuardedAdmin
+from quota_platform.person_forms import FIELDSETS, LABELS, GroupsFilter, NewPersonForm, PersonForm, YesNoFilter
 from tenants.admin.membership import MembershipInline
 
 # The framework's page of tokens shows them in full; the platform keeps hashes of its own (tenants.ApiToken). People
@@ -47,17 +49,49 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
 
     bookkeeping = ("last_login",)
     readonly_fields = ("last_login",)
-    form = UserChangeForm
-    add_form = UserCreationForm
+    form = PersonForm
+    add_form = NewPersonForm
+    add_form_template = "quota_platform/new_person_form.html"
     change_password_form = AdminPasswordChangeForm
     change_form_template = "quota_platform/person_form.html"
     change_user_password_template = "quota_platform/change_password.html"
-    list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    fieldsets = FIELDSETS
+    list_display = ("name", "mail", "active", "opens_admin", "every_right", "last_sign_in")
+    list_filter = (
+        ("is_active", YesNoFilter),
+        ("is_staff", YesNoFilter),
+        ("is_superuser", YesNoFilter),
+        ("groups", GroupsFilter),
+    )
     list_per_page = 50
     inlines = (MembershipInline,)
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
+
+    @display(description=LABELS["username"], ordering="username")
+    def name(self, obj: User) -> str:
+        return obj.get_username()
+
+    @display(description=LABELS["email"], ordering="email")
+    def mail(self, obj: User) -> str:
+        return obj.email
+
+    @display(description=LABELS["is_active"], ordering="is_active", boolean=True)
+    def active(self, obj: User) -> bool:
+        return obj.is_active
+
+    @display(description=LABELS["is_staff"], ordering="is_staff", boolean=True)
+    def opens_admin(self, obj: User) -> bool:
+        return obj.is_staff
+
+    @display(description=LABELS["is_superuser"], ordering="is_superuser", boolean=True)
+    def every_right(self, obj: User) -> bool:
+        return obj.is_superuser
+
+    @display(description=LABELS["last_login"], ordering="last_login")
+    def last_sign_in(self, obj: User) -> datetime | None:
+        return obj.last_login
 
     def get_urls(self) -> list[URLPattern]:
         pages = (("invite", person_pages.invite), ("no_factors", person_pages.remove_second_factors))

@@ -140,3 +140,41 @@ def test_the_entries_for_an_account_or_group_that_was_deleted_are_not_lost(page:
     type(row)._base_manager.filter(pk=row.pk).delete()
     response = page.post(url, entries)
     assert response.status_code == 404 and b"<strong>typed meanwhile</strong>" in response.content
+
+
+DJANGOS = (
+    "Staff status",
+    "Superuser status",
+    "Designates",
+    "this user",
+    "a user",
+    "Raw passwords",
+    "pbkdf2",
+    "Username",
+)
+PEOPLE = ("/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/user/{}/change/")
+
+
+@pytest.mark.parametrize("path", PEOPLE)
+@pytest.mark.parametrize("may", ["everything", "view"])
+def test_the_pages_of_people_have_our_words(admin_user: User, path: str, may: str) -> None:
+    user = admin_user
+    if may == "view":
+        user = User.objects.create_user("viewer", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename="view_user"))
+    response = browser(user).get(path.format(user.pk))
+    if response.status_code != 403:  # a viewer adds nobody
+        html = response.content.decode()
+        assert [word for word in DJANGOS if word in html] == []
+        assert "pens the admin" in html or path.endswith("add/")
+
+
+def test_a_persons_page_shows_whether_there_is_a_password(page: Client, manager: User) -> None:
+    program = User.objects.create_user("program")
+    urls = [reverse("admin:auth_user_change", args=[each.pk]) for each in (manager, program)]
+    assert reverse("admin:auth_user_password_change", args=[program.pk]) in page.get(urls[1]).content.decode()
+    shown = [page.get(url).content.decode() for url in urls]
+    assert [("One is set." in html, "None is set." in html) for html in shown] == [
+        (True, False),
+        (False, True),
+    ]
