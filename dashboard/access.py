@@ -37,6 +37,11 @@ def may_explain(user: Any) -> bool:
     return bool(user.is_active and user.is_staff and user.has_perm("limiter.view_throttleevent"))
 
 
+def may_open_connections(user: Any) -> bool:
+    """Whether the admin's page of a connection is the person's to open."""
+    return bool(user.is_staff and user.has_perm("tenants.view_connection"))
+
+
 def may_handle(user: Any) -> bool:
     """Whether the person may acknowledge, mute, note and assign alerts and incidents."""
     return bool(user.has_perm(team.ACT))

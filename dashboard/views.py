@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard import catalogue, pool_table, tenant_list, zones
+from dashboard import catalogue, connection_list, pool_table, tenant_list, zones
 from dashboard import incidents as stretches
 from dashboard import refusals as refused
-from dashboard.access import may_act, may_explain, may_export, may_handle, may_reset, may_revoke
+from dashboard.access import may_act, may_explain, may_export, may_handle, may_open_connections, may_reset, may_revoke
 from dashboard.figures import FIGURES
 from dashboard.listing import Listing
 from dashboard.revocation import keys_in_use
@@ -126,6 +126,27 @@ def pool(request: HttpRequest, connection: int, limit: str) -> HttpResponse:
 def tenants(request: HttpRequest) -> HttpResponse:
     """The tenants a person may see, with their connections, a page at a time."""
     return _shown(request, "tenants", page=tenant_list.page(request.GET.dict(), tenants_of(request.user)))
+
+
+@_page
+def connections(request: HttpRequest) -> HttpResponse:
+    """The connections of the tenants a person may see, with the limits that are shared."""
+    found = connection_list.page(request.GET.dict(), tenants_of(request.user))
+    return _shown(request, "connections", page=found, opens=may_open_connections(request.user))
+
+
+@_page
+def connection(request: HttpRequest, connection: int) -> HttpResponse:
+    """The start of a longer address leads to the connection's place in the list."""
+    return redirect(f"{reverse('dashboard:connections')}#connection-{connection}")
+
+
+@_page
+def exports(request: HttpRequest) -> HttpResponse:
+    """Exports are at home in the admin."""
+    if not may_export(request.user):
+        return _shown(request, "no_permission", status=403)
+    return redirect("admin:limiter_export_changelist")
 
 
 @_page

@@ -11,7 +11,10 @@ from tests.browser.visit import Visitor, frame
 WIDTHS = (1440, 360)
 
 
-@pytest.mark.parametrize("path", ["/dashboard/refusals/", "/dashboard/tenants/", "/dashboard/tenants/nobody/"])
+LISTS = [f"/dashboard/{name}/" for name in ("tenants", "connections", "incidents", "refusals")]
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/dashboard/tenants/nobody/"])
 def test_a_page_without_live_numbers_has_no_barrier(visitor: Visitor, path: str) -> None:
     visitor.open(path)
     assert visitor.barriers_in_both_themes() == []

@@ -11,14 +11,19 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from dashboard import listing, refusals
+from limiter import clients
+from limiter.core import keys
 from limiter.models import ThrottleEvent
-from tenants.models import Membership, Tenant
+from limiter.upstream import health
+from limiter.upstream.health import ConnectionFault
+from tenants.models import Connection, Membership, Tenant
 from tests.people import member
 
 PAGES = (
     "/dashboard/",
     "/dashboard/tenants/",
     "/dashboard/tenants/acme/",
+    "/dashboard/connections/",
     "/dashboard/incidents/",
     "/dashboard/refusals/",
 )
@@ -98,6 +103,46 @@ def test_a_person_of_one_tenant_finds_nothing_of_another(client: Client, acme: T
     Membership.objects.all().delete()
     assert client.get("/dashboard/tenants/acme/").status_code == 403
     assert b"decision-1" not in client.get("/dashboard/refusals/").content
+
+
+def test_a_connection_has_its_state_its_tenants_and_its_shared_limits(
+    ana: Client, acme: Tenant, globex: Tenant
+) -> None:
+    Connection.objects.update(learns_in_flight=True, shared=True)
+    ghost = Connection.objects.create(name="nobodys", is_sandbox=True, base_url="http://127.0.0.1:8801")
+    html = ana.get("/dashboard/connections/").content.decode()
+    assert "Can be used" in html and ghost.name not in html
+    assert html.count('href="/dashboard/tenants/acme/"') == html.count('href="/dashboard/tenants/globex/"') == 1
+    assert "calls in flight (learned)</a>" in html and f"/admin/tenants/connection/{acme.connection_id}/change/" in html
+    Connection.objects.update(enabled=False)
+    assert "Switched off" in ana.get("/dashboard/connections/").content.decode()
+
+
+def test_a_fault_of_a_connection_stands_in_the_list(ana: Client, acme: Tenant, redis_url: str) -> None:
+    fault = ConnectionFault("wrong secret", 0.0, 0.0, 1, lasting=True, fingerprint="")
+    with clients.shared_client() as store:
+        store.set(keys.health(str(acme.connection.uid)), health.dump(fault))
+    html = ana.get("/dashboard/connections/").content.decode()
+    assert "Cannot be used" in html and "wrong secret" in html
+
+
+def test_of_a_connection_a_member_sees_the_own_tenants(client: Client, acme: Tenant, globex: Tenant) -> None:
+    unit = Connection.objects.create(name="globex-unit", is_sandbox=True, base_url="http://127.0.0.1:8801")
+    client.force_login(member("ana", acme))
+    assert "globex" not in client.get("/dashboard/connections/").content.decode().lower()
+    Tenant.objects.filter(pk=globex.pk).update(connection=unit)
+    assert "globex" not in client.get("/dashboard/connections/").content.decode().lower()
+
+
+def test_a_shortened_address_leads_to_the_list_above_it(ana: Client, stranger: Client, acme: Tenant) -> None:
+    ana.force_login(User.objects.get(username="root"))
+    place = f"/dashboard/connections/#connection-{acme.connection_id}"
+    for path in ("", "limits/"):
+        assert ana.get(f"/dashboard/connections/{acme.connection_id}/{path}")["Location"] == place
+    assert ana.get("/dashboard/exports/")["Location"] == "/admin/limiter/export/"
+    stranger.force_login(User.objects.get(username="stranger"))
+    assert stranger.get("/dashboard/exports/").status_code == 403
+    assert b"sandbox" not in stranger.get("/dashboard/connections/").content
 
 
 def test_a_stranger_reads_no_refusal(stranger: Client, acme: Tenant) -> None:

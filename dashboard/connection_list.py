@@ -1,0 +1,76 @@
+"""The list of connections: whether each can be used, who calls through it, and the limits that its tenants share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
+
+from limiter import clients
+from limiter.policies import pools
+from limiter.record.limit_names import limit_in_words
+from limiter.upstream import health
+from limiter.upstream.health import ConnectionFault
+from quota_platform.base.kept import in_words
+from tenants.models import Connection, Tenant
+
+PAGE_SIZE = 25
+_NAMED = 3
+
+
+class ConnectionLine(NamedTuple):
+    """``state``: ok, stop or unknown. ``tenants``: the first of the person's; ``more``: how many follow.
+
+    ``shared``: the limits that tenants share, by name and in words.
+    """
+
+    connection: Connection
+    state: str
+    word: str
+    reason: str
+    tenants: Sequence[Tenant]
+    more: int
+    shared: Sequence[tuple[str, str]]
+
+
+def page(asked: Mapping[str, str], seen: QuerySet[Tenant]) -> Page[ConnectionLine]:
+    """A page of the connections of these tenants, by name."""
+    rows = Connection.objects.filter(pk__in=seen.values("connection")).order_by("name")
+    found: Page[Any] = Paginator(rows, PAGE_SIZE).get_page(asked.get("page"))
+    found.object_list = _lines(list(found.object_list), seen)
+    return found
+
+
+def _lines(rows: Sequence[Connection], seen: QuerySet[Tenant]) -> list[ConnectionLine]:
+    keys = [row.pk for row in rows]
+    faults = _faults(rows)
+    counted = seen.filter(connection__in=keys).order_by().values_list("connection")
+    counts = dict(counted.annotate(count=Count("pk")))
+    lines = []
+    for row in rows:
+        first = list(seen.filter(connection=row).order_by("name", "tenant_id")[:_NAMED])
+        named = [(name, limit_in_words(name)) for name in pools.names(row.pk)]
+        lines.append(ConnectionLine(row, *_state(row, faults), first, counts[row.pk] - len(first), named))
+    return lines
+
+
+def _state(row: Connection, faults: Mapping[str, ConnectionFault] | None) -> tuple[str, str, str]:
+    if not row.enabled:
+        return "unknown", _("Switched off"), ""
+    if faults is None:
+        return "unknown", _("No data"), ""
+    fault = faults.get(str(row.uid))
+    return ("stop", _("Cannot be used"), in_words(fault.reason)) if fault else ("ok", _("Can be used"), "")
+
+
+def _faults(rows: Sequence[Connection]) -> dict[str, ConnectionFault] | None:
+    """As the workers that use them found them; None while nobody can tell."""
+    try:
+        with clients.shared_client() as client:
+            return health.read(client, [str(row.uid) for row in rows])
+    except (RedisError, OSError):
+        return None
