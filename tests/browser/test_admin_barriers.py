@@ -15,19 +15,23 @@ import pytest
 import unfold
 from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
+from django.db.models import Model
 from django.test import Client
+from django.urls import reverse
 from playwright.sync_api import Browser
 
-from limiter.models import QuotaPolicy
+from limiter.models import Assignment, QuotaPolicy
 from tests.browser.visit import THEMES, Visitor
+from tests.filled_form import filled_form
+from tests.limiter.policies.test_cuts import used
 from tests.patience import HANG_MS
-from tests.quota_platform.test_admin_pages import MAKERS, MODELS, PAGES, url_of
+from tests.quota_platform.test_admin_pages import MAKERS, MODELS, PAGES, make_action, make_policy, url_of
 
 STATIC = "/static/"
 EVERY = [(model, page) for model in MODELS for page in PAGES]
 SAMPLE = [(QuotaPolicy, page) for page in PAGES if page != "add"]
 FRAMES = ("/admin/", "/admin/login/", "/admin/jsi18n/")
-OTHERS = (*FRAMES, "/admin/password_change/")
+OTHERS = (*FRAMES, "/admin/password_change/", "/admin/auth/user/1/password/")
 UNFOLD = Path(unfold.__file__).parent / "templates"
 OURS = Path(__file__).parents[2] / "quota_platform" / "templates"
 
@@ -50,7 +54,37 @@ def pages(request: pytest.FixtureRequest, beside_playwright: None, db: None) -> 
     found = {path: (nobody if "login" in path else root).get(path) for path in paths}
     pages = {path: response.text for path, response in found.items() if response.status_code == 200}
     assert len(pages) > 0.6 * len(walked)  # some models have no page to add or delete
-    return pages
+    return (
+        pages | warnings(root) | dict(lesser for model in models for lesser in lesser_pages(root, model, rows[model]))
+    )
+
+
+def warnings(root: Client) -> dict[str, str]:
+    """The pages that warn of a cut below the use of the last day: a form that asks, and that of an earlier version."""
+    action, policy = make_action(90), make_policy(90)
+    Assignment.objects.create(policy=policy, target="tenant", tenant=action.tenant)
+    used(action.tenant.tenant_id, 90, action_id=action.action_id)
+    line = policy.limits.get(name="minute")
+    for quota in (50, 200):
+        line.quota = quota
+        line.save()
+    form = url_of(QuotaPolicy, "change", policy)
+    older = reverse("admin:limiter_quotapolicy_simple_history", args=[policy.pk, policy.history.all()[1].pk])
+    asked = root.post(form, filled_form(root.get(form).content) | {"limits-0-quota": "60", "limits-1-quota": "60"})
+    warned = {older: root.get(older).text, "/asked/": asked.text}
+    assert all(f"{action.action_id} (90)" in text for text in warned.values())
+    return warned
+
+
+def lesser_pages(root: Client, model: type[Model], row: Model) -> Iterator[tuple[str, str]]:
+    """The page of an earlier state, and the one that asks before chosen rows are deleted."""
+    chosen = {"action": "delete_selected", "_selected_action": [row.pk]}
+    found = {f"/{model._meta.model_name}/chosen/": root.post(url_of(model, "changelist"), chosen, follow=True)}
+    if hasattr(model, "history") and (moment := model.history.filter(id=row.pk).first()):
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_simple_history"
+        path = reverse(name, args=[row.pk, moment.pk])
+        found[path] = root.get(path)
+    yield from ((path, response.text) for path, response in found.items() if response.status_code == 200)
 
 
 @pytest.fixture
