@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from limiter.core.algorithms import rules_of
+from limiter.core.algorithms import pool_in_count, rules_of
 from limiter.core.types import CountedPer, Limit, Share, Subject
 from limiter.core.values import MISSING, OTHERS
 from limiter.stores.prefix import named
@@ -89,10 +89,12 @@ def shares(limit: Limit, subject: Subject, share: Share) -> str:
 
     Its slices depend on the time that counts.
     """
-    name = window(limit, subject)
-    # The count of a value may be that of all others.
-    in_count = rules_of(limit.algorithm).pool_in_count and not limit.counted_by
-    return name if in_count else f"{name}:shares{share.over_us}"
+    return window(limit, subject) if pool_in_count(limit) else shares_beside(limit, subject, share)
+
+
+def shares_beside(limit: Limit, subject: Subject, share: Share) -> str:
+    """The shares of a limit in a hash of their own, where release 0.2.0 kept those of each."""
+    return f"{window(limit, subject)}:shares{share.over_us}"
 
 
 def appointments(window_key: str) -> str:

@@ -8,11 +8,11 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 from limiter.core import description, sharing, values
-from limiter.core.algorithms import rules_of
+from limiter.core.algorithms import pool_in_count, rules_of
 from limiter.core.ends import LearningSettings
 from limiter.core.types import Limit, Subject
 
-_SHADOW, _ADAPTIVE, _LEARNED, _SHARED, _RESERVABLE = 1, 2, 4, 8, 16
+_SHADOW, _ADAPTIVE, _LEARNED, _SHARED, _RESERVABLE, _POOL_IN_COUNT = 1, 2, 4, 8, 16, 32
 _LIMIT = struct.Struct("<cQQQQB")
 """A limit as the script unpacks it: algorithm, quota, window, burst, lease, flags.
 
@@ -94,7 +94,9 @@ def packed_limits(
 
 def _packed_one(limit: Limit, *, subject: Subject, learned: Learned | None) -> bytes:
     share = sharing.packed(limit, subject)
-    flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive + _SHARED * bool(share)
+    flags = _SHADOW * limit.shadow + _ADAPTIVE * limit.adaptive
+    if share:
+        flags += _SHARED + _POOL_IN_COUNT * pool_in_count(limit)
     if learned is not None and limit is learned.limit:
         flags += _LEARNED
     lease_us = limit.lease_us

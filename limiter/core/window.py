@@ -94,9 +94,7 @@ class Stack:
     @property
     def pools(self) -> tuple[str, ...]:
         """The keys of the shares of its shared limits, in their order."""
-        of_values = self.valued * (3 if self.reserves else 2)
-        last = len(self.keys) - of_values - (len(self.limits) if self.reserves else 0) - (self.paced is not None)
-        return self.keys[_BEFORE_WINDOWS + len(self.limits) : last]
+        return tuple(keys.shares(limit, self.subject, limit.share) for limit in self.limits if limit.share)
 
     @property
     def slot_pools(self) -> tuple[str, ...]:
@@ -168,7 +166,7 @@ def bind(
     windows = tuple([keys.window(limit, subject) for limit in limits])
     names = (
         *(keys.multiplier(c, subject.tenant, adapts_per), *_of_connection(keys.tag(c), c), *windows),
-        *(keys.shares(limit, subject, limit.share) for limit in shape.shared if limit.share),
+        *(keys.shares_beside(limit, subject, limit.share) for limit in shape.shared if limit.share),
         *((keys.pace_shares(c),) if paced else ()),
         *(map(keys.appointments, windows) if shape.reserves else ()),
         *(key for limit in shape.valued for key in _of_values(limit, subject, reserves=shape.reserves)),

@@ -13,7 +13,7 @@ from limiter.core import keys
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTED = (ROOT / "docs" / "compatibility.md").read_text()
-BUILDING_BLOCKS = {"tag", "named", "connection_ids", "rules_of"}
+BUILDING_BLOCKS = {"tag", "named", "connection_ids", "pool_in_count", "rules_of"}
 READS_JSON_OF_ITS_OWN = {
     "limiter/core/versioned.py": "the one reader",
     "limiter/upstream/discovery.py": "an upstream's answer",

@@ -12,6 +12,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from limiter.core.rules import Line, Rules
+from limiter.core.types import Limit
 
 _FOUND = {module.name: import_module(f"{__name__}.{module.name}").RULES for module in iter_modules(__path__)}
 RULES: dict[str, Rules] = dict(sorted(_FOUND.items(), key=lambda found: found[1].place))
@@ -21,6 +22,11 @@ RULES: dict[str, Rules] = dict(sorted(_FOUND.items(), key=lambda found: found[1]
 def rules_of(algorithm: str) -> Rules:
     """Raises KeyError for a name that is no algorithm's."""
     return RULES[algorithm]
+
+
+def pool_in_count(limit: Limit) -> bool:
+    """Whether the shares of a limit are in the hash of its count; the count of a value may be that of all others."""
+    return rules_of(limit.algorithm).pool_in_count and not limit.counted_by
 
 
 def known(algorithm: str) -> str:
@@ -43,4 +49,4 @@ LUA = _lua("algorithms", (name for name, rules in RULES.items() if not rules.hol
 HOLDING = _lua("holding", (name for name, rules in RULES.items() if rules.reserves and not rules.is_window), made=b"")
 """The table ``holding`` of ``appointments.lua``: functions that make the same for what holds units unlike a window."""
 
-__all__ = ["HOLDING", "LUA", "RULES", "Line", "Rules", "known", "rules_of"]
+__all__ = ["HOLDING", "LUA", "RULES", "Line", "Rules", "known", "pool_in_count", "rules_of"]

@@ -12,7 +12,7 @@
 --            absent: none is known. What stands behind is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 -- and then   hash    for each shared limit, in their order: who uses how much of it (look_at_share.lua,
---            look_at_slots.lua); of a counter the hash of its count
+--            look_at_slots.lua). A counter has it in the hash of its count, and here what find_earlier_pool.lua reads
 -- and then   the same for the pace, if tenants share it (ARGV[11])
 -- and then   string  if a limit holds units for refused calls: those of each limit, in their order (appointments.lua)
 --            Limits that count by a value of the call have more, which values.lua takes off
@@ -24,8 +24,9 @@
 -- ARGV[5]    the limits, packed one after the other (LIMIT): algorithm (l, s, b, c) · quota (units) · window (us) ·
 --            burst (units; 0: none) · lease (us) · flags (1: shadow, 2: adaptive, 4: at most what KEYS[7] holds, 8:
 --            shared, then SHARED follows at once, 16: holds units for refused calls, with the grace (us) in place of the
---            lease). Where an override is known to start or to end, that instant (us, 8 bytes) and the limits as they are
---            from then on, in the same order, come behind. If limits are shared, one byte comes in front: how many
+--            lease, 32: its pool is in the hash of its count). Where an override is known to start or to end, that instant
+--            (us, 8 bytes) and the limits as they are from then on, in the same order, come behind. If limits are shared,
+--            one byte comes in front: how many
 -- ARGV[6]    now (us); "" for the server's clock, and so for a negative one: nothing is done when that clock is past
 --            this instant, at which the worker gives up and decides by itself
 -- ARGV[7]    cost (units)
@@ -131,19 +132,20 @@ for i = 1, n do
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local per_call, slots = cost, false -- units of one call; whether it holds them until it ends
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
-  local share, terms, of_pool, length, slices, most, account -- of a shared limit
+  local share, terms, of_pool, length, slices, most, account, hash -- of a shared limit
   local lives, written = 0, 0 -- of a shared bucket: until when its key lives (us), its length; of a counter: its slice
   if flags > 7 and band(flags, 8) ~= 0 then
     pool, terms = pool + 1, next_limit
     length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
-    if KEYS[pool] == key then -- in the hash of its count, which is in slices
-      slice = ceil(window / SLICES)
-      of_pool = call('HMGET', key, '', account, 'n', floor(now / slice))
+    if flags > 31 then -- in the hash of its count, which is in slices
+      hash, slice = key, ceil(window / SLICES)
+      of_pool = call('HMGET', hash, '', account, 'n', floor(now / slice))
       if not of_pool[1] then
         find_earlier_pool()
       end
     else
-      of_pool = call('HMGET', KEYS[pool], '', account)
+      hash = KEYS[pool]
+      of_pool = call('HMGET', hash, '', account)
     end
   end
 
@@ -183,7 +185,7 @@ for i = 1, n do
   elseif kind == 's' then
     -- Sliding counter: a hash of slice number -> units, with n (their sum), o and l (oldest and latest slice). The
     -- slice that has only partly left the window counts in full: never over the limit, early to refuse by at most one.
-    if of_pool and KEYS[pool] == key then
+    if hash == key then
       -- The pool has o and l too, as the last charge left them. As long as n is the same and the oldest slice counts they
       -- are these, but for a call that came under a policy that does not share the limit, and was given back.
       local counted
@@ -202,7 +204,7 @@ for i = 1, n do
     local first = floor((at - window) / slice) -- the oldest slice that still counts
     if used > 0 and oldest < first then
       if latest < first then
-        if of_pool and KEYS[pool] == key then -- which stays
+        if hash == key then -- which stays
           local gone = { 'n', 'o', 'l' }
           for s = oldest, latest do gone[#gone + 1] = s end
           call('HDEL', key, unpack(gone))
@@ -439,9 +441,9 @@ if admitted and charging or paced and not charging then
         -- luacheck: push ignore 211 411 421 431 (look_at_share.lua works on them)
         -- As of a limit that has room: nothing is kept free, since time that is not used is lost.
         local cost, effective, window, used, debt, wait, lives, written = interval, MINUTE_US, 1, -math.huge, 0, 0, 0, 0
-        local pool, length, slices, most, account = FIXED + n + pools + 1, take(SHARED, paced)
+        local hash, length, slices, most, account = KEYS[FIXED + n + pools + 1], take(SHARED, paced)
         if most < 0 then most = max(1, floor(effective * -most / 10000)) end
-        local of_pool, share = call('HMGET', KEYS[pool], '', account), nil
+        local of_pool, share = call('HMGET', hash, '', account), nil
         look_at_share()
         -- luacheck: pop
         part = share

@@ -28,7 +28,7 @@
 --   its text, and then the text; of a counter: units in the slice of now; `joins`: nil, or the weights of all with one that
 --   has just come
 -- A list, since fields with names take longer to make.
-local hash, turn = KEYS[pool], (now - now % length) / length
+local turn = (now - now % length) / length
 local state, last, mine, asked, part, till = of_pool[2], turn, 0, 0, 0, 0
 local big, small, charged_at, joins = 0, 0, 0, nil
 if of_pool[1] then

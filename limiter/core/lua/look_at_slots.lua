@@ -19,7 +19,7 @@
 -- slots times us · refused · most of a settled one · ACCOUNT's other parts, as they are · reserved in large shares · in
 -- small ones · of settled accounts: demand, variance, slots held · until when pool and slots live. `keep_us`: with
 -- `joins`, so long the pool has to live.
-local hash, turn = KEYS[pool], (now - now % length) / length
+local turn = (now - now % length) / length
 local big, small, demand, variance, settled, lives = 0, 0, 0, 0, 0, 0
 local sums, state, last, joins = of_pool[1], of_pool[2], turn, nil
 if sums then

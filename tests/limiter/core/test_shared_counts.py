@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 
 import pytest
 import redis
@@ -87,6 +88,22 @@ async def test_the_pool_of_a_counter_is_found_where_the_release_before_kept_it(s
     decision = await store.decide(bound, Call("look", charge=False, now_us=T0 + 2 * S))
     assert (decision.shares[0].used, decision.states[0].used) == (20, 20)
     assert raw.pttl(count) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_decision_names_every_key_that_it_works_on(store: Store, raw: redis.Redis, kind: str) -> None:
+    """So that a cluster, and a server that checks scripts, know them; the first call of a pool and later ones."""
+    limit = KINDS[kind]
+    share = Share(over_us=rules_of(limit.algorithm).shared_over_us(limit))
+    bound = stack(replace(limit, counted_per=CountedPer.CONNECTION, share=share))
+    with raw.monitor() as monitor:  # type: ignore[no-untyped-call]
+        for at in (0, 1, 10 * S):
+            await store.decide(bound, Call(f"d{at}", now_us=T0 + at))
+        raw.echo("end")
+        seen = list(takewhile(lambda each: each["command"] != "ECHO end", monitor.listen()))
+    of_script = [each["command"].split() for each in seen if each["client_type"] == "lua"]
+    assert {key for verb, key, *_ in of_script if verb != "MGET"} <= {*bound.keys}
+    assert len(of_script) > 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
