@@ -21,7 +21,6 @@ PLUGINS = ("tests.postgres", "tests.database_faults")
 TOGETHER = ("tests/browser/",)
 LONGEST = (
     *TOGETHER,
-    "tests/quota_platform/test_demo_run.py",
     "tests/limiter/policies/test_admin_policy.py",
     "tests/limiter/core/test_shared_walks.py",
     "tests/quota_platform/test_admin_pages.py",

@@ -25,6 +25,7 @@ def provider(demo: LiveDemo) -> Iterator[Provider]:
             yield provider
 
 
+@pytest.mark.slow  # the platform starts twice more, with a provider and without
 def test_a_person_signs_in_through_a_provider_on_another_site(
     browser: Browser, demo: LiveDemo, provider: Provider
 ) -> None:

@@ -83,6 +83,7 @@ def post(known: dict[str, Any], *, tenant: int = 0) -> requests.Response:
     )
 
 
+@pytest.mark.slow  # two starts of the whole platform
 def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path, django_db_setup: None) -> None:
     """Its database begins as a copy of the tests' own: the same migrations made that from nothing."""
     var, port = tmp_path / "var", free_port()
