@@ -17,8 +17,8 @@ from limiter.policies.effective import HeldPolicy, PolicyShelf, TenantEntry, Ten
 from limiter.policies.models import Assignment, Override, QuotaPolicy
 from limiter.policies.plan import OverrideSpec
 from quota_platform.base.prepared import PreparedQuery
-from tenants import directory
-from tenants.directory import ConnectionSpec, KeySpec, TenantSpec
+from tenants import spec_rows
+from tenants.directory import ConnectionSpec, KeySpec, TenantSpec, same_connection
 from tenants.models import Action, ApiKey, Connection, Tenant
 
 _SENSELESS = (AttributeError, KeyError, TypeError, ValueError)
@@ -28,8 +28,8 @@ class Unusable(Exception):
     """Rows that make no sense, written past every form and check; the message says which and why."""
 
 
-_ActionRow = namedtuple("_ActionRow", directory.ACTION_COLUMNS)  # type: ignore[misc]
-_TenantRow = namedtuple("_TenantRow", directory.TENANT_COLUMNS)  # type: ignore[misc]
+_ActionRow = namedtuple("_ActionRow", spec_rows.ACTION_COLUMNS)  # type: ignore[misc]
+_TenantRow = namedtuple("_TenantRow", spec_rows.TENANT_COLUMNS)  # type: ignore[misc]
 _KeyRow = namedtuple("_KeyRow", ("id", "prefix", "digest", "tenant_id", "expires_at", "revoked_at", "max_class"))
 _OverrideRow = namedtuple(
     "_OverrideRow", ("id", "action_id", "limit_name", "effect", "factor", "quota", "starts_at", "ends_at", "reason")
@@ -38,13 +38,13 @@ _CONNECTION_COLUMNS = tuple(field.attname for field in Connection._meta.concrete
 _ASSIGNED = ("tenant_id", "action__tenant_id", "action__action_id", "policy_id")
 
 _tenants = PreparedQuery(
-    lambda names: Tenant.objects.filter(tenant_id__in=names).order_by().values_list(*directory.TENANT_COLUMNS)
+    lambda names: Tenant.objects.filter(tenant_id__in=names).order_by().values_list(*spec_rows.TENANT_COLUMNS)
 )
 _connections = PreparedQuery(
     lambda ids: Connection.objects.filter(pk__in=ids).order_by().values_list(*_CONNECTION_COLUMNS)
 )
 _actions = PreparedQuery(
-    lambda ids: Action.objects.filter(tenant__in=ids).order_by().values_list("tenant_id", *directory.ACTION_COLUMNS)
+    lambda ids: Action.objects.filter(tenant__in=ids).order_by().values_list("tenant_id", *spec_rows.ACTION_COLUMNS)
 )
 # Two queries in one statement: no database has an index for "this column or one of the joined table".
 _assigned = PreparedQuery(
@@ -92,9 +92,9 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
         connection = connections[row.connection_id]
         try:
             if connection.pk not in specs:
-                specs[connection.pk] = directory.same_connection(directory.connection_spec(connection))
-            own = map(directory.action_spec, actions[row.id])
-            spec = directory.tenant_spec(row, specs[connection.pk], own)
+                specs[connection.pk] = same_connection(spec_rows.connection_spec(connection))
+            own = map(spec_rows.action_spec, actions[row.id])
+            spec = spec_rows.tenant_spec(row, specs[connection.pk], own)
         except _SENSELESS as error:
             found[row.tenant_id] = _unusable(row, connection, error)
         else:
@@ -102,9 +102,9 @@ def read_tenants(names: Collection[str]) -> Mapping[str, TenantRules | Unusable]
     return found
 
 
-def _with_connections(names: Collection[str]) -> tuple[list[directory.TenantRow], dict[int, Connection]]:
+def _with_connections(names: Collection[str]) -> tuple[list[spec_rows.TenantRow], dict[int, Connection]]:
     """The rows, and their connections by id: these are wide, and shared by many."""
-    rows = cast(list[directory.TenantRow], [_TenantRow(*row) for row in _tenants.rows(names)])
+    rows = cast(list[spec_rows.TenantRow], [_TenantRow(*row) for row in _tenants.rows(names)])
     found = _connections.rows({row.connection_id for row in rows})
     made = (Connection.from_db(database.alias, _CONNECTION_COLUMNS, row) for row in found)
     connections = {connection.pk: connection for connection in made}
@@ -152,7 +152,7 @@ def _rules(spec: TenantSpec, assigned: Iterable[Assigned], overrides: Iterable[O
     )
 
 
-def _unusable(row: directory.TenantRow, connection: Connection, error: Exception) -> Unusable:
+def _unusable(row: spec_rows.TenantRow, connection: Connection, error: Exception) -> Unusable:
     said = gettext("tenant {tenant} or its connection {connection}: {error}")
     return Unusable(said.format(tenant=repr(row.tenant_id), connection=repr(connection.name), error=repr(error)))
 
@@ -183,7 +183,7 @@ def read_connections(ids: Collection[int]) -> Mapping[int, ConnectionSpec | Unus
 
 def _connection(row: Connection) -> ConnectionSpec | Unusable:
     try:
-        return directory.connection_spec(row)
+        return spec_rows.connection_spec(row)
     except _SENSELESS as error:
         said = gettext("connection {connection}: {error}")
         return Unusable(said.format(connection=repr(row.name), error=repr(error)))

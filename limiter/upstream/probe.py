@@ -19,8 +19,9 @@ from quota_platform.base import hosts
 from quota_platform.base.kept import in_words
 from quota_platform.base.languages import number
 from tenants import presets
-from tenants.directory import ConnectionSpec, connection_spec
+from tenants.directory import ConnectionSpec
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 
 _TIMEOUT_S = 10.0
 _SHOWN_CHARS = 200

@@ -12,8 +12,9 @@ from limiter.upstream.clock import Clock
 from limiter.upstream.pins import Pins
 from limiter.upstream.tokens import ThreadedMint, TokenCache
 from limiter.upstream.vault import Vault, fingerprint
-from tenants.directory import ConnectionSpec, connection_spec
+from tenants.directory import ConnectionSpec
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 
 EVERY_S = 15.0
 """How often beat is expected to come by."""

@@ -91,8 +91,9 @@ def _policy() -> Any:
 
 def _rules(number: int, *, actions: int) -> Any:
     from limiter.policies.effective import TenantRules
-    from tenants.directory import ActionSpec, TenantSpec, connection_spec
+    from tenants.directory import ActionSpec, TenantSpec
     from tenants.models import Connection
+    from tenants.spec_rows import connection_spec
 
     uid = uuid.UUID(int=1)
     connection = Connection(pk=1, uid=uid, name="unit", base_url="https://api-na1.niceincontact.com", client_id="id")

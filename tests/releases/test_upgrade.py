@@ -40,8 +40,8 @@ from limiter.stores.pool import StorePool
 from quota_platform import beat, lean_urls
 from quota_platform.base.features import installed
 from quota_platform.env import Env
-from tenants.directory import connection_spec
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 from tests import releases
 from tests.asgi import Caller
 from tests.limiter import patient

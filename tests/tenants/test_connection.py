@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from limiter.live import entry_format
 from limiter.policies import stored
 from limiter.policies.effective import TenantRules
-from tenants import completeness, directory, presets, spec_data
+from tenants import completeness, directory, presets, spec_data, spec_rows
 from tenants.models import Action, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +91,7 @@ def test_a_preset_fills_the_rest(
     row.full_clean()
     row.save()
 
-    spec = directory.connection_spec(row)
+    spec = spec_rows.connection_spec(row)
 
     assert (spec.resolved_token_url, spec.grant_type, spec.client_auth) == (token_url, grant, auth)
     assert (spec.scope, spec.token_refresh_skew_s) == (scope, skew)
@@ -107,20 +107,20 @@ def test_a_connections_own_values_win_over_its_preset() -> None:
         token_refresh_skew_s=0,
     )
 
-    spec = directory.connection_spec(row)
+    spec = spec_rows.connection_spec(row)
 
     assert (spec.client_auth, spec.scope, spec.token_refresh_skew_s) == ("body", "openid", 0)
     assert spec.resolved_token_url == "https://cxone-gov.niceincontact.com/auth/token"
 
 
 def test_a_dash_as_the_scope_sends_none() -> None:
-    assert directory.connection_spec(Connection(name="unit", scope="-")).scope == ""
+    assert spec_rows.connection_spec(Connection(name="unit", scope="-")).scope == ""
 
 
 def test_a_field_that_does_not_apply_to_the_preset_is_not_used() -> None:
     row = Connection(name="unit", base_url="https://a.niceincontact.com", access_key_id="left", grant_type="password")
 
-    spec = directory.connection_spec(row)
+    spec = spec_rows.connection_spec(row)
 
     assert (spec.access_key_id, spec.grant_type) == ("", "client_credentials")
 
@@ -191,7 +191,7 @@ def test_a_field_that_cannot_work_is_named_with_its_remedy(fields: dict[str, Any
 def test_the_secrets_that_a_preset_needs_are_asked_for_by_name(fields: dict[str, Any], secrets: list[str]) -> None:
     row = Connection(name="unit", **fields)
     assert completeness.missing_secrets(row) == secrets
-    assert completeness.missing_secrets(directory.connection_spec(row)) == secrets, "what a worker holds of it"
+    assert completeness.missing_secrets(spec_rows.connection_spec(row)) == secrets, "what a worker holds of it"
     with pytest.raises(ValidationError) as caught:
         Connection(name="unit", **fields, probe_path="/..").full_clean()
     assert [name for name in caught.value.message_dict if name.endswith("secret")] == secrets
@@ -265,7 +265,7 @@ def test_no_secret_reaches_history_or_repr(connection: Connection) -> None:
     written = json.dumps(list(connection.history.values()), default=str)
 
     assert "secret_sealed" not in written
-    assert "sealed='v1:" not in repr(directory.connection_spec(connection))
+    assert "sealed='v1:" not in repr(spec_rows.connection_spec(connection))
 
 
 def test_specs_survive_the_shared_cache(acme: Tenant) -> None:
@@ -295,7 +295,7 @@ def test_specs_survive_the_shared_cache(acme: Tenant) -> None:
 def test_an_unlisted_action_is_of_the_kind_its_connection_invokes() -> None:
     genesys = Connection(name="org", preset="genesys", base_url="https://api.mypurecloud.de", client_id="c")
 
-    action = directory.unlisted_action(directory.connection_spec(genesys), "abc")
+    action = directory.unlisted_action(spec_rows.connection_spec(genesys), "abc")
 
     assert (action.id, action.action_id, action.kind) == (None, "abc", "genesys_execute")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tenants import directory
-from tenants.directory import connection_spec, same_connection
+from tenants.directory import same_connection
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 
 
 def test_loads_of_one_connection_share_an_object_until_it_is_edited() -> None:

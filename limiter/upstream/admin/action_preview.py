@@ -13,8 +13,8 @@ from limiter.upstream.outbound import Preview, preview
 from quota_platform.base import json_pointer, json_text
 from quota_platform.base.admin.panels import Panel, add_panel
 from tenants import cost, presets, request_template
-from tenants.directory import action_spec, connection_spec
 from tenants.models import Action
+from tenants.spec_rows import action_spec, connection_spec
 
 MAX_CHARS = 10_000
 

@@ -17,8 +17,8 @@ from limiter.models import QuotaPolicy
 from limiter.record import events
 from limiter.record.explain import explain
 from quota_platform.sandbox import Running
-from tenants.directory import connection_spec
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.patience import eventually
 

@@ -12,8 +12,9 @@ from limiter.live.shared_cache import Touched
 from limiter.policies.effective import TenantRules
 from quota_platform.base.changes import Topic, Touch
 from quota_platform.base.lru import Lru
-from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec, connection_spec
+from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from limiter.upstream.call import UpstreamCall
 from limiter.upstream.client import Client
 from limiter.upstream.clock import Clock
 from quota_platform.sandbox import Running, running
-from tenants.directory import ActionSpec, ConnectionSpec, connection_spec
+from tenants.directory import ActionSpec, ConnectionSpec
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 
 CLIENT_SECRET = "canary-client-secret/+="
 KEY_ID = "ACCESSKEYID===="

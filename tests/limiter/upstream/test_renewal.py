@@ -13,8 +13,9 @@ from limiter.upstream.discovery import Endpoints
 from limiter.upstream.tasks import refresh_upstream_tokens
 from limiter.upstream.vault import StoredToken, Vault, fingerprint
 from quota_platform.sandbox import Running, running_in_thread
-from tenants.directory import ConnectionSpec, connection_spec
+from tenants.directory import ConnectionSpec
 from tenants.models import Connection
+from tenants.spec_rows import connection_spec
 from tests.limiter.upstream.conftest import CLIENT_SECRET
 
 pytestmark = pytest.mark.django_db
