@@ -57,6 +57,13 @@ def test_the_changelog_has_each_section_once_and_one_for_the_version_when_its_sa
     assert len(sections) == len(set(sections))
 
 
+def test_a_release_in_the_changelog_has_the_four_sections_that_contributing_names() -> None:
+    releases = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    for release in releases:
+        found = re.findall(r"^### (.+)$", release, flags=re.MULTILINE)
+        assert found == [each for each in ("Added", "Changed", "Fixed", "Upgrading") if each in found], release[:20]
+
+
 def test_every_source_file_that_a_page_names_exists() -> None:
     files = {f"/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob("*.*")}
     missing = [
