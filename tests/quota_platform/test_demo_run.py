@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -25,62 +20,8 @@ from quota_platform import embedded
 from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
 from tests import migrated
+from tests.demo import post, running, start
 from tests.patience import HANG_S
-
-
-def start(var: Path, port: int, **settings: str) -> subprocess.Popen[bytes]:
-    """The demo as `make run` starts it, without the addresses of the test run's own servers."""
-    with (var.parent / "log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "quota_platform.demo"],
-            cwd=BASE_DIR,
-            env={
-                "PATH": os.environ["PATH"],
-                "VAR_DIR": str(var),
-                "PORT": str(port),
-                # Any setting can be given to the demo; this one stands for all that it does not make itself.
-                "ALERT_HOOK_HOSTS": "127.0.0.1:9",
-                **settings,
-            },
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def facts_once_ready(process: subprocess.Popen[bytes], var: Path) -> dict[str, Any]:
-    """The contents of demo.json, as soon as it is there."""
-    deadline = time.monotonic() + HANG_S
-    while time.monotonic() < deadline:
-        if (var / "demo.json").exists():
-            known: dict[str, Any] = json.loads((var / "demo.json").read_text())
-            return known
-        try:
-            process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    raise AssertionError("the demo did not become ready:\n" + (var.parent / "log").read_text()[-5000:])
-
-
-@contextmanager
-def running(var: Path, port: int, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
-    process = start(var, port, **settings)
-    try:
-        yield process, facts_once_ready(process, var)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(HANG_S)
-
-
-def post(known: dict[str, Any], *, tenant: int = 0) -> requests.Response:
-    caller = known["tenants"][tenant]
-    return requests.post(
-        f"{known['base_url']}/invoke/{caller['actions'][0]}",
-        headers={"Authorization": f"Bearer {caller['api_key']}"},
-        json={"order": 4711},
-        timeout=HANG_S,
-    )
 
 
 @pytest.mark.slow  # two starts of the whole platform
@@ -115,50 +56,6 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
         )
         clients = requests.get(f"{second['sandbox']['control_url']}/clients", timeout=HANG_S).json()["clients"]
         assert {client["client_id"] for client in clients} == {"demo-client", "added"}
-
-
-@pytest.mark.slow  # it starts a dozen processes
-def test_the_commands_of_the_pages_for_newcomers_do_what_these_say(tmp_path: Path, django_db_setup: None) -> None:
-    var = tmp_path / "var"
-    var.mkdir()
-    migrated.copy_to(var / "demo.sqlite3")
-    with running(var, free_port(), WEB_WORKERS="1") as (_, known):
-        token = the_tutorials_commands_do_what_the_tutorial_says(var)
-        keys_are_had_without_a_browser(known, token)
-
-
-def keys_are_had_without_a_browser(known: dict[str, Any], token: str) -> None:
-    """As docs/quickstart.md says, with the token of the command that both pages name."""
-    api: dict[str, Any] = {"headers": {"Authorization": f"Token {token}"}, "timeout": HANG_S}
-    key = requests.post(f"{known['base_url']}/api/keys/", json={"name": "mine", "tenant": "globex"}, **api)
-    assert key.status_code == 201, key.text
-    bearer = {"Authorization": f"Bearer {key.json()['token']}"}
-    checked = requests.post(f"{known['base_url']}/check/changeBooking?peek=1", headers=bearer, timeout=HANG_S)
-    assert checked.status_code in (200, 429), "the key is known"
-
-    hook = {"name": "mine", "url": "http://127.0.0.1:9/"}
-    assert requests.post(f"{known['base_url']}/api/alert-hooks/", json=hook, **api).status_code == 201
-
-
-def the_tutorials_commands_do_what_the_tutorial_says(var: Path) -> str:
-    """Those of docs/tutorial.md, in one shell, as they stand there; only the demo's data lie elsewhere.
-
-    Returns the token of the API that the first command made.
-    """
-    page = (BASE_DIR / "docs" / "tutorial.md").read_text()
-    commands = "".join(re.findall(r"^```sh\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
-    script = "set -eu\n" + commands.replace("var/", f"{var}/").replace(".venv/bin/python", sys.executable)
-    script += f'printf %s "$TOKEN" > {var}/token\n'
-    ran = subprocess.run(
-        ["/bin/sh", "-c", script], cwd=BASE_DIR, capture_output=True, text=True, errors="replace", timeout=HANG_S
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert '"violated-policies":["pace"],"limit":2,"used":2' in ran.stdout
-    assert '"pace";q=6;w=4' in ran.stdout, "the raised limit is announced"
-    assert "This call was refused: 2 of 2 units in 4 s were in use under the limit 'pace'" in ran.stdout
-    assert ",initrode,lookupOrder," in ran.stdout, "the export has the event"
-    assert ran.stdout.endswith("events.csv.gz: 1 rows, as signed for admin.\n"), "the export is verified"
-    return (var / "token").read_text()
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
