@@ -7,7 +7,7 @@ answers the same, since the counts live in the store and each worker's own state
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from typing import Any
@@ -17,21 +17,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from limiter.core import latency
-from limiter.core.learned import Mode
 from limiter.core.store import OUTCOMES
-from limiter.core.types import MICROS, PPM
+from limiter.core.types import PPM
+from limiter.gateway import connection_metrics
 from limiter.gateway.scrape import Gathered
 from limiter.record.runs import Run
 
 _DECISIONS = ("allowed", "refused", "shadow_refused")
-_UNIT_COUNTS = {
-    "calls": "Calls sent to a connection by the workers running now.",
-    "failures": "Of those, failed.",
-    "repeats": "Attempts beyond the first.",
-    "pushbacks": "Responses that turned a call away for load.",
-    "unsolicited": "Times its origin sent bytes that no request asked for.",
-    "ended_idle": "Connections that its origin closed while they were kept.",
-}
 _LATENCY_STEPS = range(0, 72, 4)
 """Every fourth bucket is a power of two milliseconds: 1 ms … 131 s."""
 
@@ -80,7 +72,7 @@ class _Collected(Collector):
         yield self._failed("keys", "Calls with an invalid key, by their response.")
         yield self._failed("tokens", "Requests to the management API with an invalid token, by their response.")
         yield from self._server()
-        yield from self._upstreams()
+        yield from connection_metrics.families(self._found)
         yield self._round_trips()
 
     def _calls(self) -> Iterator[Metric]:
@@ -238,80 +230,6 @@ class _Collected(Collector):
             for kind, count in sorted(state["server"]["rejections"].items()):
                 rejected.add_metric([worker, kind], count)
         return iter((open_now, rejected))
-
-    def _upstreams(self) -> Iterator[Metric]:
-        """Sums over the workers; a breaker counts the workers that hold it open."""
-        seen: dict[str, Counter[str]] = defaultdict(Counter)
-        for state in self._found.workers.values():
-            for unit in state["upstream"].values():
-                counts = seen[unit["name"]]
-                counts.update({name: unit[name] for name in _UNIT_COUNTS})
-                counts["open"] += unit["breaker"] != "closed"
-                counts["distrusting"] += unit["without_keep_alive_until"] > self._found.now
-        for name, text in _UNIT_COUNTS.items():
-            family = GaugeMetricFamily(f"quota_connection_{name}", text, labels=["connection"])
-            for connection, counts in sorted(seen.items()):
-                family.add_metric([connection], counts[name])
-            yield family
-        breakers = GaugeMetricFamily("quota_connection_breakers_open", "Workers not calling it.", labels=["connection"])
-        distrusting = GaugeMetricFamily(
-            "quota_connection_without_keep_alive",
-            "Workers that use it without keep-alive, for bytes that no request asked for.",
-            labels=["connection"],
-        )
-        healthy = GaugeMetricFamily("quota_connection_healthy", "0 when it cannot be used.", labels=["connection"])
-        paused = GaugeMetricFamily(
-            "quota_connection_paused_seconds",
-            "How long its calls are held back from now on, after pushback of the upstream.",
-            labels=["connection"],
-        )
-        paces = GaugeMetricFamily(
-            "quota_connection_pace_per_minute", "Calls a minute that it is held at; absent: any.", labels=["connection"]
-        )
-        for connection, counts in sorted(seen.items()):
-            paused.add_metric([connection], self._paused_s(connection))
-            for row in self._rows(connection) & self._found.paces.keys():
-                paces.add_metric([connection], self._found.paces[row].per_minute)
-            breakers.add_metric([connection], counts["open"])
-            distrusting.add_metric([connection], counts["distrusting"])
-            healthy.add_metric([connection], float(connection not in self._found.faults))
-        yield breakers
-        yield distrusting
-        yield healthy
-        yield paused
-        yield paces
-        yield from self._in_flight(seen)
-
-    def _in_flight(self, connections: Iterable[str]) -> Iterator[Metric]:
-        """Of connections that learn their limit in flight and were called in the last quarter of an hour."""
-        limits = GaugeMetricFamily(
-            "quota_connection_in_flight_limit", "Calls in flight that it allows, as learned.", labels=["connection"]
-        )
-        running = GaugeMetricFamily(
-            "quota_connection_in_flight", "Calls in flight at the latest step.", labels=["connection"]
-        )
-        states = GaugeMetricFamily(
-            "quota_connection_in_flight_state",
-            "1 for the state that its learned limit is in, 0 for the others.",
-            labels=["connection", "state"],
-        )
-        for connection in sorted(connections):
-            for row in self._rows(connection) & self._found.in_flight.keys():
-                allowed, state = self._found.in_flight[row]
-                limits.add_metric([connection], allowed)
-                running.add_metric([connection], state.in_flight)
-                for mode in Mode:
-                    states.add_metric([connection, mode], float(mode is state.mode))
-        return iter((limits, running, states))
-
-    def _rows(self, connection: str) -> set[int]:
-        units = (unit for state in self._found.workers.values() for unit in state["upstream"].values())
-        return {unit["id"] for unit in units if unit["name"] == connection}
-
-    def _paused_s(self, connection: str) -> float:
-        rows = self._rows(connection)
-        ends_us = max((pause.until_us for row, pause in self._found.pauses.items() if row in rows), default=0)
-        return max(0.0, ends_us / MICROS - self._found.now)
 
     def _round_trips(self) -> Metric:
         family = HistogramMetricFamily("quota_store_round_trip_seconds", "Decisions' round trips.", labels=["worker"])
