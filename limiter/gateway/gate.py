@@ -5,19 +5,17 @@ No ORM query and no thread hop on the way of a call whose tenant and key are hel
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from limiter.core.decision_ids import half_of
-from limiter.core.giving_back import Charge
-from limiter.core.store import EndedCall, Store
+from limiter.core.store import Store
 from limiter.core.types import MICROS, Decision
 from limiter.core.window import Call, Stack
 from limiter.demand.recorder import DemandRecorder
-from limiter.gateway import outcomes
 from limiter.gateway.callers import Caller, Callers
 from limiter.gateway.content import Content
+from limiter.gateway.forwarding import Forwarding
 from limiter.gateway.giving_back import GivingBack
 from limiter.gateway.invocation import InvokeRequest, InvokeTarget, Outcome
 from limiter.gateway.learner import Learner
@@ -63,7 +61,6 @@ class Gateway:
     ) -> None:
         self.store = store
         self.snapshot = snapshot
-        self.upstream = upstream
         self.recorder = recorder
         self.learner = learner
         self.overdue = overdue
@@ -74,6 +71,9 @@ class Gateway:
         self.giving_back = GivingBack(store)
         self.giving_back.freed = self.waiting.freed
         self.paces = paces or Paces(store)
+        self.forwarding = Forwarding(
+            upstream, recorder, learner, overdue, outage=self.outage, giving_back=self.giving_back, paces=self.paces
+        )
         self.named_waits = NamedWaits()
         self.callers = Callers(snapshot, failed=failed_keys, clock=clock)
         self.decided = False
@@ -167,7 +167,7 @@ class Gateway:
                 self.named_waits.refused(caller.key_prefix, call, decision)
                 return Outcome(target=target, decision=decision)
             ended = _GIVEN_UP
-            ended = await self._make(target, call, decision)
+            ended = await self.forwarding.make(target, call, decision)
             return Outcome(target=target, response=ended, decision=decision)
         except errors.UpstreamError as error:
             ended = error
@@ -175,34 +175,6 @@ class Gateway:
         finally:
             if claim is not None:
                 await self._dedupe.remember(claim, ended)
-
-    async def _make(self, target: InvokeTarget, call: UpstreamCall, decision: Decision) -> UpstreamResponse:
-        """Make an admitted call and see to it that its end is recorded."""
-        if call.flight is not None and target.plan.adaptive is not None:
-            self.overdue.began(call.flight, target.bound.ends.whose, target.plan.adaptive)
-        try:
-            response = await self.upstream.invoke(call)
-        except errors.UpstreamError as error:
-            self._end(target, decision, outcomes.of_error(error), error.latency_us, error.pushback)
-            if error.may_have_run and self.paces.wants(call.connection):
-                self.paces.ran(call.connection, requests=error.attempts, latency_us=error.latency_us)
-            if outcomes.did_not_run(error):
-                self._give_back(target, decision)
-            raise
-        except BaseException:
-            self._end(target, decision, "unknown", None)
-            raise
-        finally:
-            if call.flight is not None:
-                self.overdue.ended(call.flight)
-        outcome = outcomes.of_response(response)
-        if self.paces.wants(call.connection) and (response.ok or not response.pushback):
-            self.paces.ran(call.connection, requests=response.attempts, latency_us=response.latency_us)
-        if response.chunks is None:
-            self._end(target, decision, outcome, response.latency_us, response.pushback)
-        else:
-            response.chunks = self._until_end(response, response.chunks, target, decision, outcome)
-        return response
 
     def _upstream_call(self, caller: Caller, target: InvokeTarget, request: InvokeRequest) -> UpstreamCall:
         tenant = caller.entry.tenant
@@ -219,17 +191,12 @@ class Gateway:
 
     def release(self, target: InvokeTarget, decision: Decision) -> None:
         """End an admitted call that this gateway does not forward."""
-        self._end(target, decision, "checked", None)
+        self.forwarding.end(target, decision, "checked", None)
 
     def undo(self, target: InvokeTarget, decision: Decision) -> None:
         """End an admitted call that is not made, and give back its units."""
-        self._end(target, decision, "not_sent", None)
-        self._give_back(target, decision)
-
-    def _give_back(self, target: InvokeTarget, decision: Decision) -> None:
-        """A decision made without the store charged none of its limits."""
-        if not decision.degraded:
-            self.giving_back.give_back(target.bound.stack, Charge.of(decision))
+        self.forwarding.end(target, decision, "not_sent", None)
+        self.forwarding.give_back(target, decision)
 
     def now_us(self) -> int:
         """By this worker's clock, in microseconds since the epoch."""
@@ -254,38 +221,6 @@ class Gateway:
         await self.recorder.close()
         await self.demand.close()
         await self.outage.close()
-
-    def _end(
-        self, target: InvokeTarget, decision: Decision, outcome: str, latency_us: int | None, pushback: bool = False
-    ) -> None:
-        stack = target.bound.stack
-        if decision.degraded:
-            self.outage.ended(stack, decision)
-        elif stack.learned is not None:
-            self.learner.ended(stack)
-        ended = EndedCall(decision.decision_id, outcome, latency_us=latency_us, pushback=pushback)
-        self.recorder.record(target.bound.ends, ended, target.plan.adaptive)
-
-    async def _until_end(
-        self,
-        response: UpstreamResponse,
-        chunks: AsyncIterator[bytes],
-        target: InvokeTarget,
-        decision: Decision,
-        outcome: str,
-    ) -> AsyncIterator[bytes]:
-        """The chunks as they come; the call has ended when they have, or when the caller is gone."""
-        try:
-            async for chunk in chunks:
-                yield chunk
-        except (errors.OutcomeUnknown, asyncio.CancelledError, GeneratorExit):
-            outcome = "unknown"
-            raise
-        finally:
-            self._end(target, decision, outcome, response.latency_us, response.pushback)
-            close = getattr(chunks, "aclose", None)
-            if close is not None:
-                await close()  # the upstream's connection is free with the slot
 
 
 class _Attempt:

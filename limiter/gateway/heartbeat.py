@@ -123,7 +123,7 @@ class Heartbeat:
             "degraded_since": gateway.degraded_since,
             "upstream": {
                 uid: {**dataclasses.asdict(seen), "breaker": str(seen.breaker)}
-                for uid, seen in gateway.upstream.units().items()
+                for uid, seen in gateway.forwarding.upstream.units().items()
             },
             "records": {"waiting": gateway.recorder.waiting, "lost": gateway.recorder.lost},
             "waiting": {"calls": gateway.waiting.calls, "tenants": gateway.waiting.of_tenants()},

@@ -62,7 +62,7 @@ async def upstream(gateway: Gateway, connection: Connection) -> AsyncIterator[Ha
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         await _lead_to(connection, address)
         client = Client(redis=None, pool_size=10, sandbox_hosts=[address])
-        gateway.runtime.gateway.upstream = client
+        gateway.runtime.gateway.forwarding.upstream = client
         yield halfway
         halfway.leave.set()
         await client.close()

@@ -401,6 +401,6 @@ async def test_a_call_that_waits_for_its_upstream_passes_through_no_coroutine_th
     names = passed_through(task)
 
     ours = names[names.index("LeanHandler.__call__") : names.index("FakeUpstream.invoke")]
-    assert ours == ["LeanHandler.__call__", "InvokeView.post", "Gateway.invoke", "Gateway._make"]
+    assert ours == ["LeanHandler.__call__", "InvokeView.post", "Gateway.invoke", "Forwarding.make"]
     gateway.upstream.held.set()
     assert (await task).status == 200
