@@ -21,14 +21,12 @@ from quota_platform.server import rejection, request_head
 from quota_platform.server.asgi_call import AsgiCall
 from quota_platform.server.deadline import Deadline
 from quota_platform.server.draining import DRAINING
+from quota_platform.server.farewell import READ_ON_S, Farewell
 from quota_platform.server.guard import Arrival, Guard, Seat
 from quota_platform.server.request_reader import Data, RequestReader
 
 SLICE_BYTES = 65_536
 """Parsed at a time: of requests that were sent ahead, no more are made than these bytes hold."""
-READ_ON_S = 2.0
-READ_ON_BYTES = 1_048_576
-"""How long, and of how much, a rejected caller is still read, so that its unread bytes do not undo its response."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NOTHING = memoryview(b"")
 
@@ -65,10 +63,8 @@ class Http1(asyncio.Protocol):
         self._arrival = Arrival(self._guard)
         self._serving: AsgiCall | None = None
         self._queue: deque[AsgiCall] = deque()
-        self._rejection = b""
+        self._farewell: Farewell | None = None
         """The last response, sent after those before it."""
-        self._lingering = 0
-        """Bytes that are still read from a caller that was rejected; 0: it was not."""
         self.half_closed = False
         self.writable = asyncio.Event()
         self.writable.set()
@@ -116,7 +112,7 @@ class Http1(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The caller sends no more. It gets the responses that have not begun; it no longer reads one that has."""
-        if self._seat is None or self._lingering or (self._serving is not None and self._serving.started):
+        if self._seat is None or self._is_leaving() or (self._serving is not None and self._serving.started):
             return False
         self.half_closed = True
         if self._serving is not None:
@@ -172,12 +168,10 @@ class Http1(asyncio.Protocol):
             self._pause_reading()
 
     def _feed(self, data: Data) -> None:
-        if self._lingering:
-            self._lingering -= len(data)
-            if self._lingering <= 0:
-                self.transport.abort()
+        if self._farewell is not None:
+            self._farewell.heard(self.transport, len(data))
             return
-        if self._rejection or self._seat is None:
+        if self._seat is None:
             return
         try:
             handshake = self._reader.feed(data)
@@ -260,9 +254,9 @@ class Http1(asyncio.Protocol):
                 if not self._queue:
                     self._resume_reading()
                 return
-        if self._rejection:
-            if not self._lingering:
-                self._say_last()
+        if self._farewell is not None:
+            if not self._farewell.said:
+                self._say(self._farewell)
         elif self.half_closed:
             self.transport.close()
         else:
@@ -287,27 +281,22 @@ class Http1(asyncio.Protocol):
         self._guard.count(problem, peer=self._peer)
         receiving = self._reader.receiving
         scope = None if receiving is None else receiving.scope
-        self._rejection = rejection.response(problem, self.shared.default_headers, scope)
+        self._farewell = Farewell(rejection.response(problem, self.shared.default_headers, scope))
         self._unread = NOTHING
         self._arrival.end()
         if self._serving is None:
-            self._say_last()
+            self._say(self._farewell)
         else:
             self._deadline.due = math.inf
             self._pause_reading()
 
-    def _say_last(self) -> None:
-        """Say why the connection ends, and read on for a while: closed at once, it would be reset, the reason lost."""
-        if self.transport.is_closing():
-            return
-        self.transport.write(self._rejection)
-        if self.half_closed or not self.transport.can_write_eof():
-            self.transport.close()
-            return
-        self.transport.write_eof()
-        self._lingering = READ_ON_BYTES
-        self._resume_reading()
-        self._deadline.set(READ_ON_S)
+    def _say(self, farewell: Farewell) -> None:
+        if farewell.say(self.transport, half_closed=self.half_closed):
+            self._resume_reading()
+            self._deadline.set(READ_ON_S)
+
+    def _is_leaving(self) -> bool:
+        return self._farewell is not None and self._farewell.said
 
     # Deadlines
 
@@ -319,17 +308,13 @@ class Http1(asyncio.Protocol):
         self._deadline.due = self.loop.time() + (self._limits.keep_alive_s if self._idle else self._limits.head_s)
 
     def _end_late(self) -> None:
-        if self._lingering:
+        if self._is_leaving():
             self.transport.abort()
         elif not self.writable.is_set():
             stalled = Problem(408, "response-stalled", "The caller did not take its response.")
             self._guard.count(stalled, peer=self._peer)
             self.transport.abort()  # what the caller does not take would keep it open
-        elif self._reader.receiving is not None:
-            detail = f"The body did not arrive within {self._limits.body_s:g} s."
-            self._reject(Problem(408, "body-too-slow", detail))
-        elif self._reader.head_bytes:
-            detail = f"The request's head did not arrive within {self._limits.head_s:g} s."
-            self._reject(Problem(408, "head-too-slow", detail))
+        elif (late := self._reader.late()) is not None:
+            self._reject(late)
         else:
             self.transport.close()

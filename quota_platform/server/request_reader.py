@@ -113,6 +113,14 @@ class RequestReader:
                 raise request_head.malformed("The chunks say too much beside the body.")
         return None
 
+    def late(self) -> Problem | None:
+        """Why a request that has begun to arrive is rejected when its time is over; None if none has."""
+        if self.receiving is not None:
+            return Problem(408, "body-too-slow", f"The body did not arrive within {self._limits.body_s:g} s.")
+        if self.head_bytes:
+            return Problem(408, "head-too-slow", f"The request's head did not arrive within {self._limits.head_s:g} s.")
+        return None
+
     def end(self) -> None:
         """Nothing will be fed any more: let go of the parser, which is in a circle with this."""
         self._parser = None
