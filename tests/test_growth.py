@@ -119,7 +119,7 @@ def pages() -> list[str]:
     """The live pages, the admin's first page and its lists, each searched too."""
     live = ["/dashboard/", "/dashboard/tenants/", "/dashboard/tenants/?q=Tenant&sort=-connection&page=2"]
     live += ["/dashboard/tenants/t0001/", "/dashboard/refusals/", "/dashboard/refusals/?tenant=t0001"]
-    live += ["/dashboard/incidents/", "/dashboard/incidents/?tenant=t0001", "/admin/"]
+    live += ["/dashboard/incidents/", "/dashboard/incidents/?tenant=t0001", "/dashboard/connections/", "/admin/"]
     lists = [
         reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") for model in admin.site._registry
     ]
