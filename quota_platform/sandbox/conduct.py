@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 from urllib.parse import unquote_plus
 
+from quota_platform.base.lru import Lru
 from quota_platform.sandbox.endpoints import CXONE_STYLE, INVOKE
 from quota_platform.sandbox.fields import ControlError, Fields
 from quota_platform.sandbox.log import LogEntry
@@ -33,8 +33,8 @@ class CallerConduct:
     def __init__(self) -> None:
         self.breaches: dict[str, int] = dict.fromkeys(BREACHES, 0)
         self.refuse: frozenset[str] = frozenset()
-        self._described: OrderedDict[object, float] = OrderedDict()
-        self._unknown: OrderedDict[object, None] = OrderedDict()
+        self._described: Lru[object, float] = Lru(KEEP)
+        self._unknown: Lru[object, None] = Lru(KEEP)
 
     def breach(self, name: str) -> str:
         self.breaches[name] += 1
@@ -65,13 +65,13 @@ class CallerConduct:
         if data.isdigit():
             # A client that rounds its own clock is not in breach: five hundredths of a second are let pass.
             until = now + int(data) - 0.05
-            self._remember(self._described, fingerprint(entry), until)
-            self._remember(self._described, entry.unit, until)
+            self._described.put(fingerprint(entry), until)
+            self._described.put(entry.unit, until)
 
     def outcome_unknown(self, entry: LogEntry) -> None:
         """The call ran, and its client got no whole response."""
         if entry.ran and entry.endpoint in INVOKE:
-            self._remember(self._unknown, fingerprint(entry), None)
+            self._unknown.put(fingerprint(entry), None)
 
     def put(self, fields: Fields) -> None:
         """Say which breaches are refused."""
@@ -95,20 +95,13 @@ class CallerConduct:
     def _repeats(self, entry: LogEntry) -> list[str]:
         found = []
         same = fingerprint(entry)
-        if entry.at < self._described.get(same, 0.0):
+        if entry.at < (self._described.peek(same) or 0.0):
             found.append(self.breach("sooner_same_call"))
-        if entry.at < self._described.get(entry.unit, 0.0):
+        if entry.at < (self._described.peek(entry.unit) or 0.0):
             found.append(self.breach("sooner_same_unit"))
         if same in self._unknown:
             found.append(self.breach("repeated_after_unknown"))
         return found
-
-    @staticmethod
-    def _remember(table: OrderedDict[object, Any], key: object, value: object) -> None:
-        table[key] = value
-        table.move_to_end(key)
-        if len(table) > KEEP:
-            table.popitem(last=False)
 
 
 def _holds_secret(entry: LogEntry, secrets_known: list[str]) -> bool:
