@@ -27,6 +27,16 @@ def test_the_wallboard_fills_the_screen_and_has_no_controls(visitor: Visitor, wi
     assert title is not None and title["height"] > height * 0.025
 
 
+def test_on_a_low_screen_the_lists_give_way_to_the_limits(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 1440, "height": 900})
+    visitor.shown("/dashboard/?wallboard=1", frame("overview"))
+    rows = visitor.page.locator("#table tbody tr")
+    expect(rows).to_have_count(12)
+    fourth, card = rows.nth(3).bounding_box(), visitor.page.locator(".table-card").bounding_box()
+    assert fourth is not None and card is not None
+    assert fourth["y"] + fourth["height"] <= card["y"] + card["height"]
+
+
 def test_a_page_on_paper_is_light_has_no_controls_and_unfolds_nothing_away(visitor: Visitor) -> None:
     visitor.page.emulate_media(color_scheme="dark", media="print")
     visitor.shown("/dashboard/", frame("overview"))
