@@ -25,11 +25,12 @@ ENDING = """
 from datetime import timedelta
 from django.utils import timezone
 from limiter.models import AlertHook, Override
-from tenants.models import ApiKey, Tenant
+from tenants.models import Action, ApiKey, Tenant
 now, acme = timezone.now(), Tenant.objects.get(tenant_id="acme")
 ApiKey.objects.issue(name="Callback robot", tenant=acme, expires_at=now + timedelta(days=3))
 end = now + timedelta(hours=5)
-Override.objects.create(tenant=acme, effect="factor", factor=2, ends_at=end, reason="spring campaign")
+calls = Action.objects.get(tenant=acme, action_id="lookupOrder")
+Override.objects.create(tenant=acme, action=calls, effect="factor", factor=2, ends_at=end, reason="spring campaign")
 hook = AlertHook(name="On-call", tenant=acme, url="https://hooks.example.com/quota", failures=2)
 hook.renew_secret()
 hook.save()
