@@ -17,12 +17,11 @@ end
 -- Units that are held for refused calls (lua/appointments.lua, shared_appointments.lua): how a book fits in, when it does
 -- behind all that is held, and a finder of the times at which it does between them.
 local function holding()
-  -- The refill may be another one by then (until_passes in decide.lua).
-  local function debt_now(book, quota) return max(0, book.latest - (book.at - book.oldest) * quota) end
-
   -- A line that falls with the refill, from the units taken now and up to each appointment.
   local function fits(book, quota, most, held)
-    local taken = debt_now(book, quota) + (book.cost - most) * book.window
+    -- The refill may be another one by then (until_passes in decide.lua).
+    local debt = max(0, book.latest - (book.at - book.oldest) * quota)
+    local taken = debt + (book.cost - most) * book.window
     if taken > 0 then return false end
     for _, each in ipairs(held) do
       taken = taken + each.cost * book.window
@@ -32,7 +31,7 @@ local function holding()
   end
 
   local function after(book, quota, most, held)
-    local level, from = debt_now(book, quota), book.at
+    local level, from = max(0, book.latest - (book.at - book.oldest) * quota), book.at
     for _, each in ipairs(held) do
       local due = max(from, each.due)
       level, from = max(0, level - (due - from) * quota) + each.cost * book.window, due
@@ -70,7 +69,7 @@ local function holding()
     end
   end
 
-  return { fits = fits, after = after, finder = finder }
+  return fits, after, finder
 end
 
 local function held(key, now, window, refill)

@@ -77,26 +77,29 @@ end
 
 -- How a limit holds units: as a window, or as the file beside its algorithm's object says. `holding` stands in front, by
 -- letter; what a call does not need of it is not made.
-local made = {}
-local function rules_of(kind)
-  made[kind] = made[kind] or holding[kind] and holding[kind]().holding() or { fits = window_fits, after = window_after }
-  return made[kind]
+local function know_how(book)
+  local own = holding[book.kind]
+  if own then
+    book.fits, book.after, book.own_finder = own().holding()
+  else
+    book.fits, book.after = window_fits, window_after
+  end
+  return book
 end
 
 -- The wait under these limits: 0 when the call passes, -1 when it never does.
 local function wait(book, quota, most)
   if book.cost > most then return -1 end
   if book.share then return wait_of_shared(book, quota, most) end
-  local rules = book.rules
-  if rules.fits(book, quota, most, book.heeded) then return 0 end
-  return rules.after(book, quota, most, book.heeded) - book.now
+  if book.fits(book, quota, most, book.heeded) then return 0 end
+  return book.after(book, quota, most, book.heeded) - book.now
 end
 
 -- The same behind every appointment: the time of the next one.
 local function next_time(book, quota, most)
   if book.cost > most then return math.huge end
   if book.share then return next_of_shared(book, quota, most, book.at) - book.now end
-  return book.rules.after(book, quota, most, book.held) - book.now
+  return book.after(book, quota, most, book.held) - book.now
 end
 
 -- Read the appointments, and see how long the call waits for them. One that has an appointment of its own heeds only
@@ -124,7 +127,8 @@ local function look(book, quota, most)
       if sub(whose, 2, 9) == own_key then of_key = of_key + 1 end
     end
   end
-  book.held, book.heeded, book.rules = held, held, rules_of(book.kind)
+  book.held, book.heeded = held, held
+  know_how(book)
   book.crowded = #held >= MAX_HELD or of_key >= MAX_HELD_PER_KEY
   if book.mine then
     local ahead = {}
@@ -139,11 +143,11 @@ end
 
 -- The book of a limit that lets the call pass, and has no appointments yet.
 local function book_of(limit, call_of)
-  return {
+  return know_how({
     key = limit.holds, kind = limit.kind, now = call_of.now, at = limit.at, window = limit.window, slice = limit.slice,
     used = limit.used, debt = limit.debt, oldest = limit.oldest, latest = limit.latest, cost = call_of.cost,
-    held = {}, heeded = {}, rules = rules_of(limit.kind), share = limit.share, terms = limit.terms,
-  }
+    held = {}, heeded = {}, share = limit.share, terms = limit.terms,
+  })
 end
 
 -- What shared limits hold lies between that of others: a later time may have no room where an earlier one had. Returns

@@ -89,8 +89,7 @@ end
 
 local function limit_finder(book, quota, most, held)
   if book.cost > most then return function() return math.huge end end
-  local finder = book.rules.finder
-  if finder then return forward(finder(book, quota, most, held)) end
+  if book.own_finder then return forward(book.own_finder(book, quota, most, held)) end
   return window_finder(book, most, held)
 end
 

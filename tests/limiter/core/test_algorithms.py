@@ -78,7 +78,7 @@ def test_an_algorithm_that_holds_units_unlike_a_window_brings_how_it_does() -> N
     unlike = {name for name, rules in RULES.items() if rules.reserves and not rules.is_window}
     brings = {each.stem: each.read_text() for each in BESIDE.glob("*.lua") if "holding = holding" in each.read_text()}
     assert brings.keys() == unlike
-    assert all("{ fits = fits, after = after, finder = finder }" in part for part in brings.values())
+    assert all("return fits, after, finder" in part for part in brings.values())
     assert [f"holding.{RULES[name].letter} = " in HOLDING.decode() for name in RULES] == [n in unlike for n in RULES]
 
 
