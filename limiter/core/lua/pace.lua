@@ -47,6 +47,8 @@ local FEWER = 0.95 -- calls in a minute than in another, surely
 local SURE = 30 -- calls in a window, of which one more or less is little
 local SAME = 0.011
 local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
+local CLOSE_SHARED, TIGHT = 4, 3 -- where calls go ahead of others; one with fewer calls than that between counts twice,
+-- and none while the rate was found from few calls: it is hardly right
 local SLOWEST = 0.1 -- calls a second
 local BURST_S, MIN_BURST = 0.5, 2
 local AHEAD = 2 -- as in decide.lua
@@ -58,18 +60,23 @@ if not now then
 end
 local ran, held, pushed, extra = num(ARGV[2]), num(ARGV[3]), num(ARGV[4]), num(ARGV[5])
 local sent, said = now - num(ARGV[7] or 0), num(ARGV[8] or 0)
+local shared = ARGV[9] == '1'
 local function int(x) return string.format('%.0f', x) end
 
 local ends, between, unspoken, behind = string.match(call('GET', KEYS[3]) or '', '^(%d+)(|%d+|%d+|)(%d+)(|?.*)$')
 local paused = ends and num(ends) > now
 
 -- even: no two calls at once. regained: the call that found out after a pause has run, so the next need not wait.
-local function enforce(rate, even, regained)
+-- saves: the upstream saves up for bursts. Where calls go ahead of others it is left as many, from the pause on: else it
+-- would turn those away.
+local function enforce(rate, even, regained, saves)
   local interval = max(1, floor(S / rate + 0.5))
   local burst = even and 1 or max(MIN_BURST, floor(rate * BURST_S))
   local next_us = num(string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|(%d+)') or now)
-  local ahead = ARGV[9] == '1' and burst > 1 and AHEAD or 0
-  local latest = (paused and num(ends) or now) + (regained and 1 or burst + ahead) * interval
+  local ahead = shared and burst > 1 and AHEAD or 0
+  local saved = saves and ahead or 0
+  local latest = (paused and num(ends) or now) + (regained and 1 + saved or burst + ahead) * interval
+  if paused and saved > 0 then next_us = latest - interval end
   next_us = max(now, min(next_us, latest)) + extra * interval
   local value = int(interval) .. '|' .. int((burst - 1) * interval) .. '|' .. int(next_us)
   call('SET', KEYS[1], value, 'PX', KEEP_S * 1000)
@@ -229,8 +236,8 @@ end
 local function turned_away(at)
   local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
   if rate then
-    close = since < ENOUGH and close + 1 or 0
-    if close >= CLOSE and even == 0 and now > window + KEEP_S * S then even = now end
+    close = since < ENOUGH and close + (shared and (rough and 0 or since < TIGHT and 2) or 1) or 0
+    if close >= (shared and CLOSE_SHARED or CLOSE) and even == 0 and now > window + KEEP_S * S then even = now end
   end
   if #kept > 0 then
     rate = max(SLOWEST, min(rate or math.huge, found(at))) -- no pushback raises it
@@ -289,4 +296,4 @@ if rate then note('rate', string.format('%.6f', rate)) end
 call('HSET', KEYS[2], unpack(new))
 if held > 0 or pushed > 0 or not rate then call('EXPIRE', KEYS[2], rate and KEEP_S or LOOK_BACK_S + 10) end
 if not rate then return '' end
-return enforce(rate, even > 0, regained)
+return enforce(rate, even > 0, regained, even == 0 and now > window + KEEP_S * S)

@@ -146,7 +146,9 @@ class Seen:
 
 
 class Run:
-    """Events in virtual time, the next first."""
+    """Events in virtual time, the next first. ``shared``: tenants share the pace."""
+
+    shared = False
 
     def __init__(
         self,
@@ -262,6 +264,7 @@ class Run:
             pushed_back=pushed_back,
             ago_us=ago_us,
             said_us=said_us,
+            shared=self.shared,
             now_us=T0 + int(at * S),
         )
         if pace is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -21,8 +22,10 @@ from limiter.core.window import Call, bind
 from tests.limiter.core.contending import Asked, OfConnection, at_random, paced
 from tests.limiter.core.fairness import fair
 from tests.limiter.core.given import T0, S, log
+from tests.limiter.core.hidden_unit import REPORT_S, Bucket, Run
 
 EVEN = Portion()
+LASTS_S, LEARNING_S = 180, 60
 
 
 def contention(url: str, shares: Mapping[str, Share] | None = None, *, shared: bool = True) -> OfConnection:
@@ -173,6 +176,54 @@ async def test_a_report_leaves_the_calls_that_went_ahead(store: Store, raw: redi
         raw.set(keys.pace(1), f"{S}|{S}|{T0 + 4 * S}")
         await learn(store, 1, ran=1, held=0, pushed_back=0, mode="60", shared=shared, now_us=T0)
         assert raw.get(keys.pace(1)) == f"{S}|{S}|{T0 + kept * S}".encode()
+
+
+# A pace that is learned -----------------------------------------------------------------------------------------------
+
+
+class SharedRun(Run):
+    """A flooder that calls at random and a meek tenant that calls evenly. ``sent``: whether each call of it was."""
+
+    shared = True
+
+    def flood(self, per_s: float, *, meek_per_s: float) -> list[tuple[float, bool]]:
+        """Have both call from now on; the list fills with the times of the meek one's."""
+        sent: list[tuple[float, bool]] = []
+        stacks = {name: bind([], subject=Subject(1, name, "act", ""), paced=EVEN) for name in ("greedy", "meek")}
+        turn = itertools.cycle(range(len(self.counts)))
+
+        def calls(name: str, gap_s: Callable[[], float]) -> Callable[[float], Awaitable[None]]:
+            async def one(at: float) -> None:
+                self.at(at + gap_s(), one)
+                self.bound = stacks[name]
+                wait_s = await self.decided(next(turn), at)
+                if name == "meek":
+                    sent.append((at, not wait_s))
+
+            return one
+
+        self.at(0, calls("greedy", lambda: self.rng.expovariate(per_s)))
+        self.at(0.3, calls("meek", lambda: 1 / meek_per_s))
+        return sent
+
+
+@pytest.mark.parametrize(("per_minute", "times", "at_least"), [(60, 2.5, 0.75), (120, 6, 0.8), (300, 2.5, 0.9)])
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_the_meek_pass_beside_a_flooder_while_the_pace_of_a_hidden_limit_is_learned(
+    store: Store, per_minute: float, times: float, at_least: float, seed: int
+) -> None:
+    """Calls that go ahead find room, and are not taken for a sign that the upstream takes no two calls at once."""
+    unit, rate = Bucket(per_minute), per_minute / 60
+    made = SharedRun(store, unit, rng=random.Random(seed), says=True, workers=2, waits_s=0)
+    for worker in range(2):
+        made.at(REPORT_S * (1 + worker / 2), made.reports(worker))
+    sent = made.flood(rate * times, meek_per_s=rate * 0.4)
+    await made.until(LASTS_S)
+    late = [passed for at, passed in sent if at >= LEARNING_S]
+    assert sum(late) >= at_least * len(late)
+    used = made.seen.rate(since=LEARNING_S, until=LASTS_S, of=made.seen.ran)
+    assert used >= 0.93 * rate * (LASTS_S - LEARNING_S)
+    assert made.seen.requests_per_call(since=LEARNING_S) <= 1.08
 
 
 # A walk --------------------------------------------------------------------------------------------------------------
