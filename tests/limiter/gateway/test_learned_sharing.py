@@ -22,6 +22,7 @@ from quota_platform.sandbox import Running
 from quota_platform.sandbox.fields import Fields
 from tenants.models import Action, Connection, Tenant
 from tests.asgi import Answered
+from tests.limiter.gateway.test_hidden_limits import DEMAND, FLAVOURS, LEARNING_S, PER_MINUTE, limit, upstream
 from tests.limiter.gateway.test_killed_while_sharing import Flow, one_killed
 from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.patience import HANG_MS, HANG_S, eventually
@@ -169,3 +170,31 @@ async def test_the_meek_are_served_while_the_limit_of_an_overloaded_unit_is_lear
         await asyncio.gather(greedy.offer(session, nodes), meek.offer(session, nodes))
     assert meek.made == 160 and meek.passed >= 0.75 * meek.made
     assert greedy.passed >= 0.5 * 80 * 8
+
+
+@pytest.mark.slow
+@pytest.mark.paced
+@pytest.mark.parametrize("flavour", ["bucket", "sliding window"])
+async def test_the_meek_have_their_share_of_a_hidden_limit_while_a_worker_is_killed(
+    acme_key: str, globex_key: str, tmp_path: Path, redis_url: str, sandbox: Running, shared: Connection, flavour: str
+) -> None:
+    """Five calls a second, which the pace has to find; a worker is killed while both tenants call.
+
+    Each time that the pace has come too high nobody is served for the second that the unit asks for. There the meek
+    lose calls: 9 to 13 of 160 before a bucket, and 4 before a sliding window, where it is rare.
+    """
+    shared.learns_in_flight, shared.pace = False, Connection.Pace.LEARN
+    await asyncio.to_thread(shared.save)
+    limit(sandbox, PER_MINUTE, **FLAVOURS[flavour])
+    settings = {"REDIS_URL": redis_url, "SANDBOX_HOSTS": sandbox.address}
+    learning = Flow(acme_key, DEMAND, lasts_s=LEARNING_S, path="invoke")
+    greedy, meek = (Flow(key, per_s, lasts_s=80, path="invoke") for key, per_s in ((acme_key, DEMAND), (globex_key, 2)))
+    async with one_killed(2, tmp_path, settings, after_s=LEARNING_S + 40) as (session, nodes):
+        await learning.offer(session, nodes)
+        before, began = upstream(sandbox), time.monotonic()
+        await asyncio.gather(greedy.offer(session, nodes), meek.offer(session, nodes))
+        lasted_s, after = time.monotonic() - began, upstream(sandbox)
+    requests, ran = (late - early for early, late in zip(before, after, strict=True))
+    assert meek.made == 160 and meek.passed >= 0.9 * meek.made
+    assert requests / ran <= 1.05
+    assert ran >= 0.95 * PER_MINUTE * lasted_s / 60
