@@ -25,8 +25,12 @@ HERD_ACTION = "confirmBooking"
 """Globex's as well; called by the story of a herd alone."""
 SHARED_ACTION = "exportContacts"
 """Of Globex and Hooli, under a limit that they share; called by the story of a noisy neighbour alone."""
+SHARED_HERD_ACTION = "reserveSeat"
+"""Of Globex and Hooli, under a limit that they share, which holds units; called by the story of a shared herd alone."""
+UNIT_ACTION = "lookupOrder"
+"""Of Globex and Hooli, under limits of their own; called by the story of a shared unit, and Globex's by the traffic."""
 ACME = CastMember("acme", "Acme Retail", ("lookupOrder", "createCase", "scheduleCallback"))
 GLOBEX = CastMember("globex", "Globex Travel", ("lookupOrder", "createCase", "changeBooking", "sendSurvey"))
 INITECH = CastMember("initech", "Initech Billing", ("lookupInvoice",), suspended=True, served=False)
-HOOLI = CastMember("hooli", "Hooli Health", (SHARED_ACTION,), served=False)
+HOOLI = CastMember("hooli", "Hooli Health", (SHARED_ACTION, UNIT_ACTION), served=False)
 MEMBERS = (ACME, GLOBEX, INITECH, HOOLI)

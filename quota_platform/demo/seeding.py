@@ -49,6 +49,18 @@ GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
 HERD_LIMITS: tuple[dict[str, object], ...] = (
     {"name": "rate", "algorithm": "token_bucket", "quota": 2, "window_seconds": 1, "burst": 2},
 )
+SHARED_HERD_LIMITS: tuple[dict[str, object], ...] = (
+    {
+        "name": "seats",
+        "algorithm": "token_bucket",
+        "quota": 2,
+        "window_seconds": 1,
+        "burst": 2,
+        "counted_per": CountedPer.CONNECTION,
+        "shared": True,
+        "adaptive": False,
+    },
+)
 SHARED_LIMITS: tuple[dict[str, object], ...] = (
     {
         "name": "pool",
@@ -100,6 +112,7 @@ def _connection(variables: Mapping[str, str]) -> Connection:
         is_sandbox=True,
         pace=Connection.Pace.LEARN.value,
         learns_in_flight=True,
+        shared=True,
         client_id=variables["SANDBOX_CLIENT_ID"],
     )
     if row.pk and row.base_url == base_url and _opens_to(row, variables["SANDBOX_CLIENT_SECRET"]):
@@ -172,8 +185,15 @@ def _policies(*, globex: Tenant, hooli: Tenant) -> None:
     )
     _assign_action(herd, _action(globex, cast.HERD_ACTION))
     shared = _policy("Shared pool", "Two calls a second, shared fairly by the tenants of the unit.", SHARED_LIMITS)
+    seats = _policy(
+        "Shared appointments",
+        "Two calls a second, shared by the tenants of the unit; a refused client finds its unit held.",
+        SHARED_HERD_LIMITS,
+        reserve_seconds=5,
+    )
     for tenant in (globex, hooli):
         _assign_action(shared, _action(tenant, cast.SHARED_ACTION))
+        _assign_action(seats, _action(tenant, cast.SHARED_HERD_ACTION))
 
 
 def _policy(name: str, description: str, limits: tuple[dict[str, object], ...], **more: object) -> QuotaPolicy:

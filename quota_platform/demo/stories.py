@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -23,7 +23,7 @@ SLOW_LATENCY, SLOW_CAPACITY = {"ms": 300}, {"concurrency": 1, "queue": True}
 NORMAL_LATENCY = {"profile": "fast"}
 LASTS_S = 180.0
 NOISY_PER_SECOND, MEEK_PER_SECOND = 8.0, 0.9
-"""Of a shared limit of two a second: four times what there is, and less than half of it."""
+"""Of a shared limit or unit of two a second: four times what there is, and less than half of it."""
 
 Callers = Mapping[str, aiohttp.ClientSession]
 """Tenant -> its session to the platform."""
@@ -33,16 +33,19 @@ Story = Callable[[Callers, aiohttp.ClientSession], Awaitable[None]]
 
 async def herd(callers: Callers, sandbox: aiohttp.ClientSession) -> None:
     """Clients that call at once, and come back when they are asked to."""
-    await asyncio.gather(*[_obedient(callers[cast.GLOBEX.tenant_id]) for _ in range(HERD)])
+    await asyncio.gather(*[_obedient(callers[cast.GLOBEX.tenant_id], cast.HERD_ACTION) for _ in range(HERD)])
+
+
+async def shared_herd(callers: Callers, sandbox: aiohttp.ClientSession) -> None:
+    """The same of two tenants at once, under a limit that they share."""
+    clients = [callers[each.tenant_id] for each in (cast.GLOBEX, cast.HOOLI)] * (HERD // 2)
+    await asyncio.gather(*[_obedient(each, cast.SHARED_HERD_ACTION) for each in clients])
 
 
 async def hidden_limit(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s: float = LASTS_S) -> None:
     """The unit bears fewer calls than the traffic makes, for some minutes, and publishes no number."""
-    await _put(sandbox, "limiter", HIDDEN_LIMIT)
-    try:
+    async with _limited(sandbox):
         await asyncio.sleep(lasts_s)
-    finally:
-        await _put(sandbox, "limiter", {"off": True})
 
 
 async def slow_hour(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s: float = LASTS_S) -> None:
@@ -58,19 +61,36 @@ async def slow_hour(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s
 
 async def noisy_neighbour(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s: float = LASTS_S) -> None:
     """One tenant floods a limit that it shares with another, which calls as always."""
+    await _flooded(callers, cast.SHARED_ACTION, lasts_s=lasts_s)
+
+
+async def shared_unit(callers: Callers, sandbox: aiohttp.ClientSession, *, lasts_s: float = LASTS_S) -> None:
+    """One tenant floods a unit with a hidden limit; what the connection learns of it is divided among both."""
+    async with _limited(sandbox):
+        await _flooded(callers, cast.UNIT_ACTION, lasts_s=lasts_s)
+
+
+@contextlib.asynccontextmanager
+async def _limited(sandbox: aiohttp.ClientSession) -> AsyncIterator[None]:
+    """Also one that is set when the story ends before the sandbox has responded is taken away."""
+    try:
+        await _put(sandbox, "limiter", HIDDEN_LIMIT)
+        yield
+    finally:
+        await _put(sandbox, "limiter", {"off": True})
+
+
+async def _flooded(callers: Callers, action: str, *, lasts_s: float) -> None:
     async with asyncio.TaskGroup() as calling:
-        for tenant_id, per_second in (
-            (cast.GLOBEX.tenant_id, NOISY_PER_SECOND),
-            (cast.HOOLI.tenant_id, MEEK_PER_SECOND),
-        ):
-            calling.create_task(_steady(callers[tenant_id], per_second=per_second, lasts_s=lasts_s))
+        for of, per_second in ((cast.GLOBEX, NOISY_PER_SECOND), (cast.HOOLI, MEEK_PER_SECOND)):
+            calling.create_task(_steady(callers[of.tenant_id], action, per_second=per_second, lasts_s=lasts_s))
 
 
-async def _steady(caller: aiohttp.ClientSession, *, per_second: float, lasts_s: float) -> None:
+async def _steady(caller: aiohttp.ClientSession, action: str, *, per_second: float, lasts_s: float) -> None:
     """Calls at even intervals that wait for no response and do not come back."""
     async with asyncio.TaskGroup() as calls:
         for _ in range(round(lasts_s * per_second)):
-            calls.create_task(_call(caller, cast.SHARED_ACTION))
+            calls.create_task(_call(caller, action))
             await asyncio.sleep(1 / per_second)
 
 
@@ -88,9 +108,9 @@ async def _call(caller: aiohttp.ClientSession, action: str) -> aiohttp.ClientRes
     return None
 
 
-async def _obedient(caller: aiohttp.ClientSession) -> None:
+async def _obedient(caller: aiohttp.ClientSession, action: str) -> None:
     for _ in range(_MAX_ATTEMPTS):
-        response = await _call(caller, cast.HERD_ACTION)
+        response = await _call(caller, action)
         if response is None or response.status != 429:
             return
         await asyncio.sleep(int(response.headers.get("Retry-After", "1")))
@@ -100,6 +120,8 @@ STORIES: Mapping[str, Story] = {
     "herd": herd,
     "hidden_limit": hidden_limit,
     "noisy_neighbour": noisy_neighbour,
+    "shared_herd": shared_herd,
+    "shared_unit": shared_unit,
     "slow_hour": slow_hour,
 }
 

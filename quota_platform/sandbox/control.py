@@ -17,7 +17,7 @@ from quota_platform.sandbox.state import SandboxState
 
 PREFIX = "/__sim__"
 LONGEST_WAIT_MS = 60_000
-STORIES = ("herd", "hidden_limit", "noisy_neighbour", "slow_hour")
+STORIES = ("herd", "hidden_limit", "noisy_neighbour", "shared_herd", "shared_unit", "slow_hour")
 """What demo traffic can play."""
 
 

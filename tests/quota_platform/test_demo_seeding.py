@@ -86,11 +86,16 @@ def test_globex_and_hooli_share_a_limit_of_the_connection() -> None:
     actions = Assignment.objects.filter(policy=policy).values_list("action__tenant__tenant_id", "action__action_id")
     assert set(actions) == {("globex", "exportContacts"), ("hooli", "exportContacts")}
     assert list(policy.limits.values_list("name", "counted_per", "shared")) == [("pool", "connection", True)]
+    seats = Assignment.objects.filter(policy__name="Shared appointments", policy__reserve_seconds=5)
+    assert set(seats.values_list("action__tenant__tenant_id", "action__action_id")) == {
+        ("globex", "reserveSeat"),
+        ("hooli", "reserveSeat"),
+    }
 
 
 def test_the_connection_learns_its_pace_and_how_many_calls_its_unit_bears() -> None:
     row = Connection.objects.get(name="sandbox")
-    assert (row.pace, row.learns_in_flight) == (Connection.Pace.LEARN, True)
+    assert (row.pace, row.learns_in_flight, row.shared) == (Connection.Pace.LEARN, True, True)
     plan = QuotaPolicy.objects.get(name="Globex plan")
     assert plan.adaptive and plan.min_multiplier == 1, "p95 is measured, and no cut hides the learned limit"
 

@@ -100,3 +100,30 @@ async def test_a_noisy_neighbour_calls_beside_one_that_calls_as_always(platform:
         callers = {cast.GLOBEX.tenant_id: noisy, cast.HOOLI.tenant_id: meek}
         await stories.noisy_neighbour(callers, noisy, lasts_s=2.0)
     assert called == [f"/invoke/{cast.SHARED_ACTION}"] * 18
+
+
+async def test_a_shared_unit_has_a_hidden_limit_while_one_tenant_floods_it(platform: tuple[str, list[str]]) -> None:
+    url, called = platform
+    with running_in_thread(clients={}) as running:
+        async with (
+            aiohttp.ClientSession(url) as caller,
+            aiohttp.ClientSession(f"http://{running.address}") as sandbox,
+            asyncio.timeout(HANG_S),
+        ):
+            callers = {each.tenant_id: caller for each in (cast.GLOBEX, cast.HOOLI)}
+            playing = asyncio.ensure_future(stories.shared_unit(callers, sandbox, lasts_s=2.0))
+
+            async def limited() -> bool:
+                return bool(running.state.unit_limits)
+
+            await eventually(limited, what="the limit")
+            await playing
+        assert not running.state.unit_limits
+    assert called == [f"/invoke/{cast.UNIT_ACTION}"] * 18
+
+
+async def test_a_shared_herd_is_of_both_tenants(platform: tuple[str, list[str]]) -> None:
+    url, called = platform
+    async with aiohttp.ClientSession(url) as one, aiohttp.ClientSession(url) as other, asyncio.timeout(HANG_S):
+        await stories.shared_herd({cast.GLOBEX.tenant_id: one, cast.HOOLI.tenant_id: other}, one)
+    assert called == [f"/invoke/{cast.SHARED_HERD_ACTION}"] * 2 * stories.HERD
