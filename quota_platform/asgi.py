@@ -86,9 +86,7 @@ def _as_sent(scope: Scope) -> Scope:
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     runtime = Runtime.from_settings()
-    if _join(scope["state"]) is Group.PAGES:
-        runtime.heartbeat.decides = lambda: runtime.gateway.decided
-        os.nice(PAGES_NICE)
+    _join(scope["state"], runtime)
     await runtime.open()
     scope["state"]["runtime"] = runtime
     granted = guard()
@@ -107,15 +105,20 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def _join(state: MutableMapping[str, Any]) -> Group:
+def _join(state: MutableMapping[str, Any], runtime: Runtime) -> None:
     """Take a place among the processes of this server, where it has any; nobody reaches this one until it listens."""
     loop, names = asyncio.get_running_loop(), neighbours.names()
     if not settings.ENV.PAGES_WORKERS or names is None or not isinstance(loop, Loop):
-        return Group.CALLS
+        return
+
+    def serve_pages() -> None:
+        runtime.heartbeat.decides = lambda: runtime.gateway.decided
+        os.nice(PAGES_NICE)
+
     sizes = {Group.PAGES: settings.ENV.PAGES_WORKERS, Group.CALLS: settings.ENV.WEB_WORKERS}
     loop.neighbours = Neighbours(names, sizes=sizes, call_prefixes=lean_urls.PREFIXES)
     loop.neighbours.keep_in(state)
-    return loop.neighbours.group
+    loop.neighbours.once_for_pages(serve_pages)
 
 
 def guard() -> Guard:

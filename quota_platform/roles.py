@@ -9,6 +9,10 @@ from quota_platform.env import BASE_DIR
 
 MANAGE = [sys.executable, str(BASE_DIR / "manage.py")]
 
+HEALTHCHECK_S = 60
+"""How long a web process may take to start, or to respond to uvicorn, before that replaces it. On a machine that is
+short of processors five seconds, as uvicorn has it, would end one that works, with the calls that it serves."""
+
 
 def web(*, workers: int, pages_workers: int, stop_grace_s: int = 310) -> list[str]:
     """The web server: uvicorn, reading its callers by our own protocol.
@@ -31,6 +35,7 @@ def web(*, workers: int, pages_workers: int, stop_grace_s: int = 310) -> list[st
         *("--workers", str(workers + pages_workers)),
         *("--backlog", "4096"),
         *("--timeout-graceful-shutdown", str(stop_grace_s)),
+        *("--timeout-worker-healthcheck", str(HEALTHCHECK_S)),
         *("--no-proxy-headers", "--no-server-header", "--no-access-log"),
         *("--log-level", "warning"),
         "quota_platform.asgi:application",

@@ -29,6 +29,8 @@ TAKEN_AT_ONCE = 64
 """Of one turn, with those that are turned away."""
 REST_S = 0.1
 """How long no connection is taken when this process may open no more files."""
+LOOKS_S = 1.0
+"""Between two looks for a place among the neighbours."""
 TURN_AWAY_SHARE = 0.1
 """Of a processor, for connections that are turned away. Those of a full backlog are through in two seconds."""
 _BACKLOG = 100
@@ -41,7 +43,10 @@ class Loop(uvloop.Loop):
     """``create_server`` and its like for unix sockets return a server that takes all that wait."""
 
     neighbours: Neighbours | None = None
-    """Set before a server is made: it also takes connections over from these, and for pages from nowhere else."""
+    """Set before a server is made: it also takes connections over from these, and for pages from nowhere else.
+
+    A process without a place among them looks for one as long as it serves.
+    """
 
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Factory, *args: Any, **options: Any
@@ -56,36 +61,73 @@ class Loop(uvloop.Loop):
         return self._listener(protocol_factory, server, options)
 
     def _listener(self, factory: Factory, server: asyncio.AbstractServer, options: dict[str, Any]) -> Listener:
-        ssl, neighbours, entrance = options.get("ssl"), self.neighbours, Entrance(self)
+        ssl, backlog = options.get("ssl"), options.get("backlog", _BACKLOG)
         sockets: Sequence[socket.socket] = server.sockets  # type: ignore[attr-defined]
-        doors: list[Any] = []
+        entrance = Entrance(self)
+
+        def from_port() -> list[_Door]:
+            return [_Door(entrance, each.fileno(), factory, backlog=backlog, ssl=ssl) for each in sockets]
+
         # What one process has read and decrypted, another one cannot continue.
-        if neighbours is not None and neighbours.listening is not None and ssl is None:
-            doors.append(Receiving(self, neighbours.listening, entrance.taker(factory)))
-        if not doors or neighbours is None or neighbours.group is Group.CALLS:
-            backlog = options.get("backlog", _BACKLOG)
-            doors += [_Door(entrance, each.fileno(), factory, backlog=backlog, ssl=ssl) for each in sockets]
-        return Listener(server, doors)
+        neighbours = self.neighbours if ssl is None else None
+        return Listener(self, server, from_port, neighbours, entrance.taker(factory))
 
 
 class Listener:
     """A server, as far as uvicorn needs one."""
 
-    def __init__(self, server: asyncio.AbstractServer, doors: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        server: asyncio.AbstractServer,
+        from_port: Callable[[], list[_Door]],
+        neighbours: Neighbours | None,
+        take: Take,
+    ) -> None:
+        """Open the doors that this process has. ``take``: a connection that one of the neighbours hands over."""
+        self._loop = loop
         self._server: Any = server
-        self._doors = doors
+        self._neighbours, self._take = neighbours, take
+        self._receiving: Receiving | None = None
+        self._looks: asyncio.TimerHandle | None = None
+        self._doors: list[_Door] = []
+        self._join()
+        if self._receiving is None or not self._for_pages():
+            self._doors = from_port()
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
         return self._server.sockets  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        for door in self._doors:
-            door.close()
+        if self._looks is not None:
+            self._looks.cancel()
+        if self._receiving is not None:
+            self._receiving.close()
+        self._close_doors()
         self._server.close()
 
     async def wait_closed(self) -> None:
         await self._server.wait_closed()
+
+    def _join(self) -> None:
+        """Be reached by the neighbours, as soon as there is a place among them."""
+        if self._neighbours is None:
+            return
+        if not self._neighbours.take_place():
+            self._looks = self._loop.call_later(LOOKS_S, self._join)
+            return
+        assert self._neighbours.listening is not None  # at its place
+        self._receiving = Receiving(self._loop, self._neighbours.listening, self._take)
+        if self._for_pages():
+            self._close_doors()
+
+    def _for_pages(self) -> bool:
+        return self._neighbours is not None and self._neighbours.group is Group.PAGES
+
+    def _close_doors(self) -> None:
+        while self._doors:
+            self._doors.pop().close()
 
 
 class Entrance:

@@ -1,7 +1,8 @@
 """The web processes that one server has started, as they find each other: some for calls, some for pages.
 
 Each takes the first free place, a unix socket under a name that follows from what only they have in common. The system
-frees the place of a process that ends, however it ends, and the process that is started in its stead takes it.
+frees the place of a process that ends, however it ends, and the process that is started in its stead takes it. One that
+is started before the one it replaces ends, as uvicorn does on SIGHUP, finds none free and looks again later.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import stat
 import struct
 import sys
 import tempfile
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -110,7 +111,7 @@ def names() -> PlaceNames | None:
 class Neighbours:
     """One process among the others. ``group``: its own.
 
-    ``listening``: where it will take connections over. Until it listens there, nobody reaches it; None: never.
+    ``listening``: where it will take connections over. Until it listens there, nobody reaches it; None: no place.
 
     Paths that begin like one of ``call_prefixes`` are calls, all others are pages.
     """
@@ -118,11 +119,29 @@ class Neighbours:
     def __init__(self, names: PlaceNames, *, sizes: Mapping[Group, int], call_prefixes: tuple[str, ...]) -> None:
         """Take a place, for pages first: there are callers' processes as soon as there are several."""
         self._names = names
+        self._sizes = sizes
         self._prefixes = call_prefixes
-        self.group, self.listening = _placed(names, sizes)
-        self._other = Group.CALLS if self.group is Group.PAGES else Group.PAGES
-        self._places = [f"{self._other}-{number}" for number in range(sizes[self._other])]
         self._turn = count()
+        self.group = Group.CALLS
+        self.listening: socket.socket | None = None
+        self._for_pages: Callable[[], None] | None = None
+        self.take_place()
+
+    def take_place(self) -> bool:
+        """Take one that is free, unless this process has one. Whether it has now; without, it is there for calls."""
+        if self.listening is None:
+            self.group, self.listening = _placed(self._names, self._sizes)
+            self._say_pages()
+        return self.listening is not None
+
+    def once_for_pages(self, act: Callable[[], None]) -> None:
+        """Do this as soon as this process is there for pages, which it may be by now."""
+        self._for_pages = act
+        self._say_pages()
+
+    def _say_pages(self) -> None:
+        if self.group is Group.PAGES and self._for_pages is not None:
+            self._for_pages()
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Neighbours | None:
@@ -138,12 +157,13 @@ class Neighbours:
 
     def reach(self) -> socket.socket | None:
         """A link to a process of the other group, to each in turn; None when there is none, or none has room."""
-        first = next(self._turn)
-        for number in range(len(self._places)):
+        other = Group.CALLS if self.group is Group.PAGES else Group.PAGES
+        first, places = next(self._turn), self._sizes[other]
+        for number in range(places):
             link = socket.socket(socket.AF_UNIX)
             try:
                 link.setblocking(False)
-                link.connect(self._names.address(self._places[(first + number) % len(self._places)]))
+                link.connect(self._names.address(f"{other}-{(first + number) % places}"))
                 if is_own(link):
                     return link
             except OSError:

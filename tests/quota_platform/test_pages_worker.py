@@ -133,3 +133,28 @@ async def test_a_process_for_pages_drains_with_the_others(tmp_path: Path) -> Non
             resting.hang_up()
             assert "Traceback" not in await node.ended()
             assert not psutil.pid_exists(pages.pid)
+
+
+@pytest.mark.slow  # every process of the server starts twice
+async def test_there_is_a_process_for_pages_after_all_were_replaced(tmp_path: Path) -> None:
+    """uvicorn starts each new process before it ends the old one: none finds the place for pages free."""
+    node = WebProcess(tmp_path, {"DRAIN_SECONDS": "0"}, pages_workers=1)
+    async with aiohttp.ClientSession() as session, asyncio.timeout(HANG_S):
+        with web_processes(node):
+            await node.until_ready(session)
+            await node.until_there_is_a_pages_worker()
+            before = [
+                each for each in psutil.Process(node.process.pid).children() if "spawn_main" in " ".join(each.cmdline())
+            ]
+            node.process.send_signal(signal.SIGHUP)
+
+            async def replaced() -> bool:
+                return not any(each.is_running() for each in before)
+
+            await eventually(replaced, what="the end of the first processes")
+            pages = await node.until_there_is_a_pages_worker()
+            wire = await moved_to(node, pages)
+            assert pages.nice() > psutil.Process(node.process.pid).nice()
+            wire.hang_up()
+            node.process.send_signal(signal.SIGINT)
+            assert "Traceback" not in await node.ended()

@@ -57,6 +57,25 @@ def test_the_place_of_a_process_that_ended_is_taken_by_the_next_one(make: Make) 
     end(calls, again)
 
 
+def test_a_process_without_a_place_takes_one_that_becomes_free(make: Make) -> None:
+    pages, *calls, spare = (process(make) for _ in range(4))
+    served: list[Group] = []
+    spare.once_for_pages(lambda: served.append(spare.group))
+    assert not spare.take_place() and served == []
+    end(pages)
+    assert spare.take_place() and spare.take_place()
+    assert served == [Group.PAGES], "once"
+    assert spare.elsewhere("/invoke/a") and not spare.elsewhere("/admin/")
+    end(*calls, spare)
+
+
+def test_a_process_that_has_a_place_keeps_it(make: Make) -> None:
+    pages, calls = process(make), process(make)
+    end(pages)
+    assert calls.take_place() and calls.group is Group.CALLS
+    end(calls)
+
+
 def test_a_process_that_does_not_listen_yet_is_not_reached(make: Make) -> None:
     pages = Neighbours(make(), sizes=SIZES, call_prefixes=())
     calls = process(make)
