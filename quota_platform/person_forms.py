@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.admin import BooleanFieldListFilter, RelatedFieldListFilter
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import UserChangeForm, UserCreationForm
 
@@ -52,6 +53,12 @@ class _HeldPassword(forms.Widget):
         return ""
 
 
+def _begin_large(form: Any) -> None:
+    """Labels that a form names itself stay as they are; Django's of a model begin with a capital letter."""
+    for field in form.fields.values():
+        field.label = capfirst(field.label)
+
+
 class PersonForm(UserChangeForm):  # type: ignore[misc]
     """A person's page."""
 
@@ -61,6 +68,7 @@ class PersonForm(UserChangeForm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        _begin_large(self)
         password = self.fields["password"]
         password.widget = _HeldPassword()
         password.widget.is_set = self.instance.has_usable_password()
@@ -77,8 +85,9 @@ class NewPersonForm(UserCreationForm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        _begin_large(self)
         usable: Any = self.fields["usable_password"]
-        usable.label = _("first password")
+        usable.label = _("First password")
         usable.choices = usable.widget.choices = (("true", _("give one now")), ("false", _("give none")))
         usable.help_text = _(
             "With none the person gets a link by mail from their page, or signs in through the identity provider."

@@ -90,8 +90,17 @@ def _concerns(payload: dict[str, Any], kind: str, tenant: Tenant | None) -> bool
 
 
 def _name(payload: dict[str, Any]) -> str:
-    """The row's name; of a reset or an override its limit; of an action its ID."""
-    return _first(payload, "name") or _first(payload, "limit_name") or _first(payload, "action_id")
+    """The row's name; of a reset or an override its limit; of an action its ID; of an assignment its policy."""
+    name = _first(payload, "name") or _first(payload, "limit_name") or _first(payload, "action_id")
+    return name or _policy(payload)
+
+
+def _policy(payload: dict[str, Any]) -> str:
+    """The name of the policy that a row assigns, also of one that was deleted."""
+    sides = [side for side in (payload.get("after"), payload.get("before")) if isinstance(side, dict)]
+    number = next((side["policy_id"] for side in sides if isinstance(side.get("policy_id"), int)), None)
+    named = QuotaPolicy.history.filter(id=number).order_by("-history_id").values_list("name", flat=True)
+    return str(named.first() or "") if number is not None else ""
 
 
 def _first(payload: dict[str, Any], field: str) -> str:

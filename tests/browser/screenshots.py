@@ -115,7 +115,7 @@ def _take_incident(browser: Browser, demo: LiveDemo) -> None:
     page.get_by_role("button", name="Acknowledge for the team").click()
     page.get_by_label("Note").fill("The campaign of Monday; the limit is raised until noon.")
     page.get_by_role("button", name="Add the note").click()
-    page.get_by_text("The campaign of Monday").wait_for()
+    page.get_by_text("The campaign of Monday").first.wait_for()
     page.screenshot(path=PICTURES / "incident-1440-light.png", full_page=True)
     page.context.close()
 

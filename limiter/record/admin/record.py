@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin
@@ -72,15 +71,25 @@ class AuditEntryAdmin(RecordAdmin):
     """Edits, sign-ins, overrides' starts and ends, and batches of events, as they are chained."""
 
     list_display = ("at", "tenant_id", "position", "kind", "actor")
-    fields = (("at", "kind"), ("tenant_id", "actor"), "details", "position", ("previous_hash", "hash"))
+    fields = (("at", "kind"), ("tenant_id", "actor"), "details", "position", "previous_hash", "hash")
     search_fields = ("tenant_id__exact", "kind__exact", "actor__exact")
     search_help_text = _("Tenant ID, kind or person, in full")
 
     @display(description=_("details"))
     def details(self, obj: AuditEntry) -> SafeString | str:
-        """Each member of the payload in a line; those within one as JSON."""
-        lines = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in obj.payload.items()]
-        return format_html_join("", "<div><strong>{}</strong>: {}</div>", lines) or "-"
+        """Each member of the payload in a line, those within one in lines below it."""
+        return _in_lines(obj.payload) or "-"
+
+
+def _in_lines(members: dict[str, Any]) -> SafeString:
+    lines = [(name, _in_lines(value) if isinstance(value, dict) else _plain(value)) for name, value in members.items()]
+    return format_html_join("", "<div class='q-line'><strong>{}</strong>: {}</div>", lines)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "-"
+    return "-" if value is None or value == "" else str(value)
 
 
 @admin.register(MultiplierChange)

@@ -109,6 +109,14 @@ def test_only_changes_that_concern_the_tenant_are_named(acme: Tenant, globex: Te
     assert "3 changes concerned this tenant" in " ".join(written.story)
 
 
+def test_an_assignment_is_named_by_its_policy_also_by_one_that_was_deleted(acme: Tenant) -> None:
+    gone = QuotaPolicy.objects.create(name="Gold")
+    after = {"target": "tenant", "policy_id": gone.pk}
+    gone.delete()
+    entered("assignment.created", -1, name="", before={}, after=after)
+    assert [change.name for change in account.write(incident(), now=minutes(5)).before] == ["Gold"]
+
+
 def test_an_override_that_ana_makes_during_it_is_there(acme: Tenant) -> None:
     override = Override(tenant=acme, effect="shadow", ends_at=minutes(90), starts_at=minutes(1), reason="Campaign")
     override.save()

@@ -51,6 +51,7 @@ def test_an_audit_entry_shows_its_details_in_lines_and_offers_no_history(root: C
     page = f"/admin/limiter/auditentry/{row.pk}"
     html = root.get(f"{page}/change/").text
     assert "<strong>object</strong>: Gold" in html and "&lt;script&gt;" in html
+    assert "<strong>quota</strong>: 10, 20" in html and "[10, 20]" not in html
     assert f"{page}/history/" not in html
     assert root.get(f"{page}/history/").status_code == 404
 
