@@ -47,7 +47,8 @@ def _changes(title: str, changes: list[ChangeSeen]) -> Iterator[Flowable]:
     for change in changes:
         by = f", by {change.by}" if change.by else ""
         why = f": {change.reason}" if change.reason else ""
-        yield Paragraph(escape(f"{change.at:%Y-%m-%d %H:%M:%S} {change.words} {change.name}{by}{why}"), BODY)
+        name = f" {change.name}" if change.name else ""
+        yield Paragraph(escape(f"{change.at:%Y-%m-%d %H:%M:%S} {change.words}{name}{by}{why}"), BODY)
         for each in change.details:
             yield Paragraph(escape(f"{each.field}: {each.old or '-'} to {each.new or '-'}"), SMALL)
 

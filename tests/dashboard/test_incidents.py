@@ -13,7 +13,7 @@ from django.utils import timezone
 from dashboard import incidents, listing
 from limiter.alerts import mutes
 from limiter.incidents.stretches import OTHERS
-from limiter.models import Alert, TeamEntry
+from limiter.models import Alert, AuditEntry, TeamEntry
 from tenants.models import Membership, Tenant
 from tests.limiter.alerts.given import alert
 from tests.limiter.incidents.given import incident, minutes, refusal
@@ -146,3 +146,10 @@ def test_a_person_of_one_tenant_finds_no_incident_of_another(ana: User, globex: 
             assert response.status_code == 403 and b"globex" not in response.content.lower()
     assert found({"before": str(theirs.pk)}, ana) == []
     assert Client().get(f"/dashboard/incidents/{theirs.pk}/").status_code == 302
+
+
+def test_a_change_of_a_row_without_a_name_is_followed_by_its_reason(ana: User) -> None:
+    kind = {"kind": "override.created", "payload": {"reason": "spring campaign", "before": {}, "after": {"id": 1}}}
+    AuditEntry.objects.create(tenant_id="acme", position=10_000, at=minutes(-5), hash="0", actor="", **kind)
+    page = browser(ana).get(f"/dashboard/incidents/{incident().pk}/").content.decode()
+    assert "<strong>Override created</strong>: spring campaign" in page
