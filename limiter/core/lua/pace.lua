@@ -236,7 +236,12 @@ end
 local function turned_away(at)
   local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
   if rate then
-    close = since < ENOUGH and close + (shared and (rough and 0 or since < TIGHT and 2) or 1) or 0
+    local sign = 1
+    if shared then
+      -- Within a pause of the last pushback, busy workers report late pushback from before it.
+      sign = (rough or at - (kept[#kept] or 0) < S) and 0 or since < TIGHT and 2 or 1
+    end
+    close = since < ENOUGH and close + sign or 0
     if close >= (shared and CLOSE_SHARED or CLOSE) and even == 0 and now > window + KEEP_S * S then even = now end
   end
   if #kept > 0 then

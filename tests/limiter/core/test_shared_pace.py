@@ -226,6 +226,24 @@ async def test_the_meek_pass_beside_a_flooder_while_the_pace_of_a_hidden_limit_i
     assert made.seen.requests_per_call(since=LEARNING_S) <= 1.08
 
 
+@pytest.mark.parametrize(("apart_s", "single"), [(0.6, False), (2, True)])
+async def test_pushback_that_busy_workers_report_late_is_no_sign_of_an_upstream_for_single_calls(
+    store: Store, raw: redis.Redis, apart_s: float, single: bool
+) -> None:
+    async def report(at_s: float, *, ran: int = 0, pushed_back: int = 0) -> None:
+        now_us = T0 + int(at_s * S)
+        await learn(store, 1, ran=ran, held=0, pushed_back=pushed_back, said_us=S, shared=True, now_us=now_us)
+
+    for at_s in (0.0, 10.0, 20.0):
+        await report(at_s, ran=20)
+        await report(at_s + 0.1, pushed_back=1)
+    for number in range(1, 5):
+        at_s = 30 + number * apart_s
+        await report(at_s, ran=1)
+        await report(at_s + 0.1, pushed_back=1)
+    assert (int(raw.hget(keys.pace_evidence(1), "even") or 0) > 0) == single
+
+
 # A walk --------------------------------------------------------------------------------------------------------------
 
 NAMES = [f"t{number}" for number in range(8)]
