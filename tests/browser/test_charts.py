@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.live_demo import LiveDemo
-from tests.browser.visit import THEMES, Visitor
+from tests.browser.visit import THEMES, Visitor, frame
 
 PAGE = "/dashboard/tenants/acme/"
 
@@ -83,3 +83,14 @@ def test_times_are_written_in_the_zone_of_the_address(visitor: Visitor, demo: Li
     assert visitor.barriers() == []
     visitor.open(f"{PAGE}?from=2026-07-14T10:00:00Z&to=2026-07-14T11:00:00Z")
     expect(page.get_by_label("From", exact=True)).to_have_value("2026-07-14T12:00")
+
+
+def test_the_choice_of_a_tenant_without_calls_stays_filled(visitor: Visitor) -> None:
+    quiet = frame("tenant", rows=[], charts={})
+    feed = visitor.shown("/dashboard/tenants/initech/", quiet)
+    picked = visitor.page.locator("#line-pick")
+    expect(picked).to_have_value("calls")
+    feed.send({**quiet, "seq": 2, "at_ms": quiet["at_ms"] + 1_000})
+    feed.send({**quiet, "seq": 3, "tops": {"actions": [{"name": "seen", "calls": 1, "share": 1}], "keys": []}})
+    expect(visitor.page.get_by_text("seen")).to_be_visible()
+    assert picked.input_value() == "calls"

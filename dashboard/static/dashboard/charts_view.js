@@ -130,7 +130,7 @@ export class ChartsView {
   }
 
   // The limits that have a live row, those of the shown time, and calls by action.
-  showLines(drawn = this.chosen()) {
+  showLines(drawn = this.chosen() || this.drawn?.line || "") {
     const live = this.rows.map((row) => ({ line: this.lineOf(row), action: row.action, limit: row.limit }));
     const known = new Map([...live, ...this.lines.limits].map((each) => [each.line, each]));
     const calls = this.lines.calls.length ? this.lines.calls : [{ line: "calls", action: "" }];
