@@ -14,7 +14,8 @@ from limiter.stores.scripts import Script
 LEARN = "learn"
 NOTED = ["at", "probe"]
 """Fields of the evidence that people are shown."""
-_SCRIPT = Script(__file__, "pace")
+_GAPS = b"local gaps = (function()\n" + Script(__file__, "pace_gaps").source + b"end)()\n"
+_SCRIPT = Script(__file__, "pace", before=_GAPS)
 
 
 class Pace(NamedTuple):
@@ -53,6 +54,7 @@ async def learn(
     extra: int = 0,
     ago_us: int = 0,
     said_us: int = 0,
+    away_us: int | None = None,
     mode: str = LEARN,
     shared: bool = False,
     now_us: int | None = None,
@@ -61,11 +63,12 @@ async def learn(
 
     ``ran``: calls that the upstream took. ``held``: calls held back. ``pushed_back``: requests it turned away.
     ``extra``: requests beyond the first of a call. ``ago_us``: since when those that ran were sent, on average.
-    ``said_us``: the wait in the response to the last of ``pushed_back``; 0 without one. ``mode``: :data:`LEARN`; the
-    calls a minute that a person has set; "" for no pace. ``shared``: tenants have shares of it. Raises
-    :class:`~limiter.stores.errors.StoreError`.
+    ``said_us``: the wait in the response to the last of ``pushed_back``; 0 without one. ``away_us``: since when it was
+    sent; None if it was no first attempt. ``mode``: :data:`LEARN`; the calls a minute that a person has set; "" for
+    no pace. ``shared``: tenants have shares of it. Raises :class:`~limiter.stores.errors.StoreError`.
     """
     names = [keys.pace(connection), keys.pace_evidence(connection), keys.pause(connection)]
     now = "" if now_us is None else now_us
-    reply = await store.run(_SCRIPT, names, now, ran, held, pushed_back, extra, mode, ago_us, said_us, int(shared))
+    seen = (ran, held, pushed_back, extra, mode, ago_us, said_us, int(shared), "" if away_us is None else away_us)
+    reply = await store.run(_SCRIPT, names, now, *seen)
     return float(reply) if reply else None

@@ -62,10 +62,16 @@ class Paces:
         """A call was held back."""
         self._of(connection).held += 1
 
-    async def pushed_back(self, connection: ConnectionSpec, *, wait_s: float | None = None) -> None:
-        """The upstream turned a request away; ``wait_s``: the wait in its response. Raises nothing."""
+    async def pushed_back(
+        self, connection: ConnectionSpec, *, wait_s: float | None = None, took_us: int | None = None
+    ) -> None:
+        """The upstream turned a request away. Raises nothing.
+
+        ``wait_s``: the wait in its response. ``took_us``: how long it was under way; None if it was no first attempt.
+        """
         self._of(connection).pushed_back += 1
-        await self._report(self._seen.pop(connection.id), said_us=int((wait_s or 0) * MICROS))
+        said_us = int((wait_s or 0) * MICROS)
+        await self._report(self._seen.pop(connection.id), said_us=said_us, away_us=took_us)
 
     async def drain(self) -> None:
         """Report everything, and wait until the store has it."""
@@ -89,12 +95,14 @@ class Paces:
         for each in seen.values():
             self._running.start(self._report(each))
 
-    async def _report(self, seen: _Seen, *, said_us: int = 0) -> None:
+    async def _report(self, seen: _Seen, *, said_us: int = 0, away_us: int | None = None) -> None:
         connection, ago_us = seen.connection, seen.ago_us(asyncio.get_running_loop().time())
         counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back, "extra": seen.extra}
         counts |= {"ago_us": ago_us, "said_us": said_us}
         try:
-            await learn(self._store, connection.id, mode=connection.pace, shared=connection.shared, **counts)
+            await learn(
+                self._store, connection.id, mode=connection.pace, shared=connection.shared, away_us=away_us, **counts
+            )
         except StoreError:
             log.debug("the pace of connection %d was not learned from %s", connection.id, counts)
             return

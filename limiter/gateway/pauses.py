@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 
 from limiter.core.pausing import pause
 from limiter.core.store import Store
@@ -26,26 +27,36 @@ class Pauses:
         self._pausing: set[int] = set()
         self._running = Background()
 
-    def note(self, connection: ConnectionSpec, status: int, wait_s: float | None) -> None:
-        """An attempt was answered with this status and this wait, or none. Nobody waits for it."""
+    def note(self, connection: ConnectionSpec, status: int, wait_s: float | None, took_us: int | None = None) -> None:
+        """An attempt was answered with this status and this wait, or none. Nobody waits for it.
+
+        ``took_us``: how long the first attempt of a call was under way; None for another attempt.
+        """
         paces = self._paces if status >= _TURNED_AWAY and connection.pace else None
         pauses = connection.pause_on_pushback and connection.id not in self._pausing
         if paces is None and not pauses:
             return
         if pauses:
             self._pausing.add(connection.id)
-        self._running.start(self._report(connection, status, wait_s, paces=paces, pauses=pauses))
+        learned = paces.pushed_back(connection, wait_s=wait_s, took_us=took_us) if paces is not None else None
+        self._running.start(self._report(connection, status, wait_s, learned=learned, pauses=pauses))
 
     async def drain(self) -> None:
         """Wait until the store has it."""
         await self._running.drain()
 
     async def _report(
-        self, connection: ConnectionSpec, status: int, wait_s: float | None, *, paces: Paces | None, pauses: bool
+        self,
+        connection: ConnectionSpec,
+        status: int,
+        wait_s: float | None,
+        *,
+        learned: Awaitable[None] | None,
+        pauses: bool,
     ) -> None:
         """The pace first: calls that ran since the last pause make the next one short."""
-        if paces is not None:
-            await paces.pushed_back(connection, wait_s=wait_s)
+        if learned is not None:
+            await learned
         if not pauses:
             return
         said_us = None if wait_s is None else int(wait_s * MICROS)

@@ -48,13 +48,13 @@ class _Attempts:
     verdict: Verdict = Verdict.DONE
 
 
-PushedBack = Callable[[ConnectionSpec, int, float | None], None]
+PushedBack = Callable[[ConnectionSpec, int, float | None, int | None], None]
 """Hears at once of every attempt that was turned away for load, or that took the last of the upstream's limit: the
-status, and the seconds to wait.
+status, the seconds to wait, and for how long (us) the first attempt of a call was under way; None for another attempt.
 """
 
 
-def _unheard(connection: ConnectionSpec, status: int, wait_s: float | None) -> None: ...
+def _unheard(connection: ConnectionSpec, status: int, wait_s: float | None, took_us: int | None) -> None: ...
 
 
 class Client:
@@ -176,7 +176,7 @@ class Client:
             response.counts_as = failures.status_of(prepared.spec, response)
         self._record(attempts, failed=response.judged >= 500)
         if response.spent_for_s is not None and response.judged not in lane.preset.overload:
-            self._pushed_back(lane.connection, response.status, response.spent_for_s)
+            self._pushed_back(lane.connection, response.status, response.spent_for_s, None)
         if response.status == 401 and not attempts.renewed and self._clock.monotonic() >= lane.unit.sour_until:
             await self._tokens.refuse(lane.connection, lane.mark, token)
         return response
@@ -247,7 +247,9 @@ class Client:
         if outcome.judged in overload:
             attempts.pushback = True
             attempts.lane.unit.pushbacks += 1
-            self._pushed_back(attempts.lane.connection, outcome.judged, outcome.spent_for_s if waits is None else waits)
+            wait_s = outcome.spent_for_s if waits is None else waits
+            took_us = outcome.latency_us if attempts.sent == 1 else None
+            self._pushed_back(attempts.lane.connection, outcome.judged, wait_s, took_us)
         return waits
 
     def _backoff_s(self, attempts: _Attempts) -> float:

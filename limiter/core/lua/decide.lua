@@ -9,7 +9,8 @@
 -- KEYS[6]    string  until when the upstream takes no calls by its own response (pause.lua); absent: it takes them
 -- KEYS[7]    string  the learned limit of calls in flight (learned.lua); it begins with the number
 -- KEYS[8]    string  the pace at which the upstream takes calls, "<interval us>|<tolerance us>|<next us>" (pace.lua);
---            absent: none is known. What stands behind is kept
+--            absent: none is known. Of a learned one "|<calls>|<window ms>|<log>" follows: at most so many calls in a
+--            window (0: any number), and when the last ones came (ms modulo 2^32). Anything else that follows is kept
 -- KEYS[8+i]  the count of limit i: list (log), hash (counter), string (bucket), sorted set (concurrency)
 -- and then   hash    for each shared limit, in their order: who uses how much of it (look_at_share.lua,
 --            look_at_slots.lua). A counter has it in the hash of its count, and here what find_earlier_pool.lua reads
@@ -74,6 +75,8 @@ local UPSTREAM = '(upstream)||0|token_bucket|connection|%d|%d|1|0|0'
 local MARGIN_MS = 1000 -- keys outlive their counts by this
 local SLACK_US = 1000000 -- and the slots of shared limits their leases by this, so that few calls have to see to it
 local MINUTE_US = 60000000 -- of a shared pace: tenants share the upstream's time, and a call takes an interval of it
+local DIGITS, WRAP, LOGGED = 8, 4294967296, 100 -- of a time (ms) in a pace's log, where it wraps, and times kept
+local WITHIN = 0.5 -- of the interval is between two calls while a window is held, which bounds them besides
 local AHEAD, SAVED, OWED = 2, 3, 8 -- calls: ahead of others; of an account, sooner than it is due; after which it is
 
 local n, begin, pools = #KEYS - FIXED, 1, 0
@@ -437,6 +440,7 @@ if admitted and charging or paced and not charging then
     if every then
       interval, next_us = num(every), num(next_us)
       local early = next_us - num(tolerance) - now
+      local calls, within, log = string.match(rest, '^|(%d+)|(%d+)|(%x*)$')
       if paced and (paused == 0 or not charging) then
         -- luacheck: push ignore 211 411 421 431 (look_at_share.lua works on them)
         -- As of a limit that has room: nothing is kept free, since time that is not used is lost.
@@ -464,12 +468,25 @@ if admitted and charging or paced and not charging then
           end
         end
       end
+      if log then
+        log = string.sub(log, -DIGITS * (LOGGED - 1))
+        local begins = #log - DIGITS * num(calls)
+        if calls ~= '0' and begins >= 0 then
+          local left = num(within) - (floor(now / 1000) - num(string.sub(log, begins + 1, begins + DIGITS), 16)) % WRAP
+          if left > 0 then early = max(early, left * 1000 - now % 1000) end
+        end
+      end
       if not charging then
         paused = 0
       elseif early > paused then
         above_pace, paused = paused == 0, early
       elseif paused == 0 then
-        pace = every .. '|' .. tolerance .. '|' .. text('%.0f', max(next_us, now) + interval) .. rest
+        local step = interval
+        if log then
+          if calls ~= '0' then step = floor(WITHIN * interval) end
+          rest = text('|%s|%s|%s%08x', calls, within, log, floor(now / 1000) % WRAP)
+        end
+        pace = every .. '|' .. tolerance .. '|' .. text('%.0f', max(next_us, now) + step) .. rest
         call('SET', KEYS[8], pace, 'KEEPTTL')
       end
       if part and charging then

@@ -2,7 +2,8 @@
 -- turned away; hold calls just below, and probe upward. decide.lua holds them; this runs after calls have ended.
 --
 -- KEYS[1]  string  the pace in force, "<interval us>|<tolerance us>|<next us>": a call may come at <next> less the
---          tolerance, and moves <next> by an interval (GCRA). decide.lua moves it; absent: no pace
+--          tolerance, and moves <next> by an interval (GCRA). decide.lua moves it; absent: no pace. Of a learned one then
+--          "|<calls>|<window ms>|<log>": so many may come in a window (0: any number), and when the last hundred came
 -- KEYS[2]  hash    the evidence, all times in us:
 --          rate, base  calls a second: in force, and as found last · at: when it was found · probe: when it was raised last
 --          pushed      the last pushback · since: calls that ran after it · starts: when pushback began, after calls had
@@ -13,6 +14,8 @@
 --                      through one by one · window: when it took nothing for long; 0: never
 --          freed       calls that ran in the minute before it took calls again, after it took none for long; 0: it did not
 --          lasts       how long a call lasts, at least · wide: a pace of single calls needs more room ("1")
+--          gaps        before calls that were turned away (pace_gaps.lua) · fit: so many calls in a window, longer the fewer
+--                      a second, explain these; 0: no window is known
 --          0 … 127     "<second>:<calls that ran in it>"
 -- KEYS[3]  string  until when the upstream takes no calls (pause.lua)
 --
@@ -20,12 +23,13 @@
 -- held back · [4] calls that were turned away · [5] requests beyond the first of a call · [6] "learn", or the calls a
 -- minute that a person has set, or "" for no pace · [7] us since those that ran were sent, on average · [8] the
 -- wait (us) in the response of the call that was turned away, 0 without one · [9] "1" if tenants share the pace: calls
--- within their share go two intervals ahead of the others (decide.lua)
+-- within their share go two intervals ahead of the others (decide.lua), and no window is learned · [10] us since the call
+-- that was turned away was sent; "" if that is not known
 --
 -- Returns  calls a minute in force, "" for none
 
 local call, num, max, min, floor = redis.call, tonumber, math.max, math.min, math.floor
-local S = 1000000
+local S, MS = 1000000, 1000
 local KEEP_S = 600 -- a pace that held nobody back and met no pushback for so long is forgotten
 local LOOK_BACK_S = 120
 local APART_S = 0.5 -- calls that were on their way together are turned away together
@@ -38,6 +42,7 @@ local SLOWLY = 0.006 -- raised by so much a second up to a little above the rate
 local FAST = 0.035 -- and beyond, or from a rate found from few calls
 local NEAR, NEAR_ALONE = 1.06, 1.1 -- of the rate found; of one for single calls, which is found more roughly
 local ROUGH_S, HOLD_S, MAX_HOLD_S = 4, 10, 40
+local ANOTHER = 2 -- times the rate found: it is another limit, and another window
 local FAR = 0.5 -- of the pace: a rate not further below may come from a window that frees as it was filled
 local ENOUGH = 8 -- calls that make a rate
 local WINDOW_S, BLOCKED_S = 60, 5 -- an upstream that takes nothing for so long counts in a window, of a minute mostly
@@ -68,8 +73,8 @@ local paused = ends and num(ends) > now
 
 -- even: no two calls at once. regained: the call that found out after a pause has run, so the next need not wait.
 -- saves: the upstream saves up for bursts. Where calls go ahead of others it is left as many, from the pause on: else it
--- would turn those away.
-local function enforce(rate, even, regained, saves)
+-- would turn those away. log: of the calls let through, of which so many may come in a window; 0: any number.
+local function enforce(rate, even, regained, saves, log, calls)
   local interval = max(1, floor(S / rate + 0.5))
   local burst = even and 1 or max(MIN_BURST, floor(rate * BURST_S))
   local next_us = num(string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|(%d+)') or now)
@@ -79,6 +84,7 @@ local function enforce(rate, even, regained, saves)
   if paused and saved > 0 then next_us = latest - interval end
   next_us = max(now, min(next_us, latest)) + extra * interval
   local value = int(interval) .. '|' .. int((burst - 1) * interval) .. '|' .. int(next_us)
+  if log then value = value .. '|' .. int(calls) .. '|' .. int(calls / rate * MS) .. '|' .. log end
   call('SET', KEYS[1], value, 'PX', KEEP_S * 1000)
   return string.format('%.1f', rate * 60)
 end
@@ -94,7 +100,7 @@ end
 
 local names = {
   'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold', 'grown', 'minute', 'far', 'close', 'even',
-  'rough', 'probe', 'window', 'freed', 'lasts', 'wide',
+  'rough', 'probe', 'window', 'freed', 'lasts', 'wide', 'gaps', 'fit',
 }
 local second = floor(now / S) -- counted when they end, since of those that are under way nothing is known yet
 names[#names + 1] = int(second % 128)
@@ -106,6 +112,8 @@ local was_minute, far = num(held_state[10] or 0), held_state[11] == '1'
 local close, even, rough = num(held_state[12] or 0), num(held_state[13] or 0), held_state[14] == '1'
 local probed, window = num(held_state[15] or 0), num(held_state[16] or 0)
 local freed, lasts, wide = num(held_state[17] or 0), num(held_state[18] or 0), held_state[19] == '1'
+local known_gaps, fit = held_state[20] or '', num(held_state[21] or 0)
+local log = string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|%d+|%d+|%d+|(%x*)$') or ''
 local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
@@ -233,6 +241,7 @@ local function found(at)
 end
 
 -- It began to take no more: the rate, how long it stays, and whether calls came too close together.
+local explained -- the window (ms) in which one call too many was turned away; nil: none
 local function turned_away(at)
   local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
   if rate then
@@ -242,10 +251,13 @@ local function turned_away(at)
       sign = (rough or at - (kept[#kept] or 0) < S) and 0 or since < TIGHT and 2 or 1
     end
     close = since < ENOUGH and close + sign or 0
-    if close >= (shared and CLOSE_SHARED or CLOSE) and even == 0 and now > window + KEEP_S * S then even = now end
+    local signs = shared and CLOSE_SHARED or CLOSE
+    if close >= signs and even == 0 and fit == 0 and now > window + KEEP_S * S then even = now end
   end
   if #kept > 0 then
-    rate = max(SLOWEST, min(rate or math.huge, found(at))) -- no pushback raises it
+    local to, fits = found(at), explained and close < CLOSE and fit * MS / explained
+    if fits and to >= FAR * fits then to = fits end -- less than half of it is another limit
+    rate = max(SLOWEST, min(rate or math.huge, to)) -- no pushback raises it
   elseif rate then
     rate = max(SLOWEST, EVEN * rate)
   end
@@ -268,13 +280,29 @@ local function turned_away(at)
   free = 0
 end
 
+-- The window that explains which calls were turned away; single calls are the window of one. It counts from the next
+-- pushback on: the calls of before did not keep to it.
+local function look_at_gaps(at, begins)
+  local before = fit
+  if not begins then
+    log = gaps.without(log, floor(at / MS))
+    return
+  end
+  if base and rate > ANOTHER * base then known_gaps, fit = '', 0 end
+  log, known_gaps, fit, explained = gaps.turned_away(log, floor(at / MS), known_gaps, fit, even > 0)
+  if fit ~= before then explained = nil end
+  if fit > 0 then even = fit == 1 and now or 0 end
+end
+
 if noticed then
   since = ran
   turned_away(last)
   since, grown = 0, now
 end
 if pushed > 0 then
-  if last == 0 or (since > 0 and now - last >= APART_S * S) then turned_away(now) end
+  local begins = last == 0 or (since > 0 and now - last >= APART_S * S)
+  if rate and not shared and num(ARGV[10]) then look_at_gaps(now - num(ARGV[10]), begins) end
+  if begins then turned_away(now) end
   last, since, grown = now, 0, now
 elseif rate then
   local from = max(grown, max(last, free) + (rough and ROUGH_S * S or hold))
@@ -290,6 +318,8 @@ note('close', int(close))
 note('window', int(window))
 note('even', int(even))
 note('lasts', int(lasts))
+note('gaps', known_gaps)
+note('fit', int(fit))
 note('wide', even > 0 and wide and '1' or '0')
 note('freed', int(freed))
 note('rough', rough and '1' or '0')
@@ -301,4 +331,5 @@ if rate then note('rate', string.format('%.6f', rate)) end
 call('HSET', KEYS[2], unpack(new))
 if held > 0 or pushed > 0 or not rate then call('EXPIRE', KEYS[2], rate and KEEP_S or LOOK_BACK_S + 10) end
 if not rate then return '' end
-return enforce(rate, even > 0, regained, even == 0 and now > window + KEEP_S * S)
+local saves = even == 0 and now > window + KEEP_S * S
+return enforce(rate, even > 0, regained, saves, log, not shared and fit > 1 and fit or 0)

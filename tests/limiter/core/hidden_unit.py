@@ -240,7 +240,8 @@ class Run:
                 self.counts[worker][2] += sent
                 return
             said_us = math.ceil(wait_s) * S if self.says else None
-            await self.report(worker, at, pushed_back=1, said_us=said_us or 0)
+            away_us = int((at - sent) * S)
+            await self.report(worker, at, pushed_back=1, said_us=said_us or 0, away_us=away_us)
             await pause(self.store, C, status=429, said_us=said_us, max_us=900 * S, now_us=T0 + int(at * S))
 
         return comes
@@ -253,7 +254,9 @@ class Run:
 
         return one
 
-    async def report(self, worker: int, at: float, *, pushed_back: int = 0, said_us: int = 0) -> None:
+    async def report(
+        self, worker: int, at: float, *, pushed_back: int = 0, said_us: int = 0, away_us: int | None = None
+    ) -> None:
         (ran, held, sent), self.counts[worker] = self.counts[worker], [0.0] * 3
         ago_us = int((at - sent / ran) * S) if ran else 0
         pace = await learn(
@@ -265,6 +268,7 @@ class Run:
             ago_us=ago_us,
             said_us=said_us,
             shared=self.shared,
+            away_us=away_us,
             now_us=T0 + int(at * S),
         )
         if pace is not None:

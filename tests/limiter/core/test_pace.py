@@ -67,6 +67,27 @@ async def test_a_look_and_a_call_that_its_limits_refuse_take_nothing_of_the_pace
     assert await waits(store, S) == [0]
 
 
+async def test_of_a_window_that_was_learned_a_call_waits_until_the_first_in_it_has_left(
+    store: Store, raw: redis.Redis
+) -> None:
+    raw.set(keys.pace(C), f"{S}|{3 * S}|{T0}|3|10000|", ex=600)
+    assert await waits(store, 0, S, 2 * S, 4 * S, 10 * S - 1, 10 * S) == [0, 0, 0, 6 * S, 1, 0]
+    stored: Any = raw.get(keys.pace(C))
+    assert len(stored.split(b"|")[-1]) == 4 * 8, "those that were let through"
+
+
+async def test_between_calls_of_a_window_there_is_half_its_interval(store: Store, raw: redis.Redis) -> None:
+    raw.set(keys.pace(C), f"{S}|0|{T0}|10|10000|", ex=600)
+    assert await waits(store, 0, 1, S // 2) == [0, S // 2 - 1, 0]
+
+
+async def test_a_log_of_a_pace_is_bounded(store: Store, raw: redis.Redis) -> None:
+    raw.set(keys.pace(C), f"1000|0|{T0}|0|0|", ex=600)
+    assert await waits(store, *range(0, 150_000, 1000)) == [0] * 150
+    stored: Any = raw.get(keys.pace(C))
+    assert len(stored.split(b"|")[-1]) == 100 * 8
+
+
 async def test_a_pause_and_a_pace_are_waited_for_together(store: Store, raw: redis.Redis) -> None:
     paced(raw, interval_us=10 * S, burst=1)
     assert await waits(store, 0) == [0]
@@ -105,8 +126,9 @@ async def test_between_two_pushbacks_the_upstream_took_what_it_takes(store: Stor
     await report(store, S, ran=20)
     assert await report(store, 20 * S, ran=20, away=1) == pytest.approx(0.985 * 120)
     stored: Any = raw.get(keys.pace(C))
-    interval_us, tolerance_us, next_us = map(int, stored.split(b"|"))
-    assert (interval_us, tolerance_us, next_us) == (round(60 * S / (0.985 * 120)), interval_us, T0 + 20 * S)
+    interval_us, tolerance_us, next_us, calls, _, _ = stored.split(b"|")
+    found = tuple(map(int, (interval_us, tolerance_us, next_us, calls)))
+    assert found == (interval := round(60 * S / (0.985 * 120)), interval, T0 + 20 * S, 0), "no window yet"
 
 
 async def test_a_unit_that_turns_two_calls_at_once_away_gets_them_one_by_one(store: Store, raw: redis.Redis) -> None:
@@ -229,7 +251,7 @@ async def test_requests_beyond_the_first_of_a_call_are_taken_from_the_pace(store
 async def test_samples_to_learn_from_are_bounded_and_expire(store: Store, raw: redis.Redis) -> None:
     for second in range(300):
         await report(store, second * S, ran=1, held=1, away=second % 2)
-    assert raw.hlen(keys.pace_evidence(C)) <= 128 + 20
+    assert raw.hlen(keys.pace_evidence(C)) <= 128 + 21
     assert 0 < raw.ttl(keys.pace_evidence(C)) <= 600
 
 
@@ -266,6 +288,27 @@ async def test_a_unit_that_works_on_a_call_for_half_a_second_is_used_as_well(sto
     unit = Bucket(300, lasts_s=0.5)
     seen = await run(store, unit, seconds=240, demand=lambda at: 12.5, rng=random.Random(901), workers=4)
     assert used(seen, 300, since=60, until=240) >= 0.98
+
+
+@pytest.mark.parametrize(
+    ("unit", "least"),
+    [
+        pytest.param(Sliding(60, seconds=10), 0.91, id="ten in ten seconds"),
+        pytest.param(Bucket(60, burst=1, level=1), 0.67, id="one after the other"),
+    ],
+)
+async def test_a_window_shows_in_the_calls_that_are_turned_away(store: Store, unit: Hidden, least: float) -> None:
+    """As many calls go into it as it takes, at any time: callers who leave make fewer gaps."""
+    seen = await offered(store, unit, seed=2)
+    assert seen.requests_per_call() <= 1.05
+    assert used(seen, unit.per_minute, since=120, until=600) >= least
+
+
+async def test_calls_that_wait_use_nearly_all_of_a_window_of_ten_seconds(store: Store) -> None:
+    unit = Sliding(60, seconds=10)
+    seen = await run(store, unit, seconds=600, demand=lambda at: 2.5, rng=random.Random(1), waits_s=2)
+    assert seen.requests_per_call() <= 1.05
+    assert used(seen, 60, since=120, until=600) >= 0.95
 
 
 async def test_a_unit_that_works_on_one_call_at_a_time_turns_few_away(store: Store) -> None:

@@ -88,10 +88,10 @@ async def test_a_report_holds_since_when_calls_ran_and_the_wait_of_the_one_turne
     paces = Paces(store)
     paces.ran(spec, latency_us=2_000_000)
     paces.ran(spec, latency_us=4_000_000)
-    await paces.pushed_back(spec, wait_s=40)
-    ((*_, ago_us, said_us, shared),) = store.arguments
+    await paces.pushed_back(spec, wait_s=40, took_us=90_000)
+    ((*_, ago_us, said_us, shared, away_us),) = store.arguments
     assert ago_us >= 3_000_000
-    assert (said_us, shared) == (40_000_000, 0)
+    assert (said_us, shared, away_us) == (40_000_000, 0, 90_000)
     await paces.drain()
 
 

@@ -82,7 +82,7 @@ async def test_a_call_turned_away_inside_a_200_pauses_the_connection_and_did_not
     sandbox: Running, make_client: MakeClient, connect: Connect
 ) -> None:
     heard: list[tuple[int, float | None]] = []
-    client = make_client(pushed_back=lambda _, status, wait_s: heard.append((status, wait_s)))
+    client = make_client(pushed_back=lambda _, status, wait_s, took_us: heard.append((status, wait_s)))
     sandbox.state.faults.add({"fault": "error_in_200", "headers": {"Retry-After": "7"}})
 
     with pytest.raises(Overloaded) as caught:

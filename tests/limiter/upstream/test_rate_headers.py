@@ -77,7 +77,7 @@ async def test_a_response_that_takes_the_last_of_a_limit_pauses_the_connection(
 ) -> None:
     said: list[tuple[int, float | None]] = []
 
-    def note(connection: ConnectionSpec, answered: int, wait_s: float | None) -> None:
+    def note(connection: ConnectionSpec, answered: int, wait_s: float | None, took_us: int | None) -> None:
         said.append((answered, wait_s))
 
     headers = {"RateLimit": '"unit";r=0;t=600'}

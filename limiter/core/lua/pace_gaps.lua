@@ -1,0 +1,122 @@
+-- Learn how many calls an upstream takes in any window, and how long that is, from when calls were sent.
+--
+-- In front of pace.lua, as `gaps`. Of a limit of N calls in a window, a call is turned away because the Nth call before it
+-- was sent less than a window ago. So calls that are turned away have a shorter gap to the Nth before them than any call
+-- that runs. One call after the other is N = 1; ten in ten seconds N = 10; five at once that last a second each N = 5, in a
+-- second. For a wrong N, and for a bucket, some call with a shorter gap ran, and nothing is concluded.
+--
+-- All times are milliseconds, modulo 2^32, in eight hexadecimal digits. decide.lua writes the log of calls that it lets
+-- through; those that were turned away are taken out of it here.
+
+local MAX_CALLS = 64 -- N at most
+local ENOUGH, SAMPLES = 3, 20 -- calls turned away, and gaps of calls that ran, to conclude from
+local TOO_MANY = 8 -- calls turned away that no window explains: the limit is another one than before
+local JITTER = 100 -- calls come to the upstream so much closer together, or further apart, than they were sent
+local SHORTEST, SHORTEST_OF_ONE = 500, 200 -- a window that is not much longer than the jitter shows in nothing
+local NEAR = 50 -- between the instant at which a worker sent a call and the one in the log
+local FADES = 0.1 -- of the way from the longest gap to a shorter one
+local LONGER, AT_LEAST = 1.03, 50 -- a window than a gap that is new, by this factor or so many ms
+local WRAP, MAX_GAP = 4294967296, 268435455
+local num, text, min, floor = tonumber, string.format, math.min, math.floor
+
+local function read(digits)
+  local values = {}
+  for each in string.gmatch(digits, string.rep('%x', 8)) do values[#values + 1] = num(each, 16) end
+  return values
+end
+
+local function write(values)
+  local texts = {}
+  for i, each in ipairs(values) do texts[i] = text('%08x', each % WRAP) end
+  return table.concat(texts)
+end
+
+-- The place of the call that was sent at this instant, nil for none.
+local function place(log, at)
+  local found, least
+  for i = 1, #log do
+    local apart = min((log[i] - at) % WRAP, (at - log[i]) % WRAP)
+    if apart <= NEAR and apart <= (least or apart) then found, least = i, apart end
+  end
+  return found
+end
+
+local function gap(log, i, n) return (log[i] - log[i - n]) % WRAP end
+
+-- Take the last call out of the log, and everything behind it: the gaps to those before it, and what came behind.
+local function taken(log, i)
+  local found, behind = {}, {}
+  for n = 1, min(MAX_CALLS, i - 1) do found[n] = gap(log, i, n) end
+  for k = i + 1, #log do behind[#behind + 1] = log[k] end
+  for k = #log, i, -1 do log[k] = nil end
+  return found, behind
+end
+
+-- From how many gaps the longest of this N is, and how long.
+local function of(known, n)
+  return num(string.sub(known, 8 * n - 7, 8 * n - 7), 16) or 0, num(string.sub(known, 8 * n - 6, 8 * n), 16) or 0
+end
+
+-- The longest gaps of calls that were turned away; each with the number of gaps it was found from, which its first digit
+-- holds. Old ones fade, since the limit may be another one by now.
+local function longer(known, found)
+  local longest, numbers, texts = {}, {}, {}
+  for n, each in ipairs(found) do
+    local was, before = of(known, n)
+    each = min(each, MAX_GAP)
+    numbers[n], longest[n] = min(15, was + 1), each > before and each or floor(before - FADES * (before - each))
+    texts[n] = text('%x%07x', numbers[n], longest[n])
+  end
+  return longest, numbers, table.concat(texts)
+end
+
+-- Whether a window of n calls explains those that ran and those that were turned away. single: calls are sent one by one.
+local function explains(log, longest, n, single)
+  local least = n > 1 and SHORTEST or single and 0 or SHORTEST_OF_ONE
+  if longest[n] < least or #log < n + SAMPLES then return false end
+  for i = n + 1, #log do
+    if gap(log, i, n) < longest[n] - JITTER then return false end
+  end
+  return true
+end
+
+-- The log without the call that was sent at this instant.
+local function without(digits, at)
+  local log = read(digits)
+  local i = place(log, at % WRAP)
+  if i then table.remove(log, i) end
+  return write(log)
+end
+
+-- The first call in a while was turned away, that was sent at this instant. digits: the log · known: what this has returned
+-- before · calls: N by which calls are let through now, 0 for none · single: whether they come one by one.
+--
+-- Returns  the log without that call · the evidence from now on · N of the window that explains all calls, 0 for none ·
+--          how long that window is; nil if it is much longer than was known
+local function turned_away(digits, at, known, calls, single)
+  local log = read(digits)
+  local i = place(log, at % WRAP)
+  if not i then return digits, known, calls, nil end
+  local found, behind = taken(log, i)
+  local longest, numbers, knows = longer(known, found)
+  local n = longest[calls] and explains(log, longest, calls, single) and calls or 0
+  for each = 1, n == 0 and #longest or 0 do
+    if numbers[each] >= ENOUGH and explains(log, longest, each, single) then
+      n = each
+      break
+    end
+  end
+  local is_new, window = n == 0 and (numbers[1] or 0) >= TOO_MANY, nil
+  if n > 0 then
+    local _, was = of(known, n)
+    if found[n] < was then
+      window = was
+    elseif found[n] < was + JITTER then
+      window = min(LONGER * found[n], found[n] + AT_LEAST)
+    end
+  end
+  for _, each in ipairs(behind) do log[#log + 1] = each end
+  return write(log), is_new and '' or knows, n, window
+end
+
+return { turned_away = turned_away, without = without }
