@@ -16,7 +16,7 @@ files["limiter/core/lua/decide.lua"] = {
 local of_decide = {
   globals = { "share", "wait", "of_pool" },
   read_globals = {
-    "KEYS", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "cost", "debt", "effective",
+    "KEYS", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt", "effective",
     "fifth", "first", "form", "fourth", "hash", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second", "slice",
     "slices", "third", "used", "waited", "window", "written", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
   },

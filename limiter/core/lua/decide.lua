@@ -103,14 +103,17 @@ if #ARGV[8] > 1 then
   sought = waited and self or client
 end
 
-local ppm, uncut, pause, pace = PPM, PPM, nil, nil
+-- The state of a bucket that is the first limit is read with these.
+local ppm, uncut, pause, pace, of_first = PPM, PPM, nil, nil, nil
+local bucket_first = string.byte(ARGV[5], begin) == 98
 if ARGV[1] ~= '' then
   uncut = num(ARGV[1])
-  local found = call('MGET', KEYS[1], KEYS[6], KEYS[8])
-  ppm, pause, pace = num(found[1] or uncut), found[2], found[3]
+  local found = bucket_first and call('MGET', KEYS[1], KEYS[6], KEYS[8], KEYS[FIXED + 1])
+    or call('MGET', KEYS[1], KEYS[6], KEYS[8])
+  ppm, pause, pace, of_first = num(found[1] or uncut), found[2], found[3], found[4]
 else
-  local found = call('MGET', KEYS[6], KEYS[8])
-  pause, pace = found[1], found[2]
+  local found = bucket_first and call('MGET', KEYS[6], KEYS[8], KEYS[FIXED + 1]) or call('MGET', KEYS[6], KEYS[8])
+  pause, pace, of_first = found[1], found[2], found[3]
 end
 
 -- Look at every limit -----------------------------------------------------------------------------------------------
@@ -247,7 +250,8 @@ for i = 1, n do
     -- windows may not fit 53 bits.
     -- The pool of a shared one has it as numbers too, if nobody else has charged since.
     effective = burst
-    local state = call('GET', key)
+    local state = i == 1 and of_first
+    if i > 1 then state = call('GET', key) end
     if state then
       local t, w, known
       if of_pool and of_pool[1] and #of_pool[1] > 56 then t, debt, w, lives, known = take(BUCKET, of_pool[1], 25) end
@@ -274,9 +278,16 @@ for i = 1, n do
   else
     -- Concurrency: a sorted set of leases by expiry. One call holds one slot whatever its cost. Nobody can know when a
     -- running call ends, so the wait is a hint: a second, or the expiry that frees a slot for certain if that is sooner.
-    call('ZREMRANGEBYSCORE', key, '-inf', now)
-    used, reset, per_call, slots = call('ZCARD', key), 0, 1, true
+    -- Of a shared limit the leases that have ended go when shares are divided.
+    if of_pool then
+      used = call('ZCOUNT', key, now + 1, '+inf')
+    else
+      call('ZREMRANGEBYSCORE', key, '-inf', now)
+      used = call('ZCARD', key)
+    end
+    reset, per_call, slots = 0, 1, true
     if used + 1 > effective then
+      if of_pool then call('ZREMRANGEBYSCORE', key, '-inf', now) end
       local freeing = call('ZRANGE', key, used - effective, used - effective, 'WITHSCORES')
       wait = min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
       reset = wait
@@ -365,6 +376,7 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
           if used + cost - freed <= most then return (limit.oldest + s) * limit.slice + limit.window - now end
         end
       end
+      if limit.share then call('ZREMRANGEBYSCORE', key, '-inf', now) end
       local freeing = call('ZRANGE', key, used - most, used - most, 'WITHSCORES')
       return min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
     end
@@ -570,8 +582,8 @@ for i = 1, n do
     else
       call('ZADD', key, now + limit.lease, limit.share and decision_id .. '|' .. limit.share[8] or decision_id)
       local lasts, share = limit.lease, limit.share
-      if share then lasts = max(lasts + SLACK_US, share[21] - now, share.keep_us or 0) end
-      if not share or limit.used == 1 or now + limit.lease > share[21] then -- else it was set within the last second
+      if share then lasts = max(lasts + SLACK_US, share[5] - now, share.keep_us or 0) end
+      if not share or limit.used == 1 or now + limit.lease > share[5] then -- else it was set within the last second
         local ttl = ceil(lasts / 1000) + MARGIN_MS
         if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
       end

@@ -3,7 +3,7 @@
 
 local fill, part_of_new, _, terms = dividing()
 local LOOKS = 4
-local ACCOUNT, POOL = '<dddddddddddd', '<ddddddd'
+local ACCOUNT, POOL = '<dddddddddddd', '<dddddddd'
 
 local function variance_of(name, want) return string.byte(name) == 49 and 9 * want or 0 end
 
@@ -57,7 +57,7 @@ local function divide(hash, leases, mine, last, turn, length, effective, lives)
   if wanted > effective and settled[1] > 0 then
     fill(accounts, max(settled[1], floors, effective - math.sqrt(settled[2])), wanted, floors)
   end
-  local weights, written, big, small, state = { 0, 0, 0 }, {}, 0, 0, nil
+  local weights, written, big, small, bound, holding, state = { 0, 0, 0 }, {}, 0, 0, 0, 0, nil
   for _, each in ipairs(accounts) do
     local part, most, want = each.share, 0, 0
     if each.settled then
@@ -68,20 +68,24 @@ local function divide(hash, leases, mine, last, turn, length, effective, lives)
       part = part >= 1 and math.floor(part + 0.000001) or part
       if part < 1 and each.lately > part then part = 0 end -- it had its part of a slot
       local own = max(0, part - each.held)
+      bound = bound + part
       if part >= 1 then big = big + own else small = small + own end
     end
     local packed = pack(
       ACCOUNT, each.held, turn * length, 0, 0, part, most, want, each.lately, unpack(each.looks, 1, LOOKS)
     )
     if each.name == mine then state = packed end
-    weights[each.class] = weights[each.class] + each.weight
+    weights[each.class], holding = weights[each.class] + each.weight, holding + each.held
     written[#written + 1], written[#written + 2] = each.name, packed
   end
-  written[#written + 1], written[#written + 2] = '', pack(POOL, turn, big, small, settled[1], settled[2], settled[3], lives)
+  bound = bound + settled[1] + math.sqrt(settled[2])
+  if holding + 1 + bound > effective then bound = 0 end
+  local sums = pack(POOL, turn, big, small, settled[1], settled[2], settled[3], lives, bound)
+  written[#written + 1], written[#written + 2] = '', sums
   written[#written + 1], written[#written + 2] = '#', pack('<ddd', unpack(weights))
   for a = 1, #written, 4000 do call('HSET', hash, unpack(written, a, min(a + 3999, #written))) end
   for a = 1, #gone, 4000 do call('HDEL', hash, unpack(gone, a, min(a + 3999, #gone))) end
-  return big, small, settled, state
+  return sums, state
 end
 
 -- An account that has just come, and the weights of all with its own.
@@ -90,4 +94,22 @@ local function joining(hash, account, effective, now)
   return struct.pack(ACCOUNT, 0, now, 0, 0, part, 0, 0, 0, -1, -1, -1, -1), joins
 end
 
-return divide, joining
+-- Reserved slots, in shares of one slot and more and in those below, and those that settled accounts hold.
+local function sum_up(hash)
+  local all, max, big, small, settled = redis.call('HGETALL', hash), math.max, 0, 0, 0
+  for a = 1, #all, 2 do
+    if string.find(all[a], '|', 1, true) then
+      local held, _, _, _, part, most = struct.unpack('<dddddd', all[a + 1])
+      if most > 0 then
+        settled = settled + math.min(held, most)
+      elseif part >= 1 then
+        big = big + max(0, part - held)
+      else
+        small = small + max(0, part - held)
+      end
+    end
+  end
+  return big, small, settled
+end
+
+return divide, joining, sum_up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -114,6 +115,39 @@ def test_slots_of_a_killed_worker_come_back_with_their_leases(redis_url: str) ->
         (again,) = contention.ask([(6 * S, "dead", 1)])
     assert not refused.allowed
     assert again.allowed and again.used == 1
+
+
+def test_shares_refuse_the_same_calls_whether_their_sums_are_kept_or_added_up(redis_url: str) -> None:
+    """They are not kept while most slots are free; a look adds them up, and so the other pool always keeps them."""
+    shares = {"urgent": Share(service_class=ServiceClass.CRITICAL), "floor": Share(floor=3), "bound": Share(ceiling=4)}
+    dice = random.Random(1)
+    flows = [at_random(name, per_s=8, until_s=30, rng=dice) for name in (*shares, "rush")]
+    rush = (
+        (at_us, name, cost) for at_us, name, cost in paced("rush", per_s=200, until_s=30) if at_us % (9 * S) > 7.3 * S
+    )
+    limit, refused, unkept = replace(SLOTS, quota=24), 0, 0
+    with (
+        Contention(redis_url, replace(limit, name="one"), shares) as one,
+        Contention(redis_url, replace(limit, name="other"), shares) as other,
+        redis.Redis.from_url(redis_url) as store,
+    ):
+        for call in running(heapq.merge(*flows, rush)):
+            other.finish(call[0])
+            other.look(call[1], call[0])
+            (ours,), (theirs,) = one.hold([call]), other.hold([call])
+            assert ours.reply == theirs.reply
+            refused += not ours.allowed
+            *_, most_kept = struct.unpack("<dddddddd", store.hget(one.stack("rush").pools[0], "")[:64])
+            unkept += most_kept > 0
+    assert refused > 500 and unkept > 200
+
+
+def test_a_lease_that_has_ended_goes_when_slots_are_divided(redis_url: str) -> None:
+    short = replace(SLOTS, lease_us=S)
+    with Contention(redis_url, short) as contention, redis.Redis.from_url(redis_url) as store:
+        list(contention.ask([(0, "dead", 1), (S // 2, "dead", 1)]))
+        assert contention.look("dead", 5 * S // 4).states[0].used == 1
+        assert store.zcard(contention.stack("dead").windows[0]) == 1
 
 
 def test_slots_are_shared_with_the_scripts_of_an_earlier_release(redis_url: str) -> None:
