@@ -10,13 +10,13 @@ files["limiter/core/lua/values.lua"] = { globals = { "KEYS", "ARGV" } } -- it ha
 -- These stand in decide.lua, and work on its variables.
 local blocks = { "look_at_share", "look_at_slots", "charge_share", "charge_slot", "find_earlier_pool" }
 files["limiter/core/lua/decide.lua"] = {
-  read_globals = blocks, ignore = { "221/share", "231/length", "231/slices", "231/most", "231/lives", "231/written", "211/share",
+  read_globals = blocks, ignore = { "221/share", "231/length", "231/slices", "231/most", "231/lives", "231/written", "211/share", "211/anew",
     "231/form", "231/first", "231/second", "231/third", "231/fourth", "231/fifth" },
 }
 local of_decide = {
   globals = { "share", "wait", "of_pool" },
   read_globals = {
-    "KEYS", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt", "effective",
+    "KEYS", "anew", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt", "effective",
     "fifth", "first", "form", "fourth", "hash", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second", "slice",
     "slices", "third", "used", "waited", "window", "written", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
   },

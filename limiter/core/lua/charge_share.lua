@@ -1,6 +1,6 @@
 -- Keep in the pool of a shared window or bucket (look_at_share.lua) that a call has asked, and if it was `charged`, its
--- units: `form`, `first` and those behind it are what the pool has of the limit's count. A call that has waited and looks
--- again has asked before. It stands in decide.lua where that calls it.
+-- units: `form`, `first` and those behind it are what the pool has of the limit's count. One that is not `anew` has asked
+-- before: it has waited and looks again, or comes back for a unit that is held. It stands in decide.lua where that calls it.
 
 local pack, hash, account, mine, part, till = struct.pack, share[7], share[8], share[3], share[11], share[12]
 local joins = share.joins
@@ -18,7 +18,7 @@ if charged or joins then
   else
     sums = pack('<dddd', share[9], big, small, charged and at or 0)
   end
-  local state = pack('<dddd', mine, share[10] + cost, part, till)
+  local state = pack('<dddd', mine, share[10] + (anew and cost or 0), part, till)
   if not fourth or fifth then
     call('HSET', hash, account, state, '', sums)
   elseif third == limit.latest then -- with the count of a counter
@@ -28,7 +28,7 @@ if charged or joins then
     call('PEXPIRE', hash, ceil(((third + 5) * limit.slice + window - now) / 1000) + MARGIN_MS)
   end
 else
-  call('HSET', hash, account, pack('<dddd', mine, share[10] + (waited and 0 or cost), part, till))
+  call('HSET', hash, account, pack('<dddd', mine, share[10] + (anew and cost or 0), part, till))
 end
 if joins then
   local ring = pack('<ddddd', share[9], 0, 0, 0, 0) .. string.rep('\0', 8 * share.slices)

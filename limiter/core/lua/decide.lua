@@ -504,6 +504,7 @@ if admitted and charging or paced and not charging then
       if part and charging then
         -- luacheck: push ignore 211 411 421 431
         local share, cost, charged, at, form, first, second, third, fourth = part, interval, paused == 0, now, nil
+        local anew = charged or not waited
         -- luacheck: pop
         charge_share()
         if charged then
@@ -529,6 +530,7 @@ end
 -- Charge all or nothing ---------------------------------------------------------------------------------------------
 -- A shadow limit counts as if it were enforced: nothing of a call that it would refuse.
 
+local anew = not (waited or held and returned)
 local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted and 1 or 0 }
 for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]

@@ -17,17 +17,18 @@ local function aged(name, state, ring, last, turn, slices, effective)
     came, came_asked = 0, 0
   end
   if turn - last > slices + 2 then ask1, ask2 = 0, 0 end
-  if ask + ask1 + ask2 == 0 then return nil end
+  local base = total - take('<I4', cells) -- whose calls may have asked earlier
+  if ask + ask1 + ask2 + base == 0 then return nil end
   -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken to go on
   -- like this, give or take chance. Of critical calls, as many more may come by chance.
   local class, weight, least, bound = terms(name, effective)
-  local want, age = max(ask, ask1, ask2), turn - since
+  local want, age = max(ask, ask1, ask2, base), turn - since
   if age < slices then want = max(want, (ask + 1 + (class == 1 and 3 or 1) * math.sqrt(ask)) * slices / age) end
   if class == 1 then want = want + 2 * math.sqrt(want) end
   want = min(math.ceil(want), bound)
   return {
     name = name, class = class, weight = weight, want = want, low = min(want, least),
-    base = total - take('<I4', cells), ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
+    base = base, ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
   }
 end
 
