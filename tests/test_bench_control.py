@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,16 @@ def test_a_unit_that_is_overloaded_is_good_to_those_that_a_limit_lets_in() -> No
     assert free.good < 2 and free.over > 0.9
     assert 18.5 < limited.good < 21 and limited.over < 0.1
     assert limited.idle == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_trial_of_a_long_queue_refuses_everybody_for_two_seconds_at_most(seed: int) -> None:
+    """Sixty calls are in flight when a quarter of the servers is left. Half of those that end are replaced."""
+    few = Scenario("quarter", "a quarter is left", 40, warm_s=30, after_s=0, servers=lambda t: 0.25 if t >= 0 else 1.0)
+    fates = run(few, calls(few, seed), Learned())
+    admitted = [fate.at_us for fate in fates if not fate.refused]
+    assert max(after - before for before, after in pairwise(admitted)) <= 2_500_000
+    assert sum(fate.refused for fate in fates) > 100
 
 
 def test_a_table_is_written_for_each_scenario(

@@ -27,9 +27,9 @@ from limiter.core.ends import (
     median_before,
     quantiles,
 )
-from limiter.core.learned import HOLD_US, Mode, State
+from limiter.core.learned import HOLD_US, STEP_US, Mode, State
 
-EVERY_MS = 500
+EVERY_MS = STEP_US // 1000
 """Between two steps."""
 
 _SLOW_FOR_US = 2_500_000  # before a trial
@@ -72,6 +72,8 @@ def step(state: State, seen: Seen, settings: LearningSettings) -> State:
         p95_us=view.lately.p95_us,
         in_flight=seen.in_flight,
     )
+    if state.mode in (Mode.TRIAL, Mode.FOLLOWING) and state.drains(settings):
+        state = replace(state, set_us=seen.now_us)  # calls that start meanwhile show nothing about the limit
     return _BY_MODE[state.mode](state, view)
 
 
@@ -93,7 +95,7 @@ def _watch(state: State, view: View) -> State:
         return state  # no more than a trial that helped would allow
     if view.lately.pushed_back <= PUSHED_BACK and view.seen.in_flight < view.in_flight_before():
         return state  # the queue works itself off; one that is full is as long as it can be
-    return replace(state, mode=Mode.TRIAL, limit=view.seen.in_flight / 2, set_us=view.now_us)
+    return replace(state, mode=Mode.TRIAL, limit=view.seen.in_flight / 2, set_us=view.now_us, began_us=view.now_us)
 
 
 def _normal(state: State, found: Quantiles) -> float:
@@ -106,7 +108,7 @@ def _normal(state: State, found: Quantiles) -> float:
 def _try(state: State, view: View) -> State:
     """Half as many are let in flight: are calls that start now faster than the last that started before?"""
     fresh = view.started_since(state.set_us)
-    before_us = median_before(view.seen.ends, state.set_us)
+    before_us = median_before(view.seen.ends, state.began_us or state.set_us)
     waited_us = view.now_us - state.set_us
     if len(fresh) >= _TRIAL_ENDS:
         after_us = quantiles(fresh).median_us
@@ -115,7 +117,7 @@ def _try(state: State, view: View) -> State:
             return _follow_first(state, view, waited_us)
         if waited_us > 1.5 * before_us or len(fresh) > 2 * _TRIAL_ENDS:
             if after_us <= _UNCLEAR * before_us and state.limit > _borne(state.rate, view):
-                return replace(state, limit=state.limit / 2, set_us=view.now_us)
+                return replace(state, limit=state.limit / 2, set_us=view.now_us, began_us=view.now_us)
             return _not_ours(state, view)
     answers = any(end.at_us > state.set_us for end in view.seen.ends)
     if answers and waited_us > max(4 * before_us, 5 * S):

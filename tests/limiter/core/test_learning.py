@@ -39,7 +39,25 @@ def test_a_unit_that_is_fast_bears_what_it_is_given() -> None:
 def test_slowness_of_two_and_a_half_seconds_is_put_to_the_test_with_half_as_many_calls() -> None:
     assert step(slow_for(2.4), seen(ends(50, 1600)), SETTINGS).mode is Mode.WHOLE
     state = step(slow_for(2.5), seen(ends(50, 1600)), SETTINGS)
-    assert (state.mode, state.allowed(SETTINGS)) == (Mode.TRIAL, 10)
+    assert (state.mode, state.limit) == (Mode.TRIAL, 10)
+
+
+def test_about_half_of_the_calls_that_end_are_replaced_while_more_are_in_flight_than_the_limit() -> None:
+    """Else a limit that fell far would refuse everybody until the others have ended."""
+    state = step(slow_for(2.5), seen(ends(50, 1600), in_flight=90), SETTINGS)
+    assert (state.limit, state.rate) == (45, 10)
+    assert state.allowed(SETTINGS) == 88, "of five that end until the next step"
+    drained = step(state, seen(ends(50, 1600, until_us=AT + S), at_us=AT + S, in_flight=46), SETTINGS)
+    assert drained.allowed(SETTINGS) == 45
+
+
+def test_calls_that_start_while_others_drain_judge_no_limit() -> None:
+    began_us = AT - 5 * S
+    draining = State(mode=Mode.TRIAL, limit=10, at_us=AT - S, set_us=began_us, began_us=began_us, normal_us=200_000.0)
+    found = [*ends(20, 1600, until_us=AT - 5 * S), *ends(20, 100)]
+    for in_flight, mode in ((40, Mode.TRIAL), (10, Mode.FOLLOWING)):
+        state = step(draining, seen(found, in_flight=in_flight), SETTINGS)
+        assert (state.mode, state.set_us) == (mode, AT)
 
 
 def test_a_queue_that_works_itself_off_is_put_to_no_test() -> None:
@@ -69,7 +87,7 @@ def replace_latency(end: End, ms: int) -> End:
 
 def test_a_dead_unit_is_noticed_by_the_age_of_the_calls_in_flight() -> None:
     state = step(slow_for(2.5), seen([], in_flight=30, ages_us=[3 * S] * 30), SETTINGS)
-    assert (state.mode, state.allowed(SETTINGS)) == (Mode.TRIAL, 15)
+    assert (state.mode, state.limit) == (Mode.TRIAL, 15)
 
 
 def trial(*, before_ms: float, after_ms: float, after_s: float) -> State:
@@ -78,7 +96,7 @@ def trial(*, before_ms: float, after_ms: float, after_s: float) -> State:
     earlier = ends(20, before_ms, until_us=began_us + int(before_ms * 900))
     return step(
         State(at_us=AT - S, mode=Mode.TRIAL, limit=10, set_us=began_us, normal_us=200_000.0),
-        seen(sorted([*earlier, *ends(9, after_ms)])),
+        seen(sorted([*earlier, *ends(9, after_ms)]), in_flight=10),
         SETTINGS,
     )
 

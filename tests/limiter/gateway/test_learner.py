@@ -168,7 +168,7 @@ async def test_a_slow_hour_differs_from_slowness_that_is_not_ours(workers: Worke
         order(workers, "limiter", {"concurrency": 1, "queue": True})
         await eventually(reaches(Mode.FOLLOWING), what="a trial that helped")
         state = await workers.state()
-        assert state is not None and state.allowed(LearningSettings()) <= 4
+        assert state is not None and state.limit <= 4
         assert state.after_us < state.before_us
     order(workers, "limiter", {"off": True})
     await workers.store.command("FLUSHALL", key="any")
