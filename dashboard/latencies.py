@@ -1,14 +1,15 @@
-"""The upstream's p95 of a tenant's calls over time, from stored usage."""
+"""The upstream's p95 of a tenant's calls and the cuts that followed from it over time, from stored rows."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.spans import Span
 from limiter.core import latency
-from limiter.record.models import UsageHour, UsageMinute
+from limiter.record.models import MultiplierChange, UsageHour, UsageMinute
 from limiter.record.models.usage import Usage, span_start
 
 _MINUTES_S = 3 * 3_600
@@ -30,3 +31,27 @@ def p95_by_step(tenant_id: str, span: Span) -> dict[int, float]:
     known = {at: latency.percentile_ms(histogram, 95) for at, histogram in of.items()}
     found = {time: known.get(time // step_s * step_s) for time in span.times()}
     return {time: round(p95_ms, 1) for time, p95_ms in found.items() if p95_ms is not None}
+
+
+def before(tenant_id: str, now: int, *, seconds: int, multiplier: float) -> dict[int, tuple[float | None, float]]:
+    """p95 (ms; None: no usage stored) and multiplier of each second before ``now``, when that is ``multiplier``."""
+    span = Span(now - seconds, now, 1)
+    p95_ms, cut_to = p95_by_step(tenant_id, span), _multipliers(tenant_id, span, multiplier)
+    return {second: (p95_ms.get(second), cut_to[second]) for second in span.times()}
+
+
+def _multipliers(tenant_id: str, span: Span, multiplier: float) -> dict[int, float]:
+    """The smallest of those of the tenant and its actions. One without a change was the same then as now."""
+    first = datetime.fromtimestamp(span.start, UTC)
+    of: defaultdict[str, list[MultiplierChange]] = defaultdict(list)
+    for row in MultiplierChange.objects.filter(tenant_id=tenant_id, at__gte=first).order_by("at", "id"):
+        of[row.action_id].append(row)
+    still = multiplier if multiplier < min((rows[-1].after for rows in of.values()), default=1.0) else 1.0
+    return {
+        second: min([still, *(_then(rows, datetime.fromtimestamp(second, UTC)) for rows in of.values())])
+        for second in span.times()
+    }
+
+
+def _then(rows: Sequence[MultiplierChange], at: datetime) -> float:
+    return next((row.after for row in reversed(rows) if row.at <= at), rows[0].before)

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from dashboard import counted_values, deployment, figures, stored
+from dashboard import counted_values, deployment, figures, latencies, stored
 from dashboard.busiest import Busiest
 from dashboard.charting import Charting, Wanted
 from dashboard.deltas import Frame
@@ -23,7 +23,7 @@ from dashboard.flights import Flights, TooManyFlights
 from dashboard.lately import Lately
 from dashboard.messages import all_rows, overview_frame, pool_frame, since, tenant_frame
 from dashboard.pools import Pools
-from dashboard.readings import TenantReading
+from dashboard.readings import KEPT, TenantReading
 from dashboard.shared_paces import SharedPaces
 from dashboard.stored import StoredReadings
 from dashboard.streams import FIGURES_KEPT
@@ -189,6 +189,7 @@ class Live:
         rest: dict[str, Any] = {"platform": data, "degraded": self._degraded()}
         known = self._with_undrained(known, topic)
         if topic.page == "tenant":
+            await self._look_back(readings[0])
             values = await counted_values.lines(self._gateway.store, readings[0])
             pace = await self._paces.read(readings[0].connection_id) if readings[0].paces else None
             frame = tenant_frame(readings[0], known, **rest, values=values, pace=pace)
@@ -196,6 +197,22 @@ class Live:
             frame = overview_frame(readings, known, **rest, rows=await all_rows(readings, known), crowd=crowd)
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
         return frame
+
+    async def _look_back(self, reading: TenantReading) -> None:
+        """Its p95 and its cuts of the time before anybody watched, as far as they are read in time.
+
+        The reading goes on, and a frame that comes before it has ended joins it.
+        """
+        if reading.latency_known or reading.suspended:
+            return
+        with suppress(DatabaseFault, TimeoutError, TooManyFlights):
+            async with asyncio.timeout(PATIENCE_S):
+                await self._reads.join(("latency", reading.tenant_id), partial(self._read_latency, reading))
+
+    async def _read_latency(self, reading: TenantReading) -> None:
+        now, multiplier = int(reading.at), reading.multiplier
+        read = partial(latencies.before, reading.tenant_id, now, seconds=KEPT, multiplier=multiplier)
+        reading.take_latency(await self._aside.run(read))
 
     async def _pool_frame(self, topic: StreamTopic, view: PoolView) -> Frame:
         reading = await self._reads.join(("pool", *view[:2]), partial(self._pools.read, *view[:2]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -103,6 +103,9 @@ class TenantReading:
     """Its part of the pace of its connection, where tenants share that, by the terms."""
     multiplier: float = 1.0
     latency: deque[tuple[float, tuple[float | None, float]]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """p95 (ms) and multiplier when it was read."""
+    latency_known: bool = False
+    """Whether that has the time before anybody watched."""
 
     async def read(self, gateway: Gateway) -> None:
         """Read everything anew in one turn of pipelined questions; raises Problem and StoreError."""
@@ -123,6 +126,7 @@ class TenantReading:
         self.plans = {target.action.action_id: target.plan for target in targets}
         self.multiplier = min((decision.multiplier for decision in decisions), default=1.0)
         p95 = self.evidence.p95_us / 1000 if self.evidence and self.evidence.p95_us else None
+        self.latency_known &= bool(self.latency) and self.at - self.latency[-1][0] <= GAP_S
         self.latency.append((self.at, (p95, self.multiplier)))
         self.shares = dict(_shares(decisions))
         self.paces = dict(_paces(decisions))
@@ -175,6 +179,13 @@ class TenantReading:
         self.hour_known = True
         for (action_id, limit), second, level in demand.each_level():
             self._note_peak(f"{action_id}|{limit}", level.used, minute=second // 60)
+
+    def take_latency(self, before: Mapping[int, tuple[float | None, float]]) -> None:
+        """Take in p95 and multiplier of the seconds before, where nobody watched."""
+        self.latency_known = True
+        watched = {round(at) for at, _ in self.latency}
+        unwatched = [(float(second), pair) for second, pair in before.items() if second not in watched]
+        self.latency = deque(sorted([*unwatched, *self.latency], key=lambda each: each[0]), maxlen=KEPT)
 
     def peak(self, row_id: str) -> int | None:
         """The most of a limit that was used at once in the last hour; None while that is not known."""

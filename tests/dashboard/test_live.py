@@ -18,10 +18,12 @@ from dashboard.deltas import Frame
 from dashboard.live import SETS_PER_S, Live
 from dashboard.stored import StoredReadings
 from limiter import clients
+from limiter.core import latency
 from limiter.demand import blocks, keeping, recorder
 from limiter.demand.points import Demand, Level
 from limiter.gateway.runtime import Runtime
 from limiter.models import QuotaPolicy
+from limiter.record.models import MultiplierChange, UsageMinute
 from tenants.models import Tenant
 from tests.patience import HANG_S, eventually
 
@@ -101,6 +103,46 @@ async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: R
         assert sum(filter(None, columns["refused"])) == 2
     assert len(live.before(overview)) == 120
     await live.close()
+
+
+async def test_a_chart_has_the_p95_and_the_cuts_of_the_time_before_the_page_was_opened(runtime: Runtime) -> None:
+    at = int(time.time()) - 200
+    await asyncio.to_thread(slow_and_cut, at)
+    live = Live(runtime, every_s=0)
+
+    async def with_p95() -> dict[str, list[float | None]] | None:
+        await live.read(["acme"])
+        frame = await live.frame(topics.tenant("acme"))
+        found: dict[str, Any] = frame["charts"].get("acme|lookupOrder|minute", {"columns": {}})["columns"]
+        return found if any(found.get("p95_ms", [])) else None
+
+    found = await eventually(with_p95, what="p95 from stored usage")
+    assert found is not None
+    assert max(filter(None, found["p95_ms"])) == pytest.approx(2_000, rel=0.2)
+    cut_to = [multiplier for multiplier in found["multiplier"] if multiplier is not None]
+    assert (cut_to[0], min(cut_to), cut_to[-1]) == (1.0, 0.4, 1.0)
+    await live.close()
+    await asyncio.to_thread(connections.close_all)
+
+
+def slow_and_cut(at: int) -> None:
+    """Calls that took two seconds, limits that were cut to 40 % then, and whole again a minute later."""
+    demand = {"acme": Demand({}, {("lookupOrder", "minute"): {at: Level(20, 100, 100)}})}
+    blocks.add(at // 60 * 60, 60, demand)
+    minute = datetime.fromtimestamp(at // 60 * 60, UTC)
+    slow = {str(latency.bucket(2_000_000)): 20}
+    UsageMinute.objects.create(tenant_id="acme", action_id="lookupOrder", start=minute, latency_histogram=slow)
+    for number, (seconds, before, after) in enumerate([(10, 1.0, 0.4), (70, 0.4, 1.0)]):
+        MultiplierChange.objects.create(
+            stream_id=f"{number}-0",
+            at=datetime.fromtimestamp(at + seconds, UTC),
+            tenant_id="acme",
+            before=before,
+            after=after,
+            p95_ms=2_000,
+            samples=20,
+            threshold_ms=800,
+        )
 
 
 async def test_the_peak_of_the_last_hour_counts_what_nobody_watched(runtime: Runtime) -> None:
