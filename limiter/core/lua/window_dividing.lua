@@ -17,8 +17,8 @@ local function aged(name, state, ring, last, turn, slices, effective)
     came, came_asked = 0, 0
   end
   if turn - last > slices + 2 then ask1, ask2 = 0, 0 end
-  local base = total - take('<I4', cells) -- whose calls may have asked earlier
-  if ask + ask1 + ask2 + base == 0 then return nil end
+  local base = total - take('<I4', cells) -- their calls may have asked before, and the oldest count for a ceiling
+  if ask + ask1 + ask2 + total == 0 then return nil end
   -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken to go on
   -- like this, give or take chance. Of critical calls, as many more may come by chance.
   local class, weight, least, bound = terms(name, effective)

@@ -198,6 +198,10 @@ def test_a_part_of_a_unit_that_is_kept_for_others_counts_as_one(redis_url: str) 
     assert _walked(redis_url, 396).booking.kept
 
 
+def test_a_ceiling_counts_the_oldest_units_of_a_tenant_that_has_asked_for_nothing_since(redis_url: str) -> None:
+    assert _walked(redis_url, 76).booking.kept
+
+
 @pytest.mark.parametrize("walks", [10, pytest.param(140, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("third", range(3), ids=["sliding_log", "sliding_counter", "token_bucket"])
 def test_every_decision_equals_the_oracle_s(redis_url: str, third: int, walks: int) -> None:
