@@ -106,7 +106,7 @@ def test_no_text_of_a_page_without_live_numbers_is_in_no_catalogue(visitor: Visi
     speak(visitor, pseudo.CODE)
     visitor.open(path)
     names = set(json.loads(demo.shell.run(TENANTS).splitlines()[-1]))
-    assert outside(visitor.page.evaluate(READ), {*names, "pool", demo.sign_in[0]}) == []
+    assert outside(visitor.page.evaluate(READ), {*names, "pool", "seats", demo.sign_in[0]}) == []
     visitor.complaints.clear()  # Chromium reports the 403 of a page that nobody may see.
 
 

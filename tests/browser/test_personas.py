@@ -100,7 +100,7 @@ def test_a_policy_editor_is_asked_before_a_cut_and_reads_where_it_is_live(as_per
 
 
 def test_an_auditor_reads_the_record_and_orders_last_month(as_person: SignIn, demo: LiveDemo) -> None:
-    demo.refuse("scheduleCallback")
+    demo.refuse("lookupOrder")
     demo.follow_refusals()
     page = as_person("aud", "Auditor")
     page.goto(f"{demo.url}/admin/limiter/throttleevent/")
@@ -141,14 +141,14 @@ def test_an_operator_finds_what_needs_attention_and_adds_a_person(newcomer: Visi
 
 
 def test_a_developer_of_a_tenant_sees_it_alone_and_explains_a_refusal(as_person: SignIn, demo: LiveDemo) -> None:
-    demo.refuse("scheduleCallback")
+    demo.refuse("lookupOrder")
     demo.follow_refusals()
     page = as_person("dev", "Supervisor", staff=False)
     page.goto(f"{demo.url}/dashboard/tenants/")
     expect(page.locator("tbody th")).to_have_text(["Acme Retail"])
     page.goto(f"{demo.url}/dashboard/tenants/globex/")
     expect(page.get_by_role("heading", level=1)).to_have_text("You may not see this page")
-    page.goto(f"{demo.url}/dashboard/refusals/?action=scheduleCallback")
+    page.goto(f"{demo.url}/dashboard/refusals/?action=lookupOrder")
     page.locator("details.event summary").first.click()
     facts = page.locator("details.event").first.locator("dl")
     expect(facts).to_contain_text("This call was refused")

@@ -46,7 +46,7 @@ async def test_an_address_that_leads_nowhere_does_not_reach_django(monkeypatch: 
         answered = await Caller(asgi.application, {}).call("GET", path)
         assert (answered.status, answered.headers["content-type"]) == (404, "application/problem+json")
     browser = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Accept-Language", "de-AT,de;q=0.9")]
-    for path in ("/nothing", "/dashboard/connections/"):
+    for path in ("/nothing", "/dashboard/nothing/"):
         answered = await Caller(asgi.application, {}).call("GET", path, headers=browser)
         assert (answered.status, answered.headers["content-type"]) == (404, "text/html; charset=utf-8")
         assert "Diese Seite gibt es nicht" in answered.body.decode()

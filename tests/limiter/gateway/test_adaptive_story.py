@@ -90,7 +90,11 @@ async def test_the_multiplier_falls_with_latency_on_every_worker_and_recovers_wi
     rule = adaptive.multiplier(float(np.percentile(seen, 95)), _settings())
     assert rule < 1
     for worker in (0, 1):
-        assert await world.multiplier(worker=worker) == pytest.approx(rule, abs=1e-6)
+
+        async def follows(worker: int = worker) -> bool:
+            return await world.multiplier(worker=worker) == pytest.approx(rule, abs=1e-6)
+
+        await eventually(follows, what="the rule over all samples")
 
     world.sandbox.state.put_latency({"ms": 0})
     calls = 0

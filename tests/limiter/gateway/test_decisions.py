@@ -33,6 +33,7 @@ async def flood(gateway: Gateway, key: str, policy: QuotaPolicy, *, calls: int =
     await policy.limits.aupdate(quota=1)
     await gateway.invoke("lookupOrder", key=key)
     responses = [await gateway.invoke("lookupOrder", key=key) for _ in range(calls)]
+    await gateway.recorded()
     await asyncio.to_thread(store_everything)
     return [response.json["decision_id"] for response in responses]
 

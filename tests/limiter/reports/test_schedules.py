@@ -134,8 +134,8 @@ def test_a_second_worker_that_saw_no_run_either_orders_none() -> None:
 
 
 def test_a_new_report_and_one_whose_times_changed_wait_for_their_next_moment() -> None:
-    row = saved(owner=owner(), armed_at=timezone.now())
     now = timezone.now()
+    row = saved(owner=owner(), armed_at=now, hour=(now.hour - 2) % 24)
     assert schedules.order_all(now=now) == 0
     ReportSchedule.objects.update(armed_at=now - timedelta(days=30))
     row.refresh_from_db()
