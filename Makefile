@@ -2,7 +2,7 @@
 # answers more calls; PYTHON=/path/to/python3 takes another.
 BIN := .venv/bin
 
-.PHONY: help run reset test test-postgres test-slow coverage lint format bench bench-control bench-scale lock clean
+.PHONY: help run reset test test-browser test-postgres test-slow coverage lint format bench bench-control bench-scale lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what each target does
@@ -28,10 +28,13 @@ reset: ## Forget the demo's data
 	rm -rf var
 
 # A run starts hundreds of Python processes, which would each compile the code anew.
-test test-postgres test-slow coverage: export PYTHONDONTWRITEBYTECODE =
+test test-browser test-postgres test-slow coverage: export PYTHONDONTWRITEBYTECODE =
 
 test: .venv/.dev ## Run the tests (embedded Valkey and SQLite; no service needed)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
+
+test-browser: .venv/.dev ## Run the tests in a browser (Chromium on PATH; without one they are skipped)
+	$(BIN)/python -m pytest -m "not slow" tests/browser
 
 test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an embedded one)
 	$(BIN)/python -m tests.on_postgres
