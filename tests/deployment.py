@@ -23,6 +23,9 @@ from tests.patience import HANG_S, patiently
 
 _LOOKS_EVERY_S = 0.1
 
+WEB_PROCESSES = 3
+"""Two for calls and one for pages."""
+
 
 class Deployment:
     """The demo's services, each started again when it ends, as compose or systemd would.
@@ -43,12 +46,18 @@ class Deployment:
     @classmethod
     @contextlib.contextmanager
     def of(cls, var: Path, *, database_url: str, unattended: Collection[str] = ()) -> Iterator[Deployment]:
-        """Seeded and started, with a durable store, two web workers and two that drain; all killed in the end.
+        """Seeded and started, with a durable store, web processes and two that drain; all killed in the end.
 
         Services that are ``unattended`` have to go on by themselves: nobody starts them again.
         """
         settings = DemoSettings(
-            PORT=free_port(), WEB_WORKERS=2, DEMO_TRAFFIC=False, REDIS_URL="", DATABASE_URL=database_url, VAR_DIR=var
+            PORT=free_port(),
+            WEB_WORKERS=2,
+            PAGES_WORKERS=WEB_PROCESSES - 2,
+            DEMO_TRAFFIC=False,
+            REDIS_URL="",
+            DATABASE_URL=database_url,
+            VAR_DIR=var,
         )
         var.mkdir()
         variables = environment.prepare(settings)

@@ -22,7 +22,7 @@ import redis
 from limiter.core import keys
 from quota_platform import roles
 from quota_platform.demo import environment, tokens
-from tests.deployment import Deployment
+from tests.deployment import WEB_PROCESSES, Deployment
 from tests.patience import HANG_S, patiently, until
 
 pytest_plugins = ["tests.postgres"]
@@ -187,14 +187,16 @@ def test_the_record_equals_the_callers_responses_whatever_is_killed(tmp_path: Pa
 
 
 def has_everything(store_url: str, *, since: float) -> bool:
-    """Whether both workers have reported since then that the store is available and that nothing waits for it."""
+    """Whether all web processes have reported since then that the store is available and that nothing waits for it."""
     try:
         with redis.Redis.from_url(store_url) as client:
             beats: Any = client.hvals(keys.workers())
     except redis.RedisError:
         return False
     heard = [beat for beat in map(json.loads, beats) if beat["at"] > since]
-    return len(heard) == 2 and all(not beat["alone"]["waiting"] and beat["degraded_since"] is None for beat in heard)
+    return len(heard) == WEB_PROCESSES and all(
+        not beat["alone"]["waiting"] and beat["degraded_since"] is None for beat in heard
+    )
 
 
 def responses(store: redis.Redis) -> bool:
