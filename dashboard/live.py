@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -14,22 +14,20 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from dashboard import counted_values, deployment, figures, latencies, stored
+from dashboard import counted_values, deployment, figures, stored
 from dashboard.busiest import Busiest
 from dashboard.charting import Charting, Wanted
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
-from dashboard.lately import Lately
 from dashboard.messages import all_rows, overview_frame, pool_frame, since, tenant_frame
+from dashboard.past import Past
 from dashboard.pools import Pools
-from dashboard.readings import KEPT, TenantReading
+from dashboard.readings import TenantReading
 from dashboard.shared_paces import SharedPaces
 from dashboard.stored import StoredReadings
 from dashboard.streams import FIGURES_KEPT
 from dashboard.topics import PoolView, StreamTopic
-from limiter.demand import series
-from limiter.demand.points import Demand
 from limiter.gateway.runtime import Runtime
 from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
@@ -76,11 +74,11 @@ class Live:
         self._read_at: dict[str, float] = {}
         self._stored: dict[Hashable, tuple[float, StoredReadings]] = {}
         self._busiest = busiest or Busiest(runtime.gateway.store)
-        self._lately = Lately(runtime.gateway.store, self._read_demand)
         self._deployment, self._deployment_at = Deployment(), _NEVER
         self._flights = Flights(most=_MAX_LOADS)
         self._reads = Flights(most=100_000)
         self._aside = Aside(4, name="dashboard", keep=True)
+        self._past = Past(runtime.gateway.store, self._aside, self._reads)
         self._charting = Charting(runtime.gateway.store, self._aside)
         self._paces = SharedPaces(runtime.gateway.store, clock=clock)
         self._pools = Pools(runtime.gateway.store, self._aside, self._tenant, self._paces, clock=clock)
@@ -125,49 +123,7 @@ class Live:
             results |= {each.tenant_id: result for each, result in zip(some, read, strict=True)}
         self._note(results)
         await self._reads.join("", self._read_deployment)
-        await self._read_lately([each for each in readings if each.recent is not None], patience_s=PATIENCE_S)
-
-    async def _read_lately(self, readings: Sequence[TenantReading], *, patience_s: float) -> None:
-        """Update their last quarter of an hour, as far as it is read in time; the reading goes on."""
-        now = max((each.now_s for each in readings), default=0)
-        of: defaultdict[int, set[str]] = defaultdict(set)
-        for each in readings:
-            of[each.connection_id].add(each.tenant_id)
-        looks = [
-            self._reads.join(
-                ("demand", connection, frozenset(some)), partial(self._lately.look, connection, some, now=now)
-            )
-            for connection, some in of.items()
-            if connection
-        ]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                await asyncio.gather(*looks, return_exceptions=True)
-        for each in readings:
-            each.remember(self._lately.of(each.tenant_id))
-        await self._read_hours([each for each in readings if not each.hour_known], now=now, patience_s=patience_s)
-
-    async def _read_hours(self, readings: Sequence[TenantReading], *, now: int, patience_s: float) -> None:
-        """Read the last hour of those whose peaks are not known, as far as it is read in time; the reading goes on."""
-        flights = []
-        for start in range(0, len(readings), _AT_ONCE):
-            some = list(readings[start : start + _AT_ONCE])
-            name = ("hour", frozenset(each.tenant_id for each in some))
-            flights.append(self._reads.join(name, partial(self._read_hour, some, now)))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                await asyncio.gather(*flights, return_exceptions=True)
-
-    async def _read_hour(self, readings: Sequence[TenantReading], now: int) -> None:
-        """By the minute, from the database: the store's last minutes are in the last quarter of an hour."""
-        start, end = now // 60 * 60 - 3_540, now // 60 * 60 + 60
-        names = [each.tenant_id for each in readings]
-        found = await self._aside.run(series.of_tenants, names, start, end, every_s=60)
-        for each in readings:
-            each.take_hour(found.get(each.tenant_id, Demand()))
-
-    async def _read_demand(self, tenant_ids: Collection[str], start: int, end: int) -> dict[str, Demand]:
-        return await self._aside.run(series.of_tenants, list(tenant_ids), start, end)
+        await self._past.read_lately([each for each in readings if each.recent is not None], patience_s=PATIENCE_S)
 
     def _is_due(self, reading: TenantReading, now: float) -> bool:
         """Counted from start to start: one that took long makes the next no later. What never was read is awaited."""
@@ -183,13 +139,13 @@ class Live:
         known, readings = await self._known(topic), self._shown(topic)
         crowd = self._busiest.of(topic) if topic.is_large else None
         if new := [each for each in readings if each.recent is None]:
-            await self._read_lately(new, patience_s=FIRST_PATIENCE_S)
+            await self._past.read_lately(new, patience_s=FIRST_PATIENCE_S)
         units = {reading.connection_id for reading in readings} | (crowd.connections if crowd else set())
         data = self._deployment.data(units)
         rest: dict[str, Any] = {"platform": data, "degraded": self._degraded()}
         known = self._with_undrained(known, topic)
         if topic.page == "tenant":
-            await self._look_back(readings[0])
+            await self._past.read_latency(readings[0], patience_s=PATIENCE_S)
             values = await counted_values.lines(self._gateway.store, readings[0])
             pace = await self._paces.read(readings[0].connection_id) if readings[0].paces else None
             frame = tenant_frame(readings[0], known, **rest, values=values, pace=pace)
@@ -197,22 +153,6 @@ class Live:
             frame = overview_frame(readings, known, **rest, rows=await all_rows(readings, known), crowd=crowd)
         frame["summary"]["degraded"] = rest["degraded"] or self._without_database()
         return frame
-
-    async def _look_back(self, reading: TenantReading) -> None:
-        """Its p95 and its cuts of the time before anybody watched, as far as they are read in time.
-
-        The reading goes on, and a frame that comes before it has ended joins it.
-        """
-        if reading.latency_known or reading.suspended:
-            return
-        with suppress(DatabaseFault, TimeoutError, TooManyFlights):
-            async with asyncio.timeout(PATIENCE_S):
-                await self._reads.join(("latency", reading.tenant_id), partial(self._read_latency, reading))
-
-    async def _read_latency(self, reading: TenantReading) -> None:
-        now, multiplier = int(reading.at), reading.multiplier
-        read = partial(latencies.before, reading.tenant_id, now, seconds=KEPT, multiplier=multiplier)
-        reading.take_latency(await self._aside.run(read))
 
     async def _pool_frame(self, topic: StreamTopic, view: PoolView) -> Frame:
         reading = await self._reads.join(("pool", *view[:2]), partial(self._pools.read, *view[:2]))
@@ -247,7 +187,7 @@ class Live:
         for name in [name for name, at in self._wanted_at.items() if at < old and name not in watched_now]:
             del self._wanted_at[name], self._readings[name]
             self._read_at.pop(name, None)
-        self._lately.forget(self._readings)
+        self._past.forget(self._readings)
 
     async def close(self) -> None:
         await self._flights.close()
