@@ -145,6 +145,7 @@ def test_the_facts_of_a_run_name_processor_build_and_store_and_no_path() -> None
         "__main__",
         "tenants_at_scale",
         "scale.readers",
+        "scale.rivals",
         "scale.seed",
         "scale.tasks",
     ],
