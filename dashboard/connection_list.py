@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
@@ -50,12 +50,22 @@ def _lines(rows: Sequence[Connection], seen: QuerySet[Tenant]) -> list[Connectio
     faults = _faults(rows)
     counted = seen.filter(connection__in=keys).order_by().values_list("connection")
     counts = dict(counted.annotate(count=Count("pk")))
+    firsts, names = _firsts(keys, seen), pools.names_of(keys)
     lines = []
     for row in rows:
-        first = list(seen.filter(connection=row).order_by("name", "tenant_id")[:_NAMED])
-        named = [(name, limit_in_words(name)) for name in pools.names(row.pk)]
+        first = firsts[row.pk]
+        named = [(name, limit_in_words(name)) for name in names[row.pk]]
         lines.append(ConnectionLine(row, *_state(row, faults), first, counts[row.pk] - len(first), named))
     return lines
+
+
+def _firsts(connections: Sequence[int], seen: QuerySet[Tenant]) -> dict[int, list[Tenant]]:
+    """The first tenants of each, by name."""
+    of_each = seen.filter(connection=OuterRef("pk")).order_by("name", "tenant_id").values("pk")
+    places = [Subquery(of_each[at : at + 1]) for at in range(_NAMED)]
+    found = {pk: first for pk, *first in Connection.objects.filter(pk__in=connections).values_list("pk", *places)}
+    rows = Tenant.objects.in_bulk({pk for first in found.values() for pk in first if pk is not None})
+    return {connection: [rows[pk] for pk in first if pk in rows] for connection, first in found.items()}
 
 
 def _state(row: Connection, faults: Mapping[str, ConnectionFault] | None) -> tuple[str, str, str]:

@@ -26,6 +26,7 @@ from limiter.models import (
     AuditEntry,
     Incident,
     Override,
+    QuotaLimit,
     QuotaPolicy,
     ThrottleEvent,
     UsageMinute,
@@ -154,6 +155,26 @@ def test_no_page_and_no_list_reads_more_when_there_are_more_tenants(
     few = costs_of_pages(admin_client)
     grow(FEW, MANY)
     assert grown(few, costs_of_pages(admin_client)) == {}
+
+
+def test_the_list_of_connections_asks_no_more_often_when_it_has_more_lines(
+    redis_url: str, connection: Connection, admin_client: Client
+) -> None:
+    def opened() -> None:
+        page = admin_client.get("/dashboard/connections/").content.decode()
+        assert page.count("/limits/pool/") == Connection.objects.count()
+
+    base = QuotaPolicy.objects.create(name="Base")
+    shared = {"quota": 100, "window_seconds": 60, "counted_per": "connection", "shared": True}
+    QuotaLimit.objects.create(policy=base, name="pool", **shared)
+    Assignment.objects.create(policy=base, target="default")
+    Tenant.objects.create(tenant_id="t0", name="T0", connection=connection)
+    opened()
+    few = cost_of(opened)
+    for number in range(1, 10):
+        unit = Connection.objects.create(name=f"u{number}", is_sandbox=True, base_url="http://127.0.0.1:8801")
+        Tenant.objects.create(tenant_id=f"t{number}", name=f"T{number}", connection=unit)
+    assert cost_of(opened)[0] == few[0]
 
 
 def test_no_periodic_task_reads_more_when_more_exists_that_did_not_change(

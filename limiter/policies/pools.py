@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from limiter.core.algorithms import rules_of
@@ -84,13 +83,28 @@ def _members(
 
 def names(connection: int) -> list[str]:
     """The limits that tenants of a connection share, those of the connection itself first."""
-    assigned = Q(policy__assignments__tenant__connection=connection)
-    of_action = Q(policy__assignments__action__tenant__connection=connection)
-    within = assigned | of_action | Q(policy=_default())
-    of_policies = set(QuotaLimit.objects.filter(within, shared=True).values_list("name", flat=True))
-    row = Connection.objects.filter(pk=connection, shared=True).first()
+    return names_of([connection])[connection]
+
+
+def names_of(connections: Collection[int]) -> dict[int, list[str]]:
+    """The same of each of these connections. A handful of queries, however many there are."""
+    of_policies: dict[int, set[str]] = defaultdict(set)
+    for policy, name in QuotaLimit.objects.filter(shared=True).order_by().values_list("policy_id", "name"):
+        of_policies[policy].add(name)
+    everyones = of_policies.get(_default() or 0, set())
+    found = {each: set(everyones) for each in connections}
+    for path in ("tenant__connection", "action__tenant__connection"):
+        given = Assignment.objects.filter(policy__in=list(of_policies), **{f"{path}__in": list(connections)})
+        for connection, policy in given.order_by().values_list(path, "policy_id").distinct():
+            found[connection] |= of_policies[policy]
+    sharing = {row.pk: row for row in Connection.objects.filter(pk__in=connections, shared=True)}
+    return {each: [*_own_names(sharing.get(each)), *sorted(within)] for each, within in found.items()}
+
+
+def _own_names(row: Connection | None) -> list[str]:
+    """What a connection that is shared divides itself."""
     own = {IN_FLIGHT: row.learns_in_flight, PACE: row.pace != Connection.Pace.OFF} if row else {}
-    return [*(name for name, shared in own.items() if shared), *sorted(of_policies)]
+    return [name for name, shared in own.items() if shared]
 
 
 def fault_of_connection(row: Connection) -> dict[str, str]:

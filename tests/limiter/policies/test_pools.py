@@ -43,6 +43,22 @@ def test_a_tenant_has_the_terms_of_its_policy_or_of_everyones_and_those_of_its_a
     assert pools.names(acme.connection_id) == ["pool"]
 
 
+def test_each_of_many_connections_has_the_limits_of_its_own_tenants(
+    acme: Tenant, globex: Tenant, django_assert_num_queries: object
+) -> None:
+    unit = Connection.objects.create(name="unit", is_sandbox=True, base_url="http://127.0.0.1:8801", pace="learn")
+    Connection.objects.filter(pk=unit.pk).update(shared=True)
+    Tenant.objects.filter(pk=globex.pk).update(connection=unit)
+    nightly = Action.objects.create(tenant=globex, action_id="nightly")
+    night = QuotaPolicy.objects.create(name="Night")
+    QuotaLimit.objects.create(policy=night, **{**LIMIT, "name": "night"})
+    Assignment.objects.create(policy=policy("Gold"), target="tenant", tenant=acme)
+    Assignment.objects.create(policy=night, target="action", action=nightly)
+    with django_assert_num_queries(5):  # type: ignore[operator]
+        found = pools.names_of([acme.connection_id, unit.pk])
+    assert found == {acme.connection_id: ["pool"], unit.pk: ["(pace)", "night"]}
+
+
 def test_a_tenant_of_another_connection_and_one_without_the_limit_share_nothing(acme: Tenant, globex: Tenant) -> None:
     Assignment.objects.create(policy=policy("Gold"), target="tenant", tenant=acme)
     assert [each.tenant_id for each in pools.members(acme.connection_id, "pool")] == ["acme"]
