@@ -11,8 +11,9 @@ from typing import Any
 from dashboard import alerts, connections, figures, pools, shares, states, stored
 from dashboard.busiest import Crowd
 from dashboard.connections import Frame
+from dashboard.live_lines import KEPT
 from dashboard.pools import PoolReading
-from dashboard.readings import GAP_S, KEPT, RowReading, TenantReading
+from dashboard.readings import RowReading, TenantReading
 from dashboard.shared_paces import PaceUse
 from dashboard.stored import StoredReadings
 from dashboard.topics import StreamTopic
@@ -202,8 +203,8 @@ def _refused(reading: TenantReading, row: RowReading, known: StoredReadings) -> 
 
 def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Frame:
     state, limit = row.state, row.state.limit
-    history = reading.used[row.id]
-    values = [history[at][1] for at in range(max(0, len(history) - _SPARK), len(history))]
+    points = reading.lines[row.id].points
+    values = [points[at].used for at in range(max(0, len(points) - _SPARK), len(points))]
     return {
         "id": f"{reading.tenant_id}|{row.id}",
         "tenant": reading.tenant_id,
@@ -268,26 +269,17 @@ def _limit_line(limit: Limit, multiplier: float) -> Frame:
 
 
 def _series(reading: TenantReading, row: Frame) -> Frame:
-    points = _with_gaps(reading.used[row["id"].partition("|")[2]])
+    points = reading.lines[row["id"].partition("|")[2]].with_gaps()
     return {
-        "times": [round(at) for at, _, _ in points],
+        "times": [round(at) for at, _ in points],
         "columns": {
-            "used": [used for _, used, _ in points],
-            "effective": [effective for _, _, effective in points],
+            "used": [point and point.used for _, point in points],
+            "effective": [point and point.effective for _, point in points],
             "limit": [row["quota"]] * len(points),
-            **_latency(reading, [at for at, _, _ in points]),
+            "refused": [point and point.refused for _, point in points],
+            **_latency(reading, [at for at, _ in points]),
         },
     }
-
-
-def _with_gaps(history: Iterable[tuple[float, int, int]]) -> list[tuple[float, int | None, int | None]]:
-    """The points of a line, with an empty one where nothing was read for a while: no line is drawn across it."""
-    points: list[tuple[float, int | None, int | None]] = []
-    for point in history:
-        if points and point[0] - points[-1][0] > GAP_S:
-            points.append((points[-1][0] + 1, None, None))
-        points.append(point)
-    return points[-KEPT:]
 
 
 def _latency(reading: TenantReading, times: Sequence[float]) -> Frame:

@@ -13,7 +13,8 @@ from django.db import Error as DatabaseFault
 from dashboard import latencies
 from dashboard.flights import Flights, TooManyFlights
 from dashboard.lately import Lately
-from dashboard.readings import KEPT, TenantReading
+from dashboard.live_lines import KEPT
+from dashboard.readings import TenantReading
 from limiter.core.store import Store
 from limiter.demand import series
 from limiter.demand.points import Demand

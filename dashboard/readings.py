@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dashboard.live_lines import GAP_S, KEPT, LiveLine
 from limiter.core import forecast
 from limiter.core.adaptive import Evidence
 from limiter.core.algorithms import rules_of
@@ -16,7 +17,7 @@ from limiter.core.held import Holding
 from limiter.core.sharing import PACE
 from limiter.core.thresholds import left, near_at, reached
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState, Share, ShareState
-from limiter.demand.points import Calls, Demand
+from limiter.demand.points import Calls, Demand, Level
 from limiter.demand.recent import Recent
 from limiter.demand.state import LATELY_S, RefusedCalls
 from limiter.gateway.gate import Gateway
@@ -24,10 +25,6 @@ from limiter.gateway.invocation import InvokeTarget
 from limiter.policies.plan import EffectivePolicy
 
 MAX_ACTIONS = 100
-KEPT = 300
-"""Seconds of history that are kept while somebody watches."""
-GAP_S = 5.0
-"""Seconds without a reading after which a line has a gap."""
 _FORESEEN = 100
 """Limits of a tenant that a forecast is made of, the fullest first."""
 _PACE_SECONDS = 30
@@ -77,7 +74,8 @@ class TenantReading:
     plans: dict[str, EffectivePolicy] = field(default_factory=dict)
     evidence: Evidence | None = None
     threshold_ms: int | None = None
-    used: dict[str, deque[tuple[float, int, int]]] = field(default_factory=dict)
+    lines: dict[str, LiveLine] = field(default_factory=dict)
+    """Row -> its line of the last minutes."""
     full_in_s: dict[str, float | None] = field(default_factory=dict)
     """Row -> seconds until it is full at the present pace; None when it will not be, or nobody can tell."""
     held: dict[str, deque[Holding]] = field(default_factory=dict)
@@ -167,12 +165,17 @@ class TenantReading:
         return len({limit for plan in self.plans.values() for limit in plan.limits})
 
     def remember(self, recent: Recent | None) -> None:
-        """Take in its demand of the last quarter of an hour, also for lines of the time before anybody watched."""
+        """Take in its demand of the last quarter of an hour: it completes the lines, each second once."""
         self.recent = recent
-        if recent is not None and self._unwatched:
-            self._unwatched = False
-            for row in self.rows.values():
+        if recent is None:
+            return
+        for row in self.rows.values():
+            if self._unwatched:
                 self._look_back(row, recent)
+            levels = recent.demand.limits.get((row.action_id, row.state.limit.name), {})
+            for second, level in self.lines[row.id].take(levels, now=self.now_s):
+                self._note_use(row, second, level)
+        self._unwatched = False
 
     def take_hour(self, demand: Demand) -> None:
         """Take in its use of the last hour, by the minute."""
@@ -192,16 +195,17 @@ class TenantReading:
         return max(self.peaks.get(row_id, {}).values(), default=None) if self.hour_known else None
 
     def _look_back(self, row: RowReading, recent: Recent) -> None:
-        limit, seen = row.state.limit, self.used[row.id]
-        name, watched = (row.action_id, limit.name), {round(at) for at, *_ in seen}
+        limit, name = row.state.limit, (row.action_id, row.state.limit.name)
         start = self.now_s - (LATELY_S if limit.window_us // MICROS < LATELY_S else KEPT)
         line = list(recent.demand.line(name, start, self.now_s, holds_s=holds_s(limit)))
         for second, level in line:
-            self._note_peak(row.id, level.used, minute=second // 60)
-            if level.used:
-                self.used_at[row.id] = max(second, self.used_at.get(row.id, 0.0))
-        before = [(float(second), level.used, level.effective) for second, level in line if second not in watched]
-        self.used[row.id] = deque(sorted([*before, *seen]), maxlen=KEPT)
+            self._note_use(row, second, level)
+        self.lines[row.id].look_back(line, now=self.now_s)
+
+    def _note_use(self, row: RowReading, second: int, level: Level) -> None:
+        self._note_peak(row.id, level.used, minute=second // 60)
+        if level.used:
+            self.used_at[row.id] = max(second, self.used_at.get(row.id, 0.0))
 
     async def _evidence(self, gateway: Gateway, targets: list[InvokeTarget]) -> Evidence | None:
         adaptive = next((target for target in targets if target.plan.adaptive), None)
@@ -220,9 +224,8 @@ class TenantReading:
                 self.used_at[row.id] = self.at
             self.note_near(row)
             self._note_peak(row.id, row.state.used)
-            seen = self.used.setdefault(row.id, deque(maxlen=KEPT))
-            self._unwatched |= not seen or self.at - seen[-1][0] > GAP_S
-            seen.append((self.at, row.state.used, row.state.effective))
+            line = self.lines.setdefault(row.id, LiveLine())
+            self._unwatched |= line.read(self.at, used=row.state.used, effective=row.state.effective)
 
     async def _foresee(self, gateway: Gateway, targets: list[InvokeTarget]) -> None:
         """One more question for each limit that is in use, in one turn."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dashboard import stored
+from dashboard.live_lines import LiveLine, Point
 from dashboard.messages import overview_frame, tenant_frame
 from dashboard.readings import RowReading, TenantReading
 from dashboard.stored import StoredReadings
@@ -36,7 +37,7 @@ def reading(at_the_limit: LimitState, *, tenant_id: str = "acme", known: Recent 
     """A tenant whose calls of the last quarter of an hour are known; without ``known`` it made one, long ago."""
     row = RowReading("lookupOrder", at_the_limit, 1.0)
     made = TenantReading(tenant_id, at=AT, now_s=int(AT), rows={row.id: row})
-    made.used = {row.id: deque([(AT, at_the_limit.used, at_the_limit.effective)])}
+    made.lines = {row.id: LiveLine(deque([Point(AT, at_the_limit.used, at_the_limit.effective)]))}
     made.plans = {"lookupOrder": EffectivePolicy((at_the_limit.limit,))}
     made.recent = known or recent(AT, calls={800: Calls(allowed=1, units=1)})
     made.note_near(row)
@@ -216,12 +217,15 @@ def test_a_person_without_tenants_gets_no_row() -> None:
 
 def test_a_tenants_frame_carries_a_line_for_each_limit() -> None:
     frame = tenant_frame(reading(state(40)), StoredReadings(), **NOBODY)
-    assert frame["charts"]["acme|lookupOrder|minute"]["columns"]["used"] == [40]
+    columns = frame["charts"]["acme|lookupOrder|minute"]["columns"]
+    assert (columns["used"], columns["refused"]) == ([40], [0])
 
 
 def test_no_line_is_drawn_across_a_time_in_which_nothing_was_read() -> None:
     seen = reading(state(40))
-    seen.used["lookupOrder|minute"] = deque([(AT - 61, 7, 100), (AT - 60, 8, 100), (AT, 40, 100)])
+    seen.lines["lookupOrder|minute"].points = deque(
+        [Point(AT - 61, 7, 100), Point(AT - 60, 8, 100), Point(AT, 40, 100)]
+    )
     chart = tenant_frame(seen, StoredReadings(), **NOBODY)["charts"]["acme|lookupOrder|minute"]
     assert chart["times"] == [AT - 61, AT - 60, AT - 59, AT]
     assert chart["columns"]["used"] == [7, 8, None, 40]

@@ -55,14 +55,34 @@ def test_a_line_has_what_was_before_anybody_watched_and_after_a_while_of_nobody(
     levels = {second: Level(used, 80, 100) for second, used in before.items()}
     demand = Demand(limits={("lookupOrder", "minute"): levels})
     seen.remember(Recent.of(demand))
-    line = {int(at): used for at, used, _ in seen.used["lookupOrder|minute"]}
+    line = {int(point.at): point.used for point in seen.lines["lookupOrder|minute"].points}
     found = [line.get(AT - ago) for ago in (301, 299, 251, 250, 191, 190, 31, 30, 1, 0)]
     assert found == [None, 0, 0, 70, 70, 0, 0, 20, 20, 5]
     assert max(seen.peaks["lookupOrder|minute"].values()) == 70
     levels[AT + 100] = Level(33, 80, 100)
     watch(seen, AT + 200)
     seen.remember(Recent.of(demand))
-    assert {int(at): used for at, used, _ in seen.used["lookupOrder|minute"]}[AT + 100] == 33
+    assert {int(point.at): point.used for point in seen.lines["lookupOrder|minute"].points}[AT + 100] == 33
+
+
+def test_calls_that_come_and_go_between_two_readings_are_in_the_line_once() -> None:
+    seen = watched_first_at(AT)
+    demand = Demand()
+    record = demand.limits.setdefault(("lookupOrder", "minute"), {})
+    seen.remember(Recent.of(demand))
+    for ago, level in ((1, Level(80, 80, 100, 4)), (0, Level(50, 80, 100, 0))):
+        record[AT + 1 - ago] = level
+        watch(seen, AT + 1 - ago)
+        seen.remember(Recent.of(demand))
+    record[AT] = Level(80, 80, 100, 7)  # another worker's part comes later
+    for later in (2, 3, 90):
+        watch(seen, AT + later)
+        seen.remember(Recent.of(demand))
+        seen.remember(Recent.of(demand))
+    points = {int(point.at): point for point in seen.lines["lookupOrder|minute"].points}
+    assert [points[AT + later].used for later in (0, 1, 2, 3, 90)] == [80, 50, 80, 5, 5]
+    assert sum(point.refused for point in points.values()) == 7
+    assert max(seen.peaks["lookupOrder|minute"].values()) == 80
 
 
 async def test_a_pool_that_others_fill_puts_a_tenant_below_its_part_in_no_state(
