@@ -207,6 +207,11 @@ def pause(connection: int) -> str:
     return f"{tag(connection)}:pause"
 
 
+def retries(connection: int) -> str:
+    """Calls that are left in the budget of retries, ten for each; see ``retry.lua``."""
+    return f"{tag(connection)}:retries"
+
+
 def pace(connection: int) -> str:
     """The pace at which the upstream takes calls, learned or set by a person; see ``pace.lua``."""
     return f"{tag(connection)}:pace"

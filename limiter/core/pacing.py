@@ -51,7 +51,6 @@ async def learn(
     ran: int,
     held: int,
     pushed_back: int,
-    extra: int = 0,
     ago_us: int = 0,
     said_us: int = 0,
     away_us: int | None = None,
@@ -62,13 +61,13 @@ async def learn(
     """Hand in the calls of one worker since its last report; the pace in force (calls a minute), None without one.
 
     ``ran``: calls that the upstream took. ``held``: calls held back. ``pushed_back``: requests it turned away.
-    ``extra``: requests beyond the first of a call. ``ago_us``: since when those that ran were sent, on average.
+    ``ago_us``: since when those that ran were sent, on average.
     ``said_us``: the wait in the response to the last of ``pushed_back``; 0 without one. ``away_us``: since when it was
     sent; None if it was no first attempt. ``mode``: :data:`LEARN`; the calls a minute that a person has set; "" for
     no pace. ``shared``: tenants have shares of it. Raises :class:`~limiter.stores.errors.StoreError`.
     """
     names = [keys.pace(connection), keys.pace_evidence(connection), keys.pause(connection)]
     now = "" if now_us is None else now_us
-    seen = (ran, held, pushed_back, extra, mode, ago_us, said_us, int(shared), "" if away_us is None else away_us)
+    seen = (ran, held, pushed_back, mode, ago_us, said_us, int(shared), "" if away_us is None else away_us)
     reply = await store.run(_SCRIPT, names, now, *seen)
     return float(reply) if reply else None

@@ -42,7 +42,7 @@ class Forwarding:
         except errors.UpstreamError as error:
             self.end(target, decision, outcomes.of_error(error), error.latency_us, error.pushback)
             if error.may_have_run and self.paces.wants(call.connection):
-                self.paces.ran(call.connection, requests=error.attempts, latency_us=error.latency_us)
+                self.paces.ran(call.connection, latency_us=error.latency_us)
             if outcomes.did_not_run(error):
                 self.give_back(target, decision)
             raise
@@ -54,7 +54,7 @@ class Forwarding:
                 self.overdue.ended(call.flight)
         outcome = outcomes.of_response(response)
         if self.paces.wants(call.connection) and (response.ok or not response.pushback):
-            self.paces.ran(call.connection, requests=response.attempts, latency_us=response.latency_us)
+            self.paces.ran(call.connection, latency_us=response.latency_us)
         if response.chunks is None:
             self.end(target, decision, outcome, response.latency_us, response.pushback)
         else:

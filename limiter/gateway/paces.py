@@ -26,7 +26,6 @@ class _Seen:
     ran: int = 0
     held: int = 0
     pushed_back: int = 0
-    extra: int = 0
     sent_s: float = 0.0
     """By the event loop's clock, when those that ran were sent, added up."""
 
@@ -51,11 +50,10 @@ class Paces:
         """Whether its calls are to be noted."""
         return bool(connection.pace) or connection.id in self._paced
 
-    def ran(self, connection: ConnectionSpec, *, requests: int = 1, latency_us: int | None = None) -> None:
-        """The upstream took a call, at the last of so many requests, and worked on it for so long."""
+    def ran(self, connection: ConnectionSpec, *, latency_us: int | None = None) -> None:
+        """The upstream took a call, and worked on it for so long."""
         seen = self._of(connection)
         seen.ran += 1
-        seen.extra += requests - 1
         seen.sent_s += asyncio.get_running_loop().time() - (latency_us or 0) / MICROS
 
     def held(self, connection: ConnectionSpec) -> None:
@@ -97,7 +95,7 @@ class Paces:
 
     async def _report(self, seen: _Seen, *, said_us: int = 0, away_us: int | None = None) -> None:
         connection, ago_us = seen.connection, seen.ago_us(asyncio.get_running_loop().time())
-        counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back, "extra": seen.extra}
+        counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back}
         counts |= {"ago_us": ago_us, "said_us": said_us}
         try:
             await learn(

@@ -26,6 +26,7 @@ from limiter.gateway.paces import Paces
 from limiter.gateway.pauses import Pauses
 from limiter.gateway.queue_state import QueueState
 from limiter.gateway.recorder import Recorder
+from limiter.gateway.retries import Retries
 from limiter.gateway.waiting import WaitBounds, Waiting
 from limiter.live.snapshot import Snapshot
 from limiter.outage.local import LocalShare
@@ -113,7 +114,7 @@ class Runtime:
         env = settings.ENV
         side = clients.async_client()
         store = clients.store()
-        paces = Paces(store)
+        paces, peers = Paces(store), Peers(expected=env.LIMITER_EXPECTED_PROCESSES)
         return cls(
             store=store,
             snapshot=Snapshot(capacity=env.SNAPSHOT_TENANTS),
@@ -122,9 +123,10 @@ class Runtime:
                 pool_size=env.UPSTREAM_POOL_SIZE,
                 sandbox_hosts=env.SANDBOX_HOSTS,
                 pushed_back=Pauses(store, paces).note,
+                draws=Retries(store, peers),
             ),
             gateway_settings=GatewaySettings.from_env(),
-            peers=Peers(expected=env.LIMITER_EXPECTED_PROCESSES),
+            peers=peers,
             side=side,
             wakes=clients.wakes_client(),
             shared=clients.shared_link(),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import redis.asyncio
 from yarl import URL
 
-from limiter.upstream import failures, fields, retry
-from limiter.upstream.breaker import BreakerState
+from limiter.upstream import failures, fields
+from limiter.upstream.attempts import CallAttempts, PushedBack, Retrying, retry_after_s, unheard
 from limiter.upstream.call import UnitStatus, UpstreamCall, UpstreamResponse
 from limiter.upstream.clock import Clock
 from limiter.upstream.conduct import KeepAlive, Origin
@@ -20,47 +20,20 @@ from limiter.upstream.exchange import Exchange, UpstreamRequest, give_up
 from limiter.upstream.health import ConnectionFault
 from limiter.upstream.lanes import Lane, Lanes, Prepared, UnitState
 from limiter.upstream.pins import Lookup, Pins, system_lookup
-from limiter.upstream.retry import Verdict
+from limiter.upstream.retry import Draws, OwnDraws, Verdict
 from limiter.upstream.tokens import AccessToken, ThreadedMint, TokenCache
 from limiter.upstream.vault import Vault
-from tenants.directory import ConnectionSpec
 
 SOUR_S = 10.0
 """After a brand-new token was answered 401 too, no other is asked for this long."""
 _NOT_MODIFIED = 304
 
 
-@dataclass(slots=True, eq=False)
-class _Attempts:
-    """One call on its way. ``target``: path and query. ``began``: monotonic seconds."""
-
-    call: UpstreamCall
-    lane: Lane
-    prepared: Prepared
-    target: str
-    probe: bool = False
-    began: float = 0.0
-    sent: int = 0
-    repeats: int = 0
-    renewed: bool = False
-    pushback: bool = False
-    may_have_run: bool = False
-    verdict: Verdict = Verdict.DONE
-
-
-PushedBack = Callable[[ConnectionSpec, int, float | None, int | None], None]
-"""Hears at once of every attempt that was turned away for load, or that took the last of the upstream's limit: the
-status, the seconds to wait, and for how long (us) the first attempt of a call was under way; None for another attempt.
-"""
-
-
-def _unheard(connection: ConnectionSpec, status: int, wait_s: float | None, took_us: int | None) -> None: ...
-
-
 class Client:
     """Implements :class:`~limiter.upstream.call.Upstream`. Make it in the running loop; close it there.
 
-    ``redis`` None: tokens live in this process alone. ``sandbox_hosts``: the SANDBOX_HOSTS setting.
+    ``redis`` None: tokens live in this process alone. ``sandbox_hosts``: the SANDBOX_HOSTS setting. ``draws``: the
+    budget of retries; None: this client has its own.
     """
 
     def __init__(
@@ -72,7 +45,8 @@ class Client:
         clock: Clock | None = None,
         lookup: Lookup = system_lookup,
         keep_alive: KeepAlive | None = None,
-        pushed_back: PushedBack = _unheard,
+        pushed_back: PushedBack = unheard,
+        draws: Draws | None = None,
     ) -> None:
         self._pushed_back = pushed_back
         self._clock = clock or Clock()
@@ -80,6 +54,7 @@ class Client:
         self._exchange = Exchange(pinned=pinned, pool_size=pool_size, wall=self._clock.wall, keep_alive=keep_alive)
         self._mint = ThreadedMint(pinned=pinned, clock=self._clock)
         self._tokens = TokenCache(vault=Vault(redis), mint=self._mint, clock=self._clock)
+        self._retrying = Retrying(clock=self._clock, pushed_back=pushed_back, draws=draws or OwnDraws())
         self._lanes = Lanes(sandbox_hosts=pinned.sandbox_hosts, monotonic=self._clock.monotonic)
 
     async def close(self) -> None:
@@ -113,9 +88,9 @@ class Client:
         lane = self._lanes.get(call.connection)
         prepared = lane.actions.get(call.action) or lane.prepare(call.action)
         target = prepared.plan.target(call.body, tenant_id=call.tenant_id)
-        return self._attempt_until_done(_Attempts(call, lane, prepared, target))
+        return self._attempt_until_done(CallAttempts(call, lane, prepared, target))
 
-    async def _attempt_until_done(self, attempts: _Attempts) -> UpstreamResponse:
+    async def _attempt_until_done(self, attempts: CallAttempts) -> UpstreamResponse:
         lane = attempts.lane
         attempts.probe = lane.unit.breaker.admit()
         attempts.began = self._clock.monotonic()
@@ -132,7 +107,7 @@ class Client:
                         return outcome
                 except UpstreamError as error:
                     outcome = error
-                if not await self._may_go_on(attempts, outcome):
+                if not await self._retrying.may_go_on(attempts, outcome):
                     return await self._conclude(attempts, outcome)
                 if isinstance(outcome, UpstreamResponse):
                     await give_up(outcome)
@@ -140,7 +115,7 @@ class Client:
             if attempts.probe:
                 lane.unit.breaker.abandon()
 
-    async def _attempt(self, attempts: _Attempts) -> UpstreamResponse:
+    async def _attempt(self, attempts: CallAttempts) -> UpstreamResponse:
         """Send the call once and tell the breaker how it went."""
         lane, prepared, call = attempts.lane, attempts.prepared, attempts.call
         token = self._tokens.peek(lane.mark)
@@ -161,7 +136,7 @@ class Client:
                 sends_body=prepared.plan.sends_body,
             ),
             call.body if prepared.plan.sends_body else None,
-            prepared.patience if first else lane.patience(self._left_s(attempts)),
+            prepared.patience if first else lane.patience(attempts.left_s(self._clock)),
             lane.connection.max_response_bytes,
             lane.preset.rate_headers,
             bool(prepared.spec.failure_at),
@@ -191,77 +166,20 @@ class Client:
             prepared.url = url
         return url
 
-    async def _token(self, attempts: _Attempts) -> AccessToken:
+    async def _token(self, attempts: CallAttempts) -> AccessToken:
         try:
-            async with asyncio.timeout(self._left_s(attempts)):
+            async with asyncio.timeout(attempts.left_s(self._clock)):
                 return await self._tokens.get(attempts.lane.connection, attempts.lane.mark)
         except TimeoutError:
             raise Unreachable("No access token was to be had from the upstream in time.") from None
 
-    def _left_s(self, attempts: _Attempts) -> float:
-        return max(0.001, attempts.prepared.budget_s - (self._clock.monotonic() - attempts.began))
-
-    def _record(self, attempts: _Attempts, *, failed: bool) -> None:
+    def _record(self, attempts: CallAttempts, *, failed: bool) -> None:
         if failed:
             attempts.lane.unit.failures += 1
         attempts.lane.unit.breaker.record(failed=failed, probe=attempts.probe)
         attempts.probe = False
 
-    async def _may_go_on(self, attempts: _Attempts, outcome: UpstreamResponse | UpstreamError) -> bool:
-        """Decide about another attempt, and wait for its time."""
-        waits = self._judge(attempts, outcome)
-        attempts.may_have_run |= retry.may_have_run(
-            outcome, says_when=waits is not None, overload=attempts.lane.preset.overload
-        )
-        if attempts.verdict is Verdict.RENEW_TOKEN:
-            if attempts.renewed or self._clock.monotonic() < attempts.lane.unit.sour_until:
-                return False
-            attempts.renewed = True
-            return True
-        if attempts.verdict is Verdict.DONE or attempts.repeats >= attempts.lane.connection.max_retries:
-            return False
-        pause = self._backoff_s(attempts)
-        if waits is not None:
-            pause = max(pause, retry.above(waits, chance=self._clock.chance()))
-        if pause >= self._left_s(attempts) or attempts.lane.unit.breaker.state is not BreakerState.CLOSED:
-            return False
-        if not attempts.lane.unit.budget.spend():
-            return False
-        attempts.repeats += 1
-        attempts.lane.unit.repeats += 1
-        await self._clock.sleep(pause)
-        return True
-
-    def _judge(self, attempts: _Attempts, outcome: UpstreamResponse | UpstreamError) -> float | None:
-        """Set the verdict; the response's Retry-After in seconds, if it has one."""
-        idempotent = attempts.prepared.spec.idempotent
-        if isinstance(outcome, UpstreamError):
-            # Without an attempt it was the token that was not to be had; its renewal has its own repeats.
-            attempts.verdict = retry.verdict_on_error(outcome, idempotent=idempotent) if attempts.sent else Verdict.DONE
-            return None
-        overload = attempts.lane.preset.overload
-        waits = _retry_after_s(outcome)
-        attempts.verdict = retry.verdict(
-            outcome.judged, says_when=waits is not None, idempotent=idempotent, overload=overload
-        )
-        if outcome.judged in overload:
-            attempts.pushback = True
-            attempts.lane.unit.pushbacks += 1
-            wait_s = outcome.spent_for_s if waits is None else waits
-            took_us = outcome.latency_us if attempts.sent == 1 else None
-            self._pushed_back(attempts.lane.connection, outcome.judged, wait_s, took_us)
-        return waits
-
-    def _backoff_s(self, attempts: _Attempts) -> float:
-        preset = attempts.lane.preset
-        return retry.backoff_s(
-            attempts.repeats + 1,
-            base_s=preset.backoff_base_s,
-            factor=preset.backoff_factor,
-            chance=self._clock.chance(),
-        )
-
-    async def _conclude(self, attempts: _Attempts, outcome: UpstreamResponse | UpstreamError) -> UpstreamResponse:
+    async def _conclude(self, attempts: CallAttempts, outcome: UpstreamResponse | UpstreamError) -> UpstreamResponse:
         """The last outcome as the caller gets it."""
         if isinstance(outcome, UpstreamResponse):
             error = await self._as_error(attempts, outcome)
@@ -278,7 +196,7 @@ class Client:
         error.pushback = attempts.pushback
         raise error
 
-    async def _as_error(self, attempts: _Attempts, response: UpstreamResponse) -> UpstreamError | None:
+    async def _as_error(self, attempts: CallAttempts, response: UpstreamResponse) -> UpstreamError | None:
         """What a response amounts to that is not the caller's to see; None when it is."""
         if response.status == 401:
             await self._sour(attempts.lane, seen=attempts.renewed)
@@ -286,7 +204,7 @@ class Client:
         if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
             return NotConfigured("The upstream answered with a redirect, which is not followed.")
         if attempts.verdict is Verdict.REPEAT and response.judged in attempts.lane.preset.overload:
-            waits = _retry_after_s(response)
+            waits = retry_after_s(response)
             return Overloaded(
                 "The upstream itself refused the call for load; this is not your quota.",
                 retry_after_us=None if waits is None else int(waits * 1_000_000),
@@ -312,8 +230,3 @@ class Client:
             fingerprint=lane.mark,
         )
         await self._tokens.note(lane.connection, fault)
-
-
-def _retry_after_s(response: UpstreamResponse) -> float | None:
-    """The wait that the response names; only a valid value, in seconds, has passed :func:`fields.from_upstream`."""
-    return next((float(value) for field, value in response.headers if field == "Retry-After"), None)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
+from typing import Protocol
 
+from limiter.core.retrying import CALLS_EACH, SAVED, Turn
 from limiter.upstream.call import UpstreamResponse
 from limiter.upstream.errors import OutcomeUnknown, Unreachable, UpstreamError
+from tenants.directory import ConnectionSpec
 
 LONGEST_BACKOFF_S = 60.0
 SHORTEST_SPREAD_S, LONGEST_SPREAD_S = 0.1, 5.0
@@ -61,27 +64,52 @@ def above(said_s: float, *, chance: float) -> float:
 
 
 class Budget:
-    """Repeats in proportion to calls: a tenth of them, and a few more when there are few.
+    """A worker's part of a connection's retries: a tenth of its calls, and those saved up.
 
-    Without it each call that an upstream turns away would become several, and make its overload worse.
+    Without a budget each call that an upstream turns away would become several, and make its overload worse.
+    ``calls``: those that the budget of all workers does not have yet. ``left``: in calls, of which a retry takes ten.
     """
 
-    __slots__ = ("left",)
-
-    SAVED, PER_CALL = 10.0, 0.1
+    __slots__ = ("calls", "left")
 
     def __init__(self) -> None:
-        self.left = self.SAVED
+        self.calls = 0
+        self.left = SAVED * CALLS_EACH
 
     def earn(self) -> None:
-        self.left = min(self.SAVED, self.left + self.PER_CALL)
+        """One more call."""
+        self.left = min(SAVED * CALLS_EACH, self.left + 1)
+        self.calls += 1
 
-    def spend(self) -> bool:
-        """Whether one more repeat may be made."""
-        if self.left < 1:
+    def spend(self, *, saved: int = SAVED) -> bool:
+        """Whether one more retry may be made, if no more than ``saved`` are saved up."""
+        self.left = min(self.left, saved * CALLS_EACH)
+        if self.left < CALLS_EACH:
             return False
-        self.left -= 1
+        self.left -= CALLS_EACH
         return True
+
+
+class Draws(Protocol):
+    """Where a connection's retries come from."""
+
+    async def draw(self, connection: ConnectionSpec, budget: Budget, *, within_s: float) -> Turn:
+        """A retry, if one is left that can be sent within so long. ``budget``: this worker's part."""
+        ...
+
+    async def turn(self, connection: ConnectionSpec, *, within_s: float) -> Turn:
+        """The place of a retry that was granted: it is sent after the wait. None while a pause lasts."""
+        ...
+
+
+class OwnDraws:
+    """The budget of a client that shares none."""
+
+    async def draw(self, connection: ConnectionSpec, budget: Budget, *, within_s: float) -> Turn:
+        return Turn(budget.spend(), 0)
+
+    async def turn(self, connection: ConnectionSpec, *, within_s: float) -> Turn:
+        return Turn(True, 0)
 
 
 class Verdict(Enum):

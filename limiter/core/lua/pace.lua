@@ -2,8 +2,9 @@
 -- turned away; hold calls just below, and probe upward. decide.lua holds them; this runs after calls have ended.
 --
 -- KEYS[1]  string  the pace in force, "<interval us>|<tolerance us>|<next us>": a call may come at <next> less the
---          tolerance, and moves <next> by an interval (GCRA). decide.lua moves it; absent: no pace. Of a learned one then
---          "|<calls>|<window ms>|<log>": so many may come in a window (0: any number), and when the last hundred came
+--          tolerance, and moves <next> by an interval (GCRA). decide.lua and retry.lua move it; absent: no pace. Of a
+--          learned one then "|<calls>|<window ms>|<log>": so many may come in a window (0: any number), and when the last
+--          hundred came
 -- KEYS[2]  hash    the evidence, all times in us:
 --          rate, base  calls a second: in force, and as found last · at: when it was found · probe: when it was raised last
 --          pushed      the last pushback · since: calls that ran after it · starts: when pushback began, after calls had
@@ -20,11 +21,11 @@
 -- KEYS[3]  string  until when the upstream takes no calls (pause.lua)
 --
 -- ARGV[1] now (us; "" for the server's clock) · since this worker's last report: [2] calls that ran · [3] calls that were
--- held back · [4] calls that were turned away · [5] requests beyond the first of a call · [6] "learn", or the calls a
--- minute that a person has set, or "" for no pace · [7] us since those that ran were sent, on average · [8] the
--- wait (us) in the response of the call that was turned away, 0 without one · [9] "1" if tenants share the pace: calls
--- within their share go two intervals ahead of the others (decide.lua), and no window is learned · [10] us since the call
--- that was turned away was sent; "" if that is not known
+-- held back · [4] calls that were turned away · [5] "learn", or the calls a minute that a person has set, or "" for no
+-- pace · [6] us since those that ran were sent, on average · [7] the wait (us) in the response of the call that was
+-- turned away, 0 without one · [8] "1" if tenants share the pace: calls within their share go two intervals ahead of the
+-- others (decide.lua), and no window is learned · [9] us since the call that was turned away was sent; "" if that is not
+-- known
 --
 -- Returns  calls a minute in force, "" for none
 
@@ -63,9 +64,9 @@ if not now then
   local t = call('TIME')
   now = t[1] * S + t[2]
 end
-local ran, held, pushed, extra = num(ARGV[2]), num(ARGV[3]), num(ARGV[4]), num(ARGV[5])
-local sent, said = now - num(ARGV[7] or 0), num(ARGV[8] or 0)
-local shared = ARGV[9] == '1'
+local ran, held, pushed = num(ARGV[2]), num(ARGV[3]), num(ARGV[4])
+local sent, said = now - num(ARGV[6] or 0), num(ARGV[7] or 0)
+local shared = ARGV[8] == '1'
 local function int(x) return string.format('%.0f', x) end
 
 local ends, between, unspoken, behind = string.match(call('GET', KEYS[3]) or '', '^(%d+)(|%d+|%d+|)(%d+)(|?.*)$')
@@ -82,20 +83,20 @@ local function enforce(rate, even, regained, saves, log, calls)
   local saved = saves and ahead or 0
   local latest = (paused and num(ends) or now) + (regained and 1 + saved or burst + ahead) * interval
   if paused and saved > 0 then next_us = latest - interval end
-  next_us = max(now, min(next_us, latest)) + extra * interval
+  next_us = max(now, min(next_us, latest))
   local value = int(interval) .. '|' .. int((burst - 1) * interval) .. '|' .. int(next_us)
   if log then value = value .. '|' .. int(calls) .. '|' .. int(calls / rate * MS) .. '|' .. log end
   call('SET', KEYS[1], value, 'PX', KEEP_S * 1000)
   return string.format('%.1f', rate * 60)
 end
 
-if ARGV[6] ~= 'learn' then
+if ARGV[5] ~= 'learn' then
   call('DEL', KEYS[2])
-  if ARGV[6] == '' then
+  if ARGV[5] == '' then
     call('DEL', KEYS[1])
     return ''
   end
-  return enforce(num(ARGV[6]) / 60)
+  return enforce(num(ARGV[5]) / 60)
 end
 
 local names = {
@@ -301,7 +302,7 @@ if noticed then
 end
 if pushed > 0 then
   local begins = last == 0 or (since > 0 and now - last >= APART_S * S)
-  if rate and not shared and num(ARGV[10]) then look_at_gaps(now - num(ARGV[10]), begins) end
+  if rate and not shared and num(ARGV[9]) then look_at_gaps(now - num(ARGV[9]), begins) end
   if begins then turned_away(now) end
   last, since, grown = now, 0, now
 elseif rate then

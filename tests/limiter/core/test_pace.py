@@ -243,11 +243,6 @@ async def test_a_pace_that_a_person_has_set_holds_and_one_that_is_switched_off_i
     assert not raw.exists(keys.pace(C), keys.pace_evidence(C))
 
 
-async def test_requests_beyond_the_first_of_a_call_are_taken_from_the_pace(store: Store, raw: redis.Redis) -> None:
-    await learn(store, C, ran=1, held=0, pushed_back=0, extra=3, mode="60", now_us=T0)
-    assert await waits(store, 0, 1) == [2 * S, 2 * S - 1]
-
-
 async def test_samples_to_learn_from_are_bounded_and_expire(store: Store, raw: redis.Redis) -> None:
     for second in range(300):
         await report(store, second * S, ran=1, held=1, away=second % 2)

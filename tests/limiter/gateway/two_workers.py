@@ -12,11 +12,13 @@ from limiter.core.peers import Peers
 from limiter.core.store import Store
 from limiter.gateway.paces import Paces
 from limiter.gateway.pauses import Pauses
+from limiter.gateway.retries import Retries
 from limiter.gateway.runtime import GatewaySettings, Runtime
 from limiter.live.snapshot import Snapshot
 from limiter.stores.pipeline import Address
 from limiter.stores.pool import StorePool
 from limiter.upstream.client import Client
+from limiter.upstream.clock import Clock
 from quota_platform import lean_urls
 from quota_platform.sandbox import Running, running_in_thread
 from tenants.models import Connection
@@ -36,10 +38,19 @@ def sandbox_behind(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 class TwoWorkers:
-    """``pauses``: whether pushback of the upstream reaches the store."""
+    """``pauses``: whether pushback of the upstream reaches the store. ``clock``: by which retries wait."""
 
-    def __init__(self, key: str, redis_url: str, sandbox: Running, *, pauses: bool = False, count: int = 2) -> None:
-        self.key, self.sandbox = key, sandbox
+    def __init__(
+        self,
+        key: str,
+        redis_url: str,
+        sandbox: Running,
+        *,
+        pauses: bool = False,
+        count: int = 2,
+        clock: Clock | None = None,
+    ) -> None:
+        self.key, self.sandbox, self._clock = key, sandbox, clock
         self._pauses: list[Pauses] = []
         self.runtimes = [self._runtime(redis_url, pauses=pauses) for _ in range(count)]
         app = lean_urls.handler()
@@ -47,7 +58,7 @@ class TwoWorkers:
 
     def _runtime(self, redis_url: str, *, pauses: bool) -> Runtime:
         side, store = patient.side(), Store(StorePool(Address.from_url(redis_url), PATIENT))
-        paces = Paces(store)
+        paces, peers = Paces(store), Peers(expected=2)
         self._pauses.append(Pauses(store, paces))
         return Runtime(
             store=store,
@@ -56,10 +67,12 @@ class TwoWorkers:
                 redis=side,
                 pool_size=10,
                 sandbox_hosts=[self.sandbox.address],
+                clock=self._clock,
                 pushed_back=self._pauses[-1].note if pauses else lambda *_: None,
+                draws=Retries(store, peers),
             ),
             gateway_settings=GatewaySettings(),
-            peers=Peers(expected=2),
+            peers=peers,
             side=side,
             paces=paces,
         )

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from limiter.core.retrying import Turn
 from limiter.upstream import exchange
 from limiter.upstream.client import Client
 from limiter.upstream.connections import NotConnected, NotConnectedInTime
 from limiter.upstream.errors import Disabled, NotConfigured, OutcomeUnknown, Overloaded, Unreachable, UpstreamError
+from limiter.upstream.retry import Budget
 from limiter.upstream.wire import BrokenResponse
 from quota_platform.sandbox import Running
-from tenants.directory import ActionSpec
+from tenants.directory import ActionSpec, ConnectionSpec
 from tests.limiter.upstream.conftest import LOOKUP, START, Connect, HandClock, MakeClient, call_to, connection_to
 from tests.patience import eventually
 from tests.waits import passed_through
@@ -198,6 +200,41 @@ async def test_an_upstream_that_turns_everything_away_gets_few_repeats(
         with pytest.raises(Overloaded):
             await client.invoke(call_to(connection))
     assert 100 <= invocations(sandbox) <= 120
+
+
+class Paused:
+    """A budget of retries whose connection is paused meanwhile, for these times; then one has to wait for its place."""
+
+    def __init__(self, *waits_us: int, place_us: int) -> None:
+        self.waits_us, self.place_us = list(waits_us), place_us
+
+    async def draw(self, connection: ConnectionSpec, budget: Budget, *, within_s: float) -> Turn:
+        return Turn(True, 0)
+
+    async def turn(self, connection: ConnectionSpec, *, within_s: float) -> Turn:
+        return Turn(False, self.waits_us.pop(0)) if self.waits_us else Turn(True, self.place_us)
+
+
+async def test_a_retry_waits_a_little_longer_than_a_pause_that_began_meanwhile(
+    sandbox: Running, make_client: MakeClient, connect: Connect, clock: HandClock
+) -> None:
+    sandbox.state.faults.add({"fault": "429", "count": 1})
+    client = make_client(draws=Paused(2_000_000, 6_000_000, place_us=500_000))
+
+    assert (await client.invoke(call_to(connect()))).status == 200
+
+    assert clock.slept == pytest.approx([0.25, 2.1, 6.3, 0.5])
+
+
+async def test_a_retry_whose_pause_outlasts_the_deadline_is_not_sent(
+    sandbox: Running, make_client: MakeClient, connect: Connect, clock: HandClock
+) -> None:
+    sandbox.state.faults.add({"fault": "429", "count": 1})
+
+    with pytest.raises(Overloaded):
+        await make_client(draws=Paused(600_000_000, place_us=0)).invoke(call_to(connect()))
+
+    assert (invocations(sandbox), clock.slept) == (1, [0.25])
 
 
 async def test_an_upstream_that_keeps_refusing_is_asked_four_times_at_growing_intervals(

@@ -99,9 +99,17 @@ def test_a_response_is_judged_by_whether_the_call_may_have_run(
 def test_repeats_are_a_tenth_of_the_calls_and_a_few_more() -> None:
     budget = Budget()
     assert sum(budget.spend() for _ in range(100)) == 10
+    for _ in range(15):
+        budget.earn()
+    assert sum(budget.spend() for _ in range(100)) == 1
     for _ in range(105):
         budget.earn()
     assert sum(budget.spend() for _ in range(100)) == 10
+
+
+def test_a_worker_that_is_one_of_several_has_its_share_of_the_repeats_saved_up() -> None:
+    budget = Budget()
+    assert sum(budget.spend(saved=3) for _ in range(100)) == 3
 
 
 @pytest.mark.parametrize(("said_s", "most_s"), [(0.0, 0.1), (1.0, 1.1), (20.0, 22.0), (600.0, 605.0)])
