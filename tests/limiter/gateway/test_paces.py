@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import redis
+from django.contrib.auth.models import User
+from django.test import Client
 
 from limiter.core import keys
 from limiter.core.store import Store
@@ -19,6 +22,8 @@ from limiter.record.explain import explain
 from quota_platform.sandbox import Running
 from tenants.models import Connection
 from tenants.spec_rows import connection_spec
+from tests.api_client import as_read, editor
+from tests.filled_form import as_seen
 from tests.limiter.gateway.two_workers import TwoWorkers
 from tests.patience import eventually
 
@@ -70,6 +75,46 @@ async def test_a_pace_that_is_switched_off_holds_nobody(workers: TwoWorkers, con
         return (await workers.call()).status == 200 and not await stored(workers, keys.pace(connection.pk))
 
     await eventually(gone, what="a worker that follows the edit and takes the pace back")
+
+
+def pin_in_the_admin(connection: Connection) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password=None))
+    page = f"/admin/tenants/connection/{connection.pk}"
+    assert client.post(f"{page}/pin-pace/", as_seen(client, f"{page}/change/")).status_code == 302
+
+
+def pin_through_the_api(connection: Connection) -> None:
+    client, path = editor(), f"/api/connections/{connection.name}/"
+    fields = {"pace": "fixed", "pace_per_minute": 1}
+    assert client.patch(path, fields, format="json", headers=as_read(client, path)).status_code == 200
+
+
+@pytest.mark.parametrize("pin", [pin_in_the_admin, pin_through_the_api])
+async def test_a_pinned_pace_binds_every_worker_and_outlives_the_store(
+    workers: TwoWorkers, connection: Connection, raw: redis.Redis, pin: Callable[[Connection], None]
+) -> None:
+    await set_pace(connection, "learn")
+    raw.set(keys.pace(connection.pk), "60000000|60000000|0", ex=600)
+    evidence = keys.pace_evidence(connection.pk)
+    assert [(await workers.call(worker=number)).status for number in (0, 1)] == [200, 200]
+    await asyncio.to_thread(pin, connection)
+    assert {(await workers.call(worker=number)).status for number in (0, 1)} == {429}, "at once"
+    for number in (0, 1):
+
+        async def follows(worker: int = number) -> bool:
+            """It learns no more."""
+            raw.hset(evidence, "rate", "1")
+            return (await workers.call(worker=worker)).status == 429 and not await stored(workers, evidence)
+
+        await eventually(follows, what="a worker that follows the edit")
+    raw.flushdb()
+    seen = [(await workers.call(worker=number % 2)).status for number in range(6)]
+    assert seen == [200, 200, 200, 429, 429, 429], "the first finds no pace yet"
+    raw.delete(keys.pace(connection.pk))
+    workers.sandbox.state.faults.add({"fault": "429", "count": 1, "headers": {"Retry-After": "1"}})
+    assert (await workers.call(worker=0)).status == 429
+    assert str(raw.get(keys.pace(connection.pk))).startswith("b'60000000|"), "whatever the upstream does"
 
 
 class Heard(Store):
