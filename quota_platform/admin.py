@@ -22,6 +22,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
+from django.views.generic import RedirectView
 from rest_framework.authtoken import admin as _registers_tokens  # noqa: F401
 from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
@@ -40,6 +41,7 @@ from tenants.admin.membership import MembershipInline
 admin.site.unregister([User, Group, TokenProxy, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken])
 admin.site.index_title = _("Overview")
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign,assignment]
 admin.site.logout = sign_out  # type: ignore[method-assign,assignment]
 
 

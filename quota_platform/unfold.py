@@ -59,7 +59,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "quota_platform.glance.add_glance",
     "ACCOUNT": {
         "navigation": [
-            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Your account"), "link": reverse_lazy("account_own")},
             {"title": _("Second factor"), "link": reverse_lazy("mfa_index")},
         ]
     },

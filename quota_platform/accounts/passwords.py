@@ -1,12 +1,16 @@
-"""The pages of a new password: asking for a link by mail, and setting the password with it."""
+"""The pages of a new password: asking for a link by mail, setting the password with it, and changing one's own."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from axes.handlers.proxy import AxesProxyHandler
 from django import forms
 from django.conf import settings
-from django.contrib.auth.views import PasswordResetConfirmView
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.signals import user_login_failed
+from django.contrib.auth.views import PasswordChangeView, PasswordResetConfirmView
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
@@ -67,4 +71,44 @@ class SetPassword(PasswordResetConfirmView):
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
         chain.append([Draft("account.password_set", actor=form.user.get_username())])
+        return response
+
+
+class NewPasswordForm(PasswordChangeForm):
+    """A wrong old password counts like one at sign-in, or a session left open would be a place to guess it."""
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        request, credentials = self._request, {"username": self.user.get_username()}
+        if not AxesProxyHandler.is_allowed(request, credentials):
+            request.axes_locked_out = True  # type: ignore[attr-defined]  # its middleware responds with the pause
+            raise ValidationError(self.error_messages["password_incorrect"])
+        try:
+            return str(super().clean_old_password())
+        except ValidationError:
+            user_login_failed.send(sender=__name__, credentials=credentials, request=request)
+            raise
+
+
+class ChangePassword(PasswordChangeView):
+    """One's own, for everybody who has one. It ends the person's other sessions."""
+
+    form_class = NewPasswordForm
+    template_name = "account/change_password.html"
+    success_url = reverse_lazy("account_own")
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.user.is_authenticated and not request.user.has_usable_password():
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request}
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        chain.append([Draft("account.password_changed", actor=form.user.get_username())])
         return response

@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from quota_platform.accounts import mails, oidc
 from quota_platform.accounts.own_account import OwnAccount
-from quota_platform.accounts.passwords import AskForLink, LinkSent, SetPassword
+from quota_platform.accounts.passwords import AskForLink, ChangePassword, LinkSent, SetPassword
 from quota_platform.accounts.saml_settings import PROVIDER
 from quota_platform.accounts.sign_out import sign_out
 
@@ -46,6 +46,7 @@ urlpatterns = [
     path("sign-out/", sign_out, name="account_logout"),
     _page("again/", ReauthenticateView.as_view(), "account_reauthenticate"),
     _page("password/", AskForLink.as_view(), "account_reset_password"),
+    _page("password/change/", ChangePassword.as_view(), "account_change_password"),
     _page("password/sent/", LinkSent.as_view(), "account_link_sent"),
     _page("password/<uidb64>/<token>/", SetPassword.as_view(), "account_set_password"),
     _saml("start/", "start", "saml_login"),

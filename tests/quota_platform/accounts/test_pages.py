@@ -20,6 +20,7 @@ PASSWORD = "a-long-test-password"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 OWN_PAGES = (
     "account_own",
+    "account_change_password",
     "account_reauthenticate",
     "mfa_index",
     "mfa_reauthenticate",

@@ -209,3 +209,40 @@ def test_a_person_of_the_identity_provider_gets_no_password(admin_user: User, an
     assert "signs in through the identity provider" in invite(admin_user, ana).content.decode()
     mails.invite(ana.pk, language="en")
     assert server.mails == []
+
+
+def change(client: Client, old: str = OLD) -> Any:
+    fields = {"old_password": old, "new_password1": NEW, "new_password2": NEW}
+    return client.post(reverse("account_change_password"), fields)
+
+
+def test_a_person_who_does_not_open_the_admin_changes_the_password_and_stays_signed_in_here_alone(ana: User) -> None:
+    here, elsewhere = browser(ana), browser(ana)
+    assert reverse("account_change_password") in here.get(reverse("account_own")).content.decode()
+    assert change(here)["Location"] == reverse("account_own")
+    assert here.get("/dashboard/").status_code == 200 and elsewhere.get("/dashboard/").status_code == 302
+    assert may_sign_in("ana", NEW) and not may_sign_in("ana", OLD)
+    assert AuditEntry.objects.filter(kind="account.password_changed", actor="ana").count() == 1
+
+
+def test_a_session_that_was_left_open_is_no_place_to_guess_the_password(ana: User) -> None:
+    left_open = browser(ana)
+    statuses = [change(left_open, old=f"guess-{number}").status_code for number in range(5)]
+    assert statuses == [200, 200, 200, 200, 429]
+    assert change(left_open).status_code == 429
+    ana.refresh_from_db()
+    assert ana.check_password(OLD)
+
+
+def test_who_has_no_password_changes_none(ana: User) -> None:
+    ana.set_unusable_password()
+    ana.save()
+    client = browser(ana)
+    assert client.get(reverse("account_change_password")).status_code == 404
+    assert reverse("account_change_password") not in client.get(reverse("account_own")).content.decode()
+
+
+def test_the_admin_leads_to_the_same_page(admin_user: User) -> None:
+    root = browser(admin_user)
+    assert root.get("/admin/password_change/")["Location"] == reverse("account_change_password")
+    assert reverse("account_own") in root.get("/admin/").content.decode()
