@@ -134,7 +134,39 @@ def test_no_page_of_the_admin_has_a_barrier(visitor: Visitor, pages: dict[str, s
 @pytest.mark.parametrize(
     ("template", "changes"),
     [
-        ("unfold/helpers/pagination_default.html", {"{{ cl.result_count }}": '{{ cl.result_count|floatformat:"0g" }}'}),
+        (
+            "unfold/helpers/pagination_default.html",
+            {"{{ cl.result_count }}": '{{ cl.result_count|floatformat:"0g" }}{% if cl.paginator.is_cut %}+{% endif %}'},
+        ),
+        (
+            "unfold/helpers/welcomemsg.html",
+            {
+                "{% if cl and cl.full_result_count != cl.result_count and "
+                'cl.paginator|class_name != "InfinitePaginator" %}': (
+                    "{% if cl.query and cl.full_result_count != cl.result_count"
+                    " or cl.has_active_filters and cl.full_result_count != cl.result_count %}"
+                ),
+                "count counter=cl.result_count %}{{ counter }} result{%": (
+                    'count found=cl.result_count with counter=cl.result_count|floatformat:"0g" %}{{ counter }} result{%'
+                ),
+                "results{% endblocktranslate %} (": (
+                    "results{% endblocktranslate %}{% if cl.paginator.is_cut %}+{% endif %} ("
+                ),
+                "full_result_count=cl.full_result_count %}": (
+                    'full_result_count=cl.full_result_count|floatformat:"0g" %}'
+                ),
+            },
+        ),
+        (
+            "admin/actions.html",
+            {
+                "{{ selection_note_all }}": (
+                    '{% blocktranslate with total_count=cl.result_count|floatformat:"0g" %}'
+                    "All {{ total_count }} selected{% endblocktranslate %}"
+                ),
+                "with cl.result_count as total_count %}": 'with total_count=cl.result_count|floatformat:"0g" %}',
+            },
+        ),
         ("admin/base.html", {'<div id="main"': '<main id="main"', "</div>\n    </div>": "</main>\n    </div>"}),
         (
             "unfold/layouts/unauthenticated.html",

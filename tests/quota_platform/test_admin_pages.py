@@ -34,6 +34,7 @@ from limiter.models import (
     ThrottleEvent,
 )
 from limiter.policies.models.version import one_version
+from limiter.record.admin.record import MAX_COUNTED
 from tenants.models import Action, ApiKey, ApiToken, Connection, Tenant
 
 pytestmark = pytest.mark.django_db
@@ -360,3 +361,32 @@ def test_lists_group_thousands_and_the_sidebar_has_the_dashboard_s_words(admin_c
     assert "30,000" in page and ">30000<" not in page
     assert "Refusals" in page and "Throttle" not in page
     assert "Quota polic" not in admin_client.get(reverse("admin:limiter_quotapolicy_changelist")).content.decode()
+
+
+def head(client: Client, model: type[Model], **query: str) -> str:
+    """The heading of a list, in one line."""
+    page = client.get(url_of(model, "changelist"), query).content.decode()
+    return " ".join(re.sub("<[^>]+>", " ", re.search(r"<h1.*?</h1>", page, re.DOTALL)[0]).split())  # type: ignore[index]
+
+
+def test_the_heading_of_a_list_counts_what_a_search_found_with_its_thousands_grouped(root: Client) -> None:
+    Group.objects.bulk_create(Group(name=f"team-{number}") for number in range(1_200))
+    Group.objects.create(name="others")
+    assert head(root, Group) == "Accounts chevron_right Groups"
+    assert head(root, Group, q="team").endswith("1,200 results ( 1,206 total )")
+    page = root.get(url_of(Group, "changelist"), {"q": "team"}).content.decode()
+    assert "All 1,200 selected" in page and "Select all 1,200 groups" in page
+
+
+def test_a_list_of_the_record_that_counts_no_further_says_that_there_may_be_more(root: Client) -> None:
+    at = timezone.now()
+    numbers = {"before": 1.0, "after": 0.5, "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0, "at": at}
+    MultiplierChange.objects.bulk_create(
+        MultiplierChange(stream_id=f"1-{number}", tenant_id="acme", **numbers) for number in range(MAX_COUNTED + 1)
+    )
+    page = root.get(url_of(MultiplierChange, "changelist")).content.decode()
+    assert re.search(r"10,000\+\s+multiplier changes", page)
+    assert head(root, MultiplierChange) == "Quotas chevron_right Multiplier changes"
+    assert "10,000 results+" in head(root, MultiplierChange, q="acme")
+    MultiplierChange.objects.filter(stream_id__in=["1-0", "1-1"]).delete()
+    assert re.search(r"9,999\s+multiplier changes", root.get(url_of(MultiplierChange, "changelist")).content.decode())

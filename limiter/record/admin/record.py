@@ -31,6 +31,11 @@ class BoundedPaginator(Paginator[Any]):
         rows: Any = self.object_list
         return int(rows.order_by()[:MAX_COUNTED].count())
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more than are counted, which the page says by a plus."""
+        return self.count == MAX_COUNTED
+
 
 class RecordAdmin(ScopedAdmin, ModelAdmin):
     """Nobody adds, changes or deletes a record here, so it has no history either. Numbers are rounded and grouped."""
