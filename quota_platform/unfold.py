@@ -65,7 +65,10 @@ UNFOLD: dict[str, Any] = {
     },
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _ACCENT, "base": _NEUTRAL, "font": _TEXT},
-    "STYLES": [lambda request: static("quota_platform/admin.css")],
+    "STYLES": [
+        lambda request: static("quota_platform/admin.css"),
+        lambda request: static("quota_platform/admin_print.css"),
+    ],
     "SCRIPTS": [lambda request: static("quota_platform/named_parts.js")],
     "SIDEBAR": {"navigation": "quota_platform.navigation.navigation"},
 }

@@ -43,6 +43,14 @@ def test_the_first_page_shows_the_pace_of_now_though_nobody_watched(visitor: Vis
     expect(visitor.page.get_by_text("Right now.")).to_be_visible()
 
 
+def test_while_the_numbers_are_not_up_to_date_the_first_page_claims_nothing_about_now(visitor: Visitor) -> None:
+    stale = {"v": 3, "summary": {"state": "unknown", "sentence": {"code": "unknown"}}, "figures": {}}
+    visitor.page.route("**/dashboard/api/overview.json", lambda route: route.fulfill(json=stale))
+    visitor.open("/admin/")
+    expect(visitor.page.locator("#glance-title")).to_have_text("The numbers are not up to date.")
+    expect(visitor.page.locator("#glance-detail")).to_be_empty()
+
+
 def test_after_a_save_the_page_says_on_how_many_workers_it_is_live(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/admin/limiter/quotapolicy/")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from playwright.sync_api import Page, expect
+from pypdf import PdfReader
 
+from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Visitor, frame
 
 CONTROLS = "button, input, select, summary, a:not(.brand)"
@@ -55,6 +59,25 @@ def test_charts_are_drawn_anew_in_the_colours_of_paper_while_a_dark_page_is_prin
     )
     visitor.page.pdf()
     assert visitor.page.evaluate("drawn.map((theme) => theme ?? 'of the system')") == ["light", "of the system"]
+
+
+def test_a_list_of_the_admin_on_paper_is_a_table_with_all_its_rows_and_no_controls(
+    visitor: Visitor, demo: LiveDemo
+) -> None:
+    names = demo.shell.run(
+        "from limiter.models import QuotaPolicy as P; print(*(p.name for p in P.objects.all()), sep='|')"
+    )
+    visitor.open("/admin/limiter/quotapolicy/")
+    visitor.page.emulate_media(media="print")
+    paper = " ".join(
+        " ".join(page.extract_text() for page in PdfReader(BytesIO(visitor.page.pdf(format="A4"))).pages).split()
+    )
+    assert [name for name in names.strip().split("|") if name not in paper] == []
+    assert "In words" in paper and not {word for word in ("Filters", "Dashboard", "Select", "preset") if word in paper}
+    visitor.page.set_viewport_size({"width": 700, "height": 900})  # of a narrow sheet
+    assert visible(visitor.page, "button, input:not([type=hidden]), select, nav a, #nav-sidebar") == []
+    assert visitor.page.locator("#result_list").evaluate("(list) => getComputedStyle(list).display") == "table"
+    assert not visitor.scrolls_sideways()
 
 
 def visible(page: Page, selector: str) -> list[dict[str, object]]:

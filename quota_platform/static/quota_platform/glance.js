@@ -12,7 +12,8 @@ const VERSION = 3;
 function show({ summary, figures }) {
   glance.dataset.state = summary.state;
   document.getElementById("glance-title").textContent = sentenceOf(summary.sentence).join(" ");
-  document.getElementById("glance-detail").textContent = word("glance.now");
+  const isKnown = summary.state !== "unknown";
+  document.getElementById("glance-detail").textContent = isKnown ? word("glance.now") : "";
   document.getElementById("glance-figures").hidden = false;
   for (const node of glance.querySelectorAll("[data-figure]")) {
     const { figure, form, unit } = node.dataset;
