@@ -32,7 +32,7 @@ FEATURE = Feature(
     periodic=(
         Periodic("watch limits", "limiter.tasks.watch_limits", every_s=2),
         Periodic("find events", "limiter.tasks.find_events", every_s=5),
-        Periodic("post alerts", "limiter.tasks.post_alerts", every_s=5),
+        Periodic("post alerts", "limiter.tasks.post_alerts", every_s=2),
         Periodic("prune alerts", "limiter.tasks.prune_alerts", every_s=3600),
     ),
     resources={

@@ -1,4 +1,7 @@
-"""The one evaluator: looks every few seconds which limits have reached a threshold, and which have left it again."""
+"""The one evaluator: looks every few seconds which limits have reached a threshold, and which have left it again.
+
+A look sees an instant. The record of demand has what calls found between two looks: a burst starts an alert, too.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,7 @@ def seen_now(client: Client, open_alerts: Sequence[Alert], *, now: datetime) -> 
     bound = [stack for name, entry in entries.items() for stack in watched.stacks(entry, called[name])]
     return watched.read(
         bound,
+        burst=lambda each: _may_rise(each, known),
         foresee=lambda each: any(_new(each, known)),
         look_back=lambda each: any(_fell(each, threshold) for threshold in known.get(each.row, {})),
     )
@@ -66,23 +70,37 @@ def apply(open_alerts: Sequence[Alert], seen: Mapping[Row, Watched], *, now: dat
 
 
 def _new(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> Iterator[int]:
-    """Thresholds that are reached and have no alert yet."""
-    state, already = seen.state, known.get(seen.row, {})
-    for threshold in state.limit.alert_at:
-        if threshold not in already and reached(threshold, used=state.used, effective=state.effective):
+    """Thresholds that are reached, or were lately, and have no alert yet."""
+    for threshold in _without_alert(seen, known):
+        if reached(threshold, used=seen.state.used, effective=seen.state.effective) or _peaked(seen, threshold):
             yield threshold
 
 
+def _may_rise(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> bool:
+    """Whether a threshold has no alert that a burst may have reached since the last turn."""
+    use = {"used": seen.state.used, "effective": seen.state.effective}
+    return any(not reached(threshold, **use) for threshold in _without_alert(seen, known))
+
+
+def _without_alert(seen: Watched, known: Mapping[Row, dict[int, Alert]]) -> Iterator[int]:
+    already = known.get(seen.row, {})
+    return (threshold for threshold in seen.state.limit.alert_at if threshold not in already)
+
+
+def _peaked(seen: Watched, threshold: int) -> bool:
+    return bool(seen.peak.used) and reached(threshold, used=seen.peak.used, effective=seen.peak.effective)
+
+
 def _over(known: Mapping[Row, dict[int, Alert]], seen: Mapping[Row, Watched]) -> Iterator[tuple[Alert, Alert.Ending]]:
-    """Alerts that are over: used less by a margin, and refusing no more; or the limit, its threshold, action or tenant
-    is gone.
+    """Alerts that are over: used less by a margin for a minute, and refusing no more; or the limit, its threshold,
+    action or tenant is gone.
     """
     for row, alerts in known.items():
         found = seen.get(row)
         for threshold, alert in alerts.items():
             if found is None or threshold not in found.state.limit.alert_at:
                 yield alert, Alert.Ending.GONE
-            elif _fell(found, threshold) and found.refused.state is not RefusalState.REFUSING:
+            elif _fell(found, threshold) and not _returns(found, threshold):
                 yield alert, Alert.Ending.FELL
 
 
@@ -90,8 +108,15 @@ def _fell(seen: Watched, threshold: int) -> bool:
     return left(threshold, used=seen.state.used, effective=seen.state.effective)
 
 
+def _returns(seen: Watched, threshold: int) -> bool:
+    """Whether calls of the last minute found it as full, or were refused: bursts are one alert."""
+    full = bool(seen.peak.used) and not left(threshold, used=seen.peak.used, effective=seen.peak.effective)
+    return full or seen.refused.state is RefusalState.REFUSING
+
+
 def _alert(seen: Watched, threshold: int, now: datetime, *, muted: bool) -> Alert:
     (tenant_id, action_id, limit_name), state = seen.row, seen.state
+    use = state if reached(threshold, used=state.used, effective=state.effective) else seen.peak
     return Alert(
         at=now,
         tenant_id=tenant_id,
@@ -100,8 +125,8 @@ def _alert(seen: Watched, threshold: int, now: datetime, *, muted: bool) -> Aler
         policy_name=state.limit.policy_name,
         policy_version=state.limit.policy_version,
         threshold=threshold,
-        used=state.used,
-        effective_limit=state.effective,
+        used=use.used,
+        effective_limit=use.effective,
         full_in_s=seen.full_in_s,
         shadow=state.limit.shadow,
         muted=muted,

@@ -18,6 +18,7 @@ from limiter.core.store import Store
 from limiter.core.types import MICROS, CountedPer, LimitState, Subject
 from limiter.core.window import Call, Stack
 from limiter.demand import undrained
+from limiter.demand.points import Demand, Level
 from limiter.demand.state import NOW_S, RefusedCalls, refused
 from limiter.policies import stored
 from limiter.policies.compiled import PolicyUnavailable
@@ -26,7 +27,9 @@ from limiter.policies.plan import bind
 from limiter.record import streams
 from limiter.record.scripts import Client
 
-_NONE = RefusedCalls()
+_NONE, _UNUSED = RefusedCalls(), Level()
+BURST_S = 20
+"""How far a look for bursts goes back: several turns, should some be late."""
 LATELY_S = 240
 """A limit that was found near its threshold this long ago is looked at: longer than a restart of Celery takes."""
 _AT_ONCE = 200
@@ -37,8 +40,9 @@ Row = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One limit and how it stands at ``at_us``. ``full_in_s``: seconds until it is full at the present pace, and
-    ``refused``: the calls that it refused lately, if these were asked.
+    """One limit and how it stands at ``at_us``. ``full_in_s``: seconds until it is full at the present pace;
+    ``peak``: the fullest that a call found it lately, by the limit in force now or then, whichever is larger; and
+    ``refused``: the calls that it refused lately; if these were asked.
     """
 
     row: Row
@@ -47,6 +51,7 @@ class Watched:
     stack: Stack
     at_us: int
     full_in_s: float | None = None
+    peak: Level = _UNUSED
     refused: RefusedCalls = _NONE
 
 
@@ -90,14 +95,15 @@ def stacks(entry: TenantEntry, called: Iterable[str]) -> Iterator[Stack]:
 Picks = Callable[[Watched], bool]
 
 
-def read(bound: Sequence[Stack], *, foresee: Picks, look_back: Picks) -> dict[Row, Watched]:
-    """How all these limits stand, with a forecast of those that ``foresee`` picks, and the refusals of the last minute
-    of those that ``look_back`` picks. Raises StoreError.
+def read(bound: Sequence[Stack], *, burst: Picks, foresee: Picks, look_back: Picks) -> dict[Row, Watched]:
+    """How all these limits stand. Those that ``burst`` picks with the peak of the last seconds, those that
+    ``look_back`` picks with the peak and the refusals of the last minute, and then those that ``foresee`` picks with a
+    forecast. Raises StoreError.
     """
-    return asyncio.run(_read(bound, foresee, look_back)) if bound else {}
+    return asyncio.run(_read(bound, burst, foresee, look_back)) if bound else {}
 
 
-async def _read(bound: Sequence[Stack], foresee: Picks, look_back: Picks) -> dict[Row, Watched]:
+async def _read(bound: Sequence[Stack], burst: Picks, foresee: Picks, look_back: Picks) -> dict[Row, Watched]:
     store = clients.store()
     await store.open()
     try:
@@ -105,11 +111,11 @@ async def _read(bound: Sequence[Stack], foresee: Picks, look_back: Picks) -> dic
         for at in range(0, len(bound), _AT_ONCE):
             parts = await asyncio.gather(*(_look(store, stack) for stack in bound[at : at + _AT_ONCE]))
             _keep_fullest(found, (seen for part in parts for seen in part))
+        for picks, seconds in ((burst, BURST_S), (look_back, NOW_S)):
+            found |= await _recorded(store, [each for each in found.values() if picks(each)], seconds=seconds)
         for row, seen in found.items():
             if foresee(seen):
                 found[row] = await _foresee(store, seen)
-            if look_back(seen):
-                found[row] = await _look_back(store, seen)
         return found
     finally:
         await store.close()
@@ -149,13 +155,31 @@ async def _foresee(store: Store, seen: Watched) -> Watched:
     return seen if full_in_us is None else replace(seen, full_in_s=full_in_us / MICROS)
 
 
-async def _look_back(store: Store, seen: Watched) -> Watched:
-    """It reads the newest demand, which the store has for at least a minute."""
-    now, (tenant_id, action_id, limit_name) = seen.at_us // MICROS, seen.row
-    last_minute = range(now - NOW_S + 1, now + 1)
-    demand = (await undrained.read(store, seen.stack.subject.connection, [tenant_id], last_minute)).get(tenant_id)
-    levels = demand.limits.get((action_id, limit_name), {}) if demand else {}
-    return replace(seen, refused=refused(((second, level.refused) for second, level in levels.items()), now=now))
+async def _recorded(store: Store, some: Sequence[Watched], *, seconds: int) -> dict[Row, Watched]:
+    """These with what the calls of so many seconds found. A look sees one instant; calls came between two looks.
+
+    It reads the newest demand, which the store has for at least a minute.
+    """
+    of: dict[int, list[Watched]] = defaultdict(list)
+    for each in some:
+        of[each.stack.subject.connection].append(each)
+    found: dict[Row, Watched] = {}
+    for connection, its in of.items():
+        now = max(each.at_us for each in its) // MICROS
+        names = sorted({each.row[0] for each in its})
+        for at in range(0, len(names), _AT_ONCE):
+            part = names[at : at + _AT_ONCE]
+            demand = await undrained.read(store, connection, part, range(now - seconds + 1, now + 1))
+            found |= {each.row: _with(each, demand.get(each.row[0]), now=now) for each in its if each.row[0] in part}
+    return found
+
+
+def _with(seen: Watched, demand: Demand | None, *, now: int) -> Watched:
+    levels = demand.limits.get(seen.row[1:], {}) if demand else {}
+    by_now = [level._replace(effective=max(level.effective, seen.state.effective)) for level in levels.values()]
+    peak = max(by_now, key=lambda level: level.used / level.effective, default=_UNUSED)
+    calls = refused(((second, level.refused) for second, level in levels.items()), now=now)
+    return replace(seen, peak=peak, refused=calls)
 
 
 def by_row(open_alerts: Iterable[Alert]) -> Mapping[Row, dict[int, Alert]]:

@@ -51,12 +51,22 @@ def called(tenant: Tenant, action: str = "lookupOrder") -> None:
 
 def refused(url: str, tenant: Tenant, *, seconds_ago: int) -> None:
     """One call that the limit of each minute refused, as its worker recorded it."""
-    stack = a_stack(connection=tenant.connection_id)
+    _recorded(url, tenant, seconds_ago=seconds_ago, allowed=False)
+
+
+def burst(url: str, tenant: Tenant, used: int, *, seconds_ago: int) -> None:
+    """One call that found so many of 100 units in use, which nobody uses any more; as its worker recorded it."""
+    _recorded(url, tenant, seconds_ago=seconds_ago, used=used)
+
+
+def _recorded(url: str, tenant: Tenant, *, seconds_ago: int, allowed: bool = True, used: int = 1) -> None:
+    stack = a_stack(connection=tenant.connection_id, alert_at=(80,))
 
     async def note() -> None:
         store = store_at(url)
         recorder = DemandRecorder(store)
-        recorder.note(stack, "", decided(stack, allowed=False, second=int(time.time()) - seconds_ago))
+        second = int(time.time()) - seconds_ago
+        recorder.note(stack, "", decided(stack, allowed=allowed, used=used, second=second))
         await recorder.send()
         await store.close()
 

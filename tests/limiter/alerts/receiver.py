@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,12 @@ from tests.patience import HANG_S
 
 @dataclass(slots=True)
 class Posted:
+    """``at``: when it came (epoch seconds)."""
+
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float
 
 
 @dataclass(slots=True)
@@ -40,7 +44,9 @@ def listening() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.posted.append(Posted(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            receiver.posted.append(
+                Posted(self.path, {k.lower(): v for k, v in self.headers.items()}, body, time.time())
+            )
             if receiver.hangs is not None:
                 receiver.hangs.wait(HANG_S)
                 return

@@ -323,5 +323,5 @@ def test_old_alerts_are_deleted_with_their_messages(acme: Tenant, receiver: Rece
 
 
 def test_the_clock_comes_by_every_few_seconds() -> None:
-    assert beat.every_s("limiter.tasks.post_alerts") == 5
+    assert beat.every_s("limiter.tasks.post_alerts") == 2
     assert beat.every_s("limiter.tasks.find_events") == 5

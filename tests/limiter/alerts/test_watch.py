@@ -23,7 +23,7 @@ from limiter.stores.errors import StoreError
 from quota_platform import beat
 from tenants.models import Action, Tenant
 from tests.chaos import ChaosProxy
-from tests.limiter.alerts.given import called, data, forget, look, refused, seen, use
+from tests.limiter.alerts.given import burst, called, data, forget, look, refused, seen, use
 from tests.limiter.core.given import store_at
 from tests.limiter.demand.given import SECOND, a_stack, decided
 from tests.patience import eventually
@@ -75,10 +75,39 @@ def test_an_alert_lasts_while_its_limit_refuses(redis_url: str, acme: Tenant, ba
     refused(redis_url, acme, seconds_ago=0)
     forget(redis_url, acme, leaving=0)
     assert data() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
-    with redis.Redis.from_url(redis_url) as client:
-        client.delete(*client.keys("*demand*"))
+    no_demand(redis_url)
     refused(redis_url, acme, seconds_ago=NOW_S)
     assert data() == []
+
+
+def test_bursts_between_two_looks_are_one_alert_until_none_came_for_a_minute(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    burst(redis_url, acme, 97, seconds_ago=0)
+    assert data() == [(*ROW, 80), (*ROW, 95)]
+    assert [(alert.used, alert.effective_limit) for alert in Alert.objects.all()] == [(97, 100)] * 2
+    no_demand(redis_url)
+    burst(redis_url, acme, 81, seconds_ago=30)
+    assert data() == [(*ROW, 80)]
+    no_demand(redis_url)
+    burst(redis_url, acme, 100, seconds_ago=NOW_S)
+    assert data() == []
+    assert Alert.objects.count() == 2
+
+
+def test_a_burst_is_no_alert_of_a_limit_that_is_larger_by_now(
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+) -> None:
+    burst(redis_url, acme, 100, seconds_ago=0)
+    base_policy.limits.update(quota=1_000)
+    assert data() == []
+    base_policy.limits.update(quota=10)
+    assert data() == [(*ROW, 80), (*ROW, 95), (*ROW, 100)]
+
+
+def no_demand(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(*client.keys("*demand*"))
 
 
 def test_a_limit_that_nobody_calls_any_more_ends_its_alert(
@@ -284,8 +313,13 @@ def test_more_limits_than_any_bound_are_watched(redis_url: str, acme: Tenant, ba
 
 
 def test_a_message_is_on_its_way_within_five_seconds_of_the_threshold() -> None:
-    """The worker's report, then the watch, which queues the post itself: each waits its period at most."""
-    assert beat.every_s("limiter.tasks.watch_limits") + recorder.EVERY_S <= 3
+    """The worker's report, then the watch, which queues the post itself: each waits its period at most.
+
+    A post that is queued while others are handed out waits for the next turn, too.
+    """
+    watched_s = beat.every_s("limiter.tasks.watch_limits") + recorder.EVERY_S
+    assert watched_s <= 3
+    assert watched_s + beat.every_s("limiter.tasks.post_alerts") <= 5
 
 
 def test_beat_queues_the_watch_every_few_seconds() -> None:
