@@ -9,8 +9,10 @@ from typing import Any
 from dashboard.readings import TenantReading, holds_s
 from dashboard.recorded import REACH_S, RecordedDemand
 from dashboard.spans import DAY_S, Span
+from limiter.core.algorithms import rules_of
 from limiter.demand.coverage import covers
 from limiter.demand.points import Calls, Level, Name
+from limiter.record.limit_names import NAMED
 
 Column = list[Any]
 CALLS = "calls"
@@ -67,10 +69,11 @@ def _actions(recorded: RecordedDemand) -> list[str]:
     return sorted({action for action, _ in recorded.demand.calls})
 
 
-def _weight(recorded: RecordedDemand, name: Name) -> tuple[int, float]:
+def _weight(recorded: RecordedDemand, name: Name) -> tuple[int, float, bool]:
+    """By refusals and use; before any call a policy's limit comes before what stands in the place of one."""
     levels = recorded.demand.limits.get(name, {}).values()
     fullest = max((level.used / max(1, level.effective) for level in levels), default=0.0)
-    return sum(level.refused for level in levels), fullest
+    return sum(level.refused for level in levels), fullest, name[1] not in NAMED
 
 
 def _columns(
@@ -82,7 +85,10 @@ def _columns(
 
 
 def _of_limit(reading: TenantReading, recorded: RecordedDemand, span: Span, name: Name) -> dict[str, Column]:
-    """The most that was used in each step, the largest limit, and the refusals; nothing where nothing is known."""
+    """The most that was used in each step, the largest limit, and the refusals; nothing where nothing is known.
+
+    The limit in force now is known without a call.
+    """
     row = reading.rows.get("|".join(name))
     holds = min(holds_s(row.state.limit), REACH_S) if row else 0
     line = recorded.demand.line(name, span.start, span.end, holds_s=holds, step_s=span.step_s)
@@ -90,6 +96,8 @@ def _of_limit(reading: TenantReading, recorded: RecordedDemand, span: Span, name
     points = recorded.demand.limits.get(name, {})
     known = [_is_known(recorded, span, time) for time in span.times()]
     found = [levels.get(time) if is_known else None for time, is_known in zip(span.times(), known, strict=True)]
+    if row and found and not found[-1] and known[-1] and reading.now_s - span.step_s <= span.end:
+        found[-1] = Level(0, row.state.effective, rules_of(row.state.limit.algorithm).capacity(row.state.limit))
     return {
         "used": [
             level.used if level else (0 if is_known else None) for level, is_known in zip(found, known, strict=True)

@@ -1,11 +1,11 @@
 // The tenant page: usage against its limits over time, limits in force, busiest callers, and actions.
-import { at, make, mark } from "./element.js";
+import { at, make, mark, say } from "./element.js";
 import { Actions } from "./actions.js";
 import { Alerts } from "./alerts.js";
 import { ChartsView } from "./charts_view.js";
 import { LimitsTable } from "./limits_table.js";
 import { changeLine, Log, refusalLine } from "./log.js";
-import { showConnection, showInForce, showShares, showTops, showValues } from "./tenant_side.js";
+import { showConnection, showInForce, showShares, showTops, showValues, whyWithoutLimits } from "./tenant_side.js";
 import { sentenceOf } from "./sentence.js";
 import { Shell } from "./shell.js";
 import { sign } from "./signs.js";
@@ -16,6 +16,7 @@ const changes = new Log(at("changes"), changeLine);
 const charts = new ChartsView({ tenant, poll });
 const table = new LimitsTable(at("table"), { onMoved: () => {}, onSettled: () => {} });
 let limits = [];
+const noCalls = at("empty").textContent;
 new Actions({ tenant, rows: () => table.inOrder(), limits: () => limits });
 
 function showSentence(frame) {
@@ -43,6 +44,8 @@ const shell = new Shell({
     state = frame.summary.state;
     showSentence(frame);
     table.update(frame.rows);
+    const why = whyWithoutLimits(frame.summary.sentence);
+    say(at("empty"), why || noCalls);
     at("empty").hidden = table.rows.size > 0;
     at("table").hidden = table.rows.size === 0;
     feed.add(frame.feed ?? []);
@@ -52,7 +55,7 @@ const shell = new Shell({
       table.inOrder().filter((row) => frame.charts?.[row.id]),
     );
     limits = frame.limits ?? limits;
-    if (frame.limits) showInForce(at("in-force"), frame.limits);
+    if (frame.limits) showInForce(at("in-force"), frame.limits, why);
     at("shares-card").hidden = !frame.shares?.length;
     if (frame.shares) showShares(at("shares"), frame.shares);
     at("values-card").hidden = !frame.values?.length;

@@ -26,8 +26,15 @@ function limitLine(limit) {
   return make("li", {}, make("span", { class: "line" }, name, make("span", { class: "factor" }, effective), limit.shadow ? chip("shadow") : null), make("span", { class: "small muted" }, more.filter(Boolean).join(" · ")));
 }
 
-export function showInForce(place, limits) {
-  showOnce(place, limits, () => (limits.length ? limits.map(limitLine) : [make("li", { class: "muted" }, word("side.nothing"))]));
+// Of a tenant none of whose calls meets a limit: why, by the code of the page's sentence.
+const WITHOUT_LIMITS = { "tenant.suspended": "side.suspended", "tenant.no_actions": "side.no_actions", "tenant.unlimited": "side.nothing" };
+
+export function whyWithoutLimits({ code }) {
+  return WITHOUT_LIMITS[code] ? word(WITHOUT_LIMITS[code]) : "";
+}
+
+export function showInForce(place, limits, why) {
+  showOnce(place, [limits, why], () => (limits.length ? limits.map(limitLine) : [make("li", { class: "muted" }, why || word("side.nothing"))]));
 }
 
 function termsText({ class: name, floor, ceiling, counts }) {
