@@ -233,7 +233,8 @@ local function promise(limits, call_of, later)
       local mark = waits and returned and RETURNED or anew and book.beyond and BEYOND or '0'
       table.insert(held, place, {
         whose = mark .. whose, cost = book.cost, due = due, ends = now + asked + limit.lease,
-        account = book.share and book.share[8] or '',
+        -- One that was promised under other terms stays so, and holds whatever the ceiling is now.
+        account = book.share and (not anew and book.promised_to or book.share[8]) or '',
       })
       if limit.wait ~= 0 then limit.wait = shared and asked or longest end
       book.changed = true

@@ -93,6 +93,14 @@ local function limit_finder(book, quota, most, held)
   return window_finder(book, most, held)
 end
 
+-- Units that an account holds. Of those promised under other terms its tenant's clients come under the terms of now, and
+-- their calls count for its ceiling.
+local function holds(each, account, for_ceiling)
+  if each.account == account then return for_ceiling or not each.beyond end
+  local tenant = '^%d|%d+|%d+p?|%d+|(.*)$'
+  return for_ceiling and string.match(each.account, tenant) == string.match(account, tenant)
+end
+
 -- Of the account's share, or its ceiling: what counts for it are whole slices (look_at_share.lua), for so many of them.
 local function account_finder(book, most, count_for, held)
   local share, length = book.share, book.length
@@ -115,7 +123,7 @@ local function account_finder(book, most, count_for, held)
     froms[k], gones[k], units[k] = 0, (last + count_for) * length, came
   end
   for _, each in ipairs(held) do
-    if each.account == account and not (count_for == book.slices and each.beyond) then
+    if holds(each, account, count_for > book.slices) then
       local k, due = #froms + 1, max(book.at, last * length, each.due)
       froms[k], gones[k], units[k] = due, leaves(due), each.cost
     end

@@ -34,6 +34,10 @@ class Held(NamedTuple):
     beyond: bool = False
 
 
+def _tenant(account: str) -> str:
+    return account.split("|", 4)[-1]
+
+
 class Seen(NamedTuple):
     """What a look finds: the account's share and the units kept for others; ``divided``: what shares of one unit and
     more and those below add up to. ``lent``: believed where that depends on a part of a unit, since a look rounds.
@@ -214,7 +218,8 @@ class SharedBooking:
             self.kept += came
             return self._admit(call, account)
         found = Found(wait, beyond=False)
-        verdict = self._refuse(call, account, seen, found, grace=self.limit.reserve_us + early, came=came, early=early)
+        grace = self.limit.reserve_us + early
+        verdict = self._refuse(call, account, seen, found, grace=grace, came=came, early=early, promised=mine.account)
         self.broken += came and not verdict.waits
         return verdict
 
@@ -243,7 +248,8 @@ class SharedBooking:
         return [each for each in self.open if each.account == account.name and not each.beyond]
 
     def _below_ceiling(self, call: Request, account: Account, then: Use) -> bool:
-        own = self._uses(call, [each for each in self.open if each.account == account.name])
+        """Units that were promised under other terms are charged under those of now, like the others."""
+        own = self._uses(call, [each for each in self.open if _tenant(each.account) == _tenant(account.name)])
         return not account.ceiling or account.stays_within(account.ceiling, own, then, extra=1)
 
     def _times(self, call: Request, account: Account, first: int) -> list[int]:
@@ -291,12 +297,14 @@ class SharedBooking:
         grace: int,
         came: bool,
         early: int = 0,
+        promised: str | None = None,
     ) -> Verdict:
+        """``promised``: to the account of this name, and is now, unless it gets another time."""
         reach = max(20 * MICROS, account.length * account.slices)
         waits = call.patience is not None and found is not None and found.wait <= max(call.patience, grace)
         stays = call.patience is None and early > 0
-        exact = found
-        if not (waits and grace) and not stays:
+        exact, anew = found, not (waits and grace) and not stays
+        if anew:
             first = found.wait if found else 0
             exact = self._next(call, account, seen, first if waits else max(MICROS, first))
             if exact is None or exact.wait > reach:
@@ -305,6 +313,7 @@ class SharedBooking:
         name = call.itself if waits else call.client
         asked = exact.wait if waits else max(MICROS, exact.wait // MICROS * MICROS)
         due, ends = call.at + exact.wait, call.at + asked + self.limit.reserve_us
-        self.open.append(Held(due, account.name, name, call.cost, ends, waits and came, exact.beyond))
+        holder = account.name if anew or promised is None else promised
+        self.open.append(Held(due, holder, name, call.cost, ends, waits and came, exact.beyond))
         self.open.sort(key=lambda each: each.due)
         return Verdict(False, waits, asked)

@@ -86,7 +86,24 @@ def test_a_walk_of_obedient_tenants_that_come_and_go_is_fair_and_all_promises_ar
                 contention.give({name: _weighted(dice)})
     assert steps >= 1_000 * walks
     returned, kept = total(redis_url, "returned"), total(redis_url, "kept")
-    assert kept >= 0.997 * returned >= 100 * walks  # an edited ceiling may break a promise of another
+    assert kept == returned >= 100 * walks
+
+
+@pytest.mark.parametrize("limit", [log(20), counter(20, window_us=10 * S)], ids=lambda limit: limit.algorithm)
+@pytest.mark.parametrize("ceiling", [4, 8])
+def test_promises_are_kept_under_a_ceiling_that_is_edited_while_others_are_open(
+    redis_url: str, limit: Limit, ceiling: int
+) -> None:
+    """Those of before count for the new ceiling, too, when their clients come."""
+    dice = random.Random(ceiling)
+    with Contention(redis_url, shared_limit(limit)) as contention:
+        crowd = Crowd(contention, dice)
+        for phase, share in enumerate((EVEN, Share(ceiling=ceiling), Share(weight=2, ceiling=ceiling), EVEN)):
+            contention.give({"edited": share})
+            flows = [paced(name, per_s=3, from_s=12 * phase, until_s=12 * phase + 12) for name in ("edited", "other")]
+            list(crowd.serve(heapq.merge(*flows), until_us=(12 * phase + 12) * S))
+        list(crowd.serve([], until_us=120 * S))
+    assert total(redis_url, "returned") == total(redis_url, "kept") >= 50
 
 
 @pytest.mark.parametrize("limit", [log(100), counter(100, window_us=10 * S), bucket(100, burst=100)])
