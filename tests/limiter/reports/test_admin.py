@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,6 +68,22 @@ def test_a_time_is_chosen_by_its_name_or_has_a_start_and_an_end() -> None:
     assert ana.post("/admin/limiter/export/add/", {**no_times, "period": "last_month"}).status_code == 302
     order = Export.objects.get()
     assert order.since.day == order.until.day == 1 and order.until <= timezone.now()
+
+
+def test_an_export_is_in_utc_whatever_zone_the_person_reads_pages_in(acme: Tenant) -> None:
+    event(1, at=datetime(2030, 5, 2, 22, 15, tzinfo=UTC))
+    ana, form = browser(member("ana", acme)), {**FORM, "tenants": ["acme"]}
+    ana.post("/dashboard/zone/", {"zone": "Asia/Kolkata", "next": "/dashboard/"})
+    assert "2030-05-03 03:45" in ana.get("/dashboard/refusals/").content.decode(), "her pages are in her zone"
+    assert ana.post("/admin/limiter/export/add/", form).status_code == 302
+    order = Export.objects.get()
+    assert order.since == datetime(2030, 5, 2, tzinfo=UTC) and order.until == datetime(2030, 5, 3, tzinfo=UTC)
+    build.build(order.pk)
+    order.refresh_from_db()
+    file = b"".join(ana.get(f"/admin/limiter/export/{order.pk}/download/"))
+    assert json.loads(file)["at"] == "2030-05-02T22:15:00+00:00"
+    assert ana.post("/admin/limiter/export/add/", {**form, "period": "yesterday"}).status_code == 302
+    assert Export.objects.latest("pk").since.astimezone(UTC).hour == 0
 
 
 @pytest.mark.parametrize(
