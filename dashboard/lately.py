@@ -16,7 +16,7 @@ from limiter.demand.recent import KEPT_S, Recent
 _FRESH_S = 3
 """Seconds that are read at every look: workers send twice a second."""
 _AGAIN_S = 30
-"""Every so often the last two minutes are read again, for what came late."""
+"""Every so often the last two minutes are read again, for what came late; and after a time without a look."""
 _LATE_S = 120
 
 ReadStored = Callable[[Collection[str], int, int], Awaitable[dict[str, Demand]]]
@@ -40,9 +40,10 @@ class Lately:
 
     async def look(self, connection: int, tenant_ids: Collection[str], *, now: int) -> None:
         """Read the newest demand of these tenants of a connection; raises StoreError, or as ``read_stored`` does."""
-        held = [name for name in tenant_ids if now - self._looked_at.get(name, 0) < _LATE_S]
-        new = [name for name in tenant_ids if now - self._looked_at.get(name, 0) >= _LATE_S]
-        again = [name for name in held if now >= self._read_again_at[name]]
+        unseen_s = {name: now - self._looked_at.get(name, 0) for name in tenant_ids}
+        held = [name for name, seconds in unseen_s.items() if seconds < _LATE_S]
+        new = [name for name, seconds in unseen_s.items() if seconds >= _LATE_S]
+        again = [name for name in held if now >= self._read_again_at[name] or unseen_s[name] > _FRESH_S]
         await self._add(connection, held, range(now - _FRESH_S, now + 2))
         if again:
             await self._add(connection, again, range(now - _LATE_S, now - _FRESH_S + 1))

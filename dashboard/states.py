@@ -21,7 +21,9 @@ MINUTES = LATELY_S // 60
 
 
 def of_row(reading: TenantReading, row: RowReading) -> str:
-    """The state of one limit, by its refusals now, its use, and its refusals lately."""
+    """The state of one limit, by its refusals now, its use, and its refusals lately; unknown until these are read."""
+    if reading.recent is None:
+        return "unknown"
     refused = reading.refused_by(row.id)
     if row.state.limit.shadow:
         return "shadow" if refused.minute or row.state.used >= row.state.effective else "ok"

@@ -204,6 +204,13 @@ def test_a_limit_that_nothing_counts_against_is_left_out() -> None:
     assert overview_frame([reading(state(0))], StoredReadings(), **NOBODY)["rows"] == []
 
 
+def test_a_limit_is_in_no_state_before_its_last_minutes_are_read() -> None:
+    seen = reading(state(100))
+    seen.recent = None
+    (row,) = overview_frame([seen], StoredReadings(), **NOBODY)["rows"]
+    assert row["state"] == "unknown"
+
+
 def test_a_degraded_limiter_is_unknown_whatever_was_last_read() -> None:
     away = {"code": "degraded.store", "since": 1}
     summary = overview_frame([reading(state(100))], StoredReadings(), platform={}, degraded=away)["summary"]
