@@ -43,6 +43,7 @@ local SLOWLY = 0.006 -- raised by so much a second up to a little above the rate
 local FAST = 0.035 -- and beyond, or from a rate found from few calls
 local NEAR, NEAR_ALONE = 1.06, 1.1 -- of the rate found; of one for single calls, which is found more roughly
 local ROUGH_S, HOLD_S, MAX_HOLD_S = 4, 10, 40
+local MAX_HOLD_SHARED_S, NEAR_SHARED, PROVES_S = 90, 1.02, 75 -- the same where tenants share the pace
 local ANOTHER = 2 -- times the rate found: it is another limit, and another window
 local FAR = 0.5 -- of the pace: a rate not further below may come from a window that frees as it was filled
 local ENOUGH = 8 -- calls that make a rate
@@ -242,6 +243,7 @@ local function found(at)
 end
 
 -- It began to take no more: the rate, how long it stays, and whether calls came too close together.
+local closer = false -- whether the upstream took calls that came closer together
 local explained -- the window (ms) in which one call too many was turned away; nil: none
 local function turned_away(at)
   local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
@@ -249,7 +251,7 @@ local function turned_away(at)
     local sign = 1
     if shared then
       -- Within a pause of the last pushback, busy workers report late pushback from before it.
-      sign = (rough or at - (kept[#kept] or 0) < S) and 0 or since < TIGHT and 2 or 1
+      sign = (rough or closer or at - (kept[#kept] or 0) < S) and 0 or since < TIGHT and 2 or 1
     end
     close = since < ENOUGH and close + sign or 0
     local signs = shared and CLOSE_SHARED or CLOSE
@@ -267,8 +269,9 @@ local function turned_away(at)
   if rate and rate ~= before then
     local again = base and math.abs(rate / BELOW / base - 1) < 0.1
     -- Of calls that are under way together too many may be so by chance: that proves the rate no better.
+    local longest = shared and even == 0 and MAX_HOLD_SHARED_S or MAX_HOLD_S
     local chance = rate * lasts >= S and probed <= (kept[#kept] or 0)
-    hold = again and (chance and max(hold, HOLD_S * S) or min(2 * hold, MAX_HOLD_S * S)) or HOLD_S * S
+    hold = again and (chance and max(hold, HOLD_S * S) or min(2 * hold, longest * S)) or HOLD_S * S
     if was_blocked >= LONG_S then hold = FILLS_S * S end -- until then the window is not full again, and proves nothing
     note('base', string.format('%.6f', rate / BELOW))
     note('at', int(now))
@@ -285,7 +288,8 @@ end
 -- pushback on: the calls of before did not keep to it.
 local function look_at_gaps(at, begins)
   local before = fit
-  if not begins then
+  if shared then closer = begins and gaps.came_closer(log, floor(at / MS)) end
+  if shared or not begins then
     log = gaps.without(log, floor(at / MS))
     return
   end
@@ -302,14 +306,21 @@ if noticed then
 end
 if pushed > 0 then
   local begins = last == 0 or (since > 0 and now - last >= APART_S * S)
-  if rate and not shared and num(ARGV[9]) then look_at_gaps(now - num(ARGV[9]), begins) end
+  if rate and num(ARGV[9]) then look_at_gaps(now - num(ARGV[9]), begins) end
   if begins then turned_away(now) end
   last, since, grown = now, 0, now
 elseif rate then
-  local from = max(grown, max(last, free) + (rough and ROUGH_S * S or hold))
+  local holds_until = max(last, free) + (rough and ROUGH_S * S or hold)
+  local from = max(grown, holds_until)
   if held > 0 and not paused and now > from then
     local near = not rough and base and rate < (alone() and NEAR_ALONE or NEAR) * base
-    rate = rate * math.exp((near and SLOWLY or FAST) * (now - from) / S)
+    local raised = rate * math.exp((near and SLOWLY or FAST) * (now - from) / S)
+    -- A tenant that asks for less than its share loses calls by each pushback, and all those that come while a window is
+    -- full. So where tenants share the pace, a little more is proven by a whole window first.
+    if shared and even == 0 and base and not rough and now < holds_until + PROVES_S * S then
+      raised = max(rate, min(raised, NEAR_SHARED * base))
+    end
+    rate = raised
     note('probe', int(now))
   end
   grown = now

@@ -119,4 +119,15 @@ local function turned_away(digits, at, known, calls, single)
   return write(log), is_new and '' or knows, n, window
 end
 
-return { turned_away = turned_away, without = without }
+-- Whether calls that ran came much sooner after the one before than the call that was sent at this instant and turned away.
+local function came_closer(digits, at)
+  local log = read(digits)
+  local i = place(log, at % WRAP)
+  local most = i and i > 1 and min(gap(log, i, 1) / 2, gap(log, i, 1) - JITTER) or 0
+  for k = 2, i and i - 1 or 0 do
+    if gap(log, k, 1) < most then return true end
+  end
+  return false
+end
+
+return { turned_away = turned_away, without = without, came_closer = came_closer }
