@@ -41,6 +41,17 @@ def test_on_a_low_screen_the_lists_give_way_to_the_limits(visitor: Visitor) -> N
     assert fourth["y"] + fourth["height"] <= card["y"] + card["height"]
 
 
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1440, 900), *SCREENS])
+def test_nothing_on_the_wallboard_is_cut_off(visitor: Visitor, width: int, height: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": height})
+    visitor.shown("/dashboard/?wallboard=1", frame("overview"))
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
+    cut = "[...document.querySelectorAll('#table, .note, .figure')].filter((each) => each.scrollWidth > each.clientWidth)"
+    assert visitor.page.evaluate(f"{cut}.map((each) => each.id || each.textContent)") == []
+    figures = visitor.page.evaluate("[...document.querySelectorAll('.kpi')].map((each) => each.offsetTop)")
+    assert len(figures) == 8 and len(set(figures)) == 1, "in one row"
+
+
 def test_a_page_on_paper_is_light_has_no_controls_and_unfolds_nothing_away(visitor: Visitor) -> None:
     visitor.page.emulate_media(color_scheme="dark", media="print")
     visitor.shown("/dashboard/", frame("overview"))
