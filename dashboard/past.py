@@ -10,15 +10,18 @@ from functools import partial
 
 from django.db import Error as DatabaseFault
 
-from dashboard import latencies
+from dashboard import latencies, recorded
 from dashboard.flights import Flights, TooManyFlights
 from dashboard.lately import Lately
 from dashboard.live_lines import KEPT
 from dashboard.readings import TenantReading
 from limiter.core.store import Store
 from limiter.demand import series
+from limiter.demand.coverage import Covered
 from limiter.demand.points import Demand
+from limiter.demand.recent import KEPT_S
 from limiter.live.queries import Aside
+from limiter.stores.errors import StoreError
 
 _AT_ONCE = 20
 """Tenants of one query."""
@@ -28,6 +31,7 @@ class Past:
     """One per worker."""
 
     def __init__(self, store: Store, aside: Aside, reads: Flights) -> None:
+        self._store = store
         self._aside = aside
         self._reads = reads
         self._lately = Lately(store, self._read_demand)
@@ -50,9 +54,18 @@ class Past:
             if connection
         ]
         await _as_long_as(patience_s, looks)
+        covered = await self._known(now, patience_s) if any(each.unwatched for each in readings) else None
         for each in readings:
-            each.remember(self._lately.of(each.tenant_id))
+            each.remember(self._lately.of(each.tenant_id), covered)
         await self._read_hours([each for each in readings if not each.hour_known], now=now, patience_s=patience_s)
+
+    async def _known(self, now: int, patience_s: float) -> list[Covered] | None:
+        """The times of the last quarter of an hour of which all is known; None if that is not read in time."""
+        flight = self._reads.join(("known", now), partial(recorded.known, self._store, self._aside, now - KEPT_S, now))
+        with suppress(DatabaseFault, StoreError, TimeoutError, TooManyFlights):
+            async with asyncio.timeout(patience_s):
+                return await flight
+        return None
 
     async def _read_hours(self, readings: Sequence[TenantReading], *, now: int, patience_s: float) -> None:
         """Read the last hour of those whose peaks are not known, as far as it is read in time; the reading goes on."""

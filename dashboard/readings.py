@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from limiter.core.held import Holding
 from limiter.core.sharing import PACE
 from limiter.core.thresholds import left, near_at, reached
 from limiter.core.types import MICROS, PPM, CountedPer, Decision, Limit, LimitState, Share, ShareState
+from limiter.demand.coverage import Covered, covers
 from limiter.demand.points import Calls, Demand, Level
 from limiter.demand.recent import Recent
 from limiter.demand.state import LATELY_S, RefusedCalls
@@ -93,7 +94,7 @@ class TenantReading:
     suspended: bool = False
     recent: Recent | None = None
     """The last quarter of an hour of its demand; None while it is not known."""
-    _unwatched: bool = False
+    unwatched: bool = False
     """Whether a line has a part in which nobody watched, which the record has."""
     shares: dict[tuple[str, Share], Shared] = field(default_factory=dict)
     """Its part of each shared limit, by the limit's name and the terms."""
@@ -164,18 +165,21 @@ class TenantReading:
         """How many limits apply to its calls."""
         return len({limit for plan in self.plans.values() for limit in plan.limits})
 
-    def remember(self, recent: Recent | None) -> None:
-        """Take in its demand of the last quarter of an hour: it completes the lines, each second once."""
+    def remember(self, recent: Recent | None, covered: Sequence[Covered] | None = None) -> None:
+        """Take in its demand of the last quarter of an hour: it completes the lines, each second once.
+
+        ``covered``: the times of which all is known, if that is known; the others are gaps.
+        """
         self.recent = recent
         if recent is None:
             return
         for row in self.rows.values():
-            if self._unwatched:
-                self._look_back(row, recent)
+            if self.unwatched:
+                self._look_back(row, recent, covered)
             levels = recent.demand.limits.get((row.action_id, row.state.limit.name), {})
             for second, level in self.lines[row.id].take(levels, now=self.now_s):
                 self._note_use(row, second, level)
-        self._unwatched = False
+        self.unwatched = False
 
     def take_hour(self, demand: Demand) -> None:
         """Take in its use of the last hour, by the minute."""
@@ -194,12 +198,15 @@ class TenantReading:
         """The most of a limit that was used at once in the last hour; None while that is not known."""
         return max(self.peaks.get(row_id, {}).values(), default=None) if self.hour_known else None
 
-    def _look_back(self, row: RowReading, recent: Recent) -> None:
+    def _look_back(self, row: RowReading, recent: Recent, covered: Sequence[Covered] | None) -> None:
         limit, name = row.state.limit, (row.action_id, row.state.limit.name)
         start = self.now_s - (LATELY_S if limit.window_us // MICROS < LATELY_S else KEPT)
         line = list(recent.demand.line(name, start, self.now_s, holds_s=holds_s(limit)))
         for second, level in line:
             self._note_use(row, second, level)
+        if covered is not None:
+            called = recent.demand.limits.get(name, {})
+            line = [each for each in line if each[0] in called or covers(covered, each[0], each[0] + 1)]
         self.lines[row.id].look_back(line, now=self.now_s)
 
     def _note_use(self, row: RowReading, second: int, level: Level) -> None:
@@ -225,7 +232,7 @@ class TenantReading:
             self.note_near(row)
             self._note_peak(row.id, row.state.used)
             line = self.lines.setdefault(row.id, LiveLine())
-            self._unwatched |= line.read(self.at, used=row.state.used, effective=row.state.effective)
+            self.unwatched |= line.read(self.at, used=row.state.used, effective=row.state.effective)
 
     async def _foresee(self, gateway: Gateway, targets: list[InvokeTarget]) -> None:
         """One more question for each limit that is in use, in one turn."""

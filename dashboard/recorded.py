@@ -50,6 +50,12 @@ async def read(store: Store, aside: Aside, tenant_id: str, connection: int, span
     return RecordedDemand(demand, coverage.together(covered, _in_use(demand, span)))
 
 
+async def known(store: Store, aside: Aside, start: int, until: int) -> list[Covered]:
+    """The times from ``start`` until before ``until`` in which a second without a call had none; raises StoreError."""
+    latest = await coverage.waiting(store, start, until)
+    return await aside.run(_covered, start, until, latest)
+
+
 def _stored(tenant_id: str, start: int, parted: int, span: Span, waiting: Demand) -> tuple[int | None, Demand]:
     """The database's part, and with it the store's. For a thread.
 

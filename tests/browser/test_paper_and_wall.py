@@ -46,7 +46,9 @@ def test_nothing_on_the_wallboard_is_cut_off(visitor: Visitor, width: int, heigh
     visitor.page.set_viewport_size({"width": width, "height": height})
     visitor.shown("/dashboard/?wallboard=1", frame("overview"))
     expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
-    cut = "[...document.querySelectorAll('#table, .note, .figure')].filter((each) => each.scrollWidth > each.clientWidth)"
+    cut = (
+        "[...document.querySelectorAll('#table, .note, .figure')].filter((each) => each.scrollWidth > each.clientWidth)"
+    )
     assert visitor.page.evaluate(f"{cut}.map((each) => each.id || each.textContent)") == []
     figures = visitor.page.evaluate("[...document.querySelectorAll('.kpi')].map((each) => each.offsetTop)")
     assert len(figures) == 8 and len(set(figures)) == 1, "in one row"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.visit import Visitor, frame
@@ -31,3 +32,15 @@ def test_a_limit_by_a_value_shows_how_many_are_in_use_and_the_fullest(visitor: V
     expect(card.locator("li").first).to_contain_text("250 of 250")
     feed.send({**shown, "seq": 2, "values": []})
     expect(card).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1440, 1600, 1920])
+def test_the_state_of_each_limit_lies_within_the_table(visitor: Visitor, width: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    shown = frame("tenant")
+    longest = {**shown["rows"][2], "id": "globex||(in flight)", "limit": "(in flight)", "state": "lately"}
+    rows = [{**shown["rows"][0], "state": "lately"}, *shown["rows"][1:], longest]
+    visitor.shown("/dashboard/tenants/globex/", {**shown, "rows": rows})
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(len(rows))
+    table = "document.querySelector('#table')"
+    assert visitor.page.evaluate(f"{table}.scrollWidth - {table}.clientWidth") == 0

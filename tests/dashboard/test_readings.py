@@ -9,6 +9,7 @@ import pytest
 from dashboard.messages import tenant_frame
 from dashboard.readings import TenantReading
 from dashboard.stored import StoredReadings
+from limiter.demand.coverage import Covered
 from limiter.demand.points import Demand, Level
 from limiter.demand.recent import Recent
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
@@ -63,6 +64,23 @@ def test_a_line_has_what_was_before_anybody_watched_and_after_a_while_of_nobody(
     watch(seen, AT + 200)
     seen.remember(Recent.of(demand))
     assert {int(point.at): point.used for point in seen.lines["lookupOrder|minute"].points}[AT + 100] == 33
+
+
+def test_time_in_which_nothing_was_recorded_is_a_gap_of_the_line() -> None:
+    seen = watched_first_at(AT)
+    level = Level(50, 80, 100)
+    demand = Demand(limits={("lookupOrder", "minute"): {AT - 250: level, AT - 120: level}})
+    seen.remember(Recent.of(demand), [Covered(AT - 280, AT - 240), Covered(AT - 100, AT)])
+    line = dict(seen.lines["lookupOrder|minute"].with_gaps())
+    found = {ago: line[AT - ago] for ago in (250, 241, 240, 120, 119, 100) if AT - ago in line}
+    assert {ago: point and point.used for ago, point in found.items()} == {
+        250: 50,
+        241: 50,
+        240: None,
+        120: 50,
+        119: None,
+        100: 50,
+    }
 
 
 def test_calls_that_come_and_go_between_two_readings_are_in_the_line_once() -> None:
