@@ -27,9 +27,27 @@ local function aged(name, state, ring, last, turn, slices, effective)
   if class == 1 then want = want + 2 * math.sqrt(want) end
   want = min(math.ceil(want), bound)
   return {
-    name = name, class = class, weight = weight, want = want, low = min(want, least),
+    name = name, class = class, weight = weight, want = want, bound = bound, low = min(want, least),
     base = base, ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
   }
+end
+
+-- Who calls at even gaps and gets all that it wants is refused whenever a call comes a little before the one of a window
+-- ago has left, since others use the rest. So such accounts get a three-hundredth of the limit beyond their wants, one
+-- unit each at least, if that is enough for all of them. Critical ones have more anyway. Tells whether any wants more now.
+local function allow_early(accounts, effective)
+  local regular, wants, floor = {}, 0, math.floor
+  for _, each in ipairs(accounts) do
+    if each.class > 1 and each.want >= 1 and each.share == each.want and each.want < each.bound then
+      regular[#regular + 1], wants = each, wants + each.want
+    end
+  end
+  local rest = (effective < 100 and 0 or math.max(1, floor(effective / 300))) - #regular
+  if rest < 0 or wants == 0 then return false end
+  for _, each in ipairs(regular) do
+    each.want = math.min(each.want + 1 + floor(rest * each.want / wants), each.bound)
+  end
+  return true
 end
 
 -- The first call of a slice: the use and demand of every account up to now, and the share of each in this slice. Returns
@@ -52,6 +70,7 @@ local function divide(hash, account, last, turn, slices, effective, length)
     end
   end
   fill(accounts, effective, wanted, floors)
+  if wanted > effective and allow_early(accounts, effective) then fill(accounts, effective, wanted, floors) end
   local weights, written, big, small, own_state = { 0, 0, 0, 0, 0 }, {}, 0, 0, nil
   for _, each in ipairs(accounts) do
     local due = each.share >= 1 and math.floor(each.share) or each.share

@@ -52,6 +52,21 @@ def test_a_tenant_below_its_share_passes_beside_a_flooder(redis_url: str, limit:
     assert passed["greedy"] >= 220  # the meek one's share that it does not use is lent
 
 
+@KINDS
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_calls_a_little_early_or_late_pass_as_well(redis_url: str, limit: Limit, seed: int) -> None:
+    """The limit is full beside a flooder, so a call before the one of a window ago has left needs a unit more."""
+    rng = random.Random(seed)
+    meek = sorted(
+        (at_us + rng.randrange(S // 10), name, cost) for at_us, name, cost in paced("meek", per_s=4, until_s=40)
+    )
+    with Contention(redis_url, limit) as contention:
+        passed, made = passed_and_made(contention.ask(heapq.merge(paced("greedy", per_s=50, until_s=40), meek)))
+    assert made["meek"] == 160
+    assert passed["meek"] >= 158
+    assert passed["greedy"] >= 220
+
+
 def test_a_flooder_alone_uses_the_whole_limit_at_once(redis_url: str) -> None:
     with Contention(redis_url, LOG) as contention:
         passed, _ = passed_and_made(contention.ask(paced("greedy", per_s=500, until_s=1)))
