@@ -125,6 +125,8 @@ def test_an_auditor_reads_the_record_and_orders_last_month(as_person: SignIn, de
 def test_an_operator_finds_what_needs_attention_and_adds_a_person(newcomer: Visitor, demo: LiveDemo) -> None:
     demo.shell.run(FAILING)
     page = newcomer.page
+    newcomer.open("/admin/limiter/alerthook/?q=On-call")
+    expect(page.locator("#result_list tbody tr .field-state")).to_have_text("failing")
     newcomer.open("/admin/")
     page.locator("main").get_by_role("link", name=re.compile("On-call")).first.click()
     expect(page.get_by_role("button", name=re.compile("[Tt]est")).first).to_be_visible()

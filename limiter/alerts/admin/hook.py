@@ -130,10 +130,10 @@ class AlertHookAdmin(RecordedAdmin):
     def owner(self, obj: AlertHook) -> str:
         return str(obj.tenant) if obj.tenant else str(_("every tenant's"))
 
-    @display(description=_("state"), label={"on": "success", "off": "info", "stopped": "danger"})
+    @display(description=_("state"), label={"on": "success", "failing": "danger", "off": "info", "stopped": "danger"})
     def state(self, obj: AlertHook) -> str:
         if obj.enabled:
-            return "on"
+            return "failing" if obj.failures else "on"
         return "stopped" if obj.stopped_because else "off"
 
     @method_decorator(sensitive_post_parameters("credential", "url"))
