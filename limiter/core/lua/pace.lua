@@ -316,8 +316,8 @@ elseif rate then
     local near = not rough and base and rate < (alone() and NEAR_ALONE or NEAR) * base
     local raised = rate * math.exp((near and SLOWLY or FAST) * (now - from) / S)
     -- A tenant that asks for less than its share loses calls by each pushback, and all those that come while a window is
-    -- full. So where tenants share the pace, a little more is proven by a whole window first.
-    if shared and even == 0 and base and not rough and now < holds_until + PROVES_S * S then
+    -- full. So where tenants share the pace, and know it, a little more is proven by a whole window first.
+    if shared and even == 0 and base and hold > HOLD_S * S and not rough and now < holds_until + PROVES_S * S then
       raised = max(rate, min(raised, NEAR_SHARED * base))
     end
     rate = raised
