@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
 from tests import migrated
 from tests.demo import post, running, start
-from tests.patience import HANG_S
+from tests.patience import HANG_S, until
 
 
 @pytest.mark.slow  # two starts of the whole platform
@@ -56,6 +59,39 @@ def test_101_calls_then_ctrl_c_then_a_second_start_that_remembers(tmp_path: Path
         )
         clients = requests.get(f"{second['sandbox']['control_url']}/clients", timeout=HANG_S).json()["clients"]
         assert {client["client_id"] for client in clients} == {"demo-client", "added"}
+
+
+@pytest.mark.slow  # the whole platform, and two herds in real time
+def test_what_retry_after_promises_the_demo_s_herds_is_kept(tmp_path: Path, django_db_setup: None) -> None:
+    """Thirty clients at two calls a second, of one tenant and of two that share the limit, beside the other traffic."""
+    var, port = tmp_path / "var", free_port()
+    var.mkdir()
+    migrated.copy_to(var / "demo.sqlite3")
+    with running(var, port, METRICS_TOKEN="canary-scraper", DEMO_TRAFFIC="1") as (_, known):
+
+        def counted(name: str) -> dict[str, float]:
+            """Of each tenant."""
+            scraper = {"Authorization": "Bearer canary-scraper"}
+            text = requests.get(f"http://127.0.0.1:{port}/metrics", headers=scraper, timeout=HANG_S).text
+            found = re.findall(rf'^{name}\{{tenant="(\w+)"\}} (\S+)$', text, re.MULTILINE)
+            return {tenant: float(value) for tenant, value in found}
+
+        def herd_returned(story: str, clients: Mapping[str, int]) -> None:
+            before = counted("quota_returned_total")
+
+            def returned() -> bool:
+                now = counted("quota_returned_total")
+                return all(now.get(tenant, 0) - before.get(tenant, 0) >= least for tenant, least in clients.items())
+
+            order = json.dumps({"story": story})
+            assert requests.post(f"{known['sandbox']['control_url']}/story", data=order, timeout=HANG_S).ok
+            until(returned, what=f"the clients of {story}")
+
+        herd_returned("herd", {"globex": 20})
+        herd_returned("shared_herd", {"globex": 10, "hooli": 10})
+        ratios = counted("quota_retry_after_kept_ratio")
+    assert {"globex", "hooli"} <= ratios.keys()
+    assert all(ratio >= 0.999 for ratio in ratios.values()), ratios
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
