@@ -79,11 +79,9 @@ def add(visitor: Visitor, name: str, url: str, *, tenant: str, **choices: str) -
 def received(visitor: Visitor) -> list[str]:
     """The contact points of the test, once for each delivery, as the list of deliveries has it."""
     visitor.open("/admin/limiter/alertdelivery/?q=stark")
-    rows = visitor.page.locator("#result_list tbody tr").filter(has_text="Stark")
-    return sorted(
-        " ".join([row.locator(".field-hook").inner_text(), row.locator(".field-status_word").inner_text().lower()])
-        for row in rows.all()
-    )
+    rows = visitor.page.locator("#result_list tbody tr").all()
+    names = [(row.locator(".field-hook").inner_text(), row.locator(".field-status_word").inner_text()) for row in rows]
+    return sorted(f"{name} {state.lower()}" for name, state in names if name.startswith("Stark"))
 
 
 def test_alerts_go_where_tenant_severity_and_hours_say(visitor: Visitor, demo: LiveDemo, key: str) -> None:
