@@ -160,17 +160,17 @@ async def _recorded(store: Store, some: Sequence[Watched], *, seconds: int) -> d
 
     It reads the newest demand, which the store has for at least a minute.
     """
-    of: dict[int, list[Watched]] = defaultdict(list)
+    of: dict[int, dict[str, list[Watched]]] = defaultdict(lambda: defaultdict(list))
     for each in some:
-        of[each.stack.subject.connection].append(each)
+        of[each.stack.subject.connection][each.row[0]].append(each)
+    now = max((each.at_us for each in some), default=0) // MICROS
     found: dict[Row, Watched] = {}
     for connection, its in of.items():
-        now = max(each.at_us for each in its) // MICROS
-        names = sorted({each.row[0] for each in its})
+        names = sorted(its)
         for at in range(0, len(names), _AT_ONCE):
             part = names[at : at + _AT_ONCE]
             demand = await undrained.read(store, connection, part, range(now - seconds + 1, now + 1))
-            found |= {each.row: _with(each, demand.get(each.row[0]), now=now) for each in its if each.row[0] in part}
+            found |= {each.row: _with(each, demand.get(name), now=now) for name in part for each in its[name]}
     return found
 
 

@@ -42,10 +42,11 @@ def use(url: str, tenant: Tenant, units: int, *, action: str = "lookupOrder") ->
     called(tenant, action)
 
 
-def called(tenant: Tenant, action: str = "lookupOrder") -> None:
+def called(tenant: Tenant, *actions: str) -> None:
     """As a worker reports calls that found a limit at its threshold."""
-    client = clients.client()
-    client.zadd(keys.near(tenant.connection_id), {f"{tenant.tenant_id}|{action}": timezone.now().timestamp()})
+    client, now = clients.client(), timezone.now().timestamp()
+    members = [f"{tenant.tenant_id}|{action}" for action in actions or ("lookupOrder",)]
+    client.zadd(keys.near(tenant.connection_id), dict.fromkeys(members, now))
     client.close()
 
 
