@@ -35,6 +35,8 @@ _PARTS = (
     _Part("values", "values"),
 )
 
+_FIELDS = Script(__file__, "limit").source
+
 _INLINE = {
     WINDOWS: ("find_earlier_pool", "look_at_share", "charge_share", "window_dividing"),
     SLOTS: ("look_at_slots", "charge_slot", "slot_dividing"),
@@ -44,7 +46,7 @@ _INLINE = {
 
 def _deciding(shares: int, *, holds: bool, counts: bool) -> Script:
     asked = {"shared_appointments": holds and bool(shares & WINDOWS), "appointments": holds, "values": counts}
-    before, after = b"".join(part.lua(asked=asked[part.file]) for part in _PARTS), b""
+    before, after = _FIELDS + b"".join(part.lua(asked=asked[part.file]) for part in _PARTS), b""
     if counts:  # It works around ``decide.lua`` too.
         before, after = before + b"local function decide()\n", b"end\nreturn values.finish(decide())\n"
     inline = [file for kind, files in _INLINE.items() if shares & kind for file in files]

@@ -144,9 +144,9 @@ end
 -- The book of a limit that lets the call pass, and has no appointments yet.
 local function book_of(limit, call_of)
   return know_how({
-    key = limit.holds, kind = limit.kind, now = call_of.now, at = limit.at, window = limit.window, slice = limit.slice,
-    used = limit.used, debt = limit.debt, oldest = limit.oldest, latest = limit.latest, cost = call_of.cost,
-    held = {}, heeded = {}, share = limit.share, terms = limit.terms,
+    key = limit[HOLDS], kind = limit[KIND], now = call_of.now, at = limit[AT], window = limit[WINDOW], slice = limit[SLICE],
+    used = limit[USED], debt = limit[DEBT], oldest = limit[OLDEST], latest = limit[LATEST], cost = call_of.cost,
+    held = {}, heeded = {}, share = limit[SHARE], terms = limit[TERMS],
   })
 end
 
@@ -157,10 +157,10 @@ local function agreed(limits, at)
   repeat
     before, reach = at, math.huge
     for _, limit in ipairs(limits) do
-      local book = limit.book
+      local book = limit[BOOK]
       if book and book.share then
         if at < math.huge then
-          at = max(at, next_of_shared(book, limit.quota, limit.effective, max(book.at, book.now + at)) - book.now)
+          at = max(at, next_of_shared(book, limit[QUOTA], limit[EFFECTIVE], max(book.at, book.now + at)) - book.now)
         end
         reach = min(reach, book.reach or math.huge)
       end
@@ -177,21 +177,21 @@ end
 local function promise(limits, call_of, later)
   local longest, books, ours, none_free, grace, returned, early = 0, 0, true, false, 0, false, false
   for _, limit in ipairs(limits) do
-    if limit.holds and not (limit.book or call_of.admitted) then limit.book = book_of(limit, call_of) end
-    if not limit.shadow then
-      local book, own = limit.book, limit.wait < 0 and math.huge or limit.wait
+    if limit[HOLDS] and not (limit[BOOK] or call_of.admitted) then limit[BOOK] = book_of(limit, call_of) end
+    if not limit[SHADOW] then
+      local book, own = limit[BOOK], limit[WAIT] < 0 and math.huge or limit[WAIT]
       if book and book.mine then
         early = early or book.due > call_of.now
         returned = returned or not call_of.waited or sub(book.mine, 1, 1) == RETURNED
-        grace = max(grace, limit.lease + max(0, book.due - call_of.now))
+        grace = max(grace, limit[LEASE] + max(0, book.due - call_of.now))
       end
       longest, books = max(longest, own), max(books, own)
       if book and not (book.share or later or call_of.admitted) then
-        books = max(books, next_time(book, limit.quota, limit.effective))
+        books = max(books, next_time(book, limit[QUOTA], limit[EFFECTIVE]))
       end
-      if limit.wait ~= 0 and not book or book and book.crowded then ours = false end
+      if limit[WAIT] ~= 0 and not book or book and book.crowded then ours = false end
       if later and book and book.share and not book.mine then ours = false end -- its share is not known by then
-      if limit.wait ~= 0 and book then none_free = true end
+      if limit[WAIT] ~= 0 and book then none_free = true end
     end
   end
   if call_of.admitted then return returned, false, call_of.patience end
@@ -211,7 +211,7 @@ local function promise(limits, call_of, later)
     -- The next refusal holds another one; but a unit that only waits for others, as for a slot, stays the client's.
     if longest > patience and none_free then
       for _, limit in ipairs(limits) do
-        if limit.book and limit.book.mine then limit.book.changed = true end
+        if limit[BOOK] and limit[BOOK].mine then limit[BOOK].changed = true end
       end
     end
     return returned, false, patience
@@ -226,17 +226,17 @@ local function promise(limits, call_of, later)
     whose, patience = call_of.client, min(patience, asked - 1)
   end
   for _, limit in ipairs(limits) do
-    local book = limit.book
+    local book = limit[BOOK]
     if book then
       local held, place = book.held, #book.held + 1
       while place > 1 and held[place - 1].due > due do place = place - 1 end
       local mark = waits and returned and RETURNED or anew and book.beyond and BEYOND or '0'
       table.insert(held, place, {
-        whose = mark .. whose, cost = book.cost, due = due, ends = now + asked + limit.lease,
+        whose = mark .. whose, cost = book.cost, due = due, ends = now + asked + limit[LEASE],
         -- One that was promised under other terms stays so, and holds whatever the ceiling is now.
         account = book.share and (not anew and book.promised_to or book.share[8]) or '',
       })
-      if limit.wait ~= 0 then limit.wait = shared and asked or longest end
+      if limit[WAIT] ~= 0 then limit[WAIT] = shared and asked or longest end
       book.changed = true
     end
   end
@@ -246,7 +246,7 @@ end
 -- Keep the changed ones. The appointment of a call that was charged is over.
 local function write(limits, now, charged)
   for _, limit in ipairs(limits) do
-    local book = limit.book
+    local book = limit[BOOK]
     if book and (book.changed or charged and book.mine) then
       local entries, ends, version, entry = {}, 0, VERSION, ENTRY
       for _, each in ipairs(book.held) do

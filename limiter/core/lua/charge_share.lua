@@ -21,11 +21,11 @@ if charged or joins then
   local state = pack('<dddd', mine, share[10] + (anew and cost or 0), part, till)
   if not fourth or fifth then
     call('HSET', hash, account, state, '', sums)
-  elseif third == limit.latest then -- with the count of a counter
+  elseif third == limit[LATEST] then -- with the count of a counter
     call('HSET', hash, account, state, '', sums, third, fourth, 'n', first)
   else
     call('HSET', hash, account, state, '', sums, third, fourth, 'n', first, 'o', second, 'l', third)
-    call('PEXPIRE', hash, ceil(((third + 5) * limit.slice + window - now) / 1000) + MARGIN_MS)
+    call('PEXPIRE', hash, ceil(((third + 5) * limit[SLICE] + window - now) / 1000) + MARGIN_MS)
   end
 else
   call('HSET', hash, account, pack('<dddd', mine, share[10] + (anew and cost or 0), part, till))

@@ -3,10 +3,10 @@
 
 local lives, bound, hash, account = share[5], share[6], share[7], share[8]
 if bound > 0 then -- no share refuses, and nothing else is kept up to date
-  local longer = now + limit.lease > lives
+  local longer = now + limit[LEASE] > lives
   share[3] = share[3] + 1
   if longer then
-    lives = now + limit.lease + SLACK_US -- so that the next ones of this second need not
+    lives = now + limit[LEASE] + SLACK_US -- so that the next ones of this second need not
     call('HSET', hash, account, share[9], '', string.sub(share[10], 1, 48) .. struct.pack('<dd', lives, bound))
     call('PEXPIRE', hash, ceil((lives - now) / 1000) + MARGIN_MS)
   else
@@ -29,7 +29,7 @@ else
   elseif not waited then
     refusals = refusals + 1
   end
-  local until_us = charged and now + limit.lease or now
+  local until_us = charged and now + limit[LEASE] or now
   if joins and until_us < now + share.keep_us then until_us = now + share.keep_us end
   local longer = until_us > lives
   if longer then lives = until_us + SLACK_US end

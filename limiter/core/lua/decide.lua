@@ -55,14 +55,19 @@
 -- given. `..` is not: it keeps fourteen digits. Refused calls are stored in no window.
 --
 -- Beside its commands a script pays for every function, table and text it makes, anew for each call. So there is one
--- loop that looks and one that charges, with a branch for each algorithm, in place of functions; a limit's table is
--- made with all its fields at once; numbers go to commands as they are; and the limits come as one argument.
+-- loop that looks and one that charges, with a branch for each algorithm, in place of functions; a limit is a list
+-- (limit.lua), made at once; numbers go to commands as they are; the limits come as one argument, whose flags are tested by
+-- arithmetic; and KEYS and ARGV are locals, since a global is looked up.
 -- Besides these two only `until_passes` names algorithms: the rest of the script goes by what their branches found.
 
 local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil, string.format
-local max, min, band, take = math.max, math.min, bit.band, struct.unpack
+local max, min, take = math.max, math.min, struct.unpack
 local LIMIT = '<c1I8I8I8I8B'
-local BUCKET = '<dddds' -- of a shared one, in its pool: at · debt · window · until when its key lives (us) · as it is stored
+local LIMIT_BYTES = 34
+-- The pool of a shared one: three parts as every pool has · at · debt · window · until when its key lives (us) · as it is
+-- stored.
+local BUCKET = '<ddddddds'
+local LIMIT_AND_SHARED = '<c1I8I8I8I8BdBds' -- in one go, where all limits are shared
 local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none; below 0: ten-thousandths of the limit) · account
 local FIXED = 8 -- keys before those of the limits
 local PPM, SLICES = 1000000, 60
@@ -79,9 +84,10 @@ local DIGITS, WRAP, LOGGED = 8, 4294967296, 100 -- of a time (ms) in a pace's lo
 local WITHIN = 0.5 -- of the interval is between two calls while a window is held, which bounds them besides
 local AHEAD, SAVED, OWED = 2, 3, 8 -- calls: ahead of others; of an account, sooner than it is due; after which it is
 
-local n, begin, pools = #KEYS - FIXED, 1, 0
-if #ARGV[5] > 0 and string.byte(ARGV[5]) < 64 then
-  begin, pools = 2, string.byte(ARGV[5])
+local KEYS, ARGV = KEYS, ARGV
+local n, begin, pools, first_kind = #KEYS - FIXED, 1, 0, string.byte(ARGV[5])
+if first_kind and first_kind < 64 then
+  begin, pools, first_kind = 2, first_kind, string.byte(ARGV[5], 2)
   n = n - pools
 end
 local paced = ARGV[11]
@@ -93,7 +99,8 @@ if not now or now < 0 then
   now = t[1] * 1000000 + t[2]
   if due and now > -due then return { now, 0, -1 } end -- nobody waits for this any more, and the call was decided
 end
-local cost, charging, decision_id = num(ARGV[7]), ARGV[8] ~= '0', ARGV[9]
+local cost = ARGV[7] == '1' and 1 or num(ARGV[7]) -- reading a number costs more than comparing most calls' only one
+local charging, decision_id = ARGV[8] ~= '0', ARGV[9]
 local patience, waited, final, client, self, sought
 local returned = ARGV[8] == '2'
 if #ARGV[8] > 1 then
@@ -105,7 +112,7 @@ end
 
 -- The state of a bucket that is the first limit is read with these.
 local ppm, uncut, pause, pace, of_first = PPM, PPM, nil, nil, nil
-local bucket_first = string.byte(ARGV[5], begin) == 98
+local bucket_first = first_kind == 98
 if ARGV[1] ~= '' then
   uncut = num(ARGV[1])
   local found = bucket_first and call('MGET', KEYS[1], KEYS[6], KEYS[8], KEYS[FIXED + 1])
@@ -124,12 +131,23 @@ local learned -- calls in flight at most; nil unless one of the limits is learne
 local held -- the functions of appointments.lua, once they are needed
 for i = 1, n do
   local kind, quota, window, burst, lease, flags
-  kind, quota, window, burst, lease, flags, next_limit = take(LIMIT, ARGV[5], next_limit)
+  local terms, length, slices, most, account = next_limit, nil, nil, nil, nil -- of a shared limit
+  if pools == n then
+    kind, quota, window, burst, lease, flags, length, slices, most, account, next_limit =
+      take(LIMIT_AND_SHARED, ARGV[5], next_limit)
+    terms = terms + LIMIT_BYTES
+  else
+    kind, quota, window, burst, lease, flags, next_limit = take(LIMIT, ARGV[5], next_limit)
+    if flags % 16 > 7 then
+      terms = next_limit
+      length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
+    end
+  end
   if flags > 1 then
-    if ppm ~= PPM and band(flags, 2) ~= 0 then
+    if ppm ~= PPM and flags % 4 > 1 then
       quota, burst = max(1, floor(quota * ppm / PPM)), max(1, floor(burst * ppm / PPM))
     end
-    if flags > 3 and band(flags, 4) ~= 0 then
+    if flags % 8 > 3 then
       learned = learned or num(string.match(call('GET', KEYS[7]) or '', '^%d+') or quota)
       quota = min(quota, max(1, learned))
     end
@@ -138,11 +156,11 @@ for i = 1, n do
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local per_call, slots = cost, false -- units of one call; whether it holds them until it ends
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
-  local share, terms, of_pool, length, slices, most, account, hash -- of a shared limit
+  local share, of_pool, hash -- of a shared limit; and the parts of its pool, where they are read with the count's
+  local turned, big, small, charged_at
   local lives, written = 0, 0 -- of a shared bucket: until when its key lives (us), its length; of a counter: its slice
-  if flags > 7 and band(flags, 8) ~= 0 then
-    pool, terms = pool + 1, next_limit
-    length, slices, most, account, next_limit = take(SHARED, ARGV[5], next_limit)
+  if account then
+    pool = pool + 1
     if flags > 31 then -- in the hash of its count, which is in slices
       hash, slice = key, ceil(window / SLICES)
       of_pool = call('HMGET', hash, '', account, 'n', floor(now / slice))
@@ -163,7 +181,10 @@ for i = 1, n do
     used = call('LLEN', key)
     if used > 0 then
       local last, counted
-      if of_pool and of_pool[1] and #of_pool[1] > 47 then last, counted, oldest = take('<ddd', of_pool[1], 25) end
+      if of_pool and of_pool[1] and #of_pool[1] > 47 then
+        turned, big, small, last, counted, oldest = take('<dddddd', of_pool[1])
+        charged_at = last
+      end
       if counted ~= used or oldest <= max(now, last) - window then
         last, oldest = num(call('LINDEX', key, -1)), num(call('LINDEX', key, 0))
       end
@@ -196,7 +217,10 @@ for i = 1, n do
       -- are these, but for a call that came under a policy that does not share the limit, and was given back.
       local counted
       used, written = num(of_pool[3] or 0), of_pool[4]
-      if of_pool[1] and #of_pool[1] > 47 then counted, oldest, latest = take('<ddd', of_pool[1], 25) end
+      if of_pool[1] and #of_pool[1] > 47 then
+        turned, big, small, counted, oldest, latest = take('<dddddd', of_pool[1])
+        charged_at = counted
+      end
       if counted ~= used or (oldest + 1) * slice <= max(now, latest * slice) - window or used + cost > effective then
         local state = call('HMGET', key, 'o', 'l')
         oldest, latest = num(state[1] or 0), num(state[2] or 0)
@@ -254,7 +278,10 @@ for i = 1, n do
     if i > 1 then state = call('GET', key) end
     if state then
       local t, w, known
-      if of_pool and of_pool[1] and #of_pool[1] > 56 then t, debt, w, lives, known = take(BUCKET, of_pool[1], 25) end
+      if of_pool and of_pool[1] and #of_pool[1] > 56 then
+        turned, big, small, t, debt, w, lives, known = take(BUCKET, of_pool[1])
+        charged_at = t
+      end
       written = #state
       if known ~= state then
         debt, t, w = string.match(state, '(%d+) (%d+) (%d+)')
@@ -305,7 +332,7 @@ for i = 1, n do
   end
 
   local book, holds -- of a limit that holds units: those held, and their key
-  if appointments and band(flags, 16) ~= 0 then
+  if appointments and flags % 32 > 15 then
     holds = KEYS[#KEYS - n + i]
     local open = wait >= 0 and call('GET', holds)
     if open or wait > 0 then
@@ -324,11 +351,10 @@ for i = 1, n do
     if not share and not shadow then elsewhere = true end
     if shadow then shadow_admitted = false else admitted = false end
   end
+  -- In the order of limit.lua.
   limits[i] = {
-    kind = kind, per_call = per_call, slots = slots, window = window, lease = lease, shadow = shadow, quota = quota,
-    effective = effective, used = used,
-    wait = wait, reset = reset, at = at, oldest = oldest, latest = latest, slice = slice, debt = debt,
-    counted_for = counted_for, book = book, holds = holds, share = share, terms = terms,
+    kind, per_call, slots, window, lease, shadow, quota, effective, used, wait, reset, at, oldest, latest, slice, debt,
+    counted_for, book, holds, share, terms,
   }
 end
 
@@ -350,33 +376,33 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
 
   local longest = 0
   for i = 1, n do
-    if limits[i].wait < 0 then longest = math.huge end
-    longest = max(longest, limits[i].wait)
+    if limits[i][WAIT] < 0 then longest = math.huge end
+    longest = max(longest, limits[i][WAIT])
   end
   if froms[2] and longest >= froms[2] then
     -- The wait until so much is allowed, whatever changes; -1: it never is.
     local function until_passes(limit, key, quota, most)
       -- Shares are as they are.
-      if limit.share and limit.share[1] % 3 ~= 0 then return limit.wait end
-      local kind, used, units = limit.kind, limit.used, limit.per_call
-      if limit.book then return held.wait(limit.book, quota, most) end
+      if limit[SHARE] and limit[SHARE][1] % 3 ~= 0 then return limit[WAIT] end
+      local kind, used, units = limit[KIND], limit[USED], limit[PER_CALL]
+      if limit[BOOK] then return held.wait(limit[BOOK], quota, most) end
       if units > most then return -1 end
       if kind == 'b' then
-        local over = limit.latest - (most - cost) * limit.window
-        return over > 0 and max(0, limit.oldest - now + ceil(over / quota)) or 0
+        local over = limit[LATEST] - (most - cost) * limit[WINDOW]
+        return over > 0 and max(0, limit[OLDEST] - now + ceil(over / quota)) or 0
       end
       if used + units <= most then return 0 end
       if kind == 'l' then
-        return num(call('LINDEX', key, used + cost - most - 1)) + limit.window - now
+        return num(call('LINDEX', key, used + cost - most - 1)) + limit[WINDOW] - now
       elseif kind == 's' then
         local names, freed = {}, 0
-        for s = limit.oldest, limit.latest do names[#names + 1] = s end
+        for s = limit[OLDEST], limit[LATEST] do names[#names + 1] = s end
         for s, slice in ipairs(call('HMGET', key, unpack(names))) do
           freed = freed + num(slice or 0)
-          if used + cost - freed <= most then return (limit.oldest + s) * limit.slice + limit.window - now end
+          if used + cost - freed <= most then return (limit[OLDEST] + s) * limit[SLICE] + limit[WINDOW] - now end
         end
       end
-      if limit.share then call('ZREMRANGEBYSCORE', key, '-inf', now) end
+      if limit[SHARE] then call('ZREMRANGEBYSCORE', key, '-inf', now) end
       local freeing = call('ZRANGE', key, used - most, used - most, 'WITHSCORES')
       return min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
     end
@@ -390,15 +416,15 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
       for i = 1, n do
         local quota, burst, flags
         quota, burst, flags, at = take(numbers, ARGV[5], at)
-        if band(flags, 8) ~= 0 then at = select(5, take(SHARED, ARGV[5], at)) end
+        if flags % 16 > 7 then at = select(5, take(SHARED, ARGV[5], at)) end
         local has_burst = burst > 0
-        if multiplier ~= PPM and band(flags, 2) ~= 0 then
+        if multiplier ~= PPM and flags % 4 > 1 then
           quota, burst = max(1, floor(quota * multiplier / PPM)), max(1, floor(burst * multiplier / PPM))
         end
-        if band(flags, 4) ~= 0 then quota = min(quota, max(1, learned)) end
+        if flags % 8 > 3 then quota = min(quota, max(1, learned)) end
         local most = has_burst and burst or quota
         local wait = until_passes(limits[i], KEYS[FIXED + i], quota, most)
-        if limits[i].book then behind = max(behind, held.next_time(limits[i].book, quota, most)) end
+        if limits[i][BOOK] then behind = max(behind, held.next_time(limits[i][BOOK], quota, most)) end
         if wait < 0 then wait = math.huge end
         wait = max(from, wait)
         if not own[i] and wait < to then own[i] = wait end
@@ -412,12 +438,12 @@ if not (admitted and shadow_admitted) and (ppm ~= uncut or next_limit < #ARGV[5]
     local bound, longest_own = nil, -1
     for i = 1, n do
       local limit = limits[i]
-      if limit.wait ~= 0 then
-        limit.wait = own[i] or -1
-        if not limit.shadow and (own[i] or math.huge) > longest_own then bound, longest_own = limit, own[i] or math.huge end
+      if limit[WAIT] ~= 0 then
+        limit[WAIT] = own[i] or -1
+        if not limit[SHADOW] and (own[i] or math.huge) > longest_own then bound, longest_own = limit, own[i] or math.huge end
       end
     end
-    if bound then bound.wait = joint or -1 end
+    if bound then bound[WAIT] = joint or -1 end
   end
 end
 
@@ -458,6 +484,7 @@ if admitted and charging or paced and not charging then
         -- As of a limit that has room: nothing is kept free, since time that is not used is lost.
         local cost, effective, window, used, debt, wait, lives, written = interval, MINUTE_US, 1, -math.huge, 0, 0, 0, 0
         local hash, length, slices, most, account = KEYS[FIXED + n + pools + 1], take(SHARED, paced)
+        local turned, big, small, charged_at
         if most < 0 then most = max(1, floor(effective * -most / 10000)) end
         local of_pool, share = call('HMGET', hash, '', account), nil
         look_at_share()
@@ -531,13 +558,15 @@ end
 -- A shadow limit counts as if it were enforced: nothing of a call that it would refuse.
 
 local anew = not (waited or held and returned)
-local answer = { now, ppm, above_pace and -5 or paused > 0 and -2 or admitted and 1 or 0 }
+local verdict = above_pace and -5 or paused > 0 and -2 or admitted and 1 or 0
+-- With places for the first limit: a list that grows is made anew for one, two and four more.
+local answer = n == 0 and { now, ppm, verdict } or { now, ppm, verdict, 0, 0, 0, 0 }
 for i = 1, n do
   local limit, key = limits[i], KEYS[FIXED + i]
-  local kind, window, at = limit.kind, limit.window, limit.at
+  local kind, window, at = limit[KIND], limit[WINDOW], limit[AT]
   local form, first, second, third, fourth, fifth -- what the pool of a shared one has of its count
-  if charging and admitted and paused == 0 and (not limit.shadow or shadow_admitted) then
-    limit.used = limit.used + limit.per_call
+  if charging and admitted and paused == 0 and (not limit[SHADOW] or shadow_admitted) then
+    limit[USED] = limit[USED] + limit[PER_CALL]
     if kind == 'l' then
       if cost == 1 then
         call('RPUSH', key, at)
@@ -546,30 +575,30 @@ for i = 1, n do
         for c = 1, cost do copies[c] = at end
         call('RPUSH', key, unpack(copies))
       end
-      local share = limit.share
-      if share then form, first, second, third = '<dddddd', at, limit.used, limit.used > cost and limit.oldest or at end
-      if not (share and share[5] == limit.latest) then -- the unit before was charged in this slice of the pool
+      local share = limit[SHARE]
+      if share then form, first, second, third = '<dddddd', at, limit[USED], limit[USED] > cost and limit[OLDEST] or at end
+      if not (share and share[5] == limit[LATEST]) then -- the unit before was charged in this slice of the pool
         call('PEXPIRE', key, ceil(((share and max(share[6], at) or at) - now + window) / 1000) + MARGIN_MS)
       end
     elseif kind == 's' then
-      local slice, share = floor(at / limit.slice), limit.share
+      local slice, share = floor(at / limit[SLICE]), limit[SHARE]
       if share and share[7] == key then -- its pool is in the same hash, and is written with it
         local units = share[17]
         if at ~= now then units = call('HGET', key, slice) end
-        form, first, second, third, fourth = '<dddddd', limit.used, limit.oldest, slice, num(units or 0) + cost
+        form, first, second, third, fourth = '<dddddd', limit[USED], limit[OLDEST], slice, num(units or 0) + cost
       else
         call('HINCRBY', key, slice, cost)
-        if slice == limit.latest then
+        if slice == limit[LATEST] then
           call('HINCRBY', key, 'n', cost) -- the key lives long enough since this slice began
         else
-          call('HSET', key, 'n', limit.used, 'o', limit.oldest, 'l', slice)
-          call('PEXPIRE', key, ceil(((slice + 2) * limit.slice + window - now) / 1000) + MARGIN_MS)
+          call('HSET', key, 'n', limit[USED], 'o', limit[OLDEST], 'l', slice)
+          call('PEXPIRE', key, ceil(((slice + 2) * limit[SLICE] + window - now) / 1000) + MARGIN_MS)
         end
       end
     elseif kind == 'b' then
-      limit.debt = limit.debt + cost * window
-      limit.reset = at - now + ceil((limit.debt - (limit.used - 1) * window) / limit.quota)
-      local state, lasts, share = text('%d %d %d', limit.debt, at, window), at - now + limit.debt / limit.quota, limit.share
+      local debt, share = limit[DEBT] + cost * window, limit[SHARE]
+      limit[RESET] = at - now + ceil((debt - (limit[USED] - 1) * window) / limit[QUOTA])
+      local state, lasts = text('%d %d %d', debt, at, window), at - now + debt / limit[QUOTA]
       if not share then
         call('SET', key, state, 'PX', ceil(lasts / 1000) + MARGIN_MS)
       else
@@ -579,28 +608,28 @@ for i = 1, n do
           share[16] = now + lasts + SLACK_US
           call('SET', key, state, 'PX', ceil((lasts + SLACK_US) / 1000) + MARGIN_MS)
         end
-        form, first, second, third, fourth, fifth = '<ddddddds', at, limit.debt, window, share[16], state
+        form, first, second, third, fourth, fifth = BUCKET, at, debt, window, share[16], state
       end
     else
-      call('ZADD', key, now + limit.lease, limit.share and decision_id .. '|' .. limit.share[8] or decision_id)
-      local lasts, share = limit.lease, limit.share
+      call('ZADD', key, now + limit[LEASE], limit[SHARE] and decision_id .. '|' .. limit[SHARE][8] or decision_id)
+      local lasts, share = limit[LEASE], limit[SHARE]
       if share then lasts = max(lasts + SLACK_US, share[5] - now, share.keep_us or 0) end
-      if not share or limit.used == 1 or now + limit.lease > share[5] then -- else it was set within the last second
+      if not share or limit[USED] == 1 or now + limit[LEASE] > share[5] then -- else it was set within the last second
         local ttl = ceil(lasts / 1000) + MARGIN_MS
         if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
       end
     end
-  elseif limit.counted_for then
+  elseif limit[COUNTED_FOR] then
     -- A call that charges nothing only has to see to the key when the window was made longer, or the refill slower,
     -- since the last charge.
-    local ms = ceil(limit.counted_for / 1000)
+    local ms = ceil(limit[COUNTED_FOR] / 1000)
     if call('PTTL', key) < ms then call('PEXPIRE', key, ms + MARGIN_MS) end
   end
-  if limit.share and charging and paused == 0 then
-    local charged = admitted and (not limit.shadow or shadow_admitted)
-    if charged or limit.wait ~= 0 and not elsewhere then
-      local share = limit.share
-      if limit.slots then
+  if limit[SHARE] and charging and paused == 0 then
+    local charged = admitted and (not limit[SHADOW] or shadow_admitted)
+    if charged or limit[WAIT] ~= 0 and not elsewhere then
+      local share = limit[SHARE]
+      if limit[SLOTS] then
         charge_slot()
       else
         charge_share()
@@ -608,7 +637,8 @@ for i = 1, n do
     end
   end
   local from = 4 * i
-  answer[from], answer[from + 1], answer[from + 2], answer[from + 3] = limit.used, limit.effective, limit.wait, limit.reset
+  answer[from], answer[from + 1] = limit[USED], limit[EFFECTIVE]
+  answer[from + 2], answer[from + 3] = limit[WAIT], limit[RESET]
 end
 
 if held and charging then held.write(limits, now, admitted and paused == 0) end
@@ -619,8 +649,8 @@ if patience and (paused > 0 or not admitted) then
   local wait = paused
   for i = 1, n do
     local limit = limits[i]
-    if limit.wait < 0 and not limit.shadow then wait = math.huge end
-    if not limit.shadow then wait = max(wait, limit.wait) end
+    if limit[WAIT] < 0 and not limit[SHADOW] then wait = math.huge end
+    if not limit[SHADOW] then wait = max(wait, limit[WAIT]) end
   end
   if wait <= patience then
     answer[3], answer[#answer + 1] = booked and -4 or -3, wait
@@ -632,28 +662,39 @@ end
 
 if charging then
   local tenant, action = ARGV[2], ARGV[3]
-  local line = floor(now / 60000000) .. '|' .. tenant .. '|' .. action .. '|'
-  local function count(counter, by)
+  local minute = floor(now / 60000000) .. '|'
+  -- Counters and by how much. Most calls add to the first alone.
+  local counters, last = { paused > 0 and 'held_back' or admitted and 'allowed' or 'refused', 1 }, 1
+  if admitted and paused == 0 and cost > 1 then
+    counters[3], counters[4], last = 'extra_cost', cost - 1, 3
+  end
+  if admitted and paused == 0 and waited then
+    counters[last + 2], counters[last + 3], last = 'waited', 1, last + 2
+  end
+  if returned and paused == 0 then
+    counters[last + 2], counters[last + 3], last = 'returned', 1, last + 2
+    if admitted then
+      counters[last + 2], counters[last + 3], last = 'kept', 1, last + 2
+    end
+  end
+  if admitted and paused == 0 and not shadow_admitted then
+    counters[last + 2], counters[last + 3], last = 'shadow_refused', 1, last + 2
+  end
+  for c = 1, last, 2 do
+    local counter, by = counters[c], counters[c + 1]
     call('HINCRBY', KEYS[4], tenant .. '|' .. counter, by)
-    if call('HINCRBY', KEYS[3], line .. counter, by) == by then -- the first of this minute
+    -- The first of this minute.
+    if call('HINCRBY', KEYS[3], minute .. tenant .. '|' .. action .. '|' .. counter, by) == by then
       call('EXPIRE', KEYS[3], KEEP_SECONDS)
       call('EXPIRE', KEYS[4], KEEP_SECONDS)
     end
   end
-  count(paused > 0 and 'held_back' or admitted and 'allowed' or 'refused', 1)
-  if admitted and paused == 0 and cost > 1 then count('extra_cost', cost - 1) end
-  if admitted and paused == 0 and waited then count('waited', 1) end
-  if returned and paused == 0 then
-    count('returned', 1)
-    if admitted then count('kept', 1) end
-  end
-  if admitted and paused == 0 and not shadow_admitted then count('shadow_refused', 1) end
   if paused > 0 or not (admitted and shadow_admitted) then
     -- The limit that bound: of those that refused, the one whose wait ends last.
     local bound, longest = 1, -1
     for i = 1, n do
-      local wait = limits[i].wait
-      if wait ~= 0 and limits[i].shadow == admitted then
+      local wait = limits[i][WAIT]
+      if wait ~= 0 and limits[i][SHADOW] == admitted then
         if wait < 0 then wait = math.huge end
         if wait > longest then bound, longest = i, wait end
       end
@@ -672,10 +713,10 @@ if charging then
       -- In the event's description each shared limit has a place for its share, and one for its even part.
       local _, _, even = dividing()
       for i = 1, n do
-        local share, to = limits[i].share, #answer + 1
+        local share, to = limits[i][SHARE], #answer + 1
         if share then
           answer[to], answer[to + 1], answer[to + 2] = share[1], floor(share[2]), share[3] + (share.due or 0)
-          answer[to + 3], answer[to + 4] = ceil(share[4]), floor(even(share[7], share[8], limits[i].effective, share.joins))
+          answer[to + 3], answer[to + 4] = ceil(share[4]), floor(even(share[7], share[8], limits[i][EFFECTIVE], share.joins))
           described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to, to + 3)), 1)
           described = string.gsub(described, '\3', text('%d', answer[to + 4]), 1)
         end
@@ -702,11 +743,11 @@ else
     local _, _, even = dividing()
     for i = 1, n do
       local limit, to = limits[i], #answer + 1
-      local share = limit.share
+      local share = limit[SHARE]
       if share then
         answer[to], answer[to + 1], answer[to + 2] = share[1], floor(share[11]), share[3] + (share.due or 0)
         answer[to + 3] = ceil(share[4])
-        answer[to + 4] = floor(even(share[7], share[8], limit.effective, share.joins))
+        answer[to + 4] = floor(even(share[7], share[8], limit[EFFECTIVE], share.joins))
       end
     end
   end

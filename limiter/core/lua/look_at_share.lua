@@ -8,7 +8,8 @@
 --                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
 --   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
 --                 was charged (us) · and, if that was in this slice, of a log: its length by then · time of its oldest
---                 entry (us); of a bucket: BUCKET of decide.lua; of a counter, in place of that time: its n, o and l
+--                 entry (us); of a bucket: the end of BUCKET in decide.lua; of a counter, in place of that time: its n, o
+--                 and l
 --   "@<account>"  of a pace: when its next call is due at the rate of its share (us)
 --   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
@@ -30,16 +31,20 @@
 -- A list, since fields with names take longer to make.
 local turn = (now - now % length) / length
 local state, last, mine, asked, part, till = of_pool[2], turn, 0, 0, 0, 0
-local big, small, charged_at, joins = 0, 0, 0, nil
+local joins = nil
 if of_pool[1] then
-  if #of_pool[1] < 32 then of_pool[1] = of_pool[1] .. string.rep('\0', 8) end -- an earlier script wrote three parts
-  last, big, small, charged_at = take('<dddd', of_pool[1])
+  if not turned then -- they were not read with the limit's count
+    if #of_pool[1] < 32 then of_pool[1] = of_pool[1] .. string.rep('\0', 8) end -- an earlier script wrote three parts
+    turned, big, small, charged_at = take('<dddd', of_pool[1])
+  end
+  last = turned
   if turn > last then
     local divide = window_dividing()
     big, small, state = divide(hash, account, last, turn, slices, effective, length)
     last = turn
   end
 end
+if not turned then big, small, charged_at = 0, 0, 0 end -- nobody has asked yet
 if state then
   mine, asked, part, till = take('<dddd', state)
 else

@@ -49,6 +49,14 @@ def test_a_limit_is_packed_as_the_scripts_unpack_it(source: str) -> None:
     assert shape._LIMIT.format == "<" + "".join(codes[part] for part in re.findall(r"c1|I8|B", unpacked))
 
 
+def test_a_shared_limit_is_unpacked_in_one_go_as_in_two() -> None:
+    limit, share, both = (
+        re.findall(rf"local {name} = '<(\w+)'", DECIDE)[0] for name in ("LIMIT", "SHARED", "LIMIT_AND_SHARED")
+    )
+    assert both == limit + share
+    assert f"local LIMIT_BYTES = {shape._LIMIT.size}\n" in DECIDE
+
+
 def test_every_algorithm_has_a_letter_and_a_label_of_its_own() -> None:
     assert (
         len({rules.letter for rules in RULES.values()}) == len({rules.label for rules in RULES.values()}) == len(RULES)
