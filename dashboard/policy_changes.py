@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q
 
 from limiter.policies import versions
-from limiter.policies.models import Assignment, QuotaPolicy
+from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.base import records
 
 Line = dict[str, Any]
@@ -32,27 +32,44 @@ def _applying(tenant_ids: Collection[str]) -> set[int]:
 
 
 def _edit(row: Any) -> Line:
-    about = {"policy": row.name, "version": row.version}
+    about: Line = {"policy": row.name, "version": row.version}
     moved = _moved(row.id, row.version, row.history_date)
     if not moved:
         return {"code": "change.policy", **about}
-    limit, before, after = moved[0]
-    code = "change.policy_limit" if len(moved) == 1 else "change.policy_limits"
-    return {"code": code, **about, "limit": limit, "before": before, "after": after, "more": len(moved) - 1}
+    change, more = moved[0], len(moved) - 1
+    about |= {"limit": change.limit, "before": change.before.quota, "after": change.after.quota, "more": more}
+    if change.before.window_s == change.after.window_s:
+        return {"code": "change.policy_limits" if more else "change.policy_limit", **about}
+    windows = {"window_before": change.before.window_s, "window_after": change.after.window_s}
+    return {"code": "change.policy_windows" if more else "change.policy_window", **about, **windows}
+
+
+class _Rate(NamedTuple):
+    """Units in a window of seconds; of calls in flight 0 s."""
+
+    quota: int
+    window_s: int
+
+
+class _Moved(NamedTuple):
+    limit: str
+    before: _Rate
+    after: _Rate
 
 
 @lru_cache(maxsize=1_000)
-def _moved(policy_id: int, version: int, at: datetime) -> tuple[tuple[str, int, int], ...]:
-    """The limits whose number this version of a policy changed: name, before, after. ``at``, its time, tells apart
-    versions of one number that a restored database has.
+def _moved(policy_id: int, version: int, at: datetime) -> tuple[_Moved, ...]:
+    """The limits whose number or window this version of a policy changed. ``at``, its time, tells apart versions of
+    one number that a restored database has.
     """
     of = versions.limits_by_version(policy_id, [version - 1, version])
-    before = {limit.name: limit.quota for limit in of[version - 1]}
-    return tuple(
-        (limit.name, before[limit.name], limit.quota)
-        for limit in of[version]
-        if before.get(limit.name, limit.quota) != limit.quota
-    )
+    before = {limit.name: _rate(limit) for limit in of[version - 1]}
+    lines = [_Moved(limit.name, before.get(limit.name, _rate(limit)), _rate(limit)) for limit in of[version]]
+    return tuple(each for each in lines if each.before != each.after)
+
+
+def _rate(limit: QuotaLimit) -> _Rate:
+    return _Rate(limit.quota, limit.window_seconds or 0)
 
 
 def line(at: datetime, kind: str, **said: Any) -> Line:

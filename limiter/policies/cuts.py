@@ -60,7 +60,8 @@ class Hit:
 def hits(policy: QuotaPolicy, wanted: Iterable[QuotaLimit]) -> dict[str, list[Hit]]:
     """By limit, the tenants that used more in the last day than it will have, those that used most first.
 
-    Only limits that get fewer units in the same window count, and of the tenants those under this very limit now.
+    Only limits that get fewer units in the same window or a longer one count, and of the tenants those under this very
+    limit now.
     """
     lowered = dict(_lowered(policy, wanted))
     if not lowered or policy.mode == QuotaPolicy.Mode.SHADOW:
@@ -82,11 +83,16 @@ def _lowered(policy: QuotaPolicy, wanted: Iterable[QuotaLimit]) -> Iterator[tupl
     stored_lines = {line.name: line for line in QuotaLimit.objects.filter(policy=policy.pk)} if policy.pk else {}
     for line in wanted:
         before = stored_lines.get(line.name)
-        if before is None or (before.algorithm, before.window_seconds) != (line.algorithm, line.window_seconds):
+        if before is None or before.algorithm != line.algorithm or _is_shorter(line, before):
             continue
         units = rules_of(line.algorithm).capacity_of(line)
         if units < rules_of(before.algorithm).capacity_of(before):
             yield line.name, units
+
+
+def _is_shorter(line: QuotaLimit, before: QuotaLimit) -> bool:
+    """Units in use in a window are in use in every longer one that contains it, too; in a shorter one perhaps not."""
+    return (line.window_seconds or 0) < (before.window_seconds or 0)
 
 
 def _reached(policy: QuotaPolicy) -> QuerySet[Tenant]:

@@ -107,6 +107,11 @@ def test_an_edited_policy_is_shown_with_its_numbers_to_those_it_applies_to(acme:
     newest = data("policy")[0]
     assert (newest["code"], newest["policy"], newest["version"]) == ("change.policy_limit", "Gold", 3)
     assert (newest["limit"], newest["before"], newest["after"]) == ("minute", 100, 40)
+    limit.window_seconds = 3_600
+    limit.save()
+    newest = data("policy")[0]
+    moved = [newest[name] for name in ("code", "before", "window_before", "after", "window_after")]
+    assert moved == ["change.policy_window", 40, 60, 40, 3_600]
     assert data("policy", tenant="globex") == []
 
 

@@ -28,6 +28,7 @@ export const FORMS = {
   action: (action) => action || word("action.all"),
   limit: (limit) => (limit ? limitName(limit) : word("limit.every")),
   limit_name: limitName,
+  window: windowText,
 };
 
 export function word(code, about = {}) {

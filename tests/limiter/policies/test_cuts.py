@@ -49,9 +49,10 @@ def test_a_cut_hits_those_under_the_limit_who_used_more_in_the_last_day(gold: Qu
     ((hit,),) = cuts.hits(gold, lowered(gold, 60)).values()
     assert (hit.tenant.tenant_id, hit.peak.action_id, hit.peak.used, hit.limit) == ("acme", "lookupOrder", 90, 60)
     assert cuts.hits(gold, lowered(gold, 90)) == {}
+    assert list(cuts.hits(gold, lowered(gold, 60, window_seconds=3_600))) == ["minute"]
 
 
-def test_no_raise_no_other_window_no_shadow_and_no_older_use_is_such_a_cut(gold: QuotaPolicy) -> None:
+def test_no_raise_no_shorter_window_no_shadow_and_no_older_use_is_such_a_cut(gold: QuotaPolicy) -> None:
     used("acme", 90, ago_s=26 * 3_600)
     assert cuts.hits(gold, lowered(gold, 60)) == {}
     used("acme", 200)
