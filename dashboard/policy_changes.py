@@ -33,6 +33,8 @@ def _applying(tenant_ids: Collection[str]) -> set[int]:
 
 def _edit(row: Any) -> Line:
     about: Line = {"policy": row.name, "version": row.version}
+    if row.history_type == "+":
+        return {"code": "change.policy_made", **about}
     moved = _moved(row.id, row.version, row.history_date)
     if not moved:
         return {"code": "change.policy", **about}

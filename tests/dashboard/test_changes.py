@@ -112,6 +112,7 @@ def test_an_edited_policy_is_shown_with_its_numbers_to_those_it_applies_to(acme:
     newest = data("policy")[0]
     moved = [newest[name] for name in ("code", "before", "window_before", "after", "window_after")]
     assert moved == ["change.policy_window", 40, 60, 40, 3_600]
+    assert [each["code"] for each in data("policy")][-1] == "change.policy_made"
     assert data("policy", tenant="globex") == []
 
 
