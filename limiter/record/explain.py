@@ -10,7 +10,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from limiter.core.algorithms import RULES
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
@@ -186,7 +185,7 @@ def _usage(event: ThrottleEvent, bound: LimitThen | None) -> str:
     return said.format(
         used=number(event.used),
         most=number(event.effective_limit),
-        seconds=number(window, grouped=False),
+        seconds=number(window),
         limit=event.limit_name,
     )
 
@@ -197,7 +196,7 @@ def _cut(event: ThrottleEvent) -> str:
 
 
 def _seconds(event: ThrottleEvent) -> str:
-    return number((event.retry_after_ms or 0) / 1000, grouped=False)
+    return number((event.retry_after_ms or 0) / 1000)
 
 
 def _whole_second(moment: datetime) -> str:
@@ -237,7 +236,7 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     refusing = [limit for limit in limits if limit.refused and limit.shadow == event.shadow]
     payload = []
     if passes_at is not None:
-        slots = [limit.name for limit in refusing if _holds_slots(limit)]
+        slots = [limit.name for limit in refusing if limit.holds_slots]
         if slots:
             said = _("The end of a running call that held a slot of '{limit}'; the wait in its response is a hint.")
             payload.append(said.format(limit=limit_in_words(slots[0])))
@@ -254,7 +253,7 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     for limit in refusing:
         if limit.name == IN_FLIGHT:
             continue  # learned: nobody sets it
-        concurrency = _holds_slots(limit)
+        concurrency = limit.holds_slots
         needed = limit.used + (1 if concurrency else event.cost)
         said = _("A limit '{limit}' that comes to at least {needed} (it came to {most}).")
         name, most = limit_in_words(limit.name), number(limit.effective_limit)
@@ -262,12 +261,6 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
     return payload
 
 
-def _holds_slots(limit: LimitThen) -> bool:
-    """An algorithm that only a newer release knows is taken for one that counts units."""
-    rules = RULES.get(limit.algorithm)
-    return rules is not None and rules.holds_slots
-
-
 def _fits_uncut(limit: LimitThen, cost: int) -> bool:
-    needed = 1 if _holds_slots(limit) else cost
+    needed = 1 if limit.holds_slots else cost
     return limit.used + needed <= (limit.burst or limit.quota)

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from limiter.core import sharing, values
+from limiter.core.algorithms import RULES
 from limiter.core.sharing import Refused
 from limiter.core.types import CountedPer
 from limiter.record.limit_names import limit_in_words
@@ -48,6 +49,16 @@ class LimitThen:
     @property
     def in_words(self) -> str:
         return limit_in_words(self.name)
+
+    @property
+    def algorithm_in_words(self) -> str:
+        """A name that only a newer release knows stands for itself."""
+        return _(RULES[self.algorithm].label) if self.algorithm in RULES else self.algorithm
+
+    @property
+    def holds_slots(self) -> bool:
+        """Whether a call that ends makes room. What only a newer release knows is taken for one that counts units."""
+        return self.algorithm in RULES and RULES[self.algorithm].holds_slots
 
 
 def limit_then(event: ThrottleEvent, payload: Mapping[str, Any]) -> LimitThen:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from limiter.core.decision_ids import UPSTREAM
 from limiter.core.in_flight import IN_FLIGHT
+from limiter.core.sharing import PACE
 from limiter.reports.consumption import Consumption
 from limiter.reports.figures import Figures
 from limiter.reports.naming import TenantNames
@@ -47,9 +48,17 @@ def _refusals(chosen: Selection, found: Figures, names: TenantNames, calls: int)
         yield f"{_refuser(worst['limit_name'])} of {where} refused most: {worst['refusals']:,} calls."
     most = max(found.refused)
     if most:
-        first = found.moments[found.refused.index(most)]
-        last = first + (chosen.until - chosen.since) / len(found.moments)
-        yield f"Most refusals came between {_time(first)} and {_time(last)} UTC: {most:,}."
+        yield f"Most refusals came {_span(chosen, found, found.refused.index(most))}: {most:,}."
+
+
+def _span(chosen: Selection, found: Figures, place: int) -> str:
+    """When one of the drawn spans was, to the second if it is none of whole minutes."""
+    length = (chosen.until - chosen.since) / len(found.moments)
+    form = "%H:%M" if length.total_seconds() % 60 == 0 else "%H:%M:%S"
+    first = found.moments[place].astimezone(UTC)
+    last = first + length
+    day = "" if last.date() == first.date() else f"{last:%Y-%m-%d} "
+    return f"between {first:%Y-%m-%d} {first:{form}} and {day}{last:{form}} UTC"
 
 
 def _refuser(limit_name: str) -> str:
@@ -58,6 +67,7 @@ def _refuser(limit_name: str) -> str:
         "": "The unavailable store",
         UPSTREAM: "The upstream's pauses and pace",
         IN_FLIGHT: "The learned limit",
+        PACE: "The pace of the connection",
     }
     return of_platform.get(limit_name, f"The limit '{limit_name}'")
 

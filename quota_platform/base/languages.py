@@ -10,5 +10,6 @@ def number(value: float | None, *, digits: int | None = None, grouped: bool = Tr
     if value is None:
         return ""
     if digits is None and isinstance(value, float):
-        value = int(value) if value.is_integer() else round(value, 2)
+        value = round(value, 2)
+        value = int(value) if value.is_integer() else value
     return number_format(value, decimal_pos=digits, use_l10n=True, force_grouping=grouped)

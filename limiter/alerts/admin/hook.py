@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -25,6 +26,7 @@ from limiter.alerts.models.hook import Severity, default_events
 from limiter.record.admin.record import RecordAdmin
 from quota_platform.base import row_access
 from quota_platform.base.admin.display import display
+from quota_platform.base.admin.members import document_in_lines
 from quota_platform.base.admin.names_field import NamesField
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
@@ -206,14 +208,18 @@ def _new_secret(request: HttpRequest, hook: AlertHook) -> HttpResponse:
 
 @admin.register(AlertDelivery)
 class AlertDeliveryAdmin(RecordAdmin):
-    """Deliveries to hooks, newest first."""
+    """Messages to contact points, newest first."""
 
     goes_with_its_owner = True
     list_display = ("at", "hook", "tenant_id", "event", "status_word", "attempts", "status", "last_error", "next")
+    fields = (
+        *(("at", "status_word"), ("hook", "tenant_id"), ("event", "alert")),
+        *(("attempts", "status"), ("last_error", "next"), "finished_at", "message"),
+    )
     list_select_related = ("hook",)
     list_filter = ("state", "event")
     search_fields = ("tenant_id__exact", "hook__name__exact")
-    search_help_text = _("Tenant ID or name of the hook, in full")
+    search_help_text = _("Tenant ID or name of the contact point, in full")
 
     @display(description=_("state"), label=_COLOURS)
     def status_word(self, obj: AlertDelivery) -> str:
@@ -226,3 +232,7 @@ class AlertDeliveryAdmin(RecordAdmin):
     @display(description=_("next attempt"))
     def next(self, obj: AlertDelivery) -> Any:
         return obj.next_at if obj.state == AlertDelivery.State.WAITING else "-"
+
+    @display(description=_("message"))
+    def message(self, obj: AlertDelivery) -> SafeString | str:
+        return document_in_lines(obj.body)

@@ -276,7 +276,7 @@ class AlertDelivery(Attempted):
 
     at = models.DateTimeField("made", default=timezone.now)
     uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
-    hook = models.ForeignKey(AlertHook, on_delete=models.CASCADE, related_name="deliveries")
+    hook = models.ForeignKey(AlertHook, models.CASCADE, related_name="deliveries", verbose_name="contact point")
     alert = models.ForeignKey(Alert, on_delete=models.SET_NULL, null=True, related_name="+")
     tenant_id = models.CharField("tenant ID", max_length=64, blank=True)
     event = models.CharField(max_length=MAX_NAME, choices=event_choices)
@@ -286,7 +286,7 @@ class AlertDelivery(Attempted):
 
     class Meta:
         ordering = ["-at", "-id"]
-        verbose_name_plural = "alert deliveries"
+        verbose_name, verbose_name_plural = "delivery", "deliveries"
         constraints = [
             models.UniqueConstraint(fields=["hook", "alert", "event"], name="alert_delivery_once"),
             models.UniqueConstraint(

@@ -24,6 +24,7 @@ from limiter.gateway import heartbeat
 from limiter.gateway.admin import pace
 from limiter.policies import pools
 from limiter.record.held_back import held_back
+from limiter.record.limit_names import limit_in_words
 from limiter.upstream import health
 from limiter.upstream.probe import test_connection
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
@@ -40,7 +41,7 @@ def register() -> None:
 
 
 def _fill(request: HttpRequest, connection: Connection) -> dict[str, Any]:
-    return {**_state(connection), "shared": pools.names(connection.pk)}
+    return {**_state(connection), "shared": [(name, limit_in_words(name)) for name in pools.names(connection.pk)]}
 
 
 def _state(connection: Connection) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import cached_property
-from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +16,7 @@ from unfold.admin import ModelAdmin
 
 from limiter.record.models import AuditEntry, DeadLetter, MultiplierChange, RecordGap
 from quota_platform.base.admin.display import display
+from quota_platform.base.admin.members import in_lines
 from quota_platform.base.admin.numbers import shown
 from quota_platform.base.admin.scoped import ScopedAdmin
 
@@ -82,19 +82,7 @@ class AuditEntryAdmin(RecordAdmin):
 
     @display(description=_("details"))
     def details(self, obj: AuditEntry) -> SafeString | str:
-        """Each member of the payload in a line, those within one in lines below it."""
-        return _in_lines(obj.payload) or "-"
-
-
-def _in_lines(members: dict[str, Any]) -> SafeString:
-    lines = [(name, _in_lines(value) if isinstance(value, dict) else _plain(value)) for name, value in members.items()]
-    return format_html_join("", "<div class='q-line'><strong>{}</strong>: {}</div>", lines)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value)) or "-"
-    return "-" if value is None or value == "" else str(value)
+        return in_lines(obj.payload)
 
 
 @admin.register(MultiplierChange)
@@ -118,3 +106,8 @@ class DeadLetterAdmin(RecordAdmin):
     """Entries that could not be stored."""
 
     list_display = ("at", "stream", "stream_id", "error")
+    fields = (("at", "stream"), ("stream_id", "deliveries"), "error", "content")
+
+    @display(description=_("content"))
+    def content(self, obj: DeadLetter) -> SafeString | str:
+        return in_lines(obj.fields)

@@ -11,6 +11,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table, TableStyle
 
 from limiter.core.types import MICROS
+from limiter.record.limit_names import limit_in_words
 from limiter.reports import consumption, figures, findings, in_flight, incomplete, manifest, pdf_charts
 from limiter.reports.consumption import Consumption
 from limiter.reports.naming import TenantNames
@@ -179,13 +180,14 @@ def _drawn(
 
 
 def _note(text: str, more: int) -> Flowable:
-    return Paragraph(text + (f"; {more:,} of them, less full, are not drawn." if more else "."), SMALL)
+    return Paragraph(f"{text}." + (f" Less full and not drawn: {more:,} more." if more else ""), SMALL)
 
 
 def _limits(found: figures.Figures, names: TenantNames) -> list[Flowable]:
     heads = ["Tenant", "Action", "Limit", "Refusals", "Most used", "Limit set", "Lowest"]
     columns = ["action_id", "limit_name", "refusals", "most_used", "limit", "lowest"]
-    lines = [[names.of(row["tenant_id"]), *(row[name] for name in columns)] for row in found.limits]
+    named = [{**row, "limit_name": limit_in_words(row["limit_name"])} for row in found.limits]
+    lines = [[names.of(row["tenant_id"]), *(row[name] for name in columns)] for row in named]
     title = Paragraph("Limits that refused most", HEAD)
     return [title, table(heads, lines, words=3) if lines else Paragraph("No limit refused a call.", BODY)]
 

@@ -75,6 +75,7 @@ class ReportSchedule(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
+        verbose_name = "saved report"
         constraints = [
             models.CheckConstraint(
                 condition=Q(days__gte=1, days__lte=366, hour__lte=23, weekday__lte=6),

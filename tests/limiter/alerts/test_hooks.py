@@ -161,6 +161,20 @@ def test_the_admin_posts_a_test_and_says_how_it_went(root: Client, acme: Tenant,
     assert "arrived" in page and "given up" in page
 
 
+def test_the_page_of_a_delivery_shows_the_message_in_lines_and_no_next_attempt_once_it_arrived(
+    root: Client, acme: Tenant
+) -> None:
+    sent = '{"type": "policy.published", "timestamp": "2026-11-30T16:05:46.007319+00:00", "data": {"policy": "Gold"}}'
+    row = AlertDelivery.objects.create(hook=made(tenant=acme), event="policy.published", body=sent, state="arrived")
+    page = root.get(f"/admin/limiter/alertdelivery/{row.pk}/change/").content.decode()
+    assert "<strong>policy</strong>: Gold" in page and "2026-11-30 16:05:46 UTC" in page
+    assert "&quot;" not in page and "007319" not in page
+    assert "Contact point" in page and "Hook" not in page
+    assert f"{row.next_at:%Y-%m-%d %H:%M}" not in page.partition("Next attempt")[2][:400]
+    AlertDelivery.objects.update(body="Subject: alert\n\nacme")
+    assert "Subject: alert\n\nacme" in root.get(f"/admin/limiter/alertdelivery/{row.pk}/change/").content.decode()
+
+
 def test_the_admin_makes_a_new_secret_and_shows_it_once(root: Client, acme: Tenant) -> None:
     row = made(tenant=acme)
     before = row.secret()

@@ -106,7 +106,7 @@ def test_a_row_that_stands_for_many_says_so(client: Client, redis_url: str) -> N
     refuse(redis_url, 30, per_second=30)
     keeping.store_all(client)
     data = explain(ThrottleEvent.objects.get(count=20))
-    assert data.sentence.startswith("20 calls like this were refused: 1 of 1 units in 3600 s")
+    assert data.sentence.startswith("20 calls like this were refused: 1 of 1 units in 3,600 s")
 
 
 def test_the_api_explains_a_decision(refused: ThrottleEvent) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 
 from limiter.core.types import Limit
-from limiter.models import MultiplierChange
+from limiter.models import MultiplierChange, ThrottleEvent, UsageMinute
 from limiter.reports import build, figures, findings, manifest, sources
 from limiter.reports.consumption import Consumption, LimitUse
 from limiter.reports.naming import TenantNames
@@ -40,13 +42,26 @@ def test_refusals_are_found_by_share_limit_and_time(acme: Tenant) -> None:
     shares, limit, times, *_ = said()
     assert shares == "100 of 1,000 calls were refused (10.0%)."
     assert limit == "The limit 'minute' of Acme / lookupOrder refused most: 100 calls."
-    assert times == "Most refusals came between 2030-05-02 12:00 and 2030-05-02 12:30 UTC: 100."
+    assert times == "Most refusals came between 2030-05-02 12:00 and 12:30 UTC: 100."
+
+
+def test_the_time_of_most_refusals_is_to_the_second_where_it_is_short_and_has_both_days_where_it_has_two(
+    acme: Tenant,
+) -> None:
+    usage("acme", allowed=900, refused=100)
+    hour = dataclasses.replace(day(), since=NOON - timedelta(minutes=6), until=NOON + timedelta(minutes=6))
+    found = findings.sentences(hour, figures.of(hour), TenantNames(["acme"]), windows=(), slots=())
+    assert "Most refusals came between 2030-05-02 12:00:00 and 12:00:15 UTC: 100." in found
+    UsageMinute.objects.update(start=NOON + timedelta(hours=11, minutes=45))
+    assert "Most refusals came between 2030-05-02 23:30 and 2030-05-03 00:00 UTC: 100." in said()
 
 
 def test_refusals_of_what_is_no_policys_limit_are_named_in_words(acme: Tenant) -> None:
     usage("acme", allowed=900, refused=100)
     event(1, count=100, limit_name="(in flight)")
     assert said()[1] == "The learned limit of Acme / lookupOrder refused most: 100 calls."
+    ThrottleEvent.objects.update(limit_name="(pace)")
+    assert said()[1] == "The pace of the connection of Acme / lookupOrder refused most: 100 calls."
 
 
 def test_the_fullest_limit_and_the_lowest_multiplier_are_found(acme: Tenant) -> None:
