@@ -20,7 +20,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 from rest_framework.authtoken import admin as _registers_tokens  # noqa: F401
@@ -112,9 +112,16 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
             raise Http404
         if not self.has_change_permission(request, person):
             raise PermissionDenied
+        if person == request.user:
+            return self._own_account()
         if request.method == "POST":
             act(request, person)
         return HttpResponseRedirect("../change/")
+
+    @staticmethod
+    def _own_account() -> HttpResponse:
+        """It asks for the old ones: a session that was left open changes neither password nor second factors."""
+        return HttpResponseRedirect(reverse("account_own"))
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         person = kwargs.get("obj")
@@ -147,6 +154,8 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """The person is saved whole: as they were seen, and nobody else saves them meanwhile."""
+        if id == str(request.user.pk):
+            return self._own_account()
         with self.whole(request):
             person = self.get_object(request, id)
             may = person is not None and self.has_change_permission(request, person)

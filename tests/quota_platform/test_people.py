@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
@@ -179,3 +180,17 @@ def test_a_persons_page_shows_whether_there_is_a_password(page: Client, manager:
         (True, False),
         (False, True),
     ]
+
+
+@pytest.mark.parametrize("name", ["auth_user_password_change", "auth_user_no_factors", "auth_user_invite"])
+def test_nobody_changes_their_own_password_or_factors_without_the_old_ones(
+    page: Client, manager: User, name: str
+) -> None:
+    TOTP.activate(manager, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    url = reverse(f"admin:{name}", args=[manager.pk])
+    for response in (page.get(url), page.post(url, {**NEW_PASSWORD, "usable_password": "true"})):
+        assert response.status_code == 302 and response["Location"] == reverse("account_own")
+    manager.refresh_from_db()
+    assert manager.check_password("a-long-test-password") and manager.authenticator_set.exists()  # type: ignore[attr-defined]
+    own = page.get(reverse("admin:auth_user_change", args=[manager.pk])).content.decode()
+    assert reverse("account_own") in own and "Send a link" not in own and "Remove second factors" not in own
