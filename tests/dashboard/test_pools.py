@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -15,6 +16,7 @@ from dashboard.messages import pool_frame
 from dashboard.pool_table import COLUMNS
 from dashboard.pools import PAGE_SIZE, PoolReading, StoredPool
 from dashboard.readings import Shared
+from dashboard.streams import NO_RIGHT
 from dashboard.topics import PoolView, pool, tenant, view_of
 from limiter.core.accounts import Account
 from limiter.core.accounts import Terms as AccountTerms
@@ -25,7 +27,7 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from limiter.policies.floors import FloorTerms
 from limiter.policies.pools import PoolMember
 from tenants.models import Action, Connection, Tenant
-from tests.dashboard.test_stream import Page, Worker, session_of, worker  # noqa: F401
+from tests.dashboard.test_stream import Page, Worker, polled, session_of, worker  # noqa: F401
 from tests.limiter.gateway.conftest import Gateway, gateway, gateway_settings  # noqa: F401
 from tests.people import member
 
@@ -174,6 +176,24 @@ async def test_a_stranger_is_closed_out_of_a_shared_limit(worker: Worker, acme: 
     page = Page(worker, await session_of(other), query=query)
     assert await page.connect()
     assert await page.closed_with() == 4403
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("limit", ["pool", "(in flight)", "(pace)"])
+async def test_a_person_of_another_tenant_with_every_right_neither_follows_nor_polls_a_shared_limit(
+    worker: Worker,  # noqa: F811
+    acme: Tenant,
+    globex: Tenant,
+    limit: str,
+) -> None:
+    unit = await Connection.objects.acreate(name="globex-unit", is_sandbox=True, base_url="http://127.0.0.1:8801")
+    await Tenant.objects.filter(pk=globex.pk).aupdate(connection=unit)
+    ana, gil = [await session_of(await sync_to_async(member)(*each)) for each in (("ana", acme), ("gil", globex))]
+    page = Page(worker, ana, query=f"connection={unit.pk}&limit={quote(limit)}")
+    assert await page.connect()
+    assert await page.closed_with() == NO_RIGHT
+    poll = f"/dashboard/api/connections/{unit.pk}/limits/{limit}.json"
+    assert [(await polled(worker, poll, session)).status for session in (ana, gil)] == [403, 200]
 
 
 @pytest.mark.django_db(transaction=True)
