@@ -43,6 +43,12 @@ def test_the_first_page_shows_the_pace_of_now_though_nobody_watched(visitor: Vis
     expect(visitor.page.get_by_text("Right now.")).to_be_visible()
 
 
+def test_links_and_buttons_are_named_by_their_words_and_not_by_their_icons(visitor: Visitor) -> None:
+    visitor.open("/admin/limiter/quotapolicy/")
+    for name in ("Exports", "Dashboard", "Start from a preset"):
+        expect(visitor.page.get_by_role("link", name=name, exact=True)).to_have_count(1)
+
+
 def test_while_the_numbers_are_not_up_to_date_the_first_page_claims_nothing_about_now(visitor: Visitor) -> None:
     stale = {"v": 3, "summary": {"state": "unknown", "sentence": {"code": "unknown"}}, "figures": {}}
     visitor.page.route("**/dashboard/api/overview.json", lambda route: route.fulfill(json=stale))

@@ -32,7 +32,17 @@
     }
   }
 
+  // An icon is a word in a font of pictures, which stands in the name of its link or button: "download Exports".
+  function hideIcons() {
+    for (const icon of document.querySelectorAll(".material-symbols-outlined:not([aria-hidden])")) {
+      const control = icon.closest("a, button, label");
+      const isWhole = control?.textContent.trim() === icon.textContent.trim() && !control.ariaLabel && !control.title;
+      if (!isWhole) icon.ariaHidden = "true";
+    }
+  }
+
   function nameAll() {
+    hideIcons();
     nameChoices();
     groupScrolled();
     nameHints();
