@@ -35,10 +35,11 @@ QuotaLimit.objects.update_or_create(policy=policy, name="hour", defaults=hour)
 class LiveDemo:
     """Start with :meth:`start`; the web server alone can be stopped and started again on the same port.
 
-    ``traffic``: with the demo's calls, which play its stories too.
+    ``traffic``: with the demo's calls, which play its stories too. ``pseudo_language``: with one language more than the
+    platform's, to see which texts are in no catalogue.
     """
 
-    def __init__(self, var: Path, *, workers: int = 1, traffic: bool = False) -> None:
+    def __init__(self, var: Path, *, workers: int = 1, traffic: bool = False, pseudo_language: bool = True) -> None:
         chosen = {"VAR_DIR": var, "PORT": free_port(), "WEB_WORKERS": workers, "REDIS_URL": "", "DATABASE_URL": ""}
         chosen["DEMO_TRAFFIC"] = traffic
         self.variables = environment.prepare(DemoSettings.model_validate(chosen))
@@ -47,8 +48,8 @@ class LiveDemo:
         self.shell = Shell({**environment.for_platform(self.variables), **self.variables})
         self._services = {each.name: each for each in service.all_of(self.variables)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._settings = {"DJANGO_SETTINGS_MODULE": pseudo.__name__, pseudo.PLACE: str(var / "locale")}
-        """One language more than the platform's, to see which texts are in no catalogue."""
+        place = {"DJANGO_SETTINGS_MODULE": pseudo.__name__, pseudo.PLACE: str(var / "locale")}
+        self._settings = place if pseudo_language else {}
 
     @property
     def sign_in(self) -> tuple[str, str]:

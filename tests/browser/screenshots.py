@@ -40,7 +40,7 @@ hook.save()
 
 def main() -> None:
     var = Path(tempfile.mkdtemp(prefix="quota-pictures-"))
-    demo = LiveDemo(var)
+    demo = LiveDemo(var, pseudo_language=False)
     try:
         demo.start()
         with sync_playwright() as playwright:

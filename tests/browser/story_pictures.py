@@ -48,7 +48,7 @@ LONGEST_S = 400
 
 def main() -> None:
     var = Path(tempfile.mkdtemp(prefix="quota-stories-"))
-    demo = LiveDemo(var, traffic=True)
+    demo = LiveDemo(var, traffic=True, pseudo_language=False)
     try:
         demo.start()
         with sync_playwright() as playwright:

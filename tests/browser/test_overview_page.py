@@ -285,6 +285,16 @@ def test_without_a_call_the_page_says_how_to_make_one(visitor: Visitor) -> None:
     expect(visitor.page.locator("#empty code")).to_contain_text(f"curl -X POST {visitor.url}/invoke/")
 
 
+def test_on_a_telephone_the_pages_are_named_in_whole_words(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 360, "height": 780})
+    visitor.shown("/dashboard/", frame("overview"))
+    pages = visitor.page.locator(".top nav a")
+    expect(pages).to_have_count(5)
+    heights = {round(box["height"]) for each in pages.all() if (box := each.bounding_box())}
+    assert len(heights) == 1 and max(heights) < 36
+    assert not visitor.scrolls_sideways()
+
+
 def test_on_a_telephone_each_limit_is_a_card_and_nothing_scrolls_sideways(visitor: Visitor) -> None:
     visitor.page.set_viewport_size({"width": 360, "height": 780})
     visitor.shown("/dashboard/", frame("overview"))

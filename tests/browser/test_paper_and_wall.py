@@ -30,7 +30,8 @@ def test_the_wallboard_fills_the_screen_and_has_no_controls(visitor: Visitor, wi
     assert page == {"wide": width, "tall": height}
     last = visitor.page.locator("main > .two").bounding_box()
     assert last is not None and last["y"] + last["height"] > height * 0.9
-    assert visible(visitor.page, ".log a") == [] and visitor.page.evaluate(CUT) == []
+    assert visible(visitor.page, ".log .incident") == [] and visitor.page.evaluate(CUT) == []
+    expect(visitor.page.locator(".log .entry").first.get_by_text("Globex Travel")).to_be_visible()
     title = visitor.page.locator("#sentence").bounding_box()
     assert title is not None and title["height"] > height * 0.025
 
