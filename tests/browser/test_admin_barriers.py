@@ -1,18 +1,22 @@
-"""Every page of the admin without a finding of axe: list, forms, history and deletion of every model with pages.
+"""Every page of the admin and of accounts without a finding of axe, found in the resolver: a new one joins by itself.
 
-The walk of all is a slow test. `make test` walks each kind of page once, those of the model with the richest.
+The walk of all is a slow test. `make test-browser` walks each kind of page once, those of the model with the richest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from mimetypes import guess_type
 from pathlib import Path
 from threading import Thread
 
 import pytest
 import unfold
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
 from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 from django.db.models import Model
@@ -21,17 +25,22 @@ from django.urls import reverse
 from playwright.sync_api import Browser
 
 from limiter.models import Assignment, QuotaPolicy
-from tests.browser.visit import THEMES, Visitor
-from tests.filled_form import filled_form
+from tenants.models import ApiKey
+from tests.browser.visit import COLOURS, Theme, Visitor
+from tests.filled_form import as_seen, filled_form
 from tests.limiter.policies.test_cuts import used
 from tests.patience import HANG_MS
-from tests.quota_platform.test_admin_pages import MAKERS, MODELS, PAGES, make_action, make_policy, url_of
+from tests.quota_platform.accounts.totp import code
+from tests.quota_platform.test_admin_pages import MAKERS, MODELS, PAGES, make_action, make_hook, make_policy, url_of
+from tests.routes import routes
 
 STATIC = "/static/"
+LOOKS: tuple[tuple[Theme, tuple[str, ...]], ...] = (("light", ()), ("dark", COLOURS))
 EVERY = [(model, page) for model in MODELS for page in PAGES]
 SAMPLE = [(QuotaPolicy, page) for page in PAGES if page != "add"]
-FRAMES = ("/admin/", "/admin/login/", "/admin/jsi18n/")
-OTHERS = (*FRAMES, "/admin/password_change/", "/admin/auth/user/1/password/")
+FRAMES = ("/admin/", "/accounts/sign-in/", "/admin/jsi18n/")
+PASSWORD = "a-long-test-password"
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 UNFOLD = Path(unfold.__file__).parent / "templates"
 OURS = Path(__file__).parents[2] / "quota_platform" / "templates"
 
@@ -43,20 +52,86 @@ def beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["sample", pytest.param("every", marks=pytest.mark.slow)])
-def pages(request: pytest.FixtureRequest, beside_playwright: None, db: None) -> dict[str, str]:
+def pages(request: pytest.FixtureRequest, beside_playwright: None, db: None, redis_url: str) -> dict[str, str]:
     """The HTML of the pages, by their path, made before the browser opens them: it needs neither server nor sign-in."""
-    others, walked = (OTHERS, EVERY) if request.param == "every" else (FRAMES, SAMPLE)
-    root, nobody = Client(), Client()
-    root.force_login(User.objects.create_superuser("root", password=None))
+    every = request.param == "every"
+    root = Client()
+    root.force_login(User.objects.create_superuser("root", "root@example.com", PASSWORD))
+    walked = EVERY if every else SAMPLE
     models = {model for model, _ in walked}
     rows = {model: make(number) for number, (model, make) in enumerate(MAKERS.items()) if model in models}
-    paths = [*others, *(url_of(model, page, rows[model]) for model, page in walked)]
-    found = {path: (nobody if "login" in path else root).get(path) for path in paths}
-    pages = {path: response.text for path, response in found.items() if response.status_code == 200}
+    paths = [*FRAMES, *(url_of(model, page, rows[model]) for model, page in walked)]
+    paths += [*plain("/admin/"), *of_rows(rows)] if every else []
+    pages = shown(root, paths) | {FRAMES[1]: Client().get(FRAMES[1]).text}
     assert len(pages) > 0.6 * len(walked)  # some models have no page to add or delete
-    return (
-        pages | warnings(root) | dict(lesser for model in models for lesser in lesser_pages(root, model, rows[model]))
-    )
+    pages |= warnings(root) | dict(lesser for model in models for lesser in lesser_pages(root, model, rows[model]))
+    return pages | after_posts(root) | of_accounts() if every else pages
+
+
+def shown(client: Client, paths: Iterable[str]) -> dict[str, str]:
+    """The pages at these addresses, but for files, data, parts of pages and redirects."""
+    found = {path: client.get(path) for path in paths}
+    kinds = ("text/html", "text/javascript")
+    return {
+        path.partition("?")[0]: response.text
+        for path, response in found.items()
+        if response.status_code == 200
+        and response.headers["Content-Type"].startswith(kinds)
+        and ("</html>" in response.text or "jsi18n" in path)
+    }
+
+
+def plain(under: str) -> list[str]:
+    """The addresses without parameters."""
+    return [f"/{route.path}" for route in routes() if f"/{route.path}".startswith(under) and not route.parameters]
+
+
+def of_rows(rows: dict[type[Model], Model]) -> Iterator[str]:
+    """Pages of a row beside its form, history and deletion, such as a person's password."""
+    for model, row in rows.items():
+        start = f"admin:{model._meta.app_label}_{model._meta.model_name}_"
+        for route in routes():
+            if route.name.startswith(start) and len(route.parameters) == 1:
+                yield reverse(route.name, kwargs=dict.fromkeys(route.parameters, row.pk))
+    yield f"{reverse('admin:tenants_apikey_revoke')}?key={rows[ApiKey].pk}"
+
+
+def after_posts(root: Client) -> dict[str, str]:
+    """Pages that follow a form: secrets that are shown once, and a row that is gone."""
+    hook, gone = make_hook(91), make_action(92)
+    change = url_of(type(hook), "change", hook)
+    page = url_of(type(gone), "change", gone)
+    entries = filled_form(root.get(page).content)
+    gone.delete()
+    add_key, add_token = (reverse(f"admin:tenants_{name}_add") for name in ("apikey", "apitoken"))
+    posted = {
+        "/key/": root.post(add_key, filled_form(root.get(add_key).content) | {"name": "x", "tenant": hook.tenant_id}),
+        "/token/": root.post(add_token, filled_form(root.get(add_token).content) | {"name": "x"}),
+        "/secret/": root.post(change.replace("/change/", "/new-secret/"), as_seen(root, change)),
+        "/gone/": root.post(page, entries),
+    }
+    texts = {path: response.text for path, response in posted.items()}
+    assert all(word in texts[path] for path, word in (("/key/", "qk_"), ("/secret/", "whsec_"), ("/gone/", "<main")))
+    assert "q-token" in texts["/token/"]
+    return texts
+
+
+def of_accounts() -> dict[str, str]:
+    """Of somebody with an app, a key and recovery codes who has just signed in, and of visitors."""
+    ana = User.objects.create_user("ana", "ana@example.com", PASSWORD)
+    TOTP.activate(ana, SECRET)
+    RecoveryCodes.activate(ana)
+    signed_in, visitor = Client(), Client()
+    signed_in.post(reverse("account_login"), {"username": "ana", "password": PASSWORD})
+    between = signed_in.get(reverse("mfa_authenticate")).text
+    signed_in.post(reverse("mfa_authenticate"), {"code": code(SECRET)})
+    pages = shown(signed_in, plain("/accounts/"))
+    key = Authenticator.objects.create(user=ana, type="webauthn", data={"name": "My key"})
+    keys = [reverse(f"mfa_{act}_webauthn", args=[key.pk]) for act in ("edit", "remove")]
+    pages |= shown(signed_in, [*keys, reverse("mfa_list_webauthn")])
+    assert {"/accounts/", "/accounts/second-factor/recovery/", *keys} <= set(pages)
+    entrances = {f"/visitor{path}": text for path, text in shown(visitor, plain("/accounts/")).items()}
+    return pages | entrances | {"/between/": between}
 
 
 def warnings(root: Client) -> dict[str, str]:
@@ -121,13 +196,13 @@ def visitor(browser: Browser, site: str) -> Iterator[Visitor]:
 
 
 # One test: the pages are made once, and opened in one tab.
-def test_no_page_of_the_admin_has_a_barrier(visitor: Visitor, pages: dict[str, str]) -> None:
+def test_no_page_of_the_admin_or_of_accounts_has_a_barrier(visitor: Visitor, pages: dict[str, str]) -> None:
     found = {}
-    for number, path in enumerate(path for path in pages if "jsi18n" not in path):
-        visitor.page.emulate_media(color_scheme=THEMES[number % len(THEMES)])
+    for path, (theme, rules) in product((path for path in pages if "jsi18n" not in path), LOOKS):
+        visitor.page.emulate_media(color_scheme=theme)  # Unfold looks once, when it opens
         visitor.open(path)
-        if barriers := visitor.barriers():
-            found[path] = barriers
+        if barriers := visitor.barriers(rules):
+            found[theme, path] = barriers
     assert found == {}
 
 
