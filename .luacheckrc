@@ -20,9 +20,9 @@ files["limiter/core/lua/decide.lua"] = {
 local of_decide = {
   globals = { "share", "wait", "of_pool", "turned", "big", "small", "charged_at" },
   read_globals = {
-    "KEYS", "anew", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt", "effective",
-    "fifth", "first", "form", "fourth", "hash", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second", "slice",
-    "slices", "third", "used", "waited", "window", "written", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
+    "KEYS", "anew", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt",
+    "decided_before", "effective", "fifth", "first", "form", "fourth", "hash", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second",
+    "slice", "slices", "third", "used", "window", "written", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
   },
 }
 for _, each in ipairs(blocks) do files["limiter/core/lua/" .. each .. ".lua"] = of_decide end

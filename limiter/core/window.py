@@ -116,9 +116,10 @@ class Call(NamedTuple):
     """What changes from call to call. ``cost`` in units; ``context`` goes into the event as it is.
 
     ``now_us`` replaces the store's clock; only tests hand it in. ``patience_us``: how long the call would wait instead
-    of being refused, in microseconds, None for one that does not; ``waited``: it has waited already. ``client`` and
-    ``itself``: in whose names units are held (twenty hexadecimal digits, the first eight for its key). ``returned``: it
-    was refused before, and comes at the time that was named.
+    of being refused, in microseconds, None for one that does not; ``waited``: it has waited already; ``late``: behind
+    others, and no decision was made for it before. ``client`` and ``itself``: in whose names units are held (twenty
+    hexadecimal digits, the first eight for its key). ``returned``: it was refused before, and comes at the time that
+    was named.
     """
 
     decision_id: str
@@ -131,6 +132,7 @@ class Call(NamedTuple):
     client: str = ""
     itself: str = ""
     returned: bool = False
+    late: bool = False
 
     @property
     def mode(self) -> str:
@@ -139,7 +141,7 @@ class Call(NamedTuple):
             return "0"
         if self.patience_us is None and not self.waited and not self.client:
             return "2" if self.returned else "1"
-        stage = self.waited + (2 if self.patience_us is None else 0) + 4 * self.returned
+        stage = self.waited + (2 if self.patience_us is None else 0) + 4 * self.returned + 8 * self.late
         return f"{self.patience_us or 0}|{stage}|{self.client}|{self.itself}"
 
 

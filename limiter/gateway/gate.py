@@ -96,12 +96,13 @@ class Gateway:
         patience_us: int | None = None,
         waited: bool = False,
         came_us: int = 0,
+        late: bool = False,
         names: Names = NAMELESS,
     ) -> Decision:
         """Decide one call, in the store or, when it is unavailable, as the policy says; raises Problem for ``closed``.
 
         ``patience_us``, ``waited``: of a call that may wait (:mod:`limiter.gateway.waiting`), and when it came (us), if
-        it has waited. ``names``: in which units are held.
+        it has waited; ``late``: no decision was made for it before. ``names``: in which units are held.
         """
         call = Call(
             decision_id=half_of(new_id()) if charge else new_id(),  # a peek is recorded nowhere
@@ -113,6 +114,7 @@ class Gateway:
             returned=names.returned,
             client=names.client,
             itself=names.itself,
+            late=late,
         )
         self.decided = True
         try:
@@ -236,13 +238,15 @@ class _Attempt:
         self._content = Content(call.body, call.headers)
         self._came_us = gateway.now_us()
         self._names = names
+        self._asked = False
 
     @property
     def stack(self) -> Stack:
         return self.target.bound.stack
 
     async def decide(self, *, patience_us: int | None, waited: bool) -> Decision:
-        gateway = self._gateway
+        gateway, late = self._gateway, waited and not self._asked
+        self._asked = True
         if waited:
             self._caller = gateway.callers.again(self._caller)
             target = gateway.target(self._caller, self.target.action.action_id)
@@ -254,6 +258,7 @@ class _Attempt:
             patience_us=patience_us,
             waited=waited,
             came_us=self._came_us if waited else 0,
+            late=late,
             names=self._names,
         )
 

@@ -26,7 +26,7 @@ else
     if now > since then area, since = area + held * (now - since), now end
     held = held + 1
     share[3] = held
-  elseif not waited then
+  elseif not decided_before then
     refusals = refusals + 1
   end
   local until_us = charged and now + limit[LEASE] or now

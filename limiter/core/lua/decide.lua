@@ -33,8 +33,9 @@
 -- ARGV[7]    cost (units)
 -- ARGV[8]    "1" to charge, "2" if it comes back at the time that a refusal named, "0" to peek; for a call that may wait
 --            "<us>|<stage>|<client>|<itself>": a refusal whose wait is at most so long leaves no record, since the call
---            waits and comes again. Stage: 1 if it has waited, 2 more if it does no more, 4 more if it comes back. Units
---            are held for its client, by which later calls are known, or for itself; both may be empty
+--            waits and comes again. Stage: 1 if it has waited, 2 more if it does no more, 4 more if it comes back, 8 more
+--            if it has waited behind others and is decided for the first time. Units are held for its client, by which
+--            later calls are known, or for itself; both may be empty
 -- ARGV[9]    decision id (also the concurrency lease)
 -- ARGV[10]   context, copied into events: "<key prefix>|<request id>"
 -- ARGV[11]   given if tenants share the pace: the caller's terms (SHARED)
@@ -102,11 +103,13 @@ end
 local cost = ARGV[7] == '1' and 1 or num(ARGV[7]) -- reading a number costs more than comparing most calls' only one
 local charging, decision_id = ARGV[8] ~= '0', ARGV[9]
 local patience, waited, final, client, self, sought
+local decided_before -- it has waited, and it is not the first time
 local returned = ARGV[8] == '2'
 if #ARGV[8] > 1 then
   local stage
-  patience, stage, client, self = string.match(ARGV[8], '^(%d+)|(%d)|(%x*)|(%x*)')
-  patience, waited, final, returned = num(patience), stage % 2 == 1, stage % 4 >= 2, num(stage) >= 4
+  patience, stage, client, self = string.match(ARGV[8], '^(%d+)|(%d+)|(%x*)|(%x*)')
+  patience, waited, final, returned = num(patience), stage % 2 == 1, stage % 4 >= 2, stage % 8 >= 4
+  decided_before = waited and num(stage) < 8
   sought = waited and self or client
 end
 
@@ -531,7 +534,7 @@ if admitted and charging or paced and not charging then
       if part and charging then
         -- luacheck: push ignore 211 411 421 431
         local share, cost, charged, at, form, first, second, third, fourth = part, interval, paused == 0, now, nil
-        local anew = charged or not waited
+        local anew = charged or not decided_before
         -- luacheck: pop
         charge_share()
         if charged then
@@ -557,7 +560,7 @@ end
 -- Charge all or nothing ---------------------------------------------------------------------------------------------
 -- A shadow limit counts as if it were enforced: nothing of a call that it would refuse.
 
-local anew = not (waited or held and returned)
+local anew = not (decided_before or held and returned)
 local verdict = above_pace and -5 or paused > 0 and -2 or admitted and 1 or 0
 -- With places for the first limit: a list that grows is made anew for one, two and four more.
 local answer = n == 0 and { now, ppm, verdict } or { now, ppm, verdict, 0, 0, 0, 0 }

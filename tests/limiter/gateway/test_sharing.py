@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import struct
+from typing import Any
 
 import pytest
 import redis
@@ -74,6 +76,32 @@ async def test_calls_of_a_key_with_a_lower_class_have_an_account_of_that_class(
         (shares,) = store.keys("*:shares*")
         accounts = set(store.hkeys(shares))
     assert {"2|1|0|0|acme", "3|1|0|0|acme"} <= accounts
+
+
+async def test_every_call_that_waits_counts_once_as_demand(
+    gateway: Gateway, raw: redis.Redis, acme: Tenant, acme_key: str, globex_key: str, pool: QuotaPolicy
+) -> None:
+    """Also one that waited behind others and was not decided until then: else the share of its tenant shrinks."""
+    await QuotaLimit.objects.filter(policy=pool).aupdate(quota=2, window_seconds=200)
+    assert [(await gateway.invoke("lookupOrder", key=acme_key)).status for _ in range(2)] == [200, 200]
+    waiting = gateway.runtime.gateway.waiting
+    calls: list[asyncio.Task[Answered]] = []
+    for number in range(1, 5):
+        made = gateway.invoke("lookupOrder", key=globex_key, headers={"Prefer": "wait=240"})
+        calls.append(asyncio.create_task(made))
+
+        async def wait(number: int = number) -> bool:
+            return waiting.calls == number
+
+        await eventually(wait, what="the call to wait")
+    waiting.stop()
+    assert [each.status for each in await asyncio.gather(*calls)] == [429] * 4
+    (shares,) = raw.keys("*:shares*")
+    fields: Any = raw.hgetall(shares)
+    (account,) = (name for name in fields if name.endswith(b"|globex") and not name.startswith(b"~"))
+    _, asked = struct.unpack_from("<dd", fields[account])
+    _, _, asked_before = struct.unpack_from("<ddd", fields[b"~" + account])
+    assert asked + asked_before == 4
 
 
 async def test_a_refusal_names_the_share_in_its_problem_and_its_event(
