@@ -11,7 +11,7 @@ import asyncio
 import functools
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -46,6 +46,7 @@ class Job(NamedTuple):
     seed: int
     waits_s: float = 0
     varies: float = VARIES
+    demand: float = DEMAND
 
 
 class Score(NamedTuple):
@@ -61,23 +62,25 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="of the platform, that learn together")
     parser.add_argument("--waits", type=float, default=0, help="seconds for which a call waits that is held back")
     parser.add_argument("--varies", type=float, default=VARIES, help="how far a latency is from its mean, as a share")
+    parser.add_argument("--demand", type=float, default=DEMAND, help="calls for each that the limit takes")
+    parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="calls a minute of the limit")
     parser.add_argument("--limits", nargs="+", choices=list(LIMITS), default=list(LIMITS))
     parser.add_argument("--jobs", type=int, default=2, help="processes of this bench")
     arguments = parser.parse_args()
     seeds = range(arguments.seeds[0], arguments.seeds[1] + 1)
-    heads = [f"{what}, {rate} a minute" for rate in RATES for what in ("used", "requests")]
+    heads = [f"{what}, {rate} a minute" for rate in arguments.rates for what in ("used", "requests")]
     print("| hidden limit | " + " | ".join(heads) + " |\n|---" + "|---" * len(heads) + "|")
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for says in (True, False):
             for limit in arguments.limits:
-                like = Job(limit, 0, says, arguments.workers, 0, arguments.waits, arguments.varies)
-                cells = _cells(pool, like, seeds)
+                like = Job(limit, 0, says, arguments.workers, 0, arguments.waits, arguments.varies, arguments.demand)
+                cells = _cells(pool, like, rates=arguments.rates, seeds=seeds)
                 print(f"| {limit}{'' if says else ', no `Retry-After`'} | {' | '.join(cells)} |", flush=True)
 
 
-def _cells(pool: ProcessPoolExecutor, like: Job, seeds: range) -> Iterator[str]:
+def _cells(pool: ProcessPoolExecutor, like: Job, *, rates: Sequence[int], seeds: range) -> Iterator[str]:
     """Mean, and the worst seed."""
-    for rate in RATES:
+    for rate in rates:
         scores = list(pool.map(score, [like._replace(per_minute=rate, seed=seed) for seed in seeds]))
         for values, worst in (([s.used for s in scores], min), ([s.requests for s in scores], max)):
             yield f"{sum(values) / len(values):.3f} ({worst(values):.3f})"
@@ -96,7 +99,7 @@ async def _score(job: Job) -> Score:
         store,
         unit,
         seconds=LASTS_S,
-        demand=lambda at: DEMAND * per_second,
+        demand=lambda at: job.demand * per_second,
         rng=rng,
         says=job.says,
         workers=job.workers,
