@@ -80,6 +80,13 @@ local function explains(log, longest, n, single)
   return true
 end
 
+-- The shortest gap to the Nth before it of the calls that ran; the window is hardly longer.
+local function shortest(log, n)
+  local found
+  for i = n + 1, #log do found = min(found or MAX_GAP, gap(log, i, n)) end
+  return found or 0
+end
+
 -- The log without the call that was sent at this instant.
 local function without(digits, at)
   local log = read(digits)
@@ -109,10 +116,11 @@ local function turned_away(digits, at, known, calls, single)
   local is_new, window = n == 0 and (numbers[1] or 0) >= TOO_MANY, nil
   if n > 0 then
     local _, was = of(known, n)
+    local ran = shortest(log, n)
     if found[n] < was then
-      window = was
+      window = math.max(was, ran)
     elseif found[n] < was + JITTER then
-      window = min(LONGER * found[n], found[n] + AT_LEAST)
+      window = math.max(min(LONGER * found[n], found[n] + AT_LEAST), ran)
     end
   end
   for _, each in ipairs(behind) do log[#log + 1] = each end

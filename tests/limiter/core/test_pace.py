@@ -306,6 +306,15 @@ async def test_calls_that_wait_use_nearly_all_of_a_window_of_ten_seconds(store: 
     assert used(seen, 60, since=120, until=600) >= 0.95
 
 
+async def test_a_probe_of_a_long_window_is_taken_back_at_once(store: Store) -> None:
+    """To the shortest window in which calls ran, not step by step from the one in which they were turned away."""
+    seen = await run(
+        store, Sliding(60), seconds=600, demand=lambda at: 2.5, rng=random.Random(1), says=False, waits_s=2
+    )
+    assert seen.requests_per_call(since=120) <= 1.04
+    assert used(seen, 60, since=120, until=600) >= 0.95
+
+
 async def test_a_unit_that_works_on_one_call_at_a_time_turns_few_away(store: Store) -> None:
     """The calls that end show how long one lasts, so that the pace need not fall step by step."""
     seen = await run(store, InFlight(60), seconds=300, demand=lambda at: 2.5, rng=random.Random(2))
