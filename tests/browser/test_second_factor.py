@@ -75,7 +75,7 @@ def test_the_demo_s_supervisor_sets_up_an_app_and_a_key_signs_in_with_each_and_r
     add_key(visitor, "Supervisor's key")
     ways: tuple[Callable[[], None], ...] = (
         lambda: enter_code(page, code(secret, steps=1)),  # the first one is used up
-        lambda: page.get_by_role("button", name="Use a security key").click(),
+        lambda: use_key(page),
     )
     for use in ways:
         sign_in_again(visitor, name, password)
@@ -114,11 +114,21 @@ def add_key(visitor: Visitor, name: str) -> None:
     page = visitor.page
     second_factors(page)
     page.get_by_role("link", name="Add a security key").click()
-    page.get_by_role("textbox").fill(name)
+    name_key(page, name)
     assert visitor.barriers() == []
     page.get_by_role("button", name="Add").click()
     visitor.open("/accounts/second-factor/keys/")
     expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
+
+
+def name_key(page: Page, name: str) -> None:
+    page.get_by_role("textbox").fill(name)
+    page.wait_for_load_state()  # "Add" waits for its script, too
+
+
+def use_key(page: Page) -> None:
+    page.wait_for_load_state()  # the button waits for its script
+    page.get_by_role("button", name="Use a security key").click()
 
 
 def enter_code(page: Page, digits: str) -> None:
@@ -133,12 +143,13 @@ def test_a_security_key_alone_is_added_from_the_menu_and_signs_its_person_in(vis
     second_factors(page)
     assert visitor.barriers() == []
     page.get_by_role("link", name="Add a security key").click()
-    page.get_by_role("textbox").fill("My key")
+    name_key(page, "My key")
+    assert visitor.barriers() == []
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     assert visitor.barriers() == []
     sign_in_again(visitor, "kim", "kims-password")
     expect(page.get_by_role("heading", level=1)).to_have_text("Second factor")
     assert visitor.barriers() == []
-    page.get_by_role("button", name="Use a security key").click()
+    use_key(page)
     page.wait_for_url("**/dashboard/")
