@@ -116,7 +116,7 @@ local function turned_away(digits, at, known, calls, single)
   local is_new, window = n == 0 and (numbers[1] or 0) >= TOO_MANY, nil
   if n > 0 then
     local _, was = of(known, n)
-    local ran = shortest(log, n)
+    local ran = min(shortest(log, n), LONGER * found[n])
     if found[n] < was then
       window = math.max(was, ran)
     elseif found[n] < was + JITTER then
