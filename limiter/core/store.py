@@ -225,7 +225,7 @@ class Store:
         names = (keys.multiplier(c, tenant, per), keys.evidence(c), keys.multiplier_changes(c))
         await self.run(
             ADAPT,
-            (*names, keys.unassessed(c), keys.assessed_by(c), keys.cut(c)),
+            (*names, keys.unassessed(c), keys.assessed_by(c), keys.cut(c), keys.overdue(c, tenant, per)),
             *(tenant, per or "", evidence.multiplier_ppm, settings.default_ppm, evidence.fresh_for_us),
             *(evidence.p95_us, evidence.samples, settings.latency_threshold_ms * 1000, evidence.pushback_ppm),
             *("" if now_us is None else now_us, count),

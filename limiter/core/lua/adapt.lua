@@ -7,6 +7,7 @@
 -- KEYS[3]  stream  changes of multipliers that are not in the database yet
 -- KEYS[4]  sorted set, KEYS[5] hash: the unassessed targets, and how (record.lua)
 -- KEYS[6]  sorted set  "<tenant>|<action>" of the multipliers that cut -> when they end by themselves (us)
+-- KEYS[7]  hash    calls in flight that are overdue (overdue.lua)
 --
 -- ARGV[1] tenant · [2] action or "" · [3] multiplier (millionths) · [4] multiplier when nothing is cut (millionths) ·
 -- [5] how long it holds (us) · [6] p95 (us) · [7] samples · [8] threshold (us) · [9] pushed back (millionths) ·
@@ -60,7 +61,13 @@ local shown = { ARGV[3], ARGV[4], ARGV[6], ARGV[7], ARGV[8], ARGV[9], int(now), 
 call('HSET', KEYS[2], field, table.concat(shown, '|'))
 call('EXPIRE', KEYS[2], KEEP_SECONDS)
 if call('HGET', KEYS[5], field .. '|n') == ARGV[11] then
-  call('ZREM', KEYS[4], field)
-  call('HDEL', KEYS[5], field, field .. '|n')
+  -- If ages of calls in flight count, their worker reports when these end. If it died, they count until they expire.
+  local expire_ms = call('PTTL', KEYS[7])
+  if expire_ms > 0 then
+    call('ZADD', KEYS[4], int(now + (expire_ms + 1) * 1000), field)
+  else
+    call('ZREM', KEYS[4], field)
+    call('HDEL', KEYS[5], field, field .. '|n')
+  end
 end
 return num(before)

@@ -68,6 +68,22 @@ async def test_ages_of_a_killed_worker_count_for_five_seconds(store: Store) -> N
     assert samples == [12, 5]
 
 
+async def test_ages_of_a_killed_worker_end_though_no_call_ends_after_them(store: Store) -> None:
+    await five_fast(store)
+    await reported(store, [1_600_000] * 7, after_us=LATER_US, worker="killed")
+    assert await store.unassessed(1, most=9, now_us=T0 + LATER_US + 1_000_000) == []
+
+    later_us = T0 + LATER_US + 5_001_000
+    assert await store.unassessed(1, most=9, now_us=later_us) == [acme().whose]
+    await now_due(store)
+    overdue_ages = keys.overdue(*acme().whose)
+    await store.command("DEL", overdue_ages, key=overdue_ages)  # five seconds are over by the store's own clock, too
+    found = await store.assess(acme().whose, now_us=later_us)
+    assert found is not None
+    assert (found.multiplier_ppm, found.samples) == (PPM, 5)
+    assert await store.unassessed(1, most=9, now_us=later_us + 10 * S) == []
+
+
 async def test_of_many_overdue_calls_the_oldest_count(store: Store) -> None:
     found = await reported(store, [*range(800_001, 800_301), 60 * S], after_us=0)
     assert found is not None
