@@ -116,7 +116,9 @@ def add_key(visitor: Visitor, name: str) -> None:
     page.get_by_role("link", name="Add a security key").click()
     name_key(page, name)
     assert visitor.barriers() == []
+    adding = page.url
     page.get_by_role("button", name="Add").click()
+    page.wait_for_url(lambda url: url != adding)  # once the key is registered
     visitor.open("/accounts/second-factor/keys/")
     expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
 
