@@ -70,6 +70,10 @@ def comes_true(page: Page, expression: str) -> None:
     until(look, what=expression)
 
 
+_LEFT = "WebSocket is closed before the connection is established"
+"""What Chromium says of a page that is left, or closed, while it still connects; the page does nothing wrong."""
+
+
 class Visitor:
     """One tab, what its console complained about, and the addresses of responses with an error."""
 
@@ -94,7 +98,7 @@ class Visitor:
         self.page.close()
 
     def _listen(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and _LEFT not in message.text:
             self.complaints.append(message.text)
 
     def _look(self, response: Response) -> None:
