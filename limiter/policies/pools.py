@@ -88,15 +88,13 @@ def names(connection: int) -> list[str]:
 
 def names_of(connections: Collection[int]) -> dict[int, list[str]]:
     """The same of each of these connections. A handful of queries, however many there are."""
-    of_policies: dict[int, set[str]] = defaultdict(set)
-    for policy, name in QuotaLimit.objects.filter(shared=True).order_by().values_list("policy_id", "name"):
-        of_policies[policy].add(name)
-    everyones = of_policies.get(_default() or 0, set())
+    limits = QuotaLimit.objects.filter(shared=True).order_by()
+    everyones = set(limits.filter(policy=_default()).values_list("name", flat=True))
     found = {each: set(everyones) for each in connections}
-    for path in ("tenant__connection", "action__tenant__connection"):
-        given = Assignment.objects.filter(policy__in=list(of_policies), **{f"{path}__in": list(connections)})
-        for connection, policy in given.order_by().values_list(path, "policy_id").distinct():
-            found[connection] |= of_policies[policy]
+    for path in ("policy__assignments__tenant__connection", "policy__assignments__action__tenant__connection"):
+        given = limits.filter(**{f"{path}__in": list(connections)}).values_list(path, "name")
+        for connection, name in given.distinct():
+            found[connection].add(name)
     sharing = {row.pk: row for row in Connection.objects.filter(pk__in=connections, shared=True)}
     return {each: [*_own_names(sharing.get(each)), *sorted(within)] for each, within in found.items()}
 
