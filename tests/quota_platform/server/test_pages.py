@@ -13,10 +13,13 @@ from pytest_django import Settings
 
 from quota_platform.server.pages import Pages
 from tests.asgi import Caller
+from tests.patience import HANG_S, eventually
 
 Respond = Callable[[HttpRequest], HttpResponse]
 MANY = 8
 seen: list[threading.Thread] = []
+running: list[threading.Thread] = []
+go = threading.Event()
 
 
 def sync_page(_: HttpRequest) -> HttpResponse:
@@ -28,7 +31,13 @@ async def async_page(_: HttpRequest) -> HttpResponse:
     return HttpResponse(str(id(asyncio.get_running_loop())))
 
 
-urlpatterns = [path("sync", sync_page), path("async", async_page)]
+def slow_page(_: HttpRequest) -> HttpResponse:
+    running.append(threading.current_thread())
+    assert go.wait(HANG_S)
+    return HttpResponse("slow")
+
+
+urlpatterns = [path("sync", sync_page), path("async", async_page), path("slow", slow_page)]
 
 
 def noted(respond: Respond) -> Respond:
@@ -75,3 +84,19 @@ async def test_a_page_waits_for_as_few_turns_of_the_loop_with_many_middlewares_a
 async def test_an_async_view_runs_on_the_loop_of_the_server(settings: Settings) -> None:
     settings.ROOT_URLCONF, settings.MIDDLEWARE = __name__, [f"{__name__}.noted"]
     assert await page("/async") == str(id(asyncio.get_running_loop())).encode()
+
+
+async def test_few_pages_are_made_at_once_and_all_in_the_end(settings: Settings) -> None:
+    settings.ROOT_URLCONF, settings.MIDDLEWARE = __name__, []
+    running.clear()
+    app: Any = Pages(at_once=2, turn_s=HANG_S)
+    readers = [asyncio.create_task(Caller(app, {}).call("GET", "/slow")) for _ in range(5)]
+
+    async def two_run() -> bool:
+        return len(running) == 2
+
+    await eventually(two_run, what="two pages")
+    assert not any(reader.done() for reader in readers)
+    go.set()
+    assert [(await reader).body for reader in readers] == [b"slow"] * 5
+    assert len(running) == 5
