@@ -31,12 +31,15 @@ class Task:
 
 @dataclass(slots=True)
 class Seen:
-    """``slow``: the longest wait for each path (ms). ``frames``: of all open overviews."""
+    """``slow``: the longest wait for each path (ms). ``frames``: of all open overviews; ``closed``: how often one was,
+    and opened again, as a browser does.
+    """
 
     pages: int = 0
     failed: int = 0
     frames: int = 0
     frame_bytes: int = 0
+    closed: int = 0
     slow: dict[str, float] = field(default_factory=dict)
 
 
@@ -70,12 +73,15 @@ class Readers:
 
     async def _watch(self, session: aiohttp.ClientSession, key: str) -> None:
         headers = {"Cookie": f"sessionid={key}", "Origin": self._url}
-        with contextlib.suppress(aiohttp.ClientError):
-            async with session.ws_connect(f"{self._url}/ws/dashboard/", headers=headers, max_msg_size=0) as page:
-                async for message in page:
-                    self.seen.frames += 1
-                    self.seen.frame_bytes += len(message.data)
-                    await page.send_str(json.dumps({"seen": 1 << 40}))
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.ws_connect(f"{self._url}/ws/dashboard/", headers=headers, max_msg_size=0) as page:
+                    async for message in page:
+                        self.seen.frames += 1
+                        self.seen.frame_bytes += len(message.data)
+                        await page.send_str(json.dumps({"seen": 1 << 40}))
+            self.seen.closed += 1
+            await asyncio.sleep(THINKS_S)
 
 
 def main() -> None:
