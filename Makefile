@@ -41,7 +41,7 @@ test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an 
 
 test-slow: .venv/.dev ## Run the slow tests: chaos, load, and all of what the others sample
 	$(BIN)/python -m pytest -m "slow and not paced"
-	$(BIN)/python -m pytest -n 7 --dist load -m paced
+	$(BIN)/python -m pytest -n 10 --dist load -m paced
 	$(BIN)/python -m pytest --hypothesis-profile whole tests/limiter/core/test_promises.py tests/limiter/core/test_giving_back.py
 
 coverage: .venv/.dev ## Run the tests and print how much of the code they run
