@@ -63,7 +63,10 @@ async def limits_that_forget_nothing(acme: Tenant) -> None:
 async def test_a_killed_worker_gives_nothing_back_twice_and_takes_only_the_calls_in_it_along(
     acme: Tenant, acme_key: str, connection: Connection, tmp_path: Path, redis_url: str, raw: redis.Redis
 ) -> None:
-    """No upstream is there, so no call runs. Nobody knows that of those that the killed worker had charged and held."""
+    """No upstream is there, so no call runs. Nobody knows that of those that the killed worker had charged and held.
+
+    docs/reliability.md (What a killed worker takes along) has the reasons.
+    """
     await limits_that_forget_nothing(acme)
     nowhere = f"127.0.0.1:{free_port()}"
     connection.base_url, connection.max_retries = f"http://{nowhere}", 0
