@@ -18,9 +18,7 @@ from limiter.policies.compiled import PolicySpec
 from limiter.policies.effective import TenantRules
 from limiter.policies.plan import OverrideSpec
 from tenants import directory, spec_data
-from tenants.cost import MAX_COST
 from tenants.directory import ActionSpec, ConnectionSpec, KeySpec, TenantSpec
-from tenants.failure import CountsAs, When
 from tenants.models import ApiKey
 
 Plain = dict[str, Any]
@@ -48,17 +46,10 @@ def tenant(data: Plain, *, whole: bool = True) -> TenantSpec:
 
 
 def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
+    """A field that the release of the writer did not know may have been set since, by a person in this one: so none
+    has a default here, and the row is read.
+    """
     payload = {
-        # The first release does not write these, and nobody has changed them there.
-        "pause_on_pushback": True,
-        "max_pause_s": 900,
-        "learns_in_flight": False,
-        "slow_above_ms": 800,
-        "min_in_flight": 1,
-        "max_in_flight": 100,
-        "pace": "",
-        "shared": False,
-        "shared_like": "",
         **data,
         "allowed_host_suffixes": tuple(data["allowed_host_suffixes"]),
         "token_extra_params": tuple(map(tuple, data["token_extra_params"])),
@@ -68,22 +59,15 @@ def _connection(data: Plain, *, whole: bool) -> ConnectionSpec:
 
 def _action(data: Plain, *, whole: bool) -> ActionSpec:
     payload = {
-        # The first release does not write these either.
-        "cost_from": "",
-        "min_cost": 1,
-        "max_cost": MAX_COST,
-        "cost_without": None,
-        "failure_at": "",
-        "failure_when": When.FILLED.value,
-        "failure_counts_as": CountsAs.ERROR.value,
         **data,
         "action_id": sys.intern(data["action_id"]),
         "kind": sys.intern(data["kind"]),
         "query_template": tuple(map(tuple, data["query_template"])),
         "param_map": tuple(data["param_map"]),
-        "failure_values": tuple(data.get("failure_values", ())),
         "success_statuses": directory.kept_once(tuple(data["success_statuses"])),
     }
+    if "failure_values" in data:
+        payload["failure_values"] = tuple(data["failure_values"])
     return build(ActionSpec, payload, whole=whole)
 
 
@@ -114,7 +98,7 @@ def of_policy(spec: PolicySpec) -> Plain:
 def policy(data: Plain, *, whole: bool = True) -> PolicySpec:
     adaptive = data["adaptive"]
     payload = {
-        # Nor these.
+        # The first release does not write these, and nobody has changed them there.
         "wait_seconds": 0,
         "reserve_seconds": 0,
         **data,

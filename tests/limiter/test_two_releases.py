@@ -7,14 +7,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import redis
 from celery import current_app
 from django.core.cache import cache
+from django.db import OperationalError, connection
 from django.db.models import Sum
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -48,6 +50,7 @@ from tests.limiter.core.given import T0, store_at
 from tests.limiter.sharing import ANSWER, CONNECTION, STACK, keyed
 from tests.releases import first, newer
 
+T = TypeVar("T")
 pytestmark = pytest.mark.django_db
 SHARED = releases.sample(releases.FIRST, "shared")
 
@@ -107,20 +110,40 @@ def test_counts_go_on_where_they_were(shared: dict[str, Any], redis_url: str) ->
     assert (evidence.p95_us, evidence.samples, evidence.pushback_ppm) == (8_550_617, 2, 500_000)
 
 
-def test_cached_entries_spare_the_database(
+def test_cached_keys_and_policies_spare_the_database(
     shared: dict[str, Any], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     loader, policy_id = Loader(second=SecondLevel(), touched=Touched()), shared["rows"]["policy"]
     with django_assert_num_queries(0):
-        rules, stranger = (loader.tenants(["acme", "globex"])[name].value for name in ("acme", "globex"))
         found_keys = [each.value for each in loader.keys(shared["rows"]["keys"]).values()]
         policy = loader.policies([policy_id])[policy_id].value
         assert loader.default().value == policy_id
-    assert rules is not None and stranger is not None and policy is not None
-    assert (rules.tenant.connection.client_id, list(rules.tenant.actions)) == ("demo-client", ["lookupOrder"])
-    assert (rules.overrides[0].factor, list(stranger.tenant.actions)) == (1.5, ["createCase"])
+    assert policy is not None
     assert [key and key.tenant_id for key in found_keys] == [None, "acme"]
     assert [limit.name for limit in policy.limits] == ["minute", "burst"]
+
+
+def test_cached_tenants_serve_while_the_database_is_unavailable(shared: dict[str, Any]) -> None:
+    loader = Loader(second=SecondLevel(), touched=Touched())
+    found = without_database(lambda: loader.tenants(["acme", "globex"]))
+    rules, stranger = (found[name].value for name in ("acme", "globex"))
+    assert rules is not None and stranger is not None
+    assert (rules.tenant.connection.client_id, list(rules.tenant.actions)) == ("demo-client", ["lookupOrder"])
+    assert (rules.overrides[0].factor, list(stranger.tenant.actions)) == (1.5, ["createCase"])
+
+
+def without_database(call: Callable[[], T]) -> T:
+    """The outcome in a thread whose connection executes nothing."""
+
+    def refuse(*_: object) -> None:
+        raise OperationalError("the database is unavailable")
+
+    def job() -> T:
+        with connection.execute_wrapper(refuse):
+            return call()
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(job).result()
 
 
 def lacking(url: str, name: str, *path: str) -> None:
@@ -134,15 +157,17 @@ def lacking(url: str, name: str, *path: str) -> None:
         store.set(f"cache:1:snapshot:2:{name}", json.dumps(data))
 
 
+@pytest.mark.parametrize(("field", "value"), [("dedupe_ttl_s", 7), ("shared", True), ("pace", "learn")])
 def test_a_cached_entry_that_lacks_a_field_gives_way_to_the_database(
-    redis_url: str, acme: Tenant, base_policy: QuotaPolicy
+    redis_url: str, acme: Tenant, base_policy: QuotaPolicy, field: str, value: Any
 ) -> None:
+    """Somebody may have set it since, though the release that wrote the entry does not know it."""
     sharing.entries(acme, base_policy)
-    acme.connection.dedupe_ttl_s = 7
+    setattr(acme.connection, field, value)
     acme.connection.save()
-    lacking(redis_url, "tenant:acme", "tenant", "connection", "dedupe_ttl_s")
+    lacking(redis_url, "tenant:acme", "tenant", "connection", field)
     fetched = Loader(second=SecondLevel(), touched=Touched()).tenants(["acme"])["acme"]
-    assert fetched.value is not None and fetched.value.tenant.connection.dedupe_ttl_s == 7
+    assert fetched.value is not None and getattr(fetched.value.tenant.connection, field) == value
 
 
 @pytest.mark.parametrize("value", [7, "x", [], {}, {"seq": "x"}, {"seq": 1, "data": 7}, {"seq": 1, "data": {}, "v": 9}])
@@ -331,7 +356,7 @@ def test_nothing_that_a_release_left_in_the_store_is_unreadable(
     names = {kind: [name.split(":")[1] for name in cached if name.startswith(f"{kind}:")] for kind in ("tenant", "key")}
     loader = Loader(second=SecondLevel(), touched=Touched())
     loaded: list[Any] = [
-        *loader.tenants(names["tenant"]).values(),
+        *without_database(lambda: loader.tenants(names["tenant"])).values(),
         *loader.keys(names["key"]).values(),
         loader.default(),
     ]
