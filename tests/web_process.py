@@ -18,12 +18,17 @@ from django.db import connection
 
 from quota_platform import roles
 from quota_platform.embedded import free_port
+from quota_platform.env import BASE_DIR
 from tests.bench import processes
 from tests.patience import HANG_S, PAUSE_S, eventually
+from tests.releases import previous
 
 
 class WebProcess:
-    """The web role as it ships, on a port of its own. ``settings`` are environment variables."""
+    """The web role as it ships, on a port of its own. ``settings`` are environment variables.
+
+    ``code``: where the code of another release is, which is run in place of this one.
+    """
 
     def __init__(
         self,
@@ -33,18 +38,22 @@ class WebProcess:
         workers: int = 1,
         pages_workers: int = 0,
         stop_grace_s: int = 60,
+        code: Path = BASE_DIR,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = directory / f"web-{self.port}.log"
-        line = roles.web(workers=workers, pages_workers=pages_workers, stop_grace_s=stop_grace_s)
+        wanted = {"workers": workers, "pages_workers": pages_workers, "stop_grace_s": stop_grace_s}
+        line = roles.web(**wanted) if code == BASE_DIR else previous.web(code, wanted)
         numbers = {"WEB_WORKERS": str(workers), "PAGES_WORKERS": str(pages_workers)}
         name = connection.settings_dict["NAME"]
         database = os.environ["DATABASE_URL"] if connection.vendor == "postgresql" else f"sqlite:///{name}"
         environment = {**os.environ, "DATABASE_URL": database, **numbers, **settings}
         with self._log.open("wb") as log:
             command = [*line, "--port", str(self.port)]
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, cwd=code, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     async def ready(self, session: aiohttp.ClientSession) -> bool:
         """What a balancer makes of ``/readyz``."""

@@ -2,10 +2,11 @@
 
 ``record.json``: a record with refusals of every kind, edits, sign-ins, overrides, two cuts of old events and two
 anchors, signed with a key of its own; and an export with its manifest. ``shared.json``: what its processes left in the
-store. ``appointments.json``: units held for refused calls (``appointments.py``). ``settings.json``: the names of its
+store. ``appointments.json``: units held for refused calls (``appointments.py``). ``pools.json``: shared limits and a
+learned pace, and how that release's own code went on with them (``pools.py``). ``settings.json``: the names of its
 settings. ``platform.tar.xz`` and ``platform.json``, of the first release: a whole deployment, stopped
 (``platform.py``). ``write_samples.py`` writes all but the last two for the release that is made; ``first.py`` keeps how
-the first one reads.
+the first one reads. ``previous.py`` runs the code of the previous one, where the history has it.
 """
 
 from __future__ import annotations

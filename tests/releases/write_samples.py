@@ -39,7 +39,7 @@ from tests import releases
 from tests.limiter import sharing
 from tests.limiter.core.given import T0, S, bucket, log, slots
 from tests.limiter.record.given import GOLD, refuse
-from tests.releases import appointments
+from tests.releases import appointments, pools
 
 AUDIT_KEY = "signs the samples of a release and nothing else"
 SECRETS_KEY = "c2VhbHMgc2FtcGxlcyBvZiByZWxlYXNlcyBvbmx5ISE="
@@ -149,6 +149,10 @@ def test_shared_values_are_written(redis_url: str, acme: Tenant, base_policy: Qu
 
 def test_appointments(redis_url: str) -> None:
     keep("appointments", asyncio.run(appointments.write(redis_url)))
+
+
+def test_pools(redis_url: str) -> None:
+    keep("pools", asyncio.run(pools.write(redis_url)))
 
 
 def value(store: Any, name: str) -> dict[str, Any]:

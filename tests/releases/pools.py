@@ -1,0 +1,128 @@
+"""Shared limits and a learned pace as a release leaves them in the store, and how its own code went on with them.
+
+``pools.json`` has what each release wrote with its own code. For one that was made before this file: put the file into
+a folder with that release's code and tests, and run ``python -m tests.releases.pools <URL of an empty store>`` there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import redis
+
+from limiter.core import keys, pacing
+from limiter.core.algorithms import rules_of
+from limiter.core.store import Store
+from limiter.core.types import CountedPer, Share, Subject
+from limiter.core.window import Call, Stack, bind
+from tests.limiter.core.given import T0, S, bucket, counter, log, store_at
+
+QUOTA, FLOOR = 60, 20
+LONG_US = 3_000_000 * S
+"""So long that no key ends while a sample is looked at, by whatever clock."""
+LIMITS = {
+    "log": log(QUOTA, window_us=LONG_US, name="log"),
+    "counter": counter(QUOTA, window_us=LONG_US, name="counter"),
+    "bucket": bucket(QUOTA, burst=QUOTA, window_us=LONG_US, name="bucket"),
+}
+RAN, HELD, LEARNED_S = 5, 8, 60
+"""Calls of a second that the upstream took, and of those that were held; for so long."""
+
+
+def stacks(name: str) -> dict[str, Stack]:
+    """The limit as each tenant has it: one has a floor."""
+    limit = LIMITS[name]
+    over_us = rules_of(limit.algorithm).shared_over_us(limit)
+    terms = {"greedy": Share(over_us=over_us), "meek": Share(floor=FLOOR, over_us=over_us)}
+    return {
+        tenant: bind(
+            [replace(limit, counted_per=CountedPer.CONNECTION, share=share)],
+            subject=Subject(1, tenant, "lookupOrder", "k1"),
+        )
+        for tenant, share in terms.items()
+    }
+
+
+async def passed(store: Store, stack: Stack, *, calls: int, at_us: int) -> int:
+    """How many of these pass; a microsecond lies between two."""
+    decided = [
+        await store.decide(stack, Call(f"d{at_us + number}", now_us=T0 + at_us + number)) for number in range(calls)
+    ]
+    return sum(each.allowed for each in decided)
+
+
+async def begin(store: Store, name: str) -> None:
+    """A tenant with a floor calls once, and another one takes all that it gets."""
+    of = stacks(name)
+    await passed(store, of["meek"], calls=1, at_us=0)
+    await passed(store, of["greedy"], calls=QUOTA, at_us=S)
+
+
+async def go_on(store: Store, name: str) -> dict[str, int]:
+    """How many calls of each pass in the same slice, and when units are divided anew."""
+    of, later_us = stacks(name), LONG_US // 25
+    return {
+        "greedy": await passed(store, of["greedy"], calls=5, at_us=2 * S),
+        "meek": await passed(store, of["meek"], calls=FLOOR // 2, at_us=3 * S),
+        "greedy later": await passed(store, of["greedy"], calls=5, at_us=later_us),
+        "meek later": await passed(store, of["meek"], calls=QUOTA, at_us=later_us + S),
+    }
+
+
+async def learn(store: Store) -> float | None:
+    """A pace before an upstream that turns a call away now and then."""
+    found = None
+    for second in range(LEARNED_S):
+        pushed = int(second % 10 == 9)
+        found = await pacing.learn(store, 1, ran=RAN, held=HELD, pushed_back=pushed, now_us=T0 + second * S)
+    return found
+
+
+async def write(url: str) -> dict[str, Any]:
+    store, found = store_at(url), dict[str, Any]()
+    await store.open()
+    for name in LIMITS:
+        await begin(store, name)
+        found[name] = {"store": _stored(url, f"*:w:{name}:*")}
+        found[name]["then"] = await go_on(store, name)
+    per_minute = await learn(store)
+    found["pace"] = {"store": _stored(url, f"{keys.pace(1)}*"), "then": per_minute}
+    await store.close()
+    return found
+
+
+def _stored(url: str, pattern: str) -> dict[str, Any]:
+    with redis.Redis.from_url(url) as client:
+        return {name.decode(): _value(client, name) for name in sorted(client.keys(pattern))}
+
+
+def _value(client: Any, name: bytes) -> Any:
+    match client.type(name):
+        case b"string":
+            return client.get(name).hex()
+        case b"list":
+            return [value.decode() for value in client.lrange(name, 0, -1)]
+        case b"hash":
+            return {field.hex(): value.hex() for field, value in sorted(client.hgetall(name).items())}
+        case kind:
+            raise ValueError(kind)
+
+
+def put_back(stored: Mapping[str, Any], url: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        for name, value in stored.items():
+            if isinstance(value, str):
+                client.set(name, bytes.fromhex(value))
+            elif isinstance(value, list):
+                client.rpush(name, *value)
+            else:
+                client.hset(name, mapping={bytes.fromhex(field): bytes.fromhex(of) for field, of in value.items()})
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(write(sys.argv[1])), separators=(",", ":")))
