@@ -1,7 +1,7 @@
 """Limits that an upstream does not publish, before the real scripts with a given clock: how well a pace keeps to them.
 
-``python -m tests.bench.hidden_limits`` prints the table of docs/upstream-unit.md in a minute or two. Tune on other
-seeds.
+``python -m tests.bench.hidden_limits`` prints the table of docs/upstream-unit.md in a few minutes, beside what a
+sender would use that knows the limit (tests/limiter/core/knowing.py). Tune on other seeds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import redis
 from quota_platform.embedded import start_valkey
 from tests.limiter.core.given import store_at
 from tests.limiter.core.hidden_unit import VARIES, Bucket, Fixed, Hidden, InFlight, Seen, Sliding, run
+from tests.limiter.core.knowing import Offer, best_use
 
 LIMITS: dict[str, Callable[[float], Hidden]] = {
     "token bucket, burst 10": Bucket,
@@ -68,22 +69,34 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes of this bench")
     arguments = parser.parse_args()
     seeds = range(arguments.seeds[0], arguments.seeds[1] + 1)
-    heads = [f"{what}, {rate} a minute" for rate in arguments.rates for what in ("used", "requests")]
+    heads = [f"{what}, {rate} a minute" for rate in arguments.rates for what in ("used", "best possible", "requests")]
     print("| hidden limit | " + " | ".join(heads) + " |\n|---" + "|---" * len(heads) + "|")
+    like = Job("", 0, True, arguments.workers, 0, arguments.waits, arguments.varies, arguments.demand)
     with ProcessPoolExecutor(arguments.jobs) as pool:
+        cases = [like._replace(limit=limit, per_minute=rate) for limit in arguments.limits for rate in arguments.rates]
+        best = dict(zip(cases, pool.map(functools.partial(best_score, seeds=seeds), cases), strict=True))
         for says in (True, False):
             for limit in arguments.limits:
-                like = Job(limit, 0, says, arguments.workers, 0, arguments.waits, arguments.varies, arguments.demand)
-                cells = _cells(pool, like, rates=arguments.rates, seeds=seeds)
+                likes = [case for case in cases if case.limit == limit]
+                cells = [cell for case in likes for cell in _cells(pool, case._replace(says=says), seeds, best[case])]
                 print(f"| {limit}{'' if says else ', no `Retry-After`'} | {' | '.join(cells)} |", flush=True)
 
 
-def _cells(pool: ProcessPoolExecutor, like: Job, *, rates: Sequence[int], seeds: range) -> Iterator[str]:
-    """Mean, and the worst seed."""
-    for rate in rates:
-        scores = list(pool.map(score, [like._replace(per_minute=rate, seed=seed) for seed in seeds]))
-        for values, worst in (([s.used for s in scores], min), ([s.requests for s in scores], max)):
-            yield f"{sum(values) / len(values):.3f} ({worst(values):.3f})"
+def _cells(pool: ProcessPoolExecutor, case: Job, seeds: range, best: float) -> Iterator[str]:
+    scores = list(pool.map(score, [case._replace(seed=seed) for seed in seeds]))
+    yield _mean_and_worst([each.used for each in scores], min)
+    yield f"{best:.3f}"
+    yield _mean_and_worst([each.requests for each in scores], max)
+
+
+def _mean_and_worst(values: Sequence[float], worst: Callable[[Sequence[float]], float]) -> str:
+    return f"{sum(values) / len(values):.3f} ({worst(values):.3f})"
+
+
+def best_score(job: Job, seeds: Sequence[int]) -> float:
+    """What a sender uses that knows the limit."""
+    offer = Offer(job.demand * job.per_minute / 60, LASTS_S, job.waits_s, job.varies)
+    return best_use(functools.partial(LIMITS[job.limit], job.per_minute), offer, seeds=seeds, since=LEARNT_S)
 
 
 def score(job: Job) -> Score:
