@@ -12,17 +12,17 @@ max_line_length = 125
 ignore = { "311" } -- a first value that every branch replaces
 files["limiter/core/lua/values.lua"] = { globals = { "KEYS", "ARGV" } } -- it hands decide.lua its own
 -- These stand in decide.lua, and work on its variables.
-local blocks = { "look_at_share", "look_at_slots", "charge_share", "charge_slot", "find_earlier_pool" }
+local blocks = { "look_at_share", "look_at_slots", "charge_share", "charge_slot", "find_earlier_pool", "find_sums" }
 files["limiter/core/lua/decide.lua"] = {
-  read_globals = blocks, ignore = { "221/share", "231/turned", "231/big", "231/small", "231/charged_at", "231/length", "231/slices", "231/most", "231/lives", "231/written", "211/share", "211/anew",
+  read_globals = blocks, ignore = { "221/share", "231/turned", "231/big", "231/small", "231/charged_at", "231/of_account", "231/length", "231/slices", "231/most", "231/lives", "231/written", "211/share", "211/anew",
     "231/form", "231/first", "231/second", "231/third", "231/fourth", "231/fifth" },
 }
 local of_decide = {
-  globals = { "share", "wait", "of_pool", "turned", "big", "small", "charged_at" },
+  globals = { "share", "sums", "wait", "of_account", "of_pool", "turned", "big", "small", "charged_at", "written" },
   read_globals = {
     "KEYS", "anew", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt",
     "decided_before", "effective", "fifth", "first", "form", "fourth", "hash", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second",
-    "slice", "slices", "third", "used", "window", "written", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
+    "slice", "slices", "third", "state", "t", "used", "w", "window", "BUCKET", "BEHIND_BYTES", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
   },
 }
 for _, each in ipairs(blocks) do files["limiter/core/lua/" .. each .. ".lua"] = of_decide end

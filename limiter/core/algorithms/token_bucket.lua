@@ -9,9 +9,9 @@ local function give_back(key, at, cost, window, quota, now)
   if not state then return end
   local debt, t, w = string.match(state, '^(%d+) (%d+) (%d+)')
   debt, t, w = num(debt), num(t), num(w)
-  if w ~= window then return end
-  local left = max(0, cost * window - max(0, now - at) * quota)
-  call('SET', key, string.format('%.0f %.0f %.0f', max(0, debt - left), t, window), 'KEEPTTL')
+  local left = w == window and max(0, cost * window - max(0, now - at) * quota) or 0
+  -- Without the sums of a pool behind it, where an account has the units back as well.
+  call('SET', key, string.format('%.0f %.0f %.0f', max(0, debt - left), t, w), 'KEEPTTL')
 end
 
 -- Units that are held for refused calls (lua/appointments.lua, shared_appointments.lua): how a book fits in, when it does

@@ -13,14 +13,25 @@ if charged or joins then
     share[3] = mine
     if part >= 1 then big = big - own else small = small - own end
   end
-  if charged and form then
-    sums = pack(form, share[9], big, small, first, second, third, fourth, fifth)
-  else
+  if charged and form and not fifth then
+    sums = pack(form, share[9], big, small, first, second, third, fourth)
+  elseif joins or not fifth then
     sums = pack('<dddd', share[9], big, small, charged and at or 0)
   end
   local state = pack('<dddd', mine, share[10] + (anew and cost or 0), part, till)
-  if not fourth or fifth then
+  if fifth then -- behind the count of a bucket
+    local lives, longer = share[16], fourth > share[16] or #fifth + 1 + BEHIND_BYTES ~= share[17]
+    if longer then lives = fourth + SLACK_US end
+    local count = pack(form, fifth, share[9], big, small, first, second, third, lives, share[18])
+    if longer then
+      call('SET', key, count, 'PX', ceil((lives - now) / 1000) + MARGIN_MS)
+    else
+      call('SETRANGE', key, 0, count)
+    end
+    if sums then call('HSET', hash, account, state, '', sums) else call('HSET', hash, account, state) end
+  elseif not fourth then
     call('HSET', hash, account, state, '', sums)
+    if share.behind then call('SETRANGE', share.behind, share[17] - BEHIND_BYTES + 8, pack('<dd', big, small)) end
   elseif third == limit[LATEST] then -- with the count of a counter
     call('HSET', hash, account, state, '', sums, third, fourth, 'n', first)
   else

@@ -65,9 +65,9 @@ local call, num, floor, ceil, text = redis.call, tonumber, math.floor, math.ceil
 local max, min, take = math.max, math.min, struct.unpack
 local LIMIT = '<c1I8I8I8I8B'
 local LIMIT_BYTES = 34
--- The pool of a shared one: three parts as every pool has · at · debt · window · until when its key lives (us) · as it is
--- stored.
-local BUCKET = '<ddddddds'
+-- The count of a shared bucket, and behind it three parts as every pool has · at · debt · window · until when its key lives
+-- (us) · which pool it is (look_at_share.lua). The count alone is shorter than these.
+local BUCKET, BEHIND, BEHIND_BYTES = '<sdddddddd', '<dddddddd', 64
 local LIMIT_AND_SHARED = '<c1I8I8I8I8BdBds' -- in one go, where all limits are shared
 local SHARED = '<dBds' -- slice (us) · slices · ceiling (units; 0: none; below 0: ten-thousandths of the limit) · account
 local FIXED = 8 -- keys before those of the limits
@@ -159,7 +159,8 @@ for i = 1, n do
   local at, oldest, latest, slice, debt = now, 0, 0, 0, 0 -- what a charge has to know
   local per_call, slots = cost, false -- units of one call; whether it holds them until it ends
   local counted_for -- until then the key has to live; nil when a charge alone sees to it
-  local share, of_pool, hash -- of a shared limit; and the parts of its pool, where they are read with the count's
+  -- Of a shared limit, and its pool and account as they are stored; all parts of it, where they are read at once.
+  local share, hash, sums, of_account, of_pool
   local turned, big, small, charged_at
   local lives, written = 0, 0 -- of a shared bucket: until when its key lives (us), its length; of a counter: its slice
   if account then
@@ -170,9 +171,9 @@ for i = 1, n do
       if not of_pool[1] then
         find_earlier_pool()
       end
+      sums, of_account = of_pool[1], of_pool[2]
     else
       hash = KEYS[pool]
-      of_pool = call('HMGET', hash, '', account)
     end
   end
 
@@ -181,11 +182,15 @@ for i = 1, n do
     -- clock step back. A shared one's pool has the last and the oldest time too. Nobody has charged or trimmed the list
     -- since if it is as long as then, and the oldest still counts. (If a call came under a policy that does not share the
     -- limit, and the oldest unit of another one was given back, the reset is too early.)
+    if hash then
+      of_pool = call('HMGET', hash, '', account)
+      sums, of_account = of_pool[1], of_pool[2]
+    end
     used = call('LLEN', key)
     if used > 0 then
       local last, counted
-      if of_pool and of_pool[1] and #of_pool[1] > 47 then
-        turned, big, small, last, counted, oldest = take('<dddddd', of_pool[1])
+      if sums and #sums > 47 then
+        turned, big, small, last, counted, oldest = take('<dddddd', sums)
         charged_at = last
       end
       if counted ~= used or oldest <= max(now, last) - window then
@@ -209,7 +214,7 @@ for i = 1, n do
       wait = -1
     elseif used + cost > effective then
       local freeing = used + cost - effective - 1
-      wait = (freeing == 0 and not of_pool and oldest or num(call('LINDEX', key, freeing))) + window - now
+      wait = (freeing == 0 and not hash and oldest or num(call('LINDEX', key, freeing))) + window - now
     end
 
   elseif kind == 's' then
@@ -220,8 +225,8 @@ for i = 1, n do
       -- are these, but for a call that came under a policy that does not share the limit, and was given back.
       local counted
       used, written = num(of_pool[3] or 0), of_pool[4]
-      if of_pool[1] and #of_pool[1] > 47 then
-        turned, big, small, counted, oldest, latest = take('<dddddd', of_pool[1])
+      if sums and #sums > 47 then
+        turned, big, small, counted, oldest, latest = take('<dddddd', sums)
         charged_at = counted
       end
       if counted ~= used or (oldest + 1) * slice <= max(now, latest * slice) - window or used + cost > effective then
@@ -275,21 +280,29 @@ for i = 1, n do
     -- Token bucket (GCRA): "<debt> <at> <window>": units taken and not yet given back, times the window, so that whole
     -- numbers are exact. When the window is edited the units are carried over, a part of one as one: a product of two
     -- windows may not fit 53 bits.
-    -- The pool of a shared one has it as numbers too, if nobody else has charged since.
+    -- Behind that a shared one has the sums of its pool, and the same as numbers (BUCKET): so one command reads both, and
+    -- one writes both. A call that does not know of them leaves them out.
     effective = burst
+    if hash then sums, of_account = true, call('HGET', hash, account) end
     local state = i == 1 and of_first
     if i > 1 then state = call('GET', key) end
+    local t, w
     if state then
-      local t, w, known
-      if of_pool and of_pool[1] and #of_pool[1] > 56 then
-        turned, big, small, t, debt, w, lives, known = take(BUCKET, of_pool[1])
-        charged_at = t
-      end
       written = #state
-      if known ~= state then
+      if hash and written > BEHIND_BYTES then
+        local whose
+        turned, big, small, t, debt, w, lives, whose = take(BEHIND, state, written - BEHIND_BYTES + 1)
+        charged_at = t
+        if whose ~= 256 * length + slices then turned, lives = nil, 0 end
+      else
         debt, t, w = string.match(state, '(%d+) (%d+) (%d+)')
-        debt, t, w, lives = num(debt), num(t), num(w), 0
+        debt, t, w = num(debt), num(t), num(w)
       end
+    end
+    if hash and not (turned and (turned + 1) * length > now) then
+      find_sums()
+    end
+    if state then
       if w ~= window then debt = ceil(debt / w) * window end
       at = max(now, t)
       oldest, latest = t, debt -- as the last charge left it
@@ -309,7 +322,8 @@ for i = 1, n do
     -- Concurrency: a sorted set of leases by expiry. One call holds one slot whatever its cost. Nobody can know when a
     -- running call ends, so the wait is a hint: a second, or the expiry that frees a slot for certain if that is sooner.
     -- Of a shared limit the leases that have ended go when shares are divided.
-    if of_pool then
+    if hash then
+      of_pool = call('HMGET', hash, '', account)
       used = call('ZCOUNT', key, now + 1, '+inf')
     else
       call('ZREMRANGEBYSCORE', key, '-inf', now)
@@ -317,14 +331,14 @@ for i = 1, n do
     end
     reset, per_call, slots = 0, 1, true
     if used + 1 > effective then
-      if of_pool then call('ZREMRANGEBYSCORE', key, '-inf', now) end
+      if hash then call('ZREMRANGEBYSCORE', key, '-inf', now) end
       local freeing = call('ZRANGE', key, used - effective, used - effective, 'WITHSCORES')
       wait = min(CONCURRENCY_HINT_US, num(freeing[2]) - now)
       reset = wait
     end
   end
 
-  if of_pool then
+  if hash then
     if most < 0 then most = max(1, floor(effective * -most / 10000)) end
     if slots then
       look_at_slots()
@@ -489,7 +503,8 @@ if admitted and charging or paced and not charging then
         local hash, length, slices, most, account = KEYS[FIXED + n + pools + 1], take(SHARED, paced)
         local turned, big, small, charged_at
         if most < 0 then most = max(1, floor(effective * -most / 10000)) end
-        local of_pool, share = call('HMGET', hash, '', account), nil
+        local found, share = call('HMGET', hash, '', account), nil
+        local sums, of_account = found[1], found[2]
         look_at_share()
         -- luacheck: pop
         part = share
@@ -533,7 +548,8 @@ if admitted and charging or paced and not charging then
       end
       if part and charging then
         -- luacheck: push ignore 211 411 421 431
-        local share, cost, charged, at, form, first, second, third, fourth = part, interval, paused == 0, now, nil
+        local share, cost, charged, at = part, interval, paused == 0, now
+        local form, first, second, third, fourth, fifth
         local anew = charged or not decided_before
         -- luacheck: pop
         charge_share()
@@ -601,17 +617,12 @@ for i = 1, n do
     elseif kind == 'b' then
       local debt, share = limit[DEBT] + cost * window, limit[SHARE]
       limit[RESET] = at - now + ceil((debt - (limit[USED] - 1) * window) / limit[QUOTA])
-      local state, lasts = text('%d %d %d', debt, at, window), at - now + debt / limit[QUOTA]
+      local lasts = at - now + debt / limit[QUOTA]
       if not share then
-        call('SET', key, state, 'PX', ceil(lasts / 1000) + MARGIN_MS)
-      else
-        if now + lasts <= share[16] and #state == share[17] then
-          call('SETRANGE', key, 0, state)
-        else
-          share[16] = now + lasts + SLACK_US
-          call('SET', key, state, 'PX', ceil((lasts + SLACK_US) / 1000) + MARGIN_MS)
-        end
-        form, first, second, third, fourth, fifth = BUCKET, at, debt, window, share[16], state
+        call('SET', key, text('%d %d %d', debt, at, window), 'PX', ceil(lasts / 1000) + MARGIN_MS)
+      else -- the sums of its pool are written with it
+        form, first, second, third, fourth = BUCKET, at, debt, window, now + lasts
+        fifth = text('%d %d %d', debt, at, window)
       end
     else
       call('ZADD', key, now + limit[LEASE], limit[SHARE] and decision_id .. '|' .. limit[SHARE][8] or decision_id)

@@ -8,8 +8,8 @@
 --                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
 --   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
 --                 was charged (us) · and, if that was in this slice, of a log: its length by then · time of its oldest
---                 entry (us); of a bucket: the end of BUCKET in decide.lua; of a counter, in place of that time: its n, o
---                 and l
+--                 entry (us); of a counter, in place of that time: its n, o and l. Of a bucket the sums of now stand
+--                 behind its count (BUCKET in decide.lua); here are those of the division, or when an account came
 --   "@<account>"  of a pace: when its next call is due at the rate of its share (us)
 --   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
@@ -20,22 +20,23 @@
 -- A function is made anew for each call, and costs what ten steps of this do. So this is none, and works on the variables
 -- of decide.lua; nor does it make those that few calls need (window_dividing.lua).
 
--- Look at the caller's account in the pool, `of_pool`, for a call that waits for the limit itself (`wait`, us; 0: it has
--- room). Sets the wait for both, and the share:
+-- Look at the caller's account in the pool, `sums` and `of_account`, for a call that waits for the limit itself (`wait`,
+-- us; 0: it has room). Sets the wait for both, and the share:
 --   1 what of it refused (core/sharing.py) · 2 share to show (units) · 3 used (units) · 4 reserved for others (units) ·
 --   5 when the last unit was charged in this slice (us; -1: none was) · 6 when the slice ends (us) ·
 --   and for a charge: 7 pool · 8 account · 9 slice · 10 asked · 11 share · 12 ACCOUNT's last · 13, 14 reserved in
---   large shares and small ones · 15 unused of its own · of a bucket: 16 until when its key lives (us) · 17 the length of
---   its text, and then the text; of a counter: units in the slice of now; `joins`: nil, or the weights of all with one that
---   has just come
+--   large shares and small ones · 15 unused of its own · of a bucket: 16 until when its key lives (us) · 17 the length
+--   of all that is stored there; of a counter: units in the slice of now · 18 which pool of the limit this is, by its
+--   slices; `joins`: nil, or the weights of all with one that has just come; then `behind`: the count that has the sums
+--   behind it
 -- A list, since fields with names take longer to make.
 local turn = (now - now % length) / length
-local state, last, mine, asked, part, till = of_pool[2], turn, 0, 0, 0, 0
+local state, last, mine, asked, part, till = of_account, turn, 0, 0, 0, 0
 local joins = nil
-if of_pool[1] then
+if sums then
   if not turned then -- they were not read with the limit's count
-    if #of_pool[1] < 32 then of_pool[1] = of_pool[1] .. string.rep('\0', 8) end -- an earlier script wrote three parts
-    turned, big, small, charged_at = take('<dddd', of_pool[1])
+    if #sums < 32 then sums = sums .. string.rep('\0', 8) end -- an earlier script wrote three parts
+    turned, big, small, charged_at = take('<dddd', sums)
   end
   last = turned
   if turn > last then
@@ -85,6 +86,9 @@ end
 local ends = (turn + 1) * length
 share = {
   refused, refused == 1 and most or part, mine, owed, charged_at >= ends - length and charged_at or -1, ends,
-  hash, account, last, asked, part, till, big, small, own, lives, written,
+  hash, account, last, asked, part, till, big, small, own, lives, written, 256 * length + slices,
 }
-if joins then share.joins, share.slices, share.length = joins, slices, length end
+if joins then
+  share.joins, share.slices, share.length = joins, slices, length
+  if sums == true then share.behind = key end
+end

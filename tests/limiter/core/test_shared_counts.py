@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import takewhile
+from typing import Any
 
 import pytest
 import redis
@@ -144,3 +146,56 @@ async def test_it_counts_what_its_twin_counts(store: Store, kind: str, seed: int
         if pick.random() < 0.1:
             await sides.return_one(now)
     assert charged > STEPS / 3
+
+
+def _sums(raw: redis.Redis, bound: Stack) -> tuple[float, float]:
+    """Units that are reserved in the pool of a shared bucket: as they stand behind its count, and by its accounts."""
+    count: Any = raw.get(bound.windows[0])
+    pool: Any = raw.hgetall(bound.pools[0])
+    accounts = (struct.unpack("<dddd", state) for name, state in pool.items() if name[1:2] == b"|")
+    return sum(struct.unpack_from("<dd", count, -56)), sum(max(0.0, share - used) for used, _, share, _ in accounts)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_sums_behind_a_bucket_are_those_of_its_accounts_by_whatever_policy_it_is_charged(
+    store: Store, raw: redis.Redis, seed: int
+) -> None:
+    """Tenants come, calls are refused and given back, and some come by a policy that does not share it."""
+    pick = random.Random(seed)
+    limit = replace(bucket(600, window_us=3600 * S, burst=60), counted_per=CountedPer.CONNECTION)
+    shared = replace(limit, share=Share(over_us=rules_of(limit.algorithm).shared_over_us(limit)))
+    given: list[tuple[Stack, Decision]] = []
+    looked, now = 0, T0
+    for number in range(STEPS):
+        now += pick.choice([0, 900, S // 40, S // 10, S // 2, S])
+        subject = replace(ACME, tenant=f"t{min(pick.randrange(6), number // 50)}")
+        bound = stack(shared if pick.random() < 0.9 else limit, subject=subject)
+        decision = await store.decide(bound, Call(f"d{number}", now_us=now, cost=pick.choice([1, 1, 3])))
+        if decision.allowed and bound.pools:
+            kept, by_accounts = _sums(raw, bound)
+            assert kept == pytest.approx(by_accounts)
+            looked += 1
+            given.append((bound, decision))
+        if given and pick.random() < 0.1:
+            bound, decision = given.pop()
+            await give_back(store, bound, [Charge.of(decision)], now_us=now)
+    assert looked > STEPS / 20
+
+
+@pytest.mark.parametrize("lost", ["the sums", "the count"])
+async def test_a_flood_that_is_refused_adds_up_the_accounts_of_a_bucket_once(
+    store: Store, raw: redis.Redis, lost: str
+) -> None:
+    limit = replace(bucket(60, window_us=3600 * S, burst=60), counted_per=CountedPer.CONNECTION)
+    share = Share(over_us=3600 * S, ceiling=1)
+    bound = stack(replace(limit, share=share))
+    await store.decide(bound, Call("d", now_us=T0))
+    if lost == "the sums":
+        await store.decide(stack(limit), Call("other", now_us=T0 + 1))
+    else:
+        raw.delete(*bound.windows)
+    raw.config_resetstat()
+    for number in range(5):
+        assert not (await store.decide(bound, Call(f"d{number}", now_us=T0 + 2))).allowed
+    stats: dict[str, dict[str, int]] = raw.info("commandstats")
+    assert stats["cmdstat_hgetall"]["calls"] == 1
