@@ -176,6 +176,7 @@ async def test_each_call_is_counted_once_when_a_frozen_store_wakes_up(deployment
 
 
 @pytest.mark.slow
+@pytest.mark.paced
 async def test_at_most_what_was_under_way_is_counted_twice_whenever_a_store_freezes(
     deployment: Deployment, acme: Tenant
 ) -> None:

@@ -19,7 +19,7 @@ from tenants.models import Connection
 from tests.patience import HANG_S
 from tests.web_process import WebProcess, web_processes
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.paced]
 PER_MINUTE, DEMAND = 300, 12.5
 LEARNING_S, AFTER_S = 25, 60
 

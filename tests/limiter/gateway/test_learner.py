@@ -150,6 +150,7 @@ async def test_a_connection_that_does_not_learn_has_no_such_limit(workers: Worke
 
 
 @pytest.mark.slow
+@pytest.mark.paced
 async def test_a_slow_hour_differs_from_slowness_that_is_not_ours(workers: Workers, base_policy: QuotaPolicy) -> None:
     """One call at a time of 300 ms, for twice as many; then 1.5 s for each, whatever the load."""
     base_policy.adaptive = False  # a window that is cut would let nothing through
@@ -178,6 +179,7 @@ async def test_a_slow_hour_differs_from_slowness_that_is_not_ours(workers: Worke
 
 
 @pytest.mark.slow
+@pytest.mark.paced
 async def test_a_trial_under_which_every_worker_is_killed_leaves_no_limit_behind(
     workers: Workers, connection: Connection, base_policy: QuotaPolicy, tmp_path: Path
 ) -> None:
