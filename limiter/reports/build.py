@@ -64,7 +64,7 @@ def build(export_id: uuid.UUID | str, *, noted_every: int = _NOTED_EVERY) -> boo
 def write(path: Path, chosen: Selection, *, format: str, rows: Iterable[sources.Row]) -> int:
     """Write the rows in a format; returns how many there were."""
     counted = _Counted(rows)
-    writer(format)(path, sources.COLUMNS[chosen.kind], counted, chosen=chosen)
+    writer(format)(path, sources.columns(chosen), counted, chosen=chosen)
     return counted.count
 
 
@@ -78,7 +78,7 @@ def signed(path: Path, chosen: Selection, *, count: int, format: str, who: str) 
             "bytes": path.stat().st_size,
             "sha256": manifest.digest(path),
             "selection": chosen.data(),
-            "columns": sources.COLUMNS[chosen.kind],
+            "columns": sources.columns(chosen),
             "incomplete": incomplete.notes(chosen),
             "requested_by": who,
             "made_at": timezone.now().isoformat(),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from limiter.core.decision_ids import UPSTREAM
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.sharing import PACE
+from limiter.reports import local_time
 from limiter.reports.consumption import Consumption
 from limiter.reports.figures import Figures
 from limiter.reports.naming import TenantNames
@@ -33,7 +33,7 @@ def sentences(
         *_refusals(chosen, found, names, calls),
         *(_fullness(each, names, unit="units in a window") for each in windows[:1]),
         *(_fullness(each, names, unit="calls in flight at once") for each in slots[:1]),
-        *_multipliers(found, names),
+        *_multipliers(chosen, found, names),
     ]
 
 
@@ -55,10 +55,11 @@ def _span(chosen: Selection, found: Figures, place: int) -> str:
     """When one of the drawn spans was, to the second if it is none of whole minutes."""
     length = (chosen.until - chosen.since) / len(found.moments)
     form = "%H:%M" if length.total_seconds() % 60 == 0 else "%H:%M:%S"
-    first = found.moments[place].astimezone(UTC)
-    last = first + length
+    first, last = (at.astimezone(chosen.zone) for at in (found.moments[place], found.moments[place] + length))
     day = "" if last.date() == first.date() else f"{last:%Y-%m-%d} "
-    return f"between {first:%Y-%m-%d} {first:{form}} and {day}{last:{form}} UTC"
+    before, after = local_time.offset(first), local_time.offset(last)
+    changed = "" if before == after else f" {before}"
+    return f"between {first:%Y-%m-%d} {first:{form}}{changed} and {day}{last:{form}} {after}"
 
 
 def _refuser(limit_name: str) -> str:
@@ -78,14 +79,11 @@ def _fullness(each: Consumption, names: TenantNames, *, unit: str) -> str:
     return f"{where} used at most {peak:,} of the {of.limit.quota:,} {unit} of '{of.limit.name}' ({each.share:.0%})."
 
 
-def _multipliers(found: Figures, names: TenantNames) -> Iterator[str]:
+def _multipliers(chosen: Selection, found: Figures, names: TenantNames) -> Iterator[str]:
     if not found.multipliers:
         yield "No multiplier changed: the upstream was fast enough throughout."
         return
     at, tenant_id, lowest = min(found.multipliers, key=lambda change: change[2])
     if lowest < 1:
-        yield f"The upstream was slow: the multiplier of {names.of(tenant_id)} fell to {lowest:.2g} at {_time(at)} UTC."
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+        when = local_time.text(at, chosen.zone)
+        yield f"The upstream was slow: the multiplier of {names.of(tenant_id)} fell to {lowest:.2g} at {when}."

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 HEADS = {
-    "at": "Time (UTC)",
-    "start": "Start (UTC)",
-    "first_at": "Not before (UTC)",
+    "at": "Time ({zone})",
+    "start": "Start ({zone})",
+    "first_at": "Not before ({zone})",
     "count": "Refusals",
     "tenant_id": "Tenant",
     "action_id": "Action",
@@ -49,9 +49,12 @@ HEADS = {
     "waited": "Waited",
     "returned": "Came back",
     "kept": "Retry-After kept",
+    "time_zone": "Time zone",
 }
 
+TIMES = frozenset(name for name, shown in HEADS.items() if "{zone}" in shown)
 
-def head(column: str) -> str:
-    """A column's head, or its name if it has none."""
-    return HEADS.get(column, column)
+
+def head(column: str, *, zone: str = "UTC") -> str:
+    """A column's head, or its name if it has none; of a column of times with their zone."""
+    return HEADS.get(column, column).replace("{zone}", zone)

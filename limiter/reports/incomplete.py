@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from django.db.models import Q
+from django.utils import timezone
 
-from limiter.record import retention
-from limiter.record.models import AuditEntry, DeadLetter, RecordGap
+from limiter.record import retention, rollup
+from limiter.record.models import AuditEntry, DeadLetter, RecordGap, UsageDay, UsageHour, UsageMinute
+from limiter.record.models.usage import Usage
+from limiter.reports import sources
+from limiter.reports.local_time import text
 from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 from tenants.models import Tenant
 
 _OF_EVENTS = {Export.Kind.EVENTS, Export.Kind.SUMMARY}
+_OF_USAGE = {Export.Kind.USAGE, Export.Kind.SUMMARY}
+_LEVELS: dict[type[Usage], str] = {UsageMinute: "minute", UsageHour: "hour", UsageDay: "day"}
 _STREAM = re.compile(r"\{c(\d+)\}")
 
 
 def notes(chosen: Selection) -> list[str]:
     """Sentences for the manifest and the reader; none when nothing is known to lack."""
-    return [*_dropped(chosen), *_dead(chosen), *_taken_out(chosen)] if chosen.kind in _OF_EVENTS else []
+    lacking = [*_dropped(chosen), *_dead(chosen), *_taken_out(chosen)] if chosen.kind in _OF_EVENTS else []
+    return [*lacking, *_too_fine(chosen)] if chosen.kind in _OF_USAGE else lacking
 
 
 def _dropped(chosen: Selection) -> Iterator[str]:
@@ -33,7 +39,7 @@ def _dropped(chosen: Selection) -> Iterator[str]:
         if connections is None or (found and int(found[1]) in connections):
             yield (
                 f"{gap.lost:,} entries of all tenants on one connection were dropped before they were stored,"
-                f" made between {_time(gap.after)} and {_time(gap.before)}."
+                f" made between {_time(gap.after, chosen)} and {_time(gap.before, chosen)}."
             )
 
 
@@ -50,7 +56,8 @@ def _dead(chosen: Selection) -> Iterator[str]:
         return
     count = DeadLetter.objects.filter(at__gte=chosen.since).count()
     if count:
-        yield f"{count:,} entries could not be stored since {_time(chosen.since)}; they are kept as dead letters."
+        since = _time(chosen.since, chosen)
+        yield f"{count:,} entries could not be stored since {since}; they are kept as dead letters."
 
 
 def _taken_out(chosen: Selection) -> Iterator[str]:
@@ -62,9 +69,20 @@ def _taken_out(chosen: Selection) -> Iterator[str]:
     for tenant_id, payload in entries.order_by("position").values_list("tenant_id", "payload"):
         latest[tenant_id] = max(str(payload.get("until", "")), latest.get(tenant_id, ""))
     for tenant_id, until in sorted(latest.items()):
-        if until and datetime.fromisoformat(until) >= chosen.since:
-            yield f"Events of {tenant_id} up to {_time(datetime.fromisoformat(until))} were taken out by their age."
+        if until and (moment := datetime.fromisoformat(until)) >= chosen.since:
+            yield f"Events of {tenant_id} up to {_time(moment, chosen)} were taken out by their age."
 
 
-def _time(moment: Any) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else "a time that is not known"
+def _too_fine(chosen: Selection) -> Iterator[str]:
+    """Usage that is no longer kept at the level that the ends need: midnights of a zone may be no full hours in UTC."""
+    level = sources.row_level(chosen) if chosen.kind == Export.Kind.USAGE else sources.level(chosen)
+    age = rollup.kept()[level]
+    if age is not None and chosen.since < (oldest := timezone.now() - age):
+        yield (
+            f"Usage by the {_LEVELS[level]}, which the ends of this time need, is kept for {age.days:,} days:"
+            f" calls before {_time(min(oldest, chosen.until), chosen)} may be missing."
+        )
+
+
+def _time(moment: datetime | None, chosen: Selection) -> str:
+    return text(moment, chosen.zone, form="%Y-%m-%d %H:%M:%S") if moment else "a time that is not known"

@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -19,6 +18,7 @@ from django.utils import timezone
 
 from limiter.record import due
 from limiter.reports import access, files
+from limiter.reports.local_time import zone_or_utc
 from limiter.reports.models import Export, ReportMail
 from quota_platform.base.kept import kept_text
 from quota_platform.base.mail import sending
@@ -90,7 +90,7 @@ def message(mail: ReportMail) -> EmailMessage:
     size = int(export.manifest["bytes"])
     mail.attached = size <= settings.ENV.REPORT_MAIL_MOST_KB * 1_000
     made = sending.made(
-        subject=f"{_name(export)}, {_day(export.since)} to {_day(export.until)}",
+        subject=f"{_name(export)}, {_day(export, export.since)} to {_day(export, export.until)}",
         body=_text(export, attached=mail.attached),
         to=[mail.address],
         uid=mail.uid,
@@ -108,7 +108,7 @@ def _text(export: Export, *, attached: bool) -> str:
     kept = f"until {export.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if export.expires_at else "for a while"
     lines = [
         f"{_name(export)}: {export.get_kind_display()}, {export.rows:,} rows,",
-        f"from {_day(export.since)} to before {_day(export.until)} (UTC).",
+        f"from {_day(export, export.since)} to before {_day(export, export.until)} ({export.time_zone}).",
         "",
         "The file and its signed manifest are attached." if attached else "The file is too large for a mail.",
         f"It is kept {kept}: {page}",
@@ -123,5 +123,5 @@ def _name(export: Export) -> str:
     return " ".join(export.schedule.name.split()) if export.schedule else export.get_kind_display()
 
 
-def _day(moment: Any) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+def _day(export: Export, moment: datetime) -> str:
+    return f"{moment.astimezone(zone_or_utc(export.time_zone)):%Y-%m-%d}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from reportlab.graphics.shapes import Drawing, Line, PolyLine, Rect, String
 from reportlab.lib.colors import HexColor
+
+from limiter.reports import local_time
 
 ACCENT, STOP = HexColor("#1d5fd0"), HexColor("#b3261e")
 _MUTED, _LINE, _INK = HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#14181f")
@@ -15,13 +17,15 @@ _SERIES = [HexColor(c) for c in ("#1d5fd0", "#b3261e", "#0b7547", "#8a5600", "#6
 _WIDTH, _LEFT, _FLOOR = 490, 46, 18
 
 
-def over_time(moments: Sequence[datetime], values: Sequence[int], *, color: HexColor) -> Drawing | None:
+def over_time(
+    moments: Sequence[datetime], values: Sequence[int], *, color: HexColor, zone: tzinfo = UTC
+) -> Drawing | None:
     """One bar a span; None when all are zero."""
     top = max(values, default=0)
     if not top:
         return None
     height = 110
-    drawing = _grid(height, [(0.0, "0"), (0.5, f"{top / 2:,.0f}"), (1.0, f"{top:,}")], moments)
+    drawing = _grid(height, [(0.0, "0"), (0.5, f"{top / 2:,.0f}"), (1.0, f"{top:,}")], moments, zone)
     step = (_WIDTH - _LEFT) / len(values)
     for place, value in enumerate(values):
         tall = value / top * (height - _FLOOR - 8)
@@ -29,11 +33,13 @@ def over_time(moments: Sequence[datetime], values: Sequence[int], *, color: HexC
     return drawing
 
 
-def against(peaks: Sequence[int], effective: Sequence[int], *, limit: int, moments: Sequence[datetime]) -> Drawing:
+def against(
+    peaks: Sequence[int], effective: Sequence[int], *, limit: int, moments: Sequence[datetime], zone: tzinfo = UTC
+) -> Drawing:
     """A bar a span for its fullest window, under the limit's line and a dashed one where it was cut."""
     height = 84
     top = max(limit, *peaks)
-    drawing = _grid(height, [(0.0, "0"), (1.0, f"{top:,}")], moments)
+    drawing = _grid(height, [(0.0, "0"), (1.0, f"{top:,}")], moments, zone)
     step = (_WIDTH - _LEFT) / len(peaks)
 
     def tall(units: int) -> float:
@@ -70,14 +76,16 @@ def bars(named: Sequence[tuple[str, int, int]]) -> Drawing | None:
     return drawing
 
 
-def steps(changes: Sequence[tuple[datetime, str, float]], moments: Sequence[datetime]) -> Drawing | None:
+def steps(
+    changes: Sequence[tuple[datetime, str, float]], moments: Sequence[datetime], *, zone: tzinfo = UTC
+) -> Drawing | None:
     """A stepped line for each of the five tenants that changed most; None when nothing changed."""
     tenants = _most_changed([tenant for _, tenant, _ in changes])
     if not tenants:
         return None
     height = 130
     top = max(1.0, *(after for _, _, after in changes))
-    drawing = _grid(height, [(0.0, "0"), (0.5, f"{top / 2:g}"), (1.0, f"{top:g}")], moments)
+    drawing = _grid(height, [(0.0, "0"), (0.5, f"{top / 2:g}"), (1.0, f"{top:g}")], moments, zone)
     start = moments[0]
     whole = (moments[1] - start) * len(moments)
     for place, tenant in enumerate(tenants):
@@ -96,7 +104,7 @@ def _most_changed(tenants: Sequence[str]) -> list[str]:
     return sorted(set(tenants), key=lambda name: (-tenants.count(name), name))[: len(_SERIES)]
 
 
-def _grid(height: int, marks: Sequence[tuple[float, str]], moments: Sequence[datetime]) -> Drawing:
+def _grid(height: int, marks: Sequence[tuple[float, str]], moments: Sequence[datetime], zone: tzinfo) -> Drawing:
     drawing = Drawing(_WIDTH, height)
     for share, text in marks:
         y = _FLOOR + share * (height - _FLOOR - 8)
@@ -104,6 +112,6 @@ def _grid(height: int, marks: Sequence[tuple[float, str]], moments: Sequence[dat
         drawing.add(String(_LEFT - 5, y - 3, text, fontSize=7, fillColor=_MUTED, textAnchor="end"))
     for place in range(0, len(moments), 12):
         x = _LEFT + place / len(moments) * (_WIDTH - _LEFT)
-        label = f"{moments[place].astimezone(UTC):%m-%d %H:%M}"
+        label = local_time.text(moments[place], zone, form="%m-%d %H:%M").removesuffix(f" {local_time.UTC_NAME}")
         drawing.add(String(x, 9, label, fontSize=7, fillColor=_MUTED))
     return drawing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 from xml.sax.saxutils import escape
@@ -12,6 +12,8 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Table, TableStyle
+
+from limiter.reports.local_time import UTC_NAME
 
 INK, MUTED, LINE, ACCENT = HexColor("#14181f"), HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#1d5fd0")
 BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=13, textColor=INK)
@@ -52,12 +54,17 @@ def table(heads: list[str], lines: list[list[Any]], *, words: int) -> Table:
     return made
 
 
-def foot(canvas: Any, page: Any) -> None:
-    canvas.setFont("Helvetica", 7.5)
-    canvas.setFillColor(MUTED)
-    canvas.drawString(18 * mm, 9 * mm, "Times are UTC. The figures are those of the record when this was made.")
-    canvas.drawRightString(A4[0] - 18 * mm, 9 * mm, f"Page {page.page}")
+def foot_in(zone_name: str) -> Callable[[Any, Any], None]:
+    """The foot of a page whose times are in this zone."""
+    times = "Times are UTC" if zone_name == UTC_NAME else f"Times are those of {zone_name}, with their offset from UTC"
+
+    def draw(canvas: Any, page: Any) -> None:
+        canvas.setFont("Helvetica", 7.5)
+        canvas.setFillColor(MUTED)
+        canvas.drawString(18 * mm, 9 * mm, f"{times}. The figures are those of the record when this was made.")
+        canvas.drawRightString(A4[0] - 18 * mm, 9 * mm, f"Page {page.page}")
+
+    return draw
 
 
-def moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+foot = foot_in(UTC_NAME)

@@ -1,11 +1,13 @@
-"""Times that people ask reports for by name: whole days in UTC, before now."""
+"""Times that people ask reports for by name: whole days of a time zone, before now."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+
+from limiter.reports.local_time import midnight
 
 
 class Period(TextChoices):
@@ -17,8 +19,13 @@ class Period(TextChoices):
 
 
 def span(period: str, now: datetime) -> tuple[datetime, datetime]:
-    """Since and until. ``now`` is in UTC."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    """Since and until, in UTC; days are those of the zone that ``now`` is in."""
+    since, until = _days(period, midnight(now))
+    return since.astimezone(UTC), until.astimezone(UTC)
+
+
+def _days(period: str, today: datetime) -> tuple[datetime, datetime]:
+    """By the calendar: a day on which clocks are changed is shorter or longer, and whole."""
     if period == Period.YESTERDAY:
         return today - timedelta(days=1), today
     if period == Period.LAST_WEEK:

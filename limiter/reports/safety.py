@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 _FORMULA = re.compile(r"""(?:\A|[\r\n]"?)[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]""")
@@ -17,8 +17,8 @@ def inert(text: str) -> str:
     return "'" + text if _FORMULA.search(text) else text
 
 
-def cell(value: Any) -> Cell:
-    """A value as a cell: numbers stay numbers, also negative ones; times are ISO 8601 in UTC."""
+def cell(value: Any, *, zone: tzinfo = UTC) -> Cell:
+    """A value as a cell: numbers stay numbers, also negative ones; times are ISO 8601 with the zone's offset."""
     if isinstance(value, str):
         return inert(value)
     if isinstance(value, bool):
@@ -26,5 +26,5 @@ def cell(value: Any) -> Cell:
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
+        return value.astimezone(zone).isoformat()
     return inert(json.dumps(value, sort_keys=True, ensure_ascii=False))

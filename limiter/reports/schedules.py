@@ -78,6 +78,7 @@ def draft(schedule: ReportSchedule, moment: datetime, *, due_at: datetime | None
         tenants=schedule.tenants,
         actions=schedule.actions,
         policies=schedule.policies,
+        time_zone=schedule.time_zone,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from limiter.reports import local_time
 from limiter.reports.models import Export
+from quota_platform.base import time_zones
 from quota_platform.base.kept import kept_text
 
 _BY_ACTION = {Export.Kind.EVENTS, Export.Kind.USAGE, Export.Kind.SUMMARY}
@@ -21,6 +23,7 @@ _NO_ACTIONS = kept_text("Policy changes are not kept by action; leave this empty
 _NO_POLICIES = kept_text("Only refusals are kept by policy; leave this empty.")
 _NAMES = kept_text("Give a list of names.")
 _TOO_MANY = kept_text("Give at most 500 names.")
+NO_ZONE = kept_text("This is no time zone. Give one like Europe/Berlin or UTC.")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ class Selection:
     actions: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     scope: frozenset[str] | None = None
+    time_zone: str = local_time.UTC_NAME
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of the times in the file."""
+        return local_time.zone(self.time_zone)
 
     @property
     def seen(self) -> frozenset[str] | None:
@@ -52,6 +61,7 @@ class Selection:
             "actions": sorted(self.actions),
             "policies": sorted(self.policies),
             "scope": None if self.scope is None else sorted(self.scope),
+            "time_zone": self.time_zone,
         }
 
 
@@ -65,6 +75,7 @@ def of(export: Export) -> Selection:
         actions=frozenset(export.actions),
         policies=frozenset(export.policies),
         scope=None if export.scope is None else frozenset(export.scope),
+        time_zone=export.time_zone,
     )
 
 
@@ -79,6 +90,8 @@ def check(export: Export) -> None:
         wrong["actions"] = _(_NO_ACTIONS)
     if export.policies and export.kind != Export.Kind.EVENTS:
         wrong["policies"] = _(_NO_POLICIES)
+    if export.time_zone not in time_zones.names():
+        wrong["time_zone"] = _(NO_ZONE)
     for field in ("tenants", "actions", "policies"):
         names = getattr(export, field)
         if not isinstance(names, list) or not all(isinstance(n, str) and n and "\0" not in n for n in names):

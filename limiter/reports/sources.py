@@ -14,6 +14,7 @@ from limiter.record import chain
 from limiter.record.models import AuditEntry, MultiplierChange, ThrottleEvent, UsageDay, UsageHour, UsageMinute
 from limiter.record.models.event import LISTED_FIELDS
 from limiter.record.models.usage import COUNTERS, Usage
+from limiter.reports.local_time import UTC_NAME
 from limiter.reports.models import Export
 from limiter.reports.selection import Selection
 
@@ -29,10 +30,22 @@ COLUMNS: dict[str, list[str]] = {
     Export.Kind.CHANGES: _CHANGE,
     Export.Kind.SUMMARY: ["tenant_id", "action_id", *_COUNTS, *_TIMES],
 }
+_ZONE = "time_zone"
+"""The last column of a file that is in a zone other than UTC; one in UTC has it in no column, as ever."""
+
+
+def columns(chosen: Selection) -> list[str]:
+    """The columns of a selection's rows."""
+    return COLUMNS[chosen.kind] if chosen.time_zone == UTC_NAME else [*COLUMNS[chosen.kind], _ZONE]
 
 
 def rows(chosen: Selection, *, page: int = PAGE) -> Iterator[Row]:
-    """The rows of a selection, each in the order of its kind's columns."""
+    """The rows of a selection, each in the order of its columns."""
+    found = _found(chosen, page=page)
+    return found if chosen.time_zone == UTC_NAME else ((*row, chosen.time_zone) for row in found)
+
+
+def _found(chosen: Selection, *, page: int) -> Iterator[Row]:
     if chosen.kind == Export.Kind.EVENTS:
         return _paged(events(chosen), "at", _EVENT, page=page)
     if chosen.kind == Export.Kind.CHANGES:
@@ -67,6 +80,11 @@ def level(chosen: Selection) -> type[Usage]:
     if any(end.tm_min or end.tm_sec for end in ends):
         return UsageMinute
     return UsageHour if any(end.tm_hour for end in ends) else UsageDay
+
+
+def row_level(chosen: Selection) -> type[Usage]:
+    """The level of the rows of usage: hours when both ends are full hours (UTC), else minutes."""
+    return UsageMinute if level(chosen) is UsageMinute else UsageHour
 
 
 def fine(chosen: Selection) -> type[Usage]:
@@ -105,7 +123,7 @@ def _paged(found: QuerySet[Any], moment: str, fields: Sequence[str], *, page: in
 
 def _usage(chosen: Selection, *, page: int) -> Iterator[Row]:
     """By the hour, or by the minute when the ends are not full hours."""
-    model = UsageMinute if level(chosen) is UsageMinute else UsageHour
+    model = row_level(chosen)
     fields = ["start", "tenant_id", "action_id", *_COUNTS, "latency_us_sum", "latency_histogram"]
     for row in _paged(usage(chosen, model=model), "start", fields, page=page):
         yield (*row[:-2], *_times(row[-2], Counter({int(k): n for k, n in row[-1].items()})))

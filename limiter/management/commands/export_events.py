@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
 from limiter.reports import build, selection, sources
+from limiter.reports.local_time import UTC_NAME, zone_or_utc
 from limiter.reports.models import Export
 
 
@@ -22,20 +23,24 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--since", required=True, help="From this time on, for instance 2030-05-01T00:00:00Z.")
         parser.add_argument("--until", required=True, help="Before this time.")
+        zone_help = "Of the times in the file, and of those above that name no offset; for instance Europe/Berlin."
+        parser.add_argument("--time-zone", default=UTC_NAME, help=zone_help)
         parser.add_argument("--kind", choices=Export.Kind.values, default=Export.Kind.EVENTS)
         parser.add_argument("--format", choices=Export.Format.values, default=Export.Format.CSV)
         for name in ("tenant", "action", "policy"):
             parser.add_argument(f"--{name}", action="append", default=[], help="May be given several times.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        zone = zone_or_utc(options["time_zone"])
         export = Export(
             kind=options["kind"],
             format=options["format"],
             tenants=options["tenant"],
             actions=options["action"],
             policies=options["policy"],
-            since=_moment(options["since"]),
-            until=_moment(options["until"]),
+            time_zone=options["time_zone"],
+            since=_moment(options["since"], zone),
+            until=_moment(options["until"], zone),
         )
         try:
             selection.check(export)
@@ -48,11 +53,11 @@ class Command(BaseCommand):
         self.stdout.write(f"{count:,} rows in {path.name}.")
 
 
-def _moment(text: str) -> Any:
+def _moment(text: str, zone: tzinfo) -> Any:
     try:
         moment = parse_datetime(text)
     except ValueError:
         moment = None
     if moment is None:
         raise CommandError(f"{text!r} is not a time; write it as 2030-05-01T00:00:00Z.")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)

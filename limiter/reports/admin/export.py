@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, tzinfo
 from typing import Any
 
 from django import forms
@@ -10,6 +11,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.forms import Script
+from django.forms.utils import from_current_timezone
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -19,8 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from limiter.reports import access, build, orders, periods, pickers, selection, streaming
+from limiter.reports import access, build, local_time, orders, periods, pickers, selection, streaming
 from limiter.reports.admin.names import name_fields, offer_names
+from limiter.reports.admin.zone_field import ZoneField, offer_zones, own_zone
 from limiter.reports.models import Export
 from limiter.reports.periods import Period
 from quota_platform.base.admin.autocomplete import is_row_id
@@ -28,7 +31,7 @@ from quota_platform.base.admin.display import display
 from quota_platform.base.admin.numbers import shown
 from quota_platform.base.kept import in_words
 
-_ASKED = ("kind", "format", "since", "until", *pickers.KINDS)
+_ASKED = ("kind", "format", "time_zone", "since", "until", *pickers.KINDS)
 _COLOURS = {"done": "success", "failed": "danger", "building": "info", "waiting": "info", "expired": "warning"}
 
 
@@ -40,10 +43,12 @@ class ExportForm(forms.ModelForm):
         required=False,
         initial=Period.YESTERDAY,
         choices=[*Period.choices, ("", _("from … until …"))],
-        help_text=_("Whole days in UTC."),
+        help_text=_("Whole days of the time zone."),
         widget=UnfoldAdminSelectWidget(attrs={"data-applies": json.dumps({"": ["since", "until"]})}),
     )
+    time_zone = ZoneField(help_text=_("Of the days, of the start and end below, and of the times in the file."))
     tenants, actions, policies = name_fields(_("Empty: all that you may see."))
+    own_zone = ""
 
     class Meta:
         model = Export
@@ -54,11 +59,12 @@ class ExportForm(forms.ModelForm):
         for name in {"since", "until"} & set(self.fields):
             self.fields[name].required = False
         offer_names(self)
+        offer_zones(self, self.own_zone)
 
     def clean(self) -> Any:
         data = super().clean()
-        if period := self.cleaned_data.get("period"):
-            self.cleaned_data["since"], self.cleaned_data["until"] = periods.span(period, timezone.now())
+        if "time_zone" not in self.errors:
+            self._fill_times(local_time.zone(self.cleaned_data["time_zone"]))
         for name in ("since", "until"):
             if name not in self.errors and not self.cleaned_data.get(name):
                 self.add_error(name, _("Give a start and an end, or choose a time such as yesterday."))
@@ -69,6 +75,22 @@ class ExportForm(forms.ModelForm):
             except ValidationError as error:
                 raise ValidationError(error.message_dict) from None
         return data
+
+    def _fill_times(self, zone: tzinfo) -> None:
+        """Since and until: of the period, or those that were typed, which are times of the zone."""
+        if period := self.cleaned_data.get("period"):
+            now = timezone.now().astimezone(zone)
+            self.cleaned_data["since"], self.cleaned_data["until"] = periods.span(period, now)
+            return
+        for name in ("since", "until"):
+            typed = self.cleaned_data.get(name)
+            if typed is None:
+                continue
+            try:
+                with timezone.override(zone):
+                    self.cleaned_data[name] = from_current_timezone(typed.replace(tzinfo=None)).astimezone(UTC)
+            except ValidationError as error:
+                self.add_error(name, error)
 
 
 @admin.register(Export)
@@ -91,12 +113,16 @@ class ExportAdmin(ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Export | None = None) -> tuple[str, ...]:
         if obj is None:
-            return ("kind", "format", "period", "since", "until", *pickers.KINDS)
+            return ("kind", "format", "time_zone", "period", "since", "until", *pickers.KINDS)
         shown_of = (*_ASKED, "requested_name", "status", "rows", "file", "finished_at", "expires_at", "why_failed")
         return tuple(shown(self.model, each) for each in shown_of)
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [shown(self.model, each) for each in super().get_list_display(request)]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(request, obj, change, **kwargs)
+        return type(made.__name__, (made,), {"own_zone": own_zone(request)})
 
     def has_change_permission(self, request: HttpRequest, obj: Export | None = None) -> bool:
         return False

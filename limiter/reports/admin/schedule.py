@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 
 from limiter.reports import access, pickers, rhythm, schedules
 from limiter.reports.admin.names import name_fields, offer_names
+from limiter.reports.admin.zone_field import ZoneField, offer_zones, own_zone
+from limiter.reports.local_time import zone_or_utc
 from limiter.reports.models import Export, ReportSchedule
 from limiter.reports.orders import NOT_ALLOWED
 from quota_platform.base.admin.display import display
@@ -32,13 +34,16 @@ class ScheduleForm(forms.ModelForm):
     """A saved report. Refuses here what could not be ordered."""
 
     person: Any = None
+    own_zone = ""
 
+    time_zone = ZoneField(help_text=_("Of the days and the hour, and of the times in the files."))
     tenants, actions, policies = name_fields(_("Empty: all that the owner may see."))
     recipients = NamesField(label=_("Recipients"), required=False, help_text=_("Mail addresses, comma separated."))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         offer_names(self)
+        offer_zones(self, self.own_zone)
         if "recipients" in self.fields and not settings.ENV.EMAIL_HOST:
             self.fields["recipients"].help_text = _("No mail server is set (EMAIL_HOST): the files wait under Exports.")
 
@@ -74,7 +79,7 @@ class ReportScheduleAdmin(RecordedAdmin):
             "name",
             ("kind", "format"),
             "days",
-            ("rhythm", "weekday", "hour"),
+            ("rhythm", "weekday", "hour", "time_zone"),
             *pickers.KINDS,
             "recipients",
             "enabled",
@@ -86,7 +91,7 @@ class ReportScheduleAdmin(RecordedAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         made = super().get_form(request, obj, change, **kwargs)
-        return type(made.__name__, (made,), {"person": request.user})
+        return type(made.__name__, (made,), {"person": request.user, "own_zone": own_zone(request)})
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _is_own(request, obj)
@@ -103,10 +108,9 @@ class ReportScheduleAdmin(RecordedAdmin):
     def when(self, obj: ReportSchedule) -> str:
         return sentence(obj)
 
-    @display(description=_("next run (UTC)"))
+    @display(description=_("next run"))
     def next_run(self, obj: ReportSchedule) -> Any:
-        moment = rhythm.following(obj, timezone.now())
-        return f"{moment:%Y-%m-%d %H:%M}" if moment else "-"
+        return _following(obj) or "-"
 
     @display(description=_("state"), label={"on": "success", "off": "info", "refused": "danger"})
     def state(self, obj: ReportSchedule) -> str:
@@ -123,11 +127,20 @@ def sentence(schedule: ReportSchedule) -> str:
     """Its times and its selection."""
     covers = ngettext("the day before", "the {days} days before", schedule.days).format(days=schedule.days)
     said = {
-        ReportSchedule.Rhythm.DAILY: gettext("daily at {time} UTC, {covers}"),
-        ReportSchedule.Rhythm.WEEKLY: gettext("{weekday}s at {time} UTC, {covers}"),
+        ReportSchedule.Rhythm.DAILY: gettext("daily at {time} {zone}, {covers}"),
+        ReportSchedule.Rhythm.WEEKLY: gettext("{weekday}s at {time} {zone}, {covers}"),
         ReportSchedule.Rhythm.BY_HAND: gettext("by hand, {covers}"),
     }[ReportSchedule.Rhythm(schedule.rhythm)]
-    return said.format(weekday=schedule.get_weekday_display(), time=f"{schedule.hour:02}:00", covers=covers)
+    time, zone = f"{schedule.hour:02}:00", schedule.time_zone
+    return said.format(weekday=schedule.get_weekday_display(), time=time, zone=zone, covers=covers)
+
+
+def _following(schedule: ReportSchedule) -> str:
+    """The next run in its time zone; empty when there is none."""
+    moment = rhythm.following(schedule, timezone.now())
+    if moment is None:
+        return ""
+    return f"{moment.astimezone(zone_or_utc(schedule.time_zone)):%Y-%m-%d %H:%M} {schedule.time_zone}"
 
 
 def register() -> None:
@@ -140,9 +153,15 @@ def _fill(request: HttpRequest, schedule: ReportSchedule) -> dict[str, Any]:
     latest = schedule.exports.order_by("-created_at").prefetch_related("mails")[:_LATEST]
     return {
         "words": sentence(schedule),
-        "next": rhythm.following(schedule, timezone.now()),
-        "latest": [{"export": export, "mails": _mails(export)} for export in latest],
+        "next": _following(schedule),
+        "latest": [{"export": export, "mails": _mails(export), **_days(export)} for export in latest],
     }
+
+
+def _days(export: Export) -> dict[str, str]:
+    """Since and until, in the time zone of the run."""
+    zone = zone_or_utc(export.time_zone)
+    return {name: f"{getattr(export, name).astimezone(zone):%Y-%m-%d}" for name in ("since", "until")}
 
 
 def _mails(export: Export) -> str:

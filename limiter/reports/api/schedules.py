@@ -55,6 +55,7 @@ class ScheduleSerializer(RowSerializer[ReportSchedule]):
         model = ReportSchedule
         fields = [
             *("id", "name", "kind", "format", "days", "tenants", "actions", "policies", "rhythm", "weekday", "hour"),
+            "time_zone",
             *("recipients", "enabled", "owner_name", "next_run", "refused", "created_at", "reason"),
         ]
         read_only_fields = ["owner_name", "refused", "created_at"]

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from limiter.reports.selection import Selection
 _LINES = 500
 
 
-def chunks(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def chunks(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, zone: tzinfo = UTC) -> Iterator[str]:
     """The header and the rows as text, some hundred lines at a time."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(columns)
     for number, row in enumerate(rows, 1):
-        writer.writerow([cell(value) for value in row])
+        writer.writerow([cell(value, zone=zone) for value in row])
         if number % _LINES == 0:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -34,5 +35,5 @@ def write(
 ) -> None:
     """One compressed file, the same bytes for the same rows: no time and no name inside."""
     with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=5, fileobj=raw, mtime=0) as file:
-        for text in chunks(columns, rows):
+        for text in chunks(columns, rows, zone=chosen.zone if chosen else UTC):
             file.write(text.encode())

@@ -15,10 +15,11 @@ def write(
     path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, chosen: Selection | None = None
 ) -> None:
     """One file."""
+    zone = chosen.zone if chosen else UTC
+
+    def plain(value: object) -> str:
+        return value.astimezone(zone).isoformat() if isinstance(value, datetime) else str(value)
+
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(json.dumps(dict(zip(columns, row, strict=True)), default=_plain, ensure_ascii=False) + "\n")
-
-
-def _plain(value: object) -> str:
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+            file.write(json.dumps(dict(zip(columns, row, strict=True)), default=plain, ensure_ascii=False) + "\n")

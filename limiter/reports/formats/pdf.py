@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from reportlab.lib.colors import Color
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table, TableStyle
 
 from limiter.core.types import MICROS
 from limiter.record.limit_names import limit_in_words
-from limiter.reports import consumption, figures, findings, in_flight, incomplete, manifest, pdf_charts
+from limiter.reports import consumption, figures, findings, in_flight, incomplete, local_time, manifest, pdf_charts
 from limiter.reports.consumption import Consumption
 from limiter.reports.naming import TenantNames
-from limiter.reports.pdf_parts import BODY, CODE, FIGURE, HEAD, LINE, SMALL, TITLE, WIDTH, document, foot, moment, table
+from limiter.reports.pdf_parts import BODY, CODE, FIGURE, HEAD, LINE, SMALL, TITLE, WIDTH, document, foot_in, table
 from limiter.reports.selection import Selection
 
 _MAX_ROWS = 200
@@ -40,13 +42,14 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
         *_lacks(chosen),
         _numbers(found),
         *_findings(findings.sentences(chosen, found, names, windows=windows[0], slots=slots[0])),
-        *_consumption(*windows, found, names),
-        *_in_flight(*slots, found, names),
-        *_charts(found, names),
+        *_consumption(*windows, found, names, chosen.zone),
+        *_in_flight(*slots, found, names, chosen.zone),
+        *_charts(found, names, chosen.zone),
         *_limits(found, names),
         *_pairs(shown, more, names),
         *_verifying(),
     ]
+    foot = foot_in(chosen.time_zone)
     made.build(story, onFirstPage=foot, onLaterPages=foot)
 
 
@@ -67,7 +70,9 @@ def _names(
 
 
 def _head(chosen: Selection, names: TenantNames) -> list[Flowable]:
-    parts = [f"{moment(chosen.since)} to {moment(chosen.until)}"]
+    parts = [f"{local_time.text(chosen.since, chosen.zone)} to {local_time.text(chosen.until, chosen.zone)}"]
+    if chosen.time_zone != local_time.UTC_NAME:
+        parts.append(f"times of {chosen.time_zone}")
     seen = chosen.seen
     parts.append("all tenants" if seen is None else "tenants: " + (", ".join(sorted(map(names.of, seen))) or "none"))
     if chosen.actions:
@@ -104,13 +109,13 @@ def _findings(sentences: list[str]) -> list[Flowable]:
     return [Paragraph("Findings", HEAD), *(Paragraph(escape(each), BODY, bulletText="\u2022") for each in sentences)]
 
 
-def _charts(found: figures.Figures, names: TenantNames) -> list[Flowable]:
+def _charts(found: figures.Figures, names: TenantNames, zone: tzinfo) -> list[Flowable]:
     sections = [
-        ("Calls allowed over time", pdf_charts.over_time(found.moments, found.allowed, color=pdf_charts.ACCENT)),
-        ("Refusals over time", pdf_charts.over_time(found.moments, found.refused, color=pdf_charts.STOP)),
+        ("Calls allowed over time", _bars_over_time(found, found.allowed, pdf_charts.ACCENT, zone)),
+        ("Refusals over time", _bars_over_time(found, found.refused, pdf_charts.STOP, zone)),
         ("Busiest tenants: allowed and refused", _bars(found.tenants, names)),
         ("Busiest actions: allowed and refused", _bars(found.actions, names)),
-        ("Multipliers: each change, and what held after it", _steps(found, names)),
+        ("Multipliers: each change, and what held after it", _steps(found, names, zone)),
     ]
     story: list[Flowable] = []
     for title, drawing in sections:
@@ -121,16 +126,23 @@ def _charts(found: figures.Figures, names: TenantNames) -> list[Flowable]:
     return story
 
 
+def _bars_over_time(found: figures.Figures, values: list[int], color: Color, zone: tzinfo) -> Flowable | None:
+    return pdf_charts.over_time(found.moments, values, color=color, zone=zone)
+
+
 def _bars(busiest: list[figures.Busy], names: TenantNames) -> Flowable | None:
     named = [(" / ".join(filter(None, (names.of(each[0]), each[1]))), *each[2:]) for each in busiest]
     return pdf_charts.bars(named)
 
 
-def _steps(found: figures.Figures, names: TenantNames) -> Flowable | None:
-    return pdf_charts.steps([(at, names.of(of), after) for at, of, after in found.multipliers], found.moments)
+def _steps(found: figures.Figures, names: TenantNames, zone: tzinfo) -> Flowable | None:
+    changes = [(at, names.of(of), after) for at, of, after in found.multipliers]
+    return pdf_charts.steps(changes, found.moments, zone=zone)
 
 
-def _consumption(shown: list[Consumption], more: int, found: figures.Figures, names: TenantNames) -> list[Flowable]:
+def _consumption(
+    shown: list[Consumption], more: int, found: figures.Figures, names: TenantNames, zone: tzinfo
+) -> list[Flowable]:
     """The fullest limits, each with a chart and its figures in words."""
     title = Paragraph("Consumption against limits: those that were fullest", HEAD)
     if not shown:
@@ -145,10 +157,12 @@ def _consumption(shown: list[Consumption], more: int, found: figures.Figures, na
     def window(each: Consumption) -> str:
         return f"in its fullest {each.of.limit.window_us // MICROS:,} s"
 
-    return [*_drawn(title, shown, found, names, window), _note(note, more)]
+    return [*_drawn(title, shown, found, names, zone, window), _note(note, more)]
 
 
-def _in_flight(shown: list[Consumption], more: int, found: figures.Figures, names: TenantNames) -> list[Flowable]:
+def _in_flight(
+    shown: list[Consumption], more: int, found: figures.Figures, names: TenantNames, zone: tzinfo
+) -> list[Flowable]:
     """The fullest concurrency limits; nothing where there is none."""
     if not shown:
         return []
@@ -158,7 +172,7 @@ def _in_flight(shown: list[Consumption], more: int, found: figures.Figures, name
         "limit. Line: the limit as it is now; dashed: the lowest in force. Looked at are the limits per action or "
         "tenant of the busiest tenants"
     )
-    return [*_drawn(title, shown, found, names, lambda _: "in flight at once"), _note(note, more)]
+    return [*_drawn(title, shown, found, names, zone, lambda _: "in flight at once"), _note(note, more)]
 
 
 def _drawn(
@@ -166,6 +180,7 @@ def _drawn(
     shown: list[Consumption],
     found: figures.Figures,
     names: TenantNames,
+    zone: tzinfo,
     words: Callable[[Consumption], str],
 ) -> list[Flowable]:
     parts: list[list[Flowable]] = []
@@ -173,7 +188,7 @@ def _drawn(
         of, most = each.of, max(each.peaks)
         where = f"{names.pair(of.tenant_id, of.action_id)} / {of.limit.name}"
         text = f"{where}: {most:,} of {of.limit.quota:,} {words(each)} ({each.share:.0%})"
-        drawing = pdf_charts.against(each.peaks, each.effective, limit=of.limit.quota, moments=found.moments)
+        drawing = pdf_charts.against(each.peaks, each.effective, limit=of.limit.quota, moments=found.moments, zone=zone)
         parts.append([Paragraph(escape(text), BODY), drawing])
     parts[0].insert(0, title)
     return [KeepTogether(part) for part in parts]

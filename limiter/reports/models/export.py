@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
+
+from limiter.reports.local_time import UTC_NAME, zone_or_utc
 
 
 def format_choices() -> list[tuple[str, Promise]]:
@@ -51,6 +54,12 @@ class Export(models.Model):
     tenants = models.JSONField(default=list, blank=True)
     actions = models.JSONField(default=list, blank=True)
     policies = models.JSONField(default=list, blank=True)
+    time_zone = models.CharField(
+        max_length=64,
+        default=UTC_NAME,
+        db_default=UTC_NAME,
+        help_text="Of the times in the file, for example Europe/Berlin.",
+    )
     scope = models.JSONField(null=True, blank=True, editable=False)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False, related_name="+"
@@ -81,8 +90,17 @@ class Export(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M}"
+        since, until = self._ends()
+        where = "" if self.time_zone == UTC_NAME else f" ({self.time_zone})"
+        return f"{self.kind} {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}{where}"
 
     @property
     def file_name(self) -> str:
-        return f"{self.kind}-{self.since:%Y%m%dT%H%M}-{self.until:%Y%m%dT%H%M}.{self.format}"
+        since, until = self._ends()
+        where = "" if self.time_zone == UTC_NAME else f"-{self.time_zone.replace('/', '-')}"
+        return f"{self.kind}-{since:%Y%m%dT%H%M}-{until:%Y%m%dT%H%M}{where}.{self.format}"
+
+    def _ends(self) -> tuple[datetime, datetime]:
+        """Since and until in its time zone."""
+        where = zone_or_utc(self.time_zone)
+        return self.since.astimezone(where), self.until.astimezone(where)

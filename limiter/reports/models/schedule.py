@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
+from limiter.reports.local_time import UTC_NAME
 from limiter.reports.models.export import Export, format_choices
 from quota_platform.base.mail import sending
 from quota_platform.base.models.attempted import Attempted
@@ -22,7 +23,7 @@ MAX_RECIPIENTS = 20
 
 
 class ReportSchedule(models.Model):
-    """An order of exports: of the last ``days`` whole days (UTC) before each run, for who owns it.
+    """An order of exports: of the last ``days`` whole days of its time zone before each run, for who owns it.
 
     Its runs are the owner's exports, with the owner's rights of that moment. ``armed_at``: moments of the rhythm before
     it are not made up for. ``refused``: why the last run was not ordered; empty when it was.
@@ -49,7 +50,7 @@ class ReportSchedule(models.Model):
         "days covered",
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(366)],
-        help_text="So many whole days (UTC) before the run.",
+        help_text="So many whole days of the time zone before the run.",
     )
     tenants = models.JSONField(default=list, blank=True)
     actions = models.JSONField(default=list, blank=True)
@@ -59,7 +60,13 @@ class ReportSchedule(models.Model):
         choices=Weekday.choices, default=Weekday.MONDAY, help_text="For a weekly report."
     )
     hour = models.PositiveSmallIntegerField(
-        "hour (UTC)", default=6, validators=[MaxValueValidator(23)], help_text="From this hour on, 0 to 23."
+        default=6, validators=[MaxValueValidator(23)], help_text="From this hour of the time zone on, 0 to 23."
+    )
+    time_zone = models.CharField(
+        max_length=64,
+        default=UTC_NAME,
+        db_default=UTC_NAME,
+        help_text="Of its days, its hour and the times in its files, for example Europe/Berlin.",
     )
     recipients = models.JSONField(default=list, blank=True)
     enabled = models.BooleanField(default=True)
@@ -108,8 +115,9 @@ class ReportSchedule(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Changed times apply from now on."""
-        before = ReportSchedule.objects.filter(pk=self.pk).values_list("enabled", "rhythm", "weekday", "hour").first()
-        if before is not None and before != (self.enabled, self.rhythm, self.weekday, self.hour):
+        times = ("enabled", "rhythm", "weekday", "hour", "time_zone")
+        before = ReportSchedule.objects.filter(pk=self.pk).values_list(*times).first()
+        if before is not None and before != tuple(getattr(self, name) for name in times):
             self.armed_at = timezone.now()
         super().save(*args, **kwargs)
 
