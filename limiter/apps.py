@@ -32,7 +32,7 @@ class LimiterConfig(AppConfig):
         register(formats.check, "models")
         amounts.SPEECH.gettext, amounts.SPEECH.ngettext, amounts.SPEECH.number = gettext, ngettext, languages.number
         prefix.use(settings.KEY_PREFIX)
-        cuts.RECORD.read = peaks.last_day
+        cuts.RECORD.read, cuts.RECORD.units = peaks.last_day, peaks.units_of_last_day
         for feature in (POLICIES, RECORD, DEMAND, ALERTS, INCIDENTS, REPORTS, UPSTREAM):
             features.install(feature)
         edits.connect()

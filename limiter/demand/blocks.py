@@ -35,6 +35,14 @@ def readable(blocks: Iterable[DemandBlock], *, every_s: int = 1) -> Iterator[tup
         yield block.tenant_id, demand
 
 
+def units_of(block: DemandBlock) -> list[packed.Units]:
+    """The units of a row's allowed calls; none of a row that this release cannot read."""
+    try:
+        return packed.units(bytes(block.data), start=int(block.start.timestamp()), step_s=block.step)
+    except Unreadable:
+        return []
+
+
 def by_tenant(blocks: Iterable[DemandBlock], *, every_s: int = 1) -> dict[str, Demand]:
     """All of these rows together, by tenant ID."""
     found: defaultdict[str, Demand] = defaultdict(Demand)

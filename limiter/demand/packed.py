@@ -25,6 +25,9 @@ _SECTION = struct.Struct("<BI")
 _WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _TIMES = "H"
 T = TypeVar("T", Calls, Level)
+R = TypeVar("R")
+Units = tuple[str, list[int], Sequence[int]]
+"""An action ID, seconds, and the units of the calls allowed in each."""
 Columns = list[Sequence[int] | None]
 Joins = Sequence[Callable[[Sequence[int]], int]]
 _SUMS: Joins = (sum,) * len(Calls._fields)
@@ -48,6 +51,16 @@ def unpack(data: bytes, *, start: int, step_s: int, every_s: int = 1) -> Demand:
 
     ``every_s``: by spans of so many seconds, as :meth:`Demand.every` has it, without making each second first.
     """
+    return _opened(data, lambda body: _read(body, start, step_s, every_s))
+
+
+def units(data: bytes, *, start: int, step_s: int) -> list[Units]:
+    """The units of the allowed calls of each action and key, in a fraction of the time that :func:`unpack` takes."""
+    return _opened(data, lambda body: _read_units(body, start, step_s))
+
+
+def _opened(data: bytes, read: Callable[[bytes], R]) -> R:
+    """The result of reading the content of a row; raises Unreadable."""
     try:
         version, codec = data[0], data[1]
         if version > VERSION:
@@ -55,7 +68,7 @@ def unpack(data: bytes, *, start: int, step_s: int, every_s: int = 1) -> Demand:
         if codec not in (_PLAIN, _DEFLATED):
             raise ValueError(f"{codec} is no way to pack it")
         body = zlib.decompress(data[2:], -15) if codec == _DEFLATED else data[2:]
-        return _read(body, start, step_s, every_s)
+        return read(body)
     except Unreadable as error:
         raise versioned.refused(KIND, error) from None
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error, zlib.error) as error:
@@ -103,21 +116,36 @@ def _columns_of_levels(columns: Sequence[Sequence[int]]) -> Columns:
 
 
 def _read(body: bytes, start: int, step_s: int, every_s: int) -> Demand:
-    demand, at = Demand(), 0
-    while at < len(body):
-        kind, length = _SECTION.unpack_from(body, at)
-        at += _SECTION.size
-        content = body[at : at + length]
-        if len(content) != length:
-            raise ValueError("a section is cut off")
+    demand = Demand()
+    for kind, content in _sections(body):
         if kind == _CALLS:
             for name, seconds, columns in _all_series(content, start, step_s):
                 demand.calls[name] = _points(seconds, _calls(columns, len(seconds)), Calls, _SUMS, every_s)
         elif kind == _LIMITS:
             for name, seconds, columns in _all_series(content, start, step_s):
                 demand.limits[name] = _points(seconds, _levels(columns, len(seconds)), Level, _PEAKS, every_s)
-        at += length
     return demand
+
+
+def _read_units(body: bytes, start: int, step_s: int) -> list[Units]:
+    return [
+        (action_id, seconds, columns.get(6, columns.get(0, (0,) * len(seconds))))
+        for kind, content in _sections(body)
+        if kind == _CALLS
+        for (action_id, _), seconds, columns in _all_series(content, start, step_s)
+    ]
+
+
+def _sections(body: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(body):
+        kind, length = _SECTION.unpack_from(body, at)
+        at += _SECTION.size
+        content = body[at : at + length]
+        if len(content) != length:
+            raise ValueError("a section is cut off")
+        yield kind, content
+        at += length
 
 
 def _all_series(content: bytes, start: int, step_s: int) -> Iterator[tuple[Name, list[int], dict[int, Sequence[int]]]]:

@@ -6,13 +6,17 @@ to check.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import groupby
+from operator import attrgetter
 
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 
 from limiter.demand import blocks
 from limiter.demand.models import DemandBlock
 from limiter.demand.models.block import HOUR_S, MINUTE_S
+from limiter.demand.packed import Units
 from limiter.demand.points import Demand
 
 _ROWS = 50
@@ -31,14 +35,28 @@ def between(tenant_id: str, start: int, end: int, *, action_id: str | None = Non
 
 def of_tenants(tenant_ids: list[str], start: int, end: int, *, every_s: int = 1) -> dict[str, Demand]:
     """The same for several tenants in one query; those without demand are absent."""
-    rows = DemandBlock.objects.filter(
-        tenant_id__in=tenant_ids,
-        start__gt=blocks.moment(start) - timedelta(seconds=HOUR_S),
-        start__lt=blocks.moment(end),
-    ).order_by()
+    rows = _rows(tenant_ids, start, end).order_by()
     found = blocks.by_tenant(rows.iterator(chunk_size=_ROWS), every_s=every_s)
     demands = {name: demand.between(start, end) for name, demand in found.items()}
     return {name: demand for name, demand in demands.items() if demand}
+
+
+def units(tenant_ids: list[str], start: int, end: int) -> Iterator[tuple[str, list[Units]]]:
+    """Of one tenant after the other, the units of allowed calls by the second, of the hours that touch the span.
+
+    Rows that were rolled up to minutes are left out.
+    """
+    rows = _rows(tenant_ids, start, end).filter(step=1).order_by("tenant_id")
+    for tenant_id, of in groupby(rows.iterator(chunk_size=_ROWS), key=attrgetter("tenant_id")):
+        yield tenant_id, [each for block in of for each in blocks.units_of(block)]
+
+
+def _rows(tenant_ids: list[str], start: int, end: int) -> QuerySet[DemandBlock]:
+    return DemandBlock.objects.filter(
+        tenant_id__in=tenant_ids,
+        start__gt=blocks.moment(start) - timedelta(seconds=HOUR_S),
+        start__lt=blocks.moment(end),
+    )
 
 
 def begin() -> int | None:

@@ -11,14 +11,11 @@ from django.db.models import Q, QuerySet
 from limiter.core.algorithms import rules_of
 from limiter.core.types import Limit
 from limiter.policies import stored
-from limiter.policies.compiled import PolicyUnavailable
-from limiter.policies.cuts import RECORD, Hit, Peak
+from limiter.policies.cuts import RECORD, Entries, Hit, LimitChange, Peak, hit_by, limits_of
 from limiter.policies.effective import TenantEntry, TenantRules
 from limiter.policies.models import Assignment, Override, QuotaLimit
 from limiter.policies.stored import PendingEdit
 from tenants.models import Tenant
-
-Entries = dict[str, TenantEntry | stored.Unusable]
 
 
 def by_override(row: Override) -> list[Hit]:
@@ -80,19 +77,12 @@ def _hits(tenants: QuerySet[Tenant], change: PendingEdit, *, at: float) -> list[
     if not names:
         return []
     before, after = stored.read_entries(names), stored.read_entries(names, after=change)
-    rows = {row.tenant_id: row for row in Tenant.objects.filter(tenant_id__in=names)}
-    found = []
-    for peak in sorted(peaks, key=lambda peak: -peak.used):
+
+    def limits(peak: Peak) -> LimitChange | None:
         held, wanted = _limit(before, peak, at), _limit(after, peak, at)
-        if held and wanted and _cuts(held, wanted, used=peak.used):
-            found.append(Hit(rows[peak.tenant_id], peak, _units(wanted)))
-    return found
+        return LimitChange(held, wanted) if held and wanted and not wanted.shadow else None
 
-
-def _cuts(held: Limit, wanted: Limit, *, used: int) -> bool:
-    """Whether the same window gets fewer units than were used of it. A shadow limit refuses nothing."""
-    alike = (held.algorithm, held.window_us) == (wanted.algorithm, wanted.window_us)
-    return alike and not wanted.shadow and _units(wanted) < min(_units(held), used)
+    return hit_by(peaks, limits, before, at=at)
 
 
 def _limit(entries: Entries, peak: Peak, at: float) -> Limit | None:
@@ -101,10 +91,7 @@ def _limit(entries: Entries, peak: Peak, at: float) -> Limit | None:
     if not isinstance(entry, TenantEntry):
         return None
     actions = [peak.action_id] if peak.action_id else [None, *entry.rules.action_policy_ids]
-    try:
-        limits = [limit for action_id in actions for limit in entry.plan(action_id, at).limits]
-    except PolicyUnavailable:
-        return None
+    limits = [limit for action_id in actions for limit in limits_of(entries, peak.tenant_id, action_id, at=at)]
     return min((limit for limit in limits if limit.name == peak.limit_name), key=_units, default=None)
 
 

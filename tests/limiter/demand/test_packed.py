@@ -21,6 +21,15 @@ def test_a_block_holds_exactly_what_was_packed(demand: Demand) -> None:
     assert packed.unpack(data, start=SECOND, step_s=1) == demand
 
 
+@pytest.mark.parametrize("demand", [a_minute(), busy(3, 120), Demand()])
+def test_the_units_of_a_block_are_those_of_its_calls(demand: Demand) -> None:
+    found = packed.units(packed.pack(demand, start=SECOND, step_s=1), start=SECOND, step_s=1)
+    expected = {
+        action: {second: calls.units for second, calls in of.items()} for (action, _), of in demand.calls.items()
+    }
+    assert {action: dict(zip(seconds, units, strict=True)) for action, seconds, units in found} == expected
+
+
 def test_blocks_of_the_first_version_are_read_by_every_later_release() -> None:
     data = bytes.fromhex(VERSION_1.read_text())
     assert (data[0], packed.unpack(data, start=SECOND, step_s=1)) == (1, a_minute())
