@@ -32,6 +32,7 @@ from tenants.scope import names_of, tenants_of
 _PAGES = (
     ("overview", _("Overview")),
     ("tenants", _("Tenants")),
+    ("connections", _("Connections")),
     ("incidents", _("Incidents")),
     ("refusals", _("Refusals")),
 )

@@ -118,6 +118,17 @@ def test_a_connection_has_its_state_its_tenants_and_its_shared_limits(
     assert "Switched off" in ana.get("/dashboard/connections/").content.decode()
 
 
+def test_the_connections_are_in_the_navigation_of_everyone_and_the_exports_of_those_who_may(
+    client: Client, acme: Tenant
+) -> None:
+    client.force_login(member("ana", acme, without=("add_export",)))
+    html = client.get("/dashboard/connections/").content.decode()
+    nav = html[html.index("<nav") : html.index("</nav>")]
+    assert '<a href="/dashboard/connections/" aria-current="page">Connections</a>' in nav and "Exports" not in nav
+    client.force_login(member("eve", acme))
+    assert "Exports" in client.get("/dashboard/").content.decode()
+
+
 def test_a_fault_of_a_connection_stands_in_the_list(ana: Client, acme: Tenant, redis_url: str) -> None:
     fault = ConnectionFault("wrong secret", 0.0, 0.0, 1, lasting=True, fingerprint="")
     with clients.shared_client() as store:
