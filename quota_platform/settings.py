@@ -64,7 +64,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "quota_platform.static_files.CurrentStaticFiles",
     "quota_platform.csp.content_security_policy",
     "quota_platform.nul.RefuseNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
