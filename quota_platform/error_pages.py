@@ -5,6 +5,7 @@ They are made without session, user and database, each of which may be missing.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -52,13 +53,17 @@ FAILED = Words(
 )
 UNAVAILABLE = Words(
     _("This page is unavailable for the moment"),
-    _("The database does not respond. Nothing was saved, and calls of tenants go on. Try again in a minute."),
+    _(
+        "The database does not respond, so dashboard, admin and sign-in are unavailable. Nothing was saved, and calls"
+        " of tenants go on. Try again in a minute, and call your operator if it stays."
+    ),
 )
 
 
-def page(status: int, words: Words, *, reference: str = "") -> HttpResponse:
-    """An HTML page with this status. ``reference``: the name of the fault in the log."""
-    context = {"words": words, "status": status, "reference": reference}
+def page(status: int, words: Words, *, reference: str = "", since: datetime | None = None) -> HttpResponse:
+    """An HTML page with this status. ``reference``: the fault's name in the log. ``since``: when it began."""
+    began = f"{since.astimezone(UTC):%Y-%m-%d %H:%M}" if since else ""
+    context = {"words": words, "status": status, "reference": reference, "since": began}
     response = HttpResponse(render_to_string("quota_platform/error.html", context), status=status)
     response.headers[csp.HEADER] = csp.text(csp.EVERYWHERE)
     response.headers["Cache-Control"] = "no-store"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,8 @@ from quota_platform.base.api.errors import PayloadTooLarge
 from quota_platform.base.lean.problem import CONTENT_TYPE
 from quota_platform.base.lean.request import identified
 
+_SILENT_S = 3.0
+"""A process reads the database every second; one that has not for so long cannot."""
 logger = logging.getLogger(__name__)
 
 
@@ -159,9 +162,16 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
     if _for_programs(request):
         response = _page(request, status=503, detail=_DatabaseAway.default_detail)
     else:
-        response = error_pages.page(503, error_pages.UNAVAILABLE)
+        response = error_pages.page(503, error_pages.UNAVAILABLE, since=_silent_since(request))
     response["Retry-After"] = "5"
     return response
+
+
+def _silent_since(request: HttpRequest) -> datetime | None:
+    """When this process last read the database, which it does every second; None if that was just now."""
+    runtime = getattr(request, "scope", {}).get("state", {}).get("runtime")
+    age = runtime and runtime.gateway.snapshot.status()["looked_seconds_ago"]
+    return datetime.now(UTC) - timedelta(seconds=age) if age and age > _SILENT_S else None
 
 
 def _for_programs(request: HttpRequest) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,3 +135,18 @@ def test_a_page_shows_that_the_database_is_unavailable_and_when_to_retry(error: 
         response = problems.server_error(RequestFactory().get(path))
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert b"database does not" in response.content and b"canary" not in response.content
+
+
+@pytest.mark.parametrize(("silent_s", "shown"), [(0.4, False), (None, False), (600.0, True)])
+def test_the_page_of_an_unavailable_database_says_since_when_as_far_as_its_process_knows(
+    silent_s: float | None, shown: bool
+) -> None:
+    snapshot = SimpleNamespace(status=lambda: {"looked_seconds_ago": silent_s})
+    request: Any = RequestFactory().get("/dashboard/")
+    request.scope = {"state": {"runtime": SimpleNamespace(gateway=SimpleNamespace(snapshot=snapshot))}}
+    try:
+        raise OperationalError
+    except OperationalError:
+        page = problems.server_error(request).content.decode()
+    assert bool(re.search(r"Since \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", page)) == shown
+    assert "dashboard, admin and sign-in are unavailable" in page and "calls of tenants go on" in page
