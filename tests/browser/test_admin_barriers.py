@@ -30,6 +30,7 @@ from tests.browser.visit import COLOURS, Theme, Visitor
 from tests.filled_form import as_seen, filled_form
 from tests.limiter.policies.test_cuts import used
 from tests.patience import HANG_MS
+from tests.quota_platform.accounts.security_key import registered
 from tests.quota_platform.accounts.totp import code
 from tests.quota_platform.test_admin_pages import MAKERS, MODELS, PAGES, make_action, make_hook, make_policy, url_of
 from tests.routes import routes
@@ -126,10 +127,11 @@ def of_accounts() -> dict[str, str]:
     between = signed_in.get(reverse("mfa_authenticate")).text
     signed_in.post(reverse("mfa_authenticate"), {"code": code(SECRET)})
     pages = shown(signed_in, plain("/accounts/"))
-    key = Authenticator.objects.create(user=ana, type="webauthn", data={"name": "My key"})
+    key = Authenticator.objects.create(user=ana, type="webauthn", data=registered("My key"))
     keys = [reverse(f"mfa_{act}_webauthn", args=[key.pk]) for act in ("edit", "remove")]
-    pages |= shown(signed_in, [*keys, reverse("mfa_list_webauthn")])
-    assert {"/accounts/", "/accounts/second-factor/recovery/", *keys} <= set(pages)
+    again = reverse("mfa_reauthenticate_webauthn")
+    pages |= shown(signed_in, [*keys, reverse("mfa_list_webauthn"), again])
+    assert {"/accounts/", "/accounts/second-factor/recovery/", *keys, again} <= set(pages)
     entrances = {f"/visitor{path}": text for path, text in shown(visitor, plain("/accounts/")).items()}
     return pages | entrances | {"/between/": between}
 
