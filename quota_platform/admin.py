@@ -16,8 +16,9 @@ from allauth.socialaccount import admin as _registers_providers  # noqa: F401
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -33,6 +34,7 @@ from quota_platform.accounts import person_pages
 from quota_platform.accounts.sign_out import sign_out
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.guard.admin import GuardedAdmin
+from quota_platform.base.admin.inline_names import InlineNames
 from quota_platform.person_forms import FIELDSETS, LABELS, GroupsFilter, NewPersonForm, PersonForm, YesNoFilter
 from tenants.admin.membership import MembershipInline
 
@@ -46,7 +48,7 @@ admin.site.logout = sign_out  # type: ignore[method-assign,assignment]
 
 
 @admin.register(User)
-class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
+class PersonAdmin(InlineNames, GuardedAdmin, UserAdmin, ModelAdmin):
     """Django's page in unfold's look, bounded to what its reader may give (:mod:`quota_platform.people`)."""
 
     bookkeeping = ("last_login",)
@@ -148,8 +150,7 @@ class PersonAdmin(GuardedAdmin, UserAdmin, ModelAdmin):
         if request is not None and db_field.name == "groups":
             kwargs |= {"queryset": people.grantable_groups(request.user), "form_class": rights.GroupsField}
         if request is not None and db_field.name == "user_permissions":
-            permissions = people.grantable(request.user).select_related("content_type")
-            kwargs |= {"queryset": permissions, "form_class": rights.PermissionsField}
+            kwargs |= {"queryset": _offered(request, "user"), "form_class": rights.PermissionsField}
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
@@ -188,6 +189,14 @@ class TeamAdmin(GuardedAdmin, GroupAdmin, ModelAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         if request is not None and db_field.name == "permissions":
-            permissions = people.grantable(request.user).select_related("content_type")
-            kwargs |= {"queryset": permissions, "form_class": rights.PermissionsField}
+            kwargs |= {"queryset": _offered(request, "group"), "form_class": rights.PermissionsField}
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+
+def _offered(request: HttpRequest, holder: str) -> QuerySet[Permission]:
+    """The permissions to choose from: those that open something, and those that the row has, which a save keeps."""
+    row = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+    useful = Q(pk__in=rights.opening())
+    if str(row).isdigit():
+        useful |= Q(pk__in=Permission.objects.filter(**{holder: row}).values("pk"))
+    return people.grantable(request.user).filter(useful).select_related("content_type")

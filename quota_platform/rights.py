@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.apps import apps
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
@@ -36,6 +37,26 @@ def permission(row: Permission) -> str:
         return f"{capfirst(row.content_type.app_labeled_name.partition(' | ')[0])}: {gettext(row.name)}"
     feature = apps.get_app_config(model._meta.app_label).verbose_name
     return f"{feature}: {model._meta.verbose_name_plural}: {_VERBS[verb]}"
+
+
+def opening() -> list[int]:
+    """The permissions that open something: of rows with a page and lines on one, and those that groups are given.
+
+    Django makes four for every table, of histories and of counters too.
+    """
+    pages = admin.site._registry.items()
+    models = {
+        each._meta.label_lower for model, page in pages for each in (model, *(line.model for line in page.inlines))
+    }
+    given = {permission for of_group in groups.rights().values() for permission in of_group}
+    return [row.pk for row in Permission.objects.select_related("content_type") if _opens(row, models, given)]
+
+
+def _opens(row: Permission, models: set[str], given: set[str]) -> bool:
+    of = row.content_type
+    verb, _, name = row.codename.partition("_")
+    is_own = verb not in _VERBS or name != of.model
+    return is_own or f"{of.app_label}.{of.model}" in models or f"{of.app_label}.{row.codename}" in given
 
 
 def group(row: Group) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import unescape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -10,6 +11,7 @@ from django.test import Client
 from django.utils import translation
 
 from quota_platform import rights
+from quota_platform.base import groups
 from tenants.models import Tenant
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +30,29 @@ def test_permissions_and_groups_are_chosen_in_the_reader_s_language(admin_client
     page = in_german(admin_client, f"/admin/auth/user/{ana.pk}/change/")
     assert "Can " not in page and ">Richtlinienredaktion<" in page and "Policy editor" not in page
     assert "Richtlinienredaktion" in in_german(admin_client, "/admin/auth/group/")
+
+
+def test_permissions_that_open_nothing_are_not_offered_and_one_that_a_group_has_stays(admin_client: Client) -> None:
+    history = Permission.objects.get(codename="view_historicaltenant")
+    held, other = Group.objects.create(name="Old"), Group.objects.create(name="Other")
+    held.permissions.add(history)
+
+    def offered(group: Group) -> set[str]:
+        page: Any = admin_client.get(f"/admin/auth/group/{group.pk}/change/")
+        field = page.context["adminform"].form.fields["permissions"]
+        return set(field.queryset.values_list("codename", flat=True))
+
+    assert history.codename in offered(held) and history.codename not in offered(other)
+    assert {"add_override", "change_quotalimit", "add_membership", "reset_counter", "add_teamentry"} <= offered(other)
+    assert not {"view_session", "add_logentry", "add_eventmark", "delete_usageminute"} & offered(other)
+    given = {permission.partition(".")[2] for of_group in groups.rights().values() for permission in of_group}
+    assert given <= offered(other)
+
+
+def test_the_button_that_adds_a_line_names_its_row_in_small_letters(admin_client: Client, acme: Tenant) -> None:
+    page = unescape(admin_client.get(f"/admin/tenants/tenant/{acme.pk}/change/").content.decode())
+    assert "Add another membership" in page
+    assert "Add another limit" in unescape(admin_client.get("/admin/limiter/quotapolicy/add/").content.decode())
 
 
 def test_a_group_that_people_made_keeps_its_name() -> None:

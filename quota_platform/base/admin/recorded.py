@@ -21,11 +21,12 @@ from quota_platform.base import row_access
 from quota_platform.base.admin import live_on, panels, seconds
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.guard.admin import GuardedAdmin
+from quota_platform.base.admin.inline_names import InlineNames
 from quota_platform.base.admin.numbers import shown
 from quota_platform.base.admin.scoped import ScopedAdmin
 
 
-class RecordedAdmin(GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
+class RecordedAdmin(InlineNames, GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, ModelAdmin):
     """An admin page whose object has a history that can be read and gone back to."""
 
     list_per_page = 50
