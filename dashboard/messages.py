@@ -49,7 +49,7 @@ def overview_frame(
     every = crowd is not None and crowd.calls is not None
     calls_waiting = sum(waiting.values() if every else (waiting.get(reading.tenant_id, 0) for reading in readings))
     now = figures.Now(readings, known.names, platform.get("events_waiting"), calls_waiting, known.returned, crowd)
-    state, sentence = states.of_all(readings, rows, crowd)
+    state, sentence = states.of_all(readings, rows, crowd, counted=states.counted(readings, known))
     sentence |= _named(states.concerned(state, rows), "limit.of_tenant")
     units = connections.lines(readings, known, platform.get("upstreams", {}))
     if state != "stop" and (held := [each for each in units if each["pause"]]):
@@ -74,7 +74,7 @@ def tenant_frame(
     ``values``: its limits by a value. ``pace``: the one that it shares.
     """
     rows = _rows(reading, known)
-    state, sentence = states.of_tenant(reading, rows, known)
+    state, sentence = states.of_tenant(reading, rows, counted=states.counted([reading], known))
     sentence |= _named(states.concerned(state, rows), "limit.of_action")
     connection = connections.lines([reading], known, platform.get("upstreams", {}))
     if state != "stop" and connection and connection[0]["pause"]:

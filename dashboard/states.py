@@ -6,12 +6,12 @@ page and worker, and is entered at once and left slowly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.busiest import Crowd
 from dashboard.readings import RowReading, TenantReading
-from dashboard.stored import StoredReadings
+from dashboard.stored import StoredReadings, by_tenant
 from limiter.demand.state import LATELY_S, RefusalState, RefusedCalls
 
 Frame = dict[str, Any]
@@ -34,13 +34,13 @@ def of_row(reading: TenantReading, row: RowReading) -> str:
     return "lately" if refused.state is RefusalState.LATELY else "ok"
 
 
-def of_tenant(reading: TenantReading, rows: Sequence[Frame], known: StoredReadings) -> Said:
-    """A tenant as its page says it: also why nothing can be refused."""
+def of_tenant(reading: TenantReading, rows: Sequence[Frame], *, counted: Mapping[str, RefusedCalls]) -> Said:
+    """A tenant as its page says it: also why nothing can be refused. ``counted``: its refused calls."""
     if reading.suspended:
         return "stop", {"code": "tenant.suspended"}
     if reading.recent is None:
         return "unknown", {"code": "unknown"}
-    refused = reading.refused()
+    refused = counted[reading.tenant_id]
     numbers = _numbers(refused)
     if refused.state is RefusalState.REFUSING:
         return "stop", {"code": "tenant.stop", **numbers}
@@ -51,12 +51,21 @@ def of_tenant(reading: TenantReading, rows: Sequence[Frame], known: StoredReadin
     return "ok", {"code": f"tenant.{_calm(reading)}", "minutes": MINUTES, "count": reading.limits_in_force()}
 
 
-def of_all(readings: Sequence[TenantReading], rows: Sequence[Frame], crowd: Crowd | None = None) -> Said:
-    """All tenants of a person together; ``crowd``: where they are more than those that are read."""
+def of_all(
+    readings: Sequence[TenantReading],
+    rows: Sequence[Frame],
+    crowd: Crowd | None = None,
+    *,
+    counted: Mapping[str, RefusedCalls],
+) -> Said:
+    """All tenants of a person together; ``crowd``: where they are more than those that are read.
+
+    ``counted``: tenant -> its refused calls.
+    """
     whole = [reading for reading in readings if reading.recent is not None]
     if readings and not whole and not all(reading.suspended for reading in readings):
         return "unknown", {"code": "unknown"}
-    each = [reading.refused() for reading in whole]
+    each = [counted[reading.tenant_id] for reading in whole]
     refusing = sum(refused.state is RefusalState.REFUSING for refused in each)
     total = RefusedCalls()
     for refused in each:
@@ -70,6 +79,21 @@ def of_all(readings: Sequence[TenantReading], rows: Sequence[Frame], crowd: Crow
     if total.quarter:
         return "lately", {"code": "overview.lately", **_numbers(total), "last": total.last * 1000}
     return "ok", {"code": "overview.quiet", "minutes": MINUTES}
+
+
+def counted(readings: Sequence[TenantReading], known: StoredReadings) -> dict[str, RefusedCalls]:
+    """Each tenant's refused calls: as the record of demand has them, and at least as many as there are events.
+
+    The table of limits takes both, too: events are there before the late counts of a worker, and after its death.
+    """
+    apart, found = by_tenant(known), {}
+    for reading in readings:
+        own = apart.get(reading.tenant_id, StoredReadings())
+        names = {row.state.limit.name for row in reading.rows.values() if not row.state.limit.shadow}
+        calls = sum(each for (_, _, limit), each in own.refused.items() if limit in names)
+        newest = (int(event.at.timestamp()) for event in own.events if not event.shadow)
+        found[reading.tenant_id] = reading.refused().at_least(calls, last=max(newest, default=reading.now_s))
+    return found
 
 
 def concerned(state: str, rows: Sequence[Frame]) -> list[Frame]:

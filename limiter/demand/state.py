@@ -34,6 +34,10 @@ class RefusedCalls(NamedTuple):
             return RefusalState.REFUSING
         return RefusalState.LATELY if self.quarter else RefusalState.NONE
 
+    def at_least(self, quarter: int, *, last: int) -> RefusedCalls:
+        """With so many in the quarter of an hour, which another source counted; ``last``: of the newest of them."""
+        return self if quarter <= self.quarter else self._replace(quarter=quarter, last=max(self.last, last))
+
     def plus(self, other: RefusedCalls) -> RefusedCalls:
         return RefusedCalls(self.minute + other.minute, self.quarter + other.quarter, max(self.last, other.last))
 

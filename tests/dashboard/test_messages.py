@@ -116,6 +116,20 @@ def test_the_peak_is_that_of_the_last_hour() -> None:
     assert row["peak_1h"] == 55
 
 
+def test_the_sentence_counts_no_fewer_refusals_than_the_table_which_also_has_events() -> None:
+    kinds = {("acme", "lookupOrder", "minute"): 9, ("acme", "lookupOrder", "(upstream)"): 5, ("acme", "x", "gone"): 3}
+    known = StoredReadings(
+        refused=kinds, events=[refusal(seconds_ago=90, count=9), refusal(seconds_ago=5, shadow=True)]
+    )
+    for seen in (reading(state(3)), reading(state(3), known=refused_ago(100, 4))):
+        for frame in (overview_frame([seen], known, **NOBODY), tenant_frame(seen, known, **NOBODY)):
+            said = frame["summary"]["sentence"]
+            assert (frame["summary"]["state"], said["quarter"], frame["rows"][0]["refused_15m"]) == ("lately", 9, 9)
+            assert said["last"] == (AT - 90) * 1000
+    shadow = Limit("minute", "sliding_log", 100, window_us=60 * MICROS, shadow=True)
+    assert overview_frame([reading(state(3, limit=shadow))], known, **NOBODY)["summary"]["state"] == "ok"
+
+
 def test_another_tenants_refusal_changes_nothing() -> None:
     both = [reading(state(3)), reading(state(3), tenant_id="globex", known=refused_ago(5))]
     rows = overview_frame(both, StoredReadings(), **NOBODY)["rows"]
