@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.policy_changes import ms
 from dashboard.stored import StoredReadings
+from dashboard.times import epoch_ms
 from limiter.alerts.models import Alert
 
 _SHOWN = 20
@@ -31,7 +31,7 @@ def _line(alerts: Sequence[Alert], row: Mapping[str, Any] | None, known: StoredR
     return {
         "id": highest.pk,
         "ids": sorted(alert.pk for alert in alerts),
-        "at_ms": ms(highest.at),
+        "at_ms": epoch_ms(highest.at),
         "tenant": highest.tenant_id,
         "tenant_name": known.names.get(highest.tenant_id, highest.tenant_id),
         "action": highest.action_id,
@@ -42,7 +42,7 @@ def _line(alerts: Sequence[Alert], row: Mapping[str, Any] | None, known: StoredR
         "effective": effective,
         "full_in_s": row["full_in_s"] if row else None,
         "acknowledged_by": highest.acknowledged_by,
-        "muted_until_ms": ms(muted_until) if muted_until else None,
+        "muted_until_ms": epoch_ms(muted_until) if muted_until else None,
         "incident": incident.pk if incident else None,
         "owner": incident.owner if incident else "",
     }

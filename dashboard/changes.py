@@ -9,7 +9,8 @@ from typing import Any
 from django.utils import timezone
 
 from dashboard import policy_changes
-from dashboard.policy_changes import Line, line, ms
+from dashboard.policy_changes import Line, line
+from dashboard.times import epoch_ms
 from limiter.policies.models import Override
 from limiter.record import edits, resets
 from limiter.record.models import AuditEntry, MultiplierChange
@@ -94,7 +95,7 @@ def _override(row: Override) -> Line:
         "limit": row.limit_name,
         "factor": row.factor,
         "quota": row.quota,
-        "until": ms(row.ends_at),
+        "until": epoch_ms(row.ends_at),
         "by": row.created_by,
         "why": row.reason,
     }

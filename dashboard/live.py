@@ -23,7 +23,7 @@ from dashboard.flights import Flights, TooManyFlights
 from dashboard.messages import all_rows, overview_frame, pool_frame, since, tenant_frame
 from dashboard.past import Past
 from dashboard.pools import Pools
-from dashboard.readings import TenantReading
+from dashboard.readings import READ_EVERY_S, TenantReading
 from dashboard.shared_paces import SharedPaces
 from dashboard.stored import StoredReadings
 from dashboard.streams import FIGURES_KEPT
@@ -33,8 +33,6 @@ from limiter.live.queries import Aside
 from limiter.stores.errors import StoreError
 from quota_platform.base.lean.problem import Problem
 
-EVERY_S = 0.8
-"""Less than the second between two frames, by what a tick may come early."""
 PATIENCE_S = 0.5
 """How long a frame waits for the database if it can use an earlier reading."""
 FIRST_PATIENCE_S = 10.0
@@ -58,7 +56,7 @@ class Live:
         self,
         runtime: Runtime,
         *,
-        every_s: float = EVERY_S,
+        every_s: float = READ_EVERY_S,
         kept_s: float = KEPT_S,
         read_stored: Callable[[frozenset[str]], StoredReadings] = stored.read,
         busiest: Busiest | None = None,

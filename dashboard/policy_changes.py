@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q
 
+from dashboard.times import epoch_ms
 from limiter.policies import versions
 from limiter.policies.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.base import records
@@ -75,8 +76,4 @@ def _rate(limit: QuotaLimit) -> _Rate:
 
 
 def line(at: datetime, kind: str, **said: Any) -> Line:
-    return {"at_ms": ms(at), "kind": kind, **said}
-
-
-def ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+    return {"at_ms": epoch_ms(at), "kind": kind, **said}

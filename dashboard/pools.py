@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from dashboard.deltas import Frame
 from dashboard.pool_table import order_of
-from dashboard.readings import Shared, TenantReading
+from dashboard.readings import READ_EVERY_S, Shared, TenantReading
 from dashboard.shared_paces import SharedPaces
 from dashboard.stored import LATELY_MINUTES
 from dashboard.topics import StreamTopic
@@ -31,7 +31,6 @@ from limiter.record.models import ThrottleEvent
 from limiter.record.models.event import UPSTREAM
 
 PAGE_SIZE = 50
-EVERY_S = 0.8
 STORED_EVERY_S = 5.0
 """How often the terms and the refusals are read from the database."""
 _TRIES = 3
@@ -104,7 +103,7 @@ class Pools:
         if now - held.stored_at >= STORED_EVERY_S:
             await self._read_stored(held, connection, limit)
             held.stored_at = now
-        if now - held.read_at >= EVERY_S:
+        if now - held.read_at >= READ_EVERY_S:
             held.read_at = now
             await self._look(held, connection, limit)
         return held

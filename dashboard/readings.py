@@ -25,6 +25,8 @@ from limiter.gateway.gate import Gateway
 from limiter.gateway.invocation import InvokeTarget
 from limiter.policies.plan import EffectivePolicy
 
+READ_EVERY_S = 0.8
+"""Less than the second between two frames, by what a tick may come early."""
 MAX_ACTIONS = 100
 _FORESEEN = 100
 """Limits of a tenant that a forecast is made of, the fullest first."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dashboard.readings import Shared
+from dashboard.readings import READ_EVERY_S, Shared
 from limiter.core import accounts, keys
 from limiter.core.accounts import Account
 from limiter.core.pacing import pace_or_none
@@ -14,7 +14,6 @@ from limiter.core.store import Store
 from limiter.core.types import MICROS, LimitState, ShareState
 from limiter.stores.errors import StoreError
 
-EVERY_S = 0.8
 _KEPT_S = 10.0
 
 
@@ -52,7 +51,7 @@ class SharedPaces:
         """As it is now. None while no pace is held, and while the store is unavailable, which pages say anyway."""
         now = self._clock()
         at, use = self._held.get(connection, (float("-inf"), None))
-        if now - at < EVERY_S:
+        if now - at < READ_EVERY_S:
             return use
         try:
             use = await read(self._store, connection)

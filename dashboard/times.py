@@ -1,4 +1,4 @@
-"""The time that a page of the record is asked for: ``since`` and ``until`` of its address.
+"""Times of pages: ``since`` and ``until`` of the address of a page of the record, and instants in frames.
 
 A time without an offset is in the zone that the address names as ``tz``, which a form sends along, or in UTC.
 """
@@ -16,6 +16,11 @@ from django.utils.translation import gettext as _
 from quota_platform.base import time_zones
 
 NAMES = ("since", "until")
+
+
+def epoch_ms(at: datetime) -> int:
+    """As frames have it: milliseconds of the epoch."""
+    return int(at.timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
