@@ -15,7 +15,22 @@ LEARN = "learn"
 NOTED = ["at", "probe"]
 """Fields of the evidence that people are shown."""
 _GAPS = b"local gaps = (function()\n" + Script(__file__, "pace_gaps").source + b"end)()\n"
-_SCRIPT = Script(__file__, "pace", before=_GAPS)
+_FLIGHT = b"local flight = (function()\n" + Script(__file__, "pace_under_way").source + b"end)()\n"
+_SCRIPT = Script(__file__, "pace", before=_GAPS + _FLIGHT)
+
+
+class Ended(NamedTuple):
+    """A call of which a response has come: how long ago it was sent, and how long ago that was."""
+
+    sent_us: int
+    ended_us: int
+
+
+class HeldPace(NamedTuple):
+    """Calls a minute, None without a pace. ``at_once``: whether the end of each call is to be reported at once."""
+
+    per_minute: float | None
+    at_once: bool = False
 
 
 class Pace(NamedTuple):
@@ -56,18 +71,21 @@ async def learn(
     away_us: int | None = None,
     mode: str = LEARN,
     shared: bool = False,
+    ended: Sequence[Ended] = (),
     now_us: int | None = None,
-) -> float | None:
-    """Hand in the calls of one worker since its last report; the pace in force (calls a minute), None without one.
+) -> HeldPace:
+    """Hand in the calls of one worker since its last report.
 
     ``ran``: calls that the upstream took. ``held``: calls held back. ``pushed_back``: requests it turned away.
     ``ago_us``: since when those that ran were sent, on average.
     ``said_us``: the wait in the response to the last of ``pushed_back``; 0 without one. ``away_us``: since when it was
     sent; None if it was no first attempt. ``mode``: :data:`LEARN`; the calls a minute that a person has set; "" for
-    no pace. ``shared``: tenants have shares of it. Raises :class:`~limiter.stores.errors.StoreError`.
+    no pace. ``shared``: tenants have shares of it. ``ended``: the calls that ran.
+    Raises :class:`~limiter.stores.errors.StoreError`.
     """
     names = [keys.pace(connection), keys.pace_evidence(connection), keys.pause(connection)]
     now = "" if now_us is None else now_us
     seen = (ran, held, pushed_back, mode, ago_us, said_us, int(shared), "" if away_us is None else away_us)
-    reply = await store.run(_SCRIPT, names, now, *seen)
-    return float(reply) if reply else None
+    ends = " ".join(f"{each.sent_us // 1000}:{each.ended_us // 1000}" for each in ended)
+    per_minute, counts, _ = (await store.run(_SCRIPT, names, now, *seen, ends)).decode().partition("|")
+    return HeldPace(float(per_minute) if per_minute else None, at_once=bool(counts))

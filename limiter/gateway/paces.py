@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
-from limiter.core.pacing import learn
+from limiter.core.pacing import Ended, HeldPace, learn
 from limiter.core.store import Store
 from limiter.core.types import MICROS
 from limiter.gateway.background import Background
@@ -14,6 +15,10 @@ from limiter.stores.errors import StoreError
 from tenants.directory import ConnectionSpec
 
 EVERY_S = 0.25
+_AT_ONCE_S = 0.005
+"""Calls that end within it are reported together where their ends let others through."""
+_MAX_ENDS = 64
+"""In one report; as many are compared."""
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +33,16 @@ class _Seen:
     pushed_back: int = 0
     sent_s: float = 0.0
     """By the event loop's clock, when those that ran were sent, added up."""
+    ended_s: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_MAX_ENDS))
+    """When each of them was sent, and when its response came."""
 
     def ago_us(self, now_s: float) -> int:
         """How long ago those that ran were sent, on average."""
         return max(0, int((now_s - self.sent_s / self.ran) * MICROS)) if self.ran else 0
+
+    def ended(self, now_s: float) -> list[Ended]:
+        """How long ago each of those that ran was sent, and ended."""
+        return [Ended(int((now_s - sent) * MICROS), int((now_s - ended) * MICROS)) for sent, ended in self.ended_s]
 
 
 class Paces:
@@ -43,6 +54,8 @@ class Paces:
         self._seen: dict[int, _Seen] = {}
         self._paced: set[int] = set()
         """Connections that have a pace, or had one that the store still holds."""
+        self._at_once: set[int] = set()
+        """Connections whose calls under way are counted by the ends that are reported."""
         self._timer: asyncio.TimerHandle | None = None
         self._running = Background()
 
@@ -53,8 +66,13 @@ class Paces:
     def ran(self, connection: ConnectionSpec, *, latency_us: int | None = None) -> None:
         """The upstream took a call, and worked on it for so long."""
         seen = self._of(connection)
+        now_s = asyncio.get_running_loop().time()
+        sent_s = now_s - (latency_us or 0) / MICROS
         seen.ran += 1
-        seen.sent_s += asyncio.get_running_loop().time() - (latency_us or 0) / MICROS
+        seen.sent_s += sent_s
+        seen.ended_s.append((sent_s, now_s))
+        if connection.id in self._at_once:
+            self._flush_in(_AT_ONCE_S)
 
     def held(self, connection: ConnectionSpec) -> None:
         """A call was held back."""
@@ -80,10 +98,17 @@ class Paces:
         seen = self._seen.get(connection.id)
         if seen is None:
             seen = self._seen[connection.id] = _Seen(connection)
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self._every_s, self._flush)
+            self._flush_in(self._every_s)
         seen.connection = connection
         return seen
+
+    def _flush_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and self._timer.when() > loop.time() + seconds:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = loop.call_later(seconds, self._flush)
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -94,16 +119,23 @@ class Paces:
             self._running.start(self._report(each))
 
     async def _report(self, seen: _Seen, *, said_us: int = 0, away_us: int | None = None) -> None:
-        connection, ago_us = seen.connection, seen.ago_us(asyncio.get_running_loop().time())
+        connection, now_s = seen.connection, asyncio.get_running_loop().time()
         counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back}
-        counts |= {"ago_us": ago_us, "said_us": said_us}
+        counts |= {"ago_us": seen.ago_us(now_s), "said_us": said_us}
+        counts |= {} if away_us is None else {"away_us": away_us}
+        ended, mode, shared = seen.ended(now_s), connection.pace, connection.shared
         try:
-            await learn(
-                self._store, connection.id, mode=connection.pace, shared=connection.shared, away_us=away_us, **counts
-            )
+            held = await learn(self._store, connection.id, mode=mode, shared=shared, ended=ended, **counts)
         except StoreError:
             log.debug("the pace of connection %d was not learned from %s", connection.id, counts)
             return
+        self._note(connection, held)
+
+    def _note(self, connection: ConnectionSpec, held: HeldPace) -> None:
+        if held.at_once:
+            self._at_once.add(connection.id)
+        else:
+            self._at_once.discard(connection.id)
         if connection.pace:
             self._paced.add(connection.id)
         else:

@@ -23,6 +23,7 @@ from quota_platform.embedded import start_valkey
 from tests.limiter.core.given import store_at
 from tests.limiter.core.hidden_unit import VARIES, Bucket, Fixed, Hidden, InFlight, Seen, Sliding, run
 from tests.limiter.core.knowing import Offer, best_use
+from tests.limiter.core.unequal_unit import Unequal
 
 LIMITS: dict[str, Callable[[float], Hidden]] = {
     "token bucket, burst 10": Bucket,
@@ -32,6 +33,7 @@ LIMITS: dict[str, Callable[[float], Hidden]] = {
     "sliding window of ten seconds": lambda rate: Sliding(rate, seconds=10),
     "fixed window of ten seconds": lambda rate: Fixed(rate, seconds=10),
     "calls in flight, of a second each": InFlight,
+    "calls in flight, of 0.2 to 1.8 s": Unequal,
 }
 RATES = (60, 300)
 LASTS_S, LEARNT_S = 600, 120

@@ -79,7 +79,8 @@ async def learn(store: Store) -> float | None:
     found = None
     for second in range(LEARNED_S):
         pushed = int(second % 10 == 9)
-        found = await pacing.learn(store, 1, ran=RAN, held=HELD, pushed_back=pushed, now_us=T0 + second * S)
+        reported = await pacing.learn(store, 1, ran=RAN, held=HELD, pushed_back=pushed, now_us=T0 + second * S)
+        found = reported.per_minute
     return found
 
 

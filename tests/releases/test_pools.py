@@ -47,5 +47,5 @@ async def test_a_learned_pace_is_in_force_at_once_and_learned_on(store: Store, r
     pools.put_back(left["store"], redis_url)
     pace = pace_or_none(await store.command("GET", keys.pace(1), key=keys.pace(1)), [None, None])
     assert pace is not None and pace.per_minute == pytest.approx(left["then"], rel=0.001)
-    per_minute = await learn(store, 1, ran=pools.RAN, held=pools.HELD, pushed_back=0, now_us=T0 + pools.LEARNED_S * S)
-    assert per_minute == pytest.approx(left["then"], rel=0.05)
+    reported = await learn(store, 1, ran=pools.RAN, held=pools.HELD, pushed_back=0, now_us=T0 + pools.LEARNED_S * S)
+    assert reported.per_minute == pytest.approx(left["then"], rel=0.05)

@@ -83,6 +83,7 @@ local SLACK_US = 1000000 -- and the slots of shared limits their leases by this,
 local MINUTE_US = 60000000 -- of a shared pace: tenants share the upstream's time, and a call takes an interval of it
 local DIGITS, WRAP, LOGGED = 8, 4294967296, 100 -- of a time (ms) in a pace's log, where it wraps, and times kept
 local WITHIN = 0.5 -- of the interval is between two calls while a window is held, which bounds them besides
+local LEASES, HINTS = 2, 8 -- of calls under way nobody knows when they end: a call that waits asks so often in an interval
 local AHEAD, SAVED, OWED = 2, 3, 8 -- calls: ahead of others; of an account, sooner than it is due; after which it is
 
 local KEYS, ARGV = KEYS, ARGV
@@ -530,7 +531,12 @@ if admitted and charging or paced and not charging then
         local begins = #log - DIGITS * num(calls)
         if calls ~= '0' and begins >= 0 then
           local left = num(within) - (floor(now / 1000) - num(string.sub(log, begins + 1, begins + DIGITS), 16)) % WRAP
-          if left > 0 then early = max(early, left * 1000 - now % 1000) end
+          if left > 0 then
+            -- A window is as long as its calls take at the pace; a longer one is the lease of calls under way.
+            local lasts = num(calls) * interval / 1000
+            if num(within) > LEASES * lasts then left = max(lasts + left - num(within), interval / HINTS / 1000, 1) end
+            early = max(early, floor(left * 1000) - now % 1000)
+          end
         end
       end
       if not charging then

@@ -17,6 +17,9 @@
 --          lasts       how long a call lasts, at least · wide: a pace of single calls needs more room ("1")
 --          gaps        before calls that were turned away (pace_gaps.lua) · fit: so many calls in a window, longer the fewer
 --                      a second, explain these; 0: no window is known
+--          ends        the calls that ended last (pace_under_way.lua) · away: when one was sent that was turned away, and is
+--                      to be compared with these · unders: how many were under way with those before · most: so many may
+--                      be under way, while that explains these; 0: not known
 --          0 … 127     "<second>:<calls that ran in it>"
 -- KEYS[3]  string  until when the upstream takes no calls (pause.lua)
 --
@@ -25,9 +28,9 @@
 -- pace · [6] us since those that ran were sent, on average · [7] the wait (us) in the response of the call that was
 -- turned away, 0 without one · [8] "1" if tenants share the pace: calls within their share go two intervals ahead of the
 -- others (decide.lua), and no window is learned · [9] us since the call that was turned away was sent; "" if that is not
--- known
+-- known · [10] calls that have ended, "<ms since it was sent>:<since it ended>" each
 --
--- Returns  calls a minute in force, "" for none
+-- Returns  calls a minute in force, "" for none; behind it "|" if the end of each call is to be reported at once
 
 local call, num, max, min, floor = redis.call, tonumber, math.max, math.min, math.floor
 local S, MS = 1000000, 1000
@@ -59,6 +62,8 @@ local CLOSE_SHARED, TIGHT = 4, 3 -- where calls go ahead of others; one with few
 local SLOWEST = 0.1 -- calls a second
 local BURST_S, MIN_BURST = 0.5, 2
 local AHEAD = 2 -- as in decide.lua
+local SETTLED_S = 1 -- all workers have reported what ended before
+local MAX_HOLD_FLIGHT_S, MORE = 60, 0.25 -- where calls under way are counted; and so many more of them, if one more ran
 
 local now = num(ARGV[1])
 if not now then
@@ -76,7 +81,8 @@ local paused = ends and num(ends) > now
 -- even: no two calls at once. regained: the call that found out after a pause has run, so the next need not wait.
 -- saves: the upstream saves up for bursts. Where calls go ahead of others it is left as many, from the pause on: else it
 -- would turn those away. log: of the calls let through, of which so many may come in a window; 0: any number.
-local function enforce(rate, even, regained, saves, log, calls)
+-- within: as long as its window is (ms), or the lease of calls under way.
+local function enforce(rate, even, regained, saves, log, calls, within)
   local interval = max(1, floor(S / rate + 0.5))
   local burst = even and 1 or max(MIN_BURST, floor(rate * BURST_S))
   local next_us = num(string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|(%d+)') or now)
@@ -86,7 +92,7 @@ local function enforce(rate, even, regained, saves, log, calls)
   if paused and saved > 0 then next_us = latest - interval end
   next_us = max(now, min(next_us, latest))
   local value = int(interval) .. '|' .. int((burst - 1) * interval) .. '|' .. int(next_us)
-  if log then value = value .. '|' .. int(calls) .. '|' .. int(calls / rate * MS) .. '|' .. log end
+  if log then value = value .. '|' .. int(calls) .. '|' .. int(within or calls / rate * MS) .. '|' .. log end
   call('SET', KEYS[1], value, 'PX', KEEP_S * 1000)
   return string.format('%.1f', rate * 60)
 end
@@ -103,6 +109,7 @@ end
 local names = {
   'rate', 'base', 'at', 'pushed', 'since', 'starts', 'free', 'hold', 'grown', 'minute', 'far', 'close', 'even',
   'rough', 'probe', 'window', 'freed', 'lasts', 'wide', 'gaps', 'fit',
+  'ends', 'away', 'unders', 'most',
 }
 local second = floor(now / S) -- counted when they end, since of those that are under way nothing is known yet
 names[#names + 1] = int(second % 128)
@@ -116,6 +123,8 @@ local probed, window = num(held_state[15] or 0), num(held_state[16] or 0)
 local freed, lasts, wide = num(held_state[17] or 0), num(held_state[18] or 0), held_state[19] == '1'
 local known_gaps, fit = held_state[20] or '', num(held_state[21] or 0)
 local log = string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|%d+|%d+|%d+|(%x*)$') or ''
+local flights, compared, unders = held_state[22] or '', num(held_state[23] or 0), held_state[24] or ''
+local most = shared and 0 or num(held_state[25] or 0)
 local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
@@ -172,6 +181,12 @@ if ran > 0 then
     -- It takes calls again: the next pause without a time of its own is a short one.
     if ends and num(unspoken) > 0 then call('SET', KEYS[3], ends .. between .. '0' .. behind, 'KEEPTTL') end
   end
+end
+
+if rate and not shared and (ARGV[10] or '') ~= '' then
+  flights = flight.with(flights, ARGV[10], floor(now / MS))
+  local _, number = string.gsub(ARGV[10], ':', '')
+  if most > 0 then log = flight.without(log, flights, number) end
 end
 
 -- The calls that it took in the window that frees after the wait in its response, which is rounded to a second; nil for
@@ -242,6 +257,38 @@ local function found(at)
   return max(BELOW * minute / (60 - short), ten >= SURE and min(BELOW * ten / 10, lower) or 0)
 end
 
+local function begins_at(at)
+  kept[#kept + 1] = at
+  local texts = {}
+  for i = max(1, #kept - 15), #kept do texts[#texts + 1] = int(kept[i]) end
+  note('starts', table.concat(texts, ','))
+  note('hold', int(hold))
+  free = 0
+end
+
+-- While calls under way are counted: so many others were, when this call was sent. Where none was it is another limit.
+local function turned_away_of_most(under)
+  local before = probed > last and most - 1 or most
+  hold = under < before and HOLD_S * S or before < most and min(2 * hold, MAX_HOLD_FLIGHT_S * S) or hold
+  most = min(before, under)
+  if most < 1 then
+    most, unders = 0, ''
+    rate = max(SLOWEST, BELOW * ran_since(now - WINDOW_S * S) / WINDOW_S)
+  end
+end
+
+-- Whether a call that was turned away a second ago shows how many may be under way.
+local function look_at_flights()
+  local at = floor(compared / MS)
+  compared = 0
+  if fit > 0 then return end
+  unders, most = flight.turned_away(log, flights, unders, at)
+  if most > 0 then
+    log, even, hold, close = flight.without(log, flights), 0, HOLD_S * S, 0
+    note('hold', int(hold))
+  end
+end
+
 -- It began to take no more: the rate, how long it stays, and whether calls came too close together.
 local closer = false -- whether the upstream took calls that came closer together
 local explained -- the window (ms) in which one call too many was turned away; nil: none
@@ -276,12 +323,7 @@ local function turned_away(at)
     note('base', string.format('%.6f', rate / BELOW))
     note('at', int(now))
   end
-  kept[#kept + 1] = at
-  local texts = {}
-  for i = max(1, #kept - 15), #kept do texts[#texts + 1] = int(kept[i]) end
-  note('starts', table.concat(texts, ','))
-  note('hold', int(hold))
-  free = 0
+  begins_at(at)
 end
 
 -- The window that explains which calls were turned away; single calls are the window of one. It counts from the next
@@ -299,16 +341,36 @@ local function look_at_gaps(at, begins)
   if fit > 0 then even = fit == 1 and now or 0 end
 end
 
-if noticed then
+if noticed and most == 0 then
   since = ran
   turned_away(last)
   since, grown = 0, now
 end
 if pushed > 0 then
   local begins = last == 0 or (since > 0 and now - last >= APART_S * S)
-  if rate and num(ARGV[9]) then look_at_gaps(now - num(ARGV[9]), begins) end
-  if begins then turned_away(now) end
+  if most > 0 and num(ARGV[9]) then
+    local at = floor((now - num(ARGV[9])) / MS)
+    log = gaps.without(log, at)
+    -- The calls under way count, so none need have run since the last.
+    begins = begins or now - last >= APART_S * S
+    turned_away_of_most(flight.in_log(log, at, flight.lease(flights)))
+  elseif rate and num(ARGV[9]) then
+    look_at_gaps(now - num(ARGV[9]), begins)
+    if begins and not shared then compared = now - num(ARGV[9]) end
+  end
+  if begins and most > 0 then begins_at(now) elseif begins then turned_away(now) end
   last, since, grown = now, 0, now
+elseif most > 0 then
+  local mean = flight.lasts(flights) * MS
+  -- One that was let through in addition has run: there may be more.
+  local from = max(last, free, probed) + (probed > last and 2 * mean + S or hold)
+  if held > 0 and not paused and now > from then
+    if probed > last then hold, most = HOLD_S * S, most + max(1, floor(MORE * most)) else most = most + 1 end
+    note('hold', int(hold))
+    probed = now
+    note('probe', int(now))
+  end
+  grown = now
 elseif rate then
   local holds_until = max(last, free) + (rough and ROUGH_S * S or hold)
   local from = max(grown, holds_until)
@@ -325,7 +387,17 @@ elseif rate then
   end
   grown = now
 end
+if rate and not shared and compared > 0 and most == 0 and now > compared + SETTLED_S * S then look_at_flights() end
+if most > 0 then
+  rate = most * MS / max(1, (flight.lasts(flights)))
+  note('base', string.format('%.6f', rate))
+  note('at', int(max(last, probed)))
+end
 if now > even + KEEP_S * S then even = 0 end
+note('ends', flights)
+note('away', int(compared))
+note('unders', unders)
+note('most', int(most))
 note('close', int(close))
 note('window', int(window))
 note('even', int(even))
@@ -344,4 +416,5 @@ call('HSET', KEYS[2], unpack(new))
 if held > 0 or pushed > 0 or not rate then call('EXPIRE', KEYS[2], rate and KEEP_S or LOOK_BACK_S + 10) end
 if not rate then return '' end
 local saves = even == 0 and now > window + KEEP_S * S
+if most > 0 then return enforce(rate, false, regained, saves, log, most, flight.lease(flights)) .. '|' end
 return enforce(rate, even > 0, regained, saves, log, not shared and fit > 1 and fit or 0)

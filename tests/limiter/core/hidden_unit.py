@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from limiter.core.pacing import learn
+from limiter.core.pacing import Ended, learn
 from limiter.core.pausing import pause
 from limiter.core.store import Store
 from tests.limiter.core.given import ACME, T0, S, call, stack
@@ -164,6 +164,8 @@ class Run:
         self.store, self.unit, self.rng, self.says = store, unit, rng, says
         self.seen, self.bound = Seen(), stack()
         self.counts = [[0.0] * 3 for _ in range(workers)]  # ran, held, the sum of when those that ran were sent
+        self._ended: list[list[tuple[float, float]]] = [[] for _ in range(workers)]
+        self._at_once = [False] * workers
         self._waits_s, self._varies = waits_s, varies
         self._lines: list[deque[float]] = [deque() for _ in range(workers)]
         self._ahead: list[tuple[float, int, Callable[[float], Awaitable[None]]]] = []
@@ -238,6 +240,9 @@ class Run:
             if not wait_s:
                 self.counts[worker][0] += 1
                 self.counts[worker][2] += sent
+                self._ended[worker].append((sent, at))
+                if self._at_once[worker]:
+                    await self.report(worker, at)
                 return
             said_us = math.ceil(wait_s) * S if self.says else None
             away_us = int((at - sent) * S)
@@ -259,7 +264,8 @@ class Run:
     ) -> None:
         (ran, held, sent), self.counts[worker] = self.counts[worker], [0.0] * 3
         ago_us = int((at - sent / ran) * S) if ran else 0
-        pace = await learn(
+        ended, self._ended[worker] = self._ended[worker], []
+        pace, self._at_once[worker] = await learn(
             self.store,
             C,
             ran=int(ran),
@@ -269,6 +275,7 @@ class Run:
             said_us=said_us,
             shared=self.shared,
             away_us=away_us,
+            ended=[Ended(int((at - sent) * S), int((at - ended) * S)) for sent, ended in ended],
             now_us=T0 + int(at * S),
         )
         if pace is not None:

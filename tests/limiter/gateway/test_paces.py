@@ -125,7 +125,7 @@ class Heard(Store):
 
     async def run(self, script: Any, names: Any, *arguments: Any) -> Any:
         self.arguments.append(arguments)
-        return ""
+        return b""
 
 
 async def test_a_report_holds_since_when_calls_ran_and_the_wait_of_the_one_turned_away(connection: Connection) -> None:
@@ -134,8 +134,10 @@ async def test_a_report_holds_since_when_calls_ran_and_the_wait_of_the_one_turne
     paces.ran(spec, latency_us=2_000_000)
     paces.ran(spec, latency_us=4_000_000)
     await paces.pushed_back(spec, wait_s=40, took_us=90_000)
-    ((*_, ago_us, said_us, shared, away_us),) = store.arguments
+    ((*_, ago_us, said_us, shared, away_us, ended),) = store.arguments
     assert ago_us >= 3_000_000
+    sent_ms = [int(each.partition(":")[0]) for each in ended.split()]
+    assert len(sent_ms) == 2 and sent_ms[0] >= 2_000 and sent_ms[1] >= 4_000
     assert (said_us, shared, away_us) == (40_000_000, 0, 90_000)
     await paces.drain()
 
