@@ -73,15 +73,15 @@ def _cells(scores: Sequence[Score]) -> str:
     away = [score.turned_away for score in scores]
     return " | ".join(
         (
-            _after([score.up_s for score in scores]),
-            _after([score.down_s for score in scores]),
+            after([score.up_s for score in scores]),
+            after([score.down_s for score in scores]),
             f"{sum(requests) / len(requests):.3f} ({max(requests):.3f})",
             f"{sum(away) / len(away):.1f} ({max(away)})",
         )
     )
 
 
-def _after(seconds: Sequence[float | None]) -> str:
+def after(seconds: Sequence[float | None]) -> str:
     found = sorted(each for each in seconds if each is not None)
     if not found:
         return f"0 of {len(seconds)}"
@@ -98,22 +98,22 @@ async def _score(job: Job) -> Score:
     rises = rng.uniform(*LEARNING_S)
     falls = rises + FOLLOWED_S
     run = Run(store, unit, rng=rng, says=job.says, workers=2, waits_s=0)
-    run.at(rises, _anew(unit, LIMITS[job.limit](HIGH)))
-    run.at(falls, _anew(unit, LIMITS[job.limit](LOW)))
+    run.at(rises, anew(unit, LIMITS[job.limit](HIGH)))
+    run.at(falls, anew(unit, LIMITS[job.limit](LOW)))
     await store.open()
     run.start(lambda at: DEMAND)
     await run.until(falls + FOLLOWED_S)
     await store.close()
     seen = run.seen
     return Score(
-        up_s=_first(seen, since=rises, until=falls, of=lambda pace: pace >= REACHED),
-        down_s=_first(seen, since=falls, until=falls + FOLLOWED_S, of=lambda pace: pace <= LEFT),
+        up_s=first(seen, since=rises, until=falls, of=lambda pace: pace >= REACHED),
+        down_s=first(seen, since=falls, until=falls + FOLLOWED_S, of=lambda pace: pace <= LEFT),
         requests=seen.requests_per_call(),
         turned_away=seen.rate(since=falls, until=falls + 60, of=seen.turned_away),
     )
 
 
-def _anew(unit: Hidden, like: Hidden) -> Callable[[float], Awaitable[None]]:
+def anew(unit: Hidden, like: Hidden) -> Callable[[float], Awaitable[None]]:
     """The unit has another limit, and has counted nothing yet, as the sandbox."""
 
     async def one(at: float) -> None:
@@ -125,7 +125,7 @@ def _anew(unit: Hidden, like: Hidden) -> Callable[[float], Awaitable[None]]:
     return one
 
 
-def _first(seen: Seen, *, since: float, until: float, of: Callable[[float], bool]) -> float | None:
+def first(seen: Seen, *, since: float, until: float, of: Callable[[float], bool]) -> float | None:
     return next((at - since for at, pace in seen.paces if since <= at < until and of(pace)), None)
 
 

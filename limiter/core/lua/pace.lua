@@ -46,7 +46,10 @@ local SLOWLY = 0.006 -- raised by so much a second up to a little above the rate
 local FAST = 0.035 -- and beyond, or from a rate found from few calls
 local NEAR, NEAR_ALONE = 1.06, 1.1 -- of the rate found; of one for single calls, which is found more roughly
 local ROUGH_S, HOLD_S, MAX_HOLD_S = 4, 10, 40
-local MAX_HOLD_SHARED_S, NEAR_SHARED, PROVES_S = 90, 1.02, 75 -- the same where tenants share the pace
+-- Where tenants share the pace, the longest hold is so long for each call a second: a slow one may be far too low.
+local HOLD_SHARED_S, MIN_HOLD_SHARED_S, MAX_HOLD_SHARED_S = 25, 20, 90
+local PROVES_S, NEAR_SHARED, NEAR_SLOW = 75, 1.02, 0.02 -- so much is tried for so long; more of a slow pace, with its gaps
+local FAST_PROVEN = 0.12 -- and beyond
 local ANOTHER = 2 -- times the rate found: it is another limit, and another window
 local FAR = 0.5 -- of the pace: a rate not further below may come from a window that frees as it was filled
 local ENOUGH = 8 -- calls that make a rate
@@ -59,6 +62,7 @@ local SAME = 0.011
 local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
 local CLOSE_SHARED, TIGHT = 4, 3 -- where calls go ahead of others; one with fewer calls than that between counts twice,
 -- and none while the rate was found from few calls: it is hardly right
+local SAVED_UP = 5 -- calls for a burst, more or less
 local SLOWEST = 0.1 -- calls a second
 local BURST_S, MIN_BURST = 0.5, 2
 local AHEAD = 2 -- as in decide.lua
@@ -212,6 +216,16 @@ end
 -- Whether one call follows the other: no two at once, and each lasts about as long as the pace's interval.
 local function alone() return even > 0 and rate * lasts > 0.8 * S end
 
+-- Whether a pushback costs tenants calls that are within their share, and the pace is raised seldom.
+local function careful() return shared and even == 0 end
+
+-- The rate at which it took calls lately, but for those that it had saved up; the one found last, at least.
+local function borne(at)
+  local most = base
+  for _, seconds in ipairs({ 20, 60, 110 }) do most = max(most, (ran_since(at - seconds * S) - SAVED_UP) / seconds) end
+  return most
+end
+
 -- The rate to go on with, from the instants at which the upstream took no more.
 local function found(at)
   local latest = kept[#kept]
@@ -251,6 +265,10 @@ local function found(at)
   local slightly = not alone() and PROBED or wide and EVEN or ALONE
   local lower = ((few or jumped) and CUT or probed > latest and slightly or EVEN) * rate
   if few then lower = min(lower, at_once()) end
+  if careful() and base and probed > latest then
+    -- A burst that was saved up let it rise too far, so the rate is between the two.
+    lower = min(lower, max(BELOW * estimate, math.sqrt(lower * BELOW * borne(at))))
+  end
   if minute < SURE or math.abs(minute - was_minute) > max(1, SAME * was_minute) then return lower end
   if even > 0 then return lower end -- callers that leave make gaps, which show in the calls that ran
   local short = blocked < BLOCKED_S and latest > at - 60 * S and blocked or 0
@@ -309,17 +327,21 @@ local function turned_away(at)
     if fits and to >= FAR * fits then to = fits end -- less than half of it is another limit
     rate = max(SLOWEST, min(rate or math.huge, to)) -- no pushback raises it
   elseif rate then
-    rate = max(SLOWEST, EVEN * rate)
+    rate = max(SLOWEST, min(EVEN * rate, careful() and base and BELOW * borne(at) or rate))
   end
   local taken = rate and in_window(at)
   if taken and taken / WINDOW_S < EVEN * rate then rate = max(SLOWEST, BELOW * taken / WINDOW_S) end
   if rate and rate ~= before then
     local again = base and math.abs(rate / BELOW / base - 1) < 0.1
     -- Of calls that are under way together too many may be so by chance: that proves the rate no better.
-    local longest = shared and even == 0 and MAX_HOLD_SHARED_S or MAX_HOLD_S
+    local longest, fills = MAX_HOLD_S, FILLS_S
+    if careful() then
+      longest = min(MAX_HOLD_SHARED_S, max(MIN_HOLD_SHARED_S, HOLD_SHARED_S * rate))
+      fills = min(fills, longest)
+    end
     local chance = rate * lasts >= S and probed <= (kept[#kept] or 0)
     hold = again and (chance and max(hold, HOLD_S * S) or min(2 * hold, longest * S)) or HOLD_S * S
-    if was_blocked >= LONG_S then hold = FILLS_S * S end -- until then the window is not full again, and proves nothing
+    if was_blocked >= LONG_S then hold = fills * S end -- until then the window is not full again, and proves nothing
     note('base', string.format('%.6f', rate / BELOW))
     note('at', int(now))
   end
@@ -375,12 +397,14 @@ elseif rate then
   local holds_until = max(last, free) + (rough and ROUGH_S * S or hold)
   local from = max(grown, holds_until)
   if held > 0 and not paused and now > from then
+    local proves = careful() and base and hold > HOLD_S * S and not rough
+    local proven = proves and now >= holds_until + PROVES_S * S
     local near = not rough and base and rate < (alone() and NEAR_ALONE or NEAR) * base
-    local raised = rate * math.exp((near and SLOWLY or FAST) * (now - from) / S)
+    local raised = rate * math.exp((near and SLOWLY or proven and FAST_PROVEN or FAST) * (now - from) / S)
     -- A tenant that asks for less than its share loses calls by each pushback, and all those that come while a window is
     -- full. So where tenants share the pace, and know it, a little more is proven by a whole window first.
-    if shared and even == 0 and base and hold > HOLD_S * S and not rough and now < holds_until + PROVES_S * S then
-      raised = max(rate, min(raised, NEAR_SHARED * base))
+    if proves and not proven then
+      raised = max(rate, min(raised, (NEAR_SHARED + NEAR_SLOW * min(1, 1 / base)) * base))
     end
     rate = raised
     note('probe', int(now))

@@ -173,10 +173,13 @@ class Run:
 
     def start(self, demand: Callable[[float], float]) -> None:
         """Workers that report, and the first call."""
+        self.report_regularly()
+        self.at(self.rng.expovariate(demand(0)), self.calls(demand))
+
+    def report_regularly(self) -> None:
         workers = len(self.counts)
         for worker in range(workers):
             self.at(REPORT_S * (1 + worker / workers), self.reports(worker))
-        self.at(self.rng.expovariate(demand(0)), self.calls(demand))
 
     def at(self, when: float, then: Callable[[float], Awaitable[None]]) -> None:
         self._number += 1

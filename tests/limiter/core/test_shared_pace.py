@@ -22,7 +22,7 @@ from limiter.core.window import Call, bind
 from tests.limiter.core.contending import Asked, OfConnection, at_random, paced
 from tests.limiter.core.fairness import fair
 from tests.limiter.core.given import T0, S, log
-from tests.limiter.core.hidden_unit import REPORT_S, Bucket, Fixed, Hidden, Run, Sliding
+from tests.limiter.core.hidden_unit import Bucket, Fixed, Hidden, Run, Sliding
 
 EVEN = Portion()
 LASTS_S, LEARNING_S = 260, 90
@@ -219,8 +219,7 @@ async def flooded(store: Store, unit: Hidden, seed: int, *, times: float = 2.5, 
     """A flooder asks for so many times what the unit takes, and a tenant for 40 % of it, once that has been learned."""
     rate = unit.per_minute / 60
     made = SharedRun(store, unit, rng=random.Random(seed), says=says, workers=2, waits_s=0)
-    for worker in range(2):
-        made.at(REPORT_S * (1 + worker / 2), made.reports(worker))
+    made.report_regularly()
     sent = made.flood(rate * times, meek_per_s=rate * 0.4)
     await made.until(LASTS_S)
     made.served = [passed for at, passed in sent if at >= LEARNING_S]
@@ -253,6 +252,27 @@ async def test_of_a_hundred_and_sixty_calls_of_the_meek_two_are_lost_on_average(
         runs.append(await flooded(store, HIDDEN[flavour](300), seed, says=says))
     assert sum(sum(each.served) for each in runs) >= 158 / 160 * sum(len(each.served) for each in runs)
     assert sum(each.used for each in runs) >= 0.97 * len(runs)
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+async def test_a_bucket_whose_saved_up_burst_is_used_turns_few_calls_away_until_its_rate_is_held_again(
+    store: Store, seed: int
+) -> None:
+    made = await flooded(store, Bucket(120), seed, times=6)
+    assert made.seen.rate(since=LEARNING_S, until=LASTS_S, of=made.seen.turned_away) <= 6
+    assert sum(made.served) >= 0.98 * len(made.served)
+    assert made.used >= 0.97
+
+
+@pytest.mark.parametrize("flavour", HIDDEN)
+async def test_a_limit_that_rises_fivefold_is_followed_within_two_minutes(store: Store, flavour: str) -> None:
+    rises_s = 145
+    made = SharedRun(store, HIDDEN[flavour](60), rng=random.Random(34), says=True, workers=2, waits_s=0)
+    made.report_regularly()
+    made.at(rises_s, made.change(300))
+    made.flood(12.5, meek_per_s=0.4)
+    await made.until(rises_s + 120)
+    assert max(pace for at, pace in made.seen.paces if at >= rises_s) >= 0.95 * 300
 
 
 async def test_a_bucket_before_a_tenfold_flood_is_not_taken_for_an_upstream_for_single_calls(store: Store) -> None:
