@@ -23,6 +23,9 @@ from tests.bench import processes
 from tests.patience import HANG_S, PAUSE_S, eventually
 from tests.releases import previous
 
+PATIENT = {"LIMITER_SOCKET_TIMEOUT_MS": "10000", "LIMITER_CONNECT_TIMEOUT_MS": "10000"}
+"""Settings for tests that are not about an unavailable store: on a busy machine workers would decide without it."""
+
 
 class WebProcess:
     """The web role as it ships, on a port of its own. ``settings`` are environment variables.

@@ -28,7 +28,7 @@ from tests.limiter.gateway.test_hidden_limits import upstream
 from tests.limiter.gateway.test_killed_while_sharing import Flow
 from tests.patience import HANG_S, eventually
 from tests.releases import previous
-from tests.web_process import WebProcess, web_processes
+from tests.web_process import PATIENT, WebProcess, web_processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Start = Callable[[str], WebProcess]
@@ -46,7 +46,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def start(earlier: Path, tmp_path: Path, redis_url: str, sandbox: Running) -> Start:
     """Starts a worker of the old release or of the new one."""
-    settings = {"REDIS_URL": redis_url, "SANDBOX_HOSTS": sandbox.address, "MAX_WAIT_SECONDS": "120"}
+    settings = {"REDIS_URL": redis_url, "SANDBOX_HOSTS": sandbox.address, "MAX_WAIT_SECONDS": "120"} | PATIENT
     code = {"old": earlier, "new": BASE_DIR}
     return lambda release: WebProcess(tmp_path, settings, code=code[release])
 

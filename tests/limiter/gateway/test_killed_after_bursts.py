@@ -17,7 +17,7 @@ from quota_platform.sandbox import Running
 from tenants.models import Action, ApiKey, Connection, Tenant
 from tests.limiter.gateway.assessments import Assessments
 from tests.patience import HANG_S, eventually
-from tests.web_process import WebProcess, web_processes
+from tests.web_process import PATIENT, WebProcess, web_processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 TENANTS, CALLS, THRESHOLD_MS, SLOW_MS = 10, 12, 200, 300
@@ -71,7 +71,7 @@ async def test_soon_after_each_burst_its_multiplier_is_the_rule_s_over_all_sampl
     await slow_policy()
     tenants = dict([await asyncio.to_thread(tenant_with_key, connection, number) for number in range(TENANTS)])
     sandbox.state.put_latency({"ms": SLOW_MS})
-    settings = {"REDIS_URL": redis_url, "SANDBOX_HOSTS": sandbox.address}
+    settings = {"REDIS_URL": redis_url, "SANDBOX_HOSTS": sandbox.address} | PATIENT
 
     async def all_assessed() -> bool:
         return all(by_the_rule(raw, connection.pk, tenant) for tenant in tenants)

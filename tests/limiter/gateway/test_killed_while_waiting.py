@@ -16,7 +16,7 @@ from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.sandbox import Running
 from tenants.models import ApiKey, Tenant
 from tests.patience import HANG_S, eventually
-from tests.web_process import WebProcess, web_processes
+from tests.web_process import PATIENT, WebProcess, web_processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 WORKERS, CLIENTS = 4, 48
@@ -92,7 +92,7 @@ async def test_a_killed_worker_costs_its_callers_a_retry_and_nobody_else_anythin
     acme: Tenant, sandbox: Running, tmp_path: Path, redis_url: str, raw: redis.Redis
 ) -> None:
     issued = await clients_of_a_bucket(acme)
-    settings = {"REDIS_URL": redis_url, "SANDBOX_HOSTS": sandbox.address, "MAX_WAIT_SECONDS": "120"}
+    settings = {"REDIS_URL": redis_url, "SANDBOX_HOSTS": sandbox.address, "MAX_WAIT_SECONDS": "120"} | PATIENT
     with web_processes(*(WebProcess(tmp_path, settings) for _ in range(WORKERS))) as nodes:
         timeout = aiohttp.ClientTimeout(HANG_S)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
