@@ -142,6 +142,27 @@ async def test_a_report_holds_since_when_calls_ran_and_the_wait_of_the_one_turne
     await paces.drain()
 
 
+async def test_where_calls_under_way_are_counted_an_end_is_reported_at_once(connection: Connection) -> None:
+    """It lets the next call through; other reports wait, here for an hour."""
+
+    class Counting(Heard):
+        async def run(self, script: Any, names: Any, *arguments: Any) -> Any:
+            await super().run(script, names, *arguments)
+            return b"300.0|"
+
+    store, spec = Counting(), replace(connection_spec(connection), pace="learn")
+    paces = Paces(store, every_s=3600)
+    await paces.pushed_back(spec, took_us=90_000)
+    paces.held(spec)
+    paces.ran(spec, latency_us=1_000_000)
+
+    async def reported() -> bool:
+        return len(store.arguments) == 2
+
+    await eventually(reported, what="the report of the end, and of the call that was held back")
+    assert store.arguments[1][1:3] == (1, 1)
+
+
 async def test_runs_and_pushback_of_every_worker_make_the_pace(workers: TwoWorkers, connection: Connection) -> None:
     await set_pace(connection, "learn")
     refused: list[int] = []
