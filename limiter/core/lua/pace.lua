@@ -221,9 +221,9 @@ local function careful() return shared and even == 0 end
 
 -- The rate at which it took calls lately, but for those that it had saved up; the one found last, at least.
 local function borne(at)
-  local most = base
-  for _, seconds in ipairs({ 20, 60, 110 }) do most = max(most, (ran_since(at - seconds * S) - SAVED_UP) / seconds) end
-  return most
+  local least = base
+  for _, seconds in ipairs({ 20, 60, 110 }) do least = max(least, (ran_since(at - seconds * S) - SAVED_UP) / seconds) end
+  return least
 end
 
 -- The rate to go on with, from the instants at which the upstream took no more.
