@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.db import models
 from django.http import HttpRequest
 from django.test import RequestFactory
@@ -18,7 +19,7 @@ MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 @pytest.fixture
 def root_request(admin_user: User) -> HttpRequest:
     request = RequestFactory().get("/")
-    request.user = admin_user
+    request.user, request.session = admin_user, SessionStore()
     return request
 
 
