@@ -114,8 +114,10 @@ async def _in_time(asked: Coroutine[Any, Any, Check]) -> Check:
 
 
 async def _connections(runtime: Runtime) -> Check:
-    """Upstream accounts that cannot be used."""
-    faults = await runtime.faults()
+    """Upstream accounts that this worker has used and cannot use now."""
+    faults = await runtime.faults(runtime.connections_used())
+    if faults is None:
+        return {"known": False}
     return {"unhealthy": {name: fault.reason for name, fault in sorted(faults.items())}}
 
 

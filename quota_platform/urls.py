@@ -1,4 +1,4 @@
-"""The URLs that stock Django serves; the gateway's own are in :mod:`limiter.urls`."""
+"""The URLs that stock Django serves; the gateway's own are in :mod:`quota_platform.lean_urls`."""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ def _states(found: Gathered, seen: Mapping[str, Counter[str]]) -> Iterator[Metri
             paces.add_metric([connection], found.paces[row].per_minute)
         breakers.add_metric([connection], counts["open"])
         distrusting.add_metric([connection], counts["distrusting"])
-        healthy.add_metric([connection], float(connection not in found.faults))
+        if found.faults is not None:
+            healthy.add_metric([connection], float(connection not in found.faults))
     return iter((breakers, distrusting, healthy, paused, paces))
 
 

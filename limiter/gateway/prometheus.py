@@ -177,15 +177,17 @@ class _Collected(Collector):
                 continue
             holds = shown.until_us > self._found.now * 1_000_000
             factor.add_metric([tenant, action], (shown.ppm if holds else shown.default_ppm) / PPM)
-            p95.add_metric([tenant, action], shown.p95_us / 1_000_000)
+            if holds and shown.p95_us:  # else it is of calls long past, or of too few to have one
+                p95.add_metric([tenant, action], shown.p95_us / 1_000_000)
         yield factor
         yield p95
 
     def _workers(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("quota_workers", "Workers heard lately.", value=len(self._found.workers))
-        yield GaugeMetricFamily(
-            "quota_store_connected_clients", "Clients of the store.", value=self._found.connected_clients
-        )
+        clients = GaugeMetricFamily("quota_store_connected_clients", "Clients of the store.")
+        if self._found.connected_clients is not None:
+            clients.add_metric([], self._found.connected_clients)
+        yield clients
         gauges: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
             "quota_snapshot_seq": ("Last edit a worker applied.", lambda s: s["snapshot"]["seq"]),
             "quota_policy_problems": ("Policies that cannot compile.", lambda s: len(s["snapshot"]["problems"])),

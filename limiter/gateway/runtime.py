@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import redis.asyncio
@@ -133,15 +134,18 @@ class Runtime:
             paces=paces,
         )
 
-    async def faults(self) -> dict[str, ConnectionFault]:
-        """The connections this worker has used that cannot be used now, by name; empty when nobody can tell."""
-        names = {uid: seen.name for uid, seen in self.upstream.units().items()}
-        if self._side is None or not names:
-            return {}
+    def connections_used(self) -> dict[str, str]:
+        """The connections that this worker has sent calls to: their names by uid."""
+        return {uid: seen.name for uid, seen in self.upstream.units().items()}
+
+    async def faults(self, names: Mapping[str, str]) -> dict[str, ConnectionFault] | None:
+        """Those of these connections, named by uid, that cannot be used now, by name; None when nobody can tell."""
+        if self._side is None:
+            return None
         try:
-            found = await health.read_async(self._side, names)
+            found = await health.read_async(self._side, names) if names else {}
         except (RedisError, OSError):
-            return {}
+            return None
         return {names[uid]: fault for uid, fault in found.items()}
 
     async def queue(self) -> QueueState | None:

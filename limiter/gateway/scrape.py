@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ class Gathered:
     """What one scrape read. ``totals``: tenant -> counter -> count. ``pauses``: those of connections that last.
 
     ``in_flight``: of a connection that learns its limit, the number in force, and the state that it comes from.
+    ``faults``: names of connections that cannot be used. None stands for what could not be read.
     """
 
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -38,11 +39,15 @@ class Gathered:
     pauses: dict[int, Pause] = field(default_factory=dict)
     paces: dict[int, Pace] = field(default_factory=dict)
     in_flight: dict[int, tuple[int, State]] = field(default_factory=dict)
-    faults: set[str] = field(default_factory=set)
+    faults: Collection[str] | None = None
     record: RecordState = field(default_factory=RecordState)
     queue: QueueState | None = None
-    connected_clients: int = 0
+    connected_clients: int | None = None
     now: float = 0.0
+
+    def connections(self) -> dict[str, str]:
+        """The connections that any worker has sent calls to: their names by uid."""
+        return {uid: unit["name"] for state in self.workers.values() for uid, unit in state["upstream"].items()}
 
 
 async def gather(store: Store) -> Gathered:

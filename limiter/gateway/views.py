@@ -125,17 +125,22 @@ class UsageView(LeanView):
         settings = target.plan.adaptive
         if settings is None:
             return None
+        found: dict[str, Any] = {
+            "threshold_ms": settings.latency_threshold_ms,
+            "sensitivity": settings.sensitivity,
+            "p95_ms": None,
+            "samples": None,
+            "pushed_back": None,
+        }
         try:
             shown = await runtime.store.evidence(target.bound.stack)
         except StoreError:
-            shown = None
-        return {
-            "threshold_ms": settings.latency_threshold_ms,
-            "sensitivity": settings.sensitivity,
-            "p95_ms": shown.p95_us / 1000 if shown and shown.p95_us else None,
-            "samples": shown.samples if shown else 0,
-            "pushed_back": shown.pushback_ppm / PPM if shown else 0.0,
-        }
+            return found
+        found["samples"] = shown.samples if shown else 0
+        found["pushed_back"] = shown.pushback_ppm / PPM if shown else 0.0
+        if shown and shown.p95_us:
+            found["p95_ms"] = shown.p95_us / 1000
+        return found
 
 
 class PrometheusView(LeanView):
@@ -152,7 +157,7 @@ class PrometheusView(LeanView):
         runtime = runtime_of(request)
         try:
             found = await scrape.gather(runtime.store)
-            found.faults = set(await runtime.faults())
+            found.faults = await runtime.faults(found.connections())
             found.queue = await runtime.queue()
         except StoreError as error:
             detail = "The numbers live in the limiter's store, which is unavailable."

@@ -259,7 +259,11 @@ def _usage() -> Schema:
 
 
 def _prometheus() -> Schema:
-    text = "# HELP quota_calls_total Calls decided.\n# TYPE quota_calls_total counter\n"
+    text = (
+        "# HELP quota_decisions_total Calls decided.\n"
+        "# TYPE quota_decisions_total counter\n"
+        'quota_decisions_total{decision="allowed",tenant="acme"} 4711.0\n'
+    )
     found = r.identified("/metrics")
     replies = {status: found[status] for status in ("401", "405", "500", "503")}
     replies["200"] = {

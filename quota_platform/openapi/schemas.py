@@ -76,8 +76,10 @@ _ADAPTIVE: dict[str, Schema] = {
     "threshold_ms": _of("number", "Above this p95 the limits shrink."),
     "sensitivity": _of("number"),
     "p95_ms": _of("number", "What the multiplier was last computed from.", nullable=True),
-    "samples": _of("integer", "How many latencies that was."),
-    "pushed_back": _of("number", "The share of calls that the upstream turned away for load."),
+    "samples": _of("integer", "How many latencies that was; null while that cannot be read.", nullable=True),
+    "pushed_back": _of(
+        "number", "The share of calls that the upstream turned away for load; null like `samples`.", nullable=True
+    ),
 }
 _LIMITS = _of("array", "Every limit that applies.", items=refer("LimitState"))
 _ACTION_LIMITS: dict[str, Schema] = {

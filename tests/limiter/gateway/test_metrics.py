@@ -22,11 +22,15 @@ from limiter.core.learned import Mode, State
 from limiter.core.pacing import learn
 from limiter.core.pausing import pause
 from limiter.core.types import MICROS, PPM
-from limiter.gateway import prometheus, scrape
+from limiter.gateway import heartbeat, prometheus, scrape
 from limiter.models import QuotaPolicy
+from limiter.stores.errors import StoreUnavailable
+from limiter.upstream import health
 from limiter.upstream.breaker import BreakerState
 from limiter.upstream.call import UnitStatus
+from limiter.upstream.health import ConnectionFault
 from quota_platform.base.lean.problem import Problem
+from quota_platform.openapi.gateway import gateway_routes
 from quota_platform.server.guard import Guard, Seat
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered
@@ -149,6 +153,63 @@ async def test_prometheus_says_how_long_a_connection_s_calls_are_held_back(
     assert await paused_s() == 0
     await pause(gateway.runtime.store, acme.connection_id, status=429, said_us=900 * MICROS, max_us=10**9)
     assert 600 < await paused_s() <= 900
+
+
+async def test_every_worker_reports_a_connection_that_one_of_them_cannot_use(
+    gateway: Gateway, redis_url: str, acme: Tenant
+) -> None:
+    gateway.upstream.seen = {"uid": UnitStatus("unit", 1, 1, 0, 0, BreakerState.CLOSED, id=acme.connection_id)}
+    await gateway.runtime.heartbeat.tell()
+    gateway.upstream.seen = {}  # the worker that is scraped has sent no call to it
+    fault = ConnectionFault("invalid_client", since=1.0, retry_at=2.0, failures=1, lasting=True, fingerprint="f")
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.health("uid"), health.dump(fault))
+    token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+    page = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
+    assert 'quota_connection_healthy{connection="unit"} 0.0' in page
+
+
+def test_the_page_leaves_out_what_nobody_can_tell() -> None:
+    found = scrape.Gathered(now=100.0)
+    found.workers["w"] = heartbeat.FORM.load(heartbeat.FORM.dump({"at": 99.0, "upstream": {"uid": {"name": "unit"}}}))
+    for tenant, p95_us, until_s in (("fresh", 250_000, 200), ("past", 900_000, 50), ("few", 0, 200)):
+        found.totals[tenant]["allowed"] = 1
+        found.evidence[tenant, ""] = StoredEvidence(PPM, PPM, p95_us, 5, 800_000, 0, 1, until_s * MICROS)
+
+    def lines(name: str) -> set[str]:
+        page = prometheus.page(found, max_tenants=10).decode()
+        return {line for line in page.splitlines() if line.startswith(name)}
+
+    assert lines("quota_upstream_p95_seconds") == {'quota_upstream_p95_seconds{action="",tenant="fresh"} 0.25'}
+    assert lines("quota_connection_healthy") == set() == lines("quota_store_connected_clients")
+    found.faults, found.connected_clients = (), 7
+    assert lines("quota_connection_healthy") == {'quota_connection_healthy{connection="unit"} 1.0'}
+    assert lines("quota_store_connected_clients") == {"quota_store_connected_clients 7.0"}
+
+
+async def test_the_example_of_the_page_in_the_api_s_document_is_a_line_of_it(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    await gateway.invoke("lookupOrder", key=acme_key)
+    await gateway.runtime.heartbeat.tell()
+    token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
+    page = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
+    route = gateway_routes({"paths": {}})["paths"]["/metrics"]["get"]
+    *documented, line = route["responses"]["200"]["content"]["text/plain"]["example"].splitlines()
+    assert set(documented) <= set(page.splitlines())
+    assert line.split()[0] in page
+
+
+async def test_evidence_that_cannot_be_read_is_null_and_not_zero(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(stack: object) -> None:
+        raise StoreUnavailable("the store cannot be read now")
+
+    assert (await read(gateway, X_API_Key=acme_key)).json["adaptive"]["samples"] == 0
+    monkeypatch.setattr(gateway.runtime.store, "evidence", unavailable)
+    adaptive = (await read(gateway, X_API_Key=acme_key)).json["adaptive"]
+    assert [adaptive[name] for name in ("p95_ms", "samples", "pushed_back")] == [None] * 3
 
 
 async def test_prometheus_has_the_pace_that_a_connection_is_held_at(
