@@ -203,7 +203,7 @@ def _explain(state: LimitState, violated: Sequence[LimitState], decision: Decisi
     if cut:
         counts += f" (cut from {rules_of(limit.algorithm).capacity(limit)} while the upstream is slow)"
     if limit.name == IN_FLIGHT:
-        counts += ": of all tenants' calls the upstream is let have so many at once, as its latency shows"
+        counts += ": the upstream gets at most so many calls of all tenants at once, as learned from its latency"
     if decision.retry_after_us is None:
         return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
     return f"{counts}; {_when(state, violated, decision.cost, decision.retry_after_us / MICROS)}"
@@ -225,10 +225,14 @@ def _of_share(state: LimitState, decision: Decision) -> str:
         return f", {found.used} by you, and your ceiling is {found.share}"
     said = f", {found.used} by you, and your share is {found.share}"
     if found.refused == Refused.SHARE:
-        said += f"; {found.owed} are kept for others"
+        said += f"; {_are(found.owed)} kept for others"
     if found.borrowed:
-        return f"{said}; {found.borrowed} of yours are borrowed"
-    return f"{said}; {_lent(found)} of your part are lent to others" if _lent(found) else said
+        return f"{said}; of yours {_are(found.borrowed)} borrowed"
+    return f"{said}; of your part {_are(_lent(found))} lent to others" if _lent(found) else said
+
+
+def _are(number: int) -> str:
+    return f"{number} is" if number == 1 else f"{number} are"
 
 
 def _lent(state: ShareState) -> int:

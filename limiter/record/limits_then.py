@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from limiter.core import sharing, values
 from limiter.core.algorithms import RULES
@@ -100,16 +101,23 @@ def _loans(share: Mapping[str, int]) -> str:
     if share.get("borrowed"):
         return _("It had borrowed {units} of these from others.").format(units=number(share["borrowed"]))
     if share.get("lent"):
-        return _("Of its even part of {even} units {units} were lent to others.").format(
-            even=number(share["even"]), units=number(share["lent"])
+        said = ngettext(
+            "Of its even part of {even} units {units} was lent to others.",
+            "Of its even part of {even} units {units} were lent to others.",
+            share["lent"],
         )
+        return said.format(even=number(share["even"]), units=number(share["lent"]))
     return ""
 
 
 def _refused_by(share: Mapping[str, int]) -> str:
     words = {
         Refused.CEILING: _("Its tenant had {used} of them, and its ceiling is {share}."),
-        Refused.SHARE: _("Its tenant had {used} of them, its share was {share}, and {owed} were kept for others."),
+        Refused.SHARE: ngettext(
+            "Its tenant had {used} of them, its share was {share}, and {owed} was kept for others.",
+            "Its tenant had {used} of them, its share was {share}, and {owed} were kept for others.",
+            share["owed"],
+        ),
         Refused.FULL: _("Its tenant had {used} of them, its share was {share}; no unit was free."),
     }
     said = words.get(Refused(share["refused"]) if share["refused"] in set(Refused) else Refused.NOTHING, "")

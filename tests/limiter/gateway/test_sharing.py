@@ -11,6 +11,9 @@ import redis
 
 from limiter.core import keys
 from limiter.core.pausing import pause
+from limiter.core.sharing import Refused
+from limiter.core.types import Decision, Limit, LimitState, Share, ShareState
+from limiter.gateway import problems
 from limiter.gateway.runtime import GatewaySettings
 from limiter.gateway.waiting import WaitBounds
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
@@ -117,6 +120,24 @@ async def test_a_refusal_names_the_share_in_its_problem_and_its_event(
     assert share == {"limit": "pool", "refused_by": "share", "share": 50, "used": 50, "borrowed": 0, "lent": 0}
     assert f"50 by you, and your share is 50; {kept} are kept for others" in refused.json["detail"]
     assert refused.headers["ratelimit"].startswith('"pool";r=0')
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        ({"refused": Refused.SHARE, "owed": 1}, "your share is 5; 1 is kept for others;"),
+        ({"refused": Refused.SHARE, "owed": 2, "even": 4}, "your share is 5; 2 are kept for others; of yours 1 is bor"),
+        ({"refused": Refused.FULL, "even": 6}, "your share is 5; of your part 1 is lent to others;"),
+        ({"refused": Refused.FULL, "even": 7}, "your share is 5; of your part 2 are lent to others;"),
+    ],
+)
+def test_a_refusal_counts_single_units_in_the_singular(share: dict[str, int], said: str) -> None:
+    limit = Limit("pool", "sliding_log", 10, window_us=60_000_000, share=Share())
+    state = LimitState(limit, used=10, effective=10, wait_us=1, reset_us=1)
+    found = ShareState(limit, **{"share": 5, "used": 5, "owed": 0, "even": 5} | share)
+    decision = Decision(False, "d", 0, 1, 1_000_000, (state,), retry_after_us=1, shares=(found,))
+    names = {"decision_id": "d", "tenant_id": "acme", "action_id": "lookupOrder"}
+    assert said in problems.refusal(decision, **names, reduced_status=429).detail
 
 
 async def test_calls_of_a_flooder_that_wait_do_not_hold_up_those_of_the_meek(

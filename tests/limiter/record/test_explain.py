@@ -175,6 +175,8 @@ def test_the_share_of_a_shared_limit_is_explained(client: Client, redis_url: str
     ("parts", "end"),
     [
         ("2,30,45,12", "and 12 were kept for others."),
+        ("2,30,45,1", "and 1 was kept for others."),
+        ("3,5,2,0|||3", "no unit was free. Of its even part of 3 units 1 was lent to others."),
         ("2,30,45,12|||25", "It had borrowed 20 of these from others."),
         ("3,5,2,0|||25", "no unit was free. Of its even part of 25 units 23 were lent to others."),
     ],
