@@ -25,7 +25,8 @@ local function when_due(keys, now, whose, settings, every_ms)
   -- The worker that is to compute it may die: then it is due again.
   local mine, due_ms = call('SET', keys.due, '1', 'NX', 'PX', every_ms), tonumber(every_ms)
   if not mine then due_ms = math.max(1, call('PTTL', keys.due)) end
-  call('ZADD', keys.unassessed, mine and 'CH' or 'NX', now + due_ms * 1000, whose)
+  -- Without new samples it may be due much later: when the ages of a killed worker's calls count no more (adapt.lua).
+  call('ZADD', keys.unassessed, mine and 'CH' or 'LT', now + due_ms * 1000, whose)
   call('HSET', keys.assessed_by, whose, settings)
   local kept = call('HINCRBY', keys.assessed_by, whose .. '|n', 1)
   call('EXPIRE', keys.unassessed, KEEP_SECONDS)

@@ -84,6 +84,17 @@ async def test_ages_of_a_killed_worker_end_though_no_call_ends_after_them(store:
     assert await store.unassessed(1, most=9, now_us=later_us + 10 * S) == []
 
 
+async def test_ends_while_ages_of_a_killed_worker_count_are_assessed_no_later_than_others(store: Store) -> None:
+    await reported(store, [1_600_000] * 7, after_us=LATER_US, worker="killed")
+    unassessed, due, hour_us, minute_ms = keys.unassessed(1), keys.due(*acme().whose), 3_600 * S, 60_000
+    ages_count_until_us = T0 + LATER_US + hour_us
+    await store.command("ZADD", unassessed, ages_count_until_us, b"acme|", key=unassessed)
+    await store.command("SET", due, 1, "PX", minute_ms, key=due)  # computed just now
+    ends = [EndedCall("d", "answered", latency_us=100_000)]
+    await store.record(acme(), ends, settings=RULE, now_us=T0 + LATER_US)
+    assert await store.unassessed(1, most=9, now_us=T0 + LATER_US + 61 * S) == [acme().whose]
+
+
 async def test_of_many_overdue_calls_the_oldest_count(store: Store) -> None:
     found = await reported(store, [*range(800_001, 800_301), 60 * S], after_us=0)
     assert found is not None
