@@ -45,7 +45,7 @@ COMPUTED := tests/limiter/core tests/test_api_contract.py
 test-slow: .venv/.dev ## Run the slow tests: chaos, load, and all of what the others sample
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "slow and not paced" $(COMPUTED)
 	$(BIN)/python -m pytest -m "slow and not paced" $(COMPUTED:%=--ignore=%)
-	$(BIN)/python -m pytest -n 10 --dist load -m paced
+	$(BIN)/python -m pytest -n 7 --dist load -m paced
 	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile whole tests/limiter/core/test_promises.py tests/limiter/core/test_giving_back.py
 
 coverage: .venv/.dev ## Run the tests and print how much of the code they run

@@ -152,11 +152,7 @@ def test_the_record_equals_the_callers_responses_whatever_is_killed(tmp_path: Pa
             with deployment.without("valkey"):
                 after(data, 150)
             after(data, 150)
-        # A worker that ends before the store is back takes its own decisions with it.
-        since = time.time()
-        for _ in patiently("the decisions made without the store"):
-            if has_everything(deployment.store_url, since=since):
-                break
+        until_nothing_is_held(deployment)
         deployment.end("web")
         # A lock that a killed drainer held ends after a minute.
         for _ in patiently("the rest of the record"):
@@ -184,6 +180,14 @@ def test_the_record_equals_the_callers_responses_whatever_is_killed(tmp_path: Pa
         )
         assert verified.returncode == 0, verified.stderr
         assert f"{record.refusals:,} refusals" in verified.stdout
+
+
+def until_nothing_is_held(deployment: Deployment) -> None:
+    """A web process that ends before the store is back takes its own decisions with it."""
+    since = time.time()
+    for _ in patiently("the decisions made without the store"):
+        if has_everything(deployment.store_url, since=since):
+            return
 
 
 def has_everything(store_url: str, *, since: float) -> bool:
@@ -234,6 +238,7 @@ def test_celery_outlives_whatever_the_store_does_without_a_service_manager(tmp_p
                 after(data, 100)
                 trouble(deployment, chance)
             after(data, 100)
+        until_nothing_is_held(deployment)
         deployment.end("web")
         for _ in patiently("the rest of the record"):
             assert deployment.ended() == []
