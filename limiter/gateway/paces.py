@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 
-from limiter.core.pacing import Ended, HeldPace, learn
+from limiter.core.pacing import LEARN, Ended, HeldPace, learn
 from limiter.core.store import Store
 from limiter.core.types import MICROS
 from limiter.gateway.background import Background
@@ -123,7 +123,8 @@ class Paces:
         counts = {"ran": seen.ran, "held": seen.held, "pushed_back": seen.pushed_back}
         counts |= {"ago_us": seen.ago_us(now_s), "said_us": said_us}
         counts |= {} if away_us is None else {"away_us": away_us}
-        ended, mode, shared = seen.ended(now_s), connection.pace, connection.shared
+        mode, shared = connection.pace, connection.shared
+        ended = seen.ended(now_s) if mode == LEARN and not shared else []  # else nothing is learned from them
         try:
             held = await learn(self._store, connection.id, mode=mode, shared=shared, ended=ended, **counts)
         except StoreError:
