@@ -14,9 +14,11 @@ from limiter.stores.scripts import Script
 LEARN = "learn"
 NOTED = ["at", "probe"]
 """Fields of the evidence that people are shown."""
-_GAPS = b"local gaps = (function()\n" + Script(__file__, "pace_gaps").source + b"end)()\n"
-_FLIGHT = b"local flight = (function()\n" + Script(__file__, "pace_under_way").source + b"end)()\n"
-_SCRIPT = Script(__file__, "pace", before=_GAPS + _FLIGHT)
+_PARTS = {"sent_log": "pace_log", "gaps": "pace_gaps", "flight": "pace_under_way"}
+"""Files in front of the script, by the names that they have there; each may use those before it."""
+_SCRIPT = Script(
+    __file__, "pace", before=b"".join(Script(__file__, file).as_local(name) for name, file in _PARTS.items())
+)
 
 
 class Ended(NamedTuple):

@@ -48,7 +48,7 @@ MAX_TAKEN_OVER = 500
 _PACKED = frozenset({str, bytes, int})
 """Types that hiredis packs itself; not their subclasses, such as numbers of numpy."""
 
-ASSESSING = b"local assessing = (function()\n" + Script(__file__, "assessing").source + b"end)()\n"
+ASSESSING = Script(__file__, "assessing").as_local("assessing")
 RECORD, ASSESS = (Script(__file__, name, before=ASSESSING) for name in ("record", "assess"))
 UNASSESSED, ADAPT, ALONE, ALIVE = (Script(__file__, name) for name in ("unassessed", "adapt", "alone", "alive"))
 HELD = Script(__file__, "held", before=LUA)

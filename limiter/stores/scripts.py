@@ -35,6 +35,10 @@ class Script:
         data = (each if isinstance(each, bytes) else str(each) for each in arguments)
         return client.eval(self.source, len(keys), *keys, *data)
 
+    def as_local(self, name: str) -> bytes:
+        """Lua that stands in front of other files, which find there under this name the value that this one returns."""
+        return b"local %s = (function()\n%send)()\n" % (name.encode(), self.source)
+
 
 def _in_place(source: bytes, call: re.Match[bytes]) -> bytes:
     return b"do\n%bend" % source if call[1] is not None else b"(function()\n%bend)()" % source

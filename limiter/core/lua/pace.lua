@@ -188,9 +188,19 @@ if ran > 0 then
 end
 
 if rate and not shared and (ARGV[10] or '') ~= '' then
-  flights = flight.with(flights, ARGV[10], floor(now / MS))
-  local _, number = string.gsub(ARGV[10], ':', '')
+  local number
+  flights, number = flight.with(flights, ARGV[10], floor(now / MS))
   if most > 0 then log = flight.without(log, flights, number) end
+end
+
+-- How long the calls last that ended last (ms): on average; and the lease of one whose end nobody reports.
+local mean, lease
+local function flights_last()
+  if not mean then
+    local _
+    mean, _, lease = flight.lasts(flights)
+  end
+  return mean, lease
 end
 
 -- The calls that it took in the window that frees after the wait in its response, which is rounded to a second; nil for
@@ -354,7 +364,7 @@ local function look_at_gaps(at, begins)
   local before = fit
   if shared then closer = begins and gaps.came_closer(log, floor(at / MS)) end
   if shared or not begins then
-    log = gaps.without(log, floor(at / MS))
+    log = sent_log.without(log, { floor(at / MS) })
     return
   end
   if base and rate > ANOTHER * base then known_gaps, fit = '', 0 end
@@ -372,10 +382,10 @@ if pushed > 0 then
   local begins = last == 0 or (since > 0 and now - last >= APART_S * S)
   if most > 0 and num(ARGV[9]) then
     local at = floor((now - num(ARGV[9])) / MS)
-    log = gaps.without(log, at)
+    log = sent_log.without(log, { at })
     -- The calls under way count, so none need have run since the last.
     begins = begins or now - last >= APART_S * S
-    turned_away_of_most(flight.in_log(log, at, flight.lease(flights)))
+    turned_away_of_most(flight.in_log(log, at, select(2, flights_last())))
   elseif rate and num(ARGV[9]) then
     look_at_gaps(now - num(ARGV[9]), begins)
     if begins and not shared then compared = now - num(ARGV[9]) end
@@ -383,9 +393,8 @@ if pushed > 0 then
   if begins and most > 0 then begins_at(now) elseif begins then turned_away(now) end
   last, since, grown = now, 0, now
 elseif most > 0 then
-  local mean = flight.lasts(flights) * MS
   -- One that was let through in addition has run: there may be more.
-  local from = max(last, free, probed) + (probed > last and 2 * mean + S or hold)
+  local from = max(last, free, probed) + (probed > last and 2 * flights_last() * MS + S or hold)
   if held > 0 and not paused and now > from then
     if probed > last then hold, most = HOLD_S * S, most + max(1, floor(MORE * most)) else most = most + 1 end
     note('hold', int(hold))
@@ -413,7 +422,7 @@ elseif rate then
 end
 if rate and not shared and compared > 0 and most == 0 and now > compared + SETTLED_S * S then look_at_flights() end
 if most > 0 then
-  rate = most * MS / max(1, (flight.lasts(flights)))
+  rate = most * MS / max(1, (flights_last()))
   note('base', string.format('%.6f', rate))
   note('at', int(max(last, probed)))
 end
@@ -440,5 +449,5 @@ call('HSET', KEYS[2], unpack(new))
 if held > 0 or pushed > 0 or not rate then call('EXPIRE', KEYS[2], rate and KEEP_S or LOOK_BACK_S + 10) end
 if not rate then return '' end
 local saves = even == 0 and now > window + KEEP_S * S
-if most > 0 then return enforce(rate, false, regained, saves, log, most, flight.lease(flights)) .. '|' end
+if most > 0 then return enforce(rate, false, regained, saves, log, most, lease) .. '|' end
 return enforce(rate, even > 0, regained, saves, log, not shared and fit > 1 and fit or 0)

@@ -5,41 +5,19 @@
 -- that runs. One call after the other is N = 1; ten in ten seconds N = 10; five at once that last a second each N = 5, in a
 -- second. For a wrong N, and for a bucket, some call with a shorter gap ran, and nothing is concluded.
 --
--- All times are milliseconds, modulo 2^32, in eight hexadecimal digits. decide.lua writes the log of calls that it lets
--- through; those that were turned away are taken out of it here.
+-- All times are milliseconds. The log has when calls were let through (pace_log.lua); those that were turned away are taken
+-- out of it here.
 
 local MAX_CALLS = 64 -- N at most
 local ENOUGH, SAMPLES = 3, 20 -- calls turned away, and gaps of calls that ran, to conclude from
 local TOO_MANY = 8 -- calls turned away that no window explains: the limit is another one than before
 local JITTER = 100 -- calls come to the upstream so much closer together, or further apart, than they were sent
 local SHORTEST, SHORTEST_OF_ONE = 500, 200 -- a window that is not much longer than the jitter shows in nothing
-local NEAR = 50 -- between the instant at which a worker sent a call and the one in the log
 local FADES = 0.1 -- of the way from the longest gap to a shorter one
 local LONGER, AT_LEAST = 1.03, 50 -- a window than a gap that is new, by this factor or so many ms
-local WRAP, MAX_GAP = 4294967296, 268435455
+local MAX_GAP = 268435455
 local num, text, min, floor = tonumber, string.format, math.min, math.floor
-
-local function read(digits)
-  local values = {}
-  for each in string.gmatch(digits, string.rep('%x', 8)) do values[#values + 1] = num(each, 16) end
-  return values
-end
-
-local function write(values)
-  local texts = {}
-  for i, each in ipairs(values) do texts[i] = text('%08x', each % WRAP) end
-  return table.concat(texts)
-end
-
--- The place of the call that was sent at this instant, nil for none.
-local function place(log, at)
-  local found, least
-  for i = 1, #log do
-    local apart = min((log[i] - at) % WRAP, (at - log[i]) % WRAP)
-    if apart <= NEAR and apart <= (least or apart) then found, least = i, apart end
-  end
-  return found
-end
+local WRAP, read, write, place = sent_log.WRAP, sent_log.read, sent_log.write, sent_log.place
 
 local function gap(log, i, n) return (log[i] - log[i - n]) % WRAP end
 
@@ -87,14 +65,6 @@ local function shortest(log, n)
   return found or 0
 end
 
--- The log without the call that was sent at this instant.
-local function without(digits, at)
-  local log = read(digits)
-  local i = place(log, at % WRAP)
-  if i then table.remove(log, i) end
-  return write(log)
-end
-
 -- The first call in a while was turned away, that was sent at this instant. digits: the log · known: what this has returned
 -- before · calls: N by which calls are let through now, 0 for none · single: whether they come one by one.
 --
@@ -138,4 +108,4 @@ local function came_closer(digits, at)
   return false
 end
 
-return { turned_away = turned_away, without = without, came_closer = came_closer }
+return { turned_away = turned_away, came_closer = came_closer }

@@ -4,22 +4,16 @@
 -- one that runs was sent when fewer were. Where calls last equally long the window of N calls says the same
 -- (pace_gaps.lua), and uses more: it need not wait for responses. Calls of unequal length only show in this.
 --
--- All times are milliseconds, modulo 2^32, in eight hexadecimal digits; the log has when calls were let through. Of calls
--- that have ended there are pairs: when each was sent, and when its response came.
+-- All times are milliseconds, and the log has when calls were let through (pace_log.lua). Of calls that have ended there are
+-- pairs, written like it: when each was sent, and when its response came.
 
-local WRAP, KEPT, LOOKED_AT = 4294967296, 64, 40 -- calls that have ended, and those of them that are compared
+local KEPT, LOOKED_AT = 64, 40 -- calls that have ended, and those of them that are compared
 local ENOUGH, SAMPLES, MOST = 3, 20, 24 -- calls turned away, and calls that ran, to conclude from; N at most
 local JITTER = 100 -- a response is on its way so long at most after the upstream has done with the call, both ways
 local SHORTEST = 300 -- calls that last no longer on average show nothing
 local LEASE, LEASES = 5000, 3 -- a call whose end nobody reports counts so long, or so many times the longest
-local NEAR = 50
 local num, text, min, max = tonumber, string.format, math.min, math.max
-
-local function read(digits)
-  local values = {}
-  for each in string.gmatch(digits, string.rep('%x', 8)) do values[#values + 1] = num(each, 16) end
-  return values
-end
+local WRAP, NEAR, read = sent_log.WRAP, sent_log.NEAR, sent_log.read
 
 -- How long before b an instant a was; negative if it was later.
 local function before(a, b)
@@ -27,42 +21,31 @@ local function before(a, b)
   return ago < WRAP / 2 and ago or ago - WRAP
 end
 
--- With calls that have ended since, "<ms since it was sent>:<since it ended>" each.
+-- With calls that have ended since, "<ms since it was sent>:<since it ended>" each; and how many these are.
 local function with(ends, more, now)
+  local number = 0
   for sent, ended in string.gmatch(more, '(%d+):(%d+)') do
     ends = ends .. text('%08x%08x', (now - num(sent)) % WRAP, (now - num(ended)) % WRAP)
+    number = number + 1
   end
-  return string.sub(ends, -16 * KEPT)
+  return string.sub(ends, -16 * KEPT), number
 end
 
--- How long calls last, on average and at most.
+-- How long calls last on average, at most, and until one whose end nobody reports counts no more.
 local function lasts(ends)
   local values, sum, longest = read(ends), 0, 0
   for i = 1, #values, 2 do
     local each = max(0, before(values[i], values[i + 1]))
     sum, longest = sum + each, max(longest, each)
   end
-  return #values > 0 and sum / (#values / 2) or 0, longest
-end
-
-local function lease(ends)
-  local _, longest = lasts(ends)
-  return max(LEASE, LEASES * longest)
+  return #values > 0 and sum / (#values / 2) or 0, longest, max(LEASE, LEASES * longest)
 end
 
 -- The log without calls that have ended: of so many at the end of this list, all for nil.
 local function without(log, ends, number)
-  local sent, done, kept = read(log), read(ends), {}
-  for i = number and max(1, #done - 2 * number + 1) or 1, #done, 2 do
-    local found, least
-    for k, each in ipairs(sent) do
-      local apart = math.abs(before(each, done[i]))
-      if apart <= NEAR and apart <= (least or apart) then found, least = k, apart end
-    end
-    if found then table.remove(sent, found) end
-  end
-  for k, each in ipairs(sent) do kept[k] = text('%08x', each) end
-  return table.concat(kept)
+  local done, sent = read(ends), {}
+  for i = number and max(1, #done - 2 * number + 1) or 1, #done, 2 do sent[#sent + 1] = done[i] end
+  return sent_log.without(log, sent)
 end
 
 -- Calls that were sent before this instant, by so much at most, and had not ended by then, or so much later.
@@ -106,4 +89,4 @@ local function turned_away(log, ends, unders, at)
   return kept, looked_at >= SAMPLES and least or 0
 end
 
-return { with = with, without = without, lasts = lasts, lease = lease, in_log = in_log, turned_away = turned_away }
+return { with = with, without = without, lasts = lasts, in_log = in_log, turned_away = turned_away }
