@@ -89,7 +89,7 @@ def hits(policy: QuotaPolicy, wanted: Iterable[QuotaLimit]) -> dict[str, list[Hi
     at = time.time()
 
     def limits(peak: Peak) -> LimitChange | None:
-        return changed[peak.limit_name] if is_under(entries, peak, policy.name, at=at) else None
+        return changed[peak.limit_name] if _is_under(entries, peak, policy.name, at=at) else None
 
     found: defaultdict[str, list[Hit]] = defaultdict(list)
     for hit in hit_by(peaks, limits, entries, at=at):
@@ -115,7 +115,7 @@ def hit_by(
         used[peak] = max(units, used.get(peak, 0))
     tenants = {row.tenant_id: row for row in Tenant.objects.filter(tenant_id__in={peak.tenant_id for peak in used})}
     found = [
-        Hit(tenants[peak.tenant_id], peak._replace(used=units), _units(changes[peak].wanted))
+        Hit(tenants[peak.tenant_id], peak._replace(used=units), units_of(changes[peak].wanted))
         for peak, units in used.items()
         if peak.tenant_id in tenants
     ]
@@ -133,7 +133,7 @@ def _is_below(used: int, held: Limit, wanted: Limit) -> bool:
     Units in use in a window are in use in every longer one that contains it, too; in a shorter one perhaps not.
     """
     alike = held.algorithm == wanted.algorithm and wanted.window_us >= held.window_us
-    return alike and _units(wanted) < min(_units(held), used)
+    return alike and units_of(wanted) < min(units_of(held), used)
 
 
 def _replayed(changes: Mapping[Peak, LimitChange], entries: Entries, *, at: float) -> Iterator[tuple[Peak, int]]:
@@ -183,7 +183,7 @@ def _of_peak(peak: Peak, recorded: Mapping[str, RecordedUnits], entries: Entries
     return together(
         of
         for action_id, of in recorded.items()
-        if any(limit.name == peak.limit_name for limit in limits_of(entries, peak.tenant_id, action_id, at=at))
+        if any(limit.name == peak.limit_name for limit in _limits_of(entries, peak.tenant_id, action_id, at=at))
     )
 
 
@@ -219,17 +219,22 @@ def _reached(policy: QuotaPolicy) -> QuerySet[Tenant]:
     )
 
 
-def is_under(entries: Entries, peak: Peak, policy_name: str, *, at: float) -> bool:
+def _is_under(entries: Entries, peak: Peak, policy_name: str, *, at: float) -> bool:
     """Whether the tenant's calls stand under this policy's limit, and no narrower one of the same name."""
+    return any(limit.policy_name == policy_name for limit in limits_over(entries, peak, at=at))
+
+
+def limits_over(entries: Entries, peak: Peak, *, at: float) -> list[Limit]:
+    """Those that a peak may be of, at this time: of its name, over its action or over any of the tenant's."""
     entry = entries.get(peak.tenant_id)
     if not isinstance(entry, TenantEntry):
-        return False
+        return []
     actions = [peak.action_id] if peak.action_id else [None, *entry.rules.action_policy_ids]
-    limits = [limit for action_id in actions for limit in limits_of(entries, peak.tenant_id, action_id, at=at)]
-    return any(limit.name == peak.limit_name and limit.policy_name == policy_name for limit in limits)
+    limits = (limit for action_id in actions for limit in _limits_of(entries, peak.tenant_id, action_id, at=at))
+    return [limit for limit in limits if limit.name == peak.limit_name]
 
 
-def limits_of(entries: Entries, tenant_id: str, action_id: str | None, *, at: float) -> tuple[Limit, ...]:
+def _limits_of(entries: Entries, tenant_id: str, action_id: str | None, *, at: float) -> tuple[Limit, ...]:
     """The limits of a tenant's action at this time; none if its policy cannot compile."""
     entry = entries.get(tenant_id)
     try:
@@ -238,7 +243,8 @@ def limits_of(entries: Entries, tenant_id: str, action_id: str | None, *, at: fl
         return ()
 
 
-def _units(limit: Limit) -> int:
+def units_of(limit: Limit) -> int:
+    """The most that may be in use at once."""
     return rules_of(limit.algorithm).capacity(limit)
 
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from django.db.models import Q, QuerySet
 
-from limiter.core.algorithms import rules_of
 from limiter.core.types import Limit
 from limiter.policies import stored
-from limiter.policies.cuts import RECORD, Entries, Hit, LimitChange, Peak, hit_by, limits_of
-from limiter.policies.effective import TenantEntry, TenantRules
+from limiter.policies.cuts import RECORD, Entries, Hit, LimitChange, Peak, hit_by, limits_over, units_of
+from limiter.policies.effective import TenantRules
 from limiter.policies.models import Assignment, Override, QuotaLimit
 from limiter.policies.stored import PendingEdit
 from tenants.models import Tenant
@@ -87,13 +86,4 @@ def _hits(tenants: QuerySet[Tenant], change: PendingEdit, *, at: float) -> list[
 
 def _limit(entries: Entries, peak: Peak, at: float) -> Limit | None:
     """The limit of which the peak was, as it is at this time (epoch seconds): the smallest, if actions differ."""
-    entry = entries.get(peak.tenant_id)
-    if not isinstance(entry, TenantEntry):
-        return None
-    actions = [peak.action_id] if peak.action_id else [None, *entry.rules.action_policy_ids]
-    limits = [limit for action_id in actions for limit in limits_of(entries, peak.tenant_id, action_id, at=at)]
-    return min((limit for limit in limits if limit.name == peak.limit_name), key=_units, default=None)
-
-
-def _units(limit: Limit) -> int:
-    return rules_of(limit.algorithm).capacity(limit)
+    return min(limits_over(entries, peak, at=at), key=units_of, default=None)
