@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -35,22 +34,18 @@ class TimeFilter:
 def read(asked: Mapping[str, str]) -> TimeFilter:
     """The span of an address; a part that cannot be read is left out, and said."""
     found: dict[str, datetime] = {}
+    zone = time_zones.zone_or_utc(asked.get("tz", ""))
     for name in NAMES:
         text = asked.get(name, "").strip()
         if not text:
             continue
         try:
             at = datetime.fromisoformat(text)
-            found[name] = (at.replace(tzinfo=_zone(asked)) if at.tzinfo is None else at).astimezone(UTC)
+            found[name] = (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
         except (ValueError, OverflowError):
             label = _("From") if name == "since" else _("Until")
             return TimeFilter(wrong=_("{field}: give a day or a time, such as 2026-07-14T10:42.").format(field=label))
     return TimeFilter(found.get("since"), found.get("until"))
-
-
-def _zone(asked: Mapping[str, str]) -> tzinfo:
-    name = asked.get("tz", "")
-    return ZoneInfo(name) if name in time_zones.names() else UTC
 
 
 def in_address(span: TimeFilter) -> dict[str, str]:

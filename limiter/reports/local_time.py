@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo
 
-from quota_platform.base import time_zones
-
-UTC_NAME = "UTC"
-
-
-def zone(name: str) -> tzinfo:
-    """The zone of this name; raises ZoneInfoNotFoundError or ValueError for one that this machine does not have."""
-    return UTC if name == UTC_NAME else ZoneInfo(name)
-
-
-def zone_or_utc(name: str) -> tzinfo:
-    """The same for lists and times of runs, which show a row whose zone this machine does not have."""
-    return zone(name) if name in time_zones.names() else UTC
+from quota_platform.base.time_zones import UTC_NAME
 
 
 def offset(at: datetime) -> str:

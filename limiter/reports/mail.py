@@ -18,12 +18,12 @@ from django.utils import timezone
 
 from limiter.record import due
 from limiter.reports import access, files
-from limiter.reports.local_time import zone_or_utc
 from limiter.reports.models import Export, ReportMail
 from quota_platform.base.kept import kept_text
 from quota_platform.base.mail import sending
 from quota_platform.base.mail.sending import Sent
 from quota_platform.base.public_url import public_url
+from quota_platform.base.time_zones import zone_or_utc
 
 MAX_S = 50
 """The duration of one attempt at most; each response of the mail server has 20 s."""

@@ -9,6 +9,7 @@ from reportlab.graphics.shapes import Drawing, Line, PolyLine, Rect, String
 from reportlab.lib.colors import HexColor
 
 from limiter.reports import local_time
+from quota_platform.base.time_zones import UTC_NAME
 
 ACCENT, STOP = HexColor("#1d5fd0"), HexColor("#b3261e")
 _MUTED, _LINE, _INK = HexColor("#525d6b"), HexColor("#d5dae1"), HexColor("#14181f")
@@ -112,6 +113,6 @@ def _grid(height: int, marks: Sequence[tuple[float, str]], moments: Sequence[dat
         drawing.add(String(_LEFT - 5, y - 3, text, fontSize=7, fillColor=_MUTED, textAnchor="end"))
     for place in range(0, len(moments), 12):
         x = _LEFT + place / len(moments) * (_WIDTH - _LEFT)
-        label = local_time.text(moments[place], zone, form="%m-%d %H:%M").removesuffix(f" {local_time.UTC_NAME}")
+        label = local_time.text(moments[place], zone, form="%m-%d %H:%M").removesuffix(f" {UTC_NAME}")
         drawing.add(String(x, 9, label, fontSize=7, fillColor=_MUTED))
     return drawing

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from limiter.reports.local_time import midnight, zone_or_utc
+from limiter.reports.local_time import midnight
 from limiter.reports.models import ReportSchedule
+from quota_platform.base.time_zones import zone_or_utc
 
 _EVERY = {ReportSchedule.Rhythm.DAILY: timedelta(days=1), ReportSchedule.Rhythm.WEEKLY: timedelta(days=7)}
 

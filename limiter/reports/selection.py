@@ -9,7 +9,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from limiter.reports import local_time
 from limiter.reports.models import Export
 from quota_platform.base import time_zones
 from quota_platform.base.kept import kept_text
@@ -37,12 +36,12 @@ class Selection:
     actions: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     scope: frozenset[str] | None = None
-    time_zone: str = local_time.UTC_NAME
+    time_zone: str = time_zones.UTC_NAME
 
     @property
     def zone(self) -> tzinfo:
         """The time zone of the times in the file."""
-        return local_time.zone(self.time_zone)
+        return time_zones.zone(self.time_zone)
 
     @property
     def seen(self) -> frozenset[str] | None:

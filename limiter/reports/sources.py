@@ -14,9 +14,9 @@ from limiter.record import chain
 from limiter.record.models import AuditEntry, MultiplierChange, ThrottleEvent, UsageDay, UsageHour, UsageMinute
 from limiter.record.models.event import LISTED_FIELDS
 from limiter.record.models.usage import COUNTERS, Usage
-from limiter.reports.local_time import UTC_NAME
 from limiter.reports.models import Export
 from limiter.reports.selection import Selection
+from quota_platform.base.time_zones import UTC_NAME
 
 Row = tuple[Any, ...]
 PAGE = 2_000

@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
 from limiter.reports import build, selection, sources
-from limiter.reports.local_time import UTC_NAME, zone_or_utc
 from limiter.reports.models import Export
+from quota_platform.base.time_zones import UTC_NAME, zone_or_utc
 
 
 class Command(BaseCommand):

@@ -21,11 +21,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from limiter.reports import access, build, local_time, orders, periods, pickers, selection, streaming
+from limiter.reports import access, build, orders, periods, pickers, selection, streaming
 from limiter.reports.admin.names import name_fields, offer_names
 from limiter.reports.admin.zone_field import ZoneField, offer_zones, own_zone
 from limiter.reports.models import Export
 from limiter.reports.periods import Period
+from quota_platform.base import time_zones
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.numbers import shown
@@ -64,7 +65,7 @@ class ExportForm(forms.ModelForm):
     def clean(self) -> Any:
         data = super().clean()
         if "time_zone" not in self.errors:
-            self._fill_times(local_time.zone(self.cleaned_data["time_zone"]))
+            self._fill_times(time_zones.zone(self.cleaned_data["time_zone"]))
         for name in ("since", "until"):
             if name not in self.errors and not self.cleaned_data.get(name):
                 self.add_error(name, _("Give a start and an end, or choose a time such as yesterday."))

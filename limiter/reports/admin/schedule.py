@@ -18,7 +18,6 @@ from django.utils.translation import gettext_lazy as _
 from limiter.reports import access, pickers, rhythm, schedules
 from limiter.reports.admin.names import name_fields, offer_names
 from limiter.reports.admin.zone_field import ZoneField, offer_zones, own_zone
-from limiter.reports.local_time import zone_or_utc
 from limiter.reports.models import Export, ReportSchedule
 from limiter.reports.orders import NOT_ALLOWED
 from quota_platform.base.admin.display import display
@@ -26,6 +25,7 @@ from quota_platform.base.admin.names_field import NamesField
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
 from quota_platform.base.kept import in_words
+from quota_platform.base.time_zones import zone_or_utc
 
 _LATEST = 10
 

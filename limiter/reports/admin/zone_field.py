@@ -10,9 +10,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from limiter.reports.local_time import UTC_NAME
 from limiter.reports.selection import NO_ZONE
 from quota_platform.base import preferences, time_zones
+from quota_platform.base.time_zones import UTC_NAME
 
 
 class ZoneField(forms.ChoiceField):

@@ -19,6 +19,7 @@ from limiter.reports.consumption import Consumption
 from limiter.reports.naming import TenantNames
 from limiter.reports.pdf_parts import BODY, CODE, FIGURE, HEAD, LINE, SMALL, TITLE, WIDTH, document, foot_in, table
 from limiter.reports.selection import Selection
+from quota_platform.base.time_zones import UTC_NAME
 
 _MAX_ROWS = 200
 _MAX_NOTES = 10
@@ -71,7 +72,7 @@ def _names(
 
 def _head(chosen: Selection, names: TenantNames) -> list[Flowable]:
     parts = [f"{local_time.text(chosen.since, chosen.zone)} to {local_time.text(chosen.until, chosen.zone)}"]
-    if chosen.time_zone != local_time.UTC_NAME:
+    if chosen.time_zone != UTC_NAME:
         parts.append(f"times of {chosen.time_zone}")
     seen = chosen.seen
     parts.append("all tenants" if seen is None else "tenants: " + (", ".join(sorted(map(names.of, seen))) or "none"))

@@ -10,9 +10,10 @@ from typing import Any
 import xlsxwriter
 
 from limiter.reports.heads import TIMES, head
-from limiter.reports.local_time import UTC_NAME, offset
+from limiter.reports.local_time import offset
 from limiter.reports.safety import cell
 from limiter.reports.selection import Selection
+from quota_platform.base.time_zones import UTC_NAME
 
 SHEET_ROWS = 1_000_000
 """Excel holds 1,048,576 rows on a sheet."""

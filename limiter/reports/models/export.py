@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from limiter.reports.local_time import UTC_NAME, zone_or_utc
+from quota_platform.base.time_zones import UTC_NAME, zone_or_utc
 
 
 def format_choices() -> list[tuple[str, Promise]]:

@@ -14,10 +14,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from simple_history.models import HistoricalRecords
 
-from limiter.reports.local_time import UTC_NAME
 from limiter.reports.models.export import Export, format_choices
 from quota_platform.base.mail import sending
 from quota_platform.base.models.attempted import Attempted
+from quota_platform.base.time_zones import UTC_NAME
 
 MAX_RECIPIENTS = 20
 
