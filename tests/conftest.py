@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import hypothesis
 import pytest
@@ -17,11 +17,13 @@ from django.test.signals import template_rendered
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 
+from limiter.core.store import Store
 from limiter.models import Assignment, QuotaLimit, QuotaPolicy
 from quota_platform.embedded import chosen_server
 from tenants.models import Action, ApiKey, Connection, Tenant
 from tests import migrated
 from tests.environment import DIRECTORY, VALKEY
+from tests.limiter.core.given import store_at
 from tests.scheduling import ByFile, import_in_turn, longest_first
 from tests.threads import closed_with_their_threads
 
@@ -112,6 +114,15 @@ def redis_url() -> Iterator[str]:
     with redis.Redis.from_url(VALKEY.url) as client:
         client.flushall()
     yield VALKEY.url
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    """A limiter on it."""
+    made = store_at(redis_url)
+    await made.open()
+    yield made
+    await made.close()
 
 
 @pytest.fixture

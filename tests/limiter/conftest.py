@@ -1,4 +1,4 @@
-"""An empty store with a limiter on it and a plain client to look into it, and a store to be hurt."""
+"""A plain client to look into the store, and a store to be hurt."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from limiter.core.store import Store
 from quota_platform.embedded import Valkey, start_valkey
 from tests.chaos import ChaosProxy
 from tests.cluster import Cluster, running_cluster
-from tests.limiter.core.given import store_at
-
-
-@pytest.fixture
-async def store(redis_url: str) -> AsyncIterator[Store]:
-    made = store_at(redis_url)
-    await made.open()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
-
-import redis
 
 from limiter.core.algorithms import rules_of
 from limiter.core.store import Store
@@ -18,6 +15,7 @@ from limiter.core.types import CountedPer, Decision, Share, Subject
 from limiter.core.window import Call, Stack, bind
 from tests import releases
 from tests.limiter.core.given import T0, S, bucket, log, store_at
+from tests.releases import in_store
 
 LONG_US = 3_000_000 * S
 """So long that no key ends while a sample is looked at, by whatever clock."""
@@ -67,33 +65,9 @@ async def write(url: str) -> dict[str, Any]:
     for name, stack in stacks().items():
         await ask(store, stack, 0, 0)
         wait = (await ask(store, stack, 1, S)).retry_after_us
-        found[name] = {"wait_us": wait, "store": _stored(url, stack.keys[8:])}
+        found[name] = {"wait_us": wait, "store": in_store.stored(url, stack.keys[8:])}
     await store.close()
     return found
-
-
-def _stored(url: str, names: Sequence[str]) -> dict[str, Any]:
-    with redis.Redis.from_url(url) as client:
-        found = {}
-        for name in names:
-            if client.type(name) == b"string":
-                found[name] = client.get(name).hex()
-            elif client.type(name) == b"list":
-                found[name] = [value.decode() for value in client.lrange(name, 0, -1)]
-            else:
-                found[name] = {field.hex(): value.hex() for field, value in client.hgetall(name).items()}
-    return found
-
-
-def put_back(sample: dict[str, Any], url: str) -> None:
-    with redis.Redis.from_url(url) as client:
-        for name, value in sample["store"].items():
-            if isinstance(value, str):
-                client.set(name, bytes.fromhex(value))
-            elif isinstance(value, list):
-                client.rpush(name, *value)
-            else:
-                client.hset(name, mapping={bytes.fromhex(field): bytes.fromhex(of) for field, of in value.items()})
 
 
 def of_0_2_0(value: bytes) -> list[Appointment]:

@@ -1,7 +1,8 @@
 """Shared limits and a learned pace as a release leaves them in the store, and how its own code went on with them.
 
-``pools.json`` has what each release wrote with its own code. For one that was made before this file: put the file into
-a folder with that release's code and tests, and run ``python -m tests.releases.pools <URL of an empty store>`` there.
+``pools.json`` has what each release wrote with its own code. For one that was made before this file: put it and
+``in_store.py`` into a folder with that release's code and tests, and run there ``python -m tests.releases.pools <URL of
+an empty store>``.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import redis
 
 from limiter.core import keys, pacing
 from limiter.core.algorithms import rules_of
@@ -21,6 +19,7 @@ from limiter.core.store import Store
 from limiter.core.types import CountedPer, Share, Subject
 from limiter.core.window import Call, Stack, bind
 from tests.limiter.core.given import T0, S, bucket, counter, log, store_at
+from tests.releases import in_store
 
 QUOTA, FLOOR = 60, 20
 LONG_US = 3_000_000 * S
@@ -89,40 +88,12 @@ async def write(url: str) -> dict[str, Any]:
     await store.open()
     for name in LIMITS:
         await begin(store, name)
-        found[name] = {"store": _stored(url, f"*:w:{name}:*")}
+        found[name] = {"store": in_store.stored(url, in_store.matching(url, f"*:w:{name}:*"))}
         found[name]["then"] = await go_on(store, name)
     per_minute = await learn(store)
-    found["pace"] = {"store": _stored(url, f"{keys.pace(1)}*"), "then": per_minute}
+    found["pace"] = {"store": in_store.stored(url, in_store.matching(url, f"{keys.pace(1)}*")), "then": per_minute}
     await store.close()
     return found
-
-
-def _stored(url: str, pattern: str) -> dict[str, Any]:
-    with redis.Redis.from_url(url) as client:
-        return {name.decode(): _value(client, name) for name in sorted(client.keys(pattern))}
-
-
-def _value(client: Any, name: bytes) -> Any:
-    match client.type(name):
-        case b"string":
-            return client.get(name).hex()
-        case b"list":
-            return [value.decode() for value in client.lrange(name, 0, -1)]
-        case b"hash":
-            return {field.hex(): value.hex() for field, value in sorted(client.hgetall(name).items())}
-        case kind:
-            raise ValueError(kind)
-
-
-def put_back(stored: Mapping[str, Any], url: str) -> None:
-    with redis.Redis.from_url(url) as client:
-        for name, value in stored.items():
-            if isinstance(value, str):
-                client.set(name, bytes.fromhex(value))
-            elif isinstance(value, list):
-                client.rpush(name, *value)
-            else:
-                client.hset(name, mapping={bytes.fromhex(field): bytes.fromhex(of) for field, of in value.items()})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import redis
 from limiter.core import keys
 from tests import releases
 from tests.limiter.core.given import T0, S, store_at
-from tests.releases import appointments
+from tests.releases import appointments, in_store
 
 
 @pytest.mark.parametrize("release", [*appointments.ALL, "this one"])
@@ -21,7 +21,7 @@ async def test_a_client_finds_the_unit_that_an_earlier_release_holds_for_it(redi
     store = store_at(redis_url)
     await store.open()
     for name, sample in written.items():
-        appointments.put_back(sample, redis_url)
+        in_store.put_back(sample["store"], redis_url)
         stack, comes_us = appointments.stacks()[name], S + sample["wait_us"]
         due_us = comes_us if "shared" not in name else comes_us + S
         assert not (await appointments.ask(store, stack, 2, due_us)).allowed

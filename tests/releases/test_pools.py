@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from limiter.core import keys
 from limiter.core.pacing import learn, pace_or_none
 from limiter.core.store import Store
 from tests import releases
-from tests.limiter.core.given import T0, S, store_at
-from tests.releases import pools
+from tests.limiter.core.given import T0, S
+from tests.releases import in_store, pools
 
 WRITERS = pytest.mark.parametrize("release", sorted(path.parent.name for path in releases.HERE.glob("*/pools.json")))
-
-
-@pytest.fixture
-async def store(redis_url: str) -> AsyncIterator[Store]:
-    made = store_at(redis_url)
-    await made.open()
-    yield made
-    await made.close()
 
 
 @WRITERS
@@ -30,7 +20,7 @@ async def test_a_shared_limit_goes_on_as_the_release_that_began_it_would(
     store: Store, redis_url: str, release: str, name: str
 ) -> None:
     begun = releases.sample(release, "pools")[name]
-    pools.put_back(begun["store"], redis_url)
+    in_store.put_back(begun["store"], redis_url)
     assert await pools.go_on(store, name) == begun["then"]
 
 
@@ -44,7 +34,7 @@ async def test_this_release_goes_on_with_what_it_wrote(store: Store, name: str) 
 @WRITERS
 async def test_a_learned_pace_is_in_force_at_once_and_learned_on(store: Store, redis_url: str, release: str) -> None:
     left = releases.sample(release, "pools")["pace"]
-    pools.put_back(left["store"], redis_url)
+    in_store.put_back(left["store"], redis_url)
     pace = pace_or_none(await store.command("GET", keys.pace(1), key=keys.pace(1)), [None, None])
     assert pace is not None and pace.per_minute == pytest.approx(left["then"], rel=0.001)
     reported = await learn(store, 1, ran=pools.RAN, held=pools.HELD, pushed_back=0, now_us=T0 + pools.LEARNED_S * S)
