@@ -48,19 +48,24 @@ class Stage:
         return float(times.user + times.system)
 
 
+def rigged(stack: contextlib.ExitStack) -> tuple[Rig, Valkey, Server]:
+    """A folder, a store and an upstream that listens, until the stack ends."""
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quota-bench-")))
+    valkey = start_valkey(directory=directory / "valkey")
+    stack.callback(valkey.stop)
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.upstream", str(port)]
+    upstream = Server("upstream", command, port=port, log=directory / "upstream.log")
+    stack.callback(upstream.stop)
+    upstream.wait_until_listening()
+    return Rig(redis_url=valkey.url, upstream_port=port, directory=directory), valkey, upstream
+
+
 @contextlib.contextmanager
 def running(names: list[str]) -> Iterator[Stage]:
     """The stage with these contenders; everything is stopped on the way out, however it is left."""
     with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quota-bench-")))
-        valkey = start_valkey(directory=directory / "valkey")
-        stack.callback(valkey.stop)
-        port = free_port()
-        command = [sys.executable, "-m", "tests.bench.upstream", str(port)]
-        upstream = Server("upstream", command, port=port, log=directory / "upstream.log")
-        stack.callback(upstream.stop)
-        upstream.wait_until_listening()
-        rig = Rig(redis_url=valkey.url, upstream_port=port, directory=directory)
+        rig, valkey, upstream = rigged(stack)
         contenders = {}
         for name in names:
             contenders[name] = START[name](rig)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import psutil
 
 
 @contextlib.contextmanager
-def apart(others: Iterable[psutil.Process]) -> Iterator[None]:
+def apart(others: Iterable[psutil.Process]) -> Iterator[Callable[[], None]]:
     """Until the block ends. ``others``: processes that do not serve calls; each takes its descendants along.
 
-    This process and its other descendants serve calls, and those it starts meanwhile inherit that (:func:`as_other`).
-    Raises RuntimeError on a machine of one processor.
+    This process and its other descendants serve calls. One that it starts meanwhile inherits that, unless it runs the
+    function that is yielded first. Raises RuntimeError on a machine of one processor.
     """
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) < 2:
@@ -28,14 +29,9 @@ def apart(others: Iterable[psutil.Process]) -> Iterator[None]:
     try:
         _pin(other.values(), everywhere[1:])
         _pin(calls, everywhere[:1])
-        yield
+        yield partial(os.sched_setaffinity, 0, everywhere[1:])
     finally:
         _pin([*other.values(), *calls, *_family(psutil.Process())], everywhere)
-
-
-def as_other() -> None:
-    """What a process started inside :func:`apart` runs first, if it serves no calls."""
-    os.sched_setaffinity(0, sorted(range(os.cpu_count() or 1))[1:] or [0])
 
 
 def _family(root: psutil.Process) -> list[psutil.Process]:

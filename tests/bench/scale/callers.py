@@ -23,9 +23,9 @@ def measured(platform: Platform, *, seconds: float) -> Findings:
     with rivals.computing():
         beside = _called(platform, seconds)
     among, seen = _called_among_people(platform, seconds)
-    with apart.apart(platform.not_for_calls()):
+    with apart.apart(platform.not_for_calls()) as as_other:
         alone_apart = _called(platform, seconds)
-        among_apart, _ = _called_among_people(platform, seconds, prepare=apart.as_other)
+        among_apart, _ = _called_among_people(platform, seconds, prepare=as_other)
     how = (
         f"{CALLS_PER_S:.0f} calls/s of {len(platform.tokens):,} tenants over {CALLERS} connections,"
         f" {seconds:.0f} s each. {len(platform.sessions)} people open a page a second each"

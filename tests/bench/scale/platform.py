@@ -6,23 +6,22 @@ import contextlib
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import psycopg
 
 from quota_platform import roles
-from quota_platform.embedded import free_port, start_valkey
+from quota_platform.embedded import free_port
 from quota_platform.env import BASE_DIR
 from tests.bench import processes
 from tests.bench.contenders import gateway
 from tests.bench.contenders.contender import Rig, web
 from tests.bench.load import Target
 from tests.bench.processes import Server
+from tests.bench.stage import rigged
 from tests.postgres import impatient_postgres
 
 MB = 1024 * 1024
@@ -74,14 +73,7 @@ class Platform:
 def running(tenants: int, *, database: str) -> Iterator[Platform]:
     """``database``: postgresql or sqlite."""
     with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quota-scale-")))
-        valkey = start_valkey(directory=directory / "valkey")
-        stack.callback(valkey.stop)
-        port = free_port()
-        command = [sys.executable, "-m", "tests.bench.upstream", str(port)]
-        upstream = Server("upstream", command, port=port, log=directory / "upstream.log")
-        stack.callback(upstream.stop)
-        rig = Rig(redis_url=valkey.url, upstream_port=port, directory=directory)
+        rig, _, _ = rigged(stack)
         env = gateway.environment(rig) | {"PAGES_WORKERS": "1"}
         if database == "postgresql":
             env["DATABASE_URL"] = stack.enter_context(impatient_postgres())
@@ -90,7 +82,7 @@ def running(tenants: int, *, database: str) -> Iterator[Platform]:
         celery = [
             _celery(stack, rig, env, name, line) for name, line in (("worker", roles.worker()), ("beat", roles.beat()))
         ]
-        web_port, log = free_port(), directory / "web.log"
+        web_port, log = free_port(), rig.directory / "web.log"
         line = web(gateway.APPLICATION, port=web_port, pages_workers=1)
         server = Server("web", line, port=web_port, log=log, env=env)
         stack.callback(server.stop)
