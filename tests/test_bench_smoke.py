@@ -148,7 +148,6 @@ def test_the_facts_of_a_run_name_processor_build_and_store_and_no_path() -> None
         "scale.callers",
         "scale.platform",
         "scale.readers",
-        "scale.rivals",
         "scale.seed",
         "scale.tasks",
     ],

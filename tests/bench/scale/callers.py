@@ -1,4 +1,4 @@
-"""Callers beside nobody, beside processes that only compute, and beside people who page."""
+"""Callers beside nobody and beside people who page, on shared processors and on separate ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from quota_platform.env import BASE_DIR
 from tests.bench import load, open_loop
 from tests.bench.findings import TIMES, Findings, Reach, Table
-from tests.bench.scale import apart, pages, readers, rivals
+from tests.bench.scale import apart, pages, readers
 from tests.bench.scale.platform import MB, Platform
 
 CALLERS, CALLS_PER_S = 64, 150.0
@@ -20,8 +20,6 @@ CALLERS, CALLS_PER_S = 64, 150.0
 
 def measured(platform: Platform, *, seconds: float) -> Findings:
     alone = _called(platform, seconds)
-    with rivals.computing():
-        beside = _called(platform, seconds)
     among, seen = _called_among_people(platform, seconds)
     with apart.apart(platform.not_for_calls()) as as_other:
         alone_apart = _called(platform, seconds)
@@ -31,17 +29,15 @@ def measured(platform: Platform, *, seconds: float) -> Findings:
         f" {seconds:.0f} s each. {len(platform.sessions)} people open a page a second each"
         f" ({seen['pages']} pages, {seen['failed']} failed), half of them with an overview open"
         f" ({seen['frames']} frames, {seen['frame_bytes'] / MB:.1f} MB; {seen['closed']} closed by the server and"
-        " opened again). In the second row nobody pages, and one process for each processor computes at the lowest"
-        " priority (SCHED_IDLE). In the last"
+        " opened again). In the last"
         " two rows the callers, the worker for calls, the store and the upstream have one processor; the pages"
         " worker, the database, Celery and the people have the other."
     )
     columns = ("Calls", "p50", "p99", "not answered", "web processes, of a core")
-    rows = [_line("alone", *alone), _line("beside idle-class work", *beside), _line("while people page", *among)]
+    rows = [_line("alone", *alone), _line("while people page", *among)]
     rows += [_line("alone, apart", *alone_apart), _line("while people page, apart", *among_apart)]
     compared = (
         ("beside that without", among, alone),
-        ("beside that of a busy machine", among, beside),
         ("beside that without, pages on a processor of their own", among_apart, alone_apart),
     )
     goals = [
