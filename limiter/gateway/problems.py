@@ -37,6 +37,7 @@ class GatewayProblem(Problem):
         "action-unknown": "Action not registered",
         "action-disabled": "Action switched off",
         "body-not-json": "Body is not JSON",
+        "parameter-invalid": "Parameter invalid",
         "idempotency-key-invalid": "Idempotency-Key invalid",
         "idempotency-mismatch": "Idempotency-Key used for another call",
         "idempotency-pending": "The same call is in progress",

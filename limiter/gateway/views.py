@@ -24,6 +24,8 @@ from quota_platform.base.lean.request import LeanRequest
 from quota_platform.base.lean.response import Fields, LeanResponse, json_response, problem_response
 from quota_platform.base.lean.view import LeanView
 
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+
 
 def runtime_of(request: LeanRequest) -> Runtime:
     """This worker's parts, put into the ASGI state when it started."""
@@ -46,6 +48,17 @@ def api_key(request: LeanRequest) -> str:
     if bearer and plain and bearer != plain:
         return ""
     return bearer or plain
+
+
+def _flag(request: LeanRequest, name: str) -> bool:
+    """A parameter that is true or false, false where it is left out; raises Problem for any other text."""
+    given = request.GET.getlist(name)
+    if not given:
+        return False
+    value = _FLAGS.get(given[0].lower()) if len(given) == 1 else None
+    if value is None:
+        raise GatewayProblem(400, "parameter-invalid", f"The parameter {name} is 1 or true, or 0 or false, once.")
+    return value
 
 
 class InvokeView(LeanView):
@@ -86,9 +99,9 @@ class CheckView(LeanView):
         runtime = runtime_of(request)
         gateway, settings = runtime.gateway, runtime.settings
         caller = await identified(request, gateway)
+        charge = not _flag(request, "peek")
         target = gateway.target(caller, action_id)
         target = gateway.targets.charged(caller, target, Content(request.content, request.fields))
-        charge = request.GET.get("peek", "") in ("", "0")
         decision = await gateway.decide(caller, target, request_id=request.request_id, charge=charge)
         target = gateway.targets.counted(caller, target, decision)
         fields = quota_fields(target.bound, decision, legacy=settings.legacy_headers)

@@ -164,14 +164,15 @@ def _check() -> Schema:
     peek = {
         "name": "peek",
         "in": "query",
-        "description": "1: count nothing, only look.",
-        "schema": {"type": "string", "enum": ["0", "1"]},
+        "description": "1 or true: count nothing, only look.",
+        "schema": {"type": "string", "enum": ["0", "1", "false", "true"], "default": "0"},
     }
     replies = r.identified(_CHECK) | {
         "200": r.body("It may pass.", schemas.refer("Decision"), r.DECISION, *QUOTA),
         "400": r.problem(
-            "The payload is needed and is not JSON, or a platform key does not name its tenant.",
+            "The payload is needed and not JSON, a parameter is invalid, or a platform key does not name its tenant.",
             GatewayProblem(400, "body-not-json", "The body is not JSON that can be sent on."),
+            GatewayProblem(400, "parameter-invalid", "The parameter peek is 1 or true, or 0 or false, once."),
             GatewayProblem(400, "tenant-required", "A platform key has to name its tenant in X-Tenant-Id."),
             instance=_CHECK,
         ),

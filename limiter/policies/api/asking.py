@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 
 from limiter.policies.cuts import Hit
 from quota_platform.base.api.errors import Conflict
@@ -27,6 +29,16 @@ class ConfirmCutField(serializers.BooleanField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"write_only": True, "required": False, "help_text": ASKS, **kwargs})
+
+
+def confirmed(request: Request) -> bool:
+    """Whether a removal's ``confirm_cut`` saves without asking; raises DRF's ValidationError if it is no yes or no."""
+    if "confirm_cut" not in request.query_params:
+        return True
+    try:
+        return bool(ConfirmCutField().run_validation(request.query_params["confirm_cut"]))
+    except ValidationError as error:
+        raise ValidationError({"confirm_cut": error.detail}) from None
 
 
 class ConfirmWarningsField(serializers.BooleanField):

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from limiter.policies import foreseen
-from limiter.policies.api.asking import ASKS, ConfirmCutField, ask
+from limiter.policies.api.asking import ASKS, ConfirmCutField, ask, confirmed
 from limiter.policies.models import Assignment, QuotaPolicy
 from quota_platform.base.api.filters import choice, text
 from quota_platform.base.api.resource import Resource
@@ -83,7 +83,7 @@ class AssignmentResource(Resource[Assignment]):
         return super().destroy(request, *args, **kwargs)
 
     def perform_destroy(self, instance: Assignment) -> None:
-        if self.request.query_params.get("confirm_cut") == "false":
+        if not confirmed(self.request):
             hits = foreseen.by_assignment(instance, removed=True)
             ask(hits, self.request.user, how="Leave confirm_cut out to remove it.")
         super().perform_destroy(instance)

@@ -38,6 +38,25 @@ async def test_a_peek_counts_nothing(gateway: Gateway, acme_key: str, base_polic
     assert [a.json["limits"][0]["used"] for a in peeks] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("text", ["peek=0", "peek=false", "peek=False"])
+async def test_a_check_that_says_no_to_a_peek_counts(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, text: str
+) -> None:
+    called = await gateway.caller.call("POST", "/check/lookupOrder", headers=[("X-API-Key", acme_key)], query=text)
+    assert called.status == 200
+    assert (await check(gateway, acme_key, peek=True)).json["limits"][0]["used"] == 1
+
+
+@pytest.mark.parametrize("text", ["peek", "peek=", "peek=no", "peek=2", "peek=1&peek=0", "peek=%00"])
+async def test_a_peek_that_is_neither_yes_nor_no_is_refused_and_counts_nothing(
+    gateway: Gateway, acme_key: str, base_policy: QuotaPolicy, text: str
+) -> None:
+    refused = await gateway.caller.call("POST", "/check/lookupOrder", headers=[("X-API-Key", acme_key)], query=text)
+    assert (refused.status, refused.json["type"]) == (400, "urn:quota-platform:problem:parameter-invalid")
+    assert refused.json["detail"] == "The parameter peek is 1 or true, or 0 or false, once."
+    assert (await check(gateway, acme_key, peek=True)).json["limits"][0]["used"] == 0
+
+
 @pytest.fixture
 def two_per_minute_one_at_once(acme: Tenant) -> QuotaPolicy:
     policy = QuotaPolicy.objects.create(name="Tiny")

@@ -166,8 +166,11 @@ def test_the_api_asks_a_caller_who_wants_to_be_asked(gold: QuotaPolicy, acme: Te
         api.post("/api/overrides/", {**new, "confirm_cut": False}),
         api.patch(held, {"policy": "Small", "confirm_cut": False}),
         api.delete(f"{held}?confirm_cut=false"),
+        api.delete(f"{held}?confirm_cut=0"),
     ):
         assert (asked.status_code, asked.json()["cuts"], asked.json()["more_cuts"]) == (409, [HIT], 0)
+    unread = api.delete(f"{held}?confirm_cut=nope")
+    assert (unread.status_code, unread.json()["errors"]) == (400, {"confirm_cut": ["Must be a valid boolean."]})
     assert not Override.objects.exists() and Assignment.objects.get(tenant=acme).policy == gold
     assert api.post("/api/overrides/", new).status_code == 201
     Override.objects.all().delete()
