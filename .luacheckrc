@@ -1,7 +1,8 @@
 -- Each script runs in Redis or Valkey (Lua 5.1) by itself, with what the server provides.
 std = "lua51"
 read_globals = { "redis", "KEYS", "ARGV", "cjson", "struct", "bit", "cmsgpack" }
-local in_front = { "algorithms", "assessing", "appointments", "flight", "gaps", "holding", "joint", "sent_log", "values" }
+local in_front = { "algorithms", "assessing", "appointments", "counts", "flight", "gaps", "holding", "in_force", "joint", "probes", "rates",
+  "sent_log", "values" }
 local places = { "KIND", "PER_CALL", "SLOTS", "WINDOW", "LEASE", "SHADOW", "QUOTA", "EFFECTIVE", "USED", "WAIT", "RESET", "AT", "OLDEST",
   "LATEST", "SLICE", "DEBT", "COUNTED_FOR", "BOOK", "HOLDS", "SHARE", "TERMS" } -- of limit.lua, which is in front of these
 for _, each in ipairs(places) do in_front[#in_front + 1] = each end

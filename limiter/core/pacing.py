@@ -14,7 +14,15 @@ from limiter.stores.scripts import Script
 LEARN = "learn"
 NOTED = ["at", "probe"]
 """Fields of the evidence that people are shown."""
-_PARTS = {"sent_log": "pace_log", "gaps": "pace_gaps", "flight": "pace_under_way"}
+_PARTS = {
+    "sent_log": "pace_log",
+    "gaps": "pace_gaps",
+    "flight": "pace_under_way",
+    "counts": "pace_counts",
+    "rates": "pace_rates",
+    "probes": "pace_probes",
+    "in_force": "pace_in_force",
+}
 """Files in front of the script, by the names that they have there; each may use those before it."""
 _SCRIPT = Script(
     __file__, "pace", before=b"".join(Script(__file__, file).as_local(name) for name, file in _PARTS.items())

@@ -1,5 +1,6 @@
 -- Learn how many calls a minute an upstream takes that publishes no limit, from the calls that ran and those that it
--- turned away; hold calls just below, and probe upward. decide.lua holds them; this runs after calls have ended.
+-- turned away; hold calls just below, and probe upward. decide.lua holds them; this runs after calls have ended, with the
+-- other pace_*.lua in front (pacing.py).
 --
 -- KEYS[1]  string  the pace in force, "<interval us>|<tolerance us>|<next us>": a call may come at <next> less the
 --          tolerance, and moves <next> by an interval (GCRA). decide.lua and retry.lua move it; absent: no pace. Of a
@@ -34,38 +35,17 @@
 
 local call, num, max, min, floor = redis.call, tonumber, math.max, math.min, math.floor
 local S, MS = 1000000, 1000
-local KEEP_S = 600 -- a pace that held nobody back and met no pushback for so long is forgotten
+local KEEP_S = in_force.KEEP_S
 local LOOK_BACK_S = 120
 local APART_S = 0.5 -- calls that were on their way together are turned away together
-local BELOW = 0.985 -- of the rate found
-local CUT = 0.9 -- of a pace that was too high, at least
-local EVEN = 0.95 -- of it when calls came evenly
-local PROBED = 0.975 -- of it when it had been raised since the pushback before: it is hardly too high
-local ALONE = 0.97 -- of it when calls go out one by one, until that was too little once
-local SLOWLY = 0.006 -- raised by so much a second up to a little above the rate found
-local FAST = 0.035 -- and beyond, or from a rate found from few calls
-local NEAR, NEAR_ALONE = 1.06, 1.1 -- of the rate found; of one for single calls, which is found more roughly
-local ROUGH_S, HOLD_S, MAX_HOLD_S = 4, 10, 40
--- Where tenants share the pace, the longest hold is so long for each call a second: a slow one may be far too low.
-local HOLD_SHARED_S, MIN_HOLD_SHARED_S, MAX_HOLD_SHARED_S = 25, 20, 90
-local PROVES_S, NEAR_SHARED, NEAR_SLOW = 75, 1.02, 0.02 -- so much is tried for so long; more of a slow pace, with its gaps
-local FAST_PROVEN = 0.12 -- and beyond
+local BELOW, EVEN, FAR, ENOUGH = rates.BELOW, rates.EVEN, rates.FAR, rates.ENOUGH
+local WINDOW_S, BLOCKED_S = rates.WINDOW_S, rates.BLOCKED_S
+local ROUGH_S, HOLD_S, FILLS_S, LONG_S = probes.ROUGH_S, probes.HOLD_S, probes.FILLS_S, probes.LONG_S
 local ANOTHER = 2 -- times the rate found: it is another limit, and another window
-local FAR = 0.5 -- of the pace: a rate not further below may come from a window that frees as it was filled
-local ENOUGH = 8 -- calls that make a rate
-local WINDOW_S, BLOCKED_S = 60, 5 -- an upstream that takes nothing for so long counts in a window, of a minute mostly
-local LONG_S, FILLS_S = 10, 45 -- and after so long its window is not full again for a while
-local FULL_S = 20 -- so long that the window had been filled twice as fast as it frees
-local FEWER = 0.95 -- calls in a minute than in another, surely
-local SURE = 30 -- calls in a window, of which one more or less is little
-local SAME = 0.011
 local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
 local CLOSE_SHARED, TIGHT = 4, 3 -- where calls go ahead of others; one with fewer calls than that between counts twice,
 -- and none while the rate was found from few calls: it is hardly right
-local SAVED_UP = 5 -- calls for a burst, more or less
 local SLOWEST = 0.1 -- calls a second
-local BURST_S, MIN_BURST = 0.5, 2
-local AHEAD = 2 -- as in decide.lua
 local SETTLED_S = 1 -- all workers have reported what ended before
 local MAX_HOLD_FLIGHT_S, MORE = 60, 0.25 -- where calls under way are counted; and so many more of them, if one more ran
 
@@ -82,24 +62,7 @@ local function int(x) return string.format('%.0f', x) end
 local ends, between, unspoken, behind = string.match(call('GET', KEYS[3]) or '', '^(%d+)(|%d+|%d+|)(%d+)(|?.*)$')
 local paused = ends and num(ends) > now
 
--- even: no two calls at once. regained: the call that found out after a pause has run, so the next need not wait.
--- saves: the upstream saves up for bursts. Where calls go ahead of others it is left as many, from the pause on: else it
--- would turn those away. log: of the calls let through, of which so many may come in a window; 0: any number.
--- within: as long as its window is (ms), or the lease of calls under way.
-local function enforce(rate, even, regained, saves, log, calls, within)
-  local interval = max(1, floor(S / rate + 0.5))
-  local burst = even and 1 or max(MIN_BURST, floor(rate * BURST_S))
-  local next_us = num(string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|(%d+)') or now)
-  local ahead = shared and burst > 1 and AHEAD or 0
-  local saved = saves and ahead or 0
-  local latest = (paused and num(ends) or now) + (regained and 1 + saved or burst + ahead) * interval
-  if paused and saved > 0 then next_us = latest - interval end
-  next_us = max(now, min(next_us, latest))
-  local value = int(interval) .. '|' .. int((burst - 1) * interval) .. '|' .. int(next_us)
-  if log then value = value .. '|' .. int(calls) .. '|' .. int(within or calls / rate * MS) .. '|' .. log end
-  call('SET', KEYS[1], value, 'PX', KEEP_S * 1000)
-  return string.format('%.1f', rate * 60)
-end
+local function enforce(rate, how) return in_force.put(KEYS[1], now, rate, paused and num(ends), shared, how) end
 
 if ARGV[5] ~= 'learn' then
   call('DEL', KEYS[2])
@@ -107,7 +70,7 @@ if ARGV[5] ~= 'learn' then
     call('DEL', KEYS[1])
     return ''
   end
-  return enforce(num(ARGV[5]) / 60)
+  return enforce(num(ARGV[5]) / 60, {})
 end
 
 local names = {
@@ -133,21 +96,7 @@ local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
 
--- Calls that ran after this instant, by whole seconds; and when the first of them did.
-local function ran_since(us)
-  local sum, from, first = ran, floor(us / S), second
-  local all = call('HGETALL', KEYS[2])
-  for i = 1, #all, 2 do
-    if num(all[i]) then
-      local of, count = string.match(all[i + 1], '^(%d+):(%d+)$')
-      of = num(of)
-      if of and of > from and of <= second then
-        sum, first = sum + num(count), min(first, of)
-      end
-    end
-  end
-  return sum, first * S
-end
+local ran_since = counts.of(KEYS[2], ran, second)
 
 local kept = {} -- when it began to take no more, lately
 for us in string.gmatch(starts, '%d+') do
@@ -172,10 +121,7 @@ if ran > 0 then
       if blocked >= BLOCKED_S + (rate and 1 / rate or 0) then window = now end
       freed = blocked >= LONG_S and (ran_since(now - WINDOW_S * S)) - ran or 0
       if not rate and blocked >= BLOCKED_S then
-        -- It counts in a window: it took so many before, and nothing since.
-        local before, first = ran_since(kept[#kept] - WINDOW_S * S)
-        local cycle = min(WINDOW_S, (kept[#kept] - first) / S + blocked)
-        rate = max(SLOWEST, BELOW * (before - ran) / cycle)
+        rate = max(SLOWEST, rates.of_first_window(ran_since, kept[#kept], blocked, ran))
         hold = (blocked >= LONG_S and FILLS_S or HOLD_S) * S
         note('base', string.format('%.6f', rate / BELOW))
         note('at', int(now))
@@ -209,80 +155,25 @@ local function in_window(at)
   if said >= LONG_S * S and said <= WINDOW_S * S then return (ran_since(at + said - (WINDOW_S + 1) * S)) end
 end
 
--- The calls that filled a window of the clock since it began; nil if it may be one that slides: that would have turned
--- these away as well, for it holds no more than in the minute before it took calls again.
-local function filled_since(at, minute)
-  if freed == 0 or at - free > WINDOW_S / 2 * S or minute >= FEWER * freed - 1 then return nil end
-  local calls = ran_since(free - S)
-  return calls >= ENOUGH and calls or nil
-end
-
--- The rate at which one call less would be under way, if it is so many at once that it takes.
-local function at_once()
-  local under_way = lasts > 0 and floor(rate * lasts / S) or 0
-  return under_way > 0 and under_way * S / lasts or rate
-end
-
--- Whether one call follows the other: no two at once, and each lasts about as long as the pace's interval.
-local function alone() return even > 0 and rate * lasts > 0.8 * S end
-
 -- Whether a pushback costs tenants calls that are within their share, and the pace is raised seldom.
 local function careful() return shared and even == 0 end
 
--- The rate at which it took calls lately, but for those that it had saved up; the one found last, at least.
-local function borne(at)
-  local least = base
-  for _, seconds in ipairs({ 20, 60, 110 }) do least = max(least, (ran_since(at - seconds * S) - SAVED_UP) / seconds) end
-  return least
+-- The evidence as it is now, for the parts in front.
+local function seen()
+  return {
+    kept = kept, free = free, freed = freed, rate = rate, base = base, even = even, wide = wide, lasts = lasts,
+    probed = probed, hold = hold, grown = grown, rough = rough, far = far, minute = was_minute,
+    careful = careful(),
+  }
 end
 
 -- The rate to go on with, from the instants at which the upstream took no more.
 local function found(at)
-  local latest = kept[#kept]
-  local calls, seconds = ran_since(latest), (at - latest) / S
-  local blocked = free > latest and (free - latest) / S or 0
-  local active = seconds - blocked
-  local few = calls < ENOUGH
-  local minute, ten = (ran_since(at - 60 * S)), (ran_since(at - 10 * S))
-  local before = kept[#kept - 1] or latest
+  local to, minute, is_far
+  to, minute, is_far, wide, rough = rates.found(ran_since, at, seen())
   note('minute', int(minute))
-  local estimate = calls / seconds
-  for i = #kept - 1, 1, -1 do
-    if calls >= ENOUGH then break end
-    calls, seconds = ran_since(kept[i]), (at - kept[i]) / S
-    if calls >= ENOUGH then estimate = min(estimate, calls / seconds) end
-  end
-  rough = calls < SURE and not rate
-  if not rate or blocked >= BLOCKED_S and active < 2 * blocked then
-    -- It counts in a window. Nothing ran while that was full, and even calls do not make up for it: that time counts
-    -- only as far as they were too few.
-    note('far', '0')
-    local filled = rate and filled_since(at, minute)
-    if filled then return BELOW * filled / WINDOW_S end
-    if blocked >= BLOCKED_S then estimate = max(estimate, minute / 60) end
-    if rate and blocked < FULL_S then
-      estimate = max(estimate, ran_since(latest) / (active + max(0, blocked - active / 2)))
-    end
-    return BELOW * estimate
-  end
-  -- Far below the pace, and twice: it takes less than before. Once it may be a window that frees as it was filled.
-  local is_far = few and estimate < FAR * rate
   note('far', is_far and '1' or '0')
-  if is_far and far and rate * (at - before) / S - ran_since(before) >= ENOUGH then return BELOW * estimate end
-  -- As many in a minute as the last time: that is its rate, or a shorter window lets more pass.
-  local jumped = alone() and base and rate > NEAR * base -- it rose fast, for one interval and the latency too long
-  if even > 0 and probed <= latest and probed > before then wide = true end -- a probe, and its cut was too little
-  local slightly = not alone() and PROBED or wide and EVEN or ALONE
-  local lower = ((few or jumped) and CUT or probed > latest and slightly or EVEN) * rate
-  if few then lower = min(lower, at_once()) end
-  if careful() and base and probed > latest then
-    -- A burst that was saved up let it rise too far, so the rate is between the two.
-    lower = min(lower, max(BELOW * estimate, math.sqrt(lower * BELOW * borne(at))))
-  end
-  if minute < SURE or math.abs(minute - was_minute) > max(1, SAME * was_minute) then return lower end
-  if even > 0 then return lower end -- callers that leave make gaps, which show in the calls that ran
-  local short = blocked < BLOCKED_S and latest > at - 60 * S and blocked or 0
-  return max(BELOW * minute / (60 - short), ten >= SURE and min(BELOW * ten / 10, lower) or 0)
+  return to
 end
 
 local function begins_at(at)
@@ -337,21 +228,12 @@ local function turned_away(at)
     if fits and to >= FAR * fits then to = fits end -- less than half of it is another limit
     rate = max(SLOWEST, min(rate or math.huge, to)) -- no pushback raises it
   elseif rate then
-    rate = max(SLOWEST, min(EVEN * rate, careful() and base and BELOW * borne(at) or rate))
+    rate = max(SLOWEST, min(EVEN * rate, careful() and base and BELOW * rates.borne(ran_since, at, base) or rate))
   end
   local taken = rate and in_window(at)
   if taken and taken / WINDOW_S < EVEN * rate then rate = max(SLOWEST, BELOW * taken / WINDOW_S) end
   if rate and rate ~= before then
-    local again = base and math.abs(rate / BELOW / base - 1) < 0.1
-    -- Of calls that are under way together too many may be so by chance: that proves the rate no better.
-    local longest, fills = MAX_HOLD_S, FILLS_S
-    if careful() then
-      longest = min(MAX_HOLD_SHARED_S, max(MIN_HOLD_SHARED_S, HOLD_SHARED_S * rate))
-      fills = min(fills, longest)
-    end
-    local chance = rate * lasts >= S and probed <= (kept[#kept] or 0)
-    hold = again and (chance and max(hold, HOLD_S * S) or min(2 * hold, longest * S)) or HOLD_S * S
-    if was_blocked >= LONG_S then hold = fills * S end -- until then the window is not full again, and proves nothing
+    hold = probes.hold(rate, seen(), was_blocked)
     note('base', string.format('%.6f', rate / BELOW))
     note('at', int(now))
   end
@@ -404,18 +286,8 @@ elseif most > 0 then
   grown = now
 elseif rate then
   local holds_until = max(last, free) + (rough and ROUGH_S * S or hold)
-  local from = max(grown, holds_until)
-  if held > 0 and not paused and now > from then
-    local proves = careful() and base and hold > HOLD_S * S and not rough
-    local proven = proves and now >= holds_until + PROVES_S * S
-    local near = not rough and base and rate < (alone() and NEAR_ALONE or NEAR) * base
-    local raised = rate * math.exp((near and SLOWLY or proven and FAST_PROVEN or FAST) * (now - from) / S)
-    -- A tenant that asks for less than its share loses calls by each pushback, and all those that come while a window is
-    -- full. So where tenants share the pace, and know it, a little more is proven by a whole window first.
-    if proves and not proven then
-      raised = max(rate, min(raised, (NEAR_SHARED + NEAR_SLOW * min(1, 1 / base)) * base))
-    end
-    rate = raised
+  if held > 0 and not paused and now > max(grown, holds_until) then
+    rate = probes.raised(now, holds_until, seen())
     note('probe', int(now))
   end
   grown = now
@@ -427,27 +299,19 @@ if most > 0 then
   note('at', int(max(last, probed)))
 end
 if now > even + KEEP_S * S then even = 0 end
-note('ends', flights)
-note('away', int(compared))
-note('unders', unders)
-note('most', int(most))
-note('close', int(close))
-note('window', int(window))
-note('even', int(even))
-note('lasts', int(lasts))
-note('gaps', known_gaps)
-note('fit', int(fit))
-note('wide', even > 0 and wide and '1' or '0')
-note('freed', int(freed))
-note('rough', rough and '1' or '0')
-note('since', int(since))
-note('pushed', int(last))
-note('free', int(free))
-note('grown', int(grown))
 if rate then note('rate', string.format('%.6f', rate)) end
-call('HSET', KEYS[2], unpack(new))
+call(
+  'HSET', KEYS[2], 'ends', flights, 'away', int(compared), 'unders', unders, 'most', int(most), 'close', int(close),
+  'window', int(window), 'even', int(even), 'lasts', int(lasts), 'gaps', known_gaps, 'fit', int(fit),
+  'wide', even > 0 and wide and '1' or '0', 'freed', int(freed), 'rough', rough and '1' or '0', 'since', int(since),
+  'pushed', int(last), 'free', int(free), 'grown', int(grown), unpack(new)
+)
 if held > 0 or pushed > 0 or not rate then call('EXPIRE', KEYS[2], rate and KEEP_S or LOOK_BACK_S + 10) end
 if not rate then return '' end
-local saves = even == 0 and now > window + KEEP_S * S
-if most > 0 then return enforce(rate, false, regained, saves, log, most, lease) .. '|' end
-return enforce(rate, even > 0, regained, saves, log, not shared and fit > 1 and fit or 0)
+local how = { even = even > 0, regained = regained, saves = even == 0 and now > window + KEEP_S * S, log = log }
+if most > 0 then
+  how.even, how.calls, how.within = false, most, lease
+  return enforce(rate, how) .. '|'
+end
+how.calls = not shared and fit > 1 and fit or 0
+return enforce(rate, how)
