@@ -204,8 +204,13 @@ class TenantReading:
         limit, name = row.state.limit, (row.action_id, row.state.limit.name)
         start = self.now_s - (LATELY_S if limit.window_us // MICROS < LATELY_S else KEPT)
         line = list(recent.demand.line(name, start, self.now_s, holds_s=holds_s(limit)))
+        most: dict[int, int] = {}
         for second, level in line:
-            self._note_use(row, second, level)
+            most[second // 60] = max(level.used, most.get(second // 60, 0))
+        for minute, used in most.items():
+            self._note_peak(row.id, used, minute=minute)
+        if used_in := [second for second, level in line if level.used]:
+            self.used_at[row.id] = max(used_in[-1], self.used_at.get(row.id, 0.0))
         if covered is not None:
             called = recent.demand.limits.get(name, {})
             line = [each for each in line if each[0] in called or covers(covered, each[0], each[0] + 1)]

@@ -118,14 +118,15 @@ class Demand:
         ``step_s``: the spans that the demand is by; ``start`` is the beginning of one.
         """
         points, reach = self.limits.get(name, {}), -(-holds_s // step_s) * step_s
-        last: tuple[int, Level] | None = None
-        for at in range(start - reach, end, step_s):
+        last = max((at for at in points if start - reach <= at < start), default=None)
+        level = None if last is None else points[last]
+        for at in range(start, end, step_s):
             if at in points:
-                last = at, points[at]
-            if at < start or last is None:
-                continue
-            held = at == last[0] or at - last[0] < holds_s + step_s - 1
-            yield at, last[1] if held else last[1]._replace(used=0, refused=0)
+                last, level = at, points[at]
+            elif level is not None and last is not None and at - last >= holds_s + step_s - 1:
+                last, level = None, level._replace(used=0, refused=0)
+            if level is not None:
+                yield at, level
 
     def together(self) -> dict[int, Calls]:
         """The calls of all actions and keys by second."""

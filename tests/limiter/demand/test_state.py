@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from itertools import groupby
 
 from limiter.demand.points import Calls, Demand, Level
@@ -58,3 +60,40 @@ def test_a_line_holds_its_last_value_until_all_units_have_left_and_is_silent_abo
     assert min(line) == SECOND  # nothing is known of the seconds before
     assert [line[SECOND + after].used for after in (0, 7, 8, 9, 10, 17, 18)] == [40, 40, 0, 0, 10, 10, 0]
     assert {(level.effective, level.quota) for level in line.values()} == {(90, 100)}
+
+
+def each_second(
+    points: dict[int, Level], start: int, end: int, holds_s: int, step_s: int
+) -> Iterator[tuple[int, Level]]:
+    """What a line is by its definition: each span looks back for its last call."""
+    for at in range(start, end, step_s):
+        reach = start - -(-holds_s // step_s) * step_s
+        if before := [second for second in points if reach <= second <= at]:
+            level, unused = points[max(before)], at - max(before) >= holds_s + step_s - 1
+            yield at, level._replace(used=0, refused=0) if unused and at != max(before) else level
+
+
+def test_a_line_is_that_of_its_definition_for_any_calls_steps_and_windows() -> None:
+    rng = random.Random(31)
+    for _ in range(500):
+        step_s, holds_s = rng.choice([1, 1, 5, 60]), rng.choice([1, 7, 60, 90])
+        start, end = SECOND // 60 * 60, SECOND // 60 * 60 + 40 * step_s
+        levels = {
+            start + rng.randrange(-60, 40) * step_s: Level(rng.randrange(9), 90, 100, rng.randrange(3))
+            for _ in range(rng.randrange(6))
+        }
+        line = Demand(limits={OF_TENANT: levels}).line(OF_TENANT, start, end, holds_s=holds_s, step_s=step_s)
+        assert list(line) == list(each_second(levels, start, end, holds_s, step_s))
+
+
+def test_a_line_looks_at_no_more_seconds_of_a_limit_of_a_day_than_of_one_of_a_minute() -> None:
+    looks = []
+
+    class Looked(dict[int, Level]):
+        def __contains__(self, key: object) -> bool:
+            looks.append(key)
+            return super().__contains__(key)
+
+    of_a_day = Demand(limits={OF_TENANT: Looked({SECOND - 3_600: Level(40, 90, 100)})})
+    line = list(of_a_day.line(OF_TENANT, SECOND, SECOND + 300, holds_s=86_400))
+    assert line == [(SECOND + after, Level(40, 90, 100)) for after in range(300)] and len(looks) <= 300
