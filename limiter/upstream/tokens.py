@@ -221,7 +221,8 @@ class TokenCache:
                 return await self._mint(connection, known)
             except grants.GrantFailed as error:
                 pause = error.retry_after_s or 0.0
-                late = self._clock.monotonic() - began > BUDGET_S / 3
+                # One request that times out leaves time for another; two do not.
+                late = self._clock.monotonic() - began > BUDGET_S / 2
                 if attempt == ATTEMPTS or pause > LONGEST_PAUSE_S or late:
                     raise
                 await self._clock.sleep(max(pause, self._clock.chance() * 0.5 * attempt))

@@ -98,6 +98,16 @@ def sink_url(variables: Mapping[str, str]) -> str:
     return f"http://{sandbox_address(variables)}{SINK_PATH}"
 
 
+def platform_sign(variables: Mapping[str, str]) -> str:
+    """Responds 200 once the platform decides calls."""
+    return f"http://127.0.0.1:{variables['PORT']}/readyz"
+
+
+def sandbox_sign(variables: Mapping[str, str]) -> str:
+    """Responds 200 once the sandbox serves, tokens too."""
+    return f"http://{sandbox_address(variables)}/__sim__/story"
+
+
 def is_free(port: int) -> bool:
     """True when a server could listen on this loopback port now."""
     with socket.socket() as sock:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import aiohttp
 
-from quota_platform.demo import cast, stories, tokens
+from quota_platform.demo import cast, environment, stories, tokens
 
 STEADY_PER_SECOND = 4.0
 BURST_EVERY = 120
@@ -73,12 +73,29 @@ async def play(stream: Iterator[TrafficStep], *, call: Callable[[TrafficStep], A
     await asyncio.gather(*running)
 
 
+async def until_serving(*signs: str) -> None:
+    """Return once each of these URLs responds 200."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as session:
+        for sign in signs:
+            while not await _serves(session, sign):
+                await asyncio.sleep(0.1)
+
+
+async def _serves(session: aiohttp.ClientSession, sign: str) -> bool:
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        async with session.get(sign) as response:
+            return response.status == 200
+    return False
+
+
 async def _call_platform(base_url: str, var: Path) -> None:
+    # A call that comes before the sandbox gets no token, and the platform would rest from asking for one.
+    await until_serving(environment.sandbox_sign(os.environ), environment.platform_sign(os.environ))
     headers = {"Authorization": f"Bearer {tokens.read(var)[cast.GLOBEX.tenant_id]}"}
     async with aiohttp.ClientSession(base_url, headers=headers, timeout=aiohttp.ClientTimeout(30)) as session:
 
         async def call(step: TrafficStep) -> None:
-            # A call that finds no platform (it may be starting or stopping) is a call nobody made.
+            # A call that finds no platform (it may be stopping) is a call nobody made.
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with session.post(f"/invoke/{step.action}", json={"reference": "demo traffic"}) as response:
                     await response.read()
@@ -88,7 +105,7 @@ async def _call_platform(base_url: str, var: Path) -> None:
 
 async def main() -> None:
     url, var = f"http://127.0.0.1:{os.environ['PORT']}", Path(os.environ["VAR_DIR"])
-    sandbox = f"http://{os.environ['SANDBOX_HOSTS'].partition(',')[0]}"
+    sandbox = f"http://{environment.sandbox_address(os.environ)}"
     work = asyncio.gather(_call_platform(url, var), stories.play_what_is_started(sandbox, url, var))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     with contextlib.suppress(asyncio.CancelledError):

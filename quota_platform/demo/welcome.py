@@ -1,4 +1,4 @@
-"""The process that waits until the platform is ready, says so, writes ``demo.json`` and then stays out of the way."""
+"""The process that waits until a call can pass, says so, writes ``demo.json`` and then stays out of the way."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
-from quota_platform.demo import facts, tokens
+from quota_platform.demo import environment, facts, tokens
 
 PATIENCE_SECONDS = 60.0
 
 
 class NotReady(SystemExit):
-    """The platform did not become ready; the message holds what ``/readyz`` answered last."""
+    """The platform or the sandbox did not become ready; the message holds the last response."""
 
 
 def wait_until_ready(url: str, *, token: str = "", patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -34,6 +35,12 @@ def wait_until_ready(url: str, *, token: str = "", patience_seconds: float = PAT
     raise NotReady(f"The platform was not ready after {patience_seconds:.0f} s; {url} last answered: {response}")
 
 
+def wait_for_both(variables: Mapping[str, str]) -> None:
+    """Return once a call can pass; the first one also needs the sandbox, for its token."""
+    wait_until_ready(environment.sandbox_sign(variables))
+    wait_until_ready(environment.platform_sign(variables), token=variables.get("METRICS_TOKEN", ""))
+
+
 def _ask(url: str, token: str) -> tuple[bool, str]:
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
@@ -49,7 +56,7 @@ def _ask(url: str, token: str) -> tuple[bool, str]:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     var = Path(os.environ["VAR_DIR"])
-    wait_until_ready(f"http://127.0.0.1:{os.environ['PORT']}/readyz", token=os.environ.get("METRICS_TOKEN", ""))
+    wait_for_both(os.environ)
     known = facts.facts(os.environ, tokens=tokens.read(var))
     facts.write(var, known)
     print(facts.greeting(known, var=var), flush=True)

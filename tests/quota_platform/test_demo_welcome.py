@@ -1,4 +1,4 @@
-"""The welcome waits for the platform, and quotes the last response when it waited in vain."""
+"""Welcome and traffic wait for platform and sandbox; the welcome quotes the last response when it waited in vain."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
-from quota_platform.demo.welcome import NotReady, wait_until_ready
+from quota_platform.demo.traffic import until_serving
+from quota_platform.demo.welcome import NotReady, wait_for_both, wait_until_ready
 from quota_platform.embedded import free_port
 
 
 @contextmanager
 def answering(*responses: tuple[int, bytes]) -> Iterator[str]:
-    """A server that gives these answers in turn and repeats the last."""
-    left = list(responses)
+    """A server that gives these responses in turn and repeats the last."""
+    with serving(list(responses)) as url:
+        yield url
+
+
+@contextmanager
+def serving(left: list[tuple[int, bytes]]) -> Iterator[str]:
+    """The same; those that were given are taken out of the list."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -52,3 +60,19 @@ def test_the_welcome_gives_up_with_the_last_response() -> None:
 def test_the_welcome_gives_up_when_nobody_listens() -> None:
     with pytest.raises(NotReady, match="no connection"):
         wait_until_ready(f"http://127.0.0.1:{free_port()}/readyz", patience_seconds=0.3)
+
+
+def test_a_demo_is_not_ready_before_its_sandbox_is() -> None:
+    """The first call would get no token."""
+    starting = [(503, b""), (503, b""), (200, b"{}")]
+    with answering((200, b"{}")) as platform, serving(starting) as sandbox:
+        address = urlsplit(sandbox).netloc
+        wait_for_both({"PORT": str(urlsplit(platform).port), "SANDBOX_HOSTS": f"{address},127.0.0.1:9"})
+    assert starting == [(200, b"{}")]
+
+
+async def test_traffic_calls_nobody_before_all_serve() -> None:
+    first, second = [(503, b""), (200, b"{}")], [(500, b""), (200, b"{}")]
+    with serving(first) as sandbox, serving(second) as platform:
+        await until_serving(sandbox, platform)
+    assert first == second == [(200, b"{}")]

@@ -12,12 +12,12 @@ import pytest
 import redis.asyncio
 
 from limiter.core import keys
-from limiter.upstream import health, tokens, vault
+from limiter.upstream import grants, health, tokens, vault
 from limiter.upstream.client import Client
 from limiter.upstream.discovery import Endpoints
 from limiter.upstream.errors import NotConfigured, Unreachable
 from limiter.upstream.grants import Grant, GrantFailed, GrantRefused
-from limiter.upstream.tokens import Minted, TokenCache
+from limiter.upstream.tokens import Mint, Minted, TokenCache
 from limiter.upstream.vault import Vault, fingerprint
 from quota_platform.sandbox import Running, running_in_thread
 from tenants import directory, spec_data
@@ -56,7 +56,7 @@ def issuer() -> Issuer:
     return Issuer()
 
 
-def worker(store: redis.asyncio.Redis | None, issuer: Issuer, clock: HandClock) -> TokenCache:
+def worker(store: redis.asyncio.Redis | None, issuer: Mint, clock: HandClock) -> TokenCache:
     return TokenCache(vault=Vault(store), mint=issuer, clock=clock.as_clock())
 
 
@@ -296,6 +296,29 @@ async def test_a_fault_of_the_moment_is_tried_three_times_then_rested_from(
 
     clock.seconds += 2
     assert (await here.get(CONNECTION, MARK)).value == "token-5"
+
+
+@pytest.mark.parametrize("in_time", [True, False], ids=["one", "two"])
+async def test_a_token_request_that_times_out_is_made_once_more(
+    store: redis.asyncio.Redis, issuer: Issuer, clock: HandClock, in_time: bool
+) -> None:
+    """A first call has to pass although the token endpoint is slow to start."""
+
+    async def slow(connection: ConnectionSpec, known: Endpoints) -> Minted:
+        if issuer.raises:
+            clock.seconds += grants.TIMEOUT_S
+        return await issuer(connection, known)
+
+    issuer.raises = [GrantFailed("ReadTimeout")] * (1 if in_time else 2)
+    here = worker(store, slow, clock)
+
+    if in_time:
+        assert (await here.get(CONNECTION, MARK)).value == "token-2"
+    else:
+        with pytest.raises(Unreachable):
+            await here.get(CONNECTION, MARK)
+    assert issuer.asked == 2
+    assert clock.seconds < tokens.BUDGET_S
 
 
 async def test_the_rest_after_failures_grows(store: redis.asyncio.Redis, issuer: Issuer, clock: HandClock) -> None:
