@@ -20,6 +20,7 @@ class LimiterConfig(AppConfig):
         from limiter.core import amounts
         from limiter.demand import peaks
         from limiter.demand.feature import FEATURE as DEMAND
+        from limiter.gateway.feature import FEATURE as GATEWAY
         from limiter.incidents.feature import FEATURE as INCIDENTS
         from limiter.policies import cuts
         from limiter.policies.feature import FEATURE as POLICIES
@@ -33,6 +34,6 @@ class LimiterConfig(AppConfig):
         amounts.SPEECH.gettext, amounts.SPEECH.ngettext, amounts.SPEECH.number = gettext, ngettext, languages.number
         prefix.use(settings.KEY_PREFIX)
         cuts.RECORD.read, cuts.RECORD.units = peaks.last_day, peaks.units_of_last_day
-        for feature in (POLICIES, RECORD, DEMAND, ALERTS, INCIDENTS, REPORTS, UPSTREAM):
+        for feature in (POLICIES, RECORD, DEMAND, ALERTS, INCIDENTS, REPORTS, UPSTREAM, GATEWAY):
             features.install(feature)
         edits.connect()

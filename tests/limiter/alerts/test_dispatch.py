@@ -18,10 +18,12 @@ from pytest_django import Settings
 
 from limiter.alerts import deliveries, dispatch, posting
 from limiter.core import keys
+from limiter.gateway import heartbeat
 from limiter.models import AlertDelivery, AlertHook, EventMark, Export, OpenEvent, QuotaPolicy
 from limiter.policies.models.version import one_version
 from limiter.upstream import health
 from limiter.upstream.health import ConnectionFault
+from quota_platform.base.models.change import Change
 from tenants.models import ApiKey, Connection, Tenant
 from tests.api_client import editor, errors
 from tests.filled_form import filled_form
@@ -259,6 +261,33 @@ def test_a_moment_s_fault_is_not_sent_and_one_that_lasts_is_at_once(
     assert notified(now=now + timedelta(minutes=3)) == []
     fault(redis_url, acme.connection, lasting=True)
     assert notified(now=now + timedelta(minutes=4)) == [("connection.unhealthy", "On-call")]
+
+
+def beat(url: str, worker: str, *, seq: int) -> None:
+    with redis.Redis.from_url(url) as client:
+        text = heartbeat.FORM.dump({"at": timezone.now().timestamp(), "snapshot": {"seq": seq}})
+        client.hset(keys.workers(), worker, text)
+
+
+def test_an_edit_that_a_worker_does_not_take_in_is_sent_and_that_it_did(receiver: Receiver, redis_url: str) -> None:
+    hook(receiver, "rollout.incomplete")
+    now, soon = timezone.now(), timezone.now() + timedelta(hours=1)
+    made = (now - timedelta(seconds=20), soon)
+    old, new = (Change.objects.create(topic="default", entity_id=0, at=at).pk for at in made)
+    steps = [(0, old, 0), (1, old - 1, 0), (20, old - 1, 0), (32, old - 1, 1), (60, old, 0), (153, old, 1)]
+    for seconds, seq, messages in steps:
+        beat(redis_url, "a", seq=new)
+        beat(redis_url, "b", seq=seq)
+        assert len(notified(now=now + timedelta(seconds=seconds))) == messages, seconds
+    data = data_of("rollout.incomplete")
+    assert (data["change"], data["workers"], data["live"], data["tenant_id"]) == (old, 2, 1, None)
+    assert data_of("rollout.complete")["until"] == (now + timedelta(seconds=32)).isoformat()
+
+
+def test_where_no_worker_is_heard_nothing_is_said_of_a_rollout(receiver: Receiver, redis_url: str) -> None:
+    hook(receiver, "rollout.incomplete")
+    Change.objects.create(topic="default", entity_id=0, at=timezone.now() - timedelta(seconds=20))
+    assert notified() == [] and not OpenEvent.objects.exists()
 
 
 @pytest.mark.parametrize(
