@@ -66,7 +66,7 @@ async def _status(request: LeanRequest, runtime: Runtime, *, degraded: bool) -> 
 
 
 def _checks(runtime: Runtime) -> dict[str, Check]:
-    """A check of this worker's own state. ``reason`` is the fault if ``ok`` is false, and contains no names."""
+    """A check of this worker's own state. ``reason`` is the fault, only if ``ok`` is false, and contains no names."""
     gateway = runtime.gateway
     snapshot = gateway.snapshot.status()
     pool = gateway.store.status()
@@ -74,24 +74,25 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
     since = gateway.degraded_since
     return {
         "policies": {
-            "ok": not snapshot["problems"],
-            "reason": "policies-unusable",
+            **_verdict(not snapshot["problems"], fault="policies-unusable"),
             "seq": snapshot["seq"],
             "problems": snapshot["problems"],
         },
         "database": {
-            "ok": age is not None and age < POLL_TOO_OLD_S,
-            "reason": "database-unavailable",
+            **_verdict(age is not None and age < POLL_TOO_OLD_S, fault="database-unavailable"),
             "last_read_s": None if age is None else round(age, 1),
         },
         "store": {
-            "ok": pool.available and since is None,
-            "reason": "store-unavailable",
+            **_verdict(pool.available and since is None, fault="store-unavailable"),
             "connections": pool.open,
             "processes": runtime.peers.known,
             "degraded_for_s": None if since is None else round(time.time() - since, 1),
         },
     }
+
+
+def _verdict(ok: bool, *, fault: str) -> Check:
+    return {"ok": True} if ok else {"ok": False, "reason": fault}
 
 
 async def _asked(runtime: Runtime) -> dict[str, Check]:

@@ -137,6 +137,16 @@ async def test_those_who_may_read_metrics_see_the_record_and_the_connections() -
         assert (checks["record"]["known"], checks["record"]["events_waiting"]) == (True, 0)
 
 
+async def test_only_a_check_that_is_not_ok_has_a_reason() -> None:
+    async with worker(StorePool(Address(host="127.0.0.1", port=free_port()), BOUNDS)) as ours:
+        await ours.runtime.snapshot.look()
+        checks = (await ours.ready(signed=True)).json["checks"]
+        assert {name: check["reason"] for name, check in checks.items() if "reason" in check} == {
+            "store": "store-unavailable"
+        }
+        assert [name for name, check in checks.items() if not check["ok"]] == ["store"]
+
+
 async def test_a_worker_that_could_load_nothing_is_not_ready(database_away: Away) -> None:
     async with worker() as ours:
         with database_away():
