@@ -19,10 +19,10 @@ from dashboard.stored import StoredReadings
 from dashboard.topics import StreamTopic
 from limiter.core.algorithms import rules_of
 from limiter.core.thresholds import near_at
-from limiter.core.types import MICROS, CountedPer, Limit
+from limiter.core.types import MICROS, CountedPer, Limit, LimitState
 from limiter.policies.plan import applied
 
-VERSION = 3
+VERSION = 4
 _SPARK = 40
 _FEED = 60
 _AT_ONCE = 20
@@ -219,7 +219,7 @@ def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Fram
         "effective": state.effective,
         "remaining": state.remaining,
         "full_in_s": reading.full_in_s.get(row.id),
-        "reset_s": None if rules_of(limit.algorithm).holds_slots else round(state.reset_us / MICROS, 1),
+        "next_unit_s": _next_unit_s(state),
         "resettable": not rules_of(limit.algorithm).no_reset,
         "refused_15m": _refused(reading, row, known),
         "incident": stored.incident_of(known, reading.tenant_id, row.action_id, limit.name),
@@ -229,6 +229,13 @@ def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Fram
         "state": states.of_row(reading, row),
         "threshold": near_at(limit.alert_at),
     }
+
+
+def _next_unit_s(state: LimitState) -> float | None:
+    """The time until a unit becomes free. None while none is used, or where calls in flight decide."""
+    if not state.used or rules_of(state.limit.algorithm).holds_slots:
+        return None
+    return round(state.reset_us / MICROS, 1)
 
 
 def _base(limit: Limit) -> int:

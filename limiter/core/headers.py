@@ -76,7 +76,7 @@ def tightest(states: Iterable[LimitState]) -> LimitState | None:
 
 
 def rate_limit(decision: Decision) -> str:
-    """``RateLimit``: what the tightest limit has left, and until when no more is to be had.
+    """``RateLimit``: what the tightest limit has left, and when its next unit becomes free (the draft's ``t``).
 
     "" when nothing is enforced. A refusal leaves nothing for a call of this cost, so a window that has room for a
     cheaper call still says how much.

@@ -140,7 +140,8 @@ class LimitState(NamedTuple):
 
     ``used``: units counted in the window (after the call, if it was admitted). ``effective``: the limit in force after
     the multiplier. ``wait_us``: 0 if the limit lets this call pass; the exact wait in microseconds if not; -1 if it
-    never can (cost above the effective limit). ``reset_us``: until then no more than ``remaining`` is to be had.
+    never can (cost above the effective limit). ``reset_us``: until the next unit becomes free: no more than
+    ``remaining`` is to be had before. While nothing is used, as long as a unit taken now would be used.
     """
 
     limit: Limit

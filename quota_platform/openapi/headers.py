@@ -19,7 +19,7 @@ HEADERS: dict[str, Schema] = {
     "Idempotency-Replayed": _text("`true`: the first response to this Idempotency-Key, again.", "true"),
     "X-Adaptive-Multiplier": _text("The factor on every adaptive limit at the time of the decision.", "1"),
     "RateLimit": _text(
-        "What the tightest limit has left: `r` units, and no more than that for `t` seconds."
+        "What the tightest limit has left: `r` units; the next one becomes free in `t` seconds."
         " draft-ietf-httpapi-ratelimit-headers-11. Absent while the limiter's store is unavailable.",
         '"minute";r=42;t=12',
     ),
@@ -30,7 +30,7 @@ HEADERS: dict[str, Schema] = {
     ),
     "X-RateLimit-Limit": _text("The tightest limit in force; only with LEGACY_RATELIMIT_HEADERS.", "100"),
     "X-RateLimit-Remaining": _text("Its remaining units; only with LEGACY_RATELIMIT_HEADERS.", "42"),
-    "X-RateLimit-Reset": _text("Seconds until more come free; only with LEGACY_RATELIMIT_HEADERS.", "12"),
+    "X-RateLimit-Reset": _text("Seconds until the next unit becomes free; only with LEGACY_RATELIMIT_HEADERS.", "12"),
     "Retry-After": {
         "description": "Whole seconds, rounded up, at least 1; a hint where a concurrency limit refuses."
         " Absent when no wait can help.",

@@ -65,7 +65,11 @@ _LIMIT_STATE: dict[str, Schema] = {
     "used": _of("integer"),
     "effective_limit": _of("integer"),
     "remaining": _of("integer"),
-    "reset_ms": _of("number", "Until then no more than `remaining` is to be had."),
+    "reset_ms": _of(
+        "number",
+        "Until the next unit becomes free; no more than `remaining` is to be had before. While nothing is used: as long"
+        " as a unit taken now would be used. Of calls in flight 0, or the hint of a refusal.",
+    ),
     "shadow": _of("boolean", "Recorded, never refused."),
 }
 _BY_VALUE: dict[str, Schema] = {

@@ -50,7 +50,7 @@ def test_links_and_buttons_are_named_by_their_words_and_not_by_their_icons(visit
 
 
 def test_while_the_numbers_are_not_up_to_date_the_first_page_claims_nothing_about_now(visitor: Visitor) -> None:
-    stale = {"v": 3, "summary": {"state": "unknown", "sentence": {"code": "unknown"}}, "figures": {}}
+    stale = {"v": 4, "summary": {"state": "unknown", "sentence": {"code": "unknown"}}, "figures": {}}
     visitor.page.route("**/dashboard/api/overview.json", lambda route: route.fulfill(json=stale))
     visitor.open("/admin/")
     expect(visitor.page.locator("#glance-title")).to_have_text("The numbers are not up to date.")

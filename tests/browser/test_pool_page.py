@@ -32,7 +32,7 @@ def test_a_shared_limit_shows_the_part_of_each_tenant_in_the_servers_order(visit
     first, second, *others = shown["rows"]
     moved = [{**second, "used": 320, "place": 0}, {**first, "place": 1}, *others[:2]]
     gone = [row["id"] for row in others[2:]]
-    feed.send({"v": 3, "seq": 2, "at_ms": shown["at_ms"], "kind": "delta", "rows": moved, "gone": gone})
+    feed.send({"v": 4, "seq": 2, "at_ms": shown["at_ms"], "kind": "delta", "rows": moved, "gone": gone})
     expect(lines).to_have_count(4)
     expect(lines.first).to_contain_text("Umbrella Health")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.messages import VERSION
 from quota_platform.env import BASE_DIR
 
 STATIC = BASE_DIR / "dashboard" / "static"
@@ -41,6 +42,13 @@ def test_scripts_put_text_in_as_text_and_run_none(path: Path) -> None:
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()
     )
+
+
+@pytest.mark.parametrize(
+    "script", ["dashboard/static/dashboard/stream.js", "quota_platform/static/quota_platform/glance.js"]
+)
+def test_scripts_read_the_version_of_frames_that_the_server_sends(script: str) -> None:
+    assert f"const VERSION = {VERSION};" in (BASE_DIR / script).read_text()
 
 
 def test_all_of_it_together_weighs_less_than_a_page_may() -> None:

@@ -104,7 +104,7 @@ def test_the_whole_can_be_made_from_what_changed() -> None:
 def test_the_delta_of_a_second_without_changes_has_at_most_a_hundred_bytes() -> None:
     before = written("overview")
     now = {**before, "seq": 2, "at_ms": before["at_ms"] + 1000}
-    assert delta(before, now) == {"v": 3, "seq": 2, "at_ms": now["at_ms"], "kind": "delta"}
+    assert delta(before, now) == {"v": 4, "seq": 2, "at_ms": now["at_ms"], "kind": "delta"}
 
 
 def test_a_delta_contains_only_the_changed_fields_of_a_row() -> None:

@@ -332,6 +332,18 @@ def test_a_row_says_in_how_many_seconds_it_is_full_and_one_that_will_not_be_says
     assert [row["full_in_s"] for row in rows] == [20.5, None]
 
 
+def test_a_row_says_when_its_next_unit_is_free_and_one_of_which_none_is_used_says_nothing() -> None:
+    in_use, unused = reading(state(60)), reading(state(0), tenant_id="globex", known=refused_ago(60))
+    rows = overview_frame([in_use, unused], StoredReadings(), **NOBODY)["rows"]
+    assert [(row["used"], row["next_unit_s"]) for row in rows] == [(60, 30.0), (0, None)]
+
+
+def test_nobody_knows_when_the_next_call_in_flight_ends() -> None:
+    seen = with_a_full_limit_in_flight(called=True)
+    (row,) = overview_frame([seen], StoredReadings(), **NOBODY)["rows"]
+    assert (row["used"], row["next_unit_s"]) == (5, None)
+
+
 def held_back(calls: int, *, asked_us: int | None = 30 * MICROS, status: int = 429) -> dict[str, Any]:
     """Of one connection, whose tenant had so many calls held back in the last minute."""
     seen = reading(state(1))

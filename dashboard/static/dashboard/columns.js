@@ -98,7 +98,7 @@ export const COLUMNS = [
   { name: "used", ...USED, value: share, number: false, most: true },
   { name: "left", number: true, ...text((row) => short(row.remaining)), value: (row) => row.remaining },
   { name: "full", number: true, ...text((row) => (share(row) >= 1 ? word("span.now") : span(row.full_in_s))), value: (row) => (share(row) >= 1 ? 0 : row.full_in_s) },
-  { name: "resets", number: true, ...text((row) => span(row.reset_s)), value: (row) => row.reset_s },
+  { name: "next_unit", number: true, ...text((row) => span(row.next_unit_s)), value: (row) => row.next_unit_s },
   { name: "peak", number: true, ...text((row) => short(row.peak_1h)), value: (row) => row.peak_1h, most: true },
   { name: "refused", number: true, ...REFUSED, value: (row) => row.refused_15m, most: true },
   { name: "trend", ...TREND },

@@ -171,7 +171,7 @@ function headCell(column, onChosen) {
   return make("th", { scope: "col", class: column.number ? "number" : null, "data-column": column.name }, button);
 }
 
-const LABELLED = new Set(["left", "full", "resets", "refused"]);
+const LABELLED = new Set(["left", "full", "next_unit", "refused"]);
 
 function cell(column, row) {
   const attributes = { class: column.number ? "number" : null, "data-column": column.name, "data-label": LABELLED.has(column.name) ? word(`label.${column.name}`) : null };

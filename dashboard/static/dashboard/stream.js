@@ -10,7 +10,7 @@ const TOLD_EVERY = 4;
 const NO_RIGHT = 4403;
 const TOO_MANY = 4429;
 // Of the frames that these scripts draw; dashboard/messages.py says when it rises.
-const VERSION = 3;
+const VERSION = 4;
 const RELOAD_AT_MOST_EVERY_MS = 60_000;
 const RELOADED = "dashboard.reloaded_at";
 
