@@ -1,8 +1,8 @@
 """The RateLimit fields of a response, written in one place.
 
 Source: draft-ietf-httpapi-ratelimit-headers-11 (RateLimit-Policy, RateLimit; RFC 9651 structured fields) and RFC 9110
-section 10.2.3 (Retry-After in whole seconds). A limit's name is a structured-field String; names are of the alphabet
-``a-z0-9_-`` and need no escaping.
+section 10.2.3 (Retry-After in whole seconds). A limit's name is a structured-field String: of ``a-z0-9_-`` where
+a policy gives it, else in parentheses, such as ``(in flight)``. None has a quote or a backslash to escape.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ HEADERS: dict[str, Schema] = {
     ),
     "RateLimit-Policy": _text(
         "Every enforced limit as it is in force, cut or not: `q` units per window of `w` seconds, or in flight."
-        " Absent as RateLimit is.",
-        '"minute";q=100;w=60, "inflight";q=25;qu="concurrent-requests"',
+        " A name in parentheses stands in no line of a policy: `(in flight)` is the limit that the connection learns,"
+        " `(in flight per tenant)` the one that a policy's cut falls on. Absent as RateLimit is.",
+        '"minute";q=100;w=60, "(in flight)";q=25;qu="concurrent-requests"',
     ),
     "X-RateLimit-Limit": _text("The tightest limit in force; only with LEGACY_RATELIMIT_HEADERS.", "100"),
     "X-RateLimit-Remaining": _text("Its remaining units; only with LEGACY_RATELIMIT_HEADERS.", "42"),

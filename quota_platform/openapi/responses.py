@@ -67,6 +67,22 @@ LIMIT_STATE = {
     "reset_ms": 12000.0,
     "shadow": False,
 }
+_LEARNED = {
+    "name": "(in flight)",
+    "algorithm": "concurrency",
+    "counted_per": "connection",
+    "policy": None,
+    "policy_version": None,
+    "quota": 100,
+    "window_seconds": None,
+    "burst": None,
+    "used": 3,
+    "effective_limit": 25,
+    "remaining": 22,
+    "reset_ms": 0.0,
+    "shadow": False,
+}
+_LIMITS = [LIMIT_STATE, _LEARNED]
 DECISION = {
     "allowed": True,
     "decision_id": "9f2c4be1a07d5c3386e15a4d",
@@ -75,7 +91,7 @@ DECISION = {
     "cost": 1,
     "adaptive_multiplier": 1.0,
     "degraded": False,
-    "limits": [LIMIT_STATE],
+    "limits": _LIMITS,
 }
 EXPLAINED: dict[str, Any] = {
     "decision_id": "q5f3a9c0d1b7e426ajrcaqsb7aa2dmny",
@@ -106,7 +122,7 @@ OWN_LIMITS: dict[str, Any] = {
             "retry_after_ms": 0.0,
             "adaptive_multiplier": 1.0,
             "degraded": False,
-            "limits": [LIMIT_STATE],
+            "limits": _LIMITS,
         }
     ],
     "next": None,
@@ -120,7 +136,7 @@ USAGE: dict[str, Any] = {
     "effective_quota": 100,
     "window_seconds": 60,
     "degraded": False,
-    "limits": [LIMIT_STATE],
+    "limits": _LIMITS,
     "adaptive": {"threshold_ms": 800, "sensitivity": 0.5, "p95_ms": 412.0, "samples": 100, "pushed_back": 0.0},
 }
 

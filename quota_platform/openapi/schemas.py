@@ -54,11 +54,13 @@ _REFUSAL: dict[str, Schema] = {
     ),
 }
 _LIMIT_STATE: dict[str, Schema] = {
-    "name": _of("string"),
+    "name": _of(
+        "string", "As a line of the policy has it; in parentheses one that stands in none, such as `(in flight)`."
+    ),
     "algorithm": _of("string", enum=list(RULES)),
     "counted_per": _of("string", enum=[str(c) for c in CountedPer]),
-    "policy": _of("string"),
-    "policy_version": _of("integer"),
+    "policy": _of("string", "Null for a limit that no policy has, such as the learned `(in flight)`.", nullable=True),
+    "policy_version": _of("integer", "Null where the policy is.", nullable=True),
     "quota": _of("integer"),
     "window_seconds": _of("integer", nullable=True),
     "burst": _of("integer", nullable=True),

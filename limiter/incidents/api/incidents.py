@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 
 from limiter.incidents.models import Incident
+from limiter.record.api.policy_fields import PolicyNameField, PolicyVersionField
 from limiter.record.api.record import RecordResource
 from quota_platform.base.api.filters import flag, moment, text
 
@@ -13,6 +14,8 @@ from quota_platform.base.api.filters import flag, moment, text
 class IncidentSerializer(serializers.ModelSerializer[Incident]):
     """One limit that refused one tenant's calls from ``at`` to ``last_at``; ``ended_at`` is null while it lasts."""
 
+    policy_name = PolicyNameField()
+    policy_version = PolicyVersionField()
     by_key = serializers.DictField(child=serializers.IntegerField())
     by_action = serializers.DictField(child=serializers.IntegerField())
 

@@ -83,8 +83,8 @@ class ThrottleEventAdmin(RecordAdmin):
         return _link(obj.action_id, action, "tenants_action") if action else obj.action_id
 
     @display(description=_("policy"))
-    def policy(self, obj: ThrottleEvent) -> str:
-        return f"{obj.policy_name} v{obj.policy_version}"
+    def policy(self, obj: ThrottleEvent) -> str | None:
+        return f"{obj.policy_name} v{obj.policy_version}" if obj.policy_name else None
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ThrottleEvent], search_term: str

@@ -13,6 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from limiter.record import by_decision, explain
 from limiter.record.api.events import EventSerializer
+from limiter.record.api.policy_fields import PolicyNameField, PolicyVersionField
 from limiter.record.models import ThrottleEvent
 from quota_platform.base import row_access
 from quota_platform.base.api.permissions import ModelPermissions
@@ -22,8 +23,8 @@ class LimitThenSerializer(serializers.Serializer[Any]):
     """One limit as it stood when the call was decided."""
 
     name = serializers.CharField()
-    policy = serializers.CharField()
-    policy_version = serializers.IntegerField()
+    policy = PolicyNameField()
+    policy_version = PolicyVersionField()
     algorithm = serializers.CharField()
     counted_per = serializers.CharField()
     quota = serializers.IntegerField()
@@ -50,10 +51,10 @@ class MultiplierThenSerializer(serializers.Serializer[Any]):
 
 
 class PolicyThenSerializer(serializers.Serializer[Any]):
-    """The policy version that refused, and who had made it."""
+    """The policy version that refused, and who had made it. Without a name: a limit that no policy has."""
 
-    name = serializers.CharField()
-    version = serializers.IntegerField()
+    name = PolicyNameField()
+    version = PolicyVersionField()
     changed_by = serializers.CharField()
     changed_at = serializers.DateTimeField(allow_null=True)
     reason = serializers.CharField()

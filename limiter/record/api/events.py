@@ -5,6 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 
+from limiter.record.api.policy_fields import PolicyNameField, PolicyVersionField
 from limiter.record.api.record import RecordResource
 from limiter.record.models import ThrottleEvent
 from limiter.record.models.event import LISTED_FIELDS
@@ -13,6 +14,9 @@ from quota_platform.base.api.filters import flag, moment, text
 
 class EventSerializer(serializers.ModelSerializer[ThrottleEvent]):
     """One refusal, or what shadow mode would have refused."""
+
+    policy_name = PolicyNameField()
+    policy_version = PolicyVersionField()
 
     class Meta:
         model = ThrottleEvent

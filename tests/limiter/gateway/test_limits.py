@@ -8,7 +8,7 @@ import pytest
 
 from limiter.gateway import caller_views
 from limiter.models import QuotaPolicy
-from tenants.models import Action, Tenant
+from tenants.models import Action, Connection, Tenant
 from tests.asgi import Answered
 from tests.limiter.gateway.conftest import Gateway
 
@@ -42,6 +42,17 @@ async def test_limits_of_a_full_action_tell_the_wait(gateway: Gateway, acme_key:
     await gateway.invoke("lookupOrder", key=acme_key)
     (lookup,) = (await limits(gateway, acme_key)).json["actions"]
     assert lookup["allowed"] is False and 0 < lookup["retry_after_ms"] <= 60_000
+
+
+async def test_a_limit_that_a_connection_learns_names_no_policy(
+    gateway: Gateway, connection: Connection, acme_key: str, base_policy: QuotaPolicy
+) -> None:
+    await Connection.objects.filter(pk=connection.pk).aupdate(learns_in_flight=True)
+    (lookup,) = (await limits(gateway, acme_key)).json["actions"]
+    assert [(limit["name"], limit["policy"], limit["policy_version"]) for limit in lookup["limits"]] == [
+        ("minute", "Base", base_policy.version),
+        ("(in flight)", None, None),
+    ]
 
 
 async def test_limits_of_many_actions_come_in_pages(

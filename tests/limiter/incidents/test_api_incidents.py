@@ -25,6 +25,12 @@ def test_lists_of_incidents_are_filtered_newest_first(db: None, query: str, foun
     assert [each["tenant_id"] for each in editor().get(f"/api/incidents/?{query}").json()["results"]] == found
 
 
+def test_an_incident_of_a_limit_that_no_policy_has_names_none(db: None) -> None:
+    row = incident(limit_name="(upstream)", policy_name="", policy_version=0)
+    found = editor().get(f"/api/incidents/{row.pk}/").json()
+    assert (found["policy_name"], found["policy_version"]) == (None, None)
+
+
 def test_incidents_need_the_right_to_view_them_and_are_read_only(db: None) -> None:
     row = incident(by_key={"ivr": 1})
     assert person("limiter.view_throttleevent").get("/api/incidents/").status_code == 403

@@ -52,6 +52,13 @@ def test_the_page_of_a_refusal_names_algorithms_in_words_and_no_policy_where_the
     assert "(, version" not in html and "sliding_counter" not in html
 
 
+def test_a_refusal_by_a_limit_that_no_policy_has_shows_none(root: Client) -> None:
+    row = event(1, limit_name="(in flight)", policy_name="", policy_version=0)
+    pages = ("/admin/limiter/throttleevent/", f"/admin/limiter/throttleevent/{row.pk}/change/")
+    html = [" ".join(root.get(page).text.split()) for page in pages]
+    assert not [each for each in html if " v0" in each or "version 0" in each]
+
+
 def test_a_reason_that_ends_with_a_full_stop_gets_no_second_one(root: Client, acme: Tenant) -> None:
     with one_version("The demo's first policies."):
         policy = QuotaPolicy.objects.create(name="Base")

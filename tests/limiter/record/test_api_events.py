@@ -54,6 +54,15 @@ def test_one_event_is_read_by_its_number(db: None) -> None:
     assert (found["decision_id"], found["retry_after_ms"], found["at"]) == ("d1", 640.5, "2030-05-02T12:00:00Z")
 
 
+def test_a_refusal_by_a_limit_that_no_policy_has_names_none(db: None) -> None:
+    row = event(1, limit_name="(in flight)", policy_name="", policy_version=0)
+    api = editor()
+    found = api.get(f"/api/events/{row.pk}/").json()
+    explained = api.get("/api/decisions/d1/").json()
+    assert (found["policy_name"], found["policy_version"]) == (None, None)
+    assert (explained["policy"]["name"], explained["policy"]["version"]) == (None, None)
+
+
 def test_events_are_filtered(db: None) -> None:
     event(1)
     event(2, at=NOON + timedelta(hours=1), tenant_id="globex", shadow=True)
