@@ -96,6 +96,14 @@ def retry_after(us: int) -> str:
     return str(max(1, seconds(us)))
 
 
+def in_prose(us: int) -> str:
+    """A wait as a sentence has it, rounded up: ``25 ms``, ``6.4 s``, ``3,600 s``. Headers and bodies are more exact."""
+    if us < MICROS:
+        return f"{-(-us // 1_000)} ms"
+    step = MICROS // 10 if us < 100 * MICROS else MICROS
+    return f"{-(-us // step) * step / MICROS:,.1f}".removesuffix(".0") + " s"
+
+
 def legacy(decision: Decision) -> list[tuple[str, str]]:
     """The old ``X-RateLimit-*`` triple of the tightest limit, for clients that know nothing else."""
     state = tightest(decision.states)

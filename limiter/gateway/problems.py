@@ -10,7 +10,7 @@ from limiter.core.algorithms import rules_of
 from limiter.core.decision_ids import binding
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.core.sharing import Refused
-from limiter.core.types import MICROS, PPM, Decision, LimitState, ShareState
+from limiter.core.types import PPM, Decision, LimitState, ShareState
 from limiter.upstream import errors
 from quota_platform.base.lean.problem import Problem
 
@@ -159,11 +159,11 @@ def _share(state: ShareState) -> dict[str, Any]:
 
 def _held_back(decision: Decision, *, decision_id: str, tenant_id: str) -> GatewayProblem:
     """Not made, because the upstream would turn it away, as it did another call of the connection."""
-    wait_s = decision.paused_us / MICROS
+    wait = headers.in_prose(decision.paused_us)
     if decision.above_pace:
-        why = f"{_above_pace(decision)}; in {wait_s:.3f} s it is not. It"
+        why = f"{_above_pace(decision)}; in {wait} it is not. It"
     else:
-        why = f"The upstream takes no calls for another {wait_s:.3f} s, by its response to another call. This one"
+        why = f"The upstream takes no calls for another {wait}, by its response to another call. This one"
     return GatewayProblem(
         429,
         "upstream-overloaded",
@@ -207,7 +207,7 @@ def _explain(state: LimitState, violated: Sequence[LimitState], decision: Decisi
         counts += ": the upstream gets at most so many calls of all tenants at once, as learned from its latency"
     if decision.retry_after_us is None:
         return f"{counts}; a call of cost {decision.cost} is above it and cannot pass, however long it waits."
-    return f"{counts}; {_when(state, violated, decision.cost, decision.retry_after_us / MICROS)}"
+    return f"{counts}; {_when(state, violated, decision.cost, headers.in_prose(decision.retry_after_us))}"
 
 
 _OF_VALUES = {
@@ -240,16 +240,16 @@ def _lent(state: ShareState) -> int:
     return sharing.lent(state.refused, even=state.even, share=state.share, used=state.used)
 
 
-def _when(state: LimitState, violated: Sequence[LimitState], cost: int, wait_s: float) -> str:
+def _when(state: LimitState, violated: Sequence[LimitState], cost: int, wait: str) -> str:
     """The exact wait, or, where a slot is missing, the reason: nobody knows when a running call ends."""
     call = f"a call of cost {cost} passes"
     if rules_of(state.limit.algorithm).holds_slots:
-        return f"{call} as soon as a running one ends. When is not known; to try again in {wait_s:.3f} s is a hint."
+        return f"{call} as soon as a running one ends. When is not known; to try again in {wait} is a hint."
     others = violated if len(violated) > 1 else ()
     full = [each.limit.name for each in others if rules_of(each.limit.algorithm).holds_slots]
     if full:
-        return f"{call} in {wait_s:.3f} s if a running one that holds a slot of '{full[0]}' has ended by then."
-    return f"{call} in {wait_s:.3f} s."
+        return f"{call} in {wait} if a running one that holds a slot of '{full[0]}' has ended by then."
+    return f"{call} in {wait}."
 
 
 def of_upstream(error: errors.UpstreamError, decision: Decision) -> GatewayProblem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -125,7 +126,7 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
             "{count} calls like this were held back: the upstream had asked an earlier call to wait"
             " {seconds} s. They are charged to no limit.",
             event.count,
-        ).format(count=number(event.count), seconds=_seconds(event))
+        ).format(count=number(event.count), seconds=wait_in_seconds(event))
     if event.limit_name == IN_FLIGHT:
         return ngettext(
             "This call was refused: {used} calls of all tenants were in flight to the upstream, and {allowed} were"
@@ -195,8 +196,9 @@ def _cut(event: ThrottleEvent) -> str:
     return _(", cut to {share}% of {quota}").format(share=share, quota=number(event.quota))
 
 
-def _seconds(event: ThrottleEvent) -> str:
-    return number((event.retry_after_ms or 0) / 1000)
+def wait_in_seconds(event: ThrottleEvent) -> str:
+    """Rounded up to a hundredth of a second."""
+    return number(math.ceil((event.retry_after_ms or 0) / 10) / 100)
 
 
 def _whole_second(moment: datetime) -> str:
@@ -242,7 +244,7 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
             payload.append(said.format(limit=limit_in_words(slots[0])))
         if len(slots) < len(refusing):
             said = _("Waiting {seconds} s, until {at} UTC.")
-            payload.append(said.format(seconds=_seconds(event), at=_whole_second(passes_at)))
+            payload.append(said.format(seconds=wait_in_seconds(event), at=_whole_second(passes_at)))
     if event.limit_name == UPSTREAM:
         return payload
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):

@@ -110,7 +110,10 @@ EXPLAINED: dict[str, Any] = {
     "cost": 1,
     "shadow": False,
     "passes_at": "2030-05-02T12:00:07.336104+00:00",
-    "remedies": ["Waiting 6.400 s, until 2030-05-02 12:00:07.336104 UTC."],
+    "remedies": [
+        "Waiting 6.4 s, until 2030-05-02 12:00:08 UTC.",
+        "A limit 'minute' that comes to at least 101 (it came to 100).",
+    ],
 }
 OWN_LIMITS: dict[str, Any] = {
     "tenant_id": "acme",

@@ -18,7 +18,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from limiter import clients
 from limiter.record import by_decision, state
 from limiter.record.admin.record import RecordAdmin
-from limiter.record.explain import explain
+from limiter.record.explain import explain, wait_in_seconds
 from limiter.record.limit_names import limit_in_words
 from limiter.record.models import DeadLetter, RecordGap, ThrottleEvent
 from quota_platform.base.admin.display import display
@@ -70,7 +70,7 @@ class ThrottleEventAdmin(RecordAdmin):
     def wait(self, obj: ThrottleEvent) -> str:
         if obj.retry_after_ms is None:
             return gettext("never")
-        return gettext("{seconds} s").format(seconds=number(obj.retry_after_ms / 1000))
+        return gettext("{seconds} s").format(seconds=wait_in_seconds(obj))
 
     @display(description=_("tenant"))
     def tenant_link(self, obj: ThrottleEvent) -> str:

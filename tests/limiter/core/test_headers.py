@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from limiter.core import headers
+from limiter.core.decision_ids import UPSTREAM
+from limiter.core.in_flight import CARRIER, IN_FLIGHT
+from limiter.core.sharing import PACE
 from limiter.core.types import Decision, Limit, LimitState
 from tests.limiter.core.given import S, bucket, counter, log, slots
 
@@ -186,3 +189,24 @@ def test_the_legacy_triple_says_the_same_of_the_same_limit() -> None:
         ("X-RateLimit-Remaining", "0"),
         ("X-RateLimit-Reset", "2"),
     ]
+
+
+@pytest.mark.parametrize("name", [IN_FLIGHT, CARRIER, PACE, UPSTREAM])
+def test_names_that_no_policy_gives_need_no_escaping_either(name: str) -> None:
+    assert parse(headers.policy([log(100, name=name)])) == [Member(name, {"q": 100, "w": 10})]
+
+
+@pytest.mark.parametrize(
+    ("us", "words"),
+    [
+        (1, "1 ms"),
+        (24_001, "25 ms"),
+        (1 * S, "1 s"),
+        (6_400_000, "6.4 s"),
+        (6_400_001, "6.5 s"),
+        (100 * S + 1, "101 s"),
+        (31 * 86_400 * S, "2,678,400 s"),
+    ],
+)
+def test_a_wait_in_prose_is_written_as_people_do_and_never_too_short(us: int, words: str) -> None:
+    assert headers.in_prose(us) == words

@@ -92,7 +92,7 @@ async def test_a_refusal_for_want_of_a_slot_calls_its_wait_a_hint(
 
     assert refused.json["violated-policies"] == ["inflight"]
     assert refused.json["detail"].endswith(
-        "a call of cost 1 passes as soon as a running one ends. When is not known; to try again in 1.000 s is a hint."
+        "a call of cost 1 passes as soon as a running one ends. When is not known; to try again in 1 s is a hint."
     )
     gateway.upstream.held.set()
     assert (await running).status == 200

@@ -34,7 +34,7 @@ def test_the_page_of_a_refusal_has_words_links_and_grouped_numbers_but_no_json(r
     html = root.get(f"/admin/limiter/throttleevent/{row.pk}/change/").text
     assert "12,345 / 12,469 (62% of 20,000)" in html
     assert "minute: 12,345 of 12,469" in html
-    assert "Multiplier 0.62" in html and "0.64 s" in html
+    assert "Multiplier 0.62" in html and "0.65 s" in html
     assert f'href="/admin/tenants/tenant/{acme.pk}/change/"' in html
     assert f'href="/admin/tenants/action/{acme.actions.get().pk}/change/"' in html
     for raw in ("window_us", "wait_us", "stream", "0.6234567", "640.512"):

@@ -16,11 +16,13 @@ from limiter.core.types import PPM, CountedPer, Share
 from limiter.models import MultiplierChange, QuotaLimit, QuotaPolicy, ThrottleEvent
 from limiter.policies.models.version import one_version
 from limiter.record import events, keeping
-from limiter.record.explain import explain
+from limiter.record.explain import explain, wait_in_seconds
 from limiter.record.scripts import Client
+from quota_platform.openapi.responses import EXPLAINED
 from tests.api_client import person
 from tests.limiter.core.given import T0, S, log, slots
 from tests.limiter.record.given import refuse
+from tests.limiter.reports.given import LIMIT, event
 
 pytestmark = pytest.mark.django_db
 START = datetime.fromtimestamp(T0 // S, UTC)
@@ -59,6 +61,22 @@ def refused(gold: QuotaPolicy, client: Client, redis_url: str) -> ThrottleEvent:
     refuse(redis_url, 1, limits=[log(2, window_us=60 * S, policy_name="Gold", policy_version=2)])
     keeping.store_all(client)
     return ThrottleEvent.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("wait_ms", "shown"), [(6_400.0, "6.4"), (640.512, "0.65"), (0.4, "0.01"), (3_600_000.0, "3,600")]
+)
+def test_a_wait_is_written_as_people_do_and_never_too_short(wait_ms: float, shown: str) -> None:
+    assert wait_in_seconds(ThrottleEvent(retry_after_ms=wait_ms)) == shown
+
+
+def test_the_documented_example_is_what_such_a_refusal_is_explained_by() -> None:
+    at = datetime.fromisoformat(EXPLAINED["at"])
+    limit = LIMIT | {"algorithm": "sliding_log", "quota": 100, "used": 100, "effective": 100, "wait_us": 6_400_000}
+    row = event(1, at=at, count=47, effective_limit=100, multiplier=1.0, retry_after_ms=6_400.0, limits=[limit])
+    data = explain(row)
+    assert (data.sentence, list(data.remedies)) == (EXPLAINED["sentence"], EXPLAINED["remedies"])
+    assert data.passes_at == datetime.fromisoformat(EXPLAINED["passes_at"])
 
 
 def test_a_refusal_is_explained_from_the_record(refused: ThrottleEvent) -> None:
