@@ -38,6 +38,7 @@ WORDS = [
             "response",
         ),
         (r"(?<=_)answers?(?=_)", "response"),
+        (r"\b(?:is|are|was|were|be|been|being) answered (?:with )?(?:an? )?[1-5]\d\d\b", "gets a 429"),
         (r"(?<=_)(?:whom|whoever)(?=_|\b)", "name the person"),
         (r"\btest_what_(?:is|are|was|were)_\w+", "the noun"),
         (r"\b_?MOST_\w+|\b\w+_MOST\b", "MAX_"),

@@ -1,4 +1,4 @@
-"""A wall in front of every page: a request whose address or cookies hold a NUL character is answered 400.
+"""A wall in front of every page: a request whose address or cookies hold a NUL character gets a 400.
 
 PostgreSQL takes no NUL in a text, SQLite does: whatever looks up such a value would fail on one and not on the other.
 Fields of forms and of JSON are refused by name where they are read.

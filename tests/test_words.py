@@ -50,6 +50,7 @@ def tree(tmp_path: Path) -> Path:
         ("def test_an_answer_is_kept() -> None:", "answer"),
         ("def test_the_form_names_whom_it_hits() -> None:", "whom"),
         ("def test_what_was_found_is_kept() -> None:", "test_what_was_found_is_kept"),
+        ("the 101st call is answered 429", "is answered 429"),
         ("MOST_ROWS = 50", "MOST_ROWS"),
         ("while the store is away", "is away"),
         ("The header says so.", "header says"),

@@ -28,7 +28,7 @@ class Pauses:
         self._running = Background()
 
     def note(self, connection: ConnectionSpec, status: int, wait_s: float | None, took_us: int | None = None) -> None:
-        """An attempt was answered with this status and this wait, or none. Nobody waits for it.
+        """An attempt got this status and this wait, or none. Nobody waits for it.
 
         ``took_us``: how long the first attempt of a call was under way; None for another attempt.
         """

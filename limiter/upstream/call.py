@@ -53,7 +53,7 @@ class UpstreamResponse:
     chunks: AsyncIterator[bytes] | None = None
     attempts: int = 1
     pushback: bool = False
-    """Some attempt of this call was answered 429 or another overload status."""
+    """Some attempt of this call got a 429 or another overload status."""
     ok: bool = True
     """The status is one of the action's success statuses."""
     spent_for_s: float | None = None

@@ -25,7 +25,7 @@ from limiter.upstream.tokens import AccessToken, ThreadedMint, TokenCache
 from limiter.upstream.vault import Vault
 
 SOUR_S = 10.0
-"""After a brand-new token was answered 401 too, no other is asked for this long."""
+"""After a brand-new token got a 401 too, no other is asked for this long."""
 _NOT_MODIFIED = 304
 
 

@@ -59,7 +59,7 @@ _MISMATCH = NotRepeated(
 )
 _PENDING = NotRepeated(409, "idempotency-pending", "The first call with this Idempotency-Key has not ended yet.")
 _TOO_LONG = NotRepeated(
-    409, "idempotency-too-long", "The first call was answered, but its response is too long to be repeated."
+    409, "idempotency-too-long", "The first call has its response, which is too long to be repeated."
 )
 _BAD_KEY = NotRepeated(
     400, "idempotency-key-invalid", f"An Idempotency-Key is 1 to {LONGEST_KEY_CHARS} printable ASCII characters."

@@ -31,7 +31,7 @@ class UpstreamError(Exception):
         self.may_have_run = False
         """An earlier attempt of this call may have done its work, whatever became of the last one."""
         self.pushback = False
-        """Some attempt of this call was answered 429 or another overload status."""
+        """Some attempt of this call got a 429 or another overload status."""
 
 
 class Unreachable(UpstreamError):

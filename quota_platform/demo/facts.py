@@ -66,7 +66,7 @@ The platform is ready.
 
     {curl(base_url, key=acme["api_key"], action=acme["actions"][0])}
 
-  The 101st within a minute is answered 429. Everything above also stands in {var / FILE}.
+  The 101st call within a minute gets a 429. {var / FILE} contains all of the above.
   Ctrl-C stops it all and keeps the data; `make reset` forgets it.
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 from limiter.core.types import Decision, Limit, LimitState
 from limiter.gateway import problems
 from limiter.gateway.problems import GatewayProblem
-from quota_platform.base.lean.problem import CONTENT_TYPE
+from quota_platform.base.lean.problem import CONTENT_TYPE, takes
 from quota_platform.openapi import headers, schemas
 from quota_platform.openapi.headers import ALWAYS, QUOTA, Schema
 
@@ -172,7 +172,7 @@ def identified(instance: str) -> dict[str, Schema]:
         ),
         "405": problem(
             "The route has no such method.",
-            GatewayProblem(405, "method-not-allowed", "Use POST here."),
+            GatewayProblem(405, "method-not-allowed", takes(["POST"])),
             instance=instance,
             extra=("Allow",),
         ),

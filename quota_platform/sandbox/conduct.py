@@ -28,7 +28,7 @@ HIDDEN = "(not kept: it held a secret)"
 
 
 class CallerConduct:
-    """Counts breaches. A breach named in ``refuse`` is answered 400 as well."""
+    """Counts breaches. A breach named in ``refuse`` gets a 400 as well."""
 
     def __init__(self) -> None:
         self.breaches: dict[str, int] = dict.fromkeys(BREACHES, 0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from quota_platform.base.lean.problem import takes
 from quota_platform.sandbox import dispatch
 from quota_platform.sandbox.endpoints import ENDPOINTS, GROUPS
 from quota_platform.sandbox.fields import ControlError, Fields
@@ -53,15 +54,14 @@ class Order:
 
 
 async def response(state: SandboxState, order: Order) -> SandboxResponse:
-    """Carry out one order. Mistakes are answered 400 and change nothing."""
+    """Carry out one order. Mistakes get a 400 and change nothing."""
     name = order.path[len(PREFIX) :].strip("/")
     actions = ORDERS.get(name)
     if actions is None:
         return reply({"error": "There is no such control.", "known": _known()}, status=404)
     action = actions.get(order.method)
     if action is None:
-        wanted = ", ".join(actions)
-        return reply({"error": f"Use {wanted} here."}, status=405, headers={"Allow": wanted})
+        return reply({"error": takes(list(actions))}, status=405, headers={"Allow": ", ".join(actions)})
     try:
         return await action(state, order)
     except ControlError as error:

@@ -52,7 +52,7 @@ class ConnectionSerializer(RowSerializer[Connection]):
     access_key_secret = _secret("access key secret")
     access_key_secret_set = serializers.SerializerMethodField(help_text="Whether an access key secret is stored.")
     missing = serializers.SerializerMethodField(
-        help_text="Secrets that the preset needs and that are not stored; calls are answered 502 until they are."
+        help_text="Secrets that the preset needs and that are not stored; calls get a 502 until they are."
     )
     token_extra_params = TextsField(
         required=False, help_text=str(Connection._meta.get_field("token_extra_params").help_text)

@@ -34,7 +34,7 @@ def measure(stage: Stage, effort: Effort) -> Findings:
     rows = [[name, _statuses(rounds[name]), f"{cpu[name]:,.0f} µs", f"{cpu[name] / admitted:.2f}"] for name in targets]
     how = (
         f"{effort.connections} connections from one address, {effort.rounds} rounds of {effort.seconds:g} s in turn;"
-        " medians. Calls with keys that are none are answered 401 until MAX_FAILED_KEYS_PER_MINUTE is used up,"
+        " medians. Calls with keys that are none get a 401 until MAX_FAILED_KEYS_PER_MINUTE is used up,"
         " then 429; those from many networks 503, once many were looked up in vain."
     )
     worst = max(value for name, value in cpu.items() if name != "admitted")

@@ -323,7 +323,7 @@ def test_the_times_of_a_list_are_read_and_written_in_the_zone_of_the_address(ana
         "/dashboard/refusals/?tz=Asia/Kolkata&since=2026-07-14T16:00&until=2026-07-14T17:00"
     ).content.decode()
     assert "2026-07-14 16:11:59" in html and "decision-2" not in html
-    assert "Times are in the zone Asia/Kolkata." in html
+    assert "Time zone: Asia/Kolkata." in html
     assert 'name="since" type="datetime-local" step="1" value="2026-07-14T16:00:00"' in html
     assert '<input type="hidden" name="tz" value="Asia/Kolkata">' in html
     # Another zone is kept for the same span of time.

@@ -74,6 +74,7 @@ def test_the_greeting_names_every_address_and_sign_in(tmp_path: Path, known: dic
     text = facts.greeting(known, var=tmp_path)
     for wanted in ("/dashboard/", "/admin/", "/api/docs/", "admin / pass-a", "supervisor / pass-s", "qk_a"):
         assert wanted in text
+    assert f"The 101st call within a minute gets a 429. {tmp_path / facts.FILE} contains all of the above." in text
 
 
 def test_the_curl_line_is_one_command_in_a_shell(known: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from quota_platform.base.lean.document import encode
@@ -72,3 +72,14 @@ class Problem(Exception):
             **self.extra,
         }
         return encode(document)
+
+
+def takes(methods: Sequence[str]) -> str:
+    """The remedy for another method: ``This address takes GET, HEAD and POST.``"""
+    *others, last = methods
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"This address takes {listed}."
+
+
+def method_not_allowed(methods: Sequence[str]) -> Problem:
+    return Problem(405, "method-not-allowed", takes(methods), fields=(("Allow", ", ".join(methods)),))

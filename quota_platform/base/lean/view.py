@@ -11,7 +11,7 @@ from typing import Any
 
 from rest_framework.views import APIView
 
-from quota_platform.base.lean.problem import Problem
+from quota_platform.base.lean.problem import method_not_allowed
 from quota_platform.base.lean.request import LeanRequest
 from quota_platform.base.lean.response import LeanResponse
 
@@ -39,7 +39,6 @@ class LeanView(APIView):
         method = _METHODS.get(request.method)
         handler = None if method is None else getattr(self, method, None)
         if handler is None:
-            allowed = ", ".join([name for name, method in _METHODS.items() if hasattr(self, method)])
-            raise Problem(405, "method-not-allowed", f"Use {allowed} here.", fields=(("Allow", allowed),))
+            raise method_not_allowed([name for name, method in _METHODS.items() if hasattr(self, method)])
         responding: Awaitable[LeanResponse] = handler(request, *args, **kwargs)
         return responding

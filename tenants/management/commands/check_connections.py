@@ -23,7 +23,7 @@ class Command(BaseCommand):
                 f"{row.name} ({row.preset}{'' if row.enabled else ', off'}): {'; '.join(problems) or 'ok'}"
             )
         if broken:
-            raise CommandError(f"{broken} connections cannot work; their calls are answered 502.")
+            raise CommandError(f"{broken} connections cannot work; their calls get a 502.")
 
 
 def _problems(row: Connection) -> list[str]:

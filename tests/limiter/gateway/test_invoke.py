@@ -14,6 +14,7 @@ from django.utils import timezone
 from limiter.core import keys
 from limiter.models import Assignment, Override, QuotaLimit, QuotaPolicy
 from limiter.upstream import errors
+from quota_platform.base.lean.problem import method_not_allowed
 from tenants.models import Action, ApiKey, Tenant
 from tests.asgi import Caller
 from tests.limiter.gateway.conftest import Gateway
@@ -259,6 +260,20 @@ async def test_an_odd_length_is_never_a_fault_of_ours(
 async def test_another_method_is_405_and_names_the_right_one(gateway: Gateway, acme_key: str) -> None:
     answered = await gateway.caller.call("GET", "/invoke/lookupOrder", headers=[("X-API-Key", acme_key)])
     assert (answered.status, answered.headers["allow"]) == (405, "POST")
+    assert answered.json["detail"] == "This address takes POST."
+
+
+@pytest.mark.parametrize(
+    ("methods", "sentence"),
+    [
+        (["POST"], "This address takes POST."),
+        (["GET", "HEAD"], "This address takes GET and HEAD."),
+        (["GET", "HEAD", "POST"], "This address takes GET, HEAD and POST."),
+    ],
+)
+def test_the_methods_of_an_address_are_listed_in_a_sentence(methods: list[str], sentence: str) -> None:
+    problem = method_not_allowed(methods)
+    assert (problem.detail, problem.fields) == (sentence, [("Allow", ", ".join(methods))])
 
 
 @pytest.mark.parametrize("path", ["/invoke/", "/invoke/a/b", "/invoke", "/metricsx"])
