@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from limiter.core.learned import Mode
 from limiter.core.types import MICROS
 from limiter.gateway.scrape import Gathered
 
 _UNIT_COUNTS = {
-    "calls": "Calls sent to a connection by the workers running now.",
+    "calls": "Calls sent to a connection.",
     "failures": "Of those, failed.",
     "repeats": "Attempts beyond the first.",
     "pushbacks": "Responses that turned a call away for load.",
@@ -22,15 +22,38 @@ _UNIT_COUNTS = {
 
 
 def families(found: Gathered) -> Iterator[Metric]:
-    """Sums over the workers; a breaker counts the workers that hold it open."""
+    """Counts by worker, since their sum falls when a worker ends; a breaker counts the workers that hold it open."""
     seen = _seen(found)
-    for name, text in _UNIT_COUNTS.items():
-        family = GaugeMetricFamily(f"quota_connection_{name}", text, labels=["connection"])
-        for connection, counts in sorted(seen.items()):
-            family.add_metric([connection], counts[name])
-        yield family
+    yield from _counts(found, seen)
     yield from _states(found, seen)
     yield from _in_flight(found, seen)
+
+
+def counted(name: str, text: str, *, labels: Sequence[str]) -> tuple[CounterMetricFamily, GaugeMetricFamily]:
+    """The counter ``<name>_total``, and the gauge ``<name>`` that 0.2.0 had in its place, for one more release."""
+    return (
+        CounterMetricFamily(name, text, labels=labels),
+        GaugeMetricFamily(name, f"{name}_total replaces it; the next release leaves it out.", labels=labels),
+    )
+
+
+def _counts(found: Gathered, seen: Mapping[str, Counter[str]]) -> Iterator[Metric]:
+    own: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for worker, state in found.workers.items():
+        for unit in state["upstream"].values():
+            own[unit["name"], worker].update({name: unit[name] for name in _UNIT_COUNTS})
+    for name, text in _UNIT_COUNTS.items():
+        family = CounterMetricFamily(f"quota_connection_{name}", text, labels=["connection", "worker"])
+        for labels, counts in sorted(own.items()):
+            family.add_metric(labels, counts[name])
+        yield family
+        earlier = (
+            f"The sum over the workers running now; quota_connection_{name}_total replaces it in the next release."
+        )
+        gauge = GaugeMetricFamily(f"quota_connection_{name}", earlier, labels=["connection"])
+        for connection, counts in sorted(seen.items()):
+            gauge.add_metric([connection], counts[name])
+        yield gauge
 
 
 def _seen(found: Gathered) -> Mapping[str, Counter[str]]:

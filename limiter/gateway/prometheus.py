@@ -20,6 +20,7 @@ from limiter.core import latency
 from limiter.core.store import OUTCOMES
 from limiter.core.types import PPM
 from limiter.gateway import connection_metrics
+from limiter.gateway.connection_metrics import counted
 from limiter.gateway.scrape import Gathered
 from limiter.record.runs import Run
 
@@ -195,24 +196,35 @@ class _Collected(Collector):
             "quota_store_connections": ("Open connections to the store.", lambda s: s["store"]["connections"]),
             "quota_store_pool_size": ("Most connections to the store.", lambda s: s["store"]["pool_size"]),
             "quota_store_in_flight": ("Commands without a reply.", lambda s: s["store"]["in_flight"]),
-            "quota_store_failures": ("Failed commands since start.", lambda s: s["store"]["failures"]),
             "quota_degraded": ("1 while deciding without the store.", lambda s: float(s["degraded_since"] is not None)),
             "quota_waiting_calls": ("Calls that wait for their turn.", lambda s: s["waiting"]["calls"]),
             "quota_records_waiting": ("Ends of calls not recorded yet.", lambda s: s["records"]["waiting"]),
-            "quota_records_lost": ("Ends of calls that may be lost.", lambda s: s["records"]["lost"]),
         }
         for name, (text, read) in gauges.items():
             family = GaugeMetricFamily(name, text, labels=["worker"])
             for worker, state in sorted(self._found.workers.items()):
                 family.add_metric([worker], read(state))
             yield family
-        unreadable = GaugeMetricFamily(
-            "quota_unreadable_values", "Values of other releases not understood since start.", labels=["worker", "kind"]
-        )
-        for worker, state in sorted(self._found.workers.items()):
-            for kind, count in sorted(state["unreadable"].items()):
-                unreadable.add_metric([worker, kind], count)
-        yield unreadable
+        yield from self._worker_counts()
+
+    def _worker_counts(self) -> Iterator[Metric]:
+        """Counts of a worker since its start: they only grow."""
+        counts: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
+            "quota_store_failures": ("Failed commands.", lambda s: s["store"]["failures"]),
+            "quota_records_lost": ("Ends of calls that may be lost.", lambda s: s["records"]["lost"]),
+        }
+        for name, (text, read) in counts.items():
+            for family in counted(name, text, labels=["worker"]):
+                for worker, state in sorted(self._found.workers.items()):
+                    family.add_metric([worker], read(state))
+                yield family
+        for family in counted(
+            "quota_unreadable_values", "Values of other releases not understood.", labels=["worker", "kind"]
+        ):
+            for worker, state in sorted(self._found.workers.items()):
+                for kind, count in sorted(state["unreadable"].items()):
+                    family.add_metric([worker, kind], count)
+            yield family
 
     def _failed(self, what: str, documentation: str) -> Metric:
         family = CounterMetricFamily(f"quota_failed_{what}", documentation, labels=["worker", "status"])

@@ -187,6 +187,28 @@ def test_the_page_leaves_out_what_nobody_can_tell() -> None:
     assert lines("quota_store_connected_clients") == {"quota_store_connected_clients 7.0"}
 
 
+def test_what_only_grows_is_a_counter_and_keeps_its_earlier_name_for_a_release() -> None:
+    found = scrape.Gathered(now=100.0)
+    for worker, calls in (("a", 3), ("b", 4)):
+        unit = {"name": "unit", "calls": calls}
+        beat = {"at": 99.0, "upstream": {"uid": unit}, "store": {"failures": 2}, "unreadable": {"run": 1}}
+        found.workers[worker] = heartbeat.FORM.load(heartbeat.FORM.dump(beat))
+    lines = prometheus.page(found, max_tenants=1).decode().splitlines()
+    for line in (
+        "# TYPE quota_connection_calls_total counter",
+        'quota_connection_calls_total{connection="unit",worker="a"} 3.0',
+        'quota_connection_calls_total{connection="unit",worker="b"} 4.0',
+        "# TYPE quota_connection_calls gauge",
+        'quota_connection_calls{connection="unit"} 7.0',
+        "# TYPE quota_store_failures_total counter",
+        'quota_store_failures_total{worker="a"} 2.0',
+        'quota_store_failures{worker="a"} 2.0',
+        "# TYPE quota_records_lost_total counter",
+        'quota_unreadable_values_total{kind="run",worker="b"} 1.0',
+    ):
+        assert line in lines
+
+
 async def test_the_example_of_the_page_in_the_api_s_document_is_a_line_of_it(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
 ) -> None:

@@ -46,7 +46,7 @@ async def test_the_first_release_s_workers_and_tasks_are_reported(gateway: Gatew
     for line in (
         "quota_workers 2.0",
         'quota_snapshot_seq{worker="old"} 9.0',
-        'quota_connection_calls{connection="sandbox"} 7.0',
+        'quota_connection_calls_total{connection="sandbox",worker="old"} 7.0',
         'quota_store_round_trip_seconds_count{worker="old"} 1.0',
         'quota_task_ok{task="store_events"} 1.0',
     ):
@@ -102,7 +102,7 @@ async def test_an_unreadable_value_makes_no_probe_a_500_and_is_counted(gateway: 
     text = page.body.decode()
     assert "quota_workers 5.0" in text
     for kind in ("heartbeat", "run", "evidence"):
-        assert f'quota_unreadable_values{{kind="{kind}",worker="{gateway.runtime.heartbeat.name}"}}' in text
+        assert f'quota_unreadable_values_total{{kind="{kind}",worker="{gateway.runtime.heartbeat.name}"}}' in text
 
 
 async def test_the_first_release_reads_this_one_s_heartbeats(gateway: Gateway, acme_key: str) -> None:
