@@ -51,44 +51,73 @@ class Gathered:
 
 
 async def gather(store: Store) -> Gathered:
-    """Read everything; raises :class:`~limiter.stores.errors.StoreError`."""
+    """Read everything; raises :class:`~limiter.stores.errors.StoreError`.
+
+    Commands that do not wait for each other's replies leave together, as the store's pipeline sends them.
+    """
     found = Gathered(now=time.time())
-    found.record = await record_state.look(store, now=found.now)
-    for name, data in _pairs(await store.command("HGETALL", keys.workers(), key=keys.workers())):
+    found.record, beats, members, clients = await asyncio.gather(
+        record_state.look(store, now=found.now),
+        store.command("HGETALL", keys.workers(), key=keys.workers()),
+        store.command("SMEMBERS", keys.connections(), key=keys.connections()),
+        store.ask("INFO", "clients", key=keys.workers()),
+    )
+    await _gather_workers(store, beats, found)
+    await record_state.of_each(
+        keys.connection_ids(members), lambda connection: _gather_connection(store, connection, found)
+    )
+    if isinstance(clients, bytes):  # a user without the right is refused
+        found.connected_clients = int(clients.decode().partition("connected_clients:")[2].split()[0])
+    return found
+
+
+async def _gather_workers(store: Store, beats: list[bytes], found: Gathered) -> None:
+    gone = []
+    for name, data in _pairs(beats):
         state = heartbeat.FORM.load_or_none(data)
         if state is None:
             continue  # of a release that this one does not understand: counted, and left to that one
         if state["at"] > found.now - GONE_AFTER_S:
             found.workers[name] = state
         elif state["at"] < found.now - 60:
-            await store.command("HDEL", keys.workers(), name, key=keys.workers())
-    for connection in keys.connection_ids(await store.command("SMEMBERS", keys.connections(), key=keys.connections())):
-        await _gather_connection(store, connection, found)
-    clients = await store.ask("INFO", "clients", key=keys.workers())
-    if isinstance(clients, bytes):  # a user without the right is refused
-        found.connected_clients = int(clients.decode().partition("connected_clients:")[2].split()[0])
-    return found
+            gone.append(name)
+    if gone:
+        await store.command("HDEL", keys.workers(), *gone, key=keys.workers())
 
 
 async def _gather_connection(store: Store, connection: int, found: Gathered) -> None:
+    await asyncio.gather(
+        _gather_totals(store, connection, found),
+        _gather_evidence(store, connection, found),
+        _gather_conduct(store, connection, found),
+    )
+
+
+async def _gather_totals(store: Store, connection: int, found: Gathered) -> None:
     async for label, count in _each(store, keys.totals(connection)):
         tenant, _, counter = label.partition("|")
         if count.isdecimal():
             found.totals[tenant][counter] = found.totals[tenant].get(counter, 0) + int(count)
+
+
+async def _gather_evidence(store: Store, connection: int, found: Gathered) -> None:
     async for label, value in _each(store, keys.evidence(connection)):
         tenant, _, action = label.partition("|")
         if (shown := adaptive.shown_or_none(value)) is not None:
             found.evidence[tenant, action] = shown
-    name = keys.pause(connection)
-    if (pause := pause_or_none(await store.command("GET", name, key=name), now_us=int(found.now * MICROS))) is not None:
+
+
+async def _gather_conduct(store: Store, connection: int, found: Gathered) -> None:
+    """Its pause, its pace and its limit in flight."""
+    names = (keys.pause(connection), keys.pace(connection), keys.in_flight(connection))
+    paused, paced, learned = await asyncio.gather(*(store.command("GET", name, key=name) for name in names))
+    if (pause := pause_or_none(paused, now_us=int(found.now * MICROS))) is not None:
         found.pauses[connection] = pause
-    name = keys.pace(connection)
-    if (pace := pace_or_none(await store.command("GET", name, key=name), (None, None))) is not None:
+    if (pace := pace_or_none(paced, (None, None))) is not None:
         found.paces[connection] = pace
-    name = keys.in_flight(connection)
-    raw = await store.command("GET", name, key=name)
-    if (allowed := in_flight.allowed_or_none(raw)) is not None and (state := in_flight.state_or_none(raw)) is not None:
-        found.in_flight[connection] = allowed, state
+    if (allowed := in_flight.allowed_or_none(learned)) is None or (state := in_flight.state_or_none(learned)) is None:
+        return
+    found.in_flight[connection] = allowed, state
 
 
 async def _each(store: Store, name: str) -> AsyncIterator[tuple[str, str]]:

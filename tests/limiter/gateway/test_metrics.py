@@ -331,6 +331,31 @@ async def test_a_scrape_reads_very_many_tenants_in_parts(redis_url: str) -> None
     await store.close()
 
 
+async def test_a_scrape_of_many_connections_waits_for_the_store_a_few_times(redis_url: str) -> None:
+    store = store_at(redis_url)
+    for connection in range(1, 41):
+        await store.command("SADD", keys.connections(), connection, key=keys.connections())
+        name = keys.totals(connection)
+        await store.command("HSET", name, f"t{connection}|allowed", 1, key=name)
+    command, out, most, rounds = store.command, 0, 0, 0
+
+    async def watched(*words: Any, key: str) -> Any:
+        nonlocal out, most, rounds
+        rounds, out = rounds + (out == 0), out + 1
+        most = max(most, out)
+        try:
+            return await command(*words, key=key)
+        finally:
+            out -= 1
+
+    store.command = watched  # type: ignore[method-assign]
+    found = await scrape.gather(store)
+    assert sum(counts["allowed"] for counts in found.totals.values()) == 40
+    assert rounds <= 10, "four times ten connections, of the record and of the counts, and the first commands"
+    assert most <= 60, "the store serves calls between a few commands"
+    await store.close()
+
+
 async def test_the_page_of_a_scrape_is_not_written_on_the_loop() -> None:
     writing = asyncio.ensure_future(prometheus.written(scrape.Gathered(), max_tenants=1))
     await asyncio.sleep(0)
