@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from limiter.core import adaptive, keys
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.store import ASSESSING, EVERY_MS, Recorded, Store
-from limiter.core.window import Whose
+from limiter.core.window import MultiplierScope
 from limiter.stores.scripts import Script
 
 OVERDUE = Script(__file__, "overdue", before=ASSESSING)
@@ -21,7 +21,7 @@ MAX_AGES = 100
 
 async def report(
     store: Store,
-    whose: Whose,
+    scope: MultiplierScope,
     ages_us: Sequence[int],
     *,
     worker: str,
@@ -30,12 +30,12 @@ async def report(
     now_us: int | None = None,
 ) -> Recorded:
     """Replace the worker's report; without ages its last. Raises :class:`~limiter.stores.errors.StoreError`."""
-    c, tenant, per = whose
+    c, tenant, per = scope
     names = (keys.samples(c, tenant, per), keys.overdue(c, tenant, per), keys.due(c, tenant, per))
     reply = await store.run(
         OVERDUE,
         (*names, keys.unassessed(c), keys.assessed_by(c)),
         *("" if now_us is None else now_us, worker, ",".join(map(str, sorted(ages_us)[-MAX_AGES:]))),
-        *(whose.name, adaptive.written(settings), every_ms),
+        *(scope.name, adaptive.written(settings), every_ms),
     )
-    return await store.came_of(reply, whose, settings, now_us=now_us)
+    return await store.adapt_if_due(reply, scope, settings, now_us=now_us)

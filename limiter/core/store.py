@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
@@ -21,8 +19,9 @@ from limiter.core.algorithms import LUA, rules_of
 from limiter.core.due import Due
 from limiter.core.held import Holding
 from limiter.core.peers import GONE_AFTER_S
+from limiter.core.round_trips import RoundTrips
 from limiter.core.types import PPM, Decision, Limit
-from limiter.core.window import Call, Stack, Whose
+from limiter.core.window import Call, MultiplierScope, Stack
 from limiter.stores.away import is_unavailable
 from limiter.stores.errors import ScriptFailed, StoreUnavailable
 from limiter.stores.pipeline import Reply, pack
@@ -88,21 +87,8 @@ class EndedCall(NamedTuple):
         return self.lease, self.outcome, str(self.latency_us), bucket, "1" if self.pushback else "0"
 
 
-@dataclass(slots=True)
-class RoundTrips:
-    """Round-trip times to the store as a cumulative histogram, in seconds, as Prometheus counts."""
-
-    bounds: tuple[float, ...] = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
-    counts: list[int] = field(default_factory=lambda: [0] * 10)
-    total_s: float = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self.total_s += seconds
-        self.counts[bisect_left(self.bounds, seconds)] += 1
-
-
 class Recorded(NamedTuple):
-    """What came of recording ends: the evidence that was computed, or in how many ms it is due; or neither."""
+    """The result of recording ends: the evidence that was computed, or in how many ms it is due; or neither."""
 
     evidence: Evidence | None = None
     assess_in_ms: int | None = None
@@ -189,39 +175,49 @@ class Store:
         )
         if settings is None or reply is None:
             return Recorded()
-        return await self.came_of(reply, stack.whose, settings, now_us=now_us)
+        return await self.adapt_if_due(reply, stack.multiplier_scope, settings, now_us=now_us)
 
-    async def came_of(self, reply: Reply, whose: Whose, settings: AdaptiveSettings, *, now_us: int | None) -> Recorded:
+    async def adapt_if_due(
+        self, reply: Reply, scope: MultiplierScope, settings: AdaptiveSettings, *, now_us: int | None
+    ) -> Recorded:
         """The reply of a script after which a multiplier may be due (``assessing.lua``), which is then computed."""
         if isinstance(reply, int):
             return Recorded(assess_in_ms=reply)
-        return Recorded(await self._adapt(whose, reply[1:], settings, count=reply[0], now_us=now_us))
+        return Recorded(await self._adapt(scope, reply[1:], settings, count=reply[0], now_us=now_us))
 
-    async def unassessed(self, connection: int, *, most: int, now_us: int | None = None) -> list[Whose]:
-        """Whose multipliers are due: their last calls have ended, and nobody has computed them since."""
+    async def unassessed(self, connection: int, *, most: int, now_us: int | None = None) -> list[MultiplierScope]:
+        """Scopes of multipliers that are due: their last calls have ended, and nobody has computed them since."""
         now = "" if now_us is None else now_us
         found = await self.run(UNASSESSED, [keys.unassessed(connection)], now, most)
-        return [Whose.read(connection, name) for name in found]
+        return [MultiplierScope.read(connection, name) for name in found]
 
-    async def assess(self, whose: Whose, *, every_ms: int = EVERY_MS, now_us: int | None = None) -> Evidence | None:
+    async def assess(
+        self, scope: MultiplierScope, *, every_ms: int = EVERY_MS, now_us: int | None = None
+    ) -> Evidence | None:
         """Compute and store a multiplier that is due; None when it is not, or another worker is at it."""
-        c, tenant, per = whose
+        c, tenant, per = scope
         names = (keys.samples(c, tenant, per), keys.due(c, tenant, per), keys.unassessed(c), keys.assessed_by(c))
         reply = await self.run(
-            ASSESS, (*names, keys.overdue(c, tenant, per)), "" if now_us is None else now_us, whose.name, every_ms
+            ASSESS, (*names, keys.overdue(c, tenant, per)), "" if now_us is None else now_us, scope.name, every_ms
         )
         if reply is None or (settings := adaptive.SETTINGS.load_or_none(reply[1])) is None:
             return None
-        return await self._adapt(whose, reply[2:], settings, count=reply[0], now_us=now_us)
+        return await self._adapt(scope, reply[2:], settings, count=reply[0], now_us=now_us)
 
     async def _adapt(
-        self, whose: Whose, samples: Sequence[bytes], settings: AdaptiveSettings, *, count: int, now_us: int | None
+        self,
+        scope: MultiplierScope,
+        samples: Sequence[bytes],
+        settings: AdaptiveSettings,
+        *,
+        count: int,
+        now_us: int | None,
     ) -> Evidence | None:
         """Compute the multiplier and make it the one that every worker's next decision uses."""
         if not (parsed := adaptive.parse(samples)):
             return None
         evidence = adaptive.assess(parsed, settings, now_us=parsed[-1].at_us)
-        c, tenant, per = whose
+        c, tenant, per = scope
         names = (keys.multiplier(c, tenant, per), keys.evidence(c), keys.multiplier_changes(c))
         await self.run(
             ADAPT,

@@ -23,8 +23,8 @@ _BEFORE_WINDOWS = 8
 _PAUSED, _WAITS, _WAITS_HELD, _ABOVE_PACE = -2, -3, -4, -5
 
 
-class Whose(NamedTuple):
-    """Whose latencies make one multiplier; ``action`` is None when all of the tenant's calls share it."""
+class MultiplierScope(NamedTuple):
+    """The calls whose latencies make one multiplier; ``action`` is None when all of the tenant's share it."""
 
     connection: int
     tenant: str
@@ -36,7 +36,7 @@ class Whose(NamedTuple):
         return f"{self.tenant}|{self.action or ''}"
 
     @classmethod
-    def read(cls, connection: int, name: bytes) -> Whose:
+    def read(cls, connection: int, name: bytes) -> MultiplierScope:
         tenant, _, action = name.decode().partition("|")
         return cls(connection, tenant, action or None)
 
@@ -77,9 +77,9 @@ class Stack:
         return bool(self.slots)
 
     @property
-    def whose(self) -> Whose:
-        """Whose latencies make the multiplier of these calls."""
-        return Whose(self.subject.connection, self.subject.tenant, self.adapts_per)
+    def multiplier_scope(self) -> MultiplierScope:
+        """The scope of the multiplier of these calls."""
+        return MultiplierScope(self.subject.connection, self.subject.tenant, self.adapts_per)
 
     @property
     def described(self) -> str:

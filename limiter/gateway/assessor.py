@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from limiter.core import keys
 from limiter.core.store import ALIVE, EVERY_MS, Store
-from limiter.core.window import Whose
+from limiter.core.window import MultiplierScope
 from limiter.gateway.background import Background
 from limiter.stores.errors import StoreError
 
@@ -33,7 +33,7 @@ class Assessor:
         self._store = store
         self.every_ms = every_ms
         self._look_s = look_s
-        self._due: dict[Whose, asyncio.TimerHandle] = {}
+        self._due: dict[MultiplierScope, asyncio.TimerHandle] = {}
         self._running = Background()
         self._noted: dict[int, float] = {}
 
@@ -44,10 +44,10 @@ class Assessor:
             await self._store.run(ALIVE, [keys.sampled()], connection, _LATELY_S * 1_000_000)
             self._noted[connection] = now
 
-    def later(self, whose: Whose, in_ms: int) -> None:
+    def later(self, scope: MultiplierScope, in_ms: int) -> None:
         """Compute this multiplier then, unless a call that ends before does it."""
-        if whose not in self._due:
-            self._due[whose] = asyncio.get_running_loop().call_later(in_ms / 1000, self._begin, whose)
+        if scope not in self._due:
+            self._due[scope] = asyncio.get_running_loop().call_later(in_ms / 1000, self._begin, scope)
 
     async def look(self, stop: asyncio.Event) -> None:
         """Compute overdue multipliers, until ``stop`` is set."""
@@ -62,20 +62,20 @@ class Assessor:
     async def look_once(self) -> None:
         """Raises StoreError."""
         for connection in _some(await self._connections()):
-            for whose in await self._store.unassessed(connection, most=_AT_ONCE):
-                await self._store.assess(whose, every_ms=self.every_ms)
+            for scope in await self._store.unassessed(connection, most=_AT_ONCE):
+                await self._store.assess(scope, every_ms=self.every_ms)
 
     async def _connections(self) -> list[int]:
         found = await self._store.command("ZRANGE", keys.sampled(), 0, -1, key=keys.sampled())
         return [int(name) for name in found]
 
-    def _begin(self, whose: Whose) -> None:
-        del self._due[whose]
-        self._running.start(self._assess(whose))
+    def _begin(self, scope: MultiplierScope) -> None:
+        del self._due[scope]
+        self._running.start(self._assess(scope))
 
-    async def _assess(self, whose: Whose) -> None:
+    async def _assess(self, scope: MultiplierScope) -> None:
         with contextlib.suppress(StoreError):
-            await self._store.assess(whose, every_ms=self.every_ms)
+            await self._store.assess(scope, every_ms=self.every_ms)
 
 
 def _some(connections: Sequence[int]) -> Sequence[int]:

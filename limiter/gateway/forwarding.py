@@ -36,7 +36,7 @@ class Forwarding:
     async def make(self, target: InvokeTarget, call: UpstreamCall, decision: Decision) -> UpstreamResponse:
         """Make an admitted call and see to it that its end is recorded."""
         if call.flight is not None and target.plan.adaptive is not None:
-            self.overdue.began(call.flight, target.bound.ends.whose, target.plan.adaptive)
+            self.overdue.began(call.flight, target.bound.ends.multiplier_scope, target.plan.adaptive)
         try:
             response = await self.upstream.invoke(call)
         except errors.UpstreamError as error:

@@ -1,4 +1,4 @@
-"""What a worker tells about itself, so that any worker can answer for all of them."""
+"""The heartbeat of a worker, from which any worker can report for all of them."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Heartbeat:
             "server": self.server(),
         }
 
-    async def tell(self) -> None:
+    async def report(self) -> None:
         """Write the state once; raises :class:`~limiter.stores.errors.StoreError`."""
         store = self._gateway.store
         if self.decides():
@@ -146,10 +146,10 @@ class Heartbeat:
             await store.command("EXPIRE", keys.connections(), _KEEP_S, key=keys.connections())
 
     async def beat(self, stop: asyncio.Event) -> None:
-        """Tell until ``stop`` is set, then take the name away. An absent store is tried again at the next beat."""
+        """Report until ``stop`` is set, then take the name away. An absent store is tried again at the next beat."""
         while not stop.is_set():
             with contextlib.suppress(StoreError):
-                await self.tell()
+                await self.report()
                 await self._gateway.outage.hand_in()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._every_s)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from limiter.core import overdue
 from limiter.core.adaptive import AdaptiveSettings
 from limiter.core.store import Store
-from limiter.core.window import Whose
+from limiter.core.window import MultiplierScope
 from limiter.gateway.assessor import Assessor
 from limiter.gateway.background import Background
 from limiter.stores.errors import StoreError
@@ -39,22 +39,22 @@ class Overdue:
         self._assessor = assessor
         self._every_s = every_s
         self._worker = new_id()
-        self._flights: dict[Flight, tuple[Whose, AdaptiveSettings]] = {}
-        self._reported: dict[Whose, AdaptiveSettings] = {}
+        self._flights: dict[Flight, tuple[MultiplierScope, AdaptiveSettings]] = {}
+        self._reported: dict[MultiplierScope, AdaptiveSettings] = {}
         self._timer: asyncio.Handle | None = None
         self._soon = False
         self._running = Background()
 
-    def began(self, flight: Flight, whose: Whose, settings: AdaptiveSettings) -> None:
+    def began(self, flight: Flight, scope: MultiplierScope, settings: AdaptiveSettings) -> None:
         """A call is on its way."""
-        self._flights[flight] = whose, settings
+        self._flights[flight] = scope, settings
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._every_s, self._look)
 
     def ended(self, flight: Flight) -> None:
         """Its response has begun, or there is none. If it was reported, the report is replaced soon."""
-        whose, _ = self._flights.pop(flight, (None, None))
-        if whose in self._reported and not self._soon:
+        scope, _ = self._flights.pop(flight, (None, None))
+        if scope in self._reported and not self._soon:
             self._soon = True
             if self._timer is not None:
                 self._timer.cancel()
@@ -73,36 +73,36 @@ class Overdue:
         if self._flights or self._reported:
             self._timer = asyncio.get_running_loop().call_later(self._every_s, self._look)
 
-    def _replace(self, late: dict[Whose, _Late]) -> None:
-        gone = [(whose, _Late(settings, [])) for whose, settings in self._reported.items() if whose not in late]
-        self._reported = {whose: found.settings for whose, found in late.items()}
+    def _replace(self, late: dict[MultiplierScope, _Late]) -> None:
+        gone = [(scope, _Late(settings, [])) for scope, settings in self._reported.items() if scope not in late]
+        self._reported = {scope: found.settings for scope, found in late.items()}
         if gone or late:
             self._running.start(self._report([*gone, *_some(late.items())]))
 
-    def _late(self, now_ns: int) -> dict[Whose, _Late]:
-        found: dict[Whose, _Late] = {}
-        for flight, (whose, settings) in self._flights.items():
+    def _late(self, now_ns: int) -> dict[MultiplierScope, _Late]:
+        found: dict[MultiplierScope, _Late] = {}
+        for flight, (scope, settings) in self._flights.items():
             age_us = (now_ns - flight.sent_ns) // 1_000 if flight.sent_ns else 0
             if age_us > settings.latency_threshold_ms * 1_000:
-                found.setdefault(whose, _Late(settings, [])).ages_us.append(age_us)
+                found.setdefault(scope, _Late(settings, [])).ages_us.append(age_us)
         return found
 
-    async def _report(self, reports: Iterable[tuple[Whose, _Late]]) -> None:
+    async def _report(self, reports: Iterable[tuple[MultiplierScope, _Late]]) -> None:
         """A report that the store cannot take now is made again in the next round."""
-        for whose, (settings, ages_us) in reports:
+        for scope, (settings, ages_us) in reports:
             with contextlib.suppress(StoreError):
                 recorded = await overdue.report(
                     self._store,
-                    whose,
+                    scope,
                     ages_us,
                     worker=self._worker,
                     settings=settings,
                     every_ms=self._assessor.every_ms,
                 )
                 if recorded.assess_in_ms is not None:
-                    self._assessor.later(whose, recorded.assess_in_ms)
+                    self._assessor.later(scope, recorded.assess_in_ms)
 
 
-def _some(late: Iterable[tuple[Whose, _Late]]) -> list[tuple[Whose, _Late]]:
+def _some(late: Iterable[tuple[MultiplierScope, _Late]]) -> list[tuple[MultiplierScope, _Late]]:
     found = list(late)
     return found if len(found) <= _AT_ONCE else random.sample(found, _AT_ONCE)

@@ -111,7 +111,7 @@ class Recorder:
             if stack.slots:
                 self.freed(stack.slots)
             if recorded.assess_in_ms is not None:
-                self._assessor.later(stack.whose, recorded.assess_in_ms)
+                self._assessor.later(stack.multiplier_scope, recorded.assess_in_ms)
             await self._learner.heard(stack, ends)
         except StoreOutcomeUnknown:
             self.lost += len(ends)  # they may have been counted, and are not counted twice; slots end with their lease

@@ -21,7 +21,7 @@ def quota_fields(bound: Bound, decision: Decision | None, *, legacy: bool) -> Fi
     if decision is None or decision.degraded:
         return []
     fields = [("x-adaptive-multiplier", f"{decision.multiplier:g}")]
-    if policy := bound.announced.by(decision):
+    if policy := bound.policy_header.text(decision):
         fields.append(("ratelimit-policy", policy))
         fields.append(("ratelimit", headers.rate_limit(decision)))
     return fields + headers.legacy(decision) if legacy else fields

@@ -23,8 +23,8 @@ _LEASE_MARGIN_S = 10
 """A call whose worker died is in flight for its deadline, and so much longer."""
 
 
-class Announced:
-    """The header that announces a plan's limits as they are in force, written anew when the multiplier moves.
+class PolicyHeader:
+    """``RateLimit-Policy`` of a plan: its limits as they are in force, written anew when the multiplier moves.
 
     ``whole``: as it is while nothing is cut.
     """
@@ -34,7 +34,7 @@ class Announced:
     def __init__(self, whole: str) -> None:
         self._ppm, self._text = PPM, whole
 
-    def by(self, decision: Decision) -> str:
+    def text(self, decision: Decision) -> str:
         """As it was decided; "" when nothing is enforced."""
         if decision.multiplier_ppm != self._ppm:
             self._ppm, self._text = decision.multiplier_ppm, headers.policy_in_force(decision)
@@ -42,14 +42,14 @@ class Announced:
 
 
 class Bound(NamedTuple):
-    """A plan bound to a subject, with the header that announces it.
+    """A plan bound to a subject, with the header that has its limits.
 
     ``ends``: the stack under which ends of calls are recorded: for all values together as long as they hold no slots.
     """
 
     plan: EffectivePolicy
     stack: Stack
-    announced: Announced
+    policy_header: PolicyHeader
     ends: Stack
 
 
@@ -88,7 +88,7 @@ def _bind_values(bound: Bound, tenant: TenantSpec, values: tuple[str, ...]) -> B
     subject = bound.stack.subject
     stack = bind(bound.plan, subject, **_of_connection(tenant.connection, bound.plan), values=values)
     ends = bound.stack if stack.slots == bound.stack.slots else stack
-    return Bound(bound.plan, stack, Announced(headers.policy(stack.limits)), ends)
+    return Bound(bound.plan, stack, PolicyHeader(headers.policy(stack.limits)), ends)
 
 
 def _bind(plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
@@ -102,7 +102,7 @@ def _bind(plan: EffectivePolicy, caller: Caller, action_id: str) -> Bound:
         max_class=ServiceClass(caller.max_class),
     )
     stack = bind(plan, subject, **_of_connection(tenant.connection, plan))
-    return Bound(plan, stack, Announced(_policy(stack.limits)), stack)
+    return Bound(plan, stack, PolicyHeader(_policy(stack.limits)), stack)
 
 
 @lru_cache(maxsize=1024)

@@ -85,7 +85,7 @@ async def test_a_refusal_counts_before_it_is_in_the_database(runtime: Runtime) -
 async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: Runtime, stored_by_now: bool) -> None:
     await over_the_limit(runtime)
     if stored_by_now:
-        await runtime.heartbeat.tell()
+        await runtime.heartbeat.report()
         await asyncio.to_thread(store_demand)
     live = Live(runtime, every_s=0)
     await live.read(["acme"])

@@ -16,7 +16,7 @@ export function show(changes, { quietly = false } = {}) {
   const url = text ? `?${text}` : location.pathname;
   if (text === new URLSearchParams(location.search).toString()) return;
   history[quietly ? "replaceState" : "pushState"](null, "", url);
-  tell();
+  notify();
 }
 
 // Calls `listener` after every change of the address, also when the reader goes back or forward.
@@ -24,8 +24,8 @@ export function onShown(listener) {
   heard.push(listener);
 }
 
-function tell() {
+function notify() {
   for (const listener of heard) listener();
 }
 
-addEventListener("popstate", tell);
+addEventListener("popstate", notify);

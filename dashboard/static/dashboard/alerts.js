@@ -29,13 +29,13 @@ export class Alerts {
   }
 
   update(alerts) {
-    this.tell(alerts);
+    this.announce(alerts);
     this.now = alerts;
     this.show();
   }
 
   // Who opens the page reads the list; what starts or ends after that is spoken, each once.
-  tell(alerts) {
+  announce(alerts) {
     const now = new Map(alerts.flatMap((alert) => alert.ids.map((id) => [id, alert])));
     if (this.known) {
       const started = alerts.filter((alert) => !this.known.has(alert.id)).map((alert) => word("alert.starts", { alert: textOf(alert) }));

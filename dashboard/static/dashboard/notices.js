@@ -74,17 +74,17 @@ export class Notices {
   }
 
   claim(alert) {
-    if (!navigator.locks) return this.tell(alert);
+    if (!navigator.locks) return this.notifyOf(alert);
     return navigator.locks.request(`notices.${alert.id}`, { ifAvailable: true }, (lock) => {
       if (!lock) return null;
-      this.tell(alert);
+      this.notifyOf(alert);
       return new Promise((release) => {
         this.held.set(alert.id, release);
       });
     });
   }
 
-  tell(alert) {
+  notifyOf(alert) {
     const about = { used: alert.used, effective: alert.effective, full: alert.full_in_s, at: alert.at_ms };
     const body = word(alert.full_in_s > 0 ? "alert.used_full" : "alert.used", about);
     const title = word("alert", { tenant: alert.tenant_name, action: alert.action, limit: alert.limit, threshold: alert.threshold });

@@ -87,10 +87,10 @@ export class Shell {
   setState(state) {
     mark(at("live"), "state", KINDS[state] ?? "reconnecting");
     say(at("live-word"), word(`live.${state}`));
-    if (ON_A_BANNER.has(state)) this.tell(word(`banner.${state}`));
+    if (ON_A_BANNER.has(state)) this.showBanner(word(`banner.${state}`));
   }
 
-  tell(text) {
+  showBanner(text) {
     const banner = at("banner");
     mark(banner, "state", "near");
     banner.hidden = false;

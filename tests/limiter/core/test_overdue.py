@@ -19,7 +19,7 @@ def acme() -> Stack:
 
 async def now_due(store: Store) -> None:
     """The next ends or ages are assessed at once, however lately others were."""
-    name = keys.due(*acme().whose)
+    name = keys.due(*acme().multiplier_scope)
     await store.command("DEL", name, key=name)
 
 
@@ -31,7 +31,7 @@ async def five_fast(store: Store) -> None:
 async def reported(store: Store, ages_us: list[int], *, after_us: int, worker: str = "one") -> Evidence | None:
     await now_due(store)
     at_us = T0 + after_us
-    found = await overdue.report(store, acme().whose, ages_us, worker=worker, settings=RULE, now_us=at_us)
+    found = await overdue.report(store, acme().multiplier_scope, ages_us, worker=worker, settings=RULE, now_us=at_us)
     return found.evidence
 
 
@@ -74,11 +74,11 @@ async def test_ages_of_a_killed_worker_end_though_no_call_ends_after_them(store:
     assert await store.unassessed(1, most=9, now_us=T0 + LATER_US + 1_000_000) == []
 
     later_us = T0 + LATER_US + 5_001_000
-    assert await store.unassessed(1, most=9, now_us=later_us) == [acme().whose]
+    assert await store.unassessed(1, most=9, now_us=later_us) == [acme().multiplier_scope]
     await now_due(store)
-    overdue_ages = keys.overdue(*acme().whose)
+    overdue_ages = keys.overdue(*acme().multiplier_scope)
     await store.command("DEL", overdue_ages, key=overdue_ages)  # five seconds are over by the store's own clock, too
-    found = await store.assess(acme().whose, now_us=later_us)
+    found = await store.assess(acme().multiplier_scope, now_us=later_us)
     assert found is not None
     assert (found.multiplier_ppm, found.samples) == (PPM, 5)
     assert await store.unassessed(1, most=9, now_us=later_us + 10 * S) == []
@@ -86,13 +86,13 @@ async def test_ages_of_a_killed_worker_end_though_no_call_ends_after_them(store:
 
 async def test_ends_while_ages_of_a_killed_worker_count_are_assessed_no_later_than_others(store: Store) -> None:
     await reported(store, [1_600_000] * 7, after_us=LATER_US, worker="killed")
-    unassessed, due, hour_us, minute_ms = keys.unassessed(1), keys.due(*acme().whose), 3_600 * S, 60_000
+    unassessed, due, hour_us, minute_ms = keys.unassessed(1), keys.due(*acme().multiplier_scope), 3_600 * S, 60_000
     ages_count_until_us = T0 + LATER_US + hour_us
     await store.command("ZADD", unassessed, ages_count_until_us, b"acme|", key=unassessed)
     await store.command("SET", due, 1, "PX", minute_ms, key=due)  # computed just now
     ends = [EndedCall("d", "answered", latency_us=100_000)]
     await store.record(acme(), ends, settings=RULE, now_us=T0 + LATER_US)
-    assert await store.unassessed(1, most=9, now_us=T0 + LATER_US + 61 * S) == [acme().whose]
+    assert await store.unassessed(1, most=9, now_us=T0 + LATER_US + 61 * S) == [acme().multiplier_scope]
 
 
 async def test_of_many_overdue_calls_the_oldest_count(store: Store) -> None:
@@ -100,7 +100,7 @@ async def test_of_many_overdue_calls_the_oldest_count(store: Store) -> None:
     assert found is not None
     assert found.samples == overdue.MAX_AGES
     assert found.p95_us > 800_290
-    name = keys.overdue(*acme().whose)
+    name = keys.overdue(*acme().multiplier_scope)
     rows = await store.command("HVALS", name, key=name)
     assert len(rows[0].split(b",")) == overdue.MAX_AGES
 

@@ -148,10 +148,10 @@ async def test_a_sample_that_comes_during_a_computation_leaves_it_due(
     assert await multiplier(other, stack) == (PPM, 5)
 
     async def due() -> bool:
-        return [whose.tenant for whose in await other.unassessed(ACME.connection, most=10)] == [ACME.tenant]
+        return [scope.tenant for scope in await other.unassessed(ACME.connection, most=10)] == [ACME.tenant]
 
     await eventually(due, what="the computation to be due")
-    assert await other.assess(stack.whose) is not None
+    assert await other.assess(stack.multiplier_scope) is not None
     assert await multiplier(other, stack) == (500_000, 12)
 
 
@@ -172,10 +172,10 @@ async def test_settings_of_another_release_are_taken_as_far_as_they_are_known(st
     await store.record(stack, ends(FAST, 5), settings=RULE)
     await store.record(stack, ends(SLOW, 7), settings=RULE)
     how = '{"latency_threshold_ms": 400, "zone": "b", "v": 7}'
-    raw.hset(keys.assessed_by(ACME.connection), stack.whose.name, how)
+    raw.hset(keys.assessed_by(ACME.connection), stack.multiplier_scope.name, how)
 
     async def assessed() -> bool:
-        return await store.assess(stack.whose) is not None
+        return await store.assess(stack.multiplier_scope) is not None
 
     await eventually(assessed, what="the computation to be due")
     assert await multiplier(store, stack) == (200_000, 12)

@@ -168,7 +168,7 @@ async def test_prometheus_counts_failed_keys(gateway: Gateway) -> None:
     for _ in range(MOST + 3):
         await call(gateway, "nonsense")
     tokens.presented().note(b"wrong", "192.0.2.7", valid=False)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     token = django_settings.ENV.METRICS_TOKEN.get_secret_value()
     page = await gateway.caller.call("GET", "/metrics", headers=[("Authorization", f"Bearer {token}")])
     text = page.body.decode()

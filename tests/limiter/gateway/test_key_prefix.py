@@ -53,7 +53,7 @@ async def test_no_name_in_the_store_is_without_the_prefix(
     assert [(await gateway.invoke("lookupOrder", key=acme_key)).status for _ in range(101)] == [200] * 100 + [429]
     await gateway.invoke("lookupOrder", key=acme_key, headers={"Idempotency-Key": "once"})
     await gateway.recorded()
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     seats = Seats(patient.side())
     await seats.renew([await seats.take(1) or pytest.fail("no seat")])
     await news._send(1)

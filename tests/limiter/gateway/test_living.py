@@ -25,11 +25,11 @@ async def test_a_process_for_pages_takes_no_share_until_it_has_decided_a_call(
         """As another process counts, which is one itself."""
         return await Living(runtime.store, read=FORM.load_or_none).count("another")
 
-    await heartbeat.tell()
+    await heartbeat.report()
     assert not FORM.load(FORM.dump(heartbeat.state()))["decides"]
     assert await counted() == 1
     runtime.gateway.decided = True
-    await heartbeat.tell()
+    await heartbeat.report()
     assert await counted() == 2
 
 

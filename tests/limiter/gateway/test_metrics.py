@@ -119,7 +119,7 @@ async def test_prometheus_counts_what_callers_saw(
         await gateway.invoke("lookupOrder", key=acme_key)
     await gateway.invoke("createCase", key=globex_key)
     await gateway.recorded()
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     token = settings.ENV.METRICS_TOKEN.get_secret_value()
     answered = await gateway.caller.call("GET", "/metrics", headers=[("Authorization", f"Bearer {token}")])
     text = answered.body.decode()
@@ -143,7 +143,7 @@ async def test_prometheus_says_how_long_a_connection_s_calls_are_held_back(
     unit = UnitStatus("unit", 1, 0, 0, 0, BreakerState.CLOSED, id=acme.connection_id)
     gateway.upstream.seen = {"uid": unit}
     await gateway.invoke("lookupOrder", key=acme_key)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
 
     async def paused_s() -> float:
@@ -159,7 +159,7 @@ async def test_every_worker_reports_a_connection_that_one_of_them_cannot_use(
     gateway: Gateway, redis_url: str, acme: Tenant
 ) -> None:
     gateway.upstream.seen = {"uid": UnitStatus("unit", 1, 1, 0, 0, BreakerState.CLOSED, id=acme.connection_id)}
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     gateway.upstream.seen = {}  # the worker that is scraped has sent no call to it
     fault = ConnectionFault("invalid_client", since=1.0, retry_at=2.0, failures=1, lasting=True, fingerprint="f")
     with redis.Redis.from_url(redis_url) as client:
@@ -213,7 +213,7 @@ async def test_the_example_of_the_page_in_the_api_s_document_is_a_line_of_it(
     gateway: Gateway, acme_key: str, base_policy: QuotaPolicy
 ) -> None:
     await gateway.invoke("lookupOrder", key=acme_key)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
     page = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
     route = gateway_routes({"paths": {}})["paths"]["/metrics"]["get"]
@@ -239,7 +239,7 @@ async def test_prometheus_has_the_pace_that_a_connection_is_held_at(
 ) -> None:
     gateway.upstream.seen = {"uid": UnitStatus("unit", 1, 0, 0, 0, BreakerState.CLOSED, id=acme.connection_id)}
     await gateway.invoke("lookupOrder", key=acme_key)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
     line = 'quota_connection_pace_per_minute{connection="unit"} 30.0'
 
@@ -256,7 +256,7 @@ async def test_prometheus_has_the_limit_that_a_connection_has_learned(
 ) -> None:
     gateway.upstream.seen = {"uid": UnitStatus("unit", 1, 0, 0, 0, BreakerState.CLOSED, id=acme.connection_id)}
     await gateway.invoke("lookupOrder", key=acme_key)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
 
     async def lines() -> set[str]:
@@ -294,7 +294,7 @@ async def test_prometheus_counts_what_the_server_rejects(gateway: Gateway) -> No
     assert isinstance(seat, Seat)
     guard.count(Problem(413, "body-too-large", "Too large."), peer="192.0.2.1")
     gateway.runtime.heartbeat.server = guard.status
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     token = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
     text = (await gateway.caller.call("GET", "/metrics", headers=token)).body.decode()
     worker = gateway.runtime.heartbeat.name
@@ -402,7 +402,7 @@ async def test_the_setting_bounds_the_names(
 ) -> None:
     await gateway.invoke("lookupOrder", key=acme_key)
     await gateway.recorded()
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     headers = [("Authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
     assert labelled((await gateway.caller.call("GET", "/metrics", headers=headers)).body) == {"acme"}
     changed.ENV = settings.ENV.model_copy(update={"METRICS_MAX_TENANTS": 0})

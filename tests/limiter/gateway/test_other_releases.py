@@ -28,7 +28,7 @@ async def data(gateway: Gateway, *, beats: Mapping[str, str], runs: Mapping[str,
     for key, values in ((keys.workers(), beats), (keys.tasks(), runs)):
         for name, value in values.items():
             await gateway.runtime.store.command("HSET", key, name, value, key=key)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     bearer = [("authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
     ready = await gateway.caller.call("GET", "/readyz", headers=bearer)
     return ready, await gateway.caller.call("GET", "/metrics", headers=bearer)
@@ -66,7 +66,7 @@ async def test_the_first_release_s_workers_count_among_those_that_share_a_limit(
     killed = {"killed": beat(at=time.time() - 60), "odd": "{"}
     await data(gateway, beats={"old": beat(), "older": beat(), **killed}, runs={})
     for _ in range(SETTLED):
-        await runtime.heartbeat.tell()
+        await runtime.heartbeat.report()
     assert runtime.peers.known == 3
 
 
@@ -95,7 +95,7 @@ async def test_an_unreadable_value_makes_no_probe_a_500_and_is_counted(gateway: 
     )
     assert ready.status in (200, 503) and page.status == 200
     assert sorted(ready.json["checks"]["record"]["tasks"]) == ["prune", "store_events"]
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     page = await gateway.caller.call(
         "GET", "/metrics", headers=[("authorization", f"Bearer {settings.ENV.METRICS_TOKEN.get_secret_value()}")]
     )
@@ -107,7 +107,7 @@ async def test_an_unreadable_value_makes_no_probe_a_500_and_is_counted(gateway: 
 
 async def test_the_first_release_reads_this_one_s_heartbeats(gateway: Gateway, acme_key: str) -> None:
     await gateway.invoke("lookupOrder", key=acme_key)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     store = gateway.runtime.store
     (text,) = await store.command("HVALS", keys.workers(), key=keys.workers())
     numbers, _, trips, _ = first.heartbeat(text)

@@ -50,7 +50,7 @@ async def test_only_calls_whose_request_was_sent_longer_ago_than_the_threshold_a
     late = [sent(hours_ago=1) for _ in range(6)]
     for flight in (between_two_attempts, not_yet_late, *late):
         not_yet_late.sent_ns = time.perf_counter_ns() + HOUR_NS
-        overdue.began(flight, stack.whose, RULE)
+        overdue.began(flight, stack.multiplier_scope, RULE)
     found = await evidence(store, stack, samples=6)
     assert found.multiplier_ppm == 200_000
 
@@ -58,7 +58,7 @@ async def test_only_calls_whose_request_was_sent_longer_ago_than_the_threshold_a
         overdue.ended(flight)
 
     async def no_report() -> bool:
-        name = keys.overdue(*stack.whose)
+        name = keys.overdue(*stack.multiplier_scope)
         return not await store.command("EXISTS", name, key=name)
 
     await eventually(no_report, what="the end of the report")

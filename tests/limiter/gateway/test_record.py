@@ -51,7 +51,7 @@ async def test_probes_tell_how_far_the_record_is_behind(
 ) -> None:
     for _ in range(101):
         await gateway.invoke("lookupOrder", key=acme_key)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     store = gateway.runtime.store
     await store.command(
         *("HSET", keys.tasks(), "store_events", '{"at": 1, "ok": false, "took_ms": 12.5, "error": "OperationalError"}'),

@@ -49,7 +49,7 @@ async def test_a_saved_policy_is_followed_to_every_worker(
     change = await sync_to_async(raised_in_the_admin)(admin_client, page)
     assert change == await sync_to_async(changes.latest_id)()
     await gateway.runtime.gateway.snapshot.reached(change)
-    await gateway.runtime.heartbeat.tell()
+    await gateway.runtime.heartbeat.report()
     found = (await sync_to_async(admin_client.get)(f"/api/rollout/?change={change}")).json()
     assert (found["change"], found["workers"], found["live"]) == (change, 1, 1)
     assert found["seconds"] >= 0
