@@ -59,6 +59,11 @@ def chart(reading: TenantReading, recorded: RecordedDemand, span: Span, *, line:
     }
 
 
+def refused_column(shadow: bool) -> str:
+    """The name of a column of the record's refusals: of a shadow limit these are calls that it would have refused."""
+    return "shadow_refused" if shadow else "refused"
+
+
 def _limits(reading: TenantReading, recorded: RecordedDemand) -> list[Name]:
     """Those that calls met in this time, and those in force now."""
     in_force = {(row.action_id, row.state.limit.name) for row in reading.rows.values()}
@@ -105,7 +110,7 @@ def _of_limit(reading: TenantReading, recorded: RecordedDemand, span: Span, name
         "limit": [level and level.quota for level in found],
         "effective": [level and level.effective for level in found],
         "multiplier": [level and round(level.effective / max(1, level.quota), 3) for level in found],
-        "refused": [
+        refused_column(bool(row and row.state.limit.shadow)): [
             (points[time].refused if time in points else 0) if is_known else None
             for time, is_known in zip(span.times(), known, strict=True)
         ],

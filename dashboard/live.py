@@ -20,7 +20,8 @@ from dashboard.charting import Charting, Wanted
 from dashboard.deltas import Frame
 from dashboard.deployment import Deployment
 from dashboard.flights import Flights, TooManyFlights
-from dashboard.messages import all_rows, overview_frame, pool_frame, since, tenant_frame
+from dashboard.limit_rows import all_rows
+from dashboard.messages import overview_frame, pool_frame, since, tenant_frame
 from dashboard.past import Past
 from dashboard.pools import Pools
 from dashboard.readings import READ_EVERY_S, TenantReading
@@ -245,10 +246,11 @@ class Live:
         undrained = self._deployment.undrained
         seen = [e for e in undrained if topic.every or e.tenant_id in topic.tenant_ids]
         waiting = [e for e in seen if e.decision_id not in held]
-        refused = Counter(known.refused)
+        refused, shadow = Counter(known.refused), Counter(known.shadow)
         for event in waiting:
-            refused[event.tenant_id, event.action_id, event.limit_name] += event.count
-        return replace(known, events=[*known.events, *waiting], refused=refused)
+            counted = shadow if event.shadow else refused
+            counted[event.tenant_id, event.action_id, event.limit_name] += event.count
+        return replace(known, events=[*known.events, *waiting], refused=refused, shadow=shadow)
 
     async def _read_deployment(self) -> None:
         now = self._clock()

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard import alerts, connections, figures, pools, shares, states, stored
 from dashboard.busiest import Crowd
+from dashboard.charts import refused_column
 from dashboard.connections import Frame
-from dashboard.live_lines import KEPT
+from dashboard.limit_rows import rows_by_tenant, rows_of
 from dashboard.pools import PoolReading
-from dashboard.readings import RowReading, TenantReading
+from dashboard.readings import TenantReading
 from dashboard.shared_paces import PaceUse
 from dashboard.stored import StoredReadings
 from dashboard.topics import StreamTopic
-from limiter.core.algorithms import rules_of
-from limiter.core.thresholds import near_at
-from limiter.core.types import MICROS, CountedPer, Limit, LimitState
+from limiter.core.types import MICROS, Limit
 from limiter.policies.plan import applied
 
 VERSION = 4
-_SPARK = 40
 _FEED = 60
-_AT_ONCE = 20
-"""Tenants whose rows are made in one go."""
 _NAMED = 3
 """Limits that a sentence names; it counts the others."""
 
@@ -73,7 +68,7 @@ def tenant_frame(
 
     ``values``: its limits by a value. ``pace``: the one that it shares.
     """
-    rows = _rows(reading, known)
+    rows = rows_of(reading, known)
     state, sentence = states.of_tenant(reading, rows, counted=states.counted([reading], known))
     sentence |= _named(states.concerned(state, rows), "limit.of_action")
     connection = connections.lines([reading], known, platform.get("upstreams", {}))
@@ -152,103 +147,6 @@ def _named(limits: list[Frame], code: str) -> Frame:
     return {"limits": alike[:_NAMED], "more": len(alike[_NAMED:])}
 
 
-def rows_by_tenant(readings: Iterable[TenantReading], known: StoredReadings) -> Iterator[list[Frame]]:
-    """The rows of each reading, made as they are asked for: those of hundreds take their time."""
-    apart = stored.by_tenant(known)
-    for reading in readings:
-        yield _rows(reading, apart.get(reading.tenant_id, StoredReadings()))
-
-
-async def all_rows(readings: Iterable[TenantReading], known: StoredReadings) -> list[Frame]:
-    """All rows, with a pause for callers now and then."""
-    rows: list[Frame] = []
-    for number, some in enumerate(rows_by_tenant(readings, known)):
-        rows += some
-        if number % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)
-    return rows
-
-
-def _rows(reading: TenantReading, known: StoredReadings) -> list[Frame]:
-    return [_row(reading, row, known) for row in reading.rows.values() if _worth_showing(reading, row, known)]
-
-
-def _worth_showing(reading: TenantReading, row: RowReading, known: StoredReadings) -> bool:
-    """A limit that nothing was counted against lately would only be noise, and so would calls in flight of others."""
-    if _refused(reading, row, known) > 0:
-        return True
-    if _others_in_flight(reading, row):
-        return False
-    return bool(row.state.used) or reading.at - reading.used_at.get(row.id, 0.0) < KEPT
-
-
-def _others_in_flight(reading: TenantReading, row: RowReading) -> bool:
-    """Whether the calls in it are those of other tenants, since this one makes none: it is full for somebody else."""
-    limit = row.state.limit
-    shared = limit.counted_per is CountedPer.CONNECTION and rules_of(limit.algorithm).holds_slots
-    return shared and not reading.called_lately()
-
-
-def _refused(reading: TenantReading, row: RowReading, known: StoredReadings) -> int:
-    """Calls that it refused in the last 15 minutes: events also have those that a worker refused alone."""
-    kinds = known.refused.items()
-    action = row.action_id
-    recorded = sum(
-        calls
-        for (tenant, of, limit), calls in kinds
-        if tenant == reading.tenant_id and limit == row.state.limit.name and action in ("", of)
-    )
-    return max(recorded, reading.refused_by(row.id).quarter)
-
-
-def _row(reading: TenantReading, row: RowReading, known: StoredReadings) -> Frame:
-    state, limit = row.state, row.state.limit
-    points = reading.lines[row.id].points
-    values = [points[at].used for at in range(max(0, len(points) - _SPARK), len(points))]
-    return {
-        "id": f"{reading.tenant_id}|{row.id}",
-        "tenant": reading.tenant_id,
-        "tenant_name": known.names.get(reading.tenant_id, reading.tenant_id),
-        "action": row.action_id,
-        "limit": limit.name,
-        "algorithm": limit.algorithm,
-        "counted_per": limit.counted_per.value,
-        "window_seconds": limit.window_us // MICROS,
-        "used": state.used,
-        "quota": _base(limit),
-        "effective": state.effective,
-        "remaining": state.remaining,
-        "full_in_s": reading.full_in_s.get(row.id),
-        "next_unit_s": _next_unit_s(state),
-        "resettable": not rules_of(limit.algorithm).no_reset,
-        "refused_15m": _refused(reading, row, known),
-        "incident": stored.incident_of(known, reading.tenant_id, row.action_id, limit.name),
-        "spark": values,
-        "trend": _trend(values),
-        "peak_1h": reading.peak(row.id),
-        "state": states.of_row(reading, row),
-        "threshold": near_at(limit.alert_at),
-    }
-
-
-def _next_unit_s(state: LimitState) -> float | None:
-    """The time until a unit becomes free. None while none is used, or where calls in flight decide."""
-    if not state.used or rules_of(state.limit.algorithm).holds_slots:
-        return None
-    return round(state.reset_us / MICROS, 1)
-
-
-def _base(limit: Limit) -> int:
-    return rules_of(limit.algorithm).capacity(limit)
-
-
-def _trend(values: list[int]) -> str:
-    if len(values) < 10:
-        return ""
-    change = values[-1] - values[-10]
-    return "steady" if abs(change) <= max(1, values[-1] // 20) else "rising" if change > 0 else "falling"
-
-
 def _in_force(reading: TenantReading) -> list[Frame]:
     lines: dict[tuple[Any, ...], Frame] = {}
     for plan in reading.plans.values():
@@ -283,7 +181,7 @@ def _series(reading: TenantReading, row: Frame) -> Frame:
             "used": [point and point.used for _, point in points],
             "effective": [point and point.effective for _, point in points],
             "limit": [row["quota"]] * len(points),
-            "refused": [point and point.refused for _, point in points],
+            refused_column(row["shadow"]): [point and point.refused for _, point in points],
             **_latency(reading, [at for at, _ in points]),
         },
     }

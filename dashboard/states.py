@@ -89,7 +89,7 @@ def counted(readings: Sequence[TenantReading], known: StoredReadings) -> dict[st
     apart, found = by_tenant(known), {}
     for reading in readings:
         own = apart.get(reading.tenant_id, StoredReadings())
-        names = {row.state.limit.name for row in reading.rows.values() if not row.state.limit.shadow}
+        names = {row.state.limit.name for row in reading.rows.values()}
         calls = sum(each for (_, _, limit), each in own.refused.items() if limit in names)
         newest = (int(event.at.timestamp()) for event in own.events if not event.shadow)
         found[reading.tenant_id] = reading.refused().at_least(calls, last=max(newest, default=reading.now_s))

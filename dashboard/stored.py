@@ -29,11 +29,14 @@ Kind = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class StoredReadings:
-    """``names``: tenant ID -> name. ``refused``: calls refused lately per kind. ``events``: newest first."""
+    """``names``: tenant ID -> name. ``refused``: calls refused lately per kind, and ``shadow``: those that a shadow
+    limit would have refused. ``events``: newest first.
+    """
 
     names: dict[str, str] = field(default_factory=dict)
     connections: dict[str, str] = field(default_factory=dict)
     refused: dict[Kind, int] = field(default_factory=dict)
+    shadow: dict[Kind, int] = field(default_factory=dict)
     events: list[ThrottleEvent] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
@@ -51,14 +54,19 @@ class StoredReadings:
 
 def by_tenant(known: StoredReadings) -> dict[str, StoredReadings]:
     """The refusals of each tenant apart, so that a limit need not look through those of all."""
-    refused: defaultdict[str, dict[Kind, int]] = defaultdict(dict)
-    for kind, calls in known.refused.items():
-        refused[kind[0]][kind] = calls
+    refused, shadow = _apart(known.refused), _apart(known.shadow)
     events: defaultdict[str, list[ThrottleEvent]] = defaultdict(list)
     for event in known.events:
         events[event.tenant_id].append(event)
-    names = known.names.keys() | refused.keys() | events.keys()
-    return {name: replace(known, refused=refused[name], events=events[name]) for name in names}
+    names = known.names.keys() | refused.keys() | shadow.keys() | events.keys()
+    return {name: replace(known, refused=refused[name], shadow=shadow[name], events=events[name]) for name in names}
+
+
+def _apart(kinds: dict[Kind, int]) -> defaultdict[str, dict[Kind, int]]:
+    found: defaultdict[str, dict[Kind, int]] = defaultdict(dict)
+    for kind, calls in kinds.items():
+        found[kind[0]][kind] = calls
+    return found
 
 
 def read(tenant_ids: Collection[str]) -> StoredReadings:
@@ -83,13 +91,15 @@ def _read(shown: Collection[str], *, of: Collection[str] | None) -> StoredReadin
     lately = ThrottleEvent.objects.filter(at__gte=since)
     alerts = list(Alert.objects.filter(ended_at=None, **among)[:_MOST])
     events = list(lately.filter(**among)[:_MOST])
-    kinds = lately.filter(tenant_id__in=shown).order_by().values_list("tenant_id", "action_id", "limit_name")
+    kinds = lately.filter(tenant_id__in=shown).order_by().values_list("tenant_id", "action_id", "limit_name", "shadow")
+    counted = [(kind, shadow, calls) for *kind, shadow, calls in kinds.annotate(calls=Sum("count"))]
     named = {*shown, *(alert.tenant_id for alert in alerts), *(event.tenant_id for event in events)}
     tenants = list(Tenant.objects.filter(tenant_id__in=named).select_related("connection"))
     return StoredReadings(
         names={tenant.tenant_id: tenant.name for tenant in tenants},
         connections={tenant.tenant_id: tenant.connection.name for tenant in tenants},
-        refused={(tenant, action, limit): calls for tenant, action, limit, calls in kinds.annotate(calls=Sum("count"))},
+        refused={(tenant, action, limit): calls for (tenant, action, limit), shadow, calls in counted if not shadow},
+        shadow={(tenant, action, limit): calls for (tenant, action, limit), shadow, calls in counted if shadow},
         events=events,
         changes=changes.lately(tenants, of=of),
         alerts=alerts,

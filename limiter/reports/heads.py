@@ -6,7 +6,7 @@ HEADS = {
     "at": "Time ({zone})",
     "start": "Start ({zone})",
     "first_at": "Not before ({zone})",
-    "count": "Refusals",
+    "count": "Calls",
     "tenant_id": "Tenant",
     "action_id": "Action",
     "key_prefix": "API key",

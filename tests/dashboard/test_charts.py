@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dashboard import charts
 from dashboard.charts import Around
@@ -45,6 +46,14 @@ def test_each_step_has_what_was_used_of_the_limit_and_what_it_refused() -> None:
     assert [columns[name][AT_600] for name in ("p95_ms", "multiplier")] == [120.5, 0.8]
     assert [columns["used"][AT_600 + after] for after in (-1, 1, 13, 119)] == [0, 90, 0, 3]
     assert columns["limit"][AT_600 - 1] is None
+
+
+def test_what_a_shadow_limit_would_have_refused_is_drawn_as_such() -> None:
+    reading = watched_first_at(NOW)
+    row = reading.rows[MINUTE]
+    reading.keep([replace(row, state=row.state._replace(limit=replace(row.state.limit, shadow=True)))])
+    made = charts.chart(reading, RecordedDemand(demand(), [ALL]), QUARTER, line=MINUTE, around=Around())
+    assert made["columns"]["shadow_refused"][AT_600] == 7 and "refused" not in made["columns"]
 
 
 def test_calls_are_counted_by_action_with_those_held_back() -> None:

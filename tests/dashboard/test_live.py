@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connections
+from django.utils import timezone
 
 from dashboard import charting, stored, topics
 from dashboard.broadcast import EVERY_S
@@ -25,6 +26,7 @@ from limiter.gateway.runtime import Runtime
 from limiter.models import QuotaPolicy
 from limiter.record.models import MultiplierChange, UsageMinute
 from tenants.models import Tenant
+from tests.limiter.reports.given import event
 from tests.patience import HANG_S, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,6 +81,25 @@ async def test_a_refusal_counts_before_it_is_in_the_database(runtime: Runtime) -
     (row,) = (await live.frame(BOTH))["rows"]
     assert (row["state"], row["refused_15m"]) == ("stop", 2)
     await live.close()
+
+
+async def test_calls_that_a_shadow_limit_would_have_refused_are_counted_apart(
+    runtime: Runtime, base_policy: QuotaPolicy
+) -> None:
+    await QuotaPolicy.objects.filter(pk=base_policy.pk).aupdate(mode=QuotaPolicy.Mode.SHADOW)
+    live = Live(runtime, every_s=0)
+    await over_the_limit(runtime)
+    await live.read(BOTH.tenant_ids)
+    (row,) = (await live.frame(BOTH))["rows"]
+    assert (row["state"], row["refused_15m"], row["shadow_15m"]) == ("shadow", 0, 2)
+    await live.close()
+
+
+def test_stored_refusals_are_counted_apart_from_those_of_shadow_limits(acme: Tenant) -> None:
+    event(1, at=timezone.now(), count=3)
+    event(2, at=timezone.now(), count=5, shadow=True)
+    found, kind = stored.read(["acme"]), ("acme", "lookupOrder", "minute")
+    assert (found.refused, found.shadow) == ({kind: 3}, {kind: 5})
 
 
 @pytest.mark.parametrize("stored_by_now", [False, True], ids=["in the store", "in the database"])

@@ -18,11 +18,11 @@ from limiter.core.learned import Mode, State
 from limiter.core.pacing import Pace
 from limiter.core.pausing import Pause
 from limiter.core.types import MICROS, CountedPer, Limit, LimitState
-from limiter.demand.points import Calls
+from limiter.demand.points import Calls, Demand, Level
 from limiter.demand.recent import Recent
 from limiter.models import Alert, Incident, ThrottleEvent
 from limiter.policies.plan import EffectivePolicy
-from tests.dashboard.demanded import recent
+from tests.dashboard.demanded import LOOK_UP, recent
 
 AT = 1_784_025_727.0
 MINUTE = Limit("minute", "sliding_log", 100, window_us=60 * MICROS)
@@ -126,8 +126,49 @@ def test_the_sentence_counts_no_fewer_refusals_than_the_table_which_also_has_eve
             said = frame["summary"]["sentence"]
             assert (frame["summary"]["state"], said["quarter"], frame["rows"][0]["refused_15m"]) == ("lately", 9, 9)
             assert said["last"] == (AT - 90) * 1000
-    shadow = Limit("minute", "sliding_log", 100, window_us=60 * MICROS, shadow=True)
-    assert overview_frame([reading(state(3, limit=shadow))], known, **NOBODY)["summary"]["state"] == "ok"
+
+
+def of_limit(calls: int) -> Recent:
+    """The record of demand has one number of a limit, for calls that it refused and that it would have refused."""
+    allowed = {("lookupOrder", ""): {int(AT) - 100: Calls(allowed=calls, units=calls)}}
+    return Recent.of(Demand(allowed, {LOOK_UP: {int(AT) - 100: Level(100, 100, 100, calls)}}))
+
+
+SHADOW = Limit("minute", "sliding_log", 100, window_us=60 * MICROS, shadow=True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "refused_before", "expected"),
+    [
+        (SHADOW, 0, (0, 9)),  # events are there before the counts of demand
+        (MINUTE, 0, (0, 9)),  # it was a shadow limit until now
+        (SHADOW, 4, (4, 9)),  # it was not until now
+        (MINUTE, 4, (4, 9)),
+    ],
+)
+def test_calls_that_a_shadow_limit_would_have_refused_are_no_refusals(
+    limit: Limit, refused_before: int, expected: tuple[int, int]
+) -> None:
+    kind = ("acme", "lookupOrder", "minute")
+    known = StoredReadings(refused={kind: refused_before}, shadow={kind: 9})
+    for seen in (reading(state(3, limit=limit)), reading(state(3, limit=limit), known=of_limit(9 + refused_before))):
+        (row,) = overview_frame([seen], known, **NOBODY)["rows"]
+        assert (row["refused_15m"], row["shadow_15m"]) == expected
+        assert (overview_frame([seen], known, **NOBODY)["summary"]["state"] == "ok") is not bool(refused_before)
+
+
+def test_refusals_that_no_event_tells_of_yet_are_of_the_kind_that_the_limit_is() -> None:
+    for limit, expected in ((MINUTE, (7, 0)), (SHADOW, (0, 7))):
+        (row,) = overview_frame([reading(state(3, limit=limit), known=of_limit(7))], StoredReadings(), **NOBODY)["rows"]
+        assert (row["refused_15m"], row["shadow_15m"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "drawn", "left_out"), [(MINUTE, "refused", "shadow_refused"), (SHADOW, "shadow_refused", "refused")]
+)
+def test_the_chart_of_a_shadow_limit_draws_no_refusals(limit: Limit, drawn: str, left_out: str) -> None:
+    (chart,) = tenant_frame(reading(state(3, limit=limit)), StoredReadings(), **NOBODY)["charts"].values()
+    assert drawn in chart["columns"] and left_out not in chart["columns"]
 
 
 def test_another_tenants_refusal_changes_nothing() -> None:

@@ -65,6 +65,7 @@ export const SERIES = {
     { name: "limit", token: "ink", show: whole, dash: [6, 4], steps: true },
     { name: "effective", token: "near", show: whole, steps: true },
     { name: "refused", token: "stop", show: whole },
+    { name: "shadow_refused", token: "shadow", show: whole },
   ],
   latency: [
     { name: "p95_ms", token: "accent", show: whole, scale: "ms" },

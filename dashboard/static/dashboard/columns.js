@@ -56,17 +56,19 @@ const USED = {
   },
 };
 
-// The number leads to the incident that these refusals belong to, while it lasts.
+// The number leads to the incident that these refusals belong to, while it lasts. Below it are the calls that a shadow
+// limit would have refused.
 const REFUSED = {
-  make: (cell) => cell.append(make("a", { hidden: "" }), make("span")),
+  make: (cell) => cell.append(make("a", { hidden: "" }), make("span"), make("span", { class: "shadow-calls" })),
   update(cell, row) {
-    const [link, plain] = cell.children;
+    const [link, plain, shadow] = cell.children;
     const calls = known(row.refused_15m) ? whole(row.refused_15m) : NOTHING;
     link.hidden = !row.incident;
     link.href = incidentUrl(row.incident);
     link.setAttribute("aria-label", word("limit.incident", { calls }));
     say(link, calls);
     say(plain, row.incident ? "" : calls);
+    say(shadow, row.shadow_15m ? word("limit.shadow_refused", { calls: row.shadow_15m }) : "");
   },
 };
 

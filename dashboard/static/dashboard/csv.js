@@ -1,7 +1,7 @@
 // The shown rows as a file.
 import { make } from "./element.js";
 
-const FIELDS = ["tenant", "action", "limit", "used", "effective", "quota", "remaining", "full_in_s", "next_unit_s", "refused_15m", "state"];
+const FIELDS = ["tenant", "action", "limit", "used", "effective", "quota", "remaining", "full_in_s", "next_unit_s", "refused_15m", "shadow_15m", "state"];
 
 function quoted(value) {
   const text = String(value ?? "");
