@@ -10,8 +10,12 @@ from quota_platform import env, offline, roles
 
 def main(arguments: list[str]) -> None:
     """Check the settings, then replace this process; a missing one is named before anything starts."""
+    usage = f"usage: python -m quota_platform {{web,{','.join(roles.PLAIN)},<manage.py command>}} …"
     if not arguments:
-        raise SystemExit(f"usage: python -m quota_platform {{web,{','.join(roles.PLAIN)},<manage.py command>}} …")
+        raise SystemExit(usage)
+    if arguments[0] in ("-h", "--help"):
+        print(usage)
+        sys.exit(0)
     if (code := offline.run(arguments)) is not None:
         sys.exit(code)
     data = env.load()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -26,8 +27,9 @@ class SetupFailed(SystemExit):
     """A step before the start went wrong; the message says which and what to do."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """The whole story; the exit code is 0 when a person stopped it."""
+    _parser().parse_args(arguments)
     chosen = settings.load()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -44,6 +46,16 @@ def main() -> int:
     except KeyboardInterrupt:
         say("Stopped during setup; `make run` takes it up again")
         return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """It takes no arguments: all choices come from the environment."""
+    return argparse.ArgumentParser(
+        prog="python -m quota_platform.demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Start the whole platform with demo data, as `make run` does; Ctrl-C ends it and keeps the data.",
+        epilog=f"Environment variables, of the demo and any other of docs/settings.md:\n{settings.described()}",
+    )
 
 
 def set_up(variables: Mapping[str, str]) -> None:
@@ -160,4 +172,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

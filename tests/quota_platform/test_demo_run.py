@@ -101,6 +101,18 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert f"Port {port} is in use on this machine. Choose another one: PORT=" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("module", ["quota_platform", "quota_platform.demo"])
+def test_help_is_printed_and_nothing_is_started(module: str, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", module, "--help"]
+    variables = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path / "var")}
+    ended = subprocess.run(line, cwd=BASE_DIR, env=variables, capture_output=True, text=True, timeout=HANG_S)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"usage: python -m {module}")
+    assert not (tmp_path / "var").exists()
+    if module == "quota_platform.demo":
+        assert "DEMO_TRAFFIC" in ended.stdout and str(tmp_path) not in ended.stdout
+
+
 def refused(var: Path, **settings: str) -> str:
     """What the demo says when it cannot start with these settings."""
     ended = subprocess.run(
