@@ -51,6 +51,14 @@ FAILED = Words(
     _("Something failed on our side"),
     _("The fault is in the log under this reference. Try again, and give the reference to your operator if it stays."),
 )
+NOT_COMPLETED = Words(
+    _("This page is unavailable for the moment"),
+    _(
+        "The database did not complete this request. Nothing was saved, and calls of tenants go on. Try again in a"
+        " moment, and call your operator if it stays."
+    ),
+)
+"""One query failed, and nothing more is known: the database has responded to this process a moment ago."""
 UNAVAILABLE = Words(
     _("This page is unavailable for the moment"),
     _(

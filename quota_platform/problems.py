@@ -63,10 +63,10 @@ def document(request: HttpRequest | Request, *, status: int, detail: str, **extr
 
 
 class _DatabaseAway(exceptions.APIException):
-    """The database is stopped, locked for too long, or refuses; nothing was saved."""
+    """The database is stopped, locked for too long, or refuses: one failed query does not say which."""
 
     status_code = 503
-    default_detail = "The database does not answer; nothing was saved. Try again in a moment."
+    default_detail = "The database did not complete this request; nothing was saved. Try again in a moment."
 
 
 def _known(exc: Exception) -> exceptions.APIException | None:
@@ -162,7 +162,8 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
     if _for_programs(request):
         response = _page(request, status=503, detail=_DatabaseAway.default_detail)
     else:
-        response = error_pages.page(503, error_pages.UNAVAILABLE, since=_silent_since(request))
+        since = _silent_since(request)
+        response = error_pages.page(503, error_pages.UNAVAILABLE if since else error_pages.NOT_COMPLETED, since=since)
     response["Retry-After"] = "5"
     return response
 

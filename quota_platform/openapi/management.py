@@ -111,7 +111,7 @@ RESPONSES: dict[str, Schema] = {
         " or * to replace whatever there is.",
     ),
     "429": _problem(429, "Too Many Requests", "Too many invalid tokens came from this address."),
-    "503": _problem(503, "Service Unavailable", "The database does not answer; nothing was saved."),
+    "503": _problem(503, "Service Unavailable", "The database did not complete this request; nothing was saved."),
 }
 RESPONSES["401"]["headers"] |= headers.refer("WWW-Authenticate")
 RESPONSES["429"]["headers"] |= headers.refer("Retry-After")
