@@ -8,7 +8,7 @@ local places = { "KIND", "PER_CALL", "SLOTS", "WINDOW", "LEASE", "SHADOW", "QUOT
 for _, each in ipairs(places) do in_front[#in_front + 1] = each end
 files["limiter/core/lua"] = { read_globals = in_front }
 files["limiter/core/lua/limit.lua"] = { ignore = { "211" } } -- it names them for the others
-files["limiter/core/lua/*.lua"] = { read_globals = { "dividing", "window_dividing", "slot_dividing" } } -- in place of calls
+files["limiter/core/lua/*.lua"] = { read_globals = { "dividing", "newcomers", "window_dividing", "slot_dividing" } } -- in place of calls
 max_line_length = 125
 ignore = { "311" } -- a first value that every branch replaces
 files["limiter/core/lua/values.lua"] = { globals = { "KEYS", "ARGV" } } -- it hands decide.lua its own

@@ -50,7 +50,8 @@ def _deciding(shares: int, *, holds: bool, counts: bool) -> Script:
     if counts:  # It works around ``decide.lua`` too.
         before, after = before + b"local function decide()\n", b"end\nreturn values.finish(decide())\n"
     inline = [file for kind, files in _INLINE.items() if shares & kind for file in files]
-    return Script(__file__, "decide", before=before, after=after, inline=(*inline, "dividing") if shares else ())
+    inline += ["newcomers", "dividing"] if shares else []
+    return Script(__file__, "decide", before=before, after=after, inline=inline)
 
 
 _SCRIPTS = {

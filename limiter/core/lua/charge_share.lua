@@ -3,14 +3,22 @@
 -- before: it has waited and looks again, or comes back for a unit that is held. It stands in decide.lua where that calls it.
 
 local pack, hash, account, mine, part, till = struct.pack, share[7], share[8], share[3], share[11], share[12]
-local joins = share.joins
-if charged or joins then
+local joins, claim, known = share.joins, share.claim, nil
+if charged or claim then
   local big, small, sums = share[13], share[14], nil
   if charged then
-    local own = share[15]
-    if cost < own then own = cost end
     mine, till = mine + cost, 0
     share[3] = mine
+  end
+  if claim then
+    till = 0 -- its share may be smaller now
+    local _, grow = newcomers()
+    known = joins or call('HGET', hash, '#')
+    local units = charged and cost or 0
+    part, claim, big, small, known = grow(known, account, share.whole, part, claim, mine, share[10], units, big, small)
+  elseif charged then
+    local own = share[15]
+    if cost < own then own = cost end
     if part >= 1 then big = big - own else small = small - own end
   end
   if charged and form and not fifth then
@@ -19,6 +27,7 @@ if charged or joins then
     sums = pack('<dddd', share[9], big, small, charged and at or 0)
   end
   local state = pack('<dddd', mine, share[10] + (anew and cost or 0), part, till)
+  if claim then state = state .. pack('<d', claim) end
   if fifth then -- behind the count of a bucket
     local lives, longer = share[16], fourth > share[16] or #fifth + 1 + BEHIND_BYTES ~= share[17]
     if longer then lives = fourth + SLACK_US end
@@ -43,7 +52,9 @@ else
 end
 if joins then
   local ring = pack('<ddddd', share[9], 0, 0, 0, 0) .. string.rep('\0', 8 * share.slices)
-  call('HSET', hash, '~' .. account, ring, '#', joins)
+  call('HSET', hash, '~' .. account, ring, '#', known)
   share.joins = nil -- its weight is among those of all now
   call('PEXPIRE', hash, ceil((share.slices + 4) * share.length / 1000) + MARGIN_MS)
+elseif claim then
+  call('HSET', hash, '#', known)
 end

@@ -14,10 +14,13 @@ if bound > 0 then -- no share refuses, and nothing else is kept up to date
   end
 else
   local pack, held, since, part, area, refusals = struct.pack, share[3], share[10], share[11], share[12], share[13]
-  local big, small, settled, joins = share[16], share[17], share[20], share.joins
+  local big, small, settled, joins, claim = share[16], share[17], share[20], share.joins, share.claim
+  local rest, asked = share[15], held + refusals
   if charged then
     local own_most, own = share[14], part - held
-    if own_most > 0 then
+    if claim then
+      own = 0
+    elseif own_most > 0 then
       if held < own_most then settled = settled + 1 end
     elseif own > 0 then
       if own > 1 then own = 1 end
@@ -29,14 +32,21 @@ else
   elseif not decided_before then
     refusals = refusals + 1
   end
+  local known = claim and (joins or call('HGET', hash, '#'))
+  if claim then
+    local _, grow = newcomers()
+    local units = charged and 1 or 0
+    part, claim, big, small, known = grow(known, account, share.whole, part, claim, held, asked, units, big, small)
+    rest = pack('<d', part) .. string.sub(rest, 9, 64) .. pack('<d', claim)
+  end
   local until_us = charged and now + limit[LEASE] or now
   if joins and until_us < now + share.keep_us then until_us = now + share.keep_us end
   local longer = until_us > lives
   if longer then lives = until_us + SLACK_US end
-  call('HSET', hash, account, pack('<dddd', held, since, area, refusals) .. share[15], '',
+  call('HSET', hash, account, pack('<dddd', held, since, area, refusals) .. rest, '',
     pack('<dddddddd', share[9], big, small, share[18], share[19], settled, lives, 0))
-  if joins then
-    call('HSET', hash, '#', joins)
+  if claim then
+    call('HSET', hash, '#', known)
     share.joins = nil -- its weight is among those of all now
   end
   if longer then call('PEXPIRE', hash, ceil((lives - now) / 1000) + MARGIN_MS) end

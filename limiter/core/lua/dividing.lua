@@ -57,23 +57,26 @@ local function fill(accounts, effective, wanted, floors)
   end
 end
 
--- What its weight brings an account among those of its class and above, if all want more than they get; and the weights of
--- all. `comes`: it is not among them yet.
-local function even(hash, account, effective, comes)
+-- What its weight brings an account among those of its class and above, whose weights these are, if all want more than
+-- they get; and its floor, as far as it is within that.
+local function part_of(account, effective, weights)
   local class, weight, least, bound = terms(account, effective)
-  local known = redis.call('HGET', hash, '#')
-  local weights, of_all = known and { struct.unpack('<ddd', known) } or { 0, 0, 0 }, 0
-  local parts = known and string.sub(known, 25) or string.rep('\0', 16) -- nothing is divided yet
-  if comes then weights[class] = weights[class] + weight end
+  local of_all = 0
   for above = 1, class do of_all = of_all + weights[above] end
   local part = math.min(math.max(effective * weight / of_all, least), bound)
-  return part >= 1 and math.floor(part) or part, weights, parts
+  if part >= 1 then part = math.floor(part) end
+  return part, math.min(least, part)
 end
 
--- The share of an account that has just come, until shares are divided again; and the weights of all with its own.
-local function joining(hash, account, effective)
-  local part, weights, parts = even(hash, account, effective, true)
-  return part, struct.pack('<ddd', unpack(weights, 1, 3)) .. parts
+-- The same by the weights in the pool. `comes`: it is not among them yet.
+local function even(hash, account, effective, comes)
+  local known = redis.call('HGET', hash, '#')
+  local weights = known and { struct.unpack('<ddd', known) } or { 0, 0, 0 }
+  if comes then
+    local class, weight = terms(account, effective)
+    weights[class] = weights[class] + weight
+  end
+  return (part_of(account, effective, weights))
 end
 
-return fill, joining, even, terms
+return fill, part_of, even, terms

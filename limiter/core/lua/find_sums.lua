@@ -13,7 +13,11 @@ if sums then
     for a = 1, #all, 2 do
       if string.find(all[a], '^%d|') then
         local mine, _, part = take('<ddd', all[a + 1])
-        if part >= 1 then big = big + max(0, part - mine) else small = small + max(0, part - mine) end
+        local own = #all[a + 1] > 32 and take('<d', all[a + 1], 33) or max(0, part - mine)
+        if part >= 1 then big = big + own else small = small + own end
+      elseif all[a] == '#' and #all[a + 1] > 55 then -- and the head start of those that have come in this slice
+        local one, left = take('<dd', all[a + 1], 41)
+        small = small + min(one, left)
       end
     end
     -- Kept at once: else each call of a flood that is refused would add them up.

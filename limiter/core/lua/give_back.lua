@@ -43,11 +43,12 @@ local function leave(hash, at, cost, length, slices, account)
     counts = place > 0 -- the slice that is leaving counts no more
   end
   if not counts then return end
-  local back = math.max(0, mine - used + cost) - math.max(0, mine - used)
+  local back, claim = math.max(0, mine - used + cost) - math.max(0, mine - used), string.sub(found[2], 33)
+  if claim ~= '' then back = 0 end -- it has come in this slice (newcomers.lua)
   if mine >= 1 then big = big + back else small = small + back end
   -- The time of the last charge stays; the parts behind it describe a count with these units.
   local pool = struct.pack('<ddd', last, big, small) .. string.sub(found[1], 25, 32)
-  call('HSET', hash, account, struct.pack('<dddd', used - cost, asked, mine, 0), '', pool)
+  call('HSET', hash, account, struct.pack('<dddd', used - cost, asked, mine, 0) .. claim, '', pool)
 end
 
 local begin, windows = 1, #KEYS

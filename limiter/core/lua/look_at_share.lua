@@ -3,7 +3,7 @@
 --
 -- A pool is a hash with, for each account, "<class>|<weight>|<floor>|<ceiling>|<tenant>",
 --   "<account>"   ACCOUNT: units that count · asked for in this slice · its share · when the next refused call of one
---                 unit is within it (us; 0: not known)
+--                 unit is within it (us; 0: not known) · of one that has come in this slice: its claim (newcomers.lua)
 --   "~<account>"  RING: slice of the first call · units admitted in the slices before this one · asked for in them,
 --                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
 --   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
@@ -11,7 +11,8 @@
 --                 entry (us); of a counter, in place of that time: its n, o and l. Of a bucket the sums of now stand
 --                 behind its count (BUCKET in decide.lua); here are those of the division, or when an account came
 --   "@<account>"  of a pace: when its next call is due at the rate of its share (us)
---   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to
+--   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to ·
+--                 if an account has come in this slice: what those that have may still ask for (newcomers.lua)
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
 -- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call
 -- of each slice divides anew, so that the others decide from two fields. Units of the slice that is leaving
@@ -27,12 +28,12 @@
 --   and for a charge: 7 pool · 8 account · 9 slice · 10 asked · 11 share · 12 ACCOUNT's last · 13, 14 reserved in
 --   large shares and small ones · 15 unused of its own · of a bucket: 16 until when its key lives (us) · 17 the length
 --   of all that is stored there; of a counter: units in the slice of now · 18 which pool of the limit this is, by its
---   slices; `joins`: nil, or the weights of all with one that has just come; then `behind`: the count that has the sums
---   behind it
+--   slices. Of an account that has come in this slice: `claim` · `whole`: the limit (units) · `joins`: "#" with one whose
+--   first call this is · `behind`: the count that has the sums behind it
 -- A list, since fields with names take longer to make.
 local turn = (now - now % length) / length
 local state, last, mine, asked, part, till = of_account, turn, 0, 0, 0, 0
-local joins = nil
+local joins, claim = nil, nil
 if sums then
   if not turned then -- they were not read with the limit's count
     if #sums < 32 then sums = sums .. string.rep('\0', 8) end -- an earlier script wrote three parts
@@ -41,22 +42,26 @@ if sums then
   last = turned
   if turn > last then
     local divide = window_dividing()
-    big, small, state = divide(hash, account, last, turn, slices, effective, length)
+    big, small, state = divide(hash, account, last, turn, slices, effective, length, cost)
     last = turn
   end
 end
 if not turned then big, small, charged_at = 0, 0, 0 end -- nobody has asked yet
 if state then
   mine, asked, part, till = take('<dddd', state)
+  if #state > 32 then claim = take('<d', state, 33) end
 else
-  local _, joining = window_dividing()
-  part, joins = joining(hash, account, effective)
-  if part >= 1 then big = big + part else small = small + part end
+  local come, grown = newcomers(), 0
+  part, claim, grown, joins = come(hash, account, effective)
+  if part >= 1 then big = big + claim else small = small + claim end
+  small = small + grown
 end
 
 local own, owed = part - mine, big
 if own <= 0 then
   own, owed = 0, big + small
+elseif claim then
+  own, owed = claim, part >= 1 and big - claim or big
 elseif part >= 1 then
   owed = big - own
 end
@@ -76,7 +81,7 @@ if refused > 0 and (excess > 0 or passed > 0) and wait >= 0 then
   else
     if till == 0 or cost > 1 or passed > 0 then
       ring = ring or not joins and excess > 0 and part >= cost and call('HGET', hash, '~' .. account)
-      local _, _, within_at = window_dividing()
+      local _, within_at = window_dividing()
       till = within_at(ring, cost, part, excess, passed, last, slices, length)
     end
     wait = max(wait, till - now, 1)
@@ -88,7 +93,7 @@ share = {
   refused, refused == 1 and most or part, mine, owed, charged_at >= ends - length and charged_at or -1, ends,
   hash, account, last, asked, part, till, big, small, own, lives, written, 256 * length + slices,
 }
-if joins then
-  share.joins, share.slices, share.length = joins, slices, length
+if claim then
+  share.joins, share.slices, share.length, share.claim, share.whole = joins, slices, length, claim, effective
   if sums == true then share.behind = key end
 end

@@ -5,12 +5,14 @@
 -- The limit's sorted set names each lease "<decision>|<account>". A pool is a hash with, for each account,
 --   "<account>"  slots that it holds · since when (us) · slots times us before, in this slice · refused in it · its share ·
 --                most of its slots that count as those of a settled account (0: it is none) · its demand, if it is ·
---                slots held lately · its demand in the four slices before, newest first (-1: it had not come)
+--                slots held lately · its demand in the four slices before, newest first (-1: it had not come) · of one
+--                that has come in this slice: its claim (newcomers.lua)
 --   ""           this slice · reserved in shares of one slot and more · in those below · of all settled accounts: demand,
 --                its variance, and slots held · until when the pool and the slots live at least (us), so that their
 --                expiry is set once a second and not by every call · the most that can be reserved and kept in this slice,
 --                if that was free when it began (else 0)
---   "#"          weights of the accounts of each class
+--   "#"          weights of the accounts of each class · if an account has come in this slice: two numbers that are
+--                nothing · what those that have may still ask for (newcomers.lua)
 -- As in look_at_share.lua, the first call of a slice divides, and a share is reserved as far as it is wanted and not used.
 -- Demand is how many slots were held on average, and how many calls were refused. An account that gets all that it wants is
 -- *settled*. Its calls come by chance, now more and now fewer: for all settled accounts together their demand is kept, and
@@ -45,10 +47,9 @@ if bound > 0 and not plenty then
 end
 if not state then
   local _, joining = slot_dividing()
-  state, joins = joining(hash, account, effective, now)
-  local part = take('<d', state, 33)
-  if part >= 1 then big = big + part else small = small + part end
+  state, joins, big, small = joining(hash, account, effective, now, big, small)
 end
+local claim = #state > 96 and take('<d', state, 97)
 local held, since, area, refusals, part, own_most, want = take('<ddddddd', state)
 if plenty then
   if now > since then area, since = area + held * (now - since), now end
@@ -65,7 +66,7 @@ else
     owed, kept = big, 0
   else
     if variance > 0 then kept = kept + math.sqrt(variance) end
-    if held < part then owed = owed - part + held end
+    if claim then owed = owed - claim elseif held < part then owed = owed - part + held end
   end
   if kept > 0 then owed = owed + kept end
   local refused = 0
@@ -80,4 +81,5 @@ else
     string.sub(state, 33), big, small, demand, variance, settled,
   }
 end
+if claim then share.claim, share.whole = claim, effective end
 if joins then share.joins, share.keep_us = joins, ceil((slices + 4) * length / 1000) * 1000 + 1000 * MARGIN_MS end

@@ -62,7 +62,16 @@ local function come_back(pool, account, slots)
     settled = settled - math.min(held, most) + math.min(left, most)
   else
     local back = math.max(0, part - left) - math.max(0, part - held)
-    if part >= 1 then big = big + back else small = small + back end
+    local known = #found[2] > 96 and call('HGET', pool, '#')
+    if known and #known > 55 then -- it has come in this slice: they are for all that have (newcomers.lua)
+      local one, open = struct.unpack('<dd', known, 41)
+      call('HSET', pool, '#', string.sub(known, 1, 48) .. struct.pack('<d', open + back))
+      small = small + math.min(one, open + back) - math.min(one, open)
+    elseif part >= 1 then
+      big = big + back
+    else
+      small = small + back
+    end
   end
   area = area + held * math.max(0, now - since)
   local state = struct.pack('<ddddd', left, math.max(now, since), area, refused, part) .. string.sub(found[2], 41)

@@ -236,12 +236,13 @@ local function count_held(book)
     for k, state in ipairs(call('HMGET', share[7], unpack(names))) do
       if state then
         local its_used, _, its_part = take('<ddd', state)
-        local reserved = min(of[names[k]], max(0, its_part - its_used))
+        local its_own = #state > 32 and take('<d', state, 33) or max(0, its_part - its_used)
+        local reserved = min(of[names[k]], its_own)
         if its_part >= 1 then big = big - reserved else small = small - reserved end
       end
     end
   end
-  local unused = max(0, part - used)
+  local unused = share.claim or max(0, part - used)
   if part >= 1 then big = big - unused else small = small - unused end
   sums.owed = part - used - sums.own_due > 0 and big or big + small
   return sums

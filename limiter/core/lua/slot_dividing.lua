@@ -1,7 +1,8 @@
 -- What few calls of a shared concurrency limit need. It stands in look_at_slots.lua where it is called, and so
 -- no other call makes its functions.
 
-local fill, part_of_new, _, terms = dividing()
+local fill, _, _, terms = dividing()
+local come = newcomers()
 local LOOKS = 4
 local ACCOUNT, POOL = '<dddddddddddd', '<dddddddd'
 
@@ -88,10 +89,12 @@ local function divide(hash, leases, mine, last, turn, length, effective, lives)
   return sums, state
 end
 
--- An account that has just come, and the weights of all with its own.
-local function joining(hash, account, effective, now)
-  local part, joins = part_of_new(hash, account, effective)
-  return struct.pack(ACCOUNT, 0, now, 0, 0, part, 0, 0, 0, -1, -1, -1, -1), joins
+-- An account that has just come, with its claim behind it; "#" with it; the reserved slots with it.
+local function joining(hash, account, effective, now, big, small)
+  local part, claim, grown, joins = come(hash, account, effective)
+  if part >= 1 then big = big + claim else small = small + claim end
+  local state = struct.pack(ACCOUNT, 0, now, 0, 0, part, 0, 0, 0, -1, -1, -1, -1) .. struct.pack('<d', claim)
+  return state, joins, big, small + grown
 end
 
 -- Reserved slots, in shares of one slot and more and in those below, and those that settled accounts hold.

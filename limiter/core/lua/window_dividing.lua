@@ -1,16 +1,16 @@
 -- What few calls of a shared window or bucket need. It stands in look_at_share.lua where it is called, and so
 -- no other call makes its functions.
 
-local fill, joining, _, terms = dividing()
+local fill, _, _, terms = dividing()
 
 -- The use and demand of one account up to the slice `turn`; nil of one that has asked for nothing lately.
-local function aged(name, state, ring, last, turn, slices, effective)
-  local take, pack, max, min = struct.unpack, struct.pack, math.max, math.min
+local function aged(name, state, ring, last, turn, slices, effective, cost)
+  local take, pack, max = struct.unpack, struct.pack, math.max
   local counted, came_asked = take('<dd', state)
   local since, total, ask, ask1, ask2 = take('<ddddd', ring)
   local cells = string.sub(ring, 41)
   local came = counted - total + take('<I4', cells)
-  for _ = 1, min(turn - last, slices + 1) do -- a ceiling counts the oldest too
+  for _ = 1, math.min(turn - last, slices + 1) do -- a ceiling counts the oldest too
     local out_used, out_asked = take('<I4I4', cells)
     total, ask2, ask1, ask = total - out_used + came, ask1, ask, ask - out_asked + came_asked
     cells = string.sub(cells, 9) .. pack('<I4I4', came, came_asked)
@@ -19,17 +19,47 @@ local function aged(name, state, ring, last, turn, slices, effective)
   if turn - last > slices + 2 then ask1, ask2 = 0, 0 end
   local base = total - take('<I4', cells) -- their calls may have asked before, and the oldest count for a ceiling
   if ask + ask1 + ask2 + total == 0 then return nil end
-  -- The largest of three looks covers calls a little late. Who has begun within the time that counts is taken to go on
-  -- like this, give or take chance. Of critical calls, as many more may come by chance.
+  -- One that has begun within the time that counts has left if it is silent for longer than three of its gaps.
   local class, weight, least, bound = terms(name, effective)
-  local want, age = max(ask, ask1, ask2, base), turn - since
-  if age < slices then want = max(want, (ask + 1 + (class == 1 and 3 or 1) * math.sqrt(ask)) * slices / age) end
-  if class == 1 then want = want + 2 * math.sqrt(want) end
-  want = min(math.ceil(want), bound)
+  local age, left = turn - since, false
+  if age < slices and class > 1 then
+    local silent = math.floor(3 * age / (ask / cost + 2)) + 1
+    left = not string.find(string.sub(cells, -8 * silent), '[^%z]')
+  end
+  -- The largest of three looks covers calls a little late.
   return {
-    name = name, class = class, weight = weight, want = want, bound = bound, low = min(want, least),
+    name = name, class = class, weight = weight, want = max(ask, ask1, ask2, base), bound = bound, least = least,
     base = base, ring = pack('<ddddd', since, total, ask, ask1, ask2) .. cells,
+    ask = ask, young = age < slices and age, left = left,
   }
+end
+
+-- What each account will want. One that has begun within the time that counts is taken to go on like this: by its calls
+-- after the first, which says only that it is there. Besides, a standard deviation for chance, and three calls for those of
+-- which there is no sign yet; that one of several makes these is enough for all (newcomers.lua), and by chance some call
+-- less when others call more. A floor is its own whatever the others do. Of critical calls, as many more may come by chance.
+-- Returns the wants and floors of all.
+local function foresee(accounts, slices)
+  local young, wanted, floors, max, min, sqrt = 0, 0, 0, math.max, math.min, math.sqrt
+  for _, each in ipairs(accounts) do
+    if each.young and each.class > 1 then young = young + 1 end
+  end
+  for _, each in ipairs(accounts) do
+    local want, ask = each.want, each.ask
+    if each.young then
+      if each.left then ask = min(ask, 1) end
+      local more = max(0, ask - 1)
+      local chance, unseen = sqrt(more), 2 + sqrt(ask) - sqrt(more)
+      local doubt = each.class == 1 and 2 + 3 * sqrt(ask) or chance / sqrt(young) + unseen / young
+      local alone = (ask + 1 + sqrt(ask)) * slices / each.young
+      want = max(want, (ask - 1 + doubt) * slices / each.young, min(each.least, alone))
+    end
+    if each.class == 1 then want = want + 2 * sqrt(want) end
+    each.want = min(math.ceil(want), each.bound)
+    each.low = min(each.want, each.least)
+    wanted, floors = wanted + each.want, floors + each.low
+  end
+  return wanted, floors
 end
 
 -- Who calls at even gaps and gets all that it wants is refused whenever a call comes a little before the one of a window
@@ -50,25 +80,27 @@ local function allow_early(accounts, effective)
   return true
 end
 
--- The first call of a slice: the use and demand of every account up to now, and the share of each in this slice. Returns
--- the reserved units, in shares of one unit and more and in those below, and the caller's account (nil: it has none).
-local function divide(hash, account, last, turn, slices, effective, length)
+-- The first call of a slice, of `cost` units: the use and demand of every account up to now, and the share of each in this
+-- slice. Returns the reserved units, in shares of one unit and more and in those below, and the caller's account (nil: it
+-- has none).
+local function divide(hash, account, last, turn, slices, effective, length, cost)
   local call, pack, min, max = redis.call, struct.pack, math.min, math.max
-  local all, rings, accounts, gone, wanted, floors = call('HGETALL', hash), {}, {}, {}, 0, 0
+  local all, rings, accounts, gone = call('HGETALL', hash), {}, {}, {}
   for a = 1, #all, 2 do
     if string.byte(all[a]) == 126 then rings[string.sub(all[a], 2)] = all[a + 1] end
   end
   for a = 1, #all, 2 do
     local name, ring = all[a], rings[all[a]]
     if ring then
-      local each = aged(name, all[a + 1], ring, last, turn, slices, effective)
+      local each = aged(name, all[a + 1], ring, last, turn, slices, effective, cost)
       if each then
-        accounts[#accounts + 1], wanted, floors = each, wanted + each.want, floors + each.low
+        accounts[#accounts + 1] = each
       else
         gone[#gone + 1], gone[#gone + 2], gone[#gone + 3] = name, '~' .. name, '@' .. name
       end
     end
   end
+  local wanted, floors = foresee(accounts, slices)
   fill(accounts, effective, wanted, floors)
   if wanted > effective and allow_early(accounts, effective) then fill(accounts, effective, wanted, floors) end
   local weights, written, big, small, own_state = { 0, 0, 0, 0, 0 }, {}, 0, 0, nil
@@ -108,4 +140,4 @@ local function within_at(ring, cost, part, excess, passed, last, slices, length)
   return first * length
 end
 
-return divide, joining, within_at
+return divide, within_at
