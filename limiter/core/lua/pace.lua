@@ -12,6 +12,8 @@
 --                      run ("<us>,<us>", the last two minutes) · free: when a call ran again after the last start
 --          hold        us to wait after pushback until the pace is raised · grown: until when it has been · rough: the
 --                      rate was found from few calls ("1")
+--          minute      calls in the minute before the last start · far: since when so few ran before each start that it
+--                      takes less than before ("1" of the release before); 0: they did not
 --          close       pushbacks under a pace with few calls since the one before · even: since when calls are let
 --                      through one by one · window: when it took nothing for long; 0: never
 --          freed       calls that ran in the minute before it took calls again, after it took none for long; 0: it did not
@@ -84,7 +86,7 @@ local held_state = call('HMGET', KEYS[2], unpack(names))
 local rate, base = num(held_state[1] or nil), num(held_state[2] or nil)
 local last, since, starts = num(held_state[4] or 0), num(held_state[5] or 0), held_state[6] or ''
 local free, hold, grown = num(held_state[7] or 0), num(held_state[8] or 0), num(held_state[9] or 0)
-local was_minute, far = num(held_state[10] or 0), held_state[11] == '1'
+local was_minute, far = num(held_state[10] or 0), num(held_state[11] or 0)
 local close, even, rough = num(held_state[12] or 0), num(held_state[13] or 0), held_state[14] == '1'
 local probed, window = num(held_state[15] or 0), num(held_state[16] or 0)
 local freed, lasts, wide = num(held_state[17] or 0), num(held_state[18] or 0), held_state[19] == '1'
@@ -163,16 +165,16 @@ local function seen()
   return {
     kept = kept, free = free, freed = freed, rate = rate, base = base, even = even, wide = wide, lasts = lasts,
     probed = probed, hold = hold, grown = grown, rough = rough, far = far, minute = was_minute,
-    careful = careful(),
+    careful = careful(), since = since,
   }
 end
 
 -- The rate to go on with, from the instants at which the upstream took no more.
 local function found(at)
-  local to, minute, is_far
-  to, minute, is_far, wide, rough = rates.found(ran_since, at, seen())
+  local to, minute
+  to, minute, far, wide, rough = rates.found(ran_since, at, seen())
   note('minute', int(minute))
-  note('far', is_far and '1' or '0')
+  note('far', int(far))
   return to
 end
 

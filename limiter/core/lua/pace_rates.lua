@@ -79,11 +79,12 @@ end
 
 -- The rate to go on with, at an instant at which the upstream took no more.
 --
--- Returns  that rate · calls in the last minute · whether it is far below the pace · `wide` from now on
+-- Returns  that rate · calls in the last minute · since when it has been far below the pace, at each pushback; 0: it has not
+--          · `wide` and `rough` from now on
 local function found(ran_since, at, seen)
   local kept, rate, wide = seen.kept, seen.rate, seen.wide
   local latest = kept[#kept]
-  local calls, seconds = ran_since(latest), (at - latest) / S
+  local calls, seconds = max(ran_since(latest), seen.since), (at - latest) / S -- whole seconds lose the calls of one
   local blocked = seen.free > latest and (seen.free - latest) / S or 0
   local active = seconds - blocked
   local few = calls < ENOUGH
@@ -97,12 +98,14 @@ local function found(ran_since, at, seen)
   end
   local rough = calls < SURE and not rate
   if not rate or blocked >= BLOCKED_S and active < 2 * blocked then
-    return of_window(ran_since, at, seen, minute, estimate, blocked, active), minute, false, wide, rough
+    return of_window(ran_since, at, seen, minute, estimate, blocked, active), minute, 0, wide, rough
   end
-  -- Far below the pace, and twice: it takes less than before. Once it may be a window that frees as it was filled.
+  -- Far below the pace, and not once alone: it takes less than before. Once it may be a window that frees as it was filled.
   local is_far = few and estimate < FAR * rate
-  if is_far and seen.far and rate * (at - before) / S - ran_since(before) >= ENOUGH then
-    return BELOW * estimate, minute, true, wide, rough
+  local far_since = seen.far == 0 and latest or seen.far == 1 and before or seen.far -- "1" is the release before's
+  local ran = is_far and seen.far > 0 and ran_since(far_since)
+  if ran and rate * (at - far_since) / S - ran >= ENOUGH then
+    return BELOW * max(estimate, ran * S / (at - far_since)), minute, far_since, wide, rough
   end
   if seen.even > 0 and seen.probed <= latest and seen.probed > before then wide = true end -- a probe's cut was too little
   local below = lower(ran_since, at, seen, few, wide, estimate)
@@ -112,7 +115,7 @@ local function found(ran_since, at, seen)
     local short = blocked < BLOCKED_S and latest > at - 60 * S and blocked or 0
     below = max(BELOW * minute / (60 - short), ten >= SURE and min(BELOW * ten / 10, below) or 0)
   end
-  return below, minute, is_far, wide, rough
+  return below, minute, is_far and far_since or 0, wide, rough
 end
 
 return {

@@ -145,6 +145,31 @@ async def test_a_unit_that_turns_two_calls_at_once_away_gets_them_one_by_one(sto
     assert int(stored.split(b"|")[1]) > 0, "ten minutes later it is tried again"
 
 
+async def falling(store: Store, raw: redis.Redis, *, noted: bytes | None = None) -> tuple[float, int]:
+    """The pace after a second pushback far below it, and since when; with this in place of what the first one noted."""
+    raw.flushall()
+    await report(store, 0, ran=100, away=1)
+    await report(store, 20 * S, ran=100, away=1)
+    await report(store, 21 * S, ran=1)
+    await report(store, 22 * S, ran=1, away=1)
+    if noted is not None:
+        raw.hset(keys.pace_evidence(C), "far", noted)
+    await report(store, 23 * S, ran=1)
+    pace = await report(store, 24 * S, ran=1, away=1)
+    since: Any = raw.hget(keys.pace_evidence(C), "far")
+    return pace, int(since) - T0
+
+
+async def test_two_pushbacks_far_below_the_pace_show_that_it_takes_less(store: Store, raw: redis.Redis) -> None:
+    pace, since_us = await falling(store, raw)
+    assert pace == pytest.approx(0.985 * 60, rel=0.2)
+    assert since_us == 20 * S
+
+
+async def test_the_first_of_them_may_be_noted_by_the_release_before(store: Store, raw: redis.Redis) -> None:
+    assert await falling(store, raw, noted=b"1") == await falling(store, raw)
+
+
 async def test_a_pace_is_raised_only_while_it_holds_calls_back_and_no_pause_lasts(store: Store) -> None:
     await report(store, 0, ran=50, away=1)
     await report(store, 10 * S, ran=20)
@@ -366,3 +391,13 @@ async def test_a_limit_that_changes_is_followed_within_two_minutes(store: Store,
     assert used(seen, 60, since=360, until=420) <= 1.1
     assert seen.rate(since=300, until=360, of=seen.turned_away) <= 9
     assert seen.requests_per_call() <= 1.05
+
+
+async def test_the_fall_of_a_small_bucket_is_found_from_all_pushbacks_since(store: Store) -> None:
+    """Without a `Retry-After` each comes a second or two after the one before: few calls are missing between two."""
+    unit, changes = Bucket(60, burst=3, level=3), {120.0: 300.0, 240.0: 60.0}
+    seen = await run(
+        store, unit, seconds=360, demand=lambda at: 12.5, rng=random.Random(318), says=False, changes=changes
+    )
+    assert min(pace for at, pace in seen.paces if 240 <= at < 270) <= 69
+    assert used(seen, 60, since=270, until=360) <= 1.1
