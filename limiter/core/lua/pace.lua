@@ -43,6 +43,7 @@ local APART_S = 0.5 -- calls that were on their way together are turned away tog
 local BELOW, EVEN, FAR, ENOUGH = rates.BELOW, rates.EVEN, rates.FAR, rates.ENOUGH
 local WINDOW_S, BLOCKED_S = rates.WINDOW_S, rates.BLOCKED_S
 local ROUGH_S, HOLD_S, FILLS_S, LONG_S = probes.ROUGH_S, probes.HOLD_S, probes.FILLS_S, probes.LONG_S
+local NEARLY = 0.99 -- of the rate of a window: so long a one may have held as well
 local ANOTHER = 2 -- times the rate found: it is another limit, and another window
 local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
 local CLOSE_SHARED, TIGHT = 4, 3 -- where calls go ahead of others; one with fewer calls than that between counts twice,
@@ -94,6 +95,7 @@ local known_gaps, fit = held_state[20] or '', num(held_state[21] or 0)
 local log = string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|%d+|%d+|%d+|(%x*)$') or ''
 local flights, compared, unders = held_state[22] or '', num(held_state[23] or 0), held_state[24] or ''
 local most = shared and 0 or num(held_state[25] or 0)
+local was_even = even > 0
 local regained = false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
@@ -216,17 +218,17 @@ local explained -- the window (ms) in which one call too many was turned away; n
 local function turned_away(at)
   local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
   if rate then
-    local sign = 1
-    if shared then
-      -- Within a pause of the last pushback, busy workers report late pushback from before it.
-      sign = (rough or closer or at - (kept[#kept] or 0) < S) and 0 or since < TIGHT and 2 or 1
-    end
+    -- Where tenants share the pace: within a pause of the last pushback, busy workers report late pushback from before it.
+    local no_sign = closer or shared and (rough or at - (kept[#kept] or 0) < S)
+    local sign = no_sign and 0 or shared and since < TIGHT and 2 or 1
     close = since < ENOUGH and close + sign or 0
     local signs = shared and CLOSE_SHARED or CLOSE
     if close >= signs and even == 0 and fit == 0 and now > window + KEEP_S * S then even = now end
   end
   if #kept > 0 then
     local to, fits = found(at), explained and close < CLOSE and fit * MS / explained
+    -- After a probe the window that held before it: in the shortest one that is known a call was turned away.
+    if fits and base and probed > kept[#kept] then fits = min(fits, max(NEARLY * fits, BELOW * base)) end
     if fits and to >= FAR * fits then to = fits end -- less than half of it is another limit
     rate = max(SLOWEST, min(rate or math.huge, to)) -- no pushback raises it
   elseif rate then
@@ -234,6 +236,8 @@ local function turned_away(at)
   end
   local taken = rate and in_window(at)
   if taken and taken / WINDOW_S < EVEN * rate then rate = max(SLOWEST, BELOW * taken / WINDOW_S) end
+  -- Of single calls the rate is new: the one found so far shows how often two came at once.
+  if rate and even > 0 and not was_even and not rates.alone(even, rate, lasts) then rough = true end
   if rate and rate ~= before then
     hold = probes.hold(rate, seen(), was_blocked)
     note('base', string.format('%.6f', rate / BELOW))
@@ -246,14 +250,14 @@ end
 -- pushback on: the calls of before did not keep to it.
 local function look_at_gaps(at, begins)
   local before = fit
-  if shared then closer = begins and gaps.came_closer(log, floor(at / MS)) end
+  closer = begins and gaps.came_closer(log, floor(at / MS))
   if shared or not begins then
     log = sent_log.without(log, { floor(at / MS) })
     return
   end
   if base and rate > ANOTHER * base then known_gaps, fit = '', 0 end
   log, known_gaps, fit, explained = gaps.turned_away(log, floor(at / MS), known_gaps, fit, even > 0)
-  if fit ~= before then explained = nil end
+  if fit ~= before then explained, close = nil, 0 end -- in a window they come closer together than the pace
   if fit > 0 then even = fit == 1 and now or 0 end
 end
 

@@ -12,7 +12,7 @@ local MAX_CALLS = 64 -- N at most
 local ENOUGH, SAMPLES = 3, 20 -- calls turned away, and gaps of calls that ran, to conclude from
 local TOO_MANY = 8 -- calls turned away that no window explains: the limit is another one than before
 local JITTER = 100 -- calls come to the upstream so much closer together, or further apart, than they were sent
-local SHORTEST, SHORTEST_OF_ONE = 500, 200 -- a window that is not much longer than the jitter shows in nothing
+local SHORTEST, SHORTEST_OF_ONE = 500, 100 -- a window that is not longer than the jitter shows in nothing
 local FADES = 0.1 -- of the way from the longest gap to a shorter one
 local LONGER, AT_LEAST = 1.03, 50 -- a window than a gap that is new, by this factor or so many ms
 local MAX_GAP = 268435455
@@ -52,8 +52,9 @@ end
 local function explains(log, longest, n, single)
   local least = n > 1 and SHORTEST or single and 0 or SHORTEST_OF_ONE
   if longest[n] < least or #log < n + SAMPLES then return false end
+  local ran = longest[n] - min(JITTER, longest[n] / 2) -- of two at once some come closer together than half of it
   for i = n + 1, #log do
-    if gap(log, i, n) < longest[n] - JITTER then return false end
+    if gap(log, i, n) < ran then return false end
   end
   return true
 end

@@ -356,6 +356,28 @@ async def test_a_slow_pace_of_single_calls_is_not_taken_for_a_window(store: Stor
     assert used(seen, 60, since=120, until=420) >= 0.8
 
 
+async def test_a_small_burst_is_not_taken_for_single_calls(store: Store) -> None:
+    """Calls that came closer together than the one that was turned away have run."""
+    seen = await offered(store, Bucket(300, burst=3, level=3), seed=301)
+    assert seen.requests_per_call() <= 1.05
+    assert used(seen, 300, since=120, until=600) >= 0.87, "of 0.71 that single calls can use"
+
+
+async def test_single_calls_are_found_from_pairs_that_are_turned_away(store: Store) -> None:
+    """However slow the pace is at which they come, which is no limit of the unit."""
+    seen = await offered(store, Bucket(300, burst=1, level=1), seed=313)
+    assert seen.requests_per_call() <= 1.05
+    assert used(seen, 300, since=120, until=600) >= 0.58, "of 0.68 that a sender uses that knows the limit"
+
+
+async def test_a_probe_of_a_window_leads_back_to_the_one_that_held_before(store: Store) -> None:
+    """In the shortest window that is known a call was turned away, and the next one would be as well."""
+    unit, rng = Sliding(60, seconds=10), random.Random(318)
+    seen = await run(store, unit, seconds=600, demand=lambda at: 2.5, rng=rng, says=False, waits_s=2)
+    assert seen.requests_per_call(since=120) <= 1.03
+    assert used(seen, 60, since=120, until=600) >= 0.95
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200, 205))
 @pytest.mark.parametrize("says", [True, False], ids=["with Retry-After", "bare"])
