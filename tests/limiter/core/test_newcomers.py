@@ -151,7 +151,7 @@ def test_the_floor_of_each_newcomer_is_its_own_at_once(redis_url: str, limit: Li
 
 LASTS_S, WARM_S = 60, 12
 USED = 0.84
-"""Of the limit: 0.87 to 0.92, before 0.59 to 0.70. The rest is kept for those that have called more than once."""
+"""Of the limit: 0.87 to 0.92, before 0.59 to 0.70. The rest is kept for a window for calls that were refused."""
 
 
 def bursts(rng: random.Random) -> Iterator[tuple[int, str, int]]:
