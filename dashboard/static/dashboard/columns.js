@@ -33,7 +33,7 @@ const TENANT = {
 };
 
 const LIMIT = {
-  make: (cell) => cell.append(make("span"), make("span", { class: "rule" })),
+  make: (cell) => cell.append(make("span"), " ", make("span", { class: "rule" })),
   update(cell, row) {
     say(cell.firstChild, limitName(row.limit));
     say(cell.lastChild, ruleOf(row));
