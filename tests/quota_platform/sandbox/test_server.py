@@ -14,13 +14,17 @@ from pathlib import Path
 import aiohttp
 import pytest
 import requests
+from django.core.management import CommandError, call_command
 
 from quota_platform.embedded import free_port
-from quota_platform.sandbox import Running, running, running_in_thread
+from quota_platform.sandbox import Running, kept, running, running_in_thread
+from quota_platform.sandbox.accounts import Accounts
 from tests.patience import HANG_S
 from tests.quota_platform.sandbox.conftest import CLIENT, SECRET, Caller
 
 ROOT = Path(__file__).resolve().parents[3]
+NOWHERE = "256.0.0.1"
+"""A command that fails to fail fails here, and serves nobody."""
 FORM = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}
 
 
@@ -118,32 +122,35 @@ def test_the_command_serves_until_sigterm() -> None:
 
 
 def test_accounts_that_were_added_outlive_a_restart_in_a_file_closed_to_others(tmp_path: Path) -> None:
-    kept = tmp_path / "accounts.json"
-    for start in range(2):
-        process = command("--profile", "instant", "--accounts", str(kept), clients="given:secret")
-        try:
-            base_url, control_url = until(process, "Sandbox: "), until(process, "Control: ")
-            if start == 0:
-                added = {"client_id": CLIENT, "client_secret": SECRET, "unit": 4_600_002}
-                key = {"access_key_id": "k", "access_key_secret": "s"}
-                assert requests.post(f"{control_url}clients", json=added, timeout=HANG_S).ok
-                assert requests.post(f"{control_url}access-keys", json=key, timeout=HANG_S).ok
-            assert requests.post(f"{base_url}/oauth/token", data=FORM, timeout=HANG_S).status_code == 200
-            accounts = requests.get(f"{control_url}clients", timeout=HANG_S).json()
-            assert {client["client_id"] for client in accounts["clients"]} == {"given", CLIENT}
-            assert [key["access_key_id"] for key in accounts["access_keys"]] == ["k"]
-        finally:
-            process.kill()
-            process.communicate()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    file = tmp_path / "accounts.json"
+    before = Accounts()
+    kept.restore(before, file)
+    before.add_client(CLIENT, secret=SECRET, unit=4_600_002)
+    before.add_access_key("k", secret="s", unit=4_600_001)
+    before.changed()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    process = command("--profile", "instant", "--accounts", str(file), clients="given:secret")
+    try:
+        base_url, control_url = until(process, "Sandbox: "), until(process, "Control: ")
+        assert requests.post(f"{base_url}/oauth/token", data=FORM, timeout=HANG_S).status_code == 200
+        added = {"access_key_id": "later", "access_key_secret": "s"}
+        assert requests.post(f"{control_url}access-keys", json=added, timeout=HANG_S).ok
+    finally:
+        process.kill()
+        process.communicate()
+    after = Accounts()
+    kept.restore(after, file)
+    assert after.clients.keys() == {"given", CLIENT} and after.access_keys.keys() == {"k", "later"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_file_of_accounts_that_cannot_be_read_stops_the_command_by_its_name(tmp_path: Path) -> None:
-    kept = tmp_path / "accounts.json"
-    kept.write_text('{"version": 1, "clients": [{"secret": "canary"}]}')
-    _, said = command("--accounts", str(kept)).communicate(timeout=HANG_S)
-    assert f"{kept} does not hold accounts of a sandbox (KeyError); delete it." in said
-    assert "canary" not in said
+    file = tmp_path / "accounts.json"
+    file.write_text('{"version": 1, "clients": [{"secret": "canary"}]}')
+    with pytest.raises(CommandError) as said:
+        call_command("cxone_sandbox", host=NOWHERE, accounts=file)
+    assert str(said.value) == f"{file} does not hold accounts of a sandbox (KeyError); delete it."
 
 
 def test_without_accounts_the_command_invents_a_client() -> None:
@@ -159,8 +166,6 @@ def test_without_accounts_the_command_invents_a_client() -> None:
 
 
 def test_an_account_that_cannot_be_read_stops_the_command_without_repeating_it() -> None:
-    process = command(clients="canary")
-    output, errors = process.communicate(timeout=HANG_S)
-    assert process.returncode == 1
-    assert "[UNIT/]ID:SECRET" in errors
-    assert "canary" not in output + errors
+    with pytest.raises(CommandError, match=re.escape("[UNIT/]ID:SECRET")) as said:
+        call_command("cxone_sandbox", host=NOWHERE, client=["canary"])
+    assert "canary" not in str(said.value)
