@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 
 import hypothesis
 import pytest
@@ -15,6 +16,7 @@ from django.db import transaction
 from django.template import Context, RequestContext, Template
 from django.test.signals import template_rendered
 from pytest_django import DjangoDbBlocker
+from simple_history.manager import HistoryManager
 from xdist.remote import Producer
 
 from limiter.core.store import Store
@@ -39,9 +41,11 @@ def pytest_configure() -> None:
     """Where hundreds of tests would spend most of their time, do as in production, only quickly.
 
     Passwords are hashed with fewer rounds, and static files are looked for when they are asked for: each test client
-    would read all of them when it is made.
+    would read all of them when it is made. Each use of a row's history would make the same class of managers anew, a
+    tenth of the time to save a row.
     """
     PBKDF2PasswordHasher.iterations = 1_000
+    HistoryManager.from_queryset = staticmethod(cache(HistoryManager.from_queryset))
     settings.WHITENOISE_AUTOREFRESH = True
 
 
@@ -77,12 +81,12 @@ def django_db_setup(
 
 @pytest.fixture(scope="session", autouse=True)
 def _contexts_of_pages_alone(django_test_environment: None) -> Iterator[None]:
-    """A test client keeps a copy of each template's context. Those of a page are asked for; those of its widgets, of
-    which a form has hundreds, are not, and took a tenth of its time.
+    """A test client keeps a copy of each template's context. Those of a page are asked for; those of templates in
+    it and of its widgets, of which a form has hundreds, are not, and took a tenth of its time.
     """
 
     def render(template: Template, context: Context) -> str:
-        if isinstance(context, RequestContext):
+        if isinstance(context, RequestContext) and context.template is template:
             template_rendered.send(sender=template, template=template, context=context)
         return template.nodelist.render(context)
 
