@@ -29,8 +29,11 @@ from tests.limiter.core.given import store_at
 from tests.scheduling import ByFile, import_in_turn, longest_first
 from tests.threads import closed_with_their_threads
 
-hypothesis.settings.register_profile("whole", max_examples=600)
-"""For `make test-slow`; `make test` tries a sample."""
+assert hypothesis.settings.default is not None
+hypothesis.settings.register_profile("sample", hypothesis.settings.default, deadline=None)
+hypothesis.settings.register_profile("whole", hypothesis.settings.default, deadline=None, max_examples=600)
+"""For `make test-slow`; `make test` tries a sample. An example may take as long as it takes, on a busy machine too."""
+hypothesis.settings.load_profile("sample")
 
 
 def pytest_report_header() -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import hypothesis
+
 TESTS = Path(__file__).parent
 OUTSIDE = ("bench", "browser/story_pictures.py", "patience.py")
 """The bench measures time, a story lasts minutes, and patience.py has the pause between two looks."""
@@ -36,6 +38,12 @@ def _is_time(node: ast.expr) -> bool:
     """Whether somebody wrote down a time: a number above zero, or a sum with one."""
     numbers = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
     return any(isinstance(number, int | float) and number > 0 for number in numbers)
+
+
+def test_a_generated_example_may_take_as_long_as_it_takes() -> None:
+    """Hypothesis fails one of 200 ms by default."""
+    assert hypothesis.settings().deadline is None
+    assert hypothesis.settings.get_profile("whole").deadline is None
 
 
 def test_no_test_sleeps_for_a_time() -> None:
