@@ -13,11 +13,13 @@ import pytest
 import redis
 
 from limiter.core import keys
+from limiter.core.giving_back import Charge, give_back
 from limiter.core.sharing import Refused
+from limiter.core.store import Store
 from limiter.core.types import CountedPer, Limit, Share
 from tests.limiter.core.contending import EVEN, Asked, Contention, paced
 from tests.limiter.core.fairness import fair
-from tests.limiter.core.given import S, bucket, counter, log, slots
+from tests.limiter.core.given import T0, S, bucket, counter, log, slots
 
 QUOTA = 1_000
 WINDOWS = [
@@ -145,6 +147,22 @@ def test_the_floor_of_each_newcomer_is_its_own_at_once(redis_url: str, limit: Li
         asked = [each for name in shares for each in asking(name, 99, BEGIN_US + S // 2)]
         served = passed(list(contention.ask(sorted(asked))))
     assert all(served[name] == 99 for name in shares)
+
+
+@KINDS
+async def test_a_newcomer_whose_call_is_given_back_has_its_even_part_as_before(
+    store: Store, redis_url: str, limit: Limit
+) -> None:
+    with Contention(redis_url, limit) as contention:
+        established(contention)
+        ours, _ = contention.ask([(BEGIN_US, "new", 1), (BEGIN_US + 1, "other", 1)])
+        given = await give_back(store, ours.stack, [Charge.of(ours.decision)], now_us=T0 + BEGIN_US + 2)
+        assert given == 1
+        (look,) = contention.look("new", BEGIN_US + 3).shares
+        list(contention.ask(asking("old", QUOTA, BEGIN_US + 10)))
+        served = passed(list(contention.ask(asking("new", QUOTA, BEGIN_US + 2_000))))
+    assert (look.used, look.share) == (0, QUOTA // 2)
+    assert served["new"] >= QUOTA // 3 - 1
 
 
 # A walk --------------------------------------------------------------------------------------------------------------
