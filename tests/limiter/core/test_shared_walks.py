@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
@@ -180,11 +180,22 @@ class Walk:
             self.now, waited = max(self.now, due + dice.choice((0, 0, 0, 1, 999, S // 3, S, 2 * S))), bool(itself)
         else:
             self.now += dice.choice((0, 0, 1, S // 20, S // 9, S // 4))
+        self.ask(step, tenant, client, itself, waited=waited)
+
+    def burst(self, step: int, names: Sequence[str]) -> None:
+        """Tenants that nobody has seen before come at once, and some call again at once."""
+        self.contention.give({name: _terms(self.dice) for name in names})
+        calls = [name for name in names for _ in range(self.dice.randint(1, 3))]
+        for number, name in enumerate(calls, 1_000 * (step + 1)):
+            self.ask(number, name, f"{name.encode().hex():0>8}"[-8:] + 12 * "1", "", waited=False)
+
+    def ask(self, step: int, tenant: str, client: str, itself: str, *, waited: bool) -> None:
+        dice = self.dice
         if dice.random() < 0.01:
             self.contention.give({tenant: _terms(dice)})
         itself = itself or client[:8] + f"{step + 16:012x}"
         patience = dice.choice((None, 0, 0, 0, S, 3 * S))
-        cost = TENANTS[tenant] if client.endswith("2") else 1
+        cost = TENANTS.get(tenant, 1) if client.endswith("2") else 1
         (share,) = self.contention.look(tenant, self.now - T0).shares
         account = self.account_of(tenant)
         assert share.used == account.used(self.now) + self.booking.due(self.now, account.name), (self.seed, step)
@@ -201,14 +212,25 @@ class Walk:
             heappush(self.to_come, (self.now + later, tenant, client, itself if verdict.waits else ""))
 
 
-def _walked(url: str, seed: int) -> Walk:
+def _walked(url: str, seed: int, *, bursts: bool = False) -> Walk:
     dice = random.Random(seed)
     limit = _drawn(seed, dice)
     with Contention(url, limit, {name: _terms(dice) for name in TENANTS}) as contention:
         walk = Walk(seed, contention, dice)
         for step in range(STEPS):
             walk.step(step)
+            if bursts and dice.random() < 0.05:
+                walk.burst(step, [f"new{step}-{number}" for number in range(dice.randint(2, 6))])
     return walk
+
+
+@pytest.mark.parametrize("walks", [5, pytest.param(70, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("third", range(3), ids=["sliding_log", "sliding_counter", "token_bucket"])
+def test_every_decision_equals_the_oracle_s_while_newcomers_come_in_bursts(
+    redis_url: str, third: int, walks: int
+) -> None:
+    kept = sum(_walked(redis_url, seed, bursts=True).booking.kept for seed in range(third, 3 * walks, 3))
+    assert kept > 10 * walks
 
 
 def test_a_part_of_a_unit_that_is_kept_for_others_counts_as_one(redis_url: str) -> None:
