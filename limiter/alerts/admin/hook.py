@@ -30,6 +30,7 @@ from quota_platform.base.admin.members import document_in_lines
 from quota_platform.base.admin.names_field import NamesField
 from quota_platform.base.admin.panels import AdminPage, Panel, add_page, add_panel
 from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.row_form import RowForm
 from quota_platform.base.admin.scoped import RowFilter
 from quota_platform.base.admin.secret_field import SecretField
 from quota_platform.base.admin.shown_once import show_once
@@ -55,7 +56,7 @@ def _with_severity(type_: EventType) -> str:
     return _("{event} ({severity})").format(event=label, severity=Severity(type_.severity).label)
 
 
-class ContactForm(forms.ModelForm):
+class ContactForm(RowForm):
     """A contact point. Its secret, of a kind that has one to enter, is write-only: blank leaves it as it is."""
 
     credential = SecretField(label=_("Key"))

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from django import forms
 from django.http import HttpRequest, HttpResponse
 
 from limiter.policies import cuts
 from limiter.policies.cuts import Hit
+from quota_platform.base.admin.row_form import RowForm
 from tenants.models import Tenant
 from tenants.scope import tenants_of
 
@@ -38,7 +38,7 @@ def question(*, asks: bool) -> dict[str, Any]:
     return {"asks": asks, "confirm": CONFIRM, **({"errors": ()} if asks else {})}
 
 
-class AskingForm(forms.ModelForm):
+class AskingForm(RowForm):
     """``asks``: whether the save waits for a confirmation."""
 
     user: Any = None

@@ -23,6 +23,7 @@ from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
 from quota_platform.base.admin import seconds
+from quota_platform.base.admin.row_form import RowForm
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
@@ -45,7 +46,7 @@ class _AdaptiveSelect(UnfoldAdminSelectWidget):
         return True if said in ("true", "on") else False if said == "false" else None
 
 
-class LimitForm(forms.ModelForm):
+class LimitForm(RowForm):
     """One limit; the algorithm says which of the numbers apply."""
 
     adaptive = forms.NullBooleanField(

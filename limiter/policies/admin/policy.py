@@ -29,6 +29,7 @@ from limiter.policies.models.version import one_version
 from limiter.policies.reach import FIRST, reach
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.recorded import RecordedAdmin
+from quota_platform.base.admin.row_form import RowForm
 from quota_platform.base.reason import MAX_REASON
 from tenants.scope import tenants_of
 
@@ -46,7 +47,7 @@ _ADAPTIVE = (
 )
 
 
-class PolicyForm(forms.ModelForm):
+class PolicyForm(RowForm):
     """The policy's own fields, and why they change."""
 
     change_reason = forms.CharField(

@@ -11,6 +11,7 @@ from django.forms.fields import InvalidJSONInput
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from quota_platform.base import json_text
+from quota_platform.base.admin.row_form import RowForm
 
 
 def _parse(text: str) -> Any:
@@ -58,7 +59,7 @@ JSON_FIELDS: dict[type[models.Field], dict[str, Any]] = {
 """``formfield_overrides`` of an admin page with such fields."""
 
 
-class EmptyMeansDefault(forms.ModelForm):
+class EmptyMeansDefault(RowForm):
     """A form whose empty JSON boxes take their model field's default; the columns hold no NULL."""
 
     def clean(self) -> dict[str, Any]:

@@ -215,6 +215,11 @@ def test_wrong_input_is_reported_at_its_field_and_nothing_is_saved(
     assert not QuotaPolicy.objects.exists() and not QuotaLimit.objects.exists() and not QuotaPolicy.history.exists()
 
 
+def test_a_window_that_cannot_be_read_is_not_reported_as_missing_too(root: Client) -> None:
+    found = errors_of(root.post(ADD, new_policy(root, limit_window_seconds="soon")))
+    assert found == {"0.window_seconds": ["Give a length of time such as 60, 1 min, 2 h or 1 day."]}
+
+
 def test_two_limits_of_one_name_are_reported_at_the_name(root: Client) -> None:
     data = more_limits(new_policy(root), {"name": "minute", "quota": "5", "window_seconds": "1"})
     page = root.post(ADD, data)
