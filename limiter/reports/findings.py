@@ -81,9 +81,20 @@ def _fullness(each: Consumption, names: TenantNames, *, unit: str) -> str:
 
 def _multipliers(chosen: Selection, found: Figures, names: TenantNames) -> Iterator[str]:
     if not found.multipliers:
-        yield "No multiplier changed: the upstream was fast enough throughout."
+        yield "No multiplier changed."
+        yield from _lowest_limit(found, names)
         return
     at, tenant_id, lowest = min(found.multipliers, key=lambda change: change[2])
     if lowest < 1:
         when = local_time.text(at, chosen.zone)
         yield f"The upstream was slow: the multiplier of {names.of(tenant_id)} fell to {lowest:.2g} at {when}."
+
+
+def _lowest_limit(found: Figures, names: TenantNames) -> Iterator[str]:
+    """Calls in flight are cut without a multiplier: a limit that was, by how low it was when it refused."""
+    cut = [each for each in found.limits if each["lowest"] < each["limit"]]
+    if cut:
+        worst = min(cut, key=lambda each: each["lowest"] / each["limit"])
+        where = names.pair(worst["tenant_id"], worst["action_id"])
+        name, lowest, limit = _refuser(worst["limit_name"]), worst["lowest"], worst["limit"]
+        yield f"{name} of {where} was cut to {lowest:,} of {limit:,} at its lowest."

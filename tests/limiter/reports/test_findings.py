@@ -32,7 +32,7 @@ def test_a_time_without_calls_has_one_finding(acme: Tenant) -> None:
 
 def test_a_quiet_time_says_that_nothing_was_refused_and_nothing_cut(acme: Tenant) -> None:
     usage("acme", allowed=12_345, refused=0)
-    nothing_cut = "No multiplier changed: the upstream was fast enough throughout."
+    nothing_cut = "No multiplier changed."
     assert said() == ["None of the 12,345 calls was refused.", nothing_cut]
 
 
@@ -62,6 +62,16 @@ def test_refusals_of_what_is_no_policys_limit_are_named_in_words(acme: Tenant) -
     assert said()[1] == "The learned limit of Acme / lookupOrder refused most: 100 calls."
     ThrottleEvent.objects.update(limit_name="(pace)")
     assert said()[1] == "The pace of the connection of Acme / lookupOrder refused most: 100 calls."
+
+
+def test_a_limit_that_was_cut_without_a_multiplier_is_found_with_its_lowest_value(acme: Tenant) -> None:
+    usage("acme", allowed=900, refused=100)
+    event(1, count=60, limit_name="(in flight)", quota=100, effective_limit=4)
+    event(2, count=40, limit_name="inflight", quota=25, effective_limit=8)
+    assert said()[-2:] == [
+        "No multiplier changed.",
+        "The learned limit of Acme / lookupOrder was cut to 4 of 100 at its lowest.",
+    ]
 
 
 def test_the_fullest_limit_and_the_lowest_multiplier_are_found(acme: Tenant) -> None:
