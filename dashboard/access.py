@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from limiter.incidents import team
+from quota_platform.base.row_access import sees_every_tenant
 
 ACT = "limiter.add_override"
 
@@ -45,3 +46,9 @@ def may_open_connections(user: Any) -> bool:
 def may_handle(user: Any) -> bool:
     """Whether the person may acknowledge, mute, note and assign alerts and incidents."""
     return bool(user.has_perm(team.ACT))
+
+
+def may_set_up(user: Any) -> bool:
+    """Whether the admin's first steps are the person's to take: they make tenants, with all that belongs to these."""
+    adds = ("tenants.add_connection", "tenants.add_tenant", "limiter.add_quotapolicy")
+    return bool(user.is_staff and sees_every_tenant(user) and user.has_perms(adds))

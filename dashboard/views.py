@@ -20,7 +20,16 @@ from django.views.decorators.http import require_safe
 from dashboard import catalogue, connection_list, pool_table, tenant_list, zones
 from dashboard import incidents as stretches
 from dashboard import refusals as refused
-from dashboard.access import may_act, may_explain, may_export, may_handle, may_open_connections, may_reset, may_revoke
+from dashboard.access import (
+    may_act,
+    may_explain,
+    may_export,
+    may_handle,
+    may_open_connections,
+    may_reset,
+    may_revoke,
+    may_set_up,
+)
 from dashboard.figures import FIGURES
 from dashboard.listing import Listing
 from dashboard.revocation import keys_in_use
@@ -74,6 +83,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         figures=FIGURES,
         wallboard=request.GET.get("wallboard") == "1",
         tenant_page=reverse("dashboard:tenant", args=["__tenant__"]),
+        no_tenant=not tenants_of(request.user).exists(),
     )
 
 
@@ -229,4 +239,5 @@ def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any
     if may_export(request.user):
         pages.append({"title": _("Exports"), "url": reverse("admin:limiter_export_changelist"), "current": False})
     shown = {"pages": pages, "zone": zones.zone_of(request), "zone_next": request.get_full_path(), **context}
+    shown["may_set_up"] = may_set_up(request.user)
     return render(request, f"dashboard/{name}.html", shown, status=status)

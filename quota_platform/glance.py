@@ -15,6 +15,7 @@ from limiter.demand.state import LATELY_S, NOW_S, RefusalState, RefusedCalls
 from limiter.record.models import ThrottleEvent
 from quota_platform.base import features, row_access
 from quota_platform.base.attention import Notice
+from quota_platform.first_steps import first_steps
 from tenants.scope import tenants_of
 
 MINUTES = LATELY_S // 60
@@ -25,6 +26,7 @@ def add_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's callback: what the stored refusals of the last minutes say; the script puts live numbers beside it."""
     context["glance"] = _glance(request)
     context["notices"] = _notices(request)
+    context["steps"] = first_steps(request.user)
     return context
 
 

@@ -170,3 +170,12 @@ def _explained(page: Page, demo: LiveDemo, decision: str, token: str) -> int:
     response = page.request.get(f"{demo.url}/decisions/{decision}", headers={"Authorization": f"Bearer {token}"})
     assert response.status != 200 or "sentence" in json.dumps(response.json())
     return response.status
+
+
+def test_a_person_without_a_tenant_learns_on_the_overview_who_can_give_one(as_person: SignIn, demo: LiveDemo) -> None:
+    page = as_person("nina", "Auditor")
+    demo.shell.run("from tenants.models import Membership; Membership.objects.filter(user__username='nina').delete()")
+    page.goto(f"{demo.url}/dashboard/")
+    expect(page.get_by_role("heading", name="No tenant yet")).to_be_visible()
+    expect(page.get_by_text("Ask an administrator for a membership.")).to_be_visible()
+    expect(page.locator("#empty code")).to_have_count(0)

@@ -77,6 +77,8 @@ function nothingFound() {
 }
 
 function nothingYet() {
+  const template = at("no-tenant");
+  if (template) return [template.content.cloneNode(true)];
   const line = `curl -X POST ${location.origin}/invoke/<action> -H 'Authorization: Bearer <API key>'`;
   const copy = make("button", { type: "button" }, word("copy"));
   copy.addEventListener("click", async () => {
