@@ -113,7 +113,7 @@ def test_an_auditor_reads_the_record_and_orders_last_month(as_person: SignIn, de
     page.locator("#result_list").get_by_role("link", name="Base", exact=True).click()
     expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
     page.goto(f"{demo.url}/admin/limiter/export/add/")
-    page.get_by_label("Time", exact=True).select_option(label="last month")
+    page.get_by_label("Period", exact=True).select_option(label="last month")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.goto(f"{demo.url}/dashboard/exports/")

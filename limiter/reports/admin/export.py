@@ -40,7 +40,7 @@ class ExportForm(forms.ModelForm):
     """What to export. Refuses here what could not be built."""
 
     period = forms.ChoiceField(
-        label=_("Time"),
+        label=_("Period"),
         required=False,
         initial=Period.YESTERDAY,
         choices=[*Period.choices, ("", _("from … until …"))],
@@ -68,7 +68,7 @@ class ExportForm(forms.ModelForm):
             self._fill_times(time_zones.zone(self.cleaned_data["time_zone"]))
         for name in ("since", "until"):
             if name not in self.errors and not self.cleaned_data.get(name):
-                self.add_error(name, _("Give a start and an end, or choose a time such as yesterday."))
+                self.add_error(name, _("Give a start and an end, or choose a period such as yesterday."))
         if not self.errors:
             asked = Export(**{name: self.cleaned_data[name] for name in _ASKED})
             try:
