@@ -49,6 +49,7 @@ local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take t
 local CLOSE_SHARED, TIGHT = 4, 3 -- where calls go ahead of others; one with fewer calls than that between counts twice,
 -- and none while the rate was found from few calls: it is hardly right
 local SLOWEST = 0.1 -- calls a second
+local LASTING_S = 0.3 -- calls that last so long may be counted while they are under way
 local SETTLED_S = 1 -- all workers have reported what ended before
 local MAX_HOLD_FLIGHT_S, MORE = 60, 0.25 -- where calls under way are counted; and so many more of them, if one more ran
 
@@ -236,8 +237,9 @@ local function turned_away(at)
   end
   local taken = rate and in_window(at)
   if taken and taken / WINDOW_S < EVEN * rate then rate = max(SLOWEST, BELOW * taken / WINDOW_S) end
-  -- Of single calls the rate is new: the one found so far shows how often two came at once.
-  if rate and even > 0 and not was_even and not rates.alone(even, rate, lasts) then rough = true end
+  -- Of single calls the rate is new: the one found so far shows how often two came at once. Of calls that last it is not:
+  -- each that is under way may turn the next one away.
+  if rate and even > 0 and not was_even and (shared and lasts or flights_last() * MS) < LASTING_S * S then rough = true end
   if rate and rate ~= before then
     hold = probes.hold(rate, seen(), was_blocked)
     note('base', string.format('%.6f', rate / BELOW))

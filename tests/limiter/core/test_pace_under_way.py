@@ -75,6 +75,14 @@ async def test_calls_of_unequal_length_are_counted(store: Store, per_minute: int
     assert at_most(unit, seen, since=120, until=600) >= least
 
 
+async def test_a_slow_pace_of_calls_that_last_is_not_raised_as_one_of_single_calls(store: Store) -> None:
+    """Each that is under way may turn the next one away: a rate that was found from two at once is hardly too low."""
+    unit, rng = Unequal(60), random.Random(15)
+    seen = await run(store, unit, seconds=600, demand=lambda at: 2.5, rng=rng, waits_s=2)
+    assert seen.requests_per_call() <= 1.07
+    assert seen.rate(since=120, until=600, of=seen.ran) >= 0.7 * 480
+
+
 async def test_more_and_fewer_at_once_are_followed(store: Store) -> None:
     unit = Unequal(300)
     changes = {200.0: 900.0, 400.0: 180.0}
