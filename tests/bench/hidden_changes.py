@@ -1,7 +1,7 @@
 """Limits that an upstream does not publish, and changes: how soon a pace follows, and at how many requests.
 
 ``python -m tests.bench.hidden_changes`` prints the table of docs/upstream-unit.md. Tune on other seeds, and without the
-last two limits.
+estimated window.
 """
 
 from __future__ import annotations
