@@ -30,7 +30,12 @@ class ApiKeyForm(forms.ModelForm):
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
         if expires_at and "expires_at" in self.changed_data and expires_at <= timezone.now():
-            raise forms.ValidationError(_("This moment has passed; revoke the key instead."))
+            made = self.instance.pk is not None
+            raise forms.ValidationError(
+                _("This moment has passed; revoke the key instead.")
+                if made
+                else _("This moment has passed; choose a later one.")
+            )
         return expires_at
 
     def clean(self) -> dict[str, Any]:

@@ -108,6 +108,11 @@ def test_wrong_input_is_reported_at_its_field_and_creates_no_key(
     assert not ApiKey.objects.exists()
 
 
+def test_a_new_key_whose_end_has_passed_needs_a_later_one(root: Client, acme: Tenant) -> None:
+    response = issue(root, tenant=acme.pk, expires_at_0="2001-01-01", expires_at_1="00:00")
+    assert response.context["adminform"].form.errors["expires_at"] == ["This moment has passed; choose a later one."]
+
+
 def test_only_its_name_end_and_class_can_be_changed(root: Client, acme: Tenant, globex: Tenant) -> None:
     key, _ = ApiKey.objects.issue(name="IVR", tenant=acme)
     page = f"{LIST}{key.pk}/change/"
