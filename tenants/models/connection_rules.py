@@ -53,7 +53,7 @@ def _missing(row: Connection) -> Iterator[tuple[str, str]]:
     preset = presets.PRESETS[row.preset]
     for field in preset.required:
         if not getattr(row, field) and not (field == "allowed_host_suffixes" and row.is_sandbox):
-            yield field, _("The preset {preset} needs this field.").format(preset=row.preset)
+            yield field, _("The preset {preset} needs this field.").format(preset=row.get_preset_display())
     if row.is_sandbox and not row.base_url:
         yield "base_url", _("Enter the sandbox's address, one of SANDBOX_HOSTS.")
     of_grant = preset.required_by_grant.get(row.grant_type or preset.grant_type)
@@ -71,7 +71,7 @@ def _missing_secrets(row: Connection) -> Iterator[tuple[str, str]]:
     for name in missing:
         if name not in known:
             said = _("The preset {preset} needs the {secret}, and none is stored. Enter it.")
-            yield name, said.format(preset=row.preset, secret=completeness.named([name]))
+            yield name, said.format(preset=row.get_preset_display(), secret=completeness.named([name]))
 
 
 def _sign_in_alike(one: Connection, other: Connection) -> bool:

@@ -134,7 +134,9 @@ class MillisecondsField(forms.IntegerField):
         if value in self.empty_values:
             return None
         text = str(value).strip()
-        named = _read(text)
+        named = seconds_of(text)
+        if named is None:
+            raise ValidationError(_("Give a length of time such as 800, 800 ms or 1.5 s."), code="invalid")
         exactly = named * 1_000 if any(map(str.isalpha, text)) else named
         if abs(exactly - round(exactly)) > 1e-6:
             raise ValidationError(_("Give whole milliseconds."), code="invalid")
