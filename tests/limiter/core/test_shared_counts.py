@@ -108,24 +108,26 @@ async def test_a_decision_names_every_key_that_it_works_on(store: Store, raw: re
     assert len(of_script) > 10
 
 
+@pytest.mark.parametrize(("since_us", "newcomer"), [(S, 0), (20, 2)], ids=["", "newcomer"])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_decision_sends_few_commands_more_than_of_a_limit_that_is_not_shared(
-    store: Store, raw: redis.Redis, kind: str
+    store: Store, raw: redis.Redis, kind: str, since_us: int, newcomer: int
 ) -> None:
-    """Of a log and a counter it sends fewer, since the pool has their last state."""
+    """Of a log and a counter it sends fewer, since the pool has their last state. In its first slice, two more."""
     limit = replace(KINDS[kind], counted_per=CountedPer.CONNECTION)
     shared = replace(limit, name="shared", share=Share(over_us=rules_of(limit.algorithm).shared_over_us(limit)))
     sent = []
     for each in (limit, shared):
         for number in range(20):
             await store.decide(stack(each), Call(f"d{number}", now_us=T0 + number))
+        await store.decide(stack(each), Call("first of a slice", now_us=T0 + since_us))
         raw.config_resetstat()
-        await store.decide(stack(each), Call("d", now_us=T0 + 20))
+        await store.decide(stack(each), Call("d", now_us=T0 + since_us + 1))
         stats: dict[str, dict[str, int]] = raw.info("commandstats")
         others = {"cmdstat_evalsha", "cmdstat_config|resetstat"}
         sent.append(sum(command["calls"] for name, command in stats.items() if name not in others))
     alone, together = sent
-    assert together <= alone + {"log": -1, "counter": -1, "bucket": 2, "slots": 0}[kind]
+    assert together <= alone + {"log": -1, "counter": -1, "bucket": 2, "slots": 0}[kind] + newcomer
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -149,11 +151,17 @@ async def test_it_counts_what_its_twin_counts(store: Store, kind: str, seed: int
 
 
 def _sums(raw: redis.Redis, bound: Stack) -> tuple[float, float]:
-    """Units that are reserved in the pool of a shared bucket: as they stand behind its count, and by its accounts."""
+    """Units that are reserved in the pool of a shared bucket: as they stand behind its count, and by its accounts.
+
+    By accounts: the unused part of each share, of those that have come in this slice their claims and their head start.
+    """
     count: Any = raw.get(bound.windows[0])
     pool: Any = raw.hgetall(bound.pools[0])
-    accounts = (struct.unpack("<dddd", state) for name, state in pool.items() if name[1:2] == b"|")
-    return sum(struct.unpack_from("<dd", count, -56)), sum(max(0.0, share - used) for used, _, share, _ in accounts)
+    accounts = [struct.iter_unpack("<d", state) for name, state in pool.items() if name[1:2] == b"|"]
+    states = [[number for (number,) in each] for each in accounts]
+    unused = sum(claim[0] if claim else max(0.0, share - used) for used, _, share, _, *claim in states)
+    head_start = min(struct.unpack_from("<dd", pool[b"#"], 40)) if len(pool[b"#"]) >= 56 else 0.0
+    return sum(struct.unpack_from("<dd", count, -56)), unused + head_start
 
 
 @pytest.mark.parametrize("seed", range(3))
