@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from dashboard.seats import PageSeat, Seats
 from limiter.core import keys
@@ -68,7 +70,7 @@ async def test_renewed_seats_stay_taken_also_when_the_store_lost_them(
 
 
 async def test_while_the_store_is_unavailable_nobody_is_kept_out() -> None:
-    lonely = Seats(redis.asyncio.Redis(port=free_port()), most=1)
+    lonely = Seats(redis.asyncio.Redis(port=free_port(), retry=Retry(NoBackoff(), 0)), most=1)
     taken = [await lonely.take(ANA) for _ in range(2)]
     assert None not in taken
     await lonely.renew(seat for seat in taken if seat is not None)

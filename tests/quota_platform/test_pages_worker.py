@@ -50,6 +50,7 @@ def connections_of(node: WebProcess, pid: int) -> int:
     return len([each for each in seen if each.status == "ESTABLISHED" and each.laddr.port == node.port])
 
 
+@pytest.mark.slow
 async def test_pages_go_on_when_their_process_is_killed_and_calls_never_notice(
     tmp_path: Path, upstream: Upstream, headers: dict[str, str]
 ) -> None:

@@ -398,7 +398,7 @@ SLOW = pytest.mark.slow
     "flavour",
     [
         "bucket",
-        "calls in flight",
+        pytest.param("calls in flight", marks=SLOW),
         pytest.param("sliding window", marks=SLOW),
         pytest.param("fixed window", marks=SLOW),
     ],

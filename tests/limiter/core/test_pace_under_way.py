@@ -67,7 +67,7 @@ def at_most(unit: InFlight, seen: Seen, *, since: float, until: float) -> float:
     return seen.rate(since=since, until=until, of=seen.ran) / (unit.per_minute * (until - since) / 60)
 
 
-@pytest.mark.parametrize(("per_minute", "least"), [(60, 0.55), (300, 0.75)])
+@pytest.mark.parametrize(("per_minute", "least"), [(60, 0.55), pytest.param(300, 0.75, marks=pytest.mark.slow)])
 async def test_calls_of_unequal_length_are_counted(store: Store, per_minute: int, least: float) -> None:
     unit, demand = Unequal(per_minute), 2.5 * per_minute / 60
     seen = await run(store, unit, seconds=600, demand=lambda at: demand, rng=random.Random(2))
@@ -83,6 +83,7 @@ async def test_a_slow_pace_of_calls_that_last_is_not_raised_as_one_of_single_cal
     assert seen.rate(since=120, until=600, of=seen.ran) >= 0.7 * 480
 
 
+@pytest.mark.slow
 async def test_more_and_fewer_at_once_are_followed(store: Store) -> None:
     unit = Unequal(300)
     changes = {200.0: 900.0, 400.0: 180.0}

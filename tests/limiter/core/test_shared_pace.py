@@ -229,7 +229,7 @@ async def flooded(store: Store, unit: Hidden, seed: int, *, times: float = 2.5, 
 
 @pytest.mark.parametrize("flavour", HIDDEN)
 @pytest.mark.parametrize(("per_minute", "times", "at_least"), [(60, 2.5, 0.85), (120, 6, 0.92), (300, 2.5, 0.975)])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_the_meek_pass_beside_a_flooder_while_the_pace_of_a_hidden_limit_is_learned(
     store: Store, per_minute: float, times: float, at_least: float, flavour: str, seed: int
 ) -> None:
@@ -254,7 +254,7 @@ async def test_of_a_hundred_and_sixty_calls_of_the_meek_two_are_lost_on_average(
     assert sum(each.used for each in runs) >= 0.97 * len(runs)
 
 
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("seed", [21, pytest.param(22, marks=pytest.mark.slow)])
 async def test_a_bucket_whose_saved_up_burst_is_used_turns_few_calls_away_until_its_rate_is_held_again(
     store: Store, seed: int
 ) -> None:

@@ -107,7 +107,7 @@ def test_promises_are_kept_under_a_ceiling_that_is_edited_while_others_are_open(
 
 
 @pytest.mark.parametrize("limit", [log(100), counter(100, window_us=10 * S), bucket(100, burst=100)])
-@pytest.mark.parametrize("tenants", [4, 8])
+@pytest.mark.parametrize("tenants", [4, pytest.param(8, marks=pytest.mark.slow)])
 def test_no_unit_waits_for_its_client_while_all_want_more_than_their_part(
     redis_url: str, limit: Limit, tenants: int
 ) -> None:
