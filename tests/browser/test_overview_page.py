@@ -21,7 +21,7 @@ def tenants(visitor: Visitor) -> list[str]:
 def test_a_sentence_says_who_is_being_refused_and_so_do_title_and_icon(visitor: Visitor) -> None:
     visitor.shown("/dashboard/", frame("overview"))
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text(
-        "Calls of 2 tenants are being refused: 41 in the last minute, 1,204 in 15 minutes. "
+        "Calls of 2 tenants are being refused: 63 in the last minute, 191 in 15 minutes. "
         "Globex Travel · minute, Umbrella Health · burst"
     )
     expect(visitor.page).to_have_title("(2) Refusing · Overview · Quota")
