@@ -89,8 +89,13 @@ class BucketCount:
             yield Use(use.at, level)
 
     def has_room(self, now: int, uses: Sequence[Use], call: Use, *, but: int = 0) -> bool:
-        most = (self.limit.burst - but) * self.limit.window_us
-        return all(level <= most for at, level in self._levels(now, [*uses, call]) if at >= call.at)
+        """A later use has room, too, unless it has none whether the call comes or not: by then all of it has left."""
+        most, every = (self.limit.burst - but) * self.limit.window_us, sorted([*uses, call])
+        place = every.index(call)
+        levels = [level for _, level in self._levels(now, every)][place:]
+        alone = [level for _, level in self._levels(now, uses)][place:]
+        later = zip(levels[1:], alone, strict=True)
+        return levels[0] <= most and all(level <= most or level == without for level, without in later)
 
     def changes(self, now: int, uses: Sequence[Use], cost: int) -> Iterator[int]:
         for at, level in (Use(now, self._level(now)), *self._levels(now, uses)):
