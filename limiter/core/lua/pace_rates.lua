@@ -115,6 +115,11 @@ local function found(ran_since, at, seen)
     local short = blocked < BLOCKED_S and latest > at - 60 * S and blocked or 0
     below = max(BELOW * minute / (60 - short), ten >= SURE and min(BELOW * ten / 10, below) or 0)
   end
+  -- The minute may have calls for which a bucket had saved up before. Where tenants share the pace, and it was not raised
+  -- since, the calls since the last pushback say how far it was too high, so it need not be turned away for this again.
+  if seen.careful and seen.probed <= latest and blocked < BLOCKED_S and seen.since >= SURE then
+    below = min(below, max(BELOW * seen.since / seconds, EVEN * rate))
+  end
   return below, minute, is_far and far_since or 0, wide, rough
 end
 

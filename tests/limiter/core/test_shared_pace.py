@@ -264,6 +264,15 @@ async def test_a_bucket_whose_saved_up_burst_is_used_turns_few_calls_away_until_
     assert made.used >= 0.97
 
 
+@pytest.mark.parametrize("seed", [4, pytest.param(25, marks=pytest.mark.slow)])
+async def test_a_bucket_turns_a_pace_away_once_more_that_was_not_raised_and_not_a_third_time(
+    store: Store, seed: int
+) -> None:
+    """The calls between two pushbacks say its rate; a minute also has those that were saved up before."""
+    made = await flooded(store, Bucket(300), seed)
+    assert made.seen.rate(since=LEARNING_S, until=LASTS_S, of=made.seen.turned_away) <= 2
+
+
 @pytest.mark.parametrize("flavour", HIDDEN)
 async def test_a_limit_that_rises_fivefold_is_followed_within_two_minutes(store: Store, flavour: str) -> None:
     rises_s = 145
