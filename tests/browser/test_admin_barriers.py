@@ -44,6 +44,10 @@ PASSWORD = "a-long-test-password"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 UNFOLD = Path(unfold.__file__).parent / "templates"
 OURS = Path(__file__).parents[2] / "quota_platform" / "templates"
+TOGGLE = '<button type="button" class="q-toggle cursor-pointer'
+NAMED = 'aria-label="{% translate "Menu" %}"'
+ICON = "                dock_to_right"
+NAMED_ICON = '                <span class="material-symbols-outlined" aria-hidden="true">dock_to_right</span>'
 
 
 @pytest.fixture
@@ -218,6 +222,14 @@ def test_no_page_of_the_admin_or_of_accounts_has_a_barrier(visitor: Visitor, pag
         (
             "unfold/helpers/welcomemsg.html",
             {
+                '<span class="material-symbols-outlined hidden! xl:block!" x-on:click': (
+                    f'{TOGGLE} hidden! xl:block!" {NAMED} x-bind:aria-expanded="sidebarDesktopOpen" x-on:click'
+                ),
+                '<span class="material-symbols-outlined block! xl:hidden!" x-on:click': (
+                    f'{TOGGLE} block! xl:hidden!" {NAMED} x-bind:aria-expanded="sidebarMobileOpen" x-on:click'
+                ),
+                f"{ICON}\n            </span>\n\n            ": f"{NAMED_ICON}\n            </button>\n\n            ",
+                f"{ICON}\n            </span>\n        ": f"{NAMED_ICON}\n            </button>\n        ",
                 "{% if cl and cl.full_result_count != cl.result_count and "
                 'cl.paginator|class_name != "InfinitePaginator" %}': (
                     "{% if cl.query and cl.full_result_count != cl.result_count"
