@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 from dashboard.live_lines import GAP_S, KEPT, LiveLine
@@ -204,11 +205,8 @@ class TenantReading:
         limit, name = row.state.limit, (row.action_id, row.state.limit.name)
         start = self.now_s - (LATELY_S if limit.window_us // MICROS < LATELY_S else KEPT)
         line = list(recent.demand.line(name, start, self.now_s, holds_s=holds_s(limit)))
-        most: dict[int, int] = {}
-        for second, level in line:
-            most[second // 60] = max(level.used, most.get(second // 60, 0))
-        for minute, used in most.items():
-            self._note_peak(row.id, used, minute=minute)
+        for minute, of in groupby(line, lambda each: each[0] // 60):
+            self._note_peak(row.id, max(level.used for _, level in of), minute=minute)
         if used_in := [second for second, level in line if level.used]:
             self.used_at[row.id] = max(used_in[-1], self.used_at.get(row.id, 0.0))
         if covered is not None:

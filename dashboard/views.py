@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -239,5 +239,5 @@ def _shown(request: HttpRequest, name: str, *, status: int = 200, **context: Any
     if may_export(request.user):
         pages.append({"title": _("Exports"), "url": reverse("admin:limiter_export_changelist"), "current": False})
     shown = {"pages": pages, "zone": zones.zone_of(request), "zone_next": request.get_full_path(), **context}
-    shown["may_set_up"] = may_set_up(request.user)
+    shown["may_set_up"] = partial(may_set_up, request.user)  # asked for on empty pages alone
     return render(request, f"dashboard/{name}.html", shown, status=status)
