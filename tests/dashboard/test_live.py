@@ -143,7 +143,6 @@ async def test_a_chart_has_the_p95_and_the_cuts_of_the_time_before_the_page_was_
     cut_to = [multiplier for multiplier in found["multiplier"] if multiplier is not None]
     assert (cut_to[0], min(cut_to), cut_to[-1]) == (1.0, 0.4, 1.0)
     await live.close()
-    await asyncio.to_thread(connections.close_all)
 
 
 def slow_and_cut(at: int) -> None:
@@ -178,7 +177,6 @@ async def test_the_peak_of_the_last_hour_counts_what_nobody_watched(runtime: Run
     (row,) = (await live.frame(topics.tenant("acme")))["rows"]
     assert row["peak_1h"] == 70
     await live.close()
-    await asyncio.to_thread(connections.close_all)
 
 
 async def test_a_refusal_turns_the_state_with_the_first_frame_after_it(runtime: Runtime) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connections, transaction
+from django.db import transaction
 from django.test import Client
 
 from dashboard import news
@@ -44,7 +44,6 @@ async def ears(redis_url: str, admin_user: User) -> AsyncIterator[Ears]:
     with contextlib.suppress(asyncio.CancelledError):
         await listening
     await news.close()
-    await sync_to_async(connections.close_all)()  # of the thread that the test's own writes went through
 
 
 def switch_off(user: User) -> None:

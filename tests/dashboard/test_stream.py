@@ -14,7 +14,7 @@ from asgiref.testing import ApplicationCommunicator
 from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from django.test import Client
 
 from dashboard import consumers, streams
@@ -114,7 +114,6 @@ async def worker(redis_url: str) -> AsyncIterator[Worker]:
     worker = Worker(redis_url)
     yield worker
     await worker.broadcast.close()
-    await sync_to_async(connections.close_all)()  # of the thread that the test's own reads and writes went through
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import redis
-from asgiref.sync import sync_to_async
 from django.core.cache import cache
 from django.db import connections
 
@@ -64,7 +63,6 @@ async def test_no_name_in_the_store_is_without_the_prefix(
     assert {"here:q:workers", "here:q:tasks", "here:q:{c1}:usage", "here:dashboard:seats:1"} & names
     assert [name for name in names if not name.startswith("here:")] == []
     assert [entry["object"] for entry in confined.acl_log()] == []
-    await sync_to_async(connections.close_all)()
 
 
 def _in_pages_and_tasks() -> None:
