@@ -121,9 +121,9 @@ class Broadcast:
         stream = self._streams.setdefault(topic, LiveStream(topic))
         if not stream.seq:
             await self._live.read(await self._live.choose([topic]))
-            frame = await self._live.frame(topic)
+            frame, before = await self._live.frame(topic), await self._live.before(topic)
             if not stream.seq:
-                stream.begin(self._live.before(topic))
+                stream.begin(before)
                 stream.advance(frame)
         return stream
 

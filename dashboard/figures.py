@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dashboard.busiest import Crowd
 from dashboard.readings import TenantReading
+from limiter.demand.coverage import Covered, covers
 from limiter.demand.points import Calls
 from limiter.demand.state import NOW_S
 
@@ -210,16 +211,29 @@ def data(now: Now) -> dict[str, Any]:
     return {figure.name: figure.data(now) for figure in FIGURES}
 
 
-def before(readings: Sequence[TenantReading], crowd: Crowd | None = None, *, seconds: int) -> list[dict[str, Any]]:
-    """The figures that count calls, as they were in each of the seconds before the last one; empty if unknown."""
+def before(
+    readings: Sequence[TenantReading],
+    crowd: Crowd | None = None,
+    *,
+    seconds: int,
+    covered: Sequence[Covered] | None,
+) -> list[dict[str, Any]]:
+    """The figures that count calls, as they were in each of the seconds before the last one; empty if unknown.
+
+    ``covered``: the times of which all is known; None if that is not known, and then no minute without calls is.
+    """
     known = [reading for reading in readings if reading.recent is not None]
     if crowd is not None:
-        return _before([crowd.calls], crowd.now_s, seconds) if crowd.calls is not None else []
-    now = max((reading.now_s for reading in known), default=0)
-    return _before([reading.recent.totals for reading in known if reading.recent], now, seconds) if known else []
+        parts, now = [crowd.calls] if crowd.calls is not None else [], crowd.now_s
+    else:
+        parts = [reading.recent.totals for reading in known if reading.recent]
+        now = max((reading.now_s for reading in known), default=0)
+    return _before(parts, now, seconds, covered) if parts else []
 
 
-def _before(parts: Sequence[Mapping[int, Calls]], now: int, seconds: int) -> list[dict[str, Any]]:
+def _before(
+    parts: Sequence[Mapping[int, Calls]], now: int, seconds: int, covered: Sequence[Covered] | None
+) -> list[dict[str, Any]]:
     allowed, refused = Counter[int](), Counter[int]()
     for part in parts:
         for second, calls in part.items():
@@ -229,8 +243,13 @@ def _before(parts: Sequence[Mapping[int, Calls]], now: int, seconds: int) -> lis
     for second in range(now - seconds, now):
         minute = range(second - NOW_S + 1, second + 1)
         passed, turned_away = sum(allowed[each] for each in minute), sum(refused[each] for each in minute)
+        is_known = bool(passed or turned_away) if covered is None else covers(covered, second, second + 1)
         found.append(
-            {each.name: {"value": each.of_calls(passed, turned_away)} for each in FIGURES if each.of_calls is not None}
+            {
+                each.name: {"value": each.of_calls(passed, turned_away) if is_known else None}
+                for each in FIGURES
+                if each.of_calls is not None
+            }
         )
     return found
 

@@ -164,10 +164,12 @@ class Live:
         await self.read([name])
         return self._readings[name]
 
-    def before(self, topic: StreamTopic) -> list[Frame]:
+    async def before(self, topic: StreamTopic) -> list[Frame]:
         """The figures of calls in the two minutes before now, a second each, as frames would have had them."""
-        crowd = self._busiest.of(topic) if topic.is_large else None
-        return figures.before(self._shown(topic), crowd, seconds=FIGURES_KEPT)
+        readings, crowd = self._shown(topic), self._busiest.of(topic) if topic.is_large else None
+        now = crowd.now_s if crowd else max((each.now_s for each in readings), default=0)
+        covered = await self._past.known(now, FIRST_PATIENCE_S) if now else None
+        return figures.before(readings, crowd, seconds=FIGURES_KEPT, covered=covered)
 
     async def chart(self, topic: StreamTopic, asked: Wanted) -> Frame:
         """A chart of a tenant that was read; raises a database fault and TooManyFlights."""

@@ -54,12 +54,12 @@ class Past:
             if connection
         ]
         await _as_long_as(patience_s, looks)
-        covered = await self._known(now, patience_s) if any(each.unwatched for each in readings) else None
+        covered = await self.known(now, patience_s) if any(each.unwatched for each in readings) else None
         for each in readings:
             each.remember(self._lately.of(each.tenant_id), covered)
         await self._read_hours([each for each in readings if not each.hour_known], now=now, patience_s=patience_s)
 
-    async def _known(self, now: int, patience_s: float) -> list[Covered] | None:
+    async def known(self, now: int, patience_s: float) -> list[Covered] | None:
         """The times of the last quarter of an hour of which all is known; None if that is not read in time."""
         flight = self._reads.join(("known", now), partial(recorded.known, self._store, self._aside, now - KEPT_S, now))
         with suppress(DatabaseFault, StoreError, TimeoutError, TooManyFlights):

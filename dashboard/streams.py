@@ -61,11 +61,10 @@ class LiveStream:
             self._texts[kind] = json.dumps(frame, separators=(",", ":"))
         return self._texts[kind]
 
-    def _series(self) -> dict[str, list[float]]:
-        """The key figures of the frames before, for who has not seen them."""
+    def _series(self) -> dict[str, list[float | None]]:
+        """The key figures of the frames before, for who has not seen them; None: not known."""
         names = self._frame.get("figures", {}) if self._frame is not None else {}
-        data = {name: [each[name]["value"] for each in self._figures if name in each] for name in names}
-        return {name: [value for value in values if value is not None] for name, values in data.items()}
+        return {name: [each[name]["value"] for each in self._figures if name in each] for name in names}
 
 
 class Viewer:

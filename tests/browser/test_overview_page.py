@@ -29,6 +29,19 @@ def test_a_sentence_says_who_is_being_refused_and_so_do_title_and_icon(visitor: 
     expect(visitor.page.locator("#icon")).to_have_attribute("href", re.compile("icon-alert"))
 
 
+def test_lines_of_figures_are_of_the_same_time_with_gaps_where_nothing_is_known(visitor: Visitor) -> None:
+    whole = frame("overview")
+    series = {"calls_per_min": [5, 7, None, None, 6], "p95_ms": [90, 80], "multiplier": []}
+    visitor.shown("/dashboard/", {**whole, "series": series})
+    now = visitor.page.locator("[data-figure=calls_per_min] .line")
+    expect(now).to_have_attribute("d", re.compile("^M[^M]*M[^M]*$"))
+    starts = [
+        float(re.findall(r"M([\d.]+)", visitor.page.locator(f"[data-figure={name}] .line").get_attribute("d") or "")[0])
+        for name in ("calls_per_min", "p95_ms")
+    ]
+    assert 90 < starts[0] < starts[1] < 100, "the newest stand at the right end, a second as wide in each line"
+
+
 def test_the_fullest_limits_stand_first_and_a_cut_is_in_words_too(visitor: Visitor) -> None:
     visitor.shown("/dashboard/", frame("overview"))
     first = visitor.page.locator(ROWS).first

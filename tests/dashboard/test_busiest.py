@@ -138,7 +138,7 @@ async def test_an_overview_of_very_many_shows_a_call_its_sums_and_how_many_there
     assert [row["id"] for row in frame["rows"]] == ["acme|lookupOrder|minute"]
     assert frame["figures"]["calls_per_min"]["value"] == 1
     assert frame["summary"]["of"] == {"code": "overview.some", "shown": 1, "tenants": MAX_READ + 3}
-    assert len(live.before(ALL)) == 120
+    assert len(await live.before(ALL)) == 120
     await live.close()
 
 

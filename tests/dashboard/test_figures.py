@@ -14,6 +14,7 @@ from dashboard.stored import StoredReadings
 from dashboard.streams import LiveStream
 from dashboard.topics import overview
 from limiter.core.adaptive import Evidence
+from limiter.demand.coverage import Covered
 from limiter.demand.points import Calls
 from tests.dashboard.demanded import recent
 
@@ -79,10 +80,27 @@ def test_calls_that_wait_are_those_of_the_tenants_that_the_viewer_sees() -> None
 
 def test_the_lines_of_calls_begin_before_the_page_was_opened() -> None:
     stream = LiveStream(overview(["acme"]))
-    stream.begin(figures.before([paced(90, 10)], seconds=3))
+    now = paced(90, 10).now_s
+    stream.begin(figures.before([paced(90, 10)], seconds=3, covered=[Covered(now - 9, now)]))
     stream.advance(overview_frame([paced(90, 10)], StoredReadings(), platform={}, degraded=None))
     assert '"refused_per_min":[10,10,10]' in stream.text(after=None)
-    assert figures.before([reading()], seconds=3) == []
+    assert figures.before([reading()], seconds=3, covered=[]) == []
+
+
+def test_a_time_of_which_the_record_has_nothing_is_a_gap_in_the_lines_and_no_zero() -> None:
+    now = paced(0, 0).now_s
+
+    def line(covered: list[Covered] | None, *, allowed: int = 0) -> list[float | None]:
+        found = figures.before([paced(allowed, 0)], seconds=4, covered=covered)
+        return [each["calls_per_min"]["value"] for each in found]
+
+    assert line([Covered(now - 2, now)]) == [None, None, 0, 0]
+    assert line(None) == [None] * 4, "the times of which all is known could not be read"
+    assert line(None, allowed=9) == [9] * 4, "calls that came were recorded"
+    stream = LiveStream(overview(["acme"]))
+    stream.begin(figures.before([paced(0, 0)], seconds=2, covered=[Covered(now - 1, now)]))
+    stream.advance(overview_frame([paced(0, 0)], StoredReadings(), platform={}, degraded=None))
+    assert '"calls_per_min":[null,0]' in stream.text(after=None)
 
 
 def test_every_note_that_a_figure_tells_has_words() -> None:
@@ -112,4 +130,6 @@ def test_a_declared_figure_is_in_the_frames_the_lines_and_the_words(monkeypatch:
     assert '"tenants":{"value":1,"state":"","note":{"code":"figure.tenants.seen"}}' in stream.text(after=None)
     assert '"tenants":[1]' in stream.text(after=None)
     assert figures.words()["figure.tenants.seen"] == "seen now"
-    assert [each["tenants"] for each in figures.before([paced(90, 10)], seconds=2)] == [{"value": 190}] * 2
+    assert [each["tenants"] for each in figures.before([paced(90, 10)], seconds=2, covered=None)] == [
+        {"value": 190}
+    ] * 2

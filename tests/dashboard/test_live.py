@@ -122,7 +122,7 @@ async def test_a_page_that_is_opened_after_an_incident_shows_it_whole(runtime: R
         columns = (await live.chart(topics.tenant("acme"), charting.wanted(given)))["columns"]
         assert [max(filter(None, columns[name])) for name in ("used", "limit")] == [100, 100]
         assert sum(filter(None, columns["refused"])) == 2
-    assert len(live.before(overview)) == 120
+    assert len(await live.before(overview)) == 120
     await live.close()
 
 

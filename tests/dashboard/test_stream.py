@@ -56,7 +56,7 @@ class FakeLive:
         data = {"v": 2, "at_ms": self.reads, "kind": "full", "page": topic.page, "summary": {}}
         return {**data, "figures": figures, "rows": rows, "feed": []}
 
-    def before(self, topic: StreamTopic) -> list[Frame]:
+    async def before(self, topic: StreamTopic) -> list[Frame]:
         return []
 
     def forget(self, watched: Collection[StreamTopic]) -> None:

@@ -5,6 +5,9 @@ import { ORDER, setChip } from "./signs.js";
 import { setSpark, spark } from "./spark.js";
 import { FORMS, limitName, span, windowText, word } from "./words.js";
 
+// Values of the trend that a row has at most.
+const ROUNDS_KEPT = 40;
+
 export function share(row) {
   return row.effective ? row.used / row.effective : 0;
 }
@@ -87,7 +90,7 @@ const TREND = {
     cell.append(spark(), make("span", { class: "unseen" }));
   },
   update(cell, row) {
-    setSpark(cell.firstChild, row.spark ?? []);
+    setSpark(cell.firstChild, row.spark ?? [], ROUNDS_KEPT);
     say(cell.lastChild, row.trend ? word(`trend.${row.trend}`) : "");
   },
 };

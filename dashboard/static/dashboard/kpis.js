@@ -25,8 +25,8 @@ export class Kpis {
       say(number.nextSibling, known(value) ? unit : "");
       say(note, said ? inWords(said) : "");
       mark(card, "state", state ?? "");
-      if (known(value)) ring.push(Number(value));
-      setSpark(line, ring.values);
+      ring.push(known(value) ? Number(value) : null);
+      setSpark(line, ring.values, SECONDS_KEPT);
     }
   }
 
