@@ -161,7 +161,7 @@ def _held_back(decision: Decision, *, decision_id: str, tenant_id: str) -> Gatew
     """Not made, because the upstream would turn it away, as it did another call of the connection."""
     wait = headers.in_prose(decision.paused_us)
     if decision.above_pace:
-        why = f"{_above_pace(decision)}; in {wait} it is not. It"
+        why = f"{_above_pace(decision)}; its turn is in {wait}. It"
     else:
         why = f"The upstream takes no calls for another {wait}, by its response to another call. This one"
     return GatewayProblem(
@@ -181,7 +181,7 @@ def _held_back(decision: Decision, *, decision_id: str, tenant_id: str) -> Gatew
 
 _ABOVE_PACE = {
     Refused.CEILING: ", and at your ceiling of {share} calls a minute",
-    Refused.SHARE: ", and above your share of it: {used} calls of yours in the last minute, of {share}",
+    Refused.SHARE: ", and before its turn in your share, {share} calls a minute, of which you made {used} in the last",
     Refused.FULL: ", of which your share is {share} calls a minute: calls that were due before it are served first",
 }
 

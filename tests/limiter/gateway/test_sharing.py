@@ -11,7 +11,7 @@ import redis
 
 from limiter.core import keys
 from limiter.core.pausing import pause
-from limiter.core.sharing import Refused
+from limiter.core.sharing import PACE, Refused
 from limiter.core.types import Decision, Limit, LimitState, Share, ShareState
 from limiter.gateway import problems
 from limiter.gateway.runtime import GatewaySettings
@@ -138,6 +138,32 @@ def test_a_refusal_counts_single_units_in_the_singular(share: dict[str, int], sa
     decision = Decision(False, "d", 0, 1, 1_000_000, (state,), retry_after_us=1, shares=(found,))
     names = {"decision_id": "d", "tenant_id": "acme", "action_id": "lookupOrder"}
     assert said in problems.refusal(decision, **names, reduced_status=429).detail
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        (None, "takes; its turn is in"),
+        (Refused.CEILING, "takes, and at your ceiling of 174 calls a minute; its turn is in"),
+        (
+            Refused.SHARE,
+            "and before its turn in your share, 174 calls a minute, of which you made 37 in the last; its",
+        ),
+        (
+            Refused.FULL,
+            "of which your share is 174 calls a minute: calls that were due before it are served first; its",
+        ),
+    ],
+)
+def test_a_call_that_a_pace_holds_back_is_given_its_share_and_its_turn(refused: Refused | None, said: str) -> None:
+    """Calls of a share come evenly: one may come too soon though the last minute had few of them."""
+    limit = Limit(PACE, "sliding_log", 1, window_us=60_000_000, share=Share())
+    shares = () if refused is None else (ShareState(limit, share=174, used=37, owed=0, even=174, refused=refused),)
+    paced: dict[str, Any] = {"paused_us": 26_000, "above_pace": True, "retry_after_us": 26_000, "shares": shares}
+    decision = Decision(False, "d", 0, 1, 1_000_000, (), **paced)
+    names = {"decision_id": "d", "tenant_id": "acme", "action_id": "lookupOrder"}
+    detail = problems.refusal(decision, **names, reduced_status=429).detail
+    assert said in detail and "26 ms. It was not sent" in detail
 
 
 async def test_calls_of_a_flooder_that_wait_do_not_hold_up_those_of_the_meek(
