@@ -38,9 +38,11 @@ def chart(reading: TenantReading, recorded: RecordedDemand, span: Span, *, line:
     calls = [CALLS, *(f"{CALLS}:{action}" for action in _actions(recorded))]
     if line not in names and line not in calls:
         line = max(names, key=lambda each: _weight(recorded, names[each])) if names else CALLS
-    columns = _columns(reading, recorded, span, line, names)
+    changed_at = max((_in_force_at(note, reading.now_s) for note in around.notes), default=span.end)
+    columns = _columns(reading, recorded, span, line, names, changed_at)
     if around.earlier is not None:
-        before = _columns(reading, around.earlier, span.earlier(around.earlier_s), line, names)
+        earlier = span.earlier(around.earlier_s)
+        before = _columns(reading, around.earlier, earlier, line, names, earlier.end)
         columns["before"] = before.get("used") or before["allowed"]
     columns["p95_ms"] = [around.p95_ms.get(time) for time in span.times()]
     columns["threshold_ms"] = [reading.threshold_ms] * len(span.times())
@@ -57,6 +59,12 @@ def chart(reading: TenantReading, recorded: RecordedDemand, span: Span, *, line:
         "columns": columns,
         "notes": [note for note in around.notes if span.start <= note["at_ms"] // 1000 < span.end],
     }
+
+
+def _in_force_at(note: Mapping[str, Any], now: int) -> int:
+    """The second of the change, or of its end if that is over: of an override."""
+    at, ended = int(note["at_ms"]) // 1000, int(note.get("until", 0)) // 1000
+    return max(at, ended) if ended <= now else at
 
 
 def refused_column(shadow: bool) -> str:
@@ -82,17 +90,24 @@ def _weight(recorded: RecordedDemand, name: Name) -> tuple[int, float, bool]:
 
 
 def _columns(
-    reading: TenantReading, recorded: RecordedDemand, span: Span, line: str, names: Mapping[str, Name]
+    reading: TenantReading,
+    recorded: RecordedDemand,
+    span: Span,
+    line: str,
+    names: Mapping[str, Name],
+    changed_at: int,
 ) -> dict[str, Column]:
     if line in names:
-        return _of_limit(reading, recorded, span, names[line])
+        return _of_limit(reading, recorded, span, names[line], changed_at=changed_at)
     return _of_calls(recorded, span, action=line.partition(":")[2])
 
 
-def _of_limit(reading: TenantReading, recorded: RecordedDemand, span: Span, name: Name) -> dict[str, Column]:
+def _of_limit(
+    reading: TenantReading, recorded: RecordedDemand, span: Span, name: Name, *, changed_at: int
+) -> dict[str, Column]:
     """The most that was used in each step, the largest limit, and the refusals; nothing where nothing is known.
 
-    The limit in force now is known without a call.
+    The limit in force now is known without a call, and has been so since ``changed_at``.
     """
     row = reading.rows.get("|".join(name))
     holds = min(holds_s(row.state.limit), REACH_S) if row else 0
@@ -101,8 +116,12 @@ def _of_limit(reading: TenantReading, recorded: RecordedDemand, span: Span, name
     points = recorded.demand.limits.get(name, {})
     known = [_is_known(recorded, span, time) for time in span.times()]
     found = [levels.get(time) if is_known else None for time, is_known in zip(span.times(), known, strict=True)]
-    if row and found and not found[-1] and known[-1] and reading.now_s - span.step_s <= span.end:
-        found[-1] = Level(0, row.state.effective, rules_of(row.state.limit.algorithm).capacity(row.state.limit))
+    if row and reading.now_s - span.step_s <= span.end:
+        newest = Level(0, row.state.effective, rules_of(row.state.limit.algorithm).capacity(row.state.limit))
+        since = max(min(changed_at, span.end - 1) - span.step_s, max(points, default=0))
+        for index, time in enumerate(span.times()):
+            if known[index] and time > since:
+                found[index] = newest._replace(used=level.used if (level := found[index]) else 0)
     return {
         "used": [
             level.used if level else (0 if is_known else None) for level, is_known in zip(found, known, strict=True)

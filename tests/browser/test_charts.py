@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import THEMES, Visitor, frame
+from tests.patience import until
 
 PAGE = "/dashboard/tenants/acme/"
 
@@ -94,3 +95,35 @@ def test_the_choice_of_a_tenant_without_calls_stays_filled(visitor: Visitor) -> 
     feed.send({**quiet, "seq": 3, "tops": {"actions": [{"name": "seen", "calls": 1, "share": 1}], "keys": []}})
     expect(visitor.page.get_by_text("seen")).to_be_visible()
     assert picked.input_value() == "calls"
+
+
+COLOURED = """
+() => {
+  const canvas = document.querySelector("#usage canvas");
+  const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  let found = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const [red, green, blue, alpha] = data.slice(at, at + 4);
+    if (alpha > 200 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60) found += 1;
+  }
+  return found;
+}
+"""
+"""How many pixels of the usage chart have a colour: axes and marks are grey."""
+
+
+def test_a_value_between_two_gaps_is_a_dot(visitor: Visitor) -> None:
+    whole = frame("tenant", notes=[])
+    name, chart = next(iter(whole["charts"].items()))
+    nothing = {column: [None] * len(chart["times"]) for column in chart["columns"]}
+    middle = len(chart["times"]) // 2
+    one = {**nothing, "used": [7 if at == middle else None for at in range(len(chart["times"]))]}
+    feed = visitor.shown("/dashboard/tenants/acme/", {**whole, "charts": {name: {**chart, "columns": nothing}}})
+    legend = visitor.page.locator("#usage-legend")
+    expect(legend).to_contain_text("Used")
+    assert visitor.page.evaluate(COLOURED) == 0
+    feed.send({**whole, "seq": whole["seq"] + 1, "charts": {name: {**chart, "columns": one}}})
+    until(lambda: visitor.page.evaluate(COLOURED) > 4, what="the dot")

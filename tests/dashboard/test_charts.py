@@ -48,6 +48,25 @@ def test_each_step_has_what_was_used_of_the_limit_and_what_it_refused() -> None:
     assert columns["limit"][AT_600 - 1] is None
 
 
+def test_after_the_last_change_the_limit_in_force_is_drawn_without_a_call() -> None:
+    def limits(*notes: dict[str, int]) -> list[tuple[int, int] | None]:
+        quiet = {NOW - 600: Level(40, 200, 200), NOW - 595: Level(41, 200, 200)}
+        recorded = RecordedDemand(Demand({}, {("lookupOrder", "minute"): quiet}), [ALL])
+        made = charts.chart(watched_first_at(NOW), recorded, QUARTER, line=MINUTE, around=Around(notes=notes))
+        columns = made["columns"]
+        assert [columns["used"][AT_600 + after] for after in (1, 2, -AT_600 - 1)] == [41, 41, 0]
+        return [each and (each, of) for each, of in zip(columns["limit"], columns["effective"], strict=True)]
+
+    changed = {"at_ms": (NOW - 300) * 1000}
+    before, after = (200, 200), (100, 80)
+    assert limits() == [None] * 60 + [before] * 119 + [after], "when it changed is not known"
+    assert limits(changed, {"at_ms": (NOW - 700) * 1000}) == [None] * 60 + [before] * 60 + [after] * 60
+    assert limits({"at_ms": (NOW - 590) * 1000, "until": (NOW - 300) * 1000}) == limits(changed), "an override's end"
+    assert limits({"at_ms": (NOW - 599) * 1000, "until": (NOW + 60) * 1000})[AT_600 : AT_600 + 3] == [before] * 2 + [
+        after
+    ], "it has not ended, and the last call was decided by it"
+
+
 def test_what_a_shadow_limit_would_have_refused_is_drawn_as_such() -> None:
     reading = watched_first_at(NOW)
     row = reading.rows[MINUTE]

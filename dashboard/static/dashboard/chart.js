@@ -57,6 +57,14 @@ function flags(read) {
   };
 }
 
+// A value between two gaps has no line to stand on: it gets a dot.
+function alone(plot, index) {
+  const values = plot.data[index];
+  const known = (at) => Number.isFinite(values[at] ?? Number.NaN);
+  const found = values.flatMap((_, at) => (known(at) && !known(at - 1) && !known(at + 1) ? [at] : []));
+  return found.length ? found : null;
+}
+
 export const SERIES = {
   usage: [
     { name: "used", token: "accent", show: whole, area: true },
@@ -110,7 +118,7 @@ export class Chart {
       width: line.dash ? 1.5 : 2,
       dash: line.dash,
       fill: line.area ? colour(line.token, 0.15) : undefined,
-      points: { show: false },
+      points: { show: false, filter: alone, size: 5, stroke: colour(line.token), fill: colour(line.token) },
       paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
       spanGaps: false,
     }));
