@@ -65,3 +65,21 @@ def test_after_a_save_the_page_says_on_how_many_workers_it_is_live(visitor: Visi
     page.get_by_label("Description").fill("seen")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(re.compile(r"^Live on 2 of 2 workers after \d+(\.\d)? s\.$"))).to_be_visible()
+
+
+def test_the_terms_of_a_share_are_asked_for_only_while_a_limit_is_shared(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/admin/limiter/quotapolicy/add/")
+    shared = page.locator("[name='limits-0-shared']")
+    terms = [page.locator(f"[name='limits-0-share_{name}']") for name in ("weight", "floor", "ceiling", "class")]
+    for term in terms:
+        expect(term).to_be_hidden()
+    shared.check()
+    terms[0].fill("3")
+    shared.uncheck()
+    for term in terms:
+        expect(term).to_be_hidden()
+    shared.check()
+    for term, value in zip(terms, ("3", "0", "", "normal"), strict=True):
+        expect(term).to_be_visible()
+        expect(term).to_have_value(value)

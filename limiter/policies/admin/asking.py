@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -33,16 +33,16 @@ def sentences(hits: Iterable[Hit], user: Any) -> list[str]:
     return [f"{name}: {cuts.sentence(of, seen=seen)}" for (name, _), of in by_limit.items()]
 
 
-def question(*, asks: bool) -> dict[str, Any]:
-    """The context of the page of a form: beside a question there is nothing to correct."""
+def question(asks: Sequence[str]) -> dict[str, Any]:
+    """The context of a form's page that says this before the save: beside a question there is nothing to correct."""
     return {"asks": asks, "confirm": CONFIRM, **({"errors": ()} if asks else {})}
 
 
 class AskingForm(RowForm):
-    """``asks``: whether the save waits for a confirmation."""
+    """``asks``: sentences with the tenants that the save hits; it waits for a confirmation."""
 
     user: Any = None
-    asks = False
+    asks: Sequence[str] = ()
 
     def hits(self) -> list[Hit]:
         """Of the row as the form would save it."""
@@ -58,7 +58,7 @@ class AskingForm(RowForm):
             return
         for said in sentences(self.hits(), self.user):
             self.add_error(self.where() if self.where() in self.fields else None, said)
-            self.asks = True
+            self.asks = [*self.asks, said]
 
 
 class AskingAdmin:
@@ -71,6 +71,6 @@ class AskingAdmin:
         return type(made.__name__, (made,), {"user": request.user})
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        context |= question(asks=getattr(context["adminform"].form, "asks", False))
+        context |= question(getattr(context["adminform"].form, "asks", ()))
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
         return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -27,6 +28,8 @@ from quota_platform.base.admin.row_form import RowForm
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
 """Which of the fields that depend on the algorithm it uses."""
+
+SHARE_TERMS = ("share_weight", "share_floor", "share_ceiling", "share_class")
 
 TERMS = {
     name: QuotaLimit._meta.get_field(name).get_default()  # type: ignore[union-attr]
@@ -62,6 +65,8 @@ class LimitForm(RowForm):
         super().__init__(*args, **kwargs)
         if "algorithm" in self.fields:
             self.fields["algorithm"].widget.attrs["data-applies"] = json.dumps(APPLIES)
+        if "shared" in self.fields:
+            self.fields["shared"].widget.attrs["data-applies"] = json.dumps({"true": SHARE_TERMS})
         if "lease_seconds" in self.fields:
             # It has to have a value, also where it is not used.
             self.fields["lease_seconds"].widget.attrs["data-keep"] = ""
@@ -98,8 +103,8 @@ class LimitFormSet(BaseInlineFormSet):
     """All limits of one policy: their names differ, and together they compile."""
 
     user: Any = None
-    asks = False
-    """Whether the save waits for a confirmation."""
+    asks: Sequence[str] = ()
+    """Sentences with the tenants that the save hits; it waits for a confirmation."""
 
     default_error_messages = {
         "too_many_forms": format_lazy(_("A policy has at most {most} limits; nothing was saved."), most=MAX_LIMITS)
@@ -139,7 +144,7 @@ class LimitFormSet(BaseInlineFormSet):
             said = cuts.sentence(hits, seen=seen_among(hits, self.user))
             at = next(form for form in kept if form.instance.name == name)
             at.add_error("quota", said)
-            self.asks = True
+            self.asks = [*self.asks, f"{name}: {said}"]
 
     def _kept(self) -> list[forms.ModelForm]:
         """The forms whose limits will be there after saving, as far as they could be read."""
@@ -179,7 +184,7 @@ class LimitInline(StackedInline):
                     ("name", "algorithm", "adaptive"),
                     ("counted_per", "counted_by", "max_values"),
                     ("quota", "window_seconds", "burst", "lease_seconds"),
-                    ("shared", "share_weight", "share_floor", "share_ceiling", "share_class"),
+                    ("shared", *SHARE_TERMS),
                 )
             },
         ),

@@ -179,7 +179,9 @@ class QuotaPolicyAdmin(PolicyPresetPages, PolicyHistoryPages, RecordedAdmin):
             in_words(*shown),
             reach=reach(policy, seen=tenants_of(request.user)) if policy else None,
             first=FIRST,
-            **question(asks=any(getattr(each.formset, "asks", False) for each in context["inline_admin_formsets"])),
+            **question(
+                [said for each in context["inline_admin_formsets"] for said in getattr(each.formset, "asks", ())]
+            ),
             preview_url=reverse("admin:limiter_quotapolicy_preview"),
         )
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)

@@ -91,6 +91,8 @@ def test_the_form_asks_and_saves_what_is_confirmed(gold: QuotaPolicy, acme: Tena
         and "Cut them nevertheless" in asked
         and "Please correct" not in asked
     )
+    question = asked.partition("Before you save")[2].partition("</section>")[0]
+    assert f"minute: More than 60 units would have been in use at once in the last 24 hours: {acme.name}" in question
     assert gold.limits.get().quota == 100
     assert client.post(page, form | {"confirm_cut": "1"}).status_code == 302
     assert gold.limits.get().quota == 60
