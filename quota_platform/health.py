@@ -109,9 +109,10 @@ async def _asked(runtime: Runtime) -> dict[str, Check]:
 async def _in_time(asked: Coroutine[Any, Any, Check]) -> Check:
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return {"ok": True, "known": True} | await asked
+            found = {"ok": True, "known": True} | await asked
     except (StoreError, TimeoutError):
-        return {"ok": True, "known": False}
+        found = {"known": False}
+    return found if found["known"] else found | {"ok": None}
 
 
 async def _connections(runtime: Runtime) -> Check:

@@ -15,7 +15,7 @@ from limiter.core.in_flight import IN_FLIGHT
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
 from limiter.record.limit_names import limit_in_words
-from limiter.record.limits_then import LimitThen, limit_then, of_share, scope_of
+from limiter.record.limits_then import LimitThen, limit_then, of_share, scope_of, whole_second
 from limiter.record.models import MultiplierChange, ThrottleEvent
 from limiter.record.models.event import UPSTREAM
 from quota_platform.base.languages import number
@@ -129,10 +129,10 @@ def _counted(event: ThrottleEvent, limits: Sequence[LimitThen]) -> str:
         ).format(count=number(event.count), seconds=wait_in_seconds(event))
     if event.limit_name == IN_FLIGHT:
         return ngettext(
-            "This call was refused: {used} calls of all tenants were in flight to the upstream, and {allowed} were"
-            " allowed. The connection learns this number from the upstream's latency.",
-            "{count} calls like this were refused: {used} calls of all tenants were in flight to the upstream, and"
-            " {allowed} were allowed. The connection learns this number from the upstream's latency.",
+            "This call was refused: {used} of {allowed} allowed calls of all tenants were in flight to the upstream."
+            " The connection learns this number from the upstream's latency.",
+            "{count} calls like this were refused: {used} of {allowed} allowed calls of all tenants were in flight to"
+            " the upstream. The connection learns this number from the upstream's latency.",
             event.count,
         ).format(count=number(event.count), used=number(event.used), allowed=number(event.effective_limit))
     if not event.limit_name:
@@ -201,11 +201,6 @@ def wait_in_seconds(event: ThrottleEvent) -> str:
     return number(math.ceil((event.retry_after_ms or 0) / 10) / 100)
 
 
-def _whole_second(moment: datetime) -> str:
-    """The first whole second at which it would have passed."""
-    return f"{moment + timedelta(microseconds=-moment.microsecond % 1_000_000):%Y-%m-%d %H:%M:%S}"
-
-
 def _multiplier(event: ThrottleEvent) -> MultiplierThen:
     changes = MultiplierChange.objects.filter(
         tenant_id=event.tenant_id, action_id__in=["", event.action_id], at__lte=event.at
@@ -244,7 +239,8 @@ def _remedies(event: ThrottleEvent, limits: Sequence[LimitThen], passes_at: date
             payload.append(said.format(limit=limit_in_words(slots[0])))
         if len(slots) < len(refusing):
             said = _("Waiting {seconds} s, until {at} UTC.")
-            payload.append(said.format(seconds=wait_in_seconds(event), at=_whole_second(passes_at)))
+            at = f"{whole_second(passes_at):%Y-%m-%d %H:%M:%S}"
+            payload.append(said.format(seconds=wait_in_seconds(event), at=at))
     if event.limit_name == UPSTREAM:
         return payload
     if event.multiplier < 1 and all(_fits_uncut(limit, event.cost) for limit in refusing):

@@ -19,6 +19,11 @@ from limiter.record.models import ThrottleEvent
 from quota_platform.base.languages import number
 
 
+def whole_second(moment: datetime) -> datetime:
+    """The first whole second that is not before it."""
+    return moment + timedelta(microseconds=-moment.microsecond % 1_000_000)
+
+
 @dataclass(frozen=True, slots=True)
 class LimitThen:
     """One limit as it stood when the call was decided."""
@@ -46,6 +51,11 @@ class LimitThen:
     """The header or JSON Pointer by whose values it counts; "" for a limit that counts by none."""
     value: str
     """The first digits of the digest of the call's value, or what stands for it (:mod:`limiter.core.values`)."""
+
+    @property
+    def passes_by(self) -> datetime | None:
+        """``passes_at`` for people, who read whole seconds."""
+        return None if self.passes_at is None else whole_second(self.passes_at)
 
     @property
     def in_words(self) -> str:

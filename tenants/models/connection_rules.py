@@ -53,7 +53,7 @@ def _missing(row: Connection) -> Iterator[tuple[str, str]]:
     preset = presets.PRESETS[row.preset]
     for field in preset.required:
         if not getattr(row, field) and not (field == "allowed_host_suffixes" and row.is_sandbox):
-            yield field, _("The preset {preset} needs this field.").format(preset=row.get_preset_display())
+            yield field, _("The preset '{preset}' needs this field.").format(preset=row.get_preset_display())
     if row.is_sandbox and not row.base_url:
         yield "base_url", _("Enter the sandbox's address, one of SANDBOX_HOSTS.")
     of_grant = preset.required_by_grant.get(row.grant_type or preset.grant_type)

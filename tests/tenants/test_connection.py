@@ -149,7 +149,7 @@ def test_every_field_of_a_preset_is_a_field_of_the_form(preset: str) -> None:
     [
         ({"base_url": "https://a.niceincontact.com"}, "client_id", "needs this field"),
         ({"client_id": "c"}, "base_url", "needs this field"),
-        ({"preset": "cxone", "client_id": "c"}, "access_key_id", "(access key and application) needs this field"),
+        ({"preset": "cxone", "client_id": "c"}, "access_key_id", "(access key and application)' needs this field"),
         (
             {"preset": "generic_oauth2", "base_url": "https://a.example.com"},
             "allowed_host_suffixes",

@@ -93,7 +93,9 @@ async def test_a_refusal_by_the_learned_limit_explains_itself_everywhere(workers
     ((entry, fields),) = await workers.store.command("XRANGE", stream, "-", "+", key=stream)
     data = await asyncio.to_thread(explain, events.event(entry.decode(), fields[1].decode()))
     assert data.event.limit_name == "(in flight)"
-    assert data.sentence.startswith("This call was refused: 1 calls of all tenants were in flight to the upstream,")
+    assert data.sentence.startswith(
+        "This call was refused: 1 of 1 allowed calls of all tenants were in flight to the upstream."
+    )
     totals = keys.totals(workers.connection)
     assert await workers.store.command("HGET", totals, "acme|refused", key=totals) == b"1"
     await gone(first)

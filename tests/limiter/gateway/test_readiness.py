@@ -97,6 +97,8 @@ async def test_a_store_that_is_away_leaves_a_worker_in_service() -> None:
     async with worker(StorePool(Address(host="127.0.0.1", port=free_port()), BOUNDS)) as ours:
         await ours.runtime.snapshot.look()
         assert await ours.says() == (200, "degraded", ["store-unavailable"])
+        checks = (await ours.ready(signed=True)).json["checks"]
+        assert [checks[name] for name in ("record", "queue")] == [{"known": False, "ok": None}] * 2, "nobody can tell"
 
 
 async def test_a_lost_node_of_a_cluster_leaves_a_worker_in_service(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ async def test_only_a_check_that_is_not_ok_has_a_reason() -> None:
         assert {name: check["reason"] for name, check in checks.items() if "reason" in check} == {
             "store": "store-unavailable"
         }
-        assert [name for name, check in checks.items() if not check["ok"]] == ["store"]
+        assert [name for name, check in checks.items() if check["ok"] is False] == ["store"]
 
 
 async def test_a_worker_that_could_load_nothing_is_not_ready(database_away: Away) -> None:

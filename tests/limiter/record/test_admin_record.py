@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -50,6 +52,14 @@ def test_the_page_of_a_refusal_names_algorithms_in_words_and_no_policy_where_the
     assert "refused until a running call ends" in html and "in 86,400 s" in html
     assert "concurrency: calls in flight)" in html and "sliding counter: for very large limits)" in html
     assert "(, version" not in html and "sliding_counter" not in html
+
+
+def test_the_page_names_the_whole_second_from_which_on_each_limit_let_the_call_pass(root: Client) -> None:
+    row = event(1, limits=[LIMIT | {"wait_us": 6_400_000}], at=NOON, retry_after_ms=6_400.0)
+    html = " ".join(root.get(f"/admin/limiter/throttleevent/{row.pk}/change/").text.split())
+    passes = NOON + timedelta(seconds=7)
+    assert f"Waiting 6.4 s, until {passes:%Y-%m-%d %H:%M:%S} UTC" in html
+    assert f"refused until {passes:%H:%M:%S} UTC" in html
 
 
 def test_a_refusal_by_a_limit_that_no_policy_has_shows_none(root: Client) -> None:
