@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from dashboard.messages import VERSION
@@ -122,6 +123,20 @@ def test_search_state_and_order_stand_in_the_address_and_come_back(visitor: Visi
     page.go_back()
     expect(refused).to_have_attribute("aria-sort", "descending")
     assert visitor.barriers() == []
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1600])
+def test_the_notes_of_key_figures_are_read_whole_above_lines_at_one_height(visitor: Visitor, width: int) -> None:
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 900})
+    visitor.shown("/dashboard/", frame("overview"))
+    expect(page.locator(".note").first).to_have_text("in the last minute")
+    cut = "(notes) => notes.filter((note) => note.scrollWidth > note.clientWidth).map((note) => note.textContent)"
+    assert page.locator(".note").evaluate_all(cut) == []
+    ends = "(cards) => cards.map((card) => [card.offsetTop, card.querySelector('.spark-place').offsetTop])"
+    assert len(dict(page.locator(".kpi").evaluate_all(ends))) == len(
+        {tuple(each) for each in page.locator(".kpi").evaluate_all(ends)}
+    )
 
 
 def test_a_column_can_be_hidden_and_stays_hidden(visitor: Visitor) -> None:

@@ -82,3 +82,16 @@ def test_lists_show_their_cells_whole(visitor: Visitor, path: str) -> None:
     visitor.open(path)
     expect(visitor.page.locator("main table")).to_be_visible()
     assert clipped(visitor.page) == []
+
+
+def test_the_heads_stand_on_one_line_whether_or_not_they_sort(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 1600, "height": 900})
+    visitor.shown("/dashboard/", frame("overview"))
+    expect(visitor.page.locator("#table thead").get_by_text("Trend")).to_be_visible()
+    bottoms = """(heads) => heads.filter((head) => head.checkVisibility()).map((head) => {
+      const text = document.createRange();
+      text.selectNodeContents(document.createTreeWalker(head, NodeFilter.SHOW_TEXT).nextNode());
+      return Math.round(text.getBoundingClientRect().bottom);
+    })"""
+    found = visitor.page.locator("#table thead th").evaluate_all(bottoms)
+    assert len(found) >= 9 and max(found) == min(found)

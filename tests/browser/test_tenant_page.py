@@ -44,3 +44,13 @@ def test_the_state_of_each_limit_lies_within_the_table(visitor: Visitor, width: 
     expect(visitor.page.locator("#table tbody tr")).to_have_count(len(rows))
     table = "document.querySelector('#table')"
     assert visitor.page.evaluate(f"{table}.scrollWidth - {table}.clientWidth") == 0
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 1920])
+def test_what_chooses_the_time_of_the_charts_stands_in_one_line(visitor: Visitor, width: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    visitor.shown("/dashboard/tenants/globex/", frame("tenant"))
+    expect(visitor.page.locator("#table tbody tr").first).to_be_visible()
+    middles = "(each) => { const box = each.getBoundingClientRect(); return Math.round((box.top + box.bottom) / 2); }"
+    found = {visitor.page.locator(place).evaluate(middles) for place in ("#ranges", "#span-open", "#beside")}
+    assert max(found) - min(found) <= 1

@@ -166,7 +166,7 @@ export class LimitsTable {
 
 function headCell(column, onChosen) {
   const label = word(`column.${column.name}`);
-  const button = column.value ? make("button", { type: "button", class: "sort" }, label) : label;
+  const button = column.value ? make("button", { type: "button", class: "sort" }, label) : make("span", { class: "sort" }, label);
   if (column.value) button.addEventListener("click", onChosen);
   return make("th", { scope: "col", class: column.number ? "number" : null, "data-column": column.name }, button);
 }
