@@ -11,6 +11,7 @@ from django.utils import timezone
 from dashboard import changes, stored
 from dashboard.policy_changes import Line
 from limiter.policies.models import Assignment, Override, QuotaLimit, QuotaPolicy
+from limiter.policies.models.version import one_version
 from limiter.record import chain, resets
 from limiter.record.chain import Draft
 from limiter.record.models import MultiplierChange
@@ -114,6 +115,29 @@ def test_an_edited_policy_is_shown_with_its_numbers_to_those_it_applies_to(acme:
     assert moved == ["change.policy_window", 40, 60, 40, 3_600]
     assert [each["code"] for each in data("policy")][-1] == "change.policy_made"
     assert data("policy", tenant="globex") == []
+
+
+def test_a_change_of_a_limit_that_the_tenant_s_own_one_replaces_does_not_concern_it(
+    acme: Tenant, globex: Tenant
+) -> None:
+    base, gold = QuotaPolicy.objects.create(name="Base"), QuotaPolicy.objects.create(name="Gold")
+    Assignment.objects.create(policy=base, target="default")
+    minute = QuotaLimit.objects.create(policy=base, name="minute", quota=100, window_seconds=60)
+    Assignment.objects.create(policy=gold, target="tenant", tenant=acme)
+    QuotaLimit.objects.create(policy=gold, name="minute", quota=600, window_seconds=60)
+    minute.quota = 50
+    minute.save()
+    newest = data("policy", tenant="globex")[0]
+    assert (newest["limit"], newest["before"], newest["after"]) == ("minute", 100, 50)
+    assert "change.policy_limit" not in [each["code"] for each in data("policy", tenant="acme")]
+    with one_version(reason="a day's limit, too"):
+        day = QuotaLimit.objects.create(policy=base, name="day", quota=9, window_seconds=86_400)
+    with one_version(reason="both"):
+        for limit in (minute, day):
+            limit.quota += 1
+            limit.save()
+    assert [(each["limit"], each["more"]) for each in data("policy", tenant="acme") if "limit" in each] == [("day", 0)]
+    assert data("policy", tenant="globex")[0]["more"] == 1
 
 
 def test_marks_of_a_chart_are_those_of_its_time(acme: Tenant) -> None:
