@@ -128,14 +128,18 @@ def refusals_of(incident: Incident) -> dict[str, str]:
 
 
 def alerts_of(incident: Incident) -> list[Alert]:
-    """The alerts of its limit that lasted at some time of it, oldest first."""
+    """The alerts of its limit that lasted at some time of it, oldest first.
+
+    One that its last refusal caused starts a moment later.
+    """
     rows = Alert.objects.filter(
         Q(ended_at=None) | Q(ended_at__gte=incident.at),
         tenant_id=incident.tenant_id,
         action_id=incident.action_id,
         limit_name=incident.limit_name,
-        at__lte=incident.last_at,
     )
+    if incident.ended_at is not None:
+        rows = rows.filter(at__lte=incident.ended_at)
     return list(rows.order_by("at", "threshold")[:_MAX_ALERTS])
 
 

@@ -17,8 +17,8 @@ from limiter.incidents.changes import ChangeSeen
 from limiter.incidents.models import Incident, TeamEntry
 from limiter.incidents.stretches import OTHERS
 from limiter.record.limit_names import limit_in_words
-from limiter.record.models import MultiplierChange
-from limiter.record.models.event import UPSTREAM
+from limiter.record.models import MultiplierChange, ThrottleEvent
+from limiter.record.models.event import ALONE, UPSTREAM
 from quota_platform.base.languages import number
 from tenants.models import Tenant
 
@@ -106,7 +106,7 @@ def _cut(incident: Incident) -> Iterator[str]:
     if change is not None and change.pushed_back > 0 and change.p95_ms <= change.threshold_ms:
         said = _("It was cut to {lowest} of {quota}, since the upstream turned {share} % of calls away (429).")
         yield said.format(lowest=lowest, quota=quota, share=number(round(change.pushed_back * 100, 1)))
-    elif incident.p95_ms is not None and incident.threshold_ms is not None:
+    elif incident.p95_ms is not None and incident.p95_ms > (incident.threshold_ms or 0):
         said = _(
             "It was cut to {lowest} of {quota}: the upstream's p95 was {p95} ms over {samples} calls, its threshold is"
             " {threshold} ms."
@@ -116,10 +116,23 @@ def _cut(incident: Incident) -> Iterator[str]:
             quota=quota,
             p95=number(round(incident.p95_ms)),
             samples=number(incident.p95_samples),
-            threshold=number(round(incident.threshold_ms)),
+            threshold=number(round(incident.threshold_ms or 0)),
         )
+    elif _was_decided_alone(incident):
+        said = _(
+            "For a time the limiter's store was unavailable: each worker then decided by its own share of the limit,"
+            " {lowest} of {quota} at the lowest."
+        )
+        yield said.format(lowest=lowest, quota=quota)
     else:
         yield _("It was cut to {lowest} of {quota}.").format(lowest=lowest, quota=quota)
+
+
+def _was_decided_alone(incident: Incident) -> bool:
+    """Whether any of its refusals was decided by a worker without the store."""
+    until = min(incident.last_at, incident.at + _MAX_LOOKED_AT)
+    refused = ThrottleEvent.objects.filter(tenant_id=incident.tenant_id, at__gte=incident.at, at__lte=until)
+    return refused.filter(limit_name=incident.limit_name, stream_id__contains=ALONE).order_by().exists()
 
 
 def _multiplier(incident: Incident) -> MultiplierChange | None:

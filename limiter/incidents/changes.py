@@ -43,7 +43,7 @@ _WORDS = {
     "tenant.changed": gettext_noop("Tenant changed"),
 }
 """The kinds of audit entries that are shown, each in words."""
-_POLICY = gettext_noop("Policy changed")
+_POLICY, _NEW_POLICY = gettext_noop("Policy changed"), gettext_noop("Policy created")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,10 @@ def _versions(policy_name: str, start: datetime, end: datetime) -> Iterator[Chan
         if row.version in seen:
             continue
         seen.add(row.version)
+        kind = _NEW_POLICY if row.history_type == "+" else _POLICY
         yield ChangeSeen(
             at=row.history_date,
-            words=_(_POLICY),
+            words=_(kind),
             name=_("{policy}, version {version}").format(policy=row.name, version=row.version),
             by=records.editor(row),
             reason=records.reason(row),

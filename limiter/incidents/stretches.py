@@ -77,7 +77,8 @@ def _add(event: ThrottleEvent, incident: Incident) -> None:
     if event.at < incident.at:
         incident.at, incident.quota = event.at, event.quota
         incident.policy_name, incident.policy_version = event.policy_name, event.policy_version
-    if event.effective_limit < incident.effective_limit or incident.p95_ms is None:
+    is_cut = event.multiplier < 1  # or less of the limit was in force for another reason
+    if is_cut and (event.effective_limit < incident.effective_limit or incident.p95_ms is None):
         incident.p95_ms, incident.p95_samples = event.p95_ms, event.p95_samples
         incident.threshold_ms = event.threshold_ms
     incident.effective_limit = min(incident.effective_limit, event.effective_limit)

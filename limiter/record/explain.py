@@ -192,6 +192,9 @@ def _usage(event: ThrottleEvent, bound: LimitThen | None) -> str:
 
 
 def _cut(event: ThrottleEvent) -> str:
+    """Without a cut the rest is kept for workers that decide alone, or decided so just before."""
+    if event.multiplier >= 1:
+        return _(", a part of {quota}").format(quota=number(event.quota))
     share = number(round(event.multiplier * 100))
     return _(", cut to {share}% of {quota}").format(share=share, quota=number(event.quota))
 

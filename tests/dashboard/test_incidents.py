@@ -108,12 +108,16 @@ def test_an_incident_shows_its_alerts_and_its_refusals_and_no_others(ana: User) 
     alert(at=minutes(-1), threshold=95)
     alert(at=minutes(-60), ended_at=minutes(-50), ending=Alert.Ending.FELL, threshold=81)
     alert(at=minutes(0), limit_name="hour", threshold=82)
+    alert(at=minutes(2.02), threshold=100)  # what the last refusal started
     for at in (-1, 0, 2, 3):
         refusal(at, decision_id=f"at-{at}")
     shown = browser(ana).get(f"/dashboard/incidents/{row.pk}/").content.decode()
     assert "Acme: 41 calls refused" in shown
     assert "to 62 of 100 at the lowest" in shown and "p95 1,410 ms over 80 calls, threshold 800 ms" in shown
-    assert ("95 % reached" in shown, "81 % reached" in shown, "82 % reached" in shown) == (True, False, False)
+    reached = [threshold for threshold in (81, 82, 95, 100) if f"{threshold} % reached" in shown]
+    assert reached == [95, 100]
+    incident(at=minutes(-30), last_at=minutes(-30), ended_at=minutes(-15), pk=row.pk + 1)
+    assert "% reached" not in browser(ana).get(f"/dashboard/incidents/{row.pk + 1}/").content.decode()
     assert [f"at-{at}<" in shown for at in (-1, 0, 2, 3)] == [False, True, True, False]
 
 

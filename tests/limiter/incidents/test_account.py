@@ -12,12 +12,12 @@ from pypdf import PdfReader
 
 from limiter.demand import blocks
 from limiter.demand.points import Calls, Demand
-from limiter.incidents import account, pdf, team
+from limiter.incidents import account, following, pdf, team
 from limiter.incidents.team import Wish
-from limiter.models import AuditEntry, MultiplierChange, Override, QuotaLimit, QuotaPolicy
+from limiter.models import AuditEntry, Incident, MultiplierChange, Override, QuotaLimit, QuotaPolicy
 from limiter.policies.models.version import one_version
 from tenants.models import Tenant
-from tests.limiter.incidents.given import NOON, incident, minutes
+from tests.limiter.incidents.given import NOON, incident, minutes, refusal
 from tests.people import member
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +59,10 @@ def test_the_account_has_start_demand_callers_and_end(acme: Tenant) -> None:
             "cut to 62 of 100: the upstream's p95 was 1,410 ms over 80 calls, its threshold is 800 ms",
         ),
         ({"effective_limit": 62}, "It was cut to 62 of 100."),
+        (
+            {"effective_limit": 62, "p95_ms": 677.0, "p95_samples": 80, "threshold_ms": 800.0},
+            "It was cut to 62 of 100. ",
+        ),
         ({"limit_name": "(upstream)"}, "turned calls away (429)"),
         ({"limit_name": ""}, "The limiter's store was unavailable"),
         ({"limit_name": "(in flight)", "effective_limit": 8}, "its unit bears 8 calls in flight"),
@@ -66,6 +70,14 @@ def test_the_account_has_start_demand_callers_and_end(acme: Tenant) -> None:
 )
 def test_the_cause_is_named_with_its_evidence(fields: dict[str, Any], said: str) -> None:
     assert said in story(**fields)
+
+
+def test_a_share_of_a_worker_without_the_store_is_no_cut_by_the_upstream(db: None) -> None:
+    refusal(0, multiplier=1.0, effective_limit=8, stream_id="1-1/alone/a", p95_ms=677.0, threshold_ms=800.0)
+    following.take_new(now=minutes(1))
+    said = " ".join(account.write(Incident.objects.get(), now=minutes(5)).story)
+    assert "store was unavailable: each worker then decided by its own share of the limit, 8 of 100 at" in said
+    assert "p95" not in said and "cut" not in said
 
 
 def test_a_cut_after_pushback_names_the_429s(db: None) -> None:

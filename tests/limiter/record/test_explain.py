@@ -79,6 +79,12 @@ def test_the_documented_example_is_what_such_a_refusal_is_explained_by() -> None
     assert data.passes_at == datetime.fromisoformat(EXPLAINED["passes_at"])
 
 
+def test_a_part_of_a_limit_that_nothing_has_cut_is_called_a_part() -> None:
+    row = event(1, multiplier=1.0, used=15, effective_limit=15, quota=25)
+    assert "15 of 15 units were in use under the limit 'minute', a part of 25" in explain(row).sentence
+    assert "cut to" not in explain(row).sentence
+
+
 def test_a_refusal_is_explained_from_the_record(refused: ThrottleEvent) -> None:
     data = explain(refused)
     assert data.sentence == (

@@ -19,6 +19,7 @@ LIMIT = {
 
 def event(number: int, **fields: Any) -> ThrottleEvent:
     base: dict[str, Any] = {
+        "stream_id": f"1-{number}",
         "at": NOON + timedelta(seconds=number // 3),  # several share one instant
         "tenant_id": "acme",
         "action_id": "lookupOrder",
@@ -35,7 +36,7 @@ def event(number: int, **fields: Any) -> ThrottleEvent:
         "cost": 1,
         "retry_after_ms": 640.5,
     }
-    return ThrottleEvent.objects.create(stream_id=f"1-{number}", **{**base, **fields})
+    return ThrottleEvent.objects.create(**{**base, **fields})
 
 
 def usage(tenant: str, *, allowed: int, refused: int) -> None:
