@@ -7,6 +7,7 @@ Acme is left alone: its limits belong to the person who tries the curl line.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -113,4 +114,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m quota_platform.demo.traffic", description=__doc__).parse_args()
     asyncio.run(main())

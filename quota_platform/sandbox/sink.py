@@ -56,6 +56,7 @@ def _read(text: str) -> tuple[str, str]:
 
 def _about(data: Any) -> str:
     if "threshold_percent" in data:
-        return f"{data['tenant_id']} {data['limit']} {data['threshold_percent']} %"
+        of = filter(None, (data["tenant_id"], data.get("action_id"), data["limit"]))
+        return f"{' '.join(of)} {data['threshold_percent']} %"
     named = (str(data[name]) for name in _NAMES if data.get(name))
     return " ".join(filter(None, (data["tenant_id"], next(named, ""))))

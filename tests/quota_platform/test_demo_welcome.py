@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ import pytest
 from quota_platform.demo.traffic import until_serving
 from quota_platform.demo.welcome import NotReady, wait_for_both, wait_until_ready
 from quota_platform.embedded import free_port
+from quota_platform.env import BASE_DIR
+from tests.patience import HANG_S
 
 
 @contextmanager
@@ -45,6 +49,13 @@ def serving(left: list[tuple[int, bytes]]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize("process", ["traffic", "welcome"])
+def test_a_process_of_the_demo_says_its_purpose_and_does_nothing_else(process: str) -> None:
+    ran = [sys.executable, "-m", f"quota_platform.demo.{process}", "--help"]
+    done = subprocess.run(ran, capture_output=True, text=True, env={}, cwd=BASE_DIR, timeout=HANG_S, check=True)
+    assert done.stdout.startswith(f"usage: python -m quota_platform.demo.{process}")
 
 
 def test_the_welcome_is_printed_once_the_platform_is_ready() -> None:

@@ -18,6 +18,8 @@ async def test_delivered_alerts_are_shown_newest_first_and_never_run(caller: Cal
     text = shown.raw.decode()
     assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
     assert "alert.started: acme minute 80 %" in text and "msg_1" in text
+    await caller.send("POST", "/sink/alerts", data=message.replace('"limit"', '"action_id": "look", "limit"'))
+    assert "alert.started: acme look minute 80 %" in (await caller.send("GET", "/sink/alerts")).raw.decode()
     event = {"type": "key.created", "version": 1, "data": {"tenant_id": "acme", "key": "IVR"}}
     await caller.send("POST", "/sink/alerts", data=json.dumps(event), headers=headers)
     assert "key.created: acme IVR" in (await caller.send("GET", "/sink/alerts")).raw.decode()
