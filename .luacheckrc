@@ -15,7 +15,7 @@ files["limiter/core/lua/values.lua"] = { globals = { "KEYS", "ARGV" } } -- it ha
 -- These stand in decide.lua, and work on its variables.
 local blocks = { "look_at_share", "look_at_slots", "charge_share", "charge_slot", "find_earlier_pool", "find_sums" }
 files["limiter/core/lua/decide.lua"] = {
-  read_globals = blocks, ignore = { "221/share", "231/turned", "231/big", "231/small", "231/charged_at", "231/of_account", "231/length", "231/slices", "231/most", "231/lives", "231/written", "211/share", "211/anew",
+  read_globals = { "leave_places", unpack(blocks) }, ignore = { "221/share", "231/turned", "231/big", "231/small", "231/charged_at", "231/of_account", "231/length", "231/slices", "231/most", "231/lives", "231/written", "211/share", "211/anew",
     "231/form", "231/first", "231/second", "231/third", "231/fourth", "231/fifth" },
 }
 local of_decide = {
@@ -24,6 +24,13 @@ local of_decide = {
     "KEYS", "anew", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt",
     "decided_before", "effective", "fifth", "first", "form", "fourth", "hash", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second",
     "slice", "slices", "third", "state", "t", "used", "w", "window", "BUCKET", "BEHIND_BYTES", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
+  },
+}
+files["limiter/core/lua/leave_places.lua"] = {
+  globals = { "apart", "due", "early", "part" },
+  read_globals = {
+    "call", "calls", "ceil", "decided_before", "floor", "interval", "log", "max", "min", "now", "num", "own_turn", "patience", "pause", "take", "within",
+    "DIGITS", "MINUTE_US", "SAVED", "WRAP",
   },
 }
 for _, each in ipairs(blocks) do files["limiter/core/lua/" .. each .. ".lua"] = of_decide end

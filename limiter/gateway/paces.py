@@ -124,7 +124,7 @@ class Paces:
         counts |= {"ago_us": seen.ago_us(now_s), "said_us": said_us}
         counts |= {} if away_us is None else {"away_us": away_us}
         mode, shared = connection.pace, connection.shared
-        ended = seen.ended(now_s) if mode == LEARN and not shared else []  # else nothing is learned from them
+        ended = seen.ended(now_s) if mode == LEARN else []  # else nothing is learned from them
         try:
             held = await learn(self._store, connection.id, mode=mode, shared=shared, ended=ended, **counts)
         except StoreError:

@@ -539,6 +539,9 @@ if admitted and charging or paced and not charging then
           end
         end
       end
+      if part and charging and (tolerance == '0' or calls and calls ~= '0') then
+        leave_places()
+      end
       if not charging then
         paused = 0
       elseif early > paused then

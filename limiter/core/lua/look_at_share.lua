@@ -10,7 +10,7 @@
 --                 was charged (us) · and, if that was in this slice, of a log: its length by then · time of its oldest
 --                 entry (us); of a counter, in place of that time: its n, o and l. Of a bucket the sums of now stand
 --                 behind its count (BUCKET in decide.lua); here are those of the division, or when an account came
---   "@<account>"  of a pace: when its next call is due at the rate of its share (us)
+--   "@<account>"  of a pace: when its next call is due at the rate of its share (us) · "@": leave_places.lua
 --   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to ·
 --                 if an account has come in this slice: what those that have may still ask for (newcomers.lua)
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for

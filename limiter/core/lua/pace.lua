@@ -30,8 +30,8 @@
 -- held back · [4] calls that were turned away · [5] "learn", or the calls a minute that a person has set, or "" for no
 -- pace · [6] us since those that ran were sent, on average · [7] the wait (us) in the response of the call that was
 -- turned away, 0 without one · [8] "1" if tenants share the pace: calls within their share go two intervals ahead of the
--- others (decide.lua), and no window is learned · [9] us since the call that was turned away was sent; "" if that is not
--- known · [10] calls that have ended, "<ms since it was sent>:<since it ended>" each
+-- others (decide.lua), and no window is learned · [9] us since the call that was turned away was sent; "" if not known
+-- · [10] calls that have ended, "<ms since it was sent>:<since it ended>" each
 --
 -- Returns  calls a minute in force, "" for none; behind it "|" if the end of each call is to be reported at once
 
@@ -46,8 +46,8 @@ local ROUGH_S, HOLD_S, FILLS_S, LONG_S = probes.ROUGH_S, probes.HOLD_S, probes.F
 local NEARLY = 0.99 -- of the rate of a window: so long a one may have held as well
 local ANOTHER = 2 -- times the rate found: it is another limit, and another window
 local CLOSE = 2 -- pushbacks with hardly a call between them: it does not take two calls at once
-local CLOSE_SHARED, TIGHT = 4, 3 -- where calls go ahead of others; one with fewer calls than that between counts twice,
--- and none while the rate was found from few calls: it is hardly right
+local CLOSE_SHARED, TIGHT, KNOWN = 4, 3, 40 -- where calls go ahead of others; one with fewer calls than that between counts
+-- twice, and none while the rate was found from few calls: it is hardly right. So many calls ran, none of them so soon
 local SLOWEST = 0.1 -- calls a second
 local LASTING_S = 0.3 -- calls that last so long may be counted while they are under way
 local SETTLED_S = 1 -- all workers have reported what ended before
@@ -95,9 +95,8 @@ local freed, lasts, wide = num(held_state[17] or 0), num(held_state[18] or 0), h
 local known_gaps, fit = held_state[20] or '', num(held_state[21] or 0)
 local log = string.match(call('GET', KEYS[1]) or '', '^%d+|%d+|%d+|%d+|%d+|(%x*)$') or ''
 local flights, compared, unders = held_state[22] or '', num(held_state[23] or 0), held_state[24] or ''
-local most = shared and 0 or num(held_state[25] or 0)
-local was_even = even > 0
-local regained = false
+local most = num(held_state[25] or 0)
+local was_even, regained = even > 0, false
 local new = {}
 local function note(name, value) new[#new + 1], new[#new + 2] = name, value end
 
@@ -138,7 +137,7 @@ if ran > 0 then
   end
 end
 
-if rate and not shared and (ARGV[10] or '') ~= '' then
+if rate and (ARGV[10] or '') ~= '' then
   local number
   flights, number = flight.with(flights, ARGV[10], floor(now / MS))
   if most > 0 then log = flight.without(log, flights, number) end
@@ -163,12 +162,11 @@ end
 -- Whether a pushback costs tenants calls that are within their share, and the pace is raised seldom.
 local function careful() return shared and even == 0 end
 
--- The evidence as it is now, for the parts in front.
 local function seen()
   return {
     kept = kept, free = free, freed = freed, rate = rate, base = base, even = even, wide = wide, lasts = lasts,
     probed = probed, hold = hold, grown = grown, rough = rough, far = far, minute = was_minute,
-    careful = careful(), since = since,
+    careful = careful(), since = since, shared = shared,
   }
 end
 
@@ -213,16 +211,16 @@ local function look_at_flights()
   end
 end
 
+-- Whether calls ran that came closer; whether it came sooner than any, and the pace; and the window (ms) that it shows.
+local closer, pair, explained = false, false, nil
 -- It began to take no more: the rate, how long it stays, and whether calls came too close together.
-local closer = false -- whether the upstream took calls that came closer together
-local explained -- the window (ms) in which one call too many was turned away; nil: none
 local function turned_away(at)
   local before, was_blocked = rate, #kept > 0 and free > kept[#kept] and (free - kept[#kept]) / S or 0
   if rate then
     -- Where tenants share the pace: within a pause of the last pushback, busy workers report late pushback from before it.
-    local no_sign = closer or shared and (rough or at - (kept[#kept] or 0) < S)
+    local no_sign = closer or shared and not pair and (rough and close == 0 or at - (kept[#kept] or 0) < S)
     local sign = no_sign and 0 or shared and since < TIGHT and 2 or 1
-    close = since < ENOUGH and close + sign or 0
+    close = (since < ENOUGH or pair) and close + sign or 0
     local signs = shared and CLOSE_SHARED or CLOSE
     if close >= signs and even == 0 and fit == 0 and now > window + KEEP_S * S then even = now end
   end
@@ -245,6 +243,8 @@ local function turned_away(at)
     note('base', string.format('%.6f', rate / BELOW))
     note('at', int(now))
   end
+  -- It may take single calls, and is asked for more soon, since pairs show that.
+  if careful() and (pair and #log > 8 * KNOWN or close > 1) and now > window + KEEP_S * S then rough = true end
   begins_at(at)
 end
 
@@ -252,13 +252,13 @@ end
 -- pushback on: the calls of before did not keep to it.
 local function look_at_gaps(at, begins)
   local before = fit
-  closer = begins and gaps.came_closer(log, floor(at / MS))
-  if shared or not begins then
+  if not begins then
     log = sent_log.without(log, { floor(at / MS) })
     return
   end
+  closer, pair = gaps.came_closer(log, floor(at / MS), careful() and rate)
   if base and rate > ANOTHER * base then known_gaps, fit = '', 0 end
-  log, known_gaps, fit, explained = gaps.turned_away(log, floor(at / MS), known_gaps, fit, even > 0)
+  log, known_gaps, fit, explained = gaps.turned_away(log, floor(at / MS), known_gaps, fit, even > 0, shared)
   if fit ~= before then explained, close = nil, 0 end -- in a window they come closer together than the pace
   if fit > 0 then even = fit == 1 and now or 0 end
 end
@@ -278,7 +278,7 @@ if pushed > 0 then
     turned_away_of_most(flight.in_log(log, at, select(2, flights_last())))
   elseif rate and num(ARGV[9]) then
     look_at_gaps(now - num(ARGV[9]), begins)
-    if begins and not shared then compared = now - num(ARGV[9]) end
+    if begins then compared = now - num(ARGV[9]) end
   end
   if begins and most > 0 then begins_at(now) elseif begins then turned_away(now) end
   last, since, grown = now, 0, now
@@ -300,7 +300,7 @@ elseif rate then
   end
   grown = now
 end
-if rate and not shared and compared > 0 and most == 0 and now > compared + SETTLED_S * S then look_at_flights() end
+if rate and compared > 0 and most == 0 and now > compared + SETTLED_S * S then look_at_flights() end
 if most > 0 then
   rate = most * MS / max(1, (flights_last()))
   note('base', string.format('%.6f', rate))

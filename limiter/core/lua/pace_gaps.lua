@@ -15,6 +15,7 @@ local JITTER = 100 -- calls come to the upstream so much closer together, or fur
 local SHORTEST, SHORTEST_OF_ONE = 500, 100 -- a window that is not longer than the jitter shows in nothing
 local FADES = 0.1 -- of the way from the longest gap to a shorter one
 local LONGER, AT_LEAST = 1.03, 50 -- a window than a gap that is new, by this factor or so many ms
+local FEW, PAIR = 4, 500 -- calls that show whether others came as soon; sooner than half of the time between two
 local MAX_GAP = 268435455
 local num, text, min, floor = tonumber, string.format, math.min, math.floor
 local WRAP, read, write, place = sent_log.WRAP, sent_log.read, sent_log.write, sent_log.place
@@ -67,18 +68,20 @@ local function shortest(log, n)
 end
 
 -- The first call in a while was turned away, that was sent at this instant. digits: the log · known: what this has returned
--- before · calls: N by which calls are let through now, 0 for none · single: whether they come one by one.
+-- before · calls: N by which calls are let through now, 0 for none · single: whether they come one by one · alone: whether
+-- only one call after the other is looked for.
 --
 -- Returns  the log without that call · the evidence from now on · N of the window that explains all calls, 0 for none ·
 --          how long that window is; nil if it is much longer than was known
-local function turned_away(digits, at, known, calls, single)
+local function turned_away(digits, at, known, calls, single, alone)
   local log = read(digits)
   local i = place(log, at % WRAP)
   if not i then return digits, known, calls, nil end
   local found, behind = taken(log, i)
   local longest, numbers, knows = longer(known, found)
-  local n = longest[calls] and explains(log, longest, calls, single) and calls or 0
-  for each = 1, n == 0 and #longest or 0 do
+  local most = min(#longest, alone and 1 or MAX_CALLS)
+  local n = calls <= most and calls > 0 and explains(log, longest, calls, single) and calls or 0
+  for each = 1, n == 0 and most or 0 do
     if numbers[each] >= ENOUGH and explains(log, longest, each, single) then
       n = each
       break
@@ -98,15 +101,18 @@ local function turned_away(digits, at, known, calls, single)
   return write(log), is_new and '' or knows, n, window
 end
 
--- Whether calls that ran came much sooner after the one before than the call that was sent at this instant and turned away.
-local function came_closer(digits, at)
+-- Whether calls that ran came much sooner after the one before than the call that was sent at this instant and turned away;
+-- and whether that one came sooner than calls do at this rate (calls a second; nil: not asked), and than any that ran.
+local function came_closer(digits, at, rate)
   local log = read(digits)
   local i = place(log, at % WRAP)
   local most = i and i > 1 and min(gap(log, i, 1) / 2, gap(log, i, 1) - JITTER) or 0
+  local pair = rate and i and i > FEW and gap(log, i, 1) < PAIR / rate
   for k = 2, i and i - 1 or 0 do
-    if gap(log, k, 1) < most then return true end
+    if gap(log, k, 1) < most then return true, false end
+    pair = pair and gap(log, k, 1) >= gap(log, i, 1) + JITTER / 2
   end
-  return false
+  return false, pair
 end
 
 return { turned_away = turned_away, came_closer = came_closer }

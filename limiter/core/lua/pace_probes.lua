@@ -20,7 +20,7 @@ local FAST_PROVEN = 0.12 -- and beyond
 local function hold(rate, seen, blocked)
   local again = seen.base and math.abs(rate / BELOW / seen.base - 1) < 0.1
   local longest, fills, before = MAX_HOLD_S, FILLS_S, seen.hold
-  if seen.careful then
+  if seen.shared then
     longest = min(MAX_HOLD_SHARED_S, max(MIN_HOLD_SHARED_S, HOLD_SHARED_S * rate))
     fills = min(fills, longest)
   end

@@ -101,7 +101,7 @@ local function found(ran_since, at, seen)
     return of_window(ran_since, at, seen, minute, estimate, blocked, active), minute, 0, wide, rough
   end
   -- Far below the pace, and not once alone: it takes less than before. Once it may be a window that frees as it was filled.
-  local is_far = few and estimate < FAR * rate
+  local is_far = few and estimate < (seen.shared and seen.even > 0 and FAR / 2 or FAR) * rate
   local far_since = seen.far == 0 and latest or seen.far == 1 and before or seen.far -- "1" is the release before's
   local ran = is_far and seen.far > 0 and ran_since(far_since)
   if ran and rate * (at - far_since) / S - ran >= ENOUGH then

@@ -142,6 +142,16 @@ async def test_a_report_holds_since_when_calls_ran_and_the_wait_of_the_one_turne
     await paces.drain()
 
 
+async def test_the_ends_of_calls_are_reported_where_tenants_share_the_pace_too(connection: Connection) -> None:
+    store, spec = Heard(), replace(connection_spec(connection), pace="learn", shared=True)
+    paces = Paces(store)
+    paces.ran(spec, latency_us=2_000_000)
+    await paces.pushed_back(spec, wait_s=1)
+    ((*_, shared, _, ended),) = store.arguments
+    assert shared == 1 and len(ended.split()) == 1
+    await paces.drain()
+
+
 async def test_where_calls_under_way_are_counted_an_end_is_reported_at_once(connection: Connection) -> None:
     """It lets the next call through; other reports wait, here for an hour."""
 
