@@ -93,7 +93,8 @@ class ActionAdmin(RecordedAdmin):
             {
                 "fields": (
                     ("cost", "cost_from"),
-                    ("min_cost", "max_cost", "cost_without"),
+                    ("min_cost", "max_cost"),
+                    "cost_without",
                     ("timeout_ms", "idempotent"),
                 )
             },

@@ -26,6 +26,21 @@ PAGES = (
 )
 
 
+FORMS = (
+    "/admin/auth/group/add/",
+    "/admin/auth/user/1/change/",
+    "/admin/limiter/quotapolicy/add/",
+    "/admin/limiter/reportschedule/add/",
+    "/admin/tenants/action/add/",
+    "/admin/tenants/connection/add/",
+)
+CROWDED = """
+[...document.querySelectorAll('#content :is(select, input:not([type=hidden], [type=checkbox]), textarea)[name]')]
+    .filter((each) => each.checkVisibility() && !each.matches('.select2-hidden-accessible'))
+    .filter((each) => each.offsetWidth < 80).map((each) => each.name)
+"""
+
+
 # All pages are made of the same parts: each is looked at in one theme.
 @pytest.mark.parametrize(("path", "theme"), list(zip(PAGES, cycle(THEMES), strict=False)))
 def test_a_page_has_no_complaint_and_nothing_missing(visitor: Visitor, path: str, theme: Theme) -> None:
@@ -35,6 +50,15 @@ def test_a_page_has_no_complaint_and_nothing_missing(visitor: Visitor, path: str
     assert visitor.missing == []
     icon = visitor.page.locator("link[rel=icon]").get_attribute("href")
     assert icon is not None and visitor.page.request.get(visitor.url + icon).ok
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_form_fits_a_screen_of_1280_and_each_field_has_room_for_its_value(visitor: Visitor, path: str) -> None:
+    visitor.page.set_viewport_size({"width": 1280, "height": 900})
+    visitor.open(path)
+    visitor.page.wait_for_load_state("networkidle")
+    assert not visitor.scrolls_sideways()
+    assert visitor.page.evaluate(CROWDED) == []
 
 
 def test_the_first_page_shows_the_pace_of_now_though_nobody_watched(visitor: Visitor) -> None:
