@@ -134,7 +134,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"kept": "quota_platform.base.kept"},
+            "libraries": {"documents": "quota_platform.base.admin.members", "kept": "quota_platform.base.kept"},
         },
     }
 ]

@@ -27,6 +27,7 @@ from quota_platform.env import BASE_DIR
 LOCALE = BASE_DIR / "locale"
 APPS = ("dashboard", "limiter", "quota_platform", "tenants")
 SOURCE = "en"
+DOMAINS = ("django", "djangojs")
 LANGUAGES = sorted(path.parent.name for path in LOCALE.glob("*/browser.json") if path.parent.name != SOURCE)
 KEYWORDS: dict[str, Any] = {
     "_": None,
@@ -54,6 +55,7 @@ OF_UNFOLD = (
     *("Click to cancel", "Select value", "Select action", "Select action to run", "Select record"),
     *("Date", "Date from", "Date to", "Value from", "Value to"),
     *("Changed", "Deleted"),  # of django-simple-history
+    "History",
     "Press the 'Change History' button below to edit the history.",
     "Choose a date from the list below to revert to a previous version of this object",
 )
@@ -61,6 +63,15 @@ OF_UNFOLD = (
 
 Text = str | tuple[str, ...]
 """A msgid, or that of one and that of many."""
+
+OF_SCRIPTS: tuple[Text, ...] = (
+    *("(click to clear)", "Choose all %s", "Choose selected %s", "Filter", "Remove all %s", "Remove selected %s"),
+    'Choose %s by selecting them and then select the "Choose" arrow button.',
+    'Remove %s by selecting them and then select the "Remove" arrow button.',
+    "Type into this box to filter down the list of selected %s.",
+    ("%s selected option not visible", "%s selected options not visible"),
+)
+"""Texts of the admin's own scripts that Django has in few languages: the domain ``djangojs``."""
 
 
 @cache
@@ -107,21 +118,25 @@ def _declared() -> Iterator[str]:
     yield from sorted(display.WORDS)
 
 
-def po_file(language: str) -> Path:
-    return LOCALE / language / "LC_MESSAGES" / "django.po"
+def texts_of(domain: str) -> dict[Text, list[str]]:
+    return said() if domain == "django" else {text: ["declared"] for text in OF_SCRIPTS}
 
 
-def catalogue(language: str) -> Catalog:
-    path = po_file(language)
+def po_file(language: str, domain: str = "django") -> Path:
+    return LOCALE / language / "LC_MESSAGES" / f"{domain}.po"
+
+
+def catalogue(language: str, domain: str = "django") -> Catalog:
+    path = po_file(language, domain)
     if not path.exists():
         return Catalog(locale=language)
     return read_po(io.BytesIO(path.read_bytes()), locale=language)
 
 
-def compiled(language: str) -> bytes:
+def compiled(language: str, domain: str = "django") -> bytes:
     """The ``.mo`` of a language as it should be: the same bytes whenever it is made."""
     found = io.BytesIO()
-    write_mo(found, catalogue(language))
+    write_mo(found, catalogue(language, domain))
     return found.getvalue()
 
 
@@ -135,21 +150,21 @@ def places(text: str) -> set[str]:
     return {one or other for one, other in PLACES.findall(text)}
 
 
-def update(language: str) -> list[Any]:
+def update(language: str, domain: str = "django") -> list[Any]:
     """Bring a language's texts in line with the code's; which have no translation yet?"""
-    old, new = catalogue(language), Catalog(locale=language, fuzzy=False, project="quota-platform")
+    old, new = catalogue(language, domain), Catalog(locale=language, fuzzy=False, project="quota-platform")
     new.creation_date = new.revision_date = old.creation_date
-    for text, where in sorted(said().items(), key=lambda each: (each[1][0], str(each[0]))):
+    for text, where in sorted(texts_of(domain).items(), key=lambda each: (each[1][0], str(each[0]))):
         held = old.get(text[0] if isinstance(text, tuple) else text)
         new.add(text, held.string if held is not None else "", locations=[(place, 0) for place in sorted(set(where))])
-    path = po_file(language)
+    path = po_file(language, domain)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         write_po(file, new, width=120, include_lineno=False, omit_header=False)
-    path.with_suffix(".mo").write_bytes(compiled(language))
+    path.with_suffix(".mo").write_bytes(compiled(language, domain))
     return [message.id for message in new if message.id and not (message.string and all(message.string))]
 
 
 if __name__ == "__main__":
     for each in LANGUAGES:
-        print(each, *update(each), sep="\n  ")
+        print(each, *(text for domain in DOMAINS for text in update(each, domain)), sep="\n  ")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Message
 from django.contrib import admin
+from django.utils.translation.trans_real import DjangoTranslation
+from django.views.i18n import JavaScriptCatalog
 
 from dashboard import figures
 from quota_platform import languages
@@ -120,9 +122,22 @@ def test_a_translation_speaks_of_the_same_values(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_compiled_catalogues_equal_the_written_ones(language: str) -> None:
+@pytest.mark.parametrize("domain", catalogues.DOMAINS)
+def test_compiled_catalogues_equal_the_written_ones(domain: str, language: str) -> None:
     # Remedy: python -m tests.catalogues
-    assert po_file(language).with_suffix(".mo").read_bytes() == compiled(language)
+    assert po_file(language, domain).with_suffix(".mo").read_bytes() == compiled(language, domain)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_admins_scripts_have_the_words_of_the_language(language: str) -> None:
+    view = JavaScriptCatalog()
+    view.translation = DjangoTranslation(
+        language, domain="djangojs", localedirs=view.get_paths(["django.contrib.admin"])
+    )
+    words = view.get_catalog()
+    for text in catalogues.OF_SCRIPTS:
+        of_one, *_ = text if isinstance(text, tuple) else (text,)
+        assert words.get(of_one, of_one) not in (of_one, text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

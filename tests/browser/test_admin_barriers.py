@@ -49,6 +49,11 @@ NAMED = 'aria-label="{% translate "Menu" %}"'
 ICON = "                dock_to_right"
 NAMED_ICON = '                <span class="material-symbols-outlined" aria-hidden="true">dock_to_right</span>'
 
+VALUE = "{% if value %}{{ value }}{% elif field.contents %}"
+IN_LINES = (
+    "{% if value %}{{ value }}{% elif field.is_json %}{{ field.resolved_field.2|in_lines }}{% elif field.contents %}"
+)
+
 
 @pytest.fixture
 def beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +259,41 @@ def test_no_page_of_the_admin_or_of_accounts_has_a_barrier(visitor: Visitor, pag
                     "All {{ total_count }} selected{% endblocktranslate %}"
                 ),
                 "with cl.result_count as total_count %}": 'with total_count=cl.result_count|floatformat:"0g" %}',
+            },
+        ),
+        (
+            "unfold/helpers/field_readonly_value.html",
+            {
+                "{% if outline %}": "{% load documents %}{% if outline %}",
+                f'dark:!bg-white/[.04]">{VALUE}': f'dark:!bg-white/[.04]">{IN_LINES}',
+                f'*:rounded-default">{VALUE}': f'*:rounded-default">{IN_LINES}',
+            },
+        ),
+        (
+            "admin/object_history.html",
+            {
+                "trans 'This object doesn\u2019t have a change history."
+                " It probably wasn\u2019t added via this admin site.'": (
+                    'translate "Nothing has been recorded for this yet."'
+                )
+            },
+        ),
+        (
+            "admin/submit_line.html",
+            {
+                '{% trans "Delete" %} {{ opts.verbose_name }}': (
+                    "{% blocktranslate with row=opts.verbose_name %}Delete {{ row }}{% endblocktranslate %}"
+                )
+            },
+        ),
+        (
+            "admin/delete_confirmation.html",
+            {
+                "with escaped_object=object %}Deleting the {{ object_name }} '{{ escaped_object }}' would require"
+                " deleting the following protected related objects:": (
+                    "with row=object %}The {{ object_name }} '{{ row }}' is in use and cannot be deleted."
+                    " First take it away from these, or delete them:"
+                )
             },
         ),
         ("admin/base.html", {'<div id="main"': '<main id="main"', "</div>\n    </div>": "</main>\n    </div>"}),

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from quota_platform.base.languages import number
 
+register = template.Library()
 _NAMES = ("id", "version", "position", "prefix", "status")
 """Ends of the names of numbers that count nothing."""
 
 
+@register.filter
 def in_lines(value: Any, *, name: str = "") -> SafeString | str:
     """A value of JSON: members of an object each in a line, objects in a list one after the other.
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from quota_platform.base import row_access
 from quota_platform.base.admin.autocomplete import RowSelect, RowSelectMultiple
+from quota_platform.base.languages import number
+
+_NAMED = 100
+"""So many rows of a sort the page that asks before a deletion names; its summary counts all."""
 
 
 class ScopedChoices:
@@ -64,11 +71,22 @@ class ScopedAdmin(ScopedChoices):
         named, counts, lacking, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
         registered = self.admin_site._registry.items()
         along = {m._meta.verbose_name for m, a in registered if getattr(a, "goes_with_its_owner", False)}
-        return named, counts, set(lacking) - along, protected
+        links = {
+            m._meta.verbose_name: m._meta.verbose_name_plural for m in apps.get_models(True) if m._meta.auto_created
+        }
+        counts = {name: count for name, count in counts.items() if name not in links.values()}
+        return _named(named, tuple(f"{capfirst(link)}: " for link in links)), counts, set(lacking) - along, protected
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)  # type: ignore[misc]
         require_own(request, obj)
+
+
+def _named(rows: list[Any], links: tuple[str, ...]) -> list[Any]:
+    """Without the rows that only tie two others together, which nobody has given a name, and not page after page."""
+    named = [_named(row, links) if isinstance(row, list) else row for row in rows if not str(row).startswith(links)]
+    more = len(named) - _NAMED
+    return named if more <= 0 else [*named[:_NAMED], gettext("and {more} more").format(more=number(more))]
 
 
 def require_own(request: HttpRequest, row: Model) -> None:
