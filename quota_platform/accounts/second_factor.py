@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -33,6 +34,14 @@ def is_missing(person: Any, session: SessionBase) -> bool:
         and _needs(person)
         and not Authenticator.objects.filter(user=person, type__in=FACTORS).exists()
     )
+
+
+class AskForFactor(AuthenticateView):
+    """The page between password and session. It offers the kinds of factors that the person has."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        held = Authenticator.objects.filter(user=self.stage.login.user).values_list("type", flat=True)
+        return {**super().get_context_data(**kwargs), "held": set(held)}
 
 
 def _needs(person: Any) -> bool:

@@ -20,6 +20,7 @@ from quota_platform.accounts import mails, oidc
 from quota_platform.accounts.own_account import OwnAccount
 from quota_platform.accounts.passwords import AskForLink, ChangePassword, LinkSent, SetPassword
 from quota_platform.accounts.saml_settings import PROVIDER
+from quota_platform.accounts.second_factor import AskForFactor
 from quota_platform.accounts.sign_out import sign_out
 
 
@@ -59,7 +60,7 @@ urlpatterns = [
     _page("<str:provider_id>/callback/", oidc.callback, "openid_connect_callback"),
     _page("cancelled/", login_cancelled, "socialaccount_login_cancelled"),
     _page("second-factor/", factors.index, "mfa_index"),
-    _page("second-factor/code/", factors.authenticate, "mfa_authenticate"),
+    _page("second-factor/code/", AskForFactor.as_view(), "mfa_authenticate"),
     _page("second-factor/again/", factors.reauthenticate, "mfa_reauthenticate"),
     _page("second-factor/app/", totp.activate_totp, "mfa_activate_totp"),
     _page("second-factor/app/remove/", totp.deactivate_totp, "mfa_deactivate_totp"),

@@ -20,6 +20,7 @@ from quota_platform.accounts.sealing import PURPOSE
 from quota_platform.base import rotation, secrets
 from quota_platform.base.sessions import person_of
 from tests.api_client import signed_in
+from tests.quota_platform.accounts.security_key import registered
 from tests.quota_platform.accounts.totp import code
 
 PASSWORD = "a-long-test-password"
@@ -52,6 +53,17 @@ def with_password(name: str, **kwargs: Any) -> tuple[Client, str]:
 
 def send(client: Client, text: str) -> Any:
     return client.post(reverse("mfa_authenticate"), {"code": text})
+
+
+def test_the_page_offers_the_kinds_of_factors_that_the_person_has(ana: User) -> None:
+    text = with_password("ana")[0].get(reverse("mfa_authenticate")).text
+    assert "authenticator app" in text and "security key" not in text
+    Authenticator.objects.create(user=ana, type="webauthn", data=registered("My key"))
+    text = with_password("ana")[0].get(reverse("mfa_authenticate")).text
+    assert "authenticator app" in text and "Use a security key" in text
+    Authenticator.objects.filter(user=ana, type="totp").delete()
+    text = with_password("ana")[0].get(reverse("mfa_authenticate")).text
+    assert "authenticator app" not in text and "Use your security key, or enter one of your recovery codes." in text
 
 
 def is_signed_in(client: Client) -> bool:
