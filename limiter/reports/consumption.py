@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from django.db.models import Q, Sum
+from django.db.models import Max, Q, Sum
 from django.utils import timezone
 
 from limiter.core.algorithms import rules_of
@@ -48,16 +48,23 @@ class Consumption:
     """One count over time, in equal spans.
 
     ``peaks``: units in the fullest window that ended in each; ``effective``: the limit under its lowest multiplier.
+    ``met``: the most units that a refused call found in use, which may be more than usage of whole minutes tells.
     """
 
     of: LimitUse
     peaks: list[int]
     effective: list[int]
+    met: int = 0
+
+    @property
+    def most(self) -> int:
+        """Units in the fullest window."""
+        return max(self.met, *self.peaks)
 
     @property
     def share(self) -> float:
         """The fullest window, as a share of the limit."""
-        return max(self.peaks) / self.of.limit.quota
+        return self.most / self.of.limit.quota
 
 
 def fullest(chosen: Selection, *, most: int = MAX_TENANTS_SHOWN) -> tuple[list[Consumption], int]:
@@ -66,7 +73,8 @@ def fullest(chosen: Selection, *, most: int = MAX_TENANTS_SHOWN) -> tuple[list[C
     Limits are those in force now, of the busiest tenants and actions: counted per action or tenant, over a window that
     usage tells: not shorter than the minute, the hour or the day by which usage of that time is kept.
     """
-    found = [read for each in counted(chosen, _is_window) if (read := _read(each, chosen)) is not None]
+    met = _met(chosen)
+    found = [read for each in counted(chosen, _is_window) if (read := _read(each, chosen, met)) is not None]
     found.sort(key=lambda each: (-each.share, each.of[:2], each.of.limit.name))
     return found[:most], max(0, len(found) - most)
 
@@ -104,7 +112,18 @@ def _limits(entry: TenantEntry | Unusable, action_id: str) -> tuple[Limit, ...]:
         return ()
 
 
-def _read(of: LimitUse, chosen: Selection) -> Consumption | None:
+def _met(chosen: Selection) -> dict[tuple[str, str, str], int]:
+    """By tenant, action and limit, the most units in use that a call was refused for; by action "" of them all."""
+    names = ("tenant_id", "action_id", "limit_name")
+    rows = sources.events(chosen).filter(shadow=False).order_by().values_list(*names).annotate(most=Max("used"))
+    found: dict[tuple[str, str, str], int] = {}
+    for tenant, action, limit, most in rows:
+        for key in ((tenant, action, limit), (tenant, "", limit)):
+            found[key] = max(found.get(key, 0), most)
+    return found
+
+
+def _read(of: LimitUse, chosen: Selection, met: dict[tuple[str, str, str], int]) -> Consumption | None:
     """None when usage is not fine enough, or not kept long enough, to tell this window."""
     window = timedelta(microseconds=of.limit.window_us)
     kept = rollup.kept()
@@ -113,9 +132,9 @@ def _read(of: LimitUse, chosen: Selection) -> Consumption | None:
         start = span_start(chosen.since, grain) - width * grain
         age = kept[model]
         if width and (age is None or start >= timezone.now() - age):
-            return Consumption(
-                of, _peaks(_units(of, model, start, chosen.until, grain), width=width), _effective(of, chosen)
-            )
+            peaks = _peaks(_units(of, model, start, chosen.until, grain), width=width)
+            most = met.get((of.tenant_id, of.action_id, of.limit.name), 0)
+            return Consumption(of, peaks, _effective(of, chosen), most)
     return None
 
 

@@ -74,7 +74,7 @@ def _refuser(limit_name: str) -> str:
 
 
 def _fullness(each: Consumption, names: TenantNames, *, unit: str) -> str:
-    of, peak = each.of, max(each.peaks)
+    of, peak = each.of, each.most
     where = names.pair(of.tenant_id, of.action_id)
     return f"{where} used at most {peak:,} of the {of.limit.quota:,} {unit} of '{of.limit.name}' ({each.share:.0%})."
 

@@ -186,7 +186,7 @@ def _drawn(
 ) -> list[Flowable]:
     parts: list[list[Flowable]] = []
     for each in shown:
-        of, most = each.of, max(each.peaks)
+        of, most = each.of, each.most
         where = f"{names.pair(of.tenant_id, of.action_id)} / {of.limit.name}"
         text = f"{where}: {most:,} of {of.limit.quota:,} {words(each)} ({each.share:.0%})"
         drawing = pdf_charts.against(each.peaks, each.effective, limit=of.limit.quota, moments=found.moments, zone=zone)

@@ -24,7 +24,7 @@ from limiter.reports import build, consumption, selection, sources
 from limiter.reports.figures import POINTS
 from limiter.reports.selection import Selection
 from tenants.models import Tenant
-from tests.limiter.reports.given import DAY, NOON, export
+from tests.limiter.reports.given import DAY, NOON, event, export
 
 pytestmark = pytest.mark.django_db
 SPAN = timedelta(days=1) / POINTS
@@ -61,6 +61,18 @@ def test_the_fullest_minute_of_each_span_is_shown(acme: Tenant) -> None:
     (found,), more = consumption.fullest(day())
     assert (max(found.peaks), found.peaks[24], found.share, more) == (96, 96, 0.96, 0)
     assert sum(found.peaks) == 96
+
+
+def test_a_window_between_two_whole_minutes_counts_if_a_refused_call_met_it(acme: Tenant) -> None:
+    limit("minute", 100, 60)
+    limit("hour", 1_000, 3600)
+    charged(50)
+    charged(50, NOON + timedelta(minutes=1))
+    event(1, used=100, limit_name="minute")
+    event(2, used=250, limit_name="minute", shadow=True)
+    full, other = consumption.fullest(day())[0]
+    assert (full.of.limit.name, max(full.peaks), full.most, full.share) == ("minute", 50, 100, 1.0)
+    assert (other.of.limit.name, other.most) == ("hour", 100)
 
 
 def test_a_longer_window_adds_its_minutes_up_also_those_before_the_time(acme: Tenant) -> None:
