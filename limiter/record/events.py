@@ -158,7 +158,8 @@ def _explain_cuts(client: Client, connection: int, events: Sequence[ThrottleEven
         for action in (event.action_id, ""):
             ppm, p95_us, samples, threshold_us = shown.get((event.tenant_id, action), (0, 0, 0, 0))
             if samples and ppm == round(event.multiplier * PPM):
-                event.p95_ms, event.p95_samples, event.threshold_ms = p95_us / 1000, samples, threshold_us / 1000
+                event.p95_ms = p95_us / 1000 if p95_us else None  # of too few calls to have one
+                event.p95_samples, event.threshold_ms = samples, threshold_us / 1000
                 break
 
 

@@ -79,6 +79,14 @@ def test_a_cut_tells_the_p95_it_was_computed_from(client: Client, redis_url: str
     assert (row.p95_ms, row.p95_samples, row.threshold_ms) == (1410.0, 100, 800.0)
 
 
+def test_too_few_calls_for_a_p95_have_none(client: Client, redis_url: str) -> None:
+    client.hset(keys.evidence(1), "acme|", f"1000000|1000000|0|2|800000|0|{T0}|{T0 + 60 * S}")
+    refuse(redis_url, 1, limits=[log(1, window_us=60 * S)])
+    keeping.store_all(client)
+    row = ThrottleEvent.objects.get()
+    assert (row.p95_ms, row.p95_samples, row.threshold_ms) == (None, 2, 800.0)
+
+
 def test_of_a_flood_one_row_stands_for_all_that_have_none_of_their_own(client: Client, redis_url: str) -> None:
     refuse(redis_url, 500, per_second=500)
     keeping.store_all(client)
