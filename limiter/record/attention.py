@@ -38,6 +38,8 @@ def notices(person: Any) -> Iterator[Notice]:
     if seen.late:
         said = _("{count} refusals wait to be stored, the oldest for {seconds} s.")
         yield Notice(said.format(count=number(seen.waiting), seconds=number(round(seen.lag_s))), url, urgent=True)
+    if not seen.tasks:
+        yield Notice(_("No periodic task has run yet. Are a Celery worker and beat running?"), url, urgent=True)
     due = {each.task.rpartition(".")[2]: each for feature in features.installed() for each in feature.periodic}
     for name, run in seen.tasks.items():
         if name in due and (text := _fault(due[name], run, now=time.time())):

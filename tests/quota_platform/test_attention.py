@@ -28,6 +28,18 @@ from tests.people import member
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
 
 
+def ran(task: str, *, seconds_ago: float, **fields: object) -> None:
+    run = {"at": time.time() - seconds_ago, "ok": True, "took_ms": 1.0, **fields}
+    with clients.client() as client:
+        client.hset(keys.tasks(), task, json.dumps({"v": runs.FORM.writes, **run}))
+
+
+@pytest.fixture(autouse=True)
+def celery_runs(redis_url: str) -> None:
+    """Some task has run a moment ago."""
+    ran("publish_edits", seconds_ago=1)
+
+
 @pytest.fixture
 def of_globex(globex: Tenant) -> User:
     """The stranger, with every right at Globex."""
@@ -135,12 +147,6 @@ def unhealthy(row: Connection) -> None:
         client.set(keys.health(str(row.uid)), health.dump(fault))
 
 
-def ran(task: str, *, seconds_ago: float, **fields: object) -> None:
-    run = {"at": time.time() - seconds_ago, "ok": True, "took_ms": 1.0, **fields}
-    with clients.client() as client:
-        client.hset(keys.tasks(), task, json.dumps({"v": runs.FORM.writes, **run}))
-
-
 def test_tasks_that_stand_still_or_fail_are_named_and_those_that_are_due_later_are_not(
     admin_user: User, of_globex: User
 ) -> None:
@@ -150,6 +156,14 @@ def test_tasks_that_stand_still_or_fail_are_named_and_those_that_are_due_later_a
     still, failed = (each.text for each in notices(admin_user))
     assert still == "The task 'store events' has not run for 600 s; it is due every 1 s. Is Celery running?"
     assert failed == "The task 'watch limits' failed last: OperationalError"
+    assert notices(of_globex) == []
+
+
+def test_a_platform_on_which_no_task_ever_ran_asks_for_celery(admin_user: User, of_globex: User) -> None:
+    with clients.client() as client:
+        client.delete(keys.tasks())
+    (notice,) = notices(admin_user)
+    assert notice.text == "No periodic task has run yet. Are a Celery worker and beat running?" and notice.urgent
     assert notices(of_globex) == []
 
 
