@@ -12,6 +12,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db import connection as database
 from django.test import Client
 
+from tenants.checks import same_but_for_capitals
 from tenants.models import Action, Connection, Tenant
 from tests.api_client import editor, errors, person
 from tests.filled_form import filled_form
@@ -109,6 +110,13 @@ def test_pairs_from_before_stay_and_can_be_edited_and_a_check_names_them(acme: T
     assert "tenant IDs that differ in capitals only: acme." in data.getvalue()
     assert "action IDs that differ in capitals only: lookuporder." in data.getvalue()
     assert "W001" not in _checked_without_database()
+
+
+def test_a_database_without_tables_is_no_obstacle_to_the_migration_that_makes_them(db: None) -> None:
+    table = database.ops.quote_name(Tenant._meta.db_table)
+    with database.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+    assert same_but_for_capitals(databases=["default"]) == []
 
 
 def _checked_without_database() -> str:
