@@ -175,3 +175,28 @@ def test_the_admins_navigation_and_what_a_policy_says_are_in_the_catalogues(visi
     entries = visitor.page.locator("#nav-sidebar-apps a").all_inner_texts()
     assert outside([entry.strip().split("\n")[-1] for entry in entries], set()) == []
     assert len(said) > 5
+
+
+LATELY = """
+from datetime import timedelta
+from django.utils import timezone
+from limiter.models import Incident
+at = timezone.now() - timedelta(minutes=5)
+values = {
+    "at": at, "last_at": at, "policy_name": "Base", "policy_version": 1, "refusals": 1, "quota": 100,
+    "effective_limit": 100,
+}
+Incident.objects.update_or_create(values, tenant_id="acme", action_id="longStates", limit_name="minute")
+"""
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es"])
+def test_the_state_of_an_incident_stays_inside_its_card(visitor: Visitor, demo: LiveDemo, language: str) -> None:
+    demo.shell.run(LATELY)
+    speak(visitor, language)
+    visitor.page.set_viewport_size({"width": 1280, "height": 900})
+    visitor.open("/dashboard/incidents/?action=longStates")
+    line = visitor.page.locator(".event summary").first
+    state, whole = line.locator(".chip").bounding_box(), line.bounding_box()
+    assert state is not None and whole is not None
+    assert state["x"] + state["width"] <= whole["x"] + whole["width"]

@@ -35,6 +35,7 @@ def test_the_deliveries_of_a_contact_point_scroll_by_themselves(phone: Visitor, 
     phone.open(f"/admin/limiter/alerthook/{hook}/change/")
     expect(phone.page.get_by_text("Latest messages")).to_be_visible()
     assert not phone.scrolls_sideways()
+    assert phone.barriers(["scrollable-region-focusable", "aria-allowed-attr"]) == []
 
 
 def test_a_form_is_named_in_full(phone: Visitor) -> None:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from pypdf import PdfReader
 
 from tests.browser.live_demo import LiveDemo
+from tests.browser.test_languages import busy
 from tests.browser.visit import Visitor, frame
 
 CONTROLS = "button, input, select, summary, a:not(.brand)"
@@ -66,6 +67,31 @@ def test_a_page_on_paper_is_light_has_no_controls_and_unfolds_nothing_away(visit
     assert not visitor.scrolls_sideways()
 
 
+def test_on_paper_columns_have_their_heads_and_nothing_is_cut_off(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 720, "height": 1000})
+    visitor.shown("/dashboard/", busy("overview"))
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
+    paper = on_paper(visitor.page)
+    for head in ("Action", "Limit", "Used", "State"):
+        assert head in paper
+    visitor.page.emulate_media(media="print")
+    cut = "[...document.querySelectorAll('.note')].filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert visitor.page.evaluate(cut) == 0 and visible(visitor.page, ".alert .tools, .log .incident") == []
+
+
+def test_an_incident_on_paper_names_its_refusals_in_a_line_each(visitor: Visitor, demo: LiveDemo) -> None:
+    demo.refuse("lookupOrder")
+    demo.follow_refusals()
+    visitor.open("/dashboard/incidents/?action=lookupOrder")
+    visitor.page.locator(".event summary").first.click()
+    visitor.page.get_by_role("link", name="Open the incident").click()
+    expect(visitor.page.get_by_role("heading", name="What happened")).to_be_visible()
+    paper = on_paper(visitor.page)
+    assert "lookupOrder" in paper and "Decision" not in paper and "Explanation" not in paper
+    visitor.open("/dashboard/refusals/?action=lookupOrder")
+    assert "Decision" in on_paper(visitor.page)
+
+
 def test_charts_are_drawn_anew_in_the_colours_of_paper_while_a_dark_page_is_printed(visitor: Visitor) -> None:
     visitor.page.emulate_media(color_scheme="dark")
     visitor.shown("/dashboard/", frame("overview"))
@@ -84,15 +110,19 @@ def test_a_list_of_the_admin_on_paper_is_a_table_with_all_its_rows_and_no_contro
     )
     visitor.open("/admin/limiter/quotapolicy/")
     visitor.page.emulate_media(media="print")
-    paper = " ".join(
-        " ".join(page.extract_text() for page in PdfReader(BytesIO(visitor.page.pdf(format="A4"))).pages).split()
-    )
+    paper = on_paper(visitor.page)
     assert [name for name in names.strip().split("|") if name not in paper] == []
     assert "In words" in paper and not {word for word in ("Filters", "Dashboard", "Select", "preset") if word in paper}
     visitor.page.set_viewport_size({"width": 700, "height": 900})  # of a narrow sheet
     assert visible(visitor.page, "button, input:not([type=hidden]), select, nav a, #nav-sidebar") == []
     assert visitor.page.locator("#result_list").evaluate("(list) => getComputedStyle(list).display") == "table"
     assert not visitor.scrolls_sideways()
+
+
+def on_paper(page: Page) -> str:
+    """The words of the printed page."""
+    sheets = PdfReader(BytesIO(page.pdf(format="A4"))).pages
+    return " ".join(" ".join(sheet.extract_text() for sheet in sheets).split())
 
 
 def visible(page: Page, selector: str) -> list[dict[str, object]]:
