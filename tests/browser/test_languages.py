@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import translation
 from playwright.sync_api import expect
 
+from quota_platform.base.languages import number
 from tests.browser import pseudo
 from tests.browser.live_demo import LiveDemo
 from tests.browser.visit import Frame, Visitor, frame
@@ -55,6 +57,20 @@ def outside(texts: list[str], data: set[str]) -> list[str]:
         if re.search(r"[^\W\d_]{2}", left):
             found.append(text)
     return found
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es"])
+def test_the_browser_writes_numbers_as_the_server_does(visitor: Visitor, language: str) -> None:
+    speak(visitor, language)
+    whole = frame("overview")
+    figures = whole["figures"] | {"calls_per_min": {"value": 4_321, "state": "", "note": None}}
+    shares = {
+        "allowed_per_min": {"value": 9, "state": "", "note": {"code": "figure.allowed_per_min.share", "share": 0.005}}
+    }
+    visitor.shown("/dashboard/", {**whole, "figures": figures | shares})
+    with translation.override(language):
+        expect(visitor.page.locator("[data-figure=calls_per_min] .figure span").first).to_have_text(number(4_321))
+        expect(visitor.page.locator("[data-figure=allowed_per_min] .note")).to_contain_text(f"{number(0.5)} %")
 
 
 def speak(visitor: Visitor, language: str) -> None:

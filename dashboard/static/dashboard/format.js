@@ -2,10 +2,19 @@
 import { LANGUAGE } from "./element.js";
 import { local, zoneName } from "./zone.js";
 
-const WHOLE = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
-const UP_TO_ONE = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 1 });
-const UP_TO_TWO = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 2 });
-const COMPACT = new Intl.NumberFormat(LANGUAGE, { notation: "compact", maximumFractionDigits: 1 });
+// The browser has other separators than the server for some languages: a page says how the server writes a number.
+const [group, decimal] = /^1(.*)234(.*)5$/.exec(document.documentElement.dataset.number)?.slice(1) ?? [",", "."];
+
+function written(options) {
+  const format = new Intl.NumberFormat(LANGUAGE, { useGrouping: "always", ...options });
+  const part = ({ type, value }) => ({ group, decimal })[type] ?? value;
+  return { format: (value) => format.formatToParts(value).map(part).join("") };
+}
+
+const WHOLE = written({ maximumFractionDigits: 0 });
+const UP_TO_ONE = written({ maximumFractionDigits: 1 });
+const UP_TO_TWO = written({ maximumFractionDigits: 2 });
+const COMPACT = written({ notation: "compact", maximumFractionDigits: 1 });
 export const NOTHING = "—";
 
 export function known(value) {
