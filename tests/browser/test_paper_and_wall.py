@@ -10,6 +10,7 @@ from pypdf import PdfReader
 
 from tests.browser.live_demo import LiveDemo
 from tests.browser.test_languages import busy
+from tests.browser.test_tables import wide
 from tests.browser.visit import Visitor, frame
 
 CONTROLS = "button, input, select, summary, a:not(.brand)"
@@ -55,6 +56,15 @@ def test_nothing_on_the_wallboard_is_cut_off(visitor: Visitor, width: int, heigh
     assert visitor.page.evaluate(f"{cut}.map((each) => each.id || each.textContent)") == []
     figures = visitor.page.evaluate("[...document.querySelectorAll('.kpi')].map((each) => each.offsetTop)")
     assert len(figures) == 8 and len(set(figures)) == 1, "in one row"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_the_wallboard_shows_the_state_of_the_widest_line(visitor: Visitor, width: int, height: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": height})
+    visitor.shown("/dashboard/?wallboard=1", wide("overview"))
+    expect(visitor.page.locator("#table tbody tr")).to_have_count(12)
+    beyond = "({ scrollWidth, clientWidth }) => scrollWidth - clientWidth"
+    assert visitor.page.locator("#table").evaluate(beyond) == 0
 
 
 def test_a_page_on_paper_is_light_has_no_controls_and_unfolds_nothing_away(visitor: Visitor) -> None:
