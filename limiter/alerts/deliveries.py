@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from limiter.alerts import mutes
 from limiter.alerts.event_types import ENDED, STARTED, TEST, TYPES
@@ -132,6 +133,18 @@ def _about(data: Mapping[str, Any], hook: AlertHook) -> dict[str, Any]:
 
 def _page(type_: EventType, data: Mapping[str, Any]) -> str | None:
     return public_url(type_.page.format_map(data)) or None
+
+
+def with_retried(hooks: QuerySet[AlertHook]) -> QuerySet[Any]:
+    """Contact points with ``retried``: so many of their messages failed and will be posted again.
+
+    Hours pass before one is given up. One that failed once, a few seconds ago, is not counted yet.
+    """
+    failed = AlertDelivery.objects.filter(
+        hook=OuterRef("pk"), state=AlertDelivery.State.WAITING, attempts__gt=1
+    ).order_by()
+    count = Subquery(failed.values("hook").annotate(messages=Count("pk")).values("messages"))
+    return hooks.annotate(retried=Coalesce(count, 0))
 
 
 def put_test(hook: AlertHook, *, at: datetime) -> AlertDelivery:

@@ -88,9 +88,11 @@ def _cause(incident: Incident) -> Iterator[str]:
             "The upstream had turned calls away (429) or was at its pace; calls were held back without sending them."
         )
     elif incident.limit_name == IN_FLIGHT:
-        yield _("The connection had learned that its unit bears {allowed} calls in flight.").format(
-            allowed=number(incident.effective_limit)
-        )
+        yield ngettext(
+            "The connection had learned that its unit bears {allowed} call in flight.",
+            "The connection had learned that its unit bears {allowed} calls in flight.",
+            incident.effective_limit,
+        ).format(allowed=number(incident.effective_limit))
     else:
         yield _("The limit of policy {policy}, version {version}, allows {quota}.").format(
             policy=incident.policy_name, version=incident.policy_version, quota=number(incident.quota)

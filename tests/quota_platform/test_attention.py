@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from limiter import clients
 from limiter.core import keys
-from limiter.models import AlertHook, Override, QuotaLimit, QuotaPolicy
+from limiter.models import AlertDelivery, AlertHook, Override, QuotaLimit, QuotaPolicy
 from limiter.record import runs
 from limiter.upstream import health
 from limiter.upstream.health import ConnectionFault
@@ -132,6 +132,22 @@ def test_contact_points_that_fail_or_were_stopped_are_named_and_one_that_was_swi
         "The contact point On-call was stopped: 410 Gone",
         "The contact point On-call did not get its last 3 messages.",
     ]
+
+
+def test_a_contact_point_whose_messages_are_tried_again_is_named_long_before_they_are_given_up(
+    admin_user: User, acme: Tenant
+) -> None:
+    row = hook(acme)
+    page = Client()
+    page.force_login(admin_user)
+    AlertDelivery.objects.create(hook=row, event="alert.started", body="{}", attempts=1)
+    AlertDelivery.objects.create(hook=row, event="alert.started", body="{}", attempts=3, state="arrived")
+    assert notices(admin_user) == [] and "failing" not in page.get("/admin/limiter/alerthook/").text
+    for attempts in (2, 4):
+        AlertDelivery.objects.create(hook=row, event="alert.started", body="{}", attempts=attempts)
+    (found,) = notices(admin_user)
+    assert found.text == "2 messages to the contact point On-call did not arrive; they are tried again."
+    assert "failing" in page.get("/admin/limiter/alerthook/").text
 
 
 def test_a_connection_that_cannot_be_used_is_named_with_the_reason(admin_user: User, acme: Tenant) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.db import models
+from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -110,6 +111,9 @@ class AlertHookAdmin(RecordedAdmin):
     class Media:
         js = (Script("quota_platform/applies.js", type="module"),)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertHook]:
+        return deliveries.with_retried(super().get_queryset(request))
+
     def get_fields(self, request: HttpRequest, obj: AlertHook | None = None) -> tuple[Any, ...]:
         asked = (
             *(("name", "kind"), "url", "credential", "recipients"),
@@ -134,9 +138,9 @@ class AlertHookAdmin(RecordedAdmin):
         return str(obj.tenant) if obj.tenant else str(_("every tenant's"))
 
     @display(description=_("state"), label={"on": "success", "failing": "danger", "off": "info", "stopped": "danger"})
-    def state(self, obj: AlertHook) -> str:
+    def state(self, obj: Any) -> str:
         if obj.enabled:
-            return "failing" if obj.failures else "on"
+            return "failing" if obj.failures or obj.retried else "on"
         return "stopped" if obj.stopped_because else "off"
 
     @method_decorator(sensitive_post_parameters("credential", "url"))

@@ -66,6 +66,7 @@ def test_the_account_has_start_demand_callers_and_end(acme: Tenant) -> None:
         ({"limit_name": "(upstream)"}, "turned calls away (429)"),
         ({"limit_name": ""}, "The limiter's store was unavailable"),
         ({"limit_name": "(in flight)", "effective_limit": 8}, "its unit bears 8 calls in flight"),
+        ({"limit_name": "(in flight)", "effective_limit": 1}, "its unit bears 1 call in flight."),
     ],
 )
 def test_the_cause_is_named_with_its_evidence(fields: dict[str, Any], said: str) -> None:
