@@ -161,7 +161,6 @@ end
 
 -- Whether a pushback costs tenants calls that are within their share, and the pace is raised seldom.
 local function careful() return shared and even == 0 end
-
 local function seen()
   return {
     kept = kept, free = free, freed = freed, rate = rate, base = base, even = even, wide = wide, lasts = lasts,
@@ -222,6 +221,7 @@ local function turned_away(at)
     local sign = no_sign and 0 or shared and since < TIGHT and 2 or 1
     close = (since < ENOUGH or pair) and close + sign or 0
     local signs = shared and CLOSE_SHARED or CLOSE
+    if fit > 1 and close >= signs then known_gaps, fit = '', 0 end -- a window takes more than that
     if close >= signs and even == 0 and fit == 0 and now > window + KEEP_S * S then even = now end
   end
   if #kept > 0 then
@@ -257,7 +257,6 @@ local function look_at_gaps(at, begins)
     return
   end
   closer, pair = gaps.came_closer(log, floor(at / MS), careful() and rate)
-  if base and rate > ANOTHER * base then known_gaps, fit = '', 0 end
   log, known_gaps, fit, explained = gaps.turned_away(log, floor(at / MS), known_gaps, fit, even > 0, shared)
   if fit ~= before then explained, close = nil, 0 end -- in a window they come closer together than the pace
   if fit > 0 then even = fit == 1 and now or 0 end
@@ -296,6 +295,7 @@ elseif rate then
   local holds_until = max(last, free) + (rough and ROUGH_S * S or hold)
   if held > 0 and not paused and now > max(grown, holds_until) then
     rate = probes.raised(now, holds_until, seen())
+    if base and rate > ANOTHER * base then known_gaps, fit = '', 0 end
     note('probe', int(now))
   end
   grown = now

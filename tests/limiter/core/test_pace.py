@@ -145,6 +145,43 @@ async def test_a_unit_that_turns_two_calls_at_once_away_gets_them_one_by_one(sto
     assert int(stored.split(b"|")[1]) > 0, "ten minutes later it is tried again"
 
 
+def takes_a_window(raw: redis.Redis, calls: int) -> None:
+    """As ``pace.lua`` notes it that so many calls go into a window."""
+    raw.hset(keys.pace_evidence(C), mapping={"fit": calls, "gaps": "30002710" * calls})
+
+
+def window(raw: redis.Redis) -> tuple[int, int]:
+    """The calls of the window by which the pace lets calls through, and of the one that is known."""
+    stored: Any = raw.get(keys.pace(C))
+    known: Any = raw.hget(keys.pace_evidence(C), "fit")
+    return int(stored.split(b"|")[3]), int(known)
+
+
+async def test_two_pushbacks_with_few_calls_before_each_are_no_window_of_many(store: Store, raw: redis.Redis) -> None:
+    for at in (0, 10, 20):
+        await report(store, at * S, ran=20, away=1)
+    takes_a_window(raw, 26)
+    for at, ran, kept in ((30, 20, 26), (40, 3, 26), (50, 3, 0)):
+        await report(store, at * S, ran=ran, away=1)
+        assert window(raw) == (kept, kept)
+
+
+async def test_a_pace_that_has_been_raised_to_twice_the_rate_found_keeps_no_window(
+    store: Store, raw: redis.Redis
+) -> None:
+    """Calls would come twice as fast until it is full, and an upstream with a small burst would turn them away."""
+    for at in (0, 10, 20):
+        found = await report(store, at * S, ran=20, away=1)
+    takes_a_window(raw, 26)
+    pace, second = found, 60
+    while pace < 1.99 * found / 0.985:
+        assert window(raw)[1] == 26
+        second += 1
+        pace = await report(store, second * S, ran=2, held=1)
+    await report(store, (second + 1) * S, ran=2, held=1)
+    assert window(raw) == (0, 0)
+
+
 async def falling(store: Store, raw: redis.Redis, *, noted: bytes | None = None) -> tuple[float, int]:
     """The pace after a second pushback far below it, and since when; with this in place of what the first one noted."""
     raw.flushall()
