@@ -11,11 +11,11 @@ if charged or claim then
     share[3] = mine
   end
   if claim then
-    till = 0 -- its share may be smaller now
     local _, grow = newcomers()
     known = joins or call('HGET', hash, '#')
     local units = charged and cost or 0
     part, claim, big, small, known = grow(known, account, share.whole, part, claim, mine, share[10], units, big, small)
+    till = part >= mine + 1 and share.until_us or 0 -- its share may be smaller now
   elseif charged then
     local own = share[15]
     if cost < own then own = cost end

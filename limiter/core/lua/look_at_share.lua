@@ -3,7 +3,8 @@
 --
 -- A pool is a hash with, for each account, "<class>|<weight>|<floor>|<ceiling>|<tenant>",
 --   "<account>"   ACCOUNT: units that count · asked for in this slice · its share · when the next refused call of one
---                 unit is within it (us; 0: not known) · of one that has come in this slice: its claim (newcomers.lua)
+--                 unit is within it (us; 0: not known), or while it is: when the wait of the last one ends · of one
+--                 that has come in this slice: its claim (newcomers.lua)
 --   "~<account>"  RING: slice of the first call · units admitted in the slices before this one · asked for in them,
 --                 as it was one, and two slices ago · then admitted and asked for, of each, oldest first
 --   ""            POOL: this slice · reserved in shares of one unit and more · in those below · when the last unit
@@ -13,6 +14,7 @@
 --   "@<account>"  of a pace: when its next call is due at the rate of its share (us) · "@": leave_places.lua
 --   "#"           weights of the accounts of each class · what shares of one unit and more, and those below, add up to ·
 --                 if an account has come in this slice: what those that have may still ask for (newcomers.lua)
+--   "%"           how many accounts have left lately after one visit, and how many have stayed (window_dividing.lua)
 -- A share is an account's own whatever the others do. As far as it is not used and the account has asked for
 -- it lately it is reserved: nobody else gets it. Everything else is lent to the next call that asks. The first call
 -- of each slice divides anew, so that the others decide from two fields. Units of the slice that is leaving
@@ -42,7 +44,9 @@ if sums then
   last = turned
   if turn > last then
     local divide = window_dividing()
-    big, small, state = divide(hash, account, last, turn, slices, effective, length, cost)
+    -- Not of a pace, and not where units are promised.
+    local lends = not appointments and used >= 0
+    big, small, state = divide(hash, account, last, turn, slices, effective, length, cost, lends)
     last = turn
   end
 end
@@ -74,7 +78,12 @@ if most > 0 then
   ring = not joins and call('HGET', hash, '~' .. account)
   passed = mine + cost + (ring and take('<I4', ring, 41) or 0) - most
 end
-if passed > 0 then refused = 1 elseif wait > 0 then refused = 3 end
+if passed > 0 then
+  refused = 1
+elseif wait > 0 then
+  refused = 3
+  if excess <= 0 then till = now + wait end
+end
 if refused > 0 and (excess > 0 or passed > 0) and wait >= 0 then
   if cost > most and passed > 0 then
     wait = -1
@@ -95,5 +104,6 @@ share = {
 }
 if claim then
   share.joins, share.slices, share.length, share.claim, share.whole = joins, slices, length, claim, effective
+  if refused == 3 and excess <= 0 then share.until_us = till end
   if sums == true then share.behind = key end
 end

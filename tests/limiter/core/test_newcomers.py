@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import pytest
 import redis
@@ -169,7 +169,9 @@ async def test_a_newcomer_whose_call_is_given_back_has_its_even_part_as_before(
 
 LASTS_S, WARM_S = 60, 12
 USED = 0.84
-"""Of the limit: 0.87 to 0.92, before 0.59 to 0.70. The rest is kept for a window for calls that were refused."""
+"""Of the limit. While nobody has left yet, as much is kept for a window as newcomers were refused."""
+LEARNT_S, USED_LATER = 25, 0.955
+"""Where most have left after one visit."""
 
 
 def bursts(rng: random.Random) -> Iterator[tuple[int, str, int]]:
@@ -198,11 +200,72 @@ def test_a_walk_with_bursts_of_newcomers_is_fair_and_leaves_little_idle(
         assert all(each.used <= 600 for each in asked_for)
         late = [each for each in asked_for if each.at_us >= WARM_S * S]
         assert sum(each.used for each in late) >= USED * 600 * len(late)
+        learnt = [each for each in late if each.at_us >= LEARNT_S * S]
+        assert sum(each.used for each in learnt) >= USED_LATER * 600 * len(learnt)
         served, asked = passed(late), Counter(each.tenant for each in late)
         parts = fair(600 / 10 * (LASTS_S - WARM_S), asked, dict.fromkeys(asked, EVEN))
         for number in range(4):
             assert served[f"t{number}"] >= 0.95 * parts[f"t{number}"], (seed, served, parts)
     assert steps >= 5_000 * walks
+
+
+# Visitors, which come once -------------------------------------------------------------------------------------------
+
+
+class Returning(NamedTuple):
+    served: int
+    asked: int
+    used: list[int]
+
+
+def returning(contention: Contention, flows: Iterator[tuple[int, str, int]], dice: random.Random) -> Returning:
+    """Newcomers' refused calls come back up to three times, after the whole seconds of their ``Retry-After``."""
+    to_come, served, asked, used = [(*call, 0) for call in flows], 0, 0, list[int]()
+    heapq.heapify(to_come)
+    while to_come:
+        at_us, name, cost, tries = heapq.heappop(to_come)
+        (each,) = contention.ask([(at_us, name, cost)])
+        if at_us >= LEARNT_S * S:
+            used.append(each.used)
+        if not name.startswith("new") or (at_us < LEARNT_S * S and not tries):
+            continue
+        served, asked = served + each.allowed, asked + (not tries)
+        if not each.allowed and tries < 3:
+            wait_us = each.decision.retry_after_us or S
+            heapq.heappush(to_come, (at_us + -(-wait_us // S) * S + dice.randrange(S // 10), name, cost, tries + 1))
+    return Returning(served, asked, used)
+
+
+@KINDS
+def test_three_of_five_calls_of_visitors_that_come_back_pass_and_little_is_idle(redis_url: str, limit: Limit) -> None:
+    """Where most newcomers have left after one visit, a thirtieth of the limit is kept free for those that come."""
+    rng = random.Random(1)
+    limit = replace(limit, quota=600, window_us=10 * S, burst=limit.burst and 600)
+    flows = [paced(f"t{number}", per_s=rng.uniform(20, 40), until_s=LASTS_S) for number in range(4)]
+    with Contention(redis_url, limit) as contention:
+        seen = returning(contention, heapq.merge(*flows, bursts(rng)), rng)
+    assert max(seen.used) <= 600
+    assert sum(seen.used) >= USED_LATER * 600 * len(seen.used)
+    assert seen.served >= 0.6 * seen.asked
+
+
+@pytest.mark.parametrize("limit", WINDOWS[:2], ids=lambda limit: limit.algorithm)
+@pytest.mark.parametrize("late_s", [0, 1])
+def test_a_unit_is_kept_for_a_newcomer_until_its_retry_after_is_over(redis_url: str, limit: Limit, late_s: int) -> None:
+    """Others left after one visit. A flood has emptied the limit at once, so nothing leaves for most of a window."""
+    limit = replace(limit, quota=100, window_us=10 * S)
+    visitors = ((at_us, f"new{at_us}", 1) for at_us in range(0, 54 * S, S // 10))
+    begin_s = 54 + 2 * 10
+    with Contention(redis_url, limit) as contention:
+        list(contention.ask(heapq.merge(paced("greedy", per_s=60, until_s=54), visitors)))
+        list(contention.ask(paced("greedy", per_s=200, from_s=begin_s, until_s=begin_s + 1)))
+        (refused,) = contention.ask([((begin_s + 1) * S, "obedient", 1)])
+        wait_us = refused.decision.retry_after_us
+        assert wait_us and wait_us >= 8 * S
+        comes_us = (begin_s + 1 + late_s) * S + wait_us + S // 5
+        list(contention.ask(paced("greedy", per_s=200, from_s=begin_s + 1, until_s=comes_us / S)))
+        (again,) = contention.ask([(comes_us, "obedient", 1)])
+    assert again.allowed is (not late_s)
 
 
 # A release before this one -------------------------------------------------------------------------------------------
