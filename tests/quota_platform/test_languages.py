@@ -80,7 +80,7 @@ def test_a_refused_form_says_why_in_the_readers_language(root: Client) -> None:
     asked = {"name": "Acme", "preset": "generic_oauth2", "base_url": "http://127.0.0.1/", "token_url": ""}
     page = root.post("/admin/tenants/connection/add/", asked, headers=GERMAN).content.decode()
     assert "Verwenden Sie https; nur für Tests eingestellte Hosts dürfen über http erreicht werden." in page
-    assert "Die Vorlage Beliebige OAuth2-API braucht dieses Feld." in page
+    assert "Die Vorlage „Beliebige OAuth2-API“ braucht dieses Feld." in page
 
 
 def test_the_same_refusal_is_english_to_a_program(root: Client) -> None:

@@ -3,7 +3,7 @@ import { LANGUAGE } from "./element.js";
 import { local, zoneName } from "./zone.js";
 
 // The browser has other separators than the server for some languages: a page says how the server writes a number.
-const [group, decimal] = /^1(.*)234(.*)5$/.exec(document.documentElement.dataset.number)?.slice(1) ?? [",", "."];
+const [group, decimal] = /^1(.*)234(.*)5$/.exec(document.body.dataset.number)?.slice(1) ?? [",", "."];
 
 function written(options) {
   const format = new Intl.NumberFormat(LANGUAGE, { useGrouping: "always", ...options });
