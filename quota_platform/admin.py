@@ -31,6 +31,7 @@ from unfold.forms import AdminPasswordChangeForm
 
 from quota_platform import people, rights
 from quota_platform.accounts import person_pages
+from quota_platform.accounts.edits import RecordedEdits
 from quota_platform.accounts.sign_out import sign_out
 from quota_platform.base.admin.display import display
 from quota_platform.base.admin.guard.admin import GuardedAdmin
@@ -48,9 +49,10 @@ admin.site.logout = sign_out  # type: ignore[method-assign,assignment]
 
 
 @admin.register(User)
-class PersonAdmin(InlineNames, GuardedAdmin, UserAdmin, ModelAdmin):
+class PersonAdmin(RecordedEdits, InlineNames, GuardedAdmin, UserAdmin, ModelAdmin):
     """Django's page in unfold's look, bounded to what its reader may give (:mod:`quota_platform.people`)."""
 
+    recorded_as = "account"
     bookkeeping = ("last_login",)
     readonly_fields = ("last_login",)
     form = PersonForm
@@ -163,15 +165,18 @@ class PersonAdmin(InlineNames, GuardedAdmin, UserAdmin, ModelAdmin):
             if may and request.method == "POST" and not self.is_seen(request, [person]):
                 return HttpResponseRedirect(request.get_full_path())
             response: HttpResponse = super().user_change_password(request, id, form_url)
+            if may and request.method == "POST" and response.status_code == 302:
+                self.enter(request, "password_set", person)
         if may and isinstance(response, TemplateResponse) and response.context_data is not None:
             response.context_data["row_mark"] = self.row_mark([person])
         return response
 
 
 @admin.register(Group)
-class TeamAdmin(GuardedAdmin, GroupAdmin, ModelAdmin):
+class TeamAdmin(RecordedEdits, GuardedAdmin, GroupAdmin, ModelAdmin):
     """Django's page in unfold's look."""
 
+    recorded_as = "group"
     list_per_page = 50
     list_display = ("called",)
 

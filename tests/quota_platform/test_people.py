@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP
 from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q
 from django.test import Client
 from django.urls import reverse
 
+from limiter.models import AuditEntry
 from tenants.models import Membership, Tenant
 from tests.filled_form import filled_form
 from tests.people import browser, member
@@ -194,3 +196,46 @@ def test_nobody_changes_their_own_password_or_factors_without_the_old_ones(
     assert manager.check_password("a-long-test-password") and manager.authenticator_set.exists()  # type: ignore[attr-defined]
     own = page.get(reverse("admin:auth_user_change", args=[manager.pk])).content.decode()
     assert reverse("account_own") in own and "Send a link" not in own and "Remove second factors" not in own
+
+
+def entries() -> list[tuple[str, str, dict[str, Any]]]:
+    rows = AuditEntry.objects.filter(Q(kind__startswith="account.") | Q(kind__startswith="group.")).order_by("pk")
+    return [(row.kind, row.actor, row.payload) for row in rows]
+
+
+def test_the_record_has_each_right_that_an_administrator_gives_or_takes(page: Client, acme: Tenant) -> None:
+    ben, team = User.objects.create_user("ben"), Group.objects.create(name="Helpers")
+    Membership.objects.create(user=ben, tenant=acme)
+    for _ in range(2):  # the second time nothing changes
+        save(page, ben, groups=[team.pk], is_active="")
+    save(page, team, name="Friends")
+    submit(page, reverse("admin:auth_user_password_change", args=[ben.pk]), **NEW_PASSWORD)
+    submit(page, reverse("admin:auth_user_delete", args=[ben.pk]), post="yes")
+    submit(page, reverse("admin:auth_group_add"), name="New")
+    changes = {"is_active": [True, False], "groups": [[], ["Helpers"]]}
+    assert entries() == [
+        ("account.changed", "manager", {"account": "ben", "changes": changes}),
+        ("group.changed", "manager", {"group": "Friends", "changes": {"name": ["Helpers", "Friends"]}}),
+        ("account.password_set", "manager", {"account": "ben"}),
+        ("account.deleted", "manager", {"account": "ben"}),
+        ("group.created", "manager", {"group": "New", "changes": {"name": [None, "New"]}}),
+    ]
+
+
+def test_the_record_has_a_new_account_without_its_password(page: Client, acme: Tenant) -> None:
+    submit(page, reverse("admin:auth_user_add"), username="ana", **NEW_PASSWORD)
+    ((kind, actor, payload),) = entries()
+    assert (kind, actor, payload["account"]) == ("account.created", "manager", "ana")
+    assert not any("password" in name for name in payload["changes"])
+
+
+def test_accounts_that_are_deleted_from_the_list_are_in_the_record(page: Client, acme: Tenant) -> None:
+    groups = [Group.objects.create(name=name) for name in ("One", "Two")]
+    chosen = {"action": "delete_selected", "_selected_action": [group.pk for group in groups]}
+    listed = reverse("admin:auth_group_changelist")
+    asked = filled_form(page.post(listed, chosen).content)
+    page.post(listed, {**asked, **chosen, "post": "yes"})
+    assert [(kind, payload) for kind, _, payload in entries()] == [
+        ("group.deleted", {"group": "One"}),
+        ("group.deleted", {"group": "Two"}),
+    ]
