@@ -28,7 +28,8 @@ def notices(person: Any) -> Iterator[Notice]:
     """For those who see every tenant: the tasks are the platform's."""
     if not row_access.sees_every_tenant(person):
         return
-    url = reverse("admin:limiter_throttleevent_changelist")
+    may_read = person.has_perm("limiter.view_throttleevent")
+    url = reverse("admin:limiter_throttleevent_changelist" if may_read else "dashboard:overview")
     try:
         with closing(clients.client()) as client:
             seen = state.behind(client)
