@@ -8,7 +8,7 @@ local places = { "KIND", "PER_CALL", "SLOTS", "WINDOW", "LEASE", "SHADOW", "QUOT
 for _, each in ipairs(places) do in_front[#in_front + 1] = each end
 files["limiter/core/lua"] = { read_globals = in_front }
 files["limiter/core/lua/limit.lua"] = { ignore = { "211" } } -- it names them for the others
-files["limiter/core/lua/*.lua"] = { read_globals = { "dividing", "newcomers", "window_dividing", "slot_dividing" } } -- in place of calls
+files["limiter/core/lua/*.lua"] = { read_globals = { "dividing", "newcomers", "window_dividing", "slot_dividing", "unused_units" } } -- in place of calls
 max_line_length = 125
 ignore = { "311" } -- a first value that every branch replaces
 files["limiter/core/lua/values.lua"] = { globals = { "KEYS", "ARGV" } } -- it hands decide.lua its own
@@ -21,7 +21,7 @@ files["limiter/core/lua/decide.lua"] = {
 local of_decide = {
   globals = { "share", "sums", "wait", "of_account", "of_pool", "turned", "big", "small", "charged_at", "written" },
   read_globals = {
-    "KEYS", "anew", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt",
+    "KEYS", "anew", "appointments", "call", "ceil", "floor", "max", "min", "num", "take", "text", "account", "at", "charged", "charging", "cost", "debt",
     "decided_before", "effective", "fifth", "first", "form", "fourth", "hash", "key", "kind", "length", "limit", "lives", "most", "now", "pool", "second",
     "slice", "slices", "third", "state", "t", "used", "w", "window", "BUCKET", "BEHIND_BYTES", "CONCURRENCY_HINT_US", "MARGIN_MS", "SLACK_US",
   },

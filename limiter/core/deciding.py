@@ -38,7 +38,15 @@ _PARTS = (
 _FIELDS = Script(__file__, "limit").source
 
 _INLINE = {
-    WINDOWS: ("find_earlier_pool", "find_sums", "look_at_share", "charge_share", "leave_places", "window_dividing"),
+    WINDOWS: (
+        "find_earlier_pool",
+        "find_sums",
+        "look_at_share",
+        "charge_share",
+        "leave_places",
+        "window_dividing",
+        "unused_units",
+    ),
     SLOTS: ("look_at_slots", "charge_slot", "slot_dividing"),
 }
 """Files that stand where they are called, by the kind of shared limits: a function would be made anew by every call."""

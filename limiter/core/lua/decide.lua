@@ -739,7 +739,8 @@ if charging then
         local share, to = limits[i][SHARE], #answer + 1
         if share then
           answer[to], answer[to + 1], answer[to + 2] = share[1], floor(share[2]), share[3] + (share.due or 0)
-          answer[to + 3], answer[to + 4] = max(0, ceil(share[4])), floor(even(share[7], share[8], limits[i][EFFECTIVE], share.joins))
+          answer[to + 3] = max(0, ceil(share[4]))
+          answer[to + 4] = floor(even(share[7], share[8], limits[i][EFFECTIVE], share.joins))
           described = string.gsub(described, '\1', text('%d,%d,%d,%d', unpack(answer, to, to + 3)), 1)
           described = string.gsub(described, '\3', text('%d', answer[to + 4]), 1)
         end

@@ -8,12 +8,11 @@ if sums then
   turned, big, small = take('<ddd', sums)
   charged_at = 0
   if lost and (turned + 1) * length > now then
-    local all = call('HGETALL', hash)
+    local all, unused_of = call('HGETALL', hash), unused_units()
     big, small = 0, 0
     for a = 1, #all, 2 do
       if string.find(all[a], '^%d|') then
-        local mine, _, part = take('<ddd', all[a + 1])
-        local own = #all[a + 1] > 32 and take('<d', all[a + 1], 33) or max(0, part - mine)
+        local own, part = unused_of(all[a + 1])
         if part >= 1 then big = big + own else small = small + own end
       elseif all[a] == '#' and #all[a + 1] > 55 then -- and the head start of those that have come in this slice
         local one, left = take('<dd', all[a + 1], 41)

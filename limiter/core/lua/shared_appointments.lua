@@ -233,10 +233,10 @@ local function count_held(book)
     end
   end
   if names[1] then
+    local unused_of = unused_units()
     for k, state in ipairs(call('HMGET', share[7], unpack(names))) do
       if state then
-        local its_used, _, its_part = take('<ddd', state)
-        local its_own = #state > 32 and take('<d', state, 33) or max(0, its_part - its_used)
+        local its_own, its_part = unused_of(state)
         local reserved = min(of[names[k]], its_own)
         if its_part >= 1 then big = big - reserved else small = small - reserved end
       end
