@@ -25,7 +25,10 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.
 
 PER_MINUTE, DEMAND = 300, 12.5
 """Of the limit, and calls a second: two and a half times as many."""
+USED = 0.95
 LASTS_S, LEARNING_S, FOLLOWED_S = 120, 90, 120
+STOOD_STILL_S, TRIES = 0.5, 3
+"""A pace learned while the machine stands still is wrong for minutes: then there is another try."""
 FLAVOURS: dict[str, dict[str, Any]] = {
     "bucket": {"burst": 10},
     "sliding window": {"window": "sliding"},
@@ -36,16 +39,23 @@ FLAVOURS: dict[str, dict[str, Any]] = {
 }
 
 
-async def offer(workers: TwoWorkers, *, per_second: float, seconds: float) -> None:
-    """Calls at random, each to a worker at random; the next does not wait for the one before."""
-    rng, end, calls = random.Random(11), time.monotonic() + seconds, set()
-    while time.monotonic() < end:
+async def offer(workers: TwoWorkers, *, seconds: float) -> float:
+    """Calls at random, each to a worker at random; the next does not wait for the one before. How late the latest came
+    (s), since this machine may stand still.
+    """
+    rng, calls, late = random.Random(11), set(), 0.0
+    due = time.monotonic()
+    end = due + seconds
+    while due < end:
         caller = rng.choice(workers.callers)
         made = caller.call("POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", workers.key)])
         calls.add(task := asyncio.ensure_future(made))
         task.add_done_callback(calls.discard)
-        await asyncio.sleep(rng.expovariate(per_second))
+        due += rng.expovariate(DEMAND)
+        await asyncio.sleep(due - time.monotonic())
+        late = max(late, time.monotonic() - due)
     await asyncio.gather(*calls)
+    return late
 
 
 def upstream(sandbox: Running) -> tuple[int, int]:
@@ -73,14 +83,14 @@ async def pace(workers: TwoWorkers, connection: Connection) -> float:
     return 0 if found is None else found.per_minute
 
 
-async def paces_while_offered(workers: TwoWorkers, connection: Connection) -> list[float]:
-    """One look a second."""
+async def paces_while_offered(workers: TwoWorkers, connection: Connection) -> tuple[list[float], float]:
+    """One look a second; how late a call was (:func:`offer`)."""
     seen = []
     async with asyncio.TaskGroup() as offering:
-        offering.create_task(offer(workers, per_second=DEMAND, seconds=FOLLOWED_S))
+        offered = offering.create_task(offer(workers, seconds=FOLLOWED_S))
         async for _ in every_second(FOLLOWED_S):
             seen.append(await pace(workers, connection))
-    return seen
+    return seen, offered.result()
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -91,14 +101,18 @@ async def test_a_hidden_limit_is_used_and_hardly_exceeded(
     limit(sandbox, PER_MINUTE, **FLAVOURS[flavour])
     workers = TwoWorkers(acme_key, redis_url, sandbox, pauses=True, count=count)
     async with workers.running():
-        await offer(workers, per_second=DEMAND, seconds=LEARNING_S)
+        late = await offer(workers, seconds=LEARNING_S)
         assert await pace(workers, learning) > 0
-        (_, before), began = upstream(sandbox), time.monotonic()
-        await offer(workers, per_second=DEMAND, seconds=LASTS_S)
-        lasted_s = time.monotonic() - began
-    requests, ran = upstream(sandbox)
+        for _ in range(TRIES):
+            (_, before), began = upstream(sandbox), time.monotonic()
+            late = max(late, await offer(workers, seconds=LASTS_S))
+            lasted_s = time.monotonic() - began
+            requests, ran = upstream(sandbox)
+            used = (ran - before) / (PER_MINUTE * lasted_s / 60)
+            if used >= USED or late < STOOD_STILL_S:
+                break
     assert requests / ran <= 1.05, "learning included"
-    assert ran - before >= 0.92 * PER_MINUTE * lasted_s / 60, "one run; docs/upstream-unit.md has the means"
+    assert used >= USED, "one run; docs/upstream-unit.md has the means"
     assert sandbox.state.conduct.public()["breaches"]["sooner_same_call"] == 0
 
 
@@ -124,10 +138,16 @@ async def test_a_limit_that_rises_fivefold_and_falls_again_is_followed(
     workers, low, high = TwoWorkers(acme_key, redis_url, sandbox, pauses=True), 60, 300
     async with workers.running():
         to(sandbox, low)
-        await offer(workers, per_second=DEMAND, seconds=LEARNING_S)
-        to(sandbox, high)
-        assert max(await paces_while_offered(workers, learning)) >= 0.95 * high
-        to(sandbox, low)
-        assert min(await paces_while_offered(workers, learning)) <= 1.15 * low
+        late = await offer(workers, seconds=LEARNING_S)
+        for _ in range(TRIES):
+            to(sandbox, high)
+            rising, late_up = await paces_while_offered(workers, learning)
+            to(sandbox, low)
+            falling, late_down = await paces_while_offered(workers, learning)
+            followed = max(rising) >= 0.95 * high and min(falling) <= 1.15 * low
+            late = max(late, late_up, late_down)
+            if followed or late < STOOD_STILL_S:
+                break
+    assert followed, (max(rising), min(falling))
     requests, ran = upstream(sandbox)
     assert requests / ran <= 1.08
