@@ -49,6 +49,9 @@ NAMED = 'aria-label="{% translate "Menu" %}"'
 ICON = "                dock_to_right"
 NAMED_ICON = '                <span class="material-symbols-outlined" aria-hidden="true">dock_to_right</span>'
 
+UTC_SAID = (
+    '<p class="text-subtle text-xs px-4 pb-4">{% translate "Times are in UTC unless a zone stands beside them." %}</p>'
+)
 VALUE = "{% if value %}{{ value }}{% elif field.contents %}"
 IN_LINES = (
     "{% if value %}{{ value }}{% elif field.is_json %}{{ field.resolved_field.2|in_lines }}{% elif field.contents %}"
@@ -296,7 +299,14 @@ def test_no_page_of_the_admin_or_of_accounts_has_a_barrier(visitor: Visitor, pag
                 )
             },
         ),
-        ("admin/base.html", {'<div id="main"': '<main id="main"', "</div>\n    </div>": "</main>\n    </div>"}),
+        (
+            "admin/base.html",
+            {
+                '<div id="main"': '<main id="main"',
+                "</div>\n    </div>": "</main>\n    </div>",
+                "{% block footer %}": f"{UTC_SAID}\n            {{% block footer %}}",
+            },
+        ),
         (
             "unfold/layouts/unauthenticated.html",
             {'<div id="page"': '<main id="page"', "    </div>\n{%": "    </main>\n{%"},

@@ -363,6 +363,12 @@ def test_lists_group_thousands_and_the_sidebar_has_the_dashboard_s_words(admin_c
     assert "Quota polic" not in admin_client.get(reverse("admin:limiter_quotapolicy_changelist")).content.decode()
 
 
+def test_lists_and_forms_say_in_which_zone_times_are(acme: Tenant, admin_client: Client) -> None:
+    for page, arguments in (("changelist", []), ("change", [acme.pk])):
+        seen = admin_client.get(reverse(f"admin:tenants_tenant_{page}", args=arguments)).content.decode()
+        assert "Times are in UTC unless a zone stands beside them." in seen
+
+
 def head(client: Client, model: type[Model], **query: str) -> str:
     """The heading of a list, in one line."""
     page = client.get(url_of(model, "changelist"), query).content.decode()
