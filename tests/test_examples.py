@@ -139,7 +139,7 @@ RUN = [
         says=(
             '"violated-policies":["pace"],"limit":2,"used":2',
             '"pace";q=6;w=4',  # the raised limit is announced
-            "This call was refused: 2 of 2 units in 4 s were in use under the limit 'pace'",
+            "This call was refused: 2 of 2 units in 4 seconds were in use under the limit 'pace'",
             ",initrode,lookupOrder,",  # the export has the event
             "events.csv.gz: 1 rows, as signed for admin.\n",  # and is verified
         ),

@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
+from limiter.core.amounts import with_number
 from limiter.core.in_flight import IN_FLIGHT
 from limiter.policies import versions
 from limiter.policies.models import QuotaPolicy
@@ -178,15 +179,15 @@ def _outcome(event: ThrottleEvent) -> str:
 
 
 def _usage(event: ThrottleEvent, bound: LimitThen | None) -> str:
-    window = bound.window_seconds if bound else None
+    window = int(bound.window_seconds or 0) if bound else 0
     if window:
-        said = _("{used} of {most} units in {seconds} s were in use under the limit '{limit}'")
+        said = _("{used} of {most} units in {window} were in use under the limit '{limit}'")
     else:
         said = _("{used} of {most} units were in use under the limit '{limit}'")
     return said.format(
         used=number(event.used),
         most=number(event.effective_limit),
-        seconds=number(window),
+        window=with_number(window),
         limit=event.limit_name,
     )
 

@@ -101,7 +101,7 @@ EXPLAINED: dict[str, Any] = {
     "first_at": "2030-05-02T12:00:00+00:00",
     "at": "2030-05-02T12:00:00.936104+00:00",
     "one_of": 47,
-    "sentence": "47 calls like this were refused: 100 of 100 units in 60 s were in use under the limit 'minute',"
+    "sentence": "47 calls like this were refused: 100 of 100 units in 1 minute were in use under the limit 'minute',"
     " counted per tenant and action, and it needed 1.",
     "limit": "minute",
     "used": 100,

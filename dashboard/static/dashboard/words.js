@@ -72,5 +72,6 @@ export function windowText(seconds) {
   if (!known(seconds) || !seconds) return "";
   if (seconds % 86_400 === 0 && seconds > 86_400) return word("span.days", { count: seconds / 86_400 });
   if (seconds % 3_600 === 0) return word("span.hours", { count: seconds / 3_600 });
+  if (seconds % 60 === 0 && seconds > 60) return word("span.minutes", { count: seconds / 60 });
   return word("span.seconds", { count: seconds });
 }

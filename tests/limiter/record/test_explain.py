@@ -88,7 +88,7 @@ def test_a_part_of_a_limit_that_nothing_has_cut_is_called_a_part() -> None:
 def test_a_refusal_is_explained_from_the_record(refused: ThrottleEvent) -> None:
     data = explain(refused)
     assert data.sentence == (
-        "This call was refused: 1 of 1 units in 60 s were in use under the limit 'minute', cut to 50% of 2,"
+        "This call was refused: 1 of 1 units in 1 minute were in use under the limit 'minute', cut to 50% of 2,"
         " counted per tenant and action, and it needed 1."
     )
     assert (data.policy.version, data.policy.changed_by, data.policy.reason) == (2, "root", "Acme's contract")
@@ -130,7 +130,7 @@ def test_a_row_that_stands_for_many_says_so(client: Client, redis_url: str) -> N
     refuse(redis_url, 30, per_second=30)
     keeping.store_all(client)
     data = explain(ThrottleEvent.objects.get(count=20))
-    assert data.sentence.startswith("20 calls like this were refused: 1 of 1 units in 3,600 s")
+    assert data.sentence.startswith("20 calls like this were refused: 1 of 1 units in 1 hour")
 
 
 def test_the_api_explains_a_decision(refused: ThrottleEvent) -> None:
@@ -175,14 +175,14 @@ def test_a_refusal_is_explained_in_the_readers_language(refused: ThrottleEvent, 
     page = browser.get(reverse("admin:limiter_throttleevent_change", args=[refused.pk]), headers=german)
     text = page.content.decode()
     for data in (
-        "Dieser Aufruf wurde abgelehnt: 1 von 1 Einheiten in 60 s waren beim Limit „minute“ belegt,",
+        "Dieser Aufruf wurde abgelehnt: 1 von 1 Einheiten (Fenster: 1 Minute) waren beim Limit „minute“ belegt,",
         "gekürzt auf 50 % von 2, gezählt je Mandant und Aktion; er brauchte 1.",
         "Eine Wartezeit von 59 s",
         "Ohne den Multiplikator 0,5",
     ):
         assert data in text
     response = browser.get(f"/api/decisions/{refused.decision_id}/", headers=german)
-    assert response.json()["sentence"].startswith("This call was refused: 1 of 1 units in 60 s were in use")
+    assert response.json()["sentence"].startswith("This call was refused: 1 of 1 units in 1 minute were in use")
 
 
 def test_the_share_of_a_shared_limit_is_explained(client: Client, redis_url: str) -> None:
