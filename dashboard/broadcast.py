@@ -121,11 +121,15 @@ class Broadcast:
         stream = self._streams.setdefault(topic, LiveStream(topic))
         if not stream.seq:
             await self._live.read(await self._live.choose([topic]))
-            frame, before = await self._live.frame(topic), await self._live.before(topic)
-            if not stream.seq:
-                stream.begin(before)
-                stream.advance(frame)
+            await self._begin(stream)
         return stream
+
+    async def _begin(self, stream: LiveStream) -> None:
+        """Its first frame and the time before it: by a page or by a tick, of which one may overtake the other."""
+        frame, before = await self._live.frame(stream.topic), await self._live.before(stream.topic)
+        if not stream.seq:
+            stream.begin(before)
+            stream.advance(frame)
 
     async def _run(self) -> None:
         """Tick every second by the clock; after a tick that came late the next one keeps its distance."""
@@ -159,7 +163,10 @@ class Broadcast:
 
     async def _advance(self, stream: LiveStream) -> None:
         try:
-            stream.advance(await self._live.frame(stream.topic))
+            if stream.seq:
+                stream.advance(await self._live.frame(stream.topic))
+            else:
+                await self._begin(stream)
         except Exception:
             log.exception("A live page could not be made; its viewers are sent to try again")
             for viewer in list(stream.viewers):

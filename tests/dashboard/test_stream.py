@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client
 
-from dashboard import consumers, streams
+from dashboard import consumers, streams, topics
 from dashboard.broadcast import CHECK_S, UNCHECKED_S, Broadcast
 from dashboard.deltas import Frame
 from dashboard.news import rights_changed
@@ -29,7 +29,7 @@ from dashboard.viewers import Asked, Sight, sights
 from quota_platform.server.pages import Pages
 from tenants.models import Membership, Tenant
 from tests.asgi import Answered, Caller
-from tests.patience import HANG_S
+from tests.patience import HANG_S, eventually
 from tests.people import member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +41,10 @@ class FakeLive:
     def __init__(self) -> None:
         self.reads = 0
         self.fault: Exception | None = None
+        self.figures_before: list[Frame] = []
+        self.looks_back = 0
+        self.first_look_back: asyncio.Event | None = None
+        """Once it is set, the first look back ends; others end at once."""
 
     async def choose(self, topics: Iterable[StreamTopic]) -> set[str]:
         return {name for topic in topics for name in topic.tenant_ids}
@@ -57,7 +61,10 @@ class FakeLive:
         return {**data, "figures": figures, "rows": rows, "feed": []}
 
     async def before(self, topic: StreamTopic) -> list[Frame]:
-        return []
+        self.looks_back += 1
+        if self.looks_back == 1 and self.first_look_back is not None:
+            await self.first_look_back.wait()
+        return self.figures_before
 
     def forget(self, watched: Collection[StreamTopic]) -> None:
         pass
@@ -365,6 +372,20 @@ async def test_a_page_that_is_loaded_again_finds_the_figures_of_before(
     again = Page(worker, session_key)
     assert (await again.opened())["series"]["calls_per_min"] == [1, 2, 3]
     await again.leave()
+
+
+async def test_a_tick_that_overtakes_a_page_s_first_frame_keeps_the_figures_of_before(worker: Worker) -> None:
+    worker.live.figures_before = [{"calls_per_min": {"value": 7}}]
+    worker.live.first_look_back = asyncio.Event()
+    opening = asyncio.create_task(worker.broadcast.newest(topics.tenant("acme")))
+
+    async def looks_back() -> bool:
+        return worker.live.looks_back > 0
+
+    await eventually(looks_back, what="the page to look back")
+    await worker.second()
+    worker.live.first_look_back.set()
+    assert json.loads(await opening)["series"]["calls_per_min"] == [7]
 
 
 async def test_a_tenant_that_nobody_watches_is_not_read(worker: Worker, admin_user: User, acme: Tenant) -> None:
