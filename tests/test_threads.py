@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -33,13 +34,13 @@ def test_a_connection_is_closed_when_its_thread_has_ended() -> None:
     assert connections[DEFAULT_DB_ALIAS].connection is not None
 
 
-async def test_the_connection_of_the_thread_that_all_async_tests_share_is_closed_at_the_end_of_each() -> None:
+def test_the_connection_of_the_thread_that_all_async_tests_share_is_closed_at_the_end_of_each() -> None:
     def work() -> BaseDatabaseWrapper:
         Tenant.objects.count()
         return connections[DEFAULT_DB_ALIAS]
 
     with closed_with_their_threads():
-        opened = await sync_to_async(work)()
+        opened = asyncio.run(sync_to_async(work)())
         assert opened.connection is not None
     assert opened.connection is None
 

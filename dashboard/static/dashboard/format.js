@@ -5,10 +5,13 @@ import { local, zoneName } from "./zone.js";
 // The browser has other separators than the server for some languages: a page says how the server writes a number.
 const [group, decimal] = /^1(.*)234(.*)5$/.exec(document.body.dataset.number)?.slice(1) ?? [",", "."];
 
+function part({ type, value }) {
+  return { group, decimal }[type] ?? value;
+}
+
 function written(options) {
   const format = new Intl.NumberFormat(LANGUAGE, { useGrouping: "always", ...options });
-  const part = ({ type, value }) => ({ group, decimal })[type] ?? value;
-  return { format: (value) => format.formatToParts(value).map(part).join("") };
+  return { format: (value) => format.formatToParts(value).map((each) => part(each)).join("") };
 }
 
 const WHOLE = written({ maximumFractionDigits: 0 });

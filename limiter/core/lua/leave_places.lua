@@ -22,7 +22,8 @@ local EARLIER, LATER = 0.25, 0.5 -- of what a call lasts: so much earlier or lat
 local LEAST = 1 / 16 -- of its gap: so much later at least
 -- A call may be under way for LONGER times the mean, or as long as the longest, which the lease shows that is no LEASE (ms);
 -- and one that is overdue for OVERDUE of the mean from now on.
-local LONGER, LEASE, LEASED, OVERDUE = 1.05, 5000, 1000 / 3, 0.3
+local LONGER, LEASE, OVERDUE = 1.05, 5000, 0.3
+local LEASED = 1000 / 3
 local WITHIN_SHARE = 1.5 -- times its share, which is of the last minute: the pace was another one then
 
 local count, lasts, leased = 1, interval, 0

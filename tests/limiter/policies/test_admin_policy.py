@@ -164,7 +164,7 @@ def test_a_bulk_delete_takes_limits_along_and_is_recorded(root: Client, gold: Qu
 def test_a_policy_that_somebody_has_is_not_deleted(root: Client, base_policy: QuotaPolicy) -> None:
     url = reverse("admin:limiter_quotapolicy_delete", args=[base_policy.pk])
     response = root.post(url, {"post": "yes"})
-    assert b"protected" in response.content
+    assert b"is in use and cannot be deleted" in response.content
     assert QuotaPolicy.objects.filter(pk=base_policy.pk).exists()
 
 
