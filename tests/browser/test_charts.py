@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -121,9 +122,10 @@ def test_a_value_between_two_gaps_is_a_dot(visitor: Visitor) -> None:
     nothing = {column: [None] * len(chart["times"]) for column in chart["columns"]}
     middle = len(chart["times"]) // 2
     one = {**nothing, "used": [7 if at == middle else None for at in range(len(chart["times"]))]}
-    feed = visitor.shown("/dashboard/tenants/acme/", {**whole, "charts": {name: {**chart, "columns": nothing}}})
+    page = f"/dashboard/tenants/acme/?line={quote(name.removeprefix('acme|'))}"
+    feed = visitor.shown(page, {**whole, "charts": {name: {**chart, "columns": nothing}}})
     legend = visitor.page.locator("#usage-legend")
     expect(legend).to_contain_text("Used")
-    assert visitor.page.evaluate(COLOURED) == 0
+    until(lambda: visitor.page.evaluate(COLOURED) == 0, what="the chart without a value")
     feed.send({**whole, "seq": whole["seq"] + 1, "charts": {name: {**chart, "columns": one}}})
     until(lambda: visitor.page.evaluate(COLOURED) > 4, what="the dot")
