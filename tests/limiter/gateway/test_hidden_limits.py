@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.
 PER_MINUTE, DEMAND = 300, 12.5
 """Of the limit, and calls a second: two and a half times as many."""
 USED = 0.95
-LASTS_S, LEARNING_S, FOLLOWED_S = 120, 120, 120
+LASTS_S, LEARNING_S, FOLLOWED_S = 120, 90, 120
 STOOD_STILL_S, TRIES = 0.5, 3
 """A pace learned while the machine stands still is wrong for minutes."""
 FLAVOURS: dict[str, dict[str, Any]] = {
