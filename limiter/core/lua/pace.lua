@@ -251,12 +251,12 @@ end
 -- The window that explains which calls were turned away; single calls are the window of one. It counts from the next
 -- pushback on: the calls of before did not keep to it.
 local function look_at_gaps(at, begins)
-  local before = fit
-  if not begins then
+  local before, in_turn = fit, nil
+  if begins then closer, pair, in_turn = gaps.came_closer(log, floor(at / MS), careful() and rate) end
+  if not begins or in_turn then -- a pace that rises brings each call closer: a bucket turns the last away, too
     log = sent_log.without(log, { floor(at / MS) })
     return
   end
-  closer, pair = gaps.came_closer(log, floor(at / MS), careful() and rate)
   log, known_gaps, fit, explained = gaps.turned_away(log, floor(at / MS), known_gaps, fit, even > 0, shared)
   if fit ~= before then explained, close = nil, 0 end -- in a window they come closer together than the pace
   if fit > 0 then even = fit == 1 and now or 0 end

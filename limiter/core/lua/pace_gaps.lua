@@ -16,6 +16,7 @@ local SHORTEST, SHORTEST_OF_ONE = 500, 100 -- a window that is not longer than t
 local FADES = 0.1 -- of the way from the longest gap to a shorter one
 local LONGER, AT_LEAST = 1.03, 50 -- a window than a gap that is new, by this factor or so many ms
 local FEW, PAIR = 4, 500 -- calls that show whether others came as soon; sooner than half of the time between two
+local IN_TURN = 750 -- no sooner than three quarters of that time
 local MAX_GAP = 268435455
 local num, text, min, floor = tonumber, string.format, math.min, math.floor
 local WRAP, read, write, place = sent_log.WRAP, sent_log.read, sent_log.write, sent_log.place
@@ -102,17 +103,19 @@ local function turned_away(digits, at, known, calls, single, alone)
 end
 
 -- Whether calls that ran came much sooner after the one before than the call that was sent at this instant and turned away;
--- and whether that one came sooner than calls do at this rate (calls a second; nil: not asked), and than any that ran.
+-- whether that one came sooner than calls do at this rate (calls a second; nil: not asked), and than any that ran; and
+-- whether it came about when its turn was at that rate.
 local function came_closer(digits, at, rate)
   local log = read(digits)
   local i = place(log, at % WRAP)
   local most = i and i > 1 and min(gap(log, i, 1) / 2, gap(log, i, 1) - JITTER) or 0
   local pair = rate and i and i > FEW and gap(log, i, 1) < PAIR / rate
+  local in_turn = rate and i and i > 1 and gap(log, i, 1) >= IN_TURN / rate
   for k = 2, i and i - 1 or 0 do
-    if gap(log, k, 1) < most then return true, false end
+    if gap(log, k, 1) < most then return true, false, in_turn end
     pair = pair and gap(log, k, 1) >= gap(log, i, 1) + JITTER / 2
   end
-  return false, pair
+  return false, pair, in_turn
 end
 
 return { turned_away = turned_away, came_closer = came_closer }
