@@ -19,7 +19,7 @@ from limiter.core.window import Call, Stack, bind
 from tests.limiter.core.contending import at_random, paced
 from tests.limiter.core.given import T0, S
 from tests.limiter.core.hidden_unit import Bucket, Hidden, InFlight
-from tests.limiter.core.test_shared_pace import contention, flooded, hold, passed
+from tests.limiter.core.test_shared_pace import SharedRun, contention, flooded, hold, passed
 
 LOADS = {300: 2.5, 120: 6.0, 60: 2.5}
 ENTRY = struct.Struct("<ddddB")
@@ -175,6 +175,18 @@ async def test_the_meek_have_their_places_beside_a_flooder(
     made = await flooded(store, UNITS[flavour](per_minute), 112, times=LOADS[per_minute])
     assert sum(made.served) >= 0.93 * len(made.served)
     assert made.used >= used
+
+
+async def test_a_bucket_before_calls_that_come_evenly_is_not_taken_for_an_upstream_for_single_calls(
+    store: Store, raw: redis.Redis
+) -> None:
+    """While the pace rises each call comes closer than those before, also the one that is turned away."""
+    made = SharedRun(store, Bucket(300, burst=10), rng=random.Random(1), says=True, workers=2, waits_s=0)
+    made.report_regularly()
+    made.flood(12.5, meek_per_s=0.001, evenly=True)
+    await made.until(170)
+    assert raw.hget(keys.pace_evidence(1), "even") == b"0"
+    assert made.seen.rate(since=90, until=170, of=made.seen.ran) >= 0.95 * 300 / 60 * 80
 
 
 @pytest.mark.slow

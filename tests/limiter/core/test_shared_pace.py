@@ -191,8 +191,8 @@ class SharedRun(Run):
     served: list[bool]
     used: float
 
-    def flood(self, per_s: float, *, meek_per_s: float) -> list[tuple[float, bool]]:
-        """Have both call from now on; the list fills with the times of the meek one's."""
+    def flood(self, per_s: float, *, meek_per_s: float, evenly: bool = False) -> list[tuple[float, bool]]:
+        """Have both call from now on; the list fills with the times of the meek one's. ``evenly``: not at random."""
         sent: list[tuple[float, bool]] = []
         stacks = {name: bind([], subject=Subject(1, name, "act", ""), paced=EVEN) for name in ("greedy", "meek")}
         turn = itertools.cycle(range(len(self.counts)))
@@ -207,7 +207,7 @@ class SharedRun(Run):
 
             return one
 
-        self.at(0, calls("greedy", lambda: self.rng.expovariate(per_s)))
+        self.at(0, calls("greedy", lambda: 1 / per_s if evenly else self.rng.expovariate(per_s)))
         self.at(0.3, calls("meek", lambda: 1 / meek_per_s))
         return sent
 
