@@ -121,10 +121,15 @@ def smallest_part(policy: QuotaPolicy, line: QuotaLimit) -> tuple[str, int, floa
 
 
 def _terms(policy: QuotaPolicy, line: QuotaLimit) -> dict[int | None, FloorTerms]:
-    """A limit's terms in every policy that has it, in one of them as it is edited."""
+    """A limit's terms in every policy that has it, in one of them as it is edited.
+
+    A policy that is not stored yet is assigned to nobody, so it promises nothing. As None it would stand for all
+    tenants that have no policy of their own.
+    """
     others = QuotaLimit.objects.filter(name=line.name, shared=True).exclude(policy=policy.pk)
     terms: dict[int | None, FloorTerms] = {other.policy_id: FloorTerms.of(other) for other in others}
-    terms[policy.pk] = FloorTerms.of(line)
+    if policy.pk is not None:
+        terms[policy.pk] = FloorTerms.of(line)
     return terms
 
 

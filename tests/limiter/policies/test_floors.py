@@ -71,6 +71,13 @@ def test_the_api_keeps_the_terms_of_a_shared_limit(everyone: QuotaPolicy) -> Non
     assert response.json()["limits"][0].items() >= terms.items()
 
 
+def test_a_new_policy_promises_nothing_before_it_is_assigned(acme: Tenant, globex: Tenant) -> None:
+    """Neither tenant has a policy of its own, and nobody has given them this one."""
+    response = editor().post("/api/policies/", {"name": "New", "limits": [{**POOL, "share_floor": 60}]}, headers=ANY)
+    assert response.status_code == 201, response.content
+    assert floors.smallest_part(QuotaPolicy(), QuotaLimit(**{**POOL, "share_floor": 0})) == ("", 0, 1.0)
+
+
 @pytest.fixture
 def full(everyone: QuotaPolicy) -> QuotaPolicy:
     """The two tenants' floors are all that the limit has."""
