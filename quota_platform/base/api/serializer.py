@@ -63,6 +63,8 @@ class StrictSerializer(serializers.ModelSerializer[M]):
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
         models.FloatField: FiniteFloatField,
+        # The framework's field for them asks for "a valid biginteger", a word of databases.
+        models.BigIntegerField: serializers.IntegerField,
     }
     serializer_choice_field = NamedChoiceField
     fixed: Mapping[str, str] = {}

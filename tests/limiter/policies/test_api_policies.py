@@ -237,6 +237,12 @@ def test_a_bad_field_is_named_and_nothing_is_saved(
     assert QuotaPolicy.objects.count() == QuotaLimit.objects.count() == 1
 
 
+@pytest.mark.parametrize("field", ["quota", "burst", "share_floor", "share_ceiling", "window_seconds"])
+def test_a_number_that_is_none_is_called_so_in_plain_words(base_policy: QuotaPolicy, field: str) -> None:
+    found = errors(editor().post("/api/policies/", {**GOLD, "limits": [{**MINUTE, field: "many"}]}))
+    assert found == {f"limits[0].{field}": ["A valid integer is required."]}
+
+
 def test_every_bad_line_is_named_at_once(db: None) -> None:
     lines = [{**MINUTE, "quota": 2_000_000}, DAY, {**BUCKET, "burst": None}, {**DAY, "quota": 1}]
     found = errors(editor().post("/api/policies/", {"name": "X", "limits": lines}))
