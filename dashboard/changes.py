@@ -63,7 +63,7 @@ def _cut(row: MultiplierChange, tenant: Tenant | None) -> Line:
         "upstream": tenant.connection.name if tenant else "",
         "before": row.before,
         "after": row.after,
-        "p95": round(row.p95_ms),
+        "p95": None if row.known_p95_ms is None else round(row.known_p95_ms),
         "threshold": round(row.threshold_ms),
         "samples": row.samples,
         "pushed_back": row.pushed_back,
@@ -71,10 +71,12 @@ def _cut(row: MultiplierChange, tenant: Tenant | None) -> Line:
 
 
 def _why_cut(row: MultiplierChange) -> str:
-    """``…over``: without samples a multiplier ends by itself."""
-    if not row.samples:
+    """``…over``: with too few samples a multiplier ends by itself."""
+    if not row.samples or (row.known_p95_ms is None and not row.pushed_back):
         return "cut_over"
     if row.after >= row.before:
+        if row.known_p95_ms is None:
+            return "cut_pushed_back_less"
         return "cut_less" if row.after < 1 else "cut_ended"
     return "cut_slow" if row.p95_ms > row.threshold_ms else "cut_pushed_back" if row.pushed_back else "cut"
 

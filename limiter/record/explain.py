@@ -215,7 +215,7 @@ def _multiplier(event: ThrottleEvent) -> MultiplierThen:
     known = event.p95_ms is not None
     return MultiplierThen(
         value=event.multiplier,
-        p95_ms=event.p95_ms if known else change.p95_ms,
+        p95_ms=event.p95_ms if known else change.known_p95_ms,
         samples=event.p95_samples if known else change.samples,
         threshold_ms=event.threshold_ms if known else change.threshold_ms,
         set_at=change.at,

@@ -91,12 +91,15 @@ def test_an_override_is_shown_with_effect_end_author_and_reason(acme: Tenant) ->
         ({"before": 0.62, "after": 0.8}, "change.cut_less"),
         ({"before": 0.62, "after": 1.0}, "change.cut_ended"),
         ({"before": 0.62, "after": 1.0, "samples": 0}, "change.cut_over"),
+        ({"before": 0.62, "after": 1.0, "samples": 3, "p95_ms": 0.0}, "change.cut_over"),
+        ({"before": 0.62, "after": 0.8, "p95_ms": 0.0, "pushed_back": 0.2}, "change.cut_pushed_back_less"),
     ],
 )
 def test_a_cut_is_shown_with_its_reason(acme: Tenant, values: dict[str, float], code: str) -> None:
     about = {"tenant_id": "acme", "at": timezone.now(), "p95_ms": 1410.0, "samples": 100, "threshold_ms": 800.0}
     (line,) = changes.of_multipliers([MultiplierChange(**{**about, **values})], [acme])
     assert (line["code"], line["upstream"]) == (code, acme.connection.name)
+    assert line["p95"] == (values.get("p95_ms", 1410.0) or None)  # never 0 for one that is unknown
 
 
 def test_an_edited_policy_is_shown_with_its_numbers_to_those_it_applies_to(acme: Tenant, globex: Tenant) -> None:

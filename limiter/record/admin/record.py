@@ -19,6 +19,7 @@ from quota_platform.base.admin.display import display
 from quota_platform.base.admin.members import in_lines
 from quota_platform.base.admin.numbers import shown
 from quota_platform.base.admin.scoped import ScopedAdmin
+from quota_platform.base.languages import number
 
 MAX_COUNTED = 10_000
 
@@ -89,9 +90,20 @@ class AuditEntryAdmin(RecordAdmin):
 class MultiplierChangeAdmin(RecordAdmin):
     """Changes of multipliers with their evidence."""
 
-    list_display = ("at", "tenant_id", "action_id", "before", "after", "p95_ms", "threshold_ms", "samples")
+    list_display = ("at", "tenant_id", "action_id", "before", "after", "p95", "threshold_ms", "samples")
+    fields = (
+        ("at", "stream_id"),
+        ("tenant_id", "action_id"),
+        ("before", "after"),
+        ("p95", "threshold_ms"),
+        ("samples", "pushed_back"),
+    )
     search_fields = ("tenant_id__exact", "action_id__exact")
     search_help_text = _("Tenant ID or action ID, in full")
+
+    @display(description=_("p95 (ms)"))
+    def p95(self, obj: MultiplierChange) -> str:
+        return number(obj.known_p95_ms) or "-"
 
 
 @admin.register(RecordGap)

@@ -15,6 +15,7 @@ class MultiplierChange(models.Model):
     before = models.FloatField()
     after = models.FloatField()
     p95_ms = models.FloatField("p95 (ms)")
+    """0: unknown, too few calls had a latency. Show :attr:`known_p95_ms`; the column is in a chain of hashes."""
     samples = models.PositiveIntegerField()
     threshold_ms = models.FloatField("p95 threshold (ms)")
     pushed_back = models.FloatField("share rejected upstream", default=0)
@@ -22,6 +23,10 @@ class MultiplierChange(models.Model):
     class Meta:
         ordering = ["-at", "-id"]
         indexes = [models.Index(fields=["tenant_id", "-at", "-id"], name="multiplier_by_tenant")]
+
+    @property
+    def known_p95_ms(self) -> float | None:
+        return self.p95_ms or None
 
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.before:g} → {self.after:g} {self.at:%Y-%m-%d %H:%M:%S}"

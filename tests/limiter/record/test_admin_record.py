@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -111,6 +112,15 @@ def test_a_dead_letter_shows_its_content_in_lines(root: Client) -> None:
     row = DeadLetter.objects.create(stream_id="1-1", stream="events", fields={"at": "soon"}, deliveries=5)
     html = root.get(f"/admin/limiter/deadletter/{row.pk}/change/").text
     assert "<strong>at</strong>: soon" in html and "&#x27;at&#x27;" not in html
+
+
+def test_a_p95_that_is_unknown_is_no_0(root: Client) -> None:
+    about = {"before": 0.5, "after": 1.0, "p95_ms": 0.0, "samples": 3, "threshold_ms": 800}
+    row = MultiplierChange.objects.create(stream_id="m1", at=NOON, tenant_id="acme", **about)
+    listed = root.get("/admin/limiter/multiplierchange/").text
+    assert re.search(r"field-p95[^>]*>\s*-\s*<", listed)
+    page = root.get(f"/admin/limiter/multiplierchange/{row.pk}/change/").text
+    assert re.search(r">\s*-\s*<", page.partition("P95 (ms)")[2].partition("threshold")[0])
 
 
 def test_numbers_of_the_record_are_rounded_and_grouped(root: Client) -> None:

@@ -63,6 +63,16 @@ def refused(gold: QuotaPolicy, client: Client, redis_url: str) -> ThrottleEvent:
     return ThrottleEvent.objects.get()
 
 
+def test_a_p95_that_is_unknown_is_not_explained_as_0(refused: ThrottleEvent) -> None:
+    """The cut is over because too few calls were left to judge by."""
+    at = refused.at - timedelta(seconds=1)
+    about = {"tenant_id": "acme", "before": 0.5, "after": 1.0, "p95_ms": 0.0, "samples": 2, "threshold_ms": 800}
+    MultiplierChange.objects.create(stream_id="c1/2-1", at=at, **about)
+    refused.multiplier, refused.p95_ms = 1.0, None
+    then = explain(refused).multiplier
+    assert (then.value, then.p95_ms, then.samples) == (1.0, None, 2)
+
+
 @pytest.mark.parametrize(
     ("wait_ms", "shown"), [(6_400.0, "6.4"), (640.512, "0.65"), (0.4, "0.01"), (3_600_000.0, "3,600")]
 )
