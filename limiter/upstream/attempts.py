@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from limiter.core.types import MICROS
@@ -30,6 +30,7 @@ class CallAttempts:
     repeats: int = 0
     renewed: bool = False
     pushback: bool = False
+    paused: Awaitable[int | None] | None = None
     may_have_run: bool = False
     verdict: Verdict = Verdict.DONE
 
@@ -38,9 +39,10 @@ class CallAttempts:
         return max(0.001, self.prepared.budget_s - (clock.monotonic() - self.began))
 
 
-PushedBack = Callable[[ConnectionSpec, int, float | None, int | None], None]
+PushedBack = Callable[[ConnectionSpec, int, float | None, int | None], Awaitable[int | None] | None]
 """Hears at once of every attempt that was turned away for load, or that took the last of the upstream's limit: the
 status, the seconds to wait, and for how long (us) the first attempt of a call was under way; None for another attempt.
+It returns how long calls are paused from then on (us; None: unknown), once that is known, or None where they are not.
 """
 
 
@@ -93,7 +95,7 @@ class Retrying:
             attempts.lane.unit.pushbacks += 1
             wait_s = outcome.spent_for_s if waits is None else waits
             took_us = outcome.latency_us if attempts.sent == 1 else None
-            self._pushed_back(attempts.lane.connection, outcome.judged, wait_s, took_us)
+            attempts.paused = self._pushed_back(attempts.lane.connection, outcome.judged, wait_s, took_us)
         return waits
 
     def _backoff_s(self, attempts: CallAttempts) -> float:

@@ -204,11 +204,12 @@ class Client:
         if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
             return NotConfigured("The upstream answered with a redirect, which is not followed.")
         if attempts.verdict is Verdict.REPEAT and response.judged in attempts.lane.preset.overload:
-            waits = retry_after_s(response)
-            return Overloaded(
-                "The upstream itself refused the call for load; this is not your quota.",
-                retry_after_us=None if waits is None else int(waits * 1_000_000),
-            )
+            # The pause that the call began: until its end the call is held back; the upstream's wait may be another.
+            wait_us = None if attempts.paused is None else await attempts.paused
+            if wait_us is None and (waits := retry_after_s(response)) is not None:
+                wait_us = int(waits * 1_000_000)
+            detail = "The upstream itself refused the call for load; this is not your quota."
+            return Overloaded(detail, retry_after_us=wait_us)
         if attempts.lane.unit.sour_until and response.status < 400:
             attempts.lane.unit.sour_until = 0.0
             await self._tokens.note(attempts.lane.connection, None)

@@ -54,6 +54,7 @@ async def test_a_wait_that_cannot_be_true_pauses_for_a_while_that_is(
     first, second = await workers.call(worker=0), await workers.call(worker=1)
     assert (first.status, second.status) == (429, 429)
     assert (await paused(workers, connection))[0] == pytest.approx(lasts_s, abs=0.01)
+    assert lasts_s - 2 <= int(first.headers["retry-after"]) <= lasts_s, "that of the pause, not the upstream's"
     assert int(second.headers["retry-after"]) <= lasts_s
     assert second.json["type"] == "urn:quota-platform:problem:upstream-overloaded"
 
