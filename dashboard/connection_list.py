@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
@@ -11,6 +14,9 @@ from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from limiter import clients
+from limiter.core import keys
+from limiter.core.pausing import Pause, pause_or_none
+from limiter.core.types import MICROS
 from limiter.policies import pools
 from limiter.record.limit_names import limit_in_words
 from limiter.upstream import health
@@ -46,16 +52,18 @@ def page(asked: Mapping[str, str], seen: QuerySet[Tenant]) -> Page[ConnectionLin
 
 
 def _lines(rows: Sequence[Connection], seen: QuerySet[Tenant]) -> list[ConnectionLine]:
-    keys = [row.pk for row in rows]
-    faults = _faults(rows)
-    counted = seen.filter(connection__in=keys).order_by().values_list("connection")
+    numbers = [row.pk for row in rows]
+    faults, pauses = _faults(rows), _pauses(rows)
+    counted = seen.filter(connection__in=numbers).order_by().values_list("connection")
     counts = dict(counted.annotate(count=Count("pk")))
-    firsts, names = _firsts(keys, seen), pools.names_of(keys)
+    firsts, names = _firsts(numbers, seen), pools.names_of(numbers)
     lines = []
     for row in rows:
         first = firsts[row.pk]
         named = [(name, limit_in_words(name)) for name in names[row.pk]]
-        lines.append(ConnectionLine(row, *_state(row, faults), first, counts[row.pk] - len(first), named))
+        lines.append(
+            ConnectionLine(row, *_state(row, faults, pauses.get(row.pk)), first, counts[row.pk] - len(first), named)
+        )
     return lines
 
 
@@ -68,13 +76,17 @@ def _firsts(connections: Sequence[int], seen: QuerySet[Tenant]) -> dict[int, lis
     return {connection: [rows[pk] for pk in first if pk in rows] for connection, first in found.items()}
 
 
-def _state(row: Connection, faults: Mapping[str, ConnectionFault] | None) -> tuple[str, str, str]:
+def _state(row: Connection, faults: Mapping[str, ConnectionFault] | None, pause: Pause | None) -> tuple[str, str, str]:
     if not row.enabled:
         return "unknown", _("Switched off"), ""
     if faults is None:
         return "unknown", _("No data"), ""
-    fault = faults.get(str(row.uid))
-    return ("stop", _("Cannot be used"), in_words(fault.reason)) if fault else ("ok", _("Can be used"), "")
+    if fault := faults.get(str(row.uid)):
+        return "stop", _("Cannot be used"), in_words(fault.reason)
+    if pause is not None:
+        until = datetime.fromtimestamp(pause.until_us / MICROS, UTC)
+        return "stop", _("Held back"), _("until {time} UTC").format(time=f"{until:%H:%M:%S}")
+    return "ok", _("Can be used"), ""
 
 
 def _faults(rows: Sequence[Connection]) -> dict[str, ConnectionFault] | None:
@@ -84,3 +96,17 @@ def _faults(rows: Sequence[Connection]) -> dict[str, ConnectionFault] | None:
             return health.read(client, [str(row.uid) for row in rows])
     except (RedisError, OSError):
         return None
+
+
+def _pauses(rows: Sequence[Connection]) -> dict[int, Pause]:
+    """Those whose upstream takes no calls now, by ID; none while nobody can tell. One round trip."""
+    try:
+        with closing(clients.client()) as store, store.pipeline(transaction=False) as pipe:
+            for row in rows:
+                pipe.get(keys.pause(row.pk))
+            stored = pipe.execute()
+    except (RedisError, OSError):
+        return {}
+    now_us = int(time.time() * MICROS)
+    found = {row.pk: pause_or_none(raw, now_us=now_us) for row, raw in zip(rows, stored, strict=True)}
+    return {connection: pause for connection, pause in found.items() if pause is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
@@ -135,6 +136,14 @@ def test_a_fault_of_a_connection_stands_in_the_list(ana: Client, acme: Tenant, r
         store.set(keys.health(str(acme.connection.uid)), health.dump(fault))
     html = ana.get("/dashboard/connections/").content.decode()
     assert "Cannot be used" in html and "wrong secret" in html
+
+
+def test_a_connection_whose_calls_are_held_back_is_listed_as_such(ana: Client, acme: Tenant, redis_url: str) -> None:
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    with closing(clients.client()) as store:
+        store.set(keys.pause(acme.connection_id), f"{round(until.timestamp() * 1e6)}|429|0|0|")
+    html = ana.get("/dashboard/connections/").content.decode()
+    assert "Held back" in html and f"until {until:%H:%M:%S} UTC" in html and "Can be used" not in html
 
 
 def test_of_a_connection_a_member_sees_the_own_tenants(client: Client, acme: Tenant, globex: Tenant) -> None:
