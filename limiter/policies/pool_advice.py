@@ -8,14 +8,18 @@ from django.utils.translation import gettext as _
 
 from limiter.core.algorithms import rules_of
 from limiter.policies import floors
+from limiter.policies.line_checks import limit_checks
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from quota_platform.base.languages import number
 
 
 def pool_advice(policy: QuotaPolicy, lines: Iterable[QuotaLimit]) -> Iterator[str]:
-    """Sentences about the shared limits of a policy, by the stored ones of others; a few queries for each limit."""
+    """Sentences about the shared limits of a policy, by the stored ones of others; a few queries for each limit.
+
+    None about a limit as it is typed that is refused: its weight may be 0 or missing.
+    """
     for line in lines:
-        if line.shared and line.quota is not None:
+        if line.shared and all(sound for _field, sound, *_remedy in limit_checks(line)):
             yield from _unheeded(policy, line)
             yield from _small_shares(policy, line)
 

@@ -24,6 +24,7 @@ from limiter.policies.compiled import PolicyInvalid, compile_policy
 from limiter.policies.models import QuotaLimit, QuotaPolicy
 from limiter.policies.models.limit import MAX_LIMITS, adapts_by_default
 from quota_platform.base.admin import seconds
+from quota_platform.base.admin.numbers import bounded
 from quota_platform.base.admin.row_form import RowForm
 
 APPLIES = {name: rules.fields for name, rules in RULES.items()}
@@ -193,7 +194,7 @@ class LimitInline(StackedInline):
     def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "quota":
             kwargs |= {"form_class": QuotaField, "widget": UnfoldAdminTextInputWidget()}
-        kwargs |= seconds.typed(db_field)
+        kwargs |= seconds.typed(db_field) | bounded(db_field)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_formset(

@@ -1,4 +1,4 @@
-"""Columns and fields of the admin that hold numbers: rounded, and grouped as the reader's language has it."""
+"""Columns and fields of the admin that hold numbers: rounded, grouped as the reader's language has it, and bounded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
+from django.core.validators import MinValueValidator
 from django.db import models
 
 from quota_platform.base.languages import number
+
+_NOT_NEGATIVE = (models.PositiveIntegerField, models.PositiveSmallIntegerField, models.PositiveBigIntegerField)
 
 
 def shown(model: type[models.Model], part: Any) -> Any:
@@ -33,3 +36,11 @@ def _number_of(model: type[models.Model], name: str) -> Callable[[models.Model],
 
     column.__name__ = name
     return column
+
+
+def bounded(field: models.Field) -> dict[str, Any]:
+    """What makes a form refuse a number below 0 with the least that the field takes, where Django would name 0."""
+    if not isinstance(field, _NOT_NEGATIVE):
+        return {}
+    least = [each.limit_value for each in field.validators if isinstance(each, MinValueValidator)]
+    return {"min_value": max([0, *least])}

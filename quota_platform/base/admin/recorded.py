@@ -22,7 +22,7 @@ from quota_platform.base.admin import live_on, panels, seconds
 from quota_platform.base.admin.autocomplete import is_row_id
 from quota_platform.base.admin.guard.admin import GuardedAdmin
 from quota_platform.base.admin.inline_names import InlineNames
-from quota_platform.base.admin.numbers import shown
+from quota_platform.base.admin.numbers import bounded, shown
 from quota_platform.base.admin.scoped import ScopedAdmin
 
 
@@ -45,7 +45,8 @@ class RecordedAdmin(InlineNames, GuardedAdmin, ScopedAdmin, SimpleHistoryAdmin, 
         js = (Script("quota_platform/live_on.js", type="module"),)
 
     def formfield_for_dbfield(self, db_field: models.Field, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_dbfield(db_field, request, **{**kwargs, **seconds.typed(db_field)})
+        typed = {**seconds.typed(db_field), **bounded(db_field)}
+        return super().formfield_for_dbfield(db_field, request, **{**kwargs, **typed})
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return [shown(self.model, each) for each in super().get_list_display(request)]

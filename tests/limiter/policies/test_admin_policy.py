@@ -356,6 +356,18 @@ def test_a_half_typed_form_is_previewed_without_complaint(root: Client, data: di
     assert root.post(PREVIEW, data).status_code == 200
 
 
+@pytest.mark.parametrize("weight", ["0", "-3"])
+def test_a_weight_below_1_is_refused_with_the_least_though_tenants_share_the_limit(
+    root: Client, gold: QuotaPolicy, globex: Tenant, weight: str
+) -> None:
+    Assignment.objects.create(policy=gold, target="default")
+    share = {"counted_per": "connection", "shared": "on", "share_weight": weight}
+    data = form_of(root, change_url(gold)) | {f"limits-0-{name}": value for name, value in share.items()}
+    assert root.post(PREVIEW, data).status_code == 200
+    least = "Ensure this value is greater than or equal to 1."
+    assert errors_of(root.post(change_url(gold), data)) == {"0.share_weight": [least]}
+
+
 def test_the_preview_is_for_those_who_may_see_policies(gold: QuotaPolicy) -> None:
     stranger = Client()
     stranger.force_login(User.objects.create_user("stranger", is_staff=True))
