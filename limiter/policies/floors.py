@@ -53,9 +53,15 @@ class Tenants:
 
     def accounts(self, terms: Mapping[int | None, FloorTerms]) -> Iterator[tuple[str, int, set[FloorTerms]]]:
         """Connections, and how many of their tenants have which accounts in one limit, by its terms in each policy."""
+        for connection, tenants, policies in self.under(terms):
+            yield connection, tenants, {terms[policy] for policy in policies}
+
+    def under(self, limit: Collection[int | None]) -> Iterator[tuple[str, int, set[int | None]]]:
+        """Connections, and how many of their tenants stand under which of the policies that have one limit."""
         for rules, tenants in self.counts.items():
-            own = rules.policy if rules.policy in terms else self.default
-            yield rules.connection, tenants, {terms[policy] for policy in (own, *rules.of_actions) if policy in terms}
+            own = rules.policy if rules.policy in limit else self.default
+            if tenants > 0:
+                yield rules.connection, tenants, {policy for policy in (own, *rules.of_actions) if policy in limit}
 
     def with_one(self, rules: FloorRules) -> Tenants:
         """And one tenant more."""
@@ -110,12 +116,11 @@ def smallest_part(policy: QuotaPolicy, line: QuotaLimit) -> tuple[str, int, floa
     terms = _terms(policy, line)
     weights, tenants, least = Counter[str](), Counter[str](), dict[str, int]()
     for connection, found, accounts in _tenants({known for known in terms if known is not None}).accounts(terms):
-        if found > 0:
-            tenants[connection] += found if accounts else 0
-            weights[connection] += found * sum(account.weight for account in accounts)
-            for account in accounts:
-                if not account.floor:
-                    least[connection] = min(account.weight, least.get(connection, account.weight))
+        tenants[connection] += found if accounts else 0
+        weights[connection] += found * sum(account.weight for account in accounts)
+        for account in accounts:
+            if not account.floor:
+                least[connection] = min(account.weight, least.get(connection, account.weight))
     part, name = min(((weight / weights[name], name) for name, weight in least.items()), default=(1.0, ""))
     return name, tenants[name], part
 
@@ -134,10 +139,12 @@ def _terms(policy: QuotaPolicy, line: QuotaLimit) -> dict[int | None, FloorTerms
 
 
 def _most_promised(policy: QuotaPolicy, line: QuotaLimit) -> tuple[int, str]:
-    """The largest sum of floors on one connection, and its name."""
+    """The largest sum of floors on one connection whose tenants have this policy, and its name."""
     terms = _terms(policy, line)
-    sums = _tenants(_promising(terms)).promised(terms)
-    return max(((units, name) for name, units in sums.items()), default=(0, ""))
+    tenants = _tenants(_promising(terms))
+    sums = tenants.promised(terms)
+    its = {connection for connection, _count, policies in tenants.under(terms) if policy.pk in policies}
+    return max(((sums[name], name) for name in its), default=(0, ""))
 
 
 def _promising(terms: Mapping[int | None, FloorTerms]) -> set[int]:
@@ -206,9 +213,18 @@ def _fault(after: Callable[[Callable[[int | None], Tenants]], Tenants]) -> dict[
         return None
     before, then = _tenants(promising), after(lambda but: _tenants(promising, but=but))
     for name, lines in limits.items():
-        most = min(rules_of(line.algorithm).capacity_of(line) for line in lines.values())
-        had = before.promised(terms[name])
+        had, most = before.promised(terms[name]), _smallest(lines, then)
         for connection, units in then.promised(terms[name]).items():
-            if units > max(most, had[connection]):
-                return {"connection": connection, "limit": name, "sum": number(units), "most": number(most)}
+            if units > max(most.get(connection, units), had[connection]):
+                return {"connection": connection, "limit": name, "sum": number(units), "most": number(most[connection])}
     return None
+
+
+def _smallest(lines: Mapping[int | None, QuotaLimit], tenants: Tenants) -> dict[str, int]:
+    """What a limit has on each connection: the least of those policies that tenants of the connection have."""
+    units: dict[str, int] = {}
+    for connection, _count, policies in tenants.under(lines):
+        for each in policies:
+            has = rules_of(lines[each].algorithm).capacity_of(lines[each])
+            units[connection] = min(has, units.get(connection, has))
+    return units

@@ -160,6 +160,25 @@ def test_a_tenant_that_moves_takes_the_floors_of_its_actions_along(
         acme.full_clean()
 
 
+def test_a_limit_of_this_name_on_another_connection_is_no_matter(everyone: QuotaPolicy) -> None:
+    """Its count is another one, and so are its number and its floors."""
+    QuotaLimit.objects.create(policy=everyone, **{**POOL, "share_floor": 30})
+    other = Connection.objects.create(name="other", base_url="https://other.example.com")
+    tenant = Tenant.objects.create(tenant_id="there", name="There", connection=other)
+    small, large = (QuotaPolicy.objects.create(name=name) for name in ("Small", "Large"))
+    Assignment.objects.create(policy=small, target="tenant", tenant=tenant)
+    line = QuotaLimit(policy=small, **{**POOL, "quota": 20, "share_floor": 20})
+    assert list(floors.faults(small, [line])) == [], "60 of 100 there, 20 of 20 here"
+    line.save()
+    QuotaLimit.objects.create(policy=large, **{**POOL, "share_floor": 50})
+    default = Assignment.objects.get(target="default")
+    default.policy = large
+    default.full_clean()
+    line.share_floor = 21
+    ((_, remedy),) = floors.faults(small, [line])
+    assert "connection other add up to 21, and the limit has 20" in remedy
+
+
 def test_the_default_policy_is_not_replaced_by_one_that_promises_too_much(full: QuotaPolicy) -> None:
     gold = QuotaPolicy.objects.create(name="Gold")
     QuotaLimit.objects.create(policy=gold, **{**POOL, "share_floor": 70})
