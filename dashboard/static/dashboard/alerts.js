@@ -4,7 +4,7 @@ import { incidentUrl } from "./columns.js";
 import { at, make, mark, say } from "./element.js";
 import { post } from "./post.js";
 import { sign } from "./signs.js";
-import { word } from "./words.js";
+import { usedText, word } from "./words.js";
 
 const MUTED_MINUTES = 60;
 
@@ -77,9 +77,8 @@ export class Alerts {
       node.dataset.sign = alert.state;
       node.firstChild.replaceChildren(sign(alert.state));
     }
-    const about = { used: alert.used, effective: alert.effective, full: alert.full_in_s, at: alert.at_ms };
     say(node.children[1].firstChild, textOf(alert));
-    say(node.children[1].lastChild, ` ${[word(alert.full_in_s > 0 ? "alert.used_full" : "alert.used", about), ...teamOf(alert)].join(" · ")}`);
+    say(node.children[1].lastChild, ` ${[usedText(alert), ...teamOf(alert)].join(" · ")}`);
     const { link, acknowledge, mute } = node.parts;
     link.hidden = !alert.incident;
     link.href = incidentUrl(alert.incident);

@@ -1,7 +1,7 @@
 // Alerts outside the page: a desktop notification and a short sound, for those who switched them on in this browser.
 // Of several tabs one shows an alert: the first that gets hold of the alert's lock, and it keeps it while the alert lasts.
 import { at, say } from "./element.js";
-import { word } from "./words.js";
+import { usedText, word } from "./words.js";
 
 const TONES = [880, 660];
 const TONE_S = 0.16;
@@ -85,8 +85,7 @@ export class Notices {
   }
 
   notifyOf(alert) {
-    const about = { used: alert.used, effective: alert.effective, full: alert.full_in_s, at: alert.at_ms };
-    const body = word(alert.full_in_s > 0 ? "alert.used_full" : "alert.used", about);
+    const body = usedText(alert);
     const title = word("alert", { tenant: alert.tenant_name, action: alert.action, limit: alert.limit, threshold: alert.threshold });
     this.notify(title, { body, tag: `quota-alert-${alert.id}` }, alert.incident ? `/dashboard/incidents/${alert.incident}/` : `/dashboard/tenants/${encodeURIComponent(alert.tenant)}/`);
     if (this.wanted.sound) this.play();

@@ -68,6 +68,12 @@ export function span(seconds) {
   return minutes % 60 ? word("span.hours_minutes", { hours, minutes: minutes % 60 }) : word("span.hours", { count: hours });
 }
 
+// What an alert says of its limit. One that is full within the second is not "full in now".
+export function usedText(alert) {
+  const about = { used: alert.used, effective: alert.effective, full: alert.full_in_s, at: alert.at_ms };
+  return word(alert.full_in_s >= 1 ? "alert.used_full" : "alert.used", about);
+}
+
 export function windowText(seconds) {
   if (!known(seconds) || !seconds) return "";
   if (seconds % 86_400 === 0 && seconds > 86_400) return word("span.days", { count: seconds / 86_400 });
