@@ -46,8 +46,11 @@ GLOBEX_LIMITS: tuple[dict[str, object], ...] = (
         "counted_per": CountedPer.TENANT,
     },
 )
+OWN_SLOTS: dict[str, object] = {"name": "inflight", "algorithm": "concurrency", "quota": 40, "adaptive": False}
+"""Of an action, in place of its tenant's: no burst of the others refuses a client that comes for its appointment."""
 HERD_LIMITS: tuple[dict[str, object], ...] = (
-    {"name": "rate", "algorithm": "token_bucket", "quota": 2, "window_seconds": 1, "burst": 2},
+    {"name": "rate", "algorithm": "token_bucket", "quota": 2, "window_seconds": 1, "burst": 2, "adaptive": False},
+    OWN_SLOTS,
 )
 SHARED_HERD_LIMITS: tuple[dict[str, object], ...] = (
     {
@@ -60,12 +63,13 @@ SHARED_HERD_LIMITS: tuple[dict[str, object], ...] = (
         "shared": True,
         "adaptive": False,
     },
+    OWN_SLOTS,
 )
 SHARED_LIMITS: tuple[dict[str, object], ...] = (
     {
         "name": "pool",
-        "quota": 20,
-        "window_seconds": 10,
+        "quota": 120,
+        "window_seconds": 60,
         "counted_per": CountedPer.CONNECTION,
         "shared": True,
         "adaptive": False,
@@ -184,7 +188,7 @@ def _policies(*, globex: Tenant, hooli: Tenant) -> None:
         "Appointments", "Two calls a second; a refused client finds its unit held.", HERD_LIMITS, reserve_seconds=5
     )
     _assign_action(herd, _action(globex, cast.HERD_ACTION))
-    shared = _policy("Shared pool", "Two calls a second, shared fairly by the tenants of the unit.", SHARED_LIMITS)
+    shared = _policy("Shared pool", "120 calls a minute, shared fairly by the tenants of the unit.", SHARED_LIMITS)
     seats = _policy(
         "Shared appointments",
         "Two calls a second, shared by the tenants of the unit; a refused client finds its unit held.",

@@ -85,12 +85,23 @@ def test_globex_and_hooli_share_a_limit_of_the_connection() -> None:
     policy = QuotaPolicy.objects.get(name="Shared pool")
     actions = Assignment.objects.filter(policy=policy).values_list("action__tenant__tenant_id", "action__action_id")
     assert set(actions) == {("globex", "exportContacts"), ("hooli", "exportContacts")}
-    assert list(policy.limits.values_list("name", "counted_per", "shared")) == [("pool", "connection", True)]
+    (pool,) = policy.limits.all()
+    assert (pool.name, pool.counted_per, pool.shared) == ("pool", "connection", True)
+    assert pool.quota >= 100, "from there on, tenants that get all that they want may be a little early"
     seats = Assignment.objects.filter(policy__name="Shared appointments", policy__reserve_seconds=5)
     assert set(seats.values_list("action__tenant__tenant_id", "action__action_id")) == {
         ("globex", "reserveSeat"),
         ("hooli", "reserveSeat"),
     }
+
+
+def test_a_client_that_comes_for_its_appointment_meets_no_cut_and_no_burst_of_other_actions() -> None:
+    for name in ("Appointments", "Shared appointments"):
+        limits = QuotaPolicy.objects.get(name=name).limits
+        assert not limits.filter(adaptive=True).exists()
+        assert limits.get(name="inflight").counted_per == "action", (
+            "in place of the one that all of Globex's calls fill"
+        )
 
 
 def test_the_connection_learns_its_pace_and_how_many_calls_its_unit_bears() -> None:
