@@ -16,7 +16,7 @@ import pytest
 
 from quota_platform.env import BASE_DIR
 from tests.bench import __main__ as bench
-from tests.bench import hidden_limits, machine, report, side_by_side
+from tests.bench import hidden_limits, machine, report, sharing, side_by_side
 from tests.bench.contenders import Contender
 from tests.bench.findings import TIMES, Findings, Reach, Table
 from tests.bench.load import Load
@@ -123,6 +123,20 @@ def test_contenders_are_judged_by_what_a_call_costs_in_one_and_the_same_round() 
 
 def test_a_goal_beside_a_contender_that_is_not_here_is_not_judged() -> None:
     assert side_by_side.REFUSED_CALL.goals[0].reach({"gateway": standing("gateway", 0.1)}) is None
+
+
+def test_shares_are_judged_by_blocks_that_followed_each_other() -> None:
+    def pair(alone_us: float, shared_us: float) -> sharing.Pair:
+        return sharing.Cost(alone_us, 2 * alone_us), sharing.Cost(shared_us, 2 * shared_us)
+
+    # Slow minutes met three of five pairs, and one that began between its blocks a fourth.
+    found = sharing.judged({"sliding log": [pair(20, 22), pair(60, 66), pair(80, 88), pair(50, 55), pair(20, 90)]})
+
+    assert [reach.measured for reach in found.reaches] == pytest.approx([1.1, 1.1])
+    assert found.tables[0].rows == [
+        ["sliding log", "50.0 µs", "66.0 µs", f"1.10 {TIMES}", "100.0 µs", "132.0 µs", f"1.10 {TIMES}"]
+    ]
+    assert {sharing.in_order(0), sharing.in_order(1)} == {(0, 1), (1, 0)}
 
 
 def test_the_facts_of_a_run_name_processor_build_and_store_and_no_path() -> None:
