@@ -50,6 +50,7 @@ class Job(NamedTuple):
     waits_s: float = 0
     varies: float = VARIES
     demand: float = DEMAND
+    evenly: bool = False
 
 
 class Score(NamedTuple):
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--waits", type=float, default=0, help="seconds for which a call waits that is held back")
     parser.add_argument("--varies", type=float, default=VARIES, help="how far a latency is from its mean, as a share")
     parser.add_argument("--demand", type=float, default=DEMAND, help="calls for each that the limit takes")
+    parser.add_argument("--evenly", action="store_true", help="calls come evenly, and not at random")
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="calls a minute of the limit")
     parser.add_argument("--limits", nargs="+", choices=list(LIMITS), default=list(LIMITS))
     parser.add_argument("--jobs", type=int, default=2, help="processes of this bench")
@@ -73,7 +75,7 @@ def main() -> None:
     seeds = range(arguments.seeds[0], arguments.seeds[1] + 1)
     heads = [f"{what}, {rate} a minute" for rate in arguments.rates for what in ("used", "best possible", "requests")]
     print("| hidden limit | " + " | ".join(heads) + " |\n|---" + "|---" * len(heads) + "|")
-    like = Job("", 0, True, arguments.workers, 0, arguments.waits, arguments.varies, arguments.demand)
+    like = Job("", 0, True, arguments.workers, 0, arguments.waits, arguments.varies, arguments.demand, arguments.evenly)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         cases = [like._replace(limit=limit, per_minute=rate) for limit in arguments.limits for rate in arguments.rates]
         best = dict(zip(cases, pool.map(functools.partial(best_score, seeds=seeds), cases), strict=True))
@@ -97,7 +99,7 @@ def _mean_and_worst(values: Sequence[float], worst: Callable[[Sequence[float]], 
 
 def best_score(job: Job, seeds: Sequence[int]) -> float:
     """What a sender uses that knows the limit."""
-    offer = Offer(job.demand * job.per_minute / 60, LASTS_S, job.waits_s, job.varies)
+    offer = Offer(job.demand * job.per_minute / 60, LASTS_S, job.waits_s, job.varies, job.evenly)
     return best_use(functools.partial(LIMITS[job.limit], job.per_minute), offer, seeds=seeds, since=LEARNT_S)
 
 
@@ -120,6 +122,7 @@ async def _score(job: Job) -> Score:
         workers=job.workers,
         waits_s=job.waits_s,
         varies=job.varies,
+        evenly=job.evenly,
     )
     await store.close()
     ran = seen.rate(since=LEARNT_S, until=LASTS_S, of=seen.ran)

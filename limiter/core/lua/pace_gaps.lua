@@ -17,6 +17,8 @@ local FADES = 0.1 -- of the way from the longest gap to a shorter one
 local LONGER, AT_LEAST = 1.03, 50 -- a window than a gap that is new, by this factor or so many ms
 local FEW, PAIR = 4, 500 -- calls that show whether others came as soon; sooner than half of the time between two
 local IN_TURN = 750 -- no sooner than three quarters of that time
+local SAME, USUAL = 10, 0.2 -- ms: calls that come evenly have equal gaps; of the calls that ran
+local FEW_CALLS = 24 -- in a window that is compared with one after the other
 local MAX_GAP = 268435455
 local num, text, min, floor = tonumber, string.format, math.min, math.floor
 local WRAP, read, write, place = sent_log.WRAP, sent_log.read, sent_log.write, sent_log.place
@@ -37,14 +39,33 @@ local function of(known, n)
   return num(string.sub(known, 8 * n - 7, 8 * n - 7), 16) or 0, num(string.sub(known, 8 * n - 6, 8 * n), 16) or 0
 end
 
+-- Calls that came as soon after the nth before them, but for the one in this place.
+local function as_soon(log, n, ms, but)
+  local calls = 0
+  for i = n + 1, #log do
+    if i ~= but and gap(log, i, n) <= ms + SAME then calls = calls + 1 end
+  end
+  return calls
+end
+
+-- Whether many calls that ran came as soon as the one that was turned away, so that this explains it in no way.
+local function usual(log, n, ms, but)
+  return #log >= n + SAMPLES and as_soon(log, n, ms, but) > USUAL * (#log - n)
+end
+
 -- The longest gaps of calls that were turned away; each with the number of gaps it was found from, which its first digit
--- holds. Old ones fade, since the limit may be another one by now.
-local function longer(known, found)
+-- holds. Old ones fade, since the limit may be another one by now. A usual gap refutes this N, but for the one that is held:
+-- its window is probed.
+local function longer(known, found, log, held)
   local longest, numbers, texts = {}, {}, {}
   for n, each in ipairs(found) do
     local was, before = of(known, n)
     each = min(each, MAX_GAP)
-    numbers[n], longest[n] = min(15, was + 1), each > before and each or floor(before - FADES * (before - each))
+    if n ~= held and usual(log, n, each) then
+      numbers[n], longest[n] = 0, 0
+    else
+      numbers[n], longest[n] = min(15, was + 1), each > before and each or floor(before - FADES * (before - each))
+    end
     texts[n] = text('%x%07x', numbers[n], longest[n])
   end
   return longest, numbers, table.concat(texts)
@@ -79,13 +100,15 @@ local function turned_away(digits, at, known, calls, single, alone)
   local i = place(log, at % WRAP)
   if not i then return digits, known, calls, nil end
   local found, behind = taken(log, i)
-  local longest, numbers, knows = longer(known, found)
+  local longest, numbers, knows = longer(known, found, log, calls)
   local most = min(#longest, alone and 1 or MAX_CALLS)
   local n = calls <= most and calls > 0 and explains(log, longest, calls, single) and calls or 0
+  local fewest -- one after the other is the dearest conclusion: not if another window explains more
   for each = 1, n == 0 and most or 0 do
-    if numbers[each] >= ENOUGH and explains(log, longest, each, single) then
-      n = each
-      break
+    if (n == 0 or each <= FEW_CALLS) and numbers[each] >= ENOUGH and explains(log, longest, each, single) then
+      local part = as_soon(log, each, longest[each]) / (#log - each)
+      if not fewest or part < fewest then n, fewest = each, part end
+      if n > 1 then break end
     end
   end
   local is_new, window = n == 0 and (numbers[1] or 0) >= TOO_MANY, nil
@@ -111,6 +134,7 @@ local function came_closer(digits, at, rate)
   local most = i and i > 1 and min(gap(log, i, 1) / 2, gap(log, i, 1) - JITTER) or 0
   local pair = rate and i and i > FEW and gap(log, i, 1) < PAIR / rate
   local in_turn = rate and i and i > 1 and gap(log, i, 1) >= IN_TURN / rate
+  if i and i > 1 and usual(log, 1, gap(log, i, 1), i) then return true, false, in_turn end
   for k = 2, i and i - 1 or 0 do
     if gap(log, k, 1) < most then return true, false, in_turn end
     pair = pair and gap(log, k, 1) >= gap(log, i, 1) + JITTER / 2

@@ -22,6 +22,11 @@ VARIES = 0.4
 """How far the way there is from half of the latency, as a share."""
 
 
+def gap_s(per_s: float, rng: random.Random, *, evenly: bool) -> float:
+    """Until the next call comes."""
+    return 1 / per_s if evenly else rng.expovariate(per_s)
+
+
 class Hidden(Protocol):
     """Takes a call, or says how many seconds it takes none. ``per_minute`` may be changed on the way.
 
@@ -160,8 +165,10 @@ class Run:
         workers: int,
         waits_s: float,
         varies: float = VARIES,
+        evenly: bool = False,
     ) -> None:
         self.store, self.unit, self.rng, self.says = store, unit, rng, says
+        self._evenly = evenly
         self.seen, self.bound = Seen(), stack()
         self.counts = [[0.0] * 3 for _ in range(workers)]  # ran, held, the sum of when those that ran were sent
         self._ended: list[list[tuple[float, float]]] = [[] for _ in range(workers)]
@@ -174,7 +181,10 @@ class Run:
     def start(self, demand: Callable[[float], float]) -> None:
         """Workers that report, and the first call."""
         self.report_regularly()
-        self.at(self.rng.expovariate(demand(0)), self.calls(demand))
+        self.at(self._gap_s(demand(0)), self.calls(demand))
+
+    def _gap_s(self, per_s: float) -> float:
+        return gap_s(per_s, self.rng, evenly=self._evenly)
 
     def report_regularly(self) -> None:
         workers = len(self.counts)
@@ -193,7 +203,7 @@ class Run:
     def calls(self, demand: Callable[[float], float], worker: int = 0) -> Callable[[float], Awaitable[None]]:
         async def one(at: float) -> None:
             following = (worker + 1) % len(self.counts)
-            self.at(at + self.rng.expovariate(demand(at)), self.calls(demand, following))
+            self.at(at + self._gap_s(demand(at)), self.calls(demand, following))
             line = self._lines[worker]
             if self._waits_s and line:
                 line.append(at)
@@ -304,15 +314,16 @@ async def run(
     workers: int = 2,
     waits_s: float = 0,
     varies: float = VARIES,
+    evenly: bool = False,
     changes: Mapping[float, float] = MappingProxyType({}),
 ) -> Seen:
-    """Offer ``demand`` calls a second, Poisson, for so long. ``says``: whether a 429 has a Retry-After.
+    """Offer ``demand`` calls a second, for so long: Poisson, or evenly. ``says``: whether a 429 has a Retry-After.
 
     ``waits_s``: how long a call that is held back waits for its turn, in its worker's line.
     ``varies``: how far the way there is from half of the latency, as a share.
     ``changes``: second -> calls a minute that the unit takes from then on.
     """
-    made = Run(store, unit, rng=rng, says=says, workers=workers, waits_s=waits_s, varies=varies)
+    made = Run(store, unit, rng=rng, says=says, workers=workers, waits_s=waits_s, varies=varies, evenly=evenly)
     for at, per_minute in changes.items():
         made.at(at, made.change(per_minute))
     made.start(demand)

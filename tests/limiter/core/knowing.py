@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from tests.limiter.core.hidden_unit import LATENCY_S, VARIES, Bucket, Fixed, Hidden, InFlight, Seen, Sliding
+from tests.limiter.core.hidden_unit import LATENCY_S, VARIES, Bucket, Fixed, Hidden, InFlight, Seen, Sliding, gap_s
 
 MAX_REQUESTS = 1.05
 """For each call that ran, in the mean of the seeds."""
@@ -157,12 +157,16 @@ def knowing(unit: Hidden) -> Iterator[Making]:
 
 @dataclass
 class Offer:
-    """Calls that come by chance, so many a second. ``waits_s``: for how long one stays that cannot be sent."""
+    """Calls that come by chance, so many a second. ``waits_s``: for how long one stays that cannot be sent.
+
+    ``evenly``: they come at even gaps.
+    """
 
     per_second: float
     seconds: float = 600
     waits_s: float = 0
     varies: float = VARIES
+    evenly: bool = False
 
 
 class _Run:
@@ -177,18 +181,21 @@ class _Run:
         self._turn = 0.0  # when the line is looked at next
 
     def run(self) -> Seen:
-        self._at(self.rng.expovariate(self.offer.per_second), self._comes)
+        self._at(self._gap_s(), self._comes)
         while self._ahead and self._ahead[0][0] < self.offer.seconds:
             when, _, then = heapq.heappop(self._ahead)
             then(when)
         return self.seen
+
+    def _gap_s(self) -> float:
+        return gap_s(self.offer.per_second, self.rng, evenly=self.offer.evenly)
 
     def _at(self, when: float, then: Callable[[float], None]) -> None:
         self._number += 1
         heapq.heappush(self._ahead, (when, self._number, then))
 
     def _comes(self, at: float) -> None:
-        self._at(at + self.rng.expovariate(self.offer.per_second), self._comes)
+        self._at(at + self._gap_s(), self._comes)
         self._line.append(at)
         self._serve(at)
 

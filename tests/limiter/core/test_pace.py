@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -405,6 +406,37 @@ async def test_single_calls_are_found_from_pairs_that_are_turned_away(store: Sto
     seen = await offered(store, Bucket(300, burst=1, level=1), seed=313)
     assert seen.requests_per_call() <= 1.05
     assert used(seen, 300, since=120, until=600) >= 0.58, "of 0.68 that a sender uses that knows the limit"
+
+
+@pytest.mark.parametrize(
+    ("unit", "times", "least"),
+    [
+        pytest.param(Bucket, 1.4, 0.97, id="bucket"),
+        pytest.param(Bucket, 2.5, 0.97, id="bucket, more calls"),
+        pytest.param(Sliding, 1.4, 0.95, id="minute"),
+        pytest.param(Sliding, 2.5, 0.95, id="minute, more calls"),
+        pytest.param(partial(Sliding, seconds=10), 1.4, 0.92, id="ten seconds"),
+        pytest.param(InFlight, 2.5, 0.86, id="five in flight"),
+    ],
+)
+async def test_callers_that_come_evenly_are_no_sign_of_single_calls(
+    store: Store, raw: redis.Redis, unit: Callable[[float], Hidden], times: float, least: float
+) -> None:
+    """While the pace rises each call comes closer than those before, also the one that is turned away."""
+    seen = await run(store, unit(300), seconds=300, demand=lambda at: times * 5, rng=random.Random(521), evenly=True)
+    assert raw.hget(keys.pace_evidence(C), "even") == b"0"
+    assert used(seen, 300, since=120, until=300) >= least
+    assert seen.requests_per_call() <= 1.05
+
+
+async def test_single_calls_are_found_though_callers_come_evenly(store: Store, raw: redis.Redis) -> None:
+    """Of each two and a half that come one is sent, after three: no sender uses more than five sixths."""
+    seen = await run(
+        store, Bucket(300, burst=1, level=1), seconds=300, demand=lambda at: 12.5, rng=random.Random(521), evenly=True
+    )
+    assert raw.hget(keys.pace_evidence(C), "even") != b"0"
+    assert used(seen, 300, since=120, until=300) >= 0.95 * 5 / 6
+    assert seen.requests_per_call() <= 1.05
 
 
 async def test_a_probe_of_a_window_leads_back_to_the_one_that_held_before(store: Store) -> None:

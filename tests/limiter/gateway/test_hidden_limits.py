@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.
 
 PER_MINUTE, DEMAND = 300, 12.5
 """Of the limit, and calls a second: two and a half times as many."""
+EVENLY = 7
+"""Calls a second, evenly. Only each second one might be sent if the upstream took single calls."""
 USED = 0.95
 LASTS_S, LEARNING_S, FOLLOWED_S = 120, 90, 120
 STOOD_STILL_S, TRIES = 0.5, 3
@@ -39,9 +41,9 @@ FLAVOURS: dict[str, dict[str, Any]] = {
 }
 
 
-async def offer(workers: TwoWorkers, *, seconds: float) -> float:
-    """Calls at random, each to a worker at random; the next does not wait for the one before. How late the latest came
-    (s), since this machine may stand still.
+async def offer(workers: TwoWorkers, *, seconds: float, per_s: float = DEMAND, evenly: bool = False) -> float:
+    """Calls at random, or evenly, each to a worker at random; the next does not wait for the one before. How late the
+    latest came (s), since this machine may stand still.
     """
     rng, calls, late = random.Random(11), set(), 0.0
     due = time.monotonic()
@@ -51,7 +53,7 @@ async def offer(workers: TwoWorkers, *, seconds: float) -> float:
         made = caller.call("POST", "/invoke/lookupOrder", body=b"{}", headers=[("X-API-Key", workers.key)])
         calls.add(task := asyncio.ensure_future(made))
         task.add_done_callback(calls.discard)
-        due += rng.expovariate(DEMAND)
+        due += 1 / per_s if evenly else rng.expovariate(per_s)
         await asyncio.sleep(due - time.monotonic())
         late = max(late, time.monotonic() - due)
     await asyncio.gather(*calls)
@@ -114,6 +116,21 @@ async def test_a_hidden_limit_is_used_and_hardly_exceeded(
     assert requests / ran <= 1.05, "learning included"
     assert used >= USED, "in two minutes at least; docs/upstream-unit.md has the means"
     assert sandbox.state.conduct.public()["breaches"]["sooner_same_call"] == 0
+
+
+async def test_callers_that_come_evenly_use_a_bucket_too(
+    acme_key: str, redis_url: str, sandbox: Running, learning: Connection
+) -> None:
+    limit(sandbox, PER_MINUTE, burst=10)
+    workers = TwoWorkers(acme_key, redis_url, sandbox, pauses=True)
+    async with workers.running():
+        await offer(workers, seconds=LEARNING_S, per_s=EVENLY, evenly=True)
+        (_, before), began = upstream(sandbox), time.monotonic()
+        await offer(workers, seconds=LASTS_S, per_s=EVENLY, evenly=True)
+        lasted_s = time.monotonic() - began
+    requests, ran = upstream(sandbox)
+    assert requests / ran <= 1.05, "learning included"
+    assert ran - before >= USED * PER_MINUTE * lasted_s / 60
 
 
 def in_flight(sandbox: Running, per_minute: int) -> None:
