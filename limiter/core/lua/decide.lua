@@ -343,7 +343,7 @@ for i = 1, n do
     if most < 0 then most = max(1, floor(effective * -most / 10000)) end
     if slots then
       look_at_slots()
-      reset = max(reset, wait)
+      if wait > reset then reset = wait end
     else
       look_at_share()
     end
@@ -634,10 +634,11 @@ for i = 1, n do
         fifth = text('%d %d %d', debt, at, window)
       end
     else
-      call('ZADD', key, now + limit[LEASE], limit[SHARE] and decision_id .. '|' .. limit[SHARE][8] or decision_id)
       local lasts, share = limit[LEASE], limit[SHARE]
-      if share then lasts = max(lasts + SLACK_US, share[5] - now, share.keep_us or 0) end
-      if not share or limit[USED] == 1 or now + limit[LEASE] > share[5] then -- else it was set within the last second
+      local ends = now + lasts
+      call('ZADD', key, ends, share and decision_id .. '|' .. share[8] or decision_id)
+      if not share or limit[USED] == 1 or ends > share[5] then -- else it was set within the last second
+        if share then lasts = max(lasts + SLACK_US, share[5] - now, share.keep_us or 0) end
         local ttl = ceil(lasts / 1000) + MARGIN_MS
         if call('PTTL', key) < ttl then call('PEXPIRE', key, ttl) end
       end

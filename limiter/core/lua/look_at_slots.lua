@@ -50,12 +50,13 @@ if not state then
   state, joins, big, small = joining(hash, account, effective, now, big, small)
 end
 local claim = #state > 96 and take('<d', state, 97)
-local held, since, area, refusals, part, own_most, want = take('<ddddddd', state)
+local held, since, area, refusals, part = take('<ddddd', state)
 if plenty then
   if now > since then area, since = area + held * (now - since), now end
   state = struct.pack('<dddd', held + 1, since, area, refusals) .. string.sub(state, 33)
   share = { 0, part, held, bound, lives, bound, hash, account, state, sums }
 else
+  local own_most, want = take('<dd', state, 41)
   -- Slots kept for settled accounts that they do not hold. Of a settled one its own demand is not kept for others.
   local owed, kept = big + small, demand - settled
   if own_most > 0 then
