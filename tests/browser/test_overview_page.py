@@ -378,6 +378,19 @@ def quiet(**changes: Any) -> Frame:
     return frame("overview", rows=rows, summary=summary, **changes)
 
 
+@pytest.mark.parametrize(("path", "name"), [("/dashboard/", "overview"), ("/dashboard/tenants/globex/", "tenant")])
+def test_before_the_first_numbers_the_page_does_not_say_that_there_is_nothing(
+    visitor: Visitor, path: str, name: str
+) -> None:
+    feed = visitor.shown(path)
+    none = visitor.page.locator(".if-none")
+    expect(none).to_have_count(3)
+    expect(visitor.page.locator("#live-word")).to_have_text("Connecting")
+    assert not any(each.is_visible() for each in none.all())
+    feed.send(frame(name, feed=[], changes=[], connections=[]))
+    expect(none.first).to_be_visible()
+
+
 def test_an_alert_is_announced_once_shown_and_named_in_the_title_until_it_ends(visitor: Visitor) -> None:
     feed = visitor.shown("/dashboard/", quiet(alerts=[]))
     page = visitor.page

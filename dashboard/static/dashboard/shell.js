@@ -72,6 +72,7 @@ export class Shell {
     if (this.drawing) return;
     this.drawing = requestAnimationFrame(() => {
       this.drawing = null;
+      delete document.body.dataset.numberless; // and the page may say that there is nothing
       this.render(this.newest);
       this.showAge();
     });
