@@ -186,9 +186,9 @@ class Demo:
 
 
 def a_refusal(facts: dict[str, Any]) -> str:
-    """The id of a decision that refused Hooli, which has a hundred calls of an action a minute."""
+    """The id of a decision that refused Hooli, which shares 120 calls a minute."""
     with ThreadPoolExecutor(10) as callers:
-        responses = list(callers.map(lambda _: post(facts, tenant=3), range(110)))
+        responses = list(callers.map(lambda _: post(facts, tenant=3), range(130)))
     return next(str(each.json()["decision_id"]) for each in responses if each.status_code == 429)
 
 

@@ -66,6 +66,7 @@ SHARED_HERD_LIMITS: tuple[dict[str, object], ...] = (
     OWN_SLOTS,
 )
 SHARED_LIMITS: tuple[dict[str, object], ...] = (
+    {"name": "minute", "quota": 600, "window_seconds": 60},  # so that the pool refuses, and not Base
     {
         "name": "pool",
         "quota": 120,

@@ -63,7 +63,7 @@ def test_every_page_has_the_incident_with_its_first_frame(newcomer: Visitor, inc
     page = newcomer.page
     overview = first_frame(newcomer, "/dashboard/", incident)
     row = next(each for each in overview["rows"] if each["id"] == "hooli||pool")
-    assert row["state"] in ("stop", "lately") and row["refused_15m"] >= REFUSED and row["incident"]
+    assert row["state"] in ("stop", "near", "lately") and row["refused_15m"] >= REFUSED and row["incident"]
     assert sum(line["count"] for line in overview["feed"] if line["tenant"] == "hooli") == row["refused_15m"]
     assert len(overview["series"]["refused_per_min"]) >= FIGURES_KEPT, "the lines of the figures begin before the page"
     shown = page.locator("#table tbody tr").filter(has_text="Hooli Health").filter(has_text="pool")
