@@ -131,13 +131,14 @@ end
 local function came_closer(digits, at, rate)
   local log = read(digits)
   local i = place(log, at % WRAP)
-  local most = i and i > 1 and min(gap(log, i, 1) / 2, gap(log, i, 1) - JITTER) or 0
-  local pair = rate and i and i > FEW and gap(log, i, 1) < PAIR / rate
-  local in_turn = rate and i and i > 1 and gap(log, i, 1) >= IN_TURN / rate
-  if i and i > 1 and usual(log, 1, gap(log, i, 1), i) then return true, false, in_turn end
-  for k = 2, i and i - 1 or 0 do
+  if not i or i == 1 then return false, false, false end
+  local own = gap(log, i, 1)
+  local most, pair = min(own / 2, own - JITTER), rate and i > FEW and own < PAIR / rate
+  local in_turn = rate and own >= IN_TURN / rate
+  if usual(log, 1, own, i) then return true, false, in_turn end
+  for k = 2, i - 1 do
     if gap(log, k, 1) < most then return true, false, in_turn end
-    pair = pair and gap(log, k, 1) >= gap(log, i, 1) + JITTER / 2
+    pair = pair and gap(log, k, 1) >= own + JITTER / 2
   end
   return false, pair, in_turn
 end
