@@ -33,7 +33,7 @@ test test-browser test-postgres test-slow coverage: export PYTHONDONTWRITEBYTECO
 test: .venv/.dev ## Run the tests (embedded Valkey and SQLite; no service needed)
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
 
-test-browser: .venv/.dev ## Run the tests in a browser (Chromium on PATH; without one they are skipped, and fail where CI is set)
+test-browser: .venv/.dev ## Run the tests in a browser (Chromium on PATH)
 	$(BIN)/python -m pytest -m "not slow" tests/browser
 
 test-postgres: .venv/.dev ## Run the tests that must hold on PostgreSQL too (an embedded one)

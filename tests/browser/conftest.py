@@ -26,13 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.browser)
-            if CHROMIUM is None and not os.environ.get("CI"):  # there it is a failure, like a missing luacheck
-                item.add_marker(pytest.mark.skip(reason="Chromium is not installed: apt-get install chromium"))
 
 
 # For the package, not the session: Playwright's own event loop would be in the way of other tests' loops.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "Chromium is not installed: apt-get install chromium"
     expect.set_options(timeout=HANG_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
